@@ -1,0 +1,349 @@
+"""How values are written for people. A builtin of every template, so no `{% load %}` is needed.
+
+Everything here is a pure function of its arguments; escaping happens here too, in the few filters that give HTML.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import Any
+
+import nh3
+from django import template
+from django.core.paginator import Page
+from django.template.context import Context
+from django.utils import timezone
+from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+
+from core.models import Role
+
+register = template.Library()
+
+NOTHING = "–"  # what stands where no value is known
+RANGE = "–"
+
+
+def _number(value: Any) -> float | int | None:
+    if value is None or value == "" or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    if number != number or number in (float("inf"), float("-inf")):
+        return None
+    return value if isinstance(value, int) else number
+
+
+@register.filter
+def number(value: Any, decimals: int | str = 0) -> str:
+    """1284 -> "1,284"; 1.8449 with `number:2` -> "1.84". A dash for None, NaN and what is no number."""
+    found = _number(value)
+    return NOTHING if found is None else f"{found:,.{int(decimals)}f}"
+
+
+@register.filter
+def signed(value: Any, decimals: int | str = 0) -> str:
+    """12 -> "+12", -3 -> "−3" with a real minus sign, 0 -> "0"."""
+    found = _number(value)
+    if found is None:
+        return NOTHING
+    text = f"{abs(found):,.{int(decimals)}f}"
+    if not text.strip("0.,"):
+        return text
+    return ("+" if found > 0 else "−") + text
+
+
+@register.filter
+def percent(value: Any, decimals: int | str = 0) -> str:
+    """A share of one: 0.62 -> "62%". 0.004 -> "<1%" and 0.997 -> ">99%", since neither is none or all."""
+    found = _number(value)
+    if found is None:
+        return NOTHING
+    digits = int(decimals)
+    text = f"{found * 100:.{digits}f}"
+    if digits == 0 and 0 < found < 0.005:
+        return "<1%"
+    if digits == 0 and 0.995 <= found < 1:
+        return ">99%"
+    return f"{text}%"
+
+
+@register.filter
+def duration(value: Any) -> str:
+    """A timedelta or seconds, as one would say it: "40 s", "3 min", "1 h 20 min", "2 days"."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    found = _number(value)
+    if found is None:
+        return NOTHING
+    seconds = max(0.0, float(found))
+    if seconds < 1:
+        return "under 1 s" if seconds else "0 s"
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds < 59.5 else "1 min"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        hours, rest = divmod(minutes, 60)
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{round(minutes / 1440)} days"
+
+
+@register.filter
+def time_left(value: Any) -> str:
+    """A timedelta or seconds still to go: "about 3 min left". Empty while it is not known."""
+    if value is None or value == "":
+        return ""
+    text = duration(value)
+    return "" if text == NOTHING else ("almost done" if text in ("0 s", "under 1 s") else f"about {text} left")
+
+
+@register.filter
+def milliseconds(value: Any) -> str:
+    """Milliseconds for reading: 84 -> "84 ms", 1530 -> "1.5 s"."""
+    found = _number(value)
+    if found is None:
+        return NOTHING
+    return f"{found:.0f} ms" if found < 1000 else f"{found / 1000:.1f} s"
+
+
+@register.filter
+def filesize(value: Any) -> str:
+    """Bytes in powers of ten: 269000000 -> "269 MB", 3100000000 -> "3.1 GB"."""
+    found = _number(value)
+    if found is None:
+        return NOTHING
+    size = float(found)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 10 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+@register.simple_tag
+def interval(value: Any, low: Any = None, high: Any = None, n: Any = None, style: str = "percent") -> SafeString:
+    """A number with what it rests on: `62% (55–69), n 204`.
+
+    `style` is "percent" (shares of one) or the number of decimals ("2"). Without `low`/`high` only value and n
+    are shown; the words for screen readers say what the brackets mean.
+    """
+    if _number(value) is None:
+        return format_html('<span class="interval">{}</span>', NOTHING if not n else f"not known, n {number(n)}")
+    if style == "percent":
+        show, bare = percent(value), (lambda share: f"{float(share) * 100:.0f}")
+    else:
+        show, bare = number(value, style), (lambda figure: number(figure, style))
+    parts = [format_html('<span class="value">{}</span>', show)]
+    if _number(low) is not None and _number(high) is not None:
+        parts.append(
+            format_html(
+                ' <span class="range" title="95% interval"><span class="vh">95% interval </span>({}{}{})</span>',
+                bare(low),
+                RANGE,
+                bare(high),
+            )
+        )
+    if _number(n) is not None:
+        parts.append(format_html('<span class="n">, n {}</span>', number(n)))
+    return format_html('<span class="interval">{}</span>', mark_safe("".join(parts)))
+
+
+_SHAPES = {
+    "datetime": "%-d %b %Y, %H:%M UTC",
+    "date": "%-d %b %Y",
+    "time": "%H:%M UTC",
+    "relative": "%-d %b %Y, %H:%M UTC",
+    "short": "%-d %b, %H:%M",
+}
+
+
+@register.simple_tag
+def when(value: datetime | None, shape: str = "relative") -> SafeString:
+    """A moment. Sent as UTC; gh-time.js rewrites it in the reader's own zone.
+
+    `shape`: relative ("3 min ago", with the full time as title), short ("10:31", "Fri", "12 Nov"), datetime,
+    date or time.
+    """
+    if value is None:
+        return mark_safe('<span class="soft">never</span>')
+    moment = value.astimezone(UTC)
+    return format_html(
+        '<gh-time data-shape="{}"><time datetime="{}">{}</time></gh-time>',
+        shape,
+        moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        moment.strftime(_SHAPES[shape]),
+    )
+
+
+@register.simple_tag
+def countdown(value: datetime | None, before: str = "Yours until", after: str = "Your time is over") -> SafeString:
+    """Time running out: "Yours until 11:20". The element says so in copper when two minutes are left."""
+    if value is None:
+        return mark_safe("")
+    moment = value.astimezone(UTC)
+    return format_html(
+        '<gh-countdown data-until="{}" data-before="{}" data-after="{}">{} {}</gh-countdown>',
+        moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        before,
+        after,
+        before if moment > timezone.now() else after,
+        moment.strftime("%H:%M UTC") if moment > timezone.now() else "",
+    )
+
+
+@register.filter
+def initials(value: Any) -> str:
+    """ "Mona Okafor" -> "MO"; at most two letters."""
+    words = re.findall(r"\w+", str(value))
+    letters = [words[0][0], words[-1][0]] if len(words) > 1 else [word[:2] for word in words]
+    return "".join(letters).upper()
+
+
+@register.filter
+def role_names(value: Iterable[str] | None) -> str:
+    """Role values to names, in the house's order: ["rater", "annotator"] -> "Annotator, rater"."""
+    held = set(value or ())
+    names = [str(role.label).lower() for role in Role if role.value in held]
+    text = ", ".join(names)
+    return text[:1].upper() + text[1:]
+
+
+# --- Markdown ----------------------------------------------------------------------------------------------
+
+_TAGS = {
+    "p", "br", "strong", "em", "code", "pre", "ul", "ol", "li", "blockquote", "a", "h1", "h2", "h3", "h4", "hr",
+    "table", "thead", "tbody", "tr", "th", "td", "del", "s",
+}  # fmt: skip
+# Two sieves: markdown-it is told to escape raw HTML, and nh3 lets only this list through whatever it made.
+_markdown = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True}).enable(["table", "strikethrough"])
+
+
+@lru_cache(maxsize=512)
+def _render_markdown(text: str) -> str:
+    return nh3.clean(
+        _markdown.render(text),
+        tags=_TAGS,
+        attributes={"a": {"href", "title"}},
+        url_schemes={"http", "https", "mailto"},
+        link_rel="noopener noreferrer nofollow",
+    )
+
+
+@register.filter
+def markdown(value: Any) -> SafeString:
+    """Markdown to HTML that is safe to show: no raw HTML, no images, no script. Wrap it in class `prose`."""
+    return mark_safe(_render_markdown(str(value or "")[:100_000]))
+
+
+# --- what changed ------------------------------------------------------------------------------------------
+
+_WORDS = re.compile(r"\s+|\w+|[^\w\s]", re.UNICODE)
+_DIFF_WORDS = 4000  # beyond this a word diff is slow and nobody reads it; lines are compared instead
+
+
+def _pieces(text: str) -> list[str]:
+    words = _WORDS.findall(text)
+    return words if len(words) <= _DIFF_WORDS else text.splitlines(keepends=True)
+
+
+@register.filter
+def word_diff(old: Any, new: Any) -> SafeString:
+    """What changed from `old` to `new`, word by word, as <del> and <ins>. Show it in class `diff`."""
+    before, after = _pieces(str(old or "")), _pieces(str(new or ""))
+    out: list[str] = []
+    for op, a1, a2, b1, b2 in SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
+        gone, come = "".join(before[a1:a2]), "".join(after[b1:b2])
+        if op == "equal":
+            out.append(conditional_escape(gone))
+            continue
+        if gone:
+            out.append(format_html("<del>{}</del>", gone))
+        if come:
+            out.append(format_html("<ins>{}</ins>", come))
+    return mark_safe("".join(out))
+
+
+@register.filter
+def word_count(value: Any) -> int:
+    return len(str(value or "").split())
+
+
+# --- small furniture ---------------------------------------------------------------------------------------
+
+_TONES = {
+    "ok": {"succeeded", "approved", "ready", "live", "running", "open", "active", "done", "frozen", "up", "loaded"},
+    "warn": {"cancelling", "sent_back", "waiting", "review", "in_review", "queued", "pending", "loading", "paused"},
+    "bad": {"failed", "rejected", "away", "error", "lost", "parked", "revoked"},
+}
+
+
+@register.filter
+def tone(status: Any) -> str:
+    """The class a status's tag takes: "ok", "warn", "bad" or none."""
+    for name, words in _TONES.items():
+        if str(status) in words:
+            return name
+    return ""
+
+
+@register.simple_tag
+def key(keys: str, label: str) -> SafeString:
+    """One entry of the keys at the foot: `{% key "ctrl+enter" "submit" %}`."""
+    names = {"ctrl": "Ctrl", "enter": "Enter", "shift": "Shift", "esc": "Esc", "left": "←", "right": "→"}
+    caps = format_html_join(" ", "<kbd>{}</kbd>", ((names.get(part, part.upper()),) for part in keys.split("+")))
+    return format_html('<span class="key">{} {}</span>', caps, label)
+
+
+@register.simple_tag(takes_context=True)
+def theme(context: Context) -> str:
+    """ "light", "dark" or "" (as the system): the person's own choice, else what this browser last had."""
+    request = context.get("request")
+    user = context.get("user")
+    choice = getattr(user, "theme", None) if getattr(user, "is_authenticated", False) else None
+    if choice is None and request is not None:
+        choice = request.COOKIES.get("gh_theme")
+    return choice if choice in ("light", "dark") else ""
+
+
+@register.filter
+def page_numbers(page: Page[Any]) -> list[int | str]:
+    """Numbers for the pagination, gaps as "…": [1, "…", 4, 5, 6, "…", 20]."""
+    return list(page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1))
+
+
+@register.filter
+def widget_kind(field: Any) -> str:
+    """What a form field is drawn as: "check", "choices", "file" or "plain"."""
+    name = type(field.field.widget).__name__
+    if name == "CheckboxInput":
+        return "check"
+    if name in ("RadioSelect", "CheckboxSelectMultiple"):
+        return "choices"
+    return "file" if "File" in name else "plain"
+
+
+@register.filter
+def chosen(value: Any, other: Any) -> bool:
+    """Whether two values read the same, for `selected` in filters where one side is text from the address."""
+    return str(value) == str(other)
+
+
+@register.filter
+def in_stage(stage: Any, request: Any) -> bool:
+    """Whether the page being shown belongs to this stage's app: both are in the same URL namespace."""
+    match = getattr(request, "resolver_match", None)
+    return bool(match and match.namespace and match.namespace == stage.url_name.partition(":")[0])
+
+
+@register.filter
+def join_soft(labels: Iterable[str] | None) -> str:
+    """["Annotator", "Rater"] -> "Annotator, rater"."""
+    text = ", ".join(str(label).lower() for label in labels or ())
+    return text[:1].upper() + text[1:]
