@@ -1,0 +1,519 @@
+"""Examples and everything people decide about them, up to frozen dataset versions."""
+
+from typing import Any, ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.utils import timezone
+
+
+class Source(models.Model):
+    """Where examples come from: a transcript archive, a handbook, a rating campaign."""
+
+    project = models.ForeignKey(
+        "core.Project", on_delete=models.CASCADE, related_name="sources"
+    )
+    name = models.CharField(max_length=120)
+    license = models.CharField(max_length=120, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(name="source_once", fields=["project", "name"])
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Import(models.Model):
+    """One uploaded JSONL file and what became of its lines."""
+
+    class Destination(models.TextChoices):
+        QUEUE = "queued", "Queue for annotation"
+        REVIEW = "in_review", "Straight to review"
+        APPROVED = "approved", "Approved as they are"
+
+    project = models.ForeignKey(
+        "core.Project", on_delete=models.CASCADE, related_name="imports"
+    )
+    run = models.OneToOneField(
+        "core.Run", on_delete=models.PROTECT, related_name="import_of"
+    )
+    upload = models.ForeignKey(
+        "core.Artifact", on_delete=models.PROTECT, related_name="+"
+    )
+    file_name = models.CharField(max_length=200)
+    destination = models.CharField(
+        max_length=12, choices=Destination.choices, default=Destination.QUEUE
+    )
+    default_source = models.CharField(max_length=120, blank=True)
+    default_license = models.CharField(max_length=120, blank=True)
+    lines = models.PositiveIntegerField(default=0)
+    accepted = models.PositiveIntegerField(default=0)
+    repeated = models.PositiveIntegerField(
+        default=0, help_text="Lines whose pair the project already had."
+    )
+    rejected = models.PositiveIntegerField(default=0)
+    created_by = models.ForeignKey(
+        "core.User", null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+
+class ImportIssue(models.Model):
+    """A line that was not taken, and why: what is wrong with it, or which example it repeats."""
+
+    class Kind(models.TextChoices):
+        REJECTED = "rejected", "Rejected"
+        REPEATED = "repeated", "Repeated"
+
+    batch = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="issues")
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    line = models.PositiveIntegerField()
+    field = models.CharField(max_length=60, blank=True)
+    reason = models.CharField(max_length=300)
+    excerpt = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["line", "id"]
+        indexes = [models.Index(name="issue_by_batch", fields=["batch", "line"])]
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason}"
+
+
+class Example(models.Model):
+    """A prompt/completion pair on its way to a dataset.
+
+    `messages` is the chat so far, [{"role": "system"|"user"|"assistant", "content": str}], ending with the
+    user; `context` holds back-office records as text. The texts here are the current ones; every earlier
+    state is a Revision.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "In the queue"
+        IN_REVIEW = "in_review", "In review"
+        RETURNED = "returned", "Sent back"
+        APPROVED = "approved", "Approved"
+        RETIRED = "retired", "Retired"
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        Status.QUEUED: {Status.IN_REVIEW, Status.RETIRED},
+        Status.IN_REVIEW: {
+            Status.APPROVED,
+            Status.RETURNED,
+            Status.RETIRED,
+            Status.QUEUED,
+        },
+        Status.RETURNED: {Status.IN_REVIEW, Status.RETIRED},
+        Status.APPROVED: {Status.QUEUED, Status.RETIRED},
+        Status.RETIRED: {Status.QUEUED},
+    }
+
+    class Edge(models.TextChoices):
+        NONE = "", "Not an edge case"
+        ANGRY_CUSTOMER = "angry_customer", "Angry customer"
+        AMBIGUOUS_REQUEST = "ambiguous_request", "Ambiguous request"
+        MISSING_DOCUMENT = "missing_document", "Missing document"
+        REGULATION_QUESTION = "regulation_question", "Regulation question"
+        OFF_TOPIC = "off_topic", "Off topic"
+        TWO_QUESTIONS = "two_questions", "Two questions at once"
+        OTHER = "other", "Other edge case"
+
+    class Origin(models.TextChoices):
+        IMPORT = "import", "Import"
+        WRITTEN = "written", "Written here"
+        RATING = "rating", "Corrected while rating"
+        CHAT = "chat", "Corrected in chat"
+
+    project = models.ForeignKey(
+        "core.Project", on_delete=models.CASCADE, related_name="examples"
+    )
+    source = models.ForeignKey(
+        Source, null=True, blank=True, on_delete=models.PROTECT, related_name="examples"
+    )
+    batch = models.ForeignKey(
+        Import,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="examples",
+    )
+    status = models.CharField(
+        max_length=10, choices=Status.choices, default=Status.QUEUED
+    )
+    messages = models.JSONField()
+    context = models.JSONField(default=list)
+    completion = models.TextField(blank=True)
+    slice = models.CharField(max_length=120, blank=True)
+    edge = models.CharField(max_length=24, choices=Edge.choices, blank=True, default="")
+    tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    group = models.CharField(
+        max_length=200,
+        help_text="Conversation or document; a group is never divided between splits.",
+    )
+    license = models.CharField(max_length=120, blank=True)
+    external_id = models.CharField(max_length=200, blank=True)
+    origin = models.CharField(
+        max_length=8, choices=Origin.choices, default=Origin.IMPORT
+    )
+    origin_detail = models.JSONField(
+        default=dict,
+        help_text="Where feedback came from: {label, url, ...}; shown, never joined on.",
+    )
+    # SHA-256 of the pair as it first came in: importing the same file again finds it even after edits.
+    arrival_hash = models.CharField(max_length=64, null=True, blank=True)
+    content_hash = models.CharField(
+        max_length=64, help_text="SHA-256 of messages, context and completion now."
+    )
+    search_text = models.TextField(help_text="All texts in one, for search by trigram.")
+    revision = models.PositiveIntegerField(default=1)
+    created_by = models.ForeignKey(
+        "core.User", null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    submitted_by = models.ForeignKey(
+        "core.User",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="submitted_examples",
+    )
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                name="example_arrives_once",
+                fields=["project", "arrival_hash"],
+                condition=models.Q(arrival_hash__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="example_status",
+                condition=models.Q(
+                    status__in=[
+                        "queued",
+                        "in_review",
+                        "returned",
+                        "approved",
+                        "retired",
+                    ]
+                ),
+            ),
+            models.CheckConstraint(
+                name="example_complete",
+                condition=models.Q(status__in=["queued", "returned", "retired"])
+                | ~models.Q(completion=""),
+            ),
+            models.CheckConstraint(name="example_group", condition=~models.Q(group="")),
+        ]
+        indexes = [
+            # The queue: edge cases first, oldest first.
+            models.Index(name="example_queue", fields=["project", "status", "id"]),
+            models.Index(name="example_slice", fields=["project", "slice"]),
+            models.Index(name="example_content", fields=["project", "content_hash"]),
+            GinIndex(
+                name="example_search",
+                fields=["search_text"],
+                opclasses=["gin_trgm_ops"],
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"
+
+    @property
+    def question(self) -> str:
+        """The customer's last message."""
+        return str(self.messages[-1]["content"]) if self.messages else ""
+
+    def content(self) -> dict[str, Any]:
+        """The pair in its canonical shape, as revisions, hashes and dataset rows hold it."""
+        return {
+            "messages": self.messages,
+            "context": self.context,
+            "completion": self.completion,
+        }
+
+
+class Revision(models.Model):
+    """One state of an example, never changed afterwards. Number 1 is what came in."""
+
+    class Reason(models.TextChoices):
+        ARRIVED = "arrived", "Arrived"
+        WRITTEN = "written", "Written"
+        SUBMITTED = "submitted", "Submitted"
+        CORRECTED = "corrected", "Corrected in review"
+        RESTORED = "restored", "Restored"
+
+    example = models.ForeignKey(
+        Example, on_delete=models.CASCADE, related_name="revisions"
+    )
+    number = models.PositiveIntegerField()
+    reason = models.CharField(max_length=10, choices=Reason.choices)
+    content = models.JSONField(
+        help_text="messages, context, completion, slice, edge, tags"
+    )
+    by = models.ForeignKey(
+        "core.User", null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(name="revision_once", fields=["example", "number"])
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.example_id} r{self.number}"
+
+
+class Assignment(models.Model):
+    """A lease: one person holds one example, for annotation or review, until they finish or it expires."""
+
+    class Purpose(models.TextChoices):
+        ANNOTATE = "annotate", "Annotate"
+        REVIEW = "review", "Review"
+
+    class Outcome(models.TextChoices):
+        OPEN = "open", "Open"
+        DONE = "done", "Done"
+        SKIPPED = "skipped", "Skipped"
+        EXPIRED = "expired", "Expired"
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        Outcome.OPEN: {Outcome.DONE, Outcome.SKIPPED, Outcome.EXPIRED},
+        Outcome.DONE: set(),
+        Outcome.SKIPPED: set(),
+        Outcome.EXPIRED: set(),
+    }
+
+    example = models.ForeignKey(
+        Example, on_delete=models.CASCADE, related_name="assignments"
+    )
+    project = models.ForeignKey(
+        "core.Project", on_delete=models.CASCADE, related_name="assignments"
+    )
+    user = models.ForeignKey(
+        "core.User", on_delete=models.PROTECT, related_name="assignments"
+    )
+    purpose = models.CharField(max_length=8, choices=Purpose.choices)
+    outcome = models.CharField(
+        max_length=8, choices=Outcome.choices, default=Outcome.OPEN
+    )
+    leased_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                name="assignment_one_holder",
+                fields=["example"],
+                condition=models.Q(outcome="open"),
+            ),
+            models.UniqueConstraint(
+                name="assignment_one_each",
+                fields=["project", "user", "purpose"],
+                condition=models.Q(outcome="open"),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                name="assignment_expiry",
+                fields=["expires_at"],
+                condition=models.Q(outcome="open"),
+            ),
+            models.Index(name="assignment_by_user", fields=["user", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.example_id} held by {self.user_id}"
+
+
+class Draft(models.Model):
+    """What a person has typed and not submitted. It outlives the lease, so nothing typed is ever lost."""
+
+    example = models.ForeignKey(
+        Example, on_delete=models.CASCADE, related_name="drafts"
+    )
+    user = models.ForeignKey(
+        "core.User", on_delete=models.CASCADE, related_name="drafts"
+    )
+    content = models.JSONField()
+    base_revision = models.PositiveIntegerField()
+    saved_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="draft_once", fields=["example", "user"])
+        ]
+
+    def __str__(self) -> str:
+        return f"draft of #{self.example_id}"
+
+
+class Review(models.Model):
+    """A reviewer's decision on one revision."""
+
+    class Verdict(models.TextChoices):
+        ACCEPTED = "accepted", "Accepted"
+        RETURNED = "returned", "Sent back"
+
+    example = models.ForeignKey(
+        Example, on_delete=models.CASCADE, related_name="reviews"
+    )
+    revision = models.ForeignKey(
+        Revision, on_delete=models.PROTECT, related_name="reviews"
+    )
+    verdict = models.CharField(max_length=8, choices=Verdict.choices)
+    comment = models.TextField(blank=True)
+    by = models.ForeignKey(
+        "core.User", on_delete=models.PROTECT, related_name="reviews_given"
+    )
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                name="review_says_why",
+                condition=models.Q(verdict="accepted") | ~models.Q(comment=""),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verdict} #{self.example_id}"
+
+
+class GroupSplit(models.Model):
+    """The split a group was given when it was first frozen. Permanent: what was test stays test."""
+
+    class Split(models.TextChoices):
+        TRAIN = "train", "Train"
+        VALIDATION = "validation", "Validation"
+        TEST = "test", "Test"
+
+    project = models.ForeignKey(
+        "core.Project", on_delete=models.CASCADE, related_name="group_splits"
+    )
+    group = models.CharField(max_length=200)
+    split = models.CharField(max_length=10, choices=Split.choices)
+    decided_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="group_split_once", fields=["project", "group"]
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.split}"
+
+
+class DatasetVersion(models.Model):
+    """Approved examples, frozen. `content_hash` is SHA-256 over canonical rows, splits and settings."""
+
+    class Status(models.TextChoices):
+        FREEZING = "freezing", "Freezing"
+        READY = "ready", "Ready"
+        FAILED = "failed", "Failed"
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        Status.FREEZING: {Status.READY, Status.FAILED},
+        Status.READY: set(),
+        Status.FAILED: set(),
+    }
+
+    project = models.ForeignKey(
+        "core.Project", on_delete=models.CASCADE, related_name="dataset_versions"
+    )
+    number = models.PositiveIntegerField()
+    note = models.CharField(max_length=300, blank=True)
+    status = models.CharField(
+        max_length=8, choices=Status.choices, default=Status.FREEZING
+    )
+    run = models.OneToOneField(
+        "core.Run", null=True, on_delete=models.PROTECT, related_name="dataset_version"
+    )
+    settings = models.JSONField(
+        help_text="shares of validation and test, seed, filters, system prompt"
+    )
+    content_hash = models.CharField(max_length=64, blank=True)
+    same_as = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        help_text="An earlier version with this content.",
+    )
+    artifact = models.ForeignKey(
+        "core.Artifact", null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    counts = models.JSONField(
+        default=dict, help_text="{split: rows}, {slice: {split: rows}}, withheld"
+    )
+    created_by = models.ForeignKey(
+        "core.User", null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(
+                name="dataset_number", fields=["project", "number"]
+            ),
+            models.CheckConstraint(
+                name="dataset_ready_has_content",
+                condition=~models.Q(status="ready")
+                | (~models.Q(content_hash="") & models.Q(artifact__isnull=False)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Dataset {self.number}"
+
+
+class DatasetRow(models.Model):
+    """One row of a dataset version and the revision it was cut from."""
+
+    dataset = models.ForeignKey(
+        DatasetVersion, on_delete=models.CASCADE, related_name="rows"
+    )
+    example = models.ForeignKey(
+        Example, on_delete=models.PROTECT, related_name="dataset_rows"
+    )
+    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="+")
+    position = models.PositiveIntegerField()
+    split = models.CharField(max_length=10, choices=GroupSplit.Split.choices)
+    row_hash = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(
+                name="row_position", fields=["dataset", "position"]
+            ),
+            models.UniqueConstraint(name="row_example", fields=["dataset", "example"]),
+        ]
+        indexes = [
+            models.Index(name="row_by_split", fields=["dataset", "split", "position"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset_id}/{self.position}"

@@ -1,0 +1,14 @@
+"""The REST API's address book: each app lists its own routes, this file hangs them under /api/v1/."""
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+
+urlpatterns = [
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("v1/", include("core.api_urls")),
+    path("v1/projects/<slug:slug>/", include("annotation.api_urls")),
+    path("v1/projects/<slug:slug>/", include("training.api_urls")),
+    path("v1/projects/<slug:slug>/", include("inference.api_urls")),
+    path("v1/projects/<slug:slug>/", include("evaluation.api_urls")),
+    path("v1/projects/<slug:slug>/", include("release.api_urls")),
+]

@@ -1,0 +1,11 @@
+"""The Celery application: queue `default` for ordinary work, `gpu` for training, beat for sweeps."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("guildhall")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

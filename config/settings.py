@@ -1,0 +1,320 @@
+"""All settings in one file, typed, read from the environment. A wrong value stops the program with one sentence.
+
+`docs/reference/settings.md` lists the variables. Production (GUILDHALL_ENV=production) refuses a default
+secret, debug and wildcard hosts.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from psycopg.conninfo import conninfo_to_dict
+
+from config import embedded, env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENVIRONMENT = env.choice(
+    "GUILDHALL_ENV", ("development", "production", "test"), "development"
+)
+PRODUCTION = ENVIRONMENT == "production"
+DEBUG = env.flag("GUILDHALL_DEBUG", default=False)
+STATE_DIR = Path(env.text("GUILDHALL_STATE", str(BASE_DIR / ".state"))).resolve()
+
+# --- secrets and hosts -------------------------------------------------------------------------------------
+DEVELOPMENT_SECRET = "development-only-secret-never-for-production"
+SECRET_KEY = env.text("GUILDHALL_SECRET_KEY", DEVELOPMENT_SECRET)
+HOST = env.text("GUILDHALL_HOST", "127.0.0.1")
+PORT = env.number("GUILDHALL_PORT", 8000, least=1)
+ALLOWED_HOSTS = env.items("GUILDHALL_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
+CSRF_TRUSTED_ORIGINS = env.items("GUILDHALL_TRUSTED_ORIGINS")
+if PRODUCTION:
+    if DEVELOPMENT_SECRET == SECRET_KEY or len(SECRET_KEY) < 32:
+        raise ImproperlyConfigured(
+            "GUILDHALL_SECRET_KEY must be set to at least 32 random characters in production."
+        )
+    if DEBUG:
+        raise ImproperlyConfigured("GUILDHALL_DEBUG must be off in production.")
+    if not env.text("GUILDHALL_ALLOWED_HOSTS") or any(
+        "*" in host for host in ALLOWED_HOSTS
+    ):
+        raise ImproperlyConfigured(
+            "GUILDHALL_ALLOWED_HOSTS must name the hosts in production; '*' is refused."
+        )
+
+# --- applications ------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django.contrib.humanize",
+    "axes",
+    "csp",
+    "django_htmx",
+    "django_filters",
+    "rest_framework",
+    "drf_spectacular",
+    "core",
+    "annotation",
+    "training",
+    "inference",
+    "evaluation",
+    "release",
+    "config",
+]
+MIDDLEWARE = [
+    "core.middleware.PartAwayMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    # Every page asks for a sign-in unless its view says otherwise.
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "core.middleware.ExpectedErrorMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": False,
+        "OPTIONS": {
+            "builtins": [
+                "core.templatetags.guildhall",
+                "django.contrib.humanize.templatetags.humanize",
+            ],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "core.context.furniture",
+            ],
+            "loaders": [
+                (
+                    "django.template.loaders.cached.Loader",
+                    [
+                        "django.template.loaders.filesystem.Loader",
+                        "django.template.loaders.app_directories.Loader",
+                    ],
+                )
+            ]
+            if not DEBUG
+            else [
+                "django.template.loaders.filesystem.Loader",
+                "django.template.loaders.app_directories.Loader",
+            ],
+        },
+    }
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- PostgreSQL and Redis ----------------------------------------------------------------------------------
+DATABASE_URL = env.text("DATABASE_URL") or embedded.database_url(STATE_DIR)
+REDIS_URL = env.text("REDIS_URL") or embedded.redis_url(STATE_DIR)
+
+
+def _database(url: str) -> dict[str, Any]:
+    if not url.startswith(("postgres://", "postgresql://")):
+        raise ImproperlyConfigured(
+            "DATABASE_URL must start with postgresql:// (PostgreSQL is the only database)."
+        )
+    parts = conninfo_to_dict(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.pop("dbname", "guildhall"),
+        "USER": parts.pop("user", ""),
+        "PASSWORD": parts.pop("password", ""),
+        "HOST": parts.pop("host", ""),
+        "PORT": parts.pop("port", ""),
+        "CONN_HEALTH_CHECKS": True,
+        # Under ASGI each request has a thread of its own, so connections are pooled per process, not per thread.
+        "OPTIONS": {
+            **parts,
+            "pool": {
+                "min_size": 1,
+                "max_size": env.number("GUILDHALL_DB_POOL", 10, least=1),
+                "timeout": 5,
+            },
+        },
+    }
+
+
+DATABASES = {"default": _database(DATABASE_URL)}
+# Celery and redis-py name a Unix socket differently; everything else is the same address.
+_SOCKET = REDIS_URL.removeprefix("unix://") if REDIS_URL.startswith("unix://") else ""
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+    }
+}
+
+# --- Celery ------------------------------------------------------------------------------------------------
+CELERY_BROKER_URL = f"redis+socket://{_SOCKET}" if _SOCKET else REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_ALWAYS_EAGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+# A run is claimed in the database, so a message delivered twice does nothing; the wait may be long.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 12 * 3600,
+    "socket_connect_timeout": 3,
+}
+CELERY_TASK_PUBLISH_RETRY = False
+RUN_HEARTBEAT_SECONDS = env.number("GUILDHALL_RUN_HEARTBEAT", 5, least=1)
+RUN_STALE_SECONDS = env.number("GUILDHALL_RUN_STALE", 30, least=2)
+CELERY_BEAT_SCHEDULE = {
+    "sweep-runs": {"task": "core.tasks.sweep_runs", "schedule": 10.0},
+    "sweep-deliveries": {"task": "core.tasks.sweep_deliveries", "schedule": 15.0},
+    "beat-alive": {
+        "task": "core.tasks.note_alive",
+        "schedule": 15.0,
+        "args": ("beat",),
+    },
+    "expire-leases": {"task": "annotation.tasks.expire_leases", "schedule": 60.0},
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "run" / "celerybeat-schedule")
+
+# --- people, sessions, security ----------------------------------------------------------------------------
+AUTH_USER_MODEL = "core.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"
+    },
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "core:sign-in"
+LOGIN_REDIRECT_URL = "core:start"
+LOGOUT_REDIRECT_URL = "core:sign-in"
+AXES_FAILURE_LIMIT = env.number("GUILDHALL_SIGN_IN_TRIES", 8, least=1)
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "core/locked_out.html"
+AXES_ENABLE_ADMIN = False
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+HTTPS = env.flag("GUILDHALL_HTTPS", default=PRODUCTION)
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("GUILDHALL_BEHIND_PROXY") else None
+)
+SECURE_HSTS_SECONDS = 30 * 24 * 3600 if HTTPS else 0
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+IMPORT_MAX_BYTES = env.number("GUILDHALL_IMPORT_MAX_MB", 512, least=1) * 1024 * 1024
+IMPORT_MAX_LINE_BYTES = 1024 * 1024
+UPLOAD_DIR = STATE_DIR / "tmp"
+UPLOAD_DIR.mkdir(parents=True, exist_ok=True)
+FILE_UPLOAD_TEMP_DIR = str(UPLOAD_DIR)
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+
+# --- API ---------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "core.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PAGINATION_CLASS": "core.pagination.Pages",
+    "PAGE_SIZE": 50,
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": [
+        "rest_framework.parsers.JSONParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "EXCEPTION_HANDLER": "core.api_errors.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Guildhall",
+    "DESCRIPTION": "Human-in-the-loop fine-tuning: everything the pages do, for programs.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# --- artifacts, models, engines ----------------------------------------------------------------------------
+ARTIFACT_STORE = env.choice("GUILDHALL_ARTIFACTS", ("folder", "s3"), "folder")
+ARTIFACT_DIR = STATE_DIR / "artifacts"
+ARTIFACT_CACHE_DIR = STATE_DIR / "artifact-cache"
+ARTIFACT_S3_BUCKET = env.text("GUILDHALL_S3_BUCKET")
+ARTIFACT_S3_ENDPOINT = env.text("GUILDHALL_S3_ENDPOINT")
+ARTIFACT_S3_PREFIX = env.text("GUILDHALL_S3_PREFIX", "guildhall/")
+MODEL_DIR = STATE_DIR / "models"
+MODEL_FOLDERS = [Path(part).resolve() for part in env.items("GUILDHALL_MODEL_FOLDERS")]
+ENGINE_URLS = env.items("GUILDHALL_ENGINE_URLS")
+ENGINE_PORTS_FROM = env.number("GUILDHALL_ENGINE_PORTS_FROM", 8101, least=1024)
+ENGINE_KV_CACHE_GIB = env.number("GUILDHALL_ENGINE_KV_GIB", 2, least=1)
+ENGINE_MAX_LORAS = env.number("GUILDHALL_ENGINE_MAX_LORAS", 4, least=1)
+ENGINE_MAX_LORA_RANK = env.number("GUILDHALL_ENGINE_MAX_LORA_RANK", 64, least=1)
+ENGINE_MAX_MODEL_LEN = env.number("GUILDHALL_ENGINE_MAX_MODEL_LEN", 2048, least=128)
+ENGINE_MAX_FULL = env.number("GUILDHALL_ENGINE_MAX_FULL", 1, least=0)
+TRAINING_THREADS = env.number("GUILDHALL_TRAINING_THREADS", 0, least=0)
+
+# --- the rest ----------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = env.text("GUILDHALL_TIME_ZONE", "UTC")
+USE_TZ = True
+USE_I18N = True
+STATIC_URL = "static/"
+STATIC_ROOT = STATE_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Without DEBUG files are served by WhiteNoise straight from static/, so a first start needs no collecting;
+# containers collect at build time and set GUILDHALL_COLLECTED.
+WHITENOISE_USE_FINDERS = not env.flag("GUILDHALL_COLLECTED")
+WHITENOISE_AUTOREFRESH = DEBUG
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.text("GUILDHALL_LOG_LEVEL", "INFO")},
+    "loggers": {"httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+}

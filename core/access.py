@@ -1,0 +1,77 @@
+"""Who may open what. Every project object is reached through here, so a stranger sees 404 and nothing else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, TypeVar
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404
+
+from core.models import Membership, Project, Role, User
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True)
+class Access:
+    """A person inside a project. Objects of the project are fetched with `get`, never by bare primary key."""
+
+    user: User
+    project: Project
+    roles: frozenset[str] = field(default_factory=frozenset)
+
+    def has(self, *roles: str) -> bool:
+        """Whether the person holds any of `roles`."""
+        return bool(self.roles.intersection(roles))
+
+    def require(self, *roles: str) -> None:
+        """Raises PermissionDenied (403) unless the person holds one of `roles`; no roles means any member."""
+        if roles and not self.has(*roles):
+            names = " or ".join(
+                Role(role).label.lower() for role in roles if role != Role.VIEWER
+            )
+            raise PermissionDenied(
+                f"This needs the role {names} in {self.project.name}."
+            )
+
+    def get(self, source: type[M] | QuerySet[M], **lookup: Any) -> M:
+        """The project's own object, or 404. `source` is a model or queryset with a `project` field."""
+        return get_object_or_404(source, project=self.project, **lookup)
+
+
+def open_project(user: User, slug: str, *roles: str) -> Access:
+    """The person's access to a project: 404 when not a member, 403 when none of `roles` is held."""
+    membership = (
+        Membership.objects.select_related("project")
+        .filter(user=user, project__slug=slug, project__archived_at=None)
+        .first()
+    )
+    if membership is None:
+        raise Http404("No such project.")
+    access = Access(
+        user=user, project=membership.project, roles=frozenset(membership.roles)
+    )
+    access.require(*roles)
+    return access
+
+
+View = Callable[..., HttpResponseBase]
+
+
+def project_page(*roles: str) -> Callable[[View], View]:
+    """Decorates a view of /p/<slug>/...: it is called as view(request, access, **rest)."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def inner(request: HttpRequest, slug: str, **kwargs: Any) -> HttpResponseBase:
+            access = open_project(request.user, slug, *roles)  # type: ignore[arg-type]
+            request.access = access  # type: ignore[attr-defined]
+            return view(request, access, **kwargs)
+
+        inner.roles = roles  # type: ignore[attr-defined]
+        return inner
+
+    return decorate

@@ -1,0 +1,36 @@
+"""One shape for API errors."""
+
+from typing import Any
+
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as drf_handler
+
+from core.errors import ExpectedError, Invalid
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """{"code", "detail", "advice"} and, for wrong values, "fields"."""
+    if isinstance(error, ExpectedError):
+        body: dict[str, Any] = {
+            "code": error.code,
+            "detail": error.message,
+            "advice": error.advice,
+        }
+        if isinstance(error, Invalid):
+            body["fields"] = error.fields
+        return Response(body, status=error.status)
+    if isinstance(error, exceptions.ValidationError):
+        return Response(
+            {
+                "code": "invalid",
+                "detail": "Some values are wrong.",
+                "fields": error.detail,
+            },
+            status=422,
+        )
+    response = drf_handler(error, context)
+    if response is not None and isinstance(error, Http404):
+        response.data = {"code": "not_found", "detail": "There is nothing here."}
+    return response

@@ -1,0 +1,57 @@
+"""Bearer tokens for the API and the door."""
+
+import hashlib
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+from rest_framework import exceptions
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.request import Request
+
+from core.models import ApiToken, User
+
+
+def digest_of(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def find_token(secret: str, *, kind: str) -> ApiToken | None:
+    """The live token with this secret, or None. Notes its use at most once a minute, to spare the row."""
+    token = (
+        ApiToken.objects.select_related("user", "project")
+        .filter(digest=digest_of(secret), kind=kind, revoked_at=None)
+        .first()
+    )
+    if token is None:
+        return None
+    now = timezone.now()
+    ApiToken.objects.filter(
+        Q(last_used_at=None) | Q(last_used_at__lt=now - timedelta(minutes=1)),
+        pk=token.pk,
+    ).update(last_used_at=now)
+    return token
+
+
+class TokenAuthentication(BaseAuthentication):
+    """`Authorization: Bearer gh_...` with a personal token."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
+        parts = get_authorization_header(request).split()
+        if not parts or parts[0].lower() != b"bearer":
+            return None
+        if len(parts) != 2:
+            raise exceptions.AuthenticationFailed(
+                "Send the header as: Authorization: Bearer <token>."
+            )
+        token = find_token(
+            parts[1].decode(errors="replace"), kind=ApiToken.Kind.PERSONAL
+        )
+        if token is None or token.user is None or not token.user.is_active:
+            raise exceptions.AuthenticationFailed(
+                "This token is unknown or was revoked."
+            )
+        return token.user, token
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"

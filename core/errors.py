@@ -1,0 +1,51 @@
+"""Errors that people are meant to see: what happened, and what to do. Everything else is a bug and goes to the log."""
+
+
+class ExpectedError(Exception):
+    """Base of errors shown to people. `status` is the HTTP status that pages and API answer with."""
+
+    status = 400
+    code = "refused"
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".strip()
+
+
+class Refused(ExpectedError):
+    """The request is understood and cannot be carried out as it stands."""
+
+
+class Invalid(ExpectedError):
+    """Values a person gave are wrong; `fields` maps a field's name to its messages."""
+
+    status = 422
+    code = "invalid"
+
+    def __init__(
+        self,
+        message: str,
+        advice: str = "",
+        *,
+        fields: dict[str, list[str]] | None = None,
+    ) -> None:
+        super().__init__(message, advice)
+        self.fields = fields or {}
+
+
+class Conflict(ExpectedError):
+    """Somebody or something changed the object first; nothing was written."""
+
+    status = 409
+    code = "conflict"
+
+
+class PartAway(ExpectedError):
+    """A part of the system (engine, broker, database) does not answer at the moment."""
+
+    status = 503
+    code = "part_away"

@@ -1,0 +1,126 @@
+"""Which part is up, and since when one is away. Each check is short and says so instead of raising."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
+from django.utils import timezone
+from redis import Redis
+from redis.exceptions import RedisError
+
+_away_since: dict[str, datetime] = {}
+_lock = Lock()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the system as the status page and /readyz tell of it."""
+
+    name: str
+    label: str
+    up: bool
+    detail: str
+    since: datetime | None
+    needed_for: str
+
+
+Check = Callable[[], list[Part]]
+_checks: dict[str, Check] = {}
+
+
+def register_check(name: str, check: Check) -> None:
+    """Apps above core add their parts (the engines) from AppConfig.ready."""
+    _checks[name] = check
+
+
+def note_away(name: str) -> datetime:
+    """Remembers when this process first found the part away, and says when that was."""
+    with _lock:
+        return _away_since.setdefault(name, timezone.now())
+
+
+def note_up(name: str) -> None:
+    with _lock:
+        _away_since.pop(name, None)
+
+
+def _part(name: str, label: str, up: bool, detail: str, needed_for: str) -> Part:
+    if up:
+        note_up(name)
+    return Part(name, label, up, detail, None if up else note_away(name), needed_for)
+
+
+def postgres() -> Part:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Exception as error:
+        connection.close()
+        return _part(
+            "postgres", "PostgreSQL", False, str(error).splitlines()[0], "every page"
+        )
+    return _part("postgres", "PostgreSQL", True, "answers", "every page")
+
+
+def broker() -> Part:
+    try:
+        client = Redis.from_url(
+            settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1
+        )
+        client.ping()
+    except (RedisError, OSError) as error:
+        return _part(
+            "broker",
+            "Broker (Valkey)",
+            False,
+            str(error),
+            "starting imports, training and campaigns",
+        )
+    return _part(
+        "broker",
+        "Broker (Valkey)",
+        True,
+        "answers",
+        "starting imports, training and campaigns",
+    )
+
+
+def beat() -> Part:
+    """Beat's note is written by a worker, so it vouches for beat and the default queue together."""
+    try:
+        noted = cache.get("alive:beat")
+    except Exception:
+        return _part(
+            "worker", "Workers", False, "unknown while the broker is away", "long work"
+        )
+    fresh = noted and datetime.fromisoformat(noted) > timezone.now() - timedelta(
+        seconds=90
+    )
+    detail = "at work" if fresh else "no sign of life from beat and worker"
+    return _part(
+        "worker", "Workers", bool(fresh), detail, "imports, training, campaigns"
+    )
+
+
+def parts() -> list[Part]:
+    """Every part's state, the database first."""
+    found = [postgres(), broker(), beat()]
+    for check in _checks.values():
+        try:
+            found.extend(check())
+        except Exception as error:
+            found.append(
+                Part(
+                    "engines",
+                    "Engines",
+                    False,
+                    str(error).splitlines()[0],
+                    None,
+                    "answers from models",
+                )
+            )
+    return found

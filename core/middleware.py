@@ -1,0 +1,91 @@
+"""Errors that people are meant to see become pages or fragments; a missing database becomes a page that says so."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+
+from core import health
+from core.errors import ExpectedError, PartAway
+
+log = logging.getLogger(__name__)
+
+
+class _Middleware:
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return self.get_response(request)
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    return request.path.startswith(("/api/", "/v1/"))
+
+
+class ExpectedErrorMiddleware(_Middleware):
+    """core.errors in a page's view: a full page, or for htmx a message that lands beside the work."""
+
+    def process_exception(
+        self, request: HttpRequest, error: Exception
+    ) -> HttpResponse | None:
+        if not isinstance(error, ExpectedError):
+            return None
+        if _wants_json(request) or request.headers.get("accept", "").startswith(
+            "application/json"
+        ):
+            return JsonResponse(
+                {"code": error.code, "detail": error.message, "advice": error.advice},
+                status=error.status,
+            )
+        name = (
+            "components/error_toast.html"
+            if getattr(request, "htmx", None)
+            else "errors/expected.html"
+        )
+        response = render(request, name, {"error": error}, status=error.status)
+        if getattr(request, "htmx", None):
+            response["HX-Retarget"] = "#toasts"
+            response["HX-Reswap"] = "beforeend"
+        return response
+
+
+class PartAwayMiddleware(_Middleware):
+    """When PostgreSQL is away a page that needs it says so, since when, and that it comes back by itself.
+
+    Errors in other middleware (the session, the sign-in check) never pass here; `handler500` treats them alike.
+    """
+
+    def process_exception(
+        self, request: HttpRequest, error: Exception
+    ) -> HttpResponse | None:
+        if isinstance(error, (OperationalError, InterfaceError)):
+            return away_response(request, error)
+        return None
+
+
+def away_response(request: HttpRequest, error: Exception) -> HttpResponse:
+    log.warning("PostgreSQL did not answer: %s", error)
+    since = health.note_away("postgres")
+    away = PartAway(
+        "The database does not answer.",
+        "Nothing that was saved is lost. This page works again by itself.",
+    )
+    if _wants_json(request):
+        return JsonResponse(
+            {"code": away.code, "detail": away.message, "since": since.isoformat()},
+            status=503,
+        )
+    # No context processors: they would ask the database.
+    html = render_to_string("errors/503.html", {"error": away, "since": since})
+    return HttpResponse(html, status=503, headers={"Retry-After": "10"})

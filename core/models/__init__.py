@@ -1,0 +1,18 @@
+from core.models.artifacts import Artifact
+from core.models.audit import AuditEntry
+from core.models.events import Delivery, Event
+from core.models.people import ApiToken, Membership, Project, Role, User
+from core.models.runs import Run
+
+__all__ = [
+    "ApiToken",
+    "Artifact",
+    "AuditEntry",
+    "Delivery",
+    "Event",
+    "Membership",
+    "Project",
+    "Role",
+    "Run",
+    "User",
+]

@@ -1,0 +1,30 @@
+"""Who did what, when. Rows are only ever added: a database trigger (migration 0002) refuses the rest."""
+
+from django.db import models
+
+
+class AuditEntry(models.Model):
+    """One deed. It holds no foreign keys, so that it outlives what it describes, people and projects included."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    actor_id = models.BigIntegerField(null=True, blank=True)
+    actor = models.CharField(max_length=200)
+    project_id = models.BigIntegerField(null=True, blank=True)
+    verb = models.CharField(
+        max_length=60, help_text="noun.past-participle, as in example.approved"
+    )
+    object_type = models.CharField(max_length=60, blank=True)
+    object_id = models.CharField(max_length=60, blank=True)
+    object_label = models.CharField(max_length=200, blank=True)
+    detail = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(name="audit_by_project", fields=["project_id", "-id"]),
+            models.Index(name="audit_by_object", fields=["object_type", "object_id"]),
+            models.Index(name="audit_by_actor", fields=["actor_id", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.verb} {self.object_label}"

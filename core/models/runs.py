@@ -1,0 +1,128 @@
+"""Long work that people watch: imports, freezes, training, evaluations, deployments."""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+
+class Run(models.Model):
+    """One piece of long work. Workers claim it by conditional update and prove they live by a heartbeat.
+
+    A run whose heartbeat stops goes back to `queued` and is taken up by another worker; what it may
+    continue from (a checkpoint, a line number) is the business of its kind.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        CANCELLING = "cancelling", "Cancelling"
+        CANCELLED = "cancelled", "Cancelled"
+        FAILED = "failed", "Failed"
+        SUCCEEDED = "succeeded", "Done"
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        Status.QUEUED: {Status.RUNNING, Status.CANCELLING, Status.FAILED},
+        Status.RUNNING: {
+            Status.CANCELLING,
+            Status.FAILED,
+            Status.SUCCEEDED,
+            Status.QUEUED,
+        },
+        Status.CANCELLING: {Status.CANCELLED, Status.FAILED, Status.SUCCEEDED},
+        Status.CANCELLED: set(),
+        Status.FAILED: {Status.QUEUED},
+        Status.SUCCEEDED: set(),
+    }
+    ACTIVE: ClassVar[tuple[str, ...]] = (
+        Status.QUEUED,
+        Status.RUNNING,
+        Status.CANCELLING,
+    )
+
+    project = models.ForeignKey(
+        "core.Project", null=True, on_delete=models.CASCADE, related_name="runs"
+    )
+    kind = models.CharField(max_length=40)
+    title = models.CharField(max_length=200)
+    queue = models.CharField(max_length=20, default="default")
+    params = models.JSONField(default=dict)
+    status = models.CharField(
+        max_length=12, choices=Status.choices, default=Status.QUEUED
+    )
+    done = models.BigIntegerField(default=0)
+    total = models.BigIntegerField(default=0, help_text="0 while not known")
+    message = models.CharField(
+        max_length=300, blank=True, help_text="What happens now, one sentence."
+    )
+    eta_at = models.DateTimeField(null=True, blank=True)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    max_attempts = models.PositiveSmallIntegerField(default=3)
+    claim = models.UUIDField(null=True, blank=True)
+    worker = models.CharField(max_length=120, blank=True)
+    error_code = models.CharField(max_length=60, blank=True)
+    error_message = models.TextField(blank=True)
+    error_advice = models.TextField(blank=True)
+    created_by = models.ForeignKey(
+        "core.User", null=True, on_delete=models.PROTECT, related_name="runs"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    sent_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the broker last took its message."
+    )
+    started_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_by = models.ForeignKey(
+        "core.User", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(name="run_by_project", fields=["project", "-id"]),
+            models.Index(
+                name="run_active",
+                fields=["status"],
+                condition=models.Q(status__in=["queued", "running", "cancelling"]),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="run_status",
+                condition=models.Q(
+                    status__in=[
+                        "queued",
+                        "running",
+                        "cancelling",
+                        "cancelled",
+                        "failed",
+                        "succeeded",
+                    ]
+                ),
+            ),
+            models.CheckConstraint(
+                name="run_progress", condition=models.Q(done__gte=0, total__gte=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in self.ACTIVE
+
+    @property
+    def percent(self) -> int | None:
+        """Whole percent done, or None while the total is not known."""
+        if self.status == self.Status.SUCCEEDED:
+            return 100
+        return min(100, self.done * 100 // self.total) if self.total else None
+
+    @property
+    def time_left(self) -> timedelta | None:
+        if self.eta_at is None or self.status != self.Status.RUNNING:
+            return None
+        return max(self.eta_at - timezone.now(), timedelta(0))

@@ -1,0 +1,131 @@
+"""Projects and the people in them."""
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.text import slugify
+
+from core.audit import record
+from core.errors import Conflict, Invalid
+from core.models import Membership, Project, Role, User
+
+
+@transaction.atomic
+def create_project(
+    *,
+    by: User,
+    name: str,
+    description: str = "",
+    guideline: str = "",
+    system_prompt: str = "",
+    slug: str = "",
+) -> Project:
+    """Creates a project with `by` as its first admin. Invalid when the address is taken."""
+    slug = slug or slugify(name)[:60]
+    if not slug:
+        raise Invalid(
+            "The name needs at least one letter or digit.",
+            fields={"name": ["Give it a name."]},
+        )
+    if Project.objects.filter(slug=slug).exists():
+        raise Invalid(
+            "That address is taken.",
+            fields={"slug": [f"A project already lives at /p/{slug}/."]},
+        )
+    project = Project.objects.create(
+        name=name.strip(),
+        slug=slug,
+        description=description,
+        guideline=guideline,
+        system_prompt=system_prompt,
+    )
+    Membership.objects.create(project=project, user=by, roles=[Role.ADMIN])
+    record(by=by, project=project, verb="project.created", obj=project)
+    return project
+
+
+SETTINGS_FIELDS = ("name", "description", "guideline", "system_prompt", "lease_minutes")
+
+
+@transaction.atomic
+def update_project(*, by: User, project: Project, **values: Any) -> Project:
+    """Changes settings; only fields in SETTINGS_FIELDS. The audit entry says which changed, from what."""
+    changed = {}
+    for name, value in values.items():
+        if name not in SETTINGS_FIELDS:
+            raise ValueError(f"{name} is not a project setting.")
+        old = getattr(project, name)
+        if old != value:
+            changed[name] = [old, value]
+            setattr(project, name, value)
+    if changed:
+        project.save(update_fields=list(changed))
+        record(
+            by=by, project=project, verb="project.changed", obj=project, changed=changed
+        )
+    return project
+
+
+def _known_roles(roles: list[str]) -> list[str]:
+    clean = [role for role in Role.values if role in roles]
+    if not clean or set(roles) - set(Role.values):
+        raise Invalid(
+            "Choose at least one role.", fields={"roles": ["Choose at least one role."]}
+        )
+    return clean
+
+
+@transaction.atomic
+def add_member(
+    *, by: User, project: Project, user: User, roles: list[str]
+) -> Membership:
+    clean = _known_roles(roles)
+    try:
+        with transaction.atomic():
+            membership = Membership.objects.create(
+                project=project, user=user, roles=clean
+            )
+    except IntegrityError:
+        raise Conflict(
+            f"{user.name} is already in this project.",
+            "Change the roles in the list instead.",
+        ) from None
+    record(by=by, project=project, verb="member.added", obj=user, roles=clean)
+    return membership
+
+
+def _keep_an_admin(project: Project, leaving: Membership) -> None:
+    """Locks the project's admins, so that two admins cannot remove each other at the same moment."""
+    admins = list(
+        Membership.objects.select_for_update()
+        .filter(project=project, roles__contains=[Role.ADMIN])
+        .order_by("pk")
+    )
+    if [m.pk for m in admins] == [leaving.pk]:
+        raise Conflict("A project needs an admin.", "Make somebody else admin first.")
+
+
+@transaction.atomic
+def change_roles(*, by: User, membership: Membership, roles: list[str]) -> Membership:
+    clean = _known_roles(roles)
+    if Role.ADMIN not in clean:
+        _keep_an_admin(membership.project, membership)
+    old = membership.roles
+    membership.roles = clean
+    membership.save(update_fields=["roles"])
+    record(
+        by=by,
+        project=membership.project,
+        verb="member.changed",
+        obj=membership.user,
+        roles=[old, clean],
+    )
+    return membership
+
+
+@transaction.atomic
+def remove_member(*, by: User, membership: Membership) -> None:
+    _keep_an_admin(membership.project, membership)
+    user, project = membership.user, membership.project
+    membership.delete()
+    record(by=by, project=project, verb="member.removed", obj=user)

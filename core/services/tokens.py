@@ -1,0 +1,41 @@
+"""Bearer tokens: made once, shown once, kept as a hash."""
+
+import secrets
+
+from django.db import transaction
+from django.utils import timezone
+
+from core.audit import record
+from core.authentication import digest_of
+from core.errors import Conflict
+from core.models import ApiToken, Project, User
+
+
+@transaction.atomic
+def create_token(
+    *, by: User, name: str, project: Project | None = None
+) -> tuple[ApiToken, str]:
+    """A personal token for `by`, or with `project` an application key. Returns it with its secret, this once."""
+    kind = ApiToken.Kind.APPLICATION if project else ApiToken.Kind.PERSONAL
+    secret = ("gk_" if project else "gh_") + secrets.token_urlsafe(32)
+    token = ApiToken.objects.create(
+        kind=kind,
+        user=None if project else by,
+        project=project,
+        name=name.strip() or "unnamed",
+        prefix=secret[:9],
+        digest=digest_of(secret),
+        created_by=by,
+    )
+    record(by=by, project=project, verb="token.created", obj=token, kind=kind)
+    return token, secret
+
+
+@transaction.atomic
+def revoke_token(*, by: User, token: ApiToken) -> None:
+    """Ends a token at once. Conflict when it was revoked before."""
+    if not ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(
+        revoked_at=timezone.now()
+    ):
+        raise Conflict("This key was revoked before.", "Reload the page.")
+    record(by=by, project=token.project, verb="token.revoked", obj=token)

@@ -1,0 +1,22 @@
+"""The artifact store: content-addressed, written once, read by path. Backends are files in this folder."""
+
+from core.storage.base import Storage, checksum, manifest_of
+from core.storage.folder import FolderStorage
+
+__all__ = ["Storage", "checksum", "manifest_of", "storage"]
+
+
+def _s3() -> Storage:
+    from core.storage.s3 import S3Storage
+
+    return S3Storage()
+
+
+BACKENDS = {"folder": FolderStorage, "s3": _s3}
+
+
+def storage() -> Storage:
+    """The store that settings name."""
+    from django.conf import settings
+
+    return BACKENDS[settings.ARTIFACT_STORE]()

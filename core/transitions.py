@@ -1,0 +1,35 @@
+"""A status changes by conditional update, or not at all."""
+
+from typing import Any
+
+from django.db.models import Model
+
+from core.errors import Conflict
+
+
+def transition(obj: Model, to: str, *, field: str = "status", **updates: Any) -> None:
+    """Moves `obj` from the status it was read with to `to`, setting `updates` in the same statement.
+
+    The move must stand in the model's TRANSITIONS table. Raises `Conflict` when it does not, or when the
+    row's status is no longer the one read: nothing is written then. On success `obj` carries the new values.
+    """
+    model: Any = type(obj)
+    old = getattr(obj, field)
+    noun = model._meta.verbose_name
+    label = dict(model._meta.get_field(field).choices or []).get(old, old)
+    if to not in model.TRANSITIONS.get(old, set()):
+        raise Conflict(
+            f"This {noun} is {str(label).lower()}, so it cannot become {to.replace('_', ' ')}.",
+            "Reload.",
+        )
+    changed = model._default_manager.filter(pk=obj.pk, **{field: old}).update(
+        **{field: to}, **updates
+    )
+    if not changed:
+        raise Conflict(
+            f"Somebody changed this {noun} before you.",
+            "Reload the page to see what it is now.",
+        )
+    setattr(obj, field, to)
+    for name, value in updates.items():
+        setattr(obj, name, value)

@@ -1,0 +1,271 @@
+"""Campaigns in which people compare answers blind, and what they said."""
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+
+
+class Campaign(models.Model):
+    """A blind comparison of two model versions on held-out prompts."""
+
+    class Status(models.TextChoices):
+        PREPARING = "preparing", "Preparing answers"
+        OPEN = "open", "Open"
+        CLOSED = "closed", "Closed"
+        FAILED = "failed", "Failed"
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        Status.PREPARING: {Status.OPEN, Status.FAILED},
+        Status.OPEN: {Status.CLOSED},
+        Status.CLOSED: {Status.OPEN},
+        Status.FAILED: {Status.PREPARING},
+    }
+
+    project = models.ForeignKey(
+        "core.Project", on_delete=models.CASCADE, related_name="campaigns"
+    )
+    name = models.CharField(max_length=120)
+    dataset = models.ForeignKey(
+        "annotation.DatasetVersion", on_delete=models.PROTECT, related_name="campaigns"
+    )
+    run = models.OneToOneField(
+        "core.Run", null=True, on_delete=models.PROTECT, related_name="campaign"
+    )
+    status = models.CharField(
+        max_length=10, choices=Status.choices, default=Status.PREPARING
+    )
+    ratings_per_prompt = models.PositiveSmallIntegerField(
+        default=3, help_text="By different people."
+    )
+    seed = models.PositiveIntegerField(default=0)
+    params = models.JSONField(default=dict, help_text="temperature, max_tokens")
+    created_by = models.ForeignKey(
+        "core.User", on_delete=models.PROTECT, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    opened_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(name="campaign_name", fields=["project", "name"])
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Entry(models.Model):
+    """A model version that takes part in a campaign."""
+
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.CASCADE, related_name="entries"
+    )
+    version = models.ForeignKey(
+        "training.ModelVersion",
+        on_delete=models.PROTECT,
+        related_name="campaign_entries",
+    )
+    position = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(
+                name="entry_version", fields=["campaign", "version"]
+            ),
+            models.UniqueConstraint(
+                name="entry_position", fields=["campaign", "position"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.campaign}: {self.version}"
+
+
+class Prompt(models.Model):
+    """A held-out prompt of a campaign, cut from a test row of its dataset version."""
+
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.CASCADE, related_name="prompts"
+    )
+    row = models.ForeignKey(
+        "annotation.DatasetRow", on_delete=models.PROTECT, related_name="+"
+    )
+    position = models.PositiveIntegerField()
+    messages = models.JSONField()
+    context = models.JSONField(default=list)
+    slice = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(name="prompt_row", fields=["campaign", "row"])
+        ]
+
+    def __str__(self) -> str:
+        return f"prompt {self.position}"
+
+
+class Answer(models.Model):
+    """What an entry answered to a prompt, made before rating begins so that no side is slower."""
+
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="answers")
+    entry = models.ForeignKey(Entry, on_delete=models.CASCADE, related_name="answers")
+    generation = models.OneToOneField(
+        "inference.Generation", on_delete=models.PROTECT, related_name="campaign_answer"
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="answer_once", fields=["prompt", "entry"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entry_id} on {self.prompt_id}"
+
+
+class Comparison(models.Model):
+    """One prompt put before one rater, with the sides shuffled. Raters know it by `token` alone."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Open"
+        RATED = "rated", "Rated"
+        SKIPPED = "skipped", "Skipped"
+        EXPIRED = "expired", "Expired"
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        Status.OPEN: {Status.RATED, Status.SKIPPED, Status.EXPIRED},
+        Status.RATED: {Status.OPEN},
+        Status.SKIPPED: set(),
+        Status.EXPIRED: {Status.OPEN},
+    }
+
+    token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.CASCADE, related_name="comparisons"
+    )
+    prompt = models.ForeignKey(
+        Prompt, on_delete=models.CASCADE, related_name="comparisons"
+    )
+    rater = models.ForeignKey(
+        "core.User", on_delete=models.PROTECT, related_name="comparisons"
+    )
+    left = models.ForeignKey(Answer, on_delete=models.PROTECT, related_name="+")
+    right = models.ForeignKey(Answer, on_delete=models.PROTECT, related_name="+")
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
+    shown_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    rated_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(name="comparison_once", fields=["prompt", "rater"]),
+            models.UniqueConstraint(
+                name="comparison_one_open",
+                fields=["campaign", "rater"],
+                condition=models.Q(status="open"),
+            ),
+            models.CheckConstraint(
+                name="comparison_sides", condition=~models.Q(left=models.F("right"))
+            ),
+        ]
+        indexes = [
+            models.Index(name="comparison_by_status", fields=["campaign", "status"])
+        ]
+
+    def __str__(self) -> str:
+        return f"comparison {self.token}"
+
+
+class Rating(models.Model):
+    """What a rater said of one comparison. `preferred` is None for a tie or when both are bad."""
+
+    class Choice(models.TextChoices):
+        LEFT = "left", "Left is better"
+        RIGHT = "right", "Right is better"
+        TIE = "tie", "As good"
+        BOTH_BAD = "both_bad", "Both bad"
+
+    comparison = models.OneToOneField(
+        Comparison, on_delete=models.CASCADE, related_name="rating"
+    )
+    choice = models.CharField(max_length=8, choices=Choice.choices)
+    preferred = models.ForeignKey(
+        Entry, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    comment = models.TextField(blank=True)
+    seconds = models.FloatField(help_text="From shown to rated.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="rating_preferred",
+                condition=models.Q(
+                    choice__in=["left", "right"], preferred__isnull=False
+                )
+                | models.Q(choice__in=["tie", "both_bad"], preferred__isnull=True),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.choice
+
+
+class Score(models.Model):
+    """How good one answer is by one criterion, 1 (bad) to 5 (good)."""
+
+    class Criterion(models.TextChoices):
+        ACCURACY = "accuracy", "Accurate"
+        TONE = "tone", "Tone"
+        CONCISENESS = "conciseness", "Concise"
+
+    rating = models.ForeignKey(Rating, on_delete=models.CASCADE, related_name="scores")
+    entry = models.ForeignKey(Entry, on_delete=models.PROTECT, related_name="scores")
+    criterion = models.CharField(max_length=12, choices=Criterion.choices)
+    value = models.PositiveSmallIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="score_once", fields=["rating", "entry", "criterion"]
+            ),
+            models.CheckConstraint(
+                name="score_range", condition=models.Q(value__gte=1, value__lte=5)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.criterion} {self.value}"
+
+
+class Correction(models.Model):
+    """An answer that a rater rewrote, and the annotation item it became."""
+
+    comparison = models.ForeignKey(
+        Comparison, on_delete=models.CASCADE, related_name="corrections"
+    )
+    answer = models.ForeignKey(
+        Answer, on_delete=models.PROTECT, related_name="corrections"
+    )
+    text = models.TextField()
+    example = models.OneToOneField(
+        "annotation.Example", on_delete=models.PROTECT, related_name="+"
+    )
+    by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="correction_once", fields=["comparison", "answer"]
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"correction of {self.answer_id}"

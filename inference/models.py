@@ -1,0 +1,240 @@
+"""Engines, what they serve, and every answer that was generated."""
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+
+
+class Engine(models.Model):
+    """One serving process (vLLM): started here, or attached by URL. It serves one set of full weights and,
+    for a base model, that model's adapters. Only the `engines` process changes these rows."""
+
+    class Status(models.TextChoices):
+        WANTED = "wanted", "About to start"
+        STARTING = "starting", "Starting"
+        UP = "up", "Up"
+        DOWN = "down", "Down"
+        STOPPED = "stopped", "Stopped"
+
+    backend = models.CharField(
+        max_length=20, default="vllm", help_text="A key of inference.engines.BACKENDS."
+    )
+    name = models.CharField(max_length=120, unique=True)
+    base_model = models.ForeignKey(
+        "training.BaseModel", on_delete=models.PROTECT, related_name="engines"
+    )
+    # Set when the engine serves one full fine-tune instead of the base model.
+    version = models.OneToOneField(
+        "training.ModelVersion",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="own_engine",
+    )
+    attached = models.BooleanField(
+        default=False, help_text="Runs elsewhere, at a URL from settings."
+    )
+    url = models.CharField(max_length=200, blank=True)
+    port = models.PositiveIntegerField(null=True, blank=True)
+    pid = models.IntegerField(null=True, blank=True)
+    status = models.CharField(
+        max_length=8, choices=Status.choices, default=Status.WANTED
+    )
+    since = models.DateTimeField(
+        null=True, blank=True, help_text="When it came into this status."
+    )
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    restarts = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                name="engine_per_base",
+                fields=["base_model"],
+                condition=models.Q(version__isnull=True),
+            ),
+            models.UniqueConstraint(
+                name="engine_port",
+                fields=["port"],
+                condition=models.Q(port__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Deployment(models.Model):
+    """That a model version should be served, and whether it is."""
+
+    class Wanted(models.TextChoices):
+        LOADED = "loaded", "Loaded"
+        UNLOADED = "unloaded", "Unloaded"
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", "Waiting for an engine"
+        LOADING = "loading", "Loading"
+        LOADED = "loaded", "Loaded"
+        FAILED = "failed", "Failed"
+        UNLOADED = "unloaded", "Not loaded"
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        Status.WAITING: {Status.LOADING, Status.UNLOADED, Status.FAILED, Status.LOADED},
+        Status.LOADING: {Status.LOADED, Status.FAILED, Status.WAITING, Status.UNLOADED},
+        Status.LOADED: {Status.WAITING, Status.UNLOADED, Status.FAILED},
+        Status.FAILED: {Status.WAITING, Status.UNLOADED},
+        Status.UNLOADED: {Status.WAITING},
+    }
+
+    version = models.OneToOneField(
+        "training.ModelVersion", on_delete=models.CASCADE, related_name="deployment"
+    )
+    engine = models.ForeignKey(
+        Engine,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="deployments",
+    )
+    wanted = models.CharField(
+        max_length=8, choices=Wanted.choices, default=Wanted.LOADED
+    )
+    status = models.CharField(
+        max_length=8, choices=Status.choices, default=Status.WAITING
+    )
+    error = models.TextField(blank=True)
+    requested_at = models.DateTimeField(auto_now_add=True)
+    loaded_at = models.DateTimeField(null=True, blank=True)
+    seconds_to_load = models.FloatField(
+        null=True, help_text="From being wanted to being served, in seconds."
+    )
+
+    def __str__(self) -> str:
+        return f"{self.version} on {self.engine or 'no engine'}"
+
+
+class Route(models.Model):
+    """The project's live pointer. Changing it is one UPDATE; only `inference.services` does."""
+
+    project = models.OneToOneField(
+        "core.Project", on_delete=models.CASCADE, related_name="route"
+    )
+    version = models.ForeignKey(
+        "training.ModelVersion", on_delete=models.PROTECT, related_name="live_routes"
+    )
+    previous = models.ForeignKey(
+        "training.ModelVersion",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    changed_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.project}: {self.version}"
+
+
+class Conversation(models.Model):
+    project = models.ForeignKey(
+        "core.Project", on_delete=models.CASCADE, related_name="conversations"
+    )
+    user = models.ForeignKey(
+        "core.User", on_delete=models.PROTECT, related_name="conversations"
+    )
+    version = models.ForeignKey(
+        "training.ModelVersion", on_delete=models.PROTECT, related_name="conversations"
+    )
+    title = models.CharField(max_length=120, blank=True)
+    context = models.JSONField(
+        default=list, help_text="Records the agent laid beside the conversation."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-changed_at"]
+
+    def __str__(self) -> str:
+        return self.title or f"Conversation {self.pk}"
+
+
+class Generation(models.Model):
+    """One answer: what was asked, of which version, with which settings, what came back and how fast."""
+
+    class Purpose(models.TextChoices):
+        CHAT = "chat", "Chat"
+        CAMPAIGN = "campaign", "Campaign"
+        DOOR = "door", "Application"
+
+    class Status(models.TextChoices):
+        STREAMING = "streaming", "Streaming"
+        DONE = "done", "Done"
+        STOPPED = "stopped", "Stopped by the person"
+        FAILED = "failed", "Failed"
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        Status.STREAMING: {Status.DONE, Status.STOPPED, Status.FAILED},
+        Status.DONE: set(),
+        Status.STOPPED: set(),
+        Status.FAILED: set(),
+    }
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    project = models.ForeignKey(
+        "core.Project", on_delete=models.CASCADE, related_name="generations"
+    )
+    version = models.ForeignKey(
+        "training.ModelVersion", on_delete=models.PROTECT, related_name="generations"
+    )
+    purpose = models.CharField(max_length=8, choices=Purpose.choices)
+    conversation = models.ForeignKey(
+        Conversation,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="generations",
+    )
+    user = models.ForeignKey(
+        "core.User",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="generations",
+    )
+    token = models.ForeignKey(
+        "core.ApiToken",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    messages = models.JSONField(
+        help_text="What the engine was sent, system prompt and records included."
+    )
+    params = models.JSONField(default=dict)
+    text = models.TextField(blank=True)
+    status = models.CharField(
+        max_length=9, choices=Status.choices, default=Status.STREAMING
+    )
+    finish_reason = models.CharField(max_length=20, blank=True)
+    error = models.TextField(blank=True)
+    prompt_tokens = models.PositiveIntegerField(null=True)
+    completion_tokens = models.PositiveIntegerField(null=True)
+    first_token_ms = models.PositiveIntegerField(null=True)
+    duration_ms = models.PositiveIntegerField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            models.Index(name="generation_by_version", fields=["version", "-id"]),
+            models.Index(name="generation_by_project", fields=["project", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"answer {self.public_id}"

@@ -1,0 +1,41 @@
+"""Who put which version live, on what evidence, and what was taken back."""
+
+from django.db import models
+
+
+class Release(models.Model):
+    """One change of the live pointer, with its gate result and the person who signed it off. Never edited."""
+
+    class Action(models.TextChoices):
+        LIVE = "live", "Made live"
+        ROLLBACK = "rollback", "Rolled back"
+
+    project = models.ForeignKey(
+        "core.Project", on_delete=models.CASCADE, related_name="releases"
+    )
+    action = models.CharField(max_length=8, choices=Action.choices)
+    version = models.ForeignKey(
+        "training.ModelVersion", on_delete=models.PROTECT, related_name="releases"
+    )
+    replaced = models.ForeignKey(
+        "training.ModelVersion",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+    )
+    gate = models.JSONField(
+        help_text="[{name, result: pass|hold|fail, says}] as it stood at sign-off"
+    )
+    note = models.TextField(blank=True)
+    signed_off_by = models.ForeignKey(
+        "core.User", on_delete=models.PROTECT, related_name="releases"
+    )
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(name="release_by_project", fields=["project", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.get_action_display().lower()}"
