@@ -1,0 +1,122 @@
+// Keyboard shortcuts. A control declares its own: <button data-key="j" data-key-label="skip">. So a shortcut exists
+// exactly while its control does, does exactly what the control does, and a disabled control has none.
+// "?" lists what the page offers. Single letters can be switched off (WCAG 2.1.4): speech input would trigger them.
+const STORE = "gh-single-keys-off";
+const names = { ctrl: "Ctrl", enter: "Enter", shift: "Shift", esc: "Esc", arrowleft: "←", arrowright: "→" };
+
+function pressed(event) {
+  const parts = [];
+  if (event.ctrlKey || event.metaKey) parts.push("ctrl");
+  if (event.altKey) parts.push("alt");
+  const key = event.key === "Escape" ? "esc" : event.key.toLowerCase();
+  // Shift counts only where it does not already show in the character ("?" is Shift and something, everywhere).
+  if (event.shiftKey && key.length > 1) parts.push("shift");
+  parts.push(key);
+  return parts.join("+");
+}
+
+function typing(target) {
+  return target.closest?.("textarea, select, [contenteditable], input:not([type=checkbox], [type=radio], [type=button], [type=submit])");
+}
+
+function usable(control) {
+  return !control.disabled && control.getAttribute("aria-disabled") !== "true" && control.checkVisibility?.() !== false;
+}
+
+const lettersOff = () => localStorage.getItem(STORE) === "1";
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.isComposing || event.repeat) return;
+  const combination = pressed(event);
+  const single = !combination.includes("+") && combination !== "esc";
+  if (single && (typing(event.target) || lettersOff())) return;
+  if (document.querySelector("dialog[open]")) return;
+  if (combination === "?") {
+    event.preventDefault();
+    showAll();
+    return;
+  }
+  const control = [...document.querySelectorAll(`[data-key="${CSS.escape(combination)}"]`)].find(usable);
+  if (!control) return;
+  event.preventDefault();
+  if (control.matches("textarea, select, input:not([type=checkbox], [type=radio], [type=submit], [type=button])")) control.focus();
+  else if (control.matches("details")) { control.open = !control.open; control.querySelector("summary")?.focus(); }
+  else control.click();
+});
+
+function caps(combination) {
+  const box = document.createElement("span");
+  combination.split("+").forEach((part, index) => {
+    if (index) box.append(" ");
+    const cap = document.createElement("kbd");
+    cap.textContent = names[part] ?? part.toUpperCase();
+    box.append(cap);
+  });
+  return box;
+}
+
+function showAll() {
+  const dialog = document.createElement("dialog");
+  const title = document.createElement("h2");
+  title.textContent = "Keys on this page";
+  title.id = "key-list-title";
+  dialog.setAttribute("aria-labelledby", title.id);
+  const list = document.createElement("dl");
+  list.className = "key-list";
+  const seen = new Set();
+  for (const control of document.querySelectorAll("[data-key]")) {
+    if (seen.has(control.dataset.key) || !usable(control)) continue;
+    seen.add(control.dataset.key);
+    const key = document.createElement("dt");
+    key.append(caps(control.dataset.key));
+    const words = document.createElement("dd");
+    words.textContent = control.dataset.keyLabel || control.getAttribute("aria-label") || control.textContent.trim();
+    list.append(key, words);
+  }
+  const help = document.createElement("dt");
+  help.append(caps("?"));
+  const helpWords = document.createElement("dd");
+  helpWords.textContent = "this list";
+  list.append(help, helpWords);
+
+  const label = document.createElement("label");
+  label.className = "check";
+  const box = document.createElement("input");
+  box.type = "checkbox";
+  box.checked = !lettersOff();
+  box.addEventListener("change", () => {
+    if (box.checked) localStorage.removeItem(STORE);
+    else localStorage.setItem(STORE, "1");
+  });
+  const boxWords = document.createElement("span");
+  boxWords.textContent = "Keys without Ctrl work (switch off for speech input)";
+  label.append(box, boxWords);
+
+  const end = document.createElement("div");
+  end.className = "form-end";
+  const close = document.createElement("button");
+  close.type = "button";
+  close.textContent = "Close";
+  close.addEventListener("click", () => dialog.close());
+  end.append(close);
+  dialog.append(title, list, label, end);
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+// The foot itself offers "?" to the mouse as well, after the keys the page wrote out.
+class GhKeys extends HTMLElement {
+  connectedCallback() {
+    if (this.querySelector(".key-all")) return;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "key key-all";
+    button.append(caps("?"), " all keys");
+    button.addEventListener("click", showAll);
+    const end = this.querySelector(".end");
+    if (end) end.before(button);
+    else this.append(button);
+  }
+}
+customElements.define("gh-keys", GhKeys);
