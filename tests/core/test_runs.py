@@ -1,0 +1,211 @@
+"""Long work: claimed once, heard of while it lives, taken up when its worker dies, cancelled when asked."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from core import runs as core_runs
+from core.errors import Conflict
+from core.models import AuditEntry, Run
+from core.runs import RunContext, RunFailed, RunKind, register_kind
+from core.services.runs import launch_run, request_cancel
+from core.tasks import execute_run, sweep_runs
+from tests.factories import make_run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SEEN: list[int] = []
+ENDED: list[tuple[int, str]] = []
+
+
+def works(ctx: RunContext) -> None:
+    SEEN.append(ctx.run.pk)
+    ctx.report(done=1, total=2, message="Half way.", now=True)
+
+
+def fails(ctx: RunContext) -> None:
+    raise RunFailed("no_rows", "The file holds no rows.", "Choose another file.")
+
+
+def breaks(ctx: RunContext) -> None:
+    raise ZeroDivisionError("a secret path /etc/x")
+
+
+def waits(ctx: RunContext) -> None:
+    SEEN.append(ctx.run.pk)
+    for step in range(600):
+        ctx.report(done=step, total=600, now=True)
+        time.sleep(0.02)
+
+
+def ended(run: Run) -> None:
+    ENDED.append((run.pk, run.status))
+
+
+@pytest.fixture(autouse=True)
+def kinds(monkeypatch):
+    SEEN.clear()
+    ENDED.clear()
+    monkeypatch.setattr(core_runs, "_kinds", dict(core_runs._kinds))
+    for runner in (works, fails, breaks, waits):
+        register_kind(
+            RunKind(
+                runner.__name__,
+                runner.__name__,
+                queue="default",
+                runner=f"{__name__}:{runner.__name__}",
+                on_end=f"{__name__}:ended",
+            )
+        )
+
+
+def test_a_run_succeeds_and_leaves_its_trail(world):
+    run = launch_run(by=world.admin, project=world.project, kind="works", title="Work")
+    execute_run(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.percent, run.attempt) == ("succeeded", 100, 1)
+    assert run.finished_at and run.heartbeat_at
+    assert ENDED == [(run.pk, "succeeded")]
+    assert list(AuditEntry.objects.order_by("id").values_list("verb", flat=True)) == ["run.launched", "run.succeeded"]
+
+
+def test_a_second_message_for_the_same_run_does_nothing(world):
+    run = make_run(world.project, kind="works")
+    threads = [threading.Thread(target=_execute_in_thread, args=(run.pk,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert SEEN == [run.pk]
+
+
+def _execute_in_thread(pk: int) -> None:
+    try:
+        execute_run(pk)
+    finally:
+        connection.close()
+
+
+def test_an_understood_failure_says_what_to_do(world):
+    run = make_run(world.project, kind="fails")
+    execute_run(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == ("failed", "no_rows")
+    assert run.error_advice == "Choose another file."
+
+
+def test_an_unexpected_failure_shows_no_internals(world):
+    run = make_run(world.project, kind="breaks")
+    execute_run(run.pk)
+    run.refresh_from_db()
+    assert run.status == "failed"
+    assert "/etc/x" not in run.error_message + run.error_advice
+    assert "ZeroDivisionError" in run.error_message
+
+
+def test_a_waiting_run_is_cancelled_at_once(world):
+    run = make_run(world.project, kind="works")
+    request_cancel(by=world.admin, run=run)
+    execute_run(run.pk)
+    run.refresh_from_db()
+    assert run.status == "cancelled"
+    assert SEEN == []
+    assert run.cancel_requested_by == world.admin
+
+
+def test_a_running_run_stops_at_its_next_report(world):
+    run = make_run(world.project, kind="waits")
+    thread = threading.Thread(target=_execute_in_thread, args=(run.pk,))
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not SEEN and time.monotonic() < deadline:
+        time.sleep(0.01)
+    request_cancel(by=world.admin, run=run)
+    thread.join(timeout=20)
+    run.refresh_from_db()
+    assert run.status == "cancelled"
+    assert run.done < 599
+
+
+def test_a_run_that_has_ended_cannot_be_cancelled(world):
+    run = make_run(world.project, kind="works", status="succeeded")
+    with pytest.raises(Conflict):
+        request_cancel(by=world.admin, run=run)
+    assert not AuditEntry.objects.exists()
+
+
+def _dead(project, **fields):
+    long_ago = timezone.now() - timedelta(minutes=10)
+    fields = {"kind": "works", "status": "running", "attempt": 1, "heartbeat_at": long_ago, **fields}
+    return make_run(project, **fields)
+
+
+def test_a_run_whose_heart_stopped_is_queued_again_and_done(world, sent):
+    run = _dead(world.project)
+    sweep_runs()
+    run.refresh_from_db()
+    assert run.status == "queued"
+    assert ("core.tasks.execute_run", run.pk) in sent
+    execute_run(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.attempt) == ("succeeded", 2)
+
+
+def test_a_living_run_is_left_alone(world, sent):
+    run = _dead(world.project, heartbeat_at=timezone.now())
+    sweep_runs()
+    run.refresh_from_db()
+    assert run.status == "running"
+    assert sent == []
+
+
+def test_a_run_that_killed_every_worker_fails_with_advice(world, sent):
+    run = _dead(world.project, attempt=3)
+    sweep_runs()
+    run.refresh_from_db()
+    assert (run.status, run.error_code) == ("failed", "worker_lost")
+    assert "memory" in run.error_advice
+
+
+def test_a_dead_run_that_was_to_be_cancelled_ends_cancelled(world, sent):
+    run = _dead(world.project, status="cancelling")
+    sweep_runs()
+    run.refresh_from_db()
+    assert run.status == "cancelled"
+
+
+def test_a_worker_that_lost_its_claim_writes_nothing(world):
+    run = make_run(world.project, kind="waits")
+    thread = threading.Thread(target=_execute_in_thread, args=(run.pk,))
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not SEEN and time.monotonic() < deadline:
+        time.sleep(0.01)
+    # What the sweep does after a long pause of the first worker, which is not dead after all.
+    Run.objects.filter(pk=run.pk).update(status="queued", claim=None)
+    thread.join(timeout=20)
+    run.refresh_from_db()
+    assert run.status == "queued"
+    assert ENDED == []
+
+
+def test_a_run_that_the_broker_never_took_is_sent_again(world, sent):
+    run = make_run(world.project, kind="works")
+    Run.objects.filter(pk=run.pk).update(created_at=timezone.now() - timedelta(minutes=1))
+    sweep_runs()
+    run.refresh_from_db()
+    assert run.sent_at is not None
+    assert sent == [("core.tasks.execute_run", run.pk)]
+
+
+def test_launching_while_the_broker_is_away_keeps_the_run(world, monkeypatch):
+    def away(*args, **kwargs):
+        raise ConnectionError("no broker")
+
+    monkeypatch.setattr(execute_run, "apply_async", away)
+    run = launch_run(by=world.admin, project=world.project, kind="works", title="Work")
+    run.refresh_from_db()
+    assert (run.status, run.sent_at) == ("queued", None)

@@ -1,0 +1,87 @@
+"""Artifacts are addressed by content, written once, whole or not at all."""
+
+import threading
+
+import pytest
+from django.db import connection
+
+from core.models import Artifact
+from core.storage.base import manifest_hash, manifest_of
+from core.storage.folder import FolderStorage
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def folder(tmp_path):
+    source = tmp_path / "source"
+    (source / "deep").mkdir(parents=True)
+    (source / "a.txt").write_text("a")
+    (source / "deep" / "b.txt").write_text("b")
+    return source
+
+
+def test_a_folder_keeps_its_files_and_its_hash(tmp_path, folder):
+    store = FolderStorage(tmp_path / "store")
+    artifact = store.put(folder, kind="model")
+    path = store.local_path(artifact)
+    assert (path / "deep" / "b.txt").read_text() == "b"
+    assert artifact.sha256 == manifest_hash(manifest_of(folder))
+    assert artifact.sha256 in artifact.key
+    assert (artifact.size_bytes, artifact.file_count) == (2, 2)
+    assert store.verify(artifact) == []
+
+
+def test_a_single_file_has_the_hash_that_sha256sum_prints(tmp_path):
+    file = tmp_path / "x.jsonl"
+    file.write_text("abc")
+    artifact = FolderStorage(tmp_path / "store").put(file, kind="upload")
+    assert artifact.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_the_same_content_is_kept_once(tmp_path, folder):
+    store = FolderStorage(tmp_path / "store")
+    assert store.put(folder, kind="model") == store.put(folder, kind="model")
+    assert Artifact.objects.count() == 1
+
+
+def test_a_changed_or_missing_file_is_found(tmp_path, folder):
+    store = FolderStorage(tmp_path / "store")
+    artifact = store.put(folder, kind="model")
+    path = store.local_path(artifact)
+    (path / "a.txt").chmod(0o644)
+    (path / "a.txt").write_text("z")
+    (path / "deep" / "b.txt").unlink()
+    assert store.verify(artifact) == ["a.txt", "deep/b.txt"]
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(ValueError, match="no files"):
+        FolderStorage(tmp_path / "store").put(tmp_path / "nothing", kind="model")
+    assert not Artifact.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eight_writers_of_one_artifact_end_with_one(tmp_path, folder):
+    store = FolderStorage(tmp_path / "store")
+    errors = []
+
+    def write():
+        try:
+            store.put(folder, kind="model")
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=write) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    artifact = Artifact.objects.get()
+    assert store.verify(artifact) == []
+    leftovers = [p for p in store.local_path(artifact).parent.iterdir() if p.name.startswith(".")]
+    assert leftovers == []

@@ -1,0 +1,41 @@
+"""Fixtures that every app's tests share; conftest.py loads them as a plugin."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+
+from core.models import User
+from tests.factories import World, make_world
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    return make_world()
+
+
+@pytest.fixture
+def as_user():
+    """as_user(person) is a test client signed in as that person; None is a stranger without an account."""
+
+    def sign_in(user: User | None) -> Client:
+        client = Client()
+        if user is not None:
+            client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
+    """Messages handed to the broker, as (task name, primary key), instead of sending them."""
+    from celery import Task
+
+    messages: list[tuple[str, int]] = []
+
+    def note(self: Task, args: tuple = (), kwargs: dict | None = None, **options: object) -> None:
+        messages.append((self.name, *args))
+
+    monkeypatch.setattr(Task, "apply_async", note)
+    yield messages
