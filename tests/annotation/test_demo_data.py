@@ -261,10 +261,11 @@ def test_approved_answers_are_not_repeated() -> None:
 
 
 def test_prompt_and_answer_stay_short() -> None:
-    # Measured with the base model's tokenizer: 3.5 to 4 characters a token here, so under about 220 tokens.
+    # Measured with the base model's tokenizer, which takes each digit singly: the longest row has 221 tokens
+    # without the system prompt, at 2.8 to 3.5 characters a token. Characters stand in for it here, without a model.
     rows = [*load_pairs(), *load_try_prompts()]
     sizes = {row["id"]: len(known_text(row)) + len(row.get("completion", "")) for row in rows}
-    assert {row_id: size for row_id, size in sizes.items() if size > 770} == {}
+    assert {row_id: size for row_id, size in sizes.items() if size > 730} == {}
 
 
 def test_no_personal_data() -> None:
