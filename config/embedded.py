@@ -24,7 +24,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -75,22 +75,25 @@ def redis_url(state_dir: Path) -> str:
 
 
 @contextlib.contextmanager
-def services(state_dir: Path | None = None, *, durable: bool = True) -> Iterator[None]:
-    """Holds the embedded servers that the environment does not replace, for as long as the block runs.
+def services(
+    state_dir: Path | None = None, names: Sequence[str] | None = None, *, durable: bool = True
+) -> Iterator[None]:
+    """Holds embedded servers for as long as the block runs: `names`, or those that the environment does not replace.
 
     Starts what is not running yet and waits until it answers. The last user to leave stops the servers and waits for
     that. `durable=False` trades safety against power loss for speed, for tests. Raises EmbeddedError.
     """
     state = (state_dir or default_state_dir()).resolve()
-    names = []
-    if not os.environ.get("DATABASE_URL", "").strip():
-        names.append("postgres")
-    if not os.environ.get("REDIS_URL", "").strip():
-        names.append("valkey")
     with contextlib.ExitStack() as stack:
-        for name in names:
+        for name in needed() if names is None else names:
             stack.enter_context(_use(name, state, durable=durable))
         yield
+
+
+def needed() -> list[str]:
+    """The embedded servers that this environment calls for."""
+    replaced_by = {"postgres": "DATABASE_URL", "valkey": "REDIS_URL"}
+    return [name for name, variable in replaced_by.items() if not os.environ.get(variable, "").strip()]
 
 
 # --- users ---------------------------------------------------------------------------------------------------
@@ -183,7 +186,7 @@ def _is_held(path: Path, *, shared: bool = False) -> bool:
 
 
 def _open_lock(path: Path) -> IO[bytes]:
-    return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb")
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb")
 
 
 def _private_dir(path: Path, *, owner: int | None = None) -> Path:
@@ -312,6 +315,7 @@ class Postgres(Server):
                 "--no-sync",
                 "--no-instructions",
             ],
+            check=False,
             capture_output=True,
             text=True,
             cwd="/",
