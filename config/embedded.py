@@ -31,10 +31,9 @@ from typing import IO
 from urllib.parse import quote
 
 if __package__ in {None, ""}:  # run as a file, so that a keeper does not import the whole project
-    sys.path.append(str(Path(__file__).resolve().parent.parent / "config"))
-    from processes import as_child
-else:
-    from config.processes import as_child
+    sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+from core.processes import as_child
 
 POSTGRES_MAJOR = "18"
 # The kernel's limit for the path of a Unix socket is 107 bytes; PostgreSQL adds "/pg/.s.PGSQL.5432".
