@@ -11,18 +11,14 @@ from django.utils import timezone
 class Source(models.Model):
     """Where examples come from: a transcript archive, a handbook, a rating campaign."""
 
-    project = models.ForeignKey(
-        "core.Project", on_delete=models.CASCADE, related_name="sources"
-    )
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="sources")
     name = models.CharField(max_length=120)
     license = models.CharField(max_length=120, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(name="source_once", fields=["project", "name"])
-        ]
+        constraints = [models.UniqueConstraint(name="source_once", fields=["project", "name"])]
 
     def __str__(self) -> str:
         return self.name
@@ -36,30 +32,18 @@ class Import(models.Model):
         REVIEW = "in_review", "Straight to review"
         APPROVED = "approved", "Approved as they are"
 
-    project = models.ForeignKey(
-        "core.Project", on_delete=models.CASCADE, related_name="imports"
-    )
-    run = models.OneToOneField(
-        "core.Run", on_delete=models.PROTECT, related_name="import_of"
-    )
-    upload = models.ForeignKey(
-        "core.Artifact", on_delete=models.PROTECT, related_name="+"
-    )
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="imports")
+    run = models.OneToOneField("core.Run", on_delete=models.PROTECT, related_name="import_of")
+    upload = models.ForeignKey("core.Artifact", on_delete=models.PROTECT, related_name="+")
     file_name = models.CharField(max_length=200)
-    destination = models.CharField(
-        max_length=12, choices=Destination.choices, default=Destination.QUEUE
-    )
+    destination = models.CharField(max_length=12, choices=Destination.choices, default=Destination.QUEUE)
     default_source = models.CharField(max_length=120, blank=True)
     default_license = models.CharField(max_length=120, blank=True)
     lines = models.PositiveIntegerField(default=0)
     accepted = models.PositiveIntegerField(default=0)
-    repeated = models.PositiveIntegerField(
-        default=0, help_text="Lines whose pair the project already had."
-    )
+    repeated = models.PositiveIntegerField(default=0, help_text="Lines whose pair the project already had.")
     rejected = models.PositiveIntegerField(default=0)
-    created_by = models.ForeignKey(
-        "core.User", null=True, on_delete=models.PROTECT, related_name="+"
-    )
+    created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -115,7 +99,8 @@ class Example(models.Model):
             Status.QUEUED,
         },
         Status.RETURNED: {Status.IN_REVIEW, Status.RETIRED},
-        Status.APPROVED: {Status.QUEUED, Status.RETIRED},
+        # Back to review when a reviewer takes a fresh decision back, to the queue when somebody reopens it.
+        Status.APPROVED: {Status.IN_REVIEW, Status.QUEUED, Status.RETIRED},
         Status.RETIRED: {Status.QUEUED},
     }
 
@@ -135,9 +120,7 @@ class Example(models.Model):
         RATING = "rating", "Corrected while rating"
         CHAT = "chat", "Corrected in chat"
 
-    project = models.ForeignKey(
-        "core.Project", on_delete=models.CASCADE, related_name="examples"
-    )
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="examples")
     source = models.ForeignKey(
         Source, null=True, blank=True, on_delete=models.PROTECT, related_name="examples"
     )
@@ -148,9 +131,7 @@ class Example(models.Model):
         on_delete=models.SET_NULL,
         related_name="examples",
     )
-    status = models.CharField(
-        max_length=10, choices=Status.choices, default=Status.QUEUED
-    )
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
     messages = models.JSONField()
     context = models.JSONField(default=list)
     completion = models.TextField(blank=True)
@@ -163,23 +144,19 @@ class Example(models.Model):
     )
     license = models.CharField(max_length=120, blank=True)
     external_id = models.CharField(max_length=200, blank=True)
-    origin = models.CharField(
-        max_length=8, choices=Origin.choices, default=Origin.IMPORT
-    )
+    origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.IMPORT)
     origin_detail = models.JSONField(
         default=dict,
         help_text="Where feedback came from: {label, url, ...}; shown, never joined on.",
     )
     # SHA-256 of the pair as it first came in: importing the same file again finds it even after edits.
-    arrival_hash = models.CharField(max_length=64, null=True, blank=True)
+    arrival_hash = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - NULL is not unique
     content_hash = models.CharField(
         max_length=64, help_text="SHA-256 of messages, context and completion now."
     )
     search_text = models.TextField(help_text="All texts in one, for search by trigram.")
     revision = models.PositiveIntegerField(default=1)
-    created_by = models.ForeignKey(
-        "core.User", null=True, on_delete=models.PROTECT, related_name="+"
-    )
+    created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     submitted_by = models.ForeignKey(
         "core.User",
         null=True,
@@ -188,6 +165,20 @@ class Example(models.Model):
         related_name="submitted_examples",
     )
     submitted_at = models.DateTimeField(null=True, blank=True)
+    waiting_since = models.DateTimeField(
+        default=timezone.now,
+        help_text="When it joined the line it stands in now: the queue, or the reviewers'.",
+    )
+    # What waits, in the order people get it: feedback from ratings and chat, then edge cases, then the rest.
+    queue_rank = models.GeneratedField(
+        expression=models.Case(
+            models.When(origin__in=["rating", "chat"], then=models.Value(0)),
+            models.When(~models.Q(edge=""), then=models.Value(1)),
+            default=models.Value(2),
+        ),
+        output_field=models.SmallIntegerField(),
+        db_persist=True,
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -213,14 +204,23 @@ class Example(models.Model):
             ),
             models.CheckConstraint(
                 name="example_complete",
-                condition=models.Q(status__in=["queued", "returned", "retired"])
-                | ~models.Q(completion=""),
+                condition=models.Q(status__in=["queued", "returned", "retired"]) | ~models.Q(completion=""),
             ),
             models.CheckConstraint(name="example_group", condition=~models.Q(group="")),
         ]
         indexes = [
-            # The queue: edge cases first, oldest first.
-            models.Index(name="example_queue", fields=["project", "status", "id"]),
+            models.Index(name="example_by_status", fields=["project", "status", "id"]),
+            # The two lines people are served from: taking the next item reads one row of these.
+            models.Index(
+                name="example_queue",
+                fields=["project", "queue_rank", "waiting_since", "id"],
+                condition=models.Q(status__in=["queued", "returned"]),
+            ),
+            models.Index(
+                name="example_review",
+                fields=["project", "queue_rank", "waiting_since", "id"],
+                condition=models.Q(status="in_review"),
+            ),
             models.Index(name="example_slice", fields=["project", "slice"]),
             models.Index(name="example_content", fields=["project", "content_hash"]),
             GinIndex(
@@ -257,24 +257,21 @@ class Revision(models.Model):
         CORRECTED = "corrected", "Corrected in review"
         RESTORED = "restored", "Restored"
 
-    example = models.ForeignKey(
-        Example, on_delete=models.CASCADE, related_name="revisions"
-    )
+    example = models.ForeignKey(Example, on_delete=models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField()
     reason = models.CharField(max_length=10, choices=Reason.choices)
-    content = models.JSONField(
-        help_text="messages, context, completion, slice, edge, tags"
+    content = models.JSONField(help_text="messages, context, completion, slice, edge, tags")
+    note = models.CharField(
+        max_length=300,
+        blank=True,
+        help_text="Why it was submitted although a check objected.",
     )
-    by = models.ForeignKey(
-        "core.User", null=True, on_delete=models.PROTECT, related_name="+"
-    )
+    by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["-number"]
-        constraints = [
-            models.UniqueConstraint(name="revision_once", fields=["example", "number"])
-        ]
+        constraints = [models.UniqueConstraint(name="revision_once", fields=["example", "number"])]
 
     def __str__(self) -> str:
         return f"#{self.example_id} r{self.number}"
@@ -291,28 +288,27 @@ class Assignment(models.Model):
         OPEN = "open", "Open"
         DONE = "done", "Done"
         SKIPPED = "skipped", "Skipped"
+        RELEASED = "released", "Given back"
         EXPIRED = "expired", "Expired"
 
     TRANSITIONS: ClassVar[dict[str, set[str]]] = {
-        Outcome.OPEN: {Outcome.DONE, Outcome.SKIPPED, Outcome.EXPIRED},
+        Outcome.OPEN: {
+            Outcome.DONE,
+            Outcome.SKIPPED,
+            Outcome.RELEASED,
+            Outcome.EXPIRED,
+        },
         Outcome.DONE: set(),
         Outcome.SKIPPED: set(),
+        Outcome.RELEASED: set(),
         Outcome.EXPIRED: set(),
     }
 
-    example = models.ForeignKey(
-        Example, on_delete=models.CASCADE, related_name="assignments"
-    )
-    project = models.ForeignKey(
-        "core.Project", on_delete=models.CASCADE, related_name="assignments"
-    )
-    user = models.ForeignKey(
-        "core.User", on_delete=models.PROTECT, related_name="assignments"
-    )
+    example = models.ForeignKey(Example, on_delete=models.CASCADE, related_name="assignments")
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="assignments")
+    user = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="assignments")
     purpose = models.CharField(max_length=8, choices=Purpose.choices)
-    outcome = models.CharField(
-        max_length=8, choices=Outcome.choices, default=Outcome.OPEN
-    )
+    outcome = models.CharField(max_length=8, choices=Outcome.choices, default=Outcome.OPEN)
     leased_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -338,6 +334,11 @@ class Assignment(models.Model):
                 condition=models.Q(outcome="open"),
             ),
             models.Index(name="assignment_by_user", fields=["user", "-id"]),
+            models.Index(
+                name="assignment_skips",
+                fields=["user", "example"],
+                condition=models.Q(outcome="skipped"),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -345,25 +346,30 @@ class Assignment(models.Model):
 
 
 class Draft(models.Model):
-    """What a person has typed and not submitted. It outlives the lease, so nothing typed is ever lost."""
+    """What a person has typed and not submitted. It outlives the lease, so nothing typed is ever lost.
 
-    example = models.ForeignKey(
-        Example, on_delete=models.CASCADE, related_name="drafts"
-    )
-    user = models.ForeignKey(
-        "core.User", on_delete=models.CASCADE, related_name="drafts"
-    )
+    Without an `example` it is the new example this person is writing in the project.
+    """
+
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="drafts")
+    example = models.ForeignKey(Example, null=True, on_delete=models.CASCADE, related_name="drafts")
+    user = models.ForeignKey("core.User", on_delete=models.CASCADE, related_name="drafts")
     content = models.JSONField()
-    base_revision = models.PositiveIntegerField()
+    base_revision = models.PositiveIntegerField(default=0)
     saved_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(name="draft_once", fields=["example", "user"])
+            models.UniqueConstraint(name="draft_once", fields=["example", "user"]),
+            models.UniqueConstraint(
+                name="draft_of_new_once",
+                fields=["project", "user"],
+                condition=models.Q(example__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"draft of #{self.example_id}"
+        return f"draft of #{self.example_id}" if self.example_id else "draft of a new example"
 
 
 class Review(models.Model):
@@ -373,18 +379,13 @@ class Review(models.Model):
         ACCEPTED = "accepted", "Accepted"
         RETURNED = "returned", "Sent back"
 
-    example = models.ForeignKey(
-        Example, on_delete=models.CASCADE, related_name="reviews"
-    )
-    revision = models.ForeignKey(
-        Revision, on_delete=models.PROTECT, related_name="reviews"
-    )
+    example = models.ForeignKey(Example, on_delete=models.CASCADE, related_name="reviews")
+    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="reviews")
     verdict = models.CharField(max_length=8, choices=Verdict.choices)
     comment = models.TextField(blank=True)
-    by = models.ForeignKey(
-        "core.User", on_delete=models.PROTECT, related_name="reviews_given"
-    )
+    by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="reviews_given")
     at = models.DateTimeField(auto_now_add=True)
+    undone_at = models.DateTimeField(null=True, blank=True, help_text="When the reviewer took it back.")
 
     class Meta:
         ordering = ["-id"]
@@ -407,19 +408,13 @@ class GroupSplit(models.Model):
         VALIDATION = "validation", "Validation"
         TEST = "test", "Test"
 
-    project = models.ForeignKey(
-        "core.Project", on_delete=models.CASCADE, related_name="group_splits"
-    )
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="group_splits")
     group = models.CharField(max_length=200)
     split = models.CharField(max_length=10, choices=Split.choices)
     decided_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                name="group_split_once", fields=["project", "group"]
-            )
-        ]
+        constraints = [models.UniqueConstraint(name="group_split_once", fields=["project", "group"])]
 
     def __str__(self) -> str:
         return f"{self.group}: {self.split}"
@@ -439,20 +434,14 @@ class DatasetVersion(models.Model):
         Status.FAILED: set(),
     }
 
-    project = models.ForeignKey(
-        "core.Project", on_delete=models.CASCADE, related_name="dataset_versions"
-    )
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="dataset_versions")
     number = models.PositiveIntegerField()
     note = models.CharField(max_length=300, blank=True)
-    status = models.CharField(
-        max_length=8, choices=Status.choices, default=Status.FREEZING
-    )
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.FREEZING)
     run = models.OneToOneField(
         "core.Run", null=True, on_delete=models.PROTECT, related_name="dataset_version"
     )
-    settings = models.JSONField(
-        help_text="shares of validation and test, seed, filters, system prompt"
-    )
+    settings = models.JSONField(help_text="shares of validation and test, seed, filters, system prompt")
     content_hash = models.CharField(max_length=64, blank=True)
     same_as = models.ForeignKey(
         "self",
@@ -461,23 +450,15 @@ class DatasetVersion(models.Model):
         on_delete=models.PROTECT,
         help_text="An earlier version with this content.",
     )
-    artifact = models.ForeignKey(
-        "core.Artifact", null=True, on_delete=models.PROTECT, related_name="+"
-    )
-    counts = models.JSONField(
-        default=dict, help_text="{split: rows}, {slice: {split: rows}}, withheld"
-    )
-    created_by = models.ForeignKey(
-        "core.User", null=True, on_delete=models.PROTECT, related_name="+"
-    )
+    artifact = models.ForeignKey("core.Artifact", null=True, on_delete=models.PROTECT, related_name="+")
+    counts = models.JSONField(default=dict, help_text="{split: rows}, {slice: {split: rows}}, withheld")
+    created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["-number"]
         constraints = [
-            models.UniqueConstraint(
-                name="dataset_number", fields=["project", "number"]
-            ),
+            models.UniqueConstraint(name="dataset_number", fields=["project", "number"]),
             models.CheckConstraint(
                 name="dataset_ready_has_content",
                 condition=~models.Q(status="ready")
@@ -492,12 +473,8 @@ class DatasetVersion(models.Model):
 class DatasetRow(models.Model):
     """One row of a dataset version and the revision it was cut from."""
 
-    dataset = models.ForeignKey(
-        DatasetVersion, on_delete=models.CASCADE, related_name="rows"
-    )
-    example = models.ForeignKey(
-        Example, on_delete=models.PROTECT, related_name="dataset_rows"
-    )
+    dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="rows")
+    example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="dataset_rows")
     revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="+")
     position = models.PositiveIntegerField()
     split = models.CharField(max_length=10, choices=GroupSplit.Split.choices)
@@ -506,14 +483,10 @@ class DatasetRow(models.Model):
     class Meta:
         ordering = ["position"]
         constraints = [
-            models.UniqueConstraint(
-                name="row_position", fields=["dataset", "position"]
-            ),
+            models.UniqueConstraint(name="row_position", fields=["dataset", "position"]),
             models.UniqueConstraint(name="row_example", fields=["dataset", "example"]),
         ]
-        indexes = [
-            models.Index(name="row_by_split", fields=["dataset", "split", "position"])
-        ]
+        indexes = [models.Index(name="row_by_split", fields=["dataset", "split", "position"])]
 
     def __str__(self) -> str:
         return f"{self.dataset_id}/{self.position}"

@@ -6,9 +6,7 @@ from typing import Any
 Message = dict[str, str]
 
 
-def chat_messages(
-    *, messages: list[Any], context: list[str], system_prompt: str
-) -> list[Message]:
+def chat_messages(*, messages: list[Any], context: list[str], system_prompt: str) -> list[Message]:
     """Returns the conversation as [{"role", "content"}], system message first.
 
     The system message is the project's prompt, a system message of the conversation itself if it has one,
@@ -22,6 +20,4 @@ def chat_messages(
         parts.append("Records:\n" + "\n".join(f"- {record}" for record in records))
     system = "\n\n".join(part for part in parts if part)
     head: list[Message] = [{"role": "system", "content": system}] if system else []
-    return head + [
-        {"role": m["role"], "content": m["content"]} for m in messages if m["role"] != "system"
-    ]
+    return head + [{"role": m["role"], "content": m["content"]} for m in messages if m["role"] != "system"]

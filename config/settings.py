@@ -13,15 +13,13 @@ from psycopg.conninfo import conninfo_to_dict
 from config import embedded, env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-ENVIRONMENT = env.choice(
-    "GUILDHALL_ENV", ("development", "production", "test"), "development"
-)
+ENVIRONMENT = env.choice("GUILDHALL_ENV", ("development", "production", "test"), "development")
 PRODUCTION = ENVIRONMENT == "production"
 DEBUG = env.flag("GUILDHALL_DEBUG", default=False)
 STATE_DIR = Path(env.text("GUILDHALL_STATE", str(BASE_DIR / ".state"))).resolve()
 
 # --- secrets and hosts -------------------------------------------------------------------------------------
-DEVELOPMENT_SECRET = "development-only-secret-never-for-production"
+DEVELOPMENT_SECRET = "development-only-secret-never-for-production"  # noqa: S105
 SECRET_KEY = env.text("GUILDHALL_SECRET_KEY", DEVELOPMENT_SECRET)
 HOST = env.text("GUILDHALL_HOST", "127.0.0.1")
 PORT = env.number("GUILDHALL_PORT", 8000, least=1)
@@ -34,9 +32,7 @@ if PRODUCTION:
         )
     if DEBUG:
         raise ImproperlyConfigured("GUILDHALL_DEBUG must be off in production.")
-    if not env.text("GUILDHALL_ALLOWED_HOSTS") or any(
-        "*" in host for host in ALLOWED_HOSTS
-    ):
+    if not env.text("GUILDHALL_ALLOWED_HOSTS") or any("*" in host for host in ALLOWED_HOSTS):
         raise ImproperlyConfigured(
             "GUILDHALL_ALLOWED_HOSTS must name the hosts in production; '*' is refused."
         )
@@ -196,9 +192,7 @@ AUTHENTICATION_BACKENDS = [
 ]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
-    {
-        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"
-    },
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": 10},
@@ -222,9 +216,7 @@ HTTPS = env.flag("GUILDHALL_HTTPS", default=PRODUCTION)
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("GUILDHALL_BEHIND_PROXY") else None
-)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("GUILDHALL_BEHIND_PROXY") else None
 SECURE_HSTS_SECONDS = 30 * 24 * 3600 if HTTPS else 0
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_REFERRER_POLICY = "same-origin"
@@ -311,9 +303,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
-    },
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.text("GUILDHALL_LOG_LEVEL", "INFO")},
     "loggers": {"httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},

@@ -30,12 +30,8 @@ class Access:
     def require(self, *roles: str) -> None:
         """Raises PermissionDenied (403) unless the person holds one of `roles`; no roles means any member."""
         if roles and not self.has(*roles):
-            names = " or ".join(
-                Role(role).label.lower() for role in roles if role != Role.VIEWER
-            )
-            raise PermissionDenied(
-                f"This needs the role {names} in {self.project.name}."
-            )
+            names = " or ".join(Role(role).label.lower() for role in roles if role != Role.VIEWER)
+            raise PermissionDenied(f"This needs the role {names} in {self.project.name}.")
 
     def get(self, source: type[M] | QuerySet[M], **lookup: Any) -> M:
         """The project's own object, or 404. `source` is a model or queryset with a `project` field."""
@@ -51,9 +47,7 @@ def open_project(user: User, slug: str, *roles: str) -> Access:
     )
     if membership is None:
         raise Http404("No such project.")
-    access = Access(
-        user=user, project=membership.project, roles=frozenset(membership.roles)
-    )
+    access = Access(user=user, project=membership.project, roles=frozenset(membership.roles))
     access.require(*roles)
     return access
 

@@ -41,16 +41,10 @@ class TokenAuthentication(BaseAuthentication):
         if not parts or parts[0].lower() != b"bearer":
             return None
         if len(parts) != 2:
-            raise exceptions.AuthenticationFailed(
-                "Send the header as: Authorization: Bearer <token>."
-            )
-        token = find_token(
-            parts[1].decode(errors="replace"), kind=ApiToken.Kind.PERSONAL
-        )
+            raise exceptions.AuthenticationFailed("Send the header as: Authorization: Bearer <token>.")
+        token = find_token(parts[1].decode(errors="replace"), kind=ApiToken.Kind.PERSONAL)
         if token is None or token.user is None or not token.user.is_active:
-            raise exceptions.AuthenticationFailed(
-                "This token is unknown or was revoked."
-            )
+            raise exceptions.AuthenticationFailed("This token is unknown or was revoked.")
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:

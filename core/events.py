@@ -27,8 +27,7 @@ def publish(*, project: Project | None, kind: str, payload: dict[str, Any]) -> E
 
     event = Event.objects.create(project=project, kind=kind, payload=payload)
     deliveries = Delivery.objects.bulk_create(
-        Delivery(event=event, subscriber=name, due_at=timezone.now())
-        for name in _subscribers.get(kind, {})
+        Delivery(event=event, subscriber=name, due_at=timezone.now()) for name in _subscribers.get(kind, {})
     )
     for delivery in deliveries:
         transaction.on_commit(lambda pk=delivery.pk: send(deliver, pk))  # type: ignore[misc]

@@ -58,19 +58,15 @@ def postgres() -> Part:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is that it is away
         connection.close()
-        return _part(
-            "postgres", "PostgreSQL", False, str(error).splitlines()[0], "every page"
-        )
+        return _part("postgres", "PostgreSQL", False, str(error).splitlines()[0], "every page")
     return _part("postgres", "PostgreSQL", True, "answers", "every page")
 
 
 def broker() -> Part:
     try:
-        client = Redis.from_url(
-            settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1
-        )
+        client = Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)
         client.ping()
     except (RedisError, OSError) as error:
         return _part(
@@ -93,17 +89,11 @@ def beat() -> Part:
     """Beat's note is written by a worker, so it vouches for beat and the default queue together."""
     try:
         noted = cache.get("alive:beat")
-    except Exception:
-        return _part(
-            "worker", "Workers", False, "unknown while the broker is away", "long work"
-        )
-    fresh = noted and datetime.fromisoformat(noted) > timezone.now() - timedelta(
-        seconds=90
-    )
+    except Exception:  # noqa: BLE001
+        return _part("worker", "Workers", False, "unknown while the broker is away", "long work")
+    fresh = noted and datetime.fromisoformat(noted) > timezone.now() - timedelta(seconds=90)
     detail = "at work" if fresh else "no sign of life from beat and worker"
-    return _part(
-        "worker", "Workers", bool(fresh), detail, "imports, training, campaigns"
-    )
+    return _part("worker", "Workers", bool(fresh), detail, "imports, training, campaigns")
 
 
 def parts() -> list[Part]:
@@ -112,7 +102,7 @@ def parts() -> list[Part]:
     for check in _checks.values():
         try:
             found.extend(check())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             found.append(
                 Part(
                     "engines",

@@ -36,23 +36,15 @@ def _wants_json(request: HttpRequest) -> bool:
 class ExpectedErrorMiddleware(_Middleware):
     """core.errors in a page's view: a full page, or for htmx a message that lands beside the work."""
 
-    def process_exception(
-        self, request: HttpRequest, error: Exception
-    ) -> HttpResponse | None:
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, ExpectedError):
             return None
-        if _wants_json(request) or request.headers.get("accept", "").startswith(
-            "application/json"
-        ):
+        if _wants_json(request) or request.headers.get("accept", "").startswith("application/json"):
             return JsonResponse(
                 {"code": error.code, "detail": error.message, "advice": error.advice},
                 status=error.status,
             )
-        name = (
-            "components/error_toast.html"
-            if getattr(request, "htmx", None)
-            else "errors/expected.html"
-        )
+        name = "components/error_toast.html" if getattr(request, "htmx", None) else "errors/expected.html"
         response = render(request, name, {"error": error}, status=error.status)
         if getattr(request, "htmx", None):
             response["HX-Retarget"] = "#toasts"
@@ -66,9 +58,7 @@ class PartAwayMiddleware(_Middleware):
     Errors in other middleware (the session, the sign-in check) never pass here; `handler500` treats them alike.
     """
 
-    def process_exception(
-        self, request: HttpRequest, error: Exception
-    ) -> HttpResponse | None:
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, (OperationalError, InterfaceError)):
             return away_response(request, error)
         return None

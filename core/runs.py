@@ -80,9 +80,7 @@ class RunContext:
         self._state = Run.Status.RUNNING.value
         self._written = 0.0
         self._first: tuple[float, int] | None = None
-        self._thread = threading.Thread(
-            target=self._beat, name=f"heartbeat-{run.pk}", daemon=True
-        )
+        self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{run.pk}", daemon=True)
 
     def __enter__(self) -> "RunContext":
         self._thread.start()
@@ -99,9 +97,7 @@ class RunContext:
         try:
             while not self._stop.wait(settings.RUN_HEARTBEAT_SECONDS):
                 try:
-                    alive = self._mine().filter(
-                        status__in=[Run.Status.RUNNING, Run.Status.CANCELLING]
-                    )
+                    alive = self._mine().filter(status__in=[Run.Status.RUNNING, Run.Status.CANCELLING])
                     if not alive.update(heartbeat_at=timezone.now()):
                         self._state = "lost"
                         return
@@ -159,10 +155,7 @@ class RunContext:
             )
             if not changed:
                 self._state = "lost"
-            elif (
-                self._mine().values_list("status", flat=True).get()
-                == Run.Status.CANCELLING
-            ):
+            elif self._mine().values_list("status", flat=True).get() == Run.Status.CANCELLING:
                 self._state = Run.Status.CANCELLING.value
         self.check()
 

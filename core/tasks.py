@@ -49,9 +49,9 @@ def _load(path: str) -> Any:
 def _finish(run: Run, claim: uuid.UUID | None, status: str, **fields: Any) -> None:
     """Ends a run that `claim` still holds, lets its kind settle its own rows, and records it."""
     with transaction.atomic():
-        ended = Run.objects.filter(
-            pk=run.pk, claim=claim, status__in=Run.ACTIVE
-        ).update(status=status, finished_at=timezone.now(), eta_at=None, **fields)
+        ended = Run.objects.filter(pk=run.pk, claim=claim, status__in=Run.ACTIVE).update(
+            status=status, finished_at=timezone.now(), eta_at=None, **fields
+        )
         if not ended:
             return
         run.refresh_from_db()
@@ -166,9 +166,7 @@ def sweep_runs() -> None:
     ):
         send_run(run.pk, run.queue)
     # A broker that lost its memory has no message for runs sent long ago; a second one is harmless.
-    for run in Run.objects.filter(
-        status=Status.QUEUED, sent_at__lt=now - timedelta(minutes=2)
-    ):
+    for run in Run.objects.filter(status=Status.QUEUED, sent_at__lt=now - timedelta(minutes=2)):
         send_run(run.pk, run.queue)
 
 
@@ -176,21 +174,17 @@ def sweep_runs() -> None:
 def deliver(delivery_id: int) -> None:
     """Claims one delivery and calls its handler in a transaction; a failure is retried later, then parked."""
     now = timezone.now()
-    claimed = Delivery.objects.filter(
-        pk=delivery_id, status=Delivery.Status.WAITING, due_at__lte=now
-    ).update(status=Delivery.Status.CLAIMED, claimed_at=now, attempts=F("attempts") + 1)
+    claimed = Delivery.objects.filter(pk=delivery_id, status=Delivery.Status.WAITING, due_at__lte=now).update(
+        status=Delivery.Status.CLAIMED, claimed_at=now, attempts=F("attempts") + 1
+    )
     if not claimed:
         return
     delivery = Delivery.objects.select_related("event__project").get(pk=delivery_id)
-    mine = Delivery.objects.filter(
-        pk=delivery_id, status=Delivery.Status.CLAIMED, claimed_at=now
-    )
+    mine = Delivery.objects.filter(pk=delivery_id, status=Delivery.Status.CLAIMED, claimed_at=now)
     handler = events.handler_for(delivery.event.kind, delivery.subscriber)
     try:
         if handler is None:
-            raise LookupError(
-                f"No handler named {delivery.subscriber} for {delivery.event.kind}."
-            )
+            raise LookupError(f"No handler named {delivery.subscriber} for {delivery.event.kind}.")
         with transaction.atomic():
             handler(delivery.event)
             mine.update(status=Delivery.Status.DONE, error="")
@@ -208,12 +202,10 @@ def deliver(delivery_id: int) -> None:
 def sweep_deliveries() -> None:
     """Sends what is due and was not delivered; frees deliveries whose worker died with them."""
     now = timezone.now()
-    Delivery.objects.filter(
-        status=Delivery.Status.CLAIMED, claimed_at__lt=now - timedelta(minutes=5)
-    ).update(status=Delivery.Status.WAITING)
-    overdue = Delivery.objects.filter(
-        status=Delivery.Status.WAITING, due_at__lt=now - timedelta(seconds=2)
+    Delivery.objects.filter(status=Delivery.Status.CLAIMED, claimed_at__lt=now - timedelta(minutes=5)).update(
+        status=Delivery.Status.WAITING
     )
+    overdue = Delivery.objects.filter(status=Delivery.Status.WAITING, due_at__lt=now - timedelta(seconds=2))
     for pk in overdue.order_by("due_at").values_list("pk", flat=True)[:500]:
         send(deliver, pk)
 

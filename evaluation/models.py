@@ -22,36 +22,24 @@ class Campaign(models.Model):
         Status.FAILED: {Status.PREPARING},
     }
 
-    project = models.ForeignKey(
-        "core.Project", on_delete=models.CASCADE, related_name="campaigns"
-    )
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="campaigns")
     name = models.CharField(max_length=120)
     dataset = models.ForeignKey(
         "annotation.DatasetVersion", on_delete=models.PROTECT, related_name="campaigns"
     )
-    run = models.OneToOneField(
-        "core.Run", null=True, on_delete=models.PROTECT, related_name="campaign"
-    )
-    status = models.CharField(
-        max_length=10, choices=Status.choices, default=Status.PREPARING
-    )
-    ratings_per_prompt = models.PositiveSmallIntegerField(
-        default=3, help_text="By different people."
-    )
+    run = models.OneToOneField("core.Run", null=True, on_delete=models.PROTECT, related_name="campaign")
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PREPARING)
+    ratings_per_prompt = models.PositiveSmallIntegerField(default=3, help_text="By different people.")
     seed = models.PositiveIntegerField(default=0)
     params = models.JSONField(default=dict, help_text="temperature, max_tokens")
-    created_by = models.ForeignKey(
-        "core.User", on_delete=models.PROTECT, related_name="+"
-    )
+    created_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     opened_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["-id"]
-        constraints = [
-            models.UniqueConstraint(name="campaign_name", fields=["project", "name"])
-        ]
+        constraints = [models.UniqueConstraint(name="campaign_name", fields=["project", "name"])]
 
     def __str__(self) -> str:
         return self.name
@@ -60,9 +48,7 @@ class Campaign(models.Model):
 class Entry(models.Model):
     """A model version that takes part in a campaign."""
 
-    campaign = models.ForeignKey(
-        Campaign, on_delete=models.CASCADE, related_name="entries"
-    )
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="entries")
     version = models.ForeignKey(
         "training.ModelVersion",
         on_delete=models.PROTECT,
@@ -73,12 +59,8 @@ class Entry(models.Model):
     class Meta:
         ordering = ["position"]
         constraints = [
-            models.UniqueConstraint(
-                name="entry_version", fields=["campaign", "version"]
-            ),
-            models.UniqueConstraint(
-                name="entry_position", fields=["campaign", "position"]
-            ),
+            models.UniqueConstraint(name="entry_version", fields=["campaign", "version"]),
+            models.UniqueConstraint(name="entry_position", fields=["campaign", "position"]),
         ]
 
     def __str__(self) -> str:
@@ -88,12 +70,8 @@ class Entry(models.Model):
 class Prompt(models.Model):
     """A held-out prompt of a campaign, cut from a test row of its dataset version."""
 
-    campaign = models.ForeignKey(
-        Campaign, on_delete=models.CASCADE, related_name="prompts"
-    )
-    row = models.ForeignKey(
-        "annotation.DatasetRow", on_delete=models.PROTECT, related_name="+"
-    )
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="prompts")
+    row = models.ForeignKey("annotation.DatasetRow", on_delete=models.PROTECT, related_name="+")
     position = models.PositiveIntegerField()
     messages = models.JSONField()
     context = models.JSONField(default=list)
@@ -101,9 +79,7 @@ class Prompt(models.Model):
 
     class Meta:
         ordering = ["position"]
-        constraints = [
-            models.UniqueConstraint(name="prompt_row", fields=["campaign", "row"])
-        ]
+        constraints = [models.UniqueConstraint(name="prompt_row", fields=["campaign", "row"])]
 
     def __str__(self) -> str:
         return f"prompt {self.position}"
@@ -119,9 +95,7 @@ class Answer(models.Model):
     )
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(name="answer_once", fields=["prompt", "entry"])
-        ]
+        constraints = [models.UniqueConstraint(name="answer_once", fields=["prompt", "entry"])]
 
     def __str__(self) -> str:
         return f"{self.entry_id} on {self.prompt_id}"
@@ -144,15 +118,9 @@ class Comparison(models.Model):
     }
 
     token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    campaign = models.ForeignKey(
-        Campaign, on_delete=models.CASCADE, related_name="comparisons"
-    )
-    prompt = models.ForeignKey(
-        Prompt, on_delete=models.CASCADE, related_name="comparisons"
-    )
-    rater = models.ForeignKey(
-        "core.User", on_delete=models.PROTECT, related_name="comparisons"
-    )
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="comparisons")
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="comparisons")
+    rater = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="comparisons")
     left = models.ForeignKey(Answer, on_delete=models.PROTECT, related_name="+")
     right = models.ForeignKey(Answer, on_delete=models.PROTECT, related_name="+")
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
@@ -169,13 +137,9 @@ class Comparison(models.Model):
                 fields=["campaign", "rater"],
                 condition=models.Q(status="open"),
             ),
-            models.CheckConstraint(
-                name="comparison_sides", condition=~models.Q(left=models.F("right"))
-            ),
+            models.CheckConstraint(name="comparison_sides", condition=~models.Q(left=models.F("right"))),
         ]
-        indexes = [
-            models.Index(name="comparison_by_status", fields=["campaign", "status"])
-        ]
+        indexes = [models.Index(name="comparison_by_status", fields=["campaign", "status"])]
 
     def __str__(self) -> str:
         return f"comparison {self.token}"
@@ -190,13 +154,9 @@ class Rating(models.Model):
         TIE = "tie", "As good"
         BOTH_BAD = "both_bad", "Both bad"
 
-    comparison = models.OneToOneField(
-        Comparison, on_delete=models.CASCADE, related_name="rating"
-    )
+    comparison = models.OneToOneField(Comparison, on_delete=models.CASCADE, related_name="rating")
     choice = models.CharField(max_length=8, choices=Choice.choices)
-    preferred = models.ForeignKey(
-        Entry, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
-    )
+    preferred = models.ForeignKey(Entry, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     comment = models.TextField(blank=True)
     seconds = models.FloatField(help_text="From shown to rated.")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -206,9 +166,7 @@ class Rating(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="rating_preferred",
-                condition=models.Q(
-                    choice__in=["left", "right"], preferred__isnull=False
-                )
+                condition=models.Q(choice__in=["left", "right"], preferred__isnull=False)
                 | models.Q(choice__in=["tie", "both_bad"], preferred__isnull=True),
             )
         ]
@@ -232,12 +190,8 @@ class Score(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                name="score_once", fields=["rating", "entry", "criterion"]
-            ),
-            models.CheckConstraint(
-                name="score_range", condition=models.Q(value__gte=1, value__lte=5)
-            ),
+            models.UniqueConstraint(name="score_once", fields=["rating", "entry", "criterion"]),
+            models.CheckConstraint(name="score_range", condition=models.Q(value__gte=1, value__lte=5)),
         ]
 
     def __str__(self) -> str:
@@ -247,25 +201,15 @@ class Score(models.Model):
 class Correction(models.Model):
     """An answer that a rater rewrote, and the annotation item it became."""
 
-    comparison = models.ForeignKey(
-        Comparison, on_delete=models.CASCADE, related_name="corrections"
-    )
-    answer = models.ForeignKey(
-        Answer, on_delete=models.PROTECT, related_name="corrections"
-    )
+    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="corrections")
+    answer = models.ForeignKey(Answer, on_delete=models.PROTECT, related_name="corrections")
     text = models.TextField()
-    example = models.OneToOneField(
-        "annotation.Example", on_delete=models.PROTECT, related_name="+"
-    )
+    example = models.OneToOneField("annotation.Example", on_delete=models.PROTECT, related_name="+")
     by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                name="correction_once", fields=["comparison", "answer"]
-            )
-        ]
+        constraints = [models.UniqueConstraint(name="correction_once", fields=["comparison", "answer"])]
 
     def __str__(self) -> str:
         return f"correction of {self.answer_id}"

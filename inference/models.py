@@ -21,9 +21,7 @@ class Engine(models.Model):
         max_length=20, default="vllm", help_text="A key of inference.engines.BACKENDS."
     )
     name = models.CharField(max_length=120, unique=True)
-    base_model = models.ForeignKey(
-        "training.BaseModel", on_delete=models.PROTECT, related_name="engines"
-    )
+    base_model = models.ForeignKey("training.BaseModel", on_delete=models.PROTECT, related_name="engines")
     # Set when the engine serves one full fine-tune instead of the base model.
     version = models.OneToOneField(
         "training.ModelVersion",
@@ -32,18 +30,12 @@ class Engine(models.Model):
         on_delete=models.PROTECT,
         related_name="own_engine",
     )
-    attached = models.BooleanField(
-        default=False, help_text="Runs elsewhere, at a URL from settings."
-    )
+    attached = models.BooleanField(default=False, help_text="Runs elsewhere, at a URL from settings.")
     url = models.CharField(max_length=200, blank=True)
     port = models.PositiveIntegerField(null=True, blank=True)
     pid = models.IntegerField(null=True, blank=True)
-    status = models.CharField(
-        max_length=8, choices=Status.choices, default=Status.WANTED
-    )
-    since = models.DateTimeField(
-        null=True, blank=True, help_text="When it came into this status."
-    )
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.WANTED)
+    since = models.DateTimeField(null=True, blank=True, help_text="When it came into this status.")
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     restarts = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True)
@@ -100,18 +92,12 @@ class Deployment(models.Model):
         on_delete=models.SET_NULL,
         related_name="deployments",
     )
-    wanted = models.CharField(
-        max_length=8, choices=Wanted.choices, default=Wanted.LOADED
-    )
-    status = models.CharField(
-        max_length=8, choices=Status.choices, default=Status.WAITING
-    )
+    wanted = models.CharField(max_length=8, choices=Wanted.choices, default=Wanted.LOADED)
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.WAITING)
     error = models.TextField(blank=True)
     requested_at = models.DateTimeField(auto_now_add=True)
     loaded_at = models.DateTimeField(null=True, blank=True)
-    seconds_to_load = models.FloatField(
-        null=True, help_text="From being wanted to being served, in seconds."
-    )
+    seconds_to_load = models.FloatField(null=True, help_text="From being wanted to being served, in seconds.")
 
     def __str__(self) -> str:
         return f"{self.version} on {self.engine or 'no engine'}"
@@ -120,12 +106,8 @@ class Deployment(models.Model):
 class Route(models.Model):
     """The project's live pointer. Changing it is one UPDATE; only `inference.services` does."""
 
-    project = models.OneToOneField(
-        "core.Project", on_delete=models.CASCADE, related_name="route"
-    )
-    version = models.ForeignKey(
-        "training.ModelVersion", on_delete=models.PROTECT, related_name="live_routes"
-    )
+    project = models.OneToOneField("core.Project", on_delete=models.CASCADE, related_name="route")
+    version = models.ForeignKey("training.ModelVersion", on_delete=models.PROTECT, related_name="live_routes")
     previous = models.ForeignKey(
         "training.ModelVersion",
         null=True,
@@ -140,19 +122,13 @@ class Route(models.Model):
 
 
 class Conversation(models.Model):
-    project = models.ForeignKey(
-        "core.Project", on_delete=models.CASCADE, related_name="conversations"
-    )
-    user = models.ForeignKey(
-        "core.User", on_delete=models.PROTECT, related_name="conversations"
-    )
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="conversations")
+    user = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="conversations")
     version = models.ForeignKey(
         "training.ModelVersion", on_delete=models.PROTECT, related_name="conversations"
     )
     title = models.CharField(max_length=120, blank=True)
-    context = models.JSONField(
-        default=list, help_text="Records the agent laid beside the conversation."
-    )
+    context = models.JSONField(default=list, help_text="Records the agent laid beside the conversation.")
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -185,12 +161,8 @@ class Generation(models.Model):
     }
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    project = models.ForeignKey(
-        "core.Project", on_delete=models.CASCADE, related_name="generations"
-    )
-    version = models.ForeignKey(
-        "training.ModelVersion", on_delete=models.PROTECT, related_name="generations"
-    )
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="generations")
+    version = models.ForeignKey("training.ModelVersion", on_delete=models.PROTECT, related_name="generations")
     purpose = models.CharField(max_length=8, choices=Purpose.choices)
     conversation = models.ForeignKey(
         Conversation,
@@ -213,14 +185,10 @@ class Generation(models.Model):
         on_delete=models.SET_NULL,
         related_name="+",
     )
-    messages = models.JSONField(
-        help_text="What the engine was sent, system prompt and records included."
-    )
+    messages = models.JSONField(help_text="What the engine was sent, system prompt and records included.")
     params = models.JSONField(default=dict)
     text = models.TextField(blank=True)
-    status = models.CharField(
-        max_length=9, choices=Status.choices, default=Status.STREAMING
-    )
+    status = models.CharField(max_length=9, choices=Status.choices, default=Status.STREAMING)
     finish_reason = models.CharField(max_length=20, blank=True)
     error = models.TextField(blank=True)
     prompt_tokens = models.PositiveIntegerField(null=True)

@@ -10,13 +10,9 @@ class Release(models.Model):
         LIVE = "live", "Made live"
         ROLLBACK = "rollback", "Rolled back"
 
-    project = models.ForeignKey(
-        "core.Project", on_delete=models.CASCADE, related_name="releases"
-    )
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="releases")
     action = models.CharField(max_length=8, choices=Action.choices)
-    version = models.ForeignKey(
-        "training.ModelVersion", on_delete=models.PROTECT, related_name="releases"
-    )
+    version = models.ForeignKey("training.ModelVersion", on_delete=models.PROTECT, related_name="releases")
     replaced = models.ForeignKey(
         "training.ModelVersion",
         null=True,
@@ -24,13 +20,9 @@ class Release(models.Model):
         on_delete=models.PROTECT,
         related_name="+",
     )
-    gate = models.JSONField(
-        help_text="[{name, result: pass|hold|fail, says}] as it stood at sign-off"
-    )
+    gate = models.JSONField(help_text="[{name, result: pass|hold|fail, says}] as it stood at sign-off")
     note = models.TextField(blank=True)
-    signed_off_by = models.ForeignKey(
-        "core.User", on_delete=models.PROTECT, related_name="releases"
-    )
+    signed_off_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="releases")
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

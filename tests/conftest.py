@@ -9,6 +9,8 @@ import pytest
 
 from config import embedded
 
+pytest_plugins = ["tests.fixtures"]
+
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Path]:

@@ -27,32 +27,18 @@ class BaseModel(models.Model):
     name = models.CharField(max_length=120, unique=True)
     slug = models.SlugField(max_length=60, unique=True)
     kind = models.CharField(max_length=8, choices=Kind.choices)
-    location = models.CharField(
-        max_length=300, help_text="Package name, folder, or hub name."
-    )
-    revision = models.CharField(
-        max_length=64, blank=True, help_text="A commit hash; a hub model needs one."
-    )
+    location = models.CharField(max_length=300, help_text="Package name, folder, or hub name.")
+    revision = models.CharField(max_length=64, blank=True, help_text="A commit hash; a hub model needs one.")
     license = models.CharField(max_length=120, blank=True)
-    status = models.CharField(
-        max_length=10, choices=Status.choices, default=Status.PREPARING
-    )
-    run = models.OneToOneField(
-        "core.Run", null=True, on_delete=models.PROTECT, related_name="base_model"
-    )
-    artifact = models.ForeignKey(
-        "core.Artifact", null=True, on_delete=models.PROTECT, related_name="+"
-    )
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PREPARING)
+    run = models.OneToOneField("core.Run", null=True, on_delete=models.PROTECT, related_name="base_model")
+    artifact = models.ForeignKey("core.Artifact", null=True, on_delete=models.PROTECT, related_name="+")
     parameter_count = models.BigIntegerField(null=True)
     context_length = models.PositiveIntegerField(null=True, help_text="tokens")
-    architecture = models.JSONField(
-        default=dict, help_text="The model's config.json, for estimates."
-    )
+    architecture = models.JSONField(default=dict, help_text="The model's config.json, for estimates.")
     chat_template_hash = models.CharField(max_length=64, blank=True)
     stop_token = models.CharField(max_length=60, blank=True)
-    created_by = models.ForeignKey(
-        "core.User", null=True, on_delete=models.PROTECT, related_name="+"
-    )
+    created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -75,31 +61,21 @@ class BaseModel(models.Model):
 class TrainingRun(models.Model):
     """One fine-tune: base model + dataset version + recipe. Its progress is a core Run."""
 
-    project = models.ForeignKey(
-        "core.Project", on_delete=models.CASCADE, related_name="training_runs"
-    )
-    run = models.OneToOneField(
-        "core.Run", on_delete=models.PROTECT, related_name="training"
-    )
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="training_runs")
+    run = models.OneToOneField("core.Run", on_delete=models.PROTECT, related_name="training")
     number = models.PositiveIntegerField()
-    base_model = models.ForeignKey(
-        BaseModel, on_delete=models.PROTECT, related_name="training_runs"
-    )
+    base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="training_runs")
     dataset = models.ForeignKey(
         "annotation.DatasetVersion",
         on_delete=models.PROTECT,
         related_name="training_runs",
     )
     method = models.CharField(max_length=20)
-    recipe = models.JSONField(
-        help_text="All parameters, defaults included, as the method's dataclass."
-    )
+    recipe = models.JSONField(help_text="All parameters, defaults included, as the method's dataclass.")
     recipe_hash = models.CharField(max_length=64)
     note = models.CharField(max_length=300, blank=True)
     code_version = models.CharField(max_length=80)
-    serving_plan = models.CharField(
-        max_length=120, help_text="How the result will be served."
-    )
+    serving_plan = models.CharField(max_length=120, help_text="How the result will be served.")
     planned_steps = models.PositiveIntegerField(default=0)
     done_steps = models.PositiveIntegerField(default=0)
     train_rows = models.PositiveIntegerField(default=0)
@@ -108,26 +84,16 @@ class TrainingRun(models.Model):
     )
     tokens_per_second = models.FloatField(null=True)
     peak_memory_bytes = models.BigIntegerField(null=True)
-    loss_before = models.FloatField(
-        null=True, help_text="Mean completion loss on validation before step 1."
-    )
+    loss_before = models.FloatField(null=True, help_text="Mean completion loss on validation before step 1.")
     loss_after = models.FloatField(null=True)
     resumes = models.JSONField(default=list, help_text="[{attempt, from_step, at}]")
-    environment = models.JSONField(
-        default=dict, help_text="torch, transformers, peft, device, threads"
-    )
-    launched_by = models.ForeignKey(
-        "core.User", on_delete=models.PROTECT, related_name="training_runs"
-    )
+    environment = models.JSONField(default=dict, help_text="torch, transformers, peft, device, threads")
+    launched_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="training_runs")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["-number"]
-        constraints = [
-            models.UniqueConstraint(
-                name="training_number", fields=["project", "number"]
-            )
-        ]
+        constraints = [models.UniqueConstraint(name="training_number", fields=["project", "number"])]
 
     def __str__(self) -> str:
         return f"Run {self.number}"
@@ -140,9 +106,7 @@ class MetricPoint(models.Model):
         TRAIN = "train", "Training"
         VALIDATION = "validation", "Held out"
 
-    training = models.ForeignKey(
-        TrainingRun, on_delete=models.CASCADE, related_name="points"
-    )
+    training = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="points")
     series = models.CharField(max_length=10, choices=Series.choices)
     step = models.PositiveIntegerField()
     epoch = models.FloatField()
@@ -153,11 +117,7 @@ class MetricPoint(models.Model):
 
     class Meta:
         ordering = ["step"]
-        constraints = [
-            models.UniqueConstraint(
-                name="point_once", fields=["training", "series", "step"]
-            )
-        ]
+        constraints = [models.UniqueConstraint(name="point_once", fields=["training", "series", "step"])]
 
     def __str__(self) -> str:
         return f"{self.series} {self.step}: {self.loss:.3f}"
@@ -166,20 +126,14 @@ class MetricPoint(models.Model):
 class SampleAnswer(models.Model):
     """What the model answered to one held-out question at some step: people would rather read than trust a loss."""
 
-    training = models.ForeignKey(
-        TrainingRun, on_delete=models.CASCADE, related_name="samples"
-    )
+    training = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="samples")
     step = models.PositiveIntegerField()
     question = models.TextField()
     answer = models.TextField()
 
     class Meta:
         ordering = ["step", "id"]
-        constraints = [
-            models.UniqueConstraint(
-                name="sample_once", fields=["training", "step", "question"]
-            )
-        ]
+        constraints = [models.UniqueConstraint(name="sample_once", fields=["training", "step", "question"])]
 
     def __str__(self) -> str:
         return f"step {self.step}"
@@ -207,16 +161,10 @@ class ModelVersion(models.Model):
         Status.REJECTED: {Status.REGISTERED},
     }
 
-    project = models.ForeignKey(
-        "core.Project", on_delete=models.CASCADE, related_name="model_versions"
-    )
-    number = models.PositiveIntegerField(
-        help_text="0 is the base model of the project."
-    )
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="model_versions")
+    number = models.PositiveIntegerField(help_text="0 is the base model of the project.")
     kind = models.CharField(max_length=8, choices=Kind.choices)
-    base_model = models.ForeignKey(
-        BaseModel, on_delete=models.PROTECT, related_name="versions"
-    )
+    base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="versions")
     training = models.OneToOneField(
         TrainingRun,
         null=True,
@@ -224,19 +172,13 @@ class ModelVersion(models.Model):
         on_delete=models.PROTECT,
         related_name="model_version",
     )
-    artifact = models.ForeignKey(
-        "core.Artifact", on_delete=models.PROTECT, related_name="+"
-    )
+    artifact = models.ForeignKey("core.Artifact", on_delete=models.PROTECT, related_name="+")
     served_name = models.CharField(max_length=120, unique=True)
-    status = models.CharField(
-        max_length=10, choices=Status.choices, default=Status.REGISTERED
-    )
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.REGISTERED)
     adapter_rank = models.PositiveSmallIntegerField(null=True, blank=True)
     # Rendered by the trainer's tokenizer when the version was made; the engine's /tokenize must agree.
     parity_prompts = models.JSONField(default=list, help_text="[{messages, token_ids}]")
-    parity_report = models.JSONField(
-        default=dict, help_text="{checked, differing: [...], at, engine}"
-    )
+    parity_report = models.JSONField(default=dict, help_text="{checked, differing: [...], at, engine}")
     note = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True, blank=True)
@@ -244,20 +186,13 @@ class ModelVersion(models.Model):
     class Meta:
         ordering = ["-number"]
         constraints = [
-            models.UniqueConstraint(
-                name="version_number", fields=["project", "number", "base_model"]
-            ),
+            models.UniqueConstraint(name="version_number", fields=["project", "number", "base_model"]),
             models.CheckConstraint(
                 name="version_lineage",
                 condition=models.Q(kind="base", number=0, training__isnull=True)
-                | (
-                    ~models.Q(kind="base")
-                    & models.Q(number__gt=0, training__isnull=False)
-                ),
+                | (~models.Q(kind="base") & models.Q(number__gt=0, training__isnull=False)),
             ),
         ]
 
     def __str__(self) -> str:
-        return (
-            f"{self.base_model.name} (base)" if self.number == 0 else f"v{self.number}"
-        )
+        return f"{self.base_model.name} (base)" if self.number == 0 else f"v{self.number}"

@@ -45,9 +45,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "settings",
-                    models.JSONField(
-                        help_text="shares of validation and test, seed, filters, system prompt"
-                    ),
+                    models.JSONField(help_text="shares of validation and test, seed, filters, system prompt"),
                 ),
                 ("content_hash", models.CharField(blank=True, max_length=64)),
                 (
@@ -207,9 +205,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "search_text",
-                    models.TextField(
-                        help_text="All texts in one, for search by trigram."
-                    ),
+                    models.TextField(help_text="All texts in one, for search by trigram."),
                 ),
                 ("revision", models.PositiveIntegerField(default=1)),
                 ("submitted_at", models.DateTimeField(blank=True, null=True)),
@@ -529,9 +525,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "content",
-                    models.JSONField(
-                        help_text="messages, context, completion, slice, edge, tags"
-                    ),
+                    models.JSONField(help_text="messages, context, completion, slice, edge, tags"),
                 ),
                 ("at", models.DateTimeField(auto_now_add=True)),
                 (
@@ -701,9 +695,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="datasetversion",
-            constraint=models.UniqueConstraint(
-                fields=("project", "number"), name="dataset_number"
-            ),
+            constraint=models.UniqueConstraint(fields=("project", "number"), name="dataset_number"),
         ),
         migrations.AddConstraint(
             model_name="datasetversion",
@@ -721,9 +713,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="draft",
-            constraint=models.UniqueConstraint(
-                fields=("example", "user"), name="draft_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("example", "user"), name="draft_once"),
         ),
         migrations.AddIndex(
             model_name="assignment",
@@ -755,9 +745,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="groupsplit",
-            constraint=models.UniqueConstraint(
-                fields=("project", "group"), name="group_split_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("project", "group"), name="group_split_once"),
         ),
         migrations.AddIndex(
             model_name="importissue",
@@ -765,9 +753,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="revision",
-            constraint=models.UniqueConstraint(
-                fields=("example", "number"), name="revision_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("example", "number"), name="revision_once"),
         ),
         migrations.AddConstraint(
             model_name="review",
@@ -782,33 +768,23 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="datasetrow",
-            index=models.Index(
-                fields=["dataset", "split", "position"], name="row_by_split"
-            ),
+            index=models.Index(fields=["dataset", "split", "position"], name="row_by_split"),
         ),
         migrations.AddConstraint(
             model_name="datasetrow",
-            constraint=models.UniqueConstraint(
-                fields=("dataset", "position"), name="row_position"
-            ),
+            constraint=models.UniqueConstraint(fields=("dataset", "position"), name="row_position"),
         ),
         migrations.AddConstraint(
             model_name="datasetrow",
-            constraint=models.UniqueConstraint(
-                fields=("dataset", "example"), name="row_example"
-            ),
+            constraint=models.UniqueConstraint(fields=("dataset", "example"), name="row_example"),
         ),
         migrations.AddConstraint(
             model_name="source",
-            constraint=models.UniqueConstraint(
-                fields=("project", "name"), name="source_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("project", "name"), name="source_once"),
         ),
         migrations.AddIndex(
             model_name="example",
-            index=models.Index(
-                fields=["project", "status", "id"], name="example_queue"
-            ),
+            index=models.Index(fields=["project", "status", "id"], name="example_queue"),
         ),
         migrations.AddIndex(
             model_name="example",
@@ -816,9 +792,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="example",
-            index=models.Index(
-                fields=["project", "content_hash"], name="example_content"
-            ),
+            index=models.Index(fields=["project", "content_hash"], name="example_content"),
         ),
         migrations.AddIndex(
             model_name="example",

@@ -33,9 +33,7 @@ class Migration(migrations.Migration):
                 ("password", models.CharField(max_length=128, verbose_name="password")),
                 (
                     "last_login",
-                    models.DateTimeField(
-                        blank=True, null=True, verbose_name="last login"
-                    ),
+                    models.DateTimeField(blank=True, null=True, verbose_name="last login"),
                 ),
                 ("email", models.EmailField(max_length=254, unique=True)),
                 ("name", models.CharField(max_length=120)),
@@ -66,9 +64,7 @@ class Migration(migrations.Migration):
                 "ordering": ["name"],
                 "constraints": [
                     models.CheckConstraint(
-                        condition=models.Q(
-                            ("email", django.db.models.functions.text.Lower("email"))
-                        ),
+                        condition=models.Q(("email", django.db.models.functions.text.Lower("email"))),
                         name="user_email_lower",
                     )
                 ],
@@ -112,18 +108,12 @@ class Migration(migrations.Migration):
                 ("file_count", models.PositiveIntegerField(default=1)),
                 (
                     "manifest",
-                    models.JSONField(
-                        default=list, help_text="[{path, sha256, size}] of every file."
-                    ),
+                    models.JSONField(default=list, help_text="[{path, sha256, size}] of every file."),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                "constraints": [
-                    models.UniqueConstraint(
-                        fields=("kind", "sha256"), name="artifact_once"
-                    )
-                ],
+                "constraints": [models.UniqueConstraint(fields=("kind", "sha256"), name="artifact_once")],
             },
         ),
         migrations.CreateModel(
@@ -158,9 +148,7 @@ class Migration(migrations.Migration):
                 "ordering": ["-id"],
                 "indexes": [
                     models.Index(fields=["project_id", "-id"], name="audit_by_project"),
-                    models.Index(
-                        fields=["object_type", "object_id"], name="audit_by_object"
-                    ),
+                    models.Index(fields=["object_type", "object_id"], name="audit_by_object"),
                     models.Index(fields=["actor_id", "-id"], name="audit_by_actor"),
                 ],
             },
@@ -224,9 +212,7 @@ class Migration(migrations.Migration):
                 ("description", models.CharField(blank=True, max_length=300)),
                 (
                     "guideline",
-                    models.TextField(
-                        blank=True, help_text="What a good answer does. Markdown."
-                    ),
+                    models.TextField(blank=True, help_text="What a good answer does. Markdown."),
                 ),
                 (
                     "system_prompt",
@@ -492,26 +478,20 @@ class Migration(migrations.Migration):
                     )
                 ],
                 "constraints": [
-                    models.UniqueConstraint(
-                        fields=("event", "subscriber"), name="delivery_once"
-                    )
+                    models.UniqueConstraint(fields=("event", "subscriber"), name="delivery_once")
                 ],
             },
         ),
         migrations.AddConstraint(
             model_name="project",
             constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("lease_minutes__gte", 1), ("lease_minutes__lte", 480)
-                ),
+                condition=models.Q(("lease_minutes__gte", 1), ("lease_minutes__lte", 480)),
                 name="project_lease_minutes",
             ),
         ),
         migrations.AddConstraint(
             model_name="membership",
-            constraint=models.UniqueConstraint(
-                fields=("project", "user"), name="membership_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("project", "user"), name="membership_once"),
         ),
         migrations.AddConstraint(
             model_name="membership",

@@ -18,20 +18,14 @@ class Artifact(models.Model):
 
     kind = models.CharField(max_length=12, choices=Kind.choices)
     sha256 = models.CharField(max_length=64)
-    key = models.CharField(
-        max_length=200, unique=True, help_text="Address in the store; never rewritten."
-    )
+    key = models.CharField(max_length=200, unique=True, help_text="Address in the store; never rewritten.")
     size_bytes = models.BigIntegerField()
     file_count = models.PositiveIntegerField(default=1)
-    manifest = models.JSONField(
-        default=list, help_text="[{path, sha256, size}] of every file."
-    )
+    manifest = models.JSONField(default=list, help_text="[{path, sha256, size}] of every file.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(name="artifact_once", fields=["kind", "sha256"])
-        ]
+        constraints = [models.UniqueConstraint(name="artifact_once", fields=["kind", "sha256"])]
 
     def __str__(self) -> str:
         return self.key

@@ -10,9 +10,7 @@ class AuditEntry(models.Model):
     actor_id = models.BigIntegerField(null=True, blank=True)
     actor = models.CharField(max_length=200)
     project_id = models.BigIntegerField(null=True, blank=True)
-    verb = models.CharField(
-        max_length=60, help_text="noun.past-participle, as in example.approved"
-    )
+    verb = models.CharField(max_length=60, help_text="noun.past-participle, as in example.approved")
     object_type = models.CharField(max_length=60, blank=True)
     object_id = models.CharField(max_length=60, blank=True)
     object_label = models.CharField(max_length=200, blank=True)

@@ -4,9 +4,7 @@ from django.db import models
 
 
 class Event(models.Model):
-    project = models.ForeignKey(
-        "core.Project", null=True, on_delete=models.CASCADE, related_name="events"
-    )
+    project = models.ForeignKey("core.Project", null=True, on_delete=models.CASCADE, related_name="events")
     kind = models.CharField(max_length=60)
     payload = models.JSONField(default=dict)
     at = models.DateTimeField(auto_now_add=True)
@@ -24,24 +22,16 @@ class Delivery(models.Model):
         DONE = "done", "Done"
         PARKED = "parked", "Parked"
 
-    event = models.ForeignKey(
-        Event, on_delete=models.CASCADE, related_name="deliveries"
-    )
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
     subscriber = models.CharField(max_length=120)
-    status = models.CharField(
-        max_length=8, choices=Status.choices, default=Status.WAITING
-    )
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField()
     claimed_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                name="delivery_once", fields=["event", "subscriber"]
-            )
-        ]
+        constraints = [models.UniqueConstraint(name="delivery_once", fields=["event", "subscriber"])]
         indexes = [
             models.Index(
                 name="delivery_due",

@@ -17,9 +17,7 @@ class Role(models.TextChoices):
 
 
 class UserManager(BaseUserManager["User"]):
-    def create_user(
-        self, email: str, password: str | None = None, **fields: Any
-    ) -> "User":
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Creates a person. Without a password the account cannot sign in until an admin sets one."""
         user = self.model(email=email.strip().lower(), **fields)
         user.set_password(password)
@@ -57,9 +55,7 @@ class User(AbstractBaseUser):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.CheckConstraint(
-                name="user_email_lower", condition=models.Q(email=Lower("email"))
-            ),
+            models.CheckConstraint(name="user_email_lower", condition=models.Q(email=Lower("email"))),
         ]
 
     def __str__(self) -> str:
@@ -70,9 +66,7 @@ class Project(models.Model):
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(max_length=120)
     description = models.CharField(max_length=300, blank=True)
-    guideline = models.TextField(
-        blank=True, help_text="What a good answer does. Markdown."
-    )
+    guideline = models.TextField(blank=True, help_text="What a good answer does. Markdown.")
     system_prompt = models.TextField(
         blank=True,
         help_text="Stands before every conversation, in training and in serving alike.",
@@ -80,9 +74,7 @@ class Project(models.Model):
     lease_minutes = models.PositiveSmallIntegerField(default=30)
     created_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True)
-    members = models.ManyToManyField(
-        User, through="Membership", related_name="projects"
-    )
+    members = models.ManyToManyField(User, through="Membership", related_name="projects")
 
     class Meta:
         ordering = ["name"]
@@ -98,9 +90,7 @@ class Project(models.Model):
 
 
 class Membership(models.Model):
-    project = models.ForeignKey(
-        Project, on_delete=models.CASCADE, related_name="memberships"
-    )
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     roles = ArrayField(models.CharField(max_length=12, choices=Role.choices))
     created_at = models.DateTimeField(auto_now_add=True)
@@ -111,8 +101,7 @@ class Membership(models.Model):
             models.UniqueConstraint(name="membership_once", fields=["project", "user"]),
             models.CheckConstraint(
                 name="membership_roles",
-                condition=models.Q(roles__contained_by=list(Role.values))
-                & models.Q(roles__len__gt=0),
+                condition=models.Q(roles__contained_by=list(Role.values)) & models.Q(roles__len__gt=0),
             ),
         ]
 
@@ -135,12 +124,8 @@ class ApiToken(models.Model):
         APPLICATION = "application", "Application key"
 
     kind = models.CharField(max_length=12, choices=Kind.choices)
-    user = models.ForeignKey(
-        User, null=True, blank=True, on_delete=models.CASCADE, related_name="tokens"
-    )
-    project = models.ForeignKey(
-        Project, null=True, blank=True, on_delete=models.CASCADE, related_name="keys"
-    )
+    user = models.ForeignKey(User, null=True, blank=True, on_delete=models.CASCADE, related_name="tokens")
+    project = models.ForeignKey(Project, null=True, blank=True, on_delete=models.CASCADE, related_name="keys")
     name = models.CharField(max_length=120)
     prefix = models.CharField(max_length=12)
     digest = models.CharField(max_length=64, unique=True)
@@ -154,12 +139,8 @@ class ApiToken(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="token_belongs",
-                condition=models.Q(
-                    kind="personal", user__isnull=False, project__isnull=True
-                )
-                | models.Q(
-                    kind="application", user__isnull=True, project__isnull=False
-                ),
+                condition=models.Q(kind="personal", user__isnull=False, project__isnull=True)
+                | models.Q(kind="application", user__isnull=True, project__isnull=False),
             ),
         ]
 

@@ -41,21 +41,15 @@ class Run(models.Model):
         Status.CANCELLING,
     )
 
-    project = models.ForeignKey(
-        "core.Project", null=True, on_delete=models.CASCADE, related_name="runs"
-    )
+    project = models.ForeignKey("core.Project", null=True, on_delete=models.CASCADE, related_name="runs")
     kind = models.CharField(max_length=40)
     title = models.CharField(max_length=200)
     queue = models.CharField(max_length=20, default="default")
     params = models.JSONField(default=dict)
-    status = models.CharField(
-        max_length=12, choices=Status.choices, default=Status.QUEUED
-    )
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.QUEUED)
     done = models.BigIntegerField(default=0)
     total = models.BigIntegerField(default=0, help_text="0 while not known")
-    message = models.CharField(
-        max_length=300, blank=True, help_text="What happens now, one sentence."
-    )
+    message = models.CharField(max_length=300, blank=True, help_text="What happens now, one sentence.")
     eta_at = models.DateTimeField(null=True, blank=True)
     attempt = models.PositiveSmallIntegerField(default=0)
     max_attempts = models.PositiveSmallIntegerField(default=3)
@@ -64,13 +58,9 @@ class Run(models.Model):
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.TextField(blank=True)
     error_advice = models.TextField(blank=True)
-    created_by = models.ForeignKey(
-        "core.User", null=True, on_delete=models.PROTECT, related_name="runs"
-    )
+    created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="runs")
     created_at = models.DateTimeField(auto_now_add=True)
-    sent_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the broker last took its message."
-    )
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="When the broker last took its message.")
     started_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -102,9 +92,7 @@ class Run(models.Model):
                     ]
                 ),
             ),
-            models.CheckConstraint(
-                name="run_progress", condition=models.Q(done__gte=0, total__gte=0)
-            ),
+            models.CheckConstraint(name="run_progress", condition=models.Q(done__gte=0, total__gte=0)),
         ]
 
     def __str__(self) -> str:

@@ -15,9 +15,7 @@ def _checked(password: str, user: User, field: str) -> str:
     try:
         validate_password(password, user)
     except ValidationError as error:
-        raise Invalid(
-            "Choose a stronger password.", fields={field: list(error.messages)}
-        ) from None
+        raise Invalid("Choose a stronger password.", fields={field: list(error.messages)}) from None
     return password
 
 
@@ -70,8 +68,6 @@ def change_password(*, by: User, user: User, new: str, old: str | None = None) -
 @transaction.atomic
 def choose_theme(*, by: User, theme: str) -> None:
     if theme not in User.Theme.values:
-        raise Invalid(
-            "No such theme.", fields={"theme": ["Choose light, dark or as the system."]}
-        )
+        raise Invalid("No such theme.", fields={"theme": ["Choose light, dark or as the system."]})
     by.theme = theme
     by.save(update_fields=["theme"])

@@ -60,31 +60,23 @@ def update_project(*, by: User, project: Project, **values: Any) -> Project:
             setattr(project, name, value)
     if changed:
         project.save(update_fields=list(changed))
-        record(
-            by=by, project=project, verb="project.changed", obj=project, changed=changed
-        )
+        record(by=by, project=project, verb="project.changed", obj=project, changed=changed)
     return project
 
 
 def _known_roles(roles: list[str]) -> list[str]:
     clean = [role for role in Role.values if role in roles]
     if not clean or set(roles) - set(Role.values):
-        raise Invalid(
-            "Choose at least one role.", fields={"roles": ["Choose at least one role."]}
-        )
+        raise Invalid("Choose at least one role.", fields={"roles": ["Choose at least one role."]})
     return clean
 
 
 @transaction.atomic
-def add_member(
-    *, by: User, project: Project, user: User, roles: list[str]
-) -> Membership:
+def add_member(*, by: User, project: Project, user: User, roles: list[str]) -> Membership:
     clean = _known_roles(roles)
     try:
         with transaction.atomic():
-            membership = Membership.objects.create(
-                project=project, user=user, roles=clean
-            )
+            membership = Membership.objects.create(project=project, user=user, roles=clean)
     except IntegrityError:
         raise Conflict(
             f"{user.name} is already in this project.",

@@ -12,9 +12,7 @@ from core.models import ApiToken, Project, User
 
 
 @transaction.atomic
-def create_token(
-    *, by: User, name: str, project: Project | None = None
-) -> tuple[ApiToken, str]:
+def create_token(*, by: User, name: str, project: Project | None = None) -> tuple[ApiToken, str]:
     """A personal token for `by`, or with `project` an application key. Returns it with its secret, this once."""
     kind = ApiToken.Kind.APPLICATION if project else ApiToken.Kind.PERSONAL
     secret = ("gk_" if project else "gh_") + secrets.token_urlsafe(32)
@@ -34,8 +32,6 @@ def create_token(
 @transaction.atomic
 def revoke_token(*, by: User, token: ApiToken) -> None:
     """Ends a token at once. Conflict when it was revoked before."""
-    if not ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(
-        revoked_at=timezone.now()
-    ):
+    if not ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now()):
         raise Conflict("This key was revoked before.", "Reload the page.")
     record(by=by, project=token.project, verb="token.revoked", obj=token)

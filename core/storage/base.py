@@ -15,9 +15,7 @@ def checksum(path: Path) -> str:
 
 def manifest_of(path: Path) -> list[dict[str, Any]]:
     """[{path, sha256, size}] of the file, or of every file below the folder, sorted by path."""
-    files = (
-        [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    )
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     root = path.parent if path.is_file() else path
     return [
         {

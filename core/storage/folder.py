@@ -1,6 +1,5 @@
 """Artifacts in a folder of this host (or a network mount that every host shares)."""
 
-import os
 import shutil
 import uuid
 from pathlib import Path
@@ -33,7 +32,7 @@ class FolderStorage:
                 shutil.copyfile(source, staged / entry["path"])
                 (staged / entry["path"]).chmod(0o444)
             try:
-                os.rename(staged, target)
+                staged.rename(target)
             except OSError:
                 shutil.rmtree(staged, ignore_errors=True)
                 if not target.exists():
@@ -58,6 +57,5 @@ class FolderStorage:
         return [
             entry["path"]
             for entry in artifact.manifest
-            if not (root / entry["path"]).is_file()
-            or checksum(root / entry["path"]) != entry["sha256"]
+            if not (root / entry["path"]).is_file() or checksum(root / entry["path"]) != entry["sha256"]
         ]

@@ -1,6 +1,5 @@
 """Artifacts in an S3-compatible bucket, with a cache folder on this host for what engines must open."""
 
-import os
 import shutil
 import uuid
 from pathlib import Path
@@ -18,9 +17,7 @@ class S3Storage:
         self.prefix = settings.ARTIFACT_S3_PREFIX
         self.cache = settings.ARTIFACT_CACHE_DIR
         # Credentials come from the standard AWS variables or the instance's role, never from the database.
-        self.client = boto3.client(
-            "s3", endpoint_url=settings.ARTIFACT_S3_ENDPOINT or None
-        )
+        self.client = boto3.client("s3", endpoint_url=settings.ARTIFACT_S3_ENDPOINT or None)
 
     def put(self, path: Path, *, kind: str) -> Artifact:
         manifest = manifest_of(path)
@@ -33,9 +30,7 @@ class S3Storage:
             return existing
         for entry in manifest:
             source = path if path.is_file() else path / entry["path"]
-            self.client.upload_file(
-                str(source), self.bucket, f"{self.prefix}{key}/{entry['path']}"
-            )
+            self.client.upload_file(str(source), self.bucket, f"{self.prefix}{key}/{entry['path']}")
         # The row is written last: an artifact that the database knows is complete in the bucket.
         artifact, _ = Artifact.objects.get_or_create(
             kind=kind,
@@ -58,16 +53,12 @@ class S3Storage:
         for entry in artifact.manifest:
             file = staged / entry["path"]
             file.parent.mkdir(parents=True, exist_ok=True)
-            self.client.download_file(
-                self.bucket, f"{self.prefix}{artifact.key}/{entry['path']}", str(file)
-            )
+            self.client.download_file(self.bucket, f"{self.prefix}{artifact.key}/{entry['path']}", str(file))
             if checksum(file) != entry["sha256"]:
                 shutil.rmtree(staged, ignore_errors=True)
-                raise OSError(
-                    f"{artifact.key}/{entry['path']} does not match its recorded hash."
-                )
+                raise OSError(f"{artifact.key}/{entry['path']} does not match its recorded hash.")
         try:
-            os.rename(staged, target)
+            staged.rename(target)
         except OSError:
             shutil.rmtree(staged, ignore_errors=True)
             if not target.exists():

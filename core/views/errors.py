@@ -12,9 +12,7 @@ from core.middleware import away_response
 def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
     if request.path.startswith(("/api/", "/v1/")):
         return JsonResponse({"code": code, "detail": detail}, status=status)
-    return HttpResponse(
-        render_to_string(f"errors/{status}.html", {"detail": detail}), status=status
-    )
+    return HttpResponse(render_to_string(f"errors/{status}.html", {"detail": detail}), status=status)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -22,9 +20,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(
-        request, 403, "forbidden", str(exception) or "Your role does not allow this."
-    )
+    return _answer(request, 403, "forbidden", str(exception) or "Your role does not allow this.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -69,9 +69,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "ratings_per_prompt",
-                    models.PositiveSmallIntegerField(
-                        default=3, help_text="By different people."
-                    ),
+                    models.PositiveSmallIntegerField(default=3, help_text="By different people."),
                 ),
                 ("seed", models.PositiveIntegerField(default=0)),
                 (
@@ -426,45 +424,31 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="campaign",
-            constraint=models.UniqueConstraint(
-                fields=("project", "name"), name="campaign_name"
-            ),
+            constraint=models.UniqueConstraint(fields=("project", "name"), name="campaign_name"),
         ),
         migrations.AddConstraint(
             model_name="correction",
-            constraint=models.UniqueConstraint(
-                fields=("comparison", "answer"), name="correction_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("comparison", "answer"), name="correction_once"),
         ),
         migrations.AddConstraint(
             model_name="entry",
-            constraint=models.UniqueConstraint(
-                fields=("campaign", "version"), name="entry_version"
-            ),
+            constraint=models.UniqueConstraint(fields=("campaign", "version"), name="entry_version"),
         ),
         migrations.AddConstraint(
             model_name="entry",
-            constraint=models.UniqueConstraint(
-                fields=("campaign", "position"), name="entry_position"
-            ),
+            constraint=models.UniqueConstraint(fields=("campaign", "position"), name="entry_position"),
         ),
         migrations.AddConstraint(
             model_name="prompt",
-            constraint=models.UniqueConstraint(
-                fields=("campaign", "row"), name="prompt_row"
-            ),
+            constraint=models.UniqueConstraint(fields=("campaign", "row"), name="prompt_row"),
         ),
         migrations.AddIndex(
             model_name="comparison",
-            index=models.Index(
-                fields=["campaign", "status"], name="comparison_by_status"
-            ),
+            index=models.Index(fields=["campaign", "status"], name="comparison_by_status"),
         ),
         migrations.AddConstraint(
             model_name="comparison",
-            constraint=models.UniqueConstraint(
-                fields=("prompt", "rater"), name="comparison_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("prompt", "rater"), name="comparison_once"),
         ),
         migrations.AddConstraint(
             model_name="comparison",
@@ -483,20 +467,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="answer",
-            constraint=models.UniqueConstraint(
-                fields=("prompt", "entry"), name="answer_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("prompt", "entry"), name="answer_once"),
         ),
         migrations.AddConstraint(
             model_name="rating",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(
-                        ("choice__in", ["left", "right"]), ("preferred__isnull", False)
-                    ),
-                    models.Q(
-                        ("choice__in", ["tie", "both_bad"]), ("preferred__isnull", True)
-                    ),
+                    models.Q(("choice__in", ["left", "right"]), ("preferred__isnull", False)),
+                    models.Q(("choice__in", ["tie", "both_bad"]), ("preferred__isnull", True)),
                     _connector="OR",
                 ),
                 name="rating_preferred",
@@ -504,9 +482,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="score",
-            constraint=models.UniqueConstraint(
-                fields=("rating", "entry", "criterion"), name="score_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("rating", "entry", "criterion"), name="score_once"),
         ),
         migrations.AddConstraint(
             model_name="score",

@@ -79,9 +79,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-id"],
-                "indexes": [
-                    models.Index(fields=["project", "-id"], name="release_by_project")
-                ],
+                "indexes": [models.Index(fields=["project", "-id"], name="release_by_project")],
             },
         ),
     ]

@@ -6,9 +6,9 @@ import pytest
 from django.utils import timezone
 
 from core import events
+from core.audit import record
 from core.models import AuditEntry, Delivery, Event
 from core.tasks import DELIVERY_ATTEMPTS, deliver, sweep_deliveries
-from core.audit import record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

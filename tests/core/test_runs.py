@@ -69,7 +69,10 @@ def test_a_run_succeeds_and_leaves_its_trail(world):
     assert (run.status, run.percent, run.attempt) == ("succeeded", 100, 1)
     assert run.finished_at and run.heartbeat_at
     assert ENDED == [(run.pk, "succeeded")]
-    assert list(AuditEntry.objects.order_by("id").values_list("verb", flat=True)) == ["run.launched", "run.succeeded"]
+    assert list(AuditEntry.objects.order_by("id").values_list("verb", flat=True)) == [
+        "run.launched",
+        "run.succeeded",
+    ]
 
 
 def test_a_second_message_for_the_same_run_does_nothing(world):

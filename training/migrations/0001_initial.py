@@ -42,9 +42,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "location",
-                    models.CharField(
-                        help_text="Package name, folder, or hub name.", max_length=300
-                    ),
+                    models.CharField(help_text="Package name, folder, or hub name.", max_length=300),
                 ),
                 (
                     "revision",
@@ -139,9 +137,7 @@ class Migration(migrations.Migration):
                 ("code_version", models.CharField(max_length=80)),
                 (
                     "serving_plan",
-                    models.CharField(
-                        help_text="How the result will be served.", max_length=120
-                    ),
+                    models.CharField(help_text="How the result will be served.", max_length=120),
                 ),
                 ("planned_steps", models.PositiveIntegerField(default=0)),
                 ("done_steps", models.PositiveIntegerField(default=0)),
@@ -165,9 +161,7 @@ class Migration(migrations.Migration):
                 ("loss_after", models.FloatField(null=True)),
                 (
                     "resumes",
-                    models.JSONField(
-                        default=list, help_text="[{attempt, from_step, at}]"
-                    ),
+                    models.JSONField(default=list, help_text="[{attempt, from_step, at}]"),
                 ),
                 (
                     "environment",
@@ -264,9 +258,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "number",
-                    models.PositiveIntegerField(
-                        help_text="0 is the base model of the project."
-                    ),
+                    models.PositiveIntegerField(help_text="0 is the base model of the project."),
                 ),
                 (
                     "kind",
@@ -411,15 +403,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="trainingrun",
-            constraint=models.UniqueConstraint(
-                fields=("project", "number"), name="training_number"
-            ),
+            constraint=models.UniqueConstraint(fields=("project", "number"), name="training_number"),
         ),
         migrations.AddConstraint(
             model_name="sampleanswer",
-            constraint=models.UniqueConstraint(
-                fields=("training", "step", "question"), name="sample_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("training", "step", "question"), name="sample_once"),
         ),
         migrations.AddConstraint(
             model_name="modelversion",
@@ -431,9 +419,7 @@ class Migration(migrations.Migration):
             model_name="modelversion",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(
-                        ("kind", "base"), ("number", 0), ("training__isnull", True)
-                    ),
+                    models.Q(("kind", "base"), ("number", 0), ("training__isnull", True)),
                     models.Q(
                         models.Q(("kind", "base"), _negated=True),
                         ("number__gt", 0),
@@ -446,8 +432,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="metricpoint",
-            constraint=models.UniqueConstraint(
-                fields=("training", "series", "step"), name="point_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("training", "series", "step"), name="point_once"),
         ),
     ]
