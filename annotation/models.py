@@ -43,11 +43,18 @@ class Import(models.Model):
     accepted = models.PositiveIntegerField(default=0)
     repeated = models.PositiveIntegerField(default=0, help_text="Lines whose pair the project already had.")
     rejected = models.PositiveIntegerField(default=0)
+    # Set in the transaction that stores the examples: a run taken up after that has nothing left to do.
+    stored_at = models.DateTimeField(null=True, blank=True)
+    removed_at = models.DateTimeField(null=True, blank=True)
+    removed_by = models.ForeignKey(
+        "core.User", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["-id"]
+        indexes = [models.Index(name="import_by_project", fields=["project", "-id"])]
 
     def __str__(self) -> str:
         return self.file_name
@@ -66,6 +73,7 @@ class ImportIssue(models.Model):
     field = models.CharField(max_length=60, blank=True)
     reason = models.CharField(max_length=300)
     excerpt = models.CharField(max_length=200, blank=True)
+    repeats = models.ForeignKey("Example", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
         ordering = ["line", "id"]
@@ -154,7 +162,9 @@ class Example(models.Model):
     content_hash = models.CharField(
         max_length=64, help_text="SHA-256 of messages, context and completion now."
     )
-    search_text = models.TextField(help_text="All texts in one, for search by trigram.")
+    search_text = models.TextField(
+        help_text="All texts in one and in lower case, for search by trigram (annotation.content)."
+    )
     revision = models.PositiveIntegerField(default=1)
     created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     submitted_by = models.ForeignKey(
@@ -228,6 +238,8 @@ class Example(models.Model):
                 fields=["search_text"],
                 opclasses=["gin_trgm_ops"],
             ),
+            GinIndex(name="example_tags", fields=["tags"]),
+            models.Index(name="example_batch", fields=["batch", "id"]),
         ]
 
     def __str__(self) -> str:
@@ -490,3 +502,28 @@ class DatasetRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.dataset_id}/{self.position}"
+
+
+class WithheldRow(models.Model):
+    """An approved example that a dataset version left out of training, and the test row it would have given away."""
+
+    class Reason(models.TextChoices):
+        REPEATS_TEST = "repeats_test", "Asks what a test row asks"
+
+    dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="withheld")
+    example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="+")
+    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="+")
+    split = models.CharField(
+        max_length=10,
+        choices=GroupSplit.Split.choices,
+        help_text="Where it would have gone.",
+    )
+    reason = models.CharField(max_length=12, choices=Reason.choices)
+    repeats = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(name="withheld_once", fields=["dataset", "example"])]
+
+    def __str__(self) -> str:
+        return f"#{self.example_id} withheld from {self.dataset_id}"

@@ -1,0 +1,67 @@
+"""What a pair is, as text: its hashes and its words for search. Pure functions; every writer of examples uses them."""
+
+import hashlib
+import json
+import re
+import unicodedata
+from typing import Any
+
+# Everything a revision holds, in the order it is shown.
+CONTENT_FIELDS = ("messages", "context", "completion", "slice", "edge", "tags")
+
+
+def nfc(value: Any) -> Any:
+    """`value` with every text in it in Unicode form NFC, so that é typed in two ways is one letter."""
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, list):
+        return [nfc(part) for part in value]
+    if isinstance(value, dict):
+        return {nfc(name): nfc(part) for name, part in value.items()}
+    return value
+
+
+def canonical_json(value: Any) -> str:
+    """One spelling for one value: NFC, sorted keys, no spaces, letters as they are. Raises ValueError for NaN."""
+    return json.dumps(nfc(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def content_hash(*, messages: list[Any], context: list[str], completion: str) -> str:
+    """SHA-256 of a pair as it is now: what it asks, the records it may use, and the answer."""
+    return _sha256({"messages": messages, "context": context, "completion": completion})
+
+
+def arrival_hash(*, messages: list[Any], context: list[str], completion: str) -> str:
+    """SHA-256 by which a pair that comes in again is known, even after the stored one was edited.
+
+    A pair is what was asked and what was answered: the same question with the same answer teaches the same
+    thing whatever records stood beside it. A question that still waits for its answer differs by its records.
+    """
+    if completion:
+        return _sha256({"messages": messages, "completion": completion})
+    return _sha256({"messages": messages, "context": context})
+
+
+def prompt_hash(*, messages: list[Any], context: list[str]) -> bytes:
+    """32 bytes that are equal for prompts which differ only in case, spacing or Unicode form."""
+    words = [[m["role"], loosely(m["content"])] for m in messages]
+    return hashlib.sha256(canonical_json([words, [loosely(record) for record in context]]).encode()).digest()
+
+
+def loosely(text: str) -> str:
+    """The text without what people do not see as a difference: case, runs of spaces, compatibility letters."""
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text)).strip().casefold()
+
+
+def group_of_prompt(*, messages: list[Any], context: list[str]) -> str:
+    """The group of an example that came without one: equal prompts share it, so no split divides them."""
+    return f"prompt-{prompt_hash(messages=messages, context=context).hex()[:16]}"
+
+
+def search_text(*, messages: list[Any], context: list[str], completion: str) -> str:
+    """All words of a pair in lower case; search looks for a lower-case substring, which the trigram index serves."""
+    return "\n".join([*(m["content"] for m in messages), *context, completion]).lower()
