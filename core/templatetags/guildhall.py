@@ -101,7 +101,9 @@ def time_left(value: Any) -> str:
     if value is None or value == "":
         return ""
     text = duration(value)
-    return "" if text == NOTHING else ("almost done" if text in ("0 s", "under 1 s") else f"about {text} left")
+    return (
+        "" if text == NOTHING else ("almost done" if text in ("0 s", "under 1 s") else f"about {text} left")
+    )
 
 
 @register.filter
@@ -128,14 +130,19 @@ def filesize(value: Any) -> str:
 
 
 @register.simple_tag
-def interval(value: Any, low: Any = None, high: Any = None, n: Any = None, style: str = "percent") -> SafeString:
+def interval(
+    value: Any, low: Any = None, high: Any = None, n: Any = None, style: str = "percent"
+) -> SafeString:
     """A number with what it rests on: `62% (55–69), n 204`.
 
     `style` is "percent" (shares of one) or the number of decimals ("2"). Without `low`/`high` only value and n
     are shown; the words for screen readers say what the brackets mean.
     """
     if _number(value) is None:
-        return format_html('<span class="interval">{}</span>', NOTHING if not n else f"not known, n {number(n)}")
+        return format_html(
+            '<span class="interval">{}</span>',
+            NOTHING if not n else f"not known, n {number(n)}",
+        )
     if style == "percent":
         show, bare = percent(value), (lambda share: f"{float(share) * 100:.0f}")
     else:
@@ -183,7 +190,11 @@ def when(value: datetime | None, shape: str = "relative") -> SafeString:
 
 
 @register.simple_tag
-def countdown(value: datetime | None, before: str = "Yours until", after: str = "Your time is over") -> SafeString:
+def countdown(
+    value: datetime | None,
+    before: str = "Yours until",
+    after: str = "Your time is over",
+) -> SafeString:
     """Time running out: "Yours until 11:20". The element says so in copper when two minutes are left."""
     if value is None:
         return mark_safe("")
@@ -222,7 +233,9 @@ _TAGS = {
     "table", "thead", "tbody", "tr", "th", "td", "del", "s",
 }  # fmt: skip
 # Two sieves: markdown-it is told to escape raw HTML, and nh3 lets only this list through whatever it made.
-_markdown = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True}).enable(["table", "strikethrough"])
+_markdown = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True}).enable(
+    ["table", "strikethrough"]
+)
 
 
 @lru_cache(maxsize=512)
@@ -278,8 +291,30 @@ def word_count(value: Any) -> int:
 # --- small furniture ---------------------------------------------------------------------------------------
 
 _TONES = {
-    "ok": {"succeeded", "approved", "ready", "live", "running", "open", "active", "done", "frozen", "up", "loaded"},
-    "warn": {"cancelling", "sent_back", "waiting", "review", "in_review", "queued", "pending", "loading", "paused"},
+    "ok": {
+        "succeeded",
+        "approved",
+        "ready",
+        "live",
+        "running",
+        "open",
+        "active",
+        "done",
+        "frozen",
+        "up",
+        "loaded",
+    },
+    "warn": {
+        "cancelling",
+        "sent_back",
+        "waiting",
+        "review",
+        "in_review",
+        "queued",
+        "pending",
+        "loading",
+        "paused",
+    },
     "bad": {"failed", "rejected", "away", "error", "lost", "parked", "revoked"},
 }
 
@@ -296,8 +331,19 @@ def tone(status: Any) -> str:
 @register.simple_tag
 def key(keys: str, label: str) -> SafeString:
     """One entry of the keys at the foot: `{% key "ctrl+enter" "submit" %}`."""
-    names = {"ctrl": "Ctrl", "enter": "Enter", "shift": "Shift", "esc": "Esc", "left": "←", "right": "→"}
-    caps = format_html_join(" ", "<kbd>{}</kbd>", ((names.get(part, part.upper()),) for part in keys.split("+")))
+    names = {
+        "ctrl": "Ctrl",
+        "enter": "Enter",
+        "shift": "Shift",
+        "esc": "Esc",
+        "left": "←",
+        "right": "→",
+    }
+    caps = format_html_join(
+        " ",
+        "<kbd>{}</kbd>",
+        ((names.get(part, part.upper()),) for part in keys.split("+")),
+    )
     return format_html('<span class="key">{} {}</span>', caps, label)
 
 

@@ -48,7 +48,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
 });
 
 function isQuiet(config) {
-  return config?.verb === "get" && config.triggeringEvent === undefined; // polls
+  return config?.verb === "get" && !config.triggeringEvent; // a poll: htmx gives it no event, and the next one will tell
 }
 
 document.addEventListener("gh:toast", (event) => toast(event.detail.text, event.detail.level, event.detail.advice));

@@ -46,5 +46,5 @@ export function announce(text) {
 
 /** "10:31" in the reader's zone. */
 export function clock(date) {
-  return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 }
