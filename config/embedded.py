@@ -95,6 +95,14 @@ def needed() -> list[str]:
     return [name for name, variable in replaced_by.items() if not os.environ.get(variable, "").strip()]
 
 
+def lock_holder(path: Path) -> int | None:
+    """The process id written in a lock file that somebody holds; None when nobody does."""
+    if not path.exists() or not _is_held(path):
+        return None
+    text = path.read_text().strip()
+    return int(text) if text.isdigit() else 0
+
+
 # --- users ---------------------------------------------------------------------------------------------------
 
 

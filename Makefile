@@ -1,0 +1,36 @@
+# `make run` runs Guildhall, `make test` tests it, `make check` checks the code. Each sets up what it is missing.
+
+# The first Python on the PATH that the locked packages are for; else whatever is there, which then says what is needed.
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/null 2>&1 && { echo "$$p"; exit; }; \
+	done; command -v python3 || echo python3.11)
+BIN = .venv/bin
+
+.PHONY: run setup test check format bench stop clean help
+
+run: ## set up what is missing, start everything, print where to open the browser; Ctrl-C stops it
+	@"$(PYTHON)" bin/setup.py --run && exec $(BIN)/python -m config.supervise
+
+setup: ## only the set-up: .venv and the locked packages
+	@"$(PYTHON)" bin/setup.py
+
+test: ## all tests: the fast ones on both cores, then the slow ones (browser, real models) one by one
+	@"$(PYTHON)" bin/setup.py --tests && bin/test
+
+check: ## formatting, lint, types, import contracts, templates, migrations, API schema
+	@"$(PYTHON)" bin/setup.py && bin/check
+
+format: ## put Python and templates into the house's format
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet . && $(BIN)/python manage.py spectacular --file docs/reference/openapi.yaml
+
+bench: ## the page benchmark on the demo project
+	@"$(PYTHON)" bin/setup.py && $(BIN)/python benchmarks/pages.py
+
+stop: ## stop a `make run` that was started elsewhere
+	@$(BIN)/python -m config.stop
+
+clean: ## remove caches; .venv and .state stay
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10

@@ -1,0 +1,44 @@
+"""Brings the database up to date and, outside production, the demo project: one process, one start of Django.
+
+`make run` runs this before anything else starts. Ends with one sentence when the settings or the database are wrong.
+"""
+
+import os
+import sys
+
+
+def main() -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    import django
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import CommandError, call_command
+    from django.db import OperationalError
+
+    from config import env
+
+    try:
+        django.setup()
+        from django.conf import settings
+
+        call_command("migrate", interactive=False, verbosity=0)
+        if env.flag("GUILDHALL_DEMO", default=not settings.PRODUCTION):
+            call_command("demo")
+    except ImproperlyConfigured as error:
+        return _say(str(error))
+    except CommandError as error:
+        return _say(str(error))
+    except OperationalError as error:
+        first = (str(error).strip().splitlines() or ["no message"])[0]
+        return _say(
+            f"The database does not answer ({first}); start it, or correct DATABASE_URL, and try again."
+        )
+    return 0
+
+
+def _say(words: str) -> int:
+    print(f"guildhall: {words}", file=sys.stderr, flush=True)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
