@@ -1,6 +1,22 @@
+"""What annotation brings to the rest: its kinds of runs and its stage on a project's first screen."""
+
 from django.apps import AppConfig
 
 
 class AnnotationConfig(AppConfig):
     name = "annotation"
     label = "annotation"
+
+    def ready(self) -> None:
+        from core.runs import RunKind, register_kind
+
+        register_kind(RunKind("import", "Import", queue="default", runner="annotation.runner.imports:run"))
+        register_kind(
+            RunKind(
+                "freeze",
+                "Freeze",
+                queue="default",
+                runner="annotation.runner.freeze:run",
+                on_end="annotation.runner.freeze:settle",
+            )
+        )

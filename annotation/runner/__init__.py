@@ -1,0 +1,1 @@
+"""Long work on examples, done by a worker: imports and freezes."""

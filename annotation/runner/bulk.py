@@ -1,0 +1,35 @@
+"""Rows by the thousand. Plain functions over COPY, which is several times faster than INSERT and as transactional."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import connection
+from django.db.models import Field, Model
+
+
+def allocate_ids(model: type[Model], count: int) -> list[int]:
+    """Takes `count` primary keys from the table's sequence, so that rows can refer to each other before they exist."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
+            [model._meta.db_table, "id", count],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def copy_in(model: type[Model], rows: Iterable[Model], *, leave_out: Sequence[str] = ()) -> None:
+    """Writes unsaved instances of `model` by COPY, with the model's own defaults and adapters.
+
+    `leave_out` names fields that the database fills in (an identity that nobody asked for before). Constraints are
+    checked as ever; a broken one raises IntegrityError and the transaction, or the savepoint around, is lost.
+    """
+    fields: list[Field[Any, Any]] = [
+        field for field in model._meta.concrete_fields if not field.generated and field.name not in leave_out
+    ]
+    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    table = connection.ops.quote_name(model._meta.db_table)
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(
+                [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
+            )
