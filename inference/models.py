@@ -39,6 +39,11 @@ class Engine(models.Model):
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     restarts = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True)
+    options = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What it was started with: max_lora_rank, max_loras, max_model_len; start_seconds once it was up.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -184,6 +189,11 @@ class Generation(models.Model):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="+",
+    )
+    turn = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Which turn of its conversation it answers, from 1. Answered again it keeps the turn; the newest counts.",
     )
     messages = models.JSONField(help_text="What the engine was sent, system prompt and records included.")
     params = models.JSONField(default=dict)

@@ -124,6 +124,14 @@ class Migration(migrations.Migration):
                 ("heartbeat_at", models.DateTimeField(blank=True, null=True)),
                 ("restarts", models.PositiveIntegerField(default=0)),
                 ("error", models.TextField(blank=True)),
+                (
+                    "options",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="What it was started with: max_lora_rank, max_loras, max_model_len; start_seconds once it was up.",
+                    ),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
                     "base_model",
@@ -237,6 +245,14 @@ class Migration(migrations.Migration):
                             ("door", "Application"),
                         ],
                         max_length=8,
+                    ),
+                ),
+                (
+                    "turn",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Which turn of its conversation it answers, from 1. Answered again it keeps the turn; the newest counts.",
+                        null=True,
                     ),
                 ),
                 (

@@ -1,0 +1,234 @@
+"""vLLM as a process: its command line, and its HTTP API. Facts about versions stand in CONTRIBUTING and the tests:
+tests/inference/test_real_vllm.py holds the real one to what is said here."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import httpx
+from django.conf import settings
+
+from annotation.rendering import Message
+from inference.engines.base import ChatRequest, EngineAway, EngineRefused, EngineSpec, Piece, Served
+
+# The only ranks vLLM reserves room for (its --max-lora-rank).
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+# Between two pieces of an answer. A CPU that trains at the same time can take long for the first one.
+STALL_SECONDS = 90.0
+CONNECT_SECONDS = 3.0
+# One answer in full; an engine that dribbles for ever is stuck as well.
+ANSWER_SECONDS = 600.0
+
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+_LIMITS = httpx.Limits(max_connections=500, max_keepalive_connections=50)
+
+
+def _stream_timeout() -> httpx.Timeout:
+    return httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS)
+
+
+def _async_client() -> httpx.AsyncClient:
+    """One pool of connections per event loop: making a client costs more than a short answer."""
+    loop = asyncio.get_running_loop()
+    client = _clients.get(loop)
+    if client is None:
+        client = _clients[loop] = httpx.AsyncClient(limits=_LIMITS, trust_env=False)
+    return client
+
+
+def _reason(body: bytes) -> str:
+    """The message in an error answer: {"error": {"message"}} or {"message"} or plain text."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace").strip()[:500] or "no reason given"
+    if isinstance(told, dict):
+        error = told.get("error", told)
+        if isinstance(error, dict) and error.get("message"):
+            return str(error["message"])[:500]
+    return str(told)[:500]
+
+
+def _check(response: httpx.Response, body: bytes) -> None:
+    if response.status_code >= 400:
+        raise EngineRefused(_reason(body), response.status_code)
+
+
+def piece_of(line: str) -> Piece | None:
+    """One line of the event stream as a piece; None for blank lines, comments and the closing mark.
+
+    Raises EngineRefused for an error that the engine reports inside the stream.
+    """
+    if not line.startswith("data:"):
+        return None
+    data = line[5:].strip()
+    if not data or data == "[DONE]":
+        return None
+    event = json.loads(data)
+    if "error" in event:
+        raise EngineRefused(_reason(data.encode()), 500)
+    piece = Piece()
+    for choice in event.get("choices") or []:
+        piece.text += (choice.get("delta") or {}).get("content") or ""
+        piece.finish_reason = choice.get("finish_reason") or ""
+    usage = event.get("usage") or {}
+    piece.prompt_tokens = usage.get("prompt_tokens")
+    piece.completion_tokens = usage.get("completion_tokens")
+    return piece
+
+
+class VLLM:
+    usual_start_seconds = 40
+
+    # --- starting one --------------------------------------------------------------------------------------
+    def command(self, spec: EngineSpec, port: int) -> list[str]:
+        # `vllm serve` needs the metadata of a package named vllm, which the CPU build does not carry.
+        line = [
+            sys.executable, "-m", "vllm.entrypoints.openai.api_server",
+            "--model", str(spec.model_path),
+            "--served-model-name", spec.served_name,
+            "--host", "127.0.0.1",
+            "--port", str(port),
+            "--max-model-len", str(min(settings.ENGINE_MAX_MODEL_LEN, spec.context_length)),
+            # Sampling is what the request says, whatever a model's folder suggests; weights are safetensors only.
+            "--generation-config", "vllm",
+            "--load-format", "safetensors",
+            "--disable-uvicorn-access-log",
+        ]  # fmt: skip
+        if spec.adapters:
+            line += [
+                "--enable-lora",
+                "--max-loras", str(settings.ENGINE_MAX_LORAS),
+                "--max-lora-rank", str(self.rank_to_start_with(spec.max_lora_rank)),
+            ]  # fmt: skip
+        return line
+
+    def environment(self, spec: EngineSpec) -> dict[str, str]:
+        variables = {
+            "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
+            "VLLM_NO_USAGE_STATS": "1",
+            "DO_NOT_TRACK": "1",
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if not spec.gpu:
+            # Half the cores, unpinned: threads that wait for one another stand still when training holds a core.
+            # On two busy cores one thread gave 25 tokens/s where two gave 1.
+            threads = max(1, (os.cpu_count() or 1) // 2)
+            variables |= {
+                "VLLM_CPU_KVCACHE_SPACE": str(settings.ENGINE_KV_CACHE_GIB),
+                "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+                "OMP_NUM_THREADS": str(threads),
+            }
+        return variables
+
+    def options(self, spec: EngineSpec) -> dict[str, Any]:
+        return {
+            "max_model_len": min(settings.ENGINE_MAX_MODEL_LEN, spec.context_length),
+            "max_loras": settings.ENGINE_MAX_LORAS if spec.adapters else 0,
+            "max_lora_rank": self.rank_to_start_with(spec.max_lora_rank) if spec.adapters else 0,
+        }
+
+    def rank_to_start_with(self, needed: int) -> int:
+        """The smallest rank vLLM knows that holds both the setting and what is needed."""
+        least = max(needed, settings.ENGINE_MAX_LORA_RANK)
+        return next((rank for rank in RANKS if rank >= least), RANKS[-1])
+
+    # --- asking one ----------------------------------------------------------------------------------------
+    def _call(
+        self, method: str, url: str, *, seconds: float, body: dict[str, Any] | None = None
+    ) -> httpx.Response:
+        try:
+            with httpx.Client(
+                timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS), trust_env=False
+            ) as client:
+                response = client.request(method, url, json=body)
+        except httpx.HTTPError as error:
+            raise EngineAway(str(error) or type(error).__name__) from error
+        _check(response, response.content)
+        return response
+
+    def healthy(self, url: str) -> bool:
+        try:
+            self._call("GET", f"{url}/health", seconds=5)
+        except (EngineAway, EngineRefused):
+            return False
+        return True
+
+    def served(self, url: str) -> list[Served]:
+        cards = self._call("GET", f"{url}/v1/models", seconds=10).json().get("data", [])
+        return [
+            Served(str(card["id"]), str(card.get("root") or ""), str(card.get("parent") or ""))
+            for card in cards
+        ]
+
+    def load_adapter(self, url: str, name: str, path: Path) -> None:
+        """Never in place: an adapter loaded over another under the same name answers from a stale prefix cache."""
+        body = {"lora_name": name, "lora_path": str(path)}
+        self._call("POST", f"{url}/v1/load_lora_adapter", seconds=120, body=body)
+
+    def unload_adapter(self, url: str, name: str) -> None:
+        self._call("POST", f"{url}/v1/unload_lora_adapter", seconds=30, body={"lora_name": name})
+
+    def tokenize(self, url: str, model: str, messages: list[Message]) -> list[int]:
+        body = {"model": model, "messages": messages, "add_generation_prompt": True}
+        tokens = self._call("POST", f"{url}/tokenize", seconds=30, body=body).json()["tokens"]
+        return [int(token) for token in tokens]
+
+    def _chat_body(self, request: ChatRequest) -> dict[str, Any]:
+        return {
+            **request.params,
+            "model": request.model,
+            "messages": request.messages,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+
+    def chat(self, url: str, request: ChatRequest) -> Iterator[Piece]:
+        body = self._chat_body(request)
+        try:
+            with (
+                httpx.Client(timeout=_stream_timeout(), trust_env=False) as client,
+                client.stream("POST", f"{url}/v1/chat/completions", json=body) as response,
+            ):
+                if response.status_code >= 400:
+                    _check(response, response.read())
+                for line in response.iter_lines():
+                    piece = piece_of(line)
+                    if piece is not None:
+                        yield piece
+        except httpx.HTTPError as error:
+            raise EngineAway(_away(error)) from error
+
+    async def chat_async(self, url: str, request: ChatRequest) -> AsyncIterator[Piece]:
+        body = self._chat_body(request)
+        try:
+            async with (
+                asyncio.timeout(ANSWER_SECONDS),
+                _async_client().stream(
+                    "POST", f"{url}/v1/chat/completions", json=body, timeout=_stream_timeout()
+                ) as response,
+            ):
+                if response.status_code >= 400:
+                    _check(response, await response.aread())
+                async for line in response.aiter_lines():
+                    piece = piece_of(line)
+                    if piece is not None:
+                        yield piece
+        except httpx.HTTPError as error:
+            raise EngineAway(_away(error)) from error
+        except TimeoutError as error:
+            raise EngineAway(f"It did not finish within {ANSWER_SECONDS:.0f} seconds.") from error
+
+
+def _away(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.ReadTimeout):
+        return f"It said nothing for {STALL_SECONDS:.0f} seconds."
+    if isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError)):
+        return "It broke off in the middle of the answer."
+    return str(error) or type(error).__name__
