@@ -46,10 +46,10 @@ def arrival_hash(*, messages: list[Any], context: list[str], completion: str) ->
     return _sha256({"messages": messages, "context": context})
 
 
-def prompt_hash(*, messages: list[Any], context: list[str]) -> bytes:
-    """32 bytes that are equal for prompts which differ only in case, spacing or Unicode form."""
+def prompt_hash(*, messages: list[Any], context: list[str]) -> str:
+    """SHA-256 that is equal for prompts which differ only in case, spacing or Unicode form."""
     words = [[m["role"], loosely(m["content"])] for m in messages]
-    return hashlib.sha256(canonical_json([words, [loosely(record) for record in context]]).encode()).digest()
+    return _sha256([words, [loosely(record) for record in context]])
 
 
 def loosely(text: str) -> str:
@@ -59,7 +59,7 @@ def loosely(text: str) -> str:
 
 def group_of_prompt(*, messages: list[Any], context: list[str]) -> str:
     """The group of an example that came without one: equal prompts share it, so no split divides them."""
-    return f"prompt-{prompt_hash(messages=messages, context=context).hex()[:16]}"
+    return f"prompt-{prompt_hash(messages=messages, context=context)[:16]}"
 
 
 def search_text(*, messages: list[Any], context: list[str], completion: str) -> str:

@@ -313,7 +313,8 @@ class Assignment(models.Model):
         Outcome.DONE: set(),
         Outcome.SKIPPED: set(),
         Outcome.RELEASED: set(),
-        Outcome.EXPIRED: set(),
+        # Somebody may finish what nobody else took after their time was over.
+        Outcome.EXPIRED: {Outcome.DONE, Outcome.SKIPPED, Outcome.RELEASED},
     }
 
     example = models.ForeignKey(Example, on_delete=models.CASCADE, related_name="assignments")
@@ -453,7 +454,9 @@ class DatasetVersion(models.Model):
     run = models.OneToOneField(
         "core.Run", null=True, on_delete=models.PROTECT, related_name="dataset_version"
     )
-    settings = models.JSONField(help_text="shares of validation and test, seed, filters, system prompt")
+    settings = models.JSONField(
+        help_text="validation and test (shares), seed, slices and sources (filters), system_prompt"
+    )
     content_hash = models.CharField(max_length=64, blank=True)
     same_as = models.ForeignKey(
         "self",
@@ -463,7 +466,9 @@ class DatasetVersion(models.Model):
         help_text="An earlier version with this content.",
     )
     artifact = models.ForeignKey("core.Artifact", null=True, on_delete=models.PROTECT, related_name="+")
-    counts = models.JSONField(default=dict, help_text="{split: rows}, {slice: {split: rows}}, withheld")
+    counts = models.JSONField(
+        default=dict, help_text="total, train, validation, test, withheld, slices: {slice: {split: rows}}"
+    )
     created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -491,6 +496,8 @@ class DatasetRow(models.Model):
     position = models.PositiveIntegerField()
     split = models.CharField(max_length=10, choices=GroupSplit.Split.choices)
     row_hash = models.CharField(max_length=64)
+    # Of its prompt and records, read loosely (annotation.content): what was test once is known for good by it.
+    prompt_hash = models.CharField(max_length=64)
 
     class Meta:
         ordering = ["position"]
@@ -498,7 +505,10 @@ class DatasetRow(models.Model):
             models.UniqueConstraint(name="row_position", fields=["dataset", "position"]),
             models.UniqueConstraint(name="row_example", fields=["dataset", "example"]),
         ]
-        indexes = [models.Index(name="row_by_split", fields=["dataset", "split", "position"])]
+        indexes = [
+            models.Index(name="row_by_split", fields=["dataset", "split", "position"]),
+            models.Index(name="row_test_prompt", fields=["prompt_hash"], condition=models.Q(split="test")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.dataset_id}/{self.position}"

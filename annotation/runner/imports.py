@@ -4,22 +4,20 @@ Cancelled, killed or failed, an import leaves no example behind, and another wor
 What was wrong with the lines is kept even when nothing could be stored, because that is the answer the person needs.
 """
 
-import time
 from dataclasses import dataclass, field
 from typing import IO
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation.content import arrival_hash, content_hash, group_of_prompt, search_text
 from annotation.models import Example, Import, ImportIssue, Revision, Source
 from annotation.runner.bulk import allocate_ids, copy_in
 from annotation.runner.lines import Issue, Line, Row, excerpt_of, parse_line, read_lines, wrong_format
-from annotation.runner.outside import Report, reporting_outside
+from annotation.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
 from core.audit import record
-from core.models import Run
-from core.runs import RunCancelled, RunContext, RunFailed, RunLost
+from core.runs import RunContext, RunFailed
 from core.storage import storage
 
 BATCH = 1000
@@ -62,43 +60,17 @@ def run(ctx: RunContext) -> None:
     with reporting_outside(ctx) as report:
         try:
             with transaction.atomic():
-                _wait_for_turn(batch, report)
+                # One import of a project at a time: whoever comes second sees all of the first, so repeats are found.
+                wait_for_turn(
+                    f"annotation.import.{batch.project_id}",
+                    report=report,
+                    message="Waiting for another import of this project to end.",
+                )
                 store(batch, report=report)
-                _still_ours(ctx.run)
+                still_ours(ctx.run)
         except _Refused as refused:
             _keep_the_answer(batch, refused.tally)
             raise refused.failure from None
-
-
-def _wait_for_turn(batch: Import, report: Report) -> None:
-    """One import of a project at a time: whoever comes second sees all of the first, so repeats are found."""
-    while True:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))",
-                [f"annotation.import.{batch.project_id}"],
-            )
-            if cursor.fetchone() == (True,):
-                return
-        report(message="Waiting for another import of this project to end.")
-        time.sleep(0.2)
-
-
-def _still_ours(run: Run) -> None:
-    """The last look before the commit: nothing may stay of an attempt that was cancelled or whose run was taken up.
-
-    The lock holds a cancellation back until the commit is through; from here on the import is done.
-    """
-    status = (
-        Run.objects.select_for_update()
-        .filter(pk=run.pk, claim=run.claim)
-        .values_list("status", flat=True)
-        .first()
-    )
-    if status == Run.Status.CANCELLING:
-        raise RunCancelled
-    if status != Run.Status.RUNNING:
-        raise RunLost
 
 
 @transaction.atomic

@@ -1,5 +1,6 @@
-"""Progress that is seen while one long transaction is still open."""
+"""Progress that is seen while one long transaction is still open, and taking turns between such transactions."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -7,7 +8,8 @@ from typing import Protocol
 
 from django.db import connection
 
-from core.runs import RunContext
+from core.models import Run
+from core.runs import RunCancelled, RunContext, RunLost
 
 
 class Report(Protocol):
@@ -50,3 +52,27 @@ def reporting_outside(ctx: RunContext) -> Iterator[Report]:
 def _close_own_connection() -> None:
     """`connection` means another connection in each thread, so this must be looked up where it is called."""
     connection.close()
+
+
+def wait_for_turn(lock: str, *, report: Report, message: str) -> None:
+    """Holds the advisory lock named `lock` until the transaction ends; says `message` while somebody else has it."""
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [lock])
+            if cursor.fetchone() == (True,):
+                return
+        report(message=message)
+        time.sleep(0.2)
+
+
+def still_ours(run: Run) -> None:
+    """The last look before the commit: nothing may stay of an attempt that was cancelled or whose run was taken up.
+
+    The lock holds a cancellation back until the commit is through; from here on the work is done.
+    """
+    held = Run.objects.select_for_update().filter(pk=run.pk, claim=run.claim)
+    status = held.values_list("status", flat=True).first()
+    if status == Run.Status.CANCELLING:
+        raise RunCancelled
+    if status != Run.Status.RUNNING:
+        raise RunLost

@@ -1,0 +1,259 @@
+"""Approved examples become a dataset version, in one transaction and with bounded memory.
+
+The rows go through a temporary table, so that PostgreSQL, and not this process, sorts and joins a million of them.
+Cancelled, killed or failed, a freeze leaves no split decided and no row; another worker starts it over.
+"""
+
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, QuerySet
+
+from annotation.content import canonical_json, prompt_hash
+from annotation.datasets import SPLITS, ContentHash, Group, assign_splits, canonical_row, row_hash
+from annotation.models import DatasetRow, DatasetVersion, Example, GroupSplit, Revision, WithheldRow
+from annotation.queries.datasets import approved
+from annotation.runner.bulk import copy_in
+from annotation.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
+from core.audit import record
+from core.events import publish
+from core.models import Artifact, Run
+from core.runs import RunContext, RunFailed
+from core.storage import storage
+from core.transitions import transition
+
+BATCH = 2000
+# The steps of a freeze, as shares of the progress bar: reading, deciding, writing.
+_READ, _DECIDED, _ALL = 45, 55, 100
+
+_TABLE = """
+CREATE TEMPORARY TABLE freeze_row (
+    example_id bigint PRIMARY KEY, revision_id bigint, revision integer,
+    "group" text, slice text, prompt_hash text, row_hash text, body text
+) ON COMMIT DROP
+"""
+_GROUPS = """
+SELECT r."group", count(*), min(s.split)
+FROM freeze_row r LEFT JOIN annotation_groupsplit s ON s.project_id = %s AND s."group" = r."group"
+GROUP BY r."group"
+"""
+# A row outside the test split that asks what a test row asks would give its answer away. Test rows are those of this
+# version and of every version before: what was held out once is held out for good.
+_WITHHOLD = """
+INSERT INTO annotation_withheldrow (dataset_id, example_id, revision_id, split, reason, repeats_id)
+SELECT DISTINCT ON (r.example_id) %(dataset)s, r.example_id, r.revision_id, s.split, %(reason)s, t.example_id
+FROM freeze_row r
+JOIN annotation_groupsplit s ON s.project_id = %(project)s AND s."group" = r."group" AND s.split <> 'test'
+JOIN (
+    SELECT f.prompt_hash, f.example_id, 0 AS age
+    FROM freeze_row f
+    JOIN annotation_groupsplit fs ON fs.project_id = %(project)s AND fs."group" = f."group" AND fs.split = 'test'
+    UNION ALL
+    SELECT d.prompt_hash, d.example_id, 1
+    FROM annotation_datasetrow d JOIN annotation_datasetversion v ON v.id = d.dataset_id
+    WHERE v.project_id = %(project)s AND d.split = 'test'
+) t ON t.prompt_hash = r.prompt_hash
+ORDER BY r.example_id, t.age, t.example_id
+"""
+_KEPT = """
+SELECT r.example_id, r.revision_id, r.revision, r."group", r.slice, r.prompt_hash, r.row_hash, r.body, s.split
+FROM freeze_row r
+JOIN annotation_groupsplit s ON s.project_id = %(project)s AND s."group" = r."group"
+WHERE NOT EXISTS (
+    SELECT FROM annotation_withheldrow w WHERE w.dataset_id = %(dataset)s AND w.example_id = r.example_id
+)
+ORDER BY r.row_hash COLLATE "C", r.example_id
+"""
+
+
+def run(ctx: RunContext) -> None:
+    """The runner of kind "freeze". Its run belongs to one DatasetVersion, which holds the settings."""
+    dataset = DatasetVersion.objects.select_related("project", "created_by").get(run=ctx.run)
+    if dataset.status == DatasetVersion.Status.READY:
+        return  # a worker died after the commit and before saying so
+    with reporting_outside(ctx) as report, transaction.atomic():
+        # Two versions of a project decide their splits one after the other.
+        wait_for_turn(
+            f"annotation.freeze.{dataset.project_id}",
+            report=report,
+            message="Waiting for another dataset of this project to be frozen.",
+        )
+        freeze(dataset, report=report)
+        still_ours(ctx.run)
+
+
+def settle(run: Run) -> None:
+    """After a run that was cancelled or failed its version is marked so, inside the transaction that ends the run."""
+    DatasetVersion.objects.filter(run=run, status=DatasetVersion.Status.FREEZING).update(
+        status=DatasetVersion.Status.FAILED
+    )
+
+
+def freeze(dataset: DatasetVersion, *, report: Report) -> None:
+    """Freezes what is approved now into `dataset`, inside the caller's transaction.
+
+    Decides splits for new groups, withholds what would give test rows away, writes rows and artifact, marks the
+    version ready and publishes "dataset.frozen". Raises RunFailed when nothing approved matches.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS freeze_row")
+        cursor.execute(_TABLE)
+    total = _gather(dataset, report)
+    if not total:
+        raise RunFailed(
+            "nothing_approved",
+            "No approved example matches, so there is nothing to freeze.",
+            "Approve examples first, or freeze without the filters.",
+        )
+    report(done=_READ, total=_ALL, message=f"Deciding the splits of {total:,} rows.", now=True)
+    _decide_splits(dataset)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _WITHHOLD,
+            {"dataset": dataset.pk, "project": dataset.project_id, "reason": WithheldRow.Reason.REPEATS_TEST},
+        )
+        withheld = cursor.rowcount
+    report(done=_DECIDED, message=f"Writing {total - withheld:,} rows.", now=True)
+    # The temporary file lies beside the uploads, where the settings promise room for large files.
+    with tempfile.TemporaryDirectory(dir=settings.UPLOAD_DIR) as folder:
+        path = Path(folder) / "dataset.jsonl"
+        content, counts = _write(dataset, path, total - withheld, report)
+        artifact = storage().put(path, kind=Artifact.Kind.DATASET)
+    same_as = (
+        DatasetVersion.objects.filter(
+            project=dataset.project_id, status=DatasetVersion.Status.READY, content_hash=content
+        )
+        .order_by("number")
+        .first()
+    )
+    transition(
+        dataset,
+        DatasetVersion.Status.READY,
+        content_hash=content,
+        artifact=artifact,
+        same_as=same_as,
+        counts={**counts, "withheld": withheld},
+    )
+    record(
+        by=dataset.created_by,
+        project=dataset.project,
+        verb="dataset.frozen",
+        obj=dataset,
+        content_hash=content,
+        rows=counts["total"],
+        withheld=withheld,
+    )
+    publish(project=dataset.project, kind="dataset.frozen", payload={"dataset": dataset.pk})
+
+
+def _gather(dataset: DatasetVersion, report: Report) -> int:
+    """Copies the canonical rows into the temporary table, as one statement saw them; returns how many."""
+    examples: QuerySet[Example] = approved(
+        dataset.project, slices=dataset.settings["slices"], sources=dataset.settings["sources"]
+    )
+    expected = examples.count()
+    report(done=0, total=_ALL, message=f"Reading {expected:,} approved examples.", now=True)
+    columns = ("messages", "context", "completion", "slice", "edge", "tags", "group", "license")
+    revisions = (
+        Revision.objects.filter(example__in=examples, number=F("example__revision"))
+        .order_by()
+        .values_list(
+            "example_id", "pk", "number", "example__source__name", *(f"example__{name}" for name in columns)
+        )
+    )
+    done = 0
+    for chunk in _chunks(revisions.iterator(chunk_size=BATCH)):
+        with connection.cursor() as cursor, cursor.copy("COPY freeze_row FROM STDIN") as copy:
+            for example_id, revision_id, number, source, *values in chunk:
+                row = canonical_row({**dict(zip(columns, values, strict=True)), "source": source or ""})
+                copy.write_row(
+                    (
+                        example_id,
+                        revision_id,
+                        number,
+                        row["group"],
+                        row["slice"],
+                        prompt_hash(messages=row["messages"], context=row["context"]),
+                        row_hash(row),
+                        canonical_json(row),
+                    )
+                )
+        done += len(chunk)
+        report(done=_READ * done // max(done, expected), message=f"Read {done:,} of {expected:,} examples.")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE freeze_row")
+    return done
+
+
+def _decide_splits(dataset: DatasetVersion) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_GROUPS, [dataset.project_id])
+        groups = [Group(*row) for row in cursor.fetchall()]
+    decided = assign_splits(
+        groups,
+        validation=dataset.settings["validation"],
+        test=dataset.settings["test"],
+        seed=str(dataset.settings["seed"]),
+    )
+    copy_in(
+        GroupSplit,
+        (
+            GroupSplit(project_id=dataset.project_id, group=name, split=split)
+            for name, split in decided.items()
+        ),
+        leave_out=["id"],
+    )
+
+
+def _write(dataset: DatasetVersion, path: Path, total: int, report: Report) -> tuple[str, dict[str, Any]]:
+    """Writes the artifact's JSONL and the version's rows; returns the content hash and the counts."""
+    content = ContentHash(dataset.settings)
+    by_split: Counter[str] = Counter(dict.fromkeys(SPLITS, 0))
+    by_slice: dict[str, Counter[str]] = defaultdict(Counter)
+    position = 0
+    with path.open("w", encoding="utf-8", newline="\n") as file, connection.chunked_cursor() as cursor:
+        cursor.execute(_KEPT, {"dataset": dataset.pk, "project": dataset.project_id})
+        while chunk := cursor.fetchmany(BATCH):
+            rows = []
+            for example_id, revision_id, revision, _group, slice_name, prompt, sha256, body, split in chunk:
+                content.add(sha256, split)
+                by_split[split] += 1
+                by_slice[slice_name][split] += 1
+                head = canonical_json(
+                    {"position": position, "example": example_id, "revision": revision, "split": split}
+                )
+                # The body is canonical JSON already: both objects become one without reading it again.
+                file.write(f"{head[:-1]},{body[1:]}\n")
+                rows.append(
+                    DatasetRow(
+                        dataset=dataset,
+                        example_id=example_id,
+                        revision_id=revision_id,
+                        position=position,
+                        split=split,
+                        row_hash=sha256,
+                        prompt_hash=prompt,
+                    )
+                )
+                position += 1
+            copy_in(DatasetRow, rows, leave_out=["id"])
+            done = _DECIDED + (_ALL - _DECIDED) * position // max(total, 1)
+            report(done=min(done, _ALL - 1), message=f"Wrote {position:,} of {total:,} rows.")
+    slices = {name: dict(counts) for name, counts in sorted(by_slice.items())}
+    return content.hexdigest(), {"total": position, **by_split, "slices": slices}
+
+
+def _chunks(rows: Iterator[Any]) -> Iterator[list[Any]]:
+    chunk = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == BATCH:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

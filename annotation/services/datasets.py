@@ -1,0 +1,75 @@
+"""Freezing approved examples into numbered, immutable dataset versions."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.db.models import Max
+
+from annotation.cleaning import clean_text
+from annotation.datasets import DEFAULT_SHARES, TEST, VALIDATION
+from annotation.models import DatasetVersion, Source
+from annotation.queries.datasets import approved
+from core.audit import record
+from core.errors import Invalid
+from core.models import Project, User
+from core.services.runs import launch_run
+
+MAX_SHARE = 0.5
+SEED = 1
+
+
+@transaction.atomic
+def start_freeze(
+    *,
+    by: User | None,
+    project: Project,
+    validation: float = DEFAULT_SHARES[VALIDATION],
+    test: float = DEFAULT_SHARES[TEST],
+    slices: Sequence[str] = (),
+    sources: Sequence[str] = (),
+    seed: int = SEED,
+    note: str = "",
+) -> DatasetVersion:
+    """Takes the project's next version number and launches the run that freezes what is approved when it starts.
+
+    Shares are of one, at most a half each. Raises Invalid for wrong shares, an unknown source, or when no approved
+    example matches.
+    """
+    wrong: dict[str, list[str]] = {}
+    for name, share in ((VALIDATION, validation), (TEST, test)):
+        if not 0 <= share <= MAX_SHARE:
+            wrong[name] = ["Choose a share between 0% and 50%."]
+    if not wrong and validation + test > MAX_SHARE:
+        wrong[TEST] = ["Together with validation this leaves less than half for training."]
+    known = set(Source.objects.filter(project=project, name__in=sources).values_list("name", flat=True))
+    if unknown := [name for name in sources if name not in known]:
+        wrong["sources"] = [f"There is no source named {unknown[0]}."]
+    if wrong:
+        raise Invalid("This cannot be frozen as asked.", "The reasons stand at the fields.", fields=wrong)
+    if not approved(project, slices=slices, sources=sources).exists():
+        raise Invalid(
+            "No approved example matches, so there is nothing to freeze.",
+            "Approve examples first, or choose other slices and sources.",
+        )
+    # The project's row is the turnstile: two freezes at the same moment get two numbers.
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    newest = DatasetVersion.objects.filter(project=project).aggregate(newest=Max("number"))["newest"]
+    number = (newest or 0) + 1
+    run = launch_run(by=by, project=project, kind="freeze", title=f"Freeze dataset {number}")
+    dataset = DatasetVersion.objects.create(
+        project=project,
+        number=number,
+        note=" ".join(clean_text(note).split())[:300],
+        run=run,
+        settings={
+            "validation": validation,
+            "test": test,
+            "seed": seed,
+            "slices": sorted(set(slices)),
+            "sources": sorted(set(sources)),
+            "system_prompt": project.system_prompt,
+        },
+        created_by=by,
+    )
+    record(by=by, project=project, verb="dataset.started", obj=dataset)
+    return dataset
