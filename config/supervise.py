@@ -193,13 +193,14 @@ def child_environment(state: Path) -> dict[str, str]:
 
 def _url(environment: dict[str, str]) -> str:
     host = environment["GUILDHALL_HOST"]
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - read, not bound
     return f"http://{host}:{environment['GUILDHALL_PORT']}"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make run", description="Runs the whole of Guildhall until Ctrl-C.")
-    parser.add_argument("--procfile", type=Path, default=ROOT / "Procfile", help="which processes to run")
+    default = Path(os.environ.get("GUILDHALL_PROCFILE", "").strip() or ROOT / "Procfile")
+    parser.add_argument("--procfile", type=Path, default=default, help="which processes to run")
     parser.add_argument("--inner", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     return supervise(arguments.procfile.resolve()) if arguments.inner else Guard().main()

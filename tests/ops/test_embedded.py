@@ -1,11 +1,277 @@
+"""The embedded servers: one keeper each, gone when nobody uses them, whole after whatever was killed."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
 import pytest
-from django.db import connection
+import redis
+
+from config import embedded
+
+ROOT = Path(embedded.__file__).resolve().parent.parent
+BOTH = ["postgres", "valkey"]
+HOLD = """
+import sys, time
+from pathlib import Path
+from config import embedded
+with embedded.services(Path(sys.argv[1]), ["postgres", "valkey"], durable=False):
+    print("up", flush=True)
+    sys.stdin.read()
+"""
 
 
-@pytest.mark.django_db
-def test_the_tests_run_on_their_own_postgresql():
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW server_version_num")
-        assert cursor.fetchone()[0].startswith("18")
-        cursor.execute("SHOW data_directory")
-        assert "guildhall-test-" in cursor.fetchone()[0]
+def eventually(check: Callable[[], object], seconds: float = 30.0) -> None:
+    """Waits until the check holds; fails when it does not within the limit."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, "it never became so"
+        time.sleep(0.1)
+
+
+def processes_of(state: Path) -> list[psutil.Process]:
+    """Keepers and servers of this state folder; servers are known by it, too (data or socket folder)."""
+    marks = {str(state), str(embedded.socket_dir(state))}
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            line = " ".join(process.cmdline())
+            if process.status() != psutil.STATUS_ZOMBIE and any(mark in line for mark in marks):
+                found.append(process)
+    return found
+
+
+def server(state: Path, name: str) -> psutil.Process:
+    program = {"postgres": "bin/postgres", "valkey": "valkey-server"}[name]
+    (found,) = [each for each in processes_of(state) if program in each.cmdline()[0]]
+    return found
+
+
+def keeper(state: Path, name: str) -> psutil.Process:
+    (found,) = [
+        each
+        for each in processes_of(state)
+        if "config/embedded.py" in " ".join(each.cmdline()) and name in each.cmdline()
+    ]
+    return found
+
+
+def database(state: Path) -> psycopg.Connection:
+    return psycopg.connect(embedded.database_url(state), autocommit=True)
+
+
+def answers(state: Path) -> bool:
+    try:
+        with database(state) as db:
+            return db.execute("SELECT 1").fetchone() == (1,)
+    except psycopg.OperationalError:
+        return False
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="gh-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "state"
+
+
+@contextlib.contextmanager
+def holder(state: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Another process that uses the servers until its standard input closes."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(state)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        yield process
+    finally:
+        process.communicate(timeout=60)
+
+
+def test_data_is_there_at_the_next_start_and_nothing_runs_in_between(state: Path):
+    with embedded.services(state, BOTH):
+        with database(state) as db:
+            db.execute("CREATE TABLE kept (n int)")
+            db.execute("INSERT INTO kept VALUES (7)")
+        redis.Redis.from_url(embedded.redis_url(state)).set("kept", "seven")
+    assert processes_of(state) == []
+    with embedded.services(state, BOTH):
+        with database(state) as db:
+            assert db.execute("SELECT n FROM kept").fetchall() == [(7,)]
+        assert redis.Redis.from_url(embedded.redis_url(state)).get("kept") == b"seven"
+
+
+def test_it_brings_the_extensions_that_the_program_needs(state: Path):
+    with embedded.services(state, ["postgres"], durable=False), database(state) as db:
+        for name in ("vector", "pg_trgm", "unaccent", "btree_gin"):
+            db.execute(f"CREATE EXTENSION {name}")
+        assert db.execute("SELECT '[1,2]'::vector <-> '[1,4]'::vector").fetchone() == (2.0,)
+
+
+def test_only_what_the_environment_does_not_replace_is_started(state: Path, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/db")
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    with embedded.services(state, durable=False):
+        assert server(state, "valkey")
+        assert not (state / "postgres").exists()
+
+
+def test_a_second_user_shares_the_servers_and_the_last_one_stops_them(state: Path):
+    with holder(state) as other:
+        first = server(state, "postgres").pid
+        with embedded.services(state, BOTH, durable=False):
+            assert server(state, "postgres").pid == first
+            other.communicate(timeout=60)  # the one that started them leaves first
+            time.sleep(0.5)
+            assert answers(state)
+            assert server(state, "postgres").pid == first
+        assert processes_of(state) == []
+
+
+def test_many_that_start_at_once_get_one_server(state: Path):
+    with contextlib.ExitStack() as stack:
+        commands = [[sys.executable, "-c", HOLD, str(state)]] * 4
+        started = [
+            stack.enter_context(
+                subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+            for command in commands
+        ]
+        for process in started:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "up\n"
+        assert server(state, "postgres")
+        assert server(state, "valkey")
+        for process in started:
+            process.communicate(timeout=60)
+    assert processes_of(state) == []
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_killed_server_comes_back_with_its_data(state: Path, name: str):
+    with embedded.services(state, BOTH):
+        with database(state) as db:
+            db.execute("CREATE TABLE kept (n int)")
+            db.execute("INSERT INTO kept VALUES (7)")
+        client = redis.Redis.from_url(embedded.redis_url(state))
+        client.set("kept", "seven")
+        old = server(state, name)
+        old.kill()
+        eventually(lambda: not old.is_running() or old.status() == psutil.STATUS_ZOMBIE)
+        eventually(lambda: answers(state))
+        with database(state) as db:
+            assert db.execute("SELECT n FROM kept").fetchall() == [(7,)]
+        eventually(lambda: (state / "run" / "valkey.sock").exists())
+
+        def read() -> bool:
+            try:
+                return client.get("kept") == b"seven"
+            except redis.ConnectionError:
+                return False
+
+        eventually(read)
+        assert server(state, name).pid != old.pid
+    assert processes_of(state) == []
+
+
+def test_servers_end_when_their_only_user_is_killed(state: Path):
+    with holder(state) as user:
+        assert len(processes_of(state)) >= 3
+        user.kill()
+        eventually(lambda: not processes_of(state))
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_server_ends_with_its_killed_keeper_and_the_next_user_gets_a_new_one(state: Path, name: str):
+    with holder(state):
+        old = server(state, name)
+        keeper(state, name).kill()
+        with embedded.services(state, BOTH, durable=False):
+            assert answers(state)
+            assert server(state, name).pid != old.pid
+
+
+def test_a_pid_file_that_names_somebody_else_does_not_stop_the_start(state: Path):
+    with embedded.services(state, ["postgres"], durable=False):
+        pass
+    stale = state / "postgres" / "postmaster.pid"
+    stale.write_text(f"{os.getpid()}\n{state / 'postgres'}\n1700000000\n5432\n\n\n")
+    with embedded.services(state, ["postgres"], durable=False):
+        assert answers(state)
+
+
+def test_a_first_start_that_was_cut_short_begins_anew(state: Path):
+    (state / "postgres.new" / "base").mkdir(parents=True)
+    (state / "postgres.new" / "PG_VERSION").write_text("18\n")
+    with embedded.services(state, ["postgres"], durable=False):
+        assert answers(state)
+
+
+@pytest.mark.parametrize("folder", ["d" * 120 + "/" + "e" * 60, "with space % and ü"])
+def test_any_folder_will_do(state: Path, folder: str):
+    deep = state / folder
+    assert len(os.fsencode(embedded.socket_dir(deep) / "pg" / ".s.PGSQL.5432.lock")) <= 107
+    with embedded.services(deep, BOTH, durable=False):
+        assert answers(deep)
+        assert redis.Redis.from_url(embedded.redis_url(deep)).ping()
+    assert processes_of(deep) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda data: (data / "PG_VERSION").write_text("19\n"), "was written by PostgreSQL 19"),
+        (lambda data: (data / "global" / "pg_control").unlink(), "is not a complete PostgreSQL database"),
+        (lambda data: (data / "global" / "pg_control").write_bytes(b"\0" * 8192), "did not start"),
+    ],
+    ids=["newer", "incomplete", "corrupted"],
+)
+def test_data_that_it_cannot_read_is_refused_in_one_sentence_and_left_alone(state: Path, spoil, words: str):
+    with embedded.services(state, ["postgres"], durable=False):
+        pass
+    spoil(state / "postgres")
+    before = sorted(path.relative_to(state) for path in (state / "postgres" / "base").rglob("*"))
+    with pytest.raises(embedded.EmbeddedError, match=words) as error, embedded.services(state, ["postgres"]):
+        pass
+    assert "\n" not in str(error.value)
+    assert sorted(path.relative_to(state) for path in (state / "postgres" / "base").rglob("*")) == before
+    assert processes_of(state) == []
+
+
+def test_the_sockets_are_for_this_user_alone(state: Path):
+    with embedded.services(state, BOTH, durable=False):
+        folder = embedded.socket_dir(state)
+        assert folder.stat().st_mode & 0o077 == 0
+        assert (folder / "pg").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a folder of somebody else's")
+def test_a_socket_folder_of_somebody_else_is_refused(state: Path):
+    deep = state / ("d" * 150)
+    trap = embedded.socket_dir(deep)
+    trap.mkdir(mode=0o777)
+    try:
+        os.chown(trap, 12345, 12345)
+        with pytest.raises(embedded.EmbeddedError, match="belongs to another user"):
+            with embedded.services(deep, ["valkey"], durable=False):
+                pass
+    finally:
+        trap.rmdir()
+
+
+def test_a_terminated_user_leaves_nothing(state: Path):
+    with holder(state) as user:
+        user.send_signal(signal.SIGTERM)
+        eventually(lambda: not processes_of(state))
