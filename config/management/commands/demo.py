@@ -1,0 +1,19 @@
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from config import demo
+from core.errors import ExpectedError
+
+
+class Command(BaseCommand):
+    help = "Makes the demo project with its people and pairs; does nothing when it is there already."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if settings.PRODUCTION:
+            raise CommandError("The demo's passwords are public, so it is never made in production.")
+        try:
+            demo.build(self.stdout.write)
+        except ExpectedError as error:
+            raise CommandError(str(error)) from None
