@@ -1,3 +1,22 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from core.api import account, projects
+
+urlpatterns = [
+    path("me/", account.Me.as_view(), name="api-me"),
+    path("me/password/", account.Password.as_view(), name="api-password"),
+    path("me/tokens/", account.Tokens.as_view(), name="api-tokens"),
+    path("me/tokens/<int:pk>/", account.Token.as_view(), name="api-token"),
+    path("status/", account.Status.as_view(), name="api-status"),
+    path("projects/", projects.Projects.as_view(), name="api-projects"),
+    path("projects/<slug:slug>/", projects.OneProject.as_view(), name="api-project"),
+    path("projects/<slug:slug>/loop/", projects.Loop.as_view(), name="api-loop"),
+    path("projects/<slug:slug>/people/", projects.People.as_view(), name="api-people"),
+    path("projects/<slug:slug>/people/<int:pk>/", projects.Person.as_view(), name="api-person"),
+    path("projects/<slug:slug>/keys/", projects.Keys.as_view(), name="api-keys"),
+    path("projects/<slug:slug>/keys/<int:pk>/", projects.Key.as_view(), name="api-key"),
+    path("projects/<slug:slug>/audit/", projects.Audit.as_view(), name="api-audit"),
+    path("projects/<slug:slug>/runs/", projects.Runs.as_view(), name="api-runs"),
+    path("projects/<slug:slug>/runs/<int:pk>/", projects.OneRun.as_view(), name="api-run"),
+    path("projects/<slug:slug>/runs/<int:pk>/cancel/", projects.CancelRun.as_view(), name="api-run-cancel"),
+]

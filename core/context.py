@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from core.models import Membership
+from core.models import Membership, Role
 from core.stages import stages
 
 
@@ -12,10 +12,12 @@ def furniture(request: HttpRequest) -> dict[str, Any]:
     """`access` and `nav` for templates/base.html; empty for strangers."""
     access = getattr(request, "access", None)
     if access is None:
-        return {"access": None, "nav": []}
+        return {"access": None, "nav": [], "is_admin": False, "can_look": False}
     nav = [stage for stage in stages() if access.has(*stage.roles)]
     return {
         "access": access,
         "nav": nav,
+        "is_admin": access.has(Role.ADMIN),
+        "can_look": access.has(Role.ADMIN, Role.VIEWER),  # may read everything
         "role_labels": Membership(roles=list(access.roles)).role_labels,
     }

@@ -45,6 +45,11 @@ def kind_of(name: str) -> RunKind:
     return _kinds[name]
 
 
+def kind_label(name: str) -> str:
+    """What people call the kind; runs outlive the code that made them, so an unknown one is just named."""
+    return _kinds[name].label if name in _kinds else name.replace("_", " ").capitalize()
+
+
 class RunFailed(Exception):
     """Raised by a runner for a failure it understands: a code, what happened, and what to do."""
 
@@ -59,6 +64,13 @@ class RunCancelled(Exception):
 
 class RunLost(Exception):
     """Raised inside a runner whose claim another worker holds now; it must stop without writing."""
+
+
+class RunHandedBack(Exception):
+    """Raised by a runner whose worker is asked to stop, after saving what it has: the run waits for another worker.
+
+    It does not count as an attempt; only lost workers do.
+    """
 
 
 class RunContext:
@@ -119,6 +131,10 @@ class RunContext:
             raise RunCancelled
         if self._state == "lost":
             raise RunLost
+
+    def pace_from_now(self) -> None:
+        """Forgets the pace so far: what comes now (steps) goes at another one than what came before (loading)."""
+        self._first = None
 
     def report(
         self,

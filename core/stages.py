@@ -42,11 +42,25 @@ class Stage:
 
 
 _stages: dict[str, Stage] = {}
+_loop_back: list[Callable[[Access], str]] = []
 
 
 def register_stage(stage: Stage) -> None:
     """Call from AppConfig.ready. `roles` are those that see the stage in the navigation."""
     _stages[stage.key] = stage
+
+
+def register_loop_back(line: Callable[[Access], str]) -> None:
+    """Registers the sentence on the way back from release to annotation ("3 corrected answers came back this week").
+
+    At most one query; empty for nothing to say.
+    """
+    _loop_back.append(line)
+
+
+def loop_back(access: Access) -> str:
+    said = [line(access) for line in _loop_back]
+    return next((line for line in said if line), "Corrected answers and low ratings come back as new items")
 
 
 def stages() -> list[Stage]:

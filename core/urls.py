@@ -1,9 +1,41 @@
 from django.urls import path
 
-from core.views import health
+from core.views import audit, health, keys, loop, me, people, runs, session, settings, start, status, theme
 
 app_name = "core"
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("", start.start, name="start"),
+    path("sign-in/", session.sign_in, name="sign-in"),
+    path("sign-out/", session.sign_out, name="sign-out"),
+    path("projects/new/", start.project_new, name="project-new"),
+    path("status/", status.status, name="status"),
+    path("status/parts/", status.status_parts, name="status-parts"),
+    path("status/tag/", status.status_tag, name="status-tag"),
+    path("runs/<int:pk>/card/", runs.deployment_run_card, name="deployment-run-card"),
+    path("runs/<int:pk>/cancel/", runs.deployment_run_cancel, name="deployment-run-cancel"),
+    path("me/", me.me, name="me"),
+    path("me/name/", me.rename, name="rename"),
+    path("me/password/", me.password, name="password"),
+    path("me/theme/", theme.set_theme, name="theme"),
+    path("me/tokens/", me.tokens, name="tokens"),
+    path("me/tokens/<int:pk>/revoke/", me.token_revoke, name="token-revoke"),
+    path("p/<slug:slug>/", loop.home, name="home"),
+    path("p/<slug:slug>/loop/", loop.loop, name="loop"),
+    path("p/<slug:slug>/menu/", start.project_menu, name="project-menu"),
+    path("p/<slug:slug>/runs/", runs.runs, name="runs"),
+    path("p/<slug:slug>/runs/<int:pk>/", runs.run, name="run"),
+    path("p/<slug:slug>/runs/<int:pk>/card/", runs.run_card, name="run-card"),
+    path("p/<slug:slug>/runs/<int:pk>/cancel/", runs.run_cancel, name="run-cancel"),
+    path("p/<slug:slug>/people/", people.people, name="people"),
+    path("p/<slug:slug>/people/add/", people.person_add, name="person-add"),
+    path("p/<slug:slug>/people/<int:pk>/roles/", people.person_roles, name="person-roles"),
+    path("p/<slug:slug>/people/<int:pk>/remove/", people.person_remove, name="person-remove"),
+    path("p/<slug:slug>/people/<int:pk>/password/", people.person_password, name="person-password"),
+    path("p/<slug:slug>/keys/", keys.keys, name="keys"),
+    path("p/<slug:slug>/keys/<int:pk>/revoke/", keys.key_revoke, name="key-revoke"),
+    path("p/<slug:slug>/settings/", settings.project_settings, name="settings"),
+    path("p/<slug:slug>/audit/", audit.audit, name="audit"),
+    path("p/<slug:slug>/audit.csv", audit.audit_csv, name="audit-csv"),
 ]

@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from core.audit import record
-from core.errors import Invalid
-from core.models import Project, User
+from core.errors import Invalid, Refused
+from core.models import Project, Role, User
 
 
 def _checked(password: str, user: User, field: str) -> str:
@@ -63,6 +63,38 @@ def change_password(*, by: User, user: User, new: str, old: str | None = None) -
     user.must_change_password = False
     user.save(update_fields=["password", "must_change_password"])
     record(by=by, project=None, verb="password.changed", obj=user)
+
+
+@transaction.atomic
+def reset_password(*, by: User, user: User) -> str:
+    """Gives a person who forgot theirs a new first password and returns it, to be handed over in person.
+
+    Accounts reach across projects, so an admin may do this only for somebody all of whose projects the admin
+    administers; an operator may do it for everybody.
+    """
+    mine = set(by.memberships.filter(roles__contains=[Role.ADMIN]).values_list("project_id", flat=True))
+    theirs = set(user.memberships.values_list("project_id", flat=True))
+    if not by.is_operator and (user.is_operator or not theirs <= mine):
+        raise Refused(
+            f"{user.name} also belongs to projects that you do not administer.",
+            "Ask whoever runs this deployment to reset the password.",
+        )
+    first = secrets.token_urlsafe(12)
+    user.set_password(first)
+    user.must_change_password = True
+    user.save(update_fields=["password", "must_change_password"])
+    record(by=by, project=None, verb="password.reset", obj=user)
+    return first
+
+
+@transaction.atomic
+def rename_person(*, by: User, name: str) -> None:
+    """Changes one's own name, as colleagues see it."""
+    if not name.strip():
+        raise Invalid("A name is needed.", fields={"name": ["Give a name."]})
+    old, by.name = by.name, name.strip()
+    by.save(update_fields=["name"])
+    record(by=by, project=None, verb="person.renamed", obj=by, was=old)
 
 
 @transaction.atomic

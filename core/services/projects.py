@@ -8,6 +8,7 @@ from django.utils.text import slugify
 from core.audit import record
 from core.errors import Conflict, Invalid
 from core.models import Membership, Project, Role, User
+from core.services.people import create_person
 
 
 @transaction.atomic
@@ -84,6 +85,18 @@ def add_member(*, by: User, project: Project, user: User, roles: list[str]) -> M
         ) from None
     record(by=by, project=project, verb="member.added", obj=user, roles=clean)
     return membership
+
+
+@transaction.atomic
+def invite(
+    *, by: User, project: Project, email: str, name: str, roles: list[str]
+) -> tuple[Membership, str | None]:
+    """Adds a person by e-mail address. Somebody new gets an account, and its first password is returned, once."""
+    user = User.objects.filter(email=email.strip().lower()).first()
+    first = None
+    if user is None:
+        user, first = create_person(by=by, email=email, name=name, project=project)
+    return add_member(by=by, project=project, user=user, roles=roles), first
 
 
 def _keep_an_admin(project: Project, leaving: Membership) -> None:

@@ -1,0 +1,86 @@
+"""The signed-in person's own account, and the state of the parts."""
+
+from typing import cast
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import health
+from core.api.serializers import (
+    KeySerializer,
+    MadeKeySerializer,
+    MeSerializer,
+    NewKeySerializer,
+    PartSerializer,
+    PasswordSerializer,
+)
+from core.models import ApiToken, User
+from core.queries import memberships_of, tokens_of
+from core.services.people import change_password
+from core.services.tokens import create_token, revoke_token
+
+
+class Me(generics.GenericAPIView[User]):
+    serializer_class = MeSerializer
+    queryset = User.objects.none()
+
+    def get(self, request: Request) -> Response:
+        """Who the token belongs to, and the person's projects and roles."""
+        user = cast(User, request.user)
+        return Response(MeSerializer(user, context={"memberships": memberships_of(user)}).data)
+
+
+class Password(generics.GenericAPIView[User]):
+    serializer_class = PasswordSerializer
+    queryset = User.objects.none()
+
+    @extend_schema(responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Changes one's own password."""
+        given = PasswordSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        user = cast(User, request.user)
+        change_password(by=user, user=user, **given.validated_data)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class Tokens(generics.ListAPIView[ApiToken]):
+    serializer_class = KeySerializer
+    queryset = ApiToken.objects.none()
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        return tokens_of(cast(User, self.request.user)).select_related("created_by")
+
+    @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
+    def post(self, request: Request) -> Response:
+        """Makes a personal token."""
+        given = NewKeySerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        token, secret = create_token(by=cast(User, request.user), **given.validated_data)
+        return Response({**KeySerializer(token).data, "secret": secret}, status=status.HTTP_201_CREATED)
+
+
+class Token(generics.GenericAPIView[ApiToken]):
+    serializer_class = KeySerializer
+    queryset = ApiToken.objects.none()
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, pk: int) -> Response:
+        """Revokes one's own token."""
+        user = cast(User, request.user)
+        revoke_token(by=user, token=generics.get_object_or_404(ApiToken, pk=pk, user=user))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class Status(generics.GenericAPIView[User]):
+    serializer_class = PartSerializer
+    queryset = User.objects.none()
+    pagination_class = None
+    filter_backends = ()
+
+    @extend_schema(responses=PartSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """Which part is up, and since when one is away."""
+        return Response(PartSerializer(health.parts(), many=True).data)

@@ -1,0 +1,246 @@
+"""Projects, their people, keys, runs and record."""
+
+from typing import cast
+
+from django.core.exceptions import PermissionDenied
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics, mixins, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.serializers import (
+    AddedPersonSerializer,
+    AuditEntrySerializer,
+    KeySerializer,
+    LoopSerializer,
+    MadeKeySerializer,
+    MembershipSerializer,
+    NewKeySerializer,
+    NewPersonSerializer,
+    NewProjectSerializer,
+    ProjectChangeSerializer,
+    ProjectSerializer,
+    RolesSerializer,
+    RunSerializer,
+)
+from core.forms import AuditFilter, PeopleFilter, RunFilter
+from core.loop import loop_context
+from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
+from core.project_api import ProjectAPIView
+from core.queries import audit_entries, keys_of, memberships_of, people_of, runs_of
+from core.services.projects import change_roles, create_project, invite, remove_member, update_project
+from core.services.runs import request_cancel
+from core.services.tokens import create_token, revoke_token
+
+READERS = (Role.ADMIN, Role.VIEWER)
+ADMINS = (Role.ADMIN,)
+
+
+def _text(name: str, words: str) -> OpenApiParameter:
+    return OpenApiParameter(name, OpenApiTypes.STR, description=words)
+
+
+class Projects(generics.ListAPIView[Project]):
+    """The projects one is in."""
+
+    serializer_class = ProjectSerializer
+    queryset = Project.objects.none()
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        mine = memberships_of(cast(User, self.request.user)).values("project_id")
+        return Project.objects.filter(pk__in=mine).order_by("name")
+
+    @extend_schema(request=NewProjectSerializer, responses={201: ProjectSerializer})
+    def post(self, request: Request) -> Response:
+        """Creates a project (operators only) and makes one its first admin."""
+        user = cast(User, request.user)
+        if not user.is_operator:
+            raise PermissionDenied("Only whoever runs this deployment can create projects.")
+        given = NewProjectSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        project = create_project(by=user, **given.validated_data)
+        return Response(ProjectSerializer(project).data, status=status.HTTP_201_CREATED)
+
+
+class OneProject(ProjectAPIView):
+    serializer_class = ProjectSerializer
+    queryset = Project.objects.none()
+    write_roles = ADMINS
+
+    def get(self, request: Request, slug: str) -> Response:
+        return Response(ProjectSerializer(self.access.project).data)
+
+    @extend_schema(request=ProjectChangeSerializer, responses=ProjectSerializer)
+    def patch(self, request: Request, slug: str) -> Response:
+        """Changes the project's settings."""
+        given = ProjectChangeSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        project = update_project(by=self.access.user, project=self.access.project, **given.validated_data)
+        return Response(ProjectSerializer(project).data)
+
+
+class Loop(ProjectAPIView):
+    serializer_class = LoopSerializer
+    queryset = Project.objects.none()
+
+    def get(self, request: Request, slug: str) -> Response:
+        """The stages with their figures, and what to do next."""
+        context = loop_context(self.access)
+        stages = [
+            {
+                "key": one.stage.key,
+                "label": one.stage.label,
+                "figure": one.card.figure,
+                "line": one.card.line,
+                "url": one.card.url,
+            }
+            for one in context["drawn"]
+            if one.card
+        ]
+        return Response(LoopSerializer({"stages": stages, "next": context["next_items"]}).data)
+
+
+class People(mixins.ListModelMixin, ProjectAPIView):
+    serializer_class = MembershipSerializer
+    queryset = Membership.objects.none()
+    read_roles, write_roles = READERS, ADMINS
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        wanted = PeopleFilter(self.request.GET).wanted()
+        return people_of(self.access.project, q=wanted.get("q", ""), role=wanted.get("role", ""))
+
+    @extend_schema(parameters=[_text("q", "part of a name or address"), _text("role", "a role")])
+    def get(self, request: Request, slug: str) -> Response:
+        """Members, with their roles."""
+        return self.list(request)
+
+    @extend_schema(request=NewPersonSerializer, responses={201: AddedPersonSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Adds somebody by e-mail address; a new account's first password is in the answer, once."""
+        given = NewPersonSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        membership, first = invite(by=self.access.user, project=self.access.project, **given.validated_data)
+        body = {**MembershipSerializer(membership).data, "first_password": first}
+        return Response(body, status=status.HTTP_201_CREATED)
+
+
+class Person(ProjectAPIView):
+    serializer_class = RolesSerializer
+    queryset = Membership.objects.none()
+    read_roles, write_roles = READERS, ADMINS
+
+    def _membership(self, pk: int) -> Membership:
+        return self.access.get(Membership.objects.select_related("user", "project"), pk=pk)
+
+    @extend_schema(responses=MembershipSerializer)
+    def patch(self, request: Request, slug: str, pk: int) -> Response:
+        """Changes somebody's roles. 409 when it would leave the project without an admin."""
+        given = RolesSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        membership = change_roles(
+            by=self.access.user, membership=self._membership(pk), roles=given.validated_data["roles"]
+        )
+        return Response(MembershipSerializer(membership).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, slug: str, pk: int) -> Response:
+        """Removes somebody from the project; what they did stays on record."""
+        remove_member(by=self.access.user, membership=self._membership(pk))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class Keys(mixins.ListModelMixin, ProjectAPIView):
+    serializer_class = KeySerializer
+    queryset = ApiToken.objects.none()
+    read_roles, write_roles = READERS, ADMINS
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        return keys_of(self.access.project)
+
+    def get(self, request: Request, slug: str) -> Response:
+        """Application keys, without their secrets."""
+        return self.list(request)
+
+    @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Makes an application key; its secret is in the answer, once."""
+        given = NewKeySerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        token, secret = create_token(
+            by=self.access.user, project=self.access.project, name=given.validated_data["name"]
+        )
+        return Response({**KeySerializer(token).data, "secret": secret}, status=status.HTTP_201_CREATED)
+
+
+class Key(ProjectAPIView):
+    serializer_class = KeySerializer
+    queryset = ApiToken.objects.none()
+    read_roles, write_roles = READERS, ADMINS
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, slug: str, pk: int) -> Response:
+        """Revokes an application key at once."""
+        token = self.access.get(ApiToken.objects.select_related("project"), pk=pk)
+        revoke_token(by=self.access.user, token=token)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class Audit(mixins.ListModelMixin, ProjectAPIView):
+    serializer_class = AuditEntrySerializer
+    queryset = AuditEntry.objects.none()
+    read_roles = READERS
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        wanted = AuditFilter(self.request.GET, project=self.access.project).wanted()
+        return audit_entries(self.access.project, wanted)
+
+    @extend_schema(
+        parameters=[
+            _text("who", "id of a member, or Guildhall"),
+            _text("what", "part of the verb"),
+            _text("object", "part of the object's name"),
+            _text("since", "date, included"),
+            _text("until", "date, included"),
+        ]
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """Who did what, newest first."""
+        return self.list(request)
+
+
+class Runs(mixins.ListModelMixin, ProjectAPIView):
+    serializer_class = RunSerializer
+    queryset = Run.objects.none()
+    read_roles = READERS
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        wanted = RunFilter(self.request.GET).wanted()
+        return runs_of(self.access.project, status=wanted.get("status", ""), q=wanted.get("q", ""))
+
+    @extend_schema(parameters=[_text("status", "a status, or active"), _text("q", "part of the title")])
+    def get(self, request: Request, slug: str) -> Response:
+        """Long work, newest first."""
+        return self.list(request)
+
+
+class OneRun(ProjectAPIView):
+    serializer_class = RunSerializer
+    queryset = Run.objects.none()
+    read_roles = READERS
+
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        found = self.access.get(Run.objects.select_related("created_by"), pk=pk)
+        return Response(RunSerializer(found).data)
+
+
+class CancelRun(ProjectAPIView):
+    serializer_class = RunSerializer
+    queryset = Run.objects.none()
+    read_roles, write_roles = READERS, ADMINS
+
+    @extend_schema(request=None, responses=RunSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Asks a run to stop. 409 when it has ended."""
+        found = self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
+        return Response(RunSerializer(request_cancel(by=self.access.user, run=found)).data)

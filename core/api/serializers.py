@@ -1,0 +1,177 @@
+"""What core's objects look like in the API."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
+from core.sentences import sentence
+
+
+class PersonSerializer(serializers.ModelSerializer[User]):
+    class Meta:
+        model = User
+        fields = ("id", "name", "email")
+
+
+class ProjectSerializer(serializers.ModelSerializer[Project]):
+    """A project. `slug` is its address, given once."""
+
+    slug = serializers.SlugField(max_length=60, required=False)
+    lease_minutes = serializers.IntegerField(min_value=1, max_value=480, required=False)
+
+    class Meta:
+        model = Project
+        fields = ("slug", "name", "description", "guideline", "system_prompt", "lease_minutes", "created_at")
+        read_only_fields = ("created_at",)
+
+
+class NewProjectSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120)
+    slug = serializers.SlugField(max_length=60, required=False, default="")
+    description = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
+    guideline = serializers.CharField(required=False, default="", allow_blank=True)
+    system_prompt = serializers.CharField(required=False, default="", allow_blank=True)
+
+
+class ProjectChangeSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120, required=False)
+    description = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    guideline = serializers.CharField(required=False, allow_blank=True)
+    system_prompt = serializers.CharField(required=False, allow_blank=True)
+    lease_minutes = serializers.IntegerField(min_value=1, max_value=480, required=False)
+
+
+class MembershipSerializer(serializers.ModelSerializer[Membership]):
+    user = PersonSerializer(read_only=True)
+    roles = serializers.ListField(child=serializers.ChoiceField(choices=Role.choices))
+
+    class Meta:
+        model = Membership
+        fields = ("id", "user", "roles", "created_at")
+
+
+class MyMembershipSerializer(serializers.ModelSerializer[Membership]):
+    project = serializers.SlugRelatedField[Project](slug_field="slug", read_only=True)
+    name = serializers.CharField(source="project.name", read_only=True)
+
+    class Meta:
+        model = Membership
+        fields = ("project", "name", "roles")
+
+
+class MeSerializer(serializers.ModelSerializer[User]):
+    memberships = serializers.SerializerMethodField()
+
+    class Meta:
+        model = User
+        fields = ("id", "name", "email", "theme", "is_operator", "memberships")
+
+    def get_memberships(self, user: User) -> list[dict[str, Any]]:
+        return list(MyMembershipSerializer(self.context["memberships"], many=True).data)
+
+
+class NewPersonSerializer(serializers.Serializer[Any]):
+    email = serializers.EmailField()
+    name = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
+    roles = serializers.ListField(child=serializers.ChoiceField(choices=Role.choices), allow_empty=False)
+
+
+class AddedPersonSerializer(MembershipSerializer):
+    """`first_password` is given once, and only for a new account."""
+
+    first_password = serializers.CharField(allow_null=True, read_only=True)
+
+    class Meta(MembershipSerializer.Meta):
+        fields = (*MembershipSerializer.Meta.fields, "first_password")  # type: ignore[assignment]
+
+
+class RolesSerializer(serializers.Serializer[Any]):
+    roles = serializers.ListField(child=serializers.ChoiceField(choices=Role.choices), allow_empty=False)
+
+
+class KeySerializer(serializers.ModelSerializer[ApiToken]):
+    """A key or token without its secret, which nobody can read again."""
+
+    created_by = PersonSerializer(read_only=True)
+
+    class Meta:
+        model = ApiToken
+        fields = ("id", "name", "prefix", "created_by", "created_at", "last_used_at", "revoked_at")
+        read_only_fields = ("prefix", "created_at", "last_used_at", "revoked_at")
+
+
+class NewKeySerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120)
+
+
+class MadeKeySerializer(KeySerializer):
+    """`secret` is given in this answer and never again."""
+
+    secret = serializers.CharField(read_only=True)
+
+    class Meta(KeySerializer.Meta):
+        fields = (*KeySerializer.Meta.fields, "secret")  # type: ignore[assignment]
+
+
+class PasswordSerializer(serializers.Serializer[Any]):
+    old = serializers.CharField(trim_whitespace=False)
+    new = serializers.CharField(trim_whitespace=False)
+
+
+class RunSerializer(serializers.ModelSerializer[Run]):
+    """Any long work. `percent` and `eta_at` are null while they are not known."""
+
+    percent = serializers.IntegerField(allow_null=True, read_only=True)
+    created_by = PersonSerializer(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Run
+        fields = (
+            "id", "kind", "title", "status", "done", "total", "percent", "message", "eta_at", "queue", "attempt",
+            "error_code", "error_message", "error_advice", "created_by", "created_at", "started_at", "finished_at",
+        )  # fmt: skip
+
+
+class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
+    sentence = serializers.SerializerMethodField()
+
+    class Meta:
+        model = AuditEntry
+        fields = (
+            "id", "at", "actor_id", "actor", "verb", "object_type", "object_id", "object_label", "sentence", "detail",
+        )  # fmt: skip
+
+    def get_sentence(self, entry: AuditEntry) -> str:
+        return sentence(entry)
+
+
+class StageCardSerializer(serializers.Serializer[Any]):
+    key = serializers.CharField()
+    label = serializers.CharField()
+    figure = serializers.CharField()
+    line = serializers.CharField()
+    url = serializers.CharField()
+
+
+class NextItemSerializer(serializers.Serializer[Any]):
+    title = serializers.CharField()
+    line = serializers.CharField()
+    url = serializers.CharField()
+    action = serializers.CharField()
+
+
+class LoopSerializer(serializers.Serializer[Any]):
+    """The project's first screen: the stages this person may see, and what to do next."""
+
+    stages = StageCardSerializer(many=True)
+    next = NextItemSerializer(many=True)
+
+
+class PartSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    label = serializers.CharField()
+    up = serializers.BooleanField()
+    detail = serializers.CharField()
+    since = serializers.DateTimeField(allow_null=True)
+    needed_for = serializers.CharField()

@@ -1,0 +1,213 @@
+"""Forms of core's pages. They check shapes; what is allowed is decided by the services."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.password_validation import password_validators_help_texts
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from core.errors import Invalid
+from core.models import Membership, Project, Role, Run
+
+ROLE_HELP = {
+    Role.ANNOTATOR: "writes and corrects pairs",
+    Role.REVIEWER: "accepts pairs or sends them back",
+    Role.RATER: "compares answers blind, chats with candidates",
+    Role.ADMIN: "imports, trains, releases, manages people",
+    Role.VIEWER: "reads everything, changes nothing",
+}
+ROLE_CHOICES = [(role.value, f"{role.label}: {ROLE_HELP[role]}") for role in Role]
+
+
+def take_errors(form: forms.Form, error: Invalid) -> None:
+    """Puts a service's Invalid where the person looks: at the fields it names, else on top of the form."""
+    for name, messages in error.fields.items():
+        for message in messages:
+            form.add_error(name if name in form.fields else None, message)
+    if not error.fields:
+        form.add_error(None, str(error))
+
+
+def cut(request: HttpRequest, found: QuerySet[Any], size: int = 50) -> Page[Any]:
+    """The asked page of a list; nonsense in `?page=` gives the first or the last. Two queries."""
+    return Paginator(found, size).get_page(request.GET.get("page"))
+
+
+class SignInForm(AuthenticationForm):
+    """E-mail addresses are compared in lower case: otherwise each spelling would have its own count of tries."""
+
+    error_messages: ClassVar[dict[str, str]] = {
+        "invalid_login": "This address and password do not belong together. Both are as you got them: check for "
+        "capital letters in the password.",
+        "inactive": "This account is switched off. Ask an admin of your project.",
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = "E-mail address"
+        self.fields["username"].widget = forms.EmailInput(
+            attrs={"autocomplete": "username", "autofocus": True, "maxlength": 254}
+        )
+
+    def clean_username(self) -> str:
+        return str(self.cleaned_data["username"]).strip().lower()
+
+
+class PasswordForm(forms.Form):
+    old = forms.CharField(
+        label="Current password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    new = forms.CharField(
+        label="New password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    again = forms.CharField(
+        label="New password, again",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["new"].help_text = " ".join(password_validators_help_texts())
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if values.get("new") and values.get("again") and values["new"] != values["again"]:
+            self.add_error("again", "The two new passwords differ.")
+        return values
+
+
+class NameForm(forms.Form):
+    name = forms.CharField(label="Your name, as colleagues see it", max_length=120)
+
+
+class ThemeForm(forms.Form):
+    theme = forms.CharField(max_length=8)
+
+
+class KeyForm(forms.Form):
+    name = forms.CharField(
+        max_length=120,
+        help_text="What will use it, so that you know it later: “help desk widget”, “my notebook”.",
+    )
+
+
+class NewProjectForm(forms.ModelForm):
+    class Meta:
+        model = Project
+        fields = ("name", "slug", "description")
+        labels = {"slug": "Address"}
+        help_texts = {
+            "slug": "Letters, digits and hyphens: the part after /p/. Left empty, it is made from the name. "
+            "It cannot be changed later.",
+            "description": "One line for those who choose between projects.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["slug"].required = False
+
+    def validate_unique(self) -> None:
+        """The service says whether the address is taken; it also knows the one made from the name."""
+
+
+class ProjectSettingsForm(forms.ModelForm):
+    class Meta:
+        model = Project
+        fields = ("name", "description", "guideline", "system_prompt", "lease_minutes")
+        labels = {"lease_minutes": "Minutes an item is held", "system_prompt": "System prompt"}
+        help_texts = {
+            "guideline": "What a good answer does. Markdown; annotators and reviewers see it beside their work.",
+            "system_prompt": "Stands before every conversation, in training and in serving alike. Changing it "
+            "affects the next dataset version and the next training run; versions made so far keep theirs.",
+            "lease_minutes": "How long an annotator keeps an item without touching it, 1 to 480.",
+        }
+        widgets = {
+            "guideline": forms.Textarea(attrs={"rows": 10}),
+            "system_prompt": forms.Textarea(attrs={"rows": 4}),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        lease = self.fields["lease_minutes"]
+        if isinstance(lease, forms.IntegerField):
+            lease.min_value, lease.max_value = 1, 480
+            lease.widget.attrs |= {"min": 1, "max": 480, "class": "short"}
+
+    def clean_lease_minutes(self) -> int:
+        minutes = int(self.cleaned_data["lease_minutes"])
+        if not 1 <= minutes <= 480:
+            raise forms.ValidationError("Between 1 and 480 minutes.")
+        return minutes
+
+
+class RolesForm(forms.Form):
+    roles = forms.MultipleChoiceField(choices=ROLE_CHOICES, widget=forms.CheckboxSelectMultiple)
+
+
+class AddPersonForm(RolesForm):
+    email = forms.EmailField(label="E-mail address", widget=forms.EmailInput(attrs={"autocomplete": "off"}))
+    name = forms.CharField(
+        max_length=120,
+        required=False,
+        help_text="For somebody new here. An existing account keeps its own name.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    field_order = ("email", "name", "roles")
+
+
+class _Filter(forms.Form):
+    """A filter never fails: what cannot be read is left out."""
+
+    def wanted(self) -> dict[str, Any]:
+        self.is_valid()
+        return self.cleaned_data
+
+
+def _search(label: str, hint: str = "") -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": hint}),
+    )
+
+
+class PeopleFilter(_Filter):
+    q = _search("Name or address")
+    role = forms.ChoiceField(
+        choices=[("", "any"), *((role.value, role.label) for role in Role)], required=False
+    )
+
+
+class RunFilter(_Filter):
+    q = _search("Title")
+    status = forms.ChoiceField(
+        choices=[("", "any"), ("active", "Not ended"), *Run.Status.choices], required=False
+    )
+
+
+class AuditFilter(_Filter):
+    who = forms.ChoiceField(required=False)
+    what = _search("What", "approved, run, member added")
+    object = _search("Object", "its name")
+    since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        members = Membership.objects.filter(project=project).values_list("user_id", "user__name")
+        who = self.fields["who"]
+        if isinstance(who, forms.ChoiceField):
+            who.choices = [
+                ("", "anybody"),
+                *((str(pk), name) for pk, name in members),
+                ("Guildhall", "Guildhall itself"),
+            ]

@@ -1,0 +1,114 @@
+"""What core's pages and API read. Each function says how many queries it makes."""
+
+from collections.abc import Mapping
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django.db.models import Count, F, Q, QuerySet
+from django.utils import timezone
+
+from core.access import Access
+from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
+
+
+def memberships_of(user: User) -> QuerySet[Membership]:
+    """The person's projects with their roles there; archived ones are left out. One query."""
+    return (
+        Membership.objects.filter(user=user, project__archived_at=None)
+        .select_related("project")
+        .order_by("project__name")
+    )
+
+
+def people_of(project: Project, *, q: str = "", role: str = "") -> QuerySet[Membership]:
+    """Members with their accounts. One query."""
+    found = Membership.objects.filter(project=project).select_related("user").order_by("user__name", "pk")
+    if q:
+        found = found.filter(Q(user__name__icontains=q) | Q(user__email__icontains=q))
+    if role:
+        found = found.filter(roles__contains=[role])
+    return found
+
+
+def keys_of(project: Project) -> QuerySet[ApiToken]:
+    """Application keys, living ones first, newest first. One query."""
+    return (
+        ApiToken.objects.filter(project=project)
+        .select_related("created_by")
+        .order_by(F("revoked_at").desc(nulls_first=True), "-created_at")
+    )
+
+
+def tokens_of(user: User) -> QuerySet[ApiToken]:
+    """Personal tokens, living ones first, newest first. One query."""
+    return ApiToken.objects.filter(user=user).order_by(F("revoked_at").desc(nulls_first=True), "-created_at")
+
+
+def runs_of(project: Project, *, status: str = "", kind: str = "", q: str = "") -> QuerySet[Run]:
+    """Runs, newest first, with what the run card shows. One query."""
+    found = Run.objects.filter(project=project).select_related("project", "created_by").order_by("-pk")
+    if status == "active":
+        found = found.filter(status__in=Run.ACTIVE)
+    elif status:
+        found = found.filter(status=status)
+    if kind:
+        found = found.filter(kind=kind)
+    if q:
+        found = found.filter(title__icontains=q)
+    return found
+
+
+def visible_audit(access: Access) -> QuerySet[AuditEntry]:
+    """What this person may read of the project's record.
+
+    Admins and viewers read all of it. Annotators and reviewers read what concerns annotation, and their own
+    deeds. Others read their own deeds only: a rater must not learn of a standing, a version or a name of what is
+    being compared from a line about somebody else's work.
+    """
+    entries = AuditEntry.objects.filter(project_id=access.project.pk)
+    if access.has(Role.ADMIN, Role.VIEWER):
+        return entries
+    own = Q(actor_id=access.user.pk)
+    if access.has(Role.ANNOTATOR, Role.REVIEWER):
+        own |= Q(object_type__startswith="annotation.")
+    return entries.filter(own)
+
+
+def audit_entries(project: Project, wanted: Mapping[str, Any]) -> QuerySet[AuditEntry]:
+    """The project's record, newest first. `wanted`: who (actor id or name), what (part of the verb), since and
+    until (dates, both included), object (part of its name, or its type and id as "core.run 12")."""
+    entries = AuditEntry.objects.filter(project_id=project.pk).order_by("-pk")
+    who = str(wanted.get("who") or "")
+    if who.isdigit():
+        entries = entries.filter(actor_id=int(who))
+    elif who:
+        entries = entries.filter(actor__icontains=who)
+    if what := wanted.get("what"):
+        for word in str(what).lower().split():
+            entries = entries.filter(verb__icontains=word)
+    zone = timezone.get_current_timezone()
+    if since := wanted.get("since"):
+        entries = entries.filter(at__gte=datetime.combine(since, time.min, zone))
+    if until := wanted.get("until"):
+        entries = entries.filter(at__lt=datetime.combine(until + timedelta(days=1), time.min, zone))
+    if name := str(wanted.get("object") or "").strip():
+        kind, _, number = name.rpartition(" ")
+        match = Q(object_label__icontains=name)
+        if kind and number.isdigit():
+            match |= Q(object_type=kind, object_id=number)
+        entries = entries.filter(match)
+    return entries
+
+
+def own_work(user: User, *, days: int = 30) -> list[tuple[str, int]]:
+    """What the person did lately, as (verb, times), most frequent first. One query."""
+    since = timezone.now() - timedelta(days=days)
+    counted = (
+        AuditEntry.objects.filter(actor_id=user.pk, at__gte=since).values("verb").annotate(times=Count("pk"))
+    )
+    return [(row["verb"], row["times"]) for row in counted.order_by("-times", "verb")]
+
+
+def own_deeds(user: User) -> QuerySet[AuditEntry]:
+    """The person's own deeds in every project, newest first. One query."""
+    return AuditEntry.objects.filter(actor_id=user.pk).order_by("-pk")

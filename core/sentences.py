@@ -1,0 +1,77 @@
+"""Audit entries as sentences: "Mona Okafor approved example #1077". The one place that knows how deeds are worded.
+
+Apps add wordings of their own verbs from AppConfig.ready; a verb without one still reads well, because verbs are
+`noun.past-participle`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.models import AuditEntry, Role
+
+# {actor}, {label} and any key of the entry's detail may stand in a wording.
+_wordings: dict[str, str] = {
+    "project.created": "{actor} created the project",
+    "project.changed": "{actor} changed the project's settings: {changed}",
+    "member.added": "{actor} added {label} as {roles}",
+    "member.changed": "{actor} changed the roles of {label} to {roles}",
+    "member.removed": "{actor} removed {label} from the project",
+    "person.created": "{actor} created an account for {label}",
+    "person.renamed": "{was} is now called {label}",
+    "password.changed": "{actor} changed their password",
+    "password.reset": "{actor} gave {label} a new first password",
+    "token.created": "{actor} created the key {label}",
+    "token.revoked": "{actor} revoked the key {label}",
+    "run.launched": "{actor} started {label}",
+    "run.succeeded": "{label} is done",
+    "run.failed": "{label} failed: {error}",
+    "run.cancelled": "{label} was cancelled",
+    "run.cancel_requested": "{actor} asked to cancel {label}",
+    "run.taken_up": "{label} lost its worker and waits for another",
+}
+
+
+def register_wordings(wordings: Mapping[str, str]) -> None:
+    """Adds wordings, {verb: "{actor} froze {label}"}."""
+    _wordings.update(wordings)
+
+
+def known_verbs() -> list[str]:
+    return sorted(_wordings)
+
+
+def _plain(key: str, value: Any) -> str:
+    if key == "roles":
+        names = value[-1] if value and isinstance(value[0], list) else value
+        return " and ".join(str(Role(name).label).lower() for name in names if name in Role.values)
+    if isinstance(value, dict):
+        return ", ".join(name.replace("_", " ") for name in value)
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)
+
+
+class _Detail(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "–"
+
+
+def actor_name(entry: AuditEntry) -> str:
+    """The name without the address, which the full audit page shows beside it."""
+    return entry.actor.partition(" <")[0]
+
+
+def sentence(entry: AuditEntry) -> str:
+    """The entry in one plain sentence, without a full stop. Never fails: it tells of the past."""
+    words = _Detail({key: _plain(key, value) for key, value in entry.detail.items()})
+    words |= {"actor": actor_name(entry), "label": entry.object_label or "it"}
+    wording = _wordings.get(entry.verb)
+    if wording is None:
+        noun, _, deed = entry.verb.replace("_", " ").partition(".")
+        wording = f"{{actor}} {deed} {noun} {{label}}" if deed else f"{{actor}} {noun} {{label}}"
+    try:
+        return wording.format_map(_Detail(words))
+    except (IndexError, KeyError, ValueError):
+        return f"{words['actor']}: {entry.verb} {words['label']}"

@@ -1,0 +1,21 @@
+"""The project's first screen."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from core.access import Access, project_page
+from core.loop import loop_context
+
+
+@project_page()
+@require_safe
+def home(request: HttpRequest, access: Access) -> HttpResponse:
+    return render(request, "core/home.html", {**loop_context(access)})
+
+
+@project_page()
+@require_safe
+def loop(request: HttpRequest, access: Access) -> HttpResponse:
+    """The part of the first screen that keeps itself up to date."""
+    return render(request, "core/_loop.html", {**loop_context(access)})

@@ -1,0 +1,82 @@
+"""One's own account: name, password, tokens, and what one did."""
+
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from core.errors import Invalid
+from core.forms import KeyForm, NameForm, PasswordForm, cut, take_errors
+from core.models import ApiToken
+from core.queries import memberships_of, own_deeds, own_work, tokens_of
+from core.sentences import sentence
+from core.services.people import change_password, rename_person
+from core.services.tokens import create_token, revoke_token
+from core.views.start import signed_in
+
+
+@require_safe
+def me(request: HttpRequest) -> HttpResponse:
+    user = signed_in(request)
+    page = cut(request, own_deeds(user), 25)
+    context = {
+        "memberships": memberships_of(user),
+        "work": own_work(user),
+        "page": page,
+        "told": [(sentence(entry), entry.at) for entry in page],
+        "name_form": NameForm(initial={"name": user.name}),
+    }
+    return render(request, "core/me.html", context)
+
+
+@require_POST
+def rename(request: HttpRequest) -> HttpResponse:
+    form = NameForm(request.POST)
+    if not form.is_valid():
+        raise Invalid("A name is needed, of at most 120 letters.")
+    rename_person(by=signed_in(request), name=form.cleaned_data["name"])
+    messages.success(request, "Your name is changed.")
+    return redirect("core:me")
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def password(request: HttpRequest) -> HttpResponse:
+    user = signed_in(request)
+    form = PasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            change_password(by=user, user=user, old=form.cleaned_data["old"], new=form.cleaned_data["new"])
+        except Invalid as error:
+            take_errors(form, error)
+        else:
+            # This browser stays signed in; every other session of the account ends with the old password.
+            update_session_auth_hash(request, user)
+            messages.success(request, "Your password is changed. Other browsers are signed out.")
+            return redirect("core:start")
+    status = 422 if request.method == "POST" else 200
+    return render(request, "core/password.html", {"form": form}, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def tokens(request: HttpRequest) -> HttpResponse:
+    """Personal tokens for the API; a POST makes one and shows its secret in the answer, this once."""
+    user = signed_in(request)
+    form = KeyForm(request.POST or None)
+    made = secret = None
+    if request.method == "POST" and form.is_valid():
+        made, secret = create_token(by=user, name=form.cleaned_data["name"])
+        form = KeyForm()
+    status = 422 if form.is_bound else 200
+    context = {"form": form, "made": made, "secret": secret, "page": cut(request, tokens_of(user))}
+    return render(request, "core/tokens.html", context, status=status)
+
+
+@require_POST
+def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    token = get_object_or_404(ApiToken, pk=pk, user=signed_in(request))
+    revoke_token(by=signed_in(request), token=token)
+    messages.success(request, f"The token {token.name} is revoked.")
+    return redirect("core:tokens")

@@ -1,0 +1,87 @@
+"""Who is in a project, as what."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from core.access import Access, project_page
+from core.errors import Conflict, Invalid
+from core.forms import AddPersonForm, PeopleFilter, RolesForm, cut, take_errors
+from core.models import Membership, Role
+from core.queries import people_of
+from core.services.people import reset_password
+from core.services.projects import change_roles, invite, remove_member
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_safe
+def people(request: HttpRequest, access: Access) -> HttpResponse:
+    filters = PeopleFilter(request.GET)
+    wanted = filters.wanted()
+    found = people_of(access.project, q=wanted.get("q", ""), role=wanted.get("role", ""))
+    return render(request, "core/people.html", {"filters": filters, "page": cut(request, found)})
+
+
+@project_page(Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def person_add(request: HttpRequest, access: Access) -> HttpResponse:
+    """Adds somebody. A new account's first password is shown in the answer and nowhere else, so no redirect."""
+    form = AddPersonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            membership, first = invite(by=access.user, project=access.project, **form.cleaned_data)
+        except Invalid as error:
+            take_errors(form, error)
+        except Conflict as error:
+            form.add_error("email", str(error))
+        else:
+            if first is None:
+                messages.success(request, f"{membership.user.name} is now in {access.project.name}.")
+                return redirect("core:people", access.project.slug)
+            return render(request, "core/person_added.html", {"person": membership.user, "secret": first})
+    status = 422 if request.method == "POST" else 200
+    return render(request, "core/person_add.html", {"form": form}, status=status)
+
+
+@project_page(Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def person_roles(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    membership = access.get(Membership.objects.select_related("user", "project"), pk=pk)
+    form = RolesForm(request.POST or None, initial={"roles": membership.roles})
+    if request.method == "POST" and form.is_valid():
+        try:
+            change_roles(by=access.user, membership=membership, roles=form.cleaned_data["roles"])
+        except Invalid as error:
+            take_errors(form, error)
+        except Conflict as error:
+            form.add_error("roles", str(error))
+        else:
+            messages.success(request, f"The roles of {membership.user.name} are changed.")
+            # An admin who gave up the role cannot see the list of people any more.
+            if membership.user_id == access.user.pk and Role.ADMIN not in membership.roles:
+                return redirect("core:home", access.project.slug)
+            return redirect("core:people", access.project.slug)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "core/person_roles.html", {"form": form, "membership": membership}, status=status)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def person_remove(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    membership = access.get(Membership.objects.select_related("user", "project"), pk=pk)
+    name, own = membership.user.name, membership.user_id == access.user.pk
+    remove_member(by=access.user, membership=membership)
+    messages.success(request, f"{name} is no longer in {access.project.name}. What they did stays on record.")
+    return redirect("core:start") if own else redirect("core:people", access.project.slug)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def person_password(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """A new first password, shown once in the answer."""
+    membership = access.get(Membership.objects.select_related("user"), pk=pk)
+    first = reset_password(by=access.user, user=membership.user)
+    return render(
+        request, "core/person_added.html", {"person": membership.user, "secret": first, "reset": True}
+    )

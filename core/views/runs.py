@@ -1,0 +1,82 @@
+"""Long work of a project: the list, one run, its card, and cancelling it. Every app's runs are shown here."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from core.access import Access, project_page
+from core.forms import RunFilter, cut
+from core.models import Role, Run, User
+from core.queries import runs_of
+from core.runs import kind_label
+from core.services.runs import request_cancel
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_safe
+def runs(request: HttpRequest, access: Access) -> HttpResponse:
+    filters = RunFilter(request.GET)
+    wanted = filters.wanted()
+    found = runs_of(access.project, status=wanted.get("status", ""), q=wanted.get("q", ""))
+    context = {"filters": filters, "page": cut(request, found, 25), "can_cancel": access.has(Role.ADMIN)}
+    return render(request, "core/runs.html", context)
+
+
+def _run(access: Access, pk: int) -> Run:
+    return access.get(Run.objects.select_related("project", "created_by", "cancel_requested_by"), pk=pk)
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_safe
+def run(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    one = _run(access, pk)
+    context = {"run": one, "kind": kind_label(one.kind), "can_cancel": access.has(Role.ADMIN)}
+    return render(request, "core/run.html", context)
+
+
+def _card(request: HttpRequest, one: Run, *, can_cancel: bool) -> HttpResponse:
+    """The card with the options the page gave it, which its polled address carries."""
+    on = {name: request.GET.get(name) == "1" for name in ("bare", "reload", "link")}
+    href = reverse("core:run", args=[one.project.slug, one.pk]) if on["link"] and one.project else ""
+    context = {
+        "run": one,
+        "can_cancel": can_cancel,
+        "bare": on["bare"],
+        "reload": on["reload"],
+        "href": href,
+    }
+    return render(request, "components/run_card.html", context)
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_safe
+def run_card(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    return _card(request, _run(access, pk), can_cancel=access.has(Role.ADMIN))
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def run_cancel(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    one = request_cancel(by=access.user, run=_run(access, pk))
+    if request.htmx:  # type: ignore[attr-defined]
+        return _card(request, one, can_cancel=True)
+    return redirect("core:run", access.project.slug, one.pk)
+
+
+def _deployment_run(request: HttpRequest, pk: int) -> Run:
+    """A run that belongs to no project (a base model being fetched): operators only."""
+    if not isinstance(request.user, User) or not request.user.is_operator:
+        raise Http404("No such run.")
+    return get_object_or_404(Run.objects.select_related("project"), pk=pk, project=None)
+
+
+@require_safe
+def deployment_run_card(request: HttpRequest, pk: int) -> HttpResponse:
+    return _card(request, _deployment_run(request, pk), can_cancel=True)
+
+
+@require_POST
+def deployment_run_cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    one = request_cancel(by=request.user, run=_deployment_run(request, pk))  # type: ignore[arg-type]
+    return _card(request, one, can_cancel=True)

@@ -1,0 +1,48 @@
+"""Signing in and out. django-axes counts failed tries in the authentication backend and locks after too many."""
+
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_POST
+
+from core.forms import SignInForm
+from core.models import User
+from core.views.theme import remember_theme
+
+
+@method_decorator(login_not_required, name="dispatch")
+class SignIn(LoginView):
+    """LoginView checks the address to go to afterwards, rotates the session and never caches."""
+
+    template_name = "core/sign_in.html"
+    authentication_form = SignInForm
+    redirect_authenticated_user = True
+
+    def form_valid(self, form: SignInForm) -> HttpResponse:  # type: ignore[override]
+        super().form_valid(form)
+        user = form.get_user()
+        to = (
+            reverse("core:password")
+            if isinstance(user, User) and user.must_change_password
+            else self.get_success_url()
+        )
+        response = HttpResponseRedirect(to)
+        if isinstance(user, User):
+            remember_theme(response, user.theme)
+        return response
+
+    def form_invalid(self, form: SignInForm) -> HttpResponse:  # type: ignore[override]
+        return self.render_to_response(self.get_context_data(form=form), status=422)
+
+
+sign_in = SignIn.as_view()
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    logout(request)
+    return redirect("core:sign-in")

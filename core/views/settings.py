@@ -1,0 +1,27 @@
+"""A project's settings."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from core.access import Access, project_page
+from core.forms import ProjectSettingsForm
+from core.models import Project, Role
+from core.services.projects import update_project
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_http_methods(["GET", "HEAD", "POST"])
+def project_settings(request: HttpRequest, access: Access) -> HttpResponse:
+    """Viewers read them; only admins may change them."""
+    if request.method == "POST":
+        access.require(Role.ADMIN)
+        # A form on a copy: a model form writes its values into the instance before anything is allowed.
+        form = ProjectSettingsForm(request.POST, instance=Project.objects.get(pk=access.project.pk))
+        if form.is_valid():
+            update_project(by=access.user, project=access.project, **form.cleaned_data)
+            messages.success(request, "The settings are saved.")
+            return redirect("core:settings", access.project.slug)
+        return render(request, "core/settings.html", {"form": form}, status=422)
+    return render(request, "core/settings.html", {"form": ProjectSettingsForm(instance=access.project)})

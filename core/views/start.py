@@ -1,0 +1,57 @@
+"""The first page after sign-in, and new projects."""
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from core.access import Access, project_page
+from core.errors import Invalid
+from core.forms import NewProjectForm, take_errors
+from core.models import User
+from core.queries import memberships_of
+from core.services.projects import create_project
+
+
+def signed_in(request: HttpRequest) -> User:
+    if not isinstance(request.user, User):
+        raise PermissionDenied("Sign in first.")
+    return request.user
+
+
+@require_safe
+def start(request: HttpRequest) -> HttpResponse:
+    """The person's projects; straight into it when there is only one, unless they ask for all."""
+    user = signed_in(request)
+    memberships = list(memberships_of(user))
+    if len(memberships) == 1 and "all" not in request.GET:
+        return redirect("core:home", memberships[0].project.slug)
+    return render(request, "core/start.html", {"memberships": memberships})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def project_new(request: HttpRequest) -> HttpResponse:
+    """Operators only: a project is a deployment's business, what happens in it is its admins'."""
+    user = signed_in(request)
+    if not user.is_operator:
+        raise PermissionDenied("Only whoever runs this deployment can create projects.")
+    form = NewProjectForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            project = create_project(by=user, **form.cleaned_data)
+        except Invalid as error:
+            take_errors(form, error)
+        else:
+            messages.success(request, f"{project.name} is created, and you are its admin.")
+            return redirect("core:people", project.slug)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "core/project_new.html", {"form": form}, status=status)
+
+
+@project_page()
+@require_safe
+def project_menu(request: HttpRequest, access: Access) -> HttpResponse:
+    """The menu under the project's name, fetched when it is first opened: most pages never need it."""
+    others = [m.project for m in memberships_of(access.user) if m.project.pk != access.project.pk]
+    return render(request, "core/_project_menu.html", {"others": others[:12], "more": len(others) > 12})

@@ -1,0 +1,32 @@
+"""Light, dark or as the system: on the account, and in a cookie for pages that nobody is signed in to."""
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from core.forms import ThemeForm
+from core.services.people import choose_theme
+
+COOKIE = "gh_theme"
+
+
+def remember_theme(response: HttpResponseBase, theme: str) -> None:
+    """Error pages and the sign-in page ask no database, so they read the cookie."""
+    response.set_cookie(COOKIE, theme, max_age=365 * 24 * 3600, samesite="Lax", httponly=True)
+
+
+@require_POST
+def set_theme(request: HttpRequest) -> HttpResponse:
+    """Stores the choice; answers 204 to the page's own script, else goes back to the page."""
+    form = ThemeForm(request.POST)
+    theme = form.cleaned_data["theme"] if form.is_valid() else ""
+    choose_theme(by=request.user, theme=theme)  # type: ignore[arg-type]
+    back = request.POST.get("next", "")
+    response: HttpResponse
+    if back and url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):
+        response = redirect(back)
+    else:
+        response = HttpResponse(status=204)
+    remember_theme(response, theme)
+    return response
