@@ -18,7 +18,7 @@ from kombu.exceptions import OperationalError as BrokerAway
 from core import events
 from core.audit import record
 from core.models import Delivery, Run
-from core.runs import RunCancelled, RunContext, RunFailed, RunLost, kind_of
+from core.runs import RunCancelled, RunContext, RunFailed, RunHandedBack, RunLost, kind_of
 
 log = logging.getLogger(__name__)
 DELIVERY_ATTEMPTS = 6
@@ -68,6 +68,25 @@ def _finish(run: Run, claim: uuid.UUID | None, status: str, **fields: Any) -> No
         )
 
 
+def _hand_back(run: Run, claim: uuid.UUID) -> None:
+    """Puts a run that `claim` still holds back into its queue. Somebody who asked to cancel meanwhile is heard."""
+    with transaction.atomic():
+        waits = Run.objects.filter(pk=run.pk, claim=claim, status=Status.RUNNING).update(
+            status=Status.QUEUED,
+            claim=None,
+            attempt=F("attempt") - 1,
+            eta_at=None,
+            sent_at=None,
+            message="Its worker was stopped; waiting for another.",
+        )
+        if waits:
+            record(by=None, project=run.project, verb="run.handed_back", obj=run)
+    if waits:
+        send_run(run.pk, run.queue)
+    else:
+        _finish(run, claim, Status.CANCELLED, message="Cancelled.")
+
+
 def end_unstarted(run: Run, status: str, **fields: Any) -> None:
     """Ends a run that no worker holds (cancelled while it waited, or out of attempts)."""
     _finish(run, run.claim, status, **fields)
@@ -95,6 +114,8 @@ def execute_run(run_id: int) -> None:
             runner(context)
     except RunLost:
         log.warning("Run %s is held by another worker now; this one stops", run_id)
+    except RunHandedBack:
+        _hand_back(run, claim)
     except RunCancelled:
         _finish(run, claim, Status.CANCELLED, message="Cancelled.")
     except RunFailed as error:
