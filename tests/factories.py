@@ -71,3 +71,36 @@ def make_world() -> World:
         operator=make_user("Operator", is_operator=True),
         **people,
     )
+
+
+# --- annotation: the queue and reviews ---------------------------------------------------------------------
+def make_example(project: Project, question: str = "", completion: str = "", **fields: Any) -> Any:
+    """An example with its first revision. `question` is the customer's only turn unless `messages` are given."""
+    from annotation.content import content_hash, search_text
+    from annotation.models import Example, Revision
+
+    n = next(_serial)
+    pair = {
+        "messages": fields.pop(
+            "messages", [{"role": "user", "content": question or f"Where is my shipment, case {n}?"}]
+        ),
+        "context": fields.pop("context", []),
+        "completion": completion or f"It is on its way, case {n}. Your next step: none for now.",
+    }
+    fields.setdefault("slice", "shipment status")
+    fields.setdefault("group", f"group-{n}")
+    example = Example.objects.create(
+        project=project,
+        content_hash=content_hash(**pair),
+        search_text=search_text(**pair),
+        **pair,
+        **fields,
+    )
+    Revision.objects.create(
+        example=example,
+        number=1,
+        reason=Revision.Reason.ARRIVED,
+        by=example.created_by,
+        content=pair | {"slice": example.slice, "edge": example.edge, "tags": example.tags},
+    )
+    return example

@@ -1,0 +1,65 @@
+"""What a check gets and what it gives."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.models import Project
+
+Level = Literal["ok", "warn", "bad"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Characters [start, end) of one text: `field` is "completion", "context" or "messages", `index` which of them."""
+
+    field: str
+    index: int
+    start: int
+    end: int
+    tone: Level = "ok"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence of a check. `example` is the example it speaks of, if any."""
+
+    level: Level
+    says: str
+    spans: tuple[Span, ...] = ()
+    check: str = ""
+    example: int | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is checked: {"messages", "context", "completion"} of a pair being written, and which example it is."""
+
+    messages: tuple[str, ...]
+    context: tuple[str, ...]
+    completion: str
+    example: int | None = None
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any], example: int | None = None) -> "Pair":
+        return cls(
+            messages=tuple(str(m.get("content") or "") for m in content.get("messages") or []),
+            context=tuple(str(record) for record in content.get("context") or []),
+            completion=str(content.get("completion") or ""),
+            example=example,
+        )
+
+    @property
+    def question(self) -> str:
+        return self.messages[-1] if self.messages else ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """`run` gives findings, the worst first. Only a check that needs no database may find something "bad": those
+    are run again when a pair is submitted, inside the transaction."""
+
+    name: str
+    about: str
+    run: Callable[[Pair, Project], list[Finding]]
+    asks_database: bool = False

@@ -1,0 +1,116 @@
+"""What people and programs send as a pair, made clean or refused with words. Pure functions."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from annotation.models import Example
+from core.errors import Invalid
+
+ROLES = ("system", "user", "assistant")
+MAX_TEXT = 20_000  # characters of one message, record or completion
+MAX_ALL = 200_000  # characters of a pair
+MAX_MESSAGES = 60
+MAX_RECORDS = 100
+MAX_TAGS = 12
+MAX_TAG = 40
+MAX_SLICE = 120
+
+
+def clean_text(value: Any) -> str:
+    """Text as it is stored: \\n for line ends, no NUL and no half characters (PostgreSQL takes neither)."""
+    text = value if isinstance(value, str) else ""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+    return text.encode("utf-8", "ignore").decode("utf-8")
+
+
+def clean_tags(value: Any) -> list[str]:
+    """Tags from a list or from words with commas: trimmed, each once, in the order given."""
+    parts: Iterable[Any] = (
+        value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else ()
+    )
+    seen: dict[str, None] = {}
+    for part in parts:
+        tag = " ".join(clean_text(part).split())
+        if tag:
+            seen.setdefault(tag)
+    return list(seen)
+
+
+def clean_draft(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A pair in any state of being written. Only what is too large to keep is refused (Invalid)."""
+    messages = [
+        {
+            "role": m["role"] if m.get("role") in ROLES else "user",
+            "content": clean_text(m.get("content")),
+        }
+        for m in data.get("messages") or []
+        if isinstance(m, Mapping)
+    ]
+    context = [clean_text(record) for record in data.get("context") or []]
+    content: dict[str, Any] = {
+        "messages": messages,
+        "context": context,
+        "completion": clean_text(data.get("completion")),
+        "slice": " ".join(clean_text(data.get("slice")).split()),
+        "edge": data.get("edge") if data.get("edge") in Example.Edge.values else "",
+        "tags": clean_tags(data.get("tags")),
+    }
+    wrong = _too_large(content)
+    if wrong:
+        raise Invalid("This is too much for one pair.", "Make it shorter.", fields=wrong)
+    return content
+
+
+def clean_pair(data: Mapping[str, Any], *, answered: bool = True) -> dict[str, Any]:
+    """A pair that can be reviewed: whole, with its last word the customer's. Invalid names every wrong field.
+
+    With `answered` False an empty completion is allowed (an item whose answer is still to be written).
+    """
+    content = clean_draft(data)
+    content["messages"] = [
+        {"role": m["role"], "content": m["content"].strip()}
+        for m in content["messages"]
+        if m["content"].strip()
+    ]
+    content["context"] = [record.strip() for record in content["context"] if record.strip()]
+    content["completion"] = content["completion"].strip()
+    wrong: dict[str, list[str]] = {}
+    messages = content["messages"]
+    if not any(m["role"] == "user" for m in messages):
+        wrong["messages"] = ["Write what the customer says."]
+    elif messages[-1]["role"] != "user":
+        wrong["messages"] = [
+            "The conversation must end with the customer: the completion is the agent's next turn."
+        ]
+    elif any(m["role"] == "system" for m in messages[1:]):
+        wrong["messages"] = ["A system turn can only stand first."]
+    if answered and not content["completion"]:
+        wrong["completion"] = ["Write the answer."]
+    if data.get("edge") and data.get("edge") not in Example.Edge.values:
+        wrong["edge"] = ["There is no such kind of edge case."]
+    if wrong:
+        raise Invalid("Something is missing or wrong.", "It is marked below.", fields=wrong)
+    return content
+
+
+def _too_large(content: dict[str, Any]) -> dict[str, list[str]]:
+    wrong: dict[str, list[str]] = {}
+    texts = [m["content"] for m in content["messages"]]
+    for name, parts in (
+        ("messages", texts),
+        ("context", content["context"]),
+        ("completion", [content["completion"]]),
+    ):
+        if any(len(part) > MAX_TEXT for part in parts):
+            wrong[name] = [f"At most {MAX_TEXT:,} characters each."]
+    if len(content["messages"]) > MAX_MESSAGES:
+        wrong["messages"] = [f"At most {MAX_MESSAGES} turns."]
+    if len(content["context"]) > MAX_RECORDS:
+        wrong["context"] = [f"At most {MAX_RECORDS} records."]
+    if sum(map(len, (*texts, *content["context"], content["completion"]))) > MAX_ALL:
+        wrong.setdefault("messages", [f"At most {MAX_ALL:,} characters in all."])
+    if len(content["slice"]) > MAX_SLICE:
+        wrong["slice"] = [f"At most {MAX_SLICE} characters."]
+    if len(content["tags"]) > MAX_TAGS or any(len(tag) > MAX_TAG for tag in content["tags"]):
+        wrong["tags"] = [f"At most {MAX_TAGS} tags of {MAX_TAG} characters."]
+    return wrong

@@ -1,0 +1,6 @@
+"""What pages, the API and the apps above read of annotation."""
+
+from annotation.queries.datasets import newest_ready, ready_datasets
+from annotation.queries.examples import find_examples, slices_of
+
+__all__ = ["find_examples", "newest_ready", "ready_datasets", "slices_of"]

@@ -1,0 +1,294 @@
+"""What waits for whom, and what a person did. Reads only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.utils import timezone
+
+from annotation.models import Assignment, Draft, Example, Review, Revision
+from core.models import Project, User
+
+Purpose = Assignment.Purpose
+OWN_FIRST = timedelta(days=1)  # so long does an item that was sent back wait for the person who submitted it
+UNDO = timedelta(minutes=10)  # so long can a reviewer take a decision back
+
+
+def waiting_for(
+    user: User, project: Project, purpose: str, filters: Mapping[str, str] | None = None
+) -> QuerySet[Example]:
+    """Everything that waits in the line of `purpose` and that this person may take, free or not.
+
+    Annotated with `held` (somebody has it open), `skipped` and `skipped_at` (by this person).
+    """
+    examples = Example.objects.filter(project=project)
+    if purpose == Purpose.REVIEW:
+        examples = examples.filter(status=Example.Status.IN_REVIEW).filter(
+            Q(submitted_by=None) | ~Q(submitted_by=user)
+        )
+    else:
+        examples = examples.filter(status__in=[Example.Status.QUEUED, Example.Status.RETURNED]).filter(
+            Q(status=Example.Status.QUEUED)
+            | Q(submitted_by=None)
+            | Q(submitted_by=user)
+            | Q(waiting_since__lt=timezone.now() - OWN_FIRST)
+        )
+    for name in ("slice", "edge", "origin"):
+        if (filters or {}).get(name):
+            examples = examples.filter(**{name: (filters or {})[name]})
+    if (filters or {}).get("only") == "edge":
+        examples = examples.exclude(edge="")
+    if (filters or {}).get("only") == "returned":
+        examples = examples.filter(status=Example.Status.RETURNED)
+    if (filters or {}).get("only") == "feedback":
+        examples = examples.filter(queue_rank=0)
+    skips = Assignment.objects.filter(
+        example=OuterRef("pk"), user=user, purpose=purpose, outcome=Assignment.Outcome.SKIPPED
+    )
+    return examples.annotate(
+        held=Exists(_holding()),
+        skipped=Exists(skips.filter(finished_at__gte=OuterRef("waiting_since"))),
+        skipped_at=Subquery(skips.order_by("-finished_at").values("finished_at")[:1]),
+    )
+
+
+def _holding() -> QuerySet[Assignment]:
+    return Assignment.objects.filter(
+        example=OuterRef("pk"), outcome=Assignment.Outcome.OPEN, expires_at__gt=timezone.now()
+    )
+
+
+def in_order(examples: QuerySet[Example]) -> QuerySet[Example]:
+    """Feedback first, then edge cases, then the rest, each oldest first: the order of the index `example_queue`."""
+    return examples.order_by("queue_rank", "waiting_since", "id")
+
+
+@dataclass(frozen=True)
+class Line:
+    """How much waits of one kind, for the overview; `key` and `value` are the filter that takes from it."""
+
+    label: str
+    count: int
+    key: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What waits for one person. Counts leave out what colleagues have open."""
+
+    sent_back: int = 0
+    feedback: int = 0
+    edge: int = 0
+    rest: int = 0
+    edge_by_slice: list[Line] = field(default_factory=list)
+    edge_by_kind: list[Line] = field(default_factory=list)
+    to_review: int = 0
+    held_by_others: int = 0
+
+    @property
+    def to_annotate(self) -> int:
+        return self.sent_back + self.feedback + self.edge + self.rest
+
+
+def overview(user: User, project: Project) -> Overview:
+    """Four queries, whatever the size of the queue."""
+    waiting = waiting_for(user, project, Purpose.ANNOTATE)
+    mine = Q(status=Example.Status.RETURNED, submitted_by=user)
+    counts = waiting.aggregate(
+        sent_back=Count("id", filter=mine & Q(held=False)),
+        feedback=Count("id", filter=~mine & Q(queue_rank=0, held=False)),
+        edge=Count("id", filter=~mine & Q(queue_rank=1, held=False)),
+        rest=Count("id", filter=~mine & Q(queue_rank=2, held=False)),
+        held_by_others=Count("id", filter=Q(held=True)),
+    )
+    edges = waiting.filter(held=False).exclude(edge="")
+    by_slice = edges.values("slice").annotate(n=Count("id")).order_by("-n", "slice")[:12]
+    by_kind = edges.values("edge").annotate(n=Count("id")).order_by("-n", "edge")
+    return Overview(
+        **counts,
+        edge_by_slice=[Line(row["slice"] or "no slice", row["n"], "slice", row["slice"]) for row in by_slice],
+        edge_by_kind=[
+            Line(str(Example.Edge(row["edge"]).label), row["n"], "edge", row["edge"]) for row in by_kind
+        ],
+        to_review=waiting_for(user, project, Purpose.REVIEW).filter(held=False).count(),
+    )
+
+
+def waiting_count(user: User, project: Project, purpose: str) -> int:
+    """How many items are free for this person."""
+    return waiting_for(user, project, purpose).filter(held=False).count()
+
+
+def open_lease(user: User, project: Project, purpose: str) -> Assignment | None:
+    return (
+        Assignment.objects.select_related("example", "example__submitted_by")
+        .filter(user=user, project=project, purpose=purpose, outcome=Assignment.Outcome.OPEN)
+        .filter(expires_at__gt=timezone.now())
+        .first()
+    )
+
+
+def lease_of(user: User, example: Example, purpose: str) -> Assignment | None:
+    """The person's newest lease of the example, in whatever state."""
+    return Assignment.objects.filter(user=user, example=example, purpose=purpose).order_by("-id").first()
+
+
+def is_live(lease: Assignment | None) -> bool:
+    return bool(lease and lease.outcome == Assignment.Outcome.OPEN and lease.expires_at > timezone.now())
+
+
+def drafts_of(user: User, project: Project) -> QuerySet[Draft]:
+    """Texts begun and not submitted, newest first, their examples loaded."""
+    return Draft.objects.select_related("example").filter(user=user, project=project).order_by("-saved_at")
+
+
+def draft_of(user: User, example: Example) -> Draft | None:
+    return Draft.objects.filter(user=user, example=example).first()
+
+
+def new_draft_of(user: User, project: Project) -> Draft | None:
+    return Draft.objects.filter(user=user, project=project, example=None).first()
+
+
+def recent_work(user: User, project: Project, limit: int = 8) -> list[Example]:
+    """What the person submitted last, newest first, each with `takeable_back` and its last review's comment.
+
+    `takeable_back` is a hint for the page; the service decides.
+    """
+    opened = Assignment.objects.filter(
+        example=OuterRef("pk"), purpose=Purpose.REVIEW, leased_at__gte=OuterRef("submitted_at")
+    )
+    comment = (
+        Review.objects.filter(example=OuterRef("pk"), undone_at=None, verdict=Review.Verdict.RETURNED)
+        .order_by("-id")
+        .values("comment")[:1]
+    )
+    return list(
+        Example.objects.filter(project=project, submitted_by=user)
+        .annotate(
+            takeable_back=Case(
+                When(Q(status=Example.Status.IN_REVIEW) & ~Exists(opened), then=Value(True)),
+                default=Value(False),
+            ),
+            returned_with=Subquery(comment),
+        )
+        .order_by("-submitted_at")[:limit]
+    )
+
+
+# --- review ------------------------------------------------------------------------------------------------
+def review_list(project: Project, user: User) -> QuerySet[Example]:
+    """Everything in review, oldest first in the reviewers' order, with who has it open and whether it is one's own."""
+    holder = _holding().values("user__name")[:1]
+    return in_order(
+        Example.objects.filter(project=project, status=Example.Status.IN_REVIEW)
+        .select_related("submitted_by", "source")
+        .annotate(
+            held_by=Subquery(holder),
+            own=Case(When(submitted_by=user, then=Value(True)), default=Value(False)),
+        )
+    )
+
+
+def baseline(example: Example) -> Revision | None:
+    """The revision a reviewer compares with: the last one that was reviewed, else what came in.
+
+    None when there is nothing earlier: the pair was written whole by its author.
+    """
+    reviewed = (
+        Revision.objects.filter(example=example, reviews__undone_at=None, number__lt=example.revision)
+        .filter(reviews__isnull=False)
+        .order_by("-number")
+        .first()
+    )
+    if reviewed:
+        return reviewed
+    return Revision.objects.filter(
+        example=example, number__lt=example.revision, reason=Revision.Reason.ARRIVED
+    ).first()
+
+
+def last_review(example: Example) -> Review | None:
+    return (
+        Review.objects.select_related("by", "revision")
+        .filter(example=example, undone_at=None)
+        .order_by("-id")
+        .first()
+    )
+
+
+def reviews_of(example: Example) -> QuerySet[Review]:
+    return Review.objects.select_related("by", "revision").filter(example=example)
+
+
+def undoable(user: User, project: Project, limit: int = 5) -> list[Review]:
+    """The person's latest decisions that can still be taken back, newest first."""
+    later = Review.objects.filter(example=OuterRef("example"), id__gt=OuterRef("id"))
+    return list(
+        Review.objects.select_related("example")
+        .filter(
+            by=user,
+            example__project=project,
+            undone_at=None,
+            at__gt=timezone.now() - UNDO,
+            example__revision=F("revision__number"),
+            example__status__in=[Example.Status.APPROVED, Example.Status.RETURNED],
+        )
+        .exclude(Exists(later))
+        .order_by("-id")[:limit]
+    )
+
+
+def submission_note(example: Example) -> str:
+    """Why the current revision was submitted although a check objected; empty when none did."""
+    return str(
+        Revision.objects.filter(example=example, number=example.revision)
+        .values_list("note", flat=True)
+        .first()
+        or ""
+    )
+
+
+# --- for the page "my work" --------------------------------------------------------------------------------
+def my_work(user: User) -> list[dict[str, Any]]:
+    """What the person did in the last seven days, project by project: [{project, submitted, accepted, sent_back,
+    reviewed, open}]. `accepted` and `sent_back` are what reviewers said of their submissions. Four queries."""
+    since = timezone.now() - timedelta(days=7)
+    rows: dict[int, dict[str, Any]] = {}
+
+    def add(name: str, counts: Any) -> None:
+        for project_id, n in counts:
+            rows.setdefault(
+                project_id, dict.fromkeys(("submitted", "accepted", "sent_back", "reviewed", "open"), 0)
+            )[name] = n
+
+    submitted = Revision.objects.filter(
+        by=user, at__gte=since, reason__in=[Revision.Reason.SUBMITTED, Revision.Reason.WRITTEN]
+    ).filter(example__submitted_by__isnull=False)
+    add("submitted", submitted.values_list("example__project").annotate(Count("id")))
+    said = Review.objects.filter(example__submitted_by=user, at__gte=since, undone_at=None)
+    for name, verdict in (
+        ("accepted", Review.Verdict.ACCEPTED),
+        ("sent_back", Review.Verdict.RETURNED),
+    ):
+        add(
+            name,
+            said.filter(verdict=verdict)
+            .order_by()
+            .values_list("example__project")
+            .annotate(Count("example", distinct=True)),
+        )
+    given = Review.objects.filter(by=user, at__gte=since, undone_at=None).order_by()
+    add("reviewed", given.values_list("example__project").annotate(Count("id")))
+    held = Assignment.objects.filter(
+        user=user, outcome=Assignment.Outcome.OPEN, expires_at__gt=timezone.now()
+    ).order_by()
+    add("open", held.values_list("project").annotate(Count("id")))
+    projects = Project.objects.in_bulk(rows)
+    return [
+        {"project": projects[pk], **numbers}
+        for pk, numbers in sorted(rows.items(), key=lambda row: projects[row[0]].name)
+    ]

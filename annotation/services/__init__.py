@@ -1,0 +1,26 @@
+"""Everything that changes examples. Other apps and this app's views, API and tasks call these names."""
+
+from annotation.services.examples import file_correction, requeue, retire, write_example
+from annotation.services.leases import heartbeat, leave, take
+from annotation.services.queue import discard_draft, save_draft, save_new_draft, submit, take_back, take_next
+from annotation.services.reviews import accept, accept_many, send_back, undo
+
+__all__ = [
+    "accept",
+    "accept_many",
+    "discard_draft",
+    "file_correction",
+    "heartbeat",
+    "leave",
+    "requeue",
+    "retire",
+    "save_draft",
+    "save_new_draft",
+    "send_back",
+    "submit",
+    "take",
+    "take_back",
+    "take_next",
+    "undo",
+    "write_example",
+]

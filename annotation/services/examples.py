@@ -1,0 +1,212 @@
+"""Examples come into being, are changed, leave the project's data and come back."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from annotation.checks import bad_findings
+from annotation.cleaning import clean_pair
+from annotation.content import content_hash, group_of_prompt, search_text
+from annotation.errors import NeedsReason
+from annotation.models import Assignment, Draft, Example, Revision, Source
+from core.audit import record
+from core.errors import Invalid
+from core.models import Project, User
+from core.transitions import transition
+
+
+def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of an Example that a clean pair fills, hashes and search text included."""
+    pair = {
+        "messages": content["messages"],
+        "context": content["context"],
+        "completion": content["completion"],
+    }
+    return {
+        **content,
+        "content_hash": content_hash(**pair),
+        "search_text": search_text(**pair),
+    }
+
+
+def content_of(example: Example) -> dict[str, Any]:
+    """Everything a revision holds, as the example has it now."""
+    return {
+        **example.content(),
+        "slice": example.slice,
+        "edge": example.edge,
+        "tags": example.tags,
+    }
+
+
+def add_revision(
+    example: Example,
+    *,
+    by: User | None,
+    reason: str,
+    content: Mapping[str, Any],
+    note: str = "",
+) -> Revision:
+    """Writes the revision that `example.revision` counts; the caller has set that number in the same transaction."""
+    return Revision.objects.create(
+        example=example,
+        number=example.revision,
+        reason=reason,
+        content=dict(content),
+        note=note,
+        by=by,
+    )
+
+
+def lock(example: Example) -> Example:
+    """The example as it is now, held until the transaction ends. Everything that moves an example starts here."""
+    return Example.objects.select_for_update(no_key=True).select_related("project").get(pk=example.pk)
+
+
+def reason_for_bad(
+    *, project: Project, content: Mapping[str, Any], example: Example | None, reason: str
+) -> str:
+    """The reason, cut to what a revision holds. NeedsReason when a check objects and none is given."""
+    reason = " ".join(reason.split())[:300]
+    bad = bad_findings(content, project, example_id=example.pk if example else None)
+    if bad and not reason:
+        raise NeedsReason(bad)
+    return reason if bad else ""
+
+
+@transaction.atomic
+def write_example(
+    *,
+    by: User,
+    project: Project,
+    content: Mapping[str, Any],
+    group: str = "",
+    source: Source | None = None,
+    reason: str = "",
+) -> Example:
+    """A pair written here from nothing: it goes to the reviewers, and the writer's draft of a new example is used up."""
+    clean = clean_pair(content)
+    note = reason_for_bad(project=project, content=clean, example=None, reason=reason)
+    now = timezone.now()
+    example = Example.objects.create(
+        project=project,
+        source=source,
+        status=Example.Status.IN_REVIEW,
+        group=" ".join(group.split())[:200] or f"written-{uuid.uuid4().hex[:12]}",
+        origin=Example.Origin.WRITTEN,
+        created_by=by,
+        submitted_by=by,
+        submitted_at=now,
+        waiting_since=now,
+        **fields_of(clean),
+    )
+    add_revision(example, by=by, reason=Revision.Reason.WRITTEN, content=clean, note=note)
+    Draft.objects.filter(project=project, user=by, example=None).delete()
+    record(by=by, project=project, verb="example.written", obj=example, **({"reason": note} if note else {}))
+    return example
+
+
+@transaction.atomic
+def file_correction(
+    *,
+    by: User | None,
+    project: Project,
+    messages: list[dict[str, str]],
+    context: list[str],
+    completion: str,
+    slice: str,  # noqa: A002
+    edge: str = "",
+    group: str = "",
+    origin: Example.Origin,
+    origin_detail: Mapping[str, Any],
+) -> Example:
+    """Feedback becomes an item at the front of the queue, saying where it came from.
+
+    `completion` may be empty (a complaint without a better answer). `origin_detail` is {"label", "url", ...},
+    shown to people and never joined on. Without a `group` equal prompts share one, as in imports.
+    """
+    if origin not in (Example.Origin.RATING, Example.Origin.CHAT):
+        raise ValueError("A correction comes from a rating or a chat.")
+    clean = clean_pair(
+        {
+            "messages": messages,
+            "context": context,
+            "completion": completion,
+            "slice": slice,
+            "edge": edge,
+        },
+        answered=False,
+    )
+    example = Example.objects.create(
+        project=project,
+        status=Example.Status.QUEUED,
+        group=group or group_of_prompt(messages=clean["messages"], context=clean["context"]),
+        origin=origin,
+        origin_detail=dict(origin_detail),
+        created_by=by,
+        **fields_of(clean),
+    )
+    add_revision(example, by=by, reason=Revision.Reason.ARRIVED, content=clean)
+    record(
+        by=by,
+        project=project,
+        verb="example.corrected",
+        obj=example,
+        origin=str(origin),
+        **{key: value for key, value in origin_detail.items() if key in ("label", "url")},
+    )
+    return example
+
+
+def _end_leases(example: Example) -> None:
+    """Whoever has it open loses it; what they typed stays as their draft."""
+    Assignment.objects.filter(example=example, outcome=Assignment.Outcome.OPEN).update(
+        outcome=Assignment.Outcome.RELEASED, finished_at=timezone.now()
+    )
+
+
+@transaction.atomic
+def retire(*, by: User, example: Example, reason: str) -> Example:
+    """Takes an example out of everything that is frozen from now on. Frozen dataset versions keep their rows."""
+    reason = " ".join(reason.split())[:300]
+    if not reason:
+        raise Invalid(
+            "Say why it is retired.",
+            "Somebody will ask later.",
+            fields={"reason": ["Say why."]},
+        )
+    example = lock(example)
+    was = example.status
+    transition(example, Example.Status.RETIRED)
+    _end_leases(example)
+    record(
+        by=by,
+        project=example.project,
+        verb="example.retired",
+        obj=example,
+        reason=reason,
+        was=was,
+    )
+    return example
+
+
+@transaction.atomic
+def requeue(*, by: User, example: Example, reason: str = "") -> Example:
+    """Puts an approved or retired example back into the annotators' queue."""
+    example = lock(example)
+    was = example.status
+    if was == Example.Status.IN_REVIEW:
+        _end_leases(example)
+    transition(example, Example.Status.QUEUED, waiting_since=timezone.now())
+    record(
+        by=by,
+        project=example.project,
+        verb="example.requeued",
+        obj=example,
+        was=was,
+        reason=" ".join(reason.split())[:300],
+    )
+    return example

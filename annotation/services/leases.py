@@ -1,0 +1,190 @@
+"""Leases: who has which example open. The queue hands them out; submitting and reviewing use them up.
+
+Whatever moves an example locks its row first (services.examples.lock), then its lease, so that nobody waits in a circle.
+"""
+
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from annotation.errors import LeaseLost
+from annotation.models import Assignment, Example
+from annotation.services.examples import lock
+from core.audit import record
+from core.errors import Conflict
+from core.models import Project, User
+from core.transitions import transition
+
+Outcome = Assignment.Outcome
+Purpose = Assignment.Purpose
+OPEN_TO = {
+    Purpose.ANNOTATE: (Example.Status.QUEUED, Example.Status.RETURNED),
+    Purpose.REVIEW: (Example.Status.IN_REVIEW,),
+}
+
+
+def lease_end(project: Project) -> datetime:
+    return timezone.now() + timedelta(minutes=project.lease_minutes)
+
+
+def latest(*, example: Example, user: User, purpose: str) -> Assignment | None:
+    """The person's newest lease of this example, locked: a draft and a submit of two tabs take turns here."""
+    return (
+        Assignment.objects.select_for_update()
+        .filter(example=example, user=user, purpose=purpose)
+        .order_by("-id")
+        .first()
+    )
+
+
+def close(lease: Assignment, outcome: str) -> None:
+    """Ends a lease that `hold` gave. Another's lease on the same example, over but not swept yet, ends with it."""
+    now = timezone.now()
+    transition(lease, outcome, field="outcome", finished_at=now)
+    Assignment.objects.filter(example=lease.example_id, outcome=Outcome.OPEN).update(
+        outcome=Outcome.EXPIRED, finished_at=now
+    )
+
+
+def close_open(*, user: User, project: Project, purpose: str) -> None:
+    """Gives back whatever the person has open for `purpose`, drafts kept, to make room for another item."""
+    Assignment.objects.filter(user=user, project=project, purpose=purpose, outcome=Outcome.OPEN).update(
+        outcome=Outcome.RELEASED, finished_at=timezone.now()
+    )
+
+
+def why_not(example: Example, user: User, purpose: str) -> str | None:
+    """Why the person cannot have the (locked) example open now, as a sentence; None when they can."""
+    holder = (
+        Assignment.objects.select_related("user")
+        .filter(example=example, outcome=Outcome.OPEN)
+        .exclude(user=user, purpose=purpose)
+        .first()
+    )
+    if holder and holder.expires_at > timezone.now():
+        who = "You have it" if holder.user_id == user.pk else f"{holder.user.name} has it"
+        return f"{who} open for {'review' if holder.purpose == Purpose.REVIEW else 'annotation'} now."
+    if example.status not in OPEN_TO[Purpose(purpose)]:
+        by = (
+            f" by {example.submitted_by.name}"
+            if example.status == Example.Status.IN_REVIEW and example.submitted_by
+            else ""
+        )
+        words = {
+            Example.Status.IN_REVIEW: f"It was submitted{by} and waits for review.",
+            Example.Status.APPROVED: "It is approved.",
+            Example.Status.RETURNED: "It was sent back to its author.",
+            Example.Status.QUEUED: "It is back in the annotators' queue.",
+            Example.Status.RETIRED: "It was retired.",
+        }
+        return words[Example.Status(example.status)]
+    if purpose == Purpose.REVIEW and example.submitted_by_id == user.pk:
+        return "You submitted it yourself, and a second pair of eyes reviews."
+    return None
+
+
+def open_lease(example: Example, user: User, purpose: str) -> Assignment:
+    """A new lease on the (locked) example. IntegrityError when the example or the person has one open."""
+    Assignment.objects.filter(example=example, outcome=Outcome.OPEN, expires_at__lte=timezone.now()).update(
+        outcome=Outcome.EXPIRED, finished_at=timezone.now()
+    )
+    with transaction.atomic():
+        return Assignment.objects.create(
+            example=example,
+            project=example.project,
+            user=user,
+            purpose=purpose,
+            expires_at=lease_end(example.project),
+        )
+
+
+@transaction.atomic
+def take(*, by: User, example: Example, purpose: str) -> Assignment:
+    """Opens this very example for the person; what they had open goes back. LeaseLost when it cannot be had.
+
+    Asking for what one has open already extends it.
+    """
+    example = lock(example)
+    mine = latest(example=example, user=by, purpose=purpose)
+    if mine and mine.outcome == Outcome.OPEN:
+        return _extend(mine, example.project)
+    _refuse(example, by, purpose)
+    close_open(user=by, project=example.project, purpose=purpose)
+    try:
+        lease = open_lease(example, by, purpose)
+    except IntegrityError:
+        raise LeaseLost("You opened another item at the same moment.", "Reload the page.") from None
+    record(
+        by=by,
+        project=example.project,
+        verb="example.opened",
+        obj=example,
+        purpose=purpose,
+    )
+    return lease
+
+
+def _refuse(example: Example, user: User, purpose: str) -> None:
+    reason = why_not(example, user, purpose)
+    if reason:
+        raise LeaseLost(f"#{example.pk} is not yours now. {reason}", "What you wrote is kept as your draft.")
+
+
+def _extend(lease: Assignment, project: Project) -> Assignment:
+    until = lease_end(project)
+    if not Assignment.objects.filter(pk=lease.pk, outcome=Outcome.OPEN).update(expires_at=until):
+        raise LeaseLost("Your time is over.", "What you wrote is kept as your draft.")
+    lease.expires_at = until
+    return lease
+
+
+@transaction.atomic
+def hold(*, example: Example, user: User, purpose: str) -> Assignment:
+    """The person's lease on the (locked) example, to be used up now. One that ran out counts while nobody took it."""
+    mine = latest(example=example, user=user, purpose=purpose)
+    if mine is None or mine.outcome not in (Outcome.OPEN, Outcome.EXPIRED):
+        _refuse(example, user, purpose)
+        raise LeaseLost(f"You do not have #{example.pk} open.", "Open it first.")
+    _refuse(example, user, purpose)
+    return mine
+
+
+@transaction.atomic
+def heartbeat(*, by: User, example: Example, purpose: str) -> Assignment:
+    """Extends a lease. One that ran out comes back to life while nobody else took the example."""
+    mine = Assignment.objects.filter(example=example, user=by, purpose=purpose).order_by("-id").first()
+    if mine is None or mine.outcome not in (Outcome.OPEN, Outcome.EXPIRED):
+        raise LeaseLost(
+            f"You do not have #{example.pk} open.",
+            "What you wrote is kept as your draft.",
+        )
+    if mine.outcome == Outcome.OPEN:
+        return _extend(mine, example.project)
+    example = lock(example)
+    _refuse(example, by, purpose)
+    try:
+        return open_lease(example, by, purpose)
+    except IntegrityError:
+        raise LeaseLost(
+            f"Your time with #{example.pk} is over, and you have another item open.",
+            "What you wrote is kept as your draft.",
+        ) from None
+
+
+@transaction.atomic
+def leave(*, by: User, example: Example, purpose: str, skip: bool) -> None:
+    """Gives an item back. With `skip` it comes to this person again only after everything else."""
+    example = lock(example)
+    mine = latest(example=example, user=by, purpose=purpose)
+    if mine is None or mine.outcome not in (Outcome.OPEN, Outcome.EXPIRED):
+        raise Conflict(f"You do not have #{example.pk} open.", "Reload the page.")
+    outcome = Outcome.SKIPPED if skip else Outcome.RELEASED
+    close(mine, outcome)
+    record(
+        by=by,
+        project=example.project,
+        verb=f"example.{outcome}",
+        obj=example,
+        purpose=purpose,
+    )
