@@ -33,7 +33,7 @@ def flag(name: str, default: bool = False) -> bool:
     _wrong(name, value, "a yes or no (1/0, true/false)")
 
 
-def number(name: str, default: int, *, least: int | None = None) -> int:
+def number(name: str, default: int, *, least: int | None = None, most: int | None = None) -> int:
     raw = text(name, str(default))
     try:
         value = int(raw)
@@ -41,6 +41,8 @@ def number(name: str, default: int, *, least: int | None = None) -> int:
         _wrong(name, raw, "a whole number")
     if least is not None and value < least:
         _wrong(name, raw, f"at least {least}")
+    if most is not None and value > most:
+        _wrong(name, raw, f"at most {most}")
     return value
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from config import embedded, env
@@ -23,7 +24,7 @@ STATE_DIR = Path(env.text("GUILDHALL_STATE", str(BASE_DIR / ".state"))).resolve(
 DEVELOPMENT_SECRET = "development-only-secret-never-for-production"  # noqa: S105
 SECRET_KEY = env.text("GUILDHALL_SECRET_KEY", DEVELOPMENT_SECRET)
 HOST = env.text("GUILDHALL_HOST", "127.0.0.1")
-PORT = env.number("GUILDHALL_PORT", 8000, least=1)
+PORT = env.number("GUILDHALL_PORT", 8000, least=1, most=65535)
 ALLOWED_HOSTS = env.items("GUILDHALL_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env.items("GUILDHALL_TRUSTED_ORIGINS")
 if PRODUCTION:
@@ -33,10 +34,16 @@ if PRODUCTION:
         )
     if DEBUG:
         raise ImproperlyConfigured("GUILDHALL_DEBUG must be off in production.")
-    if not env.text("GUILDHALL_ALLOWED_HOSTS") or any("*" in host for host in ALLOWED_HOSTS):
+    # A leading dot is Django's other wildcard.
+    named = env.items("GUILDHALL_ALLOWED_HOSTS")
+    if not named or any("*" in host or host.startswith(".") for host in named):
         raise ImproperlyConfigured(
             "GUILDHALL_ALLOWED_HOSTS must name the hosts in production; '*' is refused."
         )
+if SECRET_KEY == DEVELOPMENT_SECRET and HOST not in {"127.0.0.1", "localhost", "::1"}:
+    raise ImproperlyConfigured(
+        f"GUILDHALL_HOST={HOST} lets others reach this program; set GUILDHALL_SECRET_KEY to 32 random characters first."
+    )
 
 # --- applications ------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -125,7 +132,13 @@ def _database(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured(
             "DATABASE_URL must start with postgresql:// (PostgreSQL is the only database)."
         )
-    parts = conninfo_to_dict(url)
+    try:
+        parts = conninfo_to_dict(url)
+    except ProgrammingError:
+        # Without psycopg's words: they repeat the address, password included.
+        raise ImproperlyConfigured(
+            "DATABASE_URL is not an address PostgreSQL understands; write postgresql://user:password@host:port/name."
+        ) from None
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parts.pop("dbname", "guildhall"),
@@ -305,7 +318,7 @@ TIME_ZONE = env.text("GUILDHALL_TIME_ZONE", "UTC")
 USE_TZ = True
 USE_I18N = True
 STATIC_URL = "static/"
-STATIC_ROOT = STATE_DIR / "static"
+STATIC_ROOT = Path(env.text("GUILDHALL_STATIC", str(STATE_DIR / "static")))
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Without DEBUG files are served by WhiteNoise straight from static/, so a first start needs no collecting;

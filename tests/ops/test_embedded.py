@@ -173,7 +173,7 @@ def test_a_killed_server_comes_back_with_its_data(state: Path, name: str):
         eventually(lambda: answers(state))
         with database(state) as db:
             assert db.execute("SELECT n FROM kept").fetchall() == [(7,)]
-        eventually(lambda: (state / "run" / "valkey.sock").exists())
+        eventually((state / "run" / "valkey.sock").exists)
 
         def read() -> bool:
             try:
@@ -264,9 +264,9 @@ def test_a_socket_folder_of_somebody_else_is_refused(state: Path):
     trap.mkdir(mode=0o777)
     try:
         os.chown(trap, 12345, 12345)
+        held = embedded.services(deep, ["valkey"], durable=False)
         with pytest.raises(embedded.EmbeddedError, match="belongs to another user"):
-            with embedded.services(deep, ["valkey"], durable=False):
-                pass
+            held.__enter__()
     finally:
         trap.rmdir()
 
