@@ -10,6 +10,8 @@ from core.models import ApiToken, Membership, Role, User
 from core.services.tokens import create_token
 from tests.factories import World, make_run
 
+pytestmark = pytest.mark.usefixtures("plain_stages")
+
 EVERY_ROLE = set(Role.values)
 READ_ALL = {Role.ADMIN, Role.VIEWER}
 ADMIN = {Role.ADMIN}
@@ -115,7 +117,9 @@ def test_other_methods_are_refused(
     assert getattr(as_user(world.admin), method)(_url(name, world.project.slug, ids)).status_code == 405
 
 
-@pytest.mark.parametrize("name", ["start", "me", "password", "tokens", "status", "status-parts", "status-tag"])
+@pytest.mark.parametrize(
+    "name", ["start", "me", "password", "tokens", "status", "status-parts", "status-tag"]
+)
 def test_own_pages_need_a_sign_in_and_nothing_else(name: str, world: World, as_user: SignIn) -> None:
     url = reverse(f"core:{name}")
     assert as_user(None).get(url).status_code == 302

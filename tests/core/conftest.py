@@ -1,0 +1,32 @@
+"""Core is tested without the apps that stand on it: their stages are replaced by two plain ones."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from core import stages
+from core.access import Access
+from core.models import Role
+from core.stages import NextItem, Stage, StageCard
+
+
+def _card(access: Access) -> StageCard:
+    return StageCard("1,284", f"approved in {access.project.name}", f"/p/{access.project.slug}/")
+
+
+def _next(access: Access) -> list[NextItem]:
+    later = NextItem("Later", "It can wait.", "/later/", "Look", order=90)
+    first = NextItem("37 edge cases", "Oldest waits 2 days.", "/first/", "Continue", order=10, tone="copper")
+    return [later, first]
+
+
+@pytest.fixture
+def plain_stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stage]]:
+    """A stage for annotators, admins and viewers, and one for raters and admins; both live in core's own URLs."""
+    readers = (Role.ADMIN, Role.VIEWER)
+    one = Stage("annotate", "Annotate", 1, _card, _next, (Role.ANNOTATOR, *readers), "core:runs")
+    two = Stage("rate", "Rate", 2, _card, lambda access: [], (Role.RATER, *readers), "core:people")
+    registry = {"rate": two, "annotate": one}
+    monkeypatch.setattr(stages, "_stages", registry)
+    monkeypatch.setattr(stages, "_loop_back", [])
+    yield registry
