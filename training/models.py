@@ -38,6 +38,8 @@ class BaseModel(models.Model):
     architecture = models.JSONField(default=dict, help_text="The model's config.json, for estimates.")
     chat_template_hash = models.CharField(max_length=64, blank=True)
     stop_token = models.CharField(max_length=60, blank=True)
+    # Copied to the model version that a base is in each project, for the token check.
+    parity_prompts = models.JSONField(default=list, help_text="[{messages, token_ids}]")
     created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -88,6 +90,14 @@ class TrainingRun(models.Model):
     loss_after = models.FloatField(null=True)
     resumes = models.JSONField(default=list, help_text="[{attempt, from_step, at}]")
     environment = models.JSONField(default=dict, help_text="torch, transformers, peft, device, threads")
+    # What was expected when it was launched, kept beside what was measured so that estimates can be judged.
+    estimate = models.JSONField(default=dict, help_text="training.estimates.Estimate, as at launch")
+    data_facts = models.JSONField(
+        default=dict, help_text="training.runner.data.DataFacts, exact, from the worker"
+    )
+    measured = models.JSONField(
+        default=dict, help_text="Seconds over all attempts: {load, train, evaluate, sample}"
+    )
     launched_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="training_runs")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -130,6 +140,7 @@ class SampleAnswer(models.Model):
     step = models.PositiveIntegerField()
     question = models.TextField()
     answer = models.TextField()
+    reference = models.TextField(blank=True, help_text="What the expert wrote.")
 
     class Meta:
         ordering = ["step", "id"]
@@ -179,6 +190,11 @@ class ModelVersion(models.Model):
     # Rendered by the trainer's tokenizer when the version was made; the engine's /tokenize must agree.
     parity_prompts = models.JSONField(default=list, help_text="[{messages, token_ids}]")
     parity_report = models.JSONField(default=dict, help_text="{checked, differing: [...], at, engine}")
+    # The last check of the stored files against their recorded hashes.
+    files_check = models.OneToOneField(
+        "core.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="files_check_of"
+    )
+    files_report = models.JSONField(default=dict, help_text="{at, wrong: [file names]}")
     note = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True, blank=True)

@@ -1,4 +1,10 @@
-from django.urls import URLPattern
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+
+def _x(request: HttpRequest, slug: str) -> HttpResponse:
+    return HttpResponse("")
+
 
 app_name = "training"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [path("", _x, name="home")]

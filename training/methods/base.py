@@ -1,0 +1,257 @@
+"""What every training method offers, and how its settings describe themselves.
+
+A recipe is a frozen dataclass. Each field carries what people need to choose it (label, help, unit, range) and where its
+default comes from; forms, the API and the documentation are generated from that. Nothing here imports torch.
+"""
+
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from core.errors import Invalid
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of a recipe, as a form shows it. `kind` is "int", "float", "bool" or "choice"."""
+
+    name: str
+    kind: str
+    label: str
+    help: str
+    unit: str
+    default: Any
+    source: str
+    least: float | None
+    most: float | None
+    choices: tuple[tuple[str, str], ...]
+    advanced: bool
+
+    def clean(self, value: Any) -> Any:
+        """The value in its type, or ValueError with a sentence for people."""
+        if self.kind == "bool":
+            if not isinstance(value, bool):
+                raise ValueError("Say true or false.")
+            return value
+        if self.kind == "choice":
+            if value not in dict(self.choices):
+                raise ValueError("Choose one of " + ", ".join(key for key, _ in self.choices) + ".")
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError("Give a number.")
+        if self.kind == "int":
+            if value != int(value):
+                raise ValueError("Give a whole number.")
+            value = int(value)
+        # NaN fails both comparisons, so it is asked for what it must be.
+        if self.least is not None and not value >= self.least:
+            raise ValueError(f"At least {self.least:g}.")
+        if self.most is not None and not value <= self.most:
+            raise ValueError(f"At most {self.most:g}.")
+        return int(value) if self.kind == "int" else float(value)
+
+
+def setting(
+    *,
+    default: Any,
+    label: str,
+    source: str,
+    help: str = "",  # noqa: A002 (the name forms use)
+    unit: str = "",
+    least: float | None = None,
+    most: float | None = None,
+    choices: tuple[tuple[str, str], ...] = (),
+    advanced: bool = False,
+) -> Any:
+    """A dataclass field with what `settings_of` needs. `source` says why the default is what it is."""
+    return field(
+        default=default,
+        metadata={
+            "label": label,
+            "help": help,
+            "unit": unit,
+            "source": source,
+            "least": least,
+            "most": most,
+            "choices": choices,
+            "advanced": advanced,
+        },
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What all methods share. Lengths are in tokens, batch sizes in rows."""
+
+    epochs: float = setting(
+        default=2.0,
+        label="Epochs",
+        help="How often each row is seen.",
+        least=0.01,
+        most=100,
+        source="measured on the demo project: held-out loss still falls in the second epoch and hardly after it",
+    )
+    learning_rate: float = setting(
+        default=5e-4,
+        label="Learning rate",
+        help="The size of a step at its largest.",
+        least=1e-7,
+        most=1e-1,
+        source="set per method",
+    )
+    batch_size: int = setting(
+        default=8,
+        label="Rows per step",
+        help="More is steadier, fewer gives more steps.",
+        unit="rows",
+        least=1,
+        most=4096,
+        source="small sets need many steps; under 32 rows LoRA loses nothing (Thinking Machines, LoRA Without Regret, 2025)",
+    )
+    rows_at_once: int = setting(
+        default=4,
+        label="Rows in memory at once",
+        help="A step is done in portions of this size. Fewer needs less memory and changes nothing else.",
+        unit="rows",
+        least=1,
+        most=1024,
+        advanced=True,
+        source="measured: larger portions are no faster on two cores",
+    )
+    max_length: int = setting(
+        default=1024,
+        label="Longest row",
+        help="Longer rows lose the end of their answer, and the data check says which.",
+        unit="tokens",
+        least=16,
+        most=131072,
+        advanced=True,
+        source="TRL's default for supervised fine-tuning",
+    )
+    schedule: str = setting(
+        default="cosine",
+        label="Learning rate over time",
+        choices=(
+            ("cosine", "Falls slowly, then fast, then slowly"),
+            ("linear", "Falls evenly"),
+            ("constant", "Stays"),
+        ),
+        advanced=True,
+        source="the usual choice of published recipes for instruction tuning",
+    )
+    warmup: float = setting(
+        default=0.05,
+        label="Warm-up",
+        help="Share of the steps in which the learning rate rises from zero.",
+        least=0.0,
+        most=0.5,
+        advanced=True,
+        source="0.03 to 0.1 in published recipes",
+    )
+    weight_decay: float = setting(
+        default=0.0,
+        label="Weight decay",
+        least=0.0,
+        most=1.0,
+        advanced=True,
+        source="none, as in the LoRA paper's and QLoRA's instruction-tuning runs",
+    )
+    max_grad_norm: float = setting(
+        default=1.0,
+        label="Largest gradient",
+        help="Steeper ones are scaled down to this norm.",
+        least=0.0,
+        most=1000.0,
+        advanced=True,
+        source="transformers' default",
+    )
+    evaluations: int = setting(
+        default=4,
+        label="Evaluations on the way",
+        help="How often held-out loss is measured, besides before the first step.",
+        least=1,
+        most=100,
+        advanced=True,
+        source="enough to see the curve turn without spending more than a tenth of the time",
+    )
+    save_memory: bool = setting(
+        default=False,
+        label="Compute activations twice to save memory",
+        help="About a third slower, and needs far less memory for long rows.",
+        advanced=True,
+        source="off: the demo fits without",
+    )
+    seed: int = setting(
+        default=7,
+        label="Seed",
+        help="The same seed, data and machine give the same order of rows and the same start.",
+        least=0,
+        most=2**31 - 1,
+        advanced=True,
+        source="any number does",
+    )
+
+
+_KINDS = {float: "float", int: "int", bool: "bool", str: "choice"}
+
+
+def settings_of(recipe: type[Recipe]) -> list[Setting]:
+    """The recipe's fields in the order they are shown."""
+    return [
+        Setting(name=one.name, kind=_KINDS[type(one.default)], default=one.default, **one.metadata)
+        for one in fields(recipe)
+        if one.default is not MISSING
+    ]
+
+
+def recipe_from(recipe: type[Recipe], values: dict[str, Any]) -> Recipe:
+    """A recipe from plain values, defaults filled in. Raises Invalid naming every field that is wrong."""
+    known = {one.name: one for one in settings_of(recipe)}
+    wrong: dict[str, list[str]] = {name: ["No such setting."] for name in values if name not in known}
+    clean = {}
+    for name, one in known.items():
+        try:
+            clean[name] = one.clean(values.get(name, one.default))
+        except (ValueError, OverflowError) as error:
+            wrong[name] = [str(error)]
+    if wrong:
+        raise Invalid("Some settings are out of range.", fields=wrong)
+    return recipe(**clean)
+
+
+def as_values(recipe: Recipe) -> dict[str, Any]:
+    return asdict(recipe)
+
+
+class Method(Protocol):
+    """One way to train. Class variables are shown to people; the last three methods run in the worker only."""
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    summary: ClassVar[str]
+    recipe: type[Recipe]
+    version_kind: ClassVar[str]  # of ModelVersion.Kind
+
+    def serving_plan(self, recipe: Any) -> str:
+        """How the result will be served, for people: "as adapter in vLLM"."""
+
+    def rank(self, recipe: Any) -> int | None:
+        """The adapter's rank, for the engine's limit; None when there is no adapter."""
+
+    def trainable(self, architecture: dict[str, Any], parameters: int, recipe: Any) -> int:
+        """How many parameters are trained, by arithmetic."""
+
+    def bytes_per_weight(self, device: str) -> int:
+        """What one frozen or trained weight takes in memory on "cpu" or "cuda"."""
+
+    def describe(self, recipe: Any) -> str:
+        """The recipe in a few words: "r 16, lr 5e-4, 2 epochs"."""
+
+    def load(self, folder: Path, recipe: Any, device: str) -> Any:
+        """The model ready to train, on `device`."""
+
+    def autocast(self, device: str) -> bool:
+        """Whether steps run in bfloat16 autocast."""
+
+    def save(self, model: Any, folder: Path) -> None:
+        """Writes the result's weights as safetensors into an empty folder."""

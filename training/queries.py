@@ -1,0 +1,198 @@
+"""Reading: what is ready, where it came from, how long a set of rows is."""
+
+from collections.abc import Callable
+from itertools import islice
+from statistics import fmean, median
+from typing import Any
+
+from django.core.cache import cache
+from django.db.models import Q, QuerySet
+from redis.exceptions import RedisError
+
+from annotation.datasets import iter_rows
+from annotation.models import DatasetVersion
+from annotation.rendering import chat_messages
+from core.models import Project, Run
+from training.estimates import DataFigures, tokens_in
+from training.models import BaseModel, MetricPoint, ModelVersion, TrainingRun
+
+# Enough rows to know mean and spread of lengths well; reading them takes a few milliseconds.
+SAMPLE_ROWS = 2000
+
+
+def system_prompt_of(version: ModelVersion) -> str:
+    """The system prompt a version answers with: a trained one's is its dataset's, a base takes the project's."""
+    if version.training_id is None:
+        return version.project.system_prompt
+    assert version.training is not None
+    return str(version.training.dataset.settings.get("system_prompt", ""))
+
+
+def ready_versions(project: Project) -> QuerySet[ModelVersion]:
+    """Versions that passed the token check, newest first, the base last."""
+    return (
+        ModelVersion.objects.filter(project=project, status=ModelVersion.Status.READY)
+        .select_related("base_model", "training__dataset", "project")
+        .order_by("-number", "base_model__name")
+    )
+
+
+def ready_bases() -> QuerySet[BaseModel]:
+    return BaseModel.objects.filter(status=BaseModel.Status.READY)
+
+
+def queue_position(run: Run) -> int | None:
+    """1 for the run that is next; None when it does not wait. Runs of other projects count: they share the machine."""
+    if run.status != Run.Status.QUEUED:
+        return None
+    return Run.objects.filter(queue=run.queue, status=Run.Status.QUEUED, pk__lte=run.pk).count()
+
+
+def queue_positions(runs: list[Run]) -> dict[int, int]:
+    """Run id to place in the queue, for those of `runs` that wait; one query."""
+    if not any(run.status == Run.Status.QUEUED for run in runs):
+        return {}
+    waiting = Run.objects.filter(queue=runs[0].queue, status=Run.Status.QUEUED).order_by("pk")
+    return {pk: place for place, pk in enumerate(waiting.values_list("pk", flat=True), start=1)}
+
+
+def _kept(key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What frozen rows yield never changes, so it is worked out once; without the cache, each time."""
+    try:
+        found: dict[str, Any] | None = cache.get(key)
+    except RedisError:
+        return make()
+    if found is None:
+        found = make()
+        if found:
+            cache.set(key, found, timeout=7 * 24 * 3600)
+    return found
+
+
+def split_rows(dataset: DatasetVersion) -> dict[str, int]:
+    """{split: rows} of a frozen dataset."""
+    return {split: int(dataset.counts.get(split, 0)) for split in ("train", "validation", "test")}
+
+
+def _lengths(dataset: DatasetVersion) -> dict[str, float]:
+    """Mean and longest row in tokens by arithmetic, from the first rows that are trained on."""
+
+    def measure() -> dict[str, float]:
+        system_prompt = str(dataset.settings.get("system_prompt", ""))
+        whole, answers = [], []
+        for row in islice(iter_rows(dataset, split="train"), SAMPLE_ROWS):
+            messages = chat_messages(
+                messages=row["messages"], context=row["context"], system_prompt=system_prompt
+            )
+            answer = len(row["completion"])
+            characters = answer + sum(len(message["content"]) for message in messages)
+            whole.append(tokens_in(characters, len(messages) + 1))
+            answers.append(tokens_in(answer, 0) + 1)
+        return {"mean": fmean(whole), "longest": max(whole), "answer": fmean(answers)} if whole else {}
+
+    found = _kept(f"training.lengths.{dataset.pk}.{dataset.content_hash}", measure)
+    return found or {"mean": 0.0, "longest": 0, "answer": 0.0}
+
+
+def data_figures(dataset: DatasetVersion, base_model: BaseModel, max_length: int) -> DataFigures:
+    """Rows and lengths, from an earlier run's exact count where there is one, else from characters."""
+    rows = split_rows(dataset)
+    counted = (
+        TrainingRun.objects.filter(dataset=dataset, base_model=base_model, data_facts__max_length=max_length)
+        .exclude(data_facts={})
+        .values_list("data_facts", flat=True)
+        .first()
+    )
+    if counted:
+        return DataFigures(
+            train_rows=counted["train_rows"],
+            validation_rows=counted["validation_rows"],
+            tokens_per_row=counted["train_tokens"] / max(1, counted["train_rows"]),
+            longest_row=counted["longest"],
+            completion_tokens=counted["completion_tokens"] / max(1, counted["train_rows"]),
+            exact=True,
+        )
+    lengths = _lengths(dataset)
+    return DataFigures(
+        train_rows=rows.get("train", 0),
+        validation_rows=rows.get("validation", 0),
+        tokens_per_row=min(lengths["mean"], float(max_length)),
+        longest_row=int(min(lengths["longest"], max_length)),
+        completion_tokens=lengths["answer"],
+        exact=False,
+    )
+
+
+def measured_speed(
+    *, base_model: BaseModel, method: str, device_name: str
+) -> tuple[float, TrainingRun] | None:
+    """Median tokens a second of the last five finished runs of this kind on this device, and the newest of them."""
+    past = list(
+        TrainingRun.objects.filter(
+            base_model=base_model,
+            method=method,
+            run__status=Run.Status.SUCCEEDED,
+            environment__device_name=device_name,
+            tokens_per_second__gt=0,
+        ).order_by("-id")[:5]
+    )
+    if not past:
+        return None
+    return median(float(one.tokens_per_second or 0) for one in past), past[0]
+
+
+def training_runs(project: Project) -> QuerySet[TrainingRun]:
+    return TrainingRun.objects.filter(project=project).select_related(
+        "run__project", "base_model", "dataset", "launched_by", "model_version__base_model"
+    )
+
+
+def model_versions(project: Project) -> QuerySet[ModelVersion]:
+    """Newest first, bases last."""
+    return (
+        ModelVersion.objects.filter(project=project)
+        .select_related("base_model", "training__dataset", "training__launched_by", "artifact", "project")
+        .order_by("-number", "base_model__name")
+    )
+
+
+def points_of(training: TrainingRun) -> dict[str, list[MetricPoint]]:
+    """{series: points in order of steps}."""
+    found: dict[str, list[MetricPoint]] = {"train": [], "validation": []}
+    for point in MetricPoint.objects.filter(training=training).order_by("series", "step"):
+        found[point.series].append(point)
+    return found
+
+
+def sample_table(training: TrainingRun) -> list[dict[str, Any]]:
+    """[{question, reference, answers: [{step, answer}]}]: the same questions as the model learns."""
+    table: dict[str, dict[str, Any]] = {}
+    for sample in training.samples.order_by("step", "id"):
+        row = table.setdefault(
+            sample.question, {"question": sample.question, "reference": sample.reference, "answers": []}
+        )
+        row["answers"].append(sample)
+    return list(table.values())
+
+
+def search_runs(
+    project: Project, *, text: str = "", status: str = "", method: str = ""
+) -> QuerySet[TrainingRun]:
+    found = training_runs(project)
+    if text.isdigit():
+        found = found.filter(number=int(text)) if len(text) < 9 else found.none()
+    elif text:
+        found = found.filter(
+            Q(note__icontains=text)
+            | Q(base_model__name__icontains=text)
+            | Q(launched_by__name__icontains=text)
+        )
+    if status:
+        found = found.filter(run__status=status)
+    if method:
+        found = found.filter(method=method)
+    return found
+
+
+def latest_run(project: Project) -> TrainingRun | None:
+    return TrainingRun.objects.filter(project=project).select_related("run").order_by("-number").first()

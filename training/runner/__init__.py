@@ -1,0 +1,1 @@
+"""The long work of training, done in workers. Modules here import torch inside their functions only."""

@@ -1,0 +1,72 @@
+"""Checkpoints of a running training: complete or absent, never half.
+
+    STATE_DIR/checkpoints/<training id>/step-00000040/     adapter or weights, optimizer, scheduler, rng, trainer state
+    STATE_DIR/checkpoints/<training id>/.writing-<random>/  being written; ignored and removed
+
+A checkpoint is written beside its place and renamed into it when everything is on disk.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from django.conf import settings
+
+KEEP = 2
+
+
+def folder_of(training_id: int) -> Path:
+    return Path(settings.STATE_DIR) / "checkpoints" / str(training_id)
+
+
+def complete(training_id: int) -> list[tuple[int, Path]]:
+    """(step, folder) of every complete checkpoint, newest first."""
+    found = []
+    for path in folder_of(training_id).glob("step-*"):
+        step = path.name.removeprefix("step-")
+        if step.isdigit() and path.is_dir():
+            found.append((int(step), path))
+    return sorted(found, reverse=True)
+
+
+def _sync(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write(training_id: int, step: int, fill: Callable[[Path], None]) -> Path:
+    """Lets `fill` write into an empty folder and puts it in place whole; older ones than the last KEEP go."""
+    root = folder_of(training_id)
+    root.mkdir(parents=True, exist_ok=True)
+    target = root / f"step-{step:08d}"
+    if target.exists():
+        return target
+    staged = root / f".writing-{uuid.uuid4().hex}"
+    staged.mkdir()
+    try:
+        fill(staged)
+        _sync(staged)
+        os.rename(staged, target)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+    for _, old in complete(training_id)[KEEP:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def clean(training_id: int) -> None:
+    """Removes what a killed worker left half written."""
+    for path in folder_of(training_id).glob(".writing-*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def remove(training_id: int) -> None:
+    """Removes all checkpoints: the run has ended in success, or was cancelled."""
+    shutil.rmtree(folder_of(training_id), ignore_errors=True)

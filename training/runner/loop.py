@@ -1,0 +1,402 @@
+"""The training loop: transformers' Trainer with this house's data order, loss, checkpoints and reports.
+
+torch and transformers are imported when this module is, so only `training.runner.train` imports it, inside its function.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+from torch.utils.data import Dataset, SequentialSampler
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from core.runs import RunFailed
+from training.methods import Recipe
+from training.runner import checkpoints
+from training.runner.data import IGNORED, Encoded, EncodedRow, collate, plan_order
+
+log = logging.getLogger(__name__)
+
+# A killed worker loses at most this much work; writing an adapter's checkpoint takes a tenth of a second.
+CHECKPOINT_SECONDS = 30.0
+# Losses written to the database: more cannot be told apart on a chart.
+MOST_POINTS = 200
+SAMPLE_TOKENS = 80
+
+
+@dataclass
+class Clock:
+    """Seconds spent on what, in this attempt."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measure(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[what] = self.seconds.get(what, 0.0) + time.monotonic() - began
+
+
+class Reporter:
+    """What the loop tells while it works. `training.runner.train` writes it to the database; tests collect it."""
+
+    def step(self, *, step: int, message: str) -> None:
+        """After each step. May raise RunCancelled or RunLost, which end the loop at once."""
+
+    def train_point(
+        self, *, step: int, loss: float, learning_rate: float | None, speed: float | None
+    ) -> None: ...
+
+    def validation_point(self, *, step: int, loss: float) -> None: ...
+
+    def samples(self, *, step: int, answers: list[tuple[EncodedRow, str]]) -> None: ...
+
+    def saved(self, *, step: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class LoopResult:
+    """`stopped` is True when the worker was asked to stop before the last step; a checkpoint is saved then."""
+
+    stopped: bool
+    steps: int
+    loss_after: float | None
+
+
+class _Rows(Dataset):  # type: ignore[type-arg]
+    """The rows in the order they are trained on, all epochs laid end to end."""
+
+    def __init__(self, rows: list[EncodedRow], order: list[int]) -> None:
+        self.rows, self.order = rows, order
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, at: int) -> EncodedRow:
+        return self.rows[self.order[at]]
+
+
+def completion_loss(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """(summed cross entropy in nats, number of answer tokens) of a batch from `collate`.
+
+    Only the positions that predict answer tokens are scored (`logits_to_keep`).
+    """
+    keep = batch["keep"]
+    scores = model(
+        input_ids=batch["input_ids"],
+        attention_mask=batch["attention_mask"],
+        position_ids=batch["position_ids"],
+        logits_to_keep=keep,
+        use_cache=False,
+    ).logits
+    # A model that does not know the argument returns all positions; the last ones are the same.
+    scores = scores[:, -keep:-1].float()
+    labels = batch["labels"][:, 1 - keep :]
+    total = cross_entropy(
+        scores.reshape(-1, scores.shape[-1]), labels.reshape(-1), reduction="sum", ignore_index=IGNORED
+    )
+    return total, (labels != IGNORED).sum()
+
+
+class _Loop(Trainer):
+    """Trainer with completion-only loss by token, rows in planned order, and atomic checkpoints."""
+
+    def __init__(self, *, training_id: int, **rest: Any) -> None:
+        super().__init__(**rest)
+        self._training_id = training_id
+        self._staging: Path | None = None
+        # The loss below divides by the answer tokens of the whole step itself.
+        self.model_accepts_loss_kwargs = True
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        total, tokens = completion_loss(model, inputs)
+        loss = total / (num_items_in_batch if num_items_in_batch is not None else tokens)
+        return (loss, {}) if return_outputs else loss
+
+    def on_device(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return dict(self._prepare_inputs(batch))
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._staging) if self._staging is not None else super()._get_output_dir(trial)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        step = self.state.global_step
+
+        def fill(folder: Path) -> None:
+            self._staging = folder
+            try:
+                super(_Loop, self)._save_checkpoint(model, trial)
+            finally:
+                self._staging = None
+            inner = folder / f"checkpoint-{step}"
+            for path in list(inner.iterdir()):
+                path.rename(folder / path.name)
+            inner.rmdir()
+
+        checkpoints.write(self._training_id, step, fill)
+
+
+@contextmanager
+def _apart(model: Any) -> Iterator[None]:
+    """Evaluation mode, no gradients, and random numbers that training never notices were drawn."""
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    was_training = model.training
+    with torch.random.fork_rng(devices=devices), torch.no_grad():
+        model.eval()
+        try:
+            yield
+        finally:
+            model.train(was_training)
+
+
+class _Watch(TrainerCallback):
+    """Evaluates, samples, saves and reports between steps."""
+
+    def __init__(self, plan: "TrainingPlan", reporter: Reporter, stop_asked: Callable[[], bool]) -> None:
+        self.plan, self.reporter, self.stop_asked = plan, reporter, stop_asked
+        self.loop: _Loop | None = None
+        self.stopped = False
+        self.last_loss: float | None = None
+        self._saved_at = time.monotonic()
+        self._step_began = 0.0
+        self._spoken: dict[int, float] = {}
+
+    # --- hooks of the Trainer
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.global_step == 0:
+            self._evaluate(0)
+            self._sample(0)
+        self._saved_at = time.monotonic()
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._step_began = time.monotonic()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        step, clock = state.global_step, self.plan.clock
+        spent = time.monotonic() - self._step_began
+        clock.seconds["train"] = clock.seconds.get("train", 0.0) + spent
+        self.plan.tokens_timed += self.plan.tokens_until[step] - self.plan.tokens_until[step - 1]
+        self.reporter.step(step=step, message=self.plan.sentence(step))
+        if step in self.plan.evaluate_at:
+            self._evaluate(step)
+        if step in self.plan.sample_at:
+            self._sample(step)
+        if self.stop_asked() and step < self.plan.steps:
+            self.stopped = True
+            control.should_training_stop = True
+            control.should_save = True
+        elif step < self.plan.steps and time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS:
+            control.should_save = True
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._saved_at = time.monotonic()
+        self.reporter.saved(step=state.global_step)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        loss = (logs or {}).get("loss")
+        if loss is None:
+            return
+        if not math.isfinite(float(loss)):
+            raise RunFailed(
+                "diverged",
+                f"The loss stopped being a number at step {state.global_step}.",
+                "Lower the learning rate, by a factor of three to ten, and launch again.",
+            )
+        self.reporter.train_point(
+            step=state.global_step,
+            loss=float(loss),
+            learning_rate=(logs or {}).get("learning_rate"),
+            speed=self.plan.speed,
+        )
+
+    # --- what it does
+    def _evaluate(self, step: int) -> None:
+        assert self.loop is not None
+        model = self.loop.model
+        total, tokens = 0.0, 0
+        rows = sorted(self.plan.data.validation, key=lambda row: len(row.ids))
+        size = self.plan.recipe.rows_at_once
+        with self.plan.clock.measure("evaluate"), _apart(model):
+            for at in range(0, len(rows), size):
+                self.reporter.step(
+                    step=step, message=f"Measuring held-out loss, row {at + 1} of {len(rows)}."
+                )
+                batch = self.loop.on_device(collate(rows[at : at + size], self.plan.pad_id))
+                with self.loop.compute_loss_context_manager():
+                    summed, counted = completion_loss(model, batch)
+                total += float(summed)
+                tokens += int(counted)
+        self.last_loss = total / tokens
+        self.reporter.validation_point(step=step, loss=self.last_loss)
+
+    def _sample(self, step: int) -> None:
+        assert self.loop is not None
+        model = self.loop.model
+        answers = []
+        with self.plan.clock.measure("sample"), _apart(model):
+            for row in self.plan.questions:
+                self.reporter.step(step=step, message="Writing an answer to a held-out question.")
+                prompt = torch.tensor([row.ids[: row.prompt_length]], device=model.device)
+                with self.loop.compute_loss_context_manager():
+                    out = model.generate(
+                        input_ids=prompt,
+                        attention_mask=torch.ones_like(prompt),
+                        max_new_tokens=SAMPLE_TOKENS,
+                        do_sample=False,
+                        temperature=None,
+                        top_p=None,
+                        top_k=None,
+                        use_cache=True,
+                        eos_token_id=self.plan.stop_id,
+                        pad_token_id=self.plan.pad_id,
+                    )
+                text = self.plan.tokenizer.decode(out[0, row.prompt_length :], skip_special_tokens=True)
+                answers.append((row, text.strip()))
+        self.reporter.samples(step=step, answers=answers)
+
+
+class TrainingPlan:
+    """All that is decided before the first step, from the recipe and the encoded rows."""
+
+    def __init__(
+        self, *, recipe: Recipe, data: Encoded, steps: int, tokenizer: Any, stop_id: int, questions: int = 2
+    ) -> None:
+        self.recipe, self.data, self.steps = recipe, data, steps
+        self.tokenizer, self.stop_id = tokenizer, stop_id
+        self.pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stop_id
+        lengths = [len(row.ids) for row in data.train]
+        self.order = plan_order(lengths, batch_size=recipe.batch_size, steps=steps, seed=recipe.seed)
+        # tokens_until[s]: tokens seen after step s, so that a resumed run knows without counting again.
+        per_step = [
+            sum(lengths[row] for row in self.order[at : at + recipe.batch_size])
+            for at in range(0, len(self.order), recipe.batch_size)
+        ]
+        self.tokens_until = [0, *accumulate(per_step)]
+        self.evaluate_at = {
+            round(steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)
+        } - {0}
+        self.sample_at = {max(1, steps // 2), steps}
+        self.log_every = max(1, math.ceil(steps / MOST_POINTS))
+        self.questions = _questions(data.validation, questions)
+        self.clock = Clock()
+        self.tokens_timed = 0
+
+    @property
+    def speed(self) -> float | None:
+        """Tokens a second over the steps of this attempt, padding not counted."""
+        spent = self.clock.seconds.get("train", 0.0)
+        return self.tokens_timed / spent if spent > 0 and self.tokens_timed else None
+
+    def epoch(self, step: int) -> float:
+        return step * self.recipe.batch_size / len(self.data.train)
+
+    def sentence(self, step: int) -> str:
+        """ "Step 62 of 100, epoch 2. Next evaluation at step 70." """
+        later = [one for one in sorted(self.evaluate_at) if one > step]
+        after = f" Next evaluation at step {later[0]}." if later else ""
+        return f"Step {step} of {self.steps}, epoch {min(self.epoch(step), self.recipe.epochs):.1f}.{after}"
+
+
+def _questions(rows: list[EncodedRow], count: int) -> list[EncodedRow]:
+    """Different held-out questions, spread evenly over the set, the same ones each time."""
+    found: dict[str, EncodedRow] = {}
+    wanted = min(count, len(rows))
+    for part in range(wanted):
+        for row in rows[part * len(rows) // wanted :]:
+            if row.question not in found:
+                found[row.question] = row
+                break
+    return list(found.values())
+
+
+def train(
+    *,
+    training_id: int,
+    model: Any,
+    plan: TrainingPlan,
+    reporter: Reporter,
+    stop_asked: Callable[[], bool],
+    device: str,
+    autocast: bool,
+    work: Path,
+    resume_from: Path | None,
+) -> LoopResult:
+    """Trains `model` in place until the planned last step, or until the worker is asked to stop."""
+    recipe = plan.recipe
+    portion = min(recipe.rows_at_once, recipe.batch_size)
+    while recipe.batch_size % portion:
+        portion -= 1
+    arguments = TrainingArguments(
+        output_dir=str(work),
+        per_device_train_batch_size=portion,
+        gradient_accumulation_steps=recipe.batch_size // portion,
+        max_steps=plan.steps,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type="constant_with_warmup" if recipe.schedule == "constant" else recipe.schedule,
+        warmup_steps=math.ceil(recipe.warmup * plan.steps),
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        optim="adamw_torch",
+        logging_strategy="steps",
+        logging_steps=plan.log_every,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        eval_strategy="no",
+        bf16=autocast,
+        use_cpu=device == "cpu",
+        gradient_checkpointing=recipe.save_memory,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if recipe.save_memory else None,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        report_to=[],
+        disable_tqdm=True,
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+    )
+    watch = _Watch(plan, reporter, stop_asked)
+    loop = _Loop(
+        training_id=training_id,
+        model=model,
+        args=arguments,
+        train_dataset=_Rows(plan.data.train, plan.order),
+        data_collator=lambda rows: collate(rows, plan.pad_id),
+        callbacks=[watch],
+    )
+    # It prints every log line to standard output; the database and the page have them.
+    for name in ("PrinterCallback", "ProgressCallback"):
+        for callback in list(loop.callback_handler.callbacks):
+            if type(callback).__name__ == name:
+                loop.remove_callback(callback)
+    watch.loop = loop
+    loop.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    return LoopResult(stopped=watch.stopped, steps=loop.state.global_step, loss_after=watch.last_loss)

@@ -1,0 +1,292 @@
+"""The runner of run kind "training": data, model, loop, result."""
+
+import logging
+import platform
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from annotation.datasets import iter_rows
+from annotation.rendering import chat_messages
+from core.runs import RunContext, RunFailed, RunHandedBack
+from core.storage import storage
+from training import records, stopping
+from training.code_version import code_version
+from training.machine import this_machine, threads
+from training.methods import METHODS, Method, recipe_from
+from training.models import MetricPoint, ModelVersion, SampleAnswer, TrainingRun
+from training.runner import checkpoints
+from training.runner.data import EncodedRow, encode_rows, render_prompt, stop_id_of
+from training.runner.memory import PeakMemory
+
+log = logging.getLogger(__name__)
+PARITY_PROMPTS = 8
+# Figures of the run's row are written at most this often; points and samples at once.
+FIGURES_EVERY_SECONDS = 2.0
+OUT_OF_MEMORY_ADVICE = "Lower “Rows in memory at once” or “Longest row”, or compute activations twice."
+
+
+def run(ctx: RunContext) -> None:
+    """Trains, or goes on from the last complete checkpoint; ends with a model version."""
+    training = TrainingRun.objects.select_related("project", "base_model", "dataset", "run").get(
+        pk=ctx.params["training"]
+    )
+    if ModelVersion.objects.filter(training=training).exists():
+        # The worker died between registering the version and ending the run: there is nothing left to do.
+        return
+    method = METHODS[training.method]
+    recipe = recipe_from(method.recipe, training.recipe)
+    device = _set_up_torch(recipe.seed)
+    checkpoints.clean(training.pk)
+    began = time.monotonic()
+    ctx.report(message="Reading the dataset and counting its tokens.", now=True)
+    base_folder = storage().local_path(training.base_model.artifact)  # type: ignore[arg-type]
+    tokenizer = _tokenizer(base_folder)
+    system_prompt = str(training.dataset.settings.get("system_prompt", ""))
+    data = encode_rows(
+        _watched(iter_rows(training.dataset), ctx),
+        tokenizer,
+        stop_token=training.base_model.stop_token,
+        system_prompt=system_prompt,
+        max_length=recipe.max_length,
+    )
+
+    from training.estimates import steps_of
+    from training.runner.loop import TrainingPlan, train
+
+    plan = TrainingPlan(
+        recipe=recipe,
+        data=data,
+        steps=steps_of(len(data.train), recipe.batch_size, recipe.epochs),
+        tokenizer=tokenizer,
+        stop_id=stop_id_of(tokenizer, training.base_model.stop_token),
+    )
+    records.note_progress(
+        training=training,
+        planned_steps=plan.steps,
+        train_rows=data.facts.train_rows,
+        data_facts=data.facts.as_values(),
+        environment=_environment(device),
+        code_version=code_version(),
+    )
+    found = checkpoints.complete(training.pk)
+    from_step, resume_from = found[0] if found else (0, None)
+    if resume_from is not None or ctx.attempt > 1 or training.points.exists():
+        records.note_resume(training=training, attempt=ctx.attempt, from_step=from_step)
+    ctx.report(done=from_step, total=plan.steps, message=f"Loading {training.base_model.name}.", now=True)
+    with PeakMemory(device) as memory, tempfile.TemporaryDirectory(dir=_work_dir()) as work:
+        model = method.load(base_folder, recipe, device)
+        plan.clock.seconds["load"] = time.monotonic() - began
+        ctx.pace_from_now()
+        reporter = _Database(ctx, training, plan, memory)
+        try:
+            result = train(
+                training_id=training.pk,
+                model=model,
+                plan=plan,
+                reporter=reporter,
+                stop_asked=stopping.stop_asked,
+                device=device,
+                autocast=method.autocast(device),
+                work=Path(work),
+                resume_from=resume_from,
+            )
+        except (MemoryError, RuntimeError) as error:
+            raise _told(error) from error
+        reporter.figures(result.steps)
+        if result.stopped:
+            raise RunHandedBack
+        ctx.report(done=plan.steps, message="Storing the result under its hash.", now=True)
+        _register(training, method, recipe, model, tokenizer, base_folder, system_prompt, result.loss_after)
+
+
+def _set_up_torch(seed: int) -> str:
+    """Threads and seed; "cuda" when torch sees a GPU, else "cpu"."""
+    import torch
+    from transformers import set_seed
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_warning()
+    transformers_logging.disable_progress_bar()
+    torch.set_num_threads(threads())
+    set_seed(seed)
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+
+
+def _watched(rows: Any, ctx: RunContext) -> Any:
+    """The rows, noticing a cancellation on the way."""
+    for number, row in enumerate(rows):
+        if number % 200 == 0:
+            ctx.report(message=f"Reading the dataset and counting its tokens, row {number:,}.")
+        yield row
+
+
+def _work_dir() -> Path:
+    folder = Path(settings.STATE_DIR) / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _environment(device: str) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    machine = this_machine()
+    return {
+        "device": device,
+        "device_name": machine.device_name,
+        "host": machine.host,
+        "threads": threads(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "transformers", "peft", "accelerate")},
+    }
+
+
+def _told(error: BaseException) -> RunFailed | BaseException:
+    """Running out of memory is something people can act on; anything else stays what it is."""
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+        return RunFailed("out_of_memory", "The machine ran out of memory in mid-step.", OUT_OF_MEMORY_ADVICE)
+    return error
+
+
+class _Database:
+    """The loop's reporter: writes points, samples and figures as they come."""
+
+    def __init__(self, ctx: RunContext, training: TrainingRun, plan: Any, memory: PeakMemory) -> None:
+        self.ctx, self.training, self.plan, self.memory = ctx, training, plan, memory
+        self._written = time.monotonic()
+        # Figures of earlier attempts count on.
+        self._before = dict(training.measured)
+        self._peak_before = training.peak_memory_bytes or 0
+
+    def figures(self, step: int) -> None:
+        """Steps, tokens, speed, memory and seconds so far."""
+        self._written = time.monotonic()
+        spent = self.plan.clock.seconds
+        figures: dict[str, Any] = {
+            "done_steps": step,
+            "train_tokens": self.plan.tokens_until[step],
+            "peak_memory_bytes": max(self._peak_before, self.memory.peak),
+            "measured": {
+                name: round(self._before.get(name, 0.0) + spent.get(name, 0.0), 2)
+                for name in ("load", "train", "evaluate", "sample")
+            },
+        }
+        if self.plan.speed is not None:
+            figures["tokens_per_second"] = self.plan.speed
+        records.note_progress(training=self.training, **figures)
+
+    def step(self, *, step: int, message: str) -> None:
+        self.ctx.report(done=step, message=message)
+        if time.monotonic() - self._written >= FIGURES_EVERY_SECONDS:
+            self.figures(step)
+
+    def _point(self, series: str, step: int, loss: float, **more: Any) -> MetricPoint:
+        return MetricPoint(
+            training=self.training,
+            series=series,
+            step=step,
+            epoch=self.plan.epoch(step),
+            loss=loss,
+            **more,
+        )
+
+    def train_point(
+        self, *, step: int, loss: float, learning_rate: float | None, speed: float | None
+    ) -> None:
+        point = self._point(
+            MetricPoint.Series.TRAIN, step, loss, learning_rate=learning_rate, tokens_per_second=speed
+        )
+        records.note_progress(training=self.training, points=[point])
+
+    def validation_point(self, *, step: int, loss: float) -> None:
+        point = self._point(MetricPoint.Series.VALIDATION, step, loss)
+        name = "loss_before" if step == 0 else "loss_after"
+        records.note_progress(training=self.training, points=[point], **{name: loss})
+
+    def samples(self, *, step: int, answers: list[tuple[EncodedRow, str]]) -> None:
+        records.note_samples(
+            training=self.training,
+            samples=[
+                SampleAnswer(
+                    training=self.training,
+                    step=step,
+                    question=row.question,
+                    answer=answer,
+                    reference=row.completion,
+                )
+                for row, answer in answers
+            ],
+        )
+
+    def saved(self, *, step: int) -> None:
+        self.figures(step)
+
+
+def _register(
+    training: TrainingRun,
+    method: Method,
+    recipe: Any,
+    model: Any,
+    tokenizer: Any,
+    base_folder: Path,
+    system_prompt: str,
+    loss_after: float | None,
+) -> None:
+    """Stores the weights and registers the version. A failing store leaves no version and fails the run."""
+    with tempfile.TemporaryDirectory(dir=_work_dir(), prefix="result-") as temporary:
+        folder = Path(temporary) / "model"
+        folder.mkdir()
+        try:
+            method.save(model, folder)
+            if method.version_kind == ModelVersion.Kind.FULL:
+                _copy_tokenizer(base_folder, folder)
+            artifact = storage().put(folder, kind="model")
+        except OSError as error:
+            raise RunFailed(
+                "store_failed",
+                f"The result could not be stored ({error.strerror or type(error).__name__}).",
+                "Check space and rights of the artifact store, then choose “Try again”: it goes on from the last checkpoint.",
+            ) from error
+    records.register_version(
+        training=training,
+        artifact=artifact,
+        kind=method.version_kind,
+        adapter_rank=method.rank(recipe),
+        parity_prompts=_parity_prompts(training, tokenizer, system_prompt),
+    )
+
+
+def _copy_tokenizer(base_folder: Path, folder: Path) -> None:
+    """A full fine-tune is a model of its own: it brings its base's tokenizer and template, to the byte."""
+    for path in sorted(base_folder.iterdir()):
+        if (
+            path.name != "config.json"
+            and ".safetensors" not in path.name
+            and not (folder / path.name).exists()
+        ):
+            shutil.copyfile(path, folder / path.name)
+
+
+def _parity_prompts(training: TrainingRun, tokenizer: Any, system_prompt: str) -> list[dict[str, Any]]:
+    """Rendered validation prompts, the first and longest among them, with the ids that the trainer saw."""
+    conversations = [
+        chat_messages(messages=row["messages"], context=row["context"], system_prompt=system_prompt)
+        for row in iter_rows(training.dataset, split="validation")
+    ]
+    step = max(1, len(conversations) // PARITY_PROMPTS)
+    chosen = conversations[::step][: PARITY_PROMPTS - 1]
+    longest = max(conversations, key=lambda one: sum(len(message["content"]) for message in one))
+    if longest not in chosen:
+        chosen.append(longest)
+    return [{"messages": one, "token_ids": render_prompt(tokenizer, one)} for one in chosen]

@@ -1,0 +1,24 @@
+"""What people do in training: add base models, launch and retry runs, settle versions."""
+
+from training.services.base_models import (
+    ensure_base_version,
+    prepare_again,
+    register_base_model,
+    slug_for,
+)
+from training.services.runs import cancel, launch, retry
+from training.services.versions import check_files, mark_ready, mark_rejected, request_check
+
+__all__ = [
+    "cancel",
+    "check_files",
+    "ensure_base_version",
+    "launch",
+    "mark_ready",
+    "mark_rejected",
+    "prepare_again",
+    "register_base_model",
+    "request_check",
+    "retry",
+    "slug_for",
+]

@@ -1,0 +1,128 @@
+"""Base models: registered once for the deployment, used by every project."""
+
+import re
+from pathlib import Path
+
+from django.db import IntegrityError, transaction
+from django.utils.text import slugify
+
+from core.audit import record
+from core.errors import Conflict, Invalid, Refused
+from core.models import Project, User
+from core.services.runs import launch_run
+from core.transitions import transition
+from training.models import BaseModel, ModelVersion
+from training.packages import PACKAGES, inside_model_folders
+from training.records import make_base_version
+from training.services.runs import queue_again
+
+_HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}$")
+_COMMIT = re.compile(r"^[0-9a-f]{40}$")
+
+
+def slug_for(name: str) -> str:
+    """The address of a base model: what engines call it."""
+    return slugify(name)[:60]
+
+
+def _checked(kind: str, location: str, revision: str) -> tuple[str, str]:
+    """(location, revision) in their clean form, or Invalid."""
+    if kind == BaseModel.Kind.PACKAGE:
+        if location not in PACKAGES:
+            raise Invalid(
+                "This package is not one that carries a known model.",
+                fields={"location": ["Choose one of " + ", ".join(PACKAGES) + "."]},
+            )
+        return location, ""
+    if kind == BaseModel.Kind.FOLDER:
+        if not inside_model_folders(Path(location)):
+            raise Invalid(
+                "This folder does not lie in a model folder of this deployment.",
+                fields={"location": ["Only folders below GUILDHALL_MODEL_FOLDERS can be used."]},
+            )
+        return str(Path(location).resolve()), ""
+    if kind == BaseModel.Kind.HUB:
+        wrong: dict[str, list[str]] = {}
+        if not _HUB_NAME.match(location) or ".." in location:
+            wrong["location"] = ["Give it as owner/name."]
+        if not _COMMIT.match(revision):
+            wrong["revision"] = [
+                "Give the full commit hash, 40 digits 0-9 and a-f. A branch name can change under you."
+            ]
+        if wrong:
+            raise Invalid("The model on the hub is not named exactly.", fields=wrong)
+        return location, revision
+    raise Invalid("No such kind of base model.", fields={"kind": ["Choose package, folder or hub."]})
+
+
+@transaction.atomic
+def register_base_model(
+    *,
+    by: User | None,
+    name: str,
+    kind: str,
+    location: str,
+    revision: str = "",
+    license: str = "",  # noqa: A002 (the field's name)
+    slug: str = "",
+    project: Project | None = None,
+) -> BaseModel:
+    """Adds a base model and starts preparing it. Every project can use it; `project` is where it was asked for: its
+    run is shown there, and the base becomes a version there (number 0) as soon as it is ready.
+
+    Refused unless `by` runs the deployment (or is the system itself). Invalid for a place that is not allowed.
+    """
+    if by is not None and not by.is_operator:
+        raise Refused(
+            "Only those who run this deployment add base models.",
+            "Ask one of them; the status page names them.",
+        )
+    name = " ".join(name.split())
+    slug = slug_for(slug or name)
+    if not slug:
+        raise Invalid("The name needs a letter or digit.", fields={"name": ["Give it a name."]})
+    location, revision = _checked(kind, location.strip(), revision.strip().lower())
+    try:
+        with transaction.atomic():
+            base = BaseModel.objects.create(
+                name=name,
+                slug=slug,
+                kind=kind,
+                location=location,
+                revision=revision,
+                license=license or (PACKAGES[location].license if kind == BaseModel.Kind.PACKAGE else ""),
+                created_by=by,
+            )
+    except IntegrityError:
+        raise Invalid(
+            "There is a base model of this name.", fields={"name": ["Choose another name."]}
+        ) from None
+    base.run = launch_run(
+        by=by,
+        project=project,
+        kind="base_model",
+        title=f"Prepare {base.name}",
+        params={"base_model": base.pk},
+    )
+    base.save(update_fields=["run"])
+    record(by=by, project=project, verb="base_model.added", obj=base, location=location, revision=revision)
+    return base
+
+
+@transaction.atomic
+def prepare_again(*, by: User, base_model: BaseModel) -> BaseModel:
+    """Tries a failed preparation again."""
+    if not by.is_operator:
+        raise Refused("Only those who run this deployment prepare base models.")
+    transition(base_model, BaseModel.Status.PREPARING)
+    assert base_model.run is not None
+    queue_again(by=by, run=base_model.run)
+    return base_model
+
+
+@transaction.atomic
+def ensure_base_version(*, by: User | None, project: Project, base_model: BaseModel) -> ModelVersion:
+    """The version of `project` that is the base model itself (number 0); made when it is not there yet."""
+    if base_model.status != BaseModel.Status.READY or base_model.artifact is None:
+        raise Conflict(f"{base_model} is not ready.", "Wait until it is prepared.")
+    return make_base_version(by=by, project=project, base_model=base_model)

@@ -1,0 +1,71 @@
+"""Model versions after they were registered: the verdict of the token check, and checks of their files."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from core.audit import record
+from core.errors import Conflict
+from core.events import publish
+from core.models import User
+from core.services.runs import launch_run
+from core.transitions import transition
+from training.models import ModelVersion
+from training.records import REGISTERED
+
+Status = ModelVersion.Status
+
+
+@transaction.atomic
+def mark_ready(*, by: User | None, version: ModelVersion, report: dict[str, Any]) -> ModelVersion:
+    """The engine's token ids agree with the trainer's: the version may be used. Again ready: the report is renewed."""
+    if version.status == Status.READY:
+        version.parity_report = report
+        version.save(update_fields=["parity_report"])
+        return version
+    transition(version, Status.READY, parity_report=report, ready_at=timezone.now())
+    record(by=by, project=version.project, verb="model_version.ready", obj=version)
+    publish(project=version.project, kind="model_version.ready", payload={"version": version.pk})
+    return version
+
+
+@transaction.atomic
+def mark_rejected(*, by: User | None, version: ModelVersion, report: dict[str, Any]) -> ModelVersion:
+    """Token ids differ, or the engine refuses the weights: the version must not be used."""
+    if version.status == Status.REJECTED:
+        version.parity_report = report
+        version.save(update_fields=["parity_report"])
+        return version
+    transition(version, Status.REJECTED, parity_report=report, ready_at=None)
+    record(by=by, project=version.project, verb="model_version.rejected", obj=version)
+    return version
+
+
+@transaction.atomic
+def request_check(*, by: User, version: ModelVersion) -> ModelVersion:
+    """Asks for the token check again, after an engine was repaired or updated."""
+    if version.status == Status.REJECTED:
+        transition(version, Status.REGISTERED)
+    record(by=by, project=version.project, verb="model_version.check_requested", obj=version)
+    publish(project=version.project, kind=REGISTERED, payload={"version": version.pk})
+    return version
+
+
+@transaction.atomic
+def check_files(*, by: User, version: ModelVersion) -> ModelVersion:
+    """Starts a run that compares the stored files with their recorded hashes."""
+    locked = (
+        ModelVersion.objects.select_for_update(of=("self",)).select_related("files_check").get(pk=version.pk)
+    )
+    if locked.files_check is not None and locked.files_check.is_active:
+        raise Conflict("The files are being checked already.", "Wait for the result on this page.")
+    version.files_check = launch_run(
+        by=by,
+        project=version.project,
+        kind="files_check",
+        title=f"Check the files of {version}",
+        params={"version": version.pk},
+    )
+    version.save(update_fields=["files_check"])
+    return version
