@@ -4,3 +4,35 @@ from django.apps import AppConfig
 class EvaluationConfig(AppConfig):
     name = "evaluation"
     label = "evaluation"
+
+    def ready(self) -> None:
+        from core.runs import RunKind, register_kind
+        from core.sentences import register_wordings
+        from core.stages import register_loop_back, register_stage
+        from evaluation.stages import corrections_back, stage
+
+        register_kind(
+            RunKind(
+                "campaign",
+                "Campaign answers",
+                queue="default",
+                runner="evaluation.runner.answers:run",
+                on_end="evaluation.services.campaigns:settle_campaign",
+            )
+        )
+        register_stage(stage)
+        register_loop_back(corrections_back)
+        register_wordings(
+            {
+                "campaign.created": "{actor} planned the campaign {label}: {candidate} against {baseline}, {prompts} prompts",
+                "campaign.opened": "The campaign {label} opened: all its answers are made",
+                "campaign.failed": "The campaign {label} could not make its answers",
+                "campaign.retried": "{actor} tried again to make the answers of the campaign {label}",
+                "campaign.closed": "{actor} closed the campaign {label}",
+                "campaign.reopened": "{actor} opened the campaign {label} again",
+                "campaign.deleted": "{actor} deleted the campaign {name}",
+                "comparison.rated": "{actor} compared two answers",
+                "comparison.skipped": "{actor} left a comparison to somebody else",
+                "rating.changed": "{actor} changed a rating",
+            }
+        )

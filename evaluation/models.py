@@ -46,7 +46,9 @@ class Campaign(models.Model):
 
 
 class Entry(models.Model):
-    """A model version that takes part in a campaign."""
+    """A model version that takes part in a campaign: position 0 is the baseline, 1 the candidate."""
+
+    BASELINE, CANDIDATE = 0, 1
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="entries")
     version = models.ForeignKey(
@@ -76,6 +78,9 @@ class Prompt(models.Model):
     messages = models.JSONField()
     context = models.JSONField(default=list)
     slice = models.CharField(max_length=120, blank=True)
+    same_answer = models.BooleanField(
+        default=False, help_text="Both entries answered word for word alike, so nobody is asked."
+    )
 
     class Meta:
         ordering = ["position"]
@@ -112,9 +117,10 @@ class Comparison(models.Model):
 
     TRANSITIONS: ClassVar[dict[str, set[str]]] = {
         Status.OPEN: {Status.RATED, Status.SKIPPED, Status.EXPIRED},
-        Status.RATED: {Status.OPEN},
+        Status.RATED: set(),
         Status.SKIPPED: set(),
-        Status.EXPIRED: {Status.OPEN},
+        # A late rating is work done all the same, so an expired comparison may still be rated.
+        Status.EXPIRED: {Status.OPEN, Status.RATED},
     }
 
     token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

@@ -1,4 +1,23 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from evaluation.views import campaigns, rate, results
 
 app_name = "evaluation"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", campaigns.home, name="home"),
+    path("campaigns/new/", campaigns.campaign_new, name="campaign-new"),
+    path("campaigns/new/preview/", campaigns.campaign_preview, name="campaign-preview"),
+    path("campaigns/new/base/<int:pk>/", campaigns.base_add, name="base-add"),
+    path("campaigns/<int:pk>/", results.campaign, name="campaign"),
+    path("campaigns/<int:pk>/close/", campaigns.campaign_close, name="campaign-close"),
+    path("campaigns/<int:pk>/reopen/", campaigns.campaign_reopen, name="campaign-reopen"),
+    path("campaigns/<int:pk>/retry/", campaigns.campaign_retry, name="campaign-retry"),
+    path("campaigns/<int:pk>/delete/", campaigns.campaign_delete, name="campaign-delete"),
+    path("campaigns/<int:pk>/ratings.csv", results.ratings_csv, name="ratings-csv"),
+    path("campaigns/<int:pk>/ratings/", results.comparisons, name="comparisons"),
+    path("campaigns/<int:pk>/compare/", rate.rate, name="rate"),
+    path("comparisons/<uuid:token>/", results.comparison, name="comparison"),
+    path("compare/<uuid:token>/", rate.rate_comparison, name="rate-comparison"),
+    path("compare/<uuid:token>/skip/", rate.rate_skip, name="rate-skip"),
+    path("compare/<uuid:token>/hold/", rate.rate_hold, name="rate-hold"),
+]

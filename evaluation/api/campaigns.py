@@ -1,0 +1,208 @@
+"""Campaigns, their results and single ratings."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import mixins, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from annotation.models import DatasetVersion
+from core.errors import Invalid
+from core.models import Role
+from core.project_api import ProjectAPIView
+from evaluation import services
+from evaluation.api.serializers import (
+    CampaignSerializer,
+    ComparisonSerializer,
+    NewCampaignSerializer,
+    PlanQuerySerializer,
+    PlanSerializer,
+    ResultsSerializer,
+)
+from evaluation.models import Campaign, Comparison
+from evaluation.planning import plan
+from evaluation.queries import browse, campaigns_of, comparison_detail, results_of
+from evaluation.queries.campaigns import rater_count
+from evaluation.views.results import csv_of
+from training.models import ModelVersion
+
+READERS = (Role.ADMIN, Role.VIEWER)
+ADMINS = (Role.ADMIN,)
+
+
+def _text(name: str, words: str) -> OpenApiParameter:
+    return OpenApiParameter(name, OpenApiTypes.STR, description=words)
+
+
+class Campaigns(mixins.ListModelMixin, ProjectAPIView):
+    serializer_class = CampaignSerializer
+    queryset = Campaign.objects.none()
+    read_roles, write_roles = READERS, ADMINS
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        wanted = self.request.GET
+        return campaigns_of(self.access.project, q=wanted.get("q", ""), status=wanted.get("status", ""))
+
+    @extend_schema(
+        parameters=[_text("q", "part of a name"), _text("status", "preparing, open, closed, failed")]
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """Campaigns, the newest first."""
+        return self.list(request)
+
+    @extend_schema(request=NewCampaignSerializer, responses={201: CampaignSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Plans a campaign and launches the run that makes its answers. 422 names what is wrong."""
+        given = NewCampaignSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        values: dict[str, Any] = dict(given.validated_data)
+        for name, model in (
+            ("baseline", ModelVersion),
+            ("candidate", ModelVersion),
+            ("dataset", DatasetVersion),
+        ):
+            found = model.objects.filter(project=self.access.project, pk=values[name]).first()
+            if found is None:
+                raise Invalid(
+                    "Some values are wrong.", fields={name: ["This project has none with this id."]}
+                )
+            values[name] = found
+        campaign = services.create_campaign(by=self.access.user, project=self.access.project, **values)
+        return Response(self._drawn(campaign), status=status.HTTP_201_CREATED)
+
+    def _drawn(self, campaign: Campaign) -> Any:
+        return CampaignSerializer(campaigns_of(self.access.project).get(pk=campaign.pk)).data
+
+
+class CampaignPlan(ProjectAPIView):
+    serializer_class = PlanSerializer
+    queryset = Campaign.objects.none()
+    read_roles = ADMINS
+
+    @extend_schema(parameters=[PlanQuerySerializer])
+    def get(self, request: Request, slug: str) -> Response:
+        """How many ratings a campaign would need, and what precision they buy."""
+        given = PlanQuerySerializer(data=request.query_params)
+        given.is_valid(raise_exception=True)
+        made = plan(
+            prompts=given.validated_data["prompts"],
+            per_prompt=given.validated_data["ratings_per_prompt"],
+            raters=rater_count(self.access.project),
+        )
+        return Response(PlanSerializer(made).data)
+
+
+class OneCampaign(ProjectAPIView):
+    serializer_class = CampaignSerializer
+    queryset = Campaign.objects.none()
+    read_roles, write_roles = READERS, ADMINS
+
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        return Response(CampaignSerializer(self.access.get(campaigns_of(self.access.project), pk=pk)).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, slug: str, pk: int) -> Response:
+        """Deletes a campaign in which nobody has rated; 409 otherwise."""
+        services.delete_campaign(by=self.access.user, campaign=self.access.get(Campaign, pk=pk))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class _CampaignVerb(ProjectAPIView):
+    serializer_class = CampaignSerializer
+    queryset = Campaign.objects.none()
+    write_roles = ADMINS
+
+    def _do(self, verb: Any, pk: int) -> Response:
+        campaign = self.access.get(Campaign.objects.select_related("project"), pk=pk)
+        verb(by=self.access.user, campaign=campaign)
+        return Response(CampaignSerializer(campaigns_of(self.access.project).get(pk=pk)).data)
+
+
+class CampaignClose(_CampaignVerb):
+    @extend_schema(request=None)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Takes no ratings any more; raters may see the results."""
+        return self._do(services.close_campaign, pk)
+
+
+class CampaignReopen(_CampaignVerb):
+    @extend_schema(request=None)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Takes ratings again."""
+        return self._do(services.reopen_campaign, pk)
+
+
+class CampaignRetry(_CampaignVerb):
+    @extend_schema(request=None)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Makes the answers that are still missing after a failure."""
+        return self._do(services.retry_campaign, pk)
+
+
+class CampaignResults(ProjectAPIView):
+    serializer_class = ResultsSerializer
+    queryset = Campaign.objects.none()
+    read_roles = (Role.ADMIN, Role.VIEWER, Role.RATER)
+
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """Win rate, scores and agreement with intervals. Raters get it once the campaign is closed."""
+        campaign = self.access.get(Campaign, pk=pk)
+        insider = self.access.has(*READERS)
+        if not insider and campaign.status != Campaign.Status.CLOSED:
+            raise PermissionDenied("Results are shown to raters when the campaign is closed.")
+        data = dict(ResultsSerializer(results_of([campaign])[campaign.pk]).data)
+        if not insider:
+            data["by_rater"] = []
+        return Response(data)
+
+
+class CampaignRatings(ProjectAPIView):
+    serializer_class = ComparisonSerializer
+    queryset = Comparison.objects.none()
+    read_roles = ADMINS
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiResponse(OpenApiTypes.STR)})
+    def get(self, request: Request, slug: str, pk: int) -> StreamingHttpResponse:
+        """Every rating with its versions named, as CSV."""
+        return csv_of(self.access.get(Campaign, pk=pk))
+
+
+class CampaignComparisons(mixins.ListModelMixin, ProjectAPIView):
+    serializer_class = ComparisonSerializer
+    queryset = Comparison.objects.none()
+    read_roles = READERS
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        campaign = self.access.get(Campaign, pk=self.kwargs["pk"])
+        wanted = {name: self.request.GET.get(name, "") for name in ("outcome", "slice", "only", "q")}
+        rater = self.request.GET.get("rater", "")
+        return browse(campaign, {**wanted, "rater": int(rater) if rater.isdigit() else None})
+
+    @extend_schema(
+        parameters=[
+            _text("outcome", "candidate, baseline, tie or both_bad"),
+            _text("slice", "a slice"),
+            OpenApiParameter("rater", OpenApiTypes.INT, description="a person's id"),
+            _text("only", "comment or correction"),
+            _text("q", "part of a prompt, an answer or a note"),
+        ]
+    )
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """Ratings one by one, the newest first, with versions named."""
+        return self.list(request)
+
+
+class OneComparison(ProjectAPIView):
+    serializer_class = ComparisonSerializer
+    queryset = Comparison.objects.none()
+    read_roles = READERS
+
+    def get(self, request: Request, slug: str, token: str) -> Response:
+        """One rated comparison with versions named."""
+        rated = comparison_detail(self.access.project).filter(rating__isnull=False)
+        return Response(ComparisonSerializer(get_object_or_404(rated, token=token)).data)

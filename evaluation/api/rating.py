@@ -1,0 +1,102 @@
+"""Rating by program. As on the page, nothing names a version before the campaign is closed."""
+
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.errors import Conflict
+from core.models import Role
+from core.project_api import ProjectAPIView
+from evaluation import services
+from evaluation.api.serializers import BlindComparisonSerializer, SayingSerializer, ShareSerializer
+from evaluation.models import Campaign, Comparison
+from evaluation.queries import open_campaigns
+from evaluation.queries.rating import own_comparisons, shares_of
+
+RATERS = (Role.RATER,)
+
+
+class RatingWork(ProjectAPIView):
+    serializer_class = ShareSerializer
+    queryset = Campaign.objects.none()
+    read_roles = RATERS
+    pagination_class = None
+
+    @extend_schema(responses=ShareSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """What waits for the rater: open campaigns, by number only."""
+        shares = shares_of(self.access.user, list(open_campaigns(self.access.project)))
+        return Response(ShareSerializer(shares, many=True).data)
+
+
+class NextComparison(ProjectAPIView):
+    serializer_class = BlindComparisonSerializer
+    queryset = Comparison.objects.none()
+    write_roles = RATERS
+
+    @extend_schema(request=None, responses={200: BlindComparisonSerializer, 204: None})
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """The rater's open comparison, or the next one; 204 when none is left."""
+        campaign = self.access.get(Campaign.objects.select_related("project"), pk=pk)
+        found = services.next_comparison(by=self.access.user, campaign=campaign)
+        if found is None:
+            return Response(status=status.HTTP_204_NO_CONTENT)
+        return Response(BlindComparisonSerializer(own_comparisons(self.access.user).get(pk=found.pk)).data)
+
+
+class _Own(ProjectAPIView):
+    serializer_class = BlindComparisonSerializer
+    queryset = Comparison.objects.none()
+    read_roles = write_roles = RATERS
+
+    def own(self, token: str) -> Comparison:
+        mine = own_comparisons(self.access.user)
+        return get_object_or_404(mine, campaign__project=self.access.project, token=token)
+
+    def keep(self, request: Request, token: str, service: Any) -> Comparison:
+        given = SayingSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        comparison = self.own(token)
+        service(by=self.access.user, comparison=comparison, **given.validated_data)
+        return comparison
+
+
+class OwnComparison(_Own):
+    def get(self, request: Request, slug: str, token: str) -> Response:
+        """One's own comparison while its campaign is open."""
+        comparison = self.own(token)
+        if comparison.campaign.status != Campaign.Status.OPEN:
+            raise Conflict("This campaign is closed.", "See its results.")
+        return Response(BlindComparisonSerializer(comparison).data)
+
+    @extend_schema(request=SayingSerializer, responses={201: BlindComparisonSerializer})
+    def post(self, request: Request, slug: str, token: str) -> Response:
+        """Rates it, once: 409 when it was rated before or the campaign is closed."""
+        comparison = self.keep(request, token, services.rate)
+        return Response(BlindComparisonSerializer(comparison).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=SayingSerializer, responses=BlindComparisonSerializer)
+    def put(self, request: Request, slug: str, token: str) -> Response:
+        """Changes one's rating while the campaign is open."""
+        comparison = self.keep(request, token, services.change_rating)
+        return Response(BlindComparisonSerializer(comparison).data)
+
+
+class SkipComparison(_Own):
+    @extend_schema(request=None, responses={204: None})
+    def post(self, request: Request, slug: str, token: str) -> Response:
+        """Leaves it to somebody else."""
+        services.skip(by=self.access.user, comparison=self.own(token))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class HoldComparison(_Own):
+    @extend_schema(request=None)
+    def post(self, request: Request, slug: str, token: str) -> Response:
+        """Keeps it for another quarter of an hour."""
+        held = services.hold(by=self.access.user, comparison=self.own(token))
+        return Response(BlindComparisonSerializer(held).data)

@@ -1,0 +1,297 @@
+"""What evaluation's objects look like in the API. `Blind...` is all that a rater gets while a campaign is open."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from core.api.serializers import PersonSerializer, RunSerializer
+from evaluation.models import Campaign, Comparison, Rating
+from evaluation.queries import Results
+from evaluation.services.campaigns import MOST_PER_PROMPT, MOST_PROMPTS, MOST_TOKENS
+from evaluation.services.rating import SIDES, Scores
+from training.models import ModelVersion
+
+
+class VersionNameSerializer(serializers.ModelSerializer[ModelVersion]):
+    label = serializers.CharField(source="__str__", read_only=True)
+
+    class Meta:
+        model = ModelVersion
+        fields = ("id", "number", "label", "served_name")
+
+
+class CampaignSerializer(serializers.ModelSerializer[Campaign]):
+    """`wanted` ratings are planned: prompts that are asked, times ratings a prompt."""
+
+    baseline = VersionNameSerializer(source="sides.0.version", read_only=True)
+    candidate = VersionNameSerializer(source="sides.1.version", read_only=True)
+    dataset = serializers.IntegerField(source="dataset.number", read_only=True)
+    prompts = serializers.IntegerField(source="prompt_count", read_only=True)
+    ratings = serializers.IntegerField(source="rating_count", read_only=True)
+    raters = serializers.IntegerField(source="rater_count", read_only=True)
+    corrections = serializers.IntegerField(source="correction_count", read_only=True)
+    wanted = serializers.IntegerField(read_only=True)
+    run = RunSerializer(read_only=True)
+
+    class Meta:
+        model = Campaign
+        fields = (
+            "id",
+            "name",
+            "status",
+            "baseline",
+            "candidate",
+            "dataset",
+            "prompts",
+            "ratings_per_prompt",
+            "params",
+            "ratings",
+            "wanted",
+            "raters",
+            "corrections",
+            "created_at",
+            "opened_at",
+            "closed_at",
+            "run",
+        )
+
+
+class NewCampaignSerializer(serializers.Serializer[Any]):
+    """`baseline` and `candidate` are ids of model versions, `dataset` the id of a dataset version."""
+
+    name = serializers.CharField(max_length=120)
+    baseline = serializers.IntegerField()
+    candidate = serializers.IntegerField()
+    dataset = serializers.IntegerField()
+    prompts = serializers.IntegerField(min_value=1, max_value=MOST_PROMPTS)
+    ratings_per_prompt = serializers.IntegerField(min_value=1, max_value=MOST_PER_PROMPT, default=3)
+    temperature = serializers.FloatField(min_value=0, max_value=2, default=0.0)
+    max_tokens = serializers.IntegerField(min_value=1, max_value=MOST_TOKENS, default=256)
+
+
+class PlanQuerySerializer(serializers.Serializer[Any]):
+    prompts = serializers.IntegerField(min_value=1, max_value=MOST_PROMPTS)
+    ratings_per_prompt = serializers.IntegerField(min_value=1, max_value=MOST_PER_PROMPT)
+
+
+class PlanSerializer(serializers.Serializer[Any]):
+    """`half_width` of the win rate's 95% interval; `finds` is the least true win rate found with 80% power."""
+
+    prompts = serializers.IntegerField()
+    per_prompt = serializers.IntegerField()
+    raters = serializers.IntegerField()
+    ratings = serializers.IntegerField()
+    each = serializers.IntegerField()
+    half_width = serializers.FloatField(allow_null=True)
+    finds = serializers.FloatField(allow_null=True)
+
+
+class IntervalSerializer(serializers.Serializer[Any]):
+    """A mean with its two-sided 95% interval. `method`: none, clustered, assumed or both (see the results page)."""
+
+    value = serializers.FloatField(allow_null=True)
+    low = serializers.FloatField(allow_null=True)
+    high = serializers.FloatField(allow_null=True)
+    n = serializers.IntegerField()
+    clusters = serializers.IntegerField()
+    method = serializers.CharField()
+
+
+class VerdictSerializer(serializers.Serializer[Any]):
+    settled = serializers.CharField(allow_null=True)
+    e_value = serializers.FloatField()
+    more = serializers.IntegerField(allow_null=True)
+    says = serializers.CharField()
+
+
+class CriterionResultSerializer(serializers.Serializer[Any]):
+    criterion = serializers.CharField()
+    baseline = IntervalSerializer()
+    candidate = IntervalSerializer()
+    difference = IntervalSerializer()
+
+
+class SliceResultSerializer(serializers.Serializer[Any]):
+    slice = serializers.CharField()
+    n = serializers.IntegerField()
+    win_rate = IntervalSerializer()
+    both_bad = IntervalSerializer()
+
+
+class RaterResultSerializer(serializers.Serializer[Any]):
+    rater = PersonSerializer()
+    n = serializers.IntegerField()
+    candidate = serializers.IntegerField()
+    baseline = serializers.IntegerField()
+    ties = serializers.IntegerField()
+    both_bad = serializers.IntegerField()
+    median_seconds = serializers.FloatField()
+    sees_names = serializers.BooleanField()
+
+
+class ResultsSerializer(serializers.Serializer[Results]):
+    """`win_rate` is the candidate's over the baseline. `by_rater` is empty for raters."""
+
+    baseline = VersionNameSerializer()
+    candidate = VersionNameSerializer()
+    n = serializers.IntegerField()
+    wanted = serializers.IntegerField()
+    wins = serializers.IntegerField()
+    losses = serializers.IntegerField()
+    ties = serializers.IntegerField()
+    both_bad = serializers.IntegerField()
+    win_rate = IntervalSerializer()
+    both_bad_rate = IntervalSerializer()
+    left_rate = IntervalSerializer()
+    verdict = VerdictSerializer()
+    criteria = CriterionResultSerializer(many=True)
+    scored = serializers.IntegerField()
+    slices = SliceResultSerializer(many=True)
+    by_rater = RaterResultSerializer(source="raters", many=True)
+    alpha = serializers.FloatField(allow_null=True)
+    repeated_prompts = serializers.IntegerField()
+    prompts = serializers.IntegerField()
+    same_answers = serializers.IntegerField()
+    corrections = serializers.IntegerField()
+    median_seconds = serializers.FloatField(allow_null=True)
+
+
+class ScoresSerializer(serializers.Serializer[Any]):
+    accuracy = serializers.IntegerField(min_value=1, max_value=5)
+    tone = serializers.IntegerField(min_value=1, max_value=5)
+    conciseness = serializers.IntegerField(min_value=1, max_value=5)
+
+
+class BothScoresSerializer(serializers.Serializer[Any]):
+    left = ScoresSerializer()
+    right = ScoresSerializer()
+
+
+class CorrectionsSerializer(serializers.Serializer[Any]):
+    """Answers as they should be; only those that were rewritten."""
+
+    left = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    right = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+
+
+class SayingSerializer(serializers.Serializer[Any]):
+    """A rating as it is sent. `scores` is complete, or null to leave them out."""
+
+    choice = serializers.ChoiceField(choices=Rating.Choice.choices)
+    scores = BothScoresSerializer(allow_null=True)
+    comment = serializers.CharField(required=False, default="", allow_blank=True)
+    corrections = CorrectionsSerializer(required=False)
+
+
+class TurnSerializer(serializers.Serializer[Any]):
+    role = serializers.CharField()
+    content = serializers.CharField()
+
+
+class BlindAnswerSerializer(serializers.Serializer[Any]):
+    text = serializers.CharField()
+
+
+class SaidSerializer(serializers.Serializer[Any]):
+    choice = serializers.CharField()
+    scores = BothScoresSerializer(allow_null=True)
+    comment = serializers.CharField()
+
+
+class BlindComparisonSerializer(serializers.Serializer[Comparison]):
+    """One comparison as its rater may know it: a token and two sides, nothing about whose they are."""
+
+    token = serializers.UUIDField()
+    status = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+    messages = TurnSerializer(source="prompt.messages", many=True)
+    context = serializers.ListField(source="prompt.context", child=serializers.CharField())
+    slice = serializers.CharField(source="prompt.slice")
+    left = BlindAnswerSerializer(source="left.generation")
+    right = BlindAnswerSerializer(source="right.generation")
+    said = serializers.SerializerMethodField()
+
+    def get_said(self, comparison: Comparison) -> SaidSerializer | None:
+        """What the rater said, None before."""
+        rating = Rating.objects.filter(comparison=comparison).prefetch_related("scores").first()
+        if rating is None:
+            return None
+        return {  # type: ignore[return-value]
+            "choice": rating.choice,
+            "scores": scores_of(comparison, rating),
+            "comment": rating.comment,
+        }
+
+
+class ShareSerializer(serializers.Serializer[Any]):
+    """A rater's part of an open campaign."""
+
+    campaign = serializers.IntegerField(source="campaign.pk")
+    opened_at = serializers.DateTimeField(source="campaign.opened_at")
+    rated = serializers.IntegerField()
+    left = serializers.IntegerField()
+
+
+class CorrectionSerializer(serializers.Serializer[Any]):
+    version = serializers.CharField(source="answer.entry.version")
+    text = serializers.CharField()
+    example = serializers.IntegerField(source="example_id")
+    by = PersonSerializer()
+    at = serializers.DateTimeField()
+
+
+class NamedAnswerSerializer(serializers.Serializer[Any]):
+    version = VersionNameSerializer(source="entry.version")
+    generation = serializers.UUIDField(source="generation.public_id")
+    text = serializers.CharField(source="generation.text")
+
+
+class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
+    """A rated comparison with its names, for admins and viewers."""
+
+    rater = PersonSerializer(read_only=True)
+    messages = TurnSerializer(source="prompt.messages", many=True, read_only=True)
+    context = serializers.ListField(source="prompt.context", child=serializers.CharField(), read_only=True)
+    slice = serializers.CharField(source="prompt.slice", read_only=True)
+    left = NamedAnswerSerializer(read_only=True)
+    right = NamedAnswerSerializer(read_only=True)
+    choice = serializers.CharField(source="rating.choice", read_only=True)
+    preferred = VersionNameSerializer(source="rating.preferred.version", read_only=True, allow_null=True)
+    comment = serializers.CharField(source="rating.comment", read_only=True)
+    seconds = serializers.FloatField(source="rating.seconds", read_only=True)
+    scores = serializers.SerializerMethodField()
+    corrections = CorrectionSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Comparison
+        fields = (
+            "token",
+            "campaign",
+            "rater",
+            "messages",
+            "context",
+            "slice",
+            "left",
+            "right",
+            "choice",
+            "preferred",
+            "comment",
+            "seconds",
+            "scores",
+            "corrections",
+            "rated_at",
+        )
+
+    def get_scores(self, comparison: Comparison) -> BothScoresSerializer | None:
+        """None when the rater left the scores out."""
+        return scores_of(comparison, comparison.rating)  # type: ignore[return-value]
+
+
+def scores_of(comparison: Comparison, rating: Rating) -> Scores | None:
+    """The rating's scores by side, as they are sent."""
+    by_entry: dict[int, dict[str, int]] = {}
+    for score in rating.scores.all():
+        by_entry.setdefault(score.entry_id, {})[score.criterion] = score.value
+    if not by_entry:
+        return None
+    return {side: by_entry[getattr(comparison, side).entry_id] for side in SIDES}

@@ -1,0 +1,71 @@
+"""Campaigns as admins and viewers list them."""
+
+from django.db.models import Count, F, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from annotation.models import DatasetRow, DatasetVersion, GroupSplit
+from core.models import Membership, Project, Role
+from evaluation.models import Campaign, Comparison, Correction, Entry, Prompt, Rating
+
+
+def _count(source: QuerySet, path: str) -> Coalesce:
+    """A scalar subquery: joins would multiply each other's rows."""
+    counted = (
+        source.filter(**{path: OuterRef("pk")}).order_by().values(path).annotate(n=Count("pk")).values("n")
+    )
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+
+
+def with_progress(campaigns: QuerySet[Campaign]) -> QuerySet[Campaign]:
+    """Adds entries with versions, `prompt_count`, `asked_count`, `rating_count`, `rater_count`, `correction_count` and
+    `wanted` (ratings planned). Two queries in all."""
+    entries = Entry.objects.select_related("version__base_model").order_by("position")
+    return (
+        campaigns.select_related("project", "dataset", "run__project", "created_by")
+        .prefetch_related(Prefetch("entries", queryset=entries, to_attr="sides"))
+        .annotate(
+            prompt_count=_count(Prompt.objects.all(), "campaign"),
+            asked_count=_count(Prompt.objects.filter(same_answer=False), "campaign"),
+            rating_count=_count(Rating.objects.all(), "comparison__campaign"),
+            rater_count=_raters(),
+            correction_count=_count(Correction.objects.all(), "comparison__campaign"),
+        )
+        .annotate(wanted=F("asked_count") * F("ratings_per_prompt"))
+    )
+
+
+def _raters() -> Coalesce:
+    rated = Comparison.objects.filter(campaign=OuterRef("pk"), status=Comparison.Status.RATED)
+    counted = rated.order_by().values("campaign").annotate(n=Count("rater", distinct=True)).values("n")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+
+
+def campaigns_of(project: Project, *, q: str = "", status: str = "") -> QuerySet[Campaign]:
+    """Newest first. `q` searches the name and who made it."""
+    found = Campaign.objects.filter(project=project).order_by("-pk")
+    if status:
+        found = found.filter(status=status)
+    if q:
+        found = found.filter(Q(name__icontains=q) | Q(created_by__name__icontains=q))
+    return with_progress(found)
+
+
+def open_campaigns(project: Project) -> QuerySet[Campaign]:
+    return Campaign.objects.filter(project=project, status=Campaign.Status.OPEN).order_by("opened_at", "pk")
+
+
+def held_out_datasets(project: Project) -> QuerySet[DatasetVersion]:
+    """Ready dataset versions with `held_out`, the number of their test rows; those without any are left out."""
+    held = DatasetRow.objects.filter(split=GroupSplit.Split.TEST)
+    return (
+        DatasetVersion.objects.filter(project=project, status=DatasetVersion.Status.READY)
+        .annotate(held_out=_count(held, "dataset"))
+        .filter(held_out__gt=0)
+        .order_by("-number")
+    )
+
+
+def rater_count(project: Project) -> int:
+    return Membership.objects.filter(
+        project=project, roles__contains=[Role.RATER], user__is_active=True
+    ).count()

@@ -1,0 +1,67 @@
+"""Ratings one by one, for admins and viewers: both answers, who said what, and what became of a correction."""
+
+from typing import Any
+
+from django.db.models import Prefetch, Q, QuerySet
+
+from core.models import Project
+from evaluation.models import Campaign, Comparison, Correction, Entry, Rating, Score
+
+OUTCOMES = [
+    ("candidate", "Candidate better"),
+    ("baseline", "Baseline better"),
+    ("tie", "As good"),
+    ("both_bad", "Both bad"),
+]
+
+
+def _full(found: QuerySet[Comparison]) -> QuerySet[Comparison]:
+    """Three queries: the comparisons, their scores, their corrections."""
+    return found.select_related(
+        "rater",
+        "prompt__row__example",
+        "campaign__project",
+        "left__generation",
+        "left__entry__version__base_model",
+        "right__generation",
+        "right__entry__version__base_model",
+        "rating__preferred__version__base_model",
+    ).prefetch_related(
+        Prefetch("rating__scores", queryset=Score.objects.select_related("entry")),
+        Prefetch("corrections", queryset=Correction.objects.select_related("by", "answer__entry", "example")),
+    )
+
+
+def browse(campaign: Campaign, wanted: dict[str, Any]) -> QuerySet[Comparison]:
+    """Rated comparisons, newest first. `wanted`: outcome, slice, rater (id), only ("comment", "correction") and q."""
+    found = Comparison.objects.filter(campaign=campaign, status=Comparison.Status.RATED)
+    outcome = wanted.get("outcome")
+    if outcome in (Rating.Choice.TIE, Rating.Choice.BOTH_BAD):
+        found = found.filter(rating__choice=outcome)
+    elif outcome:
+        position = Entry.CANDIDATE if outcome == "candidate" else Entry.BASELINE
+        found = found.filter(rating__preferred__position=position)
+    if wanted.get("slice"):
+        found = found.filter(prompt__slice=wanted["slice"])
+    if wanted.get("rater"):
+        found = found.filter(rater=wanted["rater"])
+    if wanted.get("only") == "comment":
+        found = found.exclude(rating__comment="")
+    elif wanted.get("only") == "correction":
+        found = found.filter(corrections__isnull=False).distinct()
+    if q := str(wanted.get("q") or "").strip():
+        found = found.filter(
+            Q(rating__comment__icontains=q)
+            | Q(left__generation__text__icontains=q)
+            | Q(right__generation__text__icontains=q)
+            | Q(prompt__messages__icontains=q)
+        )
+    return _full(found).order_by("-rated_at", "-pk")
+
+
+def comparison_detail(project: Project) -> QuerySet[Comparison]:
+    return _full(Comparison.objects.filter(campaign__project=project))
+
+
+def export_rows(campaign: Campaign) -> QuerySet[Comparison]:
+    return _full(Comparison.objects.filter(campaign=campaign, status=Comparison.Status.RATED)).order_by("pk")

@@ -1,0 +1,74 @@
+"""Ratings as rows of a table, for CSV."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from evaluation.models import Campaign, Comparison, Entry, Score
+from evaluation.queries.comparisons import export_rows
+
+_ENTRIES = (("baseline", Entry.BASELINE), ("candidate", Entry.CANDIDATE))
+COLUMNS = [
+    "comparison",
+    "prompt",
+    "slice",
+    "question",
+    "rater",
+    "said",
+    "preferred_version",
+    "baseline_version",
+    "candidate_version",
+    "left_version",
+    "right_version",
+    "baseline_answer",
+    "candidate_answer",
+    *(f"{criterion}_{name}" for criterion in Score.Criterion.values for name, _ in _ENTRIES),
+    "note",
+    "seconds",
+    "rated_at",
+    "corrected_examples",
+]
+
+
+def _safe(text: Any) -> str:
+    """A spreadsheet must not take somebody's words for a formula (OWASP, CSV Injection)."""
+    words = str(text)
+    return f"'{words}" if words[:1] in ("=", "+", "-", "@", "\t", "\r") else words
+
+
+def rows_of(campaign: Campaign) -> Iterator[list[Any]]:
+    """One list a rating, in the order of COLUMNS; read in portions."""
+    for comparison in export_rows(campaign).iterator(chunk_size=500):
+        yield _row(comparison)
+
+
+def _row(comparison: Comparison) -> list[Any]:
+    rating = comparison.rating
+    answers = {answer.entry.position: answer for answer in (comparison.left, comparison.right)}
+    said = {"left": "candidate", "right": "candidate"}.get(rating.choice, rating.choice)
+    if rating.preferred is not None and rating.preferred.position == Entry.BASELINE:
+        said = "baseline"
+    scores = {(s.criterion, s.entry.position): s.value for s in rating.scores.all()}
+    return [
+        str(comparison.token),
+        comparison.prompt.position,
+        _safe(comparison.prompt.slice),
+        _safe(comparison.prompt.messages[-1]["content"]),
+        _safe(comparison.rater.name),
+        said,
+        rating.preferred.version if rating.preferred else "",
+        answers[Entry.BASELINE].entry.version,
+        answers[Entry.CANDIDATE].entry.version,
+        comparison.left.entry.version,
+        comparison.right.entry.version,
+        _safe(answers[Entry.BASELINE].generation.text),
+        _safe(answers[Entry.CANDIDATE].generation.text),
+        *(
+            scores.get((criterion, position), "")
+            for criterion in Score.Criterion.values
+            for _, position in _ENTRIES
+        ),
+        _safe(rating.comment),
+        round(rating.seconds, 1),
+        comparison.rated_at.isoformat() if comparison.rated_at else "",
+        " ".join(f"#{c.example_id}" for c in comparison.corrections.all()),
+    ]

@@ -1,0 +1,131 @@
+"""What a rater may see: prompts that want ratings, their own comparisons, how many are left. Never a name or a standing."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, TextField, Value
+from django.db.models.functions import MD5, Cast, Coalesce, Concat
+from django.utils import timezone
+
+from core.models import Project, User
+from evaluation.models import Campaign, Comparison, Prompt, Rating
+
+Status = Comparison.Status
+USUAL_SECONDS = 40.0  # until enough ratings are in to know better
+ENOUGH_RATINGS = 5
+
+
+def _taken(now: datetime) -> Q:
+    """Comparisons that use up one of a prompt's ratings: rated, or in somebody's hands right now."""
+    return Q(status=Status.RATED) | Q(status=Status.OPEN, expires_at__gt=now)
+
+
+def has_room(prompt_id: int, campaign: Campaign, *, now: datetime) -> bool:
+    taken = Comparison.objects.filter(_taken(now), prompt_id=prompt_id).count()
+    return taken < campaign.ratings_per_prompt
+
+
+def _with_room(now: datetime) -> QuerySet[Prompt]:
+    """Prompts of open campaigns with room for one more rating, with `taken`."""
+    counted = (
+        Comparison.objects.filter(_taken(now), prompt=OuterRef("pk"))
+        .order_by()
+        .values("prompt")
+        .annotate(n=Count("pk"))
+        .values("n")
+    )
+    return (
+        Prompt.objects.filter(same_answer=False, campaign__status=Campaign.Status.OPEN)
+        .annotate(taken=Coalesce(Subquery(counted, output_field=IntegerField()), 0))
+        .filter(taken__lt=F("campaign__ratings_per_prompt"))
+    )
+
+
+def _not_seen_by(rater: User) -> Exists:
+    """An expired comparison may come back to its rater; a rated, skipped or open one may not."""
+    seen = Comparison.objects.filter(prompt=OuterRef("pk"), rater=rater).exclude(status=Status.EXPIRED)
+    return ~Exists(seen)
+
+
+def prompts_wanting(rater: User, campaign: Campaign, *, now: datetime) -> QuerySet[Prompt]:
+    """Prompts this rater may get next. Least rated first, so that all get one rating before any gets two; among
+    equals in an order of the rater's own, so that raters do not all meet at the same prompt."""
+    lot = MD5(Concat(Value(f"{campaign.seed}:{rater.pk}:"), Cast("pk", TextField())))
+    return (
+        _with_room(now)
+        .filter(_not_seen_by(rater), campaign=campaign)
+        .annotate(lot=lot)
+        .order_by("taken", "lot", "pk")
+    )
+
+
+@dataclass(frozen=True)
+class Share:
+    """A rater's part of one campaign: how many they rated, and how many are left for them (the open one included)."""
+
+    campaign: Campaign
+    rated: int
+    left: int
+
+    @property
+    def total(self) -> int:
+        return self.rated + self.left
+
+    @property
+    def at(self) -> int:
+        """Which one comes now, counted from 1."""
+        return min(self.rated + 1, self.total)
+
+
+def shares_of(rater: User, campaigns: list[Campaign]) -> list[Share]:
+    """One share for each campaign, in their order. Three queries, however many campaigns."""
+    now = timezone.now()
+    rated = _by_campaign(Comparison.objects.filter(rater=rater, status=Status.RATED), campaigns)
+    held = _by_campaign(Comparison.objects.filter(rater=rater, status=Status.OPEN), campaigns)
+    left = _by_campaign(_with_room(now).filter(_not_seen_by(rater)), campaigns)
+    return [Share(c, rated.get(c.pk, 0), left.get(c.pk, 0) + held.get(c.pk, 0)) for c in campaigns]
+
+
+def share_of(rater: User, campaign: Campaign) -> Share:
+    return shares_of(rater, [campaign])[0]
+
+
+def _by_campaign(rows: QuerySet, campaigns: list[Campaign]) -> dict[int, int]:
+    counted = rows.filter(campaign__in=[c.pk for c in campaigns]).order_by().values("campaign")
+    return dict(counted.annotate(n=Count("pk")).values_list("campaign", "n"))
+
+
+def seconds_a_rating(project: Project) -> float:
+    """The median of the project's last 200 ratings, in seconds; USUAL_SECONDS while there are few."""
+    recent = Rating.objects.filter(comparison__campaign__project=project).order_by("-pk")
+    found = list(recent.values_list("seconds", flat=True)[:200])
+    return median(found) if len(found) >= ENOUGH_RATINGS else USUAL_SECONDS
+
+
+def own_comparisons(rater: User) -> QuerySet[Comparison]:
+    """A rater's comparisons with everything the rating page shows."""
+    return Comparison.objects.filter(rater=rater).select_related(
+        "campaign__project",
+        "prompt__row__revision",
+        "prompt__row__example",
+        "left__generation",
+        "left__entry",
+        "right__generation",
+        "right__entry",
+    )
+
+
+def rated_before(comparison: Comparison) -> Comparison | None:
+    """The rater's rating before this one in the same campaign; for an open comparison, the last one."""
+    found = Comparison.objects.filter(
+        campaign=comparison.campaign_id, rater=comparison.rater_id, status=Status.RATED
+    )
+    if comparison.status == Status.RATED:
+        found = found.filter(rated_at__lt=comparison.rated_at)
+    return found.order_by("-rated_at").first()
+
+
+def last_rated(rater: User, campaign: Campaign) -> Comparison | None:
+    found = Comparison.objects.filter(campaign=campaign, rater=rater, status=Status.RATED)
+    return found.order_by("-rated_at").first()

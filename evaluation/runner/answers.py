@@ -1,0 +1,124 @@
+"""Makes all answers of a campaign before anybody rates, so that no side is slower."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+
+from django.db import IntegrityError, connection, transaction
+
+from core.errors import PartAway, Refused
+from core.runs import RunContext, RunFailed
+from evaluation.models import Answer, Campaign, Entry, Prompt
+from inference.models import Generation
+from inference.queries import is_served
+from inference.services import generate
+
+AT_ONCE = 4  # an engine batches requests that come together
+TRIES = 4
+WAIT_SECONDS = 5.0  # between tries: an engine that restarts is back in under a minute
+
+
+def run(ctx: RunContext) -> None:
+    """Answers that an earlier attempt made are kept; a version that no engine serves fails the run with advice."""
+    campaign = Campaign.objects.select_related("project", "created_by").get(run=ctx.run)
+    entries = list(campaign.entries.select_related("version__base_model", "version__project"))
+    for entry in entries:
+        if not is_served(entry.version):
+            raise _not_served(entry)
+    prompts = list(campaign.prompts.all())
+    made = set(Answer.objects.filter(prompt__campaign=campaign).values_list("prompt_id", "entry_id"))
+    todo = [(p, e) for p in prompts for e in entries if (p.pk, e.pk) not in made]
+    total = len(prompts) * len(entries)
+    done = total - len(todo)
+    ctx.report(done=done, total=total, message=_message(done, total), now=True)
+    for _ in _all(campaign, todo):
+        done += 1
+        ctx.report(done=done, total=total, message=_message(done, total))
+    _mark_same(campaign, len(prompts))
+
+
+def _message(done: int, total: int) -> str:
+    return f"Making answers: {done:,} of {total:,}."
+
+
+def _not_served(entry: Entry) -> RunFailed:
+    return RunFailed(
+        "not_served",
+        f"No engine serves {entry.version} at the moment.",
+        "Load it on the Serve page, then try again here; answers made so far are kept.",
+    )
+
+
+def _all(campaign: Campaign, todo: list[tuple[Prompt, Entry]]) -> Iterator[Answer | None]:
+    """Yields as answers come in. Leaving early (a failure, a cancelled run) drops what has not begun."""
+    pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="answers")
+    try:
+        futures: list[Future[Answer | None]] = [pool.submit(_in_thread, campaign, p, e) for p, e in todo]
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_thread(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer | None:
+    try:
+        return make_answer(campaign, prompt, entry)
+    finally:
+        connection.close()  # each thread has a connection of its own
+
+
+def make_answer(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer | None:
+    """Asks the entry's version once and keeps the answer. None when another worker was first."""
+    generation = _generate(campaign, prompt, entry)
+    if generation.status != Generation.Status.DONE:
+        raise RunFailed(
+            "answer_failed",
+            f"{entry.version} did not finish an answer: {generation.error or generation.get_status_display()}.",
+            "Look at the engine on the Serve page, then try again here; answers made so far are kept.",
+        )
+    try:
+        with transaction.atomic():
+            return Answer.objects.create(prompt=prompt, entry=entry, generation=generation)
+    except IntegrityError:
+        return None
+
+
+def _generate(campaign: Campaign, prompt: Prompt, entry: Entry) -> Generation:
+    for attempt in range(TRIES):
+        try:
+            return generate(
+                by=campaign.created_by,
+                project=campaign.project,
+                version=entry.version,
+                messages=prompt.messages,
+                context=prompt.context,
+                params=campaign.params,
+                purpose=Generation.Purpose.CAMPAIGN,
+            )
+        except PartAway as error:
+            if attempt == TRIES - 1:
+                raise RunFailed(
+                    "engine_away",
+                    f"No engine answered for {entry.version}: {error.message}",
+                    "Try again once the Serve page shows it loaded; answers made so far are kept.",
+                ) from error
+            time.sleep(WAIT_SECONDS)
+        except Refused as error:
+            raise RunFailed("refused", f"{entry.version}: {error.message}", error.advice) from error
+    raise AssertionError("unreachable")
+
+
+def _mark_same(campaign: Campaign, prompts: int) -> None:
+    """Nobody is asked to choose between two equal texts."""
+    texts: dict[int, set[str]] = {}
+    rows = Answer.objects.filter(prompt__campaign=campaign).values_list("prompt_id", "generation__text")
+    for prompt_id, text in rows.iterator():
+        texts.setdefault(prompt_id, set()).add(text.strip())
+    same = [prompt_id for prompt_id, found in texts.items() if len(found) == 1]
+    if len(same) == prompts:
+        raise RunFailed(
+            "all_same",
+            f"Both versions give the same answer to all {prompts} prompts, so there is nothing to compare.",
+            "Check that the two versions differ, or compare them at a temperature above 0.",
+        )
+    campaign.prompts.filter(pk__in=same).update(same_answer=True)

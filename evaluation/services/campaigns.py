@@ -1,0 +1,195 @@
+"""A campaign's life: planned, its answers made, open, closed."""
+
+import secrets
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from annotation.models import DatasetRow, DatasetVersion, GroupSplit
+from core.audit import record
+from core.errors import Conflict, Invalid, Refused
+from core.models import Project, Run, User
+from core.services.runs import launch_run
+from core.transitions import transition
+from evaluation.models import Answer, Campaign, Comparison, Entry, Prompt, Rating
+from evaluation.sampling import choose
+from inference.queries import is_served
+from training.models import ModelVersion
+
+KIND = "campaign"
+MOST_PROMPTS = 1000
+MOST_PER_PROMPT = 20
+MOST_TOKENS = 2048
+
+
+@transaction.atomic
+def create_campaign(
+    *,
+    by: User,
+    project: Project,
+    name: str,
+    baseline: ModelVersion,
+    candidate: ModelVersion,
+    dataset: DatasetVersion,
+    prompts: int,
+    ratings_per_prompt: int = 3,
+    temperature: float = 0.0,
+    max_tokens: int = 256,
+) -> Campaign:
+    """Draws the held-out prompts, and launches the run that makes the answers. It opens by itself when they are made.
+
+    `temperature` is 0..2, `max_tokens` counts tokens of one answer. Raises Invalid with the fields at fault.
+    """
+    name = name.strip()
+    rows = _held_out(dataset)
+    _check(project, name, baseline, candidate, dataset, ratings_per_prompt, temperature, max_tokens)
+    if not 1 <= prompts <= min(len(rows), MOST_PROMPTS):
+        raise _invalid(
+            "prompts", f"Choose 1 to {min(len(rows), MOST_PROMPTS)}: that many prompts are held out."
+        )
+    seed = secrets.randbelow(2**31)
+    try:
+        with transaction.atomic():
+            campaign = Campaign.objects.create(
+                project=project,
+                name=name,
+                dataset=dataset,
+                ratings_per_prompt=ratings_per_prompt,
+                seed=seed,
+                params={"temperature": temperature, "max_tokens": max_tokens},
+                created_by=by,
+            )
+    except IntegrityError:
+        raise _invalid("name", "Another campaign has this name.") from None
+    for position, version in ((Entry.BASELINE, baseline), (Entry.CANDIDATE, candidate)):
+        Entry.objects.create(campaign=campaign, version=version, position=position)
+    by_pk = {row.pk: row for row in rows}
+    chosen = choose([(row.pk, row.revision.content.get("slice", "")) for row in rows], prompts, seed=seed)
+    Prompt.objects.bulk_create(
+        Prompt(
+            campaign=campaign,
+            row=by_pk[pk],
+            position=position,
+            messages=by_pk[pk].revision.content["messages"],
+            context=by_pk[pk].revision.content.get("context", []),
+            slice=by_pk[pk].revision.content.get("slice", ""),
+        )
+        for position, pk in enumerate(chosen)
+    )
+    record(
+        by=by,
+        project=project,
+        verb="campaign.created",
+        obj=campaign,
+        baseline=str(baseline),
+        candidate=str(candidate),
+        dataset=str(dataset),
+        prompts=prompts,
+    )
+    _launch(by, campaign)
+    return campaign
+
+
+def _held_out(dataset: DatasetVersion) -> list[DatasetRow]:
+    return list(
+        DatasetRow.objects.filter(dataset=dataset, split=GroupSplit.Split.TEST).select_related("revision")
+    )
+
+
+def _invalid(field: str, message: str) -> Invalid:
+    return Invalid("The campaign cannot be made like this.", fields={field: [message]})
+
+
+def _check(
+    project: Project,
+    name: str,
+    baseline: ModelVersion,
+    candidate: ModelVersion,
+    dataset: DatasetVersion,
+    per_prompt: int,
+    temperature: float,
+    max_tokens: int,
+) -> None:
+    if not name or len(name) > 120:
+        raise _invalid("name", "Give it a name of up to 120 characters.")
+    if baseline.pk == candidate.pk:
+        raise _invalid("candidate", "Choose two different versions.")
+    for field, version in (("baseline", baseline), ("candidate", candidate)):
+        if version.project_id != project.pk:
+            raise _invalid(field, "This version belongs to another project.")
+        if version.status != ModelVersion.Status.READY:
+            raise _invalid(field, f"{version} is not ready: its token check has not passed.")
+        if not is_served(version):
+            raise _invalid(field, f"No engine serves {version}. Load it on the Serve page first.")
+    if dataset.project_id != project.pk or dataset.status != DatasetVersion.Status.READY:
+        raise _invalid("dataset", "Choose a dataset version of this project that is ready.")
+    if not 1 <= per_prompt <= MOST_PER_PROMPT:
+        raise _invalid("ratings_per_prompt", f"Choose 1 to {MOST_PER_PROMPT}.")
+    if not 0 <= temperature <= 2:
+        raise _invalid("temperature", "Choose a value from 0 to 2.")
+    if not 1 <= max_tokens <= MOST_TOKENS:
+        raise _invalid("max_tokens", f"Choose 1 to {MOST_TOKENS} tokens.")
+
+
+def _launch(by: User, campaign: Campaign) -> None:
+    campaign.run = launch_run(
+        by=by,
+        project=campaign.project,
+        kind=KIND,
+        title=f"Answers for {campaign.name}",
+        params={"campaign": campaign.pk},
+    )
+    campaign.save(update_fields=["run"])
+
+
+def settle_campaign(run: Run) -> None:
+    """Called in the transaction that ends the run: opens the campaign, or marks it failed so that it can be tried again."""
+    campaign = Campaign.objects.select_related("project").filter(run=run).first()
+    if campaign is None:
+        return
+    if run.status == Run.Status.SUCCEEDED:
+        transition(campaign, Campaign.Status.OPEN, opened_at=timezone.now())
+        record(by=None, project=campaign.project, verb="campaign.opened", obj=campaign)
+    else:
+        transition(campaign, Campaign.Status.FAILED)
+        record(by=None, project=campaign.project, verb="campaign.failed", obj=campaign, run=run.pk)
+
+
+@transaction.atomic
+def retry_campaign(*, by: User, campaign: Campaign) -> Campaign:
+    """Makes the answers that are still missing."""
+    transition(campaign, Campaign.Status.PREPARING)
+    record(by=by, project=campaign.project, verb="campaign.retried", obj=campaign)
+    _launch(by, campaign)
+    return campaign
+
+
+@transaction.atomic
+def close_campaign(*, by: User, campaign: Campaign) -> Campaign:
+    """No rating comes in afterwards. Raters may then see the results and the names."""
+    transition(campaign, Campaign.Status.CLOSED, closed_at=timezone.now())
+    campaign.comparisons.filter(status=Comparison.Status.OPEN).update(status=Comparison.Status.EXPIRED)
+    record(by=by, project=campaign.project, verb="campaign.closed", obj=campaign)
+    return campaign
+
+
+@transaction.atomic
+def reopen_campaign(*, by: User, campaign: Campaign) -> Campaign:
+    transition(campaign, Campaign.Status.OPEN, closed_at=None)
+    record(by=by, project=campaign.project, verb="campaign.reopened", obj=campaign)
+    return campaign
+
+
+@transaction.atomic
+def delete_campaign(*, by: User, campaign: Campaign) -> None:
+    """Only while nobody has rated: what people said is never thrown away. The generations stay on record."""
+    campaign = Campaign.objects.select_for_update(of=("self",)).select_related("project").get(pk=campaign.pk)
+    if Rating.objects.filter(comparison__campaign=campaign).exists():
+        raise Conflict("People have rated in this campaign, so it stays.", "Close it instead.")
+    if campaign.status == Campaign.Status.PREPARING:
+        raise Refused("Its answers are being made.", "Cancel the run first.")
+    project, label = campaign.project, str(campaign)
+    Comparison.objects.filter(campaign=campaign).delete()
+    Answer.objects.filter(prompt__campaign=campaign).delete()
+    record(by=by, project=project, verb="campaign.deleted", obj=campaign, name=label)
+    campaign.delete()

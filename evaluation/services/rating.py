@@ -1,0 +1,286 @@
+"""Putting two answers before a rater, and keeping what the rater says."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.models import Example
+from annotation.services import file_correction
+from core.audit import record
+from core.errors import Conflict, Invalid
+from core.models import Membership, User
+from core.transitions import transition
+from evaluation.models import Answer, Campaign, Comparison, Correction, Entry, Prompt, Rating, Score
+from evaluation.queries.rating import has_room, prompts_wanting
+from evaluation.sides import candidate_goes_left
+
+SIDES = ("left", "right")
+LEASE = timedelta(minutes=15)
+LONGEST_COMMENT = 4000
+LONGEST_CORRECTION = 20_000
+Status = Comparison.Status
+# {"left": {"accuracy": 4, "tone": 5, "conciseness": 3}, "right": {...}}; None when the rater left the scores out.
+Scores = Mapping[str, Mapping[str, int]]
+
+
+@transaction.atomic
+def next_comparison(*, by: User, campaign: Campaign) -> Comparison | None:
+    """The comparison this rater has open, else a new one on a prompt that still needs ratings; None when none does.
+
+    Nobody gets a prompt twice, and a prompt that `ratings_per_prompt` people hold or have rated goes to nobody else.
+    Raises Conflict unless the campaign is open.
+    """
+    # One request of a rater at a time, so that two tabs get the same comparison instead of an error.
+    Membership.objects.select_for_update(no_key=True).filter(project=campaign.project_id, user=by).first()
+    campaign.refresh_from_db(fields=["status"])
+    _must_be_open(campaign)
+    now = timezone.now()
+    held = Comparison.objects.filter(campaign=campaign, rater=by, status=Status.OPEN).first()
+    if held is not None:
+        if held.expires_at > now or has_room(held.prompt_id, campaign, now=now):
+            Comparison.objects.filter(pk=held.pk, status=Status.OPEN).update(expires_at=now + LEASE)
+            return held
+        transition(held, Status.EXPIRED)
+    prompt = _claim_prompt(by, campaign, now)
+    if prompt is None:
+        return None
+    again = Comparison.objects.filter(prompt=prompt, rater=by, status=Status.EXPIRED).first()
+    if again is not None:
+        transition(again, Status.OPEN, shown_at=now, expires_at=now + LEASE)
+        return again
+    left, right = _sides(by, campaign, prompt)
+    return Comparison.objects.create(
+        campaign=campaign, prompt=prompt, rater=by, left=left, right=right, expires_at=now + LEASE
+    )
+
+
+def _must_be_open(campaign: Campaign) -> None:
+    if campaign.status != Campaign.Status.OPEN:
+        raise Conflict(
+            "This campaign takes no ratings at the moment.",
+            "What you rated before counts. Go back to Rate to see whether there is something else.",
+        )
+
+
+def _claim_prompt(by: User, campaign: Campaign, now: datetime) -> Prompt | None:
+    """Locks a prompt with room for one more. Those that colleagues are being given right now are passed over first;
+    if only such are left, waits for them, since they may leave room."""
+    for skip_locked in (True, False):
+        while True:
+            prompt = (
+                prompts_wanting(by, campaign, now=now)
+                .select_for_update(of=("self",), skip_locked=skip_locked)
+                .first()
+            )
+            if prompt is None:
+                break
+            # The lock may have come after a colleague's commit that the query above did not see yet.
+            if has_room(prompt.pk, campaign, now=now):
+                return prompt
+    return None
+
+
+def _sides(by: User, campaign: Campaign, prompt: Prompt) -> tuple[Answer, Answer]:
+    stood = list(
+        Comparison.objects.filter(
+            campaign=campaign, rater=by, status__in=[Status.OPEN, Status.RATED]
+        ).values_list("left__entry__position", flat=True)
+    )
+    answers = {a.entry.position: a for a in prompt.answers.select_related("entry")}
+    baseline, candidate = answers[Entry.BASELINE], answers[Entry.CANDIDATE]
+    swapped = candidate_goes_left(
+        seed=campaign.seed,
+        rater=by.pk,
+        baseline_left=stood.count(Entry.BASELINE),
+        candidate_left=stood.count(Entry.CANDIDATE),
+    )
+    return (candidate, baseline) if swapped else (baseline, candidate)
+
+
+@transaction.atomic
+def rate(
+    *,
+    by: User,
+    comparison: Comparison,
+    choice: str,
+    scores: Scores | None,
+    comment: str = "",
+    corrections: Mapping[str, str] | None = None,
+) -> Rating:
+    """Keeps the rating, once. A correction (side -> rewritten text) becomes an example in the annotation queue.
+
+    `scores` is complete or None. Raises Conflict when it was rated or skipped before or the campaign is closed, and
+    Invalid when values are missing or wrong; nothing is stored then.
+    """
+    _check(choice, scores, comment, corrections)
+    _lock_open(comparison)
+    if comparison.status == Status.RATED:
+        raise Conflict("You have rated this one already.", "Go back to it to change the rating.")
+    now = timezone.now()
+    transition(comparison, Status.RATED, rated_at=now)
+    rating = Rating.objects.create(
+        comparison=comparison,
+        choice=choice,
+        preferred=_preferred(comparison, choice),
+        comment=comment.strip(),
+        seconds=max((now - comparison.shown_at).total_seconds(), 0.0),
+    )
+    _keep_scores(rating, scores)
+    filed = _keep_corrections(by, comparison, corrections)
+    record(
+        by=by, project=comparison.campaign.project, verb="comparison.rated", obj=comparison, corrections=filed
+    )
+    return rating
+
+
+@transaction.atomic
+def change_rating(
+    *,
+    by: User,
+    comparison: Comparison,
+    choice: str,
+    scores: Scores | None,
+    comment: str = "",
+    corrections: Mapping[str, str] | None = None,
+) -> Rating:
+    """Replaces the rater's own earlier rating while the campaign is open. A correction filed before stays as filed."""
+    _check(choice, scores, comment, corrections)
+    _lock_open(comparison)
+    rating = Rating.objects.select_for_update(of=("self",)).filter(comparison=comparison).first()
+    if rating is None:
+        raise Conflict("You have not rated this one yet.", "Rate it first.")
+    before = rating.choice
+    rating.choice = choice
+    rating.preferred = _preferred(comparison, choice)
+    rating.comment = comment.strip()
+    rating.save(update_fields=["choice", "preferred", "comment", "changed_at"])
+    rating.scores.all().delete()
+    _keep_scores(rating, scores)
+    filed = _keep_corrections(by, comparison, corrections)
+    record(
+        by=by,
+        project=comparison.campaign.project,
+        verb="rating.changed",
+        obj=comparison,
+        choice=[before, choice],
+        corrections=filed,
+    )
+    return rating
+
+
+@transaction.atomic
+def skip(*, by: User, comparison: Comparison) -> None:
+    """The rater cannot judge this one; it goes to somebody else."""
+    _lock_open(comparison)
+    if comparison.status != Status.OPEN:
+        raise Conflict("This comparison is not open any more.", "Go on with the next one.")
+    transition(comparison, Status.SKIPPED)
+    record(by=by, project=comparison.campaign.project, verb="comparison.skipped", obj=comparison)
+
+
+@transaction.atomic
+def hold(*, by: User, comparison: Comparison) -> Comparison:
+    """Keeps the comparison with its rater for another LEASE."""
+    held = Comparison.objects.filter(
+        pk=comparison.pk, rater=by, status=Status.OPEN, campaign__status=Campaign.Status.OPEN
+    )
+    if not held.update(expires_at=timezone.now() + LEASE):
+        raise Conflict("This comparison is not open any more.", "Go on with the next one.")
+    comparison.refresh_from_db(fields=["expires_at"])
+    return comparison
+
+
+def _lock_open(comparison: Comparison) -> None:
+    """Holds the campaign against being closed until the rating is in, and reads the comparison afresh."""
+    campaign = (
+        Campaign.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("project")
+        .get(pk=comparison.campaign_id)
+    )
+    _must_be_open(campaign)
+    comparison.refresh_from_db(fields=["status", "shown_at", "expires_at"])
+    comparison.campaign = campaign
+
+
+def _check(choice: str, scores: Scores | None, comment: str, corrections: Mapping[str, str] | None) -> None:
+    fields: dict[str, list[str]] = {}
+    if choice not in Rating.Choice.values:
+        fields["choice"] = ["Choose which answer you would send, or say that they are as good or both bad."]
+    if scores is not None:
+        for side in SIDES:
+            given = scores.get(side, {})
+            for criterion in Score.Criterion.values:
+                value = given.get(criterion)
+                if type(value) is not int or not 1 <= value <= 5:
+                    fields[f"{criterion}_{side}"] = ["Give a score from 1 to 5, or leave the scores out."]
+    if len(comment) > LONGEST_COMMENT:
+        fields["comment"] = [f"Keep the note under {LONGEST_COMMENT:,} characters."]
+    for side, text in (corrections or {}).items():
+        if side not in SIDES:
+            fields["corrections"] = ["Corrections are for the left or the right answer."]
+        elif len(text) > LONGEST_CORRECTION:
+            fields[f"correction_{side}"] = [f"Keep the answer under {LONGEST_CORRECTION:,} characters."]
+    if fields:
+        raise Invalid("Something is missing.", fields=fields)
+
+
+def _preferred(comparison: Comparison, choice: str) -> Entry | None:
+    if choice not in SIDES:
+        return None
+    answer: Answer = getattr(comparison, choice)
+    return answer.entry
+
+
+def _keep_scores(rating: Rating, scores: Scores | None) -> None:
+    if scores is None:
+        return
+    Score.objects.bulk_create(
+        Score(
+            rating=rating,
+            entry_id=getattr(rating.comparison, side).entry_id,
+            criterion=criterion,
+            value=scores[side][criterion],
+        )
+        for side in SIDES
+        for criterion in Score.Criterion.values
+    )
+
+
+def _keep_corrections(by: User, comparison: Comparison, corrections: Mapping[str, str] | None) -> int:
+    """Files what differs from the answer. The example joins the prompt's own group, so what was held out stays so."""
+    filed = 0
+    for side, text in (corrections or {}).items():
+        answer: Answer = getattr(comparison, side)
+        text = text.replace("\r\n", "\n").strip()
+        if not text or text == answer.generation.text.replace("\r\n", "\n").strip():
+            continue
+        if Correction.objects.filter(comparison=comparison, answer=answer).exists():
+            continue
+        prompt = comparison.prompt
+        example = file_correction(
+            by=by,
+            project=comparison.campaign.project,
+            messages=prompt.messages,
+            context=prompt.context,
+            completion=text,
+            slice=prompt.slice,
+            edge=prompt.row.revision.content.get("edge", ""),
+            group=prompt.row.example.group,
+            origin=Example.Origin.RATING,
+            origin_detail={
+                # Annotators read this: it must not say which versions are compared.
+                "label": "An answer corrected while rating",
+                "url": _comparison_url(comparison),
+            },
+        )
+        Correction.objects.create(comparison=comparison, answer=answer, text=text, example=example, by=by)
+        filed += 1
+    return filed
+
+
+def _comparison_url(comparison: Comparison) -> str:
+    """The page behind it opens for admins and viewers only."""
+    return reverse("evaluation:comparison", args=[comparison.campaign.project.slug, comparison.token])

@@ -1,0 +1,106 @@
+"""Rating on the project's first screen. Raters see how much waits for them, never how it stands."""
+
+import math
+from datetime import timedelta
+
+from django.urls import reverse
+from django.utils import timezone
+
+from core.access import Access
+from core.models import Role
+from core.stages import NextItem, Stage, StageCard
+from evaluation.models import Campaign, Comparison, Correction
+from evaluation.queries import campaigns_of, open_campaigns
+from evaluation.queries.rating import Share, seconds_a_rating, shares_of
+
+
+def _shares(access: Access) -> list[Share]:
+    return shares_of(access.user, list(open_campaigns(access.project))) if access.has(Role.RATER) else []
+
+
+def _pairs(count: int) -> str:
+    return f"{count:,} pair" if count == 1 else f"{count:,} pairs"
+
+
+def card(access: Access) -> StageCard:
+    """Admins and viewers: ratings in open campaigns, of how many. Raters: their own. Others: what is open."""
+    url = reverse("evaluation:home", args=[access.project.slug])
+    left = sum(share.left for share in _shares(access))
+    if access.has(Role.ADMIN, Role.VIEWER):
+        campaigns = list(campaigns_of(access.project))
+        live = [c for c in campaigns if c.status == Campaign.Status.OPEN]
+        waits = f"; {left:,} wait for you" if left else ""
+        if live:
+            rated, wanted = sum(c.rating_count for c in live), sum(c.wanted for c in live)
+            return StageCard(f"{rated:,}", f"of {wanted:,} ratings asked for{waits}", url)
+        total = sum(c.rating_count for c in campaigns)
+        preparing = sum(c.status == Campaign.Status.PREPARING for c in campaigns)
+        if preparing:
+            return StageCard(f"{total:,}", "ratings; answers are being made", url)
+        return StageCard(
+            f"{total:,}", "ratings; no campaign is open" if campaigns else "no campaign yet", url
+        )
+    if access.has(Role.RATER):
+        rated = Comparison.objects.filter(
+            campaign__project=access.project, rater=access.user, status=Comparison.Status.RATED
+        ).count()
+        line = f"rated by you; {left:,} wait for you" if left else "rated by you; nothing waits"
+        return StageCard(f"{rated:,}", line, url)
+    count = open_campaigns(access.project).count()
+    return StageCard(f"{count:,}", "comparison open" if count == 1 else "comparisons open")
+
+
+def next_items(access: Access) -> list[NextItem]:
+    waiting = [share for share in _shares(access) if share.left]
+    seconds = seconds_a_rating(access.project) if waiting else 0.0
+    items = [_to_rate(access, share, seconds) for share in waiting]
+    if access.has(Role.ADMIN):
+        items += _for_admin(access)
+    return items
+
+
+def _to_rate(access: Access, share: Share, seconds: float) -> NextItem:
+    minutes = max(1, math.ceil(share.left * seconds / 60))
+    return NextItem(
+        title=f"{_pairs(share.left)} of answers to compare",
+        line=f"About {minutes} minute{'' if minutes == 1 else 's'}. You see both answers, never whose they are.",
+        url=reverse("evaluation:rate", args=[access.project.slug, share.campaign.pk]),
+        action="Continue" if share.rated else "Rate",
+        order=20,
+        tone="copper",
+    )
+
+
+def _for_admin(access: Access) -> list[NextItem]:
+    items = []
+    for campaign in campaigns_of(access.project)[:50]:
+        url = reverse("evaluation:campaign", args=[access.project.slug, campaign.pk])
+        if campaign.status == Campaign.Status.FAILED:
+            line = "The answers made so far are kept. See what stopped it, then try again."
+            items.append(
+                NextItem(f"“{campaign.name}” could not make its answers", line, url, "Look", 30, "copper")
+            )
+        elif campaign.status == Campaign.Status.OPEN and campaign.rating_count >= campaign.wanted > 0:
+            line = f"All {campaign.wanted:,} ratings are in. Read the results, then close it."
+            items.append(NextItem(f"“{campaign.name}” is fully rated", line, url, "Results", 30))
+    return items
+
+
+def corrections_back(access: Access) -> str:
+    """The way back to annotation: what raters rewrote this week."""
+    since = timezone.now() - timedelta(days=7)
+    count = Correction.objects.filter(comparison__campaign__project=access.project, at__gte=since).count()
+    if not count:
+        return ""
+    return f"{count:,} corrected {'answer' if count == 1 else 'answers'} came back from rating this week"
+
+
+stage = Stage(
+    key="rate",
+    label="Rate",
+    order=40,
+    card=card,
+    next_items=next_items,
+    roles=(Role.RATER, Role.ADMIN, Role.VIEWER),
+    url_name="evaluation:home",
+)

@@ -1,0 +1,130 @@
+"""Campaigns: what waits for raters, the list, planning one, and its life."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from core.access import Access, project_page
+from core.errors import Invalid
+from core.forms import cut, take_errors
+from core.models import Role
+from evaluation import services
+from evaluation.forms import CampaignFilter, CampaignForm
+from evaluation.models import Campaign
+from evaluation.queries import campaigns_of, open_campaigns
+from evaluation.queries.rating import seconds_a_rating, shares_of
+from training.models import ModelVersion
+from training.queries import ready_bases
+from training.services import ensure_base_version
+
+
+@project_page(Role.RATER, Role.ADMIN, Role.VIEWER)
+@require_safe
+def home(request: HttpRequest, access: Access) -> HttpResponse:
+    """Raters: what waits for them, and closed campaigns. Admins and viewers: all campaigns."""
+    context: dict[str, Any] = {"sees_all": access.has(Role.ADMIN, Role.VIEWER)}
+    if access.has(Role.RATER):
+        shares = shares_of(access.user, list(open_campaigns(access.project)))
+        seconds = seconds_a_rating(access.project)
+        context["waiting"] = [(share, share.left * seconds) for share in shares]
+    filters = CampaignFilter(request.GET)
+    found = campaigns_of(access.project, **filters.wanted())
+    if not context["sees_all"]:
+        found = campaigns_of(access.project, status=Campaign.Status.CLOSED)
+    page = cut(request, found, 25)
+    return render(request, "evaluation/home.html", {**context, "filters": filters, "page": page})
+
+
+@project_page(Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def campaign_new(request: HttpRequest, access: Access) -> HttpResponse:
+    form = CampaignForm(access.project, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            campaign = services.create_campaign(by=access.user, project=access.project, **form.cleaned_data)
+        except Invalid as error:
+            take_errors(form, error)
+        else:
+            messages.success(
+                request, "The answers are being made. The campaign opens by itself when they are."
+            )
+            return redirect("evaluation:campaign", access.project.slug, campaign.pk)
+    context = {"form": form, "plan": form.plan(), **_what_is_missing(access, form)}
+    return render(request, "evaluation/campaign_new.html", context, status=422 if form.errors else 200)
+
+
+def _what_is_missing(access: Access, form: CampaignForm) -> dict[str, Any]:
+    versions = list(form.fields["candidate"].queryset)  # type: ignore[attr-defined]
+    with_base = ModelVersion.objects.filter(project=access.project, kind=ModelVersion.Kind.BASE)
+    known = set(with_base.values_list("base_model", flat=True))
+    return {
+        "too_few": len(versions) < 2,
+        "no_dataset": not form.fields["dataset"].queryset,  # type: ignore[attr-defined]
+        "bases": [base for base in ready_bases() if base.pk not in known],
+    }
+
+
+@project_page(Role.ADMIN)
+@require_safe
+def campaign_preview(request: HttpRequest, access: Access) -> HttpResponse:
+    """How many ratings the form's values ask for, and what precision they buy."""
+    return render(
+        request, "evaluation/_plan.html", {"plan": CampaignForm(access.project, request.GET).plan()}
+    )
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def base_add(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """Makes a base model a version of this project, so that it can be compared."""
+    base = ready_bases().filter(pk=pk).first()
+    if base is None:
+        raise Invalid("This base model is not ready.", "Look at it on the Train page.")
+    version = ensure_base_version(by=access.user, project=access.project, base_model=base)
+    messages.success(
+        request, f"{version} is a version of this project now. It can be chosen once it is served."
+    )
+    return redirect("evaluation:campaign-new", access.project.slug)
+
+
+def _campaign(access: Access, pk: int) -> Campaign:
+    return access.get(Campaign.objects.select_related("project", "run"), pk=pk)
+
+
+def _back(access: Access, campaign: Campaign) -> HttpResponse:
+    return redirect("evaluation:campaign", access.project.slug, campaign.pk)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def campaign_close(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    campaign = services.close_campaign(by=access.user, campaign=_campaign(access, pk))
+    messages.success(request, "Closed. Raters may see the results now.")
+    return _back(access, campaign)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def campaign_reopen(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    campaign = services.reopen_campaign(by=access.user, campaign=_campaign(access, pk))
+    messages.success(request, "Open again. Results are hidden from raters once more.")
+    return _back(access, campaign)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def campaign_retry(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    campaign = services.retry_campaign(by=access.user, campaign=_campaign(access, pk))
+    messages.success(request, "Trying again. Answers made before are kept.")
+    return _back(access, campaign)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def campaign_delete(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    services.delete_campaign(by=access.user, campaign=_campaign(access, pk))
+    messages.success(request, "Deleted. Nobody had rated in it.")
+    return redirect("evaluation:home", access.project.slug)

@@ -1,0 +1,173 @@
+"""Rating. Nothing here may name a version, a campaign or an entry: a comparison is its token, an answer is a side."""
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from core.access import Access, project_page
+from core.errors import Conflict, Invalid
+from core.models import Role
+from evaluation import services
+from evaluation.forms import RatingForm
+from evaluation.models import Campaign, Comparison, Rating, Score
+from evaluation.queries.rating import last_rated, own_comparisons, rated_before, share_of
+from evaluation.services.rating import SIDES
+
+HELP = {
+    Score.Criterion.ACCURACY: "says what the records say",
+    Score.Criterion.TONE: "as a good colleague would",
+    Score.Criterion.CONCISENESS: "nothing to skip",
+}
+
+
+@project_page(Role.RATER)
+@require_safe
+def rate(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """The next comparison of a campaign for this rater."""
+    campaign = access.get(Campaign.objects.select_related("project"), pk=pk)
+    return _next(request, access, campaign)
+
+
+@project_page(Role.RATER)
+@require_http_methods(["GET", "HEAD", "POST"])
+def rate_comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpResponse:
+    """GET: one's own comparison, open or rated. POST: rates it, or changes the rating, and brings the next."""
+    comparison = _own(access, token)
+    if request.method != "POST":
+        if comparison.status not in (Comparison.Status.OPEN, Comparison.Status.RATED):
+            return redirect("evaluation:rate", access.project.slug, comparison.campaign_id)
+        if comparison.campaign.status != Campaign.Status.OPEN:
+            raise Conflict("This campaign is closed, so its ratings stay as they are.", "See its results.")
+        return _show(request, access, comparison)
+    form = RatingForm(request.POST)
+    keep = services.change_rating if "change" in request.POST else services.rate
+    try:
+        keep(by=access.user, comparison=comparison, **form.values())
+    except Invalid as error:
+        return _show(request, access, comparison, data=request.POST.dict(), errors=error.fields, status=422)
+    if "change" in request.POST:
+        messages.success(request, "Your rating is changed.")
+    return _after(request, access, comparison.campaign)
+
+
+@project_page(Role.RATER)
+@require_POST
+def rate_skip(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpResponse:
+    comparison = _own(access, token)
+    services.skip(by=access.user, comparison=comparison)
+    return _after(request, access, comparison.campaign)
+
+
+@project_page(Role.RATER)
+@require_POST
+def rate_hold(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpResponse:
+    """The heartbeat of an open comparison."""
+    held = services.hold(by=access.user, comparison=_own(access, token))
+    return JsonResponse({"until": held.expires_at.isoformat()})
+
+
+def _own(access: Access, token: uuid.UUID) -> Comparison:
+    return get_object_or_404(own_comparisons(access.user), campaign__project=access.project, token=token)
+
+
+def _after(request: HttpRequest, access: Access, campaign: Campaign) -> HttpResponse:
+    if request.htmx:  # type: ignore[attr-defined]
+        return _next(request, access, campaign)
+    return redirect("evaluation:rate", access.project.slug, campaign.pk)
+
+
+def _next(request: HttpRequest, access: Access, campaign: Campaign) -> HttpResponse:
+    comparison = services.next_comparison(by=access.user, campaign=campaign)
+    if comparison is None:
+        context = {
+            "campaign": campaign,
+            "share": share_of(access.user, campaign),
+            "last": last_rated(access.user, campaign),
+        }
+        return _draw(request, "evaluation/_nothing_left.html", context)
+    return _show(request, access, own_comparisons(access.user).get(pk=comparison.pk))
+
+
+def _show(
+    request: HttpRequest,
+    access: Access,
+    comparison: Comparison,
+    *,
+    data: dict[str, Any] | None = None,
+    errors: dict[str, list[str]] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    rating = Rating.objects.filter(comparison=comparison).prefetch_related("scores").first()
+    changing = rating is not None
+    if data is None:
+        data = RatingForm.initial_of(_with_sides(rating, comparison)) if rating is not None else {}
+    filed = set(comparison.corrections.values_list("answer", flat=True))
+    share = share_of(access.user, comparison.campaign)
+    context = {
+        "comparison": comparison,
+        "prompt": comparison.prompt,
+        "sides": [
+            {
+                "side": side,
+                "label": side.title(),
+                "text": answer.generation.text,
+                "correction": data.get(f"correction_{side}", ""),
+                "filed": answer.pk in filed,
+                "chosen": data.get("choice") == side,
+            }
+            for side, answer in (("left", comparison.left), ("right", comparison.right))
+        ],
+        "choices": [
+            {"value": value, "label": label, "key": number, "chosen": data.get("choice") == value}
+            for number, (value, label) in enumerate(Rating.Choice.choices, start=1)
+        ],
+        "criteria": [
+            {
+                "label": criterion.label,
+                "help": HELP[criterion],
+                "sides": [
+                    {
+                        "name": f"{criterion.value}_{side}",
+                        "side": side.title(),
+                        "value": str(data.get(f"{criterion.value}_{side}", "")),
+                        "missing": bool(errors and f"{criterion.value}_{side}" in errors),
+                    }
+                    for side in SIDES
+                ],
+            }
+            for criterion in Score.Criterion
+        ],
+        "values": ["1", "2", "3", "4", "5"],
+        "skip_scores": bool(data.get("skip_scores")),
+        "comment": data.get("comment", ""),
+        "errors": _in_words(errors),
+        "changing": changing,
+        "share": share,
+        "before": rated_before(comparison),
+    }
+    return _draw(request, "evaluation/_comparison.html", context, status=status)
+
+
+def _with_sides(rating: Rating, comparison: Comparison) -> Rating:
+    """Saves reading the comparison again."""
+    rating.comparison = comparison
+    return rating
+
+
+def _in_words(errors: dict[str, list[str]] | None) -> list[str]:
+    """Six scores that are missing are one message."""
+    return list(dict.fromkeys(message for found in (errors or {}).values() for message in found))
+
+
+def _draw(request: HttpRequest, fragment: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    """The same fragment alone for htmx, or inside its page."""
+    if request.htmx:  # type: ignore[attr-defined]
+        response = render(request, fragment, context, status=status)
+    else:
+        response = render(request, "evaluation/rate.html", {**context, "fragment": fragment}, status=status)
+    response["Cache-Control"] = "no-store"  # Back must not bring a page whose comparison is rated
+    return response

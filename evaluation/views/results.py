@@ -1,0 +1,165 @@
+"""What a campaign says: results, single ratings, export."""
+
+import csv
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from core.access import Access, project_page
+from core.charts import IntervalRow, interval_chart
+from core.forms import cut
+from core.models import Role, User
+from evaluation.forms import ComparisonFilter
+from evaluation.models import Campaign, Comparison, Entry, Score
+from evaluation.queries import Results, browse, campaigns_of, comparison_detail, results_of
+from evaluation.queries.export import COLUMNS, rows_of
+
+CHART_SLICES = 12
+
+
+@project_page(Role.RATER, Role.ADMIN, Role.VIEWER)
+@require_safe
+def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """Results so far for admins and viewers; for raters once the campaign is closed, without colleagues' names."""
+    found = access.get(campaigns_of(access.project), pk=pk)
+    insider = access.has(Role.ADMIN, Role.VIEWER)
+    if not insider and found.status != Campaign.Status.CLOSED:
+        raise PermissionDenied(
+            "Results are shown to raters when the campaign is closed, so that rating stays blind."
+        )
+    results = results_of([found])[found.pk]
+    context: dict[str, Any] = {
+        "campaign": found,
+        "results": results,
+        "insider": insider,
+        "may_change": access.has(Role.ADMIN),
+        "charts": _charts(results) if results.n else {},
+        "subnav": subnav(access, found, "results"),
+    }
+    return render(request, "evaluation/campaign.html", context)
+
+
+def subnav(access: Access, campaign: Campaign, current: str) -> list[dict[str, Any]]:
+    if not access.has(Role.ADMIN, Role.VIEWER):
+        return []
+    args = [access.project.slug, campaign.pk]
+    return [
+        {
+            "label": "Results",
+            "url": reverse("evaluation:campaign", args=args),
+            "current": current == "results",
+        },
+        {
+            "label": "Ratings one by one",
+            "url": reverse("evaluation:comparisons", args=args),
+            "current": current == "comparisons",
+            "count": campaign.rating_count,  # type: ignore[attr-defined]
+        },
+    ]
+
+
+def _charts(results: Results) -> dict[str, Any]:
+    rate = results.win_rate
+    rows = [IntervalRow("All ratings", rate.value, rate.low, rate.high, rate.n)]
+    rows += [
+        IntervalRow(one.slice or "no slice", w.value, w.low, w.high, w.n)
+        for one in results.slices[:CHART_SLICES]
+        if (w := one.win_rate).n
+    ]
+    label = f"Win rate of {results.candidate} over {results.baseline}"
+    charts = {
+        "win_rate": interval_chart(rows=rows, label=label, reference=0.5, as_percent=True, domain=(0, 1))
+    }
+    scores = [
+        IntervalRow(f"{one.label}, {version}", found.value, found.low, found.high, found.n)
+        for one in results.criteria
+        for version, found in ((results.candidate, one.candidate), (results.baseline, one.baseline))
+        if found.n
+    ]
+    if scores:
+        charts["scores"] = interval_chart(rows=scores, label="Mean scores, 1 to 5", domain=(1, 5))
+    return charts
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_safe
+def comparisons(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    found = access.get(campaigns_of(access.project), pk=pk)
+    rated = Comparison.objects.filter(campaign=found, status=Comparison.Status.RATED)
+    slices = list(rated.order_by("prompt__slice").values_list("prompt__slice", flat=True).distinct())
+    filters = ComparisonFilter(request.GET, slices=slices, raters=_raters(found))
+    context = {
+        "campaign": found,
+        "filters": filters,
+        "page": cut(request, browse(found, filters.wanted()), 25),
+        "subnav": subnav(access, found, "comparisons"),
+    }
+    return render(request, "evaluation/comparisons.html", context)
+
+
+def _raters(campaign: Campaign) -> list[Any]:
+    ids = Comparison.objects.filter(campaign=campaign, status=Comparison.Status.RATED).values("rater")
+    return list(User.objects.filter(pk__in=ids).order_by("name"))
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_safe
+def comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpResponse:
+    """One comparison with its names: both answers, what was said, what became of a correction."""
+    found = get_object_or_404(comparison_detail(access.project), token=token)
+    rating = getattr(found, "rating", None)
+    scores = {(s.entry_id, s.criterion): s.value for s in rating.scores.all()} if rating else {}
+    corrected = {c.answer_id: c for c in found.corrections.all()}
+    sides = [
+        {
+            "label": label,
+            "entry": answer.entry,
+            "version": answer.entry.version,
+            "role": "candidate" if answer.entry.position == Entry.CANDIDATE else "baseline",
+            "generation": answer.generation,
+            "preferred": rating is not None and rating.preferred_id == answer.entry_id,
+            "correction": corrected.get(answer.pk),
+            "scores": [value for (entry, _), value in scores.items() if entry == answer.entry_id],
+        }
+        for label, answer in (("Left", found.left), ("Right", found.right))
+    ]
+    criteria = [
+        (label, [scores.get((side["entry"].pk, value)) for side in sides])
+        for value, label in Score.Criterion.choices
+    ]
+    context = {"comparison": found, "rating": rating, "sides": sides, "criteria": criteria if scores else []}
+    return render(request, "evaluation/comparison.html", context)
+
+
+class _Echo:
+    """A file whose write gives the text back, for csv.writer."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+@project_page(Role.ADMIN)
+@require_safe
+def ratings_csv(request: HttpRequest, access: Access, pk: int) -> StreamingHttpResponse:
+    """Every rating with its versions named."""
+    return csv_of(access.get(Campaign, pk=pk))
+
+
+def csv_of(campaign: Campaign) -> StreamingHttpResponse:
+    """The campaign's ratings, streamed."""
+    writer = csv.writer(_Echo())
+
+    def lines() -> Iterator[str]:
+        yield writer.writerow(COLUMNS)
+        for row in rows_of(campaign):
+            yield writer.writerow(row)
+
+    response = StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="campaign-{campaign.pk}-ratings.csv"'
+    return response
