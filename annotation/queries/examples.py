@@ -1,0 +1,113 @@
+"""Finding examples, and everything that is known about one of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+
+from annotation.changes import Changes, changes
+from annotation.models import DatasetRow, Example, Review, Revision, Source
+from core.models import Project, User
+
+LEAST_SEARCH = 3  # the trigram index serves nothing shorter
+
+
+def find_examples(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Example]:
+    """The project's examples, newest first. One query.
+
+    `wanted`, all optional: q (text, or "#12" for one example), status, slice ("-" for none), edge ("any" for every edge
+    case), source (a primary key), tag, origin, person (primary key of who wrote, submitted or reviewed it), batch (primary
+    key of an import).
+    """
+    found = Example.objects.filter(project=project).order_by("-pk")
+    for name in ("status", "origin"):
+        if wanted.get(name):
+            found = found.filter(**{name: wanted[name]})
+    if slice_name := wanted.get("slice"):
+        found = found.filter(slice="" if slice_name == "-" else slice_name)
+    if edge := wanted.get("edge"):
+        found = found.exclude(edge="") if edge == "any" else found.filter(edge=edge)
+    for name in ("source", "batch"):
+        if wanted.get(name):
+            found = found.filter(**{f"{name}_id": int(wanted[name])})
+    if wanted.get("tag"):
+        found = found.filter(tags__contains=[wanted["tag"]])
+    if person := wanted.get("person"):
+        reviewed = Review.objects.filter(by=int(person)).values("example_id")
+        found = found.filter(Q(submitted_by=int(person)) | Q(pk__in=reviewed))
+    return _search(found, str(wanted.get("q") or "").strip())
+
+
+def _search(found: QuerySet[Example], text: str) -> QuerySet[Example]:
+    number = text.removeprefix("#")
+    if text.startswith("#") and number.isdecimal() and len(number) < 18:
+        return found.filter(pk=int(number))
+    if len(text) < LEAST_SEARCH:
+        return found
+    return found.filter(search_text__contains=text.lower())
+
+
+def slices_of(project: Project) -> list[str]:
+    """The slices in use, sorted, without the empty one. One query that hops from value to value on an index."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH RECURSIVE hop AS (
+                (SELECT slice FROM annotation_example WHERE project_id = %(p)s ORDER BY slice LIMIT 1)
+                UNION ALL
+                SELECT (SELECT e.slice FROM annotation_example e WHERE e.project_id = %(p)s AND e.slice > hop.slice
+                        ORDER BY e.slice LIMIT 1)
+                FROM hop WHERE hop.slice IS NOT NULL
+            )
+            SELECT slice FROM hop WHERE slice <> ''
+            """,
+            {"p": project.pk},
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def sources_of(project: Project) -> QuerySet[Source]:
+    return Source.objects.filter(project=project)
+
+
+def people_of(project: Project) -> QuerySet[User]:
+    """Members, for the filter."""
+    return project.members.order_by("name")
+
+
+# --- one example -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """One revision, what it changed of the one before (nothing for the first), and what reviewers said of it."""
+
+    revision: Revision
+    changes: Changes | None = None
+    reviews: list[Review] = field(default_factory=list)
+
+
+def history_of(example: Example) -> list[Step]:
+    """Every revision, newest first. Two queries."""
+    revisions = list(Revision.objects.filter(example=example).select_related("by").order_by("number"))
+    reviews: dict[int, list[Review]] = {}
+    for review in Review.objects.filter(example=example).select_related("by").order_by("pk"):
+        reviews.setdefault(review.revision_id, []).append(review)
+    steps = []
+    before: Revision | None = None
+    for revision in revisions:
+        what = changes(before.content, revision.content) if before else None
+        steps.append(Step(revision, what, reviews.get(revision.pk, [])))
+        before = revision
+    return steps[::-1]
+
+
+def datasets_holding(example: Example) -> QuerySet[DatasetRow]:
+    """Its rows in dataset versions, newest version first. One query."""
+    return (
+        DatasetRow.objects.filter(example=example)
+        .select_related("dataset", "revision")
+        .order_by("-dataset__number")
+    )

@@ -1,0 +1,86 @@
+"""Forms of imports, freezes and examples. They check shapes; what is allowed is decided by the services."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+
+from annotation.models import Import
+
+DESTINATION_HELP = {
+    Import.Destination.QUEUE: "annotators work through them; a completion may be missing",
+    Import.Destination.REVIEW: "reviewers accept them or send them back",
+    Import.Destination.APPROVED: "they count as reviewed and go into the next dataset",
+}
+
+
+class ImportForm(forms.Form):
+    file = forms.FileField(
+        label="JSONL file",
+        widget=forms.ClearableFileInput(attrs={"accept": ".jsonl,.ndjson,.json,application/jsonl"}),
+    )
+    destination = forms.ChoiceField(
+        label="Where the examples go",
+        choices=[(value, f"{value.label}: {DESTINATION_HELP[value]}") for value in Import.Destination],
+        initial=Import.Destination.QUEUE,
+        widget=forms.RadioSelect,
+    )
+    default_source = forms.CharField(
+        label="Source",
+        max_length=120,
+        required=False,
+        help_text="For lines that name none: “desk transcripts 2025”, “customs handbook”.",
+    )
+    default_license = forms.CharField(
+        label="License",
+        max_length=120,
+        required=False,
+        help_text="For lines that name none: “internal”, “CC BY 4.0”.",
+    )
+
+
+class FreezeForm(forms.Form):
+    validation = forms.IntegerField(
+        label="Validation, percent",
+        min_value=0,
+        max_value=50,
+        initial=10,
+        help_text="Watched while training; stops it when it gets no better.",
+        widget=forms.NumberInput(attrs={"class": "short"}),
+    )
+    test = forms.IntegerField(
+        label="Test, percent",
+        min_value=0,
+        max_value=50,
+        initial=10,
+        help_text="Never trained on, in this or any later version.",
+        widget=forms.NumberInput(attrs={"class": "short"}),
+    )
+    note = forms.CharField(
+        max_length=300, required=False, help_text="What is new in it, for whoever trains on it later."
+    )
+    slices = forms.MultipleChoiceField(
+        label="Only these slices", required=False, widget=forms.CheckboxSelectMultiple
+    )
+    sources = forms.MultipleChoiceField(
+        label="Only these sources", required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+    def __init__(self, *args: Any, slices: Sequence[str], sources: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, values in (("slices", slices), ("sources", sources)):
+            field = self.fields[name]
+            if isinstance(field, forms.MultipleChoiceField):
+                field.choices = [(value, value) for value in values]
+
+    def shares(self) -> dict[str, float]:
+        return {name: self.cleaned_data[name] / 100 for name in ("validation", "test")}
+
+
+class RetireForm(forms.Form):
+    reason = forms.CharField(
+        label="Why",
+        max_length=300,
+        help_text="Stays on record, with your name.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )

@@ -1,0 +1,113 @@
+"""Examples: the list, one of them with its whole history, and taking one out of use."""
+
+import json
+from collections.abc import AsyncIterator
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from annotation.filters import ExampleFilter
+from annotation.models import Example, GroupSplit
+from annotation.queries.examples import datasets_holding, find_examples, history_of
+from annotation.queries.paging import cut
+from annotation.records import example_record
+from annotation.services.examples import requeue, retire
+from annotation.views.data_forms import RetireForm
+from annotation.views.streams import attachment
+from core.access import Access, project_page
+from core.errors import Invalid
+from core.models import Role
+
+READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
+
+
+@project_page(*READERS)
+@require_safe
+def examples(request: HttpRequest, access: Access) -> HttpResponse:
+    filters = ExampleFilter(request.GET, project=access.project)
+    wanted = filters.wanted()
+    found = (
+        find_examples(access.project, wanted).select_related("source", "submitted_by").defer("search_text")
+    )
+    context = {
+        "filters": filters,
+        "wanted": wanted,
+        "page": cut(request, found, 25),
+        "can_import": access.has(Role.ADMIN),
+    }
+    return render(request, "annotation/example_list.html", context)
+
+
+@project_page(*READERS)
+@require_safe
+def examples_download(request: HttpRequest, access: Access) -> StreamingHttpResponse:
+    """What the filters show, all of it, in the shape that an import reads."""
+    wanted = ExampleFilter(request.GET, project=access.project).wanted()
+    found = find_examples(access.project, wanted).order_by("pk").select_related("source").defer("search_text")
+
+    async def lines() -> AsyncIterator[str]:
+        async for example in found.aiterator(chunk_size=500):
+            yield json.dumps(example_record(example), ensure_ascii=False) + "\n"
+
+    name = f"examples-{access.project.slug}.jsonl"
+    return attachment(lines(), name=name, content_type="application/jsonl; charset=utf-8")
+
+
+def _example(access: Access, pk: int) -> Example:
+    return access.get(
+        Example.objects.select_related("source", "batch", "created_by", "submitted_by", "project").defer(
+            "search_text"
+        ),
+        pk=pk,
+    )
+
+
+def _page(
+    request: HttpRequest, access: Access, example: Example, form: RetireForm, status: int = 200
+) -> HttpResponse:
+    split = GroupSplit.objects.filter(project=access.project, group=example.group).first()
+    context = {
+        "example": example,
+        "history": history_of(example),
+        "held_in": list(datasets_holding(example)),
+        "split": split,
+        "form": form,
+        "may_change": access.has(Role.ADMIN, Role.REVIEWER),
+        "sees_imports": access.has(Role.ADMIN, Role.VIEWER),
+    }
+    return render(request, "annotation/example_detail.html", context, status=status)
+
+
+@project_page(*READERS)
+@require_safe
+def example(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    return _page(request, access, _example(access, pk), RetireForm())
+
+
+@project_page(Role.ADMIN, Role.REVIEWER)
+@require_POST
+def example_retire(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """Out of everything that is frozen from now on. A reason is asked for, since somebody will ask later."""
+    one = _example(access, pk)
+    form = RetireForm(request.POST)
+    if not form.is_valid():
+        return _page(request, access, one, form, 422)
+    try:
+        retire(by=access.user, example=one, reason=form.cleaned_data["reason"])
+    except Invalid as error:
+        form.add_error("reason", str(error))
+        return _page(request, access, one, form, 422)
+    messages.success(request, f"Example #{one.pk} is retired. Datasets frozen before keep it.")
+    return redirect("annotation:example", access.project.slug, one.pk)
+
+
+@project_page(Role.ADMIN, Role.REVIEWER)
+@require_POST
+def example_requeue(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """Back into the queue, from retired or approved."""
+    one = _example(access, pk)
+    requeue(by=access.user, example=one)
+    messages.success(request, f"Example #{one.pk} is back in the queue.")
+    return redirect("annotation:example", access.project.slug, one.pk)

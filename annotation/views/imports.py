@@ -1,0 +1,105 @@
+"""Files of examples: uploading one, watching it, what was wrong with its lines, and taking it out again."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from annotation.models import Import, ImportIssue
+from annotation.queries.imports import imports_of, issues_of
+from annotation.queries.paging import cut
+from annotation.services.imports import remove_import, start_import, why_not_removable
+from annotation.views.data_forms import ImportForm
+from annotation.views.streams import attachment, csv_line
+from core.access import Access, project_page
+from core.errors import Invalid
+from core.forms import take_errors
+from core.models import Role
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_safe
+def imports(request: HttpRequest, access: Access) -> HttpResponse:
+    page = cut(request, imports_of(access.project), 25)
+    return render(
+        request, "annotation/import_list.html", {"page": page, "can_import": access.has(Role.ADMIN)}
+    )
+
+
+@project_page(Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def import_new(request: HttpRequest, access: Access) -> HttpResponse:
+    form = (
+        ImportForm(request.POST or None, request.FILES or None) if request.method == "POST" else ImportForm()
+    )
+    if request.method == "POST" and form.is_valid():
+        given = dict(form.cleaned_data)
+        upload = given.pop("file")
+        try:
+            batch = start_import(
+                by=access.user,
+                project=access.project,
+                path=Path(upload.temporary_file_path()),
+                file_name=upload.name,
+                **given,
+            )
+        except Invalid as error:
+            take_errors(form, error)
+        else:
+            return redirect("annotation:import", access.project.slug, batch.pk)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "annotation/import_new.html", {"form": form}, status=status)
+
+
+def _batch(access: Access, pk: int) -> Import:
+    return access.get(imports_of(access.project), pk=pk)
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_safe
+def import_detail(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    batch = _batch(access, pk)
+    kind = request.GET.get("kind", "")
+    if kind not in ImportIssue.Kind.values:
+        kind = (
+            ImportIssue.Kind.REJECTED if batch.rejected or not batch.repeated else ImportIssue.Kind.REPEATED
+        )
+    removable = bool(batch.stored_at and batch.accepted and not batch.removed_at and not batch.run.is_active)
+    context = {
+        "batch": batch,
+        "run": batch.run,
+        "kind": kind,
+        "page": cut(request, issues_of(batch, kind=kind), 50),
+        "may_change": access.has(Role.ADMIN),
+        "removable": removable,
+        "obstacle": why_not_removable(batch) if removable else "",
+    }
+    return render(request, "annotation/import_detail.html", context)
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_safe
+def import_issues(request: HttpRequest, access: Access, pk: int) -> StreamingHttpResponse:
+    """All bad and repeated lines as CSV."""
+    batch = _batch(access, pk)
+
+    async def lines() -> AsyncIterator[str]:
+        yield csv_line(["line", "kind", "field", "reason", "starts with"])
+        async for issue in issues_of(batch).aiterator(chunk_size=2000):
+            yield csv_line([issue.line, issue.kind, issue.field, issue.reason, issue.excerpt])
+
+    name = f"import-{batch.pk}-lines.csv"
+    return attachment(lines(), name=name, content_type="text/csv; charset=utf-8")
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def import_remove(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    batch = _batch(access, pk)
+    count = remove_import(by=access.user, batch=batch)
+    noun = "example is" if count == 1 else "examples are"
+    messages.success(request, f"{count:,} {noun} out again. The import stays on record.")
+    return redirect("annotation:import", access.project.slug, batch.pk)
