@@ -1,0 +1,102 @@
+"""How pages are looked at in tests: Chromium, axe, and a few questions that every page must answer well.
+
+`watch(page)` collects what a browser complains of (script errors, the Content-Security-Policy, missing files);
+`faults(page)` asks axe and looks for sideways scrolling. Both give plain sentences, empty when all is well.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from core.models import User
+
+WIDE, PHONE = (1240, 860), (360, 780)
+
+
+def chromium_path() -> str:
+    """The Chromium of the machine; `make test` installs one where none is found."""
+    found = os.environ.get("CHROMIUM") or next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))),
+        "",
+    )
+    if not found:
+        pytest.skip("No Chromium on the PATH (make test installs one).")
+    return found
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    # Playwright's synchronous API runs an event loop in this thread, where Django would refuse to use the database.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path=chromium_path(),
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-dev-shm-usage",
+            ],
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+    os.environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
+
+
+def sign_in(context: BrowserContext, base_url: str, user: User) -> None:
+    """Gives the browser a session of `user` without typing the password each time."""
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+    context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": base_url}])
+
+
+def watch(page: Page) -> list[str]:
+    """Notes, from now on, everything the browser complains of on this page."""
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(f"script error: {error}"))
+    page.on("console", lambda m: said.append(f"console: {m.text}") if m.type == "error" else None)
+    page.on("response", lambda r: said.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    return said
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds (WCAG 2.2 A and AA and best practice), and whether the page scrolls sideways."""
+    # A colour half-way through its transition is nobody's contrast.
+    page.evaluate(
+        "Promise.all(document.getAnimations().filter(a => a.effect.getComputedTiming().endTime < 1e6)"
+        ".map(a => a.finished.catch(() => {})))"
+    )
+    results = Axe().run(page)
+    found = [
+        f"axe {one['id']} ({one['impact']}): {node['html'][:160]} | {node.get('failureSummary', '')[:200]}"
+        for one in results.response["violations"]
+        for node in one["nodes"]
+    ]
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if wide > 0:
+        names = page.evaluate(
+            "[...document.querySelectorAll('main *')]"
+            ".filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)"
+            ".slice(0, 5).map(e => e.tagName + '.' + e.className)"
+        )
+        found.append(f"scrolls sideways by {wide} px: {names}")
+    return found
+
+
+def picture(page: Page, name: str) -> None:
+    """Keeps a screenshot where LOOK_PICTURES says, if it says."""
+    folder = os.environ.get("LOOK_PICTURES")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
