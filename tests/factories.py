@@ -130,7 +130,8 @@ def make_dataset(project: Project, rows: int = 20, **fields: Any) -> Any:
         ]
     blank = {"slice": "shipment status", "edge": "", "tags": [], "source": "", "license": "", "revision": 1}
     full = [
-        blank | {"position": at, "example": 1000 + at, "group": f"g{at}"} | row for at, row in enumerate(content)
+        blank | {"position": at, "example": 1000 + at, "group": f"g{at}"} | row
+        for at, row in enumerate(content)
     ]
     counts = {split: sum(row["split"] == split for row in full) for split in ("train", "validation", "test")}
     with tempfile.TemporaryDirectory() as folder:
@@ -249,3 +250,204 @@ def make_version(project: Project, user: User | None = None, *, base_model: Any 
     return ModelVersion.objects.create(
         project=project, number=number, base_model=training.base_model, training=training, **fields
     )
+
+
+# --- inference ---------------------------------------------------------------------------------------------
+def make_engine(base_model: Any, url: str = "http://127.0.0.1:9", **fields: Any) -> Any:
+    """An engine that is up and beats, for a base model; `version` makes it the engine of one full fine-tune."""
+    from django.utils import timezone
+
+    from inference.models import Engine
+
+    version = fields.get("version")
+    defaults: dict[str, Any] = {
+        "name": version.served_name if version else base_model.slug,
+        "status": Engine.Status.UP,
+        "since": timezone.now(),
+        "heartbeat_at": timezone.now(),
+        "url": url,
+    }
+    return Engine.objects.create(base_model=base_model, **(defaults | fields))
+
+
+def make_served(version: Any, engine: Any, **fields: Any) -> Any:
+    """A deployment of `version` that is loaded on `engine`; the version is marked ready."""
+    from django.utils import timezone
+
+    from inference.models import Deployment
+    from training.models import ModelVersion
+
+    ModelVersion.objects.filter(pk=version.pk).update(
+        status=ModelVersion.Status.READY, ready_at=timezone.now()
+    )
+    version.refresh_from_db()
+    defaults: dict[str, Any] = {
+        "engine": engine,
+        "status": Deployment.Status.LOADED,
+        "loaded_at": timezone.now(),
+        "seconds_to_load": 1.5,
+    }
+    return Deployment.objects.update_or_create(version=version, defaults=defaults | fields)[0]
+
+
+def make_generation(version: Any, text: str = "It is at sea.", **fields: Any) -> Any:
+    """A finished answer of `version`."""
+    from inference.models import Generation
+
+    defaults: dict[str, Any] = {
+        "project": version.project,
+        "purpose": Generation.Purpose.CHAT,
+        "status": Generation.Status.DONE,
+        "messages": [{"role": "user", "content": "Where is FD-1?"}],
+        "text": text,
+        "finish_reason": "stop",
+        "prompt_tokens": 12,
+        "completion_tokens": 5,
+        "first_token_ms": 80,
+        "duration_ms": 400,
+    }
+    return Generation.objects.create(version=version, **(defaults | fields))
+
+
+# --- evaluation --------------------------------------------------------------------------------------------
+def make_served(version: Any) -> Any:
+    """Marks a version ready and loaded on an engine that beats, as the reconciler leaves it. Gives the version."""
+    from django.utils import timezone
+
+    from inference.models import Deployment, Engine
+    from training.models import ModelVersion
+
+    report = {"checked": 3, "differing": [], "engine": "tests"}
+    ModelVersion.objects.filter(pk=version.pk).update(status=ModelVersion.Status.READY, parity_report=report)
+    version.refresh_from_db()
+    engine, _ = Engine.objects.get_or_create(
+        base_model=version.base_model, version=None, defaults={"name": f"engine-{next(_serial)}"}
+    )
+    Engine.objects.filter(pk=engine.pk).update(
+        status=Engine.Status.UP, heartbeat_at=timezone.now(), since=timezone.now(), url="http://127.0.0.1:9"
+    )
+    Deployment.objects.update_or_create(
+        version=version,
+        defaults={
+            "engine": engine,
+            "wanted": Deployment.Wanted.LOADED,
+            "status": Deployment.Status.LOADED,
+            "loaded_at": timezone.now(),
+        },
+    )
+    return version
+
+
+def make_held_out(project: Project, rows: int = 8, *, slices: tuple[str, ...] = ("customs", "delay")) -> Any:
+    """A ready dataset version with `rows` test rows and as many that were trained on; slices take turns."""
+    from annotation.models import DatasetRow, Example, GroupSplit
+
+    dataset = make_dataset(project)
+    for position in range(2 * rows):
+        example = make_example(
+            project,
+            question=f"Held-out question {position} of {project.slug}?",
+            context=[f"FD-{position} | cleared"],
+            slice=slices[position % len(slices)],
+            status=Example.Status.APPROVED,
+        )
+        DatasetRow.objects.create(
+            dataset=dataset,
+            example=example,
+            revision=example.revisions.get(),
+            position=position,
+            split=GroupSplit.Split.TEST if position < rows else GroupSplit.Split.TRAIN,
+            row_hash=f"{position:064x}",
+        )
+    return dataset
+
+
+def make_pair(project: Project, by: User) -> tuple[Any, Any]:
+    """Two served versions of one base: the base itself, and one that `by` trained."""
+    base = make_base_model()
+    return make_served(make_version(project, base_model=base)), make_served(
+        make_version(project, by, base_model=base)
+    )
+
+
+def make_campaign(
+    project: Project,
+    by: User,
+    *,
+    prompts: int = 4,
+    ratings_per_prompt: int = 1,
+    status: str = "open",
+    versions: tuple[Any, Any] | None = None,
+    **fields: Any,
+) -> Any:
+    """A campaign with all its answers made, open unless `status` says otherwise."""
+    from django.utils import timezone
+
+    from annotation.models import DatasetRow
+    from evaluation.models import Answer, Campaign, Entry, Prompt
+    from inference.models import Generation
+
+    n = next(_serial)
+    dataset = fields.pop("dataset", None) or make_held_out(project, rows=prompts)
+    fields.setdefault("name", f"Secret campaign {n}")
+    fields.setdefault("seed", n)
+    campaign = Campaign.objects.create(
+        project=project,
+        dataset=dataset,
+        status=status,
+        ratings_per_prompt=ratings_per_prompt,
+        params={"temperature": 0, "max_tokens": 64},
+        created_by=by,
+        opened_at=timezone.now(),
+        run=make_run(project, kind="campaign", title=f"Answers for {fields['name']}", status="succeeded"),
+        **fields,
+    )
+    entries = [
+        Entry.objects.create(campaign=campaign, version=version, position=position)
+        for position, version in enumerate(versions or make_pair(project, by))
+    ]
+    rows = DatasetRow.objects.filter(dataset=dataset, split="test").select_related("example", "revision")
+    for position, row in enumerate(rows[:prompts]):
+        prompt = Prompt.objects.create(
+            campaign=campaign,
+            row=row,
+            position=position,
+            messages=row.example.messages,
+            context=row.example.context,
+            slice=row.example.slice,
+        )
+        for entry in entries:
+            generation = Generation.objects.create(
+                project=project,
+                version=entry.version,
+                purpose=Generation.Purpose.CAMPAIGN,
+                user=by,
+                messages=row.example.messages,
+                text=f"**Answer** {'ab'[entry.position]} to question {position}.",
+                status=Generation.Status.DONE,
+                first_token_ms=100 + entry.position,
+                duration_ms=54321 + entry.position,
+            )
+            Answer.objects.create(prompt=prompt, entry=entry, generation=generation)
+    return campaign
+
+
+FULL_SCORES = {side: {"accuracy": 4, "tone": 3, "conciseness": 5} for side in ("left", "right")}
+
+
+def rate_all(campaign: Any, rater: User, outcomes: list[str], scores: Any = None) -> list[Any]:
+    """The rater rates one comparison for each outcome: candidate, baseline, tie or both_bad. Gives the ratings."""
+    from evaluation import services
+    from evaluation.models import Entry
+
+    made = []
+    for outcome in outcomes:
+        comparison = services.next_comparison(by=rater, campaign=campaign)
+        assert comparison is not None
+        left_is_candidate = comparison.left.entry.position == Entry.CANDIDATE
+        choice = {
+            "candidate": "left" if left_is_candidate else "right",
+            "baseline": "right" if left_is_candidate else "left",
+        }.get(outcome, outcome)
+        made.append(services.rate(by=rater, comparison=comparison, choice=choice, scores=scores))
+    return made

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -30,6 +31,16 @@ _LIMITS = httpx.Limits(max_connections=500, max_keepalive_connections=50)
 
 def _stream_timeout() -> httpx.Timeout:
     return httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS)
+
+
+@cache
+def _client_of(process_id: int) -> httpx.Client:
+    return httpx.Client(limits=_LIMITS, trust_env=False)
+
+
+def _client() -> httpx.Client:
+    """One pool per process; a forked worker must not share its parent's connections."""
+    return _client_of(os.getpid())
 
 
 def _async_client() -> httpx.AsyncClient:
@@ -144,10 +155,9 @@ class VLLM:
         self, method: str, url: str, *, seconds: float, body: dict[str, Any] | None = None
     ) -> httpx.Response:
         try:
-            with httpx.Client(
-                timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS), trust_env=False
-            ) as client:
-                response = client.request(method, url, json=body)
+            response = _client().request(
+                method, url, json=body, timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS)
+            )
         except httpx.HTTPError as error:
             raise EngineAway(str(error) or type(error).__name__) from error
         _check(response, response.content)
@@ -192,10 +202,9 @@ class VLLM:
     def chat(self, url: str, request: ChatRequest) -> Iterator[Piece]:
         body = self._chat_body(request)
         try:
-            with (
-                httpx.Client(timeout=_stream_timeout(), trust_env=False) as client,
-                client.stream("POST", f"{url}/v1/chat/completions", json=body) as response,
-            ):
+            with _client().stream(
+                "POST", f"{url}/v1/chat/completions", json=body, timeout=_stream_timeout()
+            ) as response:
                 if response.status_code >= 400:
                     _check(response, response.read())
                 for line in response.iter_lines():

@@ -1,0 +1,200 @@
+"""A local engine's process: started in a group of its own, watched, found again, ended with everything it started.
+
+An engine starts processes of its own that outlive it when it is killed, so ending one means ending its group. A file per
+engine tells the next engines process what the last one left behind.
+"""
+
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from core.processes import as_child
+
+log = logging.getLogger(__name__)
+
+# Secrets and addresses that an engine has no business with.
+_WITHHELD = ("GUILDHALL_", "DATABASE_URL", "REDIS_URL", "AWS_", "DJANGO_")
+_ERROR_LINE = re.compile(r"\b\w*(Error|Exception|Killed|Failure)\b.*")
+PORTS_TRIED = 500
+
+
+@dataclass
+class EngineProcess:
+    """`created` (seconds since the epoch) tells the process from a later one that got its number."""
+
+    pid: int
+    created: float
+    port: int
+    note: Path
+    log: Path
+    child: "subprocess.Popen[bytes] | None" = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def alive(self) -> bool:
+        if self.child is not None:
+            return self.child.poll() is None
+        return _is_same(self.pid, self.created)
+
+    def ask_to_stop(self) -> None:
+        """Sends SIGTERM to the engine itself, which then ends its own children."""
+        if self.alive():
+            _signal(self.pid, signal.SIGTERM)
+
+    def stop(self, *, grace: float = 8.0) -> None:
+        """Ends the whole group: asks, waits up to `grace` seconds, then kills whatever is left."""
+        self.ask_to_stop()
+        deadline = time.monotonic() + grace
+        while time.monotonic() < deadline and (self.alive() or self._members()):
+            time.sleep(0.05)
+        self.kill_rest()
+        self.note.unlink(missing_ok=True)
+
+    def kill_rest(self) -> None:
+        """Kills what is left of the group; a no-op when nothing is."""
+        deadline = time.monotonic() + 5.0
+        while members := self._members():
+            for pid in members:
+                _signal(pid, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                log.error("Processes %s of engine %s would not end", members, self.pid)
+                break
+            time.sleep(0.05)
+        if self.child is not None:
+            self.child.poll()  # reaps it
+
+    def _members(self) -> list[int]:
+        """Living processes of the group. Nothing when its number belongs to somebody else by now."""
+        if psutil.pid_exists(self.pid) and not _is_same(self.pid, self.created) and not _is_zombie(self.pid):
+            return []
+        found = []
+        for pid in psutil.pids():
+            try:
+                if os.getpgid(pid) == self.pid and not _is_zombie(pid):
+                    found.append(pid)
+            except (ProcessLookupError, PermissionError):
+                continue
+        return found
+
+    def last_words(self) -> str:
+        """Why it ended, as well as its log tells: the last line that names an error, else the last line."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, self.log.stat().st_size - 60_000))
+                lines = [
+                    line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()
+                ]
+        except OSError:
+            return "It left no log."
+        for line in reversed(lines):
+            if found := _ERROR_LINE.search(line):
+                return found.group(0)[:500]
+        return lines[-1][:500] if lines else "It said nothing."
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return True
+
+
+def _is_same(pid: int, created: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - created) < 0.5 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def free_port(first: int, taken: Iterable[int]) -> int:
+    """The first loopback port from `first` on that is not in `taken` and that nobody listens on."""
+    used = set(taken)
+    for port in range(first, min(first + PORTS_TRIED, 65_536)):
+        if port in used:
+            continue
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            # Without this a port is refused for a minute after its last owner closed a connection.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+    raise OSError(f"No free port from {first} on. Set GUILDHALL_ENGINE_PORTS_FROM to another range.")
+
+
+def start(
+    *,
+    name: str,
+    command: list[str],
+    variables: dict[str, str],
+    port: int,
+    folder: Path,
+    details: dict[str, Any],
+) -> EngineProcess:
+    """Starts an engine. It gets SIGTERM from the kernel when this process ends in whatever way.
+
+    `folder` holds its note and its log (the log of the start before is kept as `.1`); `details` are kept in the note.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    log_path, note = folder / f"{name}.log", folder / f"{name}.json"
+    if log_path.exists():
+        log_path.replace(folder / f"{name}.log.1")
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(_WITHHELD)
+    } | variables
+    with log_path.open("wb") as output:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=folder,  # `python -m` puts the folder it runs in before its libraries: not ours
+            start_new_session=True,
+            preexec_fn=as_child(os.getpid(), death_signal=signal.SIGTERM),
+        )
+    created = psutil.Process(child.pid).create_time()
+    process = EngineProcess(child.pid, created, port, note, log_path, child, details)
+    staged = note.with_suffix(".tmp")
+    staged.write_text(json.dumps({"pid": child.pid, "created": created, "port": port, "details": details}))
+    staged.replace(note)
+    return process
+
+
+def left_behind(folder: Path) -> dict[str, EngineProcess]:
+    """Engines that an earlier engines process noted, by name, whether or not they still live."""
+    found = {}
+    for note in sorted(folder.glob("*.json")):
+        try:
+            told = json.loads(note.read_text())
+            found[note.stem] = EngineProcess(
+                int(told["pid"]),
+                float(told["created"]),
+                int(told["port"]),
+                note,
+                folder / f"{note.stem}.log",
+                details=dict(told["details"]),
+            )
+        except (ValueError, KeyError, TypeError):
+            log.warning("Unreadable engine note %s removed", note.name)
+            note.unlink(missing_ok=True)
+    return found

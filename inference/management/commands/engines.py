@@ -1,0 +1,19 @@
+"""`manage.py engines`: starts and watches the engines of this host until it is told to stop."""
+
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from inference.reconciler import Reconciler
+
+
+class Command(BaseCommand):
+    help = "Starts engines (or attaches to those in GUILDHALL_ENGINE_URLS) and serves what the database asks for."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        Reconciler(stop).run()

@@ -1,0 +1,66 @@
+"""Reading: what is served where, how fast it answered, who said what."""
+
+from inference.queries.answers import answer_with_lineage, answers, people_behind, trained_rows
+from inference.queries.candidates import (
+    Candidate,
+    candidate_label,
+    candidate_token,
+    candidates,
+    is_blind,
+    version_label,
+)
+from inference.queries.chats import Suggestion, Turn, conversations, history, suggestions, turns_of
+from inference.queries.serving import (
+    HEARTBEAT_STALE,
+    Serving,
+    State,
+    deployment_of,
+    deployments,
+    engine_model_name,
+    engines_of,
+    is_beating,
+    is_served,
+    live_version,
+    route_of,
+    serving,
+    state_of,
+    unserved_versions,
+    usual_start,
+)
+from inference.queries.speed import Speed, speeds
+
+__all__ = [
+    "HEARTBEAT_STALE",
+    "Candidate",
+    "Serving",
+    "Speed",
+    "State",
+    "Suggestion",
+    "Turn",
+    "answer_with_lineage",
+    "answers",
+    "candidate_label",
+    "candidate_token",
+    "candidates",
+    "conversations",
+    "deployment_of",
+    "deployments",
+    "engine_model_name",
+    "engines_of",
+    "history",
+    "is_beating",
+    "is_blind",
+    "is_served",
+    "live_version",
+    "people_behind",
+    "route_of",
+    "serving",
+    "speeds",
+    "state_of",
+    "suggestions",
+    "trained_rows",
+    "turns_of",
+    "unserved_versions",
+    "usual_start",
+    "version_label",
+]

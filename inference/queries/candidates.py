@@ -1,0 +1,79 @@
+"""Whom one can chat with, under the names this person may know."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from core.access import Access
+from core.models import Role
+from inference.models import Deployment, Route
+from inference.queries.serving import State, deployments, state_of
+from training.models import ModelVersion
+
+
+def is_blind(access: Access) -> bool:
+    """Whether names of model versions are kept from this person: only admins and viewers learn them here.
+
+    Raters and annotators judge candidates, in campaigns that may be open at any time, so the rule has no window.
+    """
+    return not access.has(Role.ADMIN, Role.VIEWER)
+
+
+_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels: no words by accident
+
+
+def candidate_token(version: ModelVersion) -> str:
+    """An opaque name for a version, the same for everybody and for ever, that tells nothing of its order or kind."""
+    key = f"candidate:{settings.SECRET_KEY}".encode()
+    return hmac.new(key, f"{version.project_id}:{version.pk}".encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def candidate_label(version: ModelVersion) -> str:
+    """ "Candidate KTR": the same version always has the same letters."""
+    value = int(candidate_token(version), 16)
+    letters = ""
+    for _ in range(3):
+        value, rest = divmod(value, len(_LETTERS))
+        letters += _LETTERS[rest]
+    return f"Candidate {letters}"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A version one can chat with, named as this person may know it."""
+
+    version: ModelVersion
+    token: str
+    label: str
+    detail: str
+    live: bool
+    state: State
+
+
+def version_label(version: ModelVersion) -> str:
+    """ "v3 (LoRA adapter)" or "SmolLM2 135M Instruct (base)"."""
+    if version.number == 0:
+        return str(version)
+    return f"{version} ({version.get_kind_display()})"
+
+
+def candidates(access: Access) -> list[Candidate]:
+    """Versions that are wanted and passed their check; for blind people in an order that says nothing."""
+    blind = is_blind(access)
+    route = None if blind else Route.objects.filter(project=access.project).first()
+    found = [
+        Candidate(
+            version=deployment.version,
+            token=candidate_token(deployment.version),
+            label=candidate_label(deployment.version) if blind else version_label(deployment.version),
+            detail="" if blind else deployment.version.note,
+            live=bool(route and route.version_id == deployment.version_id),
+            state=state_of(deployment),
+        )
+        for deployment in deployments(access.project).filter(
+            wanted=Deployment.Wanted.LOADED, version__status=ModelVersion.Status.READY
+        )
+    ]
+    return sorted(found, key=lambda one: one.token) if blind else found

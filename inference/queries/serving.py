@@ -1,0 +1,183 @@
+"""What is served where, and why not."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from core.errors import PartAway
+from core.models import Project
+from inference.engines import BACKENDS
+from inference.models import Deployment, Engine, Route
+from training.models import ModelVersion
+
+# The engines process beats every second; after this long without a beat it is taken for dead.
+HEARTBEAT_STALE = timedelta(seconds=60)
+
+
+def engine_model_name(version: ModelVersion) -> str:
+    """What engines call the version. A base model has one name in every project that uses it."""
+    return version.base_model.slug if version.kind == ModelVersion.Kind.BASE else version.served_name
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Where a version answers now."""
+
+    url: str
+    backend: str
+    model: str
+    engine_name: str
+
+
+@dataclass(frozen=True)
+class State:
+    """Whether a version can answer, in words. `sentence` names the engine, `neutral` names nothing that tells
+    which model it is, for people who rate blind."""
+
+    key: str  # ready, starting, waiting, checking, away, failed, unloaded
+    sentence: str
+    neutral: str
+    advice: str = ""
+    since: datetime | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.key == "ready"
+
+
+def _clock(moment: datetime | None) -> str:
+    return f" since {moment:%H:%M} UTC" if moment else ""
+
+
+def usual_start(engine: Engine) -> int:
+    """Seconds a start took here last time, or the backend's own figure."""
+    measured = engine.options.get("start_seconds")
+    return round(measured) if measured else BACKENDS[engine.backend].usual_start_seconds
+
+
+def is_beating(engine: Engine) -> bool:
+    return bool(engine.heartbeat_at and engine.heartbeat_at > timezone.now() - HEARTBEAT_STALE)
+
+
+def deployment_of(version: ModelVersion) -> Deployment | None:
+    return (
+        Deployment.objects.select_related("engine", "version__base_model", "version__project")
+        .filter(version=version)
+        .first()
+    )
+
+
+def state_of(deployment: Deployment | None) -> State:  # noqa: PLR0911 - one return per state
+    """Why a version answers or does not, and what to do. Needs `engine` and `version` selected; no query."""
+    if deployment is None or deployment.wanted == Deployment.Wanted.UNLOADED:
+        text = "This model version is not loaded."
+        return State(
+            "unloaded", text, "This candidate is not loaded.", "An admin can load it on the Serve page."
+        )
+    engine = deployment.engine
+    if deployment.status == Deployment.Status.FAILED:
+        return State(
+            "failed",
+            f"It could not be served. {deployment.error}".strip(),
+            "This candidate could not be served.",
+            "An admin finds the reason on the Serve page.",
+        )
+    if engine is None:
+        return State(
+            "waiting",
+            deployment.error or "It waits for an engine.",
+            "This candidate waits for an engine.",
+            "This page goes on by itself.",
+        )
+    if not is_beating(engine):
+        since = engine.heartbeat_at
+        return State(
+            "away",
+            f"The engines process gives no sign of life{_clock(since)}.",
+            f"The engine gives no sign of life{_clock(since)}.",
+            "It works again by itself once the engines process runs.",
+            since,
+        )
+    if engine.status in (Engine.Status.STARTING, Engine.Status.WANTED):
+        text = f"is starting, usually {usual_start(engine)} s."
+        return State(
+            "starting",
+            f"The engine {engine.name} {text}",
+            f"The engine {text}",
+            "You can write meanwhile.",
+            engine.since,
+        )
+    if engine.status != Engine.Status.UP:
+        return State(
+            "away",
+            f"The engine {engine.name} is away{_clock(engine.since)}. {engine.error}".strip(),
+            f"The engine of this candidate is away{_clock(engine.since)}.",
+            "It is started again by itself.",
+            engine.since,
+        )
+    if deployment.status != Deployment.Status.LOADED:
+        return State(
+            "checking",
+            f"It is being loaded into {engine.name} and its tokens are compared.",
+            "This candidate is being loaded.",
+            "That takes a few seconds.",
+            engine.since,
+        )
+    return State("ready", "Served.", "Served.", since=deployment.loaded_at)
+
+
+def serving(version: ModelVersion, *, blind: bool = False) -> Serving:
+    """Where the version answers. Raises PartAway, saying which engine is away and since when."""
+    deployment = deployment_of(version)
+    state = state_of(deployment)
+    if not state.ready or deployment is None or deployment.engine is None:
+        raise PartAway(state.neutral if blind else state.sentence, state.advice)
+    engine = deployment.engine
+    return Serving(engine.url, engine.backend, engine_model_name(deployment.version), engine.name)
+
+
+def is_served(version: ModelVersion) -> bool:
+    return state_of(deployment_of(version)).ready
+
+
+def live_version(project: Project) -> ModelVersion | None:
+    """What /v1 answers with for the project, or None when nothing is live."""
+    route = route_of(project)
+    return route.version if route else None
+
+
+def route_of(project: Project) -> Route | None:
+    return (
+        Route.objects.select_related(
+            "version__base_model", "version__project", "version__training__dataset", "previous__base_model"
+        )
+        .filter(project=project)
+        .first()
+    )
+
+
+def deployments(project: Project) -> QuerySet[Deployment]:
+    """What the project has asked engines to serve, newest version first."""
+    return (
+        Deployment.objects.filter(version__project=project)
+        .select_related("engine", "version__base_model", "version__training")
+        .order_by("-version__number", "version__base_model__name")
+    )
+
+
+def unserved_versions(project: Project) -> QuerySet[ModelVersion]:
+    """Versions that nobody ever asked to serve."""
+    return ModelVersion.objects.filter(project=project, deployment=None).select_related("base_model")
+
+
+def engines_of(project: Project) -> list[Engine]:
+    """Engines that serve this project's versions, with `loaded` versions counted."""
+    return list(
+        Engine.objects.filter(base_model__versions__project=project)
+        .exclude(version__isnull=False, status=Engine.Status.STOPPED)
+        .select_related("base_model", "version")
+        .distinct()
+        .order_by("id")
+    )

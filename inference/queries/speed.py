@@ -1,0 +1,62 @@
+"""How fast versions answer, measured here."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Aggregate, Count, FloatField
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
+
+from core.models import Project
+from inference.models import Generation
+
+
+class Quantile(Aggregate):
+    """PostgreSQL's percentile_cont: the value below which the share `q` lies, interpolated."""
+
+    function = "PERCENTILE_CONT"
+    output_field = FloatField()
+
+    def __init__(self, expression: Any, q: float, **extra: Any) -> None:
+        template = f"%(function)s({float(q)}) WITHIN GROUP (ORDER BY %(expressions)s)"
+        super().__init__(expression, template=template, **extra)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Of answers finished in the last week: n, median and 95th percentile of time to first token (ms), and the
+    median pace after it (tokens/s)."""
+
+    n: int
+    first_ms: float
+    first_ms_p95: float
+    tokens_per_second: float | None
+
+
+SPEED_SQL = "(completion_tokens - 1) * 1000.0 / NULLIF(duration_ms - first_token_ms, 0)"
+
+
+def speeds(project: Project) -> dict[int, Speed]:
+    """Speed by version id, measured at Guildhall: the engine's own metrics know only base models. One query."""
+    rows = (
+        Generation.objects.filter(
+            project=project,
+            status=Generation.Status.DONE,
+            first_token_ms__isnull=False,
+            created_at__gt=timezone.now() - timedelta(days=7),
+        )
+        .order_by()
+        .annotate(pace=RawSQL(SPEED_SQL, [], output_field=FloatField()))
+        .values("version_id")
+        .annotate(
+            n=Count("id"),
+            first=Quantile("first_token_ms", 0.5),
+            late=Quantile("first_token_ms", 0.95),
+            pace_median=Quantile("pace", 0.5),
+        )
+    )
+    return {
+        row["version_id"]: Speed(row["n"], row["first"], row["late"], row["pace_median"] or None)
+        for row in rows
+    }

@@ -1,0 +1,447 @@
+"""The engines process: a loop that makes what is served equal to what the database wants.
+
+One at a time holds a PostgreSQL advisory lock; a second one waits and takes over when the first is gone. Engines
+die with the process that started them. One that outlived it all the same is found by its note and adopted when it is
+healthy, else ended.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
+
+from core.errors import ExpectedError
+from inference.engines import BACKENDS, EngineAway, EngineRefused, EngineSpec
+from inference.engines import process as processes
+from inference.engines.process import EngineProcess
+from inference.loading import bring_in_step, verified_path
+from inference.models import Deployment, Engine, Route
+from inference.plan import Plan, make_plan
+from inference.services import deployments as notes
+from inference.services.engines import set_status
+from inference.services.generations import end_abandoned
+from training.models import ModelVersion
+
+log = logging.getLogger(__name__)
+Status = Engine.Status
+
+# Any constant that no other program on this database uses.
+LOCK_KEY = 0x6775_696C_6401
+TICK_SECONDS = 1.0
+# After a failure: seconds to wait before the next start, by how many came in a row.
+BACKOFF = (1, 2, 5, 10, 20, 40, 60)
+FORGIVEN_AFTER = 120.0  # seconds up after which earlier failures no longer count
+START_SECONDS = 900.0  # a large model on a slow disk
+MISSES = 6  # health checks in a row, 5 s each, before a silent engine is ended
+ATTACHED_EVERY = 5.0
+SWEEP_EVERY = 60.0
+STOP_GRACE = 8.0
+
+
+@dataclass
+class Watch:
+    """What the loop remembers of an engine between passes. Clocks are monotonic seconds."""
+
+    failures: int = 0
+    not_before: float = 0.0
+    began: float = 0.0
+    up_at: float = 0.0
+    misses: int = 0
+    looked_at: float = 0.0
+
+
+class Reconciler:
+    def __init__(self, stop: threading.Event | None = None) -> None:
+        self.stop = stop or threading.Event()
+        self.processes: dict[int, EngineProcess] = {}
+        self.watches: dict[int, Watch] = {}
+        self.folder = settings.STATE_DIR / "run" / "engines"
+        self._lock: psycopg.Connection | None = None
+        self._swept = 0.0
+
+    # --- the loop ------------------------------------------------------------------------------------------
+    def run(self) -> None:
+        """Works until `stop` is set. Engines that it started are gone when it returns."""
+        recovered = False
+        try:
+            while not self.stop.is_set():
+                began = time.monotonic()
+                try:
+                    if self._hold_lock():
+                        if not recovered:
+                            self.recover()
+                            recovered = True
+                        self.tick()
+                    elif recovered:
+                        log.error(
+                            "Another engines process took over while the database was away; this one ends."
+                        )
+                        return
+                except (OperationalError, InterfaceError, psycopg.Error) as error:
+                    # Engines go on serving; what changed meanwhile is made up for when the database is back.
+                    log.warning(
+                        "The database does not answer: %s",
+                        str(error).splitlines()[0] if str(error) else error,
+                    )
+                    self._drop_lock()
+                    connection.close()
+                    self.stop.wait(2.0)
+                self.stop.wait(max(0.05, TICK_SECONDS - (time.monotonic() - began)))
+        finally:
+            self.shut_down()
+
+    def _hold_lock(self) -> bool:
+        """Whether this process is the one that may act. Asks the lock's own connection, so a lost one is noticed."""
+        if self._lock is not None:
+            self._lock.execute("SELECT 1")
+            return True
+        params = {
+            key: value
+            for key, value in connection.get_connection_params().items()
+            if key not in ("pool", "cursor_factory", "context", "prepare_threshold")
+        }
+        candidate = psycopg.connect(**params, autocommit=True)
+        row = candidate.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY]).fetchone()
+        if row is None or not row[0]:
+            candidate.close()
+            log.info("Another engines process is at work; this one waits.")
+            return False
+        self._lock = candidate
+        return True
+
+    def _drop_lock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def tick(self) -> None:
+        """One pass: rows for new versions, engines started or stopped, adapters loaded or unloaded."""
+        for version in (
+            ModelVersion.objects.filter(deployment=None, project__archived_at=None)
+            .exclude(status=ModelVersion.Status.REJECTED)
+            .select_related("project", "base_model")
+        ):
+            # The event does this too; doing it here makes serving independent of the broker.
+            notes.ensure_deployment(by=None, version=version)
+        found = list(
+            Deployment.objects.select_related(
+                "engine", "version__artifact", "version__project", "version__base_model__artifact"
+            ).order_by("pk")
+        )
+        wanted = [
+            one
+            for one in found
+            if one.wanted == Deployment.Wanted.LOADED
+            and one.version.project.archived_at is None
+            and one.version.status != ModelVersion.Status.REJECTED
+        ]
+        live = set(Route.objects.values_list("version_id", flat=True))
+        plan = make_plan(wanted, live=live, max_full=settings.ENGINE_MAX_FULL)
+        engines = self._rows(plan)
+        Engine.objects.update(heartbeat_at=timezone.now())
+        for engine in engines:
+            self._step_engine(engine, plan)
+        self._step_deployments(found, engines, plan)
+        if time.monotonic() - self._swept > SWEEP_EVERY:
+            self._swept = time.monotonic()
+            end_abandoned()
+
+    def _rows(self, plan: Plan) -> list[Engine]:
+        """A row for every engine the plan asks for, and those that exist."""
+        rows = {
+            (row.base_model_id, row.version_id): row
+            for row in Engine.objects.select_related("base_model__artifact", "version__artifact")
+        }
+        for need in plan.bases.values():
+            if (need.base_model.pk, None) not in rows:
+                row, _ = Engine.objects.get_or_create(
+                    base_model=need.base_model, version=None, defaults={"name": need.base_model.slug}
+                )
+                rows[need.base_model.pk, None] = row
+        for version in plan.full.values():
+            if (version.base_model_id, version.pk) not in rows:
+                row, _ = Engine.objects.get_or_create(
+                    version=version, defaults={"base_model": version.base_model, "name": version.served_name}
+                )
+                rows[version.base_model_id, version.pk] = row
+        return list(rows.values())
+
+    def _watch(self, engine: Engine) -> Watch:
+        return self.watches.setdefault(engine.pk, Watch())
+
+    # --- engines -------------------------------------------------------------------------------------------
+    def _step_engine(self, engine: Engine, plan: Plan) -> None:
+        wanted = engine.version_id in plan.full if engine.version_id else engine.base_model_id in plan.bases
+        if settings.ENGINE_URLS:
+            self._look_for_attached(engine, wanted)
+            return
+        process = self.processes.get(engine.pk)
+        watch = self._watch(engine)
+        if not wanted:
+            if process is not None or engine.status != Status.STOPPED:
+                self._stop_engine(engine, "")
+            return
+        if process is None:
+            if time.monotonic() >= watch.not_before:
+                try:
+                    self._start(engine, self._spec(engine, plan))
+                except EngineRefused as error:
+                    self._failed(engine, error.message)
+            return
+        if not process.alive():
+            self._crashed(engine, process, f"Its process ended. {process.last_words()}")
+        elif engine.status == Status.STARTING:
+            self._while_starting(engine, process, watch)
+        elif engine.status == Status.UP:
+            self._while_up(engine, process, watch, plan)
+
+    def _spec(self, engine: Engine, plan: Plan) -> EngineSpec:
+        version, base = engine.version, engine.base_model
+        weights = version.artifact if version else base.artifact
+        assert weights is not None  # the database holds that a ready base model has one
+        return EngineSpec(
+            name=engine.name,
+            model_path=verified_path(weights),
+            served_name=version.served_name if version else base.slug,
+            context_length=base.context_length or settings.ENGINE_MAX_MODEL_LEN,
+            adapters=version is None,
+            max_lora_rank=0 if version else plan.bases[base.pk].rank,
+            gpu=_has_gpu(),
+        )
+
+    def _start(self, engine: Engine, spec: EngineSpec) -> None:
+        backend = BACKENDS[engine.backend]
+        watch = self._watch(engine)
+        taken = {process.port for process in self.processes.values()}
+        taken |= set(
+            Engine.objects.exclude(pk=engine.pk)
+            .filter(port__isnull=False, attached=False)
+            .values_list("port", flat=True)
+        )
+        try:
+            port = processes.free_port(settings.ENGINE_PORTS_FROM, taken)
+            process = processes.start(
+                name=engine.name,
+                command=backend.command(spec, port),
+                variables=backend.environment(spec),
+                port=port,
+                folder=self.folder,
+                details={"options": backend.options(spec)},
+            )
+        except OSError as error:
+            self._failed(engine, f"It could not be started: {error}")
+            return
+        self.processes[engine.pk] = process
+        watch.began, watch.misses = time.monotonic(), 0
+        kept = {key: engine.options[key] for key in ("start_seconds",) if key in engine.options}
+        set_status(
+            engine=engine,
+            status=Status.STARTING,
+            error=engine.error,
+            url=f"http://127.0.0.1:{port}",
+            port=port,
+            pid=process.pid,
+            attached=False,
+            options=backend.options(spec) | kept,
+        )
+        log.info("Engine %s starts on port %s (process %s)", engine.name, port, process.pid)
+
+    def _answers(self, engine: Engine) -> bool:
+        """Whether it is healthy and is who it should be; another program may sit on the port."""
+        backend = BACKENDS[engine.backend]
+        if not backend.healthy(engine.url):
+            return False
+        expected = engine.version.served_name if engine.version else engine.base_model.slug
+        try:
+            return any(one.name == expected for one in backend.served(engine.url))
+        except (EngineAway, EngineRefused):
+            return False
+
+    def _while_starting(self, engine: Engine, process: EngineProcess, watch: Watch) -> None:
+        if self._answers(engine):
+            took = time.monotonic() - watch.began
+            watch.up_at = time.monotonic()
+            set_status(
+                engine=engine, status=Status.UP, options={**engine.options, "start_seconds": round(took, 1)}
+            )
+            log.info("Engine %s is up after %.0f s", engine.name, took)
+        elif time.monotonic() - watch.began > START_SECONDS:
+            self._crashed(
+                engine, process, f"It did not answer within {START_SECONDS / 60:.0f} minutes of its start."
+            )
+
+    def _while_up(self, engine: Engine, process: EngineProcess, watch: Watch, plan: Plan) -> None:
+        if BACKENDS[engine.backend].healthy(engine.url):
+            watch.misses = 0
+            if watch.failures and time.monotonic() - watch.up_at > FORGIVEN_AFTER:
+                watch.failures = 0
+        else:
+            watch.misses += 1
+            if watch.misses >= MISSES:
+                self._crashed(engine, process, f"It did not answer {MISSES} health checks in a row.")
+                return
+        need = plan.bases.get(engine.base_model_id) if engine.version_id is None else None
+        if need is not None and need.rank > int(engine.options.get("max_lora_rank", 0)):
+            log.info("Engine %s restarts with room for rank %s", engine.name, need.rank)
+            self._stop_engine(
+                engine, f"Restarting with room for adapters of rank {need.rank}.", Status.WANTED
+            )
+
+    def _crashed(self, engine: Engine, process: EngineProcess, reason: str) -> None:
+        process.stop(grace=2.0)  # its own children may outlive it
+        self.processes.pop(engine.pk, None)
+        self._failed(engine, reason)
+
+    def _failed(self, engine: Engine, reason: str) -> None:
+        watch = self._watch(engine)
+        wait = BACKOFF[min(watch.failures, len(BACKOFF) - 1)]
+        watch.failures += 1
+        watch.not_before = time.monotonic() + wait
+        log.warning("Engine %s is down: %s Next start in %s s.", engine.name, reason, wait)
+        set_status(
+            engine=engine, status=Status.DOWN, error=reason, restarted=True, pid=None, port=None, url=""
+        )
+
+    def _stop_engine(self, engine: Engine, reason: str, status: str = Status.STOPPED) -> None:
+        process = self.processes.pop(engine.pk, None)
+        if process is not None:
+            process.stop(grace=STOP_GRACE)
+        set_status(engine=engine, status=status, error=reason, pid=None, port=None, url="")
+
+    # --- engines elsewhere ---------------------------------------------------------------------------------
+    def _look_for_attached(self, engine: Engine, wanted: bool) -> None:
+        """Finds which of the given URLs serves the model; asked anew every few seconds, at once while it is away."""
+        watch = self._watch(engine)
+        if not wanted:
+            if engine.status != Status.STOPPED:
+                set_status(engine=engine, status=Status.STOPPED, attached=True)
+            return
+        if engine.status == Status.UP and time.monotonic() - watch.looked_at < ATTACHED_EVERY:
+            return
+        watch.looked_at = time.monotonic()
+        expected = engine.version.served_name if engine.version else engine.base_model.slug
+        seen: list[str] = []
+        for url in (url.rstrip("/") for url in settings.ENGINE_URLS):
+            try:
+                names = [one.name for one in BACKENDS[engine.backend].served(url)]
+            except (EngineAway, EngineRefused) as error:
+                seen.append(f"{url} does not answer ({error})")
+                continue
+            if expected in names:
+                watch.misses = 0
+                set_status(engine=engine, status=Status.UP, url=url, attached=True, port=None, pid=None)
+                return
+            seen.append(f"{url} serves {', '.join(names) or 'nothing'}")
+        watch.misses += 1
+        # One slow answer is not an outage.
+        if engine.status != Status.UP or watch.misses >= 2:
+            set_status(
+                engine=engine,
+                status=Status.DOWN,
+                attached=True,
+                port=None,
+                pid=None,
+                error=f"No attached engine serves {expected}: {'; '.join(seen)}. Start one with --served-model-name "
+                f"{expected}.",
+            )
+
+    # --- deployments ---------------------------------------------------------------------------------------
+    def _step_deployments(self, found: list[Deployment], engines: list[Engine], plan: Plan) -> None:
+        bases = {engine.base_model_id: engine for engine in engines if engine.version_id is None}
+        own = {engine.version_id: engine for engine in engines if engine.version_id is not None}
+        per_engine: dict[int, list[Deployment]] = {}
+        for deployment in found:
+            version = deployment.version
+            full = version.kind == ModelVersion.Kind.FULL
+            engine = own.get(version.pk) if full else bases.get(version.base_model_id)
+            placed = engine is not None and deployment.pk not in plan.waiting
+            if placed and engine is not None and engine.status == Status.UP:
+                per_engine.setdefault(engine.pk, []).append(deployment)
+                continue
+            try:
+                self._without_engine(
+                    deployment, engine if placed else None, plan.waiting.get(deployment.pk, "")
+                )
+            except ExpectedError as error:
+                log.info("Deployment %s: %s", deployment.pk, error)
+        for engine in engines:
+            if engine.pk in per_engine:
+                try:
+                    bring_in_step(engine, per_engine[engine.pk])
+                except EngineAway as error:
+                    log.warning("Engine %s did not answer: %s", engine.name, error)
+
+    def _without_engine(self, deployment: Deployment, engine: Engine | None, reason: str) -> None:
+        if deployment.wanted == Deployment.Wanted.UNLOADED:
+            if deployment.status != Deployment.Status.UNLOADED:
+                notes.note_unloaded(deployment=deployment)
+        elif deployment.status == Deployment.Status.FAILED:
+            return
+        elif deployment.version.status == ModelVersion.Status.REJECTED:
+            notes.note_failed(deployment=deployment, reason="The version is rejected, so it is not served.")
+        else:
+            notes.note_waiting(deployment=deployment, reason=reason, engine=engine)
+
+    # --- beginning and end ---------------------------------------------------------------------------------
+    def recover(self) -> None:
+        """Looks at what an earlier engines process left: adopts what is healthy, ends the rest, corrects the rows."""
+        left = processes.left_behind(self.folder)
+        for engine in Engine.objects.select_related("base_model", "version").exclude(status=Status.STOPPED):
+            if engine.attached:
+                continue
+            process = left.pop(engine.name, None)
+            if process is not None and process.alive() and not settings.ENGINE_URLS:
+                engine.url, engine.port = f"http://127.0.0.1:{process.port}", process.port
+                if self._answers(engine):
+                    self.processes[engine.pk] = process
+                    self._watch(engine).up_at = time.monotonic()
+                    set_status(
+                        engine=engine, status=Status.UP, url=engine.url, port=process.port, pid=process.pid
+                    )
+                    log.info(
+                        "Engine %s (process %s) was left running and is adopted", engine.name, process.pid
+                    )
+                    continue
+            if process is not None:
+                process.stop(grace=STOP_GRACE)
+            set_status(
+                engine=engine,
+                status=Status.WANTED,
+                error="The engines process was started anew.",
+                pid=None,
+                port=None,
+                url="",
+            )
+        for process in left.values():
+            process.stop(grace=STOP_GRACE)
+
+    def shut_down(self) -> None:
+        """Ends every engine this process holds, all at once, and says so in their rows."""
+        held = dict(self.processes)
+        for process in held.values():
+            process.ask_to_stop()
+        for process in held.values():
+            process.stop(grace=STOP_GRACE)
+        self.processes.clear()
+        try:
+            for engine in Engine.objects.filter(pk__in=held):
+                set_status(engine=engine, status=Status.STOPPED, pid=None, port=None, url="")
+            for deployment in Deployment.objects.select_related("version", "engine").filter(
+                engine_id__in=held, status__in=[Deployment.Status.LOADED, Deployment.Status.LOADING]
+            ):
+                notes.note_waiting(deployment=deployment, engine=deployment.engine)
+        except (OperationalError, InterfaceError, ExpectedError) as error:
+            log.warning("The rows of stopped engines could not be written: %s", error)
+        finally:
+            self._drop_lock()
+
+
+def _has_gpu() -> bool:
+    """Whether an NVIDIA driver is loaded here; torch itself stays out of this process."""
+    return Path("/proc/driver/nvidia/version").exists()

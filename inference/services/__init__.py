@@ -1,0 +1,28 @@
+"""Writing: deployments, the route, conversations, answers."""
+
+from inference.services.conversations import ask, ask_again, correct, start_conversation
+from inference.services.deployments import ensure_deployment, request_load, request_unload
+from inference.services.generations import (
+    Opened,
+    end_abandoned,
+    generate,
+    open_generation,
+    stream_answer,
+)
+from inference.services.routes import point_route
+
+__all__ = [
+    "Opened",
+    "ask",
+    "ask_again",
+    "correct",
+    "end_abandoned",
+    "ensure_deployment",
+    "generate",
+    "open_generation",
+    "point_route",
+    "request_load",
+    "request_unload",
+    "start_conversation",
+    "stream_answer",
+]

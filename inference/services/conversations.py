@@ -1,0 +1,152 @@
+"""Chatting with a candidate, and sending home what it got wrong."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.models import Example
+from annotation.services import file_correction
+from core.audit import record
+from core.errors import Conflict, Invalid
+from core.models import Project, User
+from inference.engines.vllm import STALL_SECONDS
+from inference.models import Conversation, Generation
+from inference.queries import history, turns_of
+from inference.services.generations import DEFAULT_PARAMS, Opened, give_up, open_generation
+from training.models import ModelVersion
+
+MAX_QUESTION = 8_000
+MAX_CONTEXT = 8_000
+
+
+def _clean(text: str, field: str, limit: int, what: str) -> str:
+    text = text.replace("\x00", "").replace("\r\n", "\n").strip()
+    if len(text) > limit:
+        raise Invalid(
+            f"{what} is too long.",
+            fields={field: [f"At most {limit:,} characters; these are {len(text):,}."]},
+        )
+    return text
+
+
+@transaction.atomic
+def start_conversation(
+    *, by: User, project: Project, version: ModelVersion, context: str = "", title: str = ""
+) -> Conversation:
+    """Opens a conversation with a version. `context` holds one record a line."""
+    records = _clean(context, "context", MAX_CONTEXT, "The records text")
+    conversation = Conversation.objects.create(
+        project=project,
+        user=by,
+        version=version,
+        title=" ".join(title.split())[:120],
+        context=[line.strip() for line in records.splitlines() if line.strip()],
+    )
+    record(by=by, project=project, verb="conversation.started", obj=conversation)
+    return conversation
+
+
+def _settle_open_answer(conversation: Conversation) -> None:
+    """One answer at a time. One that nobody can be writing any more is ended here."""
+    open_one = conversation.generations.filter(status=Generation.Status.STREAMING).order_by("-id").first()
+    if open_one is None:
+        return
+    if open_one.created_at > timezone.now() - timedelta(seconds=2 * STALL_SECONDS):
+        raise Conflict("An answer is still being written here.", "Wait for it, or stop it first.")
+    give_up(open_one, "It was never finished.")
+
+
+def _open(
+    *, by: User, conversation: Conversation, messages: list[dict[str, str]], turn: int, blind: bool
+) -> Opened:
+    return open_generation(
+        by=by,
+        project=conversation.project,
+        version=conversation.version,
+        messages=messages,
+        context=conversation.context,
+        params=DEFAULT_PARAMS,
+        purpose=Generation.Purpose.CHAT,
+        conversation=conversation,
+        turn=turn,
+        blind=blind,
+    )
+
+
+def _locked(conversation: Conversation) -> Conversation:
+    return (
+        Conversation.objects.select_for_update(of=("self",))
+        .select_related("project", "version__base_model", "version__project", "version__training__dataset")
+        .get(pk=conversation.pk)
+    )
+
+
+@transaction.atomic
+def ask(*, by: User, conversation: Conversation, text: str, blind: bool = False) -> Opened:
+    """Puts a question; the answer is streamed by `stream_answer` or waited for by `answer_now`."""
+    question = _clean(text, "text", MAX_QUESTION, "The question")
+    if not question:
+        raise Invalid("Write a question first.", fields={"text": ["Write a question first."]})
+    conversation = _locked(conversation)
+    _settle_open_answer(conversation)
+    turns = turns_of(conversation)
+    messages = [*history(turns), {"role": "user", "content": question}]
+    number = turns[-1].number + 1 if turns else 1
+    opened = _open(by=by, conversation=conversation, messages=messages, turn=number, blind=blind)
+    conversation.title = conversation.title or " ".join(question.split())[:120]
+    conversation.save(update_fields=["title", "changed_at"])
+    return opened
+
+
+@transaction.atomic
+def ask_again(*, by: User, conversation: Conversation, blind: bool = False) -> Opened:
+    """Asks the last question once more. The earlier answer is kept and no longer counts."""
+    conversation = _locked(conversation)
+    _settle_open_answer(conversation)
+    turns = turns_of(conversation)
+    if not turns:
+        raise Conflict("There is no question to ask again.", "Write one first.")
+    last = turns[-1]
+    messages = [*history(turns[:-1]), {"role": "user", "content": last.question}]
+    opened = _open(by=by, conversation=conversation, messages=messages, turn=last.number, blind=blind)
+    conversation.save(update_fields=["changed_at"])
+    return opened
+
+
+@transaction.atomic
+def correct(*, by: User, generation: Generation, completion: str, topic: str = "", edge: str = "") -> Example:
+    """Files a better answer to a chat's question as an annotation item that says where it came from; `topic` is its slice."""
+    better = _clean(completion, "completion", 20_000, "The answer")
+    if not better:
+        raise Invalid("Write the answer it should have given.", fields={"completion": ["Write an answer."]})
+    if better == generation.text.strip():
+        raise Invalid(
+            "This is the answer as it was.",
+            fields={"completion": ["Change what is wrong before you send it."]},
+        )
+    conversation = generation.conversation
+    if conversation is None or generation.status == Generation.Status.STREAMING:
+        raise Conflict("Only a finished answer of a chat can be corrected here.", "Wait until it is done.")
+    where = reverse("inference:conversation", args=[generation.project.slug, conversation.pk])
+    detail: dict[str, Any] = {
+        "label": f"Chat of {by.name}, turn {generation.turn}",
+        "url": f"{where}#turn-{generation.turn}",
+        "answer": str(generation.public_id),
+    }
+    example = file_correction(
+        by=by,
+        project=generation.project,
+        messages=[m for m in generation.messages if m["role"] != "system"],
+        context=conversation.context,
+        completion=better,
+        slice=topic,
+        edge=edge,
+        group=f"chat-{conversation.pk}",
+        origin=Example.Origin.CHAT,
+        origin_detail=detail,
+    )
+    record(by=by, project=generation.project, verb="answer.corrected", obj=generation, example=example.pk)
+    return example

@@ -1,0 +1,228 @@
+"""One answer from a model version: asked, streamed, and kept as a row, however it ends."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from annotation.rendering import chat_messages
+from core.errors import ExpectedError, PartAway, Refused
+from core.models import ApiToken, Project, User
+from core.transitions import transition
+from inference.aio import in_db
+from inference.engines import BACKENDS, EngineAway, EngineRefused
+from inference.engines.base import ChatRequest, Piece
+from inference.engines.vllm import ANSWER_SECONDS
+from inference.models import Conversation, Generation
+from inference.queries import Serving, serving
+from training.models import ModelVersion
+from training.queries import system_prompt_of
+
+log = logging.getLogger(__name__)
+Status = Generation.Status
+# What chats and campaigns ask for unless they say otherwise: close to the model's best guess, and an end.
+DEFAULT_PARAMS: dict[str, Any] = {"temperature": 0.3, "max_tokens": 512}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A generation that was noted and is about to be asked for. `blind`: its errors name no engine."""
+
+    generation: Generation
+    serving: Serving
+    blind: bool = False
+
+    @property
+    def request(self) -> ChatRequest:
+        return ChatRequest(self.serving.model, self.generation.messages, self.generation.params)
+
+
+@dataclass
+class Collected:
+    """What has come so far. Times are in milliseconds from the moment the engine was asked."""
+
+    began: float = field(default_factory=time.monotonic)
+    text: list[str] = field(default_factory=list)
+    first_token_ms: int | None = None
+    finish_reason: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+    def _ms(self) -> int:
+        return round((time.monotonic() - self.began) * 1000)
+
+    def add(self, piece: Piece) -> None:
+        if piece.text:
+            if self.first_token_ms is None:
+                self.first_token_ms = self._ms()
+            self.text.append(piece.text)
+        self.finish_reason = piece.finish_reason or self.finish_reason
+        if piece.prompt_tokens is not None:
+            self.prompt_tokens, self.completion_tokens = piece.prompt_tokens, piece.completion_tokens
+
+    def fields(self) -> dict[str, Any]:
+        return {
+            # PostgreSQL text cannot hold NUL, and a model may say anything.
+            "text": "".join(self.text).replace("\x00", ""),
+            "first_token_ms": self.first_token_ms,
+            "duration_ms": self._ms(),
+            "finish_reason": self.finish_reason[:20],
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+        }
+
+
+def open_generation(
+    *,
+    by: User | None,
+    project: Project,
+    version: ModelVersion,
+    messages: list[Any],
+    context: list[str],
+    params: dict[str, Any],
+    purpose: str,
+    conversation: Conversation | None = None,
+    turn: int | None = None,
+    token: ApiToken | None = None,
+    blind: bool = False,
+) -> Opened:
+    """Notes an answer that is about to be asked for. Raises PartAway when no engine serves the version.
+
+    `messages` is the conversation without the project's prompt; `chat_messages` puts that and the records in
+    front, as in training.
+    """
+    where = serving(version, blind=blind)
+    generation = Generation.objects.create(
+        project=project,
+        version=version,
+        purpose=purpose,
+        conversation=conversation,
+        turn=turn,
+        user=by,
+        token=token,
+        messages=chat_messages(messages=messages, context=context, system_prompt=system_prompt_of(version)),
+        params=params,
+    )
+    return Opened(generation, where, blind)
+
+
+def _close(opened: Opened, collected: Collected, status: str, error: str) -> None:
+    """Ends the row once; whoever ended it before (the sweep) wins."""
+    generation = opened.generation
+    fields = collected.fields() | {"error": error[:2000]}
+    if Generation.objects.filter(pk=generation.pk, status=Status.STREAMING).update(status=status, **fields):
+        generation.status = status
+        for name, value in fields.items():
+            setattr(generation, name, value)
+
+
+def _expected(opened: Opened, error: Exception) -> ExpectedError:
+    """The engine's error as one for people."""
+    if isinstance(error, EngineRefused):
+        if "context length" in error.message or "max_model_len" in error.message:
+            return Refused(
+                "This conversation is longer than the model can read.",
+                "Start a new one, or shorten the question and its records.",
+            )
+        log.warning("Engine %s refused: %s", opened.serving.engine_name, error.message)
+        if opened.blind:
+            return Refused("The engine refused this.", "Try other words, or tell an admin.")
+        return Refused(f"The engine refused this: {error.message}")
+    name = "The engine" if opened.blind else f"The engine {opened.serving.engine_name}"
+    log.warning("Engine %s went away: %s", opened.serving.engine_name, error)
+    return PartAway(
+        f"{name} stopped answering. {'' if opened.blind else error}".strip(),
+        "What came so far is kept. It is started again by itself; try again in a minute.",
+    )
+
+
+def _ended(collected: Collected) -> None:
+    if not collected.finish_reason:
+        raise EngineAway("Its answer ended without saying why.")
+
+
+async def stream_answer(opened: Opened) -> AsyncIterator[str]:
+    """Asks the engine and yields the answer as it comes; the row is ended whatever happens.
+
+    When the reader goes away (the tab is closed) the engine is told to stop and what came is kept as stopped.
+    Raises PartAway or Refused when the engine does not answer or will not.
+    """
+    collected = Collected()
+    status, problem = Status.STOPPED, ""
+    try:
+        backend = BACKENDS[opened.serving.backend]
+        async with aclosing(backend.chat_async(opened.serving.url, opened.request)) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                collected.add(piece)
+                if piece.text:
+                    yield piece.text
+        _ended(collected)
+        status = Status.DONE
+    except (EngineAway, EngineRefused) as error:
+        status, problem = Status.FAILED, str(error)
+        raise _expected(opened, error) from error
+    finally:
+        # Shielded: the task that reads may be cancelled, and what came must be kept all the same.
+        await asyncio.shield(in_db(_close, opened, collected, status, problem))
+
+
+def answer_now(opened: Opened) -> Generation:
+    """Asks the engine and waits for the whole answer; for workers and pages without script."""
+    collected = Collected()
+    try:
+        for piece in BACKENDS[opened.serving.backend].chat(opened.serving.url, opened.request):
+            collected.add(piece)
+        _ended(collected)
+    except (EngineAway, EngineRefused) as error:
+        _close(opened, collected, Status.FAILED, str(error))
+        raise _expected(opened, error) from error
+    except BaseException:
+        _close(opened, collected, Status.STOPPED, "")
+        raise
+    _close(opened, collected, Status.DONE, "")
+    return opened.generation
+
+
+def generate(
+    *,
+    by: User | None,
+    project: Project,
+    version: ModelVersion,
+    messages: list[Any],
+    context: list[str],
+    params: dict[str, Any] | None = None,
+    purpose: str,
+) -> Generation:
+    """A finished answer of a version; blocks until it is there. `params` in OpenAI's names, DEFAULT_PARAMS beneath.
+
+    Raises core.errors.PartAway when no engine serves the version or it goes away, Refused when it will not answer.
+    """
+    opened = open_generation(
+        by=by,
+        project=project,
+        version=version,
+        messages=messages,
+        context=context,
+        params={**DEFAULT_PARAMS, **(params or {})},
+        purpose=purpose,
+    )
+    return answer_now(opened)
+
+
+def end_abandoned() -> int:
+    """Ends answers whose process died while writing them; returns how many."""
+    longest = timezone.now() - timedelta(seconds=ANSWER_SECONDS + 60)
+    return Generation.objects.filter(status=Status.STREAMING, created_at__lt=longest).update(
+        status=Status.FAILED, error="The program stopped while this answer was being written."
+    )
+
+
+def give_up(generation: Generation, reason: str) -> None:
+    """Ends a row that nobody writes to any more. Conflict when it ended meanwhile."""
+    transition(generation, Status.FAILED, error=reason)

@@ -1,0 +1,55 @@
+"""The live pointer."""
+
+from django.db import transaction
+
+from core.audit import record
+from core.errors import Conflict, Refused
+from core.models import Project, User
+from inference.models import Route
+from inference.queries import deployment_of, state_of
+from training.models import ModelVersion
+
+
+@transaction.atomic
+def point_route(*, by: User | None, project: Project, version: ModelVersion) -> Route:
+    """Makes `version` the project's live one and remembers the one before.
+
+    Raises Refused when the version is of another project, not ready, or not served right now, and Conflict
+    when it is live already. Whoever comes second waits for the first and then decides on what is live by then.
+    """
+    # The project's row is the lock, since the first route of a project has none of its own.
+    Project.objects.select_for_update(of=("self",)).get(pk=project.pk)
+    version = (
+        ModelVersion.objects.select_for_update(of=("self",)).select_related("base_model").get(pk=version.pk)
+    )
+    if version.project_id != project.pk:
+        raise Refused("This model version belongs to another project.")
+    if version.status != ModelVersion.Status.READY:
+        raise Refused(
+            f"{version} is not ready: {version.get_status_display().lower()}.",
+            "Only a version that passed its token check can go live.",
+        )
+    state = state_of(deployment_of(version))
+    if not state.ready:
+        raise Refused(
+            f"{version} is not served right now. {state.sentence}", "Load it first, then make it live."
+        )
+    route = Route.objects.select_related("version").filter(project=project).first()
+    if route is None:
+        route = Route.objects.create(project=project, version=version)
+        before = None
+    else:
+        if route.version_id == version.pk:
+            raise Conflict(f"{version} is live already.", "Reload the page.")
+        before = route.version
+        route.previous, route.version = before, version
+        route.save(update_fields=["version", "previous", "changed_at"])
+    record(
+        by=by,
+        project=project,
+        verb="route.changed",
+        obj=version,
+        to=version.served_name,
+        before=before.served_name if before else "",
+    )
+    return route

@@ -1,0 +1,92 @@
+"""Fakes of engines, for this folder only."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.factories import World, make_base_model, make_engine, make_served, make_version
+from tests.fakes.backend import FakeVLLM
+from tests.fakes.engine import Fake, token_ids
+
+CHECK = [{"role": "user", "content": "Hello"}]
+PARITY = [{"messages": CHECK, "token_ids": token_ids(CHECK)}]
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    """Waits until `condition` is true and returns its value; fails with `what` when it never is."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"{what} did not happen within {seconds:.0f} s")
+
+
+@pytest.fixture
+def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """control(shift=1): how fake engines behave from now on."""
+    path = tmp_path / "control.json"
+    path.write_text("{}")
+    monkeypatch.setenv("FAKE_ENGINE_CONTROL", str(path))
+
+    def change(**values: Any) -> None:
+        path.write_text(json.dumps(values))
+
+    return change
+
+
+@pytest.fixture
+def fake_engines(monkeypatch: pytest.MonkeyPatch, control: Callable[..., None], settings: Any) -> None:
+    """Local engines are fakes, on ports that no other worker of this test run uses."""
+    import os
+
+    from inference.engines import BACKENDS
+
+    monkeypatch.setitem(BACKENDS, "vllm", FakeVLLM())
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    settings.ENGINE_PORTS_FROM = 21000 + worker * 600
+
+
+@pytest.fixture
+def answering(control: Callable[..., None]) -> Iterator[Fake]:
+    """A fake engine in this process that answers under the name of the `served` base."""
+    fake = Fake(0, "smollm2")
+    thread = threading.Thread(target=fake.serve_forever, daemon=True)
+    thread.start()
+    yield fake
+    fake.shutdown()
+    fake.server_close()
+
+
+@dataclass
+class Served:
+    """A project with a base and an adapter, both served by a fake engine, the adapter live."""
+
+    world: World
+    fake: Fake
+    base: Any
+    adapter: Any
+    engine: Any
+    names: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def served(world: World, answering: Fake) -> Served:
+    from inference.models import Route
+
+    base_model = make_base_model(name="Small Language 135M", slug="smollm2", parity_prompts=PARITY)
+    base = make_version(world.project, base_model=base_model)
+    adapter = make_version(world.project, world.admin, base_model=base_model, number=7)
+    engine = make_engine(base_model, answering.url)
+    make_served(base, engine)
+    make_served(adapter, engine)
+    answering.adapters[adapter.served_name] = "/somewhere"
+    Route.objects.create(project=world.project, version=adapter)
+    names = [base_model.name, base_model.slug, adapter.served_name, base.served_name, "v7", "base"]
+    return Served(world, answering, base, adapter, engine, names)
