@@ -326,7 +326,8 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # Without DEBUG files are served by WhiteNoise straight from static/, so a first start needs no collecting;
 # containers collect at build time and set GUILDHALL_COLLECTED.
 WHITENOISE_USE_FINDERS = not env.flag("GUILDHALL_COLLECTED")
-WHITENOISE_AUTOREFRESH = DEBUG
+# Somebody who edits a style sheet should see it without a restart.
+WHITENOISE_AUTOREFRESH = ENVIRONMENT == "development"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
