@@ -1,0 +1,358 @@
+"""`make run`: what it says when it cannot start, and that nothing is left behind however it ends."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+# The real web process beside ones that behave badly: deaf to the polite signal, with children in sessions of their own,
+# dying again and again. And a worker in the middle of a task that takes minutes.
+PROCFILE = """
+web: exec uvicorn config.asgi:application --host "$GUILDHALL_HOST" --port "$GUILDHALL_PORT" --lifespan off --no-access-log
+deaf: trap '' TERM INT HUP; sleep 600 & setsid sleep 601 & sleep 602
+dying: sleep 1; echo last words; exit 3
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(check: Callable[[], object], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, "it never became so"
+        time.sleep(0.1)
+
+
+class House:
+    """One `make run` with a state folder and a port of its own."""
+
+    def __init__(self, state: Path, procfile: Path) -> None:
+        self.state, self.port = state, free_port()
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("GUILDHALL_", "DJANGO_", "PYTEST_", "MAKE", "MFLAGS"))
+            and name not in {"DATABASE_URL", "REDIS_URL"}
+        }
+        self.environment = {
+            **clean,
+            "GUILDHALL_STATE": str(state),
+            "GUILDHALL_PORT": str(self.port),
+            "GUILDHALL_PROCFILE": str(procfile),
+            "GUILDHALL_DEMO": "0",
+        }
+        self.log = state.parent / "output.txt"
+        self.make: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("wb") as log:
+            self.make = subprocess.Popen(
+                ["make", "run"],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def wait_ready(self, seconds: float = 90) -> None:
+        def ready() -> bool:
+            assert self.make is not None
+            assert self.make.poll() is None, self.output()
+            return "Ready. Open" in self.output()
+
+        eventually(ready, seconds)
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that carries this house's state folder in its environment or on its command line."""
+        mark = str(self.state)
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.status() != psutil.STATUS_ZOMBIE and (
+                    process.environ().get("GUILDHALL_STATE") == mark
+                    or any(mark in word for word in process.cmdline())
+                ):
+                    found.append(process)
+        return found
+
+    def one(self, *words: str) -> psutil.Process:
+        (found,) = [
+            process
+            for process in self.processes()
+            if all(any(word in part for part in process.cmdline()) for word in words)
+        ]
+        return found
+
+    @property
+    def supervisor(self) -> psutil.Process:
+        return self.one("config.supervise", "--inner")
+
+    @property
+    def guard(self) -> psutil.Process:
+        parent = self.supervisor.parent()
+        assert parent is not None
+        return parent
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    with tempfile.TemporaryDirectory(prefix="gh-run-", ignore_cleanup_errors=True) as folder:
+        procfile = Path(folder) / "Procfile"
+        procfile.write_text(PROCFILE)
+        house = House(Path(folder) / "state", procfile)
+        yield house
+        for process in house.processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+
+# --- what it says when it cannot start ---------------------------------------------------------------------------
+
+
+def one_sentence(house: House, **changes: str) -> str:
+    """What `make run` prints when it refuses; make's own last line is left out."""
+    done = subprocess.run(
+        ["make", "run"],
+        cwd=ROOT,
+        env={**house.environment, **changes},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode != 0, done.stdout
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("make")]
+    assert len(lines) == 1, done.stdout
+    return lines[0]
+
+
+def test_a_taken_port_is_said_in_one_sentence(house: House):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", house.port))
+        taken.listen()
+        assert f"Port {house.port} on 127.0.0.1 is taken" in one_sentence(house)
+    assert not house.state.exists()
+
+
+@pytest.mark.parametrize("port", ["0", "70000", "eighty", "-1"])
+def test_a_port_that_is_none_is_said_in_one_sentence(house: House, port: str):
+    assert "give it a number from 1 to 65535" in one_sentence(house, GUILDHALL_PORT=port)
+
+
+def test_a_host_of_another_machine_is_said_in_one_sentence(house: House):
+    assert "GUILDHALL_HOST" in one_sentence(house, GUILDHALL_HOST="203.0.113.7")
+
+
+@pytest.mark.skipif(
+    shutil.which("python3.12") is None and shutil.which("python3.10") is None, reason="only 3.11 here"
+)
+def test_another_python_is_said_in_one_sentence(house: House):
+    for name in ("python3.10", "python3.12"):
+        if (
+            shutil.which(name)
+            and subprocess.run([name, "-c", ""], capture_output=True, check=False).returncode == 0
+        ):
+            assert "needs Python 3.11" in one_sentence(house, PYTHON=name)
+            return
+    pytest.skip("no other Python runs here")
+
+
+def test_a_full_disk_is_said_before_anything_is_installed(tmp_path: Path):
+    script = (
+        "import collections, shutil, sys; sys.path.insert(0, 'bin'); import setup\n"
+        "setup.VENV = __import__('pathlib').Path(sys.argv[1]); setup.PYTHON = setup.VENV / 'bin' / 'python'\n"
+        "setup.STAMP = setup.VENV / 'stamp'; setup.LOG = setup.VENV / 'log'\n"
+        "usage = collections.namedtuple('usage', 'total used free')\n"
+        "setup.shutil.disk_usage = lambda path: usage(10**9, 9 * 10**8, 10**8)\n"
+        "sys.exit(setup.main([]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "venv")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "free some space and start again" in done.stdout
+    assert not (tmp_path / "venv" / "bin").exists()
+
+
+def test_a_procfile_that_is_none_is_said_in_one_sentence(house: House):
+    Path(house.environment["GUILDHALL_PROCFILE"]).write_text("this is no process\n")
+    assert "is not a process of its own" in one_sentence(house)
+
+
+# --- however it ends -----------------------------------------------------------------------------------------------
+
+
+def ctrl_c(house: House) -> None:
+    """As the terminal does it: to the whole foreground group, make included."""
+    assert house.make is not None
+    os.killpg(house.make.pid, signal.SIGINT)
+
+
+def hang_up(house: House) -> None:
+    assert house.make is not None
+    os.killpg(house.make.pid, signal.SIGHUP)
+
+
+def terminate_make(house: House) -> None:
+    assert house.make is not None
+    house.make.terminate()
+
+
+def kill_make(house: House) -> None:
+    assert house.make is not None
+    house.make.kill()
+
+
+def kill_guard(house: House) -> None:
+    house.guard.kill()
+
+
+def kill_supervisor(house: House) -> None:
+    house.supervisor.kill()
+
+
+def make_stop(house: House) -> None:
+    done = subprocess.run(
+        ["make", "stop"], cwd=ROOT, env=house.environment, capture_output=True, text=True, check=False
+    )
+    assert "Everything has stopped." in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "end",
+    [ctrl_c, terminate_make, hang_up, kill_make, kill_guard, kill_supervisor, make_stop],
+    ids=lambda end: end.__name__,
+)
+def test_nothing_is_left_however_it_ends(house: House, end: Callable[[House], None]):
+    house.start()
+    house.wait_ready()
+    assert house.get("/healthz").status_code == 200
+    before = house.processes()
+    assert len(before) >= 10
+    end(house)
+    # About 15 s is promised; the machine may be busy.
+    eventually(lambda: not house.processes(), 40)
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in before)
+    assert house.make is not None
+    house.make.wait(10)
+
+
+@pytest.mark.slow
+def test_a_stop_while_it_is_still_starting_leaves_nothing(house: House):
+    house.start()
+    eventually(lambda: "Starting PostgreSQL" in house.output(), 60)
+    ctrl_c(house)
+    assert house.make is not None
+    house.make.wait(40)
+    eventually(lambda: not house.processes(), 20)
+
+
+@pytest.mark.slow
+def test_the_second_start_keeps_the_data_and_one_runs_at_a_time(house: House):
+    house.start()
+    house.wait_ready()
+    assert "is running already" in one_sentence(house, GUILDHALL_PORT=str(free_port()))
+    command = [sys.executable, "manage.py", "shell", "-v0", "-c"]
+    # A single command beside `make run` uses the servers that run already.
+    subprocess.run(
+        [*command, "from core.models import User; User.objects.create_user('kept@example.org', 'x')"],
+        cwd=ROOT,
+        env=house.environment,
+        check=True,
+        timeout=60,
+    )
+    assert house.get("/healthz").status_code == 200
+    ctrl_c(house)
+    assert house.make is not None
+    house.make.wait(40)
+    assert "Everything has stopped." in house.output()
+    house.start()
+    house.wait_ready()
+    assert house.get("/sign-in/").status_code == 200
+    counted = subprocess.run(
+        [
+            *command,
+            "from core.models import User; print(User.objects.filter(email='kept@example.org').count())",
+        ],
+        cwd=ROOT,
+        env=house.environment,
+        check=True,
+        timeout=60,
+        capture_output=True,
+        text=True,
+    )
+    assert counted.stdout.strip().splitlines()[-1] == "1"
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_started_again_and_its_words_are_kept(house: House):
+    house.start()
+    house.wait_ready()
+    house.one("uvicorn").kill()
+    eventually(
+        lambda: re.search(r"web ended \(signal SIGKILL\); starting it again in 1 s", house.output()), 20
+    )
+
+    def answers() -> bool:
+        try:
+            return house.get("/healthz").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    eventually(answers, 60)
+    assert house.output().count("dying ended (exit code 3)") >= 2
+    assert "starting it again in 2 s" in house.output()
+    assert "dying | last words" in house.output()
+    assert "last words" in (house.state / "logs" / "dying.log").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "program"), [("postgres", "bin/postgres"), ("broker", "valkey-server")])
+def test_pages_come_back_by_themselves_after_a_server_was_killed(house: House, name: str, program: str):
+    house.start()
+    house.wait_ready()
+
+    def is_up() -> bool:
+        parts = {part["name"]: part["up"] for part in house.get("/readyz").json()["parts"]}
+        return bool(parts[name])
+
+    assert is_up()
+    # Its keeper first, stopped, so that the server stays away long enough to be looked at.
+    keeper = house.one("config/embedded.py", {"postgres": "postgres", "broker": "valkey"}[name])
+    keeper.suspend()
+    house.one(program).kill()
+    eventually(lambda: not is_up(), 30)
+    assert house.get("/healthz").status_code == 200
+    keeper.resume()
+    eventually(is_up, 60)
+    assert house.get("/sign-in/").status_code == 200
