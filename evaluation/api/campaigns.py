@@ -28,7 +28,7 @@ from evaluation.models import Campaign, Comparison
 from evaluation.planning import plan
 from evaluation.queries import browse, campaigns_of, comparison_detail, results_of
 from evaluation.queries.campaigns import rater_count
-from evaluation.views.results import csv_of
+from evaluation.queries.export import csv_lines, csv_name
 from training.models import ModelVersion
 
 READERS = (Role.ADMIN, Role.VIEWER)
@@ -169,7 +169,10 @@ class CampaignRatings(ProjectAPIView):
     @extend_schema(responses={(200, "text/csv"): OpenApiResponse(OpenApiTypes.STR)})
     def get(self, request: Request, slug: str, pk: int) -> StreamingHttpResponse:
         """Every rating with its versions named, as CSV."""
-        return csv_of(self.access.get(Campaign, pk=pk))
+        campaign = self.access.get(Campaign, pk=pk)
+        response = StreamingHttpResponse(csv_lines(campaign), content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="{csv_name(campaign)}"'
+        return response
 
 
 class CampaignComparisons(mixins.ListModelMixin, ProjectAPIView):

@@ -51,7 +51,9 @@ def _not_seen_by(rater: User) -> Exists:
 def prompts_wanting(rater: User, campaign: Campaign, *, now: datetime) -> QuerySet[Prompt]:
     """Prompts this rater may get next. Least rated first, so that all get one rating before any gets two; among
     equals in an order of the rater's own, so that raters do not all meet at the same prompt."""
-    lot = MD5(Concat(Value(f"{campaign.seed}:{rater.pk}:"), Cast("pk", TextField())))
+    lot = MD5(
+        Concat(Value(f"{campaign.seed}:{rater.pk}:"), Cast("pk", TextField()), output_field=TextField())
+    )
     return (
         _with_room(now)
         .filter(_not_seen_by(rater), campaign=campaign)

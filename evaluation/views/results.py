@@ -1,8 +1,6 @@
 """What a campaign says: results, single ratings, export."""
 
-import csv
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -18,7 +16,7 @@ from core.models import Role, User
 from evaluation.forms import ComparisonFilter
 from evaluation.models import Campaign, Comparison, Entry, Score
 from evaluation.queries import Results, browse, campaigns_of, comparison_detail, results_of
-from evaluation.queries.export import COLUMNS, rows_of
+from evaluation.queries.export import csv_lines, csv_name
 
 CHART_SLICES = 12
 
@@ -137,29 +135,11 @@ def comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpRe
     return render(request, "evaluation/comparison.html", context)
 
 
-class _Echo:
-    """A file whose write gives the text back, for csv.writer."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 @project_page(Role.ADMIN)
 @require_safe
 def ratings_csv(request: HttpRequest, access: Access, pk: int) -> StreamingHttpResponse:
     """Every rating with its versions named."""
-    return csv_of(access.get(Campaign, pk=pk))
-
-
-def csv_of(campaign: Campaign) -> StreamingHttpResponse:
-    """The campaign's ratings, streamed."""
-    writer = csv.writer(_Echo())
-
-    def lines() -> Iterator[str]:
-        yield writer.writerow(COLUMNS)
-        for row in rows_of(campaign):
-            yield writer.writerow(row)
-
-    response = StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="campaign-{campaign.pk}-ratings.csv"'
+    found = access.get(Campaign, pk=pk)
+    response = StreamingHttpResponse(csv_lines(found), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{csv_name(found)}"'
     return response
