@@ -31,6 +31,13 @@ _wordings: dict[str, str] = {
 }
 
 
+# A participle that differs from the past tense would read badly after a name.
+_PAST = {
+    "frozen": "froze", "given": "gave", "taken": "took", "withdrawn": "withdrew", "chosen": "chose", "begun": "began",
+    "written": "wrote", "seen": "saw", "gone": "went", "done": "did",
+}  # fmt: skip
+
+
 def register_wordings(wordings: Mapping[str, str]) -> None:
     """Adds wordings, {verb: "{actor} froze {label}"}."""
     _wordings.update(wordings)
@@ -70,6 +77,7 @@ def sentence(entry: AuditEntry) -> str:
     wording = _wordings.get(entry.verb)
     if wording is None:
         noun, _, deed = entry.verb.replace("_", " ").partition(".")
+        deed = " ".join(_PAST.get(word, word) for word in deed.split())
         wording = f"{{actor}} {deed} {noun} {{label}}" if deed else f"{{actor}} {noun} {{label}}"
     try:
         return wording.format_map(_Detail(words))

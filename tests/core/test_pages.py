@@ -138,7 +138,7 @@ def test_lately_tells_a_rater_only_of_their_own_deeds(world: World, as_user: Sig
     record(by=world.rater, project=world.project, verb="rating.given", obj=world.project)
     rater = as_user(world.rater).get(page("home", world)).content.decode()
     assert "released" not in rater
-    assert "given rating" in rater
+    assert "gave rating" in rater
     assert "released version" in as_user(world.viewer).get(page("home", world)).content.decode()
 
 
