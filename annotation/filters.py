@@ -29,9 +29,9 @@ class ExampleFilter(forms.Form):
     )
     source = forms.ChoiceField(required=False)
     tag = forms.CharField(required=False, max_length=40)
-    person = forms.ChoiceField(label="Written or reviewed by", required=False)
+    person = forms.ChoiceField(label="Person", required=False)
     origin = forms.ChoiceField(
-        label="Came from", required=False, choices=[("", "anywhere"), *Example.Origin.choices]
+        label="Origin", required=False, choices=[("", "anywhere"), *Example.Origin.choices]
     )
     batch = forms.IntegerField(required=False, widget=forms.HiddenInput, min_value=1, max_value=2**62)
 

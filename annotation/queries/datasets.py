@@ -26,7 +26,7 @@ def versions_of(project: Project) -> QuerySet[DatasetVersion]:
     """Every version, newest first, with what a list shows. One query."""
     return (
         DatasetVersion.objects.filter(project=project)
-        .select_related("run__project", "created_by", "same_as", "artifact")
+        .select_related("project", "run__project", "created_by", "same_as", "artifact")
         .order_by("-number")
     )
 
@@ -47,7 +47,7 @@ def version_before(dataset: DatasetVersion) -> DatasetVersion | None:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a freeze would take now. `slices` is [(slice, approved, of them new since the newest ready version)]."""
+    """What a freeze would take now. `slices` is [(slice, approved, of them new to the newest ready version)]."""
 
     total: int = 0
     new: int = 0
@@ -59,12 +59,13 @@ def preview(project: Project, *, slices: Sequence[str] = (), sources: Sequence[s
     """Counts of approved examples against the newest ready version. Two queries."""
     since = newest_ready(project)
     held = DatasetRow.objects.filter(dataset=since) if since else DatasetRow.objects.none()
-    # As one anti-join: NOT EXISTS asked a million times is still one hash here.
+    left_out = WithheldRow.objects.filter(dataset=since) if since else WithheldRow.objects.none()
+    seen = Q(pk__in=held.values("example_id")) | Q(pk__in=left_out.values("example_id"))
     counted = (
         approved(project, slices=slices, sources=sources)
         .order_by()
         .values("slice")
-        .annotate(n=Count("pk"), held=Count("pk", filter=Q(pk__in=held.values("example_id"))))
+        .annotate(n=Count("pk"), held=Count("pk", filter=seen))
         .order_by("slice")
     )
     rows = [(row["slice"], row["n"], row["n"] - row["held"]) for row in counted]

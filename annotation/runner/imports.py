@@ -28,7 +28,7 @@ ISSUES_A_LINE = 5
 # So many bad lines are shown of a file that is refused as a whole; they say enough.
 ISSUES_OF_A_REFUSED_FILE = 1000
 EXPECTED = (
-    "Each line must be one JSON object with `messages` and `completion`, or `prompt` and `completion`. "
+    "Each line must be one JSON object with messages and completion, or with prompt and completion. "
     "The bad lines are listed on the import's page; nothing was stored."
 )
 

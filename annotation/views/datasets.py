@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from annotation.datasets import SPLITS
+from annotation.downloads import dataset_as_jsonl
 from annotation.models import DatasetVersion, GroupSplit
 from annotation.queries.datasets import (
     compare,
@@ -22,12 +23,10 @@ from annotation.queries.examples import slices_of, sources_of
 from annotation.queries.paging import cut
 from annotation.services.datasets import start_freeze
 from annotation.views.data_forms import FreezeForm
-from annotation.views.streams import attachment, file_pieces
 from core.access import Access, project_page
 from core.errors import Invalid
 from core.forms import take_errors
 from core.models import Role
-from core.storage import storage
 
 READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
 
@@ -170,10 +169,4 @@ def dataset_withheld(request: HttpRequest, access: Access, number: int) -> HttpR
 @require_safe
 def dataset_download(request: HttpRequest, access: Access, number: int) -> StreamingHttpResponse:
     """The artifact itself: one JSON object a line, in the version's order."""
-    one = _ready(access, number)
-    assert one.artifact is not None
-    path = storage().local_path(one.artifact) / one.artifact.manifest[0]["path"]
-    name = f"{access.project.slug}-dataset-{one.number}.jsonl"
-    response = attachment(file_pieces(path), name=name, content_type="application/jsonl; charset=utf-8")
-    response["Content-Length"] = str(one.artifact.size_bytes)
-    return response
+    return dataset_as_jsonl(_ready(access, number))

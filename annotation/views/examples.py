@@ -1,21 +1,17 @@
 """Examples: the list, one of them with its whole history, and taking one out of use."""
 
-import json
-from collections.abc import AsyncIterator
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from annotation.downloads import examples_as_jsonl
 from annotation.filters import ExampleFilter
 from annotation.models import Example, GroupSplit
 from annotation.queries.examples import datasets_holding, find_examples, history_of
 from annotation.queries.paging import cut
-from annotation.records import example_record
 from annotation.services.examples import requeue, retire
 from annotation.views.data_forms import RetireForm
-from annotation.views.streams import attachment
 from core.access import Access, project_page
 from core.errors import Invalid
 from core.models import Role
@@ -45,14 +41,7 @@ def examples(request: HttpRequest, access: Access) -> HttpResponse:
 def examples_download(request: HttpRequest, access: Access) -> StreamingHttpResponse:
     """What the filters show, all of it, in the shape that an import reads."""
     wanted = ExampleFilter(request.GET, project=access.project).wanted()
-    found = find_examples(access.project, wanted).order_by("pk").select_related("source").defer("search_text")
-
-    async def lines() -> AsyncIterator[str]:
-        async for example in found.aiterator(chunk_size=500):
-            yield json.dumps(example_record(example), ensure_ascii=False) + "\n"
-
-    name = f"examples-{access.project.slug}.jsonl"
-    return attachment(lines(), name=name, content_type="application/jsonl; charset=utf-8")
+    return examples_as_jsonl(access.project, find_examples(access.project, wanted))
 
 
 def _example(access: Access, pk: int) -> Example:

@@ -1,6 +1,5 @@
 """Files of examples: uploading one, watching it, what was wrong with its lines, and taking it out again."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 from django.contrib import messages
@@ -8,12 +7,12 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from annotation.downloads import issues_as_csv
 from annotation.models import Import, ImportIssue
 from annotation.queries.imports import imports_of, issues_of
 from annotation.queries.paging import cut
 from annotation.services.imports import remove_import, start_import, why_not_removable
 from annotation.views.data_forms import ImportForm
-from annotation.views.streams import attachment, csv_line
 from core.access import Access, project_page
 from core.errors import Invalid
 from core.forms import take_errors
@@ -84,15 +83,7 @@ def import_detail(request: HttpRequest, access: Access, pk: int) -> HttpResponse
 @require_safe
 def import_issues(request: HttpRequest, access: Access, pk: int) -> StreamingHttpResponse:
     """All bad and repeated lines as CSV."""
-    batch = _batch(access, pk)
-
-    async def lines() -> AsyncIterator[str]:
-        yield csv_line(["line", "kind", "field", "reason", "starts with"])
-        async for issue in issues_of(batch).aiterator(chunk_size=2000):
-            yield csv_line([issue.line, issue.kind, issue.field, issue.reason, issue.excerpt])
-
-    name = f"import-{batch.pk}-lines.csv"
-    return attachment(lines(), name=name, content_type="text/csv; charset=utf-8")
+    return issues_as_csv(_batch(access, pk))
 
 
 @project_page(Role.ADMIN)

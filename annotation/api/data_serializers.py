@@ -1,0 +1,209 @@
+"""What examples, imports and dataset versions look like in the API."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from annotation.datasets import DEFAULT_SHARES, SPLITS, TEST, VALIDATION
+from annotation.models import DatasetRow, DatasetVersion, Example, Import, ImportIssue, Review, WithheldRow
+from annotation.queries.examples import Step
+from annotation.services.datasets import MAX_SHARE, SEED
+from core.api.serializers import PersonSerializer, RunSerializer
+
+
+class MessageSerializer(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(choices=["system", "user", "assistant"])
+    content = serializers.CharField()
+
+
+class ExampleSerializer(serializers.ModelSerializer[Example]):
+    """A prompt and its completion as they are now."""
+
+    messages = MessageSerializer(many=True, read_only=True)
+    context = serializers.ListField(child=serializers.CharField(), read_only=True)
+    tags = serializers.ListField(child=serializers.CharField(), read_only=True)
+    source = serializers.CharField(source="source.name", default=None, read_only=True, allow_null=True)
+    created_by = PersonSerializer(read_only=True, allow_null=True)
+    submitted_by = PersonSerializer(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Example
+        fields = (
+            "id", "status", "messages", "context", "completion", "slice", "edge", "tags", "group", "source", "license",
+            "external_id", "origin", "origin_detail", "revision", "content_hash", "batch", "created_by", "submitted_by",
+            "submitted_at", "created_at", "changed_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class NewExampleSerializer(serializers.Serializer[Any]):
+    """A pair written by hand; it goes to the reviewers. `reason` answers a check that objects."""
+
+    messages = MessageSerializer(many=True)
+    context = serializers.ListField(
+        child=serializers.CharField(allow_blank=True), required=False, default=list
+    )
+    completion = serializers.CharField()
+    slice = serializers.CharField(required=False, default="", allow_blank=True)
+    edge = serializers.CharField(required=False, default="", allow_blank=True)
+    tags = serializers.ListField(child=serializers.CharField(), required=False, default=list)
+    group = serializers.CharField(required=False, default="", allow_blank=True, max_length=200)
+    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=300)
+
+
+class RevisionReviewSerializer(serializers.ModelSerializer[Review]):
+    by = PersonSerializer(read_only=True)
+
+    class Meta:
+        model = Review
+        fields = ("verdict", "comment", "by", "at", "undone_at")
+        read_only_fields = fields
+
+
+class RevisionSerializer(serializers.Serializer[Step]):
+    """One revision, newest first, with what reviewers said of it."""
+
+    number = serializers.IntegerField(source="revision.number")
+    reason = serializers.CharField(source="revision.reason")
+    note = serializers.CharField(source="revision.note")
+    content = serializers.DictField(source="revision.content")
+    by = PersonSerializer(source="revision.by", allow_null=True)
+    at = serializers.DateTimeField(source="revision.at")
+    reviews = RevisionReviewSerializer(many=True)
+
+
+class RetireSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=300)
+
+
+class RequeueSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
+
+
+class ImportSerializer(serializers.ModelSerializer[Import]):
+    """An uploaded file. The counts are final once `stored_at` is set; `run` tells how far it is."""
+
+    run = RunSerializer(read_only=True)
+    created_by = PersonSerializer(read_only=True, allow_null=True)
+    removed_by = PersonSerializer(read_only=True, allow_null=True)
+    size_bytes = serializers.IntegerField(source="upload.size_bytes", read_only=True)
+    sha256 = serializers.CharField(source="upload.sha256", read_only=True)
+
+    class Meta:
+        model = Import
+        fields = (
+            "id", "file_name", "size_bytes", "sha256", "destination", "default_source", "default_license", "lines",
+            "accepted", "repeated", "rejected", "stored_at", "removed_at", "removed_by", "created_by", "created_at", "run",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class NewImportSerializer(serializers.Serializer[Any]):
+    file = serializers.FileField(help_text="UTF-8 JSON Lines")
+    destination = serializers.ChoiceField(
+        choices=Import.Destination.choices, required=False, default=Import.Destination.QUEUE
+    )
+    default_source = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
+    default_license = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
+
+
+class ImportIssueSerializer(serializers.ModelSerializer[ImportIssue]):
+    """A line that was not taken. `repeats` is the example it repeats."""
+
+    class Meta:
+        model = ImportIssue
+        fields = ("line", "kind", "field", "reason", "excerpt", "repeats")
+        read_only_fields = fields
+
+
+class RemovedSerializer(serializers.Serializer[Any]):
+    removed = serializers.IntegerField(help_text="examples")
+
+
+class DatasetSerializer(serializers.ModelSerializer[DatasetVersion]):
+    """A dataset version. `content_hash` is SHA-256 over its rows, splits and settings; `same_as` an earlier number."""
+
+    run = RunSerializer(read_only=True, allow_null=True)
+    created_by = PersonSerializer(read_only=True, allow_null=True)
+    same_as = serializers.IntegerField(source="same_as.number", default=None, read_only=True, allow_null=True)
+    settings = serializers.DictField(read_only=True)
+    counts = serializers.DictField(read_only=True)
+
+    class Meta:
+        model = DatasetVersion
+        fields = (
+            "id", "number", "note", "status", "content_hash", "same_as", "settings", "counts", "created_by", "created_at",
+            "run",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class NewDatasetSerializer(serializers.Serializer[Any]):
+    """Shares are of one: 0.1 is a tenth."""
+
+    validation = serializers.FloatField(
+        min_value=0, max_value=MAX_SHARE, required=False, default=DEFAULT_SHARES[VALIDATION]
+    )
+    test = serializers.FloatField(
+        min_value=0, max_value=MAX_SHARE, required=False, default=DEFAULT_SHARES[TEST]
+    )
+    slices = serializers.ListField(child=serializers.CharField(), required=False, default=list)
+    sources = serializers.ListField(child=serializers.CharField(), required=False, default=list)
+    seed = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, default=SEED)
+    note = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
+
+
+class PreviewSliceSerializer(serializers.Serializer[Any]):
+    slice = serializers.CharField()
+    approved = serializers.IntegerField()
+    new = serializers.IntegerField()
+
+
+class PreviewSerializer(serializers.Serializer[Any]):
+    """What a freeze would take now; `new` counts what the newest ready version (`since`) does not know."""
+
+    total = serializers.IntegerField()
+    new = serializers.IntegerField()
+    since = serializers.IntegerField(allow_null=True)
+    slices = PreviewSliceSerializer(many=True)
+
+
+class DatasetRowSerializer(serializers.ModelSerializer[DatasetRow]):
+    """One frozen row, with the text as it was."""
+
+    revision = serializers.IntegerField(source="revision.number", read_only=True)
+    content = serializers.SerializerMethodField()
+
+    class Meta:
+        model = DatasetRow
+        fields = ("position", "example", "revision", "split", "row_hash", "content")
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.DictField())
+    def get_content(self, row: DatasetRow) -> dict[str, Any]:
+        return dict(row.revision.content)
+
+
+class WithheldRowSerializer(serializers.ModelSerializer[WithheldRow]):
+    """An approved example that was left out; `repeats` is the test row it would have given away."""
+
+    revision = serializers.IntegerField(source="revision.number", read_only=True)
+
+    class Meta:
+        model = WithheldRow
+        fields = ("example", "revision", "split", "reason", "repeats")
+        read_only_fields = fields
+
+
+class SplitQuerySerializer(serializers.Serializer[Any]):
+    split = serializers.ChoiceField(choices=SPLITS, required=False)
+
+
+class IssueQuerySerializer(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=ImportIssue.Kind.choices, required=False)
+
+
+class PreviewQuerySerializer(serializers.Serializer[Any]):
+    slices = serializers.ListField(child=serializers.CharField(), required=False, default=list)
+    sources = serializers.ListField(child=serializers.CharField(), required=False, default=list)

@@ -1,0 +1,113 @@
+"""Dataset versions: freeze, read, compare, download."""
+
+from django.http import Http404, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from annotation.api.data_serializers import (
+    DatasetRowSerializer,
+    DatasetSerializer,
+    NewDatasetSerializer,
+    PreviewQuerySerializer,
+    PreviewSerializer,
+    SplitQuerySerializer,
+    WithheldRowSerializer,
+)
+from annotation.downloads import dataset_as_jsonl
+from annotation.models import DatasetRow, DatasetVersion, WithheldRow
+from annotation.queries.datasets import preview, rows_of, versions_of, withheld_of
+from annotation.services.datasets import start_freeze
+from core.models import Role
+from core.project_api import ProjectAPIView
+
+
+class _Datasets(ProjectAPIView):
+    serializer_class = DatasetSerializer
+    queryset = DatasetVersion.objects.none()
+    read_roles = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
+    write_roles = (Role.ADMIN,)
+
+    def one(self, number: int) -> DatasetVersion:
+        return self.access.get(versions_of(self.access.project), number=number)
+
+    def ready(self, number: int) -> DatasetVersion:
+        dataset = self.one(number)
+        if dataset.status != DatasetVersion.Status.READY:
+            raise Http404("This dataset has no rows.")
+        return dataset
+
+
+class Datasets(mixins.ListModelMixin, _Datasets):
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        return versions_of(self.access.project)
+
+    def get(self, request: Request, slug: str) -> Response:
+        """The project's dataset versions, newest first."""
+        return self.list(request)
+
+    @extend_schema(request=NewDatasetSerializer, responses={202: DatasetSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Freezes what is approved into the next version; look at `status` until it is ready or failed."""
+        given = NewDatasetSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        dataset = start_freeze(by=self.access.user, project=self.access.project, **given.validated_data)
+        return Response(DatasetSerializer(self.one(dataset.number)).data, status=status.HTTP_202_ACCEPTED)
+
+
+class DatasetPreview(_Datasets):
+    @extend_schema(parameters=[PreviewQuerySerializer], responses=PreviewSerializer)
+    def get(self, request: Request, slug: str) -> Response:
+        """What a freeze would take now, by slice."""
+        query = PreviewQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        found = preview(self.access.project, **query.validated_data)
+        body = {
+            "total": found.total,
+            "new": found.new,
+            "since": found.since.number if found.since else None,
+            "slices": [{"slice": name, "approved": n, "new": new} for name, n, new in found.slices],
+        }
+        return Response(PreviewSerializer(body).data)
+
+
+class OneDataset(_Datasets):
+    def get(self, request: Request, slug: str, number: int) -> Response:
+        """One version: hash, settings, counts."""
+        return Response(DatasetSerializer(self.one(number)).data)
+
+
+class DatasetRows(mixins.ListModelMixin, _Datasets):
+    serializer_class = DatasetRowSerializer  # type: ignore[assignment]
+    queryset = DatasetRow.objects.none()  # type: ignore[assignment]
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        query = SplitQuerySerializer(data=self.request.query_params)
+        query.is_valid(raise_exception=True)
+        return rows_of(self.ready(self.kwargs["number"]), split=query.validated_data.get("split", ""))
+
+    @extend_schema(parameters=[SplitQuerySerializer])
+    def get(self, request: Request, slug: str, number: int) -> Response:
+        """The version's rows in their order, as they were frozen."""
+        return self.list(request)
+
+
+class DatasetWithheld(mixins.ListModelMixin, _Datasets):
+    serializer_class = WithheldRowSerializer  # type: ignore[assignment]
+    queryset = WithheldRow.objects.none()  # type: ignore[assignment]
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        return withheld_of(self.ready(self.kwargs["number"]))
+
+    def get(self, request: Request, slug: str, number: int) -> Response:
+        """Approved examples that the version left out, and why."""
+        return self.list(request)
+
+
+class DatasetDownload(_Datasets):
+    @extend_schema(responses={(200, "application/jsonl"): OpenApiTypes.BINARY})
+    def get(self, request: Request, slug: str, number: int) -> StreamingHttpResponse:
+        """The version's artifact: one JSON object a line."""
+        return dataset_as_jsonl(self.ready(number))

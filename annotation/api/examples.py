@@ -1,0 +1,128 @@
+"""Examples: find, read, write by hand, take out of use."""
+
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from annotation.api.data_serializers import (
+    ExampleSerializer,
+    NewExampleSerializer,
+    RequeueSerializer,
+    RetireSerializer,
+    RevisionSerializer,
+)
+from annotation.downloads import examples_as_jsonl
+from annotation.filters import ExampleFilter
+from annotation.models import Example
+from annotation.queries.examples import find_examples, history_of
+from annotation.services.examples import requeue, retire, write_example
+from core.models import Role
+from core.project_api import ProjectAPIView
+
+READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
+FILTERS = [
+    OpenApiParameter("q", OpenApiTypes.STR, description="text (at least three letters), or #12"),
+    OpenApiParameter("status", OpenApiTypes.STR, enum=Example.Status.values),
+    OpenApiParameter("slice", OpenApiTypes.STR, description="a slice; - for examples without one"),
+    OpenApiParameter("edge", OpenApiTypes.STR, description="a kind of edge case; any for all of them"),
+    OpenApiParameter("source", OpenApiTypes.INT, description="a source's id"),
+    OpenApiParameter("tag", OpenApiTypes.STR),
+    OpenApiParameter("person", OpenApiTypes.INT, description="who submitted or reviewed it"),
+    OpenApiParameter("origin", OpenApiTypes.STR, enum=Example.Origin.values),
+    OpenApiParameter("batch", OpenApiTypes.INT, description="an import's id"),
+]
+
+
+def _loaded(examples: QuerySet[Example]) -> QuerySet[Example]:
+    return examples.select_related("source", "created_by", "submitted_by").defer("search_text")
+
+
+class _Examples(ProjectAPIView):
+    serializer_class = ExampleSerializer
+    queryset = Example.objects.none()
+    filter_backends = ()
+    read_roles = READERS
+
+    def wanted(self) -> QuerySet[Example]:
+        filters = ExampleFilter(self.request.GET, project=self.access.project)
+        return find_examples(self.access.project, filters.wanted())
+
+    def one(self, pk: int) -> Example:
+        return self.access.get(_loaded(Example.objects.all()), pk=pk)
+
+
+class Examples(mixins.ListModelMixin, _Examples):
+    write_roles = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN)
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        return _loaded(self.wanted())
+
+    @extend_schema(parameters=FILTERS)
+    def get(self, request: Request, slug: str) -> Response:
+        """The project's examples, newest first."""
+        return self.list(request)
+
+    @extend_schema(request=NewExampleSerializer, responses={201: ExampleSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Writes a pair by hand; reviewers get it next."""
+        given = NewExampleSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        content = dict(given.validated_data)
+        group, reason = content.pop("group"), content.pop("reason")
+        example = write_example(
+            by=self.access.user, project=self.access.project, content=content, group=group, reason=reason
+        )
+        return Response(ExampleSerializer(example).data, status=status.HTTP_201_CREATED)
+
+
+class ExamplesDownload(_Examples):
+    @extend_schema(
+        parameters=FILTERS,
+        responses={(200, "application/jsonl"): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, slug: str) -> StreamingHttpResponse:
+        """What the filters select, as JSON Lines that an import reads."""
+        return examples_as_jsonl(self.access.project, self.wanted())
+
+
+class OneExample(_Examples):
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """One example as it is now."""
+        return Response(ExampleSerializer(self.one(pk)).data)
+
+
+class ExampleHistory(_Examples):
+    pagination_class = None
+
+    @extend_schema(responses=RevisionSerializer(many=True))
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """Every revision of an example, newest first, and what reviewers said of each."""
+        return Response(RevisionSerializer(history_of(self.one(pk)), many=True).data)
+
+
+class RetireExample(_Examples):
+    write_roles = (Role.ADMIN, Role.REVIEWER)
+
+    @extend_schema(request=RetireSerializer, responses=ExampleSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Takes an example out of everything that is frozen from now on."""
+        given = RetireSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        retire(by=self.access.user, example=self.one(pk), reason=given.validated_data["reason"])
+        return Response(ExampleSerializer(self.one(pk)).data)
+
+
+class RequeueExample(_Examples):
+    write_roles = (Role.ADMIN, Role.REVIEWER)
+
+    @extend_schema(request=RequeueSerializer, responses=ExampleSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Puts an approved or retired example back into the queue."""
+        given = RequeueSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        requeue(by=self.access.user, example=self.one(pk), reason=given.validated_data["reason"])
+        return Response(ExampleSerializer(self.one(pk)).data)

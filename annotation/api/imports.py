@@ -1,0 +1,88 @@
+"""Files of examples: upload, watch, read what was wrong, take out again."""
+
+from pathlib import Path
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from annotation.api.data_serializers import (
+    ImportIssueSerializer,
+    ImportSerializer,
+    IssueQuerySerializer,
+    NewImportSerializer,
+    RemovedSerializer,
+)
+from annotation.models import Import, ImportIssue
+from annotation.queries.imports import imports_of, issues_of
+from annotation.services.imports import remove_import, start_import
+from core.models import Role
+from core.project_api import ProjectAPIView
+
+
+class _Imports(ProjectAPIView):
+    serializer_class = ImportSerializer
+    queryset = Import.objects.none()
+    read_roles = (Role.ADMIN, Role.VIEWER)
+    write_roles = (Role.ADMIN,)
+
+    def one(self, pk: int) -> Import:
+        return self.access.get(imports_of(self.access.project), pk=pk)
+
+
+class Imports(mixins.ListModelMixin, _Imports):
+    parser_classes = (MultiPartParser,)
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        return imports_of(self.access.project)
+
+    def get(self, request: Request, slug: str) -> Response:
+        """The project's imports, newest first."""
+        return self.list(request)
+
+    @extend_schema(request={"multipart/form-data": NewImportSerializer}, responses={202: ImportSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Uploads a JSONL file and launches the run that reads it; look at `run.status` until it has ended."""
+        given = NewImportSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        values = dict(given.validated_data)
+        upload = values.pop("file")
+        batch = start_import(
+            by=self.access.user,
+            project=self.access.project,
+            path=Path(upload.temporary_file_path()),
+            file_name=upload.name,
+            **values,
+        )
+        return Response(ImportSerializer(self.one(batch.pk)).data, status=status.HTTP_202_ACCEPTED)
+
+
+class OneImport(_Imports):
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """One import, its counts and its run."""
+        return Response(ImportSerializer(self.one(pk)).data)
+
+
+class ImportIssues(mixins.ListModelMixin, _Imports):
+    serializer_class = ImportIssueSerializer  # type: ignore[assignment]
+    queryset = ImportIssue.objects.none()  # type: ignore[assignment]
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        query = IssueQuerySerializer(data=self.request.query_params)
+        query.is_valid(raise_exception=True)
+        return issues_of(self.one(self.kwargs["pk"]), kind=query.validated_data.get("kind", ""))
+
+    @extend_schema(parameters=[IssueQuerySerializer])
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """Lines that were not taken: bad ones with field and reason, repeats with what they repeat."""
+        return self.list(request)
+
+
+class RemoveImport(_Imports):
+    @extend_schema(request=None, responses=RemovedSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Takes out what an import added, while nobody has worked on it and no dataset holds it."""
+        count = remove_import(by=self.access.user, batch=self.one(pk))
+        return Response(RemovedSerializer({"removed": count}).data)
