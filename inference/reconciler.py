@@ -125,6 +125,7 @@ class Reconciler:
         for version in (
             ModelVersion.objects.filter(deployment=None, project__archived_at=None)
             .exclude(status=ModelVersion.Status.REJECTED)
+            .order_by("pk")
             .select_related("project", "base_model")
         ):
             # The event does this too; doing it here makes serving independent of the broker.

@@ -1,6 +1,6 @@
 """What Guildhall asks of an engine. To add one, write a file beside this one and name it in `BACKENDS`."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -94,5 +94,5 @@ class Backend(Protocol):
     def chat(self, url: str, request: ChatRequest) -> Iterator[Piece]:
         """Streams one answer; for workers."""
 
-    def chat_async(self, url: str, request: ChatRequest) -> AsyncIterator[Piece]:
+    def chat_async(self, url: str, request: ChatRequest) -> AsyncGenerator[Piece, None]:
         """Streams one answer; for the web process."""

@@ -5,7 +5,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncGenerator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,10 @@ def piece_of(line: str) -> Piece | None:
     data = line[5:].strip()
     if not data or data == "[DONE]":
         return None
-    event = json.loads(data)
+    try:
+        event = json.loads(data)
+    except ValueError:
+        raise EngineAway("It sent something that is no event.") from None
     if "error" in event:
         raise EngineRefused(_reason(data.encode()), 500)
     piece = Piece()
@@ -201,6 +205,7 @@ class VLLM:
 
     def chat(self, url: str, request: ChatRequest) -> Iterator[Piece]:
         body = self._chat_body(request)
+        deadline = time.monotonic() + ANSWER_SECONDS
         try:
             with _client().stream(
                 "POST", f"{url}/v1/chat/completions", json=body, timeout=_stream_timeout()
@@ -208,31 +213,35 @@ class VLLM:
                 if response.status_code >= 400:
                     _check(response, response.read())
                 for line in response.iter_lines():
+                    _in_time(deadline)
                     piece = piece_of(line)
                     if piece is not None:
                         yield piece
         except httpx.HTTPError as error:
             raise EngineAway(_away(error)) from error
 
-    async def chat_async(self, url: str, request: ChatRequest) -> AsyncIterator[Piece]:
+    async def chat_async(self, url: str, request: ChatRequest) -> AsyncGenerator[Piece, None]:
         body = self._chat_body(request)
+        # Not asyncio.timeout: the answer may be read on by another task than the one that asked.
+        deadline = time.monotonic() + ANSWER_SECONDS
         try:
-            async with (
-                asyncio.timeout(ANSWER_SECONDS),
-                _async_client().stream(
-                    "POST", f"{url}/v1/chat/completions", json=body, timeout=_stream_timeout()
-                ) as response,
-            ):
+            async with _async_client().stream(
+                "POST", f"{url}/v1/chat/completions", json=body, timeout=_stream_timeout()
+            ) as response:
                 if response.status_code >= 400:
                     _check(response, await response.aread())
                 async for line in response.aiter_lines():
+                    _in_time(deadline)
                     piece = piece_of(line)
                     if piece is not None:
                         yield piece
         except httpx.HTTPError as error:
             raise EngineAway(_away(error)) from error
-        except TimeoutError as error:
-            raise EngineAway(f"It did not finish within {ANSWER_SECONDS:.0f} seconds.") from error
+
+
+def _in_time(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise EngineAway(f"It did not finish within {ANSWER_SECONDS:.0f} seconds.")
 
 
 def _away(error: httpx.HTTPError) -> str:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Aggregate, Count, FloatField
-from django.db.models.expressions import RawSQL
+from django.db.models import Aggregate, Count, ExpressionWrapper, F, FloatField
+from django.db.models.functions import Cast, NullIf
 from django.utils import timezone
 
 from core.models import Project
@@ -34,7 +34,13 @@ class Speed:
     tokens_per_second: float | None
 
 
-SPEED_SQL = "(completion_tokens - 1) * 1000.0 / NULLIF(duration_ms - first_token_ms, 0)"
+def _pace() -> ExpressionWrapper:
+    """Tokens a second after the first; NULL for answers of one token or of no measurable length."""
+    after_first = NullIf(F("completion_tokens") - 1, 0)
+    lasted = NullIf(F("duration_ms") - F("first_token_ms"), 0)
+    return ExpressionWrapper(
+        Cast(after_first, FloatField()) * 1000.0 / Cast(lasted, FloatField()), output_field=FloatField()
+    )
 
 
 def speeds(project: Project) -> dict[int, Speed]:
@@ -47,7 +53,7 @@ def speeds(project: Project) -> dict[int, Speed]:
             created_at__gt=timezone.now() - timedelta(days=7),
         )
         .order_by()
-        .annotate(pace=RawSQL(SPEED_SQL, [], output_field=FloatField()))
+        .annotate(pace=_pace())
         .values("version_id")
         .annotate(
             n=Count("id"),

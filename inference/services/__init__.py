@@ -4,6 +4,8 @@ from inference.services.conversations import ask, ask_again, correct, start_conv
 from inference.services.deployments import ensure_deployment, request_load, request_unload
 from inference.services.generations import (
     Opened,
+    TooLong,
+    answer_now,
     end_abandoned,
     generate,
     open_generation,
@@ -13,6 +15,8 @@ from inference.services.routes import point_route
 
 __all__ = [
     "Opened",
+    "TooLong",
+    "answer_now",
     "ask",
     "ask_again",
     "correct",

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -122,23 +122,44 @@ def _close(opened: Opened, collected: Collected, status: str, error: str) -> Non
             setattr(generation, name, value)
 
 
+class TooLong(Refused):
+    """The conversation and the answer asked for do not fit into what the model can read."""
+
+    code = "too_long"
+
+
+def _is_too_long(error: EngineRefused) -> bool:
+    return "context length" in error.message or "max_model_len" in error.message
+
+
+def _shorter(opened: Opened, error: Exception) -> ChatRequest | None:
+    """The request without its limit, when only the limit did not fit: the engine then fills the room there is.
+
+    Applications are told instead, as OpenAI does.
+    """
+    if not isinstance(error, EngineRefused) or not _is_too_long(error):
+        return None
+    if opened.generation.purpose == Generation.Purpose.DOOR or "max_tokens" not in opened.request.params:
+        return None
+    params = {name: value for name, value in opened.request.params.items() if name != "max_tokens"}
+    return replace(opened.request, params=params)
+
+
 def _expected(opened: Opened, error: Exception) -> ExpectedError:
     """The engine's error as one for people."""
+    name = "The engine" if opened.blind else f"The engine {opened.serving.engine_name}"
+    log.warning("Engine %s: %s: %s", opened.serving.engine_name, type(error).__name__, error)
     if isinstance(error, EngineRefused):
-        if "context length" in error.message or "max_model_len" in error.message:
-            return Refused(
+        if _is_too_long(error):
+            return TooLong(
                 "This conversation is longer than the model can read.",
                 "Start a new one, or shorten the question and its records.",
             )
-        log.warning("Engine %s refused: %s", opened.serving.engine_name, error.message)
-        if opened.blind:
-            return Refused("The engine refused this.", "Try other words, or tell an admin.")
-        return Refused(f"The engine refused this: {error.message}")
-    name = "The engine" if opened.blind else f"The engine {opened.serving.engine_name}"
-    log.warning("Engine %s went away: %s", opened.serving.engine_name, error)
+        why = "" if opened.blind else f": {error.message}"
+        return Refused(f"{name} refused this{why or '.'}", "Try other words, or tell an admin.")
     return PartAway(
-        f"{name} stopped answering. {'' if opened.blind else error}".strip(),
-        "What came so far is kept. It is started again by itself; try again in a minute.",
+        f"{name} stopped answering.{'' if opened.blind else f' {error}'}",
+        "What came so far is kept. The engine is started again by itself; try again in a minute.",
     )
 
 
@@ -147,26 +168,56 @@ def _ended(collected: Collected) -> None:
         raise EngineAway("Its answer ended without saying why.")
 
 
-async def stream_answer(opened: Opened) -> AsyncIterator[str]:
+async def _pieces(opened: Opened) -> AsyncGenerator[Piece, None]:
+    backend, url = BACKENDS[opened.serving.backend], opened.serving.url
+    try:
+        async with aclosing(backend.chat_async(url, opened.request)) as pieces:
+            async for piece in pieces:
+                yield piece
+        return
+    except EngineRefused as error:
+        request = _shorter(opened, error)
+        if request is None:
+            raise
+    async with aclosing(backend.chat_async(url, request)) as pieces:
+        async for piece in pieces:
+            yield piece
+
+
+def _pieces_now(opened: Opened) -> Iterator[Piece]:
+    backend, url = BACKENDS[opened.serving.backend], opened.serving.url
+    try:
+        yield from backend.chat(url, opened.request)
+        return
+    except EngineRefused as error:
+        request = _shorter(opened, error)
+        if request is None:
+            raise
+    yield from backend.chat(url, request)
+
+
+async def stream_answer(opened: Opened) -> AsyncGenerator[str, None]:
     """Asks the engine and yields the answer as it comes; the row is ended whatever happens.
 
     When the reader goes away (the tab is closed) the engine is told to stop and what came is kept as stopped.
     Raises PartAway or Refused when the engine does not answer or will not.
     """
     collected = Collected()
-    status, problem = Status.STOPPED, ""
+    status, problem = Status.FAILED, "Something went wrong that Guildhall did not expect."
     try:
-        backend = BACKENDS[opened.serving.backend]
-        async with aclosing(backend.chat_async(opened.serving.url, opened.request)) as pieces:  # type: ignore[type-var]
+        async with aclosing(_pieces(opened)) as pieces:
             async for piece in pieces:
                 collected.add(piece)
                 if piece.text:
                     yield piece.text
         _ended(collected)
-        status = Status.DONE
+        status, problem = Status.DONE, ""
     except (EngineAway, EngineRefused) as error:
-        status, problem = Status.FAILED, str(error)
+        problem = str(error)
         raise _expected(opened, error) from error
+    except (asyncio.CancelledError, GeneratorExit):
+        status, problem = Status.STOPPED, ""
+        raise
     finally:
         # Shielded: the task that reads may be cancelled, and what came must be kept all the same.
         await asyncio.shield(in_db(_close, opened, collected, status, problem))
@@ -175,17 +226,17 @@ async def stream_answer(opened: Opened) -> AsyncIterator[str]:
 def answer_now(opened: Opened) -> Generation:
     """Asks the engine and waits for the whole answer; for workers and pages without script."""
     collected = Collected()
+    status, problem = Status.FAILED, "Something went wrong that Guildhall did not expect."
     try:
-        for piece in BACKENDS[opened.serving.backend].chat(opened.serving.url, opened.request):
+        for piece in _pieces_now(opened):
             collected.add(piece)
         _ended(collected)
+        status, problem = Status.DONE, ""
     except (EngineAway, EngineRefused) as error:
-        _close(opened, collected, Status.FAILED, str(error))
+        problem = str(error)
         raise _expected(opened, error) from error
-    except BaseException:
-        _close(opened, collected, Status.STOPPED, "")
-        raise
-    _close(opened, collected, Status.DONE, "")
+    finally:
+        _close(opened, collected, status, problem)
     return opened.generation
 
 

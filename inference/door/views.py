@@ -1,0 +1,228 @@
+"""/v1/chat/completions and /v1/models for applications, with a project's key instead of a sign-in."""
+
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http.request import UnreadablePostError
+from django.views.decorators.csrf import csrf_exempt
+
+from core.authentication import find_token
+from core.errors import ExpectedError
+from core.models import ApiToken
+from inference.aio import in_db
+from inference.door import shapes
+from inference.door.shapes import DoorError, DoorRequest
+from inference.models import Generation
+from inference.queries import route_of
+from inference.services import Opened, TooLong, open_generation, stream_answer
+
+log = logging.getLogger(__name__)
+DoorView = Callable[..., Awaitable[HttpResponseBase]]
+
+
+def _error(error: DoorError) -> JsonResponse:
+    response = JsonResponse(error.body(), status=error.status)
+    if error.retry is not None:
+        response["Retry-After"] = str(error.retry)
+    if error.status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _as_door_error(error: ExpectedError) -> DoorError:
+    """An expected error in OpenAI's shape. What an application may be told names no engine and no version."""
+    if error.status == 503:
+        return DoorError(
+            "The model does not answer at the moment. Try again in a few seconds.",
+            503,
+            kind="server_error",
+            code="engine_unavailable",
+            retry=5,
+        )
+    if isinstance(error, TooLong):
+        return DoorError(
+            "Messages and the answer asked for do not fit into the model's context length.",
+            400,
+            param="messages",
+            code="context_length_exceeded",
+        )
+    return DoorError("The model refused the request. Check its parameters.", 400)
+
+
+def _key_of(request: HttpRequest) -> ApiToken:
+    kind, _, secret = request.headers.get("Authorization", "").partition(" ")
+    token = find_token(secret.strip(), kind=ApiToken.Kind.APPLICATION) if kind.lower() == "bearer" else None
+    if token is None or token.project is None or token.project.archived_at is not None:
+        raise DoorError(
+            "Incorrect API key provided. Send a key of the project as: Authorization: Bearer gk_...",
+            401,
+            kind="authentication_error",
+            code="invalid_api_key",
+        )
+    return token
+
+
+def door(method: str) -> Callable[[DoorView], Any]:
+    """Decorates view(request, token, **rest): takes a key, no session; every error is in OpenAI's shape."""
+
+    def decorate(view: DoorView) -> Any:
+        @csrf_exempt
+        @login_not_required
+        @wraps(view)
+        async def inner(request: HttpRequest, **rest: Any) -> HttpResponseBase:
+            try:
+                token = await in_db(_key_of, request)
+                if request.method != method:
+                    raise DoorError(f"Not allowed here; use {method}.", 405, code="method_not_supported")
+                return await view(request, token, **rest)
+            except DoorError as error:
+                return _error(error)
+            except ExpectedError as error:
+                return _error(_as_door_error(error))
+            except (OperationalError, InterfaceError):
+                log.warning("The database does not answer at the door", exc_info=True)
+                return _error(
+                    DoorError(
+                        "The service is away for a moment. Try again in a few seconds.",
+                        503,
+                        kind="server_error",
+                        code="unavailable",
+                        retry=5,
+                    )
+                )
+
+        return inner
+
+    return decorate
+
+
+def _read(request: HttpRequest) -> DoorRequest:
+    too_big = DoorError("The request is larger than 1 MiB.", 413, code="request_too_large")
+    try:
+        if int(request.headers.get("Content-Length") or 0) > shapes.MAX_BODY:
+            raise too_big
+        body = request.body
+    except (RequestDataTooBig, ValueError):
+        raise too_big from None
+    except UnreadablePostError:
+        raise DoorError("The body could not be read.") from None
+    if len(body) > shapes.MAX_BODY:
+        raise too_big
+    try:
+        decoded = json.loads(body)
+    except (ValueError, RecursionError):
+        raise DoorError("We could not parse the JSON body of your request.") from None
+    return shapes.read_request(decoded)
+
+
+def _unknown(name: str) -> DoorError:
+    return DoorError(
+        f"The model '{name}' does not exist or this key has no access to it. Its name is the project's address.",
+        404,
+        param="model",
+        code="model_not_found",
+    )
+
+
+def _open(token: ApiToken, asked: DoorRequest) -> Opened:
+    project = token.project
+    if project is None or asked.model != project.slug:
+        raise _unknown(asked.model)
+    route = route_of(project)
+    if route is None:
+        raise DoorError(
+            f"No model version of '{project.slug}' is live yet. An admin of the project makes one live.",
+            503,
+            kind="server_error",
+            code="no_live_version",
+            retry=60,
+        )
+    return open_generation(
+        by=None,
+        project=project,
+        version=route.version,
+        messages=asked.messages,
+        context=asked.context,
+        params=asked.params,
+        purpose=Generation.Purpose.DOOR,
+        token=token,
+        blind=True,
+    )
+
+
+def _event(body: Any) -> bytes:
+    return f"data: {json.dumps(body)}\n\n".encode()
+
+
+async def _events(
+    opened: Opened, asked: DoorRequest, pieces: AsyncGenerator[str, None], first: str
+) -> AsyncIterator[bytes]:
+    generation, model = opened.generation, asked.model
+    more = {"include_usage": asked.include_usage}
+    try:
+        yield _event(shapes.chunk(generation, model, {"role": "assistant", "content": ""}, **more))
+        if first:
+            yield _event(shapes.chunk(generation, model, {"content": first}, **more))
+        async for text in pieces:
+            yield _event(shapes.chunk(generation, model, {"content": text}, **more))
+        finish = generation.finish_reason or "stop"
+        yield _event(shapes.chunk(generation, model, {}, finish=finish, **more))
+        if asked.include_usage:
+            yield _event(shapes.chunk(generation, model, None, include_usage=True, last=True))
+    except ExpectedError as error:
+        yield _event(_as_door_error(error).body())
+    finally:
+        await pieces.aclose()
+    yield b"data: [DONE]\n\n"
+
+
+@door("POST")
+async def chat_completions(request: HttpRequest, token: ApiToken) -> HttpResponseBase:
+    """An answer of the project's live version, streamed or whole."""
+    asked = _read(request)
+    opened = await in_db(_open, token, asked)
+    pieces = stream_answer(opened)
+    if not asked.stream:
+        async for _ in pieces:
+            pass
+        return JsonResponse(shapes.whole(opened.generation, asked.model))
+    # The first piece is waited for here, so that an engine that is away is a 503 and not a broken stream.
+    first = await anext(pieces, "")
+    response = StreamingHttpResponse(_events(opened, asked, pieces, first), content_type="text/event-stream")
+    response["Cache-Control"] = "no-cache"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+@door("GET")
+async def models(request: HttpRequest, token: ApiToken) -> HttpResponseBase:
+    """The one model this key may use: its project, when a version is live."""
+    return JsonResponse({"object": "list", "data": await in_db(_cards, token)})
+
+
+@door("GET")
+async def model(request: HttpRequest, token: ApiToken, name: str) -> HttpResponseBase:
+    for card in await in_db(_cards, token):
+        if card["id"] == name:
+            return JsonResponse(card)
+    raise _unknown(name)
+
+
+def _cards(token: ApiToken) -> list[dict[str, Any]]:
+    assert token.project is not None  # an application key belongs to a project, held by the database
+    route = route_of(token.project)
+    return [shapes.model_card(token.project.slug, int(route.changed_at.timestamp()))] if route else []
+
+
+@csrf_exempt
+@login_not_required
+async def nothing(request: HttpRequest, rest: str = "") -> HttpResponseBase:
+    """Any other address below /v1/, in the shape its clients understand."""
+    return _error(DoorError(f"Invalid URL ({request.method} {request.path})", 404, code="unknown_url"))
