@@ -147,11 +147,28 @@ def training_runs(project: Project) -> QuerySet[TrainingRun]:
     )
 
 
+# A list to choose from must stay readable.
+COMPARABLE = 100
+
+
+def comparable_runs(project: Project) -> list[TrainingRun]:
+    """The newest runs, newest first."""
+    return list(training_runs(project).order_by("-number")[:COMPARABLE])
+
+
 def model_versions(project: Project) -> QuerySet[ModelVersion]:
     """Newest first, bases last."""
     return (
         ModelVersion.objects.filter(project=project)
-        .select_related("base_model", "training__dataset", "training__launched_by", "artifact", "project")
+        .select_related(
+            "base_model",
+            "training__dataset",
+            "training__launched_by",
+            "training__run",
+            "artifact",
+            "files_check__project",
+            "project",
+        )
         .order_by("-number", "base_model__name")
     )
 
@@ -196,3 +213,26 @@ def search_runs(
 
 def latest_run(project: Project) -> TrainingRun | None:
     return TrainingRun.objects.filter(project=project).select_related("run").order_by("-number").first()
+
+
+def search_versions(
+    project: Project, *, text: str = "", status: str = "", kind: str = ""
+) -> QuerySet[ModelVersion]:
+    found = model_versions(project)
+    number = text.lower().removeprefix("v")
+    if number.isdigit():
+        found = found.filter(number=int(number)) if len(number) < 9 else found.none()
+    elif text:
+        found = found.filter(
+            Q(note__icontains=text) | Q(served_name__icontains=text) | Q(base_model__name__icontains=text)
+        )
+    if status:
+        found = found.filter(status=status)
+    if kind:
+        found = found.filter(kind=kind)
+    return found
+
+
+def base_version(project: Project, base_model: BaseModel) -> ModelVersion | None:
+    """The version of the project that is this base itself."""
+    return ModelVersion.objects.filter(project=project, base_model=base_model, number=0).first()

@@ -21,6 +21,7 @@ WORDINGS = {
     "model_version.ready": "Model version {label} passed the token check",
     "model_version.rejected": "Model version {label} was rejected: its tokens differ",
     "model_version.check_requested": "{actor} asked for the token check of {label}",
+    "model_version.downloaded": "{actor} downloaded {label}",
     "model_version.files_checked": "The files of {label} were checked",
 }
 

@@ -1,10 +1,26 @@
-from django.http import HttpRequest, HttpResponse
+"""Train: runs, model versions, base models."""
+
 from django.urls import path
 
-
-def _x(request: HttpRequest, slug: str) -> HttpResponse:
-    return HttpResponse("")
-
+from training.views import bases, runs, versions
 
 app_name = "training"
-urlpatterns = [path("", _x, name="home")]
+urlpatterns = [
+    path("", runs.home, name="home"),
+    path("launch/", runs.launch, name="launch"),
+    path("launch/check/", runs.check, name="preflight"),
+    path("compare/", runs.compare, name="compare"),
+    path("runs/<int:number>/", runs.run, name="run"),
+    path("runs/<int:number>/live/", runs.run_live, name="run-live"),
+    path("runs/<int:number>/retry/", runs.retry, name="run-retry"),
+    path("versions/", versions.versions, name="versions"),
+    path("versions/<int:pk>/", versions.version, name="version"),
+    path("versions/<int:pk>/check-tokens/", versions.check_tokens, name="version-check-tokens"),
+    path("versions/<int:pk>/check-files/", versions.check_files, name="version-check-files"),
+    path("versions/<int:pk>/download/", versions.download, name="version-download"),
+    path("bases/", bases.bases, name="bases"),
+    path("bases/new/", bases.base_new, name="base-new"),
+    path("bases/<int:pk>/", bases.base, name="base"),
+    path("bases/<int:pk>/retry/", bases.base_retry, name="base-retry"),
+    path("bases/<int:pk>/use/", bases.base_use, name="base-use"),
+]

@@ -7,7 +7,7 @@ from training.services.base_models import (
     slug_for,
 )
 from training.services.runs import cancel, launch, retry
-from training.services.versions import check_files, mark_ready, mark_rejected, request_check
+from training.services.versions import check_files, mark_ready, mark_rejected, note_download, request_check
 
 __all__ = [
     "cancel",
@@ -16,6 +16,7 @@ __all__ = [
     "launch",
     "mark_ready",
     "mark_rejected",
+    "note_download",
     "prepare_again",
     "register_base_model",
     "request_check",

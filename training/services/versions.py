@@ -69,3 +69,9 @@ def check_files(*, by: User, version: ModelVersion) -> ModelVersion:
     )
     version.save(update_fields=["files_check"])
     return version
+
+
+@transaction.atomic
+def note_download(*, by: User, version: ModelVersion) -> None:
+    """Weights leave the house: that is put on record."""
+    record(by=by, project=version.project, verb="model_version.downloaded", obj=version)

@@ -1,0 +1,1 @@
+"""Training's part of the REST API: the same services as the pages."""

@@ -1,0 +1,168 @@
+"""Shapes of training's API."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from core.api.serializers import RunSerializer
+from training.methods import METHODS
+from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
+
+
+class BaseModelSerializer(serializers.ModelSerializer[BaseModel]):
+    sha256 = serializers.CharField(source="artifact.sha256", default=None, read_only=True)
+    failure = serializers.SerializerMethodField(help_text="Why it could not be prepared; empty otherwise.")
+
+    class Meta:
+        model = BaseModel
+        fields = (
+            "id", "name", "slug", "kind", "location", "revision", "license", "status", "failure",
+            "parameter_count", "context_length", "chat_template_hash", "stop_token", "sha256", "created_at",
+        )  # fmt: skip
+
+    def get_failure(self, base: BaseModel) -> str:
+        return base.run.error_message if base.run and base.status == BaseModel.Status.FAILED else ""
+
+
+class NewBaseModelSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120)
+    kind = serializers.ChoiceField(choices=BaseModel.Kind.choices)
+    location = serializers.CharField(
+        max_length=300, help_text="Package, folder below the model folders, or owner/name."
+    )
+    revision = serializers.CharField(max_length=40, required=False, default="", allow_blank=True)
+    license = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
+
+
+class SettingSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    kind = serializers.CharField(help_text="int, float, bool or choice")
+    label = serializers.CharField()  # type: ignore[assignment]
+    help = serializers.CharField()
+    unit = serializers.CharField()
+    default = serializers.JSONField()  # type: ignore[assignment]
+    source = serializers.CharField(help_text="What the default rests on.")  # type: ignore[assignment]
+    least = serializers.FloatField(allow_null=True)
+    most = serializers.FloatField(allow_null=True)
+    choices = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
+    advanced = serializers.BooleanField()
+
+
+class MethodSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    summary = serializers.CharField()
+    serving_plan = serializers.CharField()
+    settings = SettingSerializer(many=True)
+
+
+class LaunchSerializer(serializers.Serializer[Any]):
+    method = serializers.ChoiceField(choices=[(one.name, one.label) for one in METHODS.values()])
+    base_model = serializers.PrimaryKeyRelatedField(queryset=BaseModel.objects.all())
+    dataset = serializers.IntegerField(min_value=1, help_text="The dataset version's number in this project.")
+    recipe = serializers.DictField(
+        required=False, default=dict, help_text="Settings that differ from the method's defaults."
+    )
+    note = serializers.CharField(required=False, default="", allow_blank=True, max_length=300)
+
+
+class FindingSerializer(serializers.Serializer[Any]):
+    level = serializers.CharField(help_text="stop or warn")
+    message = serializers.CharField()
+    advice = serializers.CharField()
+    setting = serializers.CharField()
+
+
+class EstimateSerializer(serializers.Serializer[Any]):
+    steps = serializers.IntegerField()
+    tokens = serializers.IntegerField()
+    trainable = serializers.IntegerField()
+    memory_bytes = serializers.IntegerField()
+    seconds = serializers.FloatField()
+    tokens_per_second = serializers.FloatField()
+    speed_from = serializers.CharField()
+    disk_bytes = serializers.IntegerField()
+    device = serializers.CharField()
+    tokens_exact = serializers.BooleanField()
+
+
+class MachineSerializer(serializers.Serializer[Any]):
+    host = serializers.CharField()
+    device = serializers.CharField()
+    device_name = serializers.CharField()
+    threads = serializers.IntegerField()
+    memory_total = serializers.IntegerField()
+    memory_free = serializers.IntegerField()
+    disk_free = serializers.IntegerField()
+
+
+class PreflightSerializer(serializers.Serializer[Any]):
+    ok = serializers.BooleanField()
+    findings = FindingSerializer(many=True)
+    estimate = EstimateSerializer(allow_null=True)
+    machine = MachineSerializer(allow_null=True)
+
+
+class TrainingRunSerializer(serializers.ModelSerializer[TrainingRun]):
+    run = RunSerializer(read_only=True)
+    base_model = serializers.CharField(source="base_model.name", read_only=True)
+    dataset = serializers.IntegerField(source="dataset.number", read_only=True)
+    launched_by = serializers.CharField(source="launched_by.name", read_only=True)
+    model_version = serializers.SerializerMethodField(help_text="Id of the model version it made, or null.")
+    resumes = serializers.ListField(child=serializers.DictField(), read_only=True)
+
+    class Meta:
+        model = TrainingRun
+        fields = (
+            "number", "run", "base_model", "dataset", "method", "recipe", "recipe_hash", "note", "code_version",
+            "serving_plan", "planned_steps", "done_steps", "train_rows", "train_tokens", "tokens_per_second",
+            "peak_memory_bytes", "loss_before", "loss_after", "resumes", "environment", "estimate", "data_facts",
+            "measured", "launched_by", "created_at", "model_version",
+        )  # fmt: skip
+
+    @extend_schema_field(serializers.IntegerField(allow_null=True))
+    def get_model_version(self, training: TrainingRun) -> int | None:
+        version = getattr(training, "model_version", None)
+        return version.pk if version else None
+
+
+class PointSerializer(serializers.ModelSerializer[MetricPoint]):
+    class Meta:
+        model = MetricPoint
+        fields = ("series", "step", "epoch", "loss", "learning_rate", "tokens_per_second", "at")
+
+
+class SampleSerializer(serializers.ModelSerializer[SampleAnswer]):
+    class Meta:
+        model = SampleAnswer
+        fields = ("step", "question", "answer", "reference")
+
+
+class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
+    name = serializers.CharField(source="__str__", read_only=True)
+    base_model = serializers.CharField(source="base_model.name", read_only=True)
+    run = serializers.IntegerField(source="training.number", default=None, read_only=True)
+    dataset = serializers.IntegerField(source="training.dataset.number", default=None, read_only=True)
+    sha256 = serializers.CharField(source="artifact.sha256", read_only=True)
+    size_bytes = serializers.IntegerField(source="artifact.size_bytes", read_only=True)
+
+    class Meta:
+        model = ModelVersion
+        fields = (
+            "id", "number", "name", "kind", "status", "served_name", "base_model", "run", "dataset", "adapter_rank",
+            "sha256", "size_bytes", "parity_report", "files_report", "note", "created_at", "ready_at",
+        )  # fmt: skip
+
+
+class FileSerializer(serializers.Serializer[Any]):
+    path = serializers.CharField()
+    sha256 = serializers.CharField()
+    size = serializers.IntegerField()
+
+
+class OneModelVersionSerializer(ModelVersionSerializer):
+    files = FileSerializer(source="artifact.manifest", many=True, read_only=True)
+
+    class Meta(ModelVersionSerializer.Meta):
+        fields = (*ModelVersionSerializer.Meta.fields, "files")  # type: ignore[assignment]

@@ -1,0 +1,307 @@
+"""Base models, methods, preflight, runs and model versions, for programs."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import mixins, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from annotation.models import DatasetVersion
+from core.models import Role
+from core.project_api import ProjectAPIView
+from training import preflight, queries, services
+from training.api.serializers import (
+    BaseModelSerializer,
+    LaunchSerializer,
+    MethodSerializer,
+    ModelVersionSerializer,
+    NewBaseModelSerializer,
+    OneModelVersionSerializer,
+    PointSerializer,
+    PreflightSerializer,
+    SampleSerializer,
+    TrainingRunSerializer,
+)
+from training.forms import RunFilter, VersionFilter
+from training.methods import METHODS, recipe_from, settings_of
+from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
+
+READERS = (Role.ADMIN, Role.VIEWER)
+ADMINS = (Role.ADMIN,)
+
+
+def _text(name: str, words: str) -> OpenApiParameter:
+    return OpenApiParameter(name, OpenApiTypes.STR, description=words)
+
+
+class TrainingView(ProjectAPIView):
+    read_roles, write_roles = READERS, ADMINS
+
+    def training(self, number: int) -> TrainingRun:
+        return self.access.get(queries.training_runs(self.access.project), number=number)
+
+    def version(self, pk: int) -> ModelVersion:
+        return self.access.get(queries.model_versions(self.access.project), pk=pk)
+
+    def operators_only(self) -> None:
+        if not self.access.user.is_operator:
+            raise PermissionDenied("Only those who run this deployment add base models.")
+
+
+# --- base models -------------------------------------------------------------------------------------------
+class BaseModels(mixins.ListModelMixin, TrainingView):
+    serializer_class = BaseModelSerializer
+    queryset = BaseModel.objects.select_related("run", "artifact").order_by("name")
+
+    def get(self, request: Request, slug: str) -> Response:
+        """Base models of the deployment."""
+        return self.list(request)
+
+    @extend_schema(request=NewBaseModelSerializer, responses={201: BaseModelSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Adds a base model and starts preparing it (operators only)."""
+        self.operators_only()
+        given = NewBaseModelSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        base = services.register_base_model(
+            by=self.access.user, project=self.access.project, **given.validated_data
+        )
+        return Response(BaseModelSerializer(base).data, status=status.HTTP_201_CREATED)
+
+
+class OneBaseModel(TrainingView):
+    serializer_class = BaseModelSerializer
+    queryset = BaseModel.objects.select_related("run", "artifact")
+
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        return Response(BaseModelSerializer(get_object_or_404(self.get_queryset(), pk=pk)).data)
+
+
+class PrepareBaseModel(TrainingView):
+    serializer_class = BaseModelSerializer
+    queryset = BaseModel.objects.select_related("run", "artifact")
+
+    @extend_schema(request=None)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Tries a failed preparation again (operators only). 409 when it has not failed."""
+        self.operators_only()
+        base = get_object_or_404(self.get_queryset(), pk=pk)
+        return Response(
+            BaseModelSerializer(services.prepare_again(by=self.access.user, base_model=base)).data
+        )
+
+
+class UseBaseModel(TrainingView):
+    serializer_class = ModelVersionSerializer
+    queryset = BaseModel.objects.select_related("artifact")
+
+    @extend_schema(request=None)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Makes the base a model version of this project; asked again, gives the one there is."""
+        base = get_object_or_404(self.get_queryset(), pk=pk)
+        version = services.ensure_base_version(
+            by=self.access.user, project=self.access.project, base_model=base
+        )
+        return Response(ModelVersionSerializer(version).data)
+
+
+# --- methods and preflight ---------------------------------------------------------------------------------
+class Methods(TrainingView):
+    serializer_class = MethodSerializer
+    queryset = TrainingRun.objects.none()
+    pagination_class = None
+    filter_backends = ()  # type: ignore[assignment]
+
+    @extend_schema(responses=MethodSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """The training methods, with every setting, its range, its default and what that rests on."""
+        methods = [
+            {
+                "name": one.name,
+                "label": one.label,
+                "summary": one.summary,
+                "serving_plan": one.serving_plan(one.recipe()),
+                "settings": settings_of(one.recipe),
+            }
+            for one in METHODS.values()
+        ]
+        return Response(MethodSerializer(methods, many=True).data)
+
+
+class _Launching(TrainingView):
+    def given(self, request: Request) -> dict[str, Any]:
+        given = LaunchSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        values: dict[str, Any] = given.validated_data
+        values["dataset"] = self.access.get(DatasetVersion, number=values["dataset"])
+        return values
+
+
+class Preflight(_Launching):
+    serializer_class = PreflightSerializer
+    queryset = TrainingRun.objects.none()
+    write_roles = ADMINS
+
+    @extend_schema(request=LaunchSerializer, responses=PreflightSerializer)
+    def post(self, request: Request, slug: str) -> Response:
+        """What a launch with these values would need, and every problem with it. Starts nothing."""
+        values = self.given(request)
+        found = preflight.check(
+            project=self.access.project,
+            base_model=values["base_model"],
+            dataset=values["dataset"],
+            method=values["method"],
+            recipe=recipe_from(METHODS[values["method"]].recipe, values["recipe"]),
+        )
+        return Response(PreflightSerializer(preflight.as_answer(found)).data)
+
+
+# --- runs --------------------------------------------------------------------------------------------------
+class TrainingRuns(mixins.ListModelMixin, _Launching):
+    serializer_class = TrainingRunSerializer
+    queryset = TrainingRun.objects.none()
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        wanted = RunFilter(self.request.GET).wanted()
+        return queries.search_runs(
+            self.access.project,
+            text=wanted.get("q", "").strip(),
+            status=wanted.get("status", ""),
+            method=wanted.get("method", ""),
+        ).select_related("run__created_by")
+
+    @extend_schema(
+        parameters=[
+            _text("q", "number, or part of note, base or person"),
+            _text("status", "a run's status"),
+            _text("method", "a method's name"),
+        ]
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """Fine-tunes, newest first."""
+        return self.list(request)
+
+    @extend_schema(request=LaunchSerializer, responses={201: TrainingRunSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Launches a fine-tune. 422, with every problem, when the preflight finds something that stops it."""
+        training = services.launch(by=self.access.user, project=self.access.project, **self.given(request))
+        return Response(TrainingRunSerializer(training).data, status=status.HTTP_201_CREATED)
+
+
+class OneTrainingRun(TrainingView):
+    serializer_class = TrainingRunSerializer
+    queryset = TrainingRun.objects.none()
+
+    def get(self, request: Request, slug: str, number: int) -> Response:
+        return Response(TrainingRunSerializer(self.training(number)).data)
+
+
+class Points(mixins.ListModelMixin, TrainingView):
+    serializer_class = PointSerializer
+    queryset = MetricPoint.objects.none()
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        training = self.training(self.kwargs["number"])
+        return MetricPoint.objects.filter(training=training).order_by("step", "series")
+
+    def get(self, request: Request, slug: str, number: int) -> Response:
+        """Losses by step, in nats per answer token."""
+        return self.list(request)
+
+
+class Samples(mixins.ListModelMixin, TrainingView):
+    serializer_class = SampleSerializer
+    queryset = SampleAnswer.objects.none()
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        return SampleAnswer.objects.filter(training=self.training(self.kwargs["number"])).order_by(
+            "step", "id"
+        )
+
+    def get(self, request: Request, slug: str, number: int) -> Response:
+        """Answers to held-out questions as the model learned."""
+        return self.list(request)
+
+
+class CancelTraining(TrainingView):
+    serializer_class = TrainingRunSerializer
+    queryset = TrainingRun.objects.none()
+
+    @extend_schema(request=None)
+    def post(self, request: Request, slug: str, number: int) -> Response:
+        """Asks the run to stop. 409 when it has ended."""
+        return Response(
+            TrainingRunSerializer(services.cancel(by=self.access.user, training=self.training(number))).data
+        )
+
+
+class RetryTraining(TrainingView):
+    serializer_class = TrainingRunSerializer
+    queryset = TrainingRun.objects.none()
+
+    @extend_schema(request=None)
+    def post(self, request: Request, slug: str, number: int) -> Response:
+        """Tries a failed run again, from its last checkpoint if it has one. 409 when it has not failed."""
+        return Response(
+            TrainingRunSerializer(services.retry(by=self.access.user, training=self.training(number))).data
+        )
+
+
+# --- model versions ----------------------------------------------------------------------------------------
+class ModelVersions(mixins.ListModelMixin, TrainingView):
+    serializer_class = ModelVersionSerializer
+    queryset = ModelVersion.objects.none()
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        wanted = VersionFilter(self.request.GET).wanted()
+        return queries.search_versions(
+            self.access.project,
+            text=wanted.get("q", "").strip(),
+            status=wanted.get("status", ""),
+            kind=wanted.get("kind", ""),
+        )
+
+    @extend_schema(
+        parameters=[
+            _text("q", "number, or part of name or note"),
+            _text("status", "registered, ready or rejected"),
+            _text("kind", "base, adapter or full"),
+        ]
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """Model versions, newest first, bases last."""
+        return self.list(request)
+
+
+class OneModelVersion(TrainingView):
+    serializer_class = OneModelVersionSerializer
+    queryset = ModelVersion.objects.none()
+
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        return Response(OneModelVersionSerializer(self.version(pk)).data)
+
+
+class CheckTokens(TrainingView):
+    serializer_class = ModelVersionSerializer
+    queryset = ModelVersion.objects.none()
+
+    @extend_schema(request=None)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Asks for the token check again."""
+        version = services.request_check(by=self.access.user, version=self.version(pk))
+        return Response(ModelVersionSerializer(version).data)
+
+
+class CheckFiles(TrainingView):
+    serializer_class = ModelVersionSerializer
+    queryset = ModelVersion.objects.none()
+
+    @extend_schema(request=None, responses={202: OpenApiResponse(ModelVersionSerializer)})
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Starts comparing the stored files with their hashes; `files_report` tells the result. 409 while one runs."""
+        version = services.check_files(by=self.access.user, version=self.version(pk))
+        return Response(ModelVersionSerializer(version).data, status=status.HTTP_202_ACCEPTED)

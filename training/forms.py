@@ -1,0 +1,187 @@
+"""Forms of training's pages. The launch form is made from the method's dataclass."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+
+from annotation.models import DatasetVersion
+from core.errors import Invalid
+from core.models import Project, Run
+from training import queries
+from training.methods import METHODS, Recipe, Setting, recipe_from, settings_of
+from training.models import BaseModel, ModelVersion, TrainingRun
+from training.packages import PACKAGES, model_folders
+
+COMMON = ("method", "base_model", "dataset", "note")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def setting_field(one: Setting) -> forms.Field:
+    """The form field of one setting; its help says what the default rests on."""
+    label = f"{one.label} ({one.unit})" if one.unit else one.label
+    if one.kind == "bool":
+        return forms.BooleanField(label=label, required=False, help_text=one.help)
+    if one.kind == "choice":
+        return forms.ChoiceField(label=label, choices=one.choices, help_text=one.help)
+    words = f"{one.help} Default {_shown(one.default)}: {one.source}." if one.source else one.help
+    limits: dict[str, Any] = {"min_value": one.least, "max_value": one.most}
+    if one.kind == "int":
+        return forms.IntegerField(label=label, help_text=words.strip(), **limits)
+    field = forms.FloatField(label=label, help_text=words.strip(), **limits)
+    # Any number of digits: browsers refuse 0.0005 with the default step.
+    field.widget.attrs["step"] = "any"
+    return field
+
+
+class LaunchForm(forms.Form):
+    """What to train from what, and how. `method` decides which settings there are."""
+
+    method = forms.ChoiceField(
+        choices=[(method.name, f"{method.label}: {method.summary}") for method in METHODS.values()],
+        widget=forms.RadioSelect,
+    )
+    base_model = forms.ModelChoiceField(BaseModel.objects.none(), label="Base model", empty_label=None)
+    dataset = forms.ModelChoiceField(DatasetVersion.objects.none(), empty_label=None)
+    note = forms.CharField(
+        required=False,
+        max_length=300,
+        help_text="What you want to find out, for those who read the list later.",
+    )
+
+    def __init__(self, project: Project, method: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.project = project
+        self.chosen = METHODS.get(method) or next(iter(METHODS.values()))
+        self.settings = settings_of(self.chosen.recipe)
+        bases, datasets = self.fields["base_model"], self.fields["dataset"]
+        assert isinstance(bases, forms.ModelChoiceField)
+        assert isinstance(datasets, forms.ModelChoiceField)
+        bases.queryset = queries.ready_bases()
+        datasets.queryset = DatasetVersion.objects.filter(
+            project=project, status=DatasetVersion.Status.READY
+        ).order_by("-number")
+        datasets.label_from_instance = _dataset_label  # type: ignore[method-assign]
+        self.fields["method"].initial = self.chosen.name
+        for one in self.settings:
+            self.fields[one.name] = setting_field(one)
+            self.fields[one.name].initial = one.default
+
+    def basic(self) -> list[forms.BoundField]:
+        return [self[one.name] for one in self.settings if not one.advanced]
+
+    def advanced(self) -> list[forms.BoundField]:
+        return [self[one.name] for one in self.settings if one.advanced]
+
+    def advanced_is_wrong(self) -> bool:
+        return any(self[one.name].errors for one in self.settings if one.advanced)
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if not self.errors:
+            try:
+                self.recipe()
+            except Invalid as error:
+                for name, words in error.fields.items():
+                    self.add_error(name if name in self.fields else None, words)
+        return values
+
+    def values(self) -> dict[str, Any]:
+        return {
+            one.name: self.cleaned_data[one.name] for one in self.settings if one.name in self.cleaned_data
+        }
+
+    def recipe(self) -> Recipe:
+        return recipe_from(self.chosen.recipe, self.values())
+
+
+def _dataset_label(dataset: DatasetVersion) -> str:
+    rows = queries.split_rows(dataset)
+    label = f"{dataset}: {rows['train']:,} to train on, {rows['validation']:,} held out"
+    return f"{label}, {dataset.note}" if dataset.note else label
+
+
+class _Filter(forms.Form):
+    """A filter never fails: what cannot be read is left out."""
+
+    def wanted(self) -> dict[str, Any]:
+        self.is_valid()
+        return self.cleaned_data
+
+
+def _search(hint: str) -> forms.CharField:
+    return forms.CharField(
+        label="Search",
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": hint}),
+    )
+
+
+class RunFilter(_Filter):
+    q = _search("number, note, base, person")
+    status = forms.ChoiceField(choices=[("", "any"), *Run.Status.choices], required=False)
+    method = forms.ChoiceField(
+        choices=[("", "any"), *((method.name, method.label) for method in METHODS.values())], required=False
+    )
+
+
+class VersionFilter(_Filter):
+    q = _search("number, name, note")
+    status = forms.ChoiceField(choices=[("", "any"), *ModelVersion.Status.choices], required=False)
+    kind = forms.ChoiceField(choices=[("", "any"), *ModelVersion.Kind.choices], required=False)
+
+
+class CompareForm(_Filter):
+    a = forms.ChoiceField(label="One run", required=False)
+    b = forms.ChoiceField(label="Another run", required=False)
+
+    def __init__(self, runs: list[TrainingRun], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = [(str(run.number), run.run.title) for run in runs]
+
+
+class BaseModelForm(forms.Form):
+    """Where a base model comes from. Folders are chosen from those that the settings allow, never typed."""
+
+    kind = forms.ChoiceField(
+        choices=BaseModel.Kind.choices, widget=forms.RadioSelect, initial=BaseModel.Kind.HUB
+    )
+    name = forms.CharField(max_length=120, help_text="As people will see it, such as SmolLM2 135M.")
+    package = forms.ChoiceField(required=False, choices=[("", "–"), *((name, name) for name in PACKAGES)])
+    folder = forms.ChoiceField(required=False)
+    hub_name = forms.CharField(
+        label="Name on the hub", required=False, max_length=200, help_text="owner/name, as in its address."
+    )
+    revision = forms.CharField(
+        required=False,
+        max_length=40,
+        help_text="The commit hash, 40 digits. It pins the model: what is trained on can never change.",
+    )
+    license = forms.CharField(required=False, max_length=120)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        folder = self.fields["folder"]
+        assert isinstance(folder, forms.ChoiceField)
+        folder.choices = [("", "–"), *((str(path), str(path)) for path in model_folders())]
+        if settings.MODEL_FOLDERS:
+            folder.help_text = "Folders with a config.json below the deployment's model folders."
+        else:
+            folder.help_text = "None is set up: GUILDHALL_MODEL_FOLDERS names the folders to look in."
+
+    def location(self) -> str:
+        source = {"package": "package", "folder": "folder", "hub": "hub_name"}[self.cleaned_data["kind"]]
+        return str(self.cleaned_data.get(source) or "")
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if "kind" in values and not self.location():
+            source = {"package": "package", "folder": "folder", "hub": "hub_name"}[values["kind"]]
+            self.add_error(source, "Say which one.")
+        return values

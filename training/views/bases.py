@@ -1,0 +1,110 @@
+"""Base models: the list, adding one (operators), one of them, and taking it into the project."""
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from core.access import Access, project_page
+from core.errors import Invalid
+from core.forms import cut, take_errors
+from core.models import Role
+from training import queries, services
+from training.forms import BaseModelForm
+from training.models import BaseModel
+from training.views import room
+
+READERS = (Role.ADMIN, Role.VIEWER)
+
+
+def _operators_only(access: Access) -> None:
+    if not access.user.is_operator:
+        raise PermissionDenied(
+            "Only those who run this deployment add base models; any project can use them."
+        )
+
+
+def _base(pk: int) -> BaseModel:
+    """Base models belong to the deployment: members of every project may see them."""
+    return get_object_or_404(
+        BaseModel.objects.select_related("run__project", "artifact", "created_by"), pk=pk
+    )
+
+
+@project_page(*READERS)
+@require_safe
+def bases(request: HttpRequest, access: Access) -> HttpResponse:
+    found = BaseModel.objects.select_related("run", "artifact").order_by("name")
+    context = {
+        "page": cut(request, found, 25),
+        "subnav": room(access, "bases"),
+        "can_add": access.has(Role.ADMIN) and access.user.is_operator,
+    }
+    return render(request, "training/bases.html", context)
+
+
+@project_page(Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def base_new(request: HttpRequest, access: Access) -> HttpResponse:
+    _operators_only(access)
+    form = BaseModelForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        values = form.cleaned_data
+        try:
+            base = services.register_base_model(
+                by=access.user,
+                project=access.project,
+                name=values["name"],
+                kind=values["kind"],
+                location=form.location(),
+                revision=values["revision"],
+                license=values["license"],
+            )
+        except Invalid as error:
+            source = {"package": "package", "folder": "folder", "hub": "hub_name"}[values["kind"]]
+            if "location" in error.fields:
+                error.fields[source] = error.fields.pop("location")
+            take_errors(form, error)
+        else:
+            messages.success(request, f"{base} is being prepared.")
+            return redirect("training:base", access.project.slug, base.pk)
+    return render(request, "training/base_new.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@project_page(*READERS)
+@require_safe
+def base(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    one = _base(pk)
+    # The card asks for its run inside a project; elsewhere the run's last words are shown as they are.
+    own_run = one.run is not None and one.run.project_id == access.project.pk
+    version = queries.base_version(access.project, one)
+    context = {
+        "base": one,
+        "run": one.run,
+        "own_run": own_run,
+        "version": version,
+        "can_retry": access.has(Role.ADMIN)
+        and access.user.is_operator
+        and one.status == BaseModel.Status.FAILED,
+        "can_use": access.has(Role.ADMIN) and version is None and one.status == BaseModel.Status.READY,
+        "can_launch": access.has(Role.ADMIN) and one.status == BaseModel.Status.READY,
+    }
+    return render(request, "training/base.html", context)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def base_retry(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    _operators_only(access)
+    one = services.prepare_again(by=access.user, base_model=_base(pk))
+    return redirect("training:base", access.project.slug, one.pk)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def base_use(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """Makes the base a version of this project, so that it can be served, chatted with and compared."""
+    version = services.ensure_base_version(by=access.user, project=access.project, base_model=_base(pk))
+    messages.success(request, f"{version} is a version of this project now.")
+    return redirect("training:version", access.project.slug, version.pk)

@@ -1,0 +1,254 @@
+"""Fine-tunes: the list, launching, watching, trying again, comparing."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from core.access import Access, project_page
+from core.charts import Series, line_chart
+from core.errors import Invalid
+from core.forms import cut, take_errors
+from core.models import Role, Run
+from training import preflight, queries, services
+from training.forms import COMMON, CompareForm, LaunchForm, RunFilter
+from training.methods import METHODS, recipe_from, settings_of
+from training.models import TrainingRun
+from training.views import room
+
+READERS = (Role.ADMIN, Role.VIEWER)
+
+
+@project_page(*READERS)
+@require_safe
+def home(request: HttpRequest, access: Access) -> HttpResponse:
+    filters = RunFilter(request.GET)
+    wanted = filters.wanted()
+    found = queries.search_runs(
+        access.project,
+        text=wanted.get("q", "").strip(),
+        status=wanted.get("status", ""),
+        method=wanted.get("method", ""),
+    )
+    page = cut(request, found, 25)
+    places = queries.queue_positions([one.run for one in page])
+    rows = [(one, places.get(one.run_id), METHODS.get(one.method)) for one in page]
+    context = {
+        "filters": filters,
+        "page": page,
+        "rows": rows,
+        "subnav": room(access, "home"),
+        "can_launch": access.has(Role.ADMIN),
+    }
+    return render(request, "training/home.html", context)
+
+
+# --- launching ---------------------------------------------------------------------------------------------
+def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
+    """What the form starts with: the recipe of an earlier run (?like=), or values carried along in the address."""
+    found: dict[str, Any] = {name: request.GET[name] for name in COMMON if request.GET.get(name)}
+    like = request.GET.get("like", "")
+    if like.isdigit() and len(like) < 9:
+        earlier = TrainingRun.objects.filter(project=access.project, number=int(like)).first()
+        if earlier is not None:
+            kept = {
+                "method": earlier.method,
+                "base_model": earlier.base_model_id,
+                "dataset": earlier.dataset_id,
+            }
+            found = {**earlier.recipe, **kept, "note": earlier.note} | found
+    return found
+
+
+def _check(form: LaunchForm) -> preflight.Preflight | None:
+    """The preflight of a bound, valid form; None while its values cannot be read."""
+    if not form.is_valid():
+        return None
+    return preflight.check(
+        project=form.project,
+        base_model=form.cleaned_data["base_model"],
+        dataset=form.cleaned_data["dataset"],
+        method=form.chosen.name,
+        recipe=form.recipe(),
+    )
+
+
+def _check_initial(form: LaunchForm) -> preflight.Preflight | None:
+    """The preflight of what a fresh form shows, so that the page comes with it."""
+    bases, datasets = form.fields["base_model"], form.fields["dataset"]
+    first = {"base_model": bases.queryset.first(), "dataset": datasets.queryset.first()}  # type: ignore[attr-defined]
+    if first["base_model"] is None or first["dataset"] is None:
+        return None
+    values: dict[str, Any] = {
+        one.name: form.get_initial_for_field(form.fields[one.name], one.name) for one in form.settings
+    }
+    for name, default in first.items():
+        values[name] = form.initial.get(name) or default.pk
+    values["method"] = form.chosen.name
+    return _check(LaunchForm(form.project, form.chosen.name, values))
+
+
+@project_page(Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def launch(request: HttpRequest, access: Access) -> HttpResponse:
+    if request.method == "POST":
+        form = LaunchForm(access.project, request.POST.get("method", ""), request.POST)
+        found = _check(form)
+        if found is not None:
+            try:
+                training = services.launch(
+                    by=access.user,
+                    project=access.project,
+                    base_model=form.cleaned_data["base_model"],
+                    dataset=form.cleaned_data["dataset"],
+                    method=form.chosen.name,
+                    recipe=form.values(),
+                    note=form.cleaned_data["note"],
+                )
+            except Invalid as error:
+                take_errors(form, error)
+            else:
+                messages.success(
+                    request, f"{training} waits for a worker. It goes on when you close this page."
+                )
+                return redirect("training:run", access.project.slug, training.number)
+    else:
+        initial = _initial(request, access)
+        form = LaunchForm(access.project, str(initial.get("method", "")), initial=initial)
+        found = _check_initial(form)
+    context = {
+        "form": form,
+        "preflight": found,
+        "has_bases": form.fields["base_model"].queryset.exists(),  # type: ignore[attr-defined]
+        "has_datasets": form.fields["dataset"].queryset.exists(),  # type: ignore[attr-defined]
+        "serving_plan": _serving_plan(form),
+    }
+    return render(request, "training/launch.html", context, status=422 if form.errors else 200)
+
+
+def _serving_plan(form: LaunchForm) -> str:
+    return form.chosen.serving_plan(form.chosen.recipe())
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def check(request: HttpRequest, access: Access) -> HttpResponse:
+    """The preflight of the form's present values, as the launch page's side shows it."""
+    form = LaunchForm(access.project, request.POST.get("method", ""), request.POST)
+    found = _check(form)
+    context = {"form": form, "preflight": found, "serving_plan": _serving_plan(form)}
+    return render(request, "training/_preflight.html", context)
+
+
+# --- one run -----------------------------------------------------------------------------------------------
+def _training(access: Access, number: int) -> TrainingRun:
+    return access.get(queries.training_runs(access.project), number=number)
+
+
+def _live_context(access: Access, training: TrainingRun) -> dict[str, Any]:
+    points = queries.points_of(training)
+    chart = line_chart(
+        series=[
+            Series("training", [(point.step, point.loss) for point in points["train"]]),
+            Series("held out", [(point.step, point.loss) for point in points["validation"]], dotted=True),
+        ],
+        label=f"Loss of {training} by step, in nats per answer token",
+        x_title="step",
+        y_title="loss",
+        x_max=training.planned_steps or None,
+    )
+    last = points["validation"][-1] if points["validation"] else None
+    method = METHODS.get(training.method)
+    spent = sum(training.measured.values()) if training.measured else None
+    return {
+        "training": training,
+        "run": training.run,
+        "chart": chart,
+        "place": queries.queue_position(training.run),
+        "loss_now": last,
+        "samples": queries.sample_table(training),
+        "spent": spent,
+        "recipe_words": method.describe(recipe_from(method.recipe, training.recipe)) if method else "",
+        "version": getattr(training, "model_version", None),
+    }
+
+
+@project_page(*READERS)
+@require_safe
+def run(request: HttpRequest, access: Access, number: int) -> HttpResponse:
+    training = _training(access, number)
+    method = METHODS.get(training.method)
+    context = _live_context(access, training) | {
+        "method": method,
+        "settings": [(one, training.recipe.get(one.name)) for one in settings_of(method.recipe)]
+        if method
+        else [],
+        "is_admin": access.has(Role.ADMIN),
+        "can_retry": access.has(Role.ADMIN) and training.run.status == Run.Status.FAILED,
+    }
+    return render(request, "training/run.html", context)
+
+
+@project_page(*READERS)
+@require_safe
+def run_live(request: HttpRequest, access: Access, number: int) -> HttpResponse:
+    """Chart, figures and samples; the page asks for them again while the run is active."""
+    return render(request, "training/_run_live.html", _live_context(access, _training(access, number)))
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def retry(request: HttpRequest, access: Access, number: int) -> HttpResponse:
+    training = services.retry(by=access.user, training=_training(access, number))
+    messages.success(request, f"{training} waits for a worker again.")
+    return redirect("training:run", access.project.slug, training.number)
+
+
+# --- two runs side by side ---------------------------------------------------------------------------------
+@project_page(*READERS)
+@require_safe
+def compare(request: HttpRequest, access: Access) -> HttpResponse:
+    runs = queries.comparable_runs(access.project)
+    given = {name: request.GET.get(name, "") for name in ("a", "b")}
+    if len(runs) > 1:
+        # Without a choice: the two newest, the older one first.
+        given = {"a": given["a"] or str(runs[1].number), "b": given["b"] or str(runs[0].number)}
+    form = CompareForm(runs, given)
+    wanted = form.wanted()
+    context: dict[str, Any] = {"form": form, "subnav": room(access, "compare"), "enough": len(runs) > 1}
+    by_number = {str(one.number): one for one in runs}
+    a, b = by_number.get(wanted.get("a", "")), by_number.get(wanted.get("b", ""))
+    if a is not None and b is not None:
+        context |= {"a": a, "b": b, "chart": _both(a, b), "differing": _differences(a, b)}
+    return render(request, "training/compare.html", context)
+
+
+def _both(a: TrainingRun, b: TrainingRun) -> Any:
+    series = []
+    for one in [a] if a.pk == b.pk else [a, b]:
+        points = queries.points_of(one)
+        series.append(Series(f"{one} training", [(point.step, point.loss) for point in points["train"]]))
+        series.append(
+            Series(
+                f"{one} held out", [(point.step, point.loss) for point in points["validation"]], dotted=True
+            )
+        )
+    return line_chart(series=series, label=f"Loss of {a} and {b} by step", x_title="step", y_title="loss")
+
+
+def _differences(a: TrainingRun, b: TrainingRun) -> list[tuple[str, Any, Any]]:
+    """(what, in a, in b) for everything that was chosen differently."""
+    found: list[tuple[str, Any, Any]] = [
+        ("Base model", a.base_model, b.base_model),
+        ("Dataset", a.dataset, b.dataset),
+        ("Method", METHODS[a.method].label, METHODS[b.method].label),
+        ("Code", a.code_version, b.code_version),
+    ]
+    labels = {
+        one.name: one.label for name in (a.method, b.method) for one in settings_of(METHODS[name].recipe)
+    }
+    for name, label in labels.items():
+        found.append((label, a.recipe.get(name, "–"), b.recipe.get(name, "–")))
+    return [row for row in found if row[1] != row[2]]

@@ -1,0 +1,195 @@
+"""Model versions: the list, one version with its whole lineage, checks, and its files."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from core.access import Access, project_page
+from core.charts import Series, line_chart
+from core.forms import cut
+from core.models import Role
+from core.storage import storage
+from training import queries, services
+from training.forms import VersionFilter
+from training.links import version_links
+from training.models import ModelVersion
+from training.views import room
+
+READERS = (Role.ADMIN, Role.VIEWER)
+
+
+@project_page(*READERS)
+@require_safe
+def versions(request: HttpRequest, access: Access) -> HttpResponse:
+    filters = VersionFilter(request.GET)
+    wanted = filters.wanted()
+    found = queries.search_versions(
+        access.project,
+        text=wanted.get("q", "").strip(),
+        status=wanted.get("status", ""),
+        kind=wanted.get("kind", ""),
+    )
+    context = {
+        "filters": filters,
+        "page": cut(request, found, 25),
+        "subnav": room(access, "versions"),
+        "can_launch": access.has(Role.ADMIN),
+    }
+    return render(request, "training/versions.html", context)
+
+
+def _version(access: Access, pk: int) -> ModelVersion:
+    return access.get(queries.model_versions(access.project), pk=pk)
+
+
+def _lineage(access: Access, version: ModelVersion) -> list[dict[str, Any]]:
+    """Version, run, recipe, data, base, code, person: nearest first."""
+    slug, base, training = access.project.slug, version.base_model, version.training
+    steps: list[dict[str, Any]] = []
+    if training is not None:
+        rows = queries.split_rows(training.dataset)
+        steps = [
+            {
+                "kind": "Training run",
+                "label": training.run.title,
+                "url": reverse("training:run", args=[slug, training.number]),
+                "detail": f"{training.done_steps:,} steps, recipe {training.recipe_hash[:12]}",
+            },
+            {
+                "kind": "Launched by",
+                "label": training.launched_by.name,
+                "url": "",
+                "detail": training.created_at.strftime("%-d %b %Y, %H:%M UTC"),
+            },
+            {
+                "kind": "Dataset version",
+                "label": str(training.dataset),
+                "url": reverse("annotation:dataset", args=[slug, training.dataset.number]),
+                "detail": f"{rows['train']:,} pairs trained on, {rows['validation']:,} held out; content hash "
+                f"{training.dataset.content_hash[:16]}…",
+            },
+            {
+                "kind": "Code",
+                "label": training.code_version,
+                "url": "",
+                "detail": ", ".join(
+                    f"{name} {training.environment[name]}"
+                    for name in ("torch", "transformers", "peft")
+                    if training.environment.get(name)
+                ),
+            },
+        ]
+    steps.append(
+        {
+            "kind": "Base model",
+            "label": base.name,
+            "url": reverse("training:base", args=[slug, base.pk]),
+            "detail": f"{base.location} {base.revision[:12]}".strip(),
+        }
+    )
+    return steps
+
+
+@project_page(*READERS)
+@require_safe
+def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    one = _version(access, pk)
+    chart: Any = ""
+    if one.training is not None:
+        points = queries.points_of(one.training)
+        chart = line_chart(
+            series=[
+                Series("training", [(point.step, point.loss) for point in points["train"]]),
+                Series("held out", [(p.step, p.loss) for p in points["validation"]], dotted=True),
+            ],
+            label=f"Loss of {one.training} by step",
+            x_title="step",
+            y_title="loss",
+        )
+    context = {
+        "version": one,
+        "lineage": _lineage(access, one),
+        "chart": chart,
+        "links": version_links(access, one),
+        "is_admin": access.has(Role.ADMIN),
+        "can_check_files": access.has(Role.ADMIN) and not (one.files_check and one.files_check.is_active),
+        "differing": one.parity_report.get("differing", []),
+        "checked": one.parity_report.get("checked"),
+    }
+    return render(request, "training/version.html", context)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def check_tokens(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    one = services.request_check(by=access.user, version=_version(access, pk))
+    messages.success(request, f"The token check of {one} was asked for; an engine does it when it is up.")
+    return redirect("training:version", access.project.slug, one.pk)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def check_files(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    one = services.check_files(by=access.user, version=_version(access, pk))
+    return redirect("training:version", access.project.slug, one.pk)
+
+
+# --- the files, as one stream ------------------------------------------------------------------------------
+class _Pipe:
+    """What zipfile writes to; it cannot seek, so the archive is made as it is sent and nothing is held."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._at = 0
+
+    def write(self, data: bytes) -> int:
+        self._parts.append(bytes(data))
+        self._at += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._at
+
+    def flush(self) -> None: ...
+
+    def take(self) -> bytes:
+        data = b"".join(self._parts)
+        self._parts.clear()
+        return data
+
+
+CHUNK = 1024 * 1024
+
+
+def zip_stream(folder: Path, names: list[str]) -> Iterator[bytes]:
+    """A zip of `names` below `folder`, stored without compression: weights do not compress."""
+    pipe = _Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:  # type: ignore[arg-type]
+        for name in names:
+            # A fixed date, so that the same version always gives the same bytes.
+            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            with (folder / name).open("rb") as source, archive.open(info, "w", force_zip64=True) as target:
+                while data := source.read(CHUNK):
+                    target.write(data)
+                    yield pipe.take()
+    yield pipe.take()
+
+
+@project_page(Role.ADMIN)
+@require_safe
+def download(request: HttpRequest, access: Access, pk: int) -> HttpResponseBase:
+    """The version's files as a zip. On record, since weights carry what they were trained on."""
+    one = _version(access, pk)
+    folder = storage().local_path(one.artifact)
+    names = [str(entry["path"]) for entry in one.artifact.manifest]
+    services.note_download(by=access.user, version=one)
+    response = StreamingHttpResponse(zip_stream(folder, names), content_type="application/zip")
+    response["Content-Disposition"] = f'attachment; filename="{one.served_name}.zip"'
+    return response
