@@ -1,6 +1,8 @@
 from django.urls import path
 
-from core.api import account, projects
+from core.api import account, openapi, projects
+
+__all__ = ["openapi", "urlpatterns"]  # openapi registers itself
 
 urlpatterns = [
     path("me/", account.Me.as_view(), name="api-me"),

@@ -1,6 +1,6 @@
 """Forms of core's pages. They check shapes; what is allowed is decided by the services."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
@@ -22,7 +22,7 @@ ROLE_HELP = {
 ROLE_CHOICES = [(role.value, f"{role.label}: {ROLE_HELP[role]}") for role in Role]
 
 
-def take_errors(form: forms.Form, error: Invalid) -> None:
+def take_errors(form: forms.BaseForm, error: Invalid) -> None:
     """Puts a service's Invalid where the person looks: at the fields it names, else on top of the form."""
     for name, messages in error.fields.items():
         for message in messages:
@@ -39,7 +39,7 @@ def cut(request: HttpRequest, found: QuerySet[Any], size: int = 50) -> Page[Any]
 class SignInForm(AuthenticationForm):
     """E-mail addresses are compared in lower case: otherwise each spelling would have its own count of tries."""
 
-    error_messages: ClassVar[dict[str, str]] = {
+    error_messages = {
         "invalid_login": "This address and password do not belong together. Both are as you got them: check for "
         "capital letters in the password.",
         "inactive": "This account is switched off. Ask an admin of your project.",

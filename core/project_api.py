@@ -23,4 +23,4 @@ class ProjectAPIView(GenericAPIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         roles = self.read_roles if request.method in SAFE_METHODS else self.write_roles
-        self.access = open_project(request.user, kwargs["slug"], *roles)
+        self.access = open_project(request.user, kwargs["slug"], *roles)  # type: ignore[arg-type]

@@ -148,7 +148,7 @@ class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
 
 class StageCardSerializer(serializers.Serializer[Any]):
     key = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     figure = serializers.CharField()
     line = serializers.CharField()
     url = serializers.CharField()
@@ -170,7 +170,7 @@ class LoopSerializer(serializers.Serializer[Any]):
 
 class PartSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     up = serializers.BooleanField()
     detail = serializers.CharField()
     since = serializers.DateTimeField(allow_null=True)

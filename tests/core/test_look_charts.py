@@ -6,8 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from core import charts
-from core.charts import Bar, IntervalRow, Series, bar_chart, interval_chart, line_chart
+from core.charts import Bar, IntervalRow, Series, bar_chart, data, drawing, interval_chart, line_chart
 
 EVIL = '<script>alert("x")</script> & "quotes"'
 NAN, INF = float("nan"), float("inf")
@@ -170,8 +169,8 @@ def test_a_hundred_thousand_points_are_thinned_and_no_spike_is_lost() -> None:
     points = [(float(x), 1.0) for x in range(100_000)]
     points[54_321] = (54_321.0, 9.0)
     points[12_345] = (12_345.0, -9.0)
-    thin = charts._thin(points)
-    assert len(thin) <= charts.MAX_POINTS
+    thin = data.thin(points)
+    assert len(thin) <= data.MAX_POINTS
     assert (54_321.0, 9.0) in thin
     assert (12_345.0, -9.0) in thin
     assert (thin[0], thin[-1]) == (points[0], points[-1])
@@ -186,8 +185,8 @@ def test_rows_of_one_name_stay_apart() -> None:
 
 def test_equal_charts_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
-    original = charts._draw
-    monkeypatch.setattr(charts, "_draw", lambda *args: drawn.append(args) or original(*args))
+    original = drawing.draw
+    monkeypatch.setattr(drawing, "draw", lambda *args: drawn.append(args) or original(*args))
     bars = [Bar("once", math.pi)]
     first = bar_chart(bars=bars, label="cached")
     assert bar_chart(bars=bars, label="cached") == first

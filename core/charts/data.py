@@ -1,0 +1,110 @@
+"""What charts are made of, and the numbers in them: pure functions, without a drawing."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+MAX_POINTS = 400  # more cannot be told apart at this width
+MAX_ROWS = 60
+
+
+@dataclass(frozen=True)
+class Series:
+    """A named line. `points` are (x, y); None, NaN and infinite values are left out. A dotted line shows its points."""
+
+    name: str
+    points: Sequence[tuple[float | None, float | None]]
+    dotted: bool = False
+
+
+@dataclass(frozen=True)
+class IntervalRow:
+    """A value with its interval: one row of a standing. `n` is what it rests on."""
+
+    name: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+
+@dataclass(frozen=True)
+class Bar:
+    name: str
+    value: float | None
+
+
+class Line(NamedTuple):
+    """A Series whose points are all finite, and not too many."""
+
+    name: str
+    points: list[tuple[float, float]]
+    dotted: bool
+
+
+class Row(NamedTuple):
+    """An IntervalRow whose value is finite. Without an interval `low` and `high` are the value itself."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    words: str
+
+
+def finite(value: Any) -> bool:
+    return value is not None and math.isfinite(float(value))
+
+
+def has_interval(row: IntervalRow) -> bool:
+    return finite(row.low) and finite(row.high)
+
+
+def finite_points(points: Iterable[tuple[float | None, float | None]]) -> list[tuple[float, float]]:
+    return [
+        (float(x), float(y)) for x, y in points if x is not None and y is not None and finite(x) and finite(y)
+    ]
+
+
+def thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most MAX_POINTS: of each stretch its lowest and its highest point, so that no spike is lost; and both ends."""
+    if len(points) <= MAX_POINTS:
+        return points
+    stretch = math.ceil((len(points) - 2) / ((MAX_POINTS - 2) // 2))
+    kept = [points[0]]
+    for start in range(1, len(points) - 1, stretch):
+        part = points[start : min(start + stretch, len(points) - 1)]
+        kept.extend(sorted({min(part, key=lambda p: p[1]), max(part, key=lambda p: p[1])}))
+    return [*kept, points[-1]]
+
+
+def figure(value: Any) -> str:
+    """Three significant digits, thousands set apart: 1.84, 12.3, 1,284, 0.0005."""
+    if not finite(value):
+        return "–"
+    number = float(value)
+    if number == int(number) and abs(number) < 1e15:
+        return f"{int(number):,}"
+    if abs(number) >= 100:
+        return f"{number:,.0f}"
+    return f"{number:.3g}" if abs(number) >= 0.001 else f"{number:.1e}"
+
+
+def percent(value: Any) -> str:
+    return f"{float(value) * 100:.0f}%" if finite(value) else "–"
+
+
+def count(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def distinct(names: Sequence[str], longest: int) -> list[str]:
+    """Names cut to length and told apart: Vega merges rows of one name."""
+    seen: dict[str, int] = {}
+    out = []
+    for name in names:
+        short = name if len(name) <= longest else f"{name[: longest - 1]}…"
+        seen[short] = seen.get(short, 0) + 1
+        out.append(short if seen[short] == 1 else f"{short} ({seen[short]})")
+    return out
