@@ -2,9 +2,32 @@
 
 from django.urls import path
 
-from annotation.api import datasets, examples, imports
+from annotation.api import datasets, examples, imports, queue, reviews
 
 urlpatterns = [
+    # the queue and reviews
+    path("queue/", queue.Waiting.as_view()),
+    path("queue/next/", queue.TakeNext.as_view()),
+    path("queue/checks/", queue.RunChecks.as_view()),
+    path("queue/my-work/", queue.MyWork.as_view()),
+    path("queue/<int:pk>/take/", queue.Take.as_view()),
+    path("queue/<int:pk>/heartbeat/", queue.Heartbeat.as_view()),
+    path("queue/<int:pk>/draft/", queue.KeepDraft.as_view()),
+    path("queue/<int:pk>/submit/", queue.Submit.as_view()),
+    path("queue/<int:pk>/skip/", queue.Leave.as_view(skip=True)),
+    path("queue/<int:pk>/release/", queue.Leave.as_view()),
+    path("queue/<int:pk>/take-back/", queue.TakeBack.as_view()),
+    path("reviews/", reviews.InReview.as_view()),
+    path("reviews/next/", reviews.ReviewTakeNext.as_view()),
+    path("reviews/accept-many/", reviews.AcceptMany.as_view()),
+    path("reviews/<int:pk>/take/", reviews.ReviewTake.as_view()),
+    path("reviews/<int:pk>/heartbeat/", reviews.ReviewHeartbeat.as_view()),
+    path("reviews/<int:pk>/draft/", reviews.ReviewDraft.as_view()),
+    path("reviews/<int:pk>/accept/", reviews.Accept.as_view()),
+    path("reviews/<int:pk>/return/", reviews.SendBack.as_view()),
+    path("reviews/<int:pk>/skip/", reviews.ReviewLeave.as_view(skip=True)),
+    path("reviews/<int:pk>/release/", reviews.ReviewLeave.as_view()),
+    path("decisions/<int:pk>/undo/", reviews.UndoDecision.as_view()),
     # examples, imports, dataset versions
     path("examples/", examples.Examples.as_view()),
     path("examples/download/", examples.ExamplesDownload.as_view()),

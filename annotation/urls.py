@@ -1,4 +1,56 @@
-from django.urls import URLPattern
+"""Annotate: the queue and the editor, reviews, examples, imports, dataset versions."""
+
+from django.urls import path
+
+from annotation.views import datasets, examples, imports, queue, reviews, write
 
 app_name = "annotation"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    # the queue and the editor
+    path("", queue.overview, name="overview"),
+    path("next/", queue.take_next, name="next"),
+    path("checks/", queue.check, name="checks"),
+    path("item/<int:pk>/", queue.item, name="item"),
+    path("item/<int:pk>/take/", queue.take, name="take"),
+    path("item/<int:pk>/heartbeat/", queue.heartbeat, name="heartbeat"),
+    path("item/<int:pk>/draft/", queue.draft, name="draft"),
+    path("item/<int:pk>/draft/discard/", queue.draft_discard, name="draft-discard"),
+    path("item/<int:pk>/submit/", queue.submit, name="submit"),
+    path("item/<int:pk>/skip/", queue.skip, name="skip"),
+    path("item/<int:pk>/release/", queue.release, name="release"),
+    path("item/<int:pk>/take-back/", queue.take_back, name="take-back"),
+    path("write/", write.write, name="write"),
+    path("write/draft/", write.write_draft, name="write-draft"),
+    path("write/draft/discard/", write.write_discard, name="write-discard"),
+    # reviews
+    path("review/", reviews.review_list, name="review-list"),
+    path("review/next/", reviews.review_next, name="review-next"),
+    path("review/accept-selected/", reviews.accept_selected, name="accept-selected"),
+    path("review/<int:pk>/", reviews.review, name="review"),
+    path("review/<int:pk>/take/", reviews.review_take, name="review-take"),
+    path("review/<int:pk>/heartbeat/", reviews.review_heartbeat, name="review-heartbeat"),
+    path("review/<int:pk>/draft/", reviews.review_draft, name="review-draft"),
+    path("review/<int:pk>/accept/", reviews.accept, name="accept"),
+    path("review/<int:pk>/return/", reviews.send_back, name="send-back"),
+    path("review/<int:pk>/correct/", reviews.correct, name="correct"),
+    path("review/<int:pk>/skip/", reviews.review_skip, name="review-skip"),
+    path("review/<int:pk>/release/", reviews.review_release, name="review-release"),
+    path("decision/<int:pk>/undo/", reviews.review_undo, name="review-undo"),
+    # examples, imports, dataset versions
+    path("examples/", examples.examples, name="examples"),
+    path("examples/download/", examples.examples_download, name="examples-download"),
+    path("examples/<int:pk>/", examples.example, name="example"),
+    path("examples/<int:pk>/retire/", examples.example_retire, name="example-retire"),
+    path("examples/<int:pk>/requeue/", examples.example_requeue, name="example-requeue"),
+    path("imports/", imports.imports, name="imports"),
+    path("imports/new/", imports.import_new, name="import-new"),
+    path("imports/<int:pk>/", imports.import_detail, name="import"),
+    path("imports/<int:pk>/lines.csv", imports.import_issues, name="import-issues"),
+    path("imports/<int:pk>/remove/", imports.import_remove, name="import-remove"),
+    path("datasets/", datasets.datasets, name="datasets"),
+    path("datasets/new/", datasets.dataset_new, name="dataset-new"),
+    path("datasets/<int:number>/", datasets.dataset, name="dataset"),
+    path("datasets/<int:number>/rows/", datasets.dataset_rows, name="dataset-rows"),
+    path("datasets/<int:number>/withheld/", datasets.dataset_withheld, name="dataset-withheld"),
+    path("datasets/<int:number>/download/", datasets.dataset_download, name="dataset-download"),
+]

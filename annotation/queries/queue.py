@@ -75,6 +75,15 @@ class Line:
     value: str = ""
 
 
+def standing(project: Project) -> dict[str, int]:
+    """How many examples are in each status. One query."""
+    counts = dict.fromkeys(Example.Status.values, 0)
+    counts.update(
+        Example.objects.filter(project=project).order_by().values_list("status").annotate(Count("id"))
+    )
+    return counts
+
+
 @dataclass(frozen=True)
 class Overview:
     """What waits for one person. Counts leave out what colleagues have open."""
@@ -180,11 +189,24 @@ def recent_work(user: User, project: Project, limit: int = 8) -> list[Example]:
 
 
 # --- review ------------------------------------------------------------------------------------------------
-def review_list(project: Project, user: User) -> QuerySet[Example]:
-    """Everything in review, oldest first in the reviewers' order, with who has it open and whether it is one's own."""
+def review_list(project: Project, user: User, wanted: Mapping[str, Any] | None = None) -> QuerySet[Example]:
+    """What is in review, in the reviewers' order, with `held_by` (who has it open) and `own` (submitted by the person).
+
+    `wanted`, all optional: q (text or "#12"), edge ("any" for every kind), slice.
+    """
+    wanted = wanted or {}
+    found = Example.objects.filter(project=project, status=Example.Status.IN_REVIEW)
+    if edge := wanted.get("edge"):
+        found = found.exclude(edge="") if edge == "any" else found.filter(edge=edge)
+    if wanted.get("slice"):
+        found = found.filter(slice=wanted["slice"])
+    if q := str(wanted.get("q") or "").strip():
+        number = q.removeprefix("#")
+        by_number = q.startswith("#") and number.isdecimal() and len(number) < 18
+        found = found.filter(pk=int(number)) if by_number else found.filter(search_text__contains=q.lower())
     holder = _holding().values("user__name")[:1]
     return in_order(
-        Example.objects.filter(project=project, status=Example.Status.IN_REVIEW)
+        found.defer("search_text")
         .select_related("submitted_by", "source")
         .annotate(
             held_by=Subquery(holder),
@@ -253,6 +275,9 @@ def submission_note(example: Example) -> str:
 
 
 # --- for the page "my work" --------------------------------------------------------------------------------
+NO_WORK = dict.fromkeys(("submitted", "accepted", "sent_back", "reviewed", "open"), 0)
+
+
 def my_work(user: User) -> list[dict[str, Any]]:
     """What the person did in the last seven days, project by project: [{project, submitted, accepted, sent_back,
     reviewed, open}]. `accepted` and `sent_back` are what reviewers said of their submissions. Four queries."""
@@ -261,9 +286,7 @@ def my_work(user: User) -> list[dict[str, Any]]:
 
     def add(name: str, counts: Any) -> None:
         for project_id, n in counts:
-            rows.setdefault(
-                project_id, dict.fromkeys(("submitted", "accepted", "sent_back", "reviewed", "open"), 0)
-            )[name] = n
+            rows.setdefault(project_id, dict(NO_WORK))[name] = n
 
     submitted = Revision.objects.filter(
         by=user, at__gte=since, reason__in=[Revision.Reason.SUBMITTED, Revision.Reason.WRITTEN]
@@ -292,3 +315,13 @@ def my_work(user: User) -> list[dict[str, Any]]:
         {"project": projects[pk], **numbers}
         for pk, numbers in sorted(rows.items(), key=lambda row: projects[row[0]].name)
     ]
+
+
+def tags_of(project: Project, limit: int = 60) -> list[str]:
+    """Tags in use, most frequent first, as suggestions. One query over the newest examples."""
+    newest = Example.objects.filter(project=project).exclude(tags=[]).order_by("-id").values("tags")[:2000]
+    counts: dict[str, int] = {}
+    for row in newest:
+        for tag in row["tags"]:
+            counts[tag] = counts.get(tag, 0) + 1
+    return sorted(counts, key=lambda tag: (-counts[tag], tag))[:limit]

@@ -1,8 +1,16 @@
 """Everything that changes examples. Other apps and this app's views, API and tasks call these names."""
 
 from annotation.services.examples import file_correction, requeue, retire, write_example
-from annotation.services.leases import heartbeat, leave, take
-from annotation.services.queue import discard_draft, save_draft, save_new_draft, submit, take_back, take_next
+from annotation.services.leases import heartbeat, leave, take, why_not_open
+from annotation.services.queue import (
+    discard_draft,
+    keep_words,
+    save_draft,
+    save_new_draft,
+    submit,
+    take_back,
+    take_next,
+)
 from annotation.services.reviews import accept, accept_many, send_back, undo
 
 __all__ = [
@@ -11,6 +19,7 @@ __all__ = [
     "discard_draft",
     "file_correction",
     "heartbeat",
+    "keep_words",
     "leave",
     "requeue",
     "retire",
@@ -22,5 +31,6 @@ __all__ = [
     "take_back",
     "take_next",
     "undo",
+    "why_not_open",
     "write_example",
 ]

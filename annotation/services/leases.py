@@ -99,6 +99,11 @@ def open_lease(example: Example, user: User, purpose: str) -> Assignment:
         )
 
 
+def why_not_open(*, by: User, example: Example, purpose: str) -> str:
+    """Why the person cannot open the example now; empty when they can. Reads only: the answer may be old at once."""
+    return why_not(example, by, purpose) or ""
+
+
 @transaction.atomic
 def take(*, by: User, example: Example, purpose: str) -> Assignment:
     """Opens this very example for the person; what they had open goes back. LeaseLost when it cannot be had.

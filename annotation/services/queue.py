@@ -15,7 +15,7 @@ from annotation.services import leases
 from annotation.services.examples import add_revision, content_of, fields_of, lock, reason_for_bad
 from annotation.services.leases import Outcome, Purpose
 from core.audit import record
-from core.errors import Conflict
+from core.errors import Conflict, ExpectedError
 from core.models import Project, User
 from core.transitions import transition
 
@@ -115,6 +115,22 @@ def save_draft(
         },
     )
     return draft
+
+
+def keep_words(
+    *,
+    by: User,
+    example: Example,
+    content: Mapping[str, Any],
+    base_revision: int = 0,
+    purpose: str = Purpose.ANNOTATE,
+) -> bool:
+    """Keeps as a draft what could not be submitted, where the person may have one. Whether it was kept."""
+    try:
+        save_draft(by=by, example=example, content=content, base_revision=base_revision, purpose=purpose)
+    except ExpectedError:
+        return False
+    return True
 
 
 @transaction.atomic

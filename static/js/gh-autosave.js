@@ -125,11 +125,17 @@ class GhAutosave extends HTMLElement {
 
   unpack(text) {
     const kept = new URLSearchParams(text);
+    // Fields that repeat (turns, records) are as many as the text has: whoever owns them makes room first.
+    this.dispatchEvent(new CustomEvent("gh-unpack", { bubbles: true, detail: kept }));
+    const used = {};
     for (const field of this.form.elements) {
       if (!field.name || field.name === "csrfmiddlewaretoken" || field.type === "submit" || field.type === "file") continue;
       const values = kept.getAll(field.name);
       if (field.type === "checkbox" || field.type === "radio") field.checked = values.includes(field.value);
-      else if (values.length) field.value = values[0];
+      else if (values.length) {
+        used[field.name] = (used[field.name] ?? -1) + 1;
+        field.value = values[Math.min(used[field.name], values.length - 1)];
+      }
       field.dispatchEvent(new Event("input", { bubbles: true }));
     }
   }

@@ -2,13 +2,15 @@
 // exactly while its control does, does exactly what the control does, and a disabled control has none.
 // "?" lists what the page offers. Single letters can be switched off (WCAG 2.1.4): speech input would trigger them.
 const STORE = "gh-single-keys-off";
-const names = { ctrl: "Ctrl", enter: "Enter", shift: "Shift", esc: "Esc", arrowleft: "←", arrowright: "→" };
+const names = { ctrl: "Ctrl", alt: "Alt", enter: "Enter", shift: "Shift", esc: "Esc", arrowleft: "←", arrowright: "→" };
 
 function pressed(event) {
   const parts = [];
   if (event.ctrlKey || event.metaKey) parts.push("ctrl");
   if (event.altKey) parts.push("alt");
-  const key = event.key === "Escape" ? "esc" : event.key.toLowerCase();
+  let key = event.key === "Escape" ? "esc" : event.key.toLowerCase();
+  // Alt makes other characters of letters on some keyboards; the key itself is meant.
+  if (event.altKey && /^Key[A-Z]$/.test(event.code)) key = event.code.slice(3).toLowerCase();
   // Shift counts only where it does not already show in the character ("?" is Shift and something, everywhere).
   if (event.shiftKey && key.length > 1) parts.push("shift");
   parts.push(key);
@@ -36,7 +38,8 @@ document.addEventListener("keydown", (event) => {
     showAll();
     return;
   }
-  const control = [...document.querySelectorAll(`[data-key="${CSS.escape(combination)}"]`)].find(usable);
+  // A control may have several keys, with spaces between: a letter, and one with Alt that works while typing too.
+  const control = [...document.querySelectorAll(`[data-key~="${CSS.escape(combination)}"]`)].find(usable);
   if (!control) return;
   event.preventDefault();
   if (control.matches("textarea, select, input:not([type=checkbox], [type=radio], [type=submit], [type=button])")) control.focus();
@@ -68,7 +71,7 @@ function showAll() {
     if (seen.has(control.dataset.key) || !usable(control)) continue;
     seen.add(control.dataset.key);
     const key = document.createElement("dt");
-    key.append(caps(control.dataset.key));
+    control.dataset.key.split(" ").forEach((one, index) => key.append(...(index ? [" or "] : []), caps(one)));
     const words = document.createElement("dd");
     words.textContent = control.dataset.keyLabel || control.getAttribute("aria-label") || control.textContent.trim();
     list.append(key, words);

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -67,7 +68,7 @@ def test_eight_threads_on_one_queue_get_every_item_once():
             got.append((lease.example_id, person.pk))
             services.submit(by=person, example=lease.example, content=content(lease.example))
 
-    at_once(*[lambda person=person: work(person) for person in people])
+    at_once(*[partial(work, person) for person in people])
     assert Counter(pk for pk, _ in got) == Counter(example.pk for example in examples)
     assert Example.objects.filter(status=Example.Status.IN_REVIEW).count() == 40
     assert Assignment.objects.filter(outcome="open").count() == 0
@@ -81,7 +82,7 @@ def test_eight_people_and_five_items_leave_three_with_nothing():
         make_example(project)
     leases = at_once(
         *[
-            lambda person=person: services.take_next(by=person, project=project, purpose=ANNOTATE)
+            partial(services.take_next, by=person, project=project, purpose=ANNOTATE)
             for person in team(project, Role.ANNOTATOR, 8)
         ]
     )
@@ -96,7 +97,7 @@ def test_one_person_asking_from_eight_tabs_gets_one_item():
         make_example(project)
     (person,) = team(project, Role.ANNOTATOR, 1)
     leases = at_once(
-        *[lambda: services.take_next(by=person, project=project, purpose=ANNOTATE) for _ in range(8)]
+        *[partial(services.take_next, by=person, project=project, purpose=ANNOTATE) for _ in range(8)]
     )
     assert len({lease.example_id for lease in leases}) == 1
     assert Assignment.objects.count() == 1
@@ -109,7 +110,7 @@ def test_two_tabs_submit_the_same_item_and_one_is_told():
     example = services.take_next(by=person, project=project, purpose=ANNOTATE).example
     results = at_once(
         *[
-            lambda words=words: services.submit(by=person, example=example, content=content(example, words))
+            partial(services.submit, by=person, example=example, content=content(example, words))
             for words in ("First answer of the two tabs.", "Second answer of the two tabs.")
         ]
     )
@@ -128,8 +129,10 @@ def test_two_people_submit_one_item_after_the_first_lost_the_lease():
     Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert services.take_next(by=second, project=project, purpose=ANNOTATE).example == example
     results = at_once(
-        lambda: services.submit(by=first, example=example, content=content(example, "By the first person.")),
-        lambda: services.submit(by=second, example=example, content=content(example, "By the second person.")),
+        partial(services.submit, by=first, example=example, content=content(example, "By the first person.")),
+        partial(
+            services.submit, by=second, example=example, content=content(example, "By the second person.")
+        ),
     )
     assert isinstance(results[0], Conflict)
     example.refresh_from_db()
@@ -148,8 +151,8 @@ def test_a_reviewer_opens_what_its_author_takes_back():
         example = services.take_next(by=author, project=project, purpose=ANNOTATE).example
         services.submit(by=author, example=example, content=content(example))
         back, taken = at_once(
-            lambda: services.take_back(by=author, example=example),
-            lambda: services.take_next(by=reviewer, project=project, purpose=REVIEW),
+            partial(services.take_back, by=author, example=example),
+            partial(services.take_next, by=reviewer, project=project, purpose=REVIEW),
         )
         example.refresh_from_db()
         holder = Assignment.objects.get(example=example, outcome="open")
@@ -167,8 +170,8 @@ def test_two_reviewers_decide_at_once_and_one_is_told():
     one, two = team(project, Role.REVIEWER, 2)
     services.take_next(by=one, project=project, purpose=REVIEW)
     results = at_once(
-        lambda: services.accept(by=one, example=example),
-        lambda: services.accept_many(by=two, project=project, examples=[example.pk]),
+        partial(services.accept, by=one, example=example),
+        partial(services.accept_many, by=two, project=project, examples=[example.pk]),
     )
     example.refresh_from_db()
     assert example.status == "approved"
@@ -183,8 +186,8 @@ def test_a_draft_and_a_submit_at_once_leave_no_stale_draft():
         make_example(project)
         example = services.take_next(by=person, project=project, purpose=ANNOTATE).example
         draft, sent = at_once(
-            lambda: services.save_draft(by=person, example=example, content=content(example, "Half an ans")),
-            lambda: services.submit(by=person, example=example, content=content(example)),
+            partial(services.save_draft, by=person, example=example, content=content(example, "Half an ans")),
+            partial(services.submit, by=person, example=example, content=content(example)),
         )
         assert isinstance(sent, Example)
         assert not Draft.objects.filter(example=example).exists()
@@ -199,7 +202,7 @@ def test_the_sweep_and_a_submit_at_once_never_lose_the_work():
         example = services.take_next(by=person, project=project, purpose=ANNOTATE).example
         Assignment.objects.filter(outcome="open").update(expires_at=timezone.now() - timedelta(seconds=1))
         sent, *_ = at_once(
-            lambda: services.submit(by=person, example=example, content=content(example)),
+            partial(services.submit, by=person, example=example, content=content(example)),
             expire_leases,
             expire_leases,
         )

@@ -1,0 +1,187 @@
+"""The annotators' queue for programs: take, keep alive, draft, submit, skip, give back, take back."""
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from annotation import services
+from annotation.api.data_serializers import ExampleSerializer
+from annotation.api.work_serializers import (
+    CheckedSerializer,
+    CountsSerializer,
+    DraftContentSerializer,
+    LeaseSerializer,
+    MyWorkSerializer,
+    SavedDraftSerializer,
+    SubmitSerializer,
+    TakeSerializer,
+    UntilSerializer,
+)
+from annotation.checks import run_checks
+from annotation.cleaning import clean_draft
+from annotation.models import Assignment, Example
+from annotation.queries import queue as queries
+from core.errors import ExpectedError
+from core.models import Role
+from core.project_api import ProjectAPIView
+
+READERS = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER)
+NOTHING_WAITS = OpenApiResponse(description="Nothing waits.")
+
+
+class WorkView(ProjectAPIView):
+    """One line of work: annotating here, reviewing in annotation.api.reviews."""
+
+    purpose: ClassVar[str] = Assignment.Purpose.ANNOTATE
+    serializer_class: type[Serializer[Any]] = LeaseSerializer
+    pagination_class = None
+    filter_backends = ()
+    queryset = Example.objects.none()
+    read_roles = READERS
+    write_roles = (Role.ANNOTATOR,)
+
+    def example(self, pk: int) -> Example:
+        example = self.access.get(
+            Example.objects.select_related("source", "created_by", "submitted_by"), pk=pk
+        )
+        example.project = self.access.project
+        return example
+
+    def given(self, serializer: type[Serializer[Any]]) -> dict[str, Any]:
+        checked = serializer(data=self.request.data)
+        checked.is_valid(raise_exception=True)
+        return dict(checked.validated_data)
+
+
+class Waiting(WorkView):
+    @extend_schema(responses=CountsSerializer)
+    def get(self, request: Request, slug: str) -> Response:
+        """How much waits for this person, by kind."""
+        return Response(CountsSerializer(queries.overview(self.access.user, self.access.project)).data)
+
+
+class TakeNext(WorkView):
+    @extend_schema(request=TakeSerializer, responses={200: LeaseSerializer, 204: NOTHING_WAITS})
+    def post(self, request: Request, slug: str) -> Response:
+        """The next item, leased; the one that is open already if there is one; 204 when nothing waits."""
+        lease = services.take_next(
+            by=self.access.user,
+            project=self.access.project,
+            purpose=self.purpose,
+            filters=self.given(TakeSerializer),
+        )
+        if lease is None:
+            return Response(status=status.HTTP_204_NO_CONTENT)
+        lease.example = self.example(lease.example_id)
+        return Response(LeaseSerializer(lease).data)
+
+
+class Take(WorkView):
+    @extend_schema(request=None, responses=LeaseSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Opens this very item; what was open goes back, its draft kept."""
+        lease = services.take(by=self.access.user, example=self.example(pk), purpose=self.purpose)
+        lease.example = self.example(pk)
+        return Response(LeaseSerializer(lease).data)
+
+
+class Heartbeat(WorkView):
+    @extend_schema(request=None, responses=UntilSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Extends the lease. 409 (lease_lost) when somebody else has the item."""
+        lease = services.heartbeat(by=self.access.user, example=self.example(pk), purpose=self.purpose)
+        return Response(UntilSerializer(lease).data)
+
+
+class KeepDraft(WorkView):
+    serializer_class = SavedDraftSerializer
+
+    @extend_schema(request=DraftContentSerializer, responses=SavedDraftSerializer)
+    def put(self, request: Request, slug: str, pk: int) -> Response:
+        """Keeps what was typed; it outlives the lease."""
+        content = self.given(DraftContentSerializer)
+        draft = services.save_draft(
+            by=self.access.user,
+            example=self.example(pk),
+            content=content,
+            base_revision=content["base_revision"],
+            purpose=self.purpose,
+        )
+        return Response(SavedDraftSerializer(draft).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, slug: str, pk: int) -> Response:
+        """Throws the draft away."""
+        services.discard_draft(by=self.access.user, project=self.access.project, example=self.example(pk))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class Submit(WorkView):
+    serializer_class = ExampleSerializer
+
+    @extend_schema(request=SubmitSerializer, responses=ExampleSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Hands the pair to the reviewers. A refused pair is kept as a draft."""
+        content = self.given(SubmitSerializer)
+        example, base = self.example(pk), content["base_revision"]
+        try:
+            services.submit(
+                by=self.access.user,
+                example=example,
+                content=_pair(content),
+                base_revision=base,
+                reason=content["reason"],
+            )
+        except ExpectedError:
+            services.keep_words(by=self.access.user, example=example, content=content, base_revision=base)
+            raise
+        return Response(ExampleSerializer(self.example(pk)).data)
+
+
+def _pair(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: content[name] for name in ("messages", "context", "completion", "slice", "edge", "tags")}
+
+
+class Leave(WorkView):
+    skip = False
+
+    @extend_schema(request=None, responses={204: None})
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Gives the item back, its draft kept. A skipped item comes to this person again after everything else."""
+        services.leave(by=self.access.user, example=self.example(pk), purpose=self.purpose, skip=self.skip)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class TakeBack(WorkView):
+    @extend_schema(request=None, responses=LeaseSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Undoes a submit for as long as no reviewer opened it."""
+        lease = services.take_back(by=self.access.user, example=self.example(pk))
+        lease.example = self.example(pk)
+        return Response(LeaseSerializer(lease).data)
+
+
+class RunChecks(WorkView):
+    write_roles = (Role.ANNOTATOR, Role.REVIEWER)
+    serializer_class = CheckedSerializer
+
+    @extend_schema(request=DraftContentSerializer, responses=CheckedSerializer(many=True))
+    def post(self, request: Request, slug: str) -> Response:
+        """What the checks say of a pair; nothing is stored."""
+        content = clean_draft(self.given(DraftContentSerializer))
+        return Response(CheckedSerializer(run_checks(content, self.access.project), many=True).data)
+
+
+class MyWork(WorkView):
+    serializer_class = MyWorkSerializer
+    read_roles = ()
+
+    @extend_schema(responses=MyWorkSerializer)
+    def get(self, request: Request, slug: str) -> Response:
+        """What this person did in the project in the last seven days."""
+        here = (row for row in queries.my_work(self.access.user) if row["project"] == self.access.project)
+        return Response(MyWorkSerializer(next(here, queries.NO_WORK)).data)

@@ -1,0 +1,141 @@
+"""Reviews for programs: what is in review, the decisions, and taking one back."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from annotation import services
+from annotation.api.queue import READERS, Heartbeat, KeepDraft, Leave, Take, TakeNext, WorkView
+from annotation.api.work_serializers import (
+    AcceptedManySerializer,
+    AcceptManySerializer,
+    AcceptSerializer,
+    DecisionSerializer,
+    InReviewSerializer,
+    LeaseSerializer,
+    SendBackSerializer,
+)
+from annotation.models import Assignment, Example, Review
+from annotation.queries import queue as queries
+from core.models import Role
+from core.pagination import Pages
+from core.project_api import ProjectAPIView
+
+REVIEW = Assignment.Purpose.REVIEW
+
+
+class ReviewTakeNext(TakeNext):
+    purpose = REVIEW
+    write_roles = (Role.REVIEWER,)
+
+
+class ReviewTake(Take):
+    purpose = REVIEW
+    write_roles = (Role.REVIEWER,)
+
+
+class ReviewHeartbeat(Heartbeat):
+    purpose = REVIEW
+    write_roles = (Role.REVIEWER,)
+
+
+class ReviewDraft(KeepDraft):
+    purpose = REVIEW
+    write_roles = (Role.REVIEWER,)
+
+
+class ReviewLeave(Leave):
+    purpose = REVIEW
+    write_roles = (Role.REVIEWER,)
+
+
+class InReview(mixins.ListModelMixin, ProjectAPIView):
+    serializer_class = InReviewSerializer
+    pagination_class = Pages
+    filter_backends = ()
+    queryset = Example.objects.none()
+    read_roles = READERS
+
+    def get_queryset(self) -> QuerySet[Example]:
+        wanted: dict[str, Any] = {name: self.request.GET.get(name, "") for name in ("q", "edge", "slice")}
+        return queries.review_list(self.access.project, self.access.user, wanted).select_related("created_by")
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("q", OpenApiTypes.STR, description="text, or #12"),
+            OpenApiParameter(
+                "edge", OpenApiTypes.STR, description="a kind of edge case; any for all of them"
+            ),
+            OpenApiParameter("slice", OpenApiTypes.STR),
+        ]
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """Everything in review, in the order reviewers get it."""
+        return self.list(request)
+
+
+class Accept(WorkView):
+    serializer_class = DecisionSerializer
+    write_roles = (Role.REVIEWER,)
+
+    @extend_schema(request=AcceptSerializer, responses=DecisionSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Approves a pair one has open, with `content` after correcting it."""
+        given = self.given(AcceptSerializer)
+        content = given.get("content")
+        review = services.accept(
+            by=self.access.user,
+            example=self.example(pk),
+            comment=given["comment"],
+            content=content,
+            revision=given["revision"],
+            reason=content["reason"] if content else "",
+        )
+        return Response(DecisionSerializer(review).data)
+
+
+class SendBack(WorkView):
+    serializer_class = DecisionSerializer
+    write_roles = (Role.REVIEWER,)
+
+    @extend_schema(request=SendBackSerializer, responses=DecisionSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Returns a pair one has open to its author; the comment says what would be right."""
+        review = services.send_back(
+            by=self.access.user, example=self.example(pk), **self.given(SendBackSerializer)
+        )
+        return Response(DecisionSerializer(review).data)
+
+
+class AcceptMany(WorkView):
+    serializer_class = AcceptedManySerializer
+    write_roles = (Role.REVIEWER,)
+
+    @extend_schema(request=AcceptManySerializer, responses=AcceptedManySerializer)
+    def post(self, request: Request, slug: str) -> Response:
+        """Approves many at once; one's own, and what somebody has open, is left with the reason."""
+        outcome = services.accept_many(
+            by=self.access.user, project=self.access.project, **self.given(AcceptManySerializer)
+        )
+        left = [{"example": pk, "why": why} for pk, why in outcome.left]
+        return Response(AcceptedManySerializer({"accepted": outcome.accepted, "left": left}).data)
+
+
+class UndoDecision(WorkView):
+    write_roles = (Role.REVIEWER,)
+
+    @extend_schema(request=None, responses=LeaseSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Takes one's own decision back within ten minutes; `pk` is the decision's. The pair is open for review again."""
+        review = get_object_or_404(
+            Review.objects.select_related("example"), pk=pk, example__project=self.access.project
+        )
+        lease = services.undo(by=self.access.user, review=review)
+        lease.example = self.example(review.example_id)
+        return Response(LeaseSerializer(lease).data)

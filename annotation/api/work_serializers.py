@@ -1,0 +1,150 @@
+"""What the queue and reviews look like in the API."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from annotation.api.data_serializers import ExampleSerializer, MessageSerializer
+from annotation.checks import Finding
+from annotation.models import Assignment, Draft, Review
+from core.api.serializers import PersonSerializer
+
+ONLY = ("edge", "returned", "feedback")
+
+
+class LeaseSerializer(serializers.ModelSerializer[Assignment]):
+    """An item that is this person's until `expires_at`, and the example in it."""
+
+    example = ExampleSerializer(read_only=True)
+
+    class Meta:
+        model = Assignment
+        fields = ("purpose", "outcome", "leased_at", "expires_at", "example")
+        read_only_fields = fields
+
+
+class UntilSerializer(serializers.ModelSerializer[Assignment]):
+    class Meta:
+        model = Assignment
+        fields = ("expires_at",)
+        read_only_fields = fields
+
+
+class TakeSerializer(serializers.Serializer[Any]):
+    """Which part of the queue to take from; everything is optional."""
+
+    slice = serializers.CharField(required=False, allow_blank=True, max_length=120)
+    edge = serializers.CharField(
+        required=False, allow_blank=True, max_length=24, help_text="a kind of edge case"
+    )
+    origin = serializers.CharField(
+        required=False, allow_blank=True, max_length=8, help_text="import, written, rating or chat"
+    )
+    only = serializers.ChoiceField(required=False, allow_blank=True, choices=ONLY)
+
+
+class DraftContentSerializer(serializers.Serializer[Any]):
+    """A pair in any state of being written."""
+
+    messages = MessageSerializer(many=True, required=False, default=list)
+    context = serializers.ListField(
+        child=serializers.CharField(allow_blank=True), required=False, default=list
+    )
+    completion = serializers.CharField(required=False, allow_blank=True, default="")
+    slice = serializers.CharField(required=False, allow_blank=True, default="")
+    edge = serializers.CharField(required=False, allow_blank=True, default="")
+    tags = serializers.ListField(child=serializers.CharField(), required=False, default=list)
+    base_revision = serializers.IntegerField(
+        required=False, min_value=0, default=0, help_text="The revision it was begun from."
+    )
+
+
+class SubmitSerializer(DraftContentSerializer):
+    """A whole pair. `reason` answers a check that objects (code needs_reason)."""
+
+    messages = MessageSerializer(many=True)
+    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=300)
+
+
+class SavedDraftSerializer(serializers.ModelSerializer[Draft]):
+    content = serializers.DictField(read_only=True)
+
+    class Meta:
+        model = Draft
+        fields = ("example", "content", "base_revision", "saved_at")
+        read_only_fields = fields
+
+
+class CheckedSerializer(serializers.Serializer[Finding]):
+    check = serializers.CharField()
+    level = serializers.ChoiceField(choices=("ok", "warn", "bad"))
+    says = serializers.CharField()
+    example = serializers.IntegerField(allow_null=True, help_text="The example it speaks of.")
+
+
+class CountsSerializer(serializers.Serializer[Any]):
+    """What waits for this person; what colleagues have open is left out."""
+
+    sent_back = serializers.IntegerField()
+    feedback = serializers.IntegerField()
+    edge = serializers.IntegerField()
+    rest = serializers.IntegerField()
+    to_review = serializers.IntegerField()
+    held_by_others = serializers.IntegerField()
+
+
+class InReviewSerializer(ExampleSerializer):
+    """An example in review, who has it open and whether the asking person submitted it."""
+
+    held_by = serializers.CharField(allow_null=True, read_only=True)
+    own = serializers.BooleanField(read_only=True)
+
+    class Meta(ExampleSerializer.Meta):
+        fields = (*ExampleSerializer.Meta.fields, "held_by", "own")
+        read_only_fields = fields
+
+
+class AcceptSerializer(serializers.Serializer[Any]):
+    """`content` corrects the pair first; `revision` is the one that was read, refused when it is not current."""
+
+    comment = serializers.CharField(required=False, allow_blank=True, default="")
+    revision = serializers.IntegerField(required=False, min_value=0, default=0)
+    content = SubmitSerializer(required=False)
+
+
+class SendBackSerializer(serializers.Serializer[Any]):
+    comment = serializers.CharField()
+    revision = serializers.IntegerField(required=False, min_value=0, default=0)
+
+
+class DecisionSerializer(serializers.ModelSerializer[Review]):
+    by = PersonSerializer(read_only=True)
+
+    class Meta:
+        model = Review
+        fields = ("id", "example", "verdict", "comment", "by", "at", "undone_at")
+        read_only_fields = fields
+
+
+class AcceptManySerializer(serializers.Serializer[Any]):
+    examples = serializers.ListField(child=serializers.IntegerField(min_value=1), max_length=500)
+
+
+class LeftSerializer(serializers.Serializer[Any]):
+    example = serializers.IntegerField()
+    why = serializers.CharField()
+
+
+class AcceptedManySerializer(serializers.Serializer[Any]):
+    accepted = serializers.ListField(child=serializers.IntegerField())
+    left = LeftSerializer(many=True)
+
+
+class MyWorkSerializer(serializers.Serializer[Any]):
+    """The last seven days."""
+
+    submitted = serializers.IntegerField()
+    accepted = serializers.IntegerField()
+    sent_back = serializers.IntegerField()
+    reviewed = serializers.IntegerField()
+    open = serializers.IntegerField()

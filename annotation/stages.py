@@ -1,0 +1,119 @@
+"""Annotation on a project's first screen: how much is approved, and what waits for this person."""
+
+from django.urls import reverse
+
+from annotation import data_stage
+from annotation.models import Example
+from annotation.queries.queue import Overview, overview
+from core.access import Access
+from core.models import Role
+from core.stages import NextItem, Stage, StageCard
+
+WORDINGS = {
+    "example.opened": "{actor} opened {label} to {purpose}",
+    "example.written": "{actor} wrote {label}",
+    "example.corrected": "{actor} filed a correction as {label}",
+    "example.submitted": "{actor} submitted {label} for review",
+    "example.taken_back": "{actor} took the submission of {label} back",
+    "example.skipped": "{actor} skipped {label}",
+    "example.released": "{actor} gave {label} back unfinished",
+    "example.approved": "{actor} accepted {label}",
+    "example.returned": "{actor} sent {label} back",
+    "example.retired": "{actor} retired {label}: {reason}",
+    "example.requeued": "{actor} put {label} back into the queue",
+    "review.undone": "{actor} took their decision on {label} back",
+    "draft.discarded": "{actor} threw their draft of {label} away",
+}
+
+
+def _things(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def card(access: Access) -> StageCard:
+    """Approved examples, and what waits for the person; for readers what waits at all. At most five queries."""
+    url = reverse("annotation:overview", args=[access.project.slug])
+    examples = Example.objects.filter(project=access.project)
+    approved = examples.filter(status=Example.Status.APPROVED).count()
+    if access.has(Role.ANNOTATOR, Role.REVIEWER):
+        waiting = overview(access.user, access.project)
+        waits = (waiting.to_annotate if access.has(Role.ANNOTATOR) else 0) + (
+            waiting.to_review if access.has(Role.REVIEWER) else 0
+        )
+        line = f"approved; {waits:,} wait for you" if waits else "approved; nothing waits for you"
+        return StageCard(f"{approved:,}", line, url)
+    waits = examples.filter(
+        status__in=[Example.Status.QUEUED, Example.Status.RETURNED, Example.Status.IN_REVIEW]
+    ).count()
+    return StageCard(f"{approved:,}", f"approved; {waits:,} in the queue or in review", url)
+
+
+def next_items(access: Access) -> list[NextItem]:
+    """The person's own work first, then what an admin does with the data. At most eight queries."""
+    return [*_own_work(access), *data_stage.next_items(access)]
+
+
+def _own_work(access: Access) -> list[NextItem]:
+    """What was sent back, what waits in the queue, what waits for review. At most four queries."""
+    if not access.has(Role.ANNOTATOR, Role.REVIEWER):
+        return []
+    waiting = overview(access.user, access.project)
+    items = _to_annotate(access, waiting) if access.has(Role.ANNOTATOR) else []
+    if access.has(Role.REVIEWER) and waiting.to_review:
+        items.append(
+            NextItem(
+                f"{_things(waiting.to_review, 'pair waits', 'pairs wait')} for a reviewer",
+                "What did not change since it was last reviewed is marked.",
+                reverse("annotation:review-list", args=[access.project.slug]),
+                "Review",
+                order=15,
+                tone="copper",
+            )
+        )
+    return items
+
+
+def _to_annotate(access: Access, waiting: Overview) -> list[NextItem]:
+    url = reverse("annotation:overview", args=[access.project.slug])
+    items = []
+    if waiting.sent_back:
+        items.append(
+            NextItem(
+                f"{_things(waiting.sent_back, 'pair was', 'pairs were')} sent back to you",
+                "A reviewer says what would be right. They come first.",
+                url,
+                "Correct",
+                order=10,
+                tone="copper",
+            )
+        )
+    fresh = waiting.to_annotate - waiting.sent_back
+    if fresh:
+        parts = [
+            _things(waiting.feedback, "comes from a rating or a chat", "come from ratings and chats")
+            if waiting.feedback
+            else "",
+            _things(waiting.edge, "is an edge case", "are edge cases") if waiting.edge else "",
+        ]
+        said = ", ".join(part for part in parts if part)
+        items.append(
+            NextItem(
+                f"{_things(fresh, 'pair waits', 'pairs wait')} in the queue",
+                f"{said[:1].upper()}{said[1:]}." if said else "Oldest first.",
+                url,
+                "Annotate",
+                order=25,
+            )
+        )
+    return items
+
+
+STAGE = Stage(
+    "annotate",
+    "Annotate",
+    1,
+    card,
+    next_items,
+    (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER),
+    "annotation:overview",
+)

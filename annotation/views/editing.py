@@ -1,0 +1,131 @@
+"""What the editor's page shows, for an item of the queue, a new example and a reviewer's correction alike."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django_htmx.http import HttpResponseClientRedirect
+
+from annotation.changes import Changes, changes
+from annotation.checks import Finding, run_checks
+from annotation.errors import NeedsReason
+from annotation.models import Assignment, Draft, Example, Review
+from annotation.queries import queue as queries
+from annotation.queries.examples import slices_of
+from annotation.services.examples import content_of
+from annotation.views.pair_forms import PairForm
+from core.access import Access
+from core.errors import ExpectedError, Invalid
+from core.models import Project
+
+
+def go(request: HttpRequest, name: str, *args: object) -> HttpResponse:
+    """To another page, whether the browser or htmx asked."""
+    target = redirect(f"annotation:{name}", *args)
+    return HttpResponseClientRedirect(target.url) if getattr(request, "htmx", False) else target
+
+
+def saved(draft: Draft, lease: Assignment | None) -> JsonResponse:
+    """The answer to a draft that was kept: when, and until when the item is this person's (null: not any more)."""
+    live = queries.is_live(lease)
+    return JsonResponse(
+        {
+            "saved_at": draft.saved_at.isoformat(),
+            "until": lease.expires_at.isoformat() if lease and live else None,
+        }
+    )
+
+
+def whole_main(response: HttpResponse) -> HttpResponse:
+    """Tells htmx to put the page's main part in place whatever the status: words and notices in one piece."""
+    response["HX-Retarget"] = "#main"
+    response["HX-Reselect"] = "#main"
+    response["HX-Reswap"] = "outerHTML"
+    return response
+
+
+def form_with(error: ExpectedError, form: PairForm, reason: str) -> PairForm:
+    """The same form again, saying what is wrong; a check's objection asks for a reason."""
+    if isinstance(error, NeedsReason):
+        form.objections = [finding.says for finding in error.findings]
+    form.errors = error.fields if isinstance(error, Invalid) else {}
+    form.refused = error
+    form.reason = reason
+    return form
+
+
+def side(access: Access) -> dict[str, Any]:
+    """What every editor has beside it."""
+    return {
+        "guideline": access.project.guideline,
+        "slices": slices_of(access.project),
+        "known_tags": queries.tags_of(access.project),
+    }
+
+
+@dataclass(frozen=True)
+class SentBack:
+    """Why an item came back, and what its author has changed since."""
+
+    review: Review
+    since: Changes | None
+
+
+def sent_back(example: Example, content: Mapping[str, Any]) -> SentBack | None:
+    if example.status != Example.Status.RETURNED:
+        return None
+    review = queries.last_review(example)
+    if review is None:
+        return None
+    since = changes(review.revision.content, content)
+    return SentBack(review, None if since.nothing else since)
+
+
+def item_form(example: Example, draft: Draft | None) -> PairForm:
+    """The item as it stands, or as this person left it."""
+    content = draft.content if draft else content_of(example)
+    return PairForm(example.project, content, draft.base_revision if draft else example.revision)
+
+
+@dataclass(frozen=True)
+class Live:
+    """The side of the editor that follows the typing."""
+
+    findings: list[Finding]
+    known: dict[str, list[str]]
+    since: Changes | None
+
+    @property
+    def words(self) -> str:
+        """`known` as the page's script reads it."""
+        return json.dumps(self.known, ensure_ascii=False)
+
+
+def live(
+    content: Mapping[str, Any], project: Project, example: Example | None, base: Mapping[str, Any] | None
+) -> Live:
+    """Checks the pair as it is being written. `known` gives the words to mark, by field and tone."""
+    findings = run_checks(content, project, example_id=example.pk if example else None)
+    return Live(findings, marks(findings, content), changes(base, content) if base is not None else None)
+
+
+def marks(findings: list[Finding], content: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The words that findings point at: {"completion-ok": [...], "completion-bad": [...], "context-ok": [...], ...}.
+
+    Words instead of positions, so that the page can still mark them when the text has moved on.
+    """
+    texts = {
+        "completion": [str(content.get("completion") or "")],
+        "context": [str(record) for record in content.get("context") or []],
+        "messages": [str(m.get("content") or "") for m in content.get("messages") or []],
+    }
+    found: dict[str, dict[str, None]] = {}
+    for finding in findings:
+        for span in finding.spans:
+            if span.index < len(texts[span.field]):
+                words = texts[span.field][span.index][span.start : span.end]
+                found.setdefault(f"{span.field}-{span.tone}", {}).setdefault(words)
+    return {name: list(words) for name, words in found.items()}

@@ -1,0 +1,105 @@
+"""What the editor posts, and what its fields show."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from annotation.models import Example
+from core.errors import ExpectedError
+from core.models import Project
+
+
+def pair_from(post: QueryDict) -> dict[str, Any]:
+    """The pair in a posted editor: `role` and `message` stand side by side, `record` once for each record."""
+    roles = post.getlist("role")
+    texts = post.getlist("message")
+    return {
+        "messages": [
+            {"role": roles[at] if at < len(roles) else "user", "content": text}
+            for at, text in enumerate(texts)
+        ],
+        "context": post.getlist("record"),
+        "completion": post.get("completion", ""),
+        "slice": post.get("slice", ""),
+        "edge": post.get("edge", ""),
+        "tags": post.get("tags", ""),
+        "comment": post.get("comment", ""),
+        "group": post.get("group", ""),
+    }
+
+
+def whole_number(text: str | None) -> int:
+    """A number from a hidden field; 0 for anything else."""
+    return int(text) if text and text.isdecimal() and len(text) < 10 else 0
+
+
+@dataclass
+class PairForm:
+    """The editor's fields with what stands in them and what is wrong with it."""
+
+    project: Project
+    content: Mapping[str, Any]
+    base_revision: int = 0
+    errors: Mapping[str, list[str]] = field(default_factory=dict)
+    refused: ExpectedError | None = None
+    objections: list[str] = field(default_factory=list)
+    reason: str = ""
+
+    @property
+    def messages(self) -> list[Mapping[str, str]]:
+        return list(self.content.get("messages") or []) or [{"role": "user", "content": ""}]
+
+    @property
+    def records(self) -> list[str]:
+        return list(self.content.get("context") or [])
+
+    @property
+    def tags(self) -> str:
+        tags = self.content.get("tags") or []
+        return tags if isinstance(tags, str) else ", ".join(tags)
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        return [(str(value), str(label)) for value, label in Example.Edge.choices]
+
+
+class TakeForm(forms.Form):
+    """Which part of the queue to take from; everything is optional."""
+
+    slice = forms.CharField(required=False, max_length=120)
+    edge = forms.ChoiceField(required=False, choices=Example.Edge.choices)
+    origin = forms.ChoiceField(required=False, choices=[("", ""), *Example.Origin.choices])
+    only = forms.ChoiceField(
+        required=False, choices=[("", ""), ("edge", ""), ("returned", ""), ("feedback", "")]
+    )
+
+
+class ReviewFilter(forms.Form):
+    """The filters above the list of what is in review."""
+
+    q = forms.CharField(
+        label="Search",
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"type": "search"}),
+    )
+    edge = forms.ChoiceField(
+        label="Edge case",
+        required=False,
+        choices=[("", "All"), ("any", "Any edge case"), *[c for c in Example.Edge.choices if c[0]]],
+    )
+    slice = forms.ChoiceField(label="Slice", required=False)
+
+    def __init__(self, *args: Any, slices: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["slice"] = forms.ChoiceField(
+            label="Slice", required=False, choices=[("", "All"), *[(name, name) for name in slices]]
+        )
+
+    def wanted(self) -> dict[str, Any]:
+        """The filters that hold something sensible; a wrong one is left out rather than failing the page."""
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value}

@@ -1,0 +1,215 @@
+"""The annotators' pages: what waits, the editor, and everything its keys do."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_POST, require_safe
+
+from annotation import services
+from annotation.cleaning import clean_draft
+from annotation.models import Assignment, Draft, Example
+from annotation.queries import queue as queries
+from annotation.services.examples import content_of
+from annotation.views.editing import form_with, go, item_form, live, saved, sent_back, side, whole_main
+from annotation.views.pair_forms import PairForm, TakeForm, pair_from, whole_number
+from core.access import Access, project_page
+from core.errors import Conflict, Invalid
+from core.models import Role
+
+READERS = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER)
+ANNOTATE = Assignment.Purpose.ANNOTATE
+
+
+@project_page(*READERS)
+@require_safe
+def overview(request: HttpRequest, access: Access) -> HttpResponse:
+    """What waits for this person, what they have open and what became of their work."""
+    user, project = access.user, access.project
+    annotates = access.has(Role.ANNOTATOR)
+    reviews = access.has(Role.REVIEWER)
+    context = {
+        "waiting": queries.overview(user, project),
+        "annotates": annotates,
+        "reviews": reviews,
+        "open_item": queries.open_lease(user, project, ANNOTATE) if annotates else None,
+        "open_review": queries.open_lease(user, project, Assignment.Purpose.REVIEW) if reviews else None,
+        "drafts": list(queries.drafts_of(user, project)[:6]) if annotates or reviews else [],
+        "recent": queries.recent_work(user, project),
+        "standing": queries.standing(project),
+        "undoable": queries.undoable(user, project) if reviews else [],
+    }
+    return render(request, "annotation/overview.html", context)
+
+
+@project_page(Role.ANNOTATOR)
+@require_POST
+def take_next(request: HttpRequest, access: Access) -> HttpResponse:
+    """The next item. A part of the queue that was chosen here is worked through until it is empty."""
+    form = TakeForm(request.POST)
+    chosen = {name: value for name, value in form.cleaned_data.items() if value} if form.is_valid() else {}
+    request.session[_part(access)] = chosen
+    return _onward(request, access)
+
+
+def _part(access: Access) -> str:
+    return f"annotate-part-{access.project.pk}"
+
+
+def _onward(request: HttpRequest, access: Access) -> HttpResponse:
+    """The next item of the part one works through, or the overview with a word that nothing waits."""
+    chosen = request.session.get(_part(access)) or {}
+    lease = services.take_next(by=access.user, project=access.project, purpose=ANNOTATE, filters=chosen)
+    if lease is not None:
+        return go(request, "item", access.project.slug, lease.example_id)
+    request.session.pop(_part(access), None)
+    if chosen:
+        messages.info(request, "This part of the queue is done. The rest is below.")
+    else:
+        messages.info(request, "Nothing waits for you in the queue now.")
+    return go(request, "overview", access.project.slug)
+
+
+def _example(access: Access, pk: int) -> Example:
+    example = access.get(Example.objects.select_related("source", "submitted_by").defer("search_text"), pk=pk)
+    example.project = access.project
+    return example
+
+
+def _item_page(
+    request: HttpRequest,
+    access: Access,
+    example: Example,
+    form: PairForm,
+    draft: Draft | None,
+    status: int = 200,
+) -> HttpResponse:
+    lease = queries.lease_of(access.user, example, ANNOTATE)
+    is_live = queries.is_live(lease)
+    stale = bool(form.base_revision and form.base_revision != example.revision)
+    context: dict[str, Any] = {
+        "example": example,
+        "form": form,
+        "draft": draft,
+        "lease": lease if is_live else None,
+        "why_not": ""
+        if is_live
+        else services.why_not_open(by=access.user, example=example, purpose=ANNOTATE),
+        "stale": stale,
+        "now": content_of(example) if stale else None,
+        "sent_back": sent_back(example, form.content),
+        "waiting": queries.waiting_count(access.user, access.project, ANNOTATE),
+        "undo": next(
+            (e for e in queries.recent_work(access.user, access.project, 1) if e.takeable_back), None
+        ),
+        **side(access),
+    }
+    return render(request, "annotation/item.html", context, status=status)
+
+
+@project_page(Role.ANNOTATOR)
+@require_safe
+def item(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """The editor, for whoever has the item open or left a draft of it; others read the example's own page."""
+    example = _example(access, pk)
+    draft = queries.draft_of(access.user, example)
+    lease = queries.lease_of(access.user, example, ANNOTATE)
+    if draft is None and (lease is None or lease.outcome == Assignment.Outcome.DONE):
+        return go(request, "example", access.project.slug, pk)
+    return _item_page(request, access, example, item_form(example, draft), draft)
+
+
+@project_page(Role.ANNOTATOR)
+@require_POST
+def take(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """Opens this very item: one's draft whose time ran out, or one chosen from a list."""
+    services.take(by=access.user, example=_example(access, pk), purpose=ANNOTATE)
+    return go(request, "item", access.project.slug, pk)
+
+
+@project_page(Role.ANNOTATOR)
+@require_POST
+def heartbeat(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    lease = services.heartbeat(by=access.user, example=_example(access, pk), purpose=ANNOTATE)
+    return JsonResponse({"until": lease.expires_at.isoformat()})
+
+
+@project_page(Role.ANNOTATOR)
+@require_POST
+def draft(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """Keeps what was typed. It works without a lease too: nothing typed is ever lost."""
+    example = _example(access, pk)
+    kept = services.save_draft(
+        by=access.user,
+        example=example,
+        content=pair_from(request.POST),
+        base_revision=whole_number(request.POST.get("base_revision")),
+    )
+    return saved(kept, queries.lease_of(access.user, example, ANNOTATE))
+
+
+@project_page(Role.ANNOTATOR)
+@require_POST
+def draft_discard(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    example = _example(access, pk)
+    services.discard_draft(by=access.user, project=access.project, example=example)
+    messages.success(request, f"Your draft of #{pk} is thrown away.")
+    if queries.is_live(queries.lease_of(access.user, example, ANNOTATE)):
+        return go(request, "item", access.project.slug, pk)
+    return go(request, "overview", access.project.slug)
+
+
+@project_page(Role.ANNOTATOR)
+@require_POST
+def submit(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """To the reviewers, and on to the next item. Whatever stands in the way, the words are kept as a draft first."""
+    example = _example(access, pk)
+    content = pair_from(request.POST)
+    base = whole_number(request.POST.get("base_revision"))
+    reason = request.POST.get("reason", "")
+    try:
+        services.submit(by=access.user, example=example, content=content, base_revision=base, reason=reason)
+    except (Invalid, Conflict) as error:
+        kept = services.keep_words(by=access.user, example=example, content=content, base_revision=base)
+        if not kept and isinstance(error, Conflict):
+            raise
+        form = form_with(error, PairForm(access.project, content, base), reason)
+        return whole_main(_item_page(request, access, _example(access, pk), form, None, status=error.status))
+    return _onward(request, access)
+
+
+@project_page(Role.ANNOTATOR)
+@require_POST
+def skip(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    services.leave(by=access.user, example=_example(access, pk), purpose=ANNOTATE, skip=True)
+    return _onward(request, access)
+
+
+@project_page(Role.ANNOTATOR)
+@require_POST
+def release(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    services.leave(by=access.user, example=_example(access, pk), purpose=ANNOTATE, skip=False)
+    messages.success(request, f"#{pk} is back in the queue. What you typed stays as your draft.")
+    return go(request, "overview", access.project.slug)
+
+
+@project_page(Role.ANNOTATOR)
+@require_POST
+def take_back(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    services.take_back(by=access.user, example=_example(access, pk))
+    messages.success(request, f"#{pk} is yours again; the reviewers do not see it any more.")
+    return go(request, "item", access.project.slug, pk)
+
+
+@project_page(Role.ANNOTATOR, Role.REVIEWER)
+@require_POST
+def check(request: HttpRequest, access: Access) -> HttpResponse:
+    """The checks of what is being written, as a fragment. `example` says which item it is, if any."""
+    content = clean_draft(pair_from(request.POST))
+    pk = whole_number(request.POST.get("example"))
+    example = Example.objects.filter(project=access.project, pk=pk).first() if pk else None
+    if pk and example is None:
+        raise Http404("No such example.")
+    base = content_of(example) if example else None
+    return render(request, "annotation/_live.html", {"live": live(content, access.project, example, base)})

@@ -1,0 +1,219 @@
+// The editor of a pair: turns and records come and go, values that the records hold are marked in every text, and a
+// lost lease is told without taking the words away.
+import { announce } from "./lib.js";
+
+// The words to mark, by field and tone, as the last check found them: {"completion-ok": ["14 November"], ...}.
+let marked = {};
+const TONES = ["bad", "warn", "ok"];
+
+/** Where `word` stands in `text` on its own, as [start, end). */
+function places(text, word) {
+  const found = [];
+  const letter = /[\p{L}\p{N}]/u;
+  for (let at = text.indexOf(word); word && at !== -1; at = text.indexOf(word, at + word.length)) {
+    const end = at + word.length;
+    const glued = (letter.test(word[0]) && letter.test(text[at - 1] ?? "")) || (letter.test(word.at(-1)) && letter.test(text[end] ?? ""));
+    if (!glued) found.push([at, end]);
+  }
+  return found;
+}
+
+/** The text as nodes, marked words in <mark>; where two overlap the graver tone and the longer word win. */
+function paint(text, field) {
+  const spans = [];
+  for (const tone of TONES) {
+    const words = [...(marked[`${field}-${tone}`] ?? [])].sort((a, b) => b.length - a.length);
+    for (const word of words) {
+      for (const [start, end] of places(text, word)) {
+        if (!spans.some((span) => start < span.end && span.start < end)) spans.push({ start, end, tone });
+      }
+    }
+  }
+  spans.sort((a, b) => a.start - b.start);
+  const nodes = [];
+  let at = 0;
+  for (const { start, end, tone } of spans) {
+    nodes.push(text.slice(at, start));
+    const mark = document.createElement("mark");
+    mark.className = tone;
+    mark.textContent = text.slice(start, end);
+    nodes.push(mark);
+    at = end;
+  }
+  nodes.push(`${text.slice(at)}\n`); // a last line break takes room in a textarea, and so it must here
+  return nodes;
+}
+
+// A textarea cannot show marks; a copy of its text behind it can.
+class GhMarked extends HTMLElement {
+  connectedCallback() {
+    this.area = this.querySelector("textarea");
+    this.back = document.createElement("div");
+    this.back.className = "marks";
+    this.back.setAttribute("aria-hidden", "true");
+    this.prepend(this.back);
+    this.draw = () => this.show();
+    this.area.addEventListener("input", this.draw);
+    this.area.addEventListener("scroll", () => { this.back.scrollTop = this.area.scrollTop; });
+    document.addEventListener("gh-marks", this.draw);
+    this.sizes = new ResizeObserver(() => this.fit());
+    this.sizes.observe(this.area);
+    this.show();
+  }
+
+  disconnectedCallback() {
+    document.removeEventListener("gh-marks", this.draw);
+    this.sizes?.disconnect();
+    this.back?.remove();
+  }
+
+  show() {
+    this.back.replaceChildren(...paint(this.area.value, this.dataset.field));
+    this.fit();
+  }
+
+  fit() {
+    if (!CSS.supports("field-sizing", "content")) {
+      this.area.style.height = "auto";
+      this.area.style.height = `${this.area.scrollHeight + 2}px`;
+    }
+    this.back.style.width = `${this.area.clientWidth + 2}px`;
+    this.back.scrollTop = this.area.scrollTop;
+  }
+}
+customElements.define("gh-marked", GhMarked);
+
+// The same marks in text that is only read.
+class GhRead extends HTMLElement {
+  connectedCallback() {
+    this.words = this.textContent;
+    this.draw = () => this.replaceChildren(...paint(this.words, this.dataset.field));
+    document.addEventListener("gh-marks", this.draw);
+    this.draw();
+  }
+  disconnectedCallback() { document.removeEventListener("gh-marks", this.draw); }
+}
+customElements.define("gh-read", GhRead);
+
+// Arrives with each answer of the checks and hands its words to every text on the page.
+class GhMarks extends HTMLElement {
+  connectedCallback() {
+    marked = JSON.parse(this.dataset.words || "{}");
+    document.dispatchEvent(new CustomEvent("gh-marks"));
+  }
+}
+customElements.define("gh-marks", GhMarks);
+
+class GhPair extends HTMLElement {
+  connectedCallback() {
+    this.addEventListener("click", (event) => {
+      const add = event.target.closest("[data-add]");
+      const remove = event.target.closest("[data-remove]");
+      if (add) this.add(add.dataset.add, add.dataset.role);
+      if (remove) this.remove(remove.closest("[data-row]"));
+    });
+    this.addEventListener("change", (event) => {
+      if (event.target.name === "role") this.colour(event.target.closest("[data-row]"));
+    });
+    this.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !event.target.matches("textarea, input, select")) return;
+      event.target.blur(); // now single letters are keys again
+      event.preventDefault();
+    });
+    this.makeRoom = (event) => {
+      for (const [kind, name] of [["turn", "message"], ["record", "record"]]) {
+        const wanted = event.detail.getAll(name).length;
+        while (this.rows(kind).length < wanted) this.add(kind, "user", false);
+        while (this.rows(kind).length > wanted) this.rows(kind).at(-1).remove();
+      }
+    };
+    document.addEventListener("gh-unpack", this.makeRoom);
+  }
+
+  disconnectedCallback() { document.removeEventListener("gh-unpack", this.makeRoom); }
+
+  rows(kind) { return [...this.querySelectorAll(`[data-row="${kind}"]`)]; }
+
+  add(kind, role = "", focus = true) {
+    const row = this.querySelector(`template[data-new="${kind}"]`).content.firstElementChild.cloneNode(true);
+    const place = this.querySelector(`[data-rows="${kind}"]`);
+    place.append(row);
+    if (role) {
+      row.querySelector("[name=role]").value = role;
+      this.colour(row);
+    }
+    if (!focus) return;
+    row.querySelector("textarea").focus();
+    this.changed();
+    announce(kind === "turn" ? "A turn was added." : "A record was added.");
+  }
+
+  remove(row) {
+    const kind = row.dataset.row;
+    const next = row.nextElementSibling ?? row.previousElementSibling;
+    // What was in it can be had back: a slip of the finger must not cost a long record.
+    const undo = document.createElement("p");
+    undo.className = "row soft small";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "small";
+    button.textContent = "Put it back";
+    undo.append(kind === "turn" ? "Turn removed." : "Record removed.", button);
+    button.addEventListener("click", () => { undo.replaceWith(row); row.querySelector("textarea").focus(); this.changed(); });
+    row.replaceWith(undo);
+    (next?.querySelector?.("textarea") ?? button).focus();
+    this.changed();
+  }
+
+  colour(row) {
+    const role = row.querySelector("[name=role]").value;
+    row.classList.toggle("user", role === "user");
+    row.classList.toggle("bot", role === "assistant");
+    row.classList.toggle("system", role === "system");
+  }
+
+  /** Tells whoever saves and checks that fields came or went. */
+  changed() { this.closest("form")?.dispatchEvent(new Event("input", { bubbles: true })); }
+}
+customElements.define("gh-pair", GhPair);
+
+// Says that the item is not this person's any more, and what to do; the words stay where they are.
+class GhLease extends HTMLElement {
+  connectedCallback() {
+    this.tell = (event) => this.show(event.detail?.detail ?? this.dataset.over, event.detail?.advice ?? "");
+    document.addEventListener("gh-lost", this.tell);
+    document.addEventListener("gh-expired", this.tell);
+  }
+
+  disconnectedCallback() {
+    for (const kind of ["gh-lost", "gh-expired"]) document.removeEventListener(kind, this.tell);
+  }
+
+  show(words, advice) {
+    this.querySelector("[data-words]").textContent = `${words} ${advice}`.trim();
+    if (this.hidden) announce(words);
+    this.hidden = false;
+  }
+}
+customElements.define("gh-lease", GhLease);
+
+// A box that ticks or clears all others in its table.
+class GhTickAll extends HTMLElement {
+  connectedCallback() {
+    const all = this.querySelector("input[data-all]");
+    const one = () => [...this.querySelectorAll("input[name=example]:not(:disabled)")];
+    const count = this.querySelector("[data-count]");
+    const show = () => {
+      const ticked = one().filter((box) => box.checked).length;
+      if (all) { all.checked = ticked > 0 && ticked === one().length; all.indeterminate = ticked > 0 && ticked < one().length; }
+      if (count) count.textContent = ticked ? `Accept ${ticked} selected` : "Accept selected";
+      this.querySelectorAll("button[data-needs]").forEach((button) => { button.disabled = !ticked; });
+    };
+    this.addEventListener("change", (event) => {
+      if (event.target === all) one().forEach((box) => { box.checked = all.checked; });
+      show();
+    });
+    show();
+  }
+}
+customElements.define("gh-tick-all", GhTickAll);
