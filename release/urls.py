@@ -1,4 +1,11 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from release.views import live
 
 app_name = "release"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", live.home, name="home"),
+    path("versions/<int:pk>/", live.version, name="version"),
+    path("roll-back/", live.roll_back, name="roll-back"),
+    path("history/<int:pk>/", live.release, name="release"),
+]

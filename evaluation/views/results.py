@@ -122,7 +122,11 @@ def comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpRe
             "role": "candidate" if answer.entry.position == Entry.CANDIDATE else "baseline",
             "generation": answer.generation,
             "preferred": rating is not None and rating.preferred_id == answer.entry_id,
-            "correction": corrected.get(answer.pk),
+            "correction": (correction := corrected.get(answer.pk)),
+            "example_url": reverse("annotation:example", args=[access.project.slug, correction.example_id])
+            if correction
+            else "",
+            "version_url": reverse("training:version", args=[access.project.slug, answer.entry.version_id]),
             "scores": [value for (entry, _), value in scores.items() if entry == answer.entry_id],
         }
         for label, answer in (("Left", found.left), ("Right", found.right))

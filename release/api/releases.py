@@ -1,0 +1,142 @@
+"""What is live, the gate, and changing what is live."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.errors import Conflict, Invalid
+from core.models import Role
+from core.project_api import ProjectAPIView
+from release import queries, services
+from release.api.serializers import (
+    CandidateSerializer,
+    LineageSerializer,
+    LiveSerializer,
+    MakeLiveSerializer,
+    ReleaseSerializer,
+    RollBackSerializer,
+)
+from release.models import Release
+from training.models import ModelVersion
+
+READERS = (Role.ADMIN, Role.VIEWER)
+ADMINS = (Role.ADMIN,)
+
+
+class _Release(ProjectAPIView):
+    read_roles, write_roles = READERS, ADMINS
+    queryset = Release.objects.none()
+
+    def seen(self, pk: int | None) -> ModelVersion | None:
+        """What the caller takes for live. An unknown id is as stale as any."""
+        if pk is None:
+            return None
+        found = ModelVersion.objects.filter(project=self.access.project, pk=pk).first()
+        if found is None:
+            raise Conflict("That version is not live.", "Ask what is live, then decide again.")
+        return found
+
+
+class Live(_Release):
+    serializer_class = LiveSerializer
+
+    def get(self, request: Request, slug: str) -> Response:
+        """What answers applications now."""
+        standing = queries.standing(self.access.project)
+        if standing.route is None:
+            return Response({"version": None, "since": None, "release": None, "previous": None})
+        return Response(LiveSerializer(standing).data)
+
+
+class Candidates(_Release):
+    serializer_class = CandidateSerializer
+    pagination_class = None
+
+    @extend_schema(responses=CandidateSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """The newest ready versions that are not live, each with its gate."""
+        return Response(CandidateSerializer(queries.candidates(self.access.project), many=True).data)
+
+
+class VersionGate(_Release):
+    serializer_class = CandidateSerializer
+
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """One version at the gate."""
+        version = self.access.get(queries.version_of(self.access.project), pk=pk)
+        return Response(CandidateSerializer(queries.candidate(version)).data)
+
+
+class VersionLineage(_Release):
+    serializer_class = LineageSerializer
+
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """From the decisions about a version back to its run, dataset and people."""
+        version = self.access.get(queries.version_of(self.access.project), pk=pk)
+        return Response(LineageSerializer({"steps": queries.who_decided(version)}).data)
+
+
+class Releases(mixins.ListModelMixin, _Release):
+    serializer_class = ReleaseSerializer
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        return queries.releases_of(self.access.project)
+
+    def get(self, request: Request, slug: str) -> Response:
+        """Every change of what is live, the newest first."""
+        return self.list(request)
+
+    @extend_schema(request=MakeLiveSerializer, responses={201: ReleaseSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Makes a version live. 409 when something else went live meanwhile; 422 without sign-off or a needed note."""
+        given = MakeLiveSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        values = given.validated_data
+        version = queries.version_of(self.access.project).filter(pk=values["version"]).first()
+        if version is None:
+            raise Invalid(
+                "Some values are wrong.", fields={"version": ["This project has none with this id."]}
+            )
+        release = services.make_live(
+            by=self.access.user,
+            version=version,
+            replaces=self.seen(values["replaces"]),
+            sign_off=values["sign_off"],
+            note=values["note"],
+        )
+        return Response(self._drawn(release), status=status.HTTP_201_CREATED)
+
+    def _drawn(self, release: Release) -> object:
+        return ReleaseSerializer(queries.releases_of(self.access.project).get(pk=release.pk)).data
+
+
+class RollBack(_Release):
+    serializer_class = ReleaseSerializer
+
+    @extend_schema(request=RollBackSerializer, responses={201: ReleaseSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Brings back the version that was live before."""
+        given = RollBackSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        seen = self.seen(given.validated_data["away_from"])
+        if seen is None:
+            raise Conflict("That version is not live.", "Ask what is live, then decide again.")
+        release = services.roll_back(
+            by=self.access.user,
+            project=self.access.project,
+            away_from=seen,
+            note=given.validated_data["note"],
+        )
+        body = ReleaseSerializer(queries.releases_of(self.access.project).get(pk=release.pk)).data
+        return Response(body, status=status.HTTP_201_CREATED)
+
+
+class OneRelease(_Release):
+    serializer_class = ReleaseSerializer
+
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """One decision as it was made."""
+        return Response(
+            ReleaseSerializer(self.access.get(queries.releases_of(self.access.project), pk=pk)).data
+        )

@@ -1,0 +1,138 @@
+"""Changing what is live: one decision, one transaction, one row that is never edited."""
+
+from django.db import transaction
+
+from core.audit import record
+from core.errors import Conflict, Invalid, Refused
+from core.models import Project, User
+from inference.models import Deployment
+from inference.queries import deployment_of, live_version, state_of
+from inference.services import point_route, request_load
+from release import queries
+from release.models import Release
+from training.models import ModelVersion
+
+LONGEST_NOTE = 2000
+
+
+@transaction.atomic
+def make_live(
+    *, by: User, version: ModelVersion, replaces: ModelVersion | None, sign_off: bool, note: str = ""
+) -> Release:
+    """Points the project's applications at `version`, with the gate as it stands now on record.
+
+    `replaces` is what the person saw as live (None: nothing); when that has changed meanwhile it is a Conflict and nothing
+    happens. `sign_off` is the person's own yes. A gate that holds or fails can be overridden, with a note that says why.
+    Raises Invalid without sign-off or note, and Refused when the version is not ready or not served.
+    """
+    project = version.project
+    _lock(project)
+    _must_still_be(project, replaces)
+    found = queries.candidate(queries.version_of(project).get(pk=version.pk), fresh=True)
+    if found.version.status != ModelVersion.Status.READY:
+        raise Refused(f"{version} is not ready.", "Only a version that passed its token check can go live.")
+    if not found.state.ready:
+        raise Refused(
+            f"{version} is not served, so applications would get no answer. {found.state.sentence}",
+            "Load it on the Serve page, then make it live.",
+        )
+    note = note.strip()
+    fields: dict[str, list[str]] = {}
+    if not sign_off:
+        fields["sign_off"] = ["Say that you sign this off."]
+    if found.gate.result != "pass" and not note:
+        fields["note"] = [f"{found.gate.says} Say why it goes live all the same."]
+    if len(note) > LONGEST_NOTE:
+        fields["note"] = [f"Keep the note under {LONGEST_NOTE:,} characters."]
+    if fields:
+        raise Invalid("It is not live yet.", fields=fields)
+    release = _switch(by, project, version, replaces, Release.Action.LIVE, found.gate.stored(), note)
+    record(
+        by=by,
+        project=project,
+        verb="release.made_live",
+        obj=version,
+        release=release.pk,
+        replaced=str(replaces) if replaces else "",
+        gate=found.gate.result,
+        overridden=[check.name for check in found.gate.open_points],
+        note=note,
+    )
+    return release
+
+
+@transaction.atomic
+def roll_back(*, by: User, project: Project, away_from: ModelVersion, note: str = "") -> Release:
+    """Brings back the version that was live before `away_from`, which the person saw as live.
+
+    It needs no passing gate (it was live before), only an engine that serves it. Conflict when something else is live by
+    now; Refused when there is nothing before, or when nothing serves it.
+    """
+    _lock(project)
+    _must_still_be(project, away_from)
+    back = queries.previous_version(project)
+    if back is None:
+        raise Refused("There is nothing to roll back to: no other version was live before.")
+    if not state_of(deployment_of(back)).ready:
+        raise Refused(
+            f"{back} is not served at the moment, so rolling back would leave applications without answers.",
+            "Load it on the Serve page; roll back once it is served.",
+        )
+    note = note.strip()[:LONGEST_NOTE]
+    gate = queries.candidate(queries.version_of(project).get(pk=back.pk)).gate
+    release = _switch(by, project, back, away_from, Release.Action.ROLLBACK, gate.stored(), note)
+    record(
+        by=by,
+        project=project,
+        verb="release.rolled_back",
+        obj=back,
+        release=release.pk,
+        replaced=str(away_from),
+        gate=gate.result,
+        note=note,
+    )
+    return release
+
+
+def _lock(project: Project) -> None:
+    """Two admins decide one after the other: the second sees what the first did."""
+    Project.objects.select_for_update(of=("self",)).get(pk=project.pk)
+
+
+def _must_still_be(project: Project, expected: ModelVersion | None) -> None:
+    live = live_version(project)
+    if (live.pk if live else None) != (expected.pk if expected else None):
+        raise Conflict(
+            f"{live} went live while you were deciding." if live else "Nothing is live any more.",
+            "Look at the page again before you decide.",
+        )
+
+
+def _switch(
+    by: User,
+    project: Project,
+    version: ModelVersion,
+    replaced: ModelVersion | None,
+    action: str,
+    gate: list[dict[str, str]],
+    note: str,
+) -> Release:
+    point_route(by=by, project=project, version=version)
+    if replaced is not None:
+        _keep_loaded(by, replaced)
+    return Release.objects.create(
+        project=project,
+        action=action,
+        version=version,
+        replaced=replaced,
+        gate=gate,
+        note=note,
+        signed_off_by=by,
+    )
+
+
+def _keep_loaded(by: User, version: ModelVersion) -> None:
+    """What was live stays wanted, so that the way back is open."""
+    deployment = deployment_of(version)
+    if deployment is None or deployment.wanted == Deployment.Wanted.UNLOADED:
+        request_load(by=by, version=version)

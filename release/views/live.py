@@ -1,0 +1,128 @@
+"""What is live, making another version live, and going back."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from core.access import Access, project_page
+from core.errors import Conflict, Invalid
+from core.forms import cut, take_errors
+from core.models import Role
+from release import queries, services
+from release.forms import RollBackForm, SignOffForm
+from release.models import Release
+from training.models import ModelVersion
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_safe
+def home(request: HttpRequest, access: Access) -> HttpResponse:
+    """The live version, the candidates at the gate, the history, and how applications call."""
+    context = {
+        "standing": queries.standing(access.project),
+        "candidates": queries.candidates(access.project),
+        "page": cut(request, queries.releases_of(access.project), 15),
+        "door": request.build_absolute_uri("/v1"),
+        "may_change": access.has(Role.ADMIN),
+    }
+    return render(request, "release/home.html", context)
+
+
+def _version(access: Access, pk: int) -> ModelVersion:
+    return access.get(queries.version_of(access.project), pk=pk)
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_http_methods(["GET", "HEAD", "POST"])
+def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """One version at the gate, who decided about it, and for admins the sign-off."""
+    found = _version(access, pk)
+    live = queries.standing(access.project)
+    if request.method != "POST":
+        form = SignOffForm(
+            initial={"replaces": live.route.version_id if live.route else None}, signer=access.user.name
+        )
+        return _gate_page(request, access, found, live, form)
+    access.require(Role.ADMIN)
+    form = SignOffForm(request.POST, signer=access.user.name)
+    if form.is_valid():
+        try:
+            services.make_live(
+                by=access.user,
+                version=found,
+                replaces=_seen(access, form.cleaned_data["replaces"]),
+                sign_off=form.cleaned_data["sign_off"],
+                note=form.cleaned_data["note"],
+            )
+        except Invalid as error:
+            take_errors(form, error)
+        else:
+            messages.success(request, f"{found} is live. Applications are answered by it from now on.")
+            return redirect("release:home", access.project.slug)
+    return _gate_page(request, access, found, live, form, status=422)
+
+
+def _seen(access: Access, pk: int | None) -> ModelVersion | None:
+    """What the person saw as live. An id that is none of the project's is as stale as any."""
+    if pk is None:
+        return None
+    found = ModelVersion.objects.filter(project=access.project, pk=pk).first()
+    if found is None:
+        raise Conflict("What is live has changed.", "Look at the page again before you decide.")
+    return found
+
+
+def _gate_page(
+    request: HttpRequest,
+    access: Access,
+    found: ModelVersion,
+    live: queries.Standing,
+    form: SignOffForm,
+    status: int = 200,
+) -> HttpResponse:
+    candidate = queries.candidate(found)
+    is_live = bool(live.route and live.route.version_id == found.pk)
+    context: dict[str, Any] = {
+        "version": found,
+        "candidate": candidate,
+        "standing": live,
+        "is_live": is_live,
+        "steps": queries.who_decided(found),
+        "form": form,
+        "is_ready": found.status == ModelVersion.Status.READY,
+        "may_sign": access.has(Role.ADMIN),
+    }
+    return render(request, "release/version.html", context, status=status)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def roll_back(request: HttpRequest, access: Access) -> HttpResponse:
+    form = RollBackForm(request.POST)
+    seen = _seen(access, form.cleaned_data["away_from"]) if form.is_valid() else None
+    if seen is None:
+        raise Conflict("What is live has changed.", "Look at the page again before you decide.")
+    release = services.roll_back(
+        by=access.user, project=access.project, away_from=seen, note=form.cleaned_data["note"]
+    )
+    messages.success(request, f"{release.version} is live again.")
+    return redirect("release:home", access.project.slug)
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_safe
+def release(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """One decision as it was made: who, when, on what evidence."""
+    found = access.get(queries.releases_of(access.project), pk=pk)
+    steps = queries.who_decided(_version(access, found.version_id))
+    own = reverse("release:release", args=[access.project.slug, found.pk])
+    context = {
+        "release": found,
+        "steps": [step for step in steps if step.url != own],
+        "is_rollback": found.action == Release.Action.ROLLBACK,
+    }
+    return render(request, "release/release.html", context)
