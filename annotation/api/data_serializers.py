@@ -7,7 +7,6 @@ from rest_framework import serializers
 
 from annotation.datasets import DEFAULT_SHARES, SPLITS, TEST, VALIDATION
 from annotation.models import DatasetRow, DatasetVersion, Example, Import, ImportIssue, Review, WithheldRow
-from annotation.queries.examples import Step
 from annotation.services.datasets import MAX_SHARE, SEED
 from core.api.serializers import PersonSerializer, RunSerializer
 
@@ -21,9 +20,11 @@ class ExampleSerializer(serializers.ModelSerializer[Example]):
     """A prompt and its completion as they are now."""
 
     messages = MessageSerializer(many=True, read_only=True)
-    context = serializers.ListField(child=serializers.CharField(), read_only=True)
+    context = serializers.ListField(child=serializers.CharField(), read_only=True)  # type: ignore[assignment]
     tags = serializers.ListField(child=serializers.CharField(), read_only=True)
-    source = serializers.CharField(source="source.name", default=None, read_only=True, allow_null=True)
+    source = serializers.CharField(  # type: ignore[assignment]
+        source="source.name", default=None, read_only=True, allow_null=True
+    )
     created_by = PersonSerializer(read_only=True, allow_null=True)
     submitted_by = PersonSerializer(read_only=True, allow_null=True)
 
@@ -61,7 +62,7 @@ class RevisionReviewSerializer(serializers.ModelSerializer[Review]):
         read_only_fields = fields
 
 
-class RevisionSerializer(serializers.Serializer[Step]):
+class RevisionSerializer(serializers.Serializer[Any]):
     """One revision, newest first, with what reviewers said of it."""
 
     number = serializers.IntegerField(source="revision.number")

@@ -22,7 +22,7 @@ class CappedPaginator(Paginator):
         return rows.order_by().values("pk")[: self.CAP + 1].count()
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         return min(self._found, self.CAP)
 
     @cached_property

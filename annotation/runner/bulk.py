@@ -26,7 +26,7 @@ def copy_in(model: type[Model], rows: Iterable[Model], *, leave_out: Sequence[st
     fields: list[Field[Any, Any]] = [
         field for field in model._meta.concrete_fields if not field.generated and field.name not in leave_out
     ]
-    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
     table = connection.ops.quote_name(model._meta.db_table)
     with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
         for row in rows:

@@ -5,7 +5,7 @@ What was wrong with the lines is kept even when nothing could be stored, because
 """
 
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -223,7 +223,7 @@ def _first_of_each(rows: list[tuple[Line, Row, str]]) -> list[tuple[Line, Row, s
 
 def _example(batch: Import, line: Line, row: Row, key: str, sources: dict[str, Source]) -> Example:
     source = _source(batch, row, sources)
-    pair = {"messages": row.messages, "context": row.context, "completion": row.completion}
+    pair: dict[str, Any] = {"messages": row.messages, "context": row.context, "completion": row.completion}
     return Example(
         project_id=batch.project_id,
         source=source,

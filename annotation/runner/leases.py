@@ -22,6 +22,4 @@ def expire_leases(project: Project | None = None) -> int:
     if project is not None:
         over = over.filter(project=project)
     ended = list(over.values_list("pk", flat=True)[:_AT_ONCE])
-    return Assignment.objects.filter(pk__in=ended).update(
-        outcome=Assignment.Outcome.EXPIRED, finished_at=now
-    )
+    return Assignment.objects.filter(pk__in=ended).update(outcome=Assignment.Outcome.EXPIRED, finished_at=now)

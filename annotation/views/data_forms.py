@@ -73,8 +73,9 @@ class FreezeForm(forms.Form):
             if isinstance(field, forms.MultipleChoiceField):
                 field.choices = [(value, value) for value in values]
 
-    def shares(self) -> dict[str, float]:
-        return {name: self.cleaned_data[name] / 100 for name in ("validation", "test")}
+    def share(self, name: str) -> float:
+        """A percentage of the form as a share of one."""
+        return int(self.cleaned_data[name]) / 100
 
 
 class RetireForm(forms.Form):

@@ -61,7 +61,8 @@ def dataset_new(request: HttpRequest, access: Access) -> HttpResponse:
             dataset = start_freeze(
                 by=access.user,
                 project=access.project,
-                **form.shares(),
+                validation=form.share("validation"),
+                test=form.share("test"),
                 slices=given["slices"],
                 sources=given["sources"],
                 note=given["note"],
