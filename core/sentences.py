@@ -27,6 +27,8 @@ _wordings: dict[str, str] = {
     "run.failed": "{label} failed: {error}",
     "run.cancelled": "{label} was cancelled",
     "run.cancel_requested": "{actor} asked to cancel {label}",
+    "run.retried": "{actor} started {label} again",
+    "run.handed_back": "{label} went back to the queue, because its worker was stopped",
     "run.taken_up": "{label} lost its worker and waits for another",
 }
 
