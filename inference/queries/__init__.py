@@ -1,6 +1,13 @@
 """Reading: what is served where, how fast it answered, who said what."""
 
-from inference.queries.answers import answer_with_lineage, answers, people_behind, trained_rows
+from inference.queries.answers import (
+    answer_with_lineage,
+    answered_versions,
+    answers,
+    filtered_answers,
+    people_behind,
+    trained_rows,
+)
 from inference.queries.candidates import (
     Candidate,
     candidate_label,
@@ -38,6 +45,7 @@ __all__ = [
     "Suggestion",
     "Turn",
     "answer_with_lineage",
+    "answered_versions",
     "answers",
     "candidate_label",
     "candidate_token",
@@ -47,6 +55,7 @@ __all__ = [
     "deployments",
     "engine_model_name",
     "engines_of",
+    "filtered_answers",
     "history",
     "is_beating",
     "is_blind",

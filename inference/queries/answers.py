@@ -1,5 +1,9 @@
 """Every answer, and where it came from."""
 
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
 from django.db.models import QuerySet
 
 from annotation.models import DatasetRow, GroupSplit
@@ -15,6 +19,32 @@ def answers(project: Project) -> QuerySet[Generation]:
         .select_related("version__base_model", "user", "token", "conversation")
         .defer("params")
         .order_by("-id")
+    )
+
+
+def filtered_answers(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Generation]:
+    """`wanted`: q (part of the answer, or its id as an application got it), version (id), purpose, status."""
+    found = answers(project)
+    if q := str(wanted.get("q") or "").strip():
+        try:
+            # "chatcmpl-<32 hex digits>" is what the door gave out.
+            found = found.filter(public_id=uuid.UUID(q.removeprefix("chatcmpl-")))
+        except ValueError:
+            found = found.filter(text__icontains=q)
+    for name in ("purpose", "status"):
+        if wanted.get(name):
+            found = found.filter(**{name: wanted[name]})
+    if str(wanted.get("version") or "").isdigit():
+        found = found.filter(version_id=int(wanted["version"]))
+    return found
+
+
+def answered_versions(project: Project) -> list[ModelVersion]:
+    """Versions of the project, for filters."""
+    return list(
+        ModelVersion.objects.filter(project=project)
+        .select_related("base_model")
+        .order_by("-number", "base_model__name")
     )
 
 

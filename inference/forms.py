@@ -1,0 +1,85 @@
+"""Forms of chats and lists. They check shapes; what is allowed is decided by the services."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+
+from annotation.models import Example
+from inference.models import Generation
+from inference.services.conversations import MAX_CONTEXT, MAX_QUESTION
+
+
+class QuestionForm(forms.Form):
+    text = forms.CharField(
+        label="Your question",
+        required=False,  # the service says it better
+        widget=forms.Textarea(
+            attrs={"rows": 2, "maxlength": MAX_QUESTION, "placeholder": "Ask as a customer would"}
+        ),
+    )
+
+
+class NewChatForm(forms.Form):
+    """`candidate` holds an opaque token, never a version's id or name."""
+
+    candidate = forms.ChoiceField(label="Who answers", widget=forms.RadioSelect)
+    text = forms.CharField(
+        label="First question",
+        max_length=MAX_QUESTION,
+        widget=forms.Textarea(attrs={"rows": 3, "placeholder": "Ask as a customer would"}),
+    )
+    context = forms.CharField(
+        label="Records",
+        required=False,
+        max_length=MAX_CONTEXT,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "mono"}),
+        help_text="What the desk's systems say, one record a line. The model may state only what stands here.",
+    )
+
+    def __init__(self, *args: Any, choices: Sequence[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        candidate = self.fields["candidate"]
+        if isinstance(candidate, forms.ChoiceField):
+            candidate.choices = list(choices)
+
+
+class CorrectionForm(forms.Form):
+    completion = forms.CharField(
+        label="The answer it should have given",
+        required=False,  # the service says it better
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 5}),
+    )
+    topic = forms.CharField(
+        label="Slice", required=False, max_length=120, widget=forms.TextInput(attrs={"list": "slices"})
+    )
+    edge = forms.ChoiceField(label="Edge case", required=False, choices=Example.Edge.choices)
+
+
+class AnswersFilter(forms.Form):
+    """A filter never fails: what cannot be read is left out."""
+
+    q = forms.CharField(
+        label="Text or id",
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "words of the answer, or its id"}),
+    )
+    version = forms.ChoiceField(label="Version", required=False)
+    purpose = forms.ChoiceField(
+        label="Asked by", required=False, choices=[("", "anybody"), *Generation.Purpose.choices]
+    )
+    status = forms.ChoiceField(
+        label="Ended", required=False, choices=[("", "any way"), *Generation.Status.choices]
+    )
+
+    def __init__(self, *args: Any, versions: Sequence[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        version = self.fields["version"]
+        if isinstance(version, forms.ChoiceField):
+            version.choices = [("", "any"), *versions]
+
+    def wanted(self) -> dict[str, Any]:
+        self.is_valid()
+        return self.cleaned_data

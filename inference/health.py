@@ -1,0 +1,41 @@
+"""Engines as parts of the system. Told without names: everybody who signs in may see the status page."""
+
+from django.utils import timezone
+
+from core.health import Part
+from inference.models import Deployment, Engine
+from inference.queries import HEARTBEAT_STALE
+
+NEEDED_FOR = "chat, campaigns and answers to applications"
+
+
+def engines() -> list[Part]:
+    """One part per engine that should run, or one that says why there is none. Two queries."""
+    rows = list(Engine.objects.exclude(status=Engine.Status.STOPPED).order_by("pk"))
+    newest = max((row.heartbeat_at for row in rows if row.heartbeat_at), default=None)
+    if rows and (newest is None or newest < timezone.now() - HEARTBEAT_STALE):
+        return [
+            Part("engines", "Engines", False, "the engines process gives no sign of life", newest, NEEDED_FOR)
+        ]
+    if not rows:
+        waiting = (
+            Deployment.objects.filter(wanted=Deployment.Wanted.LOADED, status=Deployment.Status.WAITING)
+            .order_by("requested_at")
+            .first()
+        )
+        if waiting is None:
+            return [Part("engines", "Engines", True, "none is needed", None, NEEDED_FOR)]
+        detail = "a model version waits for the engines process"
+        return [Part("engines", "Engines", False, detail, waiting.requested_at, NEEDED_FOR)]
+    return [_part(number, row) for number, row in enumerate(rows, start=1)]
+
+
+def _part(number: int, engine: Engine) -> Part:
+    up = engine.status == Engine.Status.UP
+    detail = {
+        Engine.Status.UP: "answers",
+        Engine.Status.DOWN: "down; it is started again by itself",
+    }.get(Engine.Status(engine.status), "starting")
+    return Part(
+        f"engine-{engine.pk}", f"Engine {number}", up, detail, None if up else engine.since, NEEDED_FOR
+    )

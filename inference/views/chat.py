@@ -1,0 +1,220 @@
+"""Chatting with a candidate: choosing one, the conversation, asking, correcting."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from annotation.queries.examples import slices_of
+from core.access import Access, project_page
+from core.errors import ExpectedError, Invalid
+from core.forms import cut, take_errors
+from core.models import Role
+from inference import queries, services
+from inference.forms import CorrectionForm, NewChatForm, QuestionForm
+from inference.models import Conversation, Generation
+from inference.views.room import subnav
+from inference.views.streams import stream_response, wants_stream
+
+CHATTERS = (Role.RATER, Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN)
+
+
+def _name(access: Access, conversation: Conversation) -> str:
+    if queries.is_blind(access):
+        return queries.candidate_label(conversation.version)
+    return queries.version_label(conversation.version)
+
+
+@project_page(*CHATTERS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def chat(request: HttpRequest, access: Access) -> HttpResponse:
+    """Choose a candidate and ask; below, one's own conversations."""
+    found = queries.candidates(access)
+    ideas = queries.suggestions(access.project)
+    choices = [(one.token, one.label) for one in found]
+    if request.method == "POST":
+        form = NewChatForm(request.POST, choices=choices)
+        if form.is_valid():
+            chosen = next(one for one in found if one.token == form.cleaned_data["candidate"])
+            try:
+                conversation = services.start_conversation(
+                    by=access.user,
+                    project=access.project,
+                    version=chosen.version,
+                    context=form.cleaned_data["context"],
+                    title=form.cleaned_data["text"],
+                )
+            except Invalid as error:
+                take_errors(form, error)
+            else:
+                # Asked by the page itself once it is open, so that the answer streams.
+                request.session[f"first-question:{conversation.pk}"] = form.cleaned_data["text"]
+                return redirect("inference:conversation", access.project.slug, conversation.pk)
+    else:
+        form = NewChatForm(initial=_initial(request, found, ideas), choices=choices)
+    page = cut(request, queries.conversations(access), 15)
+    context = {
+        "form": form,
+        "candidates": found,
+        "chosen": form["candidate"].value(),
+        "ideas": ideas,
+        "page": page,
+        "rows": [(one, _name(access, one)) for one in page],
+        "blind": queries.is_blind(access),
+        "subnav": subnav(access, "chat"),
+    }
+    return render(request, "inference/chat.html", context, status=422 if form.errors else 200)
+
+
+def _initial(
+    request: HttpRequest, found: list[queries.Candidate], ideas: list[queries.Suggestion]
+) -> dict[str, str]:
+    """The form as the address asks for it: `?try=2` takes a suggestion, `?with=<token>` a candidate."""
+    ready = [one for one in found if one.state.ready] or found
+    live = next((one for one in ready if one.live), ready[0] if ready else None)
+    initial = {"candidate": live.token if live else ""}
+    if request.GET.get("with") in {one.token for one in found}:
+        initial["candidate"] = request.GET["with"]
+    number = request.GET.get("try", "")
+    if number.isdigit() and int(number) < len(ideas):
+        idea = ideas[int(number)]
+        initial |= {"text": idea.text, "context": idea.records}
+    return initial
+
+
+def _own(access: Access, pk: int) -> Conversation:
+    return access.get(
+        Conversation.objects.select_related("project", "version__base_model", "version__project"),
+        pk=pk,
+        user=access.user,
+    )
+
+
+def _page(
+    request: HttpRequest, access: Access, conversation: Conversation, *, status: int = 200, **more: Any
+) -> HttpResponse:
+    """The conversation; `more` carries what went wrong with a question or a correction."""
+    context = {
+        "conversation": conversation,
+        "name": _name(access, conversation),
+        "token": queries.candidate_token(conversation.version),
+        "turns": queries.turns_of(conversation),
+        "state": queries.state_of(queries.deployment_of(conversation.version)),
+        "blind": queries.is_blind(access),
+        "question": QuestionForm(),
+        "correction": CorrectionForm(),
+        "slices": slices_of(access.project),
+        "subnav": subnav(access, "chat"),
+        **more,
+    }
+    return render(request, "inference/conversation.html", context, status=status)
+
+
+@project_page(*CHATTERS)
+@require_safe
+def conversation(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    found = _own(access, pk)
+    first = request.session.pop(f"first-question:{pk}", "")
+    return _page(request, access, found, question=QuestionForm(initial={"text": first}), first=bool(first))
+
+
+@project_page(*CHATTERS)
+@require_safe
+def chat_state(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """Whether the candidate answers now; the page asks until it does."""
+    found = _own(access, pk)
+    context = {
+        "conversation": found,
+        "state": queries.state_of(queries.deployment_of(found.version)),
+        "blind": queries.is_blind(access),
+    }
+    return render(request, "inference/_state.html", context)
+
+
+def _answer(
+    request: HttpRequest, access: Access, conversation: Conversation, *, text: str | None
+) -> HttpResponseBase:
+    """Asks (`text`) or asks again (None): an event stream for the page's script, else the finished page."""
+    blind = queries.is_blind(access)
+    try:
+        if text is None:
+            opened = services.ask_again(by=access.user, conversation=conversation, blind=blind)
+        else:
+            opened = services.ask(by=access.user, conversation=conversation, text=text, blind=blind)
+        if wants_stream(request):
+            return stream_response(request, opened, conversation, slices_of(access.project))
+        services.answer_now(opened)
+    except ExpectedError as error:
+        if wants_stream(request):
+            raise
+        form = QuestionForm({"text": text or ""})
+        form.add_error("text", str(error))
+        return _page(request, access, conversation, status=error.status, question=form)
+    url = reverse("inference:conversation", args=[access.project.slug, conversation.pk])
+    return redirect(f"{url}#turn-{opened.generation.turn}")
+
+
+@project_page(*CHATTERS)
+@require_POST
+def ask(request: HttpRequest, access: Access, pk: int) -> HttpResponseBase:
+    return _answer(request, access, _own(access, pk), text=request.POST.get("text", ""))
+
+
+@project_page(*CHATTERS)
+@require_POST
+def ask_again(request: HttpRequest, access: Access, pk: int) -> HttpResponseBase:
+    return _answer(request, access, _own(access, pk), text=None)
+
+
+def _turn(conversation: Conversation, answer: UUID) -> queries.Turn | None:
+    return next((one for one in queries.turns_of(conversation) if one.answer.public_id == answer), None)
+
+
+@project_page(*CHATTERS)
+@require_safe
+def turn(request: HttpRequest, access: Access, pk: int, answer: UUID) -> HttpResponse:
+    """One turn as it stands, for the page after a stop. 204 while the answer is still being ended."""
+    found = _own(access, pk)
+    one = _turn(found, answer)
+    if one is None or one.answer.status == Generation.Status.STREAMING:
+        return HttpResponse(status=204)
+    turns = queries.turns_of(found)
+    context = {
+        "turn": one,
+        "last": one.number == turns[-1].number,
+        "conversation": found,
+        "blind": queries.is_blind(access),
+        "correction": CorrectionForm(),
+        "slices": slices_of(access.project),
+    }
+    return render(request, "inference/_turn.html", context)
+
+
+@project_page(*CHATTERS)
+@require_POST
+def correct(request: HttpRequest, access: Access, pk: int, answer: UUID) -> HttpResponse:
+    """Files a better answer as an annotation item."""
+    found = _own(access, pk)
+    generation = access.get(
+        Generation.objects.select_related("project", "conversation"), public_id=answer, conversation=found
+    )
+    form = CorrectionForm(request.POST)
+    example = None
+    if form.is_valid():
+        try:
+            example = services.correct(by=access.user, generation=generation, **form.cleaned_data)
+        except Invalid as error:
+            take_errors(form, error)
+    partial = {"conversation": found, "answer": generation, "slices": slices_of(access.project)}
+    if getattr(request, "htmx", False):
+        context = partial | {"correction": form, "filed": example, "open": True}
+        return render(request, "inference/_correct.html", context, status=200 if example else 422)
+    if example is None:
+        return _page(request, access, found, status=422, correction=form, correcting=generation.pk)
+    messages.success(request, f"Your answer waits in the annotation queue as {example}.")
+    url = reverse("inference:conversation", args=[access.project.slug, found.pk])
+    return redirect(f"{url}#turn-{generation.turn}")

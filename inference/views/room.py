@@ -1,0 +1,27 @@
+"""What the pages of this room share."""
+
+from typing import Any
+
+from django.urls import reverse
+
+from core.access import Access
+from core.models import Role
+
+
+def subnav(access: Access, current: str) -> list[dict[str, Any]]:
+    """Engines and answers for those who may know names, the chat for those who may write."""
+    pages = []
+    if access.has(Role.ADMIN, Role.VIEWER):
+        pages += [("home", "Engines and versions"), ("answers", "Answers")]
+    if access.has(Role.RATER, Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN):
+        pages.append(("chat", "Chat"))
+    if len(pages) < 2:
+        return []
+    return [
+        {
+            "label": label,
+            "url": reverse(f"inference:{name}", args=[access.project.slug]),
+            "current": name == current,
+        }
+        for name, label in pages
+    ]

@@ -1,0 +1,86 @@
+"""Engines, what they serve, and how fast."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from core.access import Access, project_page
+from core.models import Role
+from inference import queries, services
+from inference.views.room import subnav
+from training.models import ModelVersion
+
+
+def _context(access: Access) -> dict[str, Any]:
+    speeds = queries.speeds(access.project)
+    route = queries.route_of(access.project)
+    rows = [
+        {
+            "deployment": deployment,
+            "version": deployment.version,
+            "label": queries.version_label(deployment.version),
+            "state": queries.state_of(deployment),
+            "speed": speeds.get(deployment.version_id),
+            "live": bool(route and route.version_id == deployment.version_id),
+            "previous": bool(route and route.previous_id == deployment.version_id),
+        }
+        for deployment in queries.deployments(access.project)
+    ]
+    engines = [
+        {
+            "engine": engine,
+            "beating": queries.is_beating(engine),
+            "usual": queries.usual_start(engine),
+            "loaded": sum(row["deployment"].engine_id == engine.pk and row["state"].ready for row in rows),
+        }
+        for engine in queries.engines_of(access.project)
+    ]
+    unserved = [
+        (version, queries.version_label(version)) for version in queries.unserved_versions(access.project)
+    ]
+    return {"rows": rows, "engines": engines, "unserved": unserved, "can_change": access.has(Role.ADMIN)}
+
+
+@project_page()
+@require_safe
+def home(request: HttpRequest, access: Access) -> HttpResponse:
+    if not access.has(Role.ADMIN, Role.VIEWER):
+        return redirect("inference:chat", access.project.slug)
+    return render(request, "inference/home.html", _context(access) | {"subnav": subnav(access, "home")})
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_safe
+def serving(request: HttpRequest, access: Access) -> HttpResponse:
+    """The tables alone; the page asks for them every few seconds."""
+    return render(request, "inference/_serving.html", _context(access))
+
+
+def _version(access: Access, pk: int) -> ModelVersion:
+    return access.get(ModelVersion.objects.select_related("project", "base_model"), pk=pk)
+
+
+def _changed(request: HttpRequest, access: Access, message: str) -> HttpResponse:
+    messages.success(request, message)
+    if getattr(request, "htmx", False):
+        return render(request, "inference/_serving.html", _context(access) | {"toasts": True})
+    return redirect("inference:home", access.project.slug)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def load(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    version = _version(access, pk)
+    services.request_load(by=access.user, version=version)
+    return _changed(request, access, f"{version} is being loaded.")
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def unload(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    version = _version(access, pk)
+    services.request_unload(by=access.user, version=version)
+    return _changed(request, access, f"{version} is being unloaded.")
