@@ -74,7 +74,7 @@ def check(
         return Preflight(findings)
     if dataset.status != DatasetVersion.Status.READY:
         return Preflight(findings)
-    data = queries.data_figures(dataset, base_model, recipe.max_length)
+    data = queries.data_figures(dataset, base_model, recipe)
     machine = training_machine()
     findings += _data_findings(data, recipe, base_model)
     estimate = _estimate(chosen, recipe, base_model, data, machine)

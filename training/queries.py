@@ -1,5 +1,6 @@
 """Reading: what is ready, where it came from, how long a set of rows is."""
 
+import sys
 from collections.abc import Callable
 from itertools import islice
 from statistics import fmean, median
@@ -14,6 +15,7 @@ from annotation.models import DatasetVersion
 from annotation.rendering import chat_messages
 from core.models import Project, Run
 from training.estimates import DataFigures, tokens_in
+from training.methods.base import Recipe
 from training.models import BaseModel, MetricPoint, ModelVersion, TrainingRun
 
 # Enough rows to know mean and spread of lengths well; reading them takes a few milliseconds.
@@ -94,9 +96,13 @@ def _lengths(dataset: DatasetVersion) -> dict[str, float]:
     return found or {"mean": 0.0, "longest": 0, "answer": 0.0}
 
 
-def data_figures(dataset: DatasetVersion, base_model: BaseModel, max_length: int) -> DataFigures:
-    """Rows and lengths, from an earlier run's exact count where there is one, else from characters."""
+def data_figures(dataset: DatasetVersion, base_model: BaseModel, recipe: Recipe) -> DataFigures:
+    """Rows the recipe takes, and their lengths: from an earlier run's exact count where there is one, else from
+    characters."""
+    max_length = recipe.max_length
     rows = split_rows(dataset)
+    train_rows = min(rows.get("train", 0), recipe.most_rows or sys.maxsize)
+    validation_rows = min(rows.get("validation", 0), recipe.most_validation_rows or sys.maxsize)
     counted = (
         TrainingRun.objects.filter(dataset=dataset, base_model=base_model, data_facts__max_length=max_length)
         .exclude(data_facts={})
@@ -105,8 +111,8 @@ def data_figures(dataset: DatasetVersion, base_model: BaseModel, max_length: int
     )
     if counted:
         return DataFigures(
-            train_rows=counted["train_rows"],
-            validation_rows=counted["validation_rows"],
+            train_rows=train_rows,
+            validation_rows=validation_rows,
             tokens_per_row=counted["train_tokens"] / max(1, counted["train_rows"]),
             longest_row=counted["longest"],
             completion_tokens=counted["completion_tokens"] / max(1, counted["train_rows"]),
@@ -114,8 +120,8 @@ def data_figures(dataset: DatasetVersion, base_model: BaseModel, max_length: int
         )
     lengths = _lengths(dataset)
     return DataFigures(
-        train_rows=rows.get("train", 0),
-        validation_rows=rows.get("validation", 0),
+        train_rows=train_rows,
+        validation_rows=validation_rows,
         tokens_per_row=min(lengths["mean"], float(max_length)),
         longest_row=int(min(lengths["longest"], max_length)),
         completion_tokens=lengths["answer"],

@@ -165,6 +165,14 @@ class RowEncoder:
             )
 
 
+def draw(rows: list[EncodedRow], most: int, seed: int) -> list[EncodedRow]:
+    """At most `most` of the rows (0: all) in their order, the same ones for the same seed."""
+    if not most or len(rows) <= most:
+        return rows
+    chosen = random.Random(seed).sample(range(len(rows)), most)  # noqa: S311 - a draw that anyone may repeat
+    return [rows[index] for index in sorted(chosen)]
+
+
 def encode_rows(
     rows: Iterable[dict[str, Any]],
     tokenizer: Any,
@@ -172,8 +180,14 @@ def encode_rows(
     stop_token: str,
     system_prompt: str,
     max_length: int,
+    most_rows: int = 0,
+    most_validation_rows: int = 0,
+    seed: int = 0,
 ) -> Encoded:
-    """Encodes the rows of splits train and validation. RunFailed names what is wrong, all rows of one kind at once."""
+    """Encodes the rows of splits train and validation. RunFailed names what is wrong, all rows of one kind at once.
+
+    Every row is checked; then at most `most_rows` and `most_validation_rows` (0: all) are drawn by `seed`.
+    """
     encoder = RowEncoder(tokenizer, stop_token=stop_token, system_prompt=system_prompt, max_length=max_length)
     found: dict[str, list[EncodedRow]] = {"train": [], "validation": []}
     for row in rows:
@@ -182,7 +196,8 @@ def encode_rows(
             if encoded is not None:
                 found[row["split"]].append(encoded)
     encoder.finish()
-    train, validation = found["train"], found["validation"]
+    train = draw(found["train"], most_rows, seed)
+    validation = draw(found["validation"], most_validation_rows, seed)
     if not train or not validation:
         missing = "training" if not train else "validation"
         raise RunFailed(

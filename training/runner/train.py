@@ -53,6 +53,9 @@ def run(ctx: RunContext) -> None:
         stop_token=training.base_model.stop_token,
         system_prompt=system_prompt,
         max_length=recipe.max_length,
+        most_rows=recipe.most_rows,
+        most_validation_rows=recipe.most_validation_rows,
+        seed=recipe.seed,
     )
 
     from training.estimates import steps_of
