@@ -169,7 +169,7 @@ def draw(rows: list[EncodedRow], most: int, seed: int) -> list[EncodedRow]:
     """At most `most` of the rows (0: all) in their order, the same ones for the same seed."""
     if not most or len(rows) <= most:
         return rows
-    chosen = random.Random(seed).sample(range(len(rows)), most)  # noqa: S311 - a draw that anyone may repeat
+    chosen = random.Random(seed).sample(range(len(rows)), most)  # a draw that anyone may repeat
     return [rows[index] for index in sorted(chosen)]
 
 
