@@ -1,10 +1,10 @@
-"""Core is tested without the apps that stand on it: their stages are replaced by two plain ones."""
+"""Core is tested without the apps that stand on it: their stages are replaced by two plain ones, their wordings left out."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from core import stages
+from core import sentences, stages
 from core.access import Access
 from core.models import Role
 from core.stages import NextItem, Stage, StageCard
@@ -29,4 +29,7 @@ def plain_stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stage]]:
     registry = {"rate": two, "annotate": one}
     monkeypatch.setattr(stages, "_stages", registry)
     monkeypatch.setattr(stages, "_loop_back", [])
+    own = ("project.", "member.", "person.", "password.", "token.", "run.")
+    wordings = {verb: words for verb, words in sentences._wordings.items() if verb.startswith(own)}
+    monkeypatch.setattr(sentences, "_wordings", wordings)
     yield registry
