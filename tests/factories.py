@@ -106,6 +106,22 @@ def make_example(project: Project, question: str = "", completion: str = "", **f
     return example
 
 
+# --- annotation: imports and datasets ----------------------------------------------------------------------
+def quiet(**progress: Any) -> None:
+    """Stands for RunContext.report where nobody watches."""
+
+
+def make_frozen(project: Project, by: User | None = None, **options: Any) -> Any:
+    """What is approved now, really frozen (rows, splits, artifact), without a run and in the test's transaction."""
+    from annotation.models import DatasetVersion
+    from annotation.runner.freeze import freeze
+    from annotation.services.datasets import start_freeze
+
+    dataset = start_freeze(by=by, project=project, **options)
+    freeze(dataset, report=quiet)
+    return DatasetVersion.objects.select_related("artifact", "project").get(pk=dataset.pk)
+
+
 # --- training ----------------------------------------------------------------------------------------------
 def make_dataset(project: Project, rows: int = 20, **fields: Any) -> Any:
     """A frozen dataset version with its artifact: a fifth of the rows validation, the rest training."""
@@ -270,7 +286,7 @@ def make_engine(base_model: Any, url: str = "http://127.0.0.1:9", **fields: Any)
     return Engine.objects.create(base_model=base_model, **(defaults | fields))
 
 
-def make_served(version: Any, engine: Any, **fields: Any) -> Any:
+def load_onto(version: Any, engine: Any, **fields: Any) -> Any:
     """A deployment of `version` that is loaded on `engine`; the version is marked ready."""
     from django.utils import timezone
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.factories import World, make_base_model, make_engine, make_served, make_version
+from tests.factories import World, load_onto, make_base_model, make_engine, make_version
 from tests.fakes.backend import FakeVLLM
 from tests.fakes.engine import Fake, token_ids
 
@@ -84,9 +84,36 @@ def served(world: World, answering: Fake) -> Served:
     base = make_version(world.project, base_model=base_model)
     adapter = make_version(world.project, world.admin, base_model=base_model, number=7)
     engine = make_engine(base_model, answering.url)
-    make_served(base, engine)
-    make_served(adapter, engine)
+    load_onto(base, engine)
+    load_onto(adapter, engine)
     answering.adapters[adapter.served_name] = "/somewhere"
     Route.objects.create(project=world.project, version=adapter)
     names = [base_model.name, base_model.slug, adapter.served_name, base.served_name, "v7", "base"]
     return Served(world, answering, base, adapter, engine, names)
+
+
+@pytest.fixture
+def live(transactional_db: None) -> Iterator[str]:
+    """The program itself on a real port, in a thread of this process: what streams can only be tried over a socket."""
+    import uvicorn
+
+    from config.asgi import application
+
+    server = uvicorn.Server(
+        uvicorn.Config(application, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    wait_for(lambda: server.started, "the web server")
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(15)
+
+
+@pytest.fixture
+def key(world: World) -> str:
+    """An application key of the project."""
+    from core.services.tokens import create_token
+
+    return create_token(by=world.admin, name="Help desk", project=world.project)[1]
