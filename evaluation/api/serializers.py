@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.api.serializers import PersonSerializer, RunSerializer
-from evaluation.models import Campaign, Comparison, Rating
+from evaluation.models import Campaign, Comparison, Entry, Rating
 from evaluation.queries import Results
 from evaluation.services.campaigns import MOST_PER_PROMPT, MOST_PROMPTS, MOST_TOKENS
 from evaluation.services.rating import SIDES, Scores
@@ -23,8 +24,8 @@ class VersionNameSerializer(serializers.ModelSerializer[ModelVersion]):
 class CampaignSerializer(serializers.ModelSerializer[Campaign]):
     """`wanted` ratings are planned: prompts that are asked, times ratings a prompt."""
 
-    baseline = VersionNameSerializer(source="sides.0.version", read_only=True)
-    candidate = VersionNameSerializer(source="sides.1.version", read_only=True)
+    baseline = serializers.SerializerMethodField()
+    candidate = serializers.SerializerMethodField()
     dataset = serializers.IntegerField(source="dataset.number", read_only=True)
     prompts = serializers.IntegerField(source="prompt_count", read_only=True)
     ratings = serializers.IntegerField(source="rating_count", read_only=True)
@@ -54,6 +55,19 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
             "closed_at",
             "run",
         )
+
+    @extend_schema_field(VersionNameSerializer)
+    def get_baseline(self, campaign: Campaign) -> Any:
+        return VersionNameSerializer(_version(campaign, Entry.BASELINE)).data
+
+    @extend_schema_field(VersionNameSerializer)
+    def get_candidate(self, campaign: Campaign) -> Any:
+        return VersionNameSerializer(_version(campaign, Entry.CANDIDATE)).data
+
+
+def _version(campaign: Campaign, position: int) -> ModelVersion:
+    entry: Entry = campaign.sides[position]  # type: ignore[attr-defined]
+    return entry.version
 
 
 class NewCampaignSerializer(serializers.Serializer[Any]):
@@ -211,12 +225,13 @@ class BlindComparisonSerializer(serializers.Serializer[Comparison]):
     right = BlindAnswerSerializer(source="right.generation")
     said = serializers.SerializerMethodField()
 
-    def get_said(self, comparison: Comparison) -> SaidSerializer | None:
+    @extend_schema_field(SaidSerializer(allow_null=True))
+    def get_said(self, comparison: Comparison) -> Any:
         """What the rater said, None before."""
         rating = Rating.objects.filter(comparison=comparison).prefetch_related("scores").first()
         if rating is None:
             return None
-        return {  # type: ignore[return-value]
+        return {
             "choice": rating.choice,
             "scores": scores_of(comparison, rating),
             "comment": rating.comment,
@@ -282,9 +297,10 @@ class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
             "rated_at",
         )
 
-    def get_scores(self, comparison: Comparison) -> BothScoresSerializer | None:
+    @extend_schema_field(BothScoresSerializer(allow_null=True))
+    def get_scores(self, comparison: Comparison) -> Any:
         """None when the rater left the scores out."""
-        return scores_of(comparison, comparison.rating)  # type: ignore[return-value]
+        return scores_of(comparison, comparison.rating)
 
 
 def scores_of(comparison: Comparison, rating: Rating) -> Scores | None:

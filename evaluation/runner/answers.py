@@ -34,6 +34,7 @@ def run(ctx: RunContext) -> None:
     for _ in _all(campaign, todo):
         done += 1
         ctx.report(done=done, total=total, message=_message(done, total))
+    ctx.report(done=done, total=total, message="Looking for answers that are the same.", now=True)
     _mark_same(campaign, len(prompts))
 
 

@@ -1,0 +1,106 @@
+"""The gate's checks, one by one: what is not known holds, it never passes."""
+
+from dataclasses import replace
+
+import pytest
+
+from release.gate import Comparison, Facts, evaluate
+
+HUMAN = Comparison(
+    campaign="c",
+    against="v1",
+    closed=True,
+    n=120,
+    raters=6,
+    rate=0.68,
+    low=0.58,
+    high=0.78,
+    bad=0.05,
+    bad_low=0.02,
+    bad_high=0.12,
+)
+GOOD = Facts(
+    version="v2",
+    parity_checked=3,
+    loss_base=3.07,
+    loss=1.77,
+    opponent="v1",
+    human=HUMAN,
+    newest=HUMAN,
+    served=True,
+    files=[],
+    files_total=4,
+)
+
+
+def _check(facts, name):
+    return next(check for check in evaluate(facts).checks if check.name == name)
+
+
+def test_everything_known_and_good_passes():
+    gate = evaluate(GOOD)
+    assert gate.result == "pass" and not gate.open_points
+    assert gate.says == "All 6 checks pass."
+
+
+def test_nothing_known_never_passes():
+    gate = evaluate(Facts(version="v2"))
+    assert gate.result == "fail"  # not served is known to be so
+    assert {check.name: check.result for check in gate.checks} == {
+        "token_parity": "hold",
+        "held_out_loss": "hold",
+        "human_preference": "hold",
+        "both_bad": "hold",
+        "served": "fail",
+        "files_intact": "hold",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "result"),
+    [
+        ("token_parity", {"parity_checked": 0}, "hold"),
+        ("token_parity", {"parity_differing": 1}, "fail"),
+        ("held_out_loss", {"loss": None}, "hold"),
+        ("held_out_loss", {"loss_base": None}, "hold"),
+        ("held_out_loss", {"loss": 3.07}, "fail"),
+        ("held_out_loss", {"loss": 3.5}, "fail"),
+        ("held_out_loss", {"is_base": True}, "hold"),
+        ("human_preference", {"human": None}, "hold"),
+        ("human_preference", {"opponent": ""}, "hold"),
+        ("human_preference", {"human": replace(HUMAN, n=0)}, "hold"),
+        ("human_preference", {"human": replace(HUMAN, closed=False)}, "hold"),
+        ("human_preference", {"human": replace(HUMAN, low=0.5)}, "hold"),
+        ("human_preference", {"human": replace(HUMAN, low=0.45)}, "hold"),
+        ("human_preference", {"human": replace(HUMAN, rate=0.5, low=0.4, high=0.5)}, "hold"),
+        ("human_preference", {"human": replace(HUMAN, rate=0.3, low=0.2, high=0.4)}, "fail"),
+        ("human_preference", {"human": replace(HUMAN, rate=None, low=None, high=None)}, "hold"),
+        ("both_bad", {"human": None, "newest": None}, "hold"),
+        ("both_bad", {"human": replace(HUMAN, bad_high=0.21)}, "hold"),
+        ("both_bad", {"human": replace(HUMAN, bad=0.4, bad_low=0.3, bad_high=0.5)}, "fail"),
+        ("both_bad", {"human": replace(HUMAN, closed=False)}, "hold"),
+        ("served", {"served": False}, "fail"),
+        ("files_intact", {"files": None}, "hold"),
+        ("files_intact", {"files": ["adapter.safetensors"]}, "fail"),
+    ],
+)
+def test_each_check_alone(name, change, result):
+    facts = replace(GOOD, **change)
+    check = _check(facts, name)
+    assert check.result == result and check.says.endswith((".", ")."))
+    assert evaluate(facts).result == result
+    others = [c for c in evaluate(facts).checks if c.name not in (name, "human_preference", "both_bad")]
+    assert all(c.result == "pass" for c in others)
+
+
+def test_the_sentence_counts():
+    gate = evaluate(replace(GOOD, served=False, parity_checked=0, loss=None))
+    assert gate.says == "Of 6 checks 1 fails and 2 hold."
+    assert evaluate(replace(GOOD, loss=None)).says == "Of 6 checks 1 holds."
+
+
+def test_what_is_stored_reads_alone():
+    stored = evaluate(GOOD).stored()
+    assert len(stored) == 6
+    assert all(set(check) == {"name", "label", "result", "says"} for check in stored)
+    assert "3.07 with the base, 1.77 now (-42%)" in stored[1]["says"]

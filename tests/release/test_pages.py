@@ -1,0 +1,201 @@
+"""Release's pages and API: who may open and change what, and that they stay cheap."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from core.models import Role
+from inference.models import Deployment
+from inference.queries import live_version
+from release import services
+from release.models import Release
+from tests.factories import join, make_campaign, make_user, rate_all
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def live(world, versions):
+    services.make_live(by=world.admin, version=versions.v1, replaces=None, sign_off=True, note="The first.")
+    services.make_live(
+        by=world.admin, version=versions.v2, replaces=versions.v1, sign_off=True, note="Better."
+    )
+    return versions
+
+
+PAGES = [("release:home", ()), ("release:version", ("v3",)), ("release:release", ("first",))]
+
+
+@pytest.mark.parametrize(("name", "args"), PAGES)
+def test_admins_and_viewers_read_others_do_not(world, live, as_user, page_of, name, args):
+    known = {
+        "v3": live.v3.pk,
+        "first": Release.objects.order_by("pk").first().pk if args == ("first",) else 0,
+    }
+    address = page_of(name, *[known[arg] for arg in args])
+    for role, person in world.people().items():
+        status = as_user(person).get(address).status_code
+        expected = 200 if role in ("admin", "viewer") else 403 if role in Role.values else 404
+        assert status == expected, role
+    assert as_user(None).get(address).status_code == 302
+
+
+def test_only_admins_decide(world, live, as_user, page_of):
+    sign = {"replaces": live.v2.pk, "sign_off": "on", "note": "x"}
+    for role, person in world.people().items():
+        if role == "admin":
+            continue
+        expected = 403 if role in Role.values else 404
+        client = as_user(person)
+        assert client.post(page_of("release:version", live.v3.pk), sign).status_code == expected
+        assert client.post(page_of("release:roll-back"), {"away_from": live.v2.pk}).status_code == expected
+    assert as_user(world.admin).get(page_of("release:roll-back")).status_code == 405
+    assert live_version(world.project) == live.v2 and Release.objects.count() == 2
+
+
+def test_bad_ids_are_not_found(world, live, as_user, page_of):
+    admin = as_user(world.admin)
+    assert admin.get(page_of("release:version", 999999)).status_code == 404
+    assert admin.get(page_of("release:release", 999999)).status_code == 404
+    assert admin.post(page_of("release:version", 999999)).status_code == 404
+
+
+def test_an_admin_signs_off(world, versions, as_user, page_of):
+    admin = as_user(world.admin)
+    address = page_of("release:version", versions.v1.pk)
+    page = admin.get(address).content.decode()
+    assert "I, Admin Member, have read the gate and sign this off" in page
+    assert "Nobody has compared it with" in page
+    assert admin.post(address, {"sign_off": "on"}).status_code == 422
+    assert admin.post(address, {"note": "Pilot."}).status_code == 422
+    assert live_version(world.project) is None
+    assert admin.post(address, {"sign_off": "on", "note": "Pilot."}).status_code == 302
+    assert live_version(world.project) == versions.v1
+    home = admin.get(page_of("release:home")).content.decode()
+    assert "“Pilot.”" in home and f"&quot;model&quot;: &quot;{world.project.slug}" not in home
+    assert f'"model": "{world.project.slug}"' in home and "/v1/chat/completions" in home
+
+
+def test_a_page_that_grew_old_is_refused(world, live, as_user, page_of):
+    admin = as_user(world.admin)
+    stale = {"replaces": live.v1.pk, "sign_off": "on", "note": "x"}
+    assert admin.post(page_of("release:version", live.v3.pk), stale).status_code == 409
+    assert admin.post(page_of("release:version", live.v3.pk), stale | {"replaces": ""}).status_code == 409
+    assert admin.post(page_of("release:roll-back"), {"away_from": live.v1.pk}).status_code == 409
+    for nonsense in ("", "x", "999999"):
+        assert admin.post(page_of("release:roll-back"), {"away_from": nonsense}).status_code == 409
+    assert Release.objects.count() == 2
+
+
+def test_one_click_goes_back(world, live, as_user, page_of):
+    admin = as_user(world.admin)
+    page = admin.get(page_of("release:home")).content.decode()
+    assert f"Roll back to {live.v1}" in page
+    assert admin.post(page_of("release:roll-back"), {"away_from": live.v2.pk}).status_code == 302
+    assert live_version(world.project) == live.v1
+    page = admin.get(page_of("release:home")).content.decode()
+    assert "rolled back" in page and "nothing to roll back to" in page
+
+
+def test_no_button_back_to_what_is_not_served(world, live, as_user, page_of):
+    Deployment.objects.filter(version=live.v1).update(status=Deployment.Status.WAITING, engine=None)
+    page = as_user(world.admin).get(page_of("release:home")).content.decode()
+    assert "no way back until it is loaded" in page and "Roll back to" not in page
+    answer = as_user(world.admin).post(page_of("release:roll-back"), {"away_from": live.v2.pk})
+    assert answer.status_code == 400 and live_version(world.project) == live.v2
+
+
+def test_viewers_get_no_buttons(world, live, as_user, page_of):
+    viewer = as_user(world.viewer)
+    assert "<form" not in viewer.get(page_of("release:home")).content.decode().split("<main")[1]
+    assert "Make it live" not in viewer.get(page_of("release:version", live.v3.pk)).content.decode()
+
+
+def test_a_decision_keeps_its_gate_and_leads_to_people(world, live, as_user, page_of):
+    first = Release.objects.order_by("pk").first()
+    page = as_user(world.viewer).get(page_of("release:release", first.pk)).content.decode()
+    assert "The first." in page and "Nobody has compared it with" in page
+    assert page_of("training:version", live.v1.pk) in page
+    assert page_of("annotation:dataset", live.v1.training.dataset.number) in page
+
+
+def test_the_first_screen_points_at_a_version_that_won(world, versions, as_user, page_of):
+    admin = as_user(world.admin)
+    assert "Nothing is live yet" in admin.get(page_of("core:home")).content.decode()
+    from evaluation.services import close_campaign
+
+    campaign = make_campaign(
+        world.project, world.admin, prompts=10, ratings_per_prompt=4, versions=(versions.base, versions.v1)
+    )
+    for _ in range(4):
+        rater = make_user()
+        join(world.project, rater, Role.RATER)
+        rate_all(campaign, rater, ["candidate"] * 9 + ["tie"])
+    close_campaign(by=world.admin, campaign=campaign)
+    page = admin.get(page_of("core:home")).content.decode()
+    assert f"{versions.v1} beats the base: look at the gate" in page
+
+
+# --- API ---------------------------------------------------------------------------------------------------
+def test_the_api_does_what_the_pages_do(world, versions, as_user):
+    admin, api = as_user(world.admin), f"/api/v1/projects/{world.project.slug}"
+    assert admin.get(f"{api}/live/").json()["version"] is None
+    assert len(admin.get(f"{api}/candidates/").json()) == 4
+    gate = admin.get(f"{api}/gate/{versions.v1.pk}/").json()["gate"]
+    assert gate["result"] == "hold" and len(gate["checks"]) == 6
+    body = {"version": versions.v1.pk, "replaces": None, "sign_off": True, "note": ""}
+
+    def post(path, values):
+        return admin.post(f"{api}/{path}/", values, content_type="application/json")
+
+    refused = post("releases", body)
+    assert refused.status_code == 422 and "note" in refused.json()["fields"]
+    assert post("releases", body | {"version": 999999}).status_code == 422
+    made = post("releases", body | {"note": "Pilot."})
+    assert made.status_code == 201 and made.json()["note"] == "Pilot."
+    assert post("releases", body | {"note": "x", "version": versions.v2.pk}).status_code == 409
+    second = body | {"version": versions.v2.pk, "replaces": versions.v1.pk, "note": "x"}
+    assert post("releases", second).status_code == 201
+    told = admin.get(f"{api}/live/").json()
+    assert told["version"]["id"] == versions.v2.pk and told["previous"]["id"] == versions.v1.pk
+    assert post("live/roll-back", {"away_from": versions.v1.pk}).status_code == 409
+    assert post("live/roll-back", {"away_from": 999999}).status_code == 409
+    back = post("live/roll-back", {"away_from": versions.v2.pk})
+    assert back.status_code == 201 and back.json()["action"] == "rollback"
+    assert admin.get(f"{api}/releases/").json()["count"] == 3
+    assert admin.get(f"{api}/releases/{back.json()['id']}/").json()["version"]["id"] == versions.v1.pk
+    steps = admin.get(f"{api}/gate/{versions.v1.pk}/lineage/").json()["steps"]
+    assert steps[0]["kind"] == "Rolled back"
+
+
+@pytest.mark.parametrize("path", ["live", "candidates", "releases"])
+def test_the_api_keeps_others_out(world, live, as_user, path):
+    for role, person in world.people().items():
+        status = as_user(person).get(f"/api/v1/projects/{world.project.slug}/{path}/").status_code
+        assert status == (200 if role in ("admin", "viewer") else 403 if role in Role.values else 404), role
+    assert as_user(None).get(f"/api/v1/projects/{world.project.slug}/{path}/").status_code == 401
+
+
+# --- cost --------------------------------------------------------------------------------------------------
+def _queries(client, address):
+    client.get(address)
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    return len(captured)
+
+
+def test_the_page_costs_the_same_with_more_versions_and_decisions(world, live, as_user, page_of):
+    from tests.factories import make_served, make_version
+
+    campaign = make_campaign(world.project, world.admin, prompts=2, versions=(live.base, live.v3))
+    rate_all(campaign, world.rater, ["tie"])
+    client = as_user(world.viewer)
+    before = _queries(client, page_of("release:home"))
+    for at in range(3):
+        more = make_served(make_version(world.project, world.admin, base_model=live.base.base_model))
+        another = make_campaign(world.project, world.admin, prompts=1, versions=(live.base, more))
+        rate_all(another, world.rater, ["tie"])
+        services.make_live(
+            by=world.admin, version=more, replaces=live_version(world.project), sign_off=True, note=f"{at}"
+        )
+    assert _queries(client, page_of("release:home")) <= before
