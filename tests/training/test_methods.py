@@ -1,0 +1,111 @@
+"""Recipes check themselves; estimates agree with the real thing."""
+
+import pytest
+
+from core.errors import Invalid
+from training import estimates
+from training.methods import METHODS, recipe_from, settings_of
+from training.services.runs import recipe_hash
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_every_setting_says_what_it_is_and_what_its_default_rests_on(method):
+    for one in settings_of(method.recipe):
+        assert one.label
+        assert one.source, one.name
+        assert one.clean(one.default) == one.default
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rank", 0), ("rank", 1.5), ("rank", "16"), ("rank", True), ("rank", None), ("epochs", 0), ("epochs", float("nan")),
+        ("epochs", float("inf")), ("learning_rate", -1), ("schedule", "stairs"), ("rslora", 1), ("seed", 2**40), ("batch_size", 0),
+        ("colour", "red"),
+    ],
+)  # fmt: skip
+def test_a_value_out_of_range_is_refused_by_name(name, value):
+    with pytest.raises(Invalid) as refused:
+        recipe_from(METHODS["lora"].recipe, {name: value})
+    assert set(refused.value.fields) == {name}
+
+
+def test_all_wrong_values_are_named_at_once():
+    with pytest.raises(Invalid) as refused:
+        recipe_from(METHODS["lora"].recipe, {"rank": 0, "epochs": -1, "schedule": ""})
+    assert set(refused.value.fields) == {"rank", "epochs", "schedule"}
+
+
+def test_equal_recipes_have_equal_hashes_and_others_not():
+    assert recipe_hash("lora", {"a": 1, "b": 2}) == recipe_hash("lora", {"b": 2, "a": 1})
+    assert recipe_hash("lora", {"a": 1}) != recipe_hash("full", {"a": 1})
+    assert recipe_hash("lora", {"a": 1}) != recipe_hash("lora", {"a": 2})
+
+
+@pytest.mark.parametrize("targets", ["all-linear", "attention"])
+def test_the_count_of_trained_weights_is_that_of_peft(tiny_folder, targets):
+    from transformers import AutoConfig
+
+    lora = METHODS["lora"]
+    recipe = recipe_from(lora.recipe, {"rank": 4, "targets": targets})
+    model = lora.load(tiny_folder, recipe, "cpu")
+    real = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    architecture = AutoConfig.from_pretrained(tiny_folder).to_dict()
+    assert lora.trainable(architecture, 10**6, recipe) == real
+
+
+def test_smollm2_has_the_published_number_of_trained_weights():
+    """4,884,480 with rank 16 on all linear layers, as peft prints it."""
+    architecture = {
+        "hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "intermediate_size": 1536,
+    }  # fmt: skip
+    lora = METHODS["lora"]
+    assert lora.trainable(architecture, 134_515_008, lora.recipe()) == 4_884_480
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "epochs", "steps"),
+    [(0, 8, 2, 0), (1, 8, 1, 1), (100, 8, 1, 13), (100, 10, 2.5, 25), (7, 2, 0.1, 1)],
+)
+def test_steps(rows, batch, epochs, steps):
+    assert estimates.steps_of(rows, batch, epochs) == steps
+
+
+def memory(**changes):
+    values = {
+        "architecture": {"hidden_size": 576, "num_hidden_layers": 30, "intermediate_size": 1536, "vocab_size": 49152},
+        "parameters": 134_515_008, "trainable": 4_884_480, "bytes_per_weight": 4, "rows": 4, "length": 256, "completion": 80,
+        "save_memory": False, "device": "cpu",
+    }  # fmt: skip
+    return estimates.memory_bytes(**(values | changes))
+
+
+def test_memory_grows_with_everything_that_needs_memory():
+    least = memory()
+    assert memory(rows=8) > least
+    assert memory(length=512) > least
+    assert memory(trainable=134_515_008) > least
+    assert memory(completion=200) > least
+    assert memory(save_memory=True) < least
+
+
+def test_a_full_run_of_a_7b_model_needs_more_than_a_common_gpu():
+    seven = {"hidden_size": 4096, "num_hidden_layers": 32, "intermediate_size": 11008, "vocab_size": 32000}
+    needed = memory(
+        architecture=seven, parameters=6_738_415_616, trainable=6_738_415_616, device="cuda", save_memory=True
+    )
+    assert needed > 100e9
+
+
+def test_time_is_start_plus_work():
+    data = estimates.DataFigures(100, 10, 200.0, 300, 50.0, True)
+    common = {
+        "data": data,
+        "evaluations": 4,
+        "tokens_per_second": 200.0,
+        "full": False,
+        "save_memory": False,
+        "device": "cpu",
+    }
+    one, two = (estimates.seconds_needed(epochs=epochs, **common) for epochs in (1.0, 2.0))
+    assert two - one == pytest.approx(100 * 200 / 200.0)
