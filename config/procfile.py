@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Seconds between the polite signal and the one that cannot be refused; make run must be gone within about 15.
 PATIENCE = 10.0
 LONGEST_PAUSE = 30.0
+HEAD_START = 10.0
 # A process that has been up this long starts again without a longer pause than the first.
 STEADY_AFTER = 60.0
 LOG_LIMIT = 20 * 1024 * 1024
@@ -112,8 +113,11 @@ class Supervisor:
     next_look: float = 0.0
 
     def run(self) -> None:
-        for process in self.processes:
-            self._start(process)
+        """The first process (the web) has the machine to itself until it answers, so that people wait least."""
+        first, *others = self.processes
+        self._start(first)
+        for process in others:
+            process.due = time.monotonic() + HEAD_START
         while not self.stopping:
             self._read(0.25)
             self._look_after()
@@ -152,7 +156,7 @@ class Supervisor:
         now = time.monotonic()
         for process in self.processes:
             if process.popen is None:
-                if now >= process.due and not self.stopping:
+                if now >= process.due or (self.welcomed and not process.started):
                     self._start(process)
             elif (code := process.popen.poll()) is not None and process.pipe == -1:
                 # Whatever it had started goes with it: two engines on one port help nobody.
@@ -220,7 +224,7 @@ class Supervisor:
             with urllib.request.urlopen(f"{self.url}/healthz", timeout=2) as answer:  # noqa: S310 - our own http address
                 self.welcomed = answer.status == 200
         except urllib.error.HTTPError as error:
-            self.welcomed = error.code in {301, 302, 308}  # production sends plain HTTP on to HTTPS
+            self.welcomed = error.code < 500  # production may want HTTPS or its own host name; it answers
         except (OSError, ValueError):
             return
         if self.welcomed:

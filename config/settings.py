@@ -1,6 +1,6 @@
 """All settings in one file, typed, read from the environment. A wrong value stops the program with one sentence.
 
-`docs/reference/settings.md` lists the variables. Production (GUILDHALL_ENV=production) refuses a default
+README.md lists the variables. Production (GUILDHALL_ENV=production) refuses a default
 secret, debug and wildcard hosts.
 """
 
@@ -186,6 +186,9 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_ALWAYS_EAGER = False
+# LOGGING below is for workers, too.
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 # A run is claimed in the database, so a message delivered twice does nothing; the wait may be long.
@@ -334,5 +337,12 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.text("GUILDHALL_LOG_LEVEL", "INFO")},
-    "loggers": {"httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "httpx": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+        "axes": {"level": "WARNING"},
+        # Two lines for every sweep, several a minute; failures come at ERROR all the same.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+    },
 }

@@ -184,6 +184,7 @@ def child_environment(state: Path) -> dict[str, str]:
         environment[name] = environment.get(name, "").strip() or value
     environment["GUILDHALL_STATE"] = str(state)
     environment["PYTHONUNBUFFERED"] = "1"
+    environment["TQDM_DISABLE"] = "1"  # progress stands on the run's page; in a log, bars are noise
     # The programs of this environment before any others of their name.
     environment["PATH"] = os.pathsep.join(
         [str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]

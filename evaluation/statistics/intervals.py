@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy import stats
+from scipy import special  # not scipy.stats: it takes a second to load, and every process would wait for it
 
 # The intra-class correlation assumed where the data cannot show it (one rater, no spread at all, a rate next to 0 or 1).
 # A rater spread of sd 0.8 logits is 0.8² / (0.8² + π²/3) on the latent scale (Snijders & Bosker, Multilevel Analysis,
@@ -80,7 +80,7 @@ def _robust(shares: list[list[float]], mean: float, n: int, level: float) -> tup
     variance = clusters / (clusters - 1) * squares / n**2
     if variance < 1e-12:
         return None
-    reach = float(stats.t.ppf((1 + level) / 2, clusters - 1)) * math.sqrt(variance)
+    reach = float(special.stdtrit(clusters - 1, (1 + level) / 2)) * math.sqrt(variance)
     return max(0.0, mean - reach), min(1.0, mean + reach)
 
 
@@ -90,6 +90,6 @@ def _assumed(shares: list[list[float]], mean: float, n: int, level: float) -> tu
     hits = mean * effective
     tail = (1 - level) / 2
     # Exact comparison is right here: only a mean that is an end of the scale has no beta quantile on that side.
-    low = 0.0 if hits <= 0 else float(stats.beta.ppf(tail, hits, effective - hits + 1))
-    high = 1.0 if hits >= effective else float(stats.beta.ppf(1 - tail, hits + 1, effective - hits))
+    low = 0.0 if hits <= 0 else float(special.betaincinv(hits, effective - hits + 1, tail))
+    high = 1.0 if hits >= effective else float(special.betaincinv(hits + 1, effective - hits, 1 - tail))
     return low, high

@@ -2,7 +2,7 @@
 
 import math
 
-from scipy import stats
+from scipy import special  # not scipy.stats: it takes a second to load, and every process would wait for it
 
 from evaluation.statistics.intervals import ASSUMED_CORRELATION
 
@@ -15,7 +15,7 @@ def decisive_votes_needed(rate: float, *, power: float = 0.8, level: float = 0.9
     """
     if not 0 < rate < 1 or rate == 0.5:
         raise ValueError("The rate must lie between 0 and 1 and differ from 0.5.")
-    noise = stats.norm.ppf((1 + level) / 2) / 2 + stats.norm.ppf(power) * math.sqrt(rate * (1 - rate))
+    noise = special.ndtri((1 + level) / 2) / 2 + special.ndtri(power) * math.sqrt(rate * (1 - rate))
     return math.ceil((noise / (rate - 0.5)) ** 2 - 1e-9)
 
 
@@ -50,5 +50,5 @@ def half_width(votes: int, raters: int, *, level: float = 0.95) -> float | None:
     """
     if raters < 2 or votes < raters:
         return None
-    quantile = float(stats.t.ppf((1 + level) / 2, raters - 1))
+    quantile = float(special.stdtrit(raters - 1, (1 + level) / 2))
     return min(0.5, quantile * math.sqrt(0.25 / effective_votes(votes, raters)))
