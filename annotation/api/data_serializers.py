@@ -42,7 +42,7 @@ class NewExampleSerializer(serializers.Serializer[Any]):
     """A pair written by hand; it goes to the reviewers. `reason` answers a check that objects."""
 
     messages = MessageSerializer(many=True)
-    context = serializers.ListField(
+    context = serializers.ListField(  # type: ignore[assignment]
         child=serializers.CharField(allow_blank=True), required=False, default=list
     )
     completion = serializers.CharField()

@@ -2,5 +2,6 @@
 
 from annotation.queries.datasets import newest_ready, ready_datasets
 from annotation.queries.examples import find_examples, slices_of
+from annotation.queries.queue import my_work
 
-__all__ = ["find_examples", "newest_ready", "ready_datasets", "slices_of"]
+__all__ = ["find_examples", "my_work", "newest_ready", "ready_datasets", "slices_of"]

@@ -26,7 +26,7 @@ def versions_of(project: Project) -> QuerySet[DatasetVersion]:
     """Every version, newest first, with what a list shows. One query."""
     return (
         DatasetVersion.objects.filter(project=project)
-        .select_related("project", "run__project", "created_by", "same_as", "artifact")
+        .select_related("project", "run__project", "run__created_by", "created_by", "same_as", "artifact")
         .order_by("-number")
     )
 

@@ -9,7 +9,7 @@ from core.models import Project
 def imports_of(project: Project) -> QuerySet[Import]:
     """Newest first, with what a list shows. One query."""
     return Import.objects.filter(project=project).select_related(
-        "run__project", "created_by", "removed_by", "upload"
+        "run__project", "run__created_by", "created_by", "removed_by", "upload"
     )
 
 

@@ -1,0 +1,560 @@
+"""Pages and API of imports, examples and datasets: who may, what they answer, what they cost."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.http import StreamingHttpResponse
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from annotation.downloads import csv_line
+from annotation.models import DatasetVersion, Example, Import, Review, Revision
+from annotation.queries.paging import CappedPaginator
+from annotation.services.imports import start_import
+from core.access import Access
+from core.models import Project, Role, User
+from core.services.tokens import create_token
+from core.tasks import execute_run
+from tests.factories import World, make_example, make_frozen
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sent")]
+SignIn = Callable[[User | None], Client]
+READERS = {Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER}
+WATCHERS = {Role.ADMIN, Role.VIEWER}
+# name: (needs an id, who may GET, who may POST)
+PAGES: dict[str, tuple[str, set[str], set[str]]] = {
+    "examples": ("", READERS, set()),
+    "examples-download": ("", READERS, set()),
+    "example": ("example", READERS, set()),
+    "example-retire": ("example", set(), {Role.ADMIN, Role.REVIEWER}),
+    "example-requeue": ("example", set(), {Role.ADMIN, Role.REVIEWER}),
+    "imports": ("", WATCHERS, set()),
+    "import-new": ("", {Role.ADMIN}, {Role.ADMIN}),
+    "import": ("import", WATCHERS, set()),
+    "import-issues": ("import", WATCHERS, set()),
+    "import-remove": ("import", set(), {Role.ADMIN}),
+    "datasets": ("", READERS, set()),
+    "dataset-new": ("", {Role.ADMIN}, {Role.ADMIN}),
+    "dataset": ("dataset", READERS, set()),
+    "dataset-rows": ("dataset", READERS, set()),
+    "dataset-withheld": ("dataset", READERS, set()),
+    "dataset-download": ("dataset", READERS, set()),
+}
+API: dict[str, tuple[set[str], set[str]]] = {
+    "examples/": (READERS, {Role.ADMIN, Role.ANNOTATOR, Role.REVIEWER}),
+    "examples/download/": (READERS, set()),
+    "examples/{example}/": (READERS, set()),
+    "examples/{example}/history/": (READERS, set()),
+    "examples/{example}/retire/": (set(), {Role.ADMIN, Role.REVIEWER}),
+    "examples/{example}/requeue/": (set(), {Role.ADMIN, Role.REVIEWER}),
+    "imports/": (WATCHERS, {Role.ADMIN}),
+    "imports/{import}/": (WATCHERS, set()),
+    "imports/{import}/issues/": (WATCHERS, set()),
+    "imports/{import}/remove/": (set(), {Role.ADMIN}),
+    "datasets/": (READERS, {Role.ADMIN}),
+    "datasets/preview/": (READERS, set()),
+    "datasets/{dataset}/": (READERS, set()),
+    "datasets/{dataset}/rows/": (READERS, set()),
+    "datasets/{dataset}/withheld/": (READERS, set()),
+    "datasets/{dataset}/download/": (READERS, set()),
+}
+
+
+@pytest.fixture
+def upload(world: World, tmp_path: Any) -> Callable[[bytes], Import]:
+    """An import whose run has not begun; `store` it with `stored`."""
+
+    def _upload(data: bytes) -> Import:
+        path = tmp_path / "pairs.jsonl"
+        path.write_bytes(data)
+        return start_import(by=world.admin, project=world.project, path=path, file_name="pairs.jsonl")
+
+    return _upload
+
+
+@pytest.fixture
+def ids(world: World, upload: Callable[[bytes], Import]) -> dict[str, int]:
+    examples = [make_example(world.project, status="approved") for _ in range(6)]
+    dataset = make_frozen(world.project, world.admin)
+    batch = upload(b'{"prompt": "a"}\n')
+    return {"example": examples[0].pk, "dataset": dataset.number, "import": batch.pk}
+
+
+def page(name: str, project: Project, ids: dict[str, int]) -> str:
+    kind = PAGES[name][0]
+    return reverse(f"annotation:{name}", args=[project.slug, *([ids[kind]] if kind else [])])
+
+
+def body(response: Any) -> bytes:
+    assert isinstance(response, StreamingHttpResponse)
+    return b"".join(response)  # type: ignore[arg-type]
+
+
+# --- who may -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume:Warning")
+def test_pages_open_for_their_roles_only(name: str, world: World, ids: dict[str, int], as_user: SignIn):
+    _, readers, writers = PAGES[name]
+    url = page(name, world.project, ids)
+    for who, person in world.people().items():
+        outside = who not in Role.values
+        got = as_user(person).get(url).status_code
+        expected = (
+            404 if outside else 200 if who in readers else 403 if who not in writers or readers else 405
+        )
+        assert got == expected or (got, expected) == (405, 403), (who, got, expected)
+        posted = as_user(person).post(url).status_code
+        if who in writers:
+            assert posted not in (403, 404, 405), (who, posted)
+        else:
+            assert posted in ((404,) if outside else (403, 405)), (who, posted)
+    assert as_user(None).get(url).status_code == 302
+    assert Example.objects.exclude(status="approved").exclude(status="queued").count() <= 1
+
+
+@pytest.mark.parametrize("path", API)
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume:Warning")
+def test_the_api_opens_for_the_same_roles(path: str, world: World, ids: dict[str, int], as_user: SignIn):
+    readers, writers = API[path]
+    url = f"/api/v1/projects/{world.project.slug}/" + path.format(**ids)
+    for who, person in world.people().items():
+        outside = who not in Role.values
+        got = as_user(person).get(url).status_code
+        assert got == (404 if outside else 200 if who in readers else 403 if readers else 405) or (
+            got in (403, 405) and who not in readers and not outside
+        ), (who, got)
+        posted = as_user(person).post(url, {}, content_type="application/json").status_code
+        if who in writers:
+            assert posted not in (403, 404, 405), (who, posted)
+        else:
+            assert posted in ((404, 405) if outside else (403, 405)), (who, posted)
+    assert as_user(None).get(url).status_code == 401
+
+
+@pytest.mark.parametrize("name", [name for name, (kind, *_) in PAGES.items() if kind])
+def test_ids_of_nothing_and_of_other_projects_are_not_found(
+    name: str, world: World, ids: dict[str, int], as_user: SignIn
+):
+    kind = PAGES[name][0]
+    method = "get" if PAGES[name][1] else "post"
+    missing = getattr(as_user(world.admin), method)(page(name, world.project, ids | {kind: 10**9}))
+    elsewhere = getattr(as_user(world.neighbour), method)(page(name, world.other, ids))
+    assert (missing.status_code, elsewhere.status_code) == (404, 404)
+
+
+@pytest.mark.parametrize("name", ["imports", "examples", "datasets", "dataset-new", "import-new"])
+def test_an_empty_project_says_what_to_do(name: str, world: World, as_user: SignIn):
+    response = as_user(world.admin).get(page(name, world.project, {}))
+    assert response.status_code == 200
+    text = response.content.decode()
+    assert "yet" in text or "Nothing to freeze" in text or "Import a file" in text
+
+
+# --- imports -----------------------------------------------------------------------------------------------
+def _file(data: bytes, name: str = "pairs.jsonl") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, data)
+
+
+def test_uploading_a_file_starts_its_import(world: World, as_user: SignIn):
+    response = as_user(world.admin).post(
+        page("import-new", world.project, {}),
+        {
+            "file": _file(b'{"prompt": "a"}\n', "../../naïve <b>.jsonl"),
+            "destination": "queued",
+            "default_source": " desk ",
+        },
+    )
+    batch = Import.objects.get()
+    assert response.url == page("import", world.project, {"import": batch.pk})  # type: ignore[attr-defined]
+    assert (batch.file_name, batch.default_source, batch.run.status) == ("naïve <b>.jsonl", "desk", "queued")
+    shown = as_user(world.admin).get(response.url).content.decode()  # type: ignore[attr-defined]
+    assert "naïve &lt;b&gt;.jsonl" in shown
+    assert "<b>" not in shown.replace("<b>Im", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"destination": "queued"}, "This field is required"),
+        ({"destination": "queued", "file": b""}, "empty"),
+        ({"destination": "retired", "file": b"x"}, "not one of the available choices"),
+        ({"destination": "queued", "file": b"x", "default_source": "s" * 121}, "at most 120"),
+    ],
+)
+def test_a_wrong_upload_shows_the_form_again(world: World, as_user: SignIn, given: dict[str, Any], said: str):
+    data = {name: _file(value) if name == "file" else value for name, value in given.items()}
+    response = as_user(world.admin).post(page("import-new", world.project, {}), data)
+    assert response.status_code == 422
+    assert said in response.content.decode()
+    assert not Import.objects.exists()
+
+
+def test_a_file_above_the_limit_is_refused_with_advice(world: World, as_user: SignIn, settings: Any):
+    settings.IMPORT_MAX_BYTES = 1
+    response = as_user(world.admin).post(
+        page("import-new", world.project, {}), {"destination": "queued", "file": _file(b"xx")}
+    )
+    assert response.status_code == 422
+    assert "Divide it into several files" in response.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume:Warning")
+def test_an_import_page_lists_what_was_wrong_and_gives_it_as_csv(
+    world: World, as_user: SignIn, upload: Callable[[bytes], Import]
+):
+    batch = upload(b'{"prompt": "a"}\n=1+1\n{"prompt": "a"}\n{"prompt": "a", "edge": "@x"}\n')
+    execute_run(batch.run_id)
+    client = as_user(world.viewer)
+    url = page("import", world.project, {"import": batch.pk})
+    shown = client.get(url).content.decode()
+    assert "Not valid JSON" in shown
+    assert "Remove what this import added" not in shown  # a viewer changes nothing
+    repeats = client.get(url, {"kind": "repeated"}).content.decode()
+    assert "Repeats line 1 of this file." in repeats
+    lines = body(client.get(page("import-issues", world.project, {"import": batch.pk}))).decode().splitlines()
+    assert lines[0] == "line,kind,field,reason,starts with"
+    assert lines[1] == "2,rejected,,Not valid JSON: Expecting value at character 1.,'=1+1"
+    assert lines[2].startswith("3,repeated,,")
+    assert len(lines) == 4
+    admin = as_user(world.admin)
+    assert "Remove what this import added" in admin.get(url).content.decode()
+    assert admin.post(page("import-remove", world.project, {"import": batch.pk})).status_code == 302
+    assert not Example.objects.exists()
+    assert admin.post(page("import-remove", world.project, {"import": batch.pk})).status_code == 409
+
+
+@pytest.mark.parametrize("cell", ["=cmd|'/C calc'!A0", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\r=1"])
+def test_no_cell_of_a_csv_is_a_formula(cell: str):
+    assert csv_line([cell]).lstrip('"').startswith("'")
+
+
+def test_ordinary_cells_stay_as_they_are():
+    assert csv_line([5, "a, b", 'say "x"', ""]) == '5,"a, b","say ""x""",\r\n'
+
+
+# --- examples ----------------------------------------------------------------------------------------------
+@pytest.fixture
+def shelf(world: World) -> dict[str, Example]:
+    first = make_example(
+        world.project, "Where is my CONTAINER 100%?", slice="status", tags=["eta"], edge="other"
+    )
+    second = make_example(world.project, "customs_papers please", slice="", status="approved")
+    Example.objects.filter(pk=second.pk).update(submitted_by=world.annotator)
+    Review.objects.create(
+        example=first, revision=first.revisions.get(), verdict="returned", comment="No.", by=world.reviewer
+    )
+    return {"first": first, "second": second}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, {"first", "second"}),
+        ({"q": "container"}, {"first"}),
+        ({"q": "100%"}, {"first"}),
+        ({"q": "customs_"}, {"second"}),
+        ({"q": "stomsx"}, set()),
+        ({"q": "zz"}, {"first", "second"}),  # too short to search by: the field says so
+        ({"status": "approved"}, {"second"}),
+        ({"slice": "status"}, {"first"}),
+        ({"slice": "-"}, {"second"}),
+        ({"edge": "any"}, {"first"}),
+        ({"edge": "off_topic"}, set()),
+        ({"tag": "eta"}, {"first"}),
+        ({"tag": "et"}, set()),
+        ({"origin": "import"}, {"first", "second"}),
+        ({"person": "annotator"}, {"second"}),
+        ({"person": "reviewer"}, {"first"}),
+        ({"status": "nonsense", "batch": "x"}, {"first", "second"}),
+    ],
+)
+def test_filters_find_what_they_say(
+    query: dict[str, str], found: set[str], world: World, shelf: dict[str, Example], as_user: SignIn
+):
+    if "person" in query:
+        query = query | {"person": str(getattr(world, query["person"]).pk)}
+    shown = as_user(world.annotator).get(page("examples", world.project, {}), query).content.decode()
+    listed = {name for name, example in shelf.items() if f">#{example.pk}</a>" in shown}
+    assert listed == found
+    answer = as_user(world.annotator).get(f"/api/v1/projects/{world.project.slug}/examples/", query).json()
+    assert {row["id"] for row in answer["results"]} == {shelf[name].pk for name in found}
+
+
+def test_one_example_is_found_by_its_number(world: World, shelf: dict[str, Example], as_user: SignIn):
+    number = f"#{shelf['first'].pk}"
+    answer = (
+        as_user(world.viewer).get(f"/api/v1/projects/{world.project.slug}/examples/", {"q": number}).json()
+    )
+    assert [row["id"] for row in answer["results"]] == [shelf["first"].pk]
+    assert (
+        as_user(world.viewer)
+        .get(f"/api/v1/projects/{world.project.slug}/examples/", {"q": "#9" * 9})
+        .json()["count"]
+        == 0
+    )
+
+
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume:Warning")
+def test_the_download_can_be_imported_again(world: World, shelf: dict[str, Example], as_user: SignIn):
+    from annotation.runner.lines import Line, Row, parse_line
+
+    data = body(
+        as_user(world.viewer).get(page("examples-download", world.project, {}), {"status": "approved"})
+    )
+    lines = data.decode().splitlines()
+    assert len(lines) == 1
+    row = parse_line(Line(1, 1, lines[0]), needs_completion=True)
+    assert isinstance(row, Row)
+    assert (row.messages, row.completion, row.group) == (
+        shelf["second"].messages, shelf["second"].completion, shelf["second"].group,
+    )  # fmt: skip
+
+
+def test_an_example_shows_every_revision_with_what_changed(world: World, as_user: SignIn):
+    example = make_example(world.project, completion="Old <words> here.", created_by=world.admin)
+    content = example.content() | {
+        "completion": "New words here.",
+        "slice": "customs",
+        "edge": "",
+        "tags": [],
+    }
+    second = Revision.objects.create(
+        example=example, number=2, reason="submitted", content=content, by=world.annotator
+    )
+    Review.objects.create(
+        example=example, revision=second, verdict="returned", comment="Say when.", by=world.reviewer
+    )
+    shown = (
+        as_user(world.viewer).get(page("example", world.project, {"example": example.pk})).content.decode()
+    )
+    for part in (
+        "<del>Old</del><ins>New</ins>",
+        "<del>&lt;</del>words",
+        "<del>shipment status</del>",
+        "Say when.",
+        "Annotator Member",
+        "Arrived",
+    ):
+        assert part in shown
+    answer = (
+        as_user(world.viewer)
+        .get(f"/api/v1/projects/{world.project.slug}/examples/{example.pk}/history/")
+        .json()
+    )
+    assert [step["number"] for step in answer] == [2, 1]
+    assert answer[0]["reviews"][0]["comment"] == "Say when."
+
+
+def test_retiring_asks_for_a_reason_and_can_be_undone(world: World, as_user: SignIn):
+    example = make_example(world.project, status="approved")
+    client = as_user(world.reviewer)
+    url = page("example-retire", world.project, {"example": example.pk})
+    assert client.post(url).status_code == 422
+    assert client.post(url, {"reason": "out of date"}).status_code == 302
+    example.refresh_from_db()
+    assert example.status == "retired"
+    assert client.post(url, {"reason": "again"}).status_code == 409
+    assert client.post(page("example-requeue", world.project, {"example": example.pk})).status_code == 302
+    example.refresh_from_db()
+    assert example.status == "queued"
+
+
+def test_writing_a_pair_over_the_api(world: World):
+    _, secret = create_token(by=world.annotator, name="notebook")
+    client = Client(headers={"authorization": f"Bearer {secret}"})
+    url = f"/api/v1/projects/{world.project.slug}/examples/"
+    pair = {
+        "messages": [{"role": "user", "content": "Hi?"}],
+        "completion": "Good day. Your next step: none for now.",
+    }
+    made = client.post(url, pair | {"reason": "short on purpose"}, content_type="application/json")
+    assert made.status_code == 201, made.content
+    assert (made.json()["status"], made.json()["origin"]) == ("in_review", "written")
+    assert client.post(url, {"messages": []}, content_type="application/json").status_code == 422
+
+
+# --- datasets ----------------------------------------------------------------------------------------------
+def test_freezing_from_the_form(world: World, as_user: SignIn):
+    for _ in range(4):
+        make_example(world.project, status="approved")
+    response = as_user(world.admin).post(
+        page("dataset-new", world.project, {}), {"validation": "20", "test": "25", "note": " first "}
+    )
+    dataset = DatasetVersion.objects.get()
+    assert response.url == page("dataset", world.project, {"dataset": 1})  # type: ignore[attr-defined]
+    assert (dataset.note, dataset.settings["validation"], dataset.settings["test"]) == ("first", 0.2, 0.25)
+    assert as_user(world.annotator).get(response.url).status_code == 200  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"validation": "10", "test": "10"}, "nothing to freeze"),
+        ({"validation": "60", "test": "10"}, "less than or equal to 50"),
+        ({"validation": "x", "test": "10"}, "Enter a whole number"),
+        ({"validation": "10", "test": "10", "slices": "nowhere"}, "not one of the available choices"),
+    ],
+)
+def test_a_wrong_freeze_shows_the_form_again(world: World, as_user: SignIn, given: dict[str, str], said: str):
+    response = as_user(world.admin).post(page("dataset-new", world.project, {}), given)
+    assert response.status_code == 422
+    assert said in response.content.decode()
+    assert not DatasetVersion.objects.exists()
+
+
+def test_the_preview_follows_the_filters(world: World, as_user: SignIn):
+    make_example(world.project, status="approved", slice="customs")
+    make_example(world.project, status="approved", slice="delay")
+    client = as_user(world.admin)
+    assert "2 approved examples" in client.get(page("dataset-new", world.project, {})).content.decode()
+    some = client.get(page("dataset-new", world.project, {}), {"slices": "customs"}).content.decode()
+    assert "1 approved example<" in some
+    answer = client.get(
+        f"/api/v1/projects/{world.project.slug}/datasets/preview/", {"slices": ["delay"]}
+    ).json()
+    assert answer == {
+        "total": 1,
+        "new": 1,
+        "since": None,
+        "slices": [{"slice": "delay", "approved": 1, "new": 1}],
+    }
+
+
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume:Warning")
+def test_a_dataset_page_its_rows_and_its_download(world: World, ids: dict[str, int], as_user: SignIn):
+    client = as_user(world.viewer)
+    dataset = DatasetVersion.objects.get()
+    assert dataset.content_hash in client.get(page("dataset", world.project, ids)).content.decode()
+    tested = client.get(page("dataset-rows", world.project, ids), {"split": "test"}).content.decode()
+    assert tested.count('class="swatch test"') == 1
+    response = client.get(page("dataset-download", world.project, ids))
+    data = body(response)
+    assert response["Content-Length"] == str(len(data))
+    assert [json.loads(line)["position"] for line in data.decode().splitlines()] == list(range(6))
+    rows = client.get(f"/api/v1/projects/{world.project.slug}/datasets/1/rows/", {"split": "test"}).json()
+    assert rows["count"] == 1
+    assert rows["results"][0]["content"]["completion"]
+    wrong = client.get(f"/api/v1/projects/{world.project.slug}/datasets/1/rows/", {"split": "dev"})
+    assert wrong.status_code == 422
+
+
+def test_a_version_without_content_has_no_rows_to_show(world: World, ids: dict[str, int], as_user: SignIn):
+    DatasetVersion.objects.create(project=world.project, number=2, status="failed", settings={})
+    client = as_user(world.admin)
+    assert client.get(page("dataset", world.project, {"dataset": 2})).status_code == 200
+    for name in ("dataset-rows", "dataset-withheld", "dataset-download"):
+        assert client.get(page(name, world.project, {"dataset": 2})).status_code == 404
+
+
+# --- what it costs -----------------------------------------------------------------------------------------
+def _queries(client: Client, urls: Iterable[str]) -> list[int]:
+    counts = []
+    for url in urls:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            assert client.get(url).status_code == 200
+        counts.append(len(captured))
+    return counts
+
+
+def test_no_list_asks_more_often_because_it_is_longer(
+    world: World, as_user: SignIn, upload: Callable[[bytes], Import]
+):
+    slug = world.project.slug
+
+    def fill(count: int) -> None:
+        for _ in range(count):
+            example = make_example(
+                world.project,
+                status="approved",
+                created_by=world.admin,
+                submitted_by=world.annotator,
+                tags=["a"],
+            )
+            Review.objects.create(
+                example=example, revision=example.revisions.get(), verdict="accepted", by=world.reviewer
+            )
+            upload(b'{"prompt": "a"}\n')
+            make_frozen(world.project, world.admin)
+
+    fill(3)
+    example = Example.objects.earliest("pk").pk
+    urls = [
+        *(page(name, world.project, {}) for name in ("examples", "imports", "datasets", "dataset-new")),
+        page("example", world.project, {"example": example}),
+        *(
+            page(name, world.project, {"dataset": 3})
+            for name in ("dataset", "dataset-rows", "dataset-withheld")
+        ),
+        *(
+            f"/api/v1/projects/{slug}/{path}"
+            for path in ("examples/", "imports/", "datasets/", "datasets/3/rows/")
+        ),
+    ]
+    client = as_user(world.admin)
+    before = _queries(client, urls)
+    fill(6)
+    assert _queries(client, urls) == before
+    assert max(before) <= 14
+
+
+def test_a_long_list_is_neither_counted_nor_paged_to_its_end(world: World, monkeypatch: pytest.MonkeyPatch):
+    for _ in range(7):
+        make_example(world.project)
+    monkeypatch.setattr(CappedPaginator, "CAP", 5)
+    pages = CappedPaginator(Example.objects.filter(project=world.project).order_by("-pk"), 2)
+    assert (pages.count, pages.num_pages, pages.is_capped) == (5, 3, True)
+    with CaptureQueriesContext(connection) as captured:
+        CappedPaginator(Example.objects.order_by("-pk"), 2).count  # noqa: B018
+    assert "LIMIT 6" in captured[0]["sql"]
+    monkeypatch.setattr(CappedPaginator, "CAP", 7)
+    assert not CappedPaginator(Example.objects.order_by("-pk"), 2).is_capped
+
+
+def test_search_is_served_by_the_trigram_index(world: World):
+    from annotation.queries.examples import find_examples
+    from annotation.runner.bulk import copy_in
+
+    texts = (f"question {n} about shipment fd-{n * 7919:09d}" for n in range(4000))
+    copy_in(
+        Example,
+        (
+            Example(project=world.project, messages=[], group="g", content_hash="", search_text=text)
+            for text in texts
+        ),
+        leave_out=["id"],
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT gin_clean_pending_list('example_search')")
+        cursor.execute("ANALYZE annotation_example")
+        cursor.execute("SET LOCAL enable_seqscan = off")  # 4,000 rows are too few for the index to pay
+    found = find_examples(world.project, {"q": "FD-000015838"})
+    assert "example_search" in found.explain()
+    assert found.count() == 1
+
+
+# --- the first screen --------------------------------------------------------------------------------------
+def test_an_admin_is_told_to_import_then_to_freeze(world: World):
+    from annotation.data_stage import next_items
+
+    access = Access(user=world.admin, project=world.project, roles=frozenset([Role.ADMIN]))
+    assert [item.action for item in next_items(access)] == ["Import"]
+    make_example(world.project)
+    assert next_items(access) == []
+    for _ in range(3):
+        make_example(world.project, status="approved")
+    assert [item.action for item in next_items(access)] == ["Freeze"]
+    make_frozen(world.project, world.admin)
+    assert next_items(access) == []
+    for _ in range(20):
+        make_example(world.project, status="approved")
+    (item,) = next_items(access)
+    assert item.title == "20 approved examples are not in dataset 1"
+    assert next_items(Access(user=world.viewer, project=world.project, roles=frozenset([Role.VIEWER]))) == []
