@@ -57,7 +57,7 @@ _SCAN = re.compile(
     | (?P<iso>\b(?P<iy>(?:19|20)\d\d)[-/](?P<im>\d\d?)[-/](?P<id>\d\d?)
         (?:[T ](?P<ih>[0-2]\d):(?P<imin>[0-5]\d)(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?(?![\w-]))
     | (?P<dmy>\b(?P<dd>\d\d?)(?:st|nd|rd|th)?(?:\s*(?:-|–|to|and|or|/|until)\s*(?P<dd2>\d\d?)(?:st|nd|rd|th)?)?
-        [ -](?:of\ )?(?P<dm>{_MONTH})\b\.?(?:,?[ -](?P<dy>(?:19|20)\d\d)\b)?)
+        [ -](?:of\ )?(?P<dm>{_MONTH})\b(?:\.?,?[ -](?P<dy>(?:19|20)\d\d)\b)?)
     | (?P<mdy>\b(?P<mm>{_MONTH})\.?\ (?P<md>\d\d?)(?:st|nd|rd|th)?
         (?:\s*(?:-|–|to|and|or|until)\s*(?P<md2>\d\d?)(?:st|nd|rd|th)?)?(?![\d,.]*\d)(?:,?\ (?P<my>(?:19|20)\d\d)\b)?)
     | (?P<month>\b(?P<om>{_MONTH})\ (?P<oy>(?:19|20)\d\d)\b)
@@ -69,7 +69,7 @@ _SCAN = re.compile(
     | (?P<noon>\b(?:noon|midday|midnight)\b)
     | (?P<weekday>\b(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|(?-i:Mon|Tue|Wed|Thu|Thurs|Fri|Sat|Sun))\b)
     | (?P<ordinal>\b(?P<o>\d\d?)(?:st|nd|rd|th)\b)
-    | (?P<spaced>(?-i:\b[A-Z]{{2,5}}[ ]\d{{4,}}(?:[-/]\d+)*\b(?![.,]\d)))
+    | (?P<spaced>(?-i:\b(?!EUR|USD|GBP|CHF)[A-Z]{{2,5}}[ ](?!(?:19|20)\d\d[-/]\d\d?[-/])\d{{4,}}(?:[-/]\d+)*\b(?![.,]\d)))
     | (?P<token>[A-Za-z0-9]+(?:[-/_\#.][A-Za-z0-9]+)*)
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -84,6 +84,7 @@ _CURRENCY = re.compile(r"(?:\b(?:eur|usd|gbp|chf|sek|dkk|nok|pln|jpy|cny)\s?)$",
 _COUNTED = re.compile(rf"\b(?P<word>{'|'.join(_WORDS)})\s+(?={_UNIT}\b)", re.IGNORECASE)
 _LISTED = re.compile(r"(?m)^\s*\d{1,2}[.)]\s")
 _ALWAYS = re.compile(r"\b24/7\b|\b(?:step|option|question)\s+\d\b", re.IGNORECASE)
+_REFERENCE = 4  # digits; a shorter number is a count, not part of a reference
 _WINDOW = 4  # neighbouring words that together may spell a reference
 
 
@@ -226,8 +227,7 @@ def _number(text: str, match: re.Match[str]) -> Fact | None:
     keys = {_number_key(value) for value in values}
     if after == "k":
         keys |= {_number_key(value * 1000) for value in values}
-    if digits.isdigit():
-        keys.add(("ref", digits.lstrip("0") or "0"))
+    if digits.isdigit() and len(digits) >= _REFERENCE:
         keys.add(("ref", digits))
     money = bool(match.group("money")) or bool(_CURRENCY.search(text[: match.start()]))
     exact = "%" in after or "cent" in after or after in ("€", "$", "£") or "eur" in after or "usd" in after
@@ -367,6 +367,8 @@ class Known:
             for key in fact.keys:
                 self._put(key, source, fact.start, fact.end)
                 self._put_more(key, source, fact)
+            for key in (key for part in fact.parts for key in part):
+                self._put(key, source, fact.start, fact.end)
         for match in re.finditer(rf"(?i)\b(?:{'|'.join(_WORDS)})\b", text):
             self._put(("n", str(_WORDS[match.group().lower()])), source, *match.span())
         words = list(re.finditer(r"[A-Za-z0-9]+", text))

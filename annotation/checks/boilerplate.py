@@ -19,7 +19,7 @@ _HOLLOW = re.compile(
 _UNFINISHED = re.compile(
     r"""\[(?:your|the|insert|customer|name|date|number|order|company|agent|tracking)\b[^\]\n]{0,40}\]
       | <(?:name|date|number|company|insert)[^>\n]{0,40}> | \{\{[^}\n]{1,40}\}\}
-      | \bX{4,}\b | \blorem\ ipsum\b | \bTODO\b | \bas\ an?\ (?:AI|artificial)\b""",
+      | \bX{4,}\b | \blorem\ ipsum\b | \bTODO\b | \b[Aa]s\ an?\ (?:AI|artificial)\b""",
     re.VERBOSE,
 )
 

@@ -1,0 +1,466 @@
+"""The pages of the queue and of reviews: who may, what they show, what they do, how many queries they make."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation import services
+from annotation.models import Assignment, Draft, Example, Review
+from core.models import Role, User
+from tests.factories import World, join, make_example, make_user
+
+pytestmark = pytest.mark.django_db
+SignIn = Callable[[User | None], Client]
+ANNOTATE, REVIEW = Assignment.Purpose.ANNOTATE, Assignment.Purpose.REVIEW
+READERS = {Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER}
+ANNOTATORS, REVIEWERS = {Role.ANNOTATOR}, {Role.REVIEWER}
+
+# name: (roles that may GET, roles that may POST, takes an id)
+PAGES: dict[str, tuple[set[str], set[str], bool]] = {
+    "overview": (READERS, set(), False),
+    "next": (set(), ANNOTATORS, False),
+    "checks": (set(), ANNOTATORS | REVIEWERS, False),
+    "item": (ANNOTATORS, set(), True),
+    "take": (set(), ANNOTATORS, True),
+    "heartbeat": (set(), ANNOTATORS, True),
+    "draft": (set(), ANNOTATORS, True),
+    "draft-discard": (set(), ANNOTATORS, True),
+    "submit": (set(), ANNOTATORS, True),
+    "skip": (set(), ANNOTATORS, True),
+    "release": (set(), ANNOTATORS, True),
+    "take-back": (set(), ANNOTATORS, True),
+    "write": (ANNOTATORS, ANNOTATORS, False),
+    "write-draft": (set(), ANNOTATORS, False),
+    "write-discard": (set(), ANNOTATORS, False),
+    "review-list": (READERS, set(), False),
+    "review-next": (set(), REVIEWERS, False),
+    "accept-selected": (set(), REVIEWERS, False),
+    "review": (REVIEWERS, set(), True),
+    "review-take": (set(), REVIEWERS, True),
+    "review-heartbeat": (set(), REVIEWERS, True),
+    "review-draft": (set(), REVIEWERS, True),
+    "accept": (set(), REVIEWERS, True),
+    "send-back": (set(), REVIEWERS, True),
+    "correct": (REVIEWERS, REVIEWERS, True),
+    "review-skip": (set(), REVIEWERS, True),
+    "review-release": (set(), REVIEWERS, True),
+    "review-undo": (set(), REVIEWERS, True),
+}
+
+
+def url(world: World, name: str, pk: int | None = None) -> str:
+    return reverse(f"annotation:{name}", args=[world.project.slug, *([pk] if pk is not None else [])])
+
+
+def posted(example: Example, completion: str = "A new answer, written by hand.", **more: str) -> dict:
+    return {
+        "role": [m["role"] for m in example.messages],
+        "message": [m["content"] for m in example.messages],
+        "record": example.context,
+        "completion": completion,
+        "slice": example.slice,
+        "edge": example.edge,
+        "tags": "eta, delay",
+        "base_revision": str(example.revision),
+        "example": str(example.pk),
+        **more,
+    }
+
+
+def leased(world: World, **fields: object) -> Example:
+    make_example(world.project, **fields)
+    return services.take_next(by=world.annotator, project=world.project, purpose=ANNOTATE).example
+
+
+def in_review(world: World, **fields: object) -> Example:
+    make_example(
+        world.project, status="in_review", submitted_by=world.annotator, submitted_at=timezone.now(), **fields
+    )
+    return services.take_next(by=world.reviewer, project=world.project, purpose=REVIEW).example
+
+
+# --- who may -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_as_everybody(world: World, as_user: SignIn, name: str) -> None:
+    may_get, may_post, with_id = PAGES[name]
+    pk = make_example(world.project).pk if with_id else None
+    where = url(world, name, pk)
+    for role, person in {**world.people(), "nobody": None}.items():
+        client = as_user(person)
+        for method, may in (("get", may_get), ("post", may_post)):
+            status = getattr(client, method)(where).status_code
+            if role == "nobody":
+                assert status == 302, (role, method)
+            elif role in ("neighbour", "stranger", "operator"):
+                assert status == 404, (role, method)
+            elif role not in may_get | may_post:
+                assert status == 403, (role, method)
+            elif not may:
+                assert status == 405, (role, method)
+            else:
+                assert status not in (403, 405, 500), (role, method, status)
+
+
+@pytest.mark.parametrize("name", [name for name, (*_, with_id) in PAGES.items() if with_id])
+def test_ids_of_other_projects_and_nonsense_find_nothing(world: World, as_user: SignIn, name: str) -> None:
+    everything = make_user()
+    join(world.project, everything, Role.ANNOTATOR, Role.REVIEWER)
+    client = as_user(everything)
+    elsewhere = make_example(world.other).pk
+    method = client.post if PAGES[name][1] else client.get
+    for pk in (elsewhere, 0, 2**62):
+        assert method(url(world, name, pk)).status_code == 404
+
+
+def test_no_page_changes_anything_without_a_csrf_token(world: World) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(world.annotator, backend="django.contrib.auth.backends.ModelBackend")
+    make_example(world.project)
+    assert client.post(url(world, "next")).status_code == 403
+    assert not Assignment.objects.exists()
+
+
+# --- annotating --------------------------------------------------------------------------------------------
+def test_from_the_overview_to_the_next_item(world: World, as_user: SignIn) -> None:
+    first, second = make_example(world.project, edge="off_topic"), make_example(world.project)
+    client = as_user(world.annotator)
+    page = client.get(url(world, "overview"))
+    assert "2 pairs wait for you" in page.content.decode()
+    answer = client.post(url(world, "next"))
+    assert answer.url == url(world, "item", first.pk)
+    page = client.get(answer.url).content.decode()
+    assert "Yours until" in page and first.question in page and "1 more wait" in page
+    answer = client.post(url(world, "submit", first.pk), posted(first), headers={"HX-Request": "true"})
+    assert answer["HX-Redirect"] == url(world, "item", second.pk)
+    first.refresh_from_db()
+    assert (first.status, first.tags) == ("in_review", ["eta", "delay"])
+    assert "Take it back" in client.get(url(world, "item", second.pk)).content.decode()
+    answer = client.post(url(world, "submit", second.pk), posted(second), follow=True)
+    assert "Nothing waits for you" in answer.content.decode()
+
+
+def test_a_chosen_part_of_the_queue_is_worked_through_to_its_end(world: World, as_user: SignIn) -> None:
+    make_example(world.project)
+    a, b = (make_example(world.project, slice="customs", edge="off_topic") for _ in "ab")
+    client = as_user(world.annotator)
+    assert client.post(url(world, "next"), {"slice": "customs"}).url == url(world, "item", a.pk)
+    assert client.post(url(world, "submit", a.pk), posted(a)).url == url(world, "item", b.pk)
+    answer = client.post(url(world, "submit", b.pk), posted(b), follow=True)
+    assert "part of the queue is done" in answer.content.decode()
+
+
+def test_a_draft_is_kept_said_and_restored(world: World, as_user: SignIn) -> None:
+    example = leased(world)
+    client = as_user(world.annotator)
+    answer = client.post(url(world, "draft", example.pk), posted(example, "Half an answ"))
+    assert answer.json()["until"] and answer.json()["saved_at"]
+    page = client.get(url(world, "item", example.pk)).content.decode()
+    assert "Half an answ" in page and "is back." in page
+    client.post(url(world, "draft-discard", example.pk))
+    page = client.get(url(world, "item", example.pk)).content.decode()
+    assert "Half an answ" not in page and "is back." not in page
+
+
+def test_a_draft_after_the_lease_was_lost_is_kept_and_the_page_says_what_to_do(
+    world: World, as_user: SignIn
+) -> None:
+    example = leased(world)
+    colleague = make_user("Ines Ferro")
+    join(world.project, colleague, Role.ANNOTATOR)
+    Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    services.take_next(by=colleague, project=world.project, purpose=ANNOTATE)
+    client = as_user(world.annotator)
+    answer = client.post(url(world, "draft", example.pk), posted(example, "Typed too late"))
+    assert (answer.status_code, answer.json()["until"]) == (200, None)
+    beat = client.post(url(world, "heartbeat", example.pk), headers={"Accept": "application/json"})
+    assert beat.status_code == 409
+    assert "Ines Ferro has it open" in beat.json()["detail"] and "kept as your draft" in beat.json()["advice"]
+    answer = client.post(
+        url(world, "submit", example.pk),
+        posted(example, "Typed too late, and sent"),
+        headers={"HX-Request": "true"},
+    )
+    assert answer.status_code == 409 and answer["HX-Retarget"] == "#main"
+    page = answer.content.decode()
+    assert "Ines Ferro has it open" in page and "Typed too late, and sent" in page
+    assert Draft.objects.get(user=world.annotator).content["completion"] == "Typed too late, and sent"
+    assert "Typed too late, and sent" in client.get(url(world, "item", example.pk)).content.decode()
+
+
+def test_a_lease_that_ran_out_can_be_opened_again(world: World, as_user: SignIn) -> None:
+    example = leased(world)
+    services.save_draft(by=world.annotator, example=example, content={"completion": "Begun"})
+    Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    client = as_user(world.annotator)
+    assert "Open it again" in client.get(url(world, "item", example.pk)).content.decode()
+    assert client.post(url(world, "take", example.pk)).url == url(world, "item", example.pk)
+    assert "Begun" in client.get(url(world, "item", example.pk)).content.decode()
+
+
+def test_an_incomplete_pair_comes_back_with_what_is_wrong_and_every_word(
+    world: World, as_user: SignIn
+) -> None:
+    example = leased(world)
+    answer = as_user(world.annotator).post(
+        url(world, "submit", example.pk), posted(example, "", record="A record I just added")
+    )
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "Write the answer." in page and "A record I just added" in page
+    assert Draft.objects.get().content["context"] == ["A record I just added"]
+
+
+def test_an_objection_asks_for_a_reason_in_the_page(world: World, as_user: SignIn) -> None:
+    example = leased(world)
+    client = as_user(world.annotator)
+    answer = client.post(url(world, "submit", example.pk), posted(example, "FD-99999 comes on 3 May."))
+    assert answer.status_code == 422
+    assert 'name="reason"' in answer.content.decode() and "FD-99999" in answer.content.decode()
+    client.post(
+        url(world, "submit", example.pk), posted(example, "FD-99999 comes on 3 May.", reason="By phone.")
+    )
+    example.refresh_from_db()
+    assert example.status == "in_review"
+
+
+def test_skipping_gives_the_next_and_stopping_gives_the_item_back(world: World, as_user: SignIn) -> None:
+    example = leased(world)
+    other = make_example(world.project)
+    client = as_user(world.annotator)
+    assert client.post(url(world, "skip", example.pk)).url == url(world, "item", other.pk)
+    assert client.post(url(world, "release", other.pk)).url == url(world, "overview")
+    assert not Assignment.objects.filter(outcome="open").exists()
+
+
+def test_taking_a_submission_back_from_the_page(world: World, as_user: SignIn) -> None:
+    example = leased(world)
+    client = as_user(world.annotator)
+    client.post(url(world, "submit", example.pk), posted(example))
+    assert "Take it back" in client.get(url(world, "overview")).content.decode()
+    assert client.post(url(world, "take-back", example.pk)).url == url(world, "item", example.pk)
+    example.refresh_from_db()
+    assert example.status == "queued"
+
+
+def test_what_came_back_shows_the_comment_and_what_changed_since(world: World, as_user: SignIn) -> None:
+    example = in_review(world, completion="The first words.")
+    services.send_back(by=world.reviewer, example=example, comment="Name **the port**.")
+    client = as_user(world.annotator)
+    page = client.get(client.post(url(world, "next")).url).content.decode()
+    assert "<strong>the port</strong>" in page and "Nothing changed since" in page
+    client.post(url(world, "draft", example.pk), posted(example, "The second words."))
+    page = client.get(url(world, "item", example.pk)).content.decode()
+    assert "<del>first</del>" in page and "<ins>second</ins>" in page
+
+
+def test_the_checks_follow_the_typing(world: World, as_user: SignIn) -> None:
+    example = leased(world, context=["FD-41007 | ETA 2026-11-25"])
+    answer = as_user(world.annotator).post(
+        url(world, "checks"), posted(example, "FD-41007 comes on 25 November, FD-9999 later.")
+    )
+    page = answer.content.decode()
+    assert "FD-9999 stands neither" in page and "What you changed" in page
+    words = json.loads(answer.context["live"].words)
+    assert words["completion-ok"] == ["FD-41007", "25 November"]
+    assert words["context-ok"] == ["FD-41007", "2026-11-25"]
+    assert words["completion-bad"] == ["FD-9999"]
+
+
+def test_nothing_typed_is_ever_markup(world: World, as_user: SignIn) -> None:
+    evil = '</textarea><script>alert(1)</script>"><img src=x onerror=alert(1)>'
+    example = leased(
+        world, question=evil, completion=evil, context=[evil], slice=evil[:100], tags=[evil[:30]]
+    )
+    client = as_user(world.annotator)
+    for page in (
+        client.get(url(world, "item", example.pk)),
+        client.get(url(world, "overview")),
+        client.post(url(world, "checks"), posted(example, evil)),
+        client.post(url(world, "submit", example.pk), posted(example, "", slice=evil[:100])),
+    ):
+        assert b"<script>alert" not in page.content and b"<img src=x" not in page.content
+
+
+def test_an_item_that_is_not_ones_own_leads_to_the_examples_page(world: World, as_user: SignIn) -> None:
+    example = make_example(world.project)
+    assert as_user(world.annotator).get(url(world, "item", example.pk)).url == url(
+        world, "example", example.pk
+    )
+
+
+# --- writing -----------------------------------------------------------------------------------------------
+def test_writing_a_new_example_keeps_its_draft_until_it_is_submitted(world: World, as_user: SignIn) -> None:
+    client = as_user(world.annotator)
+    pair = {
+        "role": ["user"],
+        "message": ["Do you ship pianos?"],
+        "completion": "Yes, in a crate.",
+        "group": "conv-9",
+    }
+    client.post(url(world, "write-draft"), pair)
+    page = client.get(url(world, "write")).content.decode()
+    assert "Do you ship pianos?" in page and "conv-9" in page and "Your draft of" in page
+    assert client.post(url(world, "write"), {**pair, "completion": ""}).status_code == 422
+    assert client.post(url(world, "write"), pair).url == url(world, "overview")
+    example = Example.objects.get()
+    assert (example.group, example.status, example.submitted_by) == ("conv-9", "in_review", world.annotator)
+    assert "Do you ship pianos?" not in client.get(url(world, "write")).content.decode()
+
+
+# --- reviewing ---------------------------------------------------------------------------------------------
+def test_a_reviewer_sees_what_changed_and_accepts(world: World, as_user: SignIn) -> None:
+    example = leased(world, completion="It is in Rotterdam.", context=["GHLU 204418-7"])
+    services.submit(
+        by=world.annotator, example=example,
+        content={**example.content(), "completion": "It is in Antwerp.", "slice": "", "edge": "", "tags": []},
+    )  # fmt: skip
+    client = as_user(world.reviewer)
+    where = client.post(url(world, "review-next")).url
+    page = client.get(where).content.decode()
+    assert "<del>Rotterdam</del>" in page and "<ins>Antwerp</ins>" in page
+    assert page.count(">unchanged<") == 2  # conversation and records
+    answer = client.post(url(world, "accept", example.pk), {"base_revision": "2"}, follow=True)
+    page = answer.content.decode()
+    assert "Nothing waits for your review" in page and "Undo" in page
+    review = Review.objects.get()
+    assert client.post(url(world, "review-undo", review.pk)).url == url(world, "review", example.pk)
+    example.refresh_from_db()
+    assert example.status == "in_review"
+
+
+def test_sending_back_without_a_comment_says_so_and_keeps_the_page(world: World, as_user: SignIn) -> None:
+    example = in_review(world)
+    client = as_user(world.reviewer)
+    answer = client.post(url(world, "send-back", example.pk), {"comment": " "})
+    assert answer.status_code == 422 and "Say what would be right." in answer.content.decode()
+    assert client.post(url(world, "send-back", example.pk), {"comment": "Name the port."}).status_code == 302
+    assert Review.objects.get().comment == "Name the port."
+
+
+def test_a_comment_being_written_is_kept(world: World, as_user: SignIn) -> None:
+    example = in_review(world)
+    client = as_user(world.reviewer)
+    client.post(url(world, "review-draft", example.pk), {"comment": "Name the po"})
+    page = client.get(url(world, "review", example.pk)).content.decode()
+    assert "Name the po" in page and "begun to correct" not in page
+
+
+def test_correcting_keeps_the_draft_and_accepts_the_correction(world: World, as_user: SignIn) -> None:
+    example = in_review(world)
+    client = as_user(world.reviewer)
+    client.post(url(world, "review-draft", example.pk), posted(example, "Corrected hal"))
+    assert "begun to correct" in client.get(url(world, "review", example.pk)).content.decode()
+    assert "Corrected hal" in client.get(url(world, "correct", example.pk)).content.decode()
+    assert client.post(url(world, "correct", example.pk), posted(example, "")).status_code == 422
+    client.post(url(world, "correct", example.pk), posted(example, "Corrected wholly."))
+    example.refresh_from_db()
+    assert (example.status, example.completion) == ("approved", "Corrected wholly.")
+
+
+def test_why_a_pair_was_submitted_against_a_check_is_shown_to_the_reviewer(
+    world: World, as_user: SignIn
+) -> None:
+    example = leased(world)
+    as_user(world.annotator).post(
+        url(world, "submit", example.pk), posted(example, "FD-99999 comes.", reason="Told by phone.")
+    )
+    client = as_user(world.reviewer)
+    assert "Told by phone." in client.get(client.post(url(world, "review-next")).url).content.decode()
+
+
+def test_accepting_selected_pairs(world: World, as_user: SignIn) -> None:
+    examples = [make_example(world.project, status="in_review") for _ in range(3)]
+    client = as_user(world.reviewer)
+    ticked = [str(e.pk) for e in examples[:2]]
+    page = client.post(
+        url(world, "accept-selected"), {"example": [*ticked, "nonsense"]}, follow=True
+    ).content.decode()
+    assert "2 accepted." in page
+    assert sorted(Example.objects.filter(status="approved").values_list("pk", flat=True)) == sorted(
+        map(int, ticked)
+    )
+    assert "Nothing was ticked" in client.post(url(world, "accept-selected"), follow=True).content.decode()
+
+
+def test_the_review_list_filters_and_never_fails_on_nonsense(world: World, as_user: SignIn) -> None:
+    make_example(world.project, "The piano one", status="in_review", edge="off_topic", slice="pianos")
+    make_example(world.project, "The other one", status="in_review")
+    client = as_user(world.viewer)
+    for query, sees, hides in (
+        ("q=piano", "The piano one", "The other one"),
+        ("edge=any", "The piano one", "The other one"),
+        ("slice=pianos", "The piano one", "The other one"),
+        ("slice=shipment+status", "The other one", "The piano one"),
+        ("q=zzzz", "Nothing matches", "The other one"),
+    ):
+        page = client.get(f"{url(world, 'review-list')}?{query}").content.decode()
+        assert sees in page and hides not in page
+    for query in ("edge=%00", "page=-4", "page=x", "slice=none", "q=%23" + "9" * 40):
+        assert client.get(f"{url(world, 'review-list')}?{query}").status_code == 200
+
+
+def test_a_viewer_is_offered_nothing_to_press(world: World, as_user: SignIn) -> None:
+    make_example(world.project), make_example(world.project, status="in_review")
+    client = as_user(world.viewer)
+    for name in ("overview", "review-list"):
+        main = client.get(url(world, name)).content.decode().partition("<main")[2].partition("</main>")[0]
+        assert 'method="post"' not in main
+
+
+# --- queries -----------------------------------------------------------------------------------------------
+def _queries(client: Client, where: str) -> int:
+    client.get(where)  # what is read once for a session is not counted
+    with CaptureQueriesContext(
+        connection,
+    ) as seen:
+        assert client.get(where).status_code == 200
+    return len(seen)
+
+
+def _fill(world: World, count: int) -> None:
+    for n in range(count):
+        make_example(world.project, edge="off_topic", slice=f"slice {n}", tags=[f"tag {n}"])
+        make_example(
+            world.project, status="in_review", submitted_by=world.annotator, submitted_at=timezone.now()
+        )
+        example = make_example(
+            world.project, status="returned", submitted_by=world.annotator, submitted_at=timezone.now()
+        )
+        Review.objects.create(
+            example=example,
+            revision=example.revisions.get(),
+            verdict="returned",
+            comment="No.",
+            by=world.reviewer,
+        )
+        Draft.objects.create(project=world.project, example=example, user=world.annotator, content={})
+
+
+@pytest.mark.parametrize(
+    ("who", "name"),
+    [("annotator", "overview"), ("reviewer", "overview"), ("viewer", "overview"), ("reviewer", "review-list"), ("annotator", "write")],
+)  # fmt: skip
+def test_queries_do_not_grow_with_the_queue(world: World, as_user: SignIn, who: str, name: str) -> None:
+    client = as_user(getattr(world, who))
+    _fill(world, 2)
+    few = _queries(client, url(world, name))
+    _fill(world, 12)
+    assert _queries(client, url(world, name)) == few <= 20
+
+
+def test_queries_of_the_editor_and_of_a_review_do_not_grow(world: World, as_user: SignIn) -> None:
+    item, pair = leased(world), in_review(world)
+    annotator, reviewer = as_user(world.annotator), as_user(world.reviewer)
+    pages = [(annotator, url(world, "item", item.pk)), (reviewer, url(world, "review", pair.pk))]
+    _fill(world, 1)
+    few = [_queries(*page) for page in pages]
+    _fill(world, 10)
+    assert [_queries(*page) for page in pages] == few
+    assert max(few) <= 25, few
