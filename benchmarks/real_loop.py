@@ -1,0 +1,311 @@
+"""The whole loop over HTTP on real data: import, approve, freeze, train, serve, ask, rate.
+
+    python benchmarks/real_loop.py ../shared/data/service_pairs.jsonl [--json] [--rows 400]
+
+Starts the program on a state folder of its own, with a real base model and a real engine, and prints one table (or with
+`--json` one JSON object of the same figures). Nothing is simulated; times are wall-clock, as a person would wait.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.program import Api, Program, until
+
+DEMO_PASSWORD = "freight-desk-demo"
+ADMIN, RATER = "ada@freight-desk.example", "kofi@freight-desk.example"
+SYSTEM_PROMPT = "You are a customer service agent. Answer the customer briefly, from the records."
+MUST_FALL = 0.30
+QUESTIONS = 20
+
+
+def say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def seconds_between(first: str, second: str) -> float:
+    return (datetime.fromisoformat(second) - datetime.fromisoformat(first)).total_seconds()
+
+
+def ended(api: Api, path: str, key: str = "run") -> dict[str, Any] | None:
+    """The object at `path` once its run has ended; RuntimeError when the run failed."""
+    found = api.get(path)
+    run = found[key] if key else found
+    if run["status"] == "failed":
+        raise RuntimeError(f"{path}: {run['error_message']} {run['error_advice']}")
+    return found if run["status"] in {"succeeded", "cancelled"} else None
+
+
+def wait(api: Api, path: str, *, seconds: float, key: str = "run") -> dict[str, Any]:
+    return until(lambda: ended(api, path, key), seconds=seconds, what=path)  # type: ignore[no-any-return]
+
+
+class Loop:
+    """One turn of the loop in a project of its own; `figures` fills as it goes."""
+
+    def __init__(self, program: Program, api: Api, file: Path, rows: int) -> None:
+        self.program, self.api, self.file, self.rows = program, api, file, rows
+        self.figures: dict[str, Any] = {}
+        self.at = "projects/real-service/"
+
+    def prepare(self) -> None:
+        self.api.post("projects/", {"name": "Real service", "slug": "real-service"})
+        self.api.call("PATCH", self.at, json={"system_prompt": SYSTEM_PROMPT})
+        people = self.api.get(f"{self.at}people/")["results"]
+        me = next(person for person in people if person["user"]["email"] == ADMIN)
+        self.api.call("PATCH", f"{self.at}people/{me['id']}/", json={"roles": ["admin", "reviewer", "rater"]})
+
+    def import_file(self) -> None:
+        say(f"Importing {self.file.name} ...")
+        with self.file.open("rb") as file:
+            batch = self.api.post(
+                f"{self.at}imports/",
+                files={"file": (self.file.name, file)},
+                data={"destination": "in_review"},
+            )
+        batch = wait(self.api, f"{self.at}imports/{batch['id']}/", seconds=300)
+        took = seconds_between(batch["run"]["started_at"], batch["run"]["finished_at"])
+        self.figures |= {
+            "lines": batch["lines"],
+            "accepted": batch["accepted"],
+            "exact_repeats": batch["repeated"],
+            "rejected": batch["rejected"],
+            "import_rows_per_second": batch["lines"] / took,
+        }
+
+    def approve(self) -> None:
+        say("Approving everything as a reviewer ...")
+        began, approved = time.monotonic(), 0
+        while True:
+            page = self.api.get(f"{self.at}examples/", status="in_review", page_size=500)["results"]
+            if not page:
+                break
+            ids = [example["id"] for example in page]
+            approved += self.api.post(f"{self.at}reviews/accept/", {"examples": ids})["accepted"]
+        self.figures["approved"] = approved
+        self.figures["approve_rows_per_second"] = approved / (time.monotonic() - began)
+
+    def freeze(self) -> None:
+        say("Freezing ...")
+        began = time.monotonic()
+        dataset = self.api.post(f"{self.at}datasets/", {})
+        self.dataset = until(
+            lambda: self._ready(dataset["number"]), seconds=300, what="the frozen dataset", every=0.2
+        )
+        took = time.monotonic() - began
+        splits = self.dataset["counts"]["splits"]
+        self.figures |= {
+            "frozen_rows": sum(splits.values()),
+            "freeze_seconds": took,
+            "content_hash": self.dataset["content_hash"],
+        }
+
+    def _ready(self, number: int) -> dict[str, Any] | None:
+        found: dict[str, Any] = self.api.get(f"{self.at}datasets/{number}/")
+        if found["status"] == "failed":
+            raise RuntimeError("The dataset could not be frozen.")
+        return found if found["status"] == "ready" else None
+
+    def train(self) -> None:
+        base = until(self._base, seconds=300, what="the base model")
+        self.api.post(f"{self.at}base-models/{base['id']}/use/")
+        say(f"Training LoRA on {self.rows} pairs ...")
+        launched = self.api.post(
+            f"{self.at}training-runs/",
+            {
+                "method": "lora",
+                "base_model": base["id"],
+                "dataset": self.dataset["number"],
+                "recipe": {
+                    "most_rows": self.rows,
+                    "most_validation_rows": 60,
+                    "epochs": 1.0,
+                    "evaluations": 2,
+                },
+            },
+        )
+        path = f"{self.at}training-runs/{launched['number']}/"
+        training = wait(self.api, path, seconds=2400)
+        self.trained_at = time.monotonic()
+        before, after = training["loss_before"], training["loss_after"]
+        self.figures |= {
+            "trained_pairs": training["train_rows"],
+            "training_seconds": seconds_between(
+                training["run"]["started_at"], training["run"]["finished_at"]
+            ),
+            "held_out_loss_before": before,
+            "held_out_loss_after": after,
+            "held_out_loss_fall": 1 - after / before,
+            "training_tokens_per_second": training["tokens_per_second"],
+            "training_peak_memory_bytes": training["peak_memory_bytes"],
+        }
+        self.tuned = training["model_version"]
+
+    def _base(self) -> dict[str, Any] | None:
+        ready = [
+            base for base in self.api.get(f"{self.at}base-models/")["results"] if base["status"] == "ready"
+        ]
+        return ready[0] if ready else None
+
+    def serve(self) -> None:
+        say("Waiting until the new version is served ...")
+        until(lambda: self._served(self.tuned), seconds=300, what="the tuned version being served", every=0.2)
+        self.figures["trained_to_served_seconds"] = time.monotonic() - self.trained_at
+        versions = self.api.get(f"{self.at}model-versions/")["results"]
+        self.base = next(version["id"] for version in versions if version["number"] == 0)
+        until(lambda: self._served(self.base), seconds=300, what="the base being served")
+
+    def _served(self, version: int) -> bool:
+        deployments = self.api.get(f"{self.at}deployments/")["results"]
+        return any(one["version"]["id"] == version and one["status"] == "loaded" for one in deployments)
+
+    def ask(self) -> None:
+        """Through the door, as an application does, streaming."""
+        say("Asking it as an application ...")
+        self.api.post(
+            f"{self.at}releases/",
+            {"version": self.tuned, "replaces": None, "sign_off": True, "note": "Benchmark: no ratings yet."},
+        )
+        secret = self.api.post(f"{self.at}keys/", {"name": "benchmark"})["secret"]
+        first, whole = [], []
+        rows = self.api.get(
+            f"{self.at}datasets/{self.dataset['number']}/rows/", split="test", page_size=QUESTIONS
+        )
+        with httpx.Client(base_url=self.program.url, headers={"Authorization": f"Bearer {secret}"}) as client:
+            for row in rows["results"]:
+                body = {
+                    "model": "real-service",
+                    "messages": row["messages"],
+                    "max_tokens": 48,
+                    "stream": True,
+                }
+                began = time.monotonic()
+                with client.stream("POST", "/v1/chat/completions", json=body, timeout=120) as response:
+                    if response.status_code != 200:
+                        raise RuntimeError(f"The door said {response.status_code}: {response.read()[:500]!r}")
+                    seen = 0.0
+                    for line in response.iter_lines():
+                        if (
+                            not seen
+                            and line.startswith("data: ")
+                            and '"content":"' in line.replace(": ", ":")
+                        ):
+                            piece = json.loads(line[6:])["choices"][0]["delta"].get("content")
+                            seen = time.monotonic() if piece else 0.0
+                first.append((seen or time.monotonic()) - began)
+                whole.append(time.monotonic() - began)
+        self.figures |= {
+            "questions": len(first),
+            "first_token_ms_median": 1000 * statistics.median(first),
+            "answer_ms_median": 1000 * statistics.median(whole),
+        }
+
+    def rate(self) -> None:
+        say("Comparing it with the base, blind ...")
+        campaign = self.api.post(
+            f"{self.at}campaigns/",
+            {
+                "name": "Benchmark",
+                "baseline": self.base,
+                "candidate": self.tuned,
+                "dataset": self.dataset["id"],
+                "prompts": 12,
+                "ratings_per_prompt": 1,
+                "max_tokens": 48,
+            },
+        )
+        until(lambda: self._open(campaign["id"]), seconds=600, what="the campaign's answers")
+        page, round_trip = f"/p/real-service/rate/campaigns/{campaign['id']}/compare/", []
+        for _ in range(12):
+            began = time.monotonic()
+            shown = self.api.client.get(page)
+            if shown.status_code != 200 or "/compare/" not in str(shown.url):
+                break
+            token = self._token(shown.text)
+            if token is None:
+                break
+            self.api.post(f"{self.at}rating/{token}/", {"choice": "tie", "scores": None})
+            round_trip.append(time.monotonic() - began)
+        self.figures |= {
+            "rated": len(round_trip),
+            "rating_round_trip_ms_median": 1000 * statistics.median(round_trip),
+        }
+
+    def _open(self, campaign: int) -> bool:
+        found = self.api.get(f"{self.at}campaigns/{campaign}/")
+        if found["status"] == "failed":
+            raise RuntimeError(f"The campaign failed: {found['run']['error_message']}")
+        return bool(found["status"] == "open")
+
+    def _token(self, html: str) -> str | None:
+        marker = "/rate/compare/"
+        at = html.find(marker)
+        return html[at + len(marker) : at + len(marker) + 36] if at >= 0 else None
+
+
+TABLE = (
+    ("Lines read", "lines", "{:,.0f}"),
+    ("Exact repeats, reported and not taken", "exact_repeats", "{:,.0f}"),
+    ("Import, rows a second", "import_rows_per_second", "{:,.0f}"),
+    ("Approved by a reviewer, rows a second", "approve_rows_per_second", "{:,.0f}"),
+    ("Frozen rows", "frozen_rows", "{:,.0f}"),
+    ("Freezing, seconds", "freeze_seconds", "{:.1f}"),
+    ("Pairs trained on (LoRA)", "trained_pairs", "{:,.0f}"),
+    ("Training, seconds", "training_seconds", "{:,.0f}"),
+    ("Held-out completion loss before", "held_out_loss_before", "{:.3f}"),
+    ("Held-out completion loss after", "held_out_loss_after", "{:.3f}"),
+    ("It fell by", "held_out_loss_fall", "{:.0%}"),
+    ("Training, tokens a second", "training_tokens_per_second", "{:,.0f}"),
+    ("Training, peak memory, bytes", "training_peak_memory_bytes", "{:,.0f}"),
+    ("From trained to served, seconds", "trained_to_served_seconds", "{:.1f}"),
+    ("Time to first token through the door, median ms", "first_token_ms_median", "{:,.0f}"),
+    ("Whole answer (48 tokens at most), median ms", "answer_ms_median", "{:,.0f}"),
+    ("Rating page: shown, rated, stored, median ms", "rating_round_trip_ms_median", "{:,.0f}"),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", type=Path, help="JSONL, one pair a line")
+    parser.add_argument("--rows", type=int, default=400, help="pairs to train on")
+    parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+    given = parser.parse_args()
+    if not given.file.is_file():
+        say(f"{given.file} is not there; give the path of a JSONL file.")
+        return 2
+    state = Path(tempfile.mkdtemp(prefix="guildhall-loop-"))
+    try:
+        with Program(state) as program, program.signed_in(ADMIN, DEMO_PASSWORD) as api:
+            loop = Loop(program, api, given.file, given.rows)
+            for step in (loop.prepare, loop.import_file, loop.approve, loop.freeze, loop.train, loop.serve):
+                step()
+            loop.ask()
+            loop.rate()
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+    if given.json:
+        print(json.dumps(loop.figures, indent=2))
+    else:
+        for label, key, form in TABLE:
+            print(f"{label:<52} {form.format(loop.figures[key]):>16}")
+    if loop.figures["held_out_loss_fall"] < MUST_FALL:
+        say(f"The held-out loss fell by less than {MUST_FALL:.0%}.")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

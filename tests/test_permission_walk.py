@@ -1,0 +1,294 @@
+"""Every address of the program, asked for by every kind of person: nobody sees more than their role shows.
+
+The walk reads the URL configuration itself, so a page added tomorrow is walked tomorrow. A page that takes an
+object must have a sample in `samples`; without one the walk fails and says so.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+
+from core.models import Role
+from core.project_api import ProjectAPIView
+from core.services.tokens import create_token
+from tests.factories import (
+    World,
+    join,
+    load_onto,
+    make_base_model,
+    make_campaign,
+    make_engine,
+    make_example,
+    make_generation,
+    make_run,
+    make_user,
+    make_version,
+    rate_all,
+)
+
+pytestmark = pytest.mark.django_db
+
+# Open to people who have not signed in; everything else must refuse them.
+PUBLIC = {"healthz", "readyz", "sign-in/"}
+# Nobody's project: every signed-in person has these for themselves.
+OWN = re.compile(r"^(?:$|me/|status/|projects/new/|sign-out/|api/schema/|api/v1/(?:me/|status/$|projects/$))")
+# Base models and their runs belong to the deployment; a project only shows them.
+DEPLOYMENT_WIDE = re.compile(r"(?:bases|base-models|campaigns/new/base)/<int:pk>|^runs/<int:pk>")
+DOOR = re.compile(r"^v1/")
+# Where a role that the view lets in may still be turned away: only those who run the deployment add base models, a
+# rater sees results only when the campaign is closed, and a viewer reads pages that carry an admin's form.
+OPERATORS_ONLY = re.compile(
+    r"(bases/new/|bases/<int:pk>/retry/|base-models/$|base-models/<int:pk>/prepare/)$"
+)
+RATERS_WAIT = re.compile(r"campaigns/<int:pk>/(results/)?$")
+
+
+@dataclass(frozen=True)
+class Address:
+    route: str
+    pattern: URLPattern
+
+    def roles(self, method: str) -> tuple[str, ...] | None:
+        """Who may come in, by the view's own word; () is any member, None a view outside projects."""
+        view = getattr(self.pattern.callback, "view_class", None)
+        if view is not None and issubclass(view, ProjectAPIView):
+            return tuple(view.read_roles if method == "GET" else view.write_roles)
+        return getattr(self.pattern.callback, "roles", None)
+
+    def filled(self, slug: str, samples: dict[str, Any]) -> str:
+        """The path with the project's slug and the sample of each object in it."""
+        route = self.route.replace("<slug:slug>", slug)
+        for fragment, value in samples.items():
+            route = re.sub(fragment, lambda match, value=value: match.group(1) + str(value), route)
+        assert "<" not in route, f"{self.route} takes an object that `samples` does not name"
+        return "/" + route
+
+
+def addresses(patterns: Any = None, before: str = "") -> Iterator[Address]:
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from addresses(pattern.url_patterns, route)
+        else:
+            yield Address(route, pattern)
+
+
+def in_projects() -> list[Address]:
+    return [address for address in addresses() if "<slug:slug>" in address.route]
+
+
+@pytest.fixture
+def full(world: World) -> tuple[World, dict[str, Any]]:
+    """The world with one of every object in its project, and how addresses name them."""
+    from annotation.models import Import, Review
+    from core.models import Artifact
+    from core.storage import storage
+    from inference.models import Conversation
+    from release.models import Release
+
+    project = world.project
+    base = make_base_model()
+    engine = make_engine(base)
+    first, second = (
+        make_version(project, base_model=base),
+        make_version(project, world.admin, base_model=base),
+    )
+    for version in (first, second):
+        load_onto(version, engine)
+    example = make_example(project)
+    review = Review.objects.create(
+        example=example, revision=example.revisions.get(), verdict="accepted", by=world.reviewer
+    )
+    campaign = make_campaign(project, world.admin, versions=(first, second))
+    comparison = rate_all(campaign, world.rater, ["candidate"])[0].comparison
+    conversation = Conversation.objects.create(project=project, user=world.rater, version=second)
+    generation = make_generation(second, conversation=conversation, user=world.rater)
+    upload = Artifact.objects.create(
+        kind="upload", sha256="0" * 64, key="upload/00/" + "0" * 64, size_bytes=1, manifest=[]
+    )
+    storage().local_path(upload).mkdir(parents=True, exist_ok=True)
+    batch = Import.objects.create(
+        project=project,
+        run=make_run(project, kind="import", status="succeeded", finished_at=timezone.now()),
+        upload=upload,
+        file_name="a.jsonl",
+        created_by=world.admin,
+    )
+    made = Release.objects.create(
+        project=project, action="live", version=second, gate=[], signed_off_by=world.admin
+    )
+    key, _ = create_token(by=world.admin, project=project, name="app")
+    extra = join(project, make_user("Extra"), Role.VIEWER)
+    training = second.training
+    named = {
+        r"(item/|/review/|reviews/|queue/|examples/)<int:pk>": example.pk,
+        r"(decisions?/)<int:pk>": review.pk,
+        r"(imports/)<int:pk>": batch.pk,
+        r"(datasets/)<int:number>": training.dataset.number,
+        r"(train/runs/|training-runs/)<int:number>": training.number,
+        r"(versions/|gate/)<int:pk>": second.pk,
+        r"(bases/|base-models/|new/base/)<int:pk>": base.pk,
+        r"(chat/|conversations/)<int:pk>": conversation.pk,
+        r"(answers/|generations/)<uuid:\w+>": generation.public_id,
+        r"(campaigns/)<int:pk>": campaign.pk,
+        r"(compare/|comparisons/|rating/)<uuid:token>": comparison.token,
+        r"(history/|releases/)<int:pk>": made.pk,
+        r"(people/)<int:pk>": extra.pk,
+        r"(keys/)<int:pk>": key.pk,
+        r"(deployments/)<int:pk>": second.deployment.pk,
+        r"(engines/)<int:pk>": engine.pk,
+        r"(runs/)<int:pk>": training.run.pk,
+    }
+    return world, named
+
+
+def ask(client: Client, method: str, path: str) -> int:
+    """The answer's status; whatever the request wrote is taken back."""
+    with transaction.atomic():
+        point = transaction.savepoint()
+        response = getattr(client, method.lower())(path)
+        if getattr(response, "streaming", False):
+            list(response.streaming_content) if not response.is_async else None
+        transaction.savepoint_rollback(point)
+    return int(response.status_code)
+
+
+def wrong_answers(
+    addresses: list[Address], client: Client, slug: str, samples: dict[str, Any], allowed: Any
+) -> list[str]:
+    found = []
+    for address in addresses:
+        path = address.filled(slug, samples)
+        for method in ("GET", "POST"):
+            expected = allowed(address, method)
+            if expected is None:
+                continue
+            status = ask(client, method, path)
+            if status not in expected:
+                found.append(f"{method} {path} said {status}, not one of {sorted(expected)}")
+    return found
+
+
+def test_every_address_is_walked():
+    """The walk would be worthless if it found nothing to walk."""
+    assert len(in_projects()) > 150
+
+
+def test_someone_without_an_account_gets_the_sign_in_page_or_401(full):
+    world, samples = full
+
+    def allowed(address: Address, method: str) -> set[int]:
+        return {401} if address.route.startswith("api/") else {302}
+
+    wrong = wrong_answers(in_projects(), Client(), world.project.slug, samples, allowed)
+    for address in addresses():
+        if "<" in address.route or address.route in PUBLIC or DOOR.match(address.route):
+            continue
+        status = ask(Client(), "GET", "/" + address.route)
+        if status not in {302, 401, 405}:
+            wrong.append(f"GET /{address.route} said {status} to somebody without an account")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("person", ["stranger", "neighbour", "operator"])
+def test_people_outside_the_project_learn_nothing(full, as_user, person):
+    world, samples = full
+
+    def allowed(address: Address, method: str) -> set[int]:
+        return {404, 405}
+
+    client = as_user(getattr(world, person))
+    assert wrong_answers(in_projects(), client, world.project.slug, samples, allowed) == []
+
+
+def test_objects_of_another_project_cannot_be_reached_through_ones_own(full, as_user):
+    world, samples = full
+    with_object = [
+        address
+        for address in in_projects()
+        if "<" in address.route.replace("<slug:slug>", "") and not DEPLOYMENT_WIDE.search(address.route)
+    ]
+    assert len(with_object) > 60
+
+    def allowed(address: Address, method: str) -> set[int]:
+        # An empty body may be refused before the object is looked for: that says nothing about the object.
+        return {404, 405} if method == "GET" else {404, 405, 415, 422}
+
+    client = as_user(world.neighbour)
+    assert wrong_answers(with_object, client, world.other.slug, samples, allowed) == []
+
+
+@pytest.mark.parametrize("role", Role.values)
+def test_each_role_comes_in_where_the_view_says_and_nowhere_else(full, as_user, role):
+    world, samples = full
+
+    def allowed(address: Address, method: str) -> set[int] | None:
+        roles = address.roles(method)
+        assert roles is not None, f"{address.route} does not say who may come in"
+        if roles and role not in roles:
+            return {403, 405}
+        narrower = (
+            (role == Role.ADMIN and OPERATORS_ONLY.search(address.route))
+            or (role == Role.RATER and RATERS_WAIT.search(address.route))
+            or (role == Role.VIEWER and method == "POST")
+        )
+        if narrower:
+            return {200, 403, 405, 409}
+        # What an allowed request answers is its own page's test; here it must not be turned away or break.
+        return {200, 201, 202, 204, 302, 303, 400, 404, 405, 409, 415, 422, 503}
+
+    client = as_user(getattr(world, role))
+    assert wrong_answers(in_projects(), client, world.project.slug, samples, allowed) == []
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.RATER, Role.ANNOTATOR, Role.REVIEWER])
+def test_only_admins_change_people_keys_settings_and_what_is_live(full, as_user, role):
+    world, samples = full
+    guarded = re.compile(
+        r"(people|keys|settings|imports|datasets|release|roll-back|campaigns/new|launch|releases)"
+    )
+    admin_only = [a for a in in_projects() if guarded.search(a.route) and a.roles("POST") == (Role.ADMIN,)]
+    assert len(admin_only) > 15
+
+    def allowed(address: Address, method: str) -> set[int] | None:
+        return {403, 405} if method == "POST" else None
+
+    client = as_user(getattr(world, role))
+    assert wrong_answers(admin_only, client, world.project.slug, samples, allowed) == []
+
+
+def test_viewers_change_nothing():
+    """A viewer reads everything; no address takes a write from one, but for what is the viewer's own."""
+    writers = [
+        address.route
+        for address in in_projects()
+        if Role.VIEWER in (address.roles("POST") or ())
+        and getattr(address.pattern.callback, "view_class", None)
+    ]
+    assert writers == []
+
+
+def test_the_rest_is_ones_own_or_refuses(full, as_user):
+    world, _ = full
+    client = as_user(world.stranger)
+    for address in addresses():
+        if "<slug:slug>" in address.route or address.route in PUBLIC or DOOR.match(address.route):
+            continue
+        if OWN.match(address.route) and "<" not in address.route:
+            assert ask(client, "GET", "/" + address.route) in {200, 302, 403, 405}, address.route
+        else:
+            path = "/" + re.sub(r"<int:\w+>", str(make_run().pk), address.route)
+            assert ask(client, "GET", path) in {403, 404, 405}, address.route
+
+
+def test_the_door_wants_a_key():
+    for path in ("/v1/models", "/v1/models/freight-desk"):
+        assert ask(Client(), "GET", path) == 401
+    assert ask(Client(), "POST", "/v1/chat/completions") == 401
