@@ -8,11 +8,12 @@ from typing import TypedDict
 from core.access import Access
 from core.errors import ExpectedError
 from core.queries import visible_audit
-from core.sentences import sentence
+from core.sentences import digest
 from core.stages import NextItem, Stage, StageCard, loop_back, stages
 
 log = logging.getLogger(__name__)
 LATELY = 8
+LOOKED_AT = 200  # entries that are put together into those lines
 NEXT = 6
 
 
@@ -59,5 +60,5 @@ def loop_context(access: Access) -> LoopContext:
         "drawn": [DrawnStage(stage, _card(stage, access)) for stage in stages()],
         "back": loop_back(access),
         "next_items": _next(access),
-        "lately": [(sentence(entry), entry.at) for entry in visible_audit(access).order_by("-pk")[:LATELY]],
+        "lately": digest(visible_audit(access).order_by("-pk")[:LOOKED_AT], LATELY),
     }

@@ -4,7 +4,9 @@ Apps add wordings of their own verbs from AppConfig.ready; a verb without one st
 `noun.past-participle`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from string import Formatter
 from typing import Any
 
 from core.models import AuditEntry, Role
@@ -72,16 +74,51 @@ def actor_name(entry: AuditEntry) -> str:
     return entry.actor.partition(" <")[0]
 
 
+def _wording(verb: str) -> str:
+    if verb in _wordings:
+        return _wordings[verb]
+    noun, _, deed = verb.replace("_", " ").partition(".")
+    deed = " ".join(_PAST.get(word, word) for word in deed.split())
+    return f"{{actor}} {deed} {noun} {{label}}" if deed else f"{{actor}} {noun} {{label}}"
+
+
 def sentence(entry: AuditEntry) -> str:
     """The entry in one plain sentence, without a full stop. Never fails: it tells of the past."""
     words = _Detail({key: _plain(key, value) for key, value in entry.detail.items()})
     words |= {"actor": actor_name(entry), "label": entry.object_label or "it"}
-    wording = _wordings.get(entry.verb)
-    if wording is None:
-        noun, _, deed = entry.verb.replace("_", " ").partition(".")
-        deed = " ".join(_PAST.get(word, word) for word in deed.split())
-        wording = f"{{actor}} {deed} {noun} {{label}}" if deed else f"{{actor}} {noun} {{label}}"
     try:
-        return wording.format_map(_Detail(words))
-    except (IndexError, KeyError, ValueError):
+        return _wording(entry.verb).format_map(words)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return f"{words['actor']}: {entry.verb} {words['label']}"
+
+
+def _people(entries: list[AuditEntry]) -> str:
+    names = list(dict.fromkeys(actor_name(entry) for entry in entries))
+    if len(names) <= 2:
+        return " and ".join(names)
+    return f"{names[0]} and {len(names) - 1} others"
+
+
+def digest(entries: Iterable[AuditEntry], most: int) -> list[tuple[str, datetime]]:
+    """What happened, newest first, with deeds of one kind in one hour told together: "Mo and 2 others wrote 38 examples".
+
+    Only deeds whose wording names nobody and nothing but the actor and the object are put together; the others
+    each say something of their own. Returns at most `most` pairs of sentence and moment.
+    """
+    groups: dict[tuple[object, ...], list[AuditEntry]] = {}
+    for entry in entries:
+        said = {name for _, name, _, _ in Formatter().parse(_wording(entry.verb)) if name}
+        together = said == {"actor", "label"} and "." in entry.verb
+        key = (entry.verb, entry.at.strftime("%Y%m%d%H")) if together else (entry.pk,)
+        groups.setdefault(key, []).append(entry)
+    told = []
+    for group in list(groups.values())[:most]:
+        first = group[0]
+        objects = {(entry.object_type, entry.object_id) for entry in group}
+        if len(objects) < 2:
+            told.append((sentence(first), first.at))
+            continue
+        noun = first.verb.partition(".")[0].replace("_", " ")
+        label = f"{len(objects):,} {noun[:-1]}ies" if noun.endswith("y") else f"{len(objects):,} {noun}s"
+        told.append((_wording(first.verb).format(actor=_people(group), label=label), first.at))
+    return told

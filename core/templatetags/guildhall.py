@@ -13,6 +13,7 @@ from typing import Any
 
 import nh3
 from django import template
+from django.apps import apps
 from django.core.paginator import Page
 from django.template.context import Context
 from django.utils import timezone
@@ -400,3 +401,12 @@ def join_soft(labels: Iterable[str] | None) -> str:
 def deed(verb: str) -> str:
     """ "example.sent_back" -> "Example sent back"."""
     return str(verb).replace(".", " ").replace("_", " ").capitalize()
+
+
+@register.filter
+def object_kind(object_type: str) -> str:
+    """ "annotation.datasetversion" -> "dataset version", as the model calls itself; what is gone keeps its bare name."""
+    try:
+        return str(apps.get_model(object_type)._meta.verbose_name)
+    except (LookupError, ValueError):
+        return str(object_type).rpartition(".")[2]

@@ -11,7 +11,9 @@ from core.loop import loop_context
 @project_page()
 @require_safe
 def home(request: HttpRequest, access: Access) -> HttpResponse:
-    return render(request, "core/home.html", {**loop_context(access)})
+    return render(
+        request, "core/home.html", {**loop_context(access), "members": access.project.memberships.count()}
+    )
 
 
 @project_page()
