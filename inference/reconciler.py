@@ -219,7 +219,7 @@ class Reconciler:
     def _start(self, engine: Engine, spec: EngineSpec) -> None:
         backend = BACKENDS[engine.backend]
         watch = self._watch(engine)
-        taken = {process.port for process in self.processes.values()}
+        taken: set[int | None] = {process.port for process in self.processes.values()}
         taken |= set(
             Engine.objects.exclude(pk=engine.pk)
             .filter(port__isnull=False, attached=False)

@@ -165,7 +165,7 @@ async def _events(
     opened: Opened, asked: DoorRequest, pieces: AsyncGenerator[str, None], first: str
 ) -> AsyncIterator[bytes]:
     generation, model = opened.generation, asked.model
-    more = {"include_usage": asked.include_usage}
+    more: dict[str, Any] = {"include_usage": asked.include_usage}
     try:
         yield _event(shapes.chunk(generation, model, {"role": "assistant", "content": ""}, **more))
         if first:

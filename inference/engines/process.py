@@ -124,7 +124,7 @@ def _is_same(pid: int, created: float) -> bool:
         return False
 
 
-def free_port(first: int, taken: Iterable[int]) -> int:
+def free_port(first: int, taken: Iterable[int | None]) -> int:
     """The first loopback port from `first` on that is not in `taken` and that nobody listens on."""
     used = set(taken)
     for port in range(first, min(first + PORTS_TRIED, 65_536)):

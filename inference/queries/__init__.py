@@ -5,6 +5,7 @@ from inference.queries.answers import (
     answered_versions,
     answers,
     filtered_answers,
+    lineage,
     people_behind,
     trained_rows,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "is_beating",
     "is_blind",
     "is_served",
+    "lineage",
     "live_version",
     "people_behind",
     "route_of",

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
+from django.urls import reverse
 
 from annotation.models import DatasetRow, GroupSplit
 from core.models import Project, User
 from inference.models import Generation
+from inference.queries.candidates import version_label
 from training.models import ModelVersion
 
 
@@ -85,3 +87,57 @@ def people_behind(version: ModelVersion) -> list[User]:
         reviews_given__verdict="accepted", reviews_given__example__in=rows
     ).distinct()
     return sorted({*writers, *reviewers}, key=lambda person: person.name)
+
+
+def _asked_by(one: Generation) -> str:
+    if one.token is not None:
+        return f"the application key {one.token.name}"
+    return one.user.name if one.user else "Guildhall itself"
+
+
+def lineage(one: Generation) -> list[dict[str, Any]]:
+    """From the answer back, nearest first, as components/lineage.html takes it. No query: all is selected."""
+    slug, version = one.project.slug, one.version
+    steps: list[dict[str, Any]] = [
+        {
+            "kind": f"Answer, {one.get_purpose_display().lower()}",
+            "label": str(one.public_id),
+            "url": "",
+            "detail": f"asked by {_asked_by(one)} on {one.created_at:%-d %b %Y, %H:%M} UTC",
+        },
+        {
+            "kind": "Model version",
+            "label": version_label(version),
+            "url": reverse("training:version", args=[slug, version.pk]),
+            "detail": f"served as {version.served_name}; weights SHA-256 {version.artifact.sha256[:16]}…",
+        },
+    ]
+    training = version.training
+    if training is not None:
+        dataset = training.dataset
+        steps += [
+            {
+                "kind": "Training run",
+                "label": f"Run {training.number}",
+                "url": reverse("training:run", args=[slug, training.number]),
+                "detail": f"{training.method}, launched by {training.launched_by.name} on "
+                f"{training.created_at:%-d %b %Y}; code {training.code_version}",
+            },
+            {
+                "kind": "Dataset version",
+                "label": str(dataset),
+                "url": reverse("annotation:dataset", args=[slug, dataset.number]),
+                "detail": f"SHA-256 {dataset.content_hash[:16]}…"
+                + (f", frozen by {dataset.created_by.name}" if dataset.created_by else ""),
+            },
+        ]
+    base = version.base_model
+    steps.append(
+        {
+            "kind": "Base model",
+            "label": base.name,
+            "url": reverse("training:base", args=[slug, base.pk]),
+            "detail": f"{base.get_kind_display()} {base.location} {base.revision}".strip(),
+        }
+    )
+    return steps

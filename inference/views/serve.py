@@ -17,7 +17,7 @@ from training.models import ModelVersion
 def _context(access: Access) -> dict[str, Any]:
     speeds = queries.speeds(access.project)
     route = queries.route_of(access.project)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "deployment": deployment,
             "version": deployment.version,

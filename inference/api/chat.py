@@ -1,0 +1,121 @@
+"""Conversations with candidates."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.errors import Invalid
+from core.models import Role
+from core.project_api import ProjectAPIView
+from inference import queries, services
+from inference.api.serializers import (
+    ChatCandidateSerializer,
+    ChatTurnSerializer,
+    ConversationSerializer,
+    ConversationTurnsSerializer,
+    CorrectionSerializer,
+    FiledSerializer,
+    NewConversationSerializer,
+    QuestionSerializer,
+)
+from inference.models import Conversation, Generation
+
+_CHATTERS = (Role.RATER, Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN)
+
+
+class _Chatters(ProjectAPIView):
+    read_roles = _CHATTERS
+    write_roles = _CHATTERS
+    queryset = Conversation.objects.none()
+
+    def own(self, pk: int) -> Conversation:
+        return self.access.get(queries.conversations(self.access), pk=pk)
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        # The schema is drawn without a request, and so without an access.
+        access = getattr(self, "access", None)
+        return {**super().get_serializer_context(), "blind": access is None or queries.is_blind(access)}
+
+
+class Candidates(_Chatters):
+    serializer_class = ChatCandidateSerializer
+    pagination_class = None
+
+    @extend_schema(operation_id="chat_candidates_list", responses=ChatCandidateSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """Whom one can chat with, named as this person may know them."""
+        return Response(ChatCandidateSerializer(queries.candidates(self.access), many=True).data)
+
+
+class Conversations(_Chatters):
+    serializer_class = ConversationSerializer
+
+    @extend_schema(operation_id="conversations_list", responses=ConversationSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """One's own conversations, newest first."""
+        page = self.paginate_queryset(queries.conversations(self.access))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(request=NewConversationSerializer, responses={201: ConversationSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Opens a conversation with a candidate."""
+        given = NewConversationSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        token = given.validated_data.pop("candidate")
+        chosen = next((one for one in queries.candidates(self.access) if one.token == token), None)
+        if chosen is None:
+            raise Invalid("There is no such candidate.", fields={"candidate": ["See chat/candidates/."]})
+        made = services.start_conversation(
+            by=self.access.user, project=self.access.project, version=chosen.version, **given.validated_data
+        )
+        return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
+
+
+class OneConversation(_Chatters):
+    serializer_class = ConversationTurnsSerializer
+
+    @extend_schema(operation_id="conversations_retrieve", responses=ConversationTurnsSerializer)
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """A conversation with its turns."""
+        return Response(self.get_serializer(self.own(pk)).data)
+
+
+class Ask(_Chatters):
+    serializer_class = QuestionSerializer
+
+    @extend_schema(request=QuestionSerializer, responses={200: ChatTurnSerializer})
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Puts a question and waits for the answer."""
+        given = QuestionSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        conversation, blind = self.own(pk), queries.is_blind(self.access)
+        if "text" in given.validated_data:
+            opened = services.ask(
+                by=self.access.user, conversation=conversation, text=given.validated_data["text"], blind=blind
+            )
+        else:
+            opened = services.ask_again(by=self.access.user, conversation=conversation, blind=blind)
+        services.answer_now(opened)
+        turn = next(t for t in queries.turns_of(conversation) if t.number == opened.generation.turn)
+        return Response(ChatTurnSerializer(turn).data)
+
+
+class Correct(_Chatters):
+    serializer_class = CorrectionSerializer
+
+    @extend_schema(request=CorrectionSerializer, responses={201: FiledSerializer})
+    def post(self, request: Request, slug: str, pk: int, answer: UUID) -> Response:
+        """Files a better answer as an annotation item."""
+        given = CorrectionSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        generation = self.access.get(
+            Generation.objects.select_related("project", "conversation"),
+            public_id=answer,
+            conversation=self.own(pk),
+        )
+        example = services.correct(by=self.access.user, generation=generation, **given.validated_data)
+        return Response({"example": example.pk}, status=status.HTTP_201_CREATED)

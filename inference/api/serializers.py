@@ -1,0 +1,186 @@
+"""Shapes of the API. People who rate blind get the shapes with neutral names."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from annotation.models import Example
+from core.models import ApiToken
+from inference import queries
+from inference.models import Conversation, Deployment, Engine, Generation
+from inference.services.conversations import MAX_CONTEXT, MAX_QUESTION
+
+
+class EngineSerializer(serializers.ModelSerializer[Engine]):
+    base_model = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    beating = serializers.SerializerMethodField(help_text="Whether the engines process touched it lately.")
+
+    class Meta:
+        model = Engine
+        fields = (
+            "id", "name", "backend", "base_model", "version", "attached", "status", "since", "heartbeat_at", "beating",
+            "restarts", "error", "options",
+        )  # fmt: skip
+
+    def get_beating(self, engine: Engine) -> bool:
+        return queries.is_beating(engine)
+
+
+class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
+    label = serializers.SerializerMethodField()  # type: ignore[assignment]
+    engine = serializers.SlugRelatedField[Any](slug_field="name", read_only=True)
+    served_name = serializers.CharField(source="version.served_name")
+    ready = serializers.SerializerMethodField(help_text="Whether it answers right now.")
+    state = serializers.SerializerMethodField(help_text="Why it answers or does not, in one sentence.")
+
+    class Meta:
+        model = Deployment
+        fields = (
+            "version", "label", "served_name", "engine", "wanted", "status", "ready", "state", "error", "requested_at",
+            "loaded_at", "seconds_to_load",
+        )  # fmt: skip
+
+    def get_label(self, deployment: Deployment) -> str:
+        return queries.version_label(deployment.version)
+
+    def get_ready(self, deployment: Deployment) -> bool:
+        return queries.state_of(deployment).ready
+
+    def get_state(self, deployment: Deployment) -> str:
+        return queries.state_of(deployment).sentence
+
+
+class SpeedSerializer(serializers.Serializer[Any]):
+    """Measured over finished answers of the last seven days."""
+
+    version = serializers.IntegerField()
+    n = serializers.IntegerField(help_text="answers")
+    first_ms = serializers.FloatField(help_text="median time to first token, milliseconds")
+    first_ms_p95 = serializers.FloatField(help_text="its 95th percentile")
+    tokens_per_second = serializers.FloatField(allow_null=True, help_text="median pace after the first token")
+
+
+class ChatCandidateSerializer(serializers.Serializer[Any]):
+    """`token` is how conversations name a candidate; it tells nothing about the model behind it."""
+
+    token = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    live = serializers.BooleanField()
+    ready = serializers.BooleanField(source="state.ready")
+
+
+class ChatTurnSerializer(serializers.Serializer[Any]):
+    number = serializers.IntegerField()
+    question = serializers.CharField()
+    answer = serializers.UUIDField(source="answer.public_id")
+    text = serializers.CharField(source="answer.text")
+    status = serializers.CharField(source="answer.status")
+    finish_reason = serializers.CharField(source="answer.finish_reason")
+    tries = serializers.IntegerField()
+
+
+class ConversationSerializer(serializers.ModelSerializer[Conversation]):
+    candidate = serializers.SerializerMethodField()
+    label = serializers.SerializerMethodField()  # type: ignore[assignment]
+
+    class Meta:
+        model = Conversation
+        fields = ("id", "title", "candidate", "label", "context", "created_at", "changed_at")
+
+    def get_candidate(self, conversation: Conversation) -> str:
+        return queries.candidate_token(conversation.version)
+
+    def get_label(self, conversation: Conversation) -> str:
+        if self.context.get("blind", True):
+            return queries.candidate_label(conversation.version)
+        return queries.version_label(conversation.version)
+
+
+class ConversationTurnsSerializer(ConversationSerializer):
+    turns = serializers.SerializerMethodField()
+
+    class Meta(ConversationSerializer.Meta):
+        fields = (*ConversationSerializer.Meta.fields, "turns")  # type: ignore[assignment]
+
+    @extend_schema_field(ChatTurnSerializer(many=True))
+    def get_turns(self, conversation: Conversation) -> Any:
+        return ChatTurnSerializer(queries.turns_of(conversation), many=True).data
+
+
+class NewConversationSerializer(serializers.Serializer[Any]):
+    candidate = serializers.CharField(max_length=40)
+    context = serializers.CharField(  # type: ignore[assignment]
+        max_length=MAX_CONTEXT, required=False, default="", allow_blank=True, help_text="One record a line."
+    )
+    title = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
+
+
+class QuestionSerializer(serializers.Serializer[Any]):
+    text = serializers.CharField(
+        max_length=MAX_QUESTION, required=False, help_text="Left out: the last question is asked again."
+    )
+
+
+class CorrectionSerializer(serializers.Serializer[Any]):
+    completion = serializers.CharField(max_length=20_000)
+    topic = serializers.CharField(
+        max_length=120, required=False, default="", allow_blank=True, help_text="The slice it belongs to."
+    )
+    edge = serializers.ChoiceField(choices=Example.Edge.choices, required=False, default="")
+
+
+class FiledSerializer(serializers.Serializer[Any]):
+    example = serializers.IntegerField(help_text="The annotation item that it became.")
+
+
+class KeyNameSerializer(serializers.ModelSerializer[ApiToken]):
+    class Meta:
+        model = ApiToken
+        fields = ("name", "prefix")
+
+
+class AnswerSerializer(serializers.ModelSerializer[Generation]):
+    version_label = serializers.SerializerMethodField()
+    user = serializers.SlugRelatedField[Any](slug_field="name", read_only=True)
+    key = KeyNameSerializer(source="token", allow_null=True)
+
+    class Meta:
+        model = Generation
+        fields = (
+            "public_id", "version", "version_label", "purpose", "user", "key", "text", "status", "finish_reason", "error",
+            "prompt_tokens", "completion_tokens", "first_token_ms", "duration_ms", "created_at",
+        )  # fmt: skip
+
+    def get_version_label(self, generation: Generation) -> str:
+        return queries.version_label(generation.version)
+
+
+class LineageStepSerializer(serializers.Serializer[Any]):
+    kind = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    url = serializers.CharField(allow_blank=True)
+    detail = serializers.CharField(allow_blank=True)
+
+
+class AnswerLineageSerializer(AnswerSerializer):
+    lineage = serializers.SerializerMethodField(
+        help_text="From the answer back to the base model, nearest first."
+    )
+    people = serializers.SerializerMethodField(
+        help_text="Who wrote or accepted the examples it was trained on."
+    )
+    examples = serializers.SerializerMethodField(help_text="How many rows it was trained on.")
+
+    class Meta(AnswerSerializer.Meta):
+        fields = (*AnswerSerializer.Meta.fields, "messages", "params", "lineage", "people", "examples")  # type: ignore[assignment]
+
+    @extend_schema_field(LineageStepSerializer(many=True))
+    def get_lineage(self, generation: Generation) -> Any:
+        return queries.lineage(generation)
+
+    def get_people(self, generation: Generation) -> list[str]:
+        return [person.name for person in queries.people_behind(generation.version)]
+
+    def get_examples(self, generation: Generation) -> int:
+        return queries.trained_rows(generation.version).count()

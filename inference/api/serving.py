@@ -1,0 +1,128 @@
+"""Engines, deployments, speeds and answers: for admins and viewers."""
+
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.models import Role
+from core.project_api import ProjectAPIView
+from inference import queries, services
+from inference.api.serializers import (
+    AnswerLineageSerializer,
+    AnswerSerializer,
+    DeploymentSerializer,
+    EngineSerializer,
+    SpeedSerializer,
+)
+from inference.models import Deployment, Engine, Generation
+from training.models import ModelVersion
+
+
+class _Readers(ProjectAPIView):
+    read_roles = (Role.ADMIN, Role.VIEWER)
+    write_roles = (Role.ADMIN,)
+
+    def paged(self, found: Any) -> Response:
+        page = self.paginate_queryset(found)
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+
+class Engines(_Readers):
+    serializer_class = EngineSerializer
+    queryset = Engine.objects.none()
+
+    @extend_schema(operation_id="engines_list", responses=EngineSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """Engines that serve this project's versions."""
+        return self.paged(queries.engines_of(self.access.project))
+
+
+class Deployments(_Readers):
+    serializer_class = DeploymentSerializer
+    queryset = Deployment.objects.none()
+
+    @extend_schema(operation_id="deployments_list", responses=DeploymentSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """What should be served, and what is."""
+        return self.paged(queries.deployments(self.access.project))
+
+
+class _OneVersion(_Readers):
+    serializer_class = DeploymentSerializer
+    queryset = Deployment.objects.none()
+
+    def version(self, pk: int) -> ModelVersion:
+        return self.access.get(ModelVersion.objects.select_related("project", "base_model"), pk=pk)
+
+    def answer(self, version: ModelVersion) -> Response:
+        found = queries.deployment_of(version)
+        return Response(DeploymentSerializer(found).data, status=status.HTTP_202_ACCEPTED)
+
+
+class Load(_OneVersion):
+    @extend_schema(request=None, responses={202: DeploymentSerializer})
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Asks the engines to serve a version."""
+        version = self.version(pk)
+        services.request_load(by=self.access.user, version=version)
+        return self.answer(version)
+
+
+class Unload(_OneVersion):
+    @extend_schema(request=None, responses={202: DeploymentSerializer})
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Asks the engines to stop serving a version; refused for the live one."""
+        version = self.version(pk)
+        services.request_unload(by=self.access.user, version=version)
+        return self.answer(version)
+
+
+class Speeds(_Readers):
+    serializer_class = SpeedSerializer
+    queryset = Generation.objects.none()
+    pagination_class = None
+
+    @extend_schema(operation_id="speeds_list", responses=SpeedSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """Time to first token and pace of each version, measured here."""
+        found = queries.speeds(self.access.project)
+        rows = [{"version": version, **asdict(speed)} for version, speed in sorted(found.items())]
+        return Response(SpeedSerializer(rows, many=True).data)
+
+
+_FILTERS = [
+    OpenApiParameter("q", str, description="Words of the answer, or its id as an application got it."),
+    OpenApiParameter("version", int),
+    OpenApiParameter("purpose", str, enum=Generation.Purpose.values),
+    OpenApiParameter("status", str, enum=Generation.Status.values),
+]
+
+
+class Answers(_Readers):
+    serializer_class = AnswerSerializer
+    queryset = Generation.objects.none()
+
+    def found(self) -> QuerySet[Generation]:
+        return queries.filtered_answers(self.access.project, self.request.query_params)
+
+    @extend_schema(operation_id="answers_list", parameters=_FILTERS, responses=AnswerSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """Every answer of the project, newest first."""
+        return self.paged(self.found())
+
+
+class Answer(_Readers):
+    serializer_class = AnswerLineageSerializer
+    queryset = Generation.objects.none()
+
+    @extend_schema(operation_id="answers_retrieve", responses=AnswerLineageSerializer)
+    def get(self, request: Request, slug: str, public_id: UUID) -> Response:
+        """One answer and where it came from."""
+        one = self.access.get(queries.answer_with_lineage(self.access.project), public_id=public_id)
+        return Response(AnswerLineageSerializer(one).data)
