@@ -238,12 +238,14 @@ _TAGS = {
 _markdown = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True}).enable(
     ["table", "strikethrough"]
 )
+# For documents: a line break in the source is no line break on the page, as in every Markdown file.
+_flowing = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
 
 
 @lru_cache(maxsize=512)
-def _render_markdown(text: str) -> str:
+def _render_markdown(text: str, flow: bool = False) -> str:
     return nh3.clean(
-        _markdown.render(text),
+        (_flowing if flow else _markdown).render(text),
         tags=_TAGS,
         attributes={"a": {"href", "title"}},
         url_schemes={"http", "https", "mailto"},
@@ -252,9 +254,12 @@ def _render_markdown(text: str) -> str:
 
 
 @register.filter
-def markdown(value: Any) -> SafeString:
-    """Markdown to HTML that is safe to show: no raw HTML, no images, no script. Wrap it in class `prose`."""
-    return mark_safe(_render_markdown(str(value or "")[:100_000]))  # noqa: S308 - nh3 cleaned it
+def markdown(value: Any, shape: str = "") -> SafeString:
+    """Markdown to HTML that is safe to show: no raw HTML, no images, no script. Wrap it in class `prose`.
+
+    Line breaks are kept, as people write comments and answers; `markdown:"flow"` joins them, as documents do.
+    """
+    return mark_safe(_render_markdown(str(value or "")[:100_000], shape == "flow"))  # noqa: S308 - nh3 cleaned it
 
 
 # --- what changed ------------------------------------------------------------------------------------------
