@@ -1,6 +1,7 @@
 """Who did what, when."""
 
 import csv
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -50,9 +51,9 @@ def audit_csv(request: HttpRequest, access: Access) -> StreamingHttpResponse:
         yield writer.writerow(COLUMNS)
         entry: AuditEntry
         async for entry in entries.aiterator(chunk_size=2000):
-            yield writer.writerow(
-                [entry.at.isoformat(), *(_safe(getattr(entry, name)) for name in COLUMNS[1:])]
-            )
+            cells = [_safe(getattr(entry, name)) for name in COLUMNS[1:-1]]
+            detail = json.dumps(entry.detail, ensure_ascii=False)
+            yield writer.writerow([entry.at.isoformat(), *cells, detail])
 
     return StreamingHttpResponse(
         lines(),

@@ -380,6 +380,7 @@ def test_the_record_as_csv_is_filtered_and_harmless_in_a_spreadsheet(world: Worl
     assert len(lines) == 3
     assert all("example.submitted" in line for line in lines[1:])
     assert any("'=cmd" in line for line in lines)
+    assert lines[1].endswith(",{}")
     assert not any(re.search(r'(^|,)"?=', line) for line in lines)
 
 
