@@ -101,7 +101,7 @@ class ComparisonFilter(forms.Form):
     only = forms.ChoiceField(
         label="With",
         required=False,
-        choices=[("", "Or without a note"), ("comment", "A note"), ("correction", "A correction")],
+        choices=[("", "Anything"), ("comment", "A note"), ("correction", "A correction")],
     )
 
     def __init__(self, data: QueryDict, *, slices: list[str], raters: list[User]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.access import Access, project_page
@@ -167,6 +168,10 @@ def _draw(request: HttpRequest, fragment: str, context: dict[str, Any], status: 
     """The same fragment alone for htmx, or inside its page."""
     if request.htmx:  # type: ignore[attr-defined]
         response = render(request, fragment, context, status=status)
+        if "comparison" not in context or context["comparison"].status == Comparison.Status.OPEN:
+            # After a change of mind the address must not go on naming the comparison that was changed.
+            campaign = context["comparison"].campaign if "comparison" in context else context["campaign"]
+            response["HX-Replace-Url"] = reverse("evaluation:rate", args=[campaign.project.slug, campaign.pk])
     else:
         response = render(request, "evaluation/rate.html", {**context, "fragment": fragment}, status=status)
     response["Cache-Control"] = "no-store"  # Back must not bring a page whose comparison is rated

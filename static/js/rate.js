@@ -17,12 +17,16 @@ class GhCompare extends HTMLElement {
     this.form.addEventListener("submit", (event) => this.check(event), true);
     this.show();
     this.mark(this.firstEmpty());
-    // After a swap the focus is nowhere; a screen reader starts at the question again.
-    if (document.activeElement === document.body && performance.now() > 2000) document.getElementById("rate-title")?.focus({ preventScroll: true });
+    // After a swap the focus is nowhere; a screen reader starts at the question again. A fresh page is left alone.
+    if (document.readyState === "complete") setTimeout(() => this.start(), 0);
   }
 
   disconnectedCallback() {
     document.removeEventListener("keydown", this.onKey, true);
+  }
+
+  start() {
+    if (this.isConnected && document.activeElement === document.body) document.getElementById("rate-title")?.focus({ preventScroll: true });
   }
 
   slots() {
