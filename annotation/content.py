@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import unicodedata
 from typing import Any
 
@@ -59,7 +58,7 @@ def prompt_hash(*, messages: list[Any], context: list[str]) -> str:
 
 def loosely(text: str) -> str:
     """The text without what people do not see as a difference: case, runs of spaces, compatibility letters."""
-    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text)).strip().casefold()
+    return " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
 
 
 def group_of_prompt(*, messages: list[Any], context: list[str]) -> str:

@@ -45,7 +45,12 @@ def canonical_row(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def row_hash(row: Mapping[str, Any]) -> str:
     """SHA-256, in hex, of one canonical row without its split: the row's own name, and its place in the order."""
-    return hashlib.sha256(canonical_json(row).encode()).hexdigest()
+    return body_hash(canonical_json(row))
+
+
+def body_hash(body: str) -> str:
+    """`row_hash` of a row that is canonical JSON already."""
+    return hashlib.sha256(body.encode()).hexdigest()
 
 
 class ContentHash:

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
 from annotation.content import canonical_json, prompt_hash
-from annotation.datasets import SPLITS, ContentHash, Group, assign_splits, canonical_row, row_hash
+from annotation.datasets import SPLITS, ContentHash, Group, assign_splits, body_hash, canonical_row
 from annotation.models import DatasetRow, DatasetVersion, Example, GroupSplit, Revision, WithheldRow
 from annotation.queries.datasets import approved
 from annotation.runner.bulk import copy_in
@@ -171,6 +171,7 @@ def _gather(dataset: DatasetVersion, report: Report) -> int:
         with connection.cursor() as cursor, cursor.copy("COPY freeze_row FROM STDIN") as copy:
             for example_id, revision_id, number, source, *values in chunk:
                 row = canonical_row({**dict(zip(columns, values, strict=True)), "source": source or ""})
+                body = canonical_json(row)
                 copy.write_row(
                     (
                         example_id,
@@ -179,8 +180,8 @@ def _gather(dataset: DatasetVersion, report: Report) -> int:
                         row["group"],
                         row["slice"],
                         prompt_hash(messages=row["messages"], context=row["context"]),
-                        row_hash(row),
-                        canonical_json(row),
+                        body_hash(body),
+                        body,
                     )
                 )
         done += len(chunk)

@@ -229,6 +229,60 @@ def test_an_import_page_lists_what_was_wrong_and_gives_it_as_csv(
     assert admin.post(page("import-remove", world.project, {"import": batch.pk})).status_code == 409
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_program_imports_and_freezes_over_the_api(world: World):
+    _, secret = create_token(by=world.admin, name="nightly", project=None)
+    client = Client(headers={"authorization": f"Bearer {secret}"})
+    api = f"/api/v1/projects/{world.project.slug}"
+    lines = [json.dumps({"prompt": f"Where is {n}?", "completion": f"In port {n}."}) for n in range(10)]
+    data = {
+        "file": _file("\n".join([*lines, "bad"]).encode()),
+        "destination": "approved",
+        "default_source": "desk",
+    }
+    made = client.post(f"{api}/imports/", data)
+    assert made.status_code == 202, made.content
+    batch = made.json()
+    assert (batch["run"]["status"], batch["stored_at"], batch["size_bytes"]) == (
+        "queued",
+        None,
+        data["file"].size,
+    )
+    execute_run(batch["run"]["id"])
+    batch = client.get(f"{api}/imports/{batch['id']}/").json()
+    assert (batch["run"]["status"], batch["accepted"], batch["rejected"]) == ("succeeded", 10, 1)
+    issues = client.get(f"{api}/imports/{batch['id']}/issues/", {"kind": "rejected"}).json()
+    assert [(issue["line"], issue["kind"]) for issue in issues["results"]] == [(11, "rejected")]
+    made = client.post(
+        f"{api}/datasets/", {"test": 0.2, "sources": ["desk"]}, content_type="application/json"
+    )
+    assert made.status_code == 202, made.content
+    execute_run(made.json()["run"]["id"])
+    frozen = client.get(f"{api}/datasets/1/").json()
+    assert (frozen["status"], frozen["counts"]["test"], frozen["same_as"]) == ("ready", 2, None)
+    assert len(frozen["content_hash"]) == 64
+    assert client.post(f"{api}/imports/{batch['id']}/remove/").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"destination": "queued"}, "file"),
+        ({"file": b"", "destination": "queued"}, "file"),
+        ({"file": b"x", "destination": "retired"}, "destination"),
+        ({"file": b"x", "default_source": "s" * 121}, "default_source"),
+    ],
+)
+def test_a_wrong_upload_over_the_api_names_the_field(
+    world: World, as_user: SignIn, given: dict[str, Any], field: str
+):
+    data = {name: _file(value) if name == "file" else value for name, value in given.items()}
+    answer = as_user(world.admin).post(f"/api/v1/projects/{world.project.slug}/imports/", data)
+    assert answer.status_code == 422
+    assert list(answer.json()["fields"]) == [field]
+    assert not Import.objects.exists()
+
+
 @pytest.mark.parametrize("cell", ["=cmd|'/C calc'!A0", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "\r=1"])
 def test_no_cell_of_a_csv_is_a_formula(cell: str):
     assert csv_line([cell]).lstrip('"').startswith("'")
