@@ -44,6 +44,10 @@ _STOP_TIMEOUT = 20.0
 _LOG_LIMIT = 10 * 1024 * 1024
 
 
+# Keepers started in a second attempt; held so that nobody is told of a process that is still running.
+_orphaned: "list[subprocess.Popen[str] | None]" = []
+
+
 class EmbeddedError(RuntimeError):
     """An embedded server cannot run. The text is one sentence with advice."""
 
@@ -95,6 +99,14 @@ def needed() -> list[str]:
     return [name for name, variable in replaced_by.items() if not os.environ.get(variable, "").strip()]
 
 
+def revive(state_dir: Path, names: Sequence[str]) -> list[str]:
+    """For a user inside `services`: starts anew the servers whose keeper was killed, and names them. Cheap when none was."""
+    lost = [name for name in names if not _is_held(state_dir / "run" / f"{name}.keeper.lock")]
+    for name in lost:
+        _orphaned.append(_ensure(name, state_dir, durable=True))
+    return lost
+
+
 def lock_holder(path: Path) -> int | None:
     """The process id written in a lock file that somebody holds; None when nobody does."""
     if not path.exists() or not _is_held(path):
@@ -113,22 +125,32 @@ def _use(name: str, state: Path, *, durable: bool) -> Iterator[None]:
     users = _open_lock(run / f"{name}.users.lock")
     try:
         fcntl.flock(users, fcntl.LOCK_SH)  # waits while a keeper is stopping its server
-        with _open_lock(run / f"{name}.start.lock") as starting:
-            fcntl.flock(starting, fcntl.LOCK_EX)
-            if _is_held(run / f"{name}.keeper.lock"):
-                _wait_until_answers(name, state)
-            else:
-                keeper = _start_keeper(name, state, durable=durable)
+        keeper = _ensure(name, state, durable=durable)
         yield
     finally:
         users.close()
-        if keeper is not None:
-            # Ends at once when we were the last user; otherwise it lives on for the others, and init adopts it.
-            if _alone(run / f"{name}.users.lock"):
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    keeper.wait(_STOP_TIMEOUT + 5)
-        else:
-            _wait_while_last(name, run)
+        _wait_while_last(name, run)
+        if keeper is not None and not _is_held(run / f"{name}.keeper.lock"):
+            keeper.wait(10)
+        # Otherwise it lives on for other users, and init adopts it.
+
+
+def _ensure(name: str, state: Path, *, durable: bool) -> "subprocess.Popen[str] | None":
+    """Waits for the server of a keeper that is there, or starts one. For users that hold the lock already."""
+    run = state / "run"
+    deadline = time.monotonic() + _START_TIMEOUT
+    with _open_lock(run / f"{name}.start.lock") as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        # A keeper that was killed this instant may still hold its lock: so look again and again.
+        while _is_held(run / f"{name}.keeper.lock"):
+            if _SERVERS[name](state).answers():
+                return None
+            if time.monotonic() > deadline:
+                raise EmbeddedError(
+                    f"The embedded {name} is running but does not answer; see {state / 'logs'}."
+                )
+            time.sleep(0.1)
+        return _start_keeper(name, state, durable=durable)
 
 
 def _start_keeper(name: str, state: Path, *, durable: bool) -> "subprocess.Popen[str]":
@@ -150,27 +172,8 @@ def _start_keeper(name: str, state: Path, *, durable: bool) -> "subprocess.Popen
     return keeper
 
 
-def _wait_until_answers(name: str, state: Path) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT
-    while not _SERVERS[name](state).answers():
-        if time.monotonic() > deadline:
-            raise EmbeddedError(f"The embedded {name} is running but does not answer; see {state / 'logs'}.")
-        time.sleep(0.1)
-
-
-def _alone(users_lock: Path) -> bool:
-    """Whether nobody but a keeper can be holding the lock."""
-    with _open_lock(users_lock) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            # Either other users, or the keeper that is stopping its server already.
-            return _is_held(users_lock, shared=True)
-        return True
-
-
 def _wait_while_last(name: str, run: Path) -> None:
-    """For a user that did not start the keeper: when it was the last one, wait until the server has stopped."""
+    """For a user that has let go: when it was the last one, waits until the server has stopped."""
     deadline = time.monotonic() + _STOP_TIMEOUT + 5
     while _is_held(run / f"{name}.keeper.lock") and time.monotonic() < deadline:
         with _open_lock(run / f"{name}.users.lock") as file:

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 10.0
 LONGEST_PAUSE = 30.0
 HEAD_START = 10.0
+TEND_EVERY = 2.0
 # A process that has been up this long starts again without a longer pause than the first.
 STEADY_AFTER = 60.0
 LOG_LIMIT = 20 * 1024 * 1024
@@ -111,6 +113,9 @@ class Supervisor:
     stopping: bool = False
     welcomed: bool = False
     next_look: float = 0.0
+    # Called every few seconds; the servers that everything stands on are looked after by it.
+    tend: Callable[[], None] = lambda: None
+    next_tending: float = 0.0
 
     def run(self) -> None:
         """The first process (the web) has the machine to itself until it answers, so that people wait least."""
@@ -122,6 +127,9 @@ class Supervisor:
             self._read(0.25)
             self._look_after()
             self._welcome()
+            if time.monotonic() >= self.next_tending:
+                self.next_tending = time.monotonic() + TEND_EVERY
+                self.tend()
 
     def ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True

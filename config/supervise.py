@@ -134,7 +134,7 @@ def _start_and_run(state: Path, environment: dict[str, str], commands: dict[str,
         processes = [
             Process(name, command, state / "logs" / f"{name}.log") for name, command in commands.items()
         ]
-        supervisor = Supervisor(state, environment, processes, url)
+        supervisor = Supervisor(state, environment, processes, url, tend=lambda: _tend(state, missing))
         for number in STOP_SIGNALS:
             signal.signal(number, supervisor.ask_to_stop)
         say(f"Starting {', '.join(commands)}.")
@@ -142,6 +142,15 @@ def _start_and_run(state: Path, environment: dict[str, str], commands: dict[str,
             supervisor.run()
         finally:
             supervisor.stop()
+
+
+def _tend(state: Path, servers: list[str]) -> None:
+    """A killed keeper takes its server along; others would wait for it for ever."""
+    try:
+        for name in embedded.revive(state, servers):
+            say(f"The keeper of {name} was gone; it is running again.")
+    except embedded.EmbeddedError as error:
+        say(str(error))
 
 
 def _prepare(environment: dict[str, str]) -> None:

@@ -137,7 +137,7 @@ def test_a_second_user_shares_the_servers_and_the_last_one_stops_them(state: Pat
             time.sleep(0.5)
             assert answers(state)
             assert server(state, "postgres").pid == first
-        assert processes_of(state) == []
+        eventually(lambda: not processes_of(state), 5)
 
 
 def test_many_that_start_at_once_get_one_server(state: Path):
@@ -156,7 +156,7 @@ def test_many_that_start_at_once_get_one_server(state: Path):
         assert server(state, "valkey")
         for process in started:
             process.communicate(timeout=60)
-    assert processes_of(state) == []
+    eventually(lambda: not processes_of(state), 5)
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -358,3 +358,18 @@ def test_pages_come_back_by_themselves_after_a_server_was_killed(house: House, n
     keeper.resume()
     eventually(is_up, 60)
     assert house.get("/sign-in/").status_code == 200
+
+
+@pytest.mark.slow
+def test_a_killed_keeper_is_replaced(house: House):
+    house.start()
+    house.wait_ready()
+    for name in ("postgres", "valkey"):
+        house.one("config/embedded.py", name).kill()
+    eventually(lambda: house.output().count("it is running again") == 2, 60)
+
+    def is_up() -> bool:
+        parts = {part["name"]: part["up"] for part in house.get("/readyz").json()["parts"]}
+        return bool(parts["postgres"] and parts["broker"])
+
+    eventually(is_up, 60)
