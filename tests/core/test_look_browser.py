@@ -15,6 +15,7 @@ from tests.factories import PASSWORD, World, make_run, make_world
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(300),
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("plain_stages"),
 ]

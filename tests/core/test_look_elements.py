@@ -10,7 +10,7 @@ from core.charts import IntervalRow, interval_chart
 from tests import look
 from tests.factories import make_user
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(scope="module")
