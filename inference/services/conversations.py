@@ -125,7 +125,7 @@ def correct(*, by: User, generation: Generation, completion: str, topic: str = "
     if better == generation.text.strip():
         raise Invalid(
             "This is the answer as it was.",
-            fields={"completion": ["Change what is wrong before you send it."]},
+            fields={"completion": ["This is the answer as it was. Change what is wrong, then send it."]},
         )
     conversation = generation.conversation
     if conversation is None or generation.status == Generation.Status.STREAMING:

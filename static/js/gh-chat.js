@@ -134,7 +134,7 @@ class GhChat extends HTMLElement {
   }
 
   say(words) {
-    const place = this.form.querySelector(".wrong");
+    const place = this.form.querySelector(".refusal");
     place.replaceChildren();
     if (!words) return;
     const line = document.createElement("p");

@@ -1,0 +1,218 @@
+"""The pages of this room in a real browser: streaming, stopping, correcting by keyboard; both themes, both widths."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from annotation.models import Example
+from core.models import User
+from inference.models import Deployment, Engine, Generation
+from inference.services import answer_now, ask, start_conversation
+from tests.factories import join, make_generation, make_version
+from tests.inference.conftest import Served, wait_for
+from tests.look import PHONE, WIDE, chromium, faults, picture, sign_in, watch
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture
+def open_page(browser: Browser, live: str) -> Iterator[Open]:
+    contexts = []
+
+    def go(
+        user: User, path: str, size: tuple[int, int] = WIDE, scheme: Any = "light", script: bool = True
+    ) -> Page:
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, java_script_enabled=script
+        )
+        contexts.append(context)
+        sign_in(context, live, user)
+        page = context.new_page()
+        page.goto(f"{live}{path}")
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+def room(served: Served) -> str:
+    return f"/p/{served.world.project.slug}/serve/"
+
+
+def test_chat_by_keyboard(served: Served, open_page: Open) -> None:
+    rater = served.world.rater
+    page = open_page(rater, f"{room(served)}chat/")
+    said = watch(page)
+    page.locator("input[name=candidate]").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.type("say: **FD-1** is at sea.")
+    page.keyboard.press("Tab")
+    page.keyboard.type("FD-1 | at sea")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".turn.bot strong")).to_have_text("FD-1")
+    expect(page.locator("gh-chat textarea[name=text]")).to_be_focused()
+    page.keyboard.type("say: <img src=x onerror=alert(1)>")
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn.bot").nth(1)).to_contain_text("<img src=x onerror=alert(1)>")
+    assert page.locator(".turn img").count() == 0
+
+    # Stopped with Escape: what came is kept and the page goes on.
+    page.keyboard.type("slow")
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn.bot").nth(2)).to_contain_text("word3")
+    page.keyboard.press("Escape")
+    expect(page.locator(".turn.bot").nth(2).locator(".under")).to_contain_text("stopped")
+    expect(page.get_by_role("button", name="Send")).to_be_visible()
+    # Only the last answer can be asked for again.
+    expect(page.locator("form.again")).to_have_count(1)
+
+    third = page.locator(".turn.bot").nth(2)
+    third.get_by_text("Correct this answer").click()
+    third.get_by_role("textbox", name="The answer it should have given").fill("FD-1 is in Basel.")
+    third.get_by_role("button", name="Send to annotation").click()
+    expect(third).to_contain_text("waits in the annotation queue")
+    assert Example.objects.get().completion == "FD-1 is in Basel."
+    assert said == []
+
+
+def test_asking_again_replaces_the_answer(served: Served, open_page: Open) -> None:
+    rater = served.world.rater
+    chat = start_conversation(by=rater, project=served.world.project, version=served.adapter)
+    answer_now(ask(by=rater, conversation=chat, text="say: once"))
+    page = open_page(rater, f"{room(served)}chat/{chat.pk}/")
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator(".turn.bot .under")).to_contain_text("answer 2")
+    expect(page.locator(".turn.bot")).to_have_count(1)
+    assert Generation.objects.filter(turn=1).count() == 2
+
+
+def test_closing_the_tab_stores_what_came(served: Served, open_page: Open) -> None:
+    rater = served.world.rater
+    chat = start_conversation(by=rater, project=served.world.project, version=served.adapter)
+    page = open_page(rater, f"{room(served)}chat/{chat.pk}/")
+    page.locator("gh-chat textarea[name=text]").fill("slow")
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn.bot")).to_contain_text("word4")
+    page.close()
+    wait_for(lambda: Generation.objects.filter(status="stopped").exists(), "the end being noted")
+    assert Generation.objects.get().text.startswith("word0 word1 word2 word3 word4")
+
+
+def test_an_engine_that_is_away_gives_the_words_back(served: Served, open_page: Open) -> None:
+    rater = served.world.rater
+    chat = start_conversation(by=rater, project=served.world.project, version=served.adapter)
+    page = open_page(rater, f"{room(served)}chat/{chat.pk}/")
+    Engine.objects.update(status=Engine.Status.STARTING)
+    page.locator("gh-chat textarea[name=text]").fill("say: hello")
+    page.keyboard.press("Enter")
+    expect(page.locator(".chat-form .refusal .error")).to_contain_text("The engine is starting, usually 40 s.")
+    expect(page.locator("gh-chat textarea[name=text]")).to_have_value("say: hello")
+    Engine.objects.update(status=Engine.Status.UP)
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn.bot")).to_contain_text("hello")
+
+
+def test_without_script(served: Served, open_page: Open) -> None:
+    rater = served.world.rater
+    chat = start_conversation(by=rater, project=served.world.project, version=served.adapter)
+    page = open_page(rater, f"{room(served)}chat/{chat.pk}/", script=False)
+    page.locator("textarea[name=text]").first.fill("say: plain")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".turn.bot")).to_contain_text("plain")
+
+
+def fill(served: Served) -> tuple[Any, Generation]:
+    """A conversation, answers of all kinds, and a version of each state."""
+    from annotation.models import DatasetRow, DatasetVersion
+    from tests.factories import make_example
+
+    world = served.world
+    chat = start_conversation(
+        by=world.admin,
+        project=world.project,
+        version=served.adapter,
+        context="FD-40218 | MV Aurelia | Hamburg > Chennai | ETA 19 Nov | status: transhipment Colombo",
+    )
+    answer_now(
+        ask(
+            by=world.admin,
+            conversation=chat,
+            text="say: FD-40218 is in Colombo, waiting to change vessels, and the planned arrival in Chennai is 19 Nov. "
+            "Your next step: none for now.\n\n- You hear from us when the container is loaded.",
+        )
+    )
+    made = Generation.objects.get()
+    for number in range(30):
+        make_generation(served.adapter, f"Answer number {number} about a shipment.", user=world.admin)
+    make_generation(
+        served.base, "It broke", status="failed", error="It broke off in the middle of the answer."
+    )
+    waiting = make_version(world.project, world.admin, base_model=served.base.base_model, number=8)
+    Deployment.objects.create(
+        version=waiting, status="failed", error="The engine refused it: DoRA is not yet supported."
+    )
+    make_version(world.project, world.admin, base_model=served.base.base_model, number=9, status="ready")
+    dataset: DatasetVersion = served.adapter.training.dataset
+    for position in range(25):
+        example = make_example(
+            world.project, f"Where is FD-{position}?", "At sea.", submitted_by=world.annotator
+        )
+        DatasetRow.objects.create(
+            dataset=dataset,
+            example=example,
+            revision=example.revisions.get(),
+            position=position,
+            split="train",
+            row_hash="0",
+        )
+    return chat, made
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_pages_are_in_order(served: Served, open_page: Open, scheme: str, size: tuple[int, int]) -> None:
+    chat, made = fill(served)
+    join(served.world.project, served.world.stranger, "rater")
+    found = []
+    pages = {
+        "serve": (served.world.admin, ""),
+        "chat": (served.world.admin, "chat/"),
+        "conversation": (served.world.admin, f"chat/{chat.pk}/"),
+        "answers": (served.world.admin, "answers/"),
+        "answer": (served.world.admin, f"answers/{made.public_id}/"),
+        "chat-blind": (served.world.rater, "chat/"),
+    }
+    for name, (person, path) in pages.items():
+        page = open_page(person, f"{room(served)}{path}", size, scheme)
+        said = watch(page)
+        page.reload()
+        page.wait_for_load_state("networkidle" if name != "serve" else "load")
+        if name == "conversation":
+            page.get_by_text("Correct this answer").click()
+        picture(page, f"inference-{name}-{scheme}-{size[0]}")
+        found += [f"{name}: {fault}" for fault in [*said, *faults(page)]]
+        page.close()
+    assert found == []
+
+
+def test_serve_page_loads_and_unloads(served: Served, open_page: Open) -> None:
+    page = open_page(served.world.admin, room(served))
+    row = page.get_by_role("row", name=re.compile("Small Language"))
+    row.get_by_role("button", name="Unload").click()
+    page.get_by_role("dialog").get_by_role("button", name="Unload").click()
+    expect(row).to_contain_text("unloading")
+    expect(page.get_by_text("is being unloaded")).to_be_visible()
+    Deployment.objects.filter(version=served.base).update(status="unloaded")
+    expect(row.get_by_role("button", name="Load")).to_be_visible(timeout=9000)
+    assert page.get_by_role("row", name=re.compile("v7")).get_by_role("button", name="Unload").count() == 0
