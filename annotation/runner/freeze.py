@@ -31,42 +31,49 @@ BATCH = 2000
 # The steps of a freeze, as shares of the progress bar: reading, deciding, writing.
 _READ, _DECIDED, _ALL = 45, 55, 100
 
-_TABLE = """
+# Temporary tables are filled and then analysed, so that every join below is planned for what is really there; the
+# statistics of the permanent ones may be from before the last freeze.
+_TABLES = """
+DROP TABLE IF EXISTS freeze_row, freeze_split, freeze_test;
 CREATE TEMPORARY TABLE freeze_row (
     example_id bigint PRIMARY KEY, revision_id bigint, revision integer,
     "group" text, slice text, prompt_hash text, row_hash text, body text
-) ON COMMIT DROP
+) ON COMMIT DROP;
+CREATE TEMPORARY TABLE freeze_split ("group" text PRIMARY KEY, split text) ON COMMIT DROP;
+CREATE TEMPORARY TABLE freeze_test (prompt_hash text PRIMARY KEY, example_id bigint) ON COMMIT DROP
 """
 _GROUPS = """
 SELECT r."group", count(*), min(s.split)
 FROM freeze_row r LEFT JOIN annotation_groupsplit s ON s.project_id = %s AND s."group" = r."group"
 GROUP BY r."group"
 """
-# A row outside the test split that asks what a test row asks would give its answer away. Test rows are those of this
-# version and of every version before: what was held out once is held out for good.
+# What may not be learnt: the prompts of this version's test rows, and of every version's before. What was held out
+# once is held out for good.
+_TEST_NOW = """
+INSERT INTO freeze_test
+SELECT DISTINCT ON (r.prompt_hash) r.prompt_hash, r.example_id
+FROM freeze_row r JOIN freeze_split s USING ("group") WHERE s.split = 'test'
+ORDER BY r.prompt_hash, r.example_id
+"""
+_TEST_BEFORE = """
+INSERT INTO freeze_test
+SELECT DISTINCT ON (d.prompt_hash) d.prompt_hash, d.example_id
+FROM annotation_datasetversion v JOIN annotation_datasetrow d ON d.dataset_id = v.id
+WHERE v.project_id = %s AND d.split = 'test'
+ORDER BY d.prompt_hash, d.example_id
+ON CONFLICT DO NOTHING
+"""
 _WITHHOLD = """
 INSERT INTO annotation_withheldrow (dataset_id, example_id, revision_id, split, reason, repeats_id)
-SELECT DISTINCT ON (r.example_id) %(dataset)s, r.example_id, r.revision_id, s.split, %(reason)s, t.example_id
-FROM freeze_row r
-JOIN annotation_groupsplit s ON s.project_id = %(project)s AND s."group" = r."group" AND s.split <> 'test'
-JOIN (
-    SELECT f.prompt_hash, f.example_id, 0 AS age
-    FROM freeze_row f
-    JOIN annotation_groupsplit fs ON fs.project_id = %(project)s AND fs."group" = f."group" AND fs.split = 'test'
-    UNION ALL
-    SELECT d.prompt_hash, d.example_id, 1
-    FROM annotation_datasetrow d JOIN annotation_datasetversion v ON v.id = d.dataset_id
-    WHERE v.project_id = %(project)s AND d.split = 'test'
-) t ON t.prompt_hash = r.prompt_hash
-ORDER BY r.example_id, t.age, t.example_id
+SELECT %s, r.example_id, r.revision_id, s.split, %s, t.example_id
+FROM freeze_row r JOIN freeze_split s USING ("group") JOIN freeze_test t USING (prompt_hash)
+WHERE s.split <> 'test'
+ORDER BY r.example_id
 """
 _KEPT = """
-SELECT r.example_id, r.revision_id, r.revision, r."group", r.slice, r.prompt_hash, r.row_hash, r.body, s.split
-FROM freeze_row r
-JOIN annotation_groupsplit s ON s.project_id = %(project)s AND s."group" = r."group"
-WHERE NOT EXISTS (
-    SELECT FROM annotation_withheldrow w WHERE w.dataset_id = %(dataset)s AND w.example_id = r.example_id
-)
+SELECT r.example_id, r.revision_id, r.revision, r.slice, r.prompt_hash, r.row_hash, r.body, s.split
+FROM freeze_row r JOIN freeze_split s USING ("group")
+WHERE s.split = 'test' OR NOT EXISTS (SELECT FROM freeze_test t WHERE t.prompt_hash = r.prompt_hash)
 ORDER BY r.row_hash COLLATE "C", r.example_id
 """
 
@@ -101,8 +108,7 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
     version ready and publishes "dataset.frozen". Raises RunFailed when nothing approved matches.
     """
     with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE IF EXISTS freeze_row")
-        cursor.execute(_TABLE)
+        cursor.execute(_TABLES)
     total = _gather(dataset, report)
     if not total:
         raise RunFailed(
@@ -112,12 +118,7 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
         )
     report(done=_READ, total=_ALL, message=f"Deciding the splits of {total:,} rows.", now=True)
     _decide_splits(dataset)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _WITHHOLD,
-            {"dataset": dataset.pk, "project": dataset.project_id, "reason": WithheldRow.Reason.REPEATS_TEST},
-        )
-        withheld = cursor.rowcount
+    withheld = _withhold(dataset)
     report(done=_DECIDED, message=f"Writing {total - withheld:,} rows.", now=True)
     # The temporary file lies beside the uploads, where the settings promise room for large files.
     with tempfile.TemporaryDirectory(dir=settings.UPLOAD_DIR) as folder:
@@ -209,6 +210,21 @@ def _decide_splits(dataset: DatasetVersion) -> None:
         ),
         leave_out=["id"],
     )
+    with connection.cursor() as cursor:
+        with cursor.copy("COPY freeze_split FROM STDIN") as copy:
+            for group in groups:
+                copy.write_row((group.name, group.split or decided[group.name]))
+        cursor.execute("ANALYZE freeze_split")
+
+
+def _withhold(dataset: DatasetVersion) -> int:
+    """Lists the rows outside the test split that would give a test row's answer away; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TEST_NOW)
+        cursor.execute(_TEST_BEFORE, [dataset.project_id])
+        cursor.execute("ANALYZE freeze_test")
+        cursor.execute(_WITHHOLD, [dataset.pk, WithheldRow.Reason.REPEATS_TEST])
+        return int(cursor.rowcount)
 
 
 def _write(dataset: DatasetVersion, path: Path, total: int, report: Report) -> tuple[str, dict[str, Any]]:
@@ -218,10 +234,10 @@ def _write(dataset: DatasetVersion, path: Path, total: int, report: Report) -> t
     by_slice: dict[str, Counter[str]] = defaultdict(Counter)
     position = 0
     with path.open("w", encoding="utf-8", newline="\n") as file, connection.chunked_cursor() as cursor:
-        cursor.execute(_KEPT, {"dataset": dataset.pk, "project": dataset.project_id})
+        cursor.execute(_KEPT)
         while chunk := cursor.fetchmany(BATCH):
             rows = []
-            for example_id, revision_id, revision, _group, slice_name, prompt, sha256, body, split in chunk:
+            for example_id, revision_id, revision, slice_name, prompt, sha256, body, split in chunk:
                 content.add(sha256, split)
                 by_split[split] += 1
                 by_slice[slice_name][split] += 1
