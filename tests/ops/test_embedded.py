@@ -197,7 +197,9 @@ def test_servers_end_when_their_only_user_is_killed(state: Path):
 def test_a_server_ends_with_its_killed_keeper_and_the_next_user_gets_a_new_one(state: Path, name: str):
     with holder(state):
         old = server(state, name)
-        keeper(state, name).kill()
+        victim = keeper(state, name)
+        victim.kill()
+        eventually(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
         with embedded.services(state, BOTH, durable=False):
             assert answers(state)
             assert server(state, name).pid != old.pid
