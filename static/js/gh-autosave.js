@@ -22,8 +22,8 @@ class GhAutosave extends HTMLElement {
     this.form.addEventListener("input", () => this.later());
     this.form.addEventListener("change", () => this.later());
     // The real submit takes the newest text with it; a draft sent after it would arrive too late.
-    this.form.addEventListener("submit", () => { clearTimeout(this.timer); this.stopped = true; localStorage.removeItem(this.key); });
-    this.form.addEventListener("htmx:afterRequest", (event) => { if (event.target === this.form && !event.detail.successful) this.stopped = false; });
+    this.form.addEventListener("submit", () => { clearTimeout(this.timer); this.sending = this.stopped = true; localStorage.removeItem(this.key); });
+    this.form.addEventListener("htmx:afterRequest", (event) => { if (event.target === this.form && !event.detail.successful) this.sending = this.stopped = false; });
     window.addEventListener("pagehide", this.onLeave);
     document.addEventListener("visibilitychange", this.onHide);
   }
@@ -56,13 +56,15 @@ class GhAutosave extends HTMLElement {
     this.say("Saving…", "saving");
     try {
       const answer = await send(this.dataset.url, { body: new URLSearchParams(text) });
+      // A draft that was on its way when the form was sent may come too late: the form has the words.
+      if (this.sending) return;
       if (answer.ok) {
         this.sent = text;
         this.failures = 0;
         localStorage.removeItem(this.key);
         this.say(`Draft saved ${clock(new Date())}`, "saved");
         this.dispatchEvent(new CustomEvent("gh-saved", { bubbles: true }));
-      } else if ([403, 404, 409, 410, 422].includes(answer.status)) {
+      } else if ([401, 403, 404, 409, 410, 422].includes(answer.status)) {
         const told = await answer.json().catch(() => ({}));
         this.stopped = true;
         this.keep(text);
@@ -72,7 +74,7 @@ class GhAutosave extends HTMLElement {
         this.retry(text);
       }
     } catch {
-      this.retry(text);
+      if (!this.sending) this.retry(text);
     } finally {
       this.busy = false;
       if (this.again) { this.again = false; this.later(0); }

@@ -24,7 +24,7 @@ class GhHeartbeat extends HTMLElement {
       document.querySelectorAll("gh-countdown[data-lease]").forEach((count) => { count.dataset.until = told.until; });
       this.querySelectorAll("gh-countdown").forEach((count) => { count.dataset.until = told.until; });
     }
-    if ([403, 404, 409, 410].includes(answer.status)) {
+    if ([401, 403, 404, 409, 410].includes(answer.status)) {
       clearInterval(this.timer);
       this.dispatchEvent(new CustomEvent("gh-lost", { bubbles: true, detail: told }));
     }

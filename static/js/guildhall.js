@@ -1,6 +1,6 @@
 // Loads the house's elements and listens to htmx for the whole page. A page's own elements are modules of their
 // own, linked in its block "scripts". No bundler: what is here is what runs.
-import { announce, toast } from "./lib.js";
+import { SIGNED_OUT, announce, toast } from "./lib.js";
 import "./gh-autosave.js";
 import "./gh-chart.js";
 import "./gh-confirm.js";
@@ -20,6 +20,16 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     event.detail.shouldSwap = true;
     event.detail.isError = false;
   }
+});
+
+// A session that ended answers a swap with the sign-in page. It has no place inside a card: say it once, change nothing.
+let signedOut = false;
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const url = event.detail.xhr.responseURL;
+  if (!url || new URL(url).pathname !== document.body.dataset.signIn) return;
+  event.detail.shouldSwap = false;
+  if (!signedOut) toast(SIGNED_OUT.detail, "error", SIGNED_OUT.advice);
+  signedOut = true;
 });
 
 // Any other error: say what the error page would have said, and leave the page, and what was typed, as it is.

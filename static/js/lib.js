@@ -6,12 +6,21 @@ export function csrf() {
 }
 
 /** fetch for this site's own addresses: same origin, CSRF header, JSON preferred in answers. */
-export function send(url, { method = "POST", body, keepalive = false, signal } = {}) {
-  return fetch(url, {
-    method, body, keepalive, signal, credentials: "same-origin",
+export async function send(url, { method = "POST", body, keepalive = false, signal } = {}) {
+  const answer = await fetch(url, {
+    method, body, keepalive, signal, credentials: "same-origin", redirect: "manual",
     headers: { "X-CSRFToken": csrf(), Accept: "application/json" },
   });
+  // The addresses that scripts post to answer themselves; a redirect means the sign-in page. Followed, it would end
+  // in 200 and pass for success.
+  if (answer.type !== "opaqueredirect") return answer;
+  return new Response(JSON.stringify(SIGNED_OUT), { status: 401, headers: { "Content-Type": "application/json" } });
 }
+
+export const SIGNED_OUT = {
+  detail: "You are signed out.",
+  advice: "Sign in again in another tab, then reload this page. Unsaved text is kept in this browser and offered to you.",
+};
 
 /** Shows a message beside the work. level: success, info, warning or error; text is never read as HTML. */
 export function toast(text, level = "info", advice = "") {

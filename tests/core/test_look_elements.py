@@ -119,6 +119,27 @@ def test_autosave_stops_when_the_item_went_to_somebody_else(page: Page) -> None:
     expect(page.get_by_label("Text")).to_have_value("too late again")
 
 
+def test_a_session_that_ended_is_not_taken_for_saved(page: Page) -> None:
+    fill(page, FORM.replace("/draft/", "/me/name/"))
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_label("Text").fill("still mine")
+    expect(page.locator(".saved-state")).to_contain_text("Not saved. You are signed out.")
+    assert "still" in page.evaluate("localStorage.getItem('gh-draft:/me/name/')")
+
+
+def test_a_poll_after_the_session_ended_says_so_once_and_swaps_nothing(page: Page) -> None:
+    fill(
+        page,
+        "<div id='card' hx-get='/status/parts/' hx-trigger='every 300ms' hx-swap='outerHTML'>as it was</div>",
+    )
+    page.context.clear_cookies(name="sessionid")
+    page.evaluate("htmx.process(document.querySelector('main'))")
+    expect(page.locator("#toasts")).to_contain_text("You are signed out.")
+    page.wait_for_timeout(1000)
+    expect(page.locator("#toasts gh-toast")).to_have_count(1)
+    expect(page.locator("#card")).to_have_text("as it was")
+
+
 def test_leaving_the_page_sends_what_is_left(page: Page) -> None:
     drafts = Drafts(page)
     fill(page, FORM)
