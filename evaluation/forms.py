@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from annotation.models import DatasetVersion
 from core.models import Project, User
 from evaluation.models import Campaign, Rating, Score
 from evaluation.planning import Plan, plan
@@ -12,6 +13,7 @@ from evaluation.queries.campaigns import held_out_datasets, rater_count
 from evaluation.queries.comparisons import OUTCOMES
 from evaluation.services.campaigns import MOST_PER_PROMPT, MOST_PROMPTS, MOST_TOKENS
 from evaluation.services.rating import SIDES
+from training.models import ModelVersion
 from training.queries import ready_versions
 
 
@@ -19,13 +21,13 @@ class CampaignForm(forms.Form):
     """A new campaign. Initial values compare the newest version with the one before it."""
 
     name = forms.CharField(max_length=120, help_text="Raters never see it while the campaign is open.")
-    baseline = forms.ModelChoiceField(
+    baseline: forms.ModelChoiceField[ModelVersion] = forms.ModelChoiceField(
         queryset=None, help_text="What you have: the version that is live, or the base model."
     )
-    candidate = forms.ModelChoiceField(
+    candidate: forms.ModelChoiceField[ModelVersion] = forms.ModelChoiceField(
         queryset=None, help_text="What you want to know about: its win rate over the baseline is the result."
     )
-    dataset = forms.ModelChoiceField(
+    dataset: forms.ModelChoiceField[DatasetVersion] = forms.ModelChoiceField(
         queryset=None,
         label="Held-out prompts from",
         help_text="Rows of the test split. No version was ever trained on them.",
@@ -50,9 +52,7 @@ class CampaignForm(forms.Form):
             self._choices(field).queryset = versions
             self._choices(field).empty_label = "Choose a version"
         self._choices("dataset").queryset = datasets
-        self._choices("dataset").label_from_instance = (  # type: ignore[method-assign]
-            lambda found: f"{found}: {found.held_out:,} held out"
-        )
+        self._choices("dataset").label_from_instance = lambda found: f"{found}: {found.held_out:,} held out"
         self._choices("dataset").empty_label = None
         for name in ("temperature",):
             self.fields[name].widget.attrs["step"] = "0.1"

@@ -100,7 +100,7 @@ def newest_ready(project: Project) -> ModelVersion | None:
 def candidates(project: Project, *, limit: int = 20) -> list[Candidate]:
     """The newest ready versions that are not live, each with its gate. A constant number of queries."""
     live = route_of(project)
-    versions = list(_ready(project).exclude(pk=live.version_id if live else None)[:limit])
+    versions = list(_ready(project).exclude(pk=live.version_id if live else 0)[:limit])
     results = results_by_version(versions)
     deployments = _deployments(versions)
     found = []

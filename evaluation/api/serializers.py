@@ -14,7 +14,7 @@ from training.models import ModelVersion
 
 
 class VersionNameSerializer(serializers.ModelSerializer[ModelVersion]):
-    label = serializers.CharField(source="__str__", read_only=True)
+    label = serializers.CharField(source="__str__", read_only=True)  # type: ignore[assignment]
 
     class Meta:
         model = ModelVersion
@@ -65,8 +65,8 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
         return VersionNameSerializer(_version(campaign, Entry.CANDIDATE)).data
 
 
-def _version(campaign: Campaign, position: int) -> ModelVersion:
-    entry: Entry = campaign.sides[position]  # type: ignore[attr-defined]
+def _version(campaign: Any, position: int) -> ModelVersion:
+    entry: Entry = campaign.sides[position]
     return entry.version
 
 
@@ -219,7 +219,7 @@ class BlindComparisonSerializer(serializers.Serializer[Comparison]):
     status = serializers.CharField()
     expires_at = serializers.DateTimeField()
     messages = TurnSerializer(source="prompt.messages", many=True)
-    context = serializers.ListField(source="prompt.context", child=serializers.CharField())
+    context = serializers.ListField(source="prompt.context", child=serializers.CharField())  # type: ignore[assignment]
     slice = serializers.CharField(source="prompt.slice")
     left = BlindAnswerSerializer(source="left.generation")
     right = BlindAnswerSerializer(source="right.generation")
@@ -266,7 +266,7 @@ class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
 
     rater = PersonSerializer(read_only=True)
     messages = TurnSerializer(source="prompt.messages", many=True, read_only=True)
-    context = serializers.ListField(source="prompt.context", child=serializers.CharField(), read_only=True)
+    context = serializers.ListField(source="prompt.context", child=serializers.CharField(), read_only=True)  # type: ignore[assignment]
     slice = serializers.CharField(source="prompt.slice", read_only=True)
     left = NamedAnswerSerializer(read_only=True)
     right = NamedAnswerSerializer(read_only=True)

@@ -1,5 +1,7 @@
 """Campaigns as admins and viewers list them."""
 
+from typing import Any
+
 from django.db.models import Count, F, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
@@ -16,7 +18,7 @@ def _count(source: QuerySet, path: str) -> Coalesce:
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
-def with_progress(campaigns: QuerySet[Campaign]) -> QuerySet[Campaign]:
+def with_progress(campaigns: QuerySet[Campaign]) -> QuerySet[Any]:
     """Adds entries with versions, `prompt_count`, `asked_count`, `rating_count`, `rater_count`, `correction_count` and
     `wanted` (ratings planned). Two queries in all."""
     entries = Entry.objects.select_related("version__base_model").order_by("position")
@@ -40,7 +42,7 @@ def _raters() -> Coalesce:
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
-def campaigns_of(project: Project, *, q: str = "", status: str = "") -> QuerySet[Campaign]:
+def campaigns_of(project: Project, *, q: str = "", status: str = "") -> QuerySet[Any]:
     """Newest first. `q` searches the name and who made it."""
     found = Campaign.objects.filter(project=project).order_by("-pk")
     if status:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
+from typing import Any
 
 from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, TextField, Value
 from django.db.models.functions import MD5, Cast, Coalesce, Concat
@@ -26,7 +27,7 @@ def has_room(prompt_id: int, campaign: Campaign, *, now: datetime) -> bool:
     return taken < campaign.ratings_per_prompt
 
 
-def _with_room(now: datetime) -> QuerySet[Prompt]:
+def _with_room(now: datetime) -> QuerySet[Any]:
     """Prompts of open campaigns with room for one more rating, with `taken`."""
     counted = (
         Comparison.objects.filter(_taken(now), prompt=OuterRef("pk"))
@@ -42,7 +43,7 @@ def _with_room(now: datetime) -> QuerySet[Prompt]:
     )
 
 
-def _not_seen_by(rater: User) -> Exists:
+def _not_seen_by(rater: User) -> Any:
     """An expired comparison may come back to its rater; a rated, skipped or open one may not."""
     seen = Comparison.objects.filter(prompt=OuterRef("pk"), rater=rater).exclude(status=Status.EXPIRED)
     return ~Exists(seen)

@@ -249,13 +249,13 @@ def _by_rater(
 
 
 def _results(
-    campaign: Campaign,
+    campaign: Any,  # with_progress made it
     votes: list[_Vote],
     people: dict[int, User],
     informed: set[tuple[int, int]],
     same_answers: int,
 ) -> Results:
-    sides: list[Entry] = campaign.sides  # type: ignore[attr-defined]
+    sides: list[Entry] = campaign.sides
     baseline, candidate = sides[Entry.BASELINE].version, sides[Entry.CANDIDATE].version
     counts = Counter(vote.outcome for vote in votes)
     by_prompt: dict[int, list[str]] = defaultdict(list)
@@ -267,7 +267,7 @@ def _results(
         baseline=baseline,
         candidate=candidate,
         n=len(votes),
-        wanted=campaign.wanted,  # type: ignore[attr-defined]
+        wanted=campaign.wanted,
         wins=counts["candidate"],
         losses=counts["baseline"],
         ties=counts["tie"],
@@ -289,8 +289,8 @@ def _results(
         raters=_by_rater(campaign, votes, people, informed),
         alpha=krippendorff_alpha(by_prompt.values()),
         repeated_prompts=sum(len(found) > 1 for found in by_prompt.values()),
-        prompts=campaign.prompt_count,  # type: ignore[attr-defined]
+        prompts=campaign.prompt_count,
         same_answers=same_answers,
-        corrections=campaign.correction_count,  # type: ignore[attr-defined]
+        corrections=campaign.correction_count,
         median_seconds=median(vote.seconds for vote in votes) if votes else None,
     )

@@ -56,7 +56,7 @@ class Candidates(_Release):
     @extend_schema(responses=CandidateSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """The newest ready versions that are not live, each with its gate."""
-        return Response(CandidateSerializer(queries.candidates(self.access.project), many=True).data)
+        return Response([CandidateSerializer(one).data for one in queries.candidates(self.access.project)])
 
 
 class VersionGate(_Release):

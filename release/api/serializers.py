@@ -12,7 +12,7 @@ from release.queries import Candidate, Standing
 
 class CheckSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     result = serializers.ChoiceField(choices=["pass", "hold", "fail"])
     says = serializers.CharField()
 
@@ -69,7 +69,7 @@ class RollBackSerializer(serializers.Serializer[Any]):
 
 class StepSerializer(serializers.Serializer[Any]):
     kind = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     url = serializers.CharField()
     detail = serializers.CharField()
 

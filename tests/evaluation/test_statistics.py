@@ -6,7 +6,7 @@ import evalica
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -114,6 +114,7 @@ def test_values_off_the_scale_are_refused():
 votes = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=15)
 
 
+@settings(deadline=None)  # nothing is timed here
 @given(st.dictionaries(st.integers(0, 8), votes, min_size=1))
 def test_an_interval_always_has_width_holds_its_mean_and_mirrors(groups):
     found = clustered_interval(groups)
