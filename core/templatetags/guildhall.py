@@ -383,12 +383,6 @@ def widget_kind(field: Any) -> str:
 
 
 @register.filter
-def chosen(value: Any, other: Any) -> bool:
-    """Whether two values read the same, for `selected` in filters where one side is text from the address."""
-    return str(value) == str(other)
-
-
-@register.filter
 def in_stage(stage: Any, request: Any) -> bool:
     """Whether the page being shown belongs to this stage's app: both are in the same URL namespace."""
     match = getattr(request, "resolver_match", None)
