@@ -208,15 +208,20 @@ def test_the_version_page_shows_its_whole_lineage_and_hashes(scene, as_user):
 
 
 def test_differing_tokens_are_shown_side_by_side(scene, as_user):
-    report = {
-        "checked": 8,
-        "differing": [{"index": 2, "trainer": [1, 2], "engine": [1, 3]}],
-        "engine": "vllm 1",
+    one = {
+        "prompt": 2,
+        "position": 1,
+        "trainer": [1, 2],
+        "engine": [1, 3],
+        "trainer_length": 2,
+        "engine_length": 2,
     }
+    report = {"checked": 8, "differing": [one], "differing_count": 1, "engine": "vllm 1"}
     services.mark_rejected(by=None, version=scene.version, report=report)
     page = as_user(scene.viewer).get(url(scene, "version", scene.version.pk)).content.decode()
     assert "1 of 8 prompts" in page
-    assert "[1, 3]" in page
+    assert "1 2 " in page
+    assert "1 3 " in page
 
 
 def test_the_base_page_offers_use_only_while_the_project_has_it_not(scene, as_user):

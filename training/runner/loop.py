@@ -164,6 +164,14 @@ def _apart(model: Any) -> Iterator[None]:
             model.train(was_training)
 
 
+def _diverged(what: str, step: int) -> RunFailed:
+    return RunFailed(
+        "diverged",
+        f"The {what} stopped being a number at step {step}.",
+        "Lower the learning rate, by a factor of three to ten, and launch again.",
+    )
+
+
 class _Watch(TrainerCallback):
     """Evaluates, samples, saves and reports between steps."""
 
@@ -227,11 +235,7 @@ class _Watch(TrainerCallback):
         if loss is None:
             return
         if not math.isfinite(float(loss)):
-            raise RunFailed(
-                "diverged",
-                f"The loss stopped being a number at step {state.global_step}.",
-                "Lower the learning rate, by a factor of three to ten, and launch again.",
-            )
+            raise _diverged("loss", state.global_step)
         self.reporter.train_point(
             step=state.global_step,
             loss=float(loss),
@@ -257,6 +261,8 @@ class _Watch(TrainerCallback):
                 total += float(summed)
                 tokens += int(counted)
         self.last_loss = total / tokens
+        if not math.isfinite(self.last_loss):
+            raise _diverged("held-out loss", step)
         self.reporter.validation_point(step=step, loss=self.last_loss)
 
     def _sample(self, step: int) -> None:

@@ -1,6 +1,7 @@
 """The runner of run kind "training": data, model, loop, result."""
 
 import logging
+import os
 import platform
 import shutil
 import tempfile
@@ -109,6 +110,9 @@ def run(ctx: RunContext) -> None:
 
 def _set_up_torch(seed: int) -> str:
     """Threads and seed; "cuda" when torch sees a GPU, else "cpu"."""
+    # Threads that spin while they wait for each other starve the engines and the web process on the same machine, and
+    # themselves with it. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
     from transformers import set_seed
     from transformers.utils import logging as transformers_logging

@@ -113,6 +113,7 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
             x_title="step",
             y_title="loss",
         )
+    differing = one.parity_report.get("differing", [])
     context = {
         "version": one,
         "lineage": _lineage(access, one),
@@ -120,8 +121,9 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "links": version_links(access, one),
         "is_admin": access.has(Role.ADMIN),
         "can_check_files": access.has(Role.ADMIN) and not (one.files_check and one.files_check.is_active),
-        "differing": one.parity_report.get("differing", []),
-        "checked": one.parity_report.get("checked"),
+        "differing": differing,
+        "differing_count": one.parity_report.get("differing_count", len(differing)),
+        "checked": one.parity_report.get("checked", len(differing)),
     }
     return render(request, "training/version.html", context)
 

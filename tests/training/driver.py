@@ -1,0 +1,37 @@
+"""A worker in a process of its own, for tests that kill it: does one run, slowed down so that it can be caught.
+
+python -m tests.training.driver <database name> <run id> <seconds a step> <seconds between checkpoints>
+"""
+
+import os
+import sys
+import time
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+
+
+def main(database: str, run_id: int, pause: float, every: float) -> None:
+    import django
+    from django.conf import settings
+
+    settings.DATABASES["default"]["NAME"] = database
+    django.setup()
+    settings.RUN_HEARTBEAT_SECONDS = 1
+    settings.TRAINING_THREADS = 1
+
+    from core.tasks import execute_run
+    from training.runner import loop
+
+    loop.CHECKPOINT_SECONDS = every
+    finish_step = loop._Watch.on_step_end
+
+    def slowly(self, *args, **kwargs):
+        finish_step(self, *args, **kwargs)
+        time.sleep(pause)
+
+    loop._Watch.on_step_end = slowly
+    execute_run(run_id)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))
