@@ -116,7 +116,9 @@ def test_an_engine_that_is_away_gives_the_words_back(served: Served, open_page: 
     Engine.objects.update(status=Engine.Status.STARTING)
     page.locator("gh-chat textarea[name=text]").fill("say: hello")
     page.keyboard.press("Enter")
-    expect(page.locator(".chat-form .refusal .error")).to_contain_text("The engine is starting, usually 40 s.")
+    expect(page.locator(".chat-form .refusal .error")).to_contain_text(
+        "The engine is starting, usually 40 s."
+    )
     expect(page.locator("gh-chat textarea[name=text]")).to_have_value("say: hello")
     Engine.objects.update(status=Engine.Status.UP)
     page.keyboard.press("Enter")

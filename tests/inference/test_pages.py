@@ -1,0 +1,236 @@
+"""Serve, answers and the API: what they show, to whom."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from annotation.models import Example
+from core.models import User
+from core.services.tokens import create_token
+from inference import queries
+from inference.models import Conversation, Deployment, Engine, Generation
+from tests.factories import make_example, make_generation, make_version
+from tests.inference.conftest import Served
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
+SignIn = Callable[[User | None], Client]
+
+
+def url(served: Served, name: str, *args: object) -> str:
+    return reverse(f"inference:{name}", args=[served.world.project.slug, *args])
+
+
+def api(served: Served, path: str) -> str:
+    return f"/api/v1/projects/{served.world.project.slug}/{path}"
+
+
+def test_serve_page(served: Served, as_user: SignIn) -> None:
+    admin, viewer = as_user(served.world.admin), as_user(served.world.viewer)
+    for path in (url(served, "home"), url(served, "serving")):
+        text = admin.get(path).content.decode()
+        assert "v7 (LoRA adapter)" in text
+        assert "Unload" in text
+        assert "Unload" not in viewer.get(path).content.decode()
+    Engine.objects.update(status=Engine.Status.DOWN, error="Out of memory.")
+    assert "Out of memory." in admin.get(url(served, "serving")).content.decode()
+
+
+def test_serve_page_before_there_is_anything(world: Any, as_user: SignIn) -> None:
+    text = as_user(world.admin).get(f"/p/{world.project.slug}/serve/").content.decode()
+    assert "No engine yet" in text
+    assert "No version yet" in text
+
+
+def test_load_and_unload_buttons(served: Served, as_user: SignIn) -> None:
+    admin = as_user(served.world.admin)
+    assert admin.post(url(served, "unload", served.base.pk)).status_code == 302
+    assert Deployment.objects.get(version=served.base).wanted == "unloaded"
+    loaded = admin.post(url(served, "load", served.base.pk), headers={"HX-Request": "true"})
+    assert "is being loaded" in loaded.content.decode()
+    assert Deployment.objects.get(version=served.base).wanted == "loaded"
+    assert admin.post(url(served, "unload", served.adapter.pk)).status_code == 400
+    assert admin.post(url(served, "load", served.base.pk)).status_code == 409
+    assert admin.get(url(served, "load", served.base.pk)).status_code == 405
+    assert admin.post(url(served, "load", 10**9)).status_code == 404
+    foreign = make_version(served.world.other)
+    assert admin.post(url(served, "load", foreign.pk)).status_code == 404
+    for person, status in (
+        (served.world.viewer, 403),
+        (served.world.rater, 403),
+        (served.world.neighbour, 404),
+    ):
+        assert as_user(person).post(url(served, "unload", served.base.pk)).status_code == status
+
+
+def walked(served: Served) -> Generation:
+    """An answer whose version was trained on two examples."""
+    from annotation.models import DatasetRow, Review
+
+    world = served.world
+    for position in range(2):
+        example: Example = make_example(
+            world.project, f"Where is FD-{position}?", "At sea.", submitted_by=world.annotator
+        )
+        revision = example.revisions.get()
+        Review.objects.create(example=example, revision=revision, verdict="accepted", by=world.reviewer)
+        DatasetRow.objects.create(
+            dataset=served.adapter.training.dataset,
+            example=example,
+            revision=revision,
+            position=position,
+            split="train",
+            row_hash="0" * 64,
+        )
+    token, _ = create_token(by=world.admin, name="Help desk", project=world.project)
+    return make_generation(served.adapter, "**At sea.** <script>x</script>", purpose="door", token=token)
+
+
+def test_the_walk_from_an_answer_to_people(served: Served, as_user: SignIn) -> None:
+    made = walked(served)
+    for person in (served.world.admin, served.world.viewer):
+        text = as_user(person).get(url(served, "answer", made.public_id)).content.decode()
+        training = served.adapter.training
+        slug = served.world.project.slug
+        for link in (
+            reverse("training:version", args=[slug, served.adapter.pk]),
+            reverse("training:run", args=[slug, training.number]),
+            reverse("annotation:dataset", args=[slug, training.dataset.number]),
+            reverse("training:base", args=[slug, served.base.base_model.pk]),
+            *(reverse("annotation:example", args=[slug, one.pk]) for one in Example.objects.all()),
+        ):
+            assert f'href="{link}"' in text
+        for words in (
+            "Help desk",
+            "Annotator Member",
+            "Reviewer Member",
+            "Where is FD-1?",
+            "<strong>At sea.</strong>",
+        ):
+            assert words in text
+        assert "<script>x</script>" not in text
+    for person, status in (
+        (served.world.rater, 403),
+        (served.world.annotator, 403),
+        (served.world.neighbour, 404),
+        (None, 302),
+    ):
+        assert as_user(person).get(url(served, "answer", made.public_id)).status_code == status
+
+
+def test_the_walk_makes_few_queries_however_many_rows(
+    served: Served, as_user: SignIn, django_assert_max_num_queries: Any
+) -> None:
+    made = walked(served)
+    client = as_user(served.world.admin)
+    with django_assert_max_num_queries(14):
+        client.get(url(served, "answer", made.public_id))
+
+
+def test_the_answer_of_a_base_ends_at_the_base(served: Served, as_user: SignIn) -> None:
+    made = make_generation(served.base)
+    text = as_user(served.world.admin).get(url(served, "answer", made.public_id)).content.decode()
+    assert "Base model" in text
+    assert "Training run" not in text
+    assert "What it was trained on" not in text
+
+
+def test_answers_are_found(served: Served, as_user: SignIn) -> None:
+    client = as_user(served.world.admin)
+    one = make_generation(served.adapter, "The container is in Basel.")
+    two = make_generation(served.base, "Nothing known.", status="failed", purpose="campaign")
+
+    def listed(**wanted: object) -> list[bool]:
+        text = client.get(url(served, "answers"), wanted).content.decode()
+        return ["in Basel" in text, "Nothing known" in text]
+
+    assert listed() == [True, True]
+    assert listed(q="basel") == [True, False]
+    assert listed(q=f"chatcmpl-{two.public_id.hex}") == [False, True]
+    assert listed(q=str(one.public_id)) == [True, False]
+    assert listed(version=served.base.pk) == [False, True]
+    assert listed(purpose="chat") == [True, False]
+    assert listed(status="failed") == [False, True]
+    assert listed(version="x", purpose="nonsense", page="z") == [True, True]
+    assert "No answer fits" in client.get(url(served, "answers"), {"q": "nobody said this"}).content.decode()
+
+
+# --- API ---------------------------------------------------------------------------------------------------
+def test_api_of_serving(served: Served, as_user: SignIn) -> None:
+    made = walked(served)
+    client = as_user(served.world.viewer)
+    engines = client.get(api(served, "engines/")).json()["results"]
+    assert [(one["name"], one["status"], one["beating"]) for one in engines] == [("smollm2", "up", True)]
+    rows = client.get(api(served, "deployments/")).json()["results"]
+    assert [(row["label"], row["ready"]) for row in rows] == [
+        ("v7 (LoRA adapter)", True),
+        ("Small Language 135M (base)", True),
+    ]
+    assert client.get(api(served, "speeds/")).json()[0]["n"] == 1
+    listed = client.get(api(served, "answers/"), {"purpose": "door"}).json()
+    assert [one["public_id"] for one in listed["results"]] == [str(made.public_id)]
+    assert listed["results"][0]["key"]["name"] == "Help desk"
+    one = client.get(api(served, f"answers/{made.public_id}/")).json()
+    assert [step["kind"] for step in one["lineage"]] == [
+        "Answer, application",
+        "Model version",
+        "Training run",
+        "Dataset version",
+        "Base model",
+    ]
+    assert one["people"] == ["Annotator Member", "Reviewer Member"]
+    assert one["examples"] == 2
+    assert client.post(api(served, f"deployments/{served.base.pk}/unload/")).status_code == 403
+    admin = as_user(served.world.admin)
+    assert admin.post(api(served, f"deployments/{served.base.pk}/unload/")).status_code == 202
+    assert admin.post(api(served, f"deployments/{served.base.pk}/unload/")).status_code == 409
+    assert admin.post(api(served, f"deployments/{served.base.pk}/load/")).json()["wanted"] == "loaded"
+    for path in ("engines/", "deployments/", "speeds/", "answers/"):
+        assert as_user(served.world.rater).get(api(served, path)).status_code == 403
+        assert as_user(served.world.neighbour).get(api(served, path)).status_code == 404
+
+
+def test_api_of_chat(served: Served, as_user: SignIn) -> None:
+    client = as_user(served.world.rater)
+    token = queries.candidate_token(served.adapter)
+    told = client.get(api(served, "chat/candidates/")).json()
+    assert token in [one["token"] for one in told]
+    assert set(told[0]) == {"token", "label", "live", "ready"}
+    assert not any(one["live"] for one in told)
+    wrong = client.post(api(served, "conversations/"), {"candidate": served.adapter.served_name})
+    assert wrong.status_code == 422
+    made = client.post(api(served, "conversations/"), {"candidate": token, "context": "FD-1 | sea"})
+    assert made.status_code == 201
+    chat = Conversation.objects.get(pk=made.json()["id"])
+    turn = client.post(api(served, f"conversations/{chat.pk}/ask/"), {"text": "say: At sea"}).json()
+    assert (turn["text"], turn["status"]) == ("At sea", "done")
+    again = client.post(api(served, f"conversations/{chat.pk}/ask/"), {}).json()
+    assert (again["number"], again["tries"]) == (1, 2)
+    whole = client.get(api(served, f"conversations/{chat.pk}/")).json()
+    assert [one["question"] for one in whole["turns"]] == ["say: At sea"]
+    filed = client.post(
+        api(served, f"conversations/{chat.pk}/answers/{again['answer']}/correct/"),
+        {"completion": "In Basel."},
+    )
+    assert filed.status_code == 201
+    assert Example.objects.get(pk=filed.json()["example"]).completion == "In Basel."
+    other = as_user(served.world.annotator)
+    assert other.get(api(served, f"conversations/{chat.pk}/")).status_code == 404
+    assert other.post(api(served, f"conversations/{chat.pk}/ask/"), {"text": "x"}).status_code == 404
+    Engine.objects.update(status=Engine.Status.DOWN)
+    away = client.post(api(served, f"conversations/{chat.pk}/ask/"), {"text": "x"})
+    assert away.status_code == 503
+    assert "smollm2" not in away.content.decode()
+
+
+def test_the_first_screen(served: Served, as_user: SignIn) -> None:
+    home = f"/p/{served.world.project.slug}/"
+    admin = as_user(served.world.admin).get(home).content.decode()
+    assert "versions served; v7 is live" in admin
+    rater = as_user(served.world.rater).get(home).content.decode()
+    assert "candidates to chat with" in rater
+    assert "Chat with a candidate" in rater
+    Deployment.objects.filter(version=served.base).update(status="failed", error="It broke.")
+    assert "could not be served" in as_user(served.world.admin).get(home).content.decode()
