@@ -21,13 +21,13 @@ class CampaignForm(forms.Form):
     """A new campaign. Initial values compare the newest version with the one before it."""
 
     name = forms.CharField(max_length=120, help_text="Raters never see it while the campaign is open.")
-    baseline: forms.ModelChoiceField[ModelVersion] = forms.ModelChoiceField(
+    baseline: "forms.ModelChoiceField[ModelVersion]" = forms.ModelChoiceField(
         queryset=None, help_text="What you have: the version that is live, or the base model."
     )
-    candidate: forms.ModelChoiceField[ModelVersion] = forms.ModelChoiceField(
+    candidate: "forms.ModelChoiceField[ModelVersion]" = forms.ModelChoiceField(
         queryset=None, help_text="What you want to know about: its win rate over the baseline is the result."
     )
-    dataset: forms.ModelChoiceField[DatasetVersion] = forms.ModelChoiceField(
+    dataset: "forms.ModelChoiceField[DatasetVersion]" = forms.ModelChoiceField(
         queryset=None,
         label="Held-out prompts from",
         help_text="Rows of the test split. No version was ever trained on them.",
