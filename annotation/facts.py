@@ -367,7 +367,7 @@ class Known:
             for key in fact.keys:
                 self._put(key, source, fact.start, fact.end)
                 self._put_more(key, source, fact)
-            for key in (key for part in fact.parts for key in part):
+            for key in (key for part in fact.parts for key in part if len(str(key[1])) >= _REFERENCE):
                 self._put(key, source, fact.start, fact.end)
         for match in re.finditer(rf"(?i)\b(?:{'|'.join(_WORDS)})\b", text):
             self._put(("n", str(_WORDS[match.group().lower()])), source, *match.span())

@@ -18,7 +18,7 @@ from core.models import Role
 def _page(
     request: HttpRequest, access: Access, form: PairForm, draft: Draft | None, status: int = 200
 ) -> HttpResponse:
-    context = {"form": form, "draft": draft, **side(access)}
+    context = {"form": form, "draft": draft, "begin": not form.content, **side(access)}
     return render(request, "annotation/write.html", context, status=status)
 
 

@@ -23,7 +23,11 @@ class GhAutosave extends HTMLElement {
     this.form.addEventListener("change", () => this.later());
     // The real submit takes the newest text with it; a draft sent after it would arrive too late.
     this.form.addEventListener("submit", () => { clearTimeout(this.timer); this.sending = this.stopped = true; localStorage.removeItem(this.key); });
-    this.form.addEventListener("htmx:afterRequest", (event) => { if (event.target === this.form && !event.detail.successful) this.sending = this.stopped = false; });
+    // Refused or not delivered: go on saving. (htmx calls a redirect neither successful nor failed, so the status counts.)
+    this.form.addEventListener("htmx:afterRequest", (event) => {
+      const status = event.detail.xhr?.status ?? 0;
+      if (event.target === this.form && (status === 0 || status >= 400)) this.sending = this.stopped = false;
+    });
     window.addEventListener("pagehide", this.onLeave);
     document.addEventListener("visibilitychange", this.onHide);
   }
