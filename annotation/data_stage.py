@@ -21,7 +21,7 @@ WORDINGS = {
 
 
 def next_items(access: Access) -> list[NextItem]:
-    """Import the first data, or freeze what was approved since the newest dataset. At most three queries."""
+    """Import the first data, or freeze what was approved since the newest dataset. At most four queries."""
     if not access.has(Role.ADMIN):
         return []
     slug = access.project.slug

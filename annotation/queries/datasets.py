@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.db import connection
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Q, QuerySet
 
 from annotation.models import DatasetRow, DatasetVersion, Example, WithheldRow
 from core.models import Project
@@ -55,20 +55,31 @@ class Preview:
     slices: list[tuple[str, int, int]] = field(default_factory=list)
 
 
+def _with_row(examples: QuerySet[Example], version: DatasetVersion) -> QuerySet[Example]:
+    """Joins each example to its row in `version`, as `held`: one hash join, whatever the size."""
+    return examples.annotate(
+        held=FilteredRelation("dataset_rows", condition=Q(dataset_rows__dataset=version))
+    )
+
+
+def _left_out(version: DatasetVersion) -> Exists:
+    return Exists(
+        WithheldRow.objects.filter(
+            dataset=version, example=OuterRef("pk"), revision__number=OuterRef("revision")
+        )
+    )
+
+
 def preview(project: Project, *, slices: Sequence[str] = (), sources: Sequence[str] = ()) -> Preview:
     """Counts of approved examples against the newest ready version. Two queries."""
     since = newest_ready(project)
-    held = DatasetRow.objects.filter(dataset=since) if since else DatasetRow.objects.none()
-    left_out = WithheldRow.objects.filter(dataset=since) if since else WithheldRow.objects.none()
-    seen = Q(pk__in=held.values("example_id")) | Q(pk__in=left_out.values("example_id"))
-    counted = (
-        approved(project, slices=slices, sources=sources)
-        .order_by()
-        .values("slice")
-        .annotate(n=Count("pk"), held=Count("pk", filter=seen))
-        .order_by("slice")
-    )
-    rows = [(row["slice"], row["n"], row["n"] - row["held"]) for row in counted]
+    examples = approved(project, slices=slices, sources=sources).order_by()
+    new: Count = Count("pk")
+    if since:
+        examples = _with_row(examples, since)
+        new = Count("pk", filter=Q(held=None) & ~_left_out(since))
+    counted = examples.values("slice").annotate(n=Count("pk"), new=new).order_by("slice")
+    rows = [(row["slice"], row["n"], row["new"]) for row in counted]
     return Preview(
         total=sum(n for _, n, _ in rows),
         new=sum(new for _, _, new in rows),
@@ -78,15 +89,15 @@ def preview(project: Project, *, slices: Sequence[str] = (), sources: Sequence[s
 
 
 def not_frozen_yet(project: Project, newest: DatasetVersion | None) -> int:
-    """Approved examples that `newest`, the newest ready version, does not hold as they are now. One query."""
+    """Approved examples that `newest`, the newest ready version, does not hold as they are now. Two queries."""
     waiting = approved(project)
-    if newest:
-        rows = DatasetRow.objects.filter(dataset=newest, revision__number=F("example__revision"))
-        kept_out = WithheldRow.objects.filter(dataset=newest, revision__number=F("example__revision"))
-        waiting = waiting.exclude(pk__in=rows.values("example_id")).exclude(
-            pk__in=kept_out.values("example_id")
-        )
-    return waiting.count()
+    if newest is None:
+        return waiting.count()
+    joined = _with_row(waiting, newest)
+    unknown = joined.filter(Q(held=None), ~_left_out(newest)).count()
+    # Only an example with a second revision can be another than the one that was frozen.
+    edited = joined.filter(revision__gt=1, held__revision__number__lt=F("revision")).count()
+    return unknown + edited
 
 
 @dataclass(frozen=True)
