@@ -30,7 +30,7 @@ os.environ.update(
     HF_HUB_OFFLINE="1",
 )
 
-from config.settings import *  # noqa: F403
+from config.settings import *
 from config.settings import DATABASES
 
 # A pool would keep connections open that stand in the way of dropping the test database.

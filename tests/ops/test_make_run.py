@@ -16,11 +16,17 @@ import httpx
 import psutil
 import pytest
 
+pytestmark = pytest.mark.timeout(300)
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 # The real web process, and beside it one that dies again and again.
 PROCFILE = """
 web: exec uvicorn config.asgi:application --host "$GUILDHALL_HOST" --port "$GUILDHALL_PORT" --lifespan off --no-access-log
 dying: sleep 1; echo last words; exit 3
+"""
+# The real worker in the middle of a task that never ends by itself.
+BUSY = """
+worker: exec celery -A config worker -I tests.fakes.sleeping -Q default -c 1 --without-gossip --without-mingle -l warning
 """
 # Deaf to polite signals, with a child in a session of its own.
 DEAF = """
@@ -373,3 +379,17 @@ def test_a_killed_keeper_is_replaced(house: House):
         return bool(parts["postgres"] and parts["broker"])
 
     eventually(is_up, 60)
+
+
+@pytest.mark.slow
+def test_a_task_in_the_middle_of_long_work_is_not_waited_for(house: House, tmp_path: Path):
+    Path(house.environment["GUILDHALL_PROCFILE"]).write_text(PROCFILE + BUSY)
+    house.start()
+    house.wait_ready()
+    began = tmp_path / "began"
+    send = f"from config.celery import app; app.send_task('tests.sleep', [{str(began)!r}], queue='default')"
+    subprocess.run([sys.executable, "-c", send], cwd=ROOT, env=house.environment, check=True, timeout=60)
+    eventually(began.exists, 60)
+    ctrl_c(house)
+    eventually(lambda: not house.processes(), 40)
+    assert "Everything has stopped." in house.output()

@@ -1,6 +1,7 @@
 """Settings that must not start do not start, and say in one sentence what to change."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +113,20 @@ def test_celery_gets_the_same_broker_in_its_own_words(tmp_path):
     assert done.stdout.strip() == "redis+socket:///run/valkey.sock?virtual_host=3"
     done = load(tmp_path, "s.CELERY_BROKER_URL", REDIS_URL="rediss://user:pass@cache:6380/1")
     assert done.stdout.strip() == "rediss://user:pass@cache:6380/1"
+
+
+def test_the_readme_lists_every_variable_and_no_other():
+    sources = [
+        "config/settings.py",
+        "config/supervise.py",
+        "config/prepare.py",
+        "config/embedded.py",
+        "Procfile",
+        "bin/setup.py",
+    ]
+    pattern = r"\b(GUILDHALL_[A-Z0-9_]+|DATABASE_URL|REDIS_URL)\b"
+    read = {name for source in sources for name in re.findall(pattern, (ROOT / source).read_text())}
+    readme = (ROOT / "README.md").read_text()
+    listed = set(re.findall(pattern, readme))
+    assert read - listed == set()
+    assert listed - read == set()
