@@ -297,6 +297,15 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "COMPONENT_SPLIT_REQUEST": True,
+    # Fields of the same name with different choices would else be named by a hash.
+    "ENUM_NAME_OVERRIDES": {
+        "GenerationPurposeEnum": "inference.models.Generation.Purpose",
+        "GenerationStatusEnum": "inference.models.Generation.Status",
+        "ModelVersionStatusEnum": "training.models.ModelVersion.Status",
+        "ModelVersionKindEnum": "training.models.ModelVersion.Kind",
+        "BaseModelKindEnum": "training.models.BaseModel.Kind",
+        "ExampleStatusEnum": "annotation.models.Example.Status",
+    },
 }
 
 # --- artifacts, models, engines ----------------------------------------------------------------------------
@@ -311,6 +320,8 @@ MODEL_FOLDERS = [Path(part).resolve() for part in env.items("GUILDHALL_MODEL_FOL
 ENGINE_URLS = env.items("GUILDHALL_ENGINE_URLS")
 ENGINE_PORTS_FROM = env.number("GUILDHALL_ENGINE_PORTS_FROM", 8101, least=1024)
 ENGINE_KV_CACHE_GIB = env.number("GUILDHALL_ENGINE_KV_GIB", 2, least=1)
+# Of one GPU's memory, for each engine: several engines and a fine-tune may share it.
+ENGINE_GPU_PERCENT = env.number("GUILDHALL_ENGINE_GPU_PERCENT", 35, least=5)
 ENGINE_MAX_LORAS = env.number("GUILDHALL_ENGINE_MAX_LORAS", 4, least=1)
 ENGINE_MAX_LORA_RANK = env.number("GUILDHALL_ENGINE_MAX_LORA_RANK", 64, least=1)
 ENGINE_MAX_MODEL_LEN = env.number("GUILDHALL_ENGINE_MAX_MODEL_LEN", 2048, least=128)
