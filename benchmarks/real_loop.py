@@ -92,7 +92,10 @@ class Loop:
             if not page:
                 break
             ids = [example["id"] for example in page]
-            approved += self.api.post(f"{self.at}reviews/accept/", {"examples": ids})["accepted"]
+            answer = self.api.post(f"{self.at}reviews/accept-many/", {"examples": ids})
+            if not answer["accepted"]:
+                raise RuntimeError(f"Nothing more could be accepted: {answer['left'][:3]}")
+            approved += len(answer["accepted"])
         self.figures["approved"] = approved
         self.figures["approve_rows_per_second"] = approved / (time.monotonic() - began)
 
@@ -104,9 +107,8 @@ class Loop:
             lambda: self._ready(dataset["number"]), seconds=300, what="the frozen dataset", every=0.2
         )
         took = time.monotonic() - began
-        splits = self.dataset["counts"]["splits"]
         self.figures |= {
-            "frozen_rows": sum(splits.values()),
+            "frozen_rows": self.dataset["counts"]["total"],
             "freeze_seconds": took,
             "content_hash": self.dataset["content_hash"],
         }
@@ -168,7 +170,7 @@ class Loop:
 
     def _served(self, version: int) -> bool:
         deployments = self.api.get(f"{self.at}deployments/")["results"]
-        return any(one["version"]["id"] == version and one["status"] == "loaded" for one in deployments)
+        return any(one["version"] == version and one["ready"] for one in deployments)
 
     def ask(self) -> None:
         """Through the door, as an application does, streaming."""
