@@ -194,6 +194,10 @@ def test_examples_are_filtered_without_a_page_load_and_retired(page: tuple[Page,
     tab.get_by_label("Text").fill("container")
     expect(tab.get_by_text("What does customs want?")).to_be_hidden()
     assert tab.evaluate("window.sameDocument") is True
+    with tab.expect_download() as download:  # what is shown, not what was shown when the page was opened
+        tab.get_by_role("link", name="Download these as JSONL").click()
+    (line,) = Path(download.value.path()).read_text().splitlines()
+    assert json.loads(line)["messages"] == keep.messages
     tab.get_by_role("link", name=f"#{keep.pk}").click()
     tab.get_by_label("Why").fill("out of date")
     tab.get_by_role("button", name="Retire", exact=True).click()
