@@ -29,12 +29,12 @@ class CampaignForm(forms.Form):
     )
     dataset: "forms.ModelChoiceField[DatasetVersion]" = forms.ModelChoiceField(
         queryset=None,
-        label="Held-out prompts from",
-        help_text="Rows of the test split. No version was ever trained on them.",
+        label="Dataset",
+        help_text="Its test split gives the prompts. No version was ever trained on them.",
     )
-    prompts = forms.IntegerField(label="Prompts", min_value=1, max_value=MOST_PROMPTS)
+    prompts = forms.IntegerField(label="Held-out prompts", min_value=1, max_value=MOST_PROMPTS)
     ratings_per_prompt = forms.IntegerField(
-        label="Ratings a prompt", min_value=1, max_value=MOST_PER_PROMPT, help_text="By different people."
+        label="Ratings per prompt", min_value=1, max_value=MOST_PER_PROMPT, help_text="By different people."
     )
     temperature = forms.FloatField(
         min_value=0, max_value=2, initial=0, help_text="0 gives each version's most likely answer."

@@ -21,6 +21,7 @@ from tests.factories import (
     make_world,
     rate_all,
 )
+from tests.inference.conftest import answering, control, served  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.django_db
 
@@ -150,6 +151,24 @@ def test_same_answers_are_marked_and_all_the_same_is_a_failure(monkeypatch, sent
     execute_run(second.run_id)
     second.refresh_from_db()
     assert second.status == Campaign.Status.FAILED and second.run.error_code == "all_same"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_answers_come_over_http_from_an_engine(served, sent):  # noqa: F811
+    """The test engine answers every model alike, so all answers are made and there is nothing to compare."""
+    world = served.world
+    campaign = _plan(world, versions=(served.base, served.adapter), prompts=6, max_tokens=16)
+    execute_run(campaign.run_id)
+    campaign.refresh_from_db()
+    assert campaign.run.error_code == "all_same", campaign.run.error_message
+    made = Answer.objects.select_related("generation", "entry__version", "prompt")
+    assert made.count() == 12
+    for answer in made:
+        generation = answer.generation
+        assert generation.status == "done" and generation.version == answer.entry.version
+        assert generation.text == f"You asked: {answer.prompt.messages[-1]['content']}"
+        assert generation.params["max_tokens"] == 16 and generation.params["temperature"] == 0
+        assert "FD-" in generation.messages[0]["content"]  # the records reached the engine
 
 
 def test_an_answer_that_failed_is_not_kept(world, campaign, monkeypatch):

@@ -1,0 +1,151 @@
+"""Rating and release in a real browser: by keyboard alone, and looked at by axe in both themes and widths."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Browser, Page, expect
+
+from annotation.models import Example
+from core.models import User
+from evaluation.models import Comparison, Rating
+from release.services import make_live
+from tests.factories import FULL_SCORES, make_campaign, make_world, rate_all
+from tests.inference.conftest import live  # noqa: F401 - a fixture
+from tests.look import PHONE, WIDE, chromium, faults, sign_in, watch
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture
+def open_page(browser: Browser, live: str) -> Iterator[Open]:  # noqa: F811
+    contexts = []
+
+    def go(user: User, name: str, *args: Any, size: tuple[int, int] = WIDE, scheme: Any = "light") -> Page:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+        contexts.append(context)
+        sign_in(context, live, user)
+        page = context.new_page()
+        page.goto(f"{live}{reverse(name, args=args)}")
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+def _chosen(page: Page, name: str) -> str | None:
+    return page.evaluate(f"document.querySelector('input[name={name}]:checked')?.value")
+
+
+def test_a_rater_needs_the_keyboard_only(open_page: Open) -> None:
+    world = make_world()
+    campaign = make_campaign(world.project, world.admin, prompts=3)
+    page = open_page(world.rater, "evaluation:home", world.project.slug)
+    said = watch(page)
+    page.keyboard.press("r")
+    expect(page.locator(".head")).to_contain_text("1 of 3")
+
+    # Nothing goes out while something is missing, and the page says what.
+    page.keyboard.press("Enter")
+    expect(page.locator(".ask")).to_contain_text("Choose first")
+    page.keyboard.press("2")
+    page.keyboard.press("Enter")
+    expect(page.locator(".ask")).to_contain_text("6 scores are missing")
+    for digit in "543215":
+        page.keyboard.press(digit)
+    page.keyboard.press("Backspace")
+    page.keyboard.press("4")
+    assert [_chosen(page, f"{c}_{s}") for c in ("accuracy", "conciseness") for s in ("left", "right")] == [
+        "5",
+        "4",
+        "1",
+        "4",
+    ]
+    expect(page.locator(".answer[data-side=right]")).to_have_class("sheet answer chosen")
+
+    # C opens the better answer; digits typed there are words, not scores.
+    page.keyboard.press("c")
+    expect(page.locator("textarea[name=correction_right]")).to_be_focused()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("Cleared on 3 December.")
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    page.keyboard.type("2 dates are wrong")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    expect(page.locator(".head")).to_contain_text("2 of 3")
+    expect(page.locator("#rate-title")).to_be_focused()
+    rating = Rating.objects.get()
+    assert (rating.choice, rating.comment, rating.scores.count()) == ("right", "2 dates are wrong", 6)
+    assert Example.objects.get(origin=Example.Origin.RATING).completion == "Cleared on 3 December."
+
+    # Scores left out; then back to change one's mind.
+    page.keyboard.press("1")
+    page.keyboard.press("s")
+    page.keyboard.press("Enter")
+    expect(page.locator(".head")).to_contain_text("3 of 3")
+    page.keyboard.press("z")
+    expect(page.locator(".head")).to_contain_text("changing your rating")
+    assert _chosen(page, "choice") == "left"
+    page.keyboard.press("4")
+    page.keyboard.press("Enter")
+    expect(page.locator(".head")).to_contain_text("3 of 3")
+    expect(page).to_have_url(re.compile(rf"/campaigns/{campaign.pk}/compare/$"))
+    assert sorted(Rating.objects.values_list("choice", flat=True)) == ["both_bad", "right"]
+
+    page.keyboard.press("j")
+    expect(page.locator("#rate-title")).to_contain_text("Done. Thank you.")
+    assert Comparison.objects.filter(status="skipped").count() == 1
+    assert said == []
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (PHONE, "dark")])
+def test_the_pages_look_right(open_page: Open, size: tuple[int, int], scheme: str) -> None:
+    world = make_world()
+    slug = world.project.slug
+    campaign = make_campaign(world.project, world.admin, prompts=3, ratings_per_prompt=2)
+    rated = rate_all(campaign, world.rater, ["candidate", "tie"], FULL_SCORES)[0].comparison
+    baseline, candidate = (entry.version for entry in campaign.entries.all())
+    make_live(by=world.admin, version=baseline, replaces=None, sign_off=True, note="First.")
+    release = make_live(by=world.admin, version=candidate, replaces=baseline, sign_off=True, note="Next.")
+    for user, name, args in [
+        (world.rater, "evaluation:home", ()),
+        (world.rater, "evaluation:rate", (campaign.pk,)),
+        (world.rater, "evaluation:rate-comparison", (rated.token,)),
+        (world.admin, "evaluation:home", ()),
+        (world.admin, "evaluation:campaign-new", ()),
+        (world.admin, "evaluation:campaign", (campaign.pk,)),
+        (world.admin, "evaluation:comparisons", (campaign.pk,)),
+        (world.admin, "evaluation:comparison", (rated.token,)),
+        (world.admin, "release:home", ()),
+        (world.admin, "release:version", (baseline.pk,)),
+        (world.admin, "release:release", (release.pk,)),
+    ]:
+        page = open_page(user, name, slug, *args, size=size, scheme=scheme)
+        said = watch(page)
+        page.reload()
+        assert faults(page) == [], name
+        assert said == [], name
+
+
+def test_roll_back_is_one_click_and_enter(open_page: Open) -> None:
+    world = make_world()
+    campaign = make_campaign(world.project, world.admin, prompts=1)
+    baseline, candidate = (entry.version for entry in campaign.entries.all())
+    make_live(by=world.admin, version=baseline, replaces=None, sign_off=True, note="First.")
+    make_live(by=world.admin, version=candidate, replaces=baseline, sign_off=True, note="Next.")
+    page = open_page(world.admin, "release:home", world.project.slug)
+    page.get_by_role("button", name=f"Roll back to {baseline}").click()
+    expect(page.get_by_role("dialog")).to_contain_text(f"Roll back from {candidate} to {baseline}?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#toasts")).to_contain_text(f"{baseline} is live again")
