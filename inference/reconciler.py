@@ -8,7 +8,6 @@ healthy, else ended.
 import logging
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -17,6 +16,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from core.errors import ExpectedError
+from inference.attached import Watch, look_for
 from inference.engines import BACKENDS, EngineAway, EngineRefused, EngineSpec
 from inference.engines import process as processes
 from inference.engines.process import EngineProcess
@@ -39,21 +39,8 @@ BACKOFF = (1, 2, 5, 10, 20, 40, 60)
 FORGIVEN_AFTER = 120.0  # seconds up after which earlier failures no longer count
 START_SECONDS = 900.0  # a large model on a slow disk
 MISSES = 6  # health checks in a row, 5 s each, before a silent engine is ended
-ATTACHED_EVERY = 5.0
 SWEEP_EVERY = 60.0
 STOP_GRACE = 8.0
-
-
-@dataclass
-class Watch:
-    """What the loop remembers of an engine between passes. Clocks are monotonic seconds."""
-
-    failures: int = 0
-    not_before: float = 0.0
-    began: float = 0.0
-    up_at: float = 0.0
-    misses: int = 0
-    looked_at: float = 0.0
 
 
 class Reconciler:
@@ -91,6 +78,9 @@ class Reconciler:
                     )
                     self._drop_lock()
                     connection.close()
+                    self.stop.wait(2.0)
+                except Exception:
+                    log.exception("A pass failed; the next one tries again")
                     self.stop.wait(2.0)
                 self.stop.wait(max(0.05, TICK_SECONDS - (time.monotonic() - began)))
         finally:
@@ -180,7 +170,7 @@ class Reconciler:
     def _step_engine(self, engine: Engine, plan: Plan) -> None:
         wanted = engine.version_id in plan.full if engine.version_id else engine.base_model_id in plan.bases
         if settings.ENGINE_URLS:
-            self._look_for_attached(engine, wanted)
+            look_for(engine, wanted, self._watch(engine))
             return
         process = self.processes.get(engine.pk)
         watch = self._watch(engine)
@@ -314,43 +304,6 @@ class Reconciler:
         if process is not None:
             process.stop(grace=STOP_GRACE)
         set_status(engine=engine, status=status, error=reason, pid=None, port=None, url="")
-
-    # --- engines elsewhere ---------------------------------------------------------------------------------
-    def _look_for_attached(self, engine: Engine, wanted: bool) -> None:
-        """Finds which of the given URLs serves the model; asked anew every few seconds, at once while it is away."""
-        watch = self._watch(engine)
-        if not wanted:
-            if engine.status != Status.STOPPED:
-                set_status(engine=engine, status=Status.STOPPED, attached=True)
-            return
-        if engine.status == Status.UP and time.monotonic() - watch.looked_at < ATTACHED_EVERY:
-            return
-        watch.looked_at = time.monotonic()
-        expected = engine.version.served_name if engine.version else engine.base_model.slug
-        seen: list[str] = []
-        for url in (url.rstrip("/") for url in settings.ENGINE_URLS):
-            try:
-                names = [one.name for one in BACKENDS[engine.backend].served(url)]
-            except (EngineAway, EngineRefused) as error:
-                seen.append(f"{url} does not answer ({error})")
-                continue
-            if expected in names:
-                watch.misses = 0
-                set_status(engine=engine, status=Status.UP, url=url, attached=True, port=None, pid=None)
-                return
-            seen.append(f"{url} serves {', '.join(names) or 'nothing'}")
-        watch.misses += 1
-        # One slow answer is not an outage.
-        if engine.status != Status.UP or watch.misses >= 2:
-            set_status(
-                engine=engine,
-                status=Status.DOWN,
-                attached=True,
-                port=None,
-                pid=None,
-                error=f"No attached engine serves {expected}: {'; '.join(seen)}. Start one with --served-model-name "
-                f"{expected}.",
-            )
 
     # --- deployments ---------------------------------------------------------------------------------------
     def _step_deployments(self, found: list[Deployment], engines: list[Engine], plan: Plan) -> None:

@@ -115,6 +115,8 @@ class VLLM:
             "--load-format", "safetensors",
             "--disable-uvicorn-access-log",
         ]  # fmt: skip
+        if spec.gpu:
+            line += ["--gpu-memory-utilization", f"{min(settings.ENGINE_GPU_PERCENT, 95) / 100:.2f}"]
         if spec.adapters:
             line += [
                 "--enable-lora",

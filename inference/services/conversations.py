@@ -130,11 +130,10 @@ def correct(*, by: User, generation: Generation, completion: str, topic: str = "
     conversation = generation.conversation
     if conversation is None or generation.status == Generation.Status.STREAMING:
         raise Conflict("Only a finished answer of a chat can be corrected here.", "Wait until it is done.")
-    where = reverse("inference:conversation", args=[generation.project.slug, conversation.pk])
+    where = reverse("inference:answer", args=[generation.project.slug, generation.public_id])
     detail: dict[str, Any] = {
         "label": f"Chat of {by.name}, turn {generation.turn}",
-        "url": f"{where}#turn-{generation.turn}",
-        "answer": str(generation.public_id),
+        "url": where,
     }
     example = file_correction(
         by=by,

@@ -4,7 +4,7 @@ memory, streams, and starts a child that, like vLLM's, outlives it when it is ki
 tests/inference/test_real_vllm.py puts the same questions to this and to the real one, so that it cannot drift.
 
 What it answers depends on the question: "say: X" is answered with X, word by word; "slow" with numbered words, one each
-100 ms; "stall" with one word and then silence; "die" ends the whole process in mid-answer; "refuse" is refused; "error"
+100 ms; "stall" with one word and then silence; "die" ends the whole process in mid-answer; "refuse" is refused; "nul" is answered with a NUL byte, "error"
 breaks inside the stream. A JSON file named by FAKE_ENGINE_CONTROL is read at each request: {"shift": 1} makes token ids
 differ, {"sick": true} fails the health check, {"refuse_adapters": "why"} refuses adapters.
 """
@@ -39,6 +39,8 @@ def control() -> dict[str, Any]:
 def answer_to(question: str) -> list[str]:
     if question.startswith("say: "):
         words = question[5:].split(" ")
+    elif question == "nul":
+        words = ["a\x00b"]
     elif question == "slow":
         words = [f"word{n}" for n in range(100)]
     else:
@@ -50,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "Fake"
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         pass
 
     def _json(self, body: Any, status: int = 200) -> None:
@@ -189,6 +191,7 @@ class Handler(BaseHTTPRequestHandler):
 class Fake(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 512
 
     def __init__(self, port: int, name: str, model: str = "", length: int = 2048) -> None:
         super().__init__(("127.0.0.1", port), Handler)

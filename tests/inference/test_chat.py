@@ -344,7 +344,7 @@ def test_a_correction_becomes_an_annotation_item(served: Served, as_user: SignIn
     assert example.messages == [{"role": "user", "content": "say: It left."}]
     assert example.context == ["FD-1 | sea"]
     assert (example.slice, example.edge, example.origin) == ("shipment status", "ambiguous_request", "chat")
-    assert example.origin_detail["url"] == f"{url(served, 'conversation', chat.pk)}#turn-1"
+    assert example.origin_detail["url"] == url(served, "answer", kept.public_id)
     assert rater.name in example.origin_detail["label"]
     plain = client.post(address, {"completion": "", "edge": ""})
     assert plain.status_code == 422

@@ -1,5 +1,6 @@
 """The engines process against real processes (the fake engine) and the real database."""
 
+import itertools
 import json
 import os
 import signal
@@ -485,6 +486,61 @@ def test_a_second_engines_process_waits_and_takes_over(world: World, settings: A
             if process is not None:
                 process.terminate()
                 process.wait(20)
+
+
+def test_a_database_that_was_away_costs_no_engine(world: World, settings: Any) -> None:
+    base, adapter = make_pair(world)
+    process = start_process(settings.ENGINE_PORTS_FROM)
+    try:
+        wait_for(lambda: is_loaded(base, adapter), "serving", 60)
+        pid = Engine.objects.get().pid
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            assert cursor.fetchone()[0] >= 2  # its lock and its work
+        second = make_version(world.project, world.admin, base_model=base.base_model)
+        wait_for(lambda: is_loaded(second), "work going on", 60)
+        assert Engine.objects.get().pid == pid
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def test_a_pass_that_fails_is_not_the_end(loop: Reconciler, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = []
+
+    def tick() -> None:
+        passes.append(1)
+        if len(passes) == 1:
+            raise ValueError("a surprise")
+        loop.stop.set()
+
+    monkeypatch.setattr(loop, "tick", tick)
+    loop.run()
+    assert len(passes) == 2
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_the_command_line(settings: Any, tmp_path: Path, gpu: bool) -> None:
+    from inference.engines import EngineSpec
+    from inference.engines.vllm import VLLM
+
+    spec = EngineSpec("x", tmp_path, "x", 1024, adapters=True, max_lora_rank=65, gpu=gpu)
+    line, variables = VLLM().command(spec, 8101), VLLM().environment(spec)
+    told = dict(itertools.pairwise(line))
+    assert (told["--host"], told["--port"], told["--max-model-len"]) == ("127.0.0.1", "8101", "1024")
+    assert told["--max-lora-rank"] == "128"
+    assert told["--load-format"] == "safetensors"
+    assert "--trust-remote-code" not in line
+    assert variables["HF_HUB_OFFLINE"] == "1"
+    assert variables["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
+    assert ("VLLM_CPU_KVCACHE_SPACE" in variables) is not gpu
+    assert ("--gpu-memory-utilization" in told) is gpu
+    full = VLLM().command(EngineSpec("y", tmp_path, "y", 4096, adapters=False, max_lora_rank=0), 8102)
+    assert "--enable-lora" not in full
 
 
 def test_engines_are_not_given_our_secrets(tmp_path: Path, monkeypatch: Any) -> None:
