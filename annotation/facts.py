@@ -143,9 +143,9 @@ def _dates(match: re.Match[str], text: str) -> Iterator[Fact]:
         month = _month(g["dm" if p == "d" else "mm"])
         year = int(g["dy" if p == "d" else "my"] or 0)
         first, second = g["dd" if p == "d" else "md"], g["dd2" if p == "d" else "md2"]
-        for day in (first, second):
-            if day and _is_day(month, int(day)):
-                yield _fact("date", text, start, end, *_day_keys(year, month, int(day)), serious=True)
+        for named in (first, second):
+            if named and _is_day(month, int(named)):
+                yield _fact("date", text, start, end, *_day_keys(year, month, int(named)), serious=True)
     elif g["numeric"]:
         a, b, year = int(g["n1"]), int(g["n2"]), int(g["ny"])
         year += 2000 if year < 100 else 0

@@ -1,5 +1,6 @@
 """The annotators' queue for programs: take, keep alive, draft, submit, skip, give back, take back."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -41,8 +42,8 @@ class WorkView(ProjectAPIView):
     pagination_class = None
     filter_backends = ()
     queryset = Example.objects.none()
-    read_roles = READERS
-    write_roles = (Role.ANNOTATOR,)
+    read_roles: ClassVar[tuple[str, ...]] = READERS
+    write_roles: ClassVar[tuple[str, ...]] = (Role.ANNOTATOR,)
 
     def example(self, pk: int) -> Example:
         example = self.access.get(
@@ -132,7 +133,7 @@ class Submit(WorkView):
             services.submit(
                 by=self.access.user,
                 example=example,
-                content=_pair(content),
+                content=pair_of(content),
                 base_revision=base,
                 reason=content["reason"],
             )
@@ -142,7 +143,8 @@ class Submit(WorkView):
         return Response(ExampleSerializer(self.example(pk)).data)
 
 
-def _pair(content: dict[str, Any]) -> dict[str, Any]:
+def pair_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The pair alone, without what came along with it."""
     return {name: content[name] for name in ("messages", "context", "completion", "slice", "edge", "tags")}
 
 

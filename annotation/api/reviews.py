@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation import services
-from annotation.api.queue import READERS, Heartbeat, KeepDraft, Leave, Take, TakeNext, WorkView
+from annotation.api.queue import READERS, Heartbeat, KeepDraft, Leave, Take, TakeNext, WorkView, pair_of
 from annotation.api.work_serializers import (
     AcceptedManySerializer,
     AcceptManySerializer,
@@ -23,6 +23,7 @@ from annotation.api.work_serializers import (
 )
 from annotation.models import Assignment, Example, Review
 from annotation.queries import queue as queries
+from core.errors import ExpectedError
 from core.models import Role
 from core.pagination import Pages
 from core.project_api import ProjectAPIView
@@ -89,14 +90,20 @@ class Accept(WorkView):
         """Approves a pair one has open, with `content` after correcting it."""
         given = self.given(AcceptSerializer)
         content = given.get("content")
-        review = services.accept(
-            by=self.access.user,
-            example=self.example(pk),
-            comment=given["comment"],
-            content=content,
-            revision=given["revision"],
-            reason=content["reason"] if content else "",
-        )
+        example = self.example(pk)
+        try:
+            review = services.accept(
+                by=self.access.user,
+                example=example,
+                comment=given["comment"],
+                content=pair_of(content) if content else None,
+                revision=given["revision"],
+                reason=content["reason"] if content else "",
+            )
+        except ExpectedError:
+            if content:
+                services.keep_words(by=self.access.user, example=example, content=content, purpose=REVIEW)
+            raise
         return Response(DecisionSerializer(review).data)
 
 

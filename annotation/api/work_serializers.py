@@ -5,8 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from annotation.api.data_serializers import ExampleSerializer, MessageSerializer
-from annotation.checks import Finding
-from annotation.models import Assignment, Draft, Review
+from annotation.models import Assignment, Draft, Example, Review
 from core.api.serializers import PersonSerializer
 
 ONLY = ("edge", "returned", "feedback")
@@ -47,7 +46,7 @@ class DraftContentSerializer(serializers.Serializer[Any]):
     """A pair in any state of being written."""
 
     messages = MessageSerializer(many=True, required=False, default=list)
-    context = serializers.ListField(
+    context = serializers.ListField(  # type: ignore[assignment]  # a field, not DRF's property of that name
         child=serializers.CharField(allow_blank=True), required=False, default=list
     )
     completion = serializers.CharField(required=False, allow_blank=True, default="")
@@ -75,7 +74,7 @@ class SavedDraftSerializer(serializers.ModelSerializer[Draft]):
         read_only_fields = fields
 
 
-class CheckedSerializer(serializers.Serializer[Finding]):
+class CheckedSerializer(serializers.Serializer[Any]):
     check = serializers.CharField()
     level = serializers.ChoiceField(choices=("ok", "warn", "bad"))
     says = serializers.CharField()
@@ -99,7 +98,8 @@ class InReviewSerializer(ExampleSerializer):
     held_by = serializers.CharField(allow_null=True, read_only=True)
     own = serializers.BooleanField(read_only=True)
 
-    class Meta(ExampleSerializer.Meta):
+    class Meta:
+        model = Example
         fields = (*ExampleSerializer.Meta.fields, "held_by", "own")
         read_only_fields = fields
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils import timezone
@@ -11,14 +11,31 @@ from django.utils import timezone
 from annotation.models import Assignment, Draft, Example, Review, Revision
 from core.models import Project, User
 
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    class Waits(TypedDict):
+        held: bool
+        skipped: bool
+        skipped_at: datetime | None
+
+    class Sent(TypedDict):
+        takeable_back: bool
+        returned_with: str | None
+
+    WaitingExample = WithAnnotations[Example, Waits]
+    SentExample = WithAnnotations[Example, Sent]
+
 Purpose = Assignment.Purpose
+E = TypeVar("E", bound=Example)
 OWN_FIRST = timedelta(days=1)  # so long does an item that was sent back wait for the person who submitted it
+MANY = 1000  # the editor tells how many wait up to this number; beyond it nobody counts
 UNDO = timedelta(minutes=10)  # so long can a reviewer take a decision back
 
 
 def waiting_for(
     user: User, project: Project, purpose: str, filters: Mapping[str, str] | None = None
-) -> QuerySet[Example]:
+) -> "QuerySet[WaitingExample]":
     """Everything that waits in the line of `purpose` and that this person may take, free or not.
 
     Annotated with `held` (somebody has it open), `skipped` and `skipped_at` (by this person).
@@ -60,7 +77,7 @@ def _holding() -> QuerySet[Assignment]:
     )
 
 
-def in_order(examples: QuerySet[Example]) -> QuerySet[Example]:
+def in_order(examples: QuerySet[E]) -> QuerySet[E]:
     """Feedback first, then edge cases, then the rest, each oldest first: the order of the index `example_queue`."""
     return examples.order_by("queue_rank", "waiting_since", "id")
 
@@ -103,32 +120,49 @@ class Overview:
 
 
 def overview(user: User, project: Project) -> Overview:
-    """Four queries, whatever the size of the queue."""
-    waiting = waiting_for(user, project, Purpose.ANNOTATE)
-    mine = Q(status=Example.Status.RETURNED, submitted_by=user)
-    counts = waiting.aggregate(
-        sent_back=Count("id", filter=mine & Q(held=False)),
-        feedback=Count("id", filter=~mine & Q(queue_rank=0, held=False)),
-        edge=Count("id", filter=~mine & Q(queue_rank=1, held=False)),
-        rest=Count("id", filter=~mine & Q(queue_rank=2, held=False)),
-        held_by_others=Count("id", filter=Q(held=True)),
+    """Three queries, each one pass over an index, whatever the size of the queue."""
+    held = _held_ids(project)
+    mine = Case(
+        When(status=Example.Status.RETURNED, submitted_by=user, then=Value(True)), default=Value(False)
     )
-    edges = waiting.filter(held=False).exclude(edge="")
-    by_slice = edges.values("slice").annotate(n=Count("id")).order_by("-n", "slice")[:12]
-    by_kind = edges.values("edge").annotate(n=Count("id")).order_by("-n", "edge")
+    waiting = waiting_for(user, project, Purpose.ANNOTATE).annotate(mine=mine, is_held=Q(pk__in=held))
+    counts = {"sent_back": 0, "feedback": 0, "edge": 0, "rest": 0, "held_by_others": 0}
+    slices: dict[str, int] = {}
+    kinds: dict[str, int] = {}
+    rows = waiting.order_by().values_list("mine", "queue_rank", "slice", "edge", "is_held")
+    for own, rank, slice_name, edge, is_held, count in rows.annotate(n=Count("id")):
+        if is_held:
+            counts["held_by_others"] += count
+            continue
+        counts["sent_back" if own else ("feedback", "edge", "rest")[rank]] += count
+        if edge:
+            slices[slice_name] = slices.get(slice_name, 0) + count
+            kinds[edge] = kinds.get(edge, 0) + count
+    by_slice = sorted(slices.items(), key=lambda row: (-row[1], row[0]))[:12]
+    by_kind = sorted(kinds.items(), key=lambda row: (-row[1], row[0]))
     return Overview(
         **counts,
-        edge_by_slice=[Line(row["slice"] or "no slice", row["n"], "slice", row["slice"]) for row in by_slice],
-        edge_by_kind=[
-            Line(str(Example.Edge(row["edge"]).label), row["n"], "edge", row["edge"]) for row in by_kind
-        ],
-        to_review=waiting_for(user, project, Purpose.REVIEW).filter(held=False).count(),
+        edge_by_slice=[Line(name or "no slice", count, "slice", name) for name, count in by_slice],
+        edge_by_kind=[Line(str(Example.Edge(edge).label), count, "edge", edge) for edge, count in by_kind],
+        to_review=waiting_for(user, project, Purpose.REVIEW).exclude(pk__in=held).count(),
+    )
+
+
+def _held_ids(project: Project) -> list[int]:
+    """What anybody has open now: as many as there are people at work, so it is fetched rather than joined."""
+    return list(
+        Assignment.objects.filter(
+            project=project, outcome=Assignment.Outcome.OPEN, expires_at__gt=timezone.now()
+        )
+        .order_by()
+        .values_list("example", flat=True)
     )
 
 
 def waiting_count(user: User, project: Project, purpose: str) -> int:
-    """How many items are free for this person."""
-    return waiting_for(user, project, purpose).filter(held=False).count()
+    """How many items are free for this person, counted no further than MANY + 1. Two queries."""
+    free = waiting_for(user, project, purpose).exclude(pk__in=_held_ids(project))
+    return free.order_by()[: MANY + 1].count()
 
 
 def open_lease(user: User, project: Project, purpose: str) -> Assignment | None:
@@ -162,7 +196,7 @@ def new_draft_of(user: User, project: Project) -> Draft | None:
     return Draft.objects.filter(user=user, project=project, example=None).first()
 
 
-def recent_work(user: User, project: Project, limit: int = 8) -> list[Example]:
+def recent_work(user: User, project: Project, limit: int = 8) -> "list[SentExample]":
     """What the person submitted last, newest first, each with `takeable_back` and its last review's comment.
 
     `takeable_back` is a hint for the page; the service decides.
@@ -319,7 +353,7 @@ def my_work(user: User) -> list[dict[str, Any]]:
 
 def tags_of(project: Project, limit: int = 60) -> list[str]:
     """Tags in use, most frequent first, as suggestions. One query over the newest examples."""
-    newest = Example.objects.filter(project=project).exclude(tags=[]).order_by("-id").values("tags")[:2000]
+    newest = Example.objects.filter(project=project).order_by("-id").values("tags")[:2000]
     counts: dict[str, int] = {}
     for row in newest:
         for tag in row["tags"]:

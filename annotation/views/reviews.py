@@ -44,6 +44,10 @@ def review_list(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.REVIEWER)
 @require_POST
 def review_next(request: HttpRequest, access: Access) -> HttpResponse:
+    return _onward(request, access)
+
+
+def _onward(request: HttpRequest, access: Access) -> HttpResponse:
     form = TakeForm(request.POST)
     filters = form.cleaned_data if form.is_valid() else {}
     lease = services.take_next(by=access.user, project=access.project, purpose=REVIEW, filters=filters)
@@ -126,7 +130,7 @@ def accept(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         comment=request.POST.get("comment", ""),
         revision=whole_number(request.POST.get("base_revision")),
     )
-    return review_next(request, slug=access.project.slug)
+    return _onward(request, access)
 
 
 @project_page(Role.REVIEWER)
@@ -143,7 +147,7 @@ def send_back(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         )
     except Invalid as error:
         return _review_page(request, access, example, comment, error)
-    return review_next(request, slug=access.project.slug)
+    return _onward(request, access)
 
 
 @project_page(Role.REVIEWER)
@@ -172,7 +176,7 @@ def correct(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
             raise
         form = form_with(error, PairForm(access.project, content, base), reason)
         return whole_main(_correct_page(request, access, _example(access, pk), form, error.status))
-    return review_next(request, slug=access.project.slug)
+    return _onward(request, access)
 
 
 def _correct_page(
@@ -212,7 +216,7 @@ def review_heartbeat(request: HttpRequest, access: Access, pk: int) -> HttpRespo
 @require_POST
 def review_skip(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     services.leave(by=access.user, example=_example(access, pk), purpose=REVIEW, skip=True)
-    return review_next(request, slug=access.project.slug)
+    return _onward(request, access)
 
 
 @project_page(Role.REVIEWER)
