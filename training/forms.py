@@ -64,7 +64,7 @@ class LaunchForm(forms.Form):
         datasets.queryset = DatasetVersion.objects.filter(
             project=project, status=DatasetVersion.Status.READY
         ).order_by("-number")
-        datasets.label_from_instance = _dataset_label  # type: ignore[method-assign]
+        datasets.label_from_instance = _dataset_label  # type: ignore[method-assign,assignment]
         self.fields["method"].initial = self.chosen.name
         for one in self.settings:
             self.fields[one.name] = setting_field(one)

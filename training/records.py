@@ -36,6 +36,7 @@ def base_prepared(*, base_model: BaseModel, artifact: Artifact, facts: dict[str,
 @transaction.atomic
 def make_base_version(*, by: User | None, project: Project, base_model: BaseModel) -> ModelVersion:
     """The version of `project` that is the ready base itself (number 0); asked again, it gives the one there is."""
+    assert base_model.artifact is not None  # a ready base has one
     digits = hashlib.sha256(f"{project.pk}/{base_model.pk}".encode()).hexdigest()[:8]
     version, created = ModelVersion.objects.get_or_create(
         project=project,

@@ -77,7 +77,7 @@ def preview(project: Project, *, slices: Sequence[str] = (), sources: Sequence[s
     new: Count = Count("pk")
     if since:
         examples = _with_row(examples, since)
-        new = Count("pk", filter=Q(held=None) & ~_left_out(since))
+        new = Count("pk", filter=Q(held=None) & Q(~_left_out(since)))
     counted = examples.values("slice").annotate(n=Count("pk"), new=new).order_by("slice")
     rows = [(row["slice"], row["n"], row["new"]) for row in counted]
     return Preview(
@@ -96,7 +96,7 @@ def not_frozen_yet(project: Project, newest: DatasetVersion | None) -> int:
     joined = _with_row(waiting, newest)
     unknown = joined.filter(Q(held=None), ~_left_out(newest)).count()
     # Only an example with a second revision can be another than the one that was frozen.
-    edited = joined.filter(revision__gt=1, held__revision__number__lt=F("revision")).count()
+    edited = joined.filter(Q(revision__gt=1), Q(held__revision__number__lt=F("revision"))).count()
     return unknown + edited
 
 

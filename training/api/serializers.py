@@ -41,7 +41,7 @@ class SettingSerializer(serializers.Serializer[Any]):
     label = serializers.CharField()  # type: ignore[assignment]
     help = serializers.CharField()
     unit = serializers.CharField()
-    default = serializers.JSONField()  # type: ignore[assignment]
+    default = serializers.JSONField()
     source = serializers.CharField(help_text="What the default rests on.")  # type: ignore[assignment]
     least = serializers.FloatField(allow_null=True)
     most = serializers.FloatField(allow_null=True)

@@ -114,7 +114,7 @@ class Methods(TrainingView):
     serializer_class = MethodSerializer
     queryset = TrainingRun.objects.none()
     pagination_class = None
-    filter_backends = ()  # type: ignore[assignment]
+    filter_backends = ()
 
     @extend_schema(responses=MethodSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:

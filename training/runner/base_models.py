@@ -62,7 +62,7 @@ def run(ctx: RunContext) -> None:
         folder = Path(temporary) / "model"
         folder.mkdir()
         ctx.report(done=0, total=4, message=f"Fetching {base.location}.", now=True)
-        FETCH[base.kind](base, folder)
+        FETCH[BaseModel.Kind(base.kind)](base, folder)
         ctx.report(done=1, message="Reading the model's description and trying its chat template.", now=True)
         facts = inspect(folder)
         ctx.report(done=2, message="Storing the model under its hash.", now=True)

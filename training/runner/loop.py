@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -47,7 +47,7 @@ class Clock:
             self.seconds[what] = self.seconds.get(what, 0.0) + time.monotonic() - began
 
 
-class Reporter:
+class Reporter(Protocol):
     """What the loop tells while it works. `training.runner.train` writes it to the database; tests collect it."""
 
     def step(self, *, step: int, message: str) -> None:
@@ -73,7 +73,7 @@ class LoopResult:
     loss_after: float | None
 
 
-class _Rows(Dataset):  # type: ignore[type-arg]
+class _Rows(Dataset):
     """The rows in the order they are trained on, all epochs laid end to end."""
 
     def __init__(self, rows: list[EncodedRow], order: list[int]) -> None:

@@ -173,7 +173,7 @@ CHUNK = 1024 * 1024
 def zip_stream(folder: Path, names: list[str]) -> Iterator[bytes]:
     """A zip of `names` below `folder`, stored without compression: weights do not compress."""
     pipe = _Pipe()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:  # type: ignore[call-overload]
         for name in names:
             # A fixed date, so that the same version always gives the same bytes.
             info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
