@@ -45,7 +45,7 @@ def pages() -> Iterator[tuple[str, str]]:
     base = BaseModel.objects.latest("id").pk
     own = ["", "loop/", "menu/"]
     admin = [
-        *own, "runs/", "people/", "people/add/", "keys/", "settings/", "audit/", "annotate/", "annotate/examples/",
+        *own, "runs/", "people/", "keys/", "settings/", "audit/", "annotate/", "annotate/examples/",
         "annotate/examples/?q=customs", f"annotate/examples/{example}/", "annotate/imports/",
         "annotate/imports/new/", f"annotate/imports/{batch}/", "annotate/datasets/", "annotate/datasets/new/",
         f"annotate/datasets/{dataset}/", f"annotate/datasets/{dataset}/rows/", "annotate/review/", "train/",
@@ -53,7 +53,7 @@ def pages() -> Iterator[tuple[str, str]]:
         "serve/answers/", "rate/", "rate/campaigns/new/", "release/",
     ]  # fmt: skip
     yield from (("ada", f"/p/{SLUG}/{path}") for path in admin)
-    yield from (("ada", path) for path in ("/", "/me/", "/status/"))
+    yield from (("ada", path) for path in ("/me/", "/status/"))
     yield from (
         ("mo", f"/p/{SLUG}/{path}") for path in ("", "annotate/", "annotate/write/", "annotate/review/")
     )
