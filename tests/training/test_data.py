@@ -138,6 +138,19 @@ def test_facts_are_exact(tokenizer):
     assert [one.position for one in data.train + data.validation] == [0, 1, 2]
 
 
+def test_fewer_rows_are_drawn_by_the_seed_and_every_row_is_still_checked(tokenizer):
+    rows = [*[row(at) for at in range(20)], *[row(at, "validation") for at in range(20, 30)]]
+    few = encode(rows, tokenizer, most_rows=5, most_validation_rows=3, seed=1)
+    again = encode(rows, tokenizer, most_rows=5, most_validation_rows=3, seed=1)
+    other = encode(rows, tokenizer, most_rows=5, most_validation_rows=3, seed=2)
+    assert (few.facts.train_rows, few.facts.validation_rows) == (5, 3)
+    assert [one.position for one in few.train] == [one.position for one in again.train]
+    assert [one.position for one in few.train] != [one.position for one in other.train]
+    bad = [*rows, row(30, completion="It ends <|im_end|> twice.")]
+    with pytest.raises(RunFailed):
+        encode(bad, tokenizer, most_rows=5, seed=1)
+
+
 # --- what must not pass ------------------------------------------------------------------------------------
 def test_a_template_without_the_end_of_turn_is_refused_and_names_the_rows(tmp_path):
     from transformers import AutoTokenizer

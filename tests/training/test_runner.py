@@ -170,14 +170,36 @@ def test_other_recipes_run_too(world, tiny_base, changes):
 
 
 # --- killed, stopped, cancelled ----------------------------------------------------------------------------
-def worker(training, *, pause=0.15, every=0.3):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.training.driver", connection.settings_dict["NAME"], str(training.run_id), str(pause), str(every)],
-        cwd=live_settings.BASE_DIR,
-    )  # fmt: skip
+@pytest.fixture
+def worker():
+    """worker(training, ...) is a process that does the run as a worker would; it is gone when the test ends."""
+    processes = []
+
+    def start(training, *, pause=0.15, every=0.3):
+        name = connection.settings_dict["NAME"]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.training.driver",
+            name,
+            str(training.run_id),
+            str(pause),
+            str(every),
+        ]
+        processes.append(subprocess.Popen(command, cwd=live_settings.BASE_DIR))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
-def wait_for(condition, process, seconds=90):
+# Importing torch in a process of its own takes a minute where many share the processors.
+apart = pytest.mark.timeout(400)
+
+
+def wait_for(condition, process, seconds=240):
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, "the worker ended too early"
@@ -189,7 +211,10 @@ def checkpoint_steps(training):
     return [step for step, _ in checkpoints.complete(training.pk)]
 
 
-def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_as_if_nothing_had_been(world, tiny_base, sent):
+@apart
+def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_as_if_nothing_had_been(
+    world, tiny_base, worker, sent
+):
     dataset = make_dataset(world.project, 30)
     undisturbed = finish(launch(world, tiny_base, dataset))
     training = launch(world, tiny_base, dataset)
@@ -250,12 +275,28 @@ def test_a_stopped_worker_saves_and_hands_the_run_back(world, tiny_base, sent, m
     assert training.done_steps == 12
 
 
-def test_a_cancelled_run_stops_between_steps_and_leaves_nothing(world, tiny_base):
+@apart
+def test_a_worker_process_that_gets_sigterm_hands_the_run_back_and_then_ends(world, tiny_base, worker):
+    training = launch(world, tiny_base)
+    process = worker(training, pause=0.3, every=60)
+    wait_for(lambda: training.points.filter(series="train", step=2).exists(), process)
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=120)
+    training.run.refresh_from_db()
+    assert training.run.status == Run.Status.QUEUED
+    assert training.run.attempt == 0
+    (step,) = checkpoint_steps(training)
+    assert 2 <= step < 12
+    assert finish(training).resumes[0]["from_step"] == step
+
+
+@apart
+def test_a_cancelled_run_stops_between_steps_and_leaves_nothing(world, tiny_base, worker):
     training = launch(world, tiny_base)
     process = worker(training, pause=0.3, every=0.2)
     wait_for(lambda: bool(checkpoint_steps(training)), process)
     services.cancel(by=world.admin, training=training)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=120) == 0
     training.run.refresh_from_db()
     assert training.run.status == Run.Status.CANCELLED
     assert training.run.cancel_requested_by == world.admin

@@ -97,7 +97,7 @@ class Recipe:
         help="The size of a step at its largest.",
         least=1e-7,
         most=1e-1,
-        source="set per method",
+        source="the middle of published recipes; each method sets its own",
     )
     most_rows: int = setting(
         default=0,

@@ -88,17 +88,18 @@ def run(ctx: RunContext) -> None:
         ctx.pace_from_now()
         reporter = _Database(ctx, training, plan, memory)
         try:
-            result = train(
-                training_id=training.pk,
-                model=model,
-                plan=plan,
-                reporter=reporter,
-                stop_asked=stopping.stop_asked,
-                device=device,
-                autocast=method.autocast(device),
-                work=Path(work),
-                resume_from=resume_from,
-            )
+            with stopping.holding_back_sigterm():
+                result = train(
+                    training_id=training.pk,
+                    model=model,
+                    plan=plan,
+                    reporter=reporter,
+                    stop_asked=stopping.stop_asked,
+                    device=device,
+                    autocast=method.autocast(device),
+                    work=Path(work),
+                    resume_from=resume_from,
+                )
         except (MemoryError, RuntimeError) as error:
             raise _told(error) from error
         reporter.figures(result.steps)
