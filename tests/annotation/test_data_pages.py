@@ -1,4 +1,4 @@
-"""Pages and API of imports, examples and datasets: who may, what they answer, what they cost."""
+"""Pages and API of imports, examples and datasets: what they answer, and what they cost."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -7,152 +7,21 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.http import StreamingHttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 
 from annotation.downloads import csv_line
 from annotation.models import DatasetVersion, Example, Import, Review, Revision
 from annotation.queries.paging import CappedPaginator
-from annotation.services.imports import start_import
 from core.access import Access
-from core.models import Project, Role, User
+from core.models import Role
 from core.services.tokens import create_token
 from core.tasks import execute_run
+from tests.annotation.data_desk import SignIn, body, ids, page, upload
 from tests.factories import World, make_example, make_frozen
 
+__all__ = ["ids", "upload"]  # fixtures
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sent")]
-SignIn = Callable[[User | None], Client]
-READERS = {Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER}
-WATCHERS = {Role.ADMIN, Role.VIEWER}
-# name: (needs an id, who may GET, who may POST)
-PAGES: dict[str, tuple[str, set[str], set[str]]] = {
-    "examples": ("", READERS, set()),
-    "examples-download": ("", READERS, set()),
-    "example": ("example", READERS, set()),
-    "example-retire": ("example", set(), {Role.ADMIN, Role.REVIEWER}),
-    "example-requeue": ("example", set(), {Role.ADMIN, Role.REVIEWER}),
-    "imports": ("", WATCHERS, set()),
-    "import-new": ("", {Role.ADMIN}, {Role.ADMIN}),
-    "import": ("import", WATCHERS, set()),
-    "import-issues": ("import", WATCHERS, set()),
-    "import-remove": ("import", set(), {Role.ADMIN}),
-    "datasets": ("", READERS, set()),
-    "dataset-new": ("", {Role.ADMIN}, {Role.ADMIN}),
-    "dataset": ("dataset", READERS, set()),
-    "dataset-rows": ("dataset", READERS, set()),
-    "dataset-withheld": ("dataset", READERS, set()),
-    "dataset-download": ("dataset", READERS, set()),
-}
-API: dict[str, tuple[set[str], set[str]]] = {
-    "examples/": (READERS, {Role.ADMIN, Role.ANNOTATOR, Role.REVIEWER}),
-    "examples/download/": (READERS, set()),
-    "examples/{example}/": (READERS, set()),
-    "examples/{example}/history/": (READERS, set()),
-    "examples/{example}/retire/": (set(), {Role.ADMIN, Role.REVIEWER}),
-    "examples/{example}/requeue/": (set(), {Role.ADMIN, Role.REVIEWER}),
-    "imports/": (WATCHERS, {Role.ADMIN}),
-    "imports/{import}/": (WATCHERS, set()),
-    "imports/{import}/issues/": (WATCHERS, set()),
-    "imports/{import}/remove/": (set(), {Role.ADMIN}),
-    "datasets/": (READERS, {Role.ADMIN}),
-    "datasets/preview/": (READERS, set()),
-    "datasets/{dataset}/": (READERS, set()),
-    "datasets/{dataset}/rows/": (READERS, set()),
-    "datasets/{dataset}/withheld/": (READERS, set()),
-    "datasets/{dataset}/download/": (READERS, set()),
-}
-
-
-@pytest.fixture
-def upload(world: World, tmp_path: Any) -> Callable[[bytes], Import]:
-    """An import whose run has not begun; `store` it with `stored`."""
-
-    def _upload(data: bytes) -> Import:
-        path = tmp_path / "pairs.jsonl"
-        path.write_bytes(data)
-        return start_import(by=world.admin, project=world.project, path=path, file_name="pairs.jsonl")
-
-    return _upload
-
-
-@pytest.fixture
-def ids(world: World, upload: Callable[[bytes], Import]) -> dict[str, int]:
-    examples = [make_example(world.project, status="approved") for _ in range(6)]
-    dataset = make_frozen(world.project, world.admin)
-    batch = upload(b'{"prompt": "a"}\n')
-    return {"example": examples[0].pk, "dataset": dataset.number, "import": batch.pk}
-
-
-def page(name: str, project: Project, ids: dict[str, int]) -> str:
-    kind = PAGES[name][0]
-    return reverse(f"annotation:{name}", args=[project.slug, *([ids[kind]] if kind else [])])
-
-
-def body(response: Any) -> bytes:
-    assert isinstance(response, StreamingHttpResponse)
-    return b"".join(response)  # type: ignore[arg-type]
-
-
-# --- who may -----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", PAGES)
-@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume:Warning")
-def test_pages_open_for_their_roles_only(name: str, world: World, ids: dict[str, int], as_user: SignIn):
-    _, readers, writers = PAGES[name]
-    url = page(name, world.project, ids)
-    for who, person in world.people().items():
-        outside = who not in Role.values
-        got = as_user(person).get(url).status_code
-        expected = (
-            404 if outside else 200 if who in readers else 403 if who not in writers or readers else 405
-        )
-        assert got == expected or (got, expected) == (405, 403), (who, got, expected)
-        posted = as_user(person).post(url).status_code
-        if who in writers:
-            assert posted not in (403, 404, 405), (who, posted)
-        else:
-            assert posted in ((404,) if outside else (403, 405)), (who, posted)
-    assert as_user(None).get(url).status_code == 302
-    assert Example.objects.exclude(status="approved").exclude(status="queued").count() <= 1
-
-
-@pytest.mark.parametrize("path", API)
-@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume:Warning")
-def test_the_api_opens_for_the_same_roles(path: str, world: World, ids: dict[str, int], as_user: SignIn):
-    readers, writers = API[path]
-    url = f"/api/v1/projects/{world.project.slug}/" + path.format(**ids)
-    for who, person in world.people().items():
-        outside = who not in Role.values
-        got = as_user(person).get(url).status_code
-        assert got == (404 if outside else 200 if who in readers else 403 if readers else 405) or (
-            got in (403, 405) and who not in readers and not outside
-        ), (who, got)
-        posted = as_user(person).post(url, {}, content_type="application/json").status_code
-        if who in writers:
-            assert posted not in (403, 404, 405), (who, posted)
-        else:
-            assert posted in ((404, 405) if outside else (403, 405)), (who, posted)
-    assert as_user(None).get(url).status_code == 401
-
-
-@pytest.mark.parametrize("name", [name for name, (kind, *_) in PAGES.items() if kind])
-def test_ids_of_nothing_and_of_other_projects_are_not_found(
-    name: str, world: World, ids: dict[str, int], as_user: SignIn
-):
-    kind = PAGES[name][0]
-    method = "get" if PAGES[name][1] else "post"
-    missing = getattr(as_user(world.admin), method)(page(name, world.project, ids | {kind: 10**9}))
-    elsewhere = getattr(as_user(world.neighbour), method)(page(name, world.other, ids))
-    assert (missing.status_code, elsewhere.status_code) == (404, 404)
-
-
-@pytest.mark.parametrize("name", ["imports", "examples", "datasets", "dataset-new", "import-new"])
-def test_an_empty_project_says_what_to_do(name: str, world: World, as_user: SignIn):
-    response = as_user(world.admin).get(page(name, world.project, {}))
-    assert response.status_code == 200
-    text = response.content.decode()
-    assert "yet" in text or "Nothing to freeze" in text or "Import a file" in text
 
 
 # --- imports -----------------------------------------------------------------------------------------------

@@ -1,0 +1,85 @@
+"""What the tests of the data side's pages and API share: their addresses, and a project with something in it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.http import StreamingHttpResponse
+from django.test import Client
+from django.urls import reverse
+
+from annotation.models import Import
+from annotation.services.imports import start_import
+from core.models import Project, Role, User
+from tests.factories import World, make_example, make_frozen
+
+SignIn = Callable[[User | None], Client]
+READERS = {Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER}
+WATCHERS = {Role.ADMIN, Role.VIEWER}
+# name: (needs an id, who may GET, who may POST)
+PAGES: dict[str, tuple[str, set[str], set[str]]] = {
+    "examples": ("", READERS, set()),
+    "examples-download": ("", READERS, set()),
+    "example": ("example", READERS, set()),
+    "example-retire": ("example", set(), {Role.ADMIN, Role.REVIEWER}),
+    "example-requeue": ("example", set(), {Role.ADMIN, Role.REVIEWER}),
+    "imports": ("", WATCHERS, set()),
+    "import-new": ("", {Role.ADMIN}, {Role.ADMIN}),
+    "import": ("import", WATCHERS, set()),
+    "import-issues": ("import", WATCHERS, set()),
+    "import-remove": ("import", set(), {Role.ADMIN}),
+    "datasets": ("", READERS, set()),
+    "dataset-new": ("", {Role.ADMIN}, {Role.ADMIN}),
+    "dataset": ("dataset", READERS, set()),
+    "dataset-rows": ("dataset", READERS, set()),
+    "dataset-withheld": ("dataset", READERS, set()),
+    "dataset-download": ("dataset", READERS, set()),
+}
+API: dict[str, tuple[set[str], set[str]]] = {
+    "examples/": (READERS, {Role.ADMIN, Role.ANNOTATOR, Role.REVIEWER}),
+    "examples/download/": (READERS, set()),
+    "examples/{example}/": (READERS, set()),
+    "examples/{example}/history/": (READERS, set()),
+    "examples/{example}/retire/": (set(), {Role.ADMIN, Role.REVIEWER}),
+    "examples/{example}/requeue/": (set(), {Role.ADMIN, Role.REVIEWER}),
+    "imports/": (WATCHERS, {Role.ADMIN}),
+    "imports/{import}/": (WATCHERS, set()),
+    "imports/{import}/issues/": (WATCHERS, set()),
+    "imports/{import}/remove/": (set(), {Role.ADMIN}),
+    "datasets/": (READERS, {Role.ADMIN}),
+    "datasets/preview/": (READERS, set()),
+    "datasets/{dataset}/": (READERS, set()),
+    "datasets/{dataset}/rows/": (READERS, set()),
+    "datasets/{dataset}/withheld/": (READERS, set()),
+    "datasets/{dataset}/download/": (READERS, set()),
+}
+
+
+@pytest.fixture
+def upload(world: World, tmp_path: Any) -> Callable[[bytes], Import]:
+    """An import whose run has not begun; `store` it with `stored`."""
+
+    def _upload(data: bytes) -> Import:
+        path = tmp_path / "pairs.jsonl"
+        path.write_bytes(data)
+        return start_import(by=world.admin, project=world.project, path=path, file_name="pairs.jsonl")
+
+    return _upload
+
+
+@pytest.fixture
+def ids(world: World, upload: Callable[[bytes], Import]) -> dict[str, int]:
+    examples = [make_example(world.project, status="approved") for _ in range(6)]
+    dataset = make_frozen(world.project, world.admin)
+    batch = upload(b'{"prompt": "a"}\n')
+    return {"example": examples[0].pk, "dataset": dataset.number, "import": batch.pk}
+
+
+def page(name: str, project: Project, ids: dict[str, int]) -> str:
+    kind = PAGES[name][0]
+    return reverse(f"annotation:{name}", args=[project.slug, *([ids[kind]] if kind else [])])
+
+
+def body(response: Any) -> bytes:
+    assert isinstance(response, StreamingHttpResponse)
+    return b"".join(response)  # type: ignore[arg-type]
