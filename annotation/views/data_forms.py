@@ -45,7 +45,7 @@ class FreezeForm(forms.Form):
         min_value=0,
         max_value=50,
         initial=10,
-        help_text="Watched while training; stops it when it gets no better.",
+        help_text="Measured while training, to see when it stops getting better.",
         widget=forms.NumberInput(attrs={"class": "short"}),
     )
     test = forms.IntegerField(
