@@ -1,6 +1,6 @@
 """What the engines should be, worked out from what is wanted. Pure: rows in, a plan out."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from inference.models import Deployment
@@ -24,11 +24,14 @@ class Plan:
     waiting: dict[int, str] = field(default_factory=dict)
 
 
-def make_plan(wanted: Iterable[Deployment], *, live: set[int], max_full: int) -> Plan:
-    """`wanted`: deployments to be served, version and base model selected; `live`: ids of versions that are live.
+def make_plan(
+    wanted: Iterable[Deployment], *, live: Collection[int], previous: Collection[int] = (), max_full: int
+) -> Plan:
+    """`wanted`: deployments to be served, version and base model selected; `live` and
+    `previous`: ids of versions that are live, or were before and can be rolled back to.
 
     A full fine-tune needs an engine of its own and at most `max_full` run at once: live ones first, then those
-    that have an engine already, then whoever asked first.
+    live before, then those that have an engine already, then whoever asked first.
     """
     plan = Plan()
     full: list[Deployment] = []
@@ -41,7 +44,15 @@ def make_plan(wanted: Iterable[Deployment], *, live: set[int], max_full: int) ->
         else:
             need = plan.bases.setdefault(version.base_model_id, BaseNeed(version.base_model))
             need.rank = max(need.rank, version.adapter_rank or 0)
-    full.sort(key=lambda one: (one.version_id not in live, one.engine_id is None, one.requested_at, one.pk))
+    full.sort(
+        key=lambda one: (
+            one.version_id not in live,
+            one.version_id not in previous,
+            one.engine_id is None,
+            one.requested_at,
+            one.pk,
+        )
+    )
     for deployment in full[:max_full]:
         plan.full[deployment.version_id] = deployment.version
     holders = ", ".join(f"{version} of {version.project.name}" for version in plan.full.values())

@@ -132,8 +132,13 @@ class Reconciler:
             and one.version.project.archived_at is None
             and one.version.status != ModelVersion.Status.REJECTED
         ]
-        live = set(Route.objects.values_list("version_id", flat=True))
-        plan = make_plan(wanted, live=live, max_full=settings.ENGINE_MAX_FULL)
+        routes = list(Route.objects.values_list("version_id", "previous_id"))
+        plan = make_plan(
+            wanted,
+            live={live for live, _ in routes},
+            previous={before for _, before in routes if before},
+            max_full=settings.ENGINE_MAX_FULL,
+        )
         engines = self._rows(plan)
         Engine.objects.update(heartbeat_at=timezone.now())
         for engine in engines:

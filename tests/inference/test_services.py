@@ -212,6 +212,9 @@ def test_plan_prefers_what_is_live_then_what_runs(world: Any) -> None:
     assert list(make_plan(wanted, live=set(), max_full=1).full) == [second.pk]
     assert list(make_plan(wanted, live={third.pk}, max_full=1).full) == [third.pk]
     assert list(make_plan(wanted, live={third.pk}, max_full=2).full) == [third.pk, second.pk]
+    # What one rolls back to stays loaded, even beside something that runs.
+    kept = make_plan(wanted, live={third.pk}, previous={first.pk}, max_full=2)
+    assert list(kept.full) == [third.pk, first.pk]
     none = make_plan(wanted, live=set(), max_full=0)
     assert len(none.waiting) == 3
     assert "GUILDHALL_ENGINE_MAX_FULL is 0" in next(iter(none.waiting.values()))
