@@ -309,7 +309,24 @@ def test_no_page_a_rater_can_reach_tells_who_is_who(telling, as_user):
         rater.get(f"{api}/comparisons/{held.token}/"),
         rater.get(f"{api}/loop/"),
     ]
-    assert sum(response.status_code == 200 for response in seen) >= 14
+    # Somebody who also annotates sees where the correction came from, and no more.
+    join(world.project, (both := make_user()), Role.RATER, Role.ANNOTATOR, Role.REVIEWER)
+    annotator = as_user(both)
+    example = held.corrections.get().example_id
+    seen += [
+        rater.get(reverse("core:start")),
+        rater.get(page("core:project-menu")),
+        rater.get(page("inference:home")),
+        rater.get(page("inference:chat")),
+        annotator.get(page("core:home")),
+        annotator.get(page("annotation:overview")),
+        annotator.get(page("annotation:examples")),
+        annotator.get(page("annotation:example", example)),
+        annotator.get(f"{api}/examples/{example}/"),
+        annotator.get(page("evaluation:comparison", held.token)),
+    ]
+    assert "corrected while rating" in seen[-3].content.decode().lower()
+    assert sum(response.status_code == 200 for response in seen) >= 20
     for response in seen:
         _assert_blind(response, identities)
 
