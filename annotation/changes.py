@@ -77,13 +77,16 @@ def _align(old: list[tuple[str, str]], new: list[tuple[str, str]]) -> list[Part]
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
-    """Compares two contents of revisions: {"messages", "context", "completion", "slice", "edge", "tags"}."""
+    """Compares two contents of revisions: {"messages", "context", "completion", "slice", "edge", "tags"}.
+
+    Turns and records that are still empty are left out: they go when the pair is submitted.
+    """
 
     def turns(content: Mapping[str, Any]) -> list[tuple[str, str]]:
-        return [(m["role"], m["content"]) for m in content.get("messages") or []]
+        return [(m["role"], m["content"]) for m in content.get("messages") or [] if m["content"].strip()]
 
     def records(content: Mapping[str, Any]) -> list[tuple[str, str]]:
-        return [("", record) for record in content.get("context") or []]
+        return [("", record) for record in content.get("context") or [] if record.strip()]
 
     def text(content: Mapping[str, Any], name: str) -> str:
         value = content.get(name) or ""

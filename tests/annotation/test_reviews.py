@@ -328,3 +328,5 @@ def test_changes_name_what_is_the_same_changed_added_and_removed():
         ("Tags", "a, b"),
     ]
     assert changes(old, old).nothing
+    begun = {**old, "messages": [*old["messages"], turn("user", " ")], "context": [*old["context"], ""]}
+    assert changes(old, begun).nothing
