@@ -11,7 +11,7 @@ from evaluation.models import Campaign
 from evaluation.queries import Results, results_by_version, results_for
 from inference.models import Deployment, Route
 from inference.queries import State, people_behind, route_of, state_of
-from release.files import wrong_files
+from release.files import QUICK_BYTES, QUICK_BYTES_IN_LIST, wrong_files
 from release.gate import Comparison, Facts, Gate, evaluate
 from release.models import Release
 from training.models import ModelVersion
@@ -106,7 +106,9 @@ def candidates(project: Project, *, limit: int = 20) -> list[Candidate]:
     found = []
     for version in versions:
         state = state_of(deployments.get(version.pk))
-        gate = evaluate(_facts(version, live.version if live else None, results[version.pk], state))
+        opponent = live.version if live else None
+        facts = _facts(version, opponent, results[version.pk], state, at_most=QUICK_BYTES_IN_LIST)
+        gate = evaluate(facts)
         found.append(Candidate(version, gate, state))
     return found
 
@@ -147,6 +149,7 @@ def _facts(
     state: State,
     *,
     fresh: bool = False,
+    at_most: int = QUICK_BYTES,
 ) -> Facts:
     training = version.training
     report = version.parity_report
@@ -164,7 +167,7 @@ def _facts(
         newest=_compared(newest, version) if (newest := _newest(results)) else None,
         served=state.ready,
         served_says=state.sentence,
-        files=wrong_files(version, fresh=fresh),
+        files=wrong_files(version, fresh=fresh, at_most=at_most),
         files_total=version.artifact.file_count,
     )
 

@@ -4,10 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 
 from core.errors import Conflict, ExpectedError, Invalid, Refused
-from core.models import AuditEntry, Role
+from core.models import Artifact, AuditEntry, Role
 from evaluation import services as evaluation
 from inference.models import Deployment, Engine, Route
 from inference.queries import live_version
@@ -168,6 +169,28 @@ def test_changed_files_fail_at_sign_off_even_when_the_page_said_otherwise(world,
     release = _live(world, versions.v1)
     found = next(check for check in release.gate if check["name"] == "files_intact")
     assert found["result"] == "fail" and "model.safetensors" in found["says"]
+
+
+def test_large_files_wait_for_a_run_that_checks_them(world, versions):
+    Artifact.objects.filter(pk=versions.v1.artifact_id).update(size_bytes=100_000_000)
+    listed = next(c for c in queries.candidates(world.project) if c.version == versions.v1)
+    assert listed.gate.checks[-1].result == "hold"
+    assert (
+        queries.candidate(queries.version_of(world.project).get(pk=versions.v1.pk)).gate.checks[-1].result
+        == "pass"
+    )
+    again = next(c for c in queries.candidates(world.project) if c.version == versions.v1)
+    assert again.gate.checks[-1].result == "pass"  # remembered from the gate page
+    cache.clear()
+    Artifact.objects.filter(pk=versions.v1.artifact_id).update(size_bytes=20_000_000_000)
+    ModelVersion.objects.filter(pk=versions.v2.pk).update(
+        files_report={"at": "2026-11-23T10:00:00Z", "wrong": ["model.safetensors"]}
+    )
+    found = [
+        queries.candidate(queries.version_of(world.project).get(pk=version.pk)).gate.checks[-1]
+        for version in (versions.v1, versions.v2)
+    ]
+    assert [check.result for check in found] == ["hold", "fail"]
 
 
 def test_a_failing_write_leaves_nothing(world, versions, monkeypatch):
