@@ -27,7 +27,7 @@ from .conftest import finish
 from .tiny import ENDLESS, make_model
 
 pytestmark = pytest.mark.django_db(transaction=True)
-QUICK = {"epochs": 2.0, "batch_size": 4, "learning_rate": 0.02}
+QUICK = {"epochs": 2.0, "batch_size": 4, "learning_rate": 0.02, "evaluations": 4}
 
 
 def launch(world, base, dataset=None, **changes):
@@ -455,6 +455,18 @@ def test_truncated_answers_fail_the_run_before_its_first_step(world, tiny_base):
     assert training.run.error_code == "completion_truncated"
     assert "row 0 (example #1000)" in training.run.error_message
     assert training.points.count() == 0
+
+
+def test_a_dataset_whose_file_is_gone_is_told_by_name(world, tiny_base):
+    training = launch(world, tiny_base)
+    folder = storage().local_path(training.dataset.artifact)
+    name = training.dataset.artifact.manifest[0]["path"]
+    (folder / name).rename(folder / "elsewhere")
+    training = finish(training)
+    assert training.run.error_code == "artifact_missing"
+    assert name in training.run.error_message
+    (folder / "elsewhere").rename(folder / name)
+    assert finish(services.retry(by=world.admin, training=training)).run.status == Run.Status.SUCCEEDED
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_none(tmp_path, settings):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -26,6 +27,7 @@ from training.api.serializers import (
     SampleSerializer,
     TrainingRunSerializer,
 )
+from training.archive import archive_response
 from training.forms import RunFilter, VersionFilter
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
@@ -305,3 +307,16 @@ class CheckFiles(TrainingView):
         """Starts comparing the stored files with their hashes; `files_report` tells the result. 409 while one runs."""
         version = services.check_files(by=self.access.user, version=self.version(pk))
         return Response(ModelVersionSerializer(version).data, status=status.HTTP_202_ACCEPTED)
+
+
+class DownloadModelVersion(TrainingView):
+    serializer_class = ModelVersionSerializer
+    queryset = ModelVersion.objects.none()
+    read_roles = ADMINS
+
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
+    def get(self, request: Request, slug: str, pk: int) -> HttpResponseBase:
+        """The version's files as a zip. Admins only, and on record."""
+        version = self.version(pk)
+        services.note_download(by=self.access.user, version=version)
+        return archive_response(version)

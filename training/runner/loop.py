@@ -389,6 +389,8 @@ def train(
         seed=recipe.seed,
         data_seed=recipe.seed,
     )
+    # One process trains on one device, the worker's; several would each need their own share of the planned order.
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # noqa: SLF001
     watch = _Watch(plan, reporter, stop_asked)
     loop = _Loop(
         training_id=training_id,

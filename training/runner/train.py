@@ -45,6 +45,7 @@ def run(ctx: RunContext) -> None:
     checkpoints.clean(training.pk)
     began = time.monotonic()
     ctx.report(message="Reading the dataset and counting its tokens.", now=True)
+    _check_present(training)
     base_folder = storage().local_path(training.base_model.artifact)  # type: ignore[arg-type]
     tokenizer = _tokenizer(base_folder)
     system_prompt = str(training.dataset.settings.get("system_prompt", ""))
@@ -107,6 +108,23 @@ def run(ctx: RunContext) -> None:
             raise RunHandedBack
         ctx.report(done=plan.steps, message="Storing the result under its hash.", now=True)
         _register(training, method, recipe, model, tokenizer, base_folder, system_prompt, result.loss_after)
+
+
+def _check_present(training: TrainingRun) -> None:
+    """The base and the dataset must be whole in the store; a missing file is told by name."""
+    for what, artifact in (
+        (training.base_model, training.base_model.artifact),
+        (training.dataset, training.dataset.artifact),
+    ):
+        assert artifact is not None
+        folder = storage().local_path(artifact)
+        missing = [entry["path"] for entry in artifact.manifest if not (folder / entry["path"]).is_file()]
+        if missing:
+            raise RunFailed(
+                "artifact_missing",
+                f"{what} is not whole in the artifact store: {missing[0]} is missing.",
+                "Restore the store from a backup, then try again.",
+            )
 
 
 def _set_up_torch(seed: int) -> str:

@@ -1,12 +1,9 @@
 """Model versions: the list, one version with its whole lineage, checks, and its files."""
 
-import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -15,8 +12,8 @@ from core.access import Access, project_page
 from core.charts import Series, line_chart
 from core.forms import cut
 from core.models import Role
-from core.storage import storage
 from training import queries, services
+from training.archive import archive_response
 from training.forms import VersionFilter
 from training.links import version_links
 from training.models import ModelVersion
@@ -143,55 +140,10 @@ def check_files(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     return redirect("training:version", access.project.slug, one.pk)
 
 
-# --- the files, as one stream ------------------------------------------------------------------------------
-class _Pipe:
-    """What zipfile writes to; it cannot seek, so the archive is made as it is sent and nothing is held."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._at = 0
-
-    def write(self, data: bytes) -> int:
-        self._parts.append(bytes(data))
-        self._at += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self._at
-
-    def flush(self) -> None: ...
-
-    def take(self) -> bytes:
-        data = b"".join(self._parts)
-        self._parts.clear()
-        return data
-
-
-CHUNK = 1024 * 1024
-
-
-def zip_stream(folder: Path, names: list[str]) -> Iterator[bytes]:
-    """A zip of `names` below `folder`, stored without compression: weights do not compress."""
-    pipe = _Pipe()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:  # type: ignore[call-overload]
-        for name in names:
-            # A fixed date, so that the same version always gives the same bytes.
-            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            with (folder / name).open("rb") as source, archive.open(info, "w", force_zip64=True) as target:
-                while data := source.read(CHUNK):
-                    target.write(data)
-                    yield pipe.take()
-    yield pipe.take()
-
-
 @project_page(Role.ADMIN)
 @require_safe
 def download(request: HttpRequest, access: Access, pk: int) -> HttpResponseBase:
     """The version's files as a zip. On record, since weights carry what they were trained on."""
     one = _version(access, pk)
-    folder = storage().local_path(one.artifact)
-    names = [str(entry["path"]) for entry in one.artifact.manifest]
     services.note_download(by=access.user, version=one)
-    response = StreamingHttpResponse(zip_stream(folder, names), content_type="application/zip")
-    response["Content-Disposition"] = f'attachment; filename="{one.served_name}.zip"'
-    return response
+    return archive_response(one)
