@@ -16,19 +16,30 @@ OUTCOMES = [
 
 
 def _full(found: QuerySet[Comparison]) -> QuerySet[Comparison]:
-    """Three queries: the comparisons, their scores, their corrections."""
-    return found.select_related(
-        "rater",
-        "prompt__row__example",
-        "campaign__project",
-        "left__generation",
-        "left__entry__version__base_model",
-        "right__generation",
-        "right__entry__version__base_model",
-        "rating__preferred__version__base_model",
-    ).prefetch_related(
-        Prefetch("rating__scores", queryset=Score.objects.select_related("entry")),
-        Prefetch("corrections", queryset=Correction.objects.select_related("by", "answer__entry", "example")),
+    """Three queries: the comparisons, their scores, their corrections. What the engine was sent is long and not shown."""
+    sent = [
+        f"{side}__generation__{name}"
+        for side in ("left", "right")
+        for name in ("messages", "params", "error")
+    ]
+    return (
+        found.defer(*sent)
+        .select_related(
+            "rater",
+            "prompt__row__example",
+            "campaign__project",
+            "left__generation",
+            "left__entry__version__base_model",
+            "right__generation",
+            "right__entry__version__base_model",
+            "rating__preferred__version__base_model",
+        )
+        .prefetch_related(
+            Prefetch("rating__scores", queryset=Score.objects.select_related("entry")),
+            Prefetch(
+                "corrections", queryset=Correction.objects.select_related("by", "answer__entry", "example")
+            ),
+        )
     )
 
 

@@ -1,8 +1,9 @@
 """Makes all answers of a campaign before anybody rates, so that no side is slower."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import closing
 
 from django.db import IntegrityError, connection, transaction
 
@@ -31,9 +32,11 @@ def run(ctx: RunContext) -> None:
     total = len(prompts) * len(entries)
     done = total - len(todo)
     ctx.report(done=done, total=total, message=_message(done, total), now=True)
-    for _ in _all(campaign, todo):
-        done += 1
-        ctx.report(done=done, total=total, message=_message(done, total))
+    # Closed by name: an exception keeps this frame, and with it the threads, alive until somebody has dealt with it.
+    with closing(_all(campaign, todo)) as answers:
+        for _ in answers:
+            done += 1
+            ctx.report(done=done, total=total, message=_message(done, total))
     ctx.report(done=done, total=total, message="Looking for answers that are the same.", now=True)
     _mark_same(campaign, len(prompts))
 
@@ -50,7 +53,7 @@ def _not_served(entry: Entry) -> RunFailed:
     )
 
 
-def _all(campaign: Campaign, todo: list[tuple[Prompt, Entry]]) -> Iterator[Answer | None]:
+def _all(campaign: Campaign, todo: list[tuple[Prompt, Entry]]) -> Generator[Answer | None]:
     """Yields as answers come in. Leaving early (a failure, a cancelled run) drops what has not begun."""
     pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="answers")
     try:

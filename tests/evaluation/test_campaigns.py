@@ -1,5 +1,7 @@
 """Making a campaign's answers, its life, and its API."""
 
+import threading
+
 import pytest
 
 from core.errors import Conflict, Invalid, PartAway, Refused
@@ -169,6 +171,29 @@ def test_answers_come_over_http_from_an_engine(served, sent):  # noqa: F811
         assert generation.text == f"You asked: {answer.prompt.messages[-1]['content']}"
         assert generation.params["max_tokens"] == 16 and generation.params["temperature"] == 0
         assert "FD-" in generation.messages[0]["content"]  # the records reached the engine
+
+
+@pytest.mark.django_db(transaction=True)
+def test_cancelling_in_the_middle_stops_asking(monkeypatch, sent):
+    from core.services.runs import request_cancel
+
+    world = make_world()
+    monkeypatch.setattr(RunContext, "WRITE_EVERY_SECONDS", 0)
+    campaign = _plan(world, dataset=make_held_out(world.project, rows=20), prompts=20)
+
+    once = threading.Lock()
+
+    def answer(version, messages):
+        if len(asked) >= 3 and once.acquire(blocking=False):
+            request_cancel(by=world.admin, run=Run.objects.get(pk=campaign.run_id))
+        return "An answer."
+
+    asked = _engine(monkeypatch, answer)
+    execute_run(campaign.run_id)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("answers")]
+    campaign.refresh_from_db()
+    assert campaign.run.status == Run.Status.CANCELLED and campaign.status == Campaign.Status.FAILED
+    assert Answer.objects.count() == len(asked) < 40
 
 
 def test_an_answer_that_failed_is_not_kept(world, campaign, monkeypatch):
