@@ -18,6 +18,11 @@ urlpatterns = [
     path("training-runs/<int:number>/cancel/", views.CancelTraining.as_view(), name="api-training-cancel"),
     path("training-runs/<int:number>/retry/", views.RetryTraining.as_view(), name="api-training-retry"),
     path("model-versions/", views.ModelVersions.as_view(), name="api-model-versions"),
+    path(
+        "model-versions/<int:pk>/download/",
+        views.DownloadModelVersion.as_view(),
+        name="api-model-version-download",
+    ),
     path("model-versions/<int:pk>/", views.OneModelVersion.as_view(), name="api-model-version"),
     path(
         "model-versions/<int:pk>/check-tokens/", views.CheckTokens.as_view(), name="api-model-version-tokens"

@@ -247,6 +247,7 @@ def test_the_archive_holds_every_file_as_it_is_stored(scene, as_user):
     assert archive.read("model.safetensors") == b"weights"
     assert AuditEntry.objects.filter(verb="model_version.downloaded", actor_id=scene.admin.pk).exists()
     by_api = as_user(scene.admin).get(api(scene, f"model-versions/{scene.version.pk}/download/"))
+    assert by_api.status_code == 200, by_api.content
     assert zipfile.ZipFile(io.BytesIO(b"".join(by_api.streaming_content))).testzip() is None
     assert (
         as_user(scene.viewer).get(api(scene, f"model-versions/{scene.version.pk}/download/")).status_code
