@@ -46,6 +46,7 @@ class Program:
             "GUILDHALL_PORT": str(self.port),
             "GUILDHALL_ENGINE_PORTS_FROM": str(free_port()),
             "GUILDHALL_ENV": "development",
+            "DJANGO_SETTINGS_MODULE": "config.settings",
         }
         # The program is to be alone with its own embedded servers, whatever the caller's shell points at.
         inherited = {
