@@ -170,7 +170,7 @@ def train(desk: Desk, *, epochs: str = "0.1") -> None:
     page.wait_for_url(re.compile(r"/train/runs/\d+/"))
     expect(page.locator("svg").first).to_be_visible(timeout=LONG)
     desk.picture("training")
-    expect(page.get_by_text("done", exact=True).first).to_be_visible(timeout=2 * LONG)
+    expect(page.locator("[data-run-status=succeeded]")).to_be_visible(timeout=2 * LONG)
     desk.picture("trained")
 
 
