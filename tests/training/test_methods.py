@@ -109,3 +109,11 @@ def test_time_is_start_plus_work():
     }
     one, two = (estimates.seconds_needed(epochs=epochs, **common) for epochs in (1.0, 2.0))
     assert two - one == pytest.approx(100 * 200 / 200.0)
+
+
+def test_the_curve_is_the_mean_of_the_last_steps():
+    from training.curves import trailing_mean
+
+    assert trailing_mean([1.0, 3.0, 5.0, 7.0], window=2) == [1.0, 2.0, 4.0, 6.0]
+    assert trailing_mean([2.0]) == [2.0]
+    assert trailing_mean([]) == []

@@ -243,6 +243,11 @@ def as_values(recipe: Recipe) -> dict[str, Any]:
     return asdict(recipe)
 
 
+def epochs_of(recipe: Recipe) -> str:
+    """ "1 epoch", "2.5 epochs"."""
+    return f"{recipe.epochs:g} epoch" + ("" if recipe.epochs == 1 else "s")
+
+
 class Method(Protocol):
     """One way to train. Class variables are shown to people; the last three methods run in the worker only."""
 

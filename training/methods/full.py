@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from training.methods.base import Recipe, setting
+from training.methods.base import Recipe, epochs_of, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class FullFineTune:
         return 4
 
     def describe(self, recipe: Any) -> str:
-        return f"all weights, lr {recipe.learning_rate:g}, {recipe.epochs:g} epochs"
+        return f"all weights, lr {recipe.learning_rate:g}, {epochs_of(recipe)}"
 
     def autocast(self, device: str) -> bool:
         return True

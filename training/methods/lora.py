@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from training.methods.base import Recipe, setting
+from training.methods.base import Recipe, epochs_of, setting
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -98,7 +98,7 @@ class LoRA:
 
     def describe(self, recipe: Any) -> str:
         scaled = ", rank-stabilised" if recipe.rslora else ""
-        return f"r {recipe.rank}{scaled}, lr {recipe.learning_rate:g}, {recipe.epochs:g} epochs"
+        return f"r {recipe.rank}{scaled}, lr {recipe.learning_rate:g}, {epochs_of(recipe)}"
 
     def autocast(self, device: str) -> bool:
         return device == "cuda"

@@ -8,11 +8,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.access import Access, project_page
-from core.charts import Series, line_chart
+from core.charts import line_chart
 from core.errors import Invalid
 from core.forms import cut, take_errors
 from core.models import Role, Run
 from training import preflight, queries, services
+from training.curves import NOTE, loss_series
 from training.forms import COMMON, CompareForm, LaunchForm, RunFilter
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import TrainingRun
@@ -150,10 +151,7 @@ def _training(access: Access, number: int) -> TrainingRun:
 def _live_context(access: Access, training: TrainingRun) -> dict[str, Any]:
     points = queries.points_of(training)
     chart = line_chart(
-        series=[
-            Series("training", [(point.step, point.loss) for point in points["train"]]),
-            Series("held out", [(point.step, point.loss) for point in points["validation"]], dotted=True),
-        ],
+        series=loss_series(points),
         label=f"Loss of {training} by step, in nats per answer token",
         x_title="step",
         y_title="loss",
@@ -166,6 +164,7 @@ def _live_context(access: Access, training: TrainingRun) -> dict[str, Any]:
         "training": training,
         "run": training.run,
         "chart": chart,
+        "chart_note": NOTE,
         "place": queries.queue_position(training.run),
         "loss_now": last,
         "samples": queries.sample_table(training),
@@ -228,13 +227,7 @@ def compare(request: HttpRequest, access: Access) -> HttpResponse:
 def _both(a: TrainingRun, b: TrainingRun) -> Any:
     series = []
     for one in [a] if a.pk == b.pk else [a, b]:
-        points = queries.points_of(one)
-        series.append(Series(f"{one} training", [(point.step, point.loss) for point in points["train"]]))
-        series.append(
-            Series(
-                f"{one} held out", [(point.step, point.loss) for point in points["validation"]], dotted=True
-            )
-        )
+        series += loss_series(queries.points_of(one), f"{one} ")
     return line_chart(series=series, label=f"Loss of {a} and {b} by step", x_title="step", y_title="loss")
 
 

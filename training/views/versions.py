@@ -9,11 +9,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, project_page
-from core.charts import Series, line_chart
+from core.charts import line_chart
 from core.forms import cut
 from core.models import Role
 from training import queries, services
 from training.archive import archive_response
+from training.curves import NOTE, loss_series
 from training.forms import VersionFilter
 from training.links import version_links
 from training.models import ModelVersion
@@ -100,12 +101,8 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     one = _version(access, pk)
     chart: Any = ""
     if one.training is not None:
-        points = queries.points_of(one.training)
         chart = line_chart(
-            series=[
-                Series("training", [(point.step, point.loss) for point in points["train"]]),
-                Series("held out", [(p.step, p.loss) for p in points["validation"]], dotted=True),
-            ],
+            series=loss_series(queries.points_of(one.training)),
             label=f"Loss of {one.training} by step",
             x_title="step",
             y_title="loss",
@@ -115,6 +112,7 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "version": one,
         "lineage": _lineage(access, one),
         "chart": chart,
+        "chart_note": NOTE,
         "links": version_links(access, one),
         "is_admin": access.has(Role.ADMIN),
         "can_check_files": access.has(Role.ADMIN) and not (one.files_check and one.files_check.is_active),
