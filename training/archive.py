@@ -29,6 +29,8 @@ class _Pipe:
 
     def flush(self) -> None: ...
 
+    def close(self) -> None: ...
+
     def take(self) -> bytes:
         data = b"".join(self._parts)
         self._parts.clear()
@@ -38,7 +40,7 @@ class _Pipe:
 def zip_stream(folder: Path, names: list[str]) -> Iterator[bytes]:
     """A zip of `names` below `folder`, stored without compression: weights do not compress."""
     pipe = _Pipe()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name in names:
             # A fixed date, so that the same version always gives the same bytes.
             info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))

@@ -1,6 +1,6 @@
 """Base models, methods, preflight, runs and model versions, for programs."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponseBase
@@ -41,7 +41,8 @@ def _text(name: str, words: str) -> OpenApiParameter:
 
 
 class TrainingView(ProjectAPIView):
-    read_roles, write_roles = READERS, ADMINS
+    read_roles: ClassVar[tuple[str, ...]] = READERS
+    write_roles: ClassVar[tuple[str, ...]] = ADMINS
 
     def training(self, number: int) -> TrainingRun:
         return self.access.get(queries.training_runs(self.access.project), number=number)
@@ -312,7 +313,7 @@ class CheckFiles(TrainingView):
 class DownloadModelVersion(TrainingView):
     serializer_class = ModelVersionSerializer
     queryset = ModelVersion.objects.none()
-    read_roles = ADMINS
+    read_roles: ClassVar[tuple[str, ...]] = ADMINS
 
     @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
     def get(self, request: Request, slug: str, pk: int) -> HttpResponseBase:
