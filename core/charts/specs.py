@@ -12,6 +12,9 @@ WIDE, NARROW = 640, 330  # px: the boxes a chart is drawn for
 SERIES = [f"var(--series-{n})" for n in range(1, 6)]
 INK, SOFT, LINE = "var(--ink)", "var(--soft)", "var(--line)"
 
+# Names stand left of the marks. They are laid out with the drawing library's font and shown in the reader's, which may
+# be wider, so they get room to grow.
+NAMED_PADDING = {"left": 24, "top": 4, "right": 6, "bottom": 4}
 CONFIG: dict[str, Any] = {
     "background": None,
     "font": "sans-serif",
@@ -153,7 +156,7 @@ def interval_spec(
     )
     longest = max(len(name) for name in names)
     width = (WIDE if wide else NARROW) - 30 - min(200 if wide else 110, round(6.8 * longest) + 10)
-    return alt.layer(*layers).properties(width=width, height={"step": 30})
+    return alt.layer(*layers).properties(width=width, height={"step": 30}, padding=NAMED_PADDING)
 
 
 def bar_spec(bars: Sequence[Bar], unit: str, show: Callable[[Any], str], wide: bool) -> Any:
@@ -189,4 +192,4 @@ def bar_spec(bars: Sequence[Bar], unit: str, show: Callable[[Any], str], wide: b
     return alt.layer(
         base.mark_bar(height=14, color=SERIES[0], cornerRadius=3).encode(description="tip:N"),
         base.mark_text(align="left", dx=6, color=SOFT, fontSize=12).encode(text="words:N"),
-    ).properties(width=width, height={"step": 26})
+    ).properties(width=width, height={"step": 26}, padding=NAMED_PADDING)
