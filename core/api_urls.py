@@ -15,6 +15,11 @@ urlpatterns = [
     path("projects/<slug:slug>/loop/", projects.Loop.as_view(), name="api-loop"),
     path("projects/<slug:slug>/people/", projects.People.as_view(), name="api-people"),
     path("projects/<slug:slug>/people/<int:pk>/", projects.Person.as_view(), name="api-person"),
+    path(
+        "projects/<slug:slug>/people/<int:pk>/password/",
+        projects.ResetPassword.as_view(),
+        name="api-person-password",
+    ),
     path("projects/<slug:slug>/keys/", projects.Keys.as_view(), name="api-keys"),
     path("projects/<slug:slug>/keys/<int:pk>/", projects.Key.as_view(), name="api-key"),
     path("projects/<slug:slug>/audit/", projects.Audit.as_view(), name="api-audit"),

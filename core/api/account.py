@@ -11,6 +11,7 @@ from core import health
 from core.api.serializers import (
     KeySerializer,
     MadeKeySerializer,
+    MeChangeSerializer,
     MeSerializer,
     NewKeySerializer,
     PartSerializer,
@@ -18,7 +19,7 @@ from core.api.serializers import (
 )
 from core.models import ApiToken, User
 from core.queries import memberships_of, tokens_of
-from core.services.people import change_password
+from core.services.people import change_password, choose_theme, rename_person
 from core.services.tokens import create_token, revoke_token
 
 
@@ -29,6 +30,21 @@ class Me(generics.GenericAPIView[User]):
     def get(self, request: Request) -> Response:
         """Who the token belongs to, and the person's projects and roles."""
         user = cast(User, request.user)
+        return self._drawn(user)
+
+    @extend_schema(request=MeChangeSerializer, responses=MeSerializer)
+    def patch(self, request: Request) -> Response:
+        """Changes one's own name or theme."""
+        given = MeChangeSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        user = cast(User, request.user)
+        if "name" in given.validated_data:
+            rename_person(by=user, name=given.validated_data["name"])
+        if "theme" in given.validated_data:
+            choose_theme(by=user, theme=given.validated_data["theme"])
+        return self._drawn(user)
+
+    def _drawn(self, user: User) -> Response:
         return Response(MeSerializer(user, context={"memberships": memberships_of(user)}).data)
 
 

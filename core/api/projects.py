@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from core.api.serializers import (
     AddedPersonSerializer,
     AuditEntrySerializer,
+    FirstPasswordSerializer,
     KeySerializer,
     LoopSerializer,
     MadeKeySerializer,
@@ -29,6 +30,7 @@ from core.loop import loop_context
 from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
 from core.project_api import ProjectAPIView
 from core.queries import audit_entries, keys_of, memberships_of, people_of, runs_of
+from core.services.people import reset_password
 from core.services.projects import change_roles, create_project, invite, remove_member, update_project
 from core.services.runs import request_cancel
 from core.services.tokens import create_token, revoke_token
@@ -148,6 +150,19 @@ class Person(ProjectAPIView):
         """Removes somebody from the project; what they did stays on record."""
         remove_member(by=self.access.user, membership=self._membership(pk))
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ResetPassword(ProjectAPIView):
+    serializer_class = FirstPasswordSerializer
+    queryset = Membership.objects.none()
+    read_roles, write_roles = ADMINS, ADMINS
+
+    @extend_schema(request=None, responses=FirstPasswordSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Gives somebody who forgot theirs a new first password; it is in the answer, once."""
+        membership = self.access.get(Membership.objects.select_related("user"), pk=pk)
+        first = reset_password(by=self.access.user, user=membership.user)
+        return Response({"first_password": first})
 
 
 class Keys(mixins.ListModelMixin, ProjectAPIView):

@@ -71,6 +71,19 @@ class MeSerializer(serializers.ModelSerializer[User]):
         return list(MyMembershipSerializer(self.context["memberships"], many=True).data)
 
 
+class MeChangeSerializer(serializers.Serializer[Any]):
+    """What one may change of oneself; what is left out stays."""
+
+    name = serializers.CharField(max_length=120, required=False)
+    theme = serializers.ChoiceField(choices=User.Theme.choices, required=False)
+
+
+class FirstPasswordSerializer(serializers.Serializer[Any]):
+    """Shown once; the person is asked to change it at the next sign-in."""
+
+    first_password = serializers.CharField(read_only=True)
+
+
 class NewPersonSerializer(serializers.Serializer[Any]):
     email = serializers.EmailField()
     name = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)

@@ -223,3 +223,25 @@ def test_queries_of_a_list_do_not_grow_with_it(
     with CaptureQueriesContext(connection) as many:
         client("get", path)
     assert len(many) == len(few)
+
+
+def test_one_changes_ones_own_name_and_theme(world: World, api: Callable[[User | None], Api]) -> None:
+    mine = api(world.annotator)
+    body = mine("patch", "me/", {"name": "Mo H.", "theme": "dark"}).json()
+    assert (body["name"], body["theme"]) == ("Mo H.", "dark")
+    world.annotator.refresh_from_db()
+    assert (world.annotator.name, world.annotator.theme) == ("Mo H.", "dark")
+    assert mine("patch", "me/", {"theme": "pink"}).status_code == 422
+    assert mine("patch", "me/", {"email": "else@example.org"}).json()["email"] == world.annotator.email
+
+
+def test_an_admin_hands_out_a_new_first_password(world: World, api: Callable[[User | None], Api]) -> None:
+    path = f"projects/{world.project.slug}/people/{member(world, 'rater')}/password/"
+    for name in ("rater", "viewer", "stranger", "neighbour"):
+        assert api(getattr(world, name))("post", path).status_code in {403, 404}
+    world.rater.refresh_from_db()
+    assert world.rater.check_password(PASSWORD)
+    first = api(world.admin)("post", path).json()["first_password"]
+    world.rater.refresh_from_db()
+    assert world.rater.check_password(first)
+    assert world.rater.must_change_password
