@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 
+from core.processes import as_child
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -81,6 +83,8 @@ class Program:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # Nothing is left running when the test or benchmark itself is killed.
+                preexec_fn=as_child(os.getpid(), death_signal=signal.SIGTERM),
             )
         try:
             until(self._answers, seconds=seconds, what="the sign-in page", every=0.2)
