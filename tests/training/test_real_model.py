@@ -37,8 +37,7 @@ def demo_rows(count: int) -> list[dict]:
     ]
 
 
-def test_smollm2_is_prepared_and_learns(world, sent, settings):
-    settings.TRAINING_THREADS = 0
+def test_smollm2_is_prepared_and_learns(world, sent):
     base = services.register_base_model(
         by=None,
         name="SmolLM2 135M",
