@@ -178,6 +178,8 @@ def test_a_lost_lease_is_told_and_the_words_stay(desk: World, browser: Browser, 
 def test_a_removed_turn_can_be_put_back(desk: World, browser: Browser, live_server) -> None:
     page = open_page(browser, live_server.url, desk.annotator, url(desk, "overview"))
     page.keyboard.press("s")
+    page.wait_for_url("**/item/*/")
+    page.wait_for_function("customElements.get('gh-pair') !== undefined")
     page.get_by_role("button", name="Remove this turn").nth(1).click()
     expect(page.locator("textarea[name=message]")).to_have_count(2)
     page.get_by_role("button", name="Put it back").click()

@@ -4,6 +4,7 @@ import importlib.util
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 from django.conf import settings as live_settings
 
@@ -57,6 +58,7 @@ def test_smollm2_is_prepared_and_learns(world, sent):
 
     system_prompt = (Path(live_settings.BASE_DIR) / "annotation" / "demo" / "system_prompt.txt").read_text()
     dataset = make_dataset(world.project, content=demo_rows(20), settings={"system_prompt": system_prompt})
+    held_before = psutil.Process().memory_info().rss
     training = finish(
         services.launch(
             by=world.admin,
@@ -71,7 +73,8 @@ def test_smollm2_is_prepared_and_learns(world, sent):
     assert training.data_facts["train_rows"] == 16
     assert training.loss_after < training.loss_before - 0.2
     # The estimate is for people who must decide beforehand: not below what was needed, and not wildly above.
-    assert training.peak_memory_bytes < 1.3 * training.estimate["memory_bytes"]
+    # The worker is a fresh process; this one may hold what earlier tests loaded.
+    assert training.peak_memory_bytes - held_before < 1.3 * training.estimate["memory_bytes"]
     assert {"adapter_config.json", "adapter_model.safetensors"} == {
         entry["path"] for entry in training.model_version.artifact.manifest
     }
