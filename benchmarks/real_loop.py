@@ -27,7 +27,7 @@ DEMO_PASSWORD = "freight-desk-demo"
 ADMIN, RATER = "ada@freight-desk.example", "kofi@freight-desk.example"
 SYSTEM_PROMPT = "You are a customer service agent. Answer the customer briefly, from the records."
 MUST_FALL = 0.30
-QUESTIONS = 20
+QUESTIONS = 10
 
 
 def say(words: str) -> None:
@@ -188,7 +188,7 @@ class Loop:
             for row in rows["results"]:
                 body = {
                     "model": "real-service",
-                    "messages": row["messages"],
+                    "messages": row["content"]["messages"],
                     "max_tokens": 48,
                     "stream": True,
                 }
