@@ -61,6 +61,12 @@ def sign_in(context: BrowserContext, base_url: str, user: User) -> None:
     context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": base_url}])
 
 
+def follow(page: Page, key: str) -> None:
+    """Presses a key that leads to another page and waits until that one's scripts run: keys pressed before are lost."""
+    with page.expect_navigation(wait_until="load"):
+        page.keyboard.press(key)
+
+
 def watch(page: Page) -> list[str]:
     """Notes, from now on, everything the browser complains of on this page."""
     said: list[str] = []

@@ -60,7 +60,7 @@ def url(world: World, name: str, *args: object) -> str:
 
 def test_a_turn_by_keyboard_alone(desk: World, browser: Browser, live_server) -> None:
     page = open_page(browser, live_server.url, desk.annotator, url(desk, "overview"))
-    page.keyboard.press("s")
+    look.follow(page, "s")
     expect(page).to_have_title(re.compile("Customs documents"))
     expect(page.locator("#completion")).to_be_focused()
     # What the records hold is marked on both sides.
@@ -74,7 +74,7 @@ def test_a_turn_by_keyboard_alone(desk: World, browser: Browser, live_server) ->
     page.keyboard.press("Alt+r")
     page.keyboard.type("gate open until 3 May")
     expect(page.locator(".find .tag.bad")).to_have_count(0)
-    page.keyboard.press("Control+Enter")
+    look.follow(page, "Control+Enter")
     expect(page).to_have_title(re.compile("Delivery delay"))
     example = Example.objects.get(status="in_review")
     assert example.completion == "GHLU 204418-7 comes on 3 May."
@@ -86,10 +86,10 @@ def test_a_turn_by_keyboard_alone(desk: World, browser: Browser, live_server) ->
     page.keyboard.press("Escape")
     page.keyboard.press("g")
     expect(page.get_by_role("region", name="Guideline")).to_be_visible()
-    page.keyboard.press("u")
+    look.follow(page, "u")
     expect(page).to_have_title(re.compile("Customs documents"))
     assert Example.objects.get(pk=example.pk).status == "queued"
-    page.keyboard.press("Alt+j")
+    look.follow(page, "Alt+j")
     expect(page).to_have_title(re.compile("Delivery delay"))
     assert Assignment.objects.filter(outcome="skipped").count() == 1
 
@@ -98,15 +98,15 @@ def test_an_objection_asks_for_a_reason_without_leaving_the_keyboard(
     desk: World, browser: Browser, live_server
 ) -> None:
     page = open_page(browser, live_server.url, desk.annotator, url(desk, "overview"))
-    page.keyboard.press("s")
+    look.follow(page, "s")
     expect(page.locator("#completion")).to_be_focused()
     page.keyboard.press("Control+a")
     page.keyboard.type("FD-99999 is lost.")
-    page.keyboard.press("Control+Enter")
+    look.follow(page, "Control+Enter")
     expect(page.locator("#reason")).to_be_focused()
     expect(page.locator("#completion")).to_have_value("FD-99999 is lost.")
     page.keyboard.type("The carrier told us.")
-    page.keyboard.press("Control+Enter")
+    look.follow(page, "Control+Enter")
     expect(page).to_have_title(re.compile("Delivery delay"))
     assert Example.objects.get(status="in_review").revisions.get(number=2).note == "The carrier told us."
     # The draft that was on its way when the pair was sent must not come back as a leftover of this browser.
@@ -116,7 +116,7 @@ def test_an_objection_asks_for_a_reason_without_leaving_the_keyboard(
 
 def test_words_survive_leaving_the_page(desk: World, browser: Browser, live_server) -> None:
     page = open_page(browser, live_server.url, desk.annotator, url(desk, "overview"))
-    page.keyboard.press("s")
+    look.follow(page, "s")
     expect(page.locator("#completion")).to_be_focused()
     page.keyboard.press("Control+a")
     page.keyboard.type("Half an answer")
@@ -136,7 +136,7 @@ def test_words_survive_leaving_the_page(desk: World, browser: Browser, live_serv
 
 def test_words_survive_a_server_that_is_away(desk: World, browser: Browser, live_server) -> None:
     page = open_page(browser, live_server.url, desk.annotator, url(desk, "overview"))
-    page.keyboard.press("s")
+    look.follow(page, "s")
     expect(page.locator("#completion")).to_be_focused()
     page.context.set_offline(True)
     page.keyboard.press("Control+a")
@@ -162,7 +162,7 @@ def test_a_lost_lease_is_told_and_the_words_stay(desk: World, browser: Browser, 
     colleague = make_user("Ines Ferro")
     join(desk.project, colleague, Role.ANNOTATOR)
     page = open_page(browser, live_server.url, desk.annotator, url(desk, "overview"))
-    page.keyboard.press("s")
+    look.follow(page, "s")
     expect(page.locator("#completion")).to_be_focused()
     example = Assignment.objects.get().example
     Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
@@ -177,9 +177,7 @@ def test_a_lost_lease_is_told_and_the_words_stay(desk: World, browser: Browser, 
 
 def test_a_removed_turn_can_be_put_back(desk: World, browser: Browser, live_server) -> None:
     page = open_page(browser, live_server.url, desk.annotator, url(desk, "overview"))
-    page.keyboard.press("s")
-    page.wait_for_url("**/item/*/")
-    page.wait_for_function("customElements.get('gh-pair') !== undefined")
+    look.follow(page, "s")
     page.get_by_role("button", name="Remove this turn").nth(1).click()
     expect(page.locator("textarea[name=message]")).to_have_count(2)
     page.get_by_role("button", name="Put it back").click()
@@ -193,25 +191,25 @@ def test_reviewing_by_keyboard_alone(desk: World, browser: Browser, live_server)
             edge="off_topic",
         )  # fmt: skip
     page = open_page(browser, live_server.url, desk.reviewer, url(desk, "review-list"))
-    page.keyboard.press("r")
+    look.follow(page, "r")
     expect(page.get_by_role("heading", name="Your decision")).to_be_visible()
     first = page.url
-    page.keyboard.press("a")
+    look.follow(page, "a")
     expect(page.get_by_text("You accepted")).to_be_visible()
     assert page.url != first
-    page.keyboard.press("u")
-    page.wait_for_url(first)
+    look.follow(page, "u")
+    assert page.url == first
     assert Review.objects.get().undone_at is not None
     page.keyboard.press("b")
     expect(page.locator("#comment")).to_be_focused()
     page.keyboard.type("Name the port.")
-    page.keyboard.press("Control+Enter")
+    look.follow(page, "Control+Enter")
     expect(page.get_by_text("You sent back")).to_be_visible()
-    page.keyboard.press("e")
+    look.follow(page, "e")
     expect(page.locator("#completion")).to_be_focused()
     page.keyboard.press("Control+a")
     page.keyboard.type("Said better by the reviewer.")
-    page.keyboard.press("Control+Enter")
+    look.follow(page, "Control+Enter")
     expect(page.get_by_text("You accepted")).to_be_visible()
     assert Example.objects.get(status="approved").completion == "Said better by the reviewer."
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.program import until
+from tests.look import follow
 
 PROJECT = "freight-desk"
 PASSWORD = "freight-desk-demo"
@@ -108,8 +109,7 @@ def annotate(desk: Desk) -> str:
     page = desk.page
     desk.go("annotate/")
     desk.picture("annotate-overview")
-    page.keyboard.press("s")
-    page.wait_for_url(re.compile(r"/item/\d+/"))
+    follow(page, "s")
     number = re.findall(r"/item/(\d+)/", page.url)[0]
     records = " ".join(page.locator("textarea[name=context]").all_inner_texts())
     completion = page.get_by_role("textbox", name="Completion")
@@ -211,7 +211,8 @@ def rate(desk: Desk) -> int:
     """The rater compares what there is, with the keyboard, and corrects one answer. Gives how many were rated."""
     page = desk.page
     desk.go("rate/")
-    page.get_by_role("link", name=re.compile("Compare|Start|Go on|Rate")).last.click()
+    with page.expect_navigation(wait_until="load"):
+        page.get_by_role("link", name=re.compile("Compare|Start|Go on|Rate")).last.click()
     rated = 0
     while page.locator("#rate-form").count():
         desk.picture("compare") if not rated else None

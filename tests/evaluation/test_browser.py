@@ -14,7 +14,7 @@ from evaluation.models import Comparison, Rating
 from release.services import make_live
 from tests.factories import FULL_SCORES, make_campaign, make_world, rate_all
 from tests.inference.conftest import live  # noqa: F401 - a fixture
-from tests.look import PHONE, WIDE, chromium, faults, sign_in, watch
+from tests.look import PHONE, WIDE, chromium, faults, follow, sign_in, watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
 Open = Callable[..., Page]
@@ -52,7 +52,7 @@ def test_a_rater_needs_the_keyboard_only(open_page: Open) -> None:
     campaign = make_campaign(world.project, world.admin, prompts=3)
     page = open_page(world.rater, "evaluation:home", world.project.slug)
     said = watch(page)
-    page.keyboard.press("r")
+    follow(page, "r")
     expect(page.locator(".head")).to_contain_text("1 of 3")
 
     # Nothing goes out while something is missing, and the page says what.
