@@ -9,13 +9,13 @@ class AnnotationConfig(AppConfig):
 
     def ready(self) -> None:
         from annotation import data_stage
-        from annotation.stages import STAGE, WORDINGS
+        from annotation.stages import QUIET, STAGE, WORDINGS
         from core.runs import RunKind, register_kind
         from core.sentences import register_wordings
         from core.stages import register_stage
 
         register_stage(STAGE)
-        register_wordings(WORDINGS | data_stage.WORDINGS)
+        register_wordings(WORDINGS | data_stage.WORDINGS, quiet=QUIET)
         register_kind(RunKind("import", "Import", queue="default", runner="annotation.runner.imports:run"))
         register_kind(
             RunKind(

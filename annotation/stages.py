@@ -7,7 +7,7 @@ from annotation.models import Example
 from annotation.queries.queue import Overview, overview
 from core.access import Access
 from core.models import Role
-from core.stages import NextItem, Stage, StageCard
+from core.stages import Glance, NextItem, Stage, StageCard
 
 WORDINGS = {
     "example.opened": "{actor} opened {label} to {purpose}",
@@ -25,18 +25,27 @@ WORDINGS = {
     "draft.discarded": "{actor} threw their draft of {label} away",
 }
 
+QUIET = ("example.opened", "example.skipped", "example.released", "draft.discarded")
+
 
 def _things(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
-def card(access: Access) -> StageCard:
-    """Approved examples, and what waits for the person; for readers what waits at all. At most five queries."""
+def glance(access: Access) -> Glance:
+    """The person's own work first, then what an admin does with the data. At most nine queries."""
+    works = access.has(Role.ANNOTATOR, Role.REVIEWER)
+    waiting = overview(access.user, access.project) if works else None
+    own = _own_work(access, waiting) if waiting else []
+    return Glance(_card(access, waiting), [*own, *data_stage.next_items(access)])
+
+
+def _card(access: Access, waiting: Overview | None) -> StageCard:
+    """Approved examples, and what waits for the person; for readers what waits at all."""
     url = reverse("annotation:overview", args=[access.project.slug])
     examples = Example.objects.filter(project=access.project)
     approved = examples.filter(status=Example.Status.APPROVED).count()
-    if access.has(Role.ANNOTATOR, Role.REVIEWER):
-        waiting = overview(access.user, access.project)
+    if waiting is not None:
         waits = (waiting.to_annotate if access.has(Role.ANNOTATOR) else 0) + (
             waiting.to_review if access.has(Role.REVIEWER) else 0
         )
@@ -48,16 +57,8 @@ def card(access: Access) -> StageCard:
     return StageCard(f"{approved:,}", f"approved; {waits:,} in the queue or in review", url)
 
 
-def next_items(access: Access) -> list[NextItem]:
-    """The person's own work first, then what an admin does with the data. At most eight queries."""
-    return [*_own_work(access), *data_stage.next_items(access)]
-
-
-def _own_work(access: Access) -> list[NextItem]:
-    """What was sent back, what waits in the queue, what waits for review. At most four queries."""
-    if not access.has(Role.ANNOTATOR, Role.REVIEWER):
-        return []
-    waiting = overview(access.user, access.project)
+def _own_work(access: Access, waiting: Overview) -> list[NextItem]:
+    """What was sent back, what waits in the queue, what waits for review."""
     items = _to_annotate(access, waiting) if access.has(Role.ANNOTATOR) else []
     if access.has(Role.REVIEWER) and waiting.to_review:
         items.append(
@@ -112,8 +113,7 @@ STAGE = Stage(
     "annotate",
     "Annotate",
     1,
-    card,
-    next_items,
+    glance,
     (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER),
     "annotation:overview",
 )

@@ -8,8 +8,8 @@ from typing import TypedDict
 from core.access import Access
 from core.errors import ExpectedError
 from core.queries import visible_audit
-from core.sentences import digest
-from core.stages import NextItem, Stage, StageCard, loop_back, stages
+from core.sentences import digest, quiet_verbs
+from core.stages import Glance, NextItem, Stage, StageCard, loop_back, stages
 
 log = logging.getLogger(__name__)
 LATELY = 8
@@ -25,26 +25,20 @@ class DrawnStage:
     card: StageCard | None
 
 
-def _card(stage: Stage, access: Access) -> StageCard | None:
+def _glance(stage: Stage, access: Access) -> Glance | None:
     if not access.has(*stage.roles):
         return None
     try:
-        return stage.card(access)
+        return stage.glance(access)
     except ExpectedError as error:
         # One part that is away must not take the whole first screen with it.
         log.warning("Stage %s of %s cannot tell: %s", stage.key, access.project, error)
-        return StageCard("–", error.message)
+        return Glance(StageCard("–", error.message))
 
 
-def _next(access: Access) -> list[NextItem]:
-    found: list[NextItem] = []
-    for stage in stages():
-        if access.has(*stage.roles):
-            try:
-                found.extend(stage.next_items(access))
-            except ExpectedError as error:
-                log.warning("Stage %s of %s cannot tell: %s", stage.key, access.project, error)
-    return sorted(found, key=lambda item: item.order)[:NEXT]
+def _lately(access: Access) -> list[tuple[str, datetime]]:
+    entries = visible_audit(access).exclude(verb__in=quiet_verbs()).order_by("-pk")
+    return digest(entries[:LOOKED_AT], LATELY)
 
 
 class LoopContext(TypedDict):
@@ -56,9 +50,11 @@ class LoopContext(TypedDict):
 
 def loop_context(access: Access) -> LoopContext:
     """Everything the loop's fragment shows. Queries: what each stage says of itself, and two."""
+    glances = [(stage, _glance(stage, access)) for stage in stages()]
+    to_do = [item for _, glance in glances if glance for item in glance.next_items]
     return {
-        "drawn": [DrawnStage(stage, _card(stage, access)) for stage in stages()],
+        "drawn": [DrawnStage(stage, glance.card if glance else None) for stage, glance in glances],
         "back": loop_back(access),
-        "next_items": _next(access),
-        "lately": digest(visible_audit(access).order_by("-pk")[:LOOKED_AT], LATELY),
+        "next_items": sorted(to_do, key=lambda item: item.order)[:NEXT],
+        "lately": _lately(access),
     }

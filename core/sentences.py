@@ -34,6 +34,7 @@ _wordings: dict[str, str] = {
     "run.taken_up": "{label} lost its worker and waits for another",
 }
 
+_quiet: set[str] = set()
 
 # A participle that differs from the past tense would read badly after a name.
 _PAST = {
@@ -42,13 +43,14 @@ _PAST = {
 }  # fmt: skip
 
 
-def register_wordings(wordings: Mapping[str, str]) -> None:
-    """Adds wordings, {verb: "{actor} froze {label}"}."""
+def register_wordings(wordings: Mapping[str, str], *, quiet: Iterable[str] = ()) -> None:
+    """Adds wordings, {verb: "{actor} froze {label}"}. `quiet` verbs are on record, but too small for a first screen."""
     _wordings.update(wordings)
+    _quiet.update(quiet)
 
 
-def known_verbs() -> list[str]:
-    return sorted(_wordings)
+def quiet_verbs() -> list[str]:
+    return sorted(_quiet)
 
 
 def _plain(key: str, value: Any) -> str:

@@ -1,7 +1,7 @@
 """The loop's five stages on a project's first screen. Apps above core register theirs; core only draws them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from core.access import Access
@@ -29,14 +29,21 @@ class NextItem:
 
 
 @dataclass(frozen=True)
+class Glance:
+    """What one look at a stage tells one person: its card, and what there is for them to do."""
+
+    card: StageCard
+    next_items: list[NextItem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Stage:
-    """`card` and `next_items` each make a constant number of queries."""
+    """`glance` makes a constant number of queries, each fact once for the card and the next steps together."""
 
     key: str
     label: str
     order: int
-    card: Callable[[Access], StageCard]
-    next_items: Callable[[Access], list[NextItem]]
+    glance: Callable[[Access], Glance]
     roles: tuple[str, ...]
     url_name: str
 

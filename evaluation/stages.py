@@ -2,32 +2,41 @@
 
 import math
 from datetime import timedelta
+from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
 
 from core.access import Access
 from core.models import Role
-from core.stages import NextItem, Stage, StageCard
+from core.stages import Glance, NextItem, Stage, StageCard
 from evaluation.models import Campaign, Comparison, Correction
 from evaluation.queries import campaigns_of, open_campaigns
 from evaluation.queries.rating import Share, seconds_a_rating, shares_of
 
-
-def _shares(access: Access) -> list[Share]:
-    return shares_of(access.user, list(open_campaigns(access.project))) if access.has(Role.RATER) else []
+LOOKED_AT = 50  # newest campaigns that may ask something of an admin
 
 
 def _pairs(count: int) -> str:
     return f"{count:,} pair" if count == 1 else f"{count:,} pairs"
 
 
-def card(access: Access) -> StageCard:
+def glance(access: Access) -> Glance:
+    """Raters: what waits for them. Admins and viewers: how the campaigns stand."""
+    shares = shares_of(access.user, list(open_campaigns(access.project))) if access.has(Role.RATER) else []
+    campaigns = list(campaigns_of(access.project)) if access.sees_all else []
+    waiting = [share for share in shares if share.left]
+    seconds = seconds_a_rating(access.project) if waiting else 0.0
+    items = [_to_rate(access, share, seconds) for share in waiting]
+    if access.has(Role.ADMIN):
+        items += _for_admin(access, campaigns[:LOOKED_AT])
+    return Glance(_card(access, campaigns, left=sum(share.left for share in shares)), items)
+
+
+def _card(access: Access, campaigns: list[Any], *, left: int) -> StageCard:
     """Admins and viewers: ratings in open campaigns, of how many. Raters: their own. Others: what is open."""
     url = reverse("evaluation:home", args=[access.project.slug])
-    left = sum(share.left for share in _shares(access))
-    if access.has(Role.ADMIN, Role.VIEWER):
-        campaigns = list(campaigns_of(access.project))
+    if access.sees_all:
         live = [c for c in campaigns if c.status == Campaign.Status.OPEN]
         waits = f"; {left:,} wait for you" if left else ""
         if live:
@@ -50,15 +59,6 @@ def card(access: Access) -> StageCard:
     return StageCard(f"{count:,}", "comparison open" if count == 1 else "comparisons open")
 
 
-def next_items(access: Access) -> list[NextItem]:
-    waiting = [share for share in _shares(access) if share.left]
-    seconds = seconds_a_rating(access.project) if waiting else 0.0
-    items = [_to_rate(access, share, seconds) for share in waiting]
-    if access.has(Role.ADMIN):
-        items += _for_admin(access)
-    return items
-
-
 def _to_rate(access: Access, share: Share, seconds: float) -> NextItem:
     minutes = max(1, math.ceil(share.left * seconds / 60))
     return NextItem(
@@ -71,9 +71,9 @@ def _to_rate(access: Access, share: Share, seconds: float) -> NextItem:
     )
 
 
-def _for_admin(access: Access) -> list[NextItem]:
+def _for_admin(access: Access, campaigns: list[Any]) -> list[NextItem]:
     items = []
-    for campaign in campaigns_of(access.project)[:50]:
+    for campaign in campaigns:
         url = reverse("evaluation:campaign", args=[access.project.slug, campaign.pk])
         if campaign.status == Campaign.Status.FAILED:
             line = "The answers made so far are kept. See what stopped it, then try again."
@@ -99,8 +99,7 @@ stage = Stage(
     key="rate",
     label="Rate",
     order=40,
-    card=card,
-    next_items=next_items,
+    glance=glance,
     roles=(Role.RATER, Role.ADMIN, Role.VIEWER),
     url_name="evaluation:home",
 )

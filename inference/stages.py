@@ -4,7 +4,7 @@ from django.urls import reverse
 
 from core.access import Access
 from core.models import Role
-from core.stages import NextItem, Stage, StageCard
+from core.stages import Glance, NextItem, Stage, StageCard
 from inference import queries
 from inference.models import Deployment
 from training.models import ModelVersion
@@ -25,13 +25,19 @@ WORDINGS = {
 }
 
 
-def card(access: Access) -> StageCard:
+def glance(access: Access) -> Glance:
+    chats = access.has(Role.RATER)
+    found = queries.candidates(access) if chats or queries.is_blind(access) else []
+    ready = sum(one.state.ready for one in found)
+    return Glance(_card(access, ready), [*_for_admin(access), *([_chat(access)] if chats and ready else [])])
+
+
+def _card(access: Access, candidates: int) -> StageCard:
     """Admins and viewers: what is served and what is live. Others: how many candidates they can chat with."""
     if queries.is_blind(access):
-        ready = sum(one.state.ready for one in queries.candidates(access))
         url = reverse("inference:chat", args=[access.project.slug])
         return StageCard(
-            f"{ready:,}", "candidate to chat with" if ready == 1 else "candidates to chat with", url
+            f"{candidates:,}", "candidate to chat with" if candidates == 1 else "candidates to chat with", url
         )
     url = reverse("inference:home", args=[access.project.slug])
     found = list(queries.deployments(access.project).filter(wanted=Deployment.Wanted.LOADED))
@@ -46,46 +52,44 @@ def card(access: Access) -> StageCard:
     return StageCard(f"{ready:,}", f"{noun}; none is live", url)
 
 
-def next_items(access: Access) -> list[NextItem]:
-    slug = access.project.slug
-    items = []
-    if access.has(Role.ADMIN):
-        failed = (
-            queries.deployments(access.project)
-            .filter(wanted=Deployment.Wanted.LOADED, status=Deployment.Status.FAILED)
-            .exclude(version__status=ModelVersion.Status.REJECTED)
-            .first()
+def _for_admin(access: Access) -> list[NextItem]:
+    if not access.has(Role.ADMIN):
+        return []
+    failed = (
+        queries.deployments(access.project)
+        .filter(wanted=Deployment.Wanted.LOADED, status=Deployment.Status.FAILED)
+        .exclude(version__status=ModelVersion.Status.REJECTED)
+        .first()
+    )
+    if failed is None:
+        return []
+    return [
+        NextItem(
+            f"{failed.version} could not be served",
+            failed.error[:160],
+            reverse("inference:home", args=[access.project.slug]),
+            "See why",
+            order=22,
+            tone="copper",
         )
-        if failed is not None:
-            items.append(
-                NextItem(
-                    f"{failed.version} could not be served",
-                    failed.error[:160],
-                    reverse("inference:home", args=[slug]),
-                    "See why",
-                    order=22,
-                    tone="copper",
-                )
-            )
-    if access.has(Role.RATER) and any(one.state.ready for one in queries.candidates(access)):
-        items.append(
-            NextItem(
-                "Chat with a candidate",
-                "Ask what a customer would ask. An answer you correct becomes training material.",
-                reverse("inference:chat", args=[slug]),
-                "Chat",
-                order=60,
-            )
-        )
-    return items
+    ]
+
+
+def _chat(access: Access) -> NextItem:
+    return NextItem(
+        "Chat with a candidate",
+        "Ask what a customer would ask. An answer you correct becomes training material.",
+        reverse("inference:chat", args=[access.project.slug]),
+        "Chat",
+        order=60,
+    )
 
 
 STAGE = Stage(
     key="serve",
     label="Serve",
     order=30,
-    card=card,
-    next_items=next_items,
+    glance=glance,
     roles=(Role.ADMIN, Role.VIEWER, Role.RATER, Role.ANNOTATOR, Role.REVIEWER),
     url_name="inference:home",
 )

@@ -36,12 +36,16 @@ class Standing:
     previous_state: State | None
 
     @property
+    def live(self) -> ModelVersion | None:
+        return self.route.version if self.route else None
+
+    @property
     def previous_label(self) -> str:
         return str(self.previous or "")
 
     @property
     def question(self) -> str:
-        return f"Roll back from {self.route.version if self.route else 'nothing'} to {self.previous_label}?"
+        return f"Roll back from {self.live or 'nothing'} to {self.previous_label}?"
 
 
 def releases_of(project: Project) -> QuerySet[Release]:
@@ -97,17 +101,15 @@ def newest_ready(project: Project) -> ModelVersion | None:
     )
 
 
-def candidates(project: Project, *, limit: int = 20) -> list[Candidate]:
-    """The newest ready versions that are not live, each with its gate. A constant number of queries."""
-    live = route_of(project)
-    versions = list(_ready(project).exclude(pk=live.version_id if live else 0)[:limit])
+def candidates(project: Project, live: ModelVersion | None, *, limit: int = 20) -> list[Candidate]:
+    """The newest ready versions that are not `live`, each with its gate. A constant number of queries."""
+    versions = list(_ready(project).exclude(pk=live.pk if live else 0)[:limit])
     results = results_by_version(versions)
     deployments = _deployments(versions)
     found = []
     for version in versions:
         state = state_of(deployments.get(version.pk))
-        opponent = live.version if live else None
-        facts = _facts(version, opponent, results[version.pk], state, at_most=QUICK_BYTES_IN_LIST)
+        facts = _facts(version, live, results[version.pk], state, at_most=QUICK_BYTES_IN_LIST)
         gate = evaluate(facts)
         found.append(Candidate(version, gate, state))
     return found

@@ -5,7 +5,8 @@ from django.utils import timezone
 
 from core.access import Access
 from core.models import Role
-from core.stages import NextItem, Stage, StageCard
+from core.stages import Glance, NextItem, Stage, StageCard
+from inference.models import Route
 from inference.queries import route_of
 from release.queries import Candidate, candidates, newest_ready
 
@@ -18,10 +19,14 @@ def _days(since_seconds: float) -> str:
     return f"{hours} h" if hours else "less than an hour"
 
 
-def card(access: Access) -> StageCard:
+def glance(access: Access) -> Glance:
+    route = route_of(access.project)
+    return Glance(_card(access, route), _for_admin(access, route) if access.has(Role.ADMIN) else [])
+
+
+def _card(access: Access, route: Route | None) -> StageCard:
     """What is live and since when; the newest version at the gate. Admins and viewers only see it."""
     url = reverse("release:home", args=[access.project.slug])
-    route = route_of(access.project)
     newest = newest_ready(access.project)
     ahead = newest is not None and newest.number > (route.version.number if route else 0)
     waits = f"; {newest} at the gate" if ahead else ""
@@ -32,12 +37,10 @@ def card(access: Access) -> StageCard:
     return StageCard(figure, f"live {since}{waits}", url)
 
 
-def next_items(access: Access) -> list[NextItem]:
-    """For admins: a version that beats what is live, or the first that could go live at all."""
-    if not access.has(Role.ADMIN):
-        return []
-    route = route_of(access.project)
-    found = [one for one in candidates(access.project, limit=5) if one.version.number]
+def _for_admin(access: Access, route: Route | None) -> list[NextItem]:
+    """A version that beats what is live, or the first that could go live at all."""
+    against = route.version if route else None
+    found = [one for one in candidates(access.project, against, limit=5) if one.version.number]
     best = next((one for one in found if _prefers(one)), None)
     if best is not None:
         opponent = "what is live" if route else "the base"
@@ -61,8 +64,7 @@ stage = Stage(
     key="release",
     label="Release",
     order=50,
-    card=card,
-    next_items=next_items,
+    glance=glance,
     roles=(Role.ADMIN, Role.VIEWER),
     url_name="release:home",
 )

@@ -5,7 +5,7 @@ from django.urls import reverse
 from annotation.models import DatasetVersion
 from core.access import Access
 from core.models import Role, Run
-from core.stages import NextItem, Stage, StageCard
+from core.stages import Glance, NextItem, Stage, StageCard
 from training import queries
 from training.methods import METHODS
 from training.models import ModelVersion, TrainingRun
@@ -34,7 +34,11 @@ def _minutes_left(run: Run) -> str:
     return f", about {minutes} min left" if minutes else ", almost done"
 
 
-def card(access: Access) -> StageCard:
+def glance(access: Access) -> Glance:
+    return Glance(_card(access), _next_items(access))
+
+
+def _card(access: Access) -> StageCard:
     """The running fine-tune, else how many versions there are."""
     url = reverse("training:home", args=[access.project.slug])
     active = list(
@@ -58,7 +62,7 @@ def card(access: Access) -> StageCard:
     return StageCard(f"{done:,}", "fine-tune" if done == 1 else "fine-tunes", url)
 
 
-def next_items(access: Access) -> list[NextItem]:
+def _next_items(access: Access) -> list[NextItem]:
     if not access.has(Role.ADMIN):
         return []
     slug = access.project.slug
@@ -111,8 +115,7 @@ STAGE = Stage(
     key="train",
     label="Train",
     order=20,
-    card=card,
-    next_items=next_items,
+    glance=glance,
     roles=(Role.ADMIN, Role.VIEWER),
     url_name="training:home",
 )

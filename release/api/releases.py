@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from core.errors import Conflict, Invalid
 from core.models import Role
 from core.project_api import ProjectAPIView
+from inference.queries import live_version
 from release import queries, services
 from release.api.serializers import (
     CandidateSerializer,
@@ -56,7 +57,9 @@ class Candidates(_Release):
     @extend_schema(responses=CandidateSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """The newest ready versions that are not live, each with its gate."""
-        return Response([CandidateSerializer(one).data for one in queries.candidates(self.access.project)])
+        project = self.access.project
+        found = queries.candidates(project, live_version(project))
+        return Response([CandidateSerializer(one).data for one in found])
 
 
 class VersionGate(_Release):

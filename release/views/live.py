@@ -22,9 +22,10 @@ from training.models import ModelVersion
 @require_safe
 def home(request: HttpRequest, access: Access) -> HttpResponse:
     """The live version, the candidates at the gate, the history, and how applications call."""
+    standing = queries.standing(access.project)
     context = {
-        "standing": queries.standing(access.project),
-        "candidates": queries.candidates(access.project),
+        "standing": standing,
+        "candidates": queries.candidates(access.project, standing.live),
         "page": cut(request, queries.releases_of(access.project), 15),
         "door": request.build_absolute_uri("/v1"),
         "may_change": access.has(Role.ADMIN),

@@ -7,25 +7,27 @@ import pytest
 from core import sentences, stages
 from core.access import Access
 from core.models import Role
-from core.stages import NextItem, Stage, StageCard
+from core.stages import Glance, NextItem, Stage, StageCard
 
 
 def _card(access: Access) -> StageCard:
     return StageCard("1,284", f"approved in {access.project.name}", f"/p/{access.project.slug}/")
 
 
-def _next(access: Access) -> list[NextItem]:
+def _glance(access: Access) -> Glance:
     later = NextItem("Later", "It can wait.", "/later/", "Look", order=90)
     first = NextItem("37 edge cases", "Oldest waits 2 days.", "/first/", "Continue", order=10, tone="copper")
-    return [later, first]
+    return Glance(_card(access), [later, first])
 
 
 @pytest.fixture
 def plain_stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stage]]:
     """A stage for annotators, admins and viewers, and one for raters and admins; both live in core's own URLs."""
     readers = (Role.ADMIN, Role.VIEWER)
-    one = Stage("annotate", "Annotate", 1, _card, _next, (Role.ANNOTATOR, *readers), "core:runs")
-    two = Stage("rate", "Rate", 2, _card, lambda access: [], (Role.RATER, *readers), "core:people")
+    one = Stage("annotate", "Annotate", 1, _glance, (Role.ANNOTATOR, *readers), "core:runs")
+    two = Stage(
+        "rate", "Rate", 2, lambda access: Glance(_card(access)), (Role.RATER, *readers), "core:people"
+    )
     registry = {"rate": two, "annotate": one}
     monkeypatch.setattr(stages, "_stages", registry)
     monkeypatch.setattr(stages, "_loop_back", [])

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from core import sentences
 from core.audit import record
 from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
 from core.services.tokens import create_token
@@ -127,7 +128,7 @@ def test_home_lives_on_when_a_stage_cannot_tell(world: World, as_user: SignIn, p
     def away(access: object) -> object:
         raise PartAway("The engine does not answer.")
 
-    plain_stages["rate"] = replace(plain_stages["rate"], card=away, next_items=away)
+    plain_stages["rate"] = replace(plain_stages["rate"], glance=away)
     answer = as_user(world.admin).get(page("home", world))
     assert answer.status_code == 200
     assert b"The engine does not answer." in answer.content
@@ -140,6 +141,15 @@ def test_lately_tells_a_rater_only_of_their_own_deeds(world: World, as_user: Sig
     assert "released" not in rater
     assert "gave rating" in rater
     assert "released version" in as_user(world.viewer).get(page("home", world)).content.decode()
+
+
+def test_lately_leaves_out_deeds_too_small_to_tell(world: World, as_user: SignIn, monkeypatch) -> None:
+    monkeypatch.setattr(sentences, "_quiet", {"drawer.opened"})
+    for verb in ("drawer.opened", "drawer.emptied"):
+        record(by=world.admin, project=world.project, verb=verb, obj=world.project)
+    text = as_user(world.admin).get(page("home", world)).content.decode()
+    assert "emptied drawer" in text
+    assert "opened drawer" not in text
 
 
 def test_project_menu_offers_the_rooms_of_the_role_and_other_projects(world: World, as_user: SignIn) -> None:
