@@ -8,9 +8,11 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -31,13 +33,17 @@ PORTS_TRIED = 500
 
 @dataclass
 class EngineProcess:
-    """`created` (seconds since the epoch) tells the process from a later one that got its number."""
+    """`created` (seconds since the epoch) tells the process from a later one that got its number.
+
+    `scratch` is the folder where it keeps sockets and the like, its own; it goes when the engine has ended.
+    """
 
     pid: int
     created: float
     port: int
     note: Path
     log: Path
+    scratch: Path
     child: "subprocess.Popen[bytes] | None" = None
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -61,7 +67,7 @@ class EngineProcess:
         self.note.unlink(missing_ok=True)
 
     def kill_rest(self) -> None:
-        """Kills what is left of the group; a no-op when nothing is."""
+        """Kills what is left of the group, and removes what it left on disk; a no-op when nothing is."""
         deadline = time.monotonic() + 5.0
         while members := self._members():
             for pid in members:
@@ -72,6 +78,7 @@ class EngineProcess:
             time.sleep(0.05)
         if self.child is not None:
             self.child.poll()  # reaps it
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _members(self) -> list[int]:
         """Living processes of the group. Nothing when its number belongs to somebody else by now."""
@@ -158,9 +165,10 @@ def start(
     log_path, note = folder / f"{name}.log", folder / f"{name}.json"
     if log_path.exists():
         log_path.replace(folder / f"{name}.log.1")
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(_WITHHELD)
-    } | variables
+    # vLLM leaves its sockets in the temporary folder when it is killed. Short: a socket's path has 107 bytes.
+    scratch = Path(tempfile.mkdtemp(prefix="guildhall-engine-"))
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(_WITHHELD)}
+    environment = inherited | variables | {"TMPDIR": str(scratch)}
     with log_path.open("wb") as output:
         child = subprocess.Popen(
             command,
@@ -173,11 +181,17 @@ def start(
             preexec_fn=as_child(os.getpid(), death_signal=signal.SIGTERM),
         )
     created = psutil.Process(child.pid).create_time()
-    process = EngineProcess(child.pid, created, port, note, log_path, child, details)
+    told = {
+        "pid": child.pid,
+        "created": created,
+        "port": port,
+        "scratch": str(scratch),
+        "details": details,
+    }
     staged = note.with_suffix(".tmp")
-    staged.write_text(json.dumps({"pid": child.pid, "created": created, "port": port, "details": details}))
+    staged.write_text(json.dumps(told))
     staged.replace(note)
-    return process
+    return EngineProcess(child.pid, created, port, note, log_path, scratch, child, details)
 
 
 def left_behind(folder: Path) -> dict[str, EngineProcess]:
@@ -192,6 +206,7 @@ def left_behind(folder: Path) -> dict[str, EngineProcess]:
                 int(told["port"]),
                 note,
                 folder / f"{note.stem}.log",
+                Path(told["scratch"]),
                 details=dict(told["details"]),
             )
         except (ValueError, KeyError, TypeError):
