@@ -1,11 +1,11 @@
-"""Bearer tokens for the API and the door."""
+"""Bearer tokens for the API and the door; a browser's session for the API."""
 
 import hashlib
 from datetime import timedelta
 
 from django.db.models import Q
 from django.utils import timezone
-from rest_framework import exceptions
+from rest_framework import authentication, exceptions
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
 
@@ -31,6 +31,18 @@ def find_token(secret: str, *, kind: str) -> ApiToken | None:
         pk=token.pk,
     ).update(last_used_at=now)
     return token
+
+
+class SessionAuthentication(authentication.SessionAuthentication):
+    """A browser's session, as on the pages: not before the person has a password that nobody else knows."""
+
+    def authenticate(self, request: Request) -> tuple[User, None] | None:
+        found: tuple[User, None] | None = super().authenticate(request)
+        if found is not None and found[0].must_change_password:
+            raise exceptions.PermissionDenied(
+                "Choose a password of your own first, on the page /me/password/."
+            )
+        return found
 
 
 class TokenAuthentication(BaseAuthentication):

@@ -5,10 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django_htmx.http import HttpResponseClientRedirect
 
 from core import health
 from core.errors import ExpectedError, PartAway
@@ -31,6 +34,31 @@ class _Middleware:
 
 def _wants_json(request: HttpRequest) -> bool:
     return request.path.startswith(("/api/", "/v1/"))
+
+
+class SignedInMiddleware(LoginRequiredMiddleware):
+    """Sends strangers to the sign-in page, and people whose password somebody else made up to choose their own.
+
+    The API's views bring their own authentication, which asks for the same (core.authentication).
+    """
+
+    # What such a person may open: the way out, and what the page for the new password itself asks for.
+    _BEFORE = frozenset({"core:password", "core:sign-out", "core:theme"})
+
+    def process_view(
+        self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any
+    ) -> HttpResponseBase | None:
+        answer: HttpResponseBase | None = super().process_view(request, view_func, view_args, view_kwargs)
+        if answer is not None or not getattr(view_func, "login_required", True):
+            return answer
+        place = request.resolver_match
+        if not getattr(request.user, "must_change_password", False) or (
+            place is not None and place.view_name in self._BEFORE
+        ):
+            return None
+        to = reverse("core:password")
+        # For htmx the whole page goes there, not a card of it.
+        return HttpResponseClientRedirect(to) if "HX-Request" in request.headers else redirect(to)
 
 
 class ExpectedErrorMiddleware(_Middleware):

@@ -2,7 +2,12 @@
 
 from typing import Any
 
+from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+
+class BrowserScheme(SessionScheme):
+    target_class = "core.authentication.SessionAuthentication"
 
 
 class TokenScheme(OpenApiAuthenticationExtension):

@@ -31,7 +31,7 @@ def create_person(
 ) -> tuple[User, str]:
     """Creates an account and returns it with its first password (made up here unless given).
 
-    The person is asked to change a made-up password at the first sign-in.
+    With a made-up password the person gets no further than the page where they choose their own.
     """
     email = email.strip().lower()
     if User.objects.filter(email=email).exists():

@@ -3,9 +3,8 @@
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
@@ -23,14 +22,8 @@ class SignIn(LoginView):
     redirect_authenticated_user = True
 
     def form_valid(self, form: SignInForm) -> HttpResponse:  # type: ignore[override]
-        super().form_valid(form)
+        response = super().form_valid(form)
         user = form.get_user()
-        to = (
-            reverse("core:password")
-            if isinstance(user, User) and user.must_change_password
-            else self.get_success_url()
-        )
-        response = HttpResponseRedirect(to)
         if isinstance(user, User):
             remember_theme(response, user.theme)
         return response

@@ -69,7 +69,18 @@ def test_a_made_up_password_has_to_be_replaced_first(world: World) -> None:
     fresh = make_user("Fresh", must_change_password=True)
     client = Client()
     answer = client.post(reverse("core:sign-in"), {"username": fresh.email, "password": PASSWORD})
-    assert answer["Location"] == reverse("core:password")
+    to = reverse("core:password")
+    assert client.get(answer["Location"])["Location"] == to
+    join(world.project, fresh, Role.ADMIN)
+    for name in ("home", "people", "settings"):
+        assert client.get(page(name, world))["Location"] == to
+    assert client.get(page("loop", world), headers={"HX-Request": "true"})["HX-Redirect"] == to
+    assert client.get("/api/v1/me/").status_code == 403
+    assert client.get(to).status_code == 200
+    given = {"old": PASSWORD, "new": "a-password-of-ones-own", "again": "a-password-of-ones-own"}
+    assert client.post(to, given)["Location"] == reverse("core:start")
+    assert client.get(page("home", world)).status_code == 200
+    assert client.get("/api/v1/me/").status_code == 200
 
 
 def test_sign_out_ends_the_session(world: World, as_user: SignIn) -> None:
