@@ -6,6 +6,7 @@ from pathlib import Path
 
 from django.http import StreamingHttpResponse
 
+from core.downloads import ZIP, attachment
 from core.storage import storage
 from training.models import ModelVersion
 
@@ -54,6 +55,4 @@ def zip_stream(folder: Path, names: list[str]) -> Iterator[bytes]:
 def archive_response(version: ModelVersion) -> StreamingHttpResponse:
     folder = storage().local_path(version.artifact)
     names = [str(entry["path"]) for entry in version.artifact.manifest]
-    response = StreamingHttpResponse(zip_stream(folder, names), content_type="application/zip")
-    response["Content-Disposition"] = f'attachment; filename="{version.served_name}.zip"'
-    return response
+    return attachment(zip_stream(folder, names), name=f"{version.served_name}.zip", content_type=ZIP)

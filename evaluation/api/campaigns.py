@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.models import DatasetVersion
+from core.downloads import CSV, attachment
 from core.errors import Invalid
 from core.models import Role
 from core.project_api import ProjectAPIView
@@ -170,9 +171,7 @@ class CampaignRatings(ProjectAPIView):
     def get(self, request: Request, slug: str, pk: int) -> StreamingHttpResponse:
         """Every rating with its versions named, as CSV."""
         campaign = self.access.get(Campaign, pk=pk)
-        response = StreamingHttpResponse(csv_lines(campaign), content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = f'attachment; filename="{csv_name(campaign)}"'
-        return response
+        return attachment(csv_lines(campaign), name=csv_name(campaign), content_type=CSV)
 
 
 class CampaignComparisons(mixins.ListModelMixin, ProjectAPIView):

@@ -1,9 +1,9 @@
 """Ratings as rows of a table, for CSV."""
 
-import csv
 from collections.abc import Iterator
 from typing import Any
 
+from core.downloads import csv_line
 from evaluation.models import Campaign, Comparison, Entry, Score
 from evaluation.queries.comparisons import export_rows
 
@@ -30,29 +30,15 @@ COLUMNS = [
 ]
 
 
-def _safe(text: Any) -> str:
-    """A spreadsheet must not take somebody's words for a formula (OWASP, CSV Injection)."""
-    words = str(text)
-    return f"'{words}" if words[:1] in ("=", "+", "-", "@", "\t", "\r") else words
-
-
-class _Line:
-    """A file for csv.writer that hands each line straight on."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 def csv_name(campaign: Campaign) -> str:
     return f"campaign-{campaign.pk}-ratings.csv"
 
 
 def csv_lines(campaign: Campaign) -> Iterator[str]:
     """The campaign's ratings as lines of CSV, read in portions."""
-    writer = csv.writer(_Line())
-    yield writer.writerow(COLUMNS)
+    yield csv_line(COLUMNS)
     for row in rows_of(campaign):
-        yield writer.writerow(row)
+        yield csv_line(row)
 
 
 def rows_of(campaign: Campaign) -> Iterator[list[Any]]:
@@ -71,23 +57,23 @@ def _row(comparison: Comparison) -> list[Any]:
     return [
         str(comparison.token),
         comparison.prompt.position,
-        _safe(comparison.prompt.slice),
-        _safe(comparison.prompt.messages[-1]["content"]),
-        _safe(comparison.rater.name),
+        comparison.prompt.slice,
+        comparison.prompt.messages[-1]["content"],
+        comparison.rater.name,
         said,
         rating.preferred.version if rating.preferred else "",
         answers[Entry.BASELINE].entry.version,
         answers[Entry.CANDIDATE].entry.version,
         comparison.left.entry.version,
         comparison.right.entry.version,
-        _safe(answers[Entry.BASELINE].generation.text),
-        _safe(answers[Entry.CANDIDATE].generation.text),
+        answers[Entry.BASELINE].generation.text,
+        answers[Entry.CANDIDATE].generation.text,
         *(
             scores.get((criterion, position), "")
             for criterion in Score.Criterion.values
             for _, position in _ENTRIES
         ),
-        _safe(rating.comment),
+        rating.comment,
         round(rating.seconds, 1),
         comparison.rated_at.isoformat() if comparison.rated_at else "",
         " ".join(f"#{c.example_id}" for c in comparison.corrections.all()),

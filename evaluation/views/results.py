@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from core.access import Access, project_page
 from core.charts import IntervalRow, interval_chart
+from core.downloads import CSV, attachment
 from core.forms import cut
 from core.models import Role, User
 from evaluation.forms import ComparisonFilter
@@ -26,7 +27,7 @@ CHART_SLICES = 12
 def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Results so far for admins and viewers; for raters once the campaign is closed, without colleagues' names."""
     found = access.get(campaigns_of(access.project), pk=pk)
-    insider = access.has(Role.ADMIN, Role.VIEWER)
+    insider = access.sees_all
     if not insider and found.status != Campaign.Status.CLOSED:
         raise PermissionDenied(
             "Results are shown to raters when the campaign is closed, so that rating stays blind."
@@ -44,7 +45,7 @@ def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 
 
 def subnav(access: Access, campaign: Any, current: str) -> list[dict[str, Any]]:
-    if not access.has(Role.ADMIN, Role.VIEWER):
+    if not access.sees_all:
         return []
     args = [access.project.slug, campaign.pk]
     return [
@@ -144,6 +145,4 @@ def comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpRe
 def ratings_csv(request: HttpRequest, access: Access, pk: int) -> StreamingHttpResponse:
     """Every rating with its versions named."""
     found = access.get(Campaign, pk=pk)
-    response = StreamingHttpResponse(csv_lines(found), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{csv_name(found)}"'
-    return response
+    return attachment(csv_lines(found), name=csv_name(found), content_type=CSV)

@@ -440,7 +440,7 @@ def test_an_admin_reads_results_and_ratings_by_program(world, campaign, as_user)
     assert one["scores"] == FULL_SCORES
     detail = admin.get(f"/api/v1/projects/{world.project.slug}/comparisons/{one['token']}/")
     assert detail.json()["token"] == one["token"]
-    assert b"candidate_version" in b"".join(admin.get(f"{api}/ratings.csv").streaming_content)
+    assert b"candidate_version" in b"".join(admin.get(f"{api}/ratings.csv"))
 
 
 @pytest.mark.parametrize(

@@ -415,7 +415,7 @@ def test_export_names_versions_and_escapes_formulas(world, campaign, as_user, pa
     rate_all(campaign, world.rater, ["candidate", "both_bad"], FULL_SCORES)
     Rating.objects.filter(choice="both_bad").update(comment='=HYPERLINK("https://evil.example")')
     answer = as_user(world.admin).get(page_of("evaluation:ratings-csv", campaign.pk))
-    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer).decode())))
     candidate = campaign.entries.get(position=1).version
     assert [row["said"] for row in rows] == ["candidate", "both_bad"]
     assert rows[0]["preferred_version"] == rows[0]["candidate_version"] == str(candidate)

@@ -239,7 +239,7 @@ def test_the_archive_holds_every_file_as_it_is_stored(scene, as_user):
     import zipfile
 
     answer = as_user(scene.admin).get(url(scene, "version-download", scene.version.pk))
-    archive = zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content)))
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(answer)))
     assert archive.testzip() is None
     assert {one.filename: one.file_size for one in archive.infolist()} == {
         entry["path"]: entry["size"] for entry in scene.version.artifact.manifest
@@ -248,7 +248,7 @@ def test_the_archive_holds_every_file_as_it_is_stored(scene, as_user):
     assert AuditEntry.objects.filter(verb="model_version.downloaded", actor_id=scene.admin.pk).exists()
     by_api = as_user(scene.admin).get(api(scene, f"model-versions/{scene.version.pk}/download/"))
     assert by_api.status_code == 200, by_api.content
-    assert zipfile.ZipFile(io.BytesIO(b"".join(by_api.streaming_content))).testzip() is None
+    assert zipfile.ZipFile(io.BytesIO(b"".join(by_api))).testzip() is None
     assert (
         as_user(scene.viewer).get(api(scene, f"model-versions/{scene.version.pk}/download/")).status_code
         == 403
