@@ -1,7 +1,8 @@
 // Saves a form while it is being written, says so, and never loses a word:
 //  * a pause in typing sends it; one request at a time, the newest text wins;
 //  * while the server cannot be reached a copy stays in this browser and is offered again on the next visit;
-//  * closing or leaving the page sends what is left with keepalive.
+//  * closing or leaving the page sends what is left with keepalive;
+//  * two tabs with the same form know of each other: the draft is one, and the last one to write keeps it.
 // The server answers 204 or JSON {saved_at}. 409 or 422 means it will not take it (the lease went to somebody
 // else): saving stops and `detail` is shown, the text stays in the page and in the browser.
 import { clock, send } from "./lib.js";
@@ -17,6 +18,7 @@ class GhAutosave extends HTMLElement {
     this.key = `gh-draft:${this.dataset.url}`;
     this.sent = this.pack();
     this.offerCopy();
+    this.meet();
     this.onLeave = () => this.flush();
     this.onHide = () => { if (document.hidden) this.flush(); };
     this.form.addEventListener("input", () => this.later());
@@ -34,6 +36,7 @@ class GhAutosave extends HTMLElement {
 
   disconnectedCallback() {
     clearTimeout(this.timer);
+    this.channel?.close();
     window.removeEventListener("pagehide", this.onLeave);
     document.removeEventListener("visibilitychange", this.onHide);
   }
@@ -127,6 +130,26 @@ class GhAutosave extends HTMLElement {
     drop.addEventListener("click", () => { localStorage.removeItem(this.key); box.remove(); });
     box.append(words, take, drop);
     this.form.prepend(box);
+  }
+
+  meet() {
+    this.channel = new BroadcastChannel(this.key);
+    this.channel.onmessage = ({ data }) => {
+      if (data === "anybody?") this.channel.postMessage("here");
+      this.tellOfOther();
+    };
+    this.channel.postMessage("anybody?");
+  }
+
+  tellOfOther() {
+    if (this.told) return;
+    this.told = document.createElement("div");
+    this.told.className = "notice warn";
+    this.told.setAttribute("role", "status");
+    const words = document.createElement("p");
+    words.textContent = "This is open in another tab too. There is one draft: what is typed last, here or there, is kept. Go on in one of them.";
+    this.told.append(words);
+    this.form.prepend(this.told);
   }
 
   unpack(text) {

@@ -105,6 +105,19 @@ def test_text_that_never_reached_the_server_is_offered_on_the_next_visit(page: P
     assert drafts.sent == ["completion=nearly+lost"]
 
 
+def test_two_tabs_with_one_draft_know_of_each_other(page: Page, live_server) -> None:
+    Drafts(page)
+    fill(page, FORM)
+    expect(page.get_by_text("open in another tab")).to_have_count(0)
+    other = page.context.new_page()
+    other.goto("/me/password/")
+    fill(other, FORM.replace("/draft/", "/another-draft/"))
+    expect(page.get_by_text("open in another tab")).to_have_count(0)
+    fill(other, FORM)
+    for tab in (page, other):
+        expect(tab.get_by_text("open in another tab")).to_have_count(1)
+
+
 def test_autosave_stops_when_the_item_went_to_somebody_else(page: Page) -> None:
     drafts = Drafts(page)
     drafts.status = 409
