@@ -24,6 +24,7 @@ import stat
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -216,7 +217,7 @@ def _private_dir(path: Path, *, owner: int | None = None) -> Path:
 # --- servers -------------------------------------------------------------------------------------------------
 
 
-class Server:
+class Server(ABC):
     """One embedded server, as its keeper sees it."""
 
     name: str
@@ -229,15 +230,17 @@ class Server:
         self.log = state / "logs" / f"{self.name}.log"
         self.user = ""
 
+    @abstractmethod
     def prepare(self) -> None:
         """Makes the data folder if need be and clears what a crash left. Raises EmbeddedError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """The program and its arguments."""
 
+    @abstractmethod
     def answers(self) -> bool:
-        raise NotImplementedError
+        """Whether it serves, asked through its socket."""
 
     def start(self) -> "subprocess.Popen[bytes]":
         self.log.parent.mkdir(parents=True, exist_ok=True)
