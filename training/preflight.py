@@ -158,12 +158,15 @@ def _data_findings(data: DataFigures, recipe: Recipe, base_model: BaseModel) -> 
             )
         )
     elif data.validation_rows < FEW_VALIDATION_ROWS:
+        by_recipe = recipe.most_validation_rows == data.validation_rows
         found.append(
             Finding(
                 "warn",
                 f"Only {data.validation_rows} validation rows: held-out loss will move by chance.",
-                "Freeze again with a larger validation share.",
-                "dataset",
+                "Let the run use more of them."
+                if by_recipe
+                else "Freeze again with a larger validation share.",
+                "most_validation_rows" if by_recipe else "dataset",
             )
         )
     if recipe.epochs > MANY_EPOCHS:
