@@ -8,6 +8,7 @@ Starts the program on a state folder of its own, with a real base model and a re
 
 import argparse
 import json
+import re
 import shutil
 import statistics
 import sys
@@ -54,9 +55,8 @@ def wait(api: Api, path: str, *, seconds: float, key: str = "run") -> dict[str, 
 class Loop:
     """One turn of the loop in a project of its own; `figures` fills as it goes."""
 
-    def __init__(self, program: Program, api: Api, file: Path, rows: int) -> None:
-        self.program, self.api, self.file, self.rows = program, api, file, rows
-        self.figures: dict[str, Any] = {}
+    def __init__(self, program: Program, api: Api, file: Path, rows: int, figures: dict[str, Any]) -> None:
+        self.program, self.api, self.file, self.rows, self.figures = program, api, file, rows, figures
         self.at = "projects/real-service/"
 
     def prepare(self) -> None:
@@ -251,9 +251,10 @@ class Loop:
         return bool(found["status"] == "open")
 
     def _token(self, html: str) -> str | None:
-        marker = "/rate/compare/"
-        at = html.find(marker)
-        return html[at + len(marker) : at + len(marker) + 36] if at >= 0 else None
+        """The comparison that the page's form asks about; None when there is none left."""
+        form = re.search(r'<form[^>]*id="rate-form"[^>]*>', html)
+        token = re.search(r"/rate/compare/([0-9a-f-]{36})/", form[0]) if form else None
+        return token[1] if token else None
 
 
 TABLE = (
@@ -277,6 +278,13 @@ TABLE = (
 )
 
 
+def table(figures: dict[str, Any]) -> str:
+    rows = [
+        (label, form.format(figures[key]) if key in figures else "not measured") for label, key, form in TABLE
+    ]
+    return "\n".join(f"{label:<52} {figure:>16}" for label, figure in rows)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -289,21 +297,19 @@ def main() -> int:
         say(f"{given.file} is not there; give the path of a JSONL file.")
         return 2
     state = Path(tempfile.mkdtemp(prefix="guildhall-loop-"))
+    figures: dict[str, Any] = {}
     try:
         with Program(state) as program, program.signed_in(ADMIN, DEMO_PASSWORD) as api:
-            loop = Loop(program, api, given.file, given.rows)
-            for step in (loop.prepare, loop.import_file, loop.approve, loop.freeze, loop.train, loop.serve):
+            loop = Loop(program, api, given.file, given.rows, figures)
+            for step in (
+                loop.prepare, loop.import_file, loop.approve, loop.freeze, loop.train, loop.serve, loop.ask, loop.rate,
+            ):  # fmt: skip
                 step()
-            loop.ask()
-            loop.rate()
     finally:
+        # Also when a step failed: what was measured until then took minutes to measure.
         shutil.rmtree(state, ignore_errors=True)
-    if given.json:
-        print(json.dumps(loop.figures, indent=2))
-    else:
-        for label, key, form in TABLE:
-            print(f"{label:<52} {form.format(loop.figures[key]):>16}")
-    if loop.figures["held_out_loss_fall"] < MUST_FALL:
+        print(json.dumps(figures, indent=2) if given.json else table(figures), flush=True)
+    if figures["held_out_loss_fall"] < MUST_FALL:
         say(f"The held-out loss fell by less than {MUST_FALL:.0%}.")
         return 1
     return 0
