@@ -27,6 +27,11 @@ class Access:
         """Whether the person holds any of `roles`."""
         return bool(self.roles.intersection(roles))
 
+    @property
+    def sees_all(self) -> bool:
+        """Admins and viewers see where everything came from: imports, answers, names of versions."""
+        return self.has(Role.ADMIN, Role.VIEWER)
+
     def require(self, *roles: str) -> None:
         """Raises PermissionDenied (403) unless the person holds one of `roles`; no roles means any member."""
         if roles and not self.has(*roles):

@@ -9,7 +9,9 @@ class EvaluationConfig(AppConfig):
         from core.runs import RunKind, register_kind
         from core.sentences import register_wordings
         from core.stages import register_loop_back, register_stage
+        from evaluation.links import links_of
         from evaluation.stages import corrections_back, stage
+        from training.links import register_version_links
 
         register_kind(
             RunKind(
@@ -21,6 +23,7 @@ class EvaluationConfig(AppConfig):
             )
         )
         register_stage(stage)
+        register_version_links("evaluation", links_of)
         register_loop_back(corrections_back)
         register_wordings(
             {

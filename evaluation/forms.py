@@ -13,12 +13,13 @@ from evaluation.queries.campaigns import held_out_datasets, rater_count
 from evaluation.queries.comparisons import OUTCOMES
 from evaluation.services.campaigns import MOST_PER_PROMPT, MOST_PROMPTS, MOST_TOKENS
 from evaluation.services.rating import SIDES
+from inference.queries import live_version
 from training.models import ModelVersion
 from training.queries import ready_versions
 
 
 class CampaignForm(forms.Form):
-    """A new campaign. Initial values compare the newest version with the one before it."""
+    """A new campaign. Initial values compare `candidate` (the newest version) with what is live (else the one before)."""
 
     name = forms.CharField(max_length=120, help_text="Raters never see it while the campaign is open.")
     baseline: "forms.ModelChoiceField[ModelVersion]" = forms.ModelChoiceField(
@@ -43,7 +44,7 @@ class CampaignForm(forms.Form):
         label="Longest answer, in tokens", min_value=1, max_value=MOST_TOKENS, initial=256
     )
 
-    def __init__(self, project: Project, data: QueryDict | None = None) -> None:
+    def __init__(self, project: Project, data: QueryDict | None = None, *, candidate: str = "") -> None:
         super().__init__(data)
         self.project = project
         versions = ready_versions(project)
@@ -57,17 +58,19 @@ class CampaignForm(forms.Form):
         for name in ("temperature",):
             self.fields[name].widget.attrs["step"] = "0.1"
         if data is None:
-            self._suggest(list(versions[:2]), datasets.first())
+            self._suggest(list(versions), candidate, datasets.first())
 
     def _choices(self, name: str) -> Any:
         return self.fields[name]
 
-    def _suggest(self, versions: list[Any], dataset: Any) -> None:
-        if versions:
-            self.initial["candidate"] = versions[0]
-        if len(versions) > 1:
-            self.initial["baseline"] = versions[1]
-            self.initial["name"] = f"{versions[0]} against {versions[1]}"
+    def _suggest(self, versions: list[ModelVersion], wanted: str, dataset: Any) -> None:
+        candidate = next((one for one in versions if str(one.pk) == wanted), next(iter(versions), None))
+        others = [one for one in versions if one != candidate]
+        live = live_version(self.project)
+        baseline = live if live in others else next(iter(others), None)
+        self.initial["candidate"], self.initial["baseline"] = candidate, baseline
+        if candidate and baseline:
+            self.initial["name"] = f"{candidate} against {baseline}"
         self.initial["prompts"] = min(30, dataset.held_out) if dataset else 30
         self.initial["ratings_per_prompt"] = max(1, min(3, rater_count(self.project)))
 

@@ -11,9 +11,12 @@ class InferenceConfig(AppConfig):
         from core.sentences import register_wordings
         from core.stages import register_stage
         from inference import handlers, health
+        from inference.links import links_of
         from inference.stages import STAGE, WORDINGS
+        from training.links import register_version_links
 
         subscribe("model_version.registered", "inference.serve", handlers.serve_registered_version)
         register_check("engines", health.engines)
-        register_wordings(WORDINGS)
+        register_wordings(WORDINGS, quiet=("conversation.started",))
         register_stage(STAGE)
+        register_version_links("inference", links_of)

@@ -8,9 +8,12 @@ class ReleaseConfig(AppConfig):
     def ready(self) -> None:
         from core.sentences import register_wordings
         from core.stages import register_stage
+        from release.links import links_of
         from release.stages import stage
+        from training.links import register_version_links
 
         register_stage(stage)
+        register_version_links("release", links_of)
         register_wordings(
             {
                 "release.made_live": "{actor} made {label} live (gate: {gate})",

@@ -38,7 +38,7 @@ def datasets(request: HttpRequest, access: Access) -> HttpResponse:
         "page": cut(request, versions_of(access.project), 25),
         "waiting": not_frozen_yet(access.project, newest_ready(access.project)),
         "can_freeze": access.has(Role.ADMIN),
-        "sees_runs": access.has(Role.ADMIN, Role.VIEWER),
+        "sees_runs": access.sees_all,
     }
     return render(request, "annotation/dataset_list.html", context)
 
@@ -123,7 +123,7 @@ def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
         "bars": _share_bars(one.counts, one.counts.get("total", 0)),
         "slices": _slices(one),
         "comparison": compare(one, before) if before else None,
-        "sees_runs": access.has(Role.ADMIN, Role.VIEWER),
+        "sees_runs": access.sees_all,
         "may_change": access.has(Role.ADMIN),
     }
     return render(request, "annotation/dataset_detail.html", context)

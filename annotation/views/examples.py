@@ -64,7 +64,6 @@ def _page(
         "split": split,
         "form": form,
         "may_change": access.has(Role.ADMIN, Role.REVIEWER),
-        "sees_imports": access.has(Role.ADMIN, Role.VIEWER),
     }
     return render(request, "annotation/example_detail.html", context, status=status)
 

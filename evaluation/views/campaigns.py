@@ -25,7 +25,7 @@ from training.services import ensure_base_version
 @require_safe
 def home(request: HttpRequest, access: Access) -> HttpResponse:
     """Raters: what waits for them, and closed campaigns. Admins and viewers: all campaigns."""
-    context: dict[str, Any] = {"sees_all": access.has(Role.ADMIN, Role.VIEWER)}
+    context: dict[str, Any] = {"sees_all": access.sees_all}
     if access.has(Role.RATER):
         shares = shares_of(access.user, list(open_campaigns(access.project)))
         seconds = seconds_a_rating(access.project)
@@ -41,7 +41,8 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def campaign_new(request: HttpRequest, access: Access) -> HttpResponse:
-    form = CampaignForm(access.project, request.POST if request.method == "POST" else None)
+    given = request.POST if request.method == "POST" else None
+    form = CampaignForm(access.project, given, candidate=request.GET.get("candidate", ""))
     if request.method == "POST" and form.is_valid():
         try:
             campaign = services.create_campaign(by=access.user, project=access.project, **form.cleaned_data)

@@ -11,7 +11,7 @@ from core.models import Role
 def subnav(access: Access, current: str) -> list[dict[str, Any]]:
     """Engines and answers for those who may know names, the chat for those who may write."""
     pages = []
-    if access.has(Role.ADMIN, Role.VIEWER):
+    if access.sees_all:
         pages += [("home", "Engines and versions"), ("answers", "Answers")]
     if access.has(Role.RATER, Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN):
         pages.append(("chat", "Chat"))

@@ -47,7 +47,7 @@ def _context(access: Access) -> dict[str, Any]:
 @project_page()
 @require_safe
 def home(request: HttpRequest, access: Access) -> HttpResponse:
-    if not access.has(Role.ADMIN, Role.VIEWER):
+    if not access.sees_all:
         return redirect("inference:chat", access.project.slug)
     return render(request, "inference/home.html", _context(access) | {"subnav": subnav(access, "home")})
 
