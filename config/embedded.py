@@ -15,12 +15,10 @@ Nothing here needs Django. `config/settings.py` asks only for the addresses, `ma
 
 import contextlib
 import fcntl
-import hashlib
 import importlib.util
 import os
 import re
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -35,10 +33,9 @@ if __package__ in {None, ""}:  # run as a file, so that a keeper does not import
     sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from core.processes import as_child
+from core.sockets import private_dir, socket_dir
 
 POSTGRES_MAJOR = "18"
-# The kernel's limit for the path of a Unix socket is 107 bytes; PostgreSQL adds "/pg/.s.PGSQL.5432".
-_SOCKET_DIR_LIMIT = 80
 # Seconds. Crash recovery of a large database may take a while; everything else is far below.
 _START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 20.0
@@ -57,15 +54,6 @@ def default_state_dir() -> Path:
     """The state folder that the environment names, else `.state` in the checkout."""
     named = os.environ.get("GUILDHALL_STATE", "").strip()
     return Path(named or Path(__file__).resolve().parent.parent / ".state").resolve()
-
-
-def socket_dir(state_dir: Path) -> Path:
-    """Where the sockets lie: in the state folder, or under /tmp when its path is too long or has odd characters."""
-    inside = Path(state_dir).resolve() / "run"
-    if len(os.fsencode(inside)) <= _SOCKET_DIR_LIMIT and re.fullmatch(r"[A-Za-z0-9._/-]+", str(inside)):
-        return inside
-    key = hashlib.sha256(os.fsencode(inside)).hexdigest()[:16]
-    return Path("/tmp") / f"guildhall-{os.getuid()}-{key}"
 
 
 def database_url(state_dir: Path) -> str:
@@ -201,17 +189,10 @@ def _open_lock(path: Path) -> IO[bytes]:
 
 
 def _private_dir(path: Path, *, owner: int | None = None) -> Path:
-    """Makes the folder for this user alone, or refuses one that belongs to somebody else (a trap set under /tmp)."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    info = path.lstat()
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid not in {os.getuid(), owner}:
-        raise EmbeddedError(
-            f"{path} belongs to another user; remove it or set GUILDHALL_STATE to a folder of your own."
-        )
-    if owner is not None and info.st_uid != owner:
-        os.chown(path, owner, -1)
-    path.chmod(0o700)
-    return path
+    try:
+        return private_dir(path, owner=owner)
+    except PermissionError as error:
+        raise EmbeddedError(str(error)) from error
 
 
 # --- servers -------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from core.errors import ExpectedError
+from core.sockets import socket_dir
 from inference.attached import Watch, look_for
 from inference.engines import BACKENDS, EngineAway, EngineRefused, EngineSpec
 from inference.engines import process as processes
@@ -228,6 +229,7 @@ class Reconciler:
                 variables=backend.environment(spec),
                 port=port,
                 folder=self.folder,
+                scratch=socket_dir(settings.STATE_DIR) / f"e{engine.pk}",
                 details={"options": backend.options(spec)},
             )
         except OSError as error:

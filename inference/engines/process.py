@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from typing import Any
 import psutil
 
 from core.processes import as_child
+from core.sockets import private_dir
 
 log = logging.getLogger(__name__)
 
@@ -155,18 +155,22 @@ def start(
     variables: dict[str, str],
     port: int,
     folder: Path,
+    scratch: Path,
     details: dict[str, Any],
 ) -> EngineProcess:
     """Starts an engine. It gets SIGTERM from the kernel when this process ends in whatever way.
 
     `folder` holds its note and its log (the log of the start before is kept as `.1`); `details` are kept in the note.
+    `scratch` becomes its temporary folder, emptied first; its path is short enough for sockets.
     """
     folder.mkdir(parents=True, exist_ok=True)
     log_path, note = folder / f"{name}.log", folder / f"{name}.json"
     if log_path.exists():
         log_path.replace(folder / f"{name}.log.1")
-    # vLLM leaves its sockets in the temporary folder when it is killed. Short: a socket's path has 107 bytes.
-    scratch = Path(tempfile.mkdtemp(prefix="guildhall-engine-"))
+    # vLLM keeps its sockets in the temporary folder, and leaves them there when it is killed.
+    private_dir(scratch.parent)
+    shutil.rmtree(scratch, ignore_errors=True)
+    private_dir(scratch)
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(_WITHHELD)}
     environment = inherited | variables | {"TMPDIR": str(scratch)}
     with log_path.open("wb") as output:

@@ -552,6 +552,7 @@ def test_engines_are_not_given_our_secrets(tmp_path: Path, monkeypatch: Any) -> 
         variables={"GIVEN": "1"},
         port=1,
         folder=tmp_path,
+        scratch=tmp_path / "scratch",
         details={},
     )
     assert started.child is not None
@@ -561,6 +562,23 @@ def test_engines_are_not_given_our_secrets(tmp_path: Path, monkeypatch: Any) -> 
     assert "DATABASE_URL" not in told
     assert told.strip().endswith("True")
     assert django_settings.SECRET_KEY
+
+
+def test_what_an_engine_leaves_in_its_temporary_folder_goes_with_it(tmp_path: Path) -> None:
+    scratch = tmp_path / "run" / "e1"
+    scratch.mkdir(parents=True)
+    (scratch / "from a killed one").touch()
+    made = "import os, pathlib, tempfile, time; p = pathlib.Path(tempfile.gettempdir()); print(*os.listdir(p)); (p / 'socket').touch(); time.sleep(60)"
+    started = processes.start(
+        name="x", command=[sys.executable, "-u", "-c", made], variables={}, port=1, folder=tmp_path,
+        scratch=scratch, details={},
+    )  # fmt: skip
+    wait_for((scratch / "socket").exists, "the file in its temporary folder")
+    assert started.log.read_text().strip() == ""
+    (found,) = processes.left_behind(tmp_path).values()
+    found.stop(grace=0)
+    started.kill_rest()
+    assert not scratch.exists()
 
 
 def test_point_route_needs_a_served_version(loop: Reconciler, world: World) -> None:

@@ -16,6 +16,7 @@ import pytest
 import redis
 
 from config import embedded
+from core.sockets import socket_dir
 
 ROOT = Path(embedded.__file__).resolve().parent.parent
 BOTH = ["postgres", "valkey"]
@@ -39,7 +40,7 @@ def eventually(check: Callable[[], object], seconds: float = 30.0) -> None:
 
 def processes_of(state: Path) -> list[psutil.Process]:
     """Keepers and servers of this state folder; servers are known by it, too (data or socket folder)."""
-    marks = {str(state), str(embedded.socket_dir(state))}
+    marks = {str(state), str(socket_dir(state))}
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -224,7 +225,7 @@ def test_a_first_start_that_was_cut_short_begins_anew(state: Path):
 @pytest.mark.parametrize("folder", ["d" * 120 + "/" + "e" * 60, "with space % and ü"])
 def test_any_folder_will_do(state: Path, folder: str):
     deep = state / folder
-    assert len(os.fsencode(embedded.socket_dir(deep) / "pg" / ".s.PGSQL.5432.lock")) <= 107
+    assert len(os.fsencode(socket_dir(deep) / "pg" / ".s.PGSQL.5432.lock")) <= 107
     with embedded.services(deep, BOTH, durable=False):
         assert answers(deep)
         assert redis.Redis.from_url(embedded.redis_url(deep)).ping()
@@ -254,7 +255,7 @@ def test_data_that_it_cannot_read_is_refused_in_one_sentence_and_left_alone(stat
 
 def test_the_sockets_are_for_this_user_alone(state: Path):
     with embedded.services(state, BOTH, durable=False):
-        folder = embedded.socket_dir(state)
+        folder = socket_dir(state)
         assert folder.stat().st_mode & 0o077 == 0
         assert (folder / "pg").stat().st_mode & 0o077 == 0
 
@@ -262,7 +263,7 @@ def test_the_sockets_are_for_this_user_alone(state: Path):
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make a folder of somebody else's")
 def test_a_socket_folder_of_somebody_else_is_refused(state: Path):
     deep = state / ("d" * 150)
-    trap = embedded.socket_dir(deep)
+    trap = socket_dir(deep)
     trap.mkdir(mode=0o777)
     try:
         os.chown(trap, 12345, 12345)
