@@ -1,5 +1,8 @@
 """Release's pages and API: who may open and change what, and that they stay cheap."""
 
+import html
+import re
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -199,3 +202,29 @@ def test_the_page_costs_the_same_with_more_versions_and_decisions(world, live, a
             by=world.admin, version=more, replaces=live_version(world.project), sign_off=True, note=f"{at}"
         )
     assert _queries(client, page_of("release:home")) <= before
+
+
+def test_a_version_leads_to_its_chat_comparison_and_gate(world, live, as_user, page_of):
+    """Whoever sees a link may follow it; a comparison begun there is with what is live."""
+    offered = {"admin": ["Chat with it", "Compare it", "Look at the gate"], "viewer": ["Look at the gate"]}
+    for role, labels in offered.items():
+        client = as_user(getattr(world, role))
+        page = client.get(page_of("training:version", live.v3.pk)).content.decode()
+        found = {label: url for url, label in re.findall(r'<a class="btn" href="([^"]+)">([^<]+)</a>', page)}
+        assert sorted(set(found) - {"Download the files"}) == labels
+        for label in labels:
+            assert client.get(html.unescape(found[label])).status_code == 200, label
+    form = (
+        as_user(world.admin)
+        .get(page_of("evaluation:campaign-new"), {"candidate": live.v3.pk})
+        .context["form"]
+    )
+    assert (form.initial["candidate"], form.initial["baseline"]) == (live.v3, live.v2)
+
+
+@pytest.mark.parametrize("candidate", ["", "x", "999999"])
+def test_a_comparison_of_nothing_in_particular_is_of_the_newest(world, live, as_user, page_of, candidate):
+    form = (
+        as_user(world.admin).get(page_of("evaluation:campaign-new"), {"candidate": candidate}).context["form"]
+    )
+    assert (form.initial["candidate"], form.initial["baseline"]) == (live.v3, live.v2)
