@@ -125,19 +125,7 @@ def interval_spec(
         "low:Q", title=None, scale=alt.Scale(domain=[low - pad, high + pad], nice=domain is None, zero=False),
         axis=alt.Axis(domain=False, ticks=False, tickCount=5 if wide else 4, format="%" if as_percent else "~r", labelFlush=True),
     )  # fmt: skip
-    y = alt.Y(
-        "name:N",
-        sort=names,
-        title=None,
-        axis=alt.Axis(
-            domain=False,
-            ticks=False,
-            grid=False,
-            labelLimit=200 if wide else 110,
-            labelPadding=8,
-            labelColor=INK,
-        ),
-    )
+    y = _by_name(names, wide)
     base = alt.Chart(alt.Data(values=values))
     layers: list[Any] = []
     if reference is not None:
@@ -154,9 +142,31 @@ def interval_spec(
             x=alt.X("value:Q", title=None), y=y, description="tip:N"
         )
     )
-    longest = max(len(name) for name in names)
-    width = (WIDE if wide else NARROW) - 30 - min(200 if wide else 110, round(6.8 * longest) + 10)
+    width = _width_beside(names, wide) - 30
     return alt.layer(*layers).properties(width=width, height={"step": 30}, padding=NAMED_PADDING)
+
+
+def _by_name(names: list[str], wide: bool) -> Any:
+    axis = alt.Axis(
+        domain=False,
+        ticks=False,
+        grid=False,
+        labelLimit=_name_limit(wide),
+        labelPadding=8,
+        labelColor=INK,
+    )
+    return alt.Y("name:N", sort=names, title=None, axis=axis)
+
+
+def _name_limit(wide: bool) -> int:
+    """The widest name in pixels; a longer one is cut."""
+    return 200 if wide else 110
+
+
+def _width_beside(names: list[str], wide: bool) -> int:
+    """Pixels left beside the names, at about 6.8 a letter."""
+    longest = max(len(name) for name in names)
+    return (WIDE if wide else NARROW) - min(_name_limit(wide), round(6.8 * longest) + 10)
 
 
 def bar_spec(bars: Sequence[Bar], unit: str, show: Callable[[Any], str], wide: bool) -> Any:
@@ -170,24 +180,11 @@ def bar_spec(bars: Sequence[Bar], unit: str, show: Callable[[Any], str], wide: b
         }
         for name, bar in zip(names, bars, strict=True)
     ]
-    longest = max(len(name) for name in names)
-    width = (WIDE if wide else NARROW) - 70 - min(200 if wide else 110, round(6.8 * longest) + 10)
+    width = _width_beside(names, wide) - 70
     top = max(0.0, *(float(bar.value or 0) for bar in bars)) or 1.0
     bottom = min(0.0, *(float(bar.value or 0) for bar in bars))
     x = alt.X("value:Q", title=None, axis=None, scale=alt.Scale(domain=[bottom, top], nice=False))
-    y = alt.Y(
-        "name:N",
-        sort=names,
-        title=None,
-        axis=alt.Axis(
-            domain=False,
-            ticks=False,
-            grid=False,
-            labelLimit=200 if wide else 110,
-            labelPadding=8,
-            labelColor=INK,
-        ),
-    )
+    y = _by_name(names, wide)
     base = alt.Chart(alt.Data(values=values)).encode(x=x, y=y)
     return alt.layer(
         base.mark_bar(height=14, color=SERIES[0], cornerRadius=3).encode(description="tip:N"),
