@@ -23,12 +23,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.
 THEMES = (("light", look.WIDE), ("dark", look.PHONE))
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with look.chromium() as browser:
-        yield browser
-
-
 def rows(count: int, **fields: Any) -> list[dict[str, Any]]:
     return [
         {

@@ -1,7 +1,6 @@
 """The editor and the review page in a real Chromium: by keyboard alone, with the server away, in both themes."""
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -17,12 +16,6 @@ from tests.factories import World, join, make_example, make_user, make_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.django_db(transaction=True)]
 ANNOTATE, REVIEW = Assignment.Purpose.ANNOTATE, Assignment.Purpose.REVIEW
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with look.chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

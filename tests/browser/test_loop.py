@@ -11,17 +11,10 @@ import pytest
 from playwright.sync_api import Browser
 
 from benchmarks.program import Program
-from tests import look
 from tests.browser import steps
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 PICTURES = Path(__file__).resolve().parent.parent.parent / "build" / "pictures" / "loop"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with look.chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -21,12 +21,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with look.chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def desk(transactional_db: None) -> World:
     """A project in which things have happened, long names included."""

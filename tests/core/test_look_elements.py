@@ -13,12 +13,6 @@ from tests.factories import make_user
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with look.chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def page(transactional_db: None, browser: Browser, live_server) -> Iterator[Page]:
     """A page of the program, with its scripts and its policy; tests put their own content into its main."""

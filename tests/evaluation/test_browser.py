@@ -14,16 +14,10 @@ from evaluation.models import Comparison, Rating
 from release.services import make_live
 from tests.factories import FULL_SCORES, make_campaign, make_world, rate_all
 from tests.inference.conftest import live  # noqa: F401 - a fixture
-from tests.look import PHONE, WIDE, chromium, faults, follow, sign_in, watch
+from tests.look import PHONE, WIDE, faults, follow, sign_in, watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
 Open = Callable[..., Page]
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture

@@ -13,16 +13,10 @@ from inference.models import Deployment, Engine, Generation
 from inference.services import answer_now, ask, start_conversation
 from tests.factories import join, make_generation, make_version
 from tests.inference.conftest import Served, wait_for
-from tests.look import PHONE, WIDE, chromium, faults, picture, sign_in, watch
+from tests.look import PHONE, WIDE, faults, picture, sign_in, watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
 Open = Callable[..., Page]
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture
