@@ -14,10 +14,11 @@ CHARACTERS_PER_TOKEN = 4.1
 TOKENS_PER_MESSAGE = 5
 # What Python, torch, transformers and peft take before any weights (measured: 0.55 GB on a CPU; a CUDA context adds to it).
 PROCESS_BYTES = {"cpu": 600_000_000, "cuda": 1_000_000_000}
-# Tokens times parameters a second and thread, float32 LoRA on a CPU: 270 tokens/s with 134.5M parameters on two
-# threads (docs/decisions/training.md). A full fine-tune in bfloat16 autocast runs at about 0.45 of that.
-CPU_LORA_PACE = 1.8e10
-CPU_FULL_SHARE = 0.45
+# Tokens times parameters a second and thread, float32 LoRA on a CPU: 257 tokens/s with 134.5M parameters on two
+# threads; native bfloat16 gave 529, a full fine-tune 0.8 of each (docs/decisions/training.md).
+CPU_LORA_PACE = 1.7e10
+CPU_BFLOAT16_GAIN = 2.0
+CPU_FULL_SHARE = 0.8
 # Effective floating point operations a second on a GPU with small batches; 6 a parameter and token in full
 # training, 4 with frozen weights (Kaplan et al. 2020, appendix B; no gradient for frozen weights saves a third).
 GPU_EFFECTIVE_FLOPS = 2.0e13
@@ -80,6 +81,8 @@ def memory_bytes(
     completion: int,
     save_memory: bool,
     device: str,
+    bfloat16: bool,
+    dropout: bool,
 ) -> int:
     """Peak memory of a training step: weights, gradients, Adam's two moments, activations, scores of answer tokens.
 
@@ -94,20 +97,21 @@ def memory_bytes(
     weights = parameters * bytes_per_weight
     # Gradient and two moments in float32, and for an adapter its own weights.
     trained = trainable * (16 if adapter else 12)
-    float_bytes = 4 if device == "cpu" and adapter else 3
-    # Measured with float32 LoRA on all linear layers of SmolLM2 135M: 3.1 MB a token, dropout copies included; 5% added.
-    per_layer = (26 if adapter else 18) * hidden + 8 * inner
+    float_bytes = 3 if bfloat16 else 4
+    # Measured with LoRA on all linear layers of SmolLM2 135M, megabytes a token: 3.2 in float32 with dropout (a copy of
+    # each input), 2.3 without, 1.5 in bfloat16 without. 5% added.
+    per_layer = ((26 if dropout else 12) if adapter else 18) * hidden + 8 * inner
     kept = (2 * hidden * layers + per_layer) if save_memory else per_layer * layers
     activations = rows * length * kept * float_bytes
     scores = 3 * 4 * rows * min(completion, length) * vocabulary
     return int(PROCESS_BYTES[device] + weights + trained + activations + scores)
 
 
-def default_speed(*, parameters: int, full: bool, device: str, threads: int) -> float:
+def default_speed(*, parameters: int, full: bool, device: str, threads: int, bfloat16: bool) -> float:
     """Tokens a second where nothing was measured yet."""
     if device == "cuda":
         return GPU_EFFECTIVE_FLOPS / ((6 if full else 4) * max(parameters, 1))
-    pace = CPU_LORA_PACE * (CPU_FULL_SHARE if full else 1.0)
+    pace = CPU_LORA_PACE * (CPU_FULL_SHARE if full else 1.0) * (CPU_BFLOAT16_GAIN if bfloat16 else 1.0)
     return pace * max(threads, 1) / max(parameters, 1)
 
 

@@ -9,6 +9,8 @@ import shutil
 import socket
 import subprocess
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -32,6 +34,22 @@ class Machine:
     memory_total: int
     memory_free: int
     disk_free: int
+    bfloat16: bool = False  # whether it multiplies bfloat16 natively
+
+
+# Flags of /proc/cpuinfo: Intel and AMD since 2020 to 2022, Arm servers.
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+@lru_cache
+def cpu_multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for it; emulated, it is slower than float32."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return False
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return not _BFLOAT16_FLAGS.isdisjoint(flags.split())
 
 
 def threads() -> int:
@@ -67,6 +85,7 @@ def this_machine() -> Machine:
         device="cuda" if gpu else "cpu",
         device_name=gpu[0] if gpu else f"CPU, {threads()} threads",
         threads=threads(),
+        bfloat16=gpu is not None or cpu_multiplies_bfloat16(),
         memory_total=gpu[1] if gpu else memory.total,
         memory_free=gpu[2] if gpu else memory.available,
         disk_free=shutil.disk_usage(settings.STATE_DIR).free,

@@ -215,7 +215,11 @@ def _estimate(
         save_memory = False  # the measured pace has it in already
     else:
         speed = estimates.default_speed(
-            parameters=parameters, full=full, device=machine.device, threads=machine.threads
+            parameters=parameters,
+            full=full,
+            device=machine.device,
+            threads=machine.threads,
+            bfloat16=machine.bfloat16,
         )
         speed_from = "a rule of thumb, as nothing was trained here yet"
         save_memory = recipe.save_memory
@@ -233,6 +237,8 @@ def _estimate(
             completion=round(2 * data.completion_tokens),
             save_memory=recipe.save_memory,
             device=machine.device,
+            bfloat16=machine.bfloat16,
+            dropout=method.dropout(recipe) > 0,
         ),
         seconds=estimates.seconds_needed(
             data=data,

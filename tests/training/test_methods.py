@@ -75,7 +75,7 @@ def memory(**changes):
     values = {
         "architecture": {"hidden_size": 576, "num_hidden_layers": 30, "intermediate_size": 1536, "vocab_size": 49152},
         "parameters": 134_515_008, "trainable": 4_884_480, "bytes_per_weight": 4, "rows": 4, "length": 256, "completion": 80,
-        "save_memory": False, "device": "cpu",
+        "save_memory": False, "device": "cpu", "bfloat16": False, "dropout": False,
     }  # fmt: skip
     return estimates.memory_bytes(**(values | changes))
 
@@ -86,7 +86,9 @@ def test_memory_grows_with_everything_that_needs_memory():
     assert memory(length=512) > least
     assert memory(trainable=134_515_008) > least
     assert memory(completion=200) > least
+    assert memory(dropout=True) > least
     assert memory(save_memory=True) < least
+    assert memory(bfloat16=True) < least
 
 
 def test_a_full_run_of_a_7b_model_needs_more_than_a_common_gpu():

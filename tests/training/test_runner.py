@@ -146,10 +146,12 @@ def test_the_same_recipe_seed_and_data_give_the_same_weights_and_two_versions(wo
     assert a.served_name != b.served_name
 
 
-def test_portions_change_nothing_but_memory(world, tiny_base):
+def test_portions_change_nothing_but_memory(world, tiny_base, monkeypatch):
+    # In float32: bfloat16 sums of other portions are rounded otherwise.
+    monkeypatch.setattr("training.runner.train.cpu_multiplies_bfloat16", lambda: False)
     dataset = make_dataset(world.project, 30)
-    whole = finish(launch(world, tiny_base, dataset, rows_at_once=4, dropout=0.0))
-    portions = finish(launch(world, tiny_base, dataset, rows_at_once=1, dropout=0.0, save_memory=True))
+    whole = finish(launch(world, tiny_base, dataset, rows_at_once=4))
+    portions = finish(launch(world, tiny_base, dataset, rows_at_once=1, save_memory=True))
     for key, loss in losses(whole).items():
         assert losses(portions)[key] == pytest.approx(loss, rel=2e-3), key
 
@@ -216,8 +218,9 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_as_if_nothing_had_bee
     world, tiny_base, worker, sent
 ):
     dataset = make_dataset(world.project, 30)
-    undisturbed = finish(launch(world, tiny_base, dataset))
-    training = launch(world, tiny_base, dataset)
+    # With dropout, so that the order of random numbers counts as well.
+    undisturbed = finish(launch(world, tiny_base, dataset, dropout=0.05))
+    training = launch(world, tiny_base, dataset, dropout=0.05)
     process = worker(training)
     wait_for(lambda: any(step >= 4 for step in checkpoint_steps(training)), process)
     process.send_signal(signal.SIGKILL)

@@ -269,14 +269,14 @@ class Method(Protocol):
     def bytes_per_weight(self, device: str) -> int:
         """What one frozen or trained weight takes in memory on "cpu" or "cuda"."""
 
+    def dropout(self, recipe: Any) -> float:
+        """The share of each adapter's input that is dropped; what is left of it is a copy that takes memory."""
+
     def describe(self, recipe: Any) -> str:
         """The recipe in a few words: "r 16, lr 5e-4, 2 epochs"."""
 
     def load(self, folder: Path, recipe: Any, device: str) -> Any:
         """The model ready to train, on `device`."""
-
-    def autocast(self, device: str) -> bool:
-        """Whether steps run in bfloat16 autocast."""
 
     def save(self, model: Any, folder: Path) -> None:
         """Writes the result's weights as safetensors into an empty folder."""
