@@ -12,8 +12,9 @@ from typing import Any
 CHARACTERS_PER_TOKEN = 4.1
 # Role names and turn marks of ChatML-like templates.
 TOKENS_PER_MESSAGE = 5
-# What Python, torch, transformers and peft take before any weights (measured: 0.55 GB on a CPU; a CUDA context adds to it).
-PROCESS_BYTES = {"cpu": 600_000_000, "cuda": 1_000_000_000}
+# What a worker takes besides weights and activations (measured on a CPU: 0.55 GB for Python, torch, transformers and peft,
+# and as much again that the allocator holds by the end of a run; a CUDA context adds to it).
+PROCESS_BYTES = {"cpu": 1_100_000_000, "cuda": 1_000_000_000}
 # Tokens times parameters a second and thread, float32 LoRA on a CPU: 257 tokens/s with 134.5M parameters on two
 # threads; native bfloat16 gave 529, a full fine-tune 0.8 of each (docs/decisions/training.md).
 CPU_LORA_PACE = 1.7e10
@@ -94,12 +95,13 @@ def memory_bytes(
     inner = int(architecture.get("intermediate_size") or 4 * hidden)
     vocabulary = int(architecture.get("vocab_size") or 50_000)
     adapter = trainable < parameters
-    weights = parameters * bytes_per_weight
+    # Autocast keeps a copy of float32 weights in bfloat16.
+    weights = parameters * (bytes_per_weight + (2 if bfloat16 and bytes_per_weight == 4 else 0))
     # Gradient and two moments in float32, and for an adapter its own weights.
     trained = trainable * (16 if adapter else 12)
-    float_bytes = 3 if bfloat16 else 4
+    float_bytes = 3.5 if bfloat16 else 4  # norms and softmax stay in float32
     # Measured with LoRA on all linear layers of SmolLM2 135M, megabytes a token: 3.2 in float32 with dropout (a copy of
-    # each input), 2.3 without, 1.5 in bfloat16 without. 5% added.
+    # each input), 2.3 without. 5% added.
     per_layer = ((26 if dropout else 12) if adapter else 18) * hidden + 8 * inner
     kept = (2 * hidden * layers + per_layer) if save_memory else per_layer * layers
     activations = rows * length * kept * float_bytes
