@@ -12,11 +12,11 @@ class InferenceConfig(AppConfig):
         from core.stages import register_stage
         from inference import handlers, health
         from inference.links import links_of
-        from inference.stages import STAGE, WORDINGS
+        from inference.stages import QUIET, STAGE, WORDINGS
         from training.links import register_version_links
 
         subscribe("model_version.registered", "inference.serve", handlers.serve_registered_version)
         register_check("engines", health.engines)
-        register_wordings(WORDINGS, quiet=("conversation.started",))
+        register_wordings(WORDINGS, quiet=QUIET)
         register_stage(STAGE)
         register_version_links("inference", links_of)

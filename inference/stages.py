@@ -24,6 +24,16 @@ WORDINGS = {
     "answer.corrected": "{actor} corrected an answer of a chat",
 }
 
+# What engines do by themselves at every start, and small beginnings.
+QUIET = (
+    "deployment.requested",
+    "deployment.loaded",
+    "deployment.unloaded",
+    "engine.up",
+    "engine.stopped",
+    "conversation.started",
+)
+
 
 def glance(access: Access) -> Glance:
     chats = access.has(Role.RATER)
