@@ -70,6 +70,7 @@ def first_screen(desk: Desk) -> None:
     desk.go("")
     expect(desk.page.locator(".stage")).to_have_count(5)
     expect(desk.page.locator(".next").first).to_be_visible()
+    expect(desk.page.locator(".head")).not_to_contain_text("asking the parts")
     desk.picture("loop")
 
 
