@@ -67,10 +67,16 @@ class Desk:
 
 def first_screen(desk: Desk) -> None:
     """Five stages with their counts, and something to do next."""
-    desk.go("")
+    status = desk.page.locator(".head .end")
+
+    def all_up() -> bool:
+        desk.go("")
+        expect(status).not_to_contain_text("asking the parts")
+        return "all parts up" in status.inner_text()
+
+    until(all_up, seconds=120, what="all parts being up", every=1)
     expect(desk.page.locator(".stage")).to_have_count(5)
     expect(desk.page.locator(".next").first).to_be_visible()
-    expect(desk.page.locator(".head")).not_to_contain_text("asking the parts")
     desk.picture("loop")
 
 
