@@ -98,6 +98,9 @@ def test_an_objection_asks_for_a_reason_without_leaving_the_keyboard(
     page.keyboard.press("Control+Enter")  # the form comes back in its place
     expect(page.locator("#reason")).to_be_focused()
     expect(page.locator("#completion")).to_have_value("FD-99999 is lost.")
+    expect(page.get_by_text("open in another tab")).to_have_count(
+        0
+    )  # the form of before is not another tab's
     page.keyboard.type("The carrier told us.")
     look.follow(page, "Control+Enter")
     expect(page).to_have_title(re.compile("Delivery delay"))

