@@ -12,12 +12,11 @@ def furniture(request: HttpRequest) -> dict[str, Any]:
     """`access` and `nav` for templates/base.html; empty for strangers."""
     access = getattr(request, "access", None)
     if access is None:
-        return {"access": None, "nav": [], "is_admin": False, "can_look": False}
+        return {"access": None, "nav": [], "is_admin": False}
     nav = [stage for stage in stages() if access.has(*stage.roles)]
     return {
         "access": access,
         "nav": nav,
         "is_admin": access.has(Role.ADMIN),
-        "can_look": access.sees_all,  # may read everything
         "role_labels": Membership(roles=list(access.roles)).role_labels,
     }

@@ -38,20 +38,27 @@ QUIET = (
 def glance(access: Access) -> Glance:
     chats = access.has(Role.RATER)
     found = queries.candidates(access) if chats or queries.is_blind(access) else []
-    ready = sum(one.state.ready for one in found)
-    return Glance(_card(access, ready), [*_for_admin(access), *([_chat(access)] if chats and ready else [])])
-
-
-def _card(access: Access, candidates: int) -> StageCard:
-    """Admins and viewers: what is served and what is live. Others: how many candidates they can chat with."""
+    candidates = sum(one.state.ready for one in found)
+    chat = [_chat(access)] if chats and candidates else []
     if queries.is_blind(access):
-        url = reverse("inference:chat", args=[access.project.slug])
-        return StageCard(
-            f"{candidates:,}", "candidate to chat with" if candidates == 1 else "candidates to chat with", url
-        )
+        return Glance(_blind_card(access, candidates), chat)
+    wanted = list(queries.deployments(access.project).filter(wanted=Deployment.Wanted.LOADED))
+    failed = _failed(access, wanted) if access.has(Role.ADMIN) else []
+    return Glance(_card(access, wanted), [*failed, *chat])
+
+
+def _blind_card(access: Access, candidates: int) -> StageCard:
+    """How many candidates the person can chat with."""
+    url = reverse("inference:chat", args=[access.project.slug])
+    return StageCard(
+        f"{candidates:,}", "candidate to chat with" if candidates == 1 else "candidates to chat with", url
+    )
+
+
+def _card(access: Access, wanted: list[Deployment]) -> StageCard:
+    """For admins and viewers: what is served and what is live."""
     url = reverse("inference:home", args=[access.project.slug])
-    found = list(queries.deployments(access.project).filter(wanted=Deployment.Wanted.LOADED))
-    states = [queries.state_of(one) for one in found]
+    states = [queries.state_of(one) for one in wanted]
     ready = sum(state.ready for state in states)
     live = queries.live_version(access.project)
     noun = "version served" if ready == 1 else "versions served"
@@ -62,14 +69,15 @@ def _card(access: Access, candidates: int) -> StageCard:
     return StageCard(f"{ready:,}", f"{noun}; none is live", url)
 
 
-def _for_admin(access: Access) -> list[NextItem]:
-    if not access.has(Role.ADMIN):
-        return []
-    failed = (
-        queries.deployments(access.project)
-        .filter(wanted=Deployment.Wanted.LOADED, status=Deployment.Status.FAILED)
-        .exclude(version__status=ModelVersion.Status.REJECTED)
-        .first()
+def _failed(access: Access, wanted: list[Deployment]) -> list[NextItem]:
+    """The newest version that could not be served; a rejected one has a line of its own in training."""
+    failed = next(
+        (
+            one
+            for one in wanted
+            if one.status == Deployment.Status.FAILED and one.version.status != ModelVersion.Status.REJECTED
+        ),
+        None,
     )
     if failed is None:
         return []

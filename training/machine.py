@@ -42,8 +42,10 @@ _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 @lru_cache
-def cpu_multiplies_bfloat16() -> bool:
-    """Whether the processor has instructions for it; emulated, it is slower than float32."""
+def multiplies_bfloat16(device: str) -> bool:
+    """Whether "cpu" or "cuda" has instructions for it; emulated, it is slower than float32. GPUs are taken to have them."""
+    if device == "cuda":
+        return True
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -80,12 +82,13 @@ def this_machine() -> Machine:
     memory = psutil.virtual_memory()
     gpu = _gpu()
     settings.STATE_DIR.mkdir(parents=True, exist_ok=True)
+    device = "cuda" if gpu else "cpu"
     return Machine(
         host=socket.gethostname(),
-        device="cuda" if gpu else "cpu",
+        device=device,
         device_name=gpu[0] if gpu else f"CPU, {threads()} threads",
         threads=threads(),
-        bfloat16=gpu is not None or cpu_multiplies_bfloat16(),
+        bfloat16=multiplies_bfloat16(device),
         memory_total=gpu[1] if gpu else memory.total,
         memory_free=gpu[2] if gpu else memory.available,
         disk_free=shutil.disk_usage(settings.STATE_DIR).free,

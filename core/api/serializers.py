@@ -79,7 +79,7 @@ class MeChangeSerializer(serializers.Serializer[Any]):
 
 
 class FirstPasswordSerializer(serializers.Serializer[Any]):
-    """Shown once; the person is asked to change it at the next sign-in."""
+    """Shown once; on the pages the person has to replace it before anything else."""
 
     first_password = serializers.CharField(read_only=True)
 

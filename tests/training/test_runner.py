@@ -148,7 +148,7 @@ def test_the_same_recipe_seed_and_data_give_the_same_weights_and_two_versions(wo
 
 def test_portions_change_nothing_but_memory(world, tiny_base, monkeypatch):
     # In float32: bfloat16 sums of other portions are rounded otherwise.
-    monkeypatch.setattr("training.runner.train.cpu_multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr("training.runner.train.multiplies_bfloat16", lambda device: False)
     dataset = make_dataset(world.project, 30)
     whole = finish(launch(world, tiny_base, dataset, rows_at_once=4))
     portions = finish(launch(world, tiny_base, dataset, rows_at_once=1, save_memory=True))

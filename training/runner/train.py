@@ -17,7 +17,7 @@ from core.runs import RunContext, RunFailed, RunHandedBack
 from core.storage import storage
 from training import records, stopping
 from training.code_version import code_version
-from training.machine import cpu_multiplies_bfloat16, this_machine, threads
+from training.machine import multiplies_bfloat16, this_machine, threads
 from training.methods import METHODS, Method, recipe_from
 from training.models import MetricPoint, ModelVersion, SampleAnswer, TrainingRun
 from training.runner import checkpoints
@@ -97,7 +97,7 @@ def run(ctx: RunContext) -> None:
                     reporter=reporter,
                     stop_asked=stopping.stop_asked,
                     device=device,
-                    autocast=device == "cuda" or cpu_multiplies_bfloat16(),
+                    autocast=multiplies_bfloat16(device),
                     work=Path(work),
                     resume_from=resume_from,
                 )
