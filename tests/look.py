@@ -6,7 +6,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from core.models import User
 
@@ -36,6 +36,7 @@ def chromium_path() -> str:
 def chromium() -> Iterator[Browser]:
     # Playwright's synchronous API runs an event loop in this thread, where Django would refuse to use the database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
     with sync_playwright() as play:
         browser = play.chromium.launch(
             executable_path=chromium_path(),
@@ -65,6 +66,15 @@ def follow(page: Page, key: str) -> None:
     """Presses a key that leads to another page and waits until that one's scripts run: keys pressed before are lost."""
     with page.expect_navigation(wait_until="load"):
         page.keyboard.press(key)
+
+
+def soon(page: Page, holds: Callable[[], object], what: str, seconds: float = 20) -> None:
+    """Waits, with the browser's events going on, until `holds()` is true; fails with `what` when it never is."""
+    for _ in range(int(seconds / 0.05)):
+        if holds():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{what} did not happen within {seconds:.0f} s")
 
 
 def watch(page: Page) -> list[str]:
@@ -100,9 +110,25 @@ def faults(page: Page) -> list[str]:
     return found
 
 
+def keep_picture(page: Page, path: Path, *, full_page: bool = False) -> None:
+    """Takes a screenshot.
+
+    Chromium at times refuses one ("Unable to capture screenshot") while it swaps a page's surface, and takes the same
+    one a moment later; so it is asked again, a few times, for that reason only.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in reversed(range(5)):
+        try:
+            page.screenshot(path=path, full_page=full_page)
+            return
+        except Error as refused:
+            if "Unable to capture screenshot" not in refused.message or not left:
+                raise
+            page.wait_for_timeout(500)
+
+
 def picture(page: Page, name: str) -> None:
     """Keeps a screenshot where LOOK_PICTURES says, if it says."""
     folder = os.environ.get("LOOK_PICTURES")
     if folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
+        keep_picture(page, Path(folder) / f"{name}.png", full_page=True)

@@ -64,8 +64,7 @@ def test_autosave_sends_the_newest_text_and_says_so(page: Page) -> None:
     expect(page.locator(".saved-state")).to_contain_text("Draft saved")
     assert drafts.sent == ["completion=one+two"]
     page.get_by_label("Edge").check()
-    page.wait_for_timeout(1200)
-    assert drafts.sent[-1] == "completion=one+two&edge=1"
+    look.soon(page, lambda: drafts.sent[-1] == "completion=one+two&edge=1", "the tick being sent")
 
 
 def test_autosave_keeps_the_text_while_the_server_is_away_and_sends_it_when_it_is_back(page: Page) -> None:
@@ -152,7 +151,7 @@ def test_leaving_the_page_sends_what_is_left(page: Page) -> None:
     fill(page, FORM)
     page.get_by_label("Text").fill("last words")
     page.evaluate("window.dispatchEvent(new PageTransitionEvent('pagehide'))")
-    page.wait_for_timeout(400)
+    look.soon(page, lambda: drafts.sent, "the draft being sent")
     assert drafts.sent == ["completion=last+words"]
 
 
@@ -297,6 +296,5 @@ def test_htmx_sends_the_csrf_token(page: Page) -> None:
     fill(page, "<button hx-post='/form/'>Send</button>")
     page.evaluate("htmx.process(document.querySelector('main'))")
     page.get_by_role("button", name="Send").click()
-    page.wait_for_timeout(300)
-    assert len(seen) == 1
+    look.soon(page, lambda: seen, "the request")
     assert len(seen[0]) == 64
