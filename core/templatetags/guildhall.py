@@ -290,6 +290,13 @@ def word_diff(old: Any, new: Any) -> SafeString:
     return mark_safe("".join(out))  # noqa: S308 - each piece is escaped above
 
 
+@register.simple_tag
+def part_state(state: str) -> SafeString:
+    """What became of a part since the revision before, as a small word: "same" reads "unchanged"."""
+    name, words = ("", "unchanged") if state == "same" else (f" {state}", state)
+    return format_html('<span class="part-state{}">{}</span>', name, words)
+
+
 @register.filter
 def word_count(value: Any) -> int:
     return len(str(value or "").split())
@@ -324,6 +331,23 @@ _TONES = {
     },
     "bad": {"failed", "rejected", "away", "error", "lost", "parked", "revoked"},
 }
+
+
+# Chat messages name their speaker in the words of the API; people know them by what they are here.
+_SPEAKERS = {"assistant": "Agent", "system": "System prompt", "user": "Customer"}
+_TURNS = {"assistant": "bot", "system": "system"}
+
+
+@register.filter
+def speaker(role: Any) -> str:
+    """Who says a message with this role: "assistant" -> "Agent". What is no role is written as it is, capitalised."""
+    return _SPEAKERS.get(str(role)) or str(role)[:1].upper() + str(role)[1:]
+
+
+@register.filter
+def turn_class(role: Any) -> str:
+    """The class that gives a turn its side and colour: bot, system or user."""
+    return _TURNS.get(str(role), "user")
 
 
 @register.filter

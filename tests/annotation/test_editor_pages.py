@@ -15,6 +15,7 @@ from annotation import services
 from annotation.models import Assignment, Draft, Example, Review
 from core.models import Role, User
 from tests.factories import World, join, make_example, make_user
+from tests.reading import text_of
 
 pytestmark = pytest.mark.django_db
 SignIn = Callable[[User | None], Client]
@@ -132,7 +133,7 @@ def test_from_the_overview_to_the_next_item(world: World, as_user: SignIn) -> No
     first, second = make_example(world.project, edge="off_topic"), make_example(world.project)
     client = as_user(world.annotator)
     page = client.get(url(world, "overview"))
-    assert "2 pairs wait for you" in page.content.decode()
+    assert "2 pairs wait for you" in text_of(page)
     answer = client.post(url(world, "next"))
     assert answer.url == url(world, "item", first.pk)
     page = client.get(answer.url).content.decode()

@@ -92,6 +92,21 @@ def test_role_names_stand_in_the_house_s_order() -> None:
     assert tags.role_names([]) == ""
 
 
+def test_a_message_is_told_by_who_says_it() -> None:
+    assert [tags.speaker(role) for role in ("user", "assistant", "system")] == [
+        "Customer",
+        "Agent",
+        "System prompt",
+    ]
+    assert [tags.turn_class(role) for role in ("user", "assistant", "system")] == ["user", "bot", "system"]
+    assert tags.speaker("edge case") == "Edge case"  # a field of the pair, not a role
+
+
+def test_what_became_of_a_part_is_one_word() -> None:
+    assert tags.part_state("added") == '<span class="part-state added">added</span>'
+    assert tags.part_state("same") == '<span class="part-state">unchanged</span>'
+
+
 EVIL = [
     "<script>alert(1)</script>",
     "[x](javascript:alert(1))",

@@ -13,6 +13,7 @@ from inference.queries import live_version
 from release import services
 from release.models import Release
 from tests.factories import join, make_campaign, make_user, rate_all
+from tests.reading import text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -102,7 +103,7 @@ def test_one_click_goes_back(world, live, as_user, page_of):
 
 def test_no_button_back_to_what_is_not_served(world, live, as_user, page_of):
     Deployment.objects.filter(version=live.v1).update(status=Deployment.Status.WAITING, engine=None)
-    page = as_user(world.admin).get(page_of("release:home")).content.decode()
+    page = text_of(as_user(world.admin).get(page_of("release:home")))
     assert "no way back until it is loaded" in page and "Roll back to" not in page
     answer = as_user(world.admin).post(page_of("release:roll-back"), {"away_from": live.v2.pk})
     assert answer.status_code == 400 and live_version(world.project) == live.v2
@@ -210,7 +211,8 @@ def test_a_version_leads_to_its_chat_comparison_and_gate(world, live, as_user, p
     for role, labels in offered.items():
         client = as_user(getattr(world, role))
         page = client.get(page_of("training:version", live.v3.pk)).content.decode()
-        found = {label: url for url, label in re.findall(r'<a class="btn" href="([^"]+)">([^<]+)</a>', page)}
+        links = re.findall(r'<a class="btn" href="([^"]+)">\s*([^<]+?)\s*</a>', page)
+        found = {label: url for url, label in links}
         assert sorted(set(found) - {"Download the files"}) == labels
         for label in labels:
             assert client.get(html.unescape(found[label])).status_code == 200, label

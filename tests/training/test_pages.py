@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from core.models import AuditEntry, Role, Run
 from tests.factories import make_base_model, make_dataset, make_training, make_version
+from tests.reading import text_of
 from training import services
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
 
@@ -159,10 +160,12 @@ def test_another_projects_run_and_version_are_404(scene, as_user):
 
 # --- what the pages say ------------------------------------------------------------------------------------
 def test_the_run_page_shows_loss_figures_samples_and_the_version(scene, as_user):
-    page = as_user(scene.admin).get(url(scene, "run", scene.done.number)).content.decode()
-    for words in ("3.05", "1.84", "262 tokens/s", "3.1 GB", "Customs holds it: send the invoice.", "Customs holds FD-7.",
-                  "as adapter in vLLM", "<svg", "model version v", "lost the end of the answer"):  # fmt: skip
-        assert words in page, words
+    shown = as_user(scene.admin).get(url(scene, "run", scene.done.number))
+    for said in ("3.05", "1.84", "262 tokens/s", "3.1 GB", "Customs holds it: send the invoice.", "Customs holds FD-7.",
+                  "as adapter in vLLM", "model version v", "lost the end of the answer"):  # fmt: skip
+        assert said in text_of(shown), said
+    page = shown.content.decode()
+    assert "<svg" in page
     assert "hx-get" not in page[page.index('id="live"') : page.index('id="live"') + 200]
 
 
@@ -218,7 +221,7 @@ def test_differing_tokens_are_shown_side_by_side(scene, as_user):
     }
     report = {"checked": 8, "differing": [one], "differing_count": 1, "engine": "vllm 1"}
     services.mark_rejected(by=None, version=scene.version, report=report)
-    page = as_user(scene.viewer).get(url(scene, "version", scene.version.pk)).content.decode()
+    page = text_of(as_user(scene.viewer).get(url(scene, "version", scene.version.pk)))
     assert "1 of 8 prompts" in page
     assert "1 2 " in page
     assert "1 3 " in page
