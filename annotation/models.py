@@ -369,6 +369,12 @@ class Draft(models.Model):
     user = models.ForeignKey("core.User", on_delete=models.CASCADE, related_name="drafts")
     content = models.JSONField()
     base_revision = models.PositiveIntegerField(default=0)
+    writer = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="The browser tab that saved it last; no other writes over it.",
+    )
     saved_at = models.DateTimeField(auto_now=True)
 
     class Meta:

@@ -87,6 +87,7 @@ def _lines(
 
 # --- drafts ------------------------------------------------------------------------------------------------
 @transaction.atomic
+@transaction.atomic
 def save_draft(
     *,
     by: User,
@@ -94,10 +95,13 @@ def save_draft(
     content: Mapping[str, Any],
     base_revision: int = 0,
     purpose: str = Purpose.ANNOTATE,
+    writer: str = "",
+    seen: str | None = None,
 ) -> Draft:
     """Keeps what the person has typed, whether or not their lease still runs.
 
-    Conflict when they never had the example, or have submitted it since: a late draft must not come back to life.
+    Conflict when they never had the example, or have submitted it since: a late draft must not come back to life. With
+    `seen`, see `_keep`.
     """
     mine = leases.latest(example=example, user=by, purpose=purpose)
     if mine is None or mine.outcome == Outcome.DONE:
@@ -105,16 +109,9 @@ def save_draft(
             f"You do not have #{example.pk} open.",
             "Copy what you wrote and open the item again.",
         )
-    draft, _ = Draft.objects.update_or_create(
-        example=example,
-        user=by,
-        defaults={
-            "project": example.project,
-            "content": _draft_content(content),
-            "base_revision": base_revision or example.revision,
-        },
-    )
-    return draft
+    base_revision = base_revision or example.revision
+    values = {"content": _draft_content(content), "base_revision": base_revision}
+    return _keep(by=by, project=example.project, example=example, values=values, writer=writer, seen=seen)
 
 
 def keep_words(
@@ -134,14 +131,44 @@ def keep_words(
 
 
 @transaction.atomic
-def save_new_draft(*, by: User, project: Project, content: Mapping[str, Any]) -> Draft:
-    """Keeps the new example the person is writing; there is one in each project."""
-    draft, _ = Draft.objects.update_or_create(
-        project=project,
-        user=by,
-        example=None,
-        defaults={"content": {**_draft_content(content), "group": str(content.get("group") or "")[:200]}},
-    )
+@transaction.atomic
+def save_new_draft(
+    *, by: User, project: Project, content: Mapping[str, Any], writer: str = "", seen: str | None = None
+) -> Draft:
+    """Keeps the new example the person is writing; there is one in each project. With `seen`, see `_keep`."""
+    values = {"content": {**_draft_content(content), "group": str(content.get("group") or "")[:200]}}
+    return _keep(by=by, project=project, example=None, values=values, writer=writer, seen=seen)
+
+
+def _keep(
+    *,
+    by: User,
+    project: Project,
+    example: Example | None,
+    values: dict[str, Any],
+    writer: str,
+    seen: str | None,
+) -> Draft:
+    """Stores a draft, over the one that there may be already.
+
+    `writer` names the browser tab that saves. With `seen`, the writer of the draft that its page began with, Conflict when
+    somebody else saved another text since: two tabs with one draft do not write over each other. Programs give no `seen`,
+    and the last one to write keeps the draft.
+    """
+    mine = {"user": by, "project": project, "example": example}
+    values |= {"writer": writer} if writer else {}
+    draft, new = Draft.objects.get_or_create(**mine, defaults=values)
+    if new:
+        return draft
+    draft = Draft.objects.select_for_update().get(pk=draft.pk)
+    if seen is not None and draft.writer not in {writer, seen} and draft.content != values["content"]:
+        raise Conflict(
+            "Another tab or browser of yours saved a newer draft of this.",
+            "Reload to see that one. What you typed here stays in this browser and is offered to you then.",
+        )
+    for name, value in values.items():
+        setattr(draft, name, value)
+    draft.save()
     return draft
 
 

@@ -28,6 +28,13 @@ def go(request: HttpRequest, name: str, *args: object) -> HttpResponse:
     return HttpResponseClientRedirect(target.url) if getattr(request, "htmx", False) else target
 
 
+def writer_of(request: HttpRequest) -> dict[str, str]:
+    """Which browser tab saves a draft, and whose draft its page began with: what gh-autosave sends along."""
+    if not (writer := request.headers.get("X-Draft-Writer", "")):
+        return {}
+    return {"writer": writer[:64], "seen": request.headers.get("X-Draft-Seen", "")}
+
+
 def saved(draft: Draft, lease: Assignment | None) -> JsonResponse:
     """The answer to a draft that was kept: when, and until when the item is this person's (null: not any more)."""
     live = queries.is_live(lease)

@@ -12,7 +12,17 @@ from annotation.cleaning import clean_draft
 from annotation.models import Assignment, Draft, Example
 from annotation.queries import queue as queries
 from annotation.services.examples import content_of
-from annotation.views.editing import form_with, go, item_form, live, saved, sent_back, side, whole_main
+from annotation.views.editing import (
+    form_with,
+    go,
+    item_form,
+    live,
+    saved,
+    sent_back,
+    side,
+    whole_main,
+    writer_of,
+)
 from annotation.views.pair_forms import PairForm, TakeForm, pair_from, whole_number
 from core.access import Access, project_page
 from core.errors import Conflict, Invalid
@@ -145,6 +155,7 @@ def draft(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         example=example,
         content=pair_from(request.POST),
         base_revision=whole_number(request.POST.get("base_revision")),
+        **writer_of(request),
     )
     return saved(kept, queries.lease_of(access.user, example, ANNOTATE))
 

@@ -14,7 +14,7 @@ from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
 from annotation.queries.paging import cut
 from annotation.services.examples import content_of
-from annotation.views.editing import form_with, go, item_form, live, saved, side, whole_main
+from annotation.views.editing import form_with, go, item_form, live, saved, side, whole_main, writer_of
 from annotation.views.pair_forms import PairForm, ReviewFilter, TakeForm, pair_from, whole_number
 from annotation.views.queue import READERS
 from core.access import Access, project_page
@@ -89,6 +89,7 @@ def _review_page(
     corrected = draft is not None and any(draft.content.get(name) != value for name, value in now.items())
     context = {
         **_frame(access, example),
+        "draft": draft,
         "base": base,
         # Without an earlier revision nothing is marked as new: all of it is, and it is read as it stands.
         "changes": changes(base.content if base else now, now),
@@ -155,11 +156,11 @@ def send_back(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 def correct(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """The pair in the editor, for a reviewer: what they change becomes a revision of theirs, accepted."""
     example = _example(access, pk)
-    draft = queries.draft_of(access.user, example)
     if request.method != "POST":
         if queries.lease_of(access.user, example, REVIEW) is None:
             return go(request, "example", access.project.slug, pk)
-        return _correct_page(request, access, example, item_form(example, draft))
+        form = item_form(example, queries.draft_of(access.user, example))
+        return _correct_page(request, access, example, form)
     content = pair_from(request.POST)
     base = whole_number(request.POST.get("base_revision"))
     reason = request.POST.get("reason", "")
@@ -182,7 +183,8 @@ def correct(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 def _correct_page(
     request: HttpRequest, access: Access, example: Example, form: PairForm, status: int = 200
 ) -> HttpResponse:
-    context = {**_frame(access, example), "form": form, **side(access)}
+    draft = queries.draft_of(access.user, example)
+    context = {**_frame(access, example), "form": form, "draft": draft, **side(access)}
     return render(request, "annotation/review_correct.html", context, status=status)
 
 
@@ -201,6 +203,7 @@ def review_draft(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         content=content,
         base_revision=whole_number(request.POST.get("base_revision")),
         purpose=REVIEW,
+        **writer_of(request),
     )
     return saved(kept, queries.lease_of(access.user, example, REVIEW))
 

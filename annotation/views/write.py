@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from annotation import services
 from annotation.models import Draft
 from annotation.queries import queue as queries
-from annotation.views.editing import form_with, go, saved, side, whole_main
+from annotation.views.editing import form_with, go, saved, side, whole_main, writer_of
 from annotation.views.pair_forms import PairForm, pair_from
 from core.access import Access, project_page
 from core.errors import Invalid
@@ -45,7 +45,9 @@ def write(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.ANNOTATOR)
 @require_POST
 def write_draft(request: HttpRequest, access: Access) -> HttpResponse:
-    kept = services.save_new_draft(by=access.user, project=access.project, content=pair_from(request.POST))
+    kept = services.save_new_draft(
+        by=access.user, project=access.project, content=pair_from(request.POST), **writer_of(request)
+    )
     return saved(kept, None)
 
 

@@ -2,13 +2,19 @@
 //  * a pause in typing sends it; one request at a time, the newest text wins;
 //  * while the server cannot be reached a copy stays in this browser and is offered again on the next visit;
 //  * closing or leaving the page sends what is left with keepalive;
-//  * two tabs with the same form know of each other: the draft is one, and the last one to write keeps it.
+//  * two tabs with the same form know of each other: the draft is one, and none overwrites what the other saved. Each
+//    request says which tab writes (X-Draft-Writer) and whose draft its page began with (X-Draft-Seen, `data-seen`).
 // The server answers 204 or JSON {saved_at}. 409 or 422 means it will not take it (the lease went to somebody
-// else): saving stops and `detail` is shown, the text stays in the page and in the browser.
+// else, another tab saved a newer draft): saving stops and `detail` is shown, the text stays in the page and in the
+// browser.
 import { clock, send } from "./lib.js";
 
 const PAUSE_MS = 900;
 const KEEPALIVE_MAX = 60_000; // browsers refuse larger keepalive bodies (64 KiB)
+
+// This tab's name. It outlives a reload, so that what a page sends while it goes away is not taken for another tab's.
+const nameTab = () => (sessionStorage["gh-tab"] = Date.now().toString(36) + Math.random().toString(36).slice(2));
+let tab = sessionStorage["gh-tab"] ?? nameTab();
 
 class GhAutosave extends HTMLElement {
   connectedCallback() {
@@ -24,7 +30,7 @@ class GhAutosave extends HTMLElement {
     this.form.addEventListener("input", () => this.later());
     this.form.addEventListener("change", () => this.later());
     // The real submit takes the newest text with it; a draft sent after it would arrive too late.
-    this.form.addEventListener("submit", () => { clearTimeout(this.timer); this.sending = this.stopped = true; localStorage.removeItem(this.key); });
+    this.form.addEventListener("submit", () => { clearTimeout(this.timer); this.sending = this.stopped = true; this.forget(); });
     // Refused or not delivered: go on saving. (htmx calls a redirect neither successful nor failed, so the status counts.)
     this.form.addEventListener("htmx:afterRequest", (event) => {
       const status = event.detail.xhr?.status ?? 0;
@@ -62,13 +68,13 @@ class GhAutosave extends HTMLElement {
     this.busy = true;
     this.say("Saving…", "saving");
     try {
-      const answer = await send(this.dataset.url, { body: new URLSearchParams(text) });
+      const answer = await send(this.dataset.url, { body: new URLSearchParams(text), headers: this.writer() });
       // A draft that was on its way when the form was sent may come too late: the form has the words.
       if (this.sending) return;
       if (answer.ok) {
         this.sent = text;
         this.failures = 0;
-        localStorage.removeItem(this.key);
+        this.forget();
         this.say(`Draft saved ${clock(new Date())}`, "saved");
         this.dispatchEvent(new CustomEvent("gh-saved", { bubbles: true }));
       } else if ([401, 403, 404, 409, 410, 422].includes(answer.status)) {
@@ -101,18 +107,31 @@ class GhAutosave extends HTMLElement {
     if (text === this.sent) return;
     if (text.length > KEEPALIVE_MAX) { this.keep(text); return; }
     this.keep(text);
-    send(this.dataset.url, { body: new URLSearchParams(text), keepalive: true })
-      .then((answer) => { if (answer.ok) { this.sent = text; localStorage.removeItem(this.key); } })
+    send(this.dataset.url, { body: new URLSearchParams(text), headers: this.writer(), keepalive: true })
+      .then((answer) => { if (answer.ok) { this.sent = text; this.forget(); } })
       .catch(() => {}); // the copy above is what the next visit offers
   }
 
+  writer() {
+    return { "X-Draft-Writer": tab, "X-Draft-Seen": this.dataset.seen ?? "" };
+  }
+
   keep(text) {
-    try { localStorage.setItem(this.key, JSON.stringify({ text, at: Date.now() })); } catch { /* full or forbidden: nothing more to do */ }
+    const copy = JSON.stringify({ text, at: Date.now(), tab });
+    try { localStorage.setItem(this.key, copy); } catch { /* full or forbidden: nothing more to do */ }
+  }
+
+  copy() {
+    try { return JSON.parse(localStorage.getItem(this.key)); } catch { return null; }
+  }
+
+  forget() {
+    // What another tab could not save waits there for its own reload.
+    if (this.copy()?.tab === tab) localStorage.removeItem(this.key);
   }
 
   offerCopy() {
-    let copy;
-    try { copy = JSON.parse(localStorage.getItem(this.key)); } catch { return; }
+    const copy = this.copy();
     if (!copy || copy.text === this.sent) { localStorage.removeItem(this.key); return; }
     const box = document.createElement("div");
     box.className = "notice warn";
@@ -135,10 +154,11 @@ class GhAutosave extends HTMLElement {
   meet() {
     this.channel = new BroadcastChannel(this.key);
     this.channel.onmessage = ({ data }) => {
-      if (data === "anybody?") this.channel.postMessage("here");
+      if (data.says === "anybody?") this.channel.postMessage({ says: "here", tab });
+      else if (data.tab === tab) tab = nameTab(); // a duplicated tab begins with its original's name
       this.tellOfOther();
     };
-    this.channel.postMessage("anybody?");
+    this.channel.postMessage({ says: "anybody?" });
   }
 
   tellOfOther() {
@@ -147,7 +167,7 @@ class GhAutosave extends HTMLElement {
     this.told.className = "notice warn";
     this.told.setAttribute("role", "status");
     const words = document.createElement("p");
-    words.textContent = "This is open in another tab too. There is one draft: what is typed last, here or there, is kept. Go on in one of them.";
+    words.textContent = "This is open in another tab too. There is one draft, and the tab that saves first keeps it. Go on in one of them.";
     this.told.append(words);
     this.form.prepend(this.told);
   }

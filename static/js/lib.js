@@ -6,10 +6,10 @@ export function csrf() {
 }
 
 /** fetch for this site's own addresses: same origin, CSRF header, JSON preferred in answers. */
-export async function send(url, { method = "POST", body, keepalive = false, signal } = {}) {
+export async function send(url, { method = "POST", body, keepalive = false, signal, headers = {} } = {}) {
   const answer = await fetch(url, {
     method, body, keepalive, signal, credentials: "same-origin", redirect: "manual",
-    headers: { "X-CSRFToken": csrf(), Accept: "application/json" },
+    headers: { ...headers, "X-CSRFToken": csrf(), Accept: "application/json" },
   });
   // The addresses that scripts post to answer themselves; a redirect means the sign-in page. Followed, it would end
   // in 200 and pass for success.

@@ -154,6 +154,25 @@ def test_words_survive_a_server_that_is_away(desk: World, browser: Browser, live
     assert [m["content"] for m in content["messages"]][-1] == "And when?"
 
 
+def test_two_tabs_do_not_write_over_each_other(desk: World, browser: Browser, live_server) -> None:
+    first = open_page(browser, live_server.url, desk.annotator, url(desk, "overview"))
+    look.follow(first, "s")
+    second = first.context.new_page()
+    second.goto(first.url)
+    first.locator("#completion").fill("Written in the first tab.")
+    expect(first.locator("#keep .saved-state")).to_contain_text("Draft saved")
+    second.locator("#completion").fill("Written in the second tab.")
+    expect(second.locator("#keep .saved-state")).to_contain_text("Not saved. Another tab or browser of yours")
+    first.locator("#completion").fill("Written in the first tab. And more.")
+    look.soon(first, lambda: "And more" in Draft.objects.get().content["completion"], "the first tab's draft")
+    # The second tab loses nothing: it sees the newer draft, and its own words are offered.
+    second.reload()
+    expect(second.locator("#completion")).to_have_value("Written in the first tab. And more.")
+    second.get_by_role("button", name="Use it").click()
+    expect(second.locator("#completion")).to_have_value("Written in the second tab.")
+    look.soon(second, lambda: "second" in Draft.objects.get().content["completion"], "the second tab's draft")
+
+
 def test_a_lost_lease_is_told_and_the_words_stay(desk: World, browser: Browser, live_server) -> None:
     colleague = make_user("Ines Ferro")
     join(desk.project, colleague, Role.ANNOTATOR)

@@ -241,6 +241,36 @@ def test_a_draft_outlives_the_lease_and_another_persons_submit(world):
     assert Draft.objects.get().content["completion"] == "By me"
 
 
+def test_one_tab_does_not_write_over_what_another_saved(world):
+    make_example(world.project)
+    example = take(world)
+
+    def save(text, **who):
+        services.save_draft(by=world.annotator, example=example, content=content(example, text), **who)
+        return Draft.objects.get().content["completion"]
+
+    assert save("First", writer="a", seen="") == "First"
+    assert save("First, longer", writer="a", seen="") == "First, longer"
+    with pytest.raises(Conflict, match="Another tab"):
+        save("Second", writer="b", seen="")
+    assert Draft.objects.get().content["completion"] == "First, longer"
+    assert save("First, longer", writer="b", seen="") == "First, longer"  # the same words are no loss
+    assert (
+        save("First, longer still", writer="c", seen="b") == "First, longer still"
+    )  # read before it was changed
+    assert save("By a program") == "By a program"
+    with pytest.raises(Conflict, match="Another tab"):
+        save("First, longer and longer", writer="a", seen="")
+
+
+def test_one_tab_does_not_write_over_another_s_new_example(world):
+    new = {"by": world.annotator, "project": world.project}
+    services.save_new_draft(**new, content={"completion": "First"}, writer="a", seen="")
+    with pytest.raises(Conflict, match="Another tab"):
+        services.save_new_draft(**new, content={"completion": "Second"}, writer="b", seen="")
+    assert Draft.objects.get().content["completion"] == "First"
+
+
 def test_nobody_leaves_a_draft_on_an_item_they_never_had(world):
     example = make_example(world.project)
     with pytest.raises(Conflict):

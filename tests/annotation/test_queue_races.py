@@ -179,6 +179,22 @@ def test_two_reviewers_decide_at_once_and_one_is_told():
     assert results[1].accepted == [] and len(results[1].left) == 1
 
 
+def test_of_two_tabs_that_save_at_once_one_is_told():
+    project = make_project()
+    (person,) = team(project, Role.ANNOTATOR, 1)
+    for _ in range(5):
+        make_example(project)
+        example = services.take_next(by=person, project=project, purpose=ANNOTATE).example
+        save = partial(services.save_draft, by=person, example=example, seen="")
+        results = at_once(
+            partial(save, content=content(example, "In a"), writer="a"),
+            partial(save, content=content(example, "In b"), writer="b"),
+        )
+        assert sum(isinstance(result, Conflict) for result in results) == 1
+        (kept,) = (result for result in results if isinstance(result, Draft))
+        assert Draft.objects.get(example=example).content == kept.content
+
+
 def test_a_draft_and_a_submit_at_once_leave_no_stale_draft():
     project = make_project()
     (person,) = team(project, Role.ANNOTATOR, 1)
