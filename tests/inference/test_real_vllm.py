@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 from asgiref.sync import async_to_sync
 
@@ -22,6 +21,7 @@ from inference.services import generate, open_generation, stream_answer
 from tests.factories import make_version, make_world
 from tests.fakes.engine import Fake
 from tests.inference.conftest import wait_for
+from tests.processes import alive, family
 from training.models import BaseModel, ModelVersion
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.timeout(1500)]
@@ -153,13 +153,13 @@ def test_the_real_engine(
         assert real_told == fake_told
 
         # Killed, it comes back by itself with everything loaded, and leaves no process of its own behind.
-        members = psutil.Process(engine.pid).children(recursive=True)
+        members = family(engine.pid)[1:]
         assert members
         os.kill(engine.pid, signal.SIGKILL)
         turn_until(
             loop, lambda: Deployment.objects.filter(version=adapter, status="waiting").exists(), "the loss"
         )
-        assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in members)
+        assert not any(map(alive, members))
         figures["after a kill: both served again, s"] = turn_until(
             loop, lambda: is_loaded(bare, adapter), "serving again"
         )
@@ -167,10 +167,10 @@ def test_the_real_engine(
         assert again.pid != engine.pid
         assert holds(again, adapter)
         assert answer(adapter).text == adapted.text
-        members = [psutil.Process(again.pid), *psutil.Process(again.pid).children(recursive=True)]
+        members = family(again.pid)
     finally:
         loop.shut_down()
-    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in members)
+    assert not any(map(alive, members))
     with capsys.disabled():
         print("\n" + "\n".join(f"{name:40} {value:8.1f}" for name, value in figures.items()))
 

@@ -27,6 +27,7 @@ from inference.services import point_route, request_load, request_unload
 from tests.factories import World, make_base_model, make_generation, make_version, make_world
 from tests.fakes.engine import Fake
 from tests.inference.conftest import PARITY, wait_for
+from tests.processes import alive, family
 from training.models import ModelVersion
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("fake_engines", "sent")]
@@ -145,7 +146,7 @@ def test_a_killed_engine_comes_back_with_its_adapters(
     child = psutil.Process(first.pid).children()[0]
     os.kill(first.pid, signal.SIGKILL)
     turn_until(loop, lambda: not is_loaded(adapter), "the loss being noticed")
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert not alive(child)
     turn_until(loop, lambda: is_loaded(base, adapter), "serving again")
     second = Engine.objects.get()
     assert second.pid != first.pid
@@ -297,6 +298,7 @@ def test_a_healthy_engine_left_behind_is_adopted(loop: Reconciler, world: World)
     base, adapter = make_pair(world)
     turn_until(loop, lambda: is_loaded(base, adapter), "serving")
     pid = Engine.objects.get().pid
+    process = psutil.Process(pid)
     # What a predecessor that vanished leaves: its engine, its note, its rows.
     held = dict(loop.processes)
     loop.processes.clear()
@@ -309,7 +311,7 @@ def test_a_healthy_engine_left_behind_is_adopted(loop: Reconciler, world: World)
         assert list(successor.processes) == list(held)
     finally:
         successor.shut_down()
-    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", "its end")
+    wait_for(lambda: not alive(process), "its end")
     next(iter(held.values())).child.wait()
 
 
@@ -422,15 +424,6 @@ def start_process(ports_from: int) -> "subprocess.Popen[bytes]":
     )
 
 
-def family(pid: int) -> list[psutil.Process]:
-    leader = psutil.Process(pid)
-    return [leader, *leader.children(recursive=True)]
-
-
-def all_gone(members: list[psutil.Process]) -> bool:
-    return all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in members)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_no_child_outlives_the_engines_process(world: World, settings: Any, number: int) -> None:
     base, adapter = make_pair(world)
@@ -441,7 +434,7 @@ def test_no_child_outlives_the_engines_process(world: World, settings: Any, numb
         assert len(members) == 2
         process.send_signal(number)
         process.communicate(timeout=20)
-        wait_for(lambda: all_gone(members), "the end of every child", 15)
+        wait_for(lambda: not any(map(alive, members)), "the end of every child", 15)
     finally:
         process.kill()
         process.wait()

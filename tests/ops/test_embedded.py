@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,6 +17,7 @@ import redis
 
 from config import embedded
 from core.sockets import socket_dir
+from tests.processes import alive, command, eventually, only
 
 ROOT = Path(embedded.__file__).resolve().parent.parent
 BOTH = ["postgres", "valkey"]
@@ -30,14 +31,6 @@ with embedded.services(Path(sys.argv[1]), ["postgres", "valkey"], durable=False)
 """
 
 
-def eventually(check: Callable[[], object], seconds: float = 30.0) -> None:
-    """Waits until the check holds; fails when it does not within the limit."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "it never became so"
-        time.sleep(0.1)
-
-
 def processes_of(state: Path) -> list[psutil.Process]:
     """Keepers and servers of this state folder; servers are known by it, too (data or socket folder)."""
     marks = {str(state), str(socket_dir(state))}
@@ -45,24 +38,21 @@ def processes_of(state: Path) -> list[psutil.Process]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             line = " ".join(process.cmdline())
-            if process.status() != psutil.STATUS_ZOMBIE and any(mark in line for mark in marks):
+            if alive(process) and any(mark in line for mark in marks):
                 found.append(process)
     return found
 
 
 def server(state: Path, name: str) -> psutil.Process:
     program = {"postgres": "bin/postgres", "valkey": "valkey-server"}[name]
-    (found,) = [each for each in processes_of(state) if program in each.cmdline()[0]]
-    return found
+    return only(lambda: [each for each in processes_of(state) if program in "".join(command(each)[:1])])
 
 
 def keeper(state: Path, name: str) -> psutil.Process:
-    (found,) = [
-        each
-        for each in processes_of(state)
-        if "config/embedded.py" in " ".join(each.cmdline()) and name in each.cmdline()
-    ]
-    return found
+    def fits(line: list[str]) -> bool:
+        return "config/embedded.py" in " ".join(line) and name in line
+
+    return only(lambda: [each for each in processes_of(state) if fits(command(each))])
 
 
 def database(state: Path) -> psycopg.Connection:
@@ -170,7 +160,7 @@ def test_a_killed_server_comes_back_with_its_data(state: Path, name: str):
         client.set("kept", "seven")
         old = server(state, name)
         old.kill()
-        eventually(lambda: not old.is_running() or old.status() == psutil.STATUS_ZOMBIE)
+        eventually(lambda: not alive(old))
         eventually(lambda: answers(state))
         with database(state) as db:
             assert db.execute("SELECT n FROM kept").fetchall() == [(7,)]
@@ -200,7 +190,7 @@ def test_a_server_ends_with_its_killed_keeper_and_the_next_user_gets_a_new_one(s
         old = server(state, name)
         victim = keeper(state, name)
         victim.kill()
-        eventually(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
+        eventually(lambda: not alive(victim))
         with embedded.services(state, BOTH, durable=False):
             assert answers(state)
             assert server(state, name).pid != old.pid

@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+
+from tests.processes import alive, command, eventually, only
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -38,13 +39,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def eventually(check: Callable[[], object], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "it never became so"
-        time.sleep(0.1)
 
 
 class House:
@@ -96,7 +90,7 @@ class House:
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.status() != psutil.STATUS_ZOMBIE and (
+                if alive(process) and (
                     process.environ().get("GUILDHALL_STATE") == mark
                     or any(mark in word for word in process.cmdline())
                 ):
@@ -104,12 +98,15 @@ class House:
         return found
 
     def one(self, *words: str) -> psutil.Process:
-        (found,) = [
-            process
-            for process in self.processes()
-            if all(any(word in part for part in process.cmdline()) for word in words)
-        ]
-        return found
+        def fitting() -> list[psutil.Process]:
+            lines = [(process, command(process)) for process in self.processes()]
+            return [
+                process
+                for process, line in lines
+                if all(any(word in part for part in line) for word in words)
+            ]
+
+        return only(fitting)
 
     @property
     def supervisor(self) -> psutil.Process:
@@ -123,6 +120,14 @@ class House:
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
+
+    def up(self, *names: str) -> bool | None:
+        """Whether these parts are up, as the program says; None while it says nothing."""
+        try:
+            parts = {part["name"]: part["up"] for part in self.get("/readyz").json()["parts"]}
+        except httpx.HTTPError:
+            return None
+        return all(parts[name] for name in names)
 
 
 @pytest.fixture
@@ -271,7 +276,7 @@ def test_nothing_is_left_however_it_ends(house: House, end: Callable[[House], No
     end(house)
     # About 15 s is promised; the machine may be busy.
     eventually(lambda: not house.processes(), 40)
-    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in before)
+    assert not any(alive(process) for process in before)
     assert house.make is not None
     house.make.wait(10)
 
@@ -351,19 +356,15 @@ def test_pages_come_back_by_themselves_after_a_server_was_killed(house: House, n
     house.start()
     house.wait_ready()
 
-    def is_up() -> bool:
-        parts = {part["name"]: part["up"] for part in house.get("/readyz").json()["parts"]}
-        return bool(parts[name])
-
-    assert is_up()
+    eventually(lambda: house.up(name), 20)
     # Its keeper first, stopped, so that the server stays away long enough to be looked at.
     keeper = house.one("config/embedded.py", {"postgres": "postgres", "broker": "valkey"}[name])
     keeper.suspend()
     house.one(program).kill()
-    eventually(lambda: not is_up(), 30)
+    eventually(lambda: house.up(name) is False, 30)
     assert house.get("/healthz").status_code == 200
     keeper.resume()
-    eventually(is_up, 60)
+    eventually(lambda: house.up(name), 60)
     assert house.get("/sign-in/").status_code == 200
 
 
@@ -374,12 +375,7 @@ def test_a_killed_keeper_is_replaced(house: House):
     for name in ("postgres", "valkey"):
         house.one("config/embedded.py", name).kill()
     eventually(lambda: house.output().count("it is running again") == 2, 60)
-
-    def is_up() -> bool:
-        parts = {part["name"]: part["up"] for part in house.get("/readyz").json()["parts"]}
-        return bool(parts["postgres"] and parts["broker"])
-
-    eventually(is_up, 60)
+    eventually(lambda: house.up("postgres", "broker"), 60)
 
 
 @pytest.mark.slow
