@@ -42,6 +42,8 @@ def clustered_interval(
     `groups` holds each rater's values. With ȳ = Σy/n and G raters, the variance is the linearisation (CR1) estimator
     G/(G-1) · Σ_g (Σ_{i∈g} (y_i - ȳ))² / n² and the quantile Student's t with G-1 degrees of freedom (Cameron & Miller,
     "A Practitioner's Guide to Cluster-Robust Inference", J. Human Resources 50(2), 2015, sections II.B and VI.D).
+    With few raters it is small by chance when their means happen to agree; so it is never taken below the variance of n
+    independent votes, Σ(y - ȳ)² / (n (n-1)): a design effect below one would count more votes than were given.
 
     Where that is undefined or zero (one rater; nobody differs), it is Clopper and Pearson's exact interval on an
     effective sample size n / deff, after Korn & Graubard ("Confidence intervals for proportions with small expected
@@ -59,12 +61,14 @@ def clustered_interval(
     shares = [[(value - low) / (high - low) for value in values] for values in groups.values()]
     if any(not 0 <= share <= 1 for cluster in shares for share in cluster):
         raise ValueError(f"A value lies outside {low}..{high}.")
-    mean = sum(map(sum, shares)) / n
+    hits = math.fsum(share for cluster in shares for share in cluster)
+    mean = hits / n
     robust = _robust(shares, mean, n, level)
     assumed = _assumed(shares, mean, n, level)
     if robust is None:
         bounds, method = assumed, "assumed"
-    elif n * min(mean, 1 - mean) < FEW:
+    # Counted, not taken from the mean: rounding there would let five votes be few seen from one side only.
+    elif min(hits, n - hits) < FEW - 1e-9:
         bounds, method = (min(robust[0], assumed[0]), max(robust[1], assumed[1])), "both"
     else:
         bounds, method = robust, "clustered"
@@ -77,7 +81,8 @@ def _robust(shares: list[list[float]], mean: float, n: int, level: float) -> tup
     if clusters < 2:
         return None
     squares = sum((sum(cluster) - len(cluster) * mean) ** 2 for cluster in shares)
-    variance = clusters / (clusters - 1) * squares / n**2
+    independent = sum((share - mean) ** 2 for cluster in shares for share in cluster) / (n * (n - 1))
+    variance = max(clusters / (clusters - 1) * squares / n**2, independent)
     if variance < 1e-12:
         return None
     reach = float(special.stdtrit(clusters - 1, (1 + level) / 2)) * math.sqrt(variance)
