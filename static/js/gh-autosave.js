@@ -13,8 +13,13 @@ const PAUSE_MS = 900;
 const KEEPALIVE_MAX = 60_000; // browsers refuse larger keepalive bodies (64 KiB)
 
 // This tab's name. It outlives a reload, so that what a page sends while it goes away is not taken for another tab's.
-const nameTab = () => (sessionStorage["gh-tab"] = Date.now().toString(36) + Math.random().toString(36).slice(2));
-let tab = sessionStorage["gh-tab"] ?? nameTab();
+let tab;
+function nameTab() {
+  tab = Date.now().toString(36) + Math.random().toString(36).slice(2);
+  try { sessionStorage.setItem("gh-tab", tab); } catch { /* forbidden: the name lasts as long as the page */ }
+}
+try { tab = sessionStorage.getItem("gh-tab"); } catch { /* as above */ }
+if (!tab) nameTab();
 
 class GhAutosave extends HTMLElement {
   connectedCallback() {
@@ -155,7 +160,7 @@ class GhAutosave extends HTMLElement {
     this.channel = new BroadcastChannel(this.key);
     this.channel.onmessage = ({ data }) => {
       if (data.says === "anybody?") this.channel.postMessage({ says: "here", tab });
-      else if (data.tab === tab) tab = nameTab(); // a duplicated tab begins with its original's name
+      else if (data.tab === tab) nameTab(); // a duplicated tab begins with its original's name
       this.tellOfOther();
     };
     this.channel.postMessage({ says: "anybody?" });
