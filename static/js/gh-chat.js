@@ -38,7 +38,12 @@ class GhChat extends HTMLElement {
 
   ask() {
     const text = this.field.value.trim();
-    if (!text || this.running) return;
+    if (!text) return;
+    if (this.running) { // sent before the answer was whole: it goes out next
+      this.next = true;
+      this.say("Your question goes out when this answer is done.");
+      return;
+    }
     this.log.querySelector(".nothing")?.remove();
     const turn = this.querySelector("template").content.firstElementChild.cloneNode(true);
     turn.querySelector(".asked").textContent = text;
@@ -46,7 +51,9 @@ class GhChat extends HTMLElement {
     this.field.value = "";
     this.stream(this.form.action, new URLSearchParams({ text }), turn, () => {
       turn.remove();
-      this.field.value = text; // nothing was stored: the words go back to where they were written
+      this.next = false;
+      // Nothing was stored: the words go back to where they were written, before what was typed since.
+      this.field.value = [text, this.field.value].filter(Boolean).join("\n\n");
     });
   }
 
@@ -97,10 +104,15 @@ class GhChat extends HTMLElement {
       this.running = null;
       this.busy(false);
       this.toEnd();
+      if (this.next) { this.next = false; this.ask(); }
     }
   }
 
-  stop() { this.running?.abort(); }
+  stop() {
+    if (this.next) this.say("");
+    this.next = false;
+    this.running?.abort();
+  }
 
   // After a stop the server ends the answer by itself; ask for the turn until it has.
   async settle(turn) {

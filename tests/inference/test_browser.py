@@ -80,6 +80,22 @@ def test_chat_by_keyboard(served: Served, open_page: Open) -> None:
     assert said == []
 
 
+def test_a_question_sent_too_early_goes_out_next(served: Served, open_page: Open) -> None:
+    rater = served.world.rater
+    chat = start_conversation(by=rater, project=served.world.project, version=served.adapter)
+    page = open_page(rater, f"{room(served)}chat/{chat.pk}/")
+    field = page.locator("gh-chat textarea[name=text]")
+    field.fill("slow")
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn.bot")).to_contain_text("word2")
+    field.fill("say: and then this")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Your question goes out when this answer is done.")).to_be_visible()
+    expect(page.locator(".turn.bot").nth(1)).to_contain_text("and then this", timeout=60_000)
+    expect(page.locator(".turn.bot").first).to_contain_text("word99")
+    expect(field).to_have_value("")
+
+
 def test_asking_again_replaces_the_answer(served: Served, open_page: Open) -> None:
     rater = served.world.rater
     chat = start_conversation(by=rater, project=served.world.project, version=served.adapter)
