@@ -87,7 +87,6 @@ def _lines(
 
 # --- drafts ------------------------------------------------------------------------------------------------
 @transaction.atomic
-@transaction.atomic
 def save_draft(
     *,
     by: User,
@@ -130,7 +129,6 @@ def keep_words(
     return True
 
 
-@transaction.atomic
 @transaction.atomic
 def save_new_draft(
     *, by: User, project: Project, content: Mapping[str, Any], writer: str = "", seen: str | None = None

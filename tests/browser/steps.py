@@ -70,7 +70,7 @@ class Desk:
         return self.page.get_by_role("button", name=name, exact=True)
 
     def told(self, words: str) -> None:
-        """The page says so in its notices or headings, not just somewhere."""
+        """The page shows these words."""
         expect(self.page.get_by_text(words).first).to_be_visible(timeout=20_000)
 
 
