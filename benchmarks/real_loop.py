@@ -14,6 +14,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,30 @@ def ended(api: Api, path: str, key: str = "run") -> dict[str, Any] | None:
 
 def wait(api: Api, path: str, *, seconds: float, key: str = "run") -> dict[str, Any]:
     return until(lambda: ended(api, path, key), seconds=seconds, what=path)  # type: ignore[no-any-return]
+
+
+def ready_dataset(api: Api, at: str, number: int) -> dict[str, Any] | None:
+    """The dataset version of the project at `at` once it is frozen; RuntimeError when it could not be."""
+    found: dict[str, Any] = api.get(f"{at}datasets/{number}/")
+    if found["status"] == "failed":
+        raise RuntimeError("The dataset could not be frozen.")
+    return found if found["status"] == "ready" else None
+
+
+@contextmanager
+def measured(
+    name: str, figures: dict[str, Any], table: Callable[[dict[str, Any]], str], as_json: bool
+) -> Iterator[Path]:
+    """A state folder for one benchmark. In the end it is removed and the figures are printed.
+
+    Also when a step failed: what was measured until then took minutes to measure.
+    """
+    state = Path(tempfile.mkdtemp(prefix=f"guildhall-{name}-"))
+    try:
+        yield state
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+        print(json.dumps(figures, indent=2) if as_json else table(figures), flush=True)
 
 
 class Loop:
@@ -104,7 +130,10 @@ class Loop:
         began = time.monotonic()
         dataset = self.api.post(f"{self.at}datasets/", {})
         self.dataset = until(
-            lambda: self._ready(dataset["number"]), seconds=300, what="the frozen dataset", every=0.2
+            lambda: ready_dataset(self.api, self.at, dataset["number"]),
+            seconds=300,
+            what="the frozen dataset",
+            every=0.2,
         )
         took = time.monotonic() - began
         self.figures |= {
@@ -112,12 +141,6 @@ class Loop:
             "freeze_seconds": took,
             "content_hash": self.dataset["content_hash"],
         }
-
-    def _ready(self, number: int) -> dict[str, Any] | None:
-        found: dict[str, Any] = self.api.get(f"{self.at}datasets/{number}/")
-        if found["status"] == "failed":
-            raise RuntimeError("The dataset could not be frozen.")
-        return found if found["status"] == "ready" else None
 
     def train(self) -> None:
         base = until(self._base, seconds=300, what="the base model")
@@ -301,19 +324,17 @@ def main() -> int:
     if not given.file.is_file():
         say(f"{given.file} is not there; give the path of a JSONL file.")
         return 2
-    state = Path(tempfile.mkdtemp(prefix="guildhall-loop-"))
     figures: dict[str, Any] = {}
-    try:
-        with Program(state) as program, program.signed_in(ADMIN, DEMO_PASSWORD) as api:
-            loop = Loop(program, api, given.file, given.rows, figures)
-            for step in (
-                loop.prepare, loop.import_file, loop.approve, loop.freeze, loop.train, loop.serve, loop.ask, loop.rate,
-            ):  # fmt: skip
-                step()
-    finally:
-        # Also when a step failed: what was measured until then took minutes to measure.
-        shutil.rmtree(state, ignore_errors=True)
-        print(json.dumps(figures, indent=2) if given.json else table(figures), flush=True)
+    with (
+        measured("loop", figures, table, given.json) as state,
+        Program(state) as program,
+        program.signed_in(ADMIN, DEMO_PASSWORD) as api,
+    ):
+        loop = Loop(program, api, given.file, given.rows, figures)
+        for step in (
+            loop.prepare, loop.import_file, loop.approve, loop.freeze, loop.train, loop.serve, loop.ask, loop.rate,
+        ):  # fmt: skip
+            step()
     if figures["held_out_loss_fall"] < MUST_FALL:
         say(f"The held-out loss fell by less than {MUST_FALL:.0%}.")
         return 1

@@ -8,10 +8,8 @@ approved and half queued. The program runs on a state folder of its own; all tim
 
 import argparse
 import json
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from itertools import cycle, islice
@@ -22,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.pages import percentile
 from benchmarks.program import Api, Program, until
-from benchmarks.real_loop import ADMIN, DEMO_PASSWORD, say, seconds_between, wait
+from benchmarks.real_loop import ADMIN, DEMO_PASSWORD, measured, ready_dataset, say, seconds_between, wait
 
 PROJECT = "at-scale"
 AT = f"projects/{PROJECT}/"
@@ -103,15 +101,11 @@ class Scale:
         say("Freezing ...")
         began = time.monotonic()
         number = self.api.post(f"{AT}datasets/", {})["number"]
-        found = until(lambda: self._ready(number), seconds=3600, what="the frozen dataset", every=0.5)
+        found = until(
+            lambda: ready_dataset(self.api, AT, number), seconds=3600, what="the frozen dataset", every=0.5
+        )
         self.figures[f"{name}_seconds"] = time.monotonic() - began
         self.figures[f"{name}_rows"] = found["counts"]["total"]
-
-    def _ready(self, number: int) -> dict[str, Any] | None:
-        found: dict[str, Any] = self.api.get(f"{AT}datasets/{number}/")
-        if found["status"] == "failed":
-            raise RuntimeError("The dataset could not be frozen.")
-        return found if found["status"] == "ready" else None
 
     def freeze_twice(self) -> None:
         self.freeze("freeze")
@@ -203,19 +197,17 @@ def main() -> int:
     if not given.file.is_file():
         say(f"{given.file} is not there; give the path of a JSONL file.")
         return 2
-    state = Path(tempfile.mkdtemp(prefix="guildhall-scale-"))
     figures: dict[str, Any] = {}
-    try:
-        with Program(state) as program, program.signed_in(ADMIN, DEMO_PASSWORD) as api:
-            scale = Scale(program, api, given.file, given.rows, figures)
-            for step in (
-                scale.prepare, scale.import_files, scale.freeze_twice, scale.take, scale.look, scale.download, scale.take_out,
-            ):  # fmt: skip
-                step()
-    finally:
-        # Also when a step failed: what was measured until then took minutes to measure.
-        shutil.rmtree(state, ignore_errors=True)
-        print(json.dumps(figures, indent=2) if given.json else table(figures), flush=True)
+    with (
+        measured("scale", figures, table, given.json) as state,
+        Program(state) as program,
+        program.signed_in(ADMIN, DEMO_PASSWORD) as api,
+    ):
+        scale = Scale(program, api, given.file, given.rows, figures)
+        for step in (
+            scale.prepare, scale.import_files, scale.freeze_twice, scale.take, scale.look, scale.download, scale.take_out,
+        ):  # fmt: skip
+            step()
     return 0
 
 
