@@ -201,6 +201,10 @@ class Generation(models.Model):
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.STREAMING)
     finish_reason = models.CharField(max_length=20, blank=True)
     error = models.TextField(blank=True)
+    doubt = models.TextField(
+        blank=True,
+        help_text="Why these words may come from other weights than the version's. Empty: nothing speaks for that.",
+    )
     prompt_tokens = models.PositiveIntegerField(null=True)
     completion_tokens = models.PositiveIntegerField(null=True)
     first_token_ms = models.PositiveIntegerField(null=True)
