@@ -6,23 +6,26 @@ Starts the program on a state folder of its own, with a real base model and a re
 `--json` one JSON object of the same figures). Nothing is simulated; times are wall-clock, as a person would wait.
 """
 
+import sys
+from pathlib import Path
+
+# The project's folder instead of this one, in which `statistics` is a benchmark and not the standard library.
+HERE = Path(__file__).resolve().parent
+sys.path[:] = [str(HERE.parent), *(path for path in sys.path if Path(path).resolve() != HERE)]
+
 import argparse
 import json
 import re
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.program import Api, Program, until
 

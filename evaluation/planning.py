@@ -1,17 +1,31 @@
-"""What a planned campaign asks of people, and what it buys."""
+"""What a planned campaign asks of people, and what it can find."""
 
 from dataclasses import dataclass
 
-from evaluation.statistics import decisive_votes_needed, half_width, least_detectable_rate
-from evaluation.statistics.power import effective_votes
+from evaluation.statistics import half_width, least_settled_rate, votes_to_settle
 
-RATES = (0.55, 0.60, 0.65, 0.70)
+RATES = (0.60, 0.65, 0.70, 0.75)
+MORE_RATERS = (2, 5, 10)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What `raters` people who give `ratings` in all would reach.
+
+    `half_width` is of the win rate's 95% interval around an even result (None with fewer than three raters); `finds` the
+    least true win rate that is settled with 80% power (None when nothing would be).
+    """
+
+    raters: int
+    ratings: int
+    half_width: float | None
+    finds: float | None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`half_width` is of the win rate's 95% interval (None with one rater); `finds` the least true win rate found with
-    80% power (None when nothing would be). `needs` lists (win rate, independent votes) for comparison."""
+    """`needs` lists (true win rate, ratings that settle it with these raters and 80% power, None when no number does);
+    `larger` what more raters would reach on the same prompts."""
 
     prompts: int
     per_prompt: int
@@ -20,7 +34,8 @@ class Plan:
     each: int
     half_width: float | None
     finds: float | None
-    needs: tuple[tuple[float, int], ...]
+    needs: tuple[tuple[float, int | None], ...]
+    larger: tuple[Panel, ...]
 
     @property
     def short_of_raters(self) -> bool:
@@ -28,15 +43,26 @@ class Plan:
 
 
 def plan(*, prompts: int, per_prompt: int, raters: int) -> Plan:
-    """`raters` people share `prompts`, each prompt rated by `per_prompt` different ones (or by all, when they are fewer)."""
-    ratings = prompts * min(per_prompt, raters)
+    """`raters` people share `prompts`, each prompt rated by `per_prompt` different ones (or by all, when they are fewer).
+
+    The figures are the verdict's own rule worked out beforehand (`evaluation.statistics.power`).
+    """
+    here = panel(prompts=prompts, per_prompt=per_prompt, raters=raters)
     return Plan(
         prompts=prompts,
         per_prompt=per_prompt,
         raters=raters,
-        ratings=ratings,
-        each=-(-ratings // raters) if raters else 0,
-        half_width=half_width(ratings, raters),
-        finds=least_detectable_rate(effective_votes(ratings, raters)),
-        needs=tuple((rate, decisive_votes_needed(rate)) for rate in RATES),
+        ratings=here.ratings,
+        each=-(-here.ratings // raters) if raters else 0,
+        half_width=here.half_width,
+        finds=here.finds,
+        needs=tuple((rate, votes_to_settle(rate, raters)) for rate in RATES),
+        larger=tuple(
+            panel(prompts=prompts, per_prompt=per_prompt, raters=raters + more) for more in MORE_RATERS
+        ),
     )
+
+
+def panel(*, prompts: int, per_prompt: int, raters: int) -> Panel:
+    ratings = prompts * min(per_prompt, raters)
+    return Panel(raters, ratings, half_width(ratings, raters), least_settled_rate(ratings, raters))

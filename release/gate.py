@@ -27,20 +27,30 @@ class Check:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One human comparison as the version under the gate sees it: its win rate over `against`, shares of one."""
+    """What people said of the version under the gate beside `against`, in all campaigns between the two. Shares of one.
 
-    campaign: str
+    `settled` says whom the verdict names: "candidate" is the version under the gate. `planned` ratings were asked for by
+    the first plan, `n` are in. `rate` leaves "both bad" out, `rate_among_all` counts it as a tie. The answers of
+    `prompts_differing` of `prompts` differ; the others were shown to nobody.
+    """
+
     against: str
-    closed: bool
+    campaigns: int
+    open: bool
     n: int
+    planned: int
     raters: int
+    settled: Literal["baseline", "candidate"] | None
+    says: str
     rate: float | None
     low: float | None
     high: float | None
+    rate_among_all: float | None
     bad: float | None
     bad_low: float | None
     bad_high: float | None
-    wanted: int = 0
+    prompts: int
+    prompts_differing: int
 
 
 @dataclass(frozen=True)
@@ -48,8 +58,8 @@ class Facts:
     """What is known of a version. None, empty or 0 is "not known".
 
     `loss_base` and `loss` are mean completion losses on held-out rows, natural log, before and after training.
-    `opponent` names the version to beat: the live one, or the base while nothing is live. `human` is the newest comparison
-    with that opponent, `newest` the newest with anybody. `files` lists files that are missing or changed, None when not
+    `opponent` names the version to beat: the live one, or the base while nothing is live. `human` is the comparison
+    with that opponent, `newest` the newest with any version. `files` lists files that are missing or changed, None when not
     checked.
     """
 
@@ -102,7 +112,7 @@ def evaluate(facts: Facts) -> Gate:
         (
             _parity(facts),
             _loss(facts),
-            _human(facts),
+            human_preference(facts),
             _both_bad(facts),
             _served(facts),
             _files(facts),
@@ -150,30 +160,42 @@ def _why_unknown(facts: Facts) -> str:
         return "There is nothing to compare it with: nothing is live, and it is the base itself."
     if found is None or not found.n:
         return f"Nobody has compared it with {facts.opponent} yet."
-    if found.rate is None or found.low is None or found.high is None:
+    if found.rate is None:
         return f"All {found.n} ratings against {found.against} say both bad, so none says which is better."
     return ""
 
 
-def _human(facts: Facts) -> Check:
+def human_preference(facts: Facts) -> Check:
+    """Passes on the settled verdict and the planned ratings of at least two raters, every campaign closed. Of candidates that
+    are no better than what is live it passes at most one in twenty (`benchmarks/statistics.py`)."""
+
     def say(result: Result, says: str) -> Check:
         return Check("human_preference", "People prefer it", result, says)
 
     found = facts.human
-    if (unknown := _why_unknown(facts)) or found is None or found.low is None or found.high is None:
+    if (unknown := _why_unknown(facts)) or found is None:
         return say("hold", unknown)
     people = "person" if found.raters == 1 else "people"
+    campaigns = f", {found.campaigns} campaigns together" if found.campaigns > 1 else ""
     words = (
-        f"{_percent(found.rate)} over {found.against} (95% interval {_percent(found.low)} to {_percent(found.high)}, "
-        f"{found.n} ratings by {found.raters} {people})."
+        f"Win rate {_percent(found.rate)} over {found.against} (95% interval {_percent(found.low)} to "
+        f"{_percent(found.high)}; {_percent(found.rate_among_all)} with “both bad” as a tie; {found.n:,} of "
+        f"{found.planned:,} planned ratings by {found.raters} {people}{campaigns}). The answers differ on "
+        f"{found.prompts_differing:,} of {found.prompts:,} prompts."
     )
-    if not found.closed:
-        return say("hold", f"The comparison is still open; so far {words}")
-    if found.low > 0.5:
-        return say("pass", f"Win rate {words}")
-    if found.high < 0.5:
-        return say("fail", f"People prefer the other: win rate {words}")
-    return say("hold", f"Not settled: win rate {words}")
+    if found.settled == "baseline":
+        return say("fail", f"{found.says} {words}")
+    if found.open:
+        return say("hold", f"The comparison is still open. So far: {words}")
+    if found.n < found.planned:
+        return say(
+            "hold",
+            f"Only {found.n:,} of {found.planned:,} planned ratings are in. Open the campaign again to collect the "
+            f"others. {words}",
+        )
+    return say(
+        "pass" if found.settled == "candidate" and found.raters > 1 else "hold", f"{found.says} {words}"
+    )
 
 
 def _both_bad(facts: Facts) -> Check:
@@ -189,9 +211,9 @@ def _both_bad(facts: Facts) -> Check:
     )
     if found.bad_low > MOST_BOTH_BAD:
         return say("fail", words)
-    if found.closed and found.bad_high <= MOST_BOTH_BAD:
-        return say("pass", words)
-    return say("hold", words if found.closed else f"The comparison is still open; so far {words}")
+    if found.open or found.n < found.planned:
+        return say("hold", f"The comparison is not complete. So far: {words}")
+    return say("pass" if found.bad_high <= MOST_BOTH_BAD else "hold", words)
 
 
 def _served(facts: Facts) -> Check:

@@ -7,7 +7,6 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from core.models import Project, User
-from evaluation.models import Campaign
 from evaluation.queries import Results, results_by_version, results_for
 from inference.models import Deployment, Route
 from inference.queries import State, people_behind, route_of, state_of
@@ -188,27 +187,31 @@ def _opponent_name(version: ModelVersion, live: ModelVersion | None) -> str:
 
 
 def _newest(results: list[Results]) -> Results | None:
-    """The newest closed comparison with ratings; without one, the newest open one. Results come newest first."""
-    rated = [r for r in results if r.n]
-    closed = [r for r in rated if r.campaign.status == Campaign.Status.CLOSED]
-    return next(iter(closed or rated or results), None)
+    """The newest comparison with ratings, else the newest. Results come newest first; each knows its whole pair."""
+    return next((r for r in results if r.pair.n), next(iter(results), None))
 
 
 def _compared(results: Results, version: ModelVersion) -> Comparison:
-    rate, bad = results.rate_of(version), results.both_bad_rate
+    pair = results.pair.seen_from(version)
+    rate, bad = pair.win_rate, pair.both_bad_rate
     return Comparison(
-        campaign=results.campaign.name,
-        against=str(results.other_than(version)),
-        closed=results.campaign.status == Campaign.Status.CLOSED,
-        n=results.n,
-        raters=len(results.raters),
+        against=str(pair.baseline),
+        campaigns=len(pair.campaigns),
+        open=pair.open,
+        n=pair.n,
+        planned=pair.verdict.planned,
+        raters=pair.raters,
+        settled=pair.verdict.settled,
+        says=pair.verdict.says,
         rate=rate.value,
         low=rate.low,
         high=rate.high,
+        rate_among_all=pair.win_rate_among_all.value,
         bad=bad.value,
         bad_low=bad.low,
         bad_high=bad.high,
-        wanted=results.wanted,
+        prompts=pair.prompts,
+        prompts_differing=pair.prompts - pair.same_answers,
     )
 
 

@@ -88,8 +88,18 @@ class PlanQuerySerializer(serializers.Serializer[Any]):
     ratings_per_prompt = serializers.IntegerField(min_value=1, max_value=MOST_PER_PROMPT)
 
 
+class PanelSerializer(serializers.Serializer[Any]):
+    """`half_width` of the win rate's 95% interval around an even result, null with fewer than three raters; `finds` is the
+    least true win rate that the verdict settles with 80% power, null when none."""
+
+    raters = serializers.IntegerField()
+    ratings = serializers.IntegerField()
+    half_width = serializers.FloatField(allow_null=True)
+    finds = serializers.FloatField(allow_null=True)
+
+
 class PlanSerializer(serializers.Serializer[Any]):
-    """`half_width` of the win rate's 95% interval; `finds` is the least true win rate found with 80% power."""
+    """As a panel; `larger` is what more raters would reach on the same prompts."""
 
     prompts = serializers.IntegerField()
     per_prompt = serializers.IntegerField()
@@ -98,6 +108,7 @@ class PlanSerializer(serializers.Serializer[Any]):
     each = serializers.IntegerField()
     half_width = serializers.FloatField(allow_null=True)
     finds = serializers.FloatField(allow_null=True)
+    larger = PanelSerializer(many=True)
 
 
 class IntervalSerializer(serializers.Serializer[Any]):
@@ -111,10 +122,23 @@ class IntervalSerializer(serializers.Serializer[Any]):
     method = serializers.CharField()
 
 
+class LookSerializer(serializers.Serializer[Any]):
+    """A planned look after `at` ratings; `z` is null until it was taken, and with fewer than two raters."""
+
+    at = serializers.IntegerField()
+    bound = serializers.FloatField()
+    z = serializers.FloatField(allow_null=True)
+
+
 class VerdictSerializer(serializers.Serializer[Any]):
+    """Over all campaigns between the two versions. `settled`: baseline, candidate or null; `counted` of `planned` ratings
+    are in; `next_look` is after so many, null when all planned looks were taken."""
+
     settled = serializers.CharField(allow_null=True)
-    e_value = serializers.FloatField()
-    more = serializers.IntegerField(allow_null=True)
+    counted = serializers.IntegerField()
+    planned = serializers.IntegerField()
+    looks = LookSerializer(many=True)
+    next_look = serializers.IntegerField(allow_null=True)
     says = serializers.CharField()
 
 
@@ -140,11 +164,15 @@ class RaterResultSerializer(serializers.Serializer[Any]):
     ties = serializers.IntegerField()
     both_bad = serializers.IntegerField()
     median_seconds = serializers.FloatField()
+    hasty_votes = serializers.IntegerField()
+    hasty = serializers.BooleanField()
     sees_names = serializers.BooleanField()
 
 
 class ResultsSerializer(serializers.Serializer[Results]):
-    """`win_rate` is the candidate's over the baseline. `by_rater` is empty for raters."""
+    """`win_rate` is the candidate's over the baseline without "both bad", `win_rate_among_all` with it as a tie. Intervals of
+    slices hold together. `campaigns_together` counts the campaigns between the two versions that the verdict takes together.
+    `by_rater` is empty for raters."""
 
     baseline = VersionNameSerializer()
     candidate = VersionNameSerializer()
@@ -155,9 +183,11 @@ class ResultsSerializer(serializers.Serializer[Results]):
     ties = serializers.IntegerField()
     both_bad = serializers.IntegerField()
     win_rate = IntervalSerializer()
+    win_rate_among_all = IntervalSerializer()
     both_bad_rate = IntervalSerializer()
     left_rate = IntervalSerializer()
     verdict = VerdictSerializer()
+    campaigns_together = serializers.IntegerField()
     criteria = CriterionResultSerializer(many=True)
     scored = serializers.IntegerField()
     slices = SliceResultSerializer(many=True)

@@ -2,17 +2,26 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from core.models import Membership, Role, User
-from evaluation.models import Campaign, Entry, Prompt, Rating, Score
-from evaluation.queries.campaigns import with_progress
-from evaluation.statistics import Interval, Verdict, clustered_interval, judge, krippendorff_alpha
+from evaluation.models import Campaign, Entry, Prompt, Score
+from evaluation.queries.pairs import PairEvidence, evidence_of, siblings_of
+from evaluation.queries.votes import Vote, as_votes, bad, left, votes_of, win, win_among_all
+from evaluation.statistics import (
+    NOTHING,
+    Interval,
+    Verdict,
+    codes,
+    hasty_rater,
+    interval,
+    is_hasty,
+    krippendorff_alpha,
+    simultaneous,
+)
 from training.models import ModelVersion
-
-Choice = Rating.Choice
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,8 @@ class CriterionResult:
 
 @dataclass(frozen=True)
 class SliceResult:
+    """Intervals of all slices of a campaign hold together (`evaluation.statistics.simultaneous`)."""
+
     slice: str
     n: int
     win_rate: Interval
@@ -36,7 +47,8 @@ class SliceResult:
 
 @dataclass(frozen=True)
 class RaterResult:
-    """`sees_names`: this person may open the standings while the campaign runs, so they did not rate blind by role."""
+    """`sees_names`: this person may open the standings while the campaign runs, so they did not rate blind by role.
+    `hasty_votes` came too fast for both answers to have been read; `hasty`: that is their habit."""
 
     rater: User
     n: int
@@ -46,12 +58,16 @@ class RaterResult:
     both_bad: int
     median_seconds: float
     sees_names: bool
+    hasty_votes: int
+    hasty: bool
 
 
 @dataclass(frozen=True)
 class Results:
-    """`win_rate` is of the candidate over the baseline: (wins + ½ ties) / (wins + losses + ties). Ratings "both bad" say
-    nothing about which is better; they are in `both_bad_rate`, whose denominator is all ratings."""
+    """`win_rate` is of the candidate over the baseline among wins, losses and ties, a tie as ½, no rater counting for more
+    than their votes tell. "Both bad" says nothing about which is better and is left out there; `win_rate_among_all` counts it
+    as a tie, `both_bad_rate` by itself. `pair` takes this campaign together with all others between the same versions,
+    and `verdict` is the pair's."""
 
     campaign: Campaign
     baseline: ModelVersion
@@ -63,9 +79,11 @@ class Results:
     ties: int
     both_bad: int
     win_rate: Interval
+    win_rate_among_all: Interval
     both_bad_rate: Interval
     left_rate: Interval
     verdict: Verdict
+    pair: PairEvidence
     criteria: tuple[CriterionResult, ...]
     scored: int
     slices: tuple[SliceResult, ...]
@@ -77,39 +95,38 @@ class Results:
     corrections: int
     median_seconds: float | None
 
+    @property
+    def campaigns_together(self) -> int:
+        return len(self.pair.campaigns)
+
     def rate_of(self, version: ModelVersion) -> Interval:
         """The win rate of `version` over the other one."""
-        rate = self.win_rate
-        if version.pk == self.candidate.pk or rate.value is None or rate.low is None or rate.high is None:
-            return rate
-        return Interval(1 - rate.value, 1 - rate.high, 1 - rate.low, rate.n, rate.clusters, rate.method)
+        return self.win_rate if version.pk == self.candidate.pk else self.win_rate.mirrored()
 
     def other_than(self, version: ModelVersion) -> ModelVersion:
         return self.baseline if version.pk == self.candidate.pk else self.candidate
 
 
-@dataclass
-class _Vote:
-    rater: int
-    prompt: int
-    slice: str
-    outcome: str  # candidate, baseline, tie, both_bad
-    side: str
-    seconds: float
-    scores: dict[tuple[int, str], int] = field(default_factory=dict)
-
-
 def results_of(campaigns: Iterable[Campaign]) -> dict[int, Results]:
     """Results by campaign id, in a constant number of queries."""
-    found = list(with_progress(Campaign.objects.filter(pk__in=[c.pk for c in campaigns])))
-    votes = _votes([c.pk for c in found])
-    people, informed = _people(found, votes)
+    asked = {campaign.pk for campaign in campaigns}
+    pairs = siblings_of(Campaign.objects.filter(pk__in=asked))
+    related = [campaign for siblings in pairs.values() for campaign in siblings]
+    votes = votes_of([campaign.pk for campaign in related])
+    people, informed = _people(related, votes)
     same = Counter(
-        Prompt.objects.filter(campaign__in=[c.pk for c in found], same_answer=True).values_list(
+        Prompt.objects.filter(campaign__in=[c.pk for c in related], same_answer=True).values_list(
             "campaign", flat=True
         )
     )
-    return {c.pk: _results(c, votes.get(c.pk, []), people, informed, same[c.pk]) for c in found}
+    results = {}
+    for siblings in pairs.values():
+        evidence = evidence_of(siblings, votes, same)
+        for campaign in siblings:
+            if campaign.pk in asked:
+                own = votes.get(campaign.pk, [])
+                results[campaign.pk] = _results(campaign, own, evidence, people, informed, same[campaign.pk])
+    return results
 
 
 def results_by_version(versions: Sequence[ModelVersion]) -> dict[int, list[Results]]:
@@ -131,34 +148,8 @@ def results_for(version: ModelVersion) -> list[Results]:
     return results_by_version([version])[version.pk]
 
 
-def _votes(campaigns: list[int]) -> dict[int, list[_Vote]]:
-    by_id: dict[int, _Vote] = {}
-    by_campaign: dict[int, list[_Vote]] = defaultdict(list)
-    rows = Rating.objects.filter(comparison__campaign__in=campaigns).values_list(
-        "pk",
-        "comparison__campaign",
-        "comparison__rater",
-        "comparison__prompt",
-        "comparison__prompt__slice",
-        "choice",
-        "preferred__position",
-        "seconds",
-    )
-    for pk, campaign, rater, prompt, slice_, choice, position, seconds in rows.order_by("pk"):
-        outcome = choice if position is None else ("candidate" if position == Entry.CANDIDATE else "baseline")
-        vote = by_id[pk] = _Vote(rater, prompt, slice_, outcome, choice, seconds)
-        by_campaign[campaign].append(vote)
-    scores = Score.objects.filter(rating__comparison__campaign__in=campaigns)
-    for pk, position, criterion, value in scores.values_list(
-        "rating", "entry__position", "criterion", "value"
-    ):
-        if pk in by_id:  # a rating that came in between the two queries
-            by_id[pk].scores[position, criterion] = value
-    return by_campaign
-
-
 def _people(
-    campaigns: list[Campaign], votes: dict[int, list[_Vote]]
+    campaigns: list[Campaign], votes: dict[int, list[Vote]]
 ) -> tuple[dict[int, User], set[tuple[int, int]]]:
     ids = {vote.rater for found in votes.values() for vote in found}
     people = User.objects.in_bulk(ids)
@@ -170,35 +161,11 @@ def _people(
     return people, set(informed)
 
 
-def _grouped(votes: Iterable[_Vote], value: Any) -> dict[object, list[float]]:
-    """Each rater's values; `value(vote)` is None for votes that do not count."""
-    groups: dict[object, list[float]] = defaultdict(list)
-    for vote in votes:
-        found = value(vote)
-        if found is not None:
-            groups[vote.rater].append(float(found))
-    return groups
-
-
-def _win(vote: _Vote) -> float | None:
-    return {"candidate": 1.0, "tie": 0.5, "baseline": 0.0}.get(vote.outcome)
-
-
-def _bad(vote: _Vote) -> float:
-    return float(vote.outcome == Choice.BOTH_BAD)
-
-
-def _left(vote: _Vote) -> float | None:
-    return {"left": 1.0, "right": 0.0}.get(vote.side)
-
-
-def _criterion(votes: list[_Vote], criterion: str, label: str) -> CriterionResult:
+def _criterion(votes: list[Vote], criterion: str, label: str) -> CriterionResult:
     def score(position: int) -> Interval:
-        return clustered_interval(
-            _grouped(votes, lambda v: v.scores.get((position, criterion))), low=1, high=5
-        )
+        return interval(as_votes(votes, lambda vote: vote.scores.get((position, criterion))), low=1, high=5)
 
-    def difference(vote: _Vote) -> float | None:
+    def difference(vote: Vote) -> float | None:
         pair = vote.scores.get((Entry.CANDIDATE, criterion)), vote.scores.get((Entry.BASELINE, criterion))
         return None if pair[0] is None or pair[1] is None else pair[0] - pair[1]
 
@@ -207,27 +174,26 @@ def _criterion(votes: list[_Vote], criterion: str, label: str) -> CriterionResul
         label,
         baseline=score(Entry.BASELINE),
         candidate=score(Entry.CANDIDATE),
-        difference=clustered_interval(_grouped(votes, difference), low=-4, high=4),
+        difference=interval(as_votes(votes, difference), low=-4, high=4),
     )
 
 
-def _by_slice(votes: list[_Vote]) -> tuple[SliceResult, ...]:
-    slices: dict[str, list[_Vote]] = defaultdict(list)
-    for vote in votes:
-        slices[vote.slice].append(vote)
-    found = [
-        SliceResult(
-            name, len(own), clustered_interval(_grouped(own, _win)), clustered_interval(_grouped(own, _bad))
-        )
-        for name, own in slices.items()
+def _by_slice(votes: list[Vote]) -> tuple[SliceResult, ...]:
+    names = list(dict.fromkeys(vote.slice for vote in votes))
+    groups = codes([vote.slice for vote in votes])
+    wins, bads = (simultaneous(as_votes(votes, value), groups) for value in (win, bad))
+    counts = Counter(vote.slice for vote in votes)
+    slices = [
+        SliceResult(name, counts[name], wins.get(number, NOTHING), bads[number])
+        for number, name in enumerate(names)
     ]
-    return tuple(sorted(found, key=lambda one: (-one.n, one.slice)))
+    return tuple(sorted(slices, key=lambda row: (-row.n, row.slice)))
 
 
 def _by_rater(
-    campaign: Campaign, votes: list[_Vote], people: dict[int, User], informed: set[tuple[int, int]]
+    campaign: Campaign, votes: list[Vote], people: dict[int, User], informed: set[tuple[int, int]]
 ) -> tuple[RaterResult, ...]:
-    own: dict[int, list[_Vote]] = defaultdict(list)
+    own: dict[int, list[Vote]] = defaultdict(list)
     for vote in votes:
         own[vote.rater].append(vote)
     found = []
@@ -243,6 +209,8 @@ def _by_rater(
                 both_bad=counts["both_bad"],
                 median_seconds=median(vote.seconds for vote in theirs),
                 sees_names=(campaign.project_id, rater) in informed,
+                hasty_votes=sum(is_hasty(vote.seconds, vote.characters) for vote in theirs),
+                hasty=hasty_rater([(vote.seconds, vote.characters) for vote in theirs]),
             )
         )
     return tuple(sorted(found, key=lambda one: (-one.n, one.rater.name)))
@@ -250,7 +218,8 @@ def _by_rater(
 
 def _results(
     campaign: Any,  # with_progress made it
-    votes: list[_Vote],
+    votes: list[Vote],
+    pair: PairEvidence,
     people: dict[int, User],
     informed: set[tuple[int, int]],
     same_answers: int,
@@ -261,7 +230,6 @@ def _results(
     by_prompt: dict[int, list[str]] = defaultdict(list)
     for vote in votes:
         by_prompt[vote.prompt].append(vote.outcome)
-    win_rate = clustered_interval(_grouped(votes, _win))
     return Results(
         campaign=campaign,
         baseline=baseline,
@@ -272,22 +240,17 @@ def _results(
         losses=counts["baseline"],
         ties=counts["tie"],
         both_bad=counts["both_bad"],
-        win_rate=win_rate,
-        both_bad_rate=clustered_interval(_grouped(votes, _bad)),
-        left_rate=clustered_interval(_grouped(votes, _left)),
-        verdict=judge(
-            win_rate,
-            wins=counts["candidate"],
-            losses=counts["baseline"],
-            others=counts["tie"] + counts["both_bad"],
-            baseline=str(baseline),
-            candidate=str(candidate),
-        ),
+        win_rate=interval(as_votes(votes, win)),
+        win_rate_among_all=interval(as_votes(votes, win_among_all)),
+        both_bad_rate=interval(as_votes(votes, bad)),
+        left_rate=interval(as_votes(votes, left)),
+        verdict=pair.seen_from(candidate).verdict,
+        pair=pair.seen_from(candidate),
         criteria=tuple(_criterion(votes, c.value, str(c.label)) for c in Score.Criterion),
         scored=sum(bool(vote.scores) for vote in votes),
         slices=_by_slice(votes),
         raters=_by_rater(campaign, votes, people, informed),
-        alpha=krippendorff_alpha(by_prompt.values()),
+        alpha=krippendorff_alpha(list(by_prompt.values())),
         repeated_prompts=sum(len(found) > 1 for found in by_prompt.values()),
         prompts=campaign.prompt_count,
         same_answers=same_answers,

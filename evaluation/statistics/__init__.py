@@ -1,20 +1,30 @@
 """Pure calculations on ratings: no database, no Django. One file a concern, each with its formula and its source."""
 
 from evaluation.statistics.agreement import krippendorff_alpha
-from evaluation.statistics.intervals import Interval, clustered_interval
-from evaluation.statistics.power import decisive_votes_needed, half_width, least_detectable_rate
-from evaluation.statistics.sequential import e_value, votes_to_settle
-from evaluation.statistics.verdict import Verdict, judge
+from evaluation.statistics.intervals import NOTHING, Interval, interval, simultaneous
+from evaluation.statistics.pace import hasty_rater, is_hasty
+from evaluation.statistics.power import half_width, least_settled_rate, settling_power, votes_to_settle
+from evaluation.statistics.verdict import Growth, Look, Verdict, first_plan, judge
+from evaluation.statistics.votes import Votes, codes, estimate
 
 __all__ = [
+    "NOTHING",
+    "Growth",
     "Interval",
+    "Look",
     "Verdict",
-    "clustered_interval",
-    "decisive_votes_needed",
-    "e_value",
+    "Votes",
+    "codes",
+    "estimate",
+    "first_plan",
     "half_width",
+    "hasty_rater",
+    "interval",
+    "is_hasty",
     "judge",
     "krippendorff_alpha",
-    "least_detectable_rate",
+    "least_settled_rate",
+    "settling_power",
+    "simultaneous",
     "votes_to_settle",
 ]

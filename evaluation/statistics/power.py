@@ -1,54 +1,76 @@
-"""How many ratings a comparison needs, and what a given number buys."""
+"""What a planned comparison can find: the verdict's own rule, worked out before a vote is in."""
 
 import math
 
 from scipy import special  # not scipy.stats: it takes a second to load, and every process would wait for it
 
-from evaluation.statistics.intervals import ASSUMED_CORRELATION
+from evaluation.statistics.boundaries import planned_bounds
+from evaluation.statistics.intervals import LEAST_RATERS
 
-
-def decisive_votes_needed(rate: float, *, power: float = 0.8, level: float = 0.95) -> int:
-    """Independent votes to tell a true win rate `rate` from even, two-sided, with the given power.
-
-    n = ((z_{1-α/2}·½ + z_{power}·√(p(1-p))) / (p - ½))², rounded up (Fleiss, Levin & Paik, Statistical Methods for Rates
-    and Proportions, 3rd ed. 2003, ch. 2.5, one sample against ½). For .55, .60, .65, .70: 783, 194, 85, 47.
-    """
-    if not 0 < rate < 1 or rate == 0.5:
-        raise ValueError("The rate must lie between 0 and 1 and differ from 0.5.")
-    noise = special.ndtri((1 + level) / 2) / 2 + special.ndtri(power) * math.sqrt(rate * (1 - rate))
-    return math.ceil((noise / (rate - 0.5)) ** 2 - 1e-9)
-
-
-def least_detectable_rate(votes: float, *, power: float = 0.8, level: float = 0.95) -> float | None:
-    """The smallest win rate above one half that `votes` independent votes find with the given power.
-
-    None when even 99 wins in 100 would not be found. The inverse of `decisive_votes_needed`, by bisection.
-    """
-    if votes <= 0 or decisive_votes_needed(0.99, power=power, level=level) > votes:
-        return None
-    low, high = 0.5, 0.99
-    for _ in range(40):
-        middle = (low + high) / 2
-        if decisive_votes_needed(middle, power=power, level=level) > votes:
-            low = middle
-        else:
-            high = middle
-    return high
+POWER = 0.8
+# The intra-class correlation that is planned with: what a rater spread of sd 0.8 logits means for the votes themselves at
+# an even win rate, Var(expit(0.8 Z)) / ¼ by Gauss-Hermite quadrature.
+PLANNED_CORRELATION = 0.124
+_MOST = 1_000_000
 
 
 def effective_votes(votes: int, raters: int) -> float:
-    """`votes` split evenly over `raters`, divided by Kish's design effect 1 + (m - 1)·ρ with m votes a rater."""
+    """What `votes` split evenly over `raters` are worth in independent votes: each rater's m votes m / (1 + (m - 1)ρ)."""
     if votes <= 0 or raters <= 0:
         return 0.0
-    return votes / (1 + max(votes / raters - 1, 0) * ASSUMED_CORRELATION)
+    return votes / (1 + max(votes / raters - 1, 0) * PLANNED_CORRELATION)
+
+
+def settling_power(rate: float, votes: int, raters: int) -> float:
+    """The probability that a campaign of `votes` ratings settles a true win rate `rate` in its favour.
+
+    That of the last planned look: P(T' > t) for a noncentral t with raters - 1 degrees of freedom, t at the same tail
+    as the look's bound. Earlier looks add a little (`benchmarks/statistics.py` simulates how much). Votes of one rater
+    are taken as alike (ρ = PLANNED_CORRELATION). A tie counts as half a win and half a loss, which varies less, and
+    "both bad" not at all: take `votes` without those. 0 with fewer than two raters.
+    """
+    raters = min(raters, votes)
+    if raters < 2 or not 0.5 < rate < 1:
+        return 0.0
+    df = raters - 1
+    critical = -float(special.stdtrit(df, float(special.ndtr(-planned_bounds()[-1]))))
+    shift = (rate - 0.5) / math.sqrt(rate * (1 - rate) / effective_votes(votes, raters))
+    return 1 - float(special.nctdtr(df, shift, critical))
+
+
+def votes_to_settle(rate: float, raters: int, *, power: float = POWER) -> int | None:
+    """The fewest ratings by `raters` people that settle a true win rate `rate` with this power.
+
+    None when no number does: people who vote alike are worth about eight independent votes each, however often they vote.
+    """
+    if settling_power(rate, _MOST, raters) < power:
+        return None
+    low, high = 1, _MOST
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if settling_power(rate, middle, raters) >= power else (middle, high)
+    return high
+
+
+def least_settled_rate(votes: int, raters: int, *, power: float = POWER) -> float | None:
+    """The smallest true win rate that `votes` ratings by `raters` people settle with this power; None when not even .99."""
+    if settling_power(0.99, votes, raters) < power:
+        return None
+    low, high = 0.5, 0.99
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (low, middle) if settling_power(middle, votes, raters) >= power else (middle, high)
+    return high
 
 
 def half_width(votes: int, raters: int, *, level: float = 0.95) -> float | None:
-    """Half the width of the interval to expect around an even win rate: t_{G-1}·√(¼ / effective votes).
+    """Half the width of the interval to expect around an even win rate, as `interval` makes it.
 
-    None when fewer than two raters would make it, for then there is no spread between raters to see.
+    None when fewer than LEAST_RATERS would rate, for then the spread between raters cannot be seen.
     """
-    if raters < 2 or votes < raters:
+    if raters < LEAST_RATERS or votes < raters:
         return None
-    quantile = float(special.stdtrit(raters - 1, (1 + level) / 2))
-    return min(0.5, quantile * math.sqrt(0.25 / effective_votes(votes, raters)))
+    reach = float(special.stdtrit(raters - 1, (1 + level) / 2)) / math.sqrt(
+        effective_votes(votes, raters) / 4
+    )
+    return float(special.expit(reach)) - 0.5

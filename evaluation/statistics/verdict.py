@@ -1,59 +1,170 @@
-"""What the ratings so far allow to say, in one sentence."""
+"""Which of two versions is better: a test that is planned before the votes are seen, in one sentence."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from evaluation.statistics.intervals import Interval
-from evaluation.statistics.sequential import STOP, e_value, votes_to_settle
+import numpy as np
+from scipy.special import ndtri, stdtr
+
+from evaluation.statistics.boundaries import LOOKS, mixture_bound, planned_bounds
+from evaluation.statistics.intervals import FEW
+from evaluation.statistics.votes import Votes, estimate
+
+Side = Literal["baseline", "candidate"]
+# A vote's variance at a win rate of 85%: below it the votes' own variance says more about luck than about spread.
+LEAST_SPREAD = 0.125
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The plan was made or extended: `planned` ratings in all from when `before` of them were in."""
+
+    planned: int
+    before: int
+
+
+@dataclass(frozen=True)
+class Look:
+    """One planned look, after `at` ratings. `z` and `bound` are two-sided; None while it has not come or cannot be taken."""
+
+    at: int
+    bound: float
+    z: float | None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`settled` names who is better, or is None. `more` is about how many more ratings settle it, None when unknown."""
+    """`settled` names who is better, or is None. `looks` are those of the plan; `next_look` says after how many ratings the
+    next one is (None when all were taken). `counted` are the ratings that are in, of `planned` in the first plan."""
 
-    settled: Literal["baseline", "candidate"] | None
-    e_value: float
-    more: int | None
+    settled: Side | None
+    counted: int
+    planned: int
+    looks: tuple[Look, ...]
+    next_look: int | None
     says: str
 
+    @property
+    def complete(self) -> bool:
+        """Whether the planned ratings are in."""
+        return 0 < self.planned <= self.counted
 
-def judge(
-    win_rate: Interval, *, wins: int, losses: int, others: int, baseline: str, candidate: str
-) -> Verdict:
-    """Settled takes an e-value of STOP or more, valid at any moment, a rater-clustered interval beyond one half, and two raters.
+    def mirrored(self) -> "Verdict":
+        """The same verdict with baseline and candidate in each other's place. The sentence names versions and stays."""
+        other: dict[Side | None, Side | None] = {"baseline": "candidate", "candidate": "baseline", None: None}
+        looks = tuple(Look(look.at, look.bound, None if look.z is None else -look.z) for look in self.looks)
+        return Verdict(other[self.settled], self.counted, self.planned, looks, self.next_look, self.says)
 
-    The e-value alone treats votes as independent, the interval alone minds how often one looks; each covers the other's
-    gap, and one person is never a panel. `wins` and `losses` are the candidate's decisive votes, `others` ties and "both bad".
+
+def first_plan(growths: Iterable[Growth]) -> int:
+    """How many ratings the first plan asks for.
+
+    A plan that grew before its first look was due is taken as planned like that: nothing had been decided with. What is
+    added later leaves the first plan's looks where they were, so that nobody can go on asking until the answer is liked.
     """
-    evidence = e_value(wins, losses)
-    beyond = _side(win_rate)
-    total = wins + losses + others
-    if evidence >= STOP and beyond and win_rate.clusters > 1:
-        better, worse = (candidate, baseline) if beyond == "candidate" else (baseline, candidate)
-        return Verdict(beyond, evidence, 0, f"{better} is better than {worse}: enough evidence to stop.")
-    if total == 0:
-        return Verdict(None, evidence, None, "No ratings yet.")
-    decisive = wins + losses
-    more = votes_to_settle(wins, losses)
-    if more is not None:
-        more = math.ceil(more * total / decisive)
-    if evidence >= STOP:
-        says = (
-            "Not settled yet: the votes lean clearly to one side, but too few people cast them. "
-            "Ratings by other people settle it sooner than more by the same ones."
-        )
-        return Verdict(None, evidence, None, says)
-    if more is None:
-        return Verdict(None, evidence, None, "Not settled yet: so far neither is ahead.")
-    ahead = candidate if wins > losses else baseline
-    says = f"Not settled yet: {ahead} is ahead; about {more:,} more {'rating' if more == 1 else 'ratings'} if it goes on like this."
-    return Verdict(None, evidence, more, says)
+    planned = 0
+    for growth in growths:
+        if planned and growth.before >= math.ceil(LOOKS[0] * planned):
+            break
+        planned = growth.planned
+    return planned
 
 
-def _side(win_rate: Interval) -> Literal["baseline", "candidate"] | None:
-    if win_rate.low is not None and win_rate.low > 0.5:
-        return "candidate"
-    if win_rate.high is not None and win_rate.high < 0.5:
-        return "baseline"
-    return None
+def judge(votes: Votes, *, planned: int, baseline: str, candidate: str) -> Verdict:
+    """`votes` in the order they came, 1 for the candidate, 0 for the baseline, ½ for a tie, NaN for "both bad".
+
+    Settled takes a |z| at or above the bound of a planned look (`planned_bounds`), or, once the planned ratings are in,
+    above `mixture_bound` on all votes so far; and the present mean on the same side. z comes from a t test of
+    the rater-weighted mean against one half, with the variance that knows about raters and items. So looking, closing,
+    opening again, extending and repeating change nothing about how often it errs. One rater never settles it.
+
+    "Both bad" counts as a rating, for the plan, and says nothing about which is better.
+    """
+    counted = len(votes)
+    looks = tuple(
+        Look(at, bound, _z(votes.first(at)) if at <= counted else None)
+        for at, bound in zip(look_counts(planned), planned_bounds(), strict=False)
+    )
+    next_look = next((look.at for look in looks if look.at > counted), None)
+    now = _z(votes)
+    crossed = next((look for look in looks if look.z is not None and abs(look.z) >= look.bound), None)
+    evidence = crossed.z if crossed else _after_the_plan(votes, planned, now)
+    settled = _side(evidence) if evidence is not None and now is not None and evidence * now > 0 else None
+    names: dict[Side, str] = {"baseline": baseline, "candidate": candidate}
+    if settled:
+        says = _who_is_better(names, settled, crossed.at if crossed else None)
+    elif evidence is not None:
+        says = "Not settled: earlier votes settled it, but the votes since then point the other way."
+    else:
+        says = _why_not(votes, names, next_look=next_look, planned=planned)
+    return Verdict(settled, counted, planned, looks, next_look, says)
+
+
+def look_counts(planned: int) -> list[int]:
+    """After how many ratings the looks are; none without a plan."""
+    return sorted({math.ceil(share * planned) for share in LOOKS}) if planned >= len(LOOKS) else []
+
+
+def _after_the_plan(votes: Votes, planned: int, z: float | None) -> float | None:
+    if z is None or not planned or len(votes) <= planned:
+        return None
+    return z if abs(z) >= mixture_bound(1 / _variance(votes)[0]) else None
+
+
+def _side(z: float) -> Side:
+    return "candidate" if z > 0 else "baseline"
+
+
+def _variance(votes: Votes) -> tuple[float, float, float]:
+    """Variance and degrees of freedom of the mean's t test against one half, and the mean's distance from it."""
+    figures = estimate(votes.valued())
+    assert figures.variance is not None  # asked for two raters or more only
+    spread = max(figures.mean * (1 - figures.mean), LEAST_SPREAD)
+    least = max(figures.independent, LEAST_SPREAD * figures.concentration)
+    if min(figures.mean, 1 - figures.mean) * figures.effective < FEW:
+        # Nearly all say the same: how raters spread cannot be seen, so the spread assumed is the least.
+        least = spread / figures.effective
+    return max(figures.variance, least), figures.df, figures.mean - 0.5
+
+
+def _z(votes: Votes) -> float | None:
+    """The t statistic on the scale of z, with the same two-sided probability; None with fewer than two raters."""
+    valued = votes.valued()
+    if len(np.unique(valued.raters)) < 2:
+        return None
+    variance, df, distance = _variance(votes)
+    t = distance / math.sqrt(variance)
+    tail = max(float(stdtr(df, -abs(t))), 1e-300)
+    return math.copysign(-float(ndtri(tail)), t) if t else 0.0
+
+
+def _who_is_better(names: dict[Side, str], settled: Side, look: int | None) -> str:
+    better, worse = names[settled], names["baseline" if settled == "candidate" else "candidate"]
+    where = f"at the planned look after {look:,} ratings" if look else "by all ratings, beyond the plan"
+    return f"{better} is better than {worse}: settled {where}."
+
+
+def _why_not(votes: Votes, names: dict[Side, str], *, next_look: int | None, planned: int) -> str:
+    if not len(votes):
+        return "No ratings yet."
+    ahead = _ahead(votes, names)
+    if next_look:
+        return f"Not settled yet: {ahead}. The next look is after {next_look:,} of {planned:,} ratings."
+    if len(np.unique(votes.valued().raters)) < 2:
+        return f"Not settled: {ahead}, and votes of one person settle nothing. Other people have to rate too."
+    if not look_counts(planned):
+        return f"Not settled: {ahead}. So few ratings were planned that nothing could be settled."
+    return (
+        f"Not settled: {ahead}, but after all {planned:,} planned ratings the difference can be chance. "
+        "More raters help more than more ratings by the same people."
+    )
+
+
+def _ahead(votes: Votes, names: dict[Side, str]) -> str:
+    valued = votes.valued()
+    mean = estimate(valued).mean if len(valued) else 0.5
+    if abs(mean - 0.5) < 1e-9:
+        return "neither is ahead"
+    return f"{names['candidate' if mean > 0.5 else 'baseline']} is ahead"

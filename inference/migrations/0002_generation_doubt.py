@@ -4,15 +4,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('inference', '0001_initial'),
+        ("inference", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='generation',
-            name='doubt',
-            field=models.TextField(blank=True, help_text="Why these words may come from other weights than the version's. Empty: nothing speaks for that."),
+            model_name="generation",
+            name="doubt",
+            field=models.TextField(
+                blank=True,
+                help_text="Why these words may come from other weights than the version's. Empty: nothing speaks for that.",
+            ),
         ),
     ]

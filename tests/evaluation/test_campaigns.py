@@ -9,9 +9,10 @@ from core.models import AuditEntry, Role, Run
 from core.runs import RunContext, RunFailed
 from core.tasks import execute_run
 from evaluation import services
-from evaluation.models import Answer, Campaign, Comparison, Entry, Prompt
+from evaluation.models import Answer, Campaign, Comparison, Entry, Prompt, Rating
 from evaluation.queries import results_by_version, results_for, results_of
 from evaluation.runner import answers
+from evaluation.statistics.votes import ASSUMED_CORRELATION
 from inference.models import Deployment, Generation
 from tests.factories import (
     FULL_SCORES,
@@ -318,9 +319,14 @@ def test_results_count_from_the_candidates_side(world):
     rate_all(campaign, _rater(world), ["candidate", "tie"])
     results = results_of([campaign])[campaign.pk]
     assert (results.wins, results.losses, results.ties, results.both_bad, results.n) == (3, 1, 2, 1, 7)
-    assert results.win_rate.value == pytest.approx(4 / 6) and results.win_rate.n == 6
-    assert results.both_bad_rate.value == pytest.approx(1 / 7)
-    assert results.win_rate.low < 4 / 6 < results.win_rate.high
+    # One rater gave four votes that count, one two: each weighs n / (1 + (n - 1) ρ).
+    weights = [n / (1 + (n - 1) * ASSUMED_CORRELATION) for n in (4, 2)]
+    expected = (weights[0] * 2.5 / 4 + weights[1] * 0.75) / sum(weights)
+    assert results.win_rate.value == pytest.approx(expected) and results.win_rate.n == 6
+    weights = [n / (1 + (n - 1) * ASSUMED_CORRELATION) for n in (5, 2)]
+    assert results.both_bad_rate.value == pytest.approx(weights[0] / 5 / sum(weights))
+    assert results.win_rate_among_all.n == 7 and results.win_rate_among_all.value < results.win_rate.value
+    assert results.win_rate.low < expected < results.win_rate.high
     assert (results.scored, results.wanted) == (5, 12)
     assert results.criteria[0].candidate.value == 4 and results.criteria[0].difference.value == 0
     assert sum(one.n for one in results.slices) == 7
@@ -355,6 +361,54 @@ def test_results_for_a_version_are_newest_first_and_turn_with_it(world):
     assert older.other_than(pair[1]) == pair[0]
 
 
+def test_campaigns_between_the_same_versions_count_together(world):
+    """A second try is no second chance, whichever version it calls the baseline."""
+    pair = make_pair(world.project, world.admin)
+    first = make_campaign(world.project, world.admin, prompts=4, versions=pair)
+    rate_all(first, world.rater, ["candidate", "candidate", "candidate", "tie"])
+    second = make_campaign(world.project, world.admin, prompts=3, versions=(pair[1], pair[0]))
+    rate_all(second, world.rater, ["baseline", "baseline", "both_bad"])
+    other = make_campaign(world.project, world.admin, prompts=2)
+    rate_all(other, world.rater, ["candidate", "candidate"])
+    older, newer = (results_of([campaign])[campaign.pk] for campaign in (first, second))
+    assert (older.n, older.pair.n, newer.n, newer.pair.n) == (4, 7, 3, 7)
+    assert older.pair.win_rate.value == pytest.approx(5.5 / 6)
+    assert newer.pair.win_rate.value == pytest.approx(0.5 / 6)
+    assert older.verdict.counted == newer.verdict.counted == 7
+    assert [look.z for look in older.verdict.looks] == [look.z and -look.z for look in newer.verdict.looks]
+    assert results_of([other])[other.pk].pair.n == 2
+
+
+def test_closing_and_opening_again_changes_no_verdict(world):
+    campaign = make_campaign(world.project, world.admin, prompts=8)
+    rate_all(campaign, world.rater, ["candidate"] * 6)
+    before = results_of([campaign])[campaign.pk].verdict
+    services.close_campaign(by=world.admin, campaign=campaign)
+    closed = results_of([campaign])[campaign.pk].verdict
+    services.reopen_campaign(by=world.admin, campaign=campaign)
+    assert before == closed == results_of([campaign])[campaign.pk].verdict
+
+
+def test_a_campaign_that_was_given_up_asks_for_no_more_than_it_got(world):
+    pair = make_pair(world.project, world.admin)
+    first = make_campaign(world.project, world.admin, prompts=40, versions=pair)
+    rate_all(first, world.rater, ["candidate"] * 2)
+    services.close_campaign(by=world.admin, campaign=first)
+    second = make_campaign(world.project, world.admin, prompts=10, versions=pair)
+    assert results_of([second])[second.pk].verdict.planned == 2 + second.ratings_per_prompt * 10
+
+
+def test_hasty_raters_are_named(world):
+    campaign = make_campaign(world.project, world.admin, prompts=6, ratings_per_prompt=2)
+    rate_all(campaign, world.rater, ["candidate"] * 6)
+    slow = _rater(world)
+    rate_all(campaign, slow, ["candidate"] * 6)
+    Rating.objects.filter(comparison__rater=slow).update(seconds=45)
+    by_rater = {row.rater: row for row in results_of([campaign])[campaign.pk].raters}
+    assert by_rater[world.rater].hasty and by_rater[world.rater].hasty_votes == 6
+    assert not by_rater[slow].hasty
+
+
 def test_preparing_and_failed_campaigns_give_the_gate_nothing(world):
     campaign = make_campaign(world.project, world.admin, prompts=1, status="failed")
     versions = [entry.version for entry in campaign.entries.all()]
@@ -365,7 +419,7 @@ def test_results_of_many_campaigns_cost_as_much_as_of_one(world, django_assert_m
     made = [make_campaign(world.project, world.admin, prompts=2) for _ in range(4)]
     for campaign in made:
         rate_all(campaign, world.rater, ["tie", "candidate"], FULL_SCORES)
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(11):
         found = results_of(made)
     assert len(found) == 4
 

@@ -7,17 +7,23 @@ import pytest
 from release.gate import Comparison, Facts, evaluate
 
 HUMAN = Comparison(
-    campaign="c",
     against="v1",
-    closed=True,
+    campaigns=1,
+    open=False,
     n=120,
+    planned=120,
     raters=6,
+    settled="candidate",
+    says="v2 is better than v1: settled at the planned look after 120 ratings.",
     rate=0.68,
     low=0.58,
     high=0.78,
+    rate_among_all=0.66,
     bad=0.05,
     bad_low=0.02,
     bad_high=0.12,
+    prompts=45,
+    prompts_differing=40,
 )
 GOOD = Facts(
     version="v2",
@@ -69,16 +75,18 @@ def test_nothing_known_never_passes():
         ("human_preference", {"human": None}, "hold"),
         ("human_preference", {"opponent": ""}, "hold"),
         ("human_preference", {"human": replace(HUMAN, n=0)}, "hold"),
-        ("human_preference", {"human": replace(HUMAN, closed=False)}, "hold"),
-        ("human_preference", {"human": replace(HUMAN, low=0.5)}, "hold"),
-        ("human_preference", {"human": replace(HUMAN, low=0.45)}, "hold"),
-        ("human_preference", {"human": replace(HUMAN, rate=0.5, low=0.4, high=0.5)}, "hold"),
-        ("human_preference", {"human": replace(HUMAN, rate=0.3, low=0.2, high=0.4)}, "fail"),
-        ("human_preference", {"human": replace(HUMAN, rate=None, low=None, high=None)}, "hold"),
+        ("human_preference", {"human": replace(HUMAN, open=True)}, "hold"),
+        ("human_preference", {"human": replace(HUMAN, settled=None)}, "hold"),
+        ("human_preference", {"human": replace(HUMAN, n=119)}, "hold"),
+        ("human_preference", {"human": replace(HUMAN, raters=1)}, "hold"),
+        ("human_preference", {"human": replace(HUMAN, settled="baseline")}, "fail"),
+        ("human_preference", {"human": replace(HUMAN, settled="baseline", open=True, n=60)}, "fail"),
+        ("human_preference", {"human": replace(HUMAN, rate=None, low=None, high=None, settled=None)}, "hold"),
         ("both_bad", {"human": None, "newest": None}, "hold"),
         ("both_bad", {"human": replace(HUMAN, bad_high=0.21)}, "hold"),
         ("both_bad", {"human": replace(HUMAN, bad=0.4, bad_low=0.3, bad_high=0.5)}, "fail"),
-        ("both_bad", {"human": replace(HUMAN, closed=False)}, "hold"),
+        ("both_bad", {"human": replace(HUMAN, open=True)}, "hold"),
+        ("both_bad", {"human": replace(HUMAN, n=119)}, "hold"),
         ("served", {"served": False}, "fail"),
         ("files_intact", {"files": None}, "hold"),
         ("files_intact", {"files": ["adapter.safetensors"]}, "fail"),
@@ -104,3 +112,14 @@ def test_what_is_stored_reads_alone():
     assert len(stored) == 6
     assert all(set(check) == {"name", "label", "result", "says"} for check in stored)
     assert "3.07 with the base, 1.77 now (-42%)" in stored[1]["says"]
+
+
+def test_the_question_to_people_says_what_it_rests_on():
+    says = _check(replace(GOOD, human=replace(HUMAN, campaigns=2)), "human_preference").says
+    for words in (
+        "Win rate 68% over v1",
+        "66% with “both bad” as a tie",
+        "120 of 120 planned ratings by 6 people, 2 campaigns together",
+        "The answers differ on 40 of 45 prompts.",
+    ):
+        assert words in says

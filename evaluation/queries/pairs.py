@@ -1,0 +1,125 @@
+"""All campaigns between the same two versions, taken together: repeating a campaign does not buy another chance."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db.models import Q
+
+from evaluation.models import Campaign, Entry
+from evaluation.queries.campaigns import with_progress
+from evaluation.queries.votes import Vote, bad, loss, win, win_among_all
+from evaluation.statistics import Growth, Interval, Verdict, Votes, first_plan, interval, judge
+from training.models import ModelVersion
+
+COUNTED = (Campaign.Status.OPEN, Campaign.Status.CLOSED)
+
+
+@dataclass(frozen=True)
+class PairEvidence:
+    """What the campaigns of two versions say together, the candidate over the baseline of the newest one.
+
+    `win_rate` leaves "both bad" out, `win_rate_among_all` counts it as a tie. `prompts` were asked for, of which
+    `same_answers` got the same answer from both and were shown to nobody.
+    """
+
+    baseline: ModelVersion
+    candidate: ModelVersion
+    campaigns: tuple[Campaign, ...]
+    n: int
+    raters: int
+    win_rate: Interval
+    win_rate_among_all: Interval
+    both_bad_rate: Interval
+    verdict: Verdict
+    prompts: int
+    same_answers: int
+
+    @property
+    def open(self) -> bool:
+        return any(campaign.status == Campaign.Status.OPEN for campaign in self.campaigns)
+
+    def seen_from(self, version: ModelVersion) -> "PairEvidence":
+        """With `version` as the candidate."""
+        if version.pk == self.candidate.pk:
+            return self
+        return replace(
+            self,
+            baseline=self.candidate,
+            candidate=self.baseline,
+            win_rate=self.win_rate.mirrored(),
+            win_rate_among_all=self.win_rate_among_all.mirrored(),
+            verdict=self.verdict.mirrored(),
+        )
+
+
+def siblings_of(campaigns: Iterable[Campaign]) -> dict[frozenset[int], list[Any]]:
+    """The open and closed campaigns between the pairs of versions that `campaigns` compare, the oldest first, with their
+    progress; by the pair's version ids. Three queries."""
+    asked = [campaign.pk for campaign in campaigns]
+    versions = Entry.objects.filter(campaign__in=asked).values("version")
+    entries: dict[int, set[int]] = defaultdict(set)
+    for campaign, version in Entry.objects.filter(version__in=versions).values_list("campaign", "version"):
+        entries[campaign].add(version)
+    pairs = {frozenset(entries[pk]) for pk in asked if pk in entries}
+    related = [pk for pk, pair in entries.items() if frozenset(pair) in pairs]
+    counted = Q(status__in=COUNTED) | Q(pk__in=asked)
+    by_pair: dict[frozenset[int], list[Any]] = defaultdict(list)
+    for campaign in with_progress(Campaign.objects.filter(counted, pk__in=related)).order_by("pk"):
+        by_pair[frozenset(entries[campaign.pk])].append(campaign)
+    return by_pair
+
+
+def evidence_of(
+    campaigns: Sequence[Any], votes: Mapping[int, list[Vote]], same_answers: Mapping[int, int]
+) -> PairEvidence:
+    """`campaigns` of one pair, the oldest first, as `siblings_of` gives them; the last one names the sides."""
+    newest = campaigns[-1].sides
+    baseline, candidate = newest[Entry.BASELINE].version, newest[Entry.CANDIDATE].version
+    counted = [campaign for campaign in campaigns if campaign.status in COUNTED]
+    wins, among_all, bads, rows = [], [], [], []
+    for campaign in counted:
+        turned = campaign.sides[Entry.CANDIDATE].version_id != candidate.pk
+        for vote in votes.get(campaign.pk, ()):
+            rows.append(vote)
+            wins.append(loss(vote) if turned else win(vote))
+            among_all.append(1 - win_among_all(vote) if turned else win_among_all(vote))
+            bads.append(bad(vote))
+    order = sorted(range(len(rows)), key=lambda at: rows[at].at)
+    raters, items = [rows[at].rater for at in order], [rows[at].item for at in order]
+    decided = Votes.of([wins[at] for at in order], raters, items)
+    return PairEvidence(
+        baseline=baseline,
+        candidate=candidate,
+        campaigns=tuple(counted),
+        n=len(rows),
+        raters=len(set(raters)),
+        win_rate=interval(decided),
+        win_rate_among_all=interval(Votes.of([among_all[at] for at in order], raters, items)),
+        both_bad_rate=interval(Votes.of([bads[at] for at in order], raters, items)),
+        verdict=judge(
+            decided,
+            planned=first_plan(_growths(counted, votes)),
+            baseline=str(baseline),
+            candidate=str(candidate),
+        ),
+        prompts=sum(campaign.prompt_count for campaign in counted),
+        same_answers=sum(same_answers.get(campaign.pk, 0) for campaign in counted),
+    )
+
+
+def _growths(campaigns: Sequence[Any], votes: Mapping[int, list[Vote]]) -> list[Growth]:
+    """How the plan of all campaigns together grew. A campaign that was closed before the next one began asks for no more
+    than it got."""
+    growths = []
+    for number, campaign in enumerate(campaigns):
+        began = campaign.created_at
+        before = planned = 0
+        for earlier in campaigns[:number]:
+            given = sum(vote.at < began for vote in votes.get(earlier.pk, ()))
+            before += given
+            ended = earlier.closed_at is not None and earlier.closed_at <= began
+            planned += given if ended else earlier.wanted
+        growths.append(Growth(planned + campaign.wanted, before))
+    return growths
