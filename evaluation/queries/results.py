@@ -134,7 +134,7 @@ def results_for(version: ModelVersion) -> list[Results]:
 def _votes(campaigns: list[int]) -> dict[int, list[_Vote]]:
     by_id: dict[int, _Vote] = {}
     by_campaign: dict[int, list[_Vote]] = defaultdict(list)
-    rows = Rating.objects.filter(comparison__campaign__in=campaigns).values_list(
+    rows = Rating.objects.filter(comparison__campaign__in=campaigns, set_aside_at__isnull=True).values_list(
         "pk",
         "comparison__campaign",
         "comparison__rater",
