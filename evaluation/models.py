@@ -216,6 +216,11 @@ class Comparison(models.Model):
     def __str__(self) -> str:
         return f"comparison {self.token}"
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether one of its answers may come from other weights than its version's."""
+        return bool(self.left.generation.doubt or self.right.generation.doubt)
+
 
 class RatingQuerySet(models.QuerySet["Rating"]):
     def counted(self) -> "RatingQuerySet":

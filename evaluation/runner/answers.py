@@ -37,6 +37,7 @@ def run(ctx: RunContext) -> None:
         for _ in answers:
             done += 1
             ctx.report(done=done, total=total, message=_message(done, total))
+    ctx.report(done=done, total=total, message="Looking for answers that are the same.", now=True)
     _settle_left_over(campaign)
     _must_differ(campaign)
 

@@ -51,7 +51,7 @@ def test_who_recognises_69_in_100_by_words_infers_under_71(skips):
     """Permuted blocks of two gave such a rater .76."""
     alone, best = gain(3, campaigns=120, skips=skips, raters=3, prompts=60, per_prompt=3)
     assert alone == pytest.approx(KNOWS, abs=0.012)
-    assert best - alone < 0.02 and best < 0.715
+    assert KNOWS + (best - alone) < 0.71  # what is gained, without the luck of this sample
 
 
 def test_the_simulated_rater_does_see_through_blocks_of_two():
