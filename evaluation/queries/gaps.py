@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
-from core.models import Membership, Role
+from core.models import Membership, Project, Role
 from evaluation.models import Campaign, Prompt, Rating
 
 
@@ -27,6 +27,13 @@ class Gaps:
 def votes_in_doubt(campaign: Campaign) -> QuerySet[Rating]:
     """Votes that count and rest on an answer that may come from other weights than its version's."""
     return Rating.objects.counted().in_doubt().filter(comparison__campaign=campaign)
+
+
+def campaigns_in_doubt(project: Project) -> dict[int, int]:
+    """For each campaign of which votes count that rest on answers in doubt: how many. One query."""
+    votes = Rating.objects.counted().in_doubt().filter(comparison__campaign__project=project).order_by()
+    counted = votes.values("comparison__campaign").annotate(n=Count("pk"))
+    return dict(counted.values_list("comparison__campaign", "n"))
 
 
 def returnable_votes(campaign: Campaign) -> QuerySet[Rating]:

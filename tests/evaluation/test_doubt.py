@@ -293,6 +293,14 @@ def test_an_admin_sets_votes_aside_on_the_page_and_makes_the_answers_again(
     assert admin.post(page_of("evaluation:remake-answers", doubted.pk)).status_code == 409
 
 
+def test_the_first_screen_tells_the_admin(world, doubted, as_user, page_of):
+    page = text_of(as_user(world.admin).get(page_of("core:home")))
+    assert "2 votes of" in page and "rest on answers in doubt" in page
+    assert "in doubt" not in text_of(as_user(world.rater).get(page_of("core:home")))
+    _set_aside(world, doubted)
+    assert "in doubt" not in text_of(as_user(world.admin).get(page_of("core:home")))
+
+
 def test_marks_show_wherever_votes_are_listed(world, doubted, as_user, page_of):
     viewer, address = as_user(world.viewer), page_of("evaluation:comparisons", doubted.pk)
 
