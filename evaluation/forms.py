@@ -8,10 +8,13 @@ from django.http import QueryDict
 from annotation.models import DatasetVersion
 from core.models import Project, User
 from evaluation.models import Campaign, Rating, Score
-from evaluation.planning import Plan, plan
+from evaluation.planning import plan
 from evaluation.queries.campaigns import held_out_datasets, rater_count
-from evaluation.queries.comparisons import OUTCOMES
+from evaluation.queries.comparisons import ONLY, OUTCOMES
+from evaluation.queries.gaps import could_rate
 from evaluation.services.campaigns import MOST_PER_PROMPT, MOST_PROMPTS, MOST_TOKENS
+from evaluation.services.doubt import LONGEST_REASON
+from evaluation.services.growth import most_more_prompts
 from evaluation.services.rating import SIDES
 from inference.queries import live_version
 from training.models import ModelVersion
@@ -57,6 +60,8 @@ class CampaignForm(forms.Form):
         self._choices("dataset").empty_label = None
         for name in ("temperature",):
             self.fields[name].widget.attrs["step"] = "0.1"
+        most = max((found.held_out for found in datasets), default=0)
+        self.fields["prompts"].widget.attrs["max"] = min(most, MOST_PROMPTS) or MOST_PROMPTS
         if data is None:
             self._suggest(list(versions), candidate, datasets.first())
 
@@ -74,16 +79,111 @@ class CampaignForm(forms.Form):
         self.initial["prompts"] = min(30, dataset.held_out) if dataset else 30
         self.initial["ratings_per_prompt"] = max(1, min(3, rater_count(self.project)))
 
-    def plan(self) -> Plan | None:
-        """What the values typed so far ask for; None while they make no sense."""
-        values = {name: self[name].value() for name in ("prompts", "ratings_per_prompt")}
-        try:
-            prompts, per_prompt = int(values["prompts"]), int(values["ratings_per_prompt"])
-        except (TypeError, ValueError):
-            return None
-        if not (1 <= prompts <= MOST_PROMPTS and 1 <= per_prompt <= MOST_PER_PROMPT):
-            return None
-        return plan(prompts=prompts, per_prompt=per_prompt, raters=rater_count(self.project))
+    def most_prompts(self) -> int:
+        """How many prompts the dataset chosen so far holds out; MOST_PROMPTS while none is chosen."""
+        chosen = str(self["dataset"].value() or "")
+        held = {str(found.pk): found.held_out for found in self._choices("dataset").queryset}
+        return min(held.get(chosen, MOST_PROMPTS), MOST_PROMPTS)
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        dataset, prompts = values.get("dataset"), values.get("prompts")
+        if dataset and prompts and prompts > self.most_prompts():
+            self.add_error(
+                "prompts", f"Choose 1 to {self.most_prompts()}: {dataset} holds out no more prompts."
+            )
+        return values
+
+    def preview(self) -> dict[str, Any]:
+        """`plan`: what the values typed so far ask for, None while they make no sense; `capped`: the number of prompts
+        it is for, when more were typed than there are."""
+        prompts, per_prompt = _number(self["prompts"].value()), _number(self["ratings_per_prompt"].value())
+        if not prompts or not per_prompt or per_prompt > MOST_PER_PROMPT:
+            return {"plan": None}
+        most = self.most_prompts()
+        made = plan(prompts=min(prompts, most), per_prompt=per_prompt, raters=rater_count(self.project))
+        return {"plan": made, "capped": most if prompts > most else None}
+
+
+def _number(value: Any) -> int | None:
+    """A whole number of 1 or more, else None."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        return None
+    return number if number >= 1 else None
+
+
+class AddPromptsForm(forms.Form):
+    """More prompts for a campaign that is open."""
+
+    prompts = forms.IntegerField(label="Prompts to add", min_value=1)
+
+    def __init__(self, campaign: Any, data: QueryDict | None = None) -> None:
+        """`campaign` comes from queries.campaigns_of."""
+        self.campaign, self.left = campaign, most_more_prompts(campaign)
+        super().__init__(data, initial={"prompts": min(campaign.prompt_count, self.left) or None})
+        field = self.fields["prompts"]
+        field.widget.attrs["max"] = self.left
+        field.help_text = (
+            f"{self.left:,} held-out prompts of {campaign.dataset} are not in this campaign yet."
+        )
+
+    def preview(self) -> dict[str, Any]:
+        """As CampaignForm.preview, for the campaign with the added prompts."""
+        more = _number(self["prompts"].value())
+        if not more:
+            return {"plan": None}
+        made = plan(
+            prompts=self.campaign.asked_count + min(more, self.left),
+            per_prompt=self.campaign.ratings_per_prompt,
+            raters=rater_count(self.campaign.project),
+        )
+        return {"plan": made, "capped": made.prompts if more > self.left else None}
+
+
+class AddRatersForm(forms.Form):
+    """More ratings per prompt, and more people who give them."""
+
+    ratings_per_prompt = forms.IntegerField(
+        label="Ratings per prompt", max_value=MOST_PER_PROMPT, help_text="By different people."
+    )
+    people = forms.TypedMultipleChoiceField(
+        label="Give the role rater to",
+        required=False,
+        coerce=int,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Members of the project who do not rate yet. Admins and viewers can open the results while the "
+        "campaign runs, so their ratings are marked.",
+    )
+
+    def __init__(self, campaign: Any, data: QueryDict | None = None) -> None:
+        """`campaign` comes from queries.campaigns_of."""
+        self.campaign = campaign
+        super().__init__(data, initial={"ratings_per_prompt": campaign.ratings_per_prompt})
+        now = campaign.ratings_per_prompt
+        self.fields["ratings_per_prompt"].widget.attrs["min"] = now
+        self.fields["ratings_per_prompt"].help_text = f"By different people; {now} now, never fewer."
+        choices = [(m.user_id, f"{m.user.name} ({', '.join(m.role_labels)})") for m in could_rate(campaign)]
+        self.fields["people"].choices = choices  # type: ignore[attr-defined]
+        if not choices:
+            del self.fields["people"]
+
+    def preview(self) -> dict[str, Any]:
+        per_prompt = _number(self["ratings_per_prompt"].value())
+        if not per_prompt or per_prompt > MOST_PER_PROMPT or not self.campaign.asked_count:
+            return {"plan": None}
+        joining = len(self["people"].value() or []) if "people" in self.fields else 0
+        raters = rater_count(self.campaign.project) + joining
+        return {"plan": plan(prompts=self.campaign.asked_count, per_prompt=per_prompt, raters=raters)}
+
+
+class SetAsideForm(forms.Form):
+    reason = forms.CharField(
+        max_length=LONGEST_REASON,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Kept with each vote and shown wherever it is listed.",
+    )
 
 
 class CampaignFilter(forms.Form):
@@ -104,7 +204,7 @@ class ComparisonFilter(forms.Form):
     only = forms.ChoiceField(
         label="With",
         required=False,
-        choices=[("", "Anything"), ("comment", "A note"), ("correction", "A correction")],
+        choices=[("", "Anything"), *ONLY],
     )
 
     def __init__(self, data: QueryDict, *, slices: list[str], raters: list[User]) -> None:

@@ -45,6 +45,34 @@ class Campaign(models.Model):
         return self.name
 
 
+class PlanStage(models.Model):
+    """How many ratings a campaign planned from some moment on. A campaign begins with stage 1; adding prompts or
+    asking for more ratings per prompt begins the next one. Closing and reopening begins none.
+    """
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="plan_stages")
+    number = models.PositiveSmallIntegerField(help_text="From 1.")
+    ratings_planned = models.PositiveIntegerField(
+        help_text="Of the whole campaign: prompts on which the answers differ, times ratings per prompt. Prompts whose "
+        "answers are still being made count as differing."
+    )
+    rated_before = models.PositiveIntegerField(
+        default=0, help_text="Ratings that counted when the stage began."
+    )
+    created_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(name="plan_stage_once", fields=["campaign", "number"]),
+            models.CheckConstraint(name="plan_stage_number", condition=models.Q(number__gte=1)),
+        ]
+
+    def __str__(self) -> str:
+        return f"stage {self.number}: {self.ratings_planned} ratings"
+
+
 class Entry(models.Model):
     """A model version that takes part in a campaign: position 0 is the baseline, 1 the candidate."""
 
@@ -69,6 +97,27 @@ class Entry(models.Model):
         return f"{self.campaign}: {self.version}"
 
 
+class PromptQuerySet(models.QuerySet["Prompt"]):
+    def current(self) -> "PromptQuerySet":
+        """Without those whose answers were made again: a copy with the new answers took their place."""
+        return self.filter(replaced_by__isnull=True)
+
+    def unanswered(self) -> "PromptQuerySet":
+        return self.current().filter(same_answer__isnull=True)
+
+    def in_doubt(self) -> "PromptQuerySet":
+        """Current prompts of which an answer may come from other weights than its version's."""
+        return self.current().filter(models.Exists(_doubtful_answers()))
+
+    def offered(self) -> "PromptQuerySet":
+        """What raters may be asked: both answers are made, they differ, and neither is in doubt."""
+        return self.current().filter(~models.Exists(_doubtful_answers()), same_answer=False)
+
+
+def _doubtful_answers() -> "models.QuerySet[Answer]":
+    return Answer.objects.filter(prompt=models.OuterRef("pk")).exclude(generation__doubt="")
+
+
 class Prompt(models.Model):
     """A held-out prompt of a campaign, cut from a test row of its dataset version."""
 
@@ -79,12 +128,29 @@ class Prompt(models.Model):
     context = models.JSONField(default=list)
     slice = models.CharField(max_length=120, blank=True)
     same_answer = models.BooleanField(
-        default=False, help_text="Both entries answered word for word alike, so nobody is asked."
+        null=True,
+        help_text="Both entries answered word for word alike, so nobody is asked. Empty until both answers are made.",
+    )
+    replaces = models.OneToOneField(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="replaced_by",
+        help_text="The same prompt with the answers it had before they were made again. Votes on them stay there.",
     )
 
+    objects = PromptQuerySet.as_manager()
+
     class Meta:
-        ordering = ["position"]
-        constraints = [models.UniqueConstraint(name="prompt_row", fields=["campaign", "row"])]
+        ordering = ["position", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                name="prompt_row",
+                fields=["campaign", "row"],
+                condition=models.Q(replaces__isnull=True),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"prompt {self.position}"
@@ -150,9 +216,27 @@ class Comparison(models.Model):
     def __str__(self) -> str:
         return f"comparison {self.token}"
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether one of its answers may come from other weights than its version's."""
+        return bool(self.left.generation.doubt or self.right.generation.doubt)
+
+
+class RatingQuerySet(models.QuerySet["Rating"]):
+    def counted(self) -> "RatingQuerySet":
+        return self.filter(set_aside_at__isnull=True)
+
+    def in_doubt(self) -> "RatingQuerySet":
+        """Those given on an answer that may come from other weights than its version's."""
+        left, right = "comparison__left__generation__doubt", "comparison__right__generation__doubt"
+        return self.exclude(**{left: "", right: ""})
+
 
 class Rating(models.Model):
-    """What a rater said of one comparison. `preferred` is None for a tie or when both are bad."""
+    """What a rater said of one comparison. `preferred` is None for a tie or when both are bad.
+
+    A rating that is set aside counts nowhere; it stays readable, with the reason.
+    """
 
     class Choice(models.TextChoices):
         LEFT = "left", "Left is better"
@@ -167,6 +251,13 @@ class Rating(models.Model):
     seconds = models.FloatField(help_text="From shown to rated.")
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
+    set_aside_at = models.DateTimeField(null=True, blank=True)
+    set_aside_by = models.ForeignKey(
+        "core.User", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    set_aside_reason = models.TextField(blank=True)
+
+    objects = RatingQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -174,7 +265,13 @@ class Rating(models.Model):
                 name="rating_preferred",
                 condition=models.Q(choice__in=["left", "right"], preferred__isnull=False)
                 | models.Q(choice__in=["tie", "both_bad"], preferred__isnull=True),
-            )
+            ),
+            models.CheckConstraint(
+                name="rating_set_aside",
+                condition=models.Q(set_aside_at__isnull=True, set_aside_by__isnull=True, set_aside_reason="")
+                | models.Q(set_aside_at__isnull=False, set_aside_by__isnull=False)
+                & ~models.Q(set_aside_reason=""),
+            ),
         ]
 
     def __str__(self) -> str:

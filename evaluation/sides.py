@@ -1,17 +1,39 @@
-"""Which answer stands left: random, and balanced for each rater."""
+"""On which side the candidate's answer is shown: balanced for each rater and within each prompt, and not to be inferred.
 
-import hashlib
+A *lead* is how often the candidate was shown left minus how often it was shown right, 0 when balanced.
+
+* A rater's lead stays within RATER_LIMIT: a fair coin until the limit is reached, then the other side. This is the big
+  stick design (Soares & Wu, Communications in Statistics A 12, 1983), which of all designs with the same limit on the
+  imbalance is the hardest to predict on average (Kundt, Statistics in Medicine 26, 2007).
+* Within a prompt the second rater gets the side opposite to the first's, the fourth the opposite of the third's. No
+  rater sees what colleagues were shown, so this gives nothing away.
+* A skipped comparison leaves both leads as they were, and the next one has a new coin.
+
+The coin comes from the operating system (`secrets`), not from the campaign's seed: nobody who knows the seed can compute
+it. The sides that were drawn are stored with each comparison.
+"""
+
+import secrets
+from collections.abc import Callable
+
+RATER_LIMIT = 4
 
 
-def candidate_goes_left(*, seed: int, rater: int, baseline_left: int, candidate_left: int) -> bool:
-    """Whether the candidate's answer stands left in this rater's next comparison.
+def fair_coin() -> bool:
+    return bool(secrets.randbits(1))
 
-    `baseline_left` and `candidate_left` count the rater's comparisons so far by who stood left. These are permuted
-    blocks of two (Pocock, Clinical Trials, 1983, ch. 5): a coin decides while the counts are equal, the other side
-    follows, so the counts never differ by more than one. The coin depends on the campaign's seed, the rater and the
-    block alone, never on the prompt, the answers or the time, so a position tells nothing about an answer.
+
+def due_side(rater_lead: int) -> int:
+    """1 when the candidate has to be shown left to this rater next, -1 when right, 0 when either will do."""
+    if abs(rater_lead) < RATER_LIMIT:
+        return 0
+    return -1 if rater_lead > 0 else 1
+
+
+def candidate_goes_left(*, rater_lead: int, prompt_lead: int, coin: Callable[[], bool] = fair_coin) -> bool:
+    """Whether the candidate's answer is shown left to the rater who gets this prompt now.
+
+    The rater's limit comes first, then the prompt's balance, then the coin.
     """
-    if baseline_left != candidate_left:
-        return candidate_left < baseline_left
-    coin = hashlib.sha256(f"sides:{seed}:{rater}:{baseline_left}".encode()).digest()
-    return bool(coin[0] & 1)
+    due = due_side(rater_lead) or -prompt_lead
+    return due > 0 if due else coin()

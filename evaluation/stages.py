@@ -12,6 +12,7 @@ from core.models import Role
 from core.stages import Glance, NextItem, Stage, StageCard
 from evaluation.models import Campaign, Comparison, Correction
 from evaluation.queries import campaigns_of, open_campaigns
+from evaluation.queries.gaps import campaigns_in_doubt
 from evaluation.queries.rating import Share, seconds_a_rating, shares_of
 
 LOOKED_AT = 50  # newest campaigns that may ask something of an admin
@@ -73,8 +74,21 @@ def _to_rate(access: Access, share: Share, seconds: float) -> NextItem:
 
 def _for_admin(access: Access, campaigns: list[Any]) -> list[NextItem]:
     items = []
+    in_doubt = campaigns_in_doubt(access.project)
     for campaign in campaigns:
         url = reverse("evaluation:campaign", args=[access.project.slug, campaign.pk])
+        if campaign.pk in in_doubt:
+            line = "They may come from other weights than the version's. Look, then set the votes aside or keep them."
+            title = f"{in_doubt[campaign.pk]:,} votes of “{campaign.name}” rest on answers in doubt"
+            items.append(NextItem(title, line, url, "Look", 30, "copper"))
+        if (
+            campaign.status == Campaign.Status.OPEN
+            and campaign.unanswered_count
+            and not campaign.run.is_active
+        ):
+            line = "The rest of the campaign goes on. Try again, or drop the prompts without answers."
+            title = f"{campaign.unanswered_count:,} new prompts of “{campaign.name}” have no answers"
+            items.append(NextItem(title, line, url, "Look", 30, "copper"))
         if campaign.status == Campaign.Status.FAILED:
             line = "The answers made so far are kept. See what stopped it, then try again."
             items.append(

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from evaluation.views import campaigns, rate, results
+from evaluation.views import campaigns, growth, rate, results
 
 app_name = "evaluation"
 urlpatterns = [
@@ -13,6 +13,12 @@ urlpatterns = [
     path("campaigns/<int:pk>/reopen/", campaigns.campaign_reopen, name="campaign-reopen"),
     path("campaigns/<int:pk>/retry/", campaigns.campaign_retry, name="campaign-retry"),
     path("campaigns/<int:pk>/delete/", campaigns.campaign_delete, name="campaign-delete"),
+    path("campaigns/<int:pk>/add-prompts/", growth.add_prompts, name="add-prompts"),
+    path("campaigns/<int:pk>/add-raters/", growth.add_raters, name="add-raters"),
+    path("campaigns/<int:pk>/drop-unanswered/", growth.drop_unanswered, name="drop-unanswered"),
+    path("campaigns/<int:pk>/set-aside/", growth.set_aside, name="set-aside"),
+    path("campaigns/<int:pk>/set-aside/undo/", growth.undo_set_aside, name="undo-set-aside"),
+    path("campaigns/<int:pk>/make-again/", growth.remake_answers, name="remake-answers"),
     path("campaigns/<int:pk>/ratings.csv", results.ratings_csv, name="ratings-csv"),
     path("campaigns/<int:pk>/ratings/", results.comparisons, name="comparisons"),
     path("campaigns/<int:pk>/compare/", rate.rate, name="rate"),

@@ -400,7 +400,7 @@ def make_campaign(
     from django.utils import timezone
 
     from annotation.models import DatasetRow
-    from evaluation.models import Answer, Campaign, Entry, Prompt
+    from evaluation.models import Answer, Campaign, Entry, PlanStage, Prompt
     from inference.models import Generation
 
     n = next(_serial)
@@ -431,6 +431,7 @@ def make_campaign(
             messages=row.example.messages,
             context=row.example.context,
             slice=row.example.slice,
+            same_answer=False,
         )
         for entry in entries:
             generation = Generation.objects.create(
@@ -445,6 +446,12 @@ def make_campaign(
                 duration_ms=54321 + entry.position,
             )
             Answer.objects.create(prompt=prompt, entry=entry, generation=generation)
+    PlanStage.objects.create(
+        campaign=campaign,
+        number=1,
+        ratings_planned=campaign.prompts.count() * ratings_per_prompt,
+        created_by=by,
+    )
     return campaign
 
 

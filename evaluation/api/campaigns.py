@@ -27,7 +27,7 @@ from evaluation.api.serializers import (
 )
 from evaluation.models import Campaign, Comparison
 from evaluation.planning import plan
-from evaluation.queries import browse, campaigns_of, comparison_detail, results_of
+from evaluation.queries import browse, campaigns_of, comparison_detail, held_out_datasets, results_of
 from evaluation.queries.campaigns import rater_count
 from evaluation.queries.export import csv_lines, csv_name
 from training.models import ModelVersion
@@ -90,12 +90,30 @@ class CampaignPlan(ProjectAPIView):
         """How many ratings a campaign would need, and what precision they buy."""
         given = PlanQuerySerializer(data=request.query_params)
         given.is_valid(raise_exception=True)
+        dataset = given.validated_data.get("dataset")
+        if dataset is not None:
+            self._must_hold(dataset, given.validated_data["prompts"])
         made = plan(
             prompts=given.validated_data["prompts"],
             per_prompt=given.validated_data["ratings_per_prompt"],
             raters=rater_count(self.access.project),
         )
         return Response(PlanSerializer(made).data)
+
+    def _must_hold(self, dataset: int, prompts: int) -> None:
+        held = held_out_datasets(self.access.project).filter(pk=dataset).first()
+        if held is None:
+            raise Invalid(
+                "Some values are wrong.",
+                fields={
+                    "dataset": ["This project has no dataset version with this id that holds out prompts."]
+                },
+            )
+        if prompts > held.held_out:
+            raise Invalid(
+                "Some values are wrong.",
+                fields={"prompts": [f"Choose 1 to {held.held_out}: {held} holds out no more prompts."]},
+            )
 
 
 class OneCampaign(ProjectAPIView):
@@ -141,7 +159,7 @@ class CampaignReopen(_CampaignVerb):
 class CampaignRetry(_CampaignVerb):
     @extend_schema(request=None)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Makes the answers that are still missing after a failure."""
+        """Makes the answers that are still missing after a failure, of an open campaign too."""
         return self._do(services.retry_campaign, pk)
 
 
@@ -190,7 +208,7 @@ class CampaignComparisons(mixins.ListModelMixin, ProjectAPIView):
             _text("outcome", "candidate, baseline, tie or both_bad"),
             _text("slice", "a slice"),
             OpenApiParameter("rater", OpenApiTypes.INT, description="a person's id"),
-            _text("only", "comment or correction"),
+            _text("only", "comment, correction, doubt or set_aside"),
             _text("q", "part of a prompt, an answer or a note"),
         ]
     )

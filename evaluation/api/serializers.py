@@ -6,9 +6,11 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.api.serializers import PersonSerializer, RunSerializer
-from evaluation.models import Campaign, Comparison, Entry, Rating
+from evaluation.models import Campaign, Comparison, Entry, PlanStage, Rating
 from evaluation.queries import Results
+from evaluation.queries.gaps import Gaps
 from evaluation.services.campaigns import MOST_PER_PROMPT, MOST_PROMPTS, MOST_TOKENS
+from evaluation.services.doubt import LONGEST_REASON
 from evaluation.services.rating import SIDES, Scores
 from training.models import ModelVersion
 
@@ -21,14 +23,25 @@ class VersionNameSerializer(serializers.ModelSerializer[ModelVersion]):
         fields = ("id", "number", "label", "served_name")
 
 
+class PlanStageSerializer(serializers.ModelSerializer[PlanStage]):
+    """From when on how many ratings were planned in all, and how many were in then."""
+
+    class Meta:
+        model = PlanStage
+        fields = ("number", "ratings_planned", "rated_before", "created_at")
+
+
 class CampaignSerializer(serializers.ModelSerializer[Campaign]):
-    """`wanted` ratings are planned: prompts that are asked, times ratings a prompt."""
+    """`wanted` ratings are planned: prompts that are asked, times ratings a prompt. `ratings` counts without those set
+    aside; each growth of the plan is one of `plan_stages`."""
 
     baseline = serializers.SerializerMethodField()
     candidate = serializers.SerializerMethodField()
     dataset = serializers.IntegerField(source="dataset.number", read_only=True)
     prompts = serializers.IntegerField(source="prompt_count", read_only=True)
     ratings = serializers.IntegerField(source="rating_count", read_only=True)
+    set_aside = serializers.IntegerField(source="set_aside_count", read_only=True)
+    plan_stages = PlanStageSerializer(many=True, read_only=True)
     raters = serializers.IntegerField(source="rater_count", read_only=True)
     corrections = serializers.IntegerField(source="correction_count", read_only=True)
     wanted = serializers.IntegerField(read_only=True)
@@ -47,7 +60,9 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
             "ratings_per_prompt",
             "params",
             "ratings",
+            "set_aside",
             "wanted",
+            "plan_stages",
             "raters",
             "corrections",
             "created_at",
@@ -83,7 +98,41 @@ class NewCampaignSerializer(serializers.Serializer[Any]):
     max_tokens = serializers.IntegerField(min_value=1, max_value=MOST_TOKENS, default=256)
 
 
+class AddPromptsSerializer(serializers.Serializer[Any]):
+    prompts = serializers.IntegerField(min_value=1, max_value=MOST_PROMPTS)
+
+
+class AddRatersSerializer(serializers.Serializer[Any]):
+    """`people` are ids of members who get the role rater; `ratings_per_prompt` is never less than it is."""
+
+    people = serializers.ListField(
+        child=serializers.IntegerField(min_value=1), required=False, max_length=200
+    )
+    ratings_per_prompt = serializers.IntegerField(min_value=1, max_value=MOST_PER_PROMPT, required=False)
+
+
+class SetAsideSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=LONGEST_REASON)
+
+
+class GapsSerializer(serializers.Serializer[Gaps]):
+    """What a campaign lacks. `unanswered` prompts wait for answers and `prompts_left` can be added. Raters are not asked
+    about `in_doubt` prompts; the answers of `remakable` ones can be made again. `votes_in_doubt` count; `returnable` of
+    those `set_aside` can be brought back."""
+
+    prompts_left = serializers.IntegerField()
+    unanswered = serializers.IntegerField()
+    in_doubt = serializers.IntegerField()
+    remakable = serializers.IntegerField()
+    votes_in_doubt = serializers.IntegerField()
+    set_aside = serializers.IntegerField()
+    returnable = serializers.IntegerField()
+
+
 class PlanQuerySerializer(serializers.Serializer[Any]):
+    """With `dataset`, the id of a dataset version, no more prompts than it holds out."""
+
+    dataset = serializers.IntegerField(required=False)
     prompts = serializers.IntegerField(min_value=1, max_value=MOST_PROMPTS)
     ratings_per_prompt = serializers.IntegerField(min_value=1, max_value=MOST_PER_PROMPT)
 
@@ -289,10 +338,18 @@ class NamedAnswerSerializer(serializers.Serializer[Any]):
     version = VersionNameSerializer(source="entry.version")
     generation = serializers.UUIDField(source="generation.public_id")
     text = serializers.CharField(source="generation.text")
+    doubt = serializers.CharField(source="generation.doubt")
+
+
+class SetAsideMarkSerializer(serializers.Serializer[Rating]):
+    at = serializers.DateTimeField(source="set_aside_at")
+    by = PersonSerializer(source="set_aside_by")
+    reason = serializers.CharField(source="set_aside_reason")
 
 
 class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
-    """A rated comparison with its names, for admins and viewers."""
+    """A rated comparison with its names, for admins and viewers. `doubt` says why an answer may come from other weights
+    than its version's; a vote with `set_aside` counts nowhere."""
 
     rater = PersonSerializer(read_only=True)
     messages = TurnSerializer(source="prompt.messages", many=True, read_only=True)
@@ -305,6 +362,7 @@ class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
     comment = serializers.CharField(source="rating.comment", read_only=True)
     seconds = serializers.FloatField(source="rating.seconds", read_only=True)
     scores = serializers.SerializerMethodField()
+    set_aside = serializers.SerializerMethodField()
     corrections = CorrectionSerializer(many=True, read_only=True)
 
     class Meta:
@@ -323,9 +381,15 @@ class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
             "comment",
             "seconds",
             "scores",
+            "set_aside",
             "corrections",
             "rated_at",
         )
+
+    @extend_schema_field(SetAsideMarkSerializer(allow_null=True))
+    def get_set_aside(self, comparison: Comparison) -> Any:
+        rating = comparison.rating
+        return SetAsideMarkSerializer(rating).data if rating.set_aside_at else None
 
     @extend_schema_field(BothScoresSerializer(allow_null=True))
     def get_scores(self, comparison: Comparison) -> Any:

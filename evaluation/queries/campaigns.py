@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Count, F, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from annotation.models import DatasetRow, DatasetVersion, GroupSplit
@@ -19,16 +19,21 @@ def _count(source: QuerySet, path: str) -> Coalesce:
 
 
 def with_progress(campaigns: QuerySet[Campaign]) -> QuerySet[Any]:
-    """Adds entries with versions, `prompt_count`, `asked_count`, `rating_count`, `rater_count`, `correction_count` and
-    `wanted` (ratings planned). Two queries in all."""
+    """Adds entries with versions, plan stages, `prompt_count`, `asked_count`, `unanswered_count`, `rating_count`
+    (those that count), `set_aside_count`, `rater_count`, `correction_count` and `wanted` (ratings planned). Three queries in all.
+
+    Prompts whose answers are still being made are among those asked until the answers turn out the same.
+    """
     entries = Entry.objects.select_related("version__base_model").order_by("position")
     return (
         campaigns.select_related("project", "dataset", "run__project", "created_by")
-        .prefetch_related(Prefetch("entries", queryset=entries, to_attr="sides"))
+        .prefetch_related(Prefetch("entries", queryset=entries, to_attr="sides"), "plan_stages")
         .annotate(
-            prompt_count=_count(Prompt.objects.all(), "campaign"),
-            asked_count=_count(Prompt.objects.filter(same_answer=False), "campaign"),
-            rating_count=_count(Rating.objects.all(), "comparison__campaign"),
+            prompt_count=_count(Prompt.objects.current(), "campaign"),
+            asked_count=_count(Prompt.objects.current().exclude(same_answer=True), "campaign"),
+            unanswered_count=_count(Prompt.objects.unanswered(), "campaign"),
+            rating_count=_count(Rating.objects.counted(), "comparison__campaign"),
+            set_aside_count=_count(Rating.objects.filter(set_aside_at__isnull=False), "comparison__campaign"),
             rater_count=_raters(),
             correction_count=_count(Correction.objects.all(), "comparison__campaign"),
         )
@@ -37,7 +42,9 @@ def with_progress(campaigns: QuerySet[Campaign]) -> QuerySet[Any]:
 
 
 def _raters() -> Coalesce:
-    rated = Comparison.objects.filter(campaign=OuterRef("pk"), status=Comparison.Status.RATED)
+    rated = Comparison.objects.filter(
+        campaign=OuterRef("pk"), status=Comparison.Status.RATED, rating__set_aside_at__isnull=True
+    )
     counted = rated.order_by().values("campaign").annotate(n=Count("rater", distinct=True)).values("n")
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
@@ -65,6 +72,16 @@ def held_out_datasets(project: Project) -> QuerySet[DatasetVersion]:
         .filter(held_out__gt=0)
         .order_by("-number")
     )
+
+
+def held_out_rows(dataset: DatasetVersion) -> QuerySet[DatasetRow]:
+    return DatasetRow.objects.filter(dataset=dataset, split=GroupSplit.Split.TEST)
+
+
+def rows_left(campaign: Campaign) -> QuerySet[DatasetRow]:
+    """Held-out rows of the campaign's dataset version that it does not ask about yet."""
+    asked = Prompt.objects.filter(campaign=campaign, row=OuterRef("pk"))
+    return held_out_rows(campaign.dataset).filter(~Exists(asked))
 
 
 def rater_count(project: Project) -> int:

@@ -13,6 +13,12 @@ OUTCOMES = [
     ("tie", "As good"),
     ("both_bad", "Both bad"),
 ]
+ONLY = [
+    ("comment", "A note"),
+    ("correction", "A correction"),
+    ("doubt", "An answer in doubt"),
+    ("set_aside", "Set aside"),
+]
 
 
 def _full(found: QuerySet[Comparison]) -> QuerySet[Comparison]:
@@ -33,6 +39,7 @@ def _full(found: QuerySet[Comparison]) -> QuerySet[Comparison]:
             "right__generation",
             "right__entry__version__base_model",
             "rating__preferred__version__base_model",
+            "rating__set_aside_by",
         )
         .prefetch_related(
             Prefetch("rating__scores", queryset=Score.objects.select_related("entry")),
@@ -44,7 +51,7 @@ def _full(found: QuerySet[Comparison]) -> QuerySet[Comparison]:
 
 
 def browse(campaign: Campaign, wanted: dict[str, Any]) -> QuerySet[Comparison]:
-    """Rated comparisons, newest first. `wanted`: outcome, slice, rater (id), only ("comment", "correction") and q."""
+    """Rated comparisons, newest first. `wanted`: outcome, slice, rater (id), only (one of ONLY) and q."""
     found = Comparison.objects.filter(campaign=campaign, status=Comparison.Status.RATED)
     outcome = wanted.get("outcome")
     if outcome in (Rating.Choice.TIE, Rating.Choice.BOTH_BAD):
@@ -60,6 +67,10 @@ def browse(campaign: Campaign, wanted: dict[str, Any]) -> QuerySet[Comparison]:
         found = found.exclude(rating__comment="")
     elif wanted.get("only") == "correction":
         found = found.filter(corrections__isnull=False).distinct()
+    elif wanted.get("only") == "doubt":
+        found = found.exclude(left__generation__doubt="", right__generation__doubt="")
+    elif wanted.get("only") == "set_aside":
+        found = found.filter(rating__set_aside_at__isnull=False)
     if q := str(wanted.get("q") or "").strip():
         found = found.filter(
             Q(rating__comment__icontains=q)

@@ -27,6 +27,11 @@ COLUMNS = [
     "seconds",
     "rated_at",
     "corrected_examples",
+    "baseline_doubt",
+    "candidate_doubt",
+    "set_aside_at",
+    "set_aside_by",
+    "set_aside_reason",
 ]
 
 
@@ -77,4 +82,9 @@ def _row(comparison: Comparison) -> list[Any]:
         round(rating.seconds, 1),
         comparison.rated_at.isoformat() if comparison.rated_at else "",
         " ".join(f"#{c.example_id}" for c in comparison.corrections.all()),
+        answers[Entry.BASELINE].generation.doubt,
+        answers[Entry.CANDIDATE].generation.doubt,
+        rating.set_aside_at.isoformat() if rating.set_aside_at else "",
+        rating.set_aside_by.name if rating.set_aside_by else "",
+        rating.set_aside_reason,
     ]

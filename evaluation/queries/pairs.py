@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
@@ -56,7 +57,7 @@ class PairEvidence:
 
 def siblings_of(campaigns: Iterable[Campaign]) -> dict[frozenset[int], list[Any]]:
     """The open and closed campaigns between the pairs of versions that `campaigns` compare, the oldest first, with their
-    progress; by the pair's version ids. Three queries."""
+    progress; by the pair's version ids. Five queries."""
     asked = [campaign.pk for campaign in campaigns]
     versions = Entry.objects.filter(campaign__in=asked).values("version")
     entries: dict[int, set[int]] = defaultdict(set)
@@ -110,16 +111,26 @@ def evidence_of(
 
 
 def _growths(campaigns: Sequence[Any], votes: Mapping[int, list[Vote]]) -> list[Growth]:
-    """How the plan of all campaigns together grew. A campaign that was closed before the next one began asks for no more
-    than it got."""
+    """How the plan of all campaigns together grew, by their stages. A campaign that had been closed when a stage of another one
+    began asks for no more than it had got."""
+    stages = [(stage, campaign) for campaign in campaigns for stage in campaign.plan_stages.all()]
+    stages.sort(key=lambda row: (row[0].created_at, row[1].pk))
+    asked: dict[int, int] = {}
     growths = []
-    for number, campaign in enumerate(campaigns):
-        began = campaign.created_at
-        before = planned = 0
-        for earlier in campaigns[:number]:
-            given = sum(vote.at < began for vote in votes.get(earlier.pk, ()))
-            before += given
-            ended = earlier.closed_at is not None and earlier.closed_at <= began
-            planned += given if ended else earlier.wanted
-        growths.append(Growth(planned + campaign.wanted, before))
+    for stage, campaign in stages:
+        given = {
+            other.pk: sum(vote.at < stage.created_at for vote in votes.get(other.pk, ()))
+            for other in campaigns
+        }
+        asked[campaign.pk] = stage.ratings_planned
+        planned = sum(
+            given[other.pk] if _ended_before(other, campaign, stage.created_at) else asked[other.pk]
+            for other in campaigns
+            if other.pk in asked
+        )
+        growths.append(Growth(planned, sum(given.values())))
     return growths
+
+
+def _ended_before(other: Any, campaign: Any, moment: datetime) -> bool:
+    return bool(other.pk != campaign.pk and other.closed_at and other.closed_at <= moment)

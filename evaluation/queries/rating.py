@@ -5,12 +5,26 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, TextField, Value
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    TextField,
+    Value,
+    When,
+)
 from django.db.models.functions import MD5, Cast, Coalesce, Concat
 from django.utils import timezone
 
 from core.models import Project, User
-from evaluation.models import Campaign, Comparison, Prompt, Rating
+from evaluation.models import Campaign, Comparison, Entry, Prompt, Rating
 
 Status = Comparison.Status
 USUAL_SECONDS = 40.0  # until enough ratings are in to know better
@@ -23,24 +37,57 @@ def _taken(now: datetime) -> Q:
 
 
 def has_room(prompt_id: int, campaign: Campaign, *, now: datetime) -> bool:
-    taken = Comparison.objects.filter(_taken(now), prompt_id=prompt_id).count()
-    return taken < campaign.ratings_per_prompt
+    """Whether one more rater may get this prompt: it is offered, and fewer hold or rated it than the campaign asks."""
+    return _with_room(now).filter(pk=prompt_id, campaign=campaign).exists()
+
+
+def is_offered(prompt_id: int) -> bool:
+    return Prompt.objects.offered().filter(pk=prompt_id).exists()
 
 
 def _with_room(now: datetime) -> QuerySet[Any]:
-    """Prompts of open campaigns with room for one more rating, with `taken`."""
+    """Prompts of open campaigns that are offered and have room for one more rating, with `taken`."""
+    return (
+        Prompt.objects.offered()
+        .filter(campaign__status=Campaign.Status.OPEN)
+        .annotate(taken=_over_comparisons(now, Count("pk")))
+        .filter(taken__lt=F("campaign__ratings_per_prompt"))
+    )
+
+
+def _over_comparisons(now: datetime, figure: Any) -> Coalesce:
+    """A figure over a prompt's comparisons that are rated or in somebody's hands, 0 when there are none."""
     counted = (
         Comparison.objects.filter(_taken(now), prompt=OuterRef("pk"))
         .order_by()
         .values("prompt")
-        .annotate(n=Count("pk"))
-        .values("n")
+        .annotate(figure=figure)
+        .values("figure")
     )
-    return (
-        Prompt.objects.filter(same_answer=False, campaign__status=Campaign.Status.OPEN)
-        .annotate(taken=Coalesce(Subquery(counted, output_field=IntegerField()), 0))
-        .filter(taken__lt=F("campaign__ratings_per_prompt"))
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+
+
+# How often the candidate was shown left minus how often right: see evaluation.sides.
+_LEAD = Sum(
+    Case(When(left__entry__position=Entry.CANDIDATE, then=1), default=-1, output_field=IntegerField())
+)
+
+
+def prompt_lead(prompt_id: int, *, now: datetime) -> int:
+    """Over the comparisons of a prompt that are rated or in somebody's hands."""
+    stood = Comparison.objects.filter(_taken(now), prompt=prompt_id)
+    return int(stood.aggregate(lead=Coalesce(_LEAD, 0))["lead"])
+
+
+def rater_lead(rater: User, campaign: Campaign) -> int:
+    """Over what the rater rated in a campaign and has open. Ratings set aside do not count, nor do skipped ones."""
+    stood = Comparison.objects.filter(
+        campaign=campaign,
+        rater=rater,
+        status__in=[Status.OPEN, Status.RATED],
+        rating__set_aside_at__isnull=True,
     )
+    return int(stood.aggregate(lead=Coalesce(_LEAD, 0))["lead"])
 
 
 def _not_seen_by(rater: User) -> Any:
@@ -49,18 +96,24 @@ def _not_seen_by(rater: User) -> Any:
     return ~Exists(seen)
 
 
-def prompts_wanting(rater: User, campaign: Campaign, *, now: datetime) -> QuerySet[Prompt]:
+def prompts_wanting(rater: User, campaign: Campaign, *, now: datetime, due: int = 0) -> QuerySet[Prompt]:
     """Prompts this rater may get next. Least rated first, so that all get one rating before any gets two; among
-    equals in an order of the rater's own, so that raters do not all meet at the same prompt."""
+    equals in an order of the rater's own, so that raters do not all meet at the same prompt.
+
+    `due` is the side on which the rater has to see the candidate next (evaluation.sides.due_side): prompts whose own
+    balance asks for the other side then come after the rest.
+    """
     lot = MD5(
         Concat(Value(f"{campaign.seed}:{rater.pk}:"), Cast("pk", TextField()), output_field=TextField())
     )
-    return (
-        _with_room(now)
-        .filter(_not_seen_by(rater), campaign=campaign)
-        .annotate(lot=lot)
-        .order_by("taken", "lot", "pk")
-    )
+    found = _with_room(now).filter(_not_seen_by(rater), campaign=campaign).annotate(lot=lot)
+    if not due:
+        return found.order_by("taken", "lot", "pk")
+    unfit = Q(lead__gt=0) if due > 0 else Q(lead__lt=0)
+    return found.annotate(
+        lead=_over_comparisons(now, _LEAD),
+        unfit=Case(When(unfit, then=1), default=0, output_field=IntegerField()),
+    ).order_by("taken", "unfit", "lot", "pk")
 
 
 @dataclass(frozen=True)

@@ -115,9 +115,9 @@ def results_of(campaigns: Iterable[Campaign]) -> dict[int, Results]:
     votes = votes_of([campaign.pk for campaign in related])
     people, informed = _people(related, votes)
     same = Counter(
-        Prompt.objects.filter(campaign__in=[c.pk for c in related], same_answer=True).values_list(
-            "campaign", flat=True
-        )
+        Prompt.objects.current()
+        .filter(campaign__in=[c.pk for c in related], same_answer=True)
+        .values_list("campaign", flat=True)
     )
     results = {}
     for siblings in pairs.values():

@@ -39,7 +39,8 @@ def votes_of(campaigns: Sequence[int]) -> dict[int, list[Vote]]:
     by_id: dict[int, Vote] = {}
     by_campaign: dict[int, list[Vote]] = defaultdict(list)
     rows = (
-        Rating.objects.filter(comparison__campaign__in=campaigns)
+        Rating.objects.counted()
+        .filter(comparison__campaign__in=campaigns)
         .order_by("created_at", "pk")
         .values_list(
             "pk",

@@ -1,4 +1,4 @@
-"""Makes all answers of a campaign before anybody rates, so that no side is slower."""
+"""Makes the answers of a campaign before anybody rates them, so that no side is slower."""
 
 import time
 from collections.abc import Generator
@@ -26,7 +26,7 @@ def run(ctx: RunContext) -> None:
     for entry in entries:
         if not is_served(entry.version):
             raise _not_served(entry)
-    prompts = list(campaign.prompts.all())
+    prompts = list(Prompt.objects.current().filter(campaign=campaign))
     made = set(Answer.objects.filter(prompt__campaign=campaign).values_list("prompt_id", "entry_id"))
     todo = [(p, e) for p in prompts for e in entries if (p.pk, e.pk) not in made]
     total = len(prompts) * len(entries)
@@ -38,7 +38,8 @@ def run(ctx: RunContext) -> None:
             done += 1
             ctx.report(done=done, total=total, message=_message(done, total))
     ctx.report(done=done, total=total, message="Looking for answers that are the same.", now=True)
-    _mark_same(campaign, len(prompts))
+    _settle_left_over(campaign)
+    _must_differ(campaign)
 
 
 def _message(done: int, total: int) -> str:
@@ -72,7 +73,10 @@ def _in_thread(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer | Non
 
 
 def make_answer(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer | None:
-    """Asks the entry's version once and keeps the answer. None when another worker was first."""
+    """Asks the entry's version once and keeps the answer. None when another worker was first.
+
+    With the second answer of a prompt it is known whether they differ: from then on an open campaign offers it.
+    """
     generation = _generate(campaign, prompt, entry)
     if generation.status != Generation.Status.DONE:
         raise RunFailed(
@@ -82,7 +86,11 @@ def make_answer(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer | No
         )
     try:
         with transaction.atomic():
-            return Answer.objects.create(prompt=prompt, entry=entry, generation=generation)
+            # Both answers may come at once: the later one must see the earlier one.
+            Prompt.objects.select_for_update(no_key=True).get(pk=prompt.pk)
+            answer = Answer.objects.create(prompt=prompt, entry=entry, generation=generation)
+            _compare(prompt.pk)
+            return answer
     except IntegrityError:
         return None
 
@@ -112,17 +120,27 @@ def _generate(campaign: Campaign, prompt: Prompt, entry: Entry) -> Generation:
     raise AssertionError("unreachable")
 
 
-def _mark_same(campaign: Campaign, prompts: int) -> None:
+def _compare(prompt_id: int) -> None:
     """Nobody is asked to choose between two equal texts."""
-    texts: dict[int, set[str]] = {}
-    rows = Answer.objects.filter(prompt__campaign=campaign).values_list("prompt_id", "generation__text")
-    for prompt_id, text in rows.iterator():
-        texts.setdefault(prompt_id, set()).add(text.strip())
-    same = [prompt_id for prompt_id, found in texts.items() if len(found) == 1]
-    if len(same) == prompts:
-        raise RunFailed(
-            "all_same",
-            f"Both versions give the same answer to all {prompts} prompts, so there is nothing to compare.",
-            "Check that the two versions differ, or compare them at a temperature above 0.",
-        )
-    campaign.prompts.filter(pk__in=same).update(same_answer=True)
+    texts = Answer.objects.filter(prompt=prompt_id).values_list("generation__text", flat=True)
+    made = [text.strip() for text in texts]
+    if len(made) == 2:
+        Prompt.objects.filter(pk=prompt_id).update(same_answer=made[0] == made[1])
+
+
+def _settle_left_over(campaign: Campaign) -> None:
+    """Prompts that had both answers before it was noted at once whether they differ."""
+    for prompt_id in Prompt.objects.unanswered().filter(campaign=campaign).values_list("pk", flat=True):
+        _compare(prompt_id)
+
+
+def _must_differ(campaign: Campaign) -> None:
+    """Of a new campaign. One that is open has prompts that differ, and may well get more that do not."""
+    if campaign.status != Campaign.Status.PREPARING or campaign.prompts.filter(same_answer=False).exists():
+        return
+    raise RunFailed(
+        "all_same",
+        f"Both versions give the same answer to all {campaign.prompts.count()} prompts, so there is nothing to "
+        "compare.",
+        "Check that the two versions differ, or compare them at a temperature above 0.",
+    )

@@ -3,16 +3,19 @@
 import secrets
 
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 from django.utils import timezone
 
-from annotation.models import DatasetRow, DatasetVersion, GroupSplit
+from annotation.models import DatasetRow, DatasetVersion
 from core.audit import record
 from core.errors import Conflict, Invalid, Refused
 from core.models import Project, Run, User
 from core.services.runs import launch_run
 from core.transitions import transition
 from evaluation.models import Answer, Campaign, Comparison, Entry, Prompt, Rating
+from evaluation.queries.campaigns import held_out_rows
 from evaluation.sampling import choose
+from evaluation.services.plan import begin_stage, lock, must_be_idle, settle_stage
 from inference.queries import is_served
 from training.models import ModelVersion
 
@@ -41,11 +44,12 @@ def create_campaign(
     `temperature` is 0..2, `max_tokens` counts tokens of one answer. Raises Invalid with the fields at fault.
     """
     name = name.strip()
-    rows = _held_out(dataset)
+    rows = list(held_out_rows(dataset).select_related("revision"))
     _check(project, name, baseline, candidate, dataset, ratings_per_prompt, temperature, max_tokens)
     if not 1 <= prompts <= min(len(rows), MOST_PROMPTS):
         raise _invalid(
-            "prompts", f"Choose 1 to {min(len(rows), MOST_PROMPTS)}: that many prompts are held out."
+            "prompts",
+            f"Choose 1 to {min(len(rows), MOST_PROMPTS)}: {dataset} holds out {len(rows):,} prompts.",
         )
     seed = secrets.randbelow(2**31)
     try:
@@ -63,19 +67,8 @@ def create_campaign(
         raise _invalid("name", "Another campaign has this name.") from None
     for position, version in ((Entry.BASELINE, baseline), (Entry.CANDIDATE, candidate)):
         Entry.objects.create(campaign=campaign, version=version, position=position)
-    by_pk = {row.pk: row for row in rows}
-    chosen = choose([(row.pk, row.revision.content.get("slice", "")) for row in rows], prompts, seed=seed)
-    Prompt.objects.bulk_create(
-        Prompt(
-            campaign=campaign,
-            row=by_pk[pk],
-            position=position,
-            messages=by_pk[pk].revision.content["messages"],
-            context=by_pk[pk].revision.content.get("context", []),
-            slice=by_pk[pk].revision.content.get("slice", ""),
-        )
-        for position, pk in enumerate(chosen)
-    )
+    create_prompts(campaign, rows, prompts, seed=seed)
+    begin_stage(by=by, campaign=campaign)
     record(
         by=by,
         project=project,
@@ -86,13 +79,25 @@ def create_campaign(
         dataset=str(dataset),
         prompts=prompts,
     )
-    _launch(by, campaign)
+    launch_answers(by, campaign, f"Answers for {campaign.name}")
     return campaign
 
 
-def _held_out(dataset: DatasetVersion) -> list[DatasetRow]:
-    return list(
-        DatasetRow.objects.filter(dataset=dataset, split=GroupSplit.Split.TEST).select_related("revision")
+def create_prompts(campaign: Campaign, rows: list[DatasetRow], count: int, *, seed: int) -> None:
+    """Draws `count` of the rows, each slice in proportion, and puts them behind the campaign's prompts so far."""
+    last = Prompt.objects.filter(campaign=campaign).aggregate(last=Max("position"))["last"]
+    by_pk = {row.pk: row for row in rows}
+    chosen = choose([(row.pk, row.revision.content.get("slice", "")) for row in rows], count, seed=seed)
+    Prompt.objects.bulk_create(
+        Prompt(
+            campaign=campaign,
+            row=by_pk[pk],
+            position=position,
+            messages=by_pk[pk].revision.content["messages"],
+            context=by_pk[pk].revision.content.get("context", []),
+            slice=by_pk[pk].revision.content.get("slice", ""),
+        )
+        for position, pk in enumerate(chosen, start=0 if last is None else last + 1)
     )
 
 
@@ -131,23 +136,33 @@ def _check(
         raise _invalid("max_tokens", f"Choose 1 to {MOST_TOKENS} tokens.")
 
 
-def _launch(by: User, campaign: Campaign) -> None:
+def must_be_served(campaign: Campaign) -> None:
+    for entry in campaign.entries.select_related("version__base_model", "version__project"):
+        if not is_served(entry.version):
+            raise Refused(f"No engine serves {entry.version}.", "Load it on the Serve page first.")
+
+
+def launch_answers(by: User, campaign: Campaign, title: str) -> None:
+    """Launches the run that makes every answer the campaign lacks."""
     campaign.run = launch_run(
-        by=by,
-        project=campaign.project,
-        kind=KIND,
-        title=f"Answers for {campaign.name}",
-        params={"campaign": campaign.pk},
+        by=by, project=campaign.project, kind=KIND, title=title[:200], params={"campaign": campaign.pk}
     )
     campaign.save(update_fields=["run"])
 
 
 def settle_campaign(run: Run) -> None:
-    """Called in the transaction that ends the run: opens the campaign, or marks it failed so that it can be tried again."""
+    """Called in the transaction that ends the run. A new campaign opens, or is marked failed so that it can be tried
+    again. One that was open already stays as it is, with the prompts that have their answers."""
     campaign = Campaign.objects.select_related("project").filter(run=run).first()
     if campaign is None:
         return
-    if run.status == Run.Status.SUCCEEDED:
+    campaign = lock(campaign)
+    settle_stage(campaign)
+    made = run.status == Run.Status.SUCCEEDED
+    if campaign.status != Campaign.Status.PREPARING:
+        verb = "campaign.prompts_joined" if made else "campaign.growth_failed"
+        record(by=None, project=campaign.project, verb=verb, obj=campaign, run=run.pk)
+    elif made:
         transition(campaign, Campaign.Status.OPEN, opened_at=timezone.now())
         record(by=None, project=campaign.project, verb="campaign.opened", obj=campaign)
     else:
@@ -157,10 +172,16 @@ def settle_campaign(run: Run) -> None:
 
 @transaction.atomic
 def retry_campaign(*, by: User, campaign: Campaign) -> Campaign:
-    """Makes the answers that are still missing."""
-    transition(campaign, Campaign.Status.PREPARING)
+    """Makes the answers that are still missing: of a campaign that failed, or of prompts added to one that is open."""
+    campaign = lock(campaign)
+    if campaign.status in (Campaign.Status.OPEN, Campaign.Status.CLOSED):
+        must_be_idle(campaign)
+        if not Prompt.objects.unanswered().filter(campaign=campaign).exists():
+            raise Conflict("All prompts of this campaign have their answers.", "Reload the page.")
+    else:
+        transition(campaign, Campaign.Status.PREPARING)
     record(by=by, project=campaign.project, verb="campaign.retried", obj=campaign)
-    _launch(by, campaign)
+    launch_answers(by, campaign, f"Answers for {campaign.name}")
     return campaign
 
 
@@ -183,10 +204,12 @@ def reopen_campaign(*, by: User, campaign: Campaign) -> Campaign:
 @transaction.atomic
 def delete_campaign(*, by: User, campaign: Campaign) -> None:
     """Only while nobody has rated: what people said is never thrown away. The generations stay on record."""
-    campaign = Campaign.objects.select_for_update(of=("self",)).select_related("project").get(pk=campaign.pk)
+    campaign = (
+        Campaign.objects.select_for_update(of=("self",)).select_related("project", "run").get(pk=campaign.pk)
+    )
     if Rating.objects.filter(comparison__campaign=campaign).exists():
         raise Conflict("People have rated in this campaign, so it stays.", "Close it instead.")
-    if campaign.status == Campaign.Status.PREPARING:
+    if campaign.run is not None and campaign.run.is_active:
         raise Refused("Its answers are being made.", "Cancel the run first.")
     project, label = campaign.project, str(campaign)
     Comparison.objects.filter(campaign=campaign).delete()

@@ -14,8 +14,8 @@ from core.errors import Conflict, Invalid
 from core.models import Membership, User
 from core.transitions import transition
 from evaluation.models import Answer, Campaign, Comparison, Correction, Entry, Prompt, Rating, Score
-from evaluation.queries.rating import has_room, prompts_wanting
-from evaluation.sides import candidate_goes_left
+from evaluation.queries.rating import has_room, is_offered, prompt_lead, prompts_wanting, rater_lead
+from evaluation.sides import candidate_goes_left, due_side
 
 SIDES = ("left", "right")
 LEASE = timedelta(minutes=15)
@@ -31,6 +31,8 @@ def next_comparison(*, by: User, campaign: Campaign) -> Comparison | None:
     """The comparison this rater has open, else a new one on a prompt that still needs ratings; None when none does.
 
     Nobody gets a prompt twice, and a prompt that `ratings_per_prompt` people hold or have rated goes to nobody else.
+    Prompts whose answers are still being made, or in doubt, are not given; one that is held when a doubt comes up is
+    taken back.
     Raises Conflict unless the campaign is open.
     """
     # One request of a rater at a time, so that two tabs get the same comparison instead of an error.
@@ -40,18 +42,20 @@ def next_comparison(*, by: User, campaign: Campaign) -> Comparison | None:
     now = timezone.now()
     held = Comparison.objects.filter(campaign=campaign, rater=by, status=Status.OPEN).first()
     if held is not None:
-        if held.expires_at > now or has_room(held.prompt_id, campaign, now=now):
+        stays = is_offered(held.prompt_id)
+        if stays and (held.expires_at > now or has_room(held.prompt_id, campaign, now=now)):
             Comparison.objects.filter(pk=held.pk, status=Status.OPEN).update(expires_at=now + LEASE)
             return held
         transition(held, Status.EXPIRED)
-    prompt = _claim_prompt(by, campaign, now)
+    lead = rater_lead(by, campaign)
+    prompt = _claim_prompt(by, campaign, now, due=due_side(lead))
     if prompt is None:
         return None
     again = Comparison.objects.filter(prompt=prompt, rater=by, status=Status.EXPIRED).first()
     if again is not None:
         transition(again, Status.OPEN, shown_at=now, expires_at=now + LEASE)
         return again
-    left, right = _sides(by, campaign, prompt)
+    left, right = _sides(prompt, lead, now)
     return Comparison.objects.create(
         campaign=campaign, prompt=prompt, rater=by, left=left, right=right, expires_at=now + LEASE
     )
@@ -65,13 +69,13 @@ def _must_be_open(campaign: Campaign) -> None:
         )
 
 
-def _claim_prompt(by: User, campaign: Campaign, now: datetime) -> Prompt | None:
+def _claim_prompt(by: User, campaign: Campaign, now: datetime, *, due: int) -> Prompt | None:
     """Locks a prompt with room for one more. Those that colleagues are being given right now are passed over first;
     if only such are left, waits for them, since they may leave room."""
     for skip_locked in (True, False):
         while True:
             prompt = (
-                prompts_wanting(by, campaign, now=now)
+                prompts_wanting(by, campaign, now=now, due=due)
                 .select_for_update(of=("self",), skip_locked=skip_locked)
                 .first()
             )
@@ -83,21 +87,13 @@ def _claim_prompt(by: User, campaign: Campaign, now: datetime) -> Prompt | None:
     return None
 
 
-def _sides(by: User, campaign: Campaign, prompt: Prompt) -> tuple[Answer, Answer]:
-    stood = list(
-        Comparison.objects.filter(
-            campaign=campaign, rater=by, status__in=[Status.OPEN, Status.RATED]
-        ).values_list("left__entry__position", flat=True)
-    )
+def _sides(prompt: Prompt, lead: int, now: datetime) -> tuple[Answer, Answer]:
+    """The rater's lead cannot change meanwhile, since the membership is locked, nor the prompt's, since the prompt is."""
     answers = {a.entry.position: a for a in prompt.answers.select_related("entry")}
     baseline, candidate = answers[Entry.BASELINE], answers[Entry.CANDIDATE]
-    swapped = candidate_goes_left(
-        seed=campaign.seed,
-        rater=by.pk,
-        baseline_left=stood.count(Entry.BASELINE),
-        candidate_left=stood.count(Entry.CANDIDATE),
-    )
-    return (candidate, baseline) if swapped else (baseline, candidate)
+    if candidate_goes_left(rater_lead=lead, prompt_lead=prompt_lead(prompt.pk, now=now)):
+        return candidate, baseline
+    return baseline, candidate
 
 
 @transaction.atomic
@@ -201,6 +197,11 @@ def _lock_open(comparison: Comparison) -> None:
         .get(pk=comparison.campaign_id)
     )
     _must_be_open(campaign)
+    if Prompt.objects.filter(replaces=comparison.prompt_id).exists():
+        raise Conflict(
+            "The answers of this pair were made again meanwhile, so it takes no rating any more.",
+            "Go on with the next one; the pair comes back with its new answers.",
+        )
     comparison.refresh_from_db(fields=["status", "shown_at", "expires_at"])
     comparison.campaign = campaign
 

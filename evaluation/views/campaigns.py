@@ -53,7 +53,7 @@ def campaign_new(request: HttpRequest, access: Access) -> HttpResponse:
                 request, "The answers are being made. The campaign opens by itself when they are."
             )
             return redirect("evaluation:campaign", access.project.slug, campaign.pk)
-    context = {"form": form, "plan": form.plan(), **_what_is_missing(access, form)}
+    context = {"form": form, **form.preview(), **_what_is_missing(access, form)}
     return render(request, "evaluation/campaign_new.html", context, status=422 if form.errors else 200)
 
 
@@ -72,9 +72,7 @@ def _what_is_missing(access: Access, form: CampaignForm) -> dict[str, Any]:
 @require_safe
 def campaign_preview(request: HttpRequest, access: Access) -> HttpResponse:
     """How many ratings the form's values ask for, and what precision they buy."""
-    return render(
-        request, "evaluation/_plan.html", {"plan": CampaignForm(access.project, request.GET).plan()}
-    )
+    return render(request, "evaluation/_plan.html", CampaignForm(access.project, request.GET).preview())
 
 
 @project_page(Role.ADMIN)

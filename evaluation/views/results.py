@@ -17,7 +17,9 @@ from core.models import Role, User
 from evaluation.forms import ComparisonFilter
 from evaluation.models import Campaign, Comparison, Entry, Score
 from evaluation.queries import Results, browse, campaigns_of, comparison_detail, results_of
+from evaluation.queries.campaigns import rater_count
 from evaluation.queries.export import csv_lines, csv_name
+from evaluation.queries.gaps import gaps_of
 
 CHART_SLICES = 12
 
@@ -40,6 +42,8 @@ def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "may_change": access.has(Role.ADMIN),
         "charts": _charts(results) if results.n else {},
         "subnav": subnav(access, found, "results"),
+        "gaps": gaps_of(found) if insider else None,
+        "raters_now": rater_count(access.project) if insider else None,
     }
     return render(request, "evaluation/campaign.html", context)
 
@@ -58,7 +62,7 @@ def subnav(access: Access, campaign: Any, current: str) -> list[dict[str, Any]]:
             "label": "Ratings one by one",
             "url": reverse("evaluation:comparisons", args=args),
             "current": current == "comparisons",
-            "count": campaign.rating_count,
+            "count": campaign.rating_count + campaign.set_aside_count,
         },
     ]
 

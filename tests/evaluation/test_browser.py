@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 from annotation.models import Example
 from core.models import User
 from evaluation.models import Comparison, Rating
+from inference.models import Generation
 from release.services import make_live
-from tests.factories import FULL_SCORES, make_campaign, make_world, rate_all
+from tests.factories import FULL_SCORES, make_campaign, make_held_out, make_world, rate_all
 from tests.inference.conftest import live  # noqa: F401 - a fixture
 from tests.look import PHONE, WIDE, faults, follow, sign_in, watch
 
@@ -109,6 +110,13 @@ def test_the_pages_look_right(open_page: Open, size: tuple[int, int], scheme: st
     slug = world.project.slug
     campaign = make_campaign(world.project, world.admin, prompts=3, ratings_per_prompt=2)
     rated = rate_all(campaign, world.rater, ["candidate", "tie"], FULL_SCORES)[0].comparison
+    doubted = make_campaign(
+        world.project, world.admin, prompts=2, dataset=make_held_out(world.project, rows=5)
+    )
+    in_doubt = rate_all(doubted, world.rater, ["candidate"])[0].comparison
+    Generation.objects.filter(campaign_answer__prompt=in_doubt.prompt_id).update(
+        doubt="Other weights answered."
+    )
     baseline, candidate = (entry.version for entry in campaign.entries.all())
     make_live(by=world.admin, version=baseline, replaces=None, sign_off=True, note="First.")
     release = make_live(by=world.admin, version=candidate, replaces=baseline, sign_off=True, note="Next.")
@@ -121,6 +129,12 @@ def test_the_pages_look_right(open_page: Open, size: tuple[int, int], scheme: st
         (world.admin, "evaluation:campaign", (campaign.pk,)),
         (world.admin, "evaluation:comparisons", (campaign.pk,)),
         (world.admin, "evaluation:comparison", (rated.token,)),
+        (world.admin, "evaluation:campaign", (doubted.pk,)),
+        (world.admin, "evaluation:comparisons", (doubted.pk,)),
+        (world.admin, "evaluation:comparison", (in_doubt.token,)),
+        (world.admin, "evaluation:add-prompts", (doubted.pk,)),
+        (world.admin, "evaluation:add-raters", (doubted.pk,)),
+        (world.admin, "evaluation:set-aside", (doubted.pk,)),
         (world.admin, "release:home", ()),
         (world.admin, "release:version", (baseline.pk,)),
         (world.admin, "release:release", (release.pk,)),

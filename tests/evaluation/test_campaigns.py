@@ -14,6 +14,7 @@ from evaluation.queries import results_by_version, results_for, results_of
 from evaluation.runner import answers
 from evaluation.statistics.votes import ASSUMED_CORRELATION
 from inference.models import Deployment, Generation
+from tests.evaluation.engine import fake_engine
 from tests.factories import (
     FULL_SCORES,
     join,
@@ -43,36 +44,11 @@ def _plan(world, **values):
     )
 
 
-def _engine(monkeypatch, answer=None, fail_after=None):
-    """Stands where the engine answers; the rows are the real ones. Gives the list of versions asked."""
-    asked = []
-
-    def generate(*, by, project, version, messages, context, params, purpose):
-        if fail_after is not None and len(asked) >= fail_after:
-            raise PartAway("The engine is away.")
-        asked.append(version.pk)
-        text = answer(version, messages) if answer else f"{version} says: {messages[-1]['content']}"
-        return Generation.objects.create(
-            project=project,
-            version=version,
-            purpose=purpose,
-            user=by,
-            messages=messages,
-            params=params,
-            text=text,
-            status=Generation.Status.DONE,
-        )
-
-    monkeypatch.setattr(answers, "generate", generate)
-    monkeypatch.setattr(answers, "WAIT_SECONDS", 0)
-    return asked
-
-
 # --- making answers ----------------------------------------------------------------------------------------
 @pytest.mark.django_db(transaction=True)
 def test_all_answers_are_made_and_the_campaign_opens_by_itself(monkeypatch, sent):
     world = make_world()
-    asked = _engine(monkeypatch)
+    asked = fake_engine(monkeypatch)
     campaign = _plan(world)
     execute_run(campaign.run_id)
     campaign.refresh_from_db()
@@ -88,7 +64,7 @@ def test_all_answers_are_made_and_the_campaign_opens_by_itself(monkeypatch, sent
 @pytest.mark.django_db(transaction=True)
 def test_a_stopped_run_keeps_its_answers_and_goes_on_from_there(monkeypatch, sent):
     world = make_world()
-    _engine(monkeypatch, fail_after=2)
+    fake_engine(monkeypatch, fail_after=2)
     campaign = _plan(world)
     execute_run(campaign.run_id)
     campaign.refresh_from_db()
@@ -96,7 +72,7 @@ def test_a_stopped_run_keeps_its_answers_and_goes_on_from_there(monkeypatch, sen
     assert campaign.run.error_code == "engine_away" and "kept" in campaign.run.error_advice
     kept = set(Answer.objects.values_list("generation_id", flat=True))
     assert len(kept) == 2
-    asked = _engine(monkeypatch)
+    asked = fake_engine(monkeypatch)
     services.retry_campaign(by=world.admin, campaign=campaign)
     execute_run(campaign.run_id)
     campaign.refresh_from_db()
@@ -108,7 +84,7 @@ def test_a_stopped_run_keeps_its_answers_and_goes_on_from_there(monkeypatch, sen
 def test_an_engine_that_comes_back_is_asked_again(monkeypatch, sent):
     world = make_world()
     calls = []
-    _engine(monkeypatch)
+    fake_engine(monkeypatch)
     works = answers.generate
 
     def stumbling(**kwargs):
@@ -127,7 +103,7 @@ def test_an_engine_that_comes_back_is_asked_again(monkeypatch, sent):
 @pytest.mark.django_db(transaction=True)
 def test_a_version_that_is_not_served_fails_with_advice(monkeypatch, sent):
     world = make_world()
-    asked = _engine(monkeypatch)
+    asked = fake_engine(monkeypatch)
     campaign = _plan(world)
     Deployment.objects.update(wanted=Deployment.Wanted.UNLOADED, status=Deployment.Status.UNLOADED)
     execute_run(campaign.run_id)
@@ -143,13 +119,13 @@ def test_same_answers_are_marked_and_all_the_same_is_a_failure(monkeypatch, sent
     def answer(version, messages):
         return f"{version}" if "question 0 " in messages[-1]["content"] else "  Always this.  "
 
-    _engine(monkeypatch, answer)
+    fake_engine(monkeypatch, answer)
     campaign = _plan(world, prompts=6)
     execute_run(campaign.run_id)
     campaign.refresh_from_db()
     assert campaign.status == Campaign.Status.OPEN
     assert campaign.prompts.filter(same_answer=True).count() == 5
-    _engine(monkeypatch, lambda version, messages: "Always this.")
+    fake_engine(monkeypatch, lambda version, messages: "Always this.")
     second = _plan(world, name="Again", versions=[e.version for e in campaign.entries.all()])
     execute_run(second.run_id)
     second.refresh_from_db()
@@ -157,7 +133,7 @@ def test_same_answers_are_marked_and_all_the_same_is_a_failure(monkeypatch, sent
 
 
 @pytest.mark.django_db(transaction=True)
-def test_answers_come_over_http_from_an_engine(served, sent):  # noqa: F811
+def test_answers_come_over_http_from_anfake_engine(served, sent):  # noqa: F811
     """The test engine answers every model alike, so all answers are made and there is nothing to compare."""
     world = served.world
     campaign = _plan(world, versions=(served.base, served.adapter), prompts=6, max_tokens=16)
@@ -189,7 +165,7 @@ def test_cancelling_in_the_middle_stops_asking(monkeypatch, sent):
             request_cancel(by=world.admin, run=Run.objects.get(pk=campaign.run_id))
         return "An answer."
 
-    asked = _engine(monkeypatch, answer)
+    asked = fake_engine(monkeypatch, answer)
     execute_run(campaign.run_id)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("answers")]
     campaign.refresh_from_db()
@@ -209,7 +185,7 @@ def test_an_answer_that_failed_is_not_kept(world, campaign, monkeypatch):
 
 
 def test_two_workers_on_one_answer_keep_one(world, campaign, monkeypatch):
-    _engine(monkeypatch)
+    fake_engine(monkeypatch)
     assert answers.make_answer(campaign, campaign.prompts.first(), campaign.entries.first()) is None
 
 

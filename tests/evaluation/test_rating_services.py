@@ -11,9 +11,17 @@ from django.utils import timezone
 from annotation.models import Example
 from core.errors import Conflict, Invalid
 from core.models import AuditEntry, Role
-from evaluation import services
+from evaluation import services, sides
 from evaluation.models import Campaign, Comparison, Correction, Entry, Rating, Score
-from evaluation.queries.rating import has_room, last_rated, rated_before, share_of
+from evaluation.queries.rating import (
+    has_room,
+    last_rated,
+    prompt_lead,
+    rated_before,
+    rater_lead,
+    share_of,
+)
+from evaluation.sides import RATER_LIMIT
 from tests.factories import FULL_SCORES, join, make_campaign, make_user, make_world, rate_all
 
 pytestmark = pytest.mark.django_db
@@ -113,12 +121,52 @@ def test_a_late_rating_is_kept(world):
     assert _say(held, world.rater).choice == "left"
 
 
-def test_sides_are_balanced_for_each_rater(world):
-    campaign = make_campaign(world.project, world.admin, prompts=9, ratings_per_prompt=3)
-    for rater in (world.rater, _rater(world.project), _rater(world.project)):
-        rate_all(campaign, rater, ["tie"] * 9)
-        left = list(Comparison.objects.filter(rater=rater).values_list("left__entry__position", flat=True))
-        assert abs(left.count(Entry.BASELINE) - left.count(Entry.CANDIDATE)) <= 1
+def _leads(campaign, by):
+    """How often the candidate was left minus right, over what was rated, by rater or by prompt."""
+    found = {}
+    for comparison in Comparison.objects.filter(campaign=campaign, status="rated").select_related(
+        "left__entry"
+    ):
+        key = getattr(comparison, by)
+        found[key] = found.get(key, 0) + (1 if comparison.left.entry.position == Entry.CANDIDATE else -1)
+    return found
+
+
+def test_sides_are_balanced_for_each_rater_and_within_each_prompt(world):
+    campaign = make_campaign(world.project, world.admin, prompts=12, ratings_per_prompt=2)
+    for rater in (world.rater, _rater(world.project)):
+        rate_all(campaign, rater, ["tie"] * 12)
+    assert all(abs(lead) <= RATER_LIMIT for lead in _leads(campaign, "rater_id").values())
+    assert set(_leads(campaign, "prompt_id").values()) == {0}
+
+
+def test_a_rater_at_the_limit_gets_the_other_side_and_a_prompt_that_asks_for_it(world, monkeypatch):
+    campaign = make_campaign(world.project, world.admin, prompts=6, ratings_per_prompt=2)
+    colleague = _rater(world.project)
+    monkeypatch.setattr(sides.candidate_goes_left, "__kwdefaults__", {"coin": lambda: True})
+    rate_all(campaign, world.rater, ["tie"] * RATER_LIMIT)
+    assert rater_lead(world.rater, campaign) == RATER_LIMIT
+    held = _next(campaign, world.rater)
+    assert held.right.entry.position == Entry.CANDIDATE
+    services.skip(by=world.rater, comparison=held)
+    assert rater_lead(world.rater, campaign) == RATER_LIMIT  # a skipped pair counts for nobody
+    # All others were shown left once. The colleague, due left, gets first the one that asks for it.
+    monkeypatch.setattr("evaluation.services.rating.rater_lead", lambda *args: -RATER_LIMIT)
+    got = _next(campaign, colleague)
+    assert got.left.entry.position == Entry.CANDIDATE
+    assert prompt_lead(got.prompt_id, now=timezone.now()) == 1
+
+
+def test_a_skip_brings_a_new_coin(world, monkeypatch):
+    campaign = make_campaign(world.project, world.admin, prompts=5)
+    coins = iter([True, False, True, False, True])
+    monkeypatch.setattr(sides.candidate_goes_left, "__kwdefaults__", {"coin": lambda: next(coins)})
+    shown = []
+    for _ in range(5):
+        held = _next(campaign, world.rater)
+        shown.append(held.left.entry.position)
+        services.skip(by=world.rater, comparison=held)
+    assert shown == [1, 0, 1, 0, 1]
 
 
 def test_skipped_goes_to_somebody_else_and_never_back(world):
@@ -358,6 +406,18 @@ def test_one_prompt_for_all_eight_raters_reaches_all_eight():
     raters = [_rater(world.project) for _ in range(8)]
     found = _at_once([lambda r=r: _next(Campaign.objects.get(pk=campaign.pk), r) for r in raters])
     assert all(found)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_raters_at_once_on_one_prompt_get_opposite_sides():
+    world = make_world()
+    campaign = make_campaign(world.project, world.admin, prompts=1, ratings_per_prompt=2)
+    for _ in range(4):
+        raters = [_rater(world.project) for _ in range(2)]
+        found = _at_once([lambda r=r: _next(Campaign.objects.get(pk=campaign.pk), r) for r in raters])
+        lefts = [Comparison.objects.get(pk=one.pk).left.entry.position for one in found]
+        assert sorted(lefts) == [Entry.BASELINE, Entry.CANDIDATE]
+        Comparison.objects.all().delete()
 
 
 @pytest.mark.django_db(transaction=True)

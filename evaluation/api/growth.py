@@ -1,0 +1,97 @@
+"""More prompts, more raters, and votes on answers in doubt."""
+
+from dataclasses import asdict
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.models import Role
+from core.project_api import ProjectAPIView
+from evaluation import services
+from evaluation.api.serializers import (
+    AddPromptsSerializer,
+    AddRatersSerializer,
+    CampaignSerializer,
+    GapsSerializer,
+    SetAsideSerializer,
+)
+from evaluation.models import Campaign
+from evaluation.queries import campaigns_of
+from evaluation.queries.gaps import gaps_of
+from evaluation.services.growth import most_more_prompts
+
+READERS = (Role.ADMIN, Role.VIEWER)
+ADMINS = (Role.ADMIN,)
+
+
+class CampaignGaps(ProjectAPIView):
+    serializer_class = GapsSerializer
+    queryset = Campaign.objects.none()
+    read_roles = READERS
+
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """Answers, prompts and votes that a campaign lacks or that are in doubt."""
+        campaign = self.access.get(Campaign.objects.select_related("dataset"), pk=pk)
+        gaps = {**asdict(gaps_of(campaign)), "prompts_left": most_more_prompts(campaign)}
+        return Response(GapsSerializer(gaps).data)
+
+
+class _Change(ProjectAPIView):
+    """Takes what was sent to a service, and answers with the campaign."""
+
+    serializer_class = CampaignSerializer
+    queryset = Campaign.objects.none()
+    write_roles = ADMINS
+
+    def change(self, service: Any, pk: int, code: int = status.HTTP_200_OK, **values: Any) -> Response:
+        campaign = self.access.get(Campaign.objects.select_related("project"), pk=pk)
+        service(by=self.access.user, campaign=campaign, **values)
+        return Response(CampaignSerializer(campaigns_of(self.access.project).get(pk=pk)).data, status=code)
+
+    def sent(self, serializer: Any) -> dict[str, Any]:
+        given = serializer(data=self.request.data)
+        given.is_valid(raise_exception=True)
+        return dict(given.validated_data)
+
+
+class CampaignPrompts(_Change):
+    @extend_schema(request=AddPromptsSerializer, responses={201: CampaignSerializer})
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Adds held-out prompts to an open campaign and launches the run that makes their answers: a new plan stage."""
+        return self.change(
+            services.add_prompts, pk, status.HTTP_201_CREATED, **self.sent(AddPromptsSerializer)
+        )
+
+    @extend_schema(responses=CampaignSerializer)
+    def delete(self, request: Request, slug: str, pk: int) -> Response:
+        """Drops the prompts that have no answers after a run failed or was cancelled."""
+        return self.change(services.drop_unanswered, pk)
+
+
+class CampaignRaters(_Change):
+    @extend_schema(request=AddRatersSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Gives members the role rater, and asks for more ratings per prompt: a new plan stage."""
+        return self.change(services.add_raters, pk, **self.sent(AddRatersSerializer))
+
+
+class CampaignSetAside(_Change):
+    @extend_schema(request=SetAsideSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Sets all votes aside that rest on answers in doubt; 409 when there are none."""
+        return self.change(services.set_aside, pk, **self.sent(SetAsideSerializer))
+
+    @extend_schema(responses=CampaignSerializer)
+    def delete(self, request: Request, slug: str, pk: int) -> Response:
+        """Lets votes count again whose answers were not made again since."""
+        return self.change(services.undo_set_aside, pk)
+
+
+class CampaignRemake(_Change):
+    @extend_schema(request=None)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Makes answers in doubt again, of prompts on which no vote rests that counts."""
+        return self.change(services.remake_answers, pk)

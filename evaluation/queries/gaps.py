@@ -1,0 +1,73 @@
+"""What a running campaign still lacks: answers that are to be made, answers in doubt, votes that rest on them."""
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Exists, OuterRef, QuerySet
+
+from core.models import Membership, Project, Role
+from evaluation.models import Campaign, Prompt, Rating
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """`unanswered` prompts wait for their answers, `in_doubt` prompts are not offered because of them.
+
+    `votes_in_doubt` count and rest on answers in doubt; `set_aside` do not count; `returnable` of these rest on answers
+    that were not made again since. `remakable` prompts are in doubt and no vote that counts rests on them.
+    """
+
+    unanswered: int
+    in_doubt: int
+    remakable: int
+    votes_in_doubt: int
+    set_aside: int
+    returnable: int
+
+
+def votes_in_doubt(campaign: Campaign) -> QuerySet[Rating]:
+    """Votes that count and rest on an answer that may come from other weights than its version's."""
+    return Rating.objects.counted().in_doubt().filter(comparison__campaign=campaign)
+
+
+def campaigns_in_doubt(project: Project) -> dict[int, int]:
+    """For each campaign of which votes count that rest on answers in doubt: how many. One query."""
+    votes = Rating.objects.counted().in_doubt().filter(comparison__campaign__project=project).order_by()
+    counted = votes.values("comparison__campaign").annotate(n=Count("pk"))
+    return dict(counted.values_list("comparison__campaign", "n"))
+
+
+def returnable_votes(campaign: Campaign) -> QuerySet[Rating]:
+    """Votes set aside that can count again: their prompt has no newer answers."""
+    return Rating.objects.filter(
+        comparison__campaign=campaign,
+        set_aside_at__isnull=False,
+        comparison__prompt__replaced_by__isnull=True,
+    )
+
+
+def remakable_prompts(campaign: Campaign) -> QuerySet[Prompt]:
+    counted = Rating.objects.counted().filter(comparison__prompt=OuterRef("pk"))
+    return Prompt.objects.in_doubt().filter(~Exists(counted), campaign=campaign)
+
+
+def gaps_of(campaign: Campaign) -> Gaps:
+    """Six counts, whatever the campaign's size."""
+    aside = Rating.objects.filter(comparison__campaign=campaign, set_aside_at__isnull=False)
+    return Gaps(
+        unanswered=Prompt.objects.unanswered().filter(campaign=campaign).count(),
+        in_doubt=Prompt.objects.in_doubt().filter(campaign=campaign).count(),
+        remakable=remakable_prompts(campaign).count(),
+        votes_in_doubt=votes_in_doubt(campaign).count(),
+        set_aside=aside.count(),
+        returnable=returnable_votes(campaign).count(),
+    )
+
+
+def could_rate(campaign: Campaign) -> QuerySet[Membership]:
+    """Members of the project who do not hold the role rater yet."""
+    return (
+        Membership.objects.filter(project=campaign.project_id, user__is_active=True)
+        .exclude(roles__contains=[Role.RATER])
+        .select_related("user")
+        .order_by("user__name", "pk")
+    )

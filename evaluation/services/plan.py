@@ -1,0 +1,63 @@
+"""How many ratings a campaign plans. Each growth of the plan is a stage of its own, so that a verdict can allow for it."""
+
+from django.db.models import Max
+
+from core.errors import Conflict
+from core.models import User
+from evaluation.models import Campaign, PlanStage, Prompt, Rating
+
+
+def lock(campaign: Campaign) -> Campaign:
+    """Reads the campaign again and holds it against ratings, closing and other changes until the transaction ends."""
+    campaign.refresh_from_db(
+        from_queryset=Campaign.objects.select_for_update(no_key=True, of=("self",)).order_by()
+    )
+    return campaign
+
+
+def must_be_open(campaign: Campaign) -> None:
+    if campaign.status != Campaign.Status.OPEN:
+        raise Conflict(
+            f"This campaign is {campaign.get_status_display().lower()}, so its plan stays as it is.",
+            "Open it again first." if campaign.status == Campaign.Status.CLOSED else "Wait until it is open.",
+        )
+
+
+def must_be_idle(campaign: Campaign) -> None:
+    if campaign.run is not None and campaign.run.is_active:
+        raise Conflict(
+            "Answers of this campaign are being made.", "Wait until they are made, or cancel the run."
+        )
+
+
+def must_have_all_answers(campaign: Campaign) -> None:
+    """One growth at a time: what an earlier one asked for is there or was dropped."""
+    must_be_idle(campaign)
+    if Prompt.objects.unanswered().filter(campaign=campaign).exists():
+        raise Conflict(
+            "Some prompts of this campaign have no answers yet.", "Make their answers or drop them first."
+        )
+
+
+def begin_stage(*, by: User, campaign: Campaign) -> PlanStage:
+    """Notes what the campaign plans now, and how many ratings were in. The caller holds `lock` and has changed the plan."""
+    newest = PlanStage.objects.filter(campaign=campaign).aggregate(number=Max("number"))["number"] or 0
+    return PlanStage.objects.create(
+        campaign=campaign,
+        number=newest + 1,
+        ratings_planned=_planned(campaign),
+        rated_before=Rating.objects.counted().filter(comparison__campaign=campaign).count(),
+        created_by=by,
+    )
+
+
+def settle_stage(campaign: Campaign) -> None:
+    """Corrects the newest stage once it is known on which prompts the answers differ, or when prompts were dropped."""
+    newest = PlanStage.objects.filter(campaign=campaign).order_by("-number").first()
+    if newest is not None:
+        PlanStage.objects.filter(pk=newest.pk).update(ratings_planned=_planned(campaign))
+
+
+def _planned(campaign: Campaign) -> int:
+    asked = Prompt.objects.current().filter(campaign=campaign).exclude(same_answer=True).count()
+    return asked * campaign.ratings_per_prompt

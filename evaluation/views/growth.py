@@ -1,0 +1,131 @@
+"""A campaign that is open grows, and votes on answers in doubt are set aside."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from core.access import Access, project_page
+from core.errors import Invalid
+from core.forms import take_errors
+from core.models import Role
+from evaluation import services
+from evaluation.forms import AddPromptsForm, AddRatersForm, SetAsideForm
+from evaluation.models import Campaign
+from evaluation.queries import campaigns_of
+from evaluation.queries.campaigns import rater_count
+from evaluation.queries.gaps import gaps_of
+
+
+def _campaign(access: Access, pk: int) -> Campaign:
+    return access.get(Campaign.objects.select_related("project"), pk=pk)
+
+
+def _back(access: Access, pk: int) -> HttpResponse:
+    return redirect("evaluation:campaign", access.project.slug, pk)
+
+
+def _votes(count: int) -> str:
+    return f"{count:,} vote" if count == 1 else f"{count:,} votes"
+
+
+def _prompts(count: int) -> str:
+    return f"{count:,} prompt" if count == 1 else f"{count:,} prompts"
+
+
+@project_page(Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def add_prompts(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """More held-out prompts. Asked by htmx, gives the plan that the typed number makes."""
+    campaign = access.get(campaigns_of(access.project), pk=pk)
+    form = AddPromptsForm(campaign, _given(request))
+    if request.method == "POST" and form.is_valid():
+        more = form.cleaned_data["prompts"]
+        try:
+            services.add_prompts(by=access.user, campaign=campaign, prompts=more)
+        except Invalid as error:
+            take_errors(form, error)
+        else:
+            messages.success(
+                request,
+                f"The answers to {_prompts(more)} are being made. Each joins when both its answers are there.",
+            )
+            return _back(access, pk)
+    return _draw(request, "evaluation/add_prompts.html", form, {"campaign": campaign, "left": form.left})
+
+
+@project_page(Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def add_raters(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """More ratings per prompt and more raters. Asked by htmx, gives the plan that the form's values make."""
+    campaign = access.get(campaigns_of(access.project), pk=pk)
+    form = AddRatersForm(campaign, _given(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.add_raters(by=access.user, campaign=campaign, **form.cleaned_data)
+        except Invalid as error:
+            take_errors(form, error)
+        else:
+            messages.success(request, "Done. Raters find what waits for them on the project's first screen.")
+            return _back(access, pk)
+    context = {"campaign": campaign, "raters": rater_count(access.project)}
+    return _draw(request, "evaluation/add_raters.html", form, context)
+
+
+def _given(request: HttpRequest) -> Any:
+    """What was sent, or typed so far; None when the form is opened."""
+    if request.method == "POST":
+        return request.POST
+    return request.GET if request.htmx else None  # type: ignore[attr-defined]
+
+
+def _draw(
+    request: HttpRequest, page: str, form: AddPromptsForm | AddRatersForm, context: dict[str, Any]
+) -> HttpResponse:
+    if request.method != "POST" and request.htmx:  # type: ignore[attr-defined]
+        return render(request, "evaluation/_plan.html", form.preview())
+    status = 422 if request.method == "POST" else 200
+    return render(request, page, {**context, **form.preview(), "form": form}, status=status)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def drop_unanswered(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    count = services.drop_unanswered(by=access.user, campaign=_campaign(access, pk))
+    messages.success(request, f"Dropped {_prompts(count)} without answers.")
+    return _back(access, pk)
+
+
+@project_page(Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def set_aside(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    campaign = access.get(campaigns_of(access.project), pk=pk)
+    form = SetAsideForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            count = services.set_aside(by=access.user, campaign=campaign, reason=form.cleaned_data["reason"])
+        except Invalid as error:
+            take_errors(form, error)
+        else:
+            messages.success(request, f"Set {_votes(count)} aside. They count nowhere now.")
+            return _back(access, pk)
+    context = {"campaign": campaign, "form": form, "gaps": gaps_of(campaign)}
+    return render(request, "evaluation/set_aside.html", context, status=422 if form.errors else 200)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def undo_set_aside(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    count = services.undo_set_aside(by=access.user, campaign=_campaign(access, pk))
+    messages.success(request, f"{_votes(count)} count again." if count > 1 else "1 vote counts again.")
+    return _back(access, pk)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def remake_answers(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    count = services.remake_answers(by=access.user, campaign=_campaign(access, pk))
+    messages.success(request, f"The answers to {_prompts(count)} are being made again.")
+    return _back(access, pk)
