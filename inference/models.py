@@ -131,7 +131,7 @@ class WeightCheck(models.Model):
     models_checked = models.JSONField(default=list, help_text="Names that the engine was asked by.")
     report = models.JSONField(
         default=dict,
-        help_text="rounds, largest_shift (natural log), differences, and the answers given alone.",
+        help_text="rounds, largest_shift and noise (nats), difference, and the answers given alone.",
     )
     began_at = models.DateTimeField()
     ended_at = models.DateTimeField(help_text="For a failed one: when the engine was taken out of service.")
@@ -159,6 +159,11 @@ class WeightCheck(models.Model):
 
     def __str__(self) -> str:
         return f"check {self.pk} of {self.engine}"
+
+    @property
+    def adapters(self) -> int:
+        """How many adapters were asked, beside the base."""
+        return max(0, len(self.models_checked) - 1)
 
 
 class Route(models.Model):

@@ -6,6 +6,7 @@ Cost, with P prompts, T tokens each, n adapters: the base alone, a new adapter a
 With P = 2, T = 6 and four adapters of a model of 135M parameters: 26 s on 0.4 of a core, and at most SECONDS.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from inference.engines import Backend, EngineAway, EngineRefused
 from inference.models import WeightCheck
 from inference.weights import PROMPTS, TOKENS, Answers, Difference
 
+log = logging.getLogger(__name__)
 Outcome = WeightCheck.Outcome
 # Whoever waits for a version to be served waits for this; an engine on a CPU that trains as well is slow.
 SECONDS = 300.0
@@ -95,6 +97,7 @@ class Probe:
         self.cancelled = threading.Event()
         self.rounds = 0
         self.largest = 0.0
+        self.found: dict[str, Any] = {}
         self.once: list[dict[str, Any]] = []
         self.together = True
         self._deadline = time.monotonic() + SECONDS
@@ -110,10 +113,15 @@ class Probe:
             outcome, reason = Outcome.NOT_MADE, f"The engine did not answer it: {problem}"
         except EngineRefused as problem:
             outcome, reason = Outcome.NOT_MADE, f"The engine refused it: {problem.message}"
+        except Exception:
+            # Nobody else would notice: the thread would end, and the check seem to go on for ever.
+            log.exception("A check of weights broke")
+            outcome, reason = Outcome.NOT_MADE, "It broke; the log of the engines process says why."
         report = {
             "rounds": self.rounds,
             "largest_shift": round(self.largest, 4),
             "noise": self.noise,
+            "difference": self.found,
             "not_repeated": self.once,
             "all_at_once": self.together,
             "alone": {name: weights.as_json(said) for name, said in self.alone.items()},
@@ -172,7 +180,9 @@ class Probe:
         if again is None:
             self.once.append({"model": first[0], "beside": companions, **vars(first[1])})
             return ""
-        return self._sentence(*again, companions)
+        name, difference = again
+        self.found = {"model": name, "beside": companions, **vars(difference)}
+        return self._sentence(name, difference, companions)
 
     def _compare(self, answers: dict[str, Answers]) -> tuple[str, Difference] | None:
         for name, said in answers.items():
@@ -183,14 +193,18 @@ class Probe:
         return None
 
     def _sentence(self, name: str, difference: Difference, companions: list[str]) -> str:
+        """It names no version: an engine serves several projects, and all of them read this."""
         others = [one for one in companions if one != name]
         if not companions:
-            where = "Asked again alone"
+            where = "Asked again alone,"
+        elif len(others) > 1:
+            where = "Beside all others,"
         else:
-            where = f"Beside {', '.join(others)}" if others else "Beside other requests of its own"
+            where = "Beside an adapter," if others and others[0] != self.base else "Beside the base,"
         return (
-            f"{where}, {name} answered otherwise than alone: “{difference.prompt}” differs at token "
-            f"{difference.position} by {difference.by:.2f} nats, where rounding explains at most {self._limit:.2f}."
+            f"{where} {'the base' if name == self.base else 'an adapter'} answered otherwise than alone: "
+            f"“{difference.prompt}” differs at token {difference.position} by {difference.by:.2f} nats, where rounding "
+            f"explains at most {self._limit:.2f}."
         )
 
     # --- how it is asked -----------------------------------------------------------------------------------

@@ -38,6 +38,11 @@ class Difference:
     by: float
 
 
+def limit_of(noise: float) -> float:
+    """The largest change that counts as noise, in nats, for an engine whose base changed by `noise` beside itself."""
+    return max(NOISE_LEAST, NOISE_FACTOR * noise)
+
+
 def _change(one: Step, other: Step) -> float:
     """By how much the chosen tokens' log probabilities differ between two answers; at least that, where one answer does not
     list the token among its likeliest. Near ties that only fall the other way give almost nothing."""
