@@ -322,6 +322,7 @@ ENGINE_PORTS_FROM = env.number("GUILDHALL_ENGINE_PORTS_FROM", 8101, least=1024)
 ENGINE_KV_CACHE_GIB = env.number("GUILDHALL_ENGINE_KV_GIB", 2, least=1)
 # Of one GPU's memory, for each engine: several engines and a fine-tune may share it.
 ENGINE_GPU_PERCENT = env.number("GUILDHALL_ENGINE_GPU_PERCENT", 35, least=5)
+# Adapters that one engine holds at once; on a CPU it gets slots beyond that (inference/engines/vllm.py says why).
 ENGINE_MAX_LORAS = env.number("GUILDHALL_ENGINE_MAX_LORAS", 4, least=1)
 ENGINE_MAX_LORA_RANK = env.number("GUILDHALL_ENGINE_MAX_LORA_RANK", 64, least=1)
 ENGINE_MAX_MODEL_LEN = env.number("GUILDHALL_ENGINE_MAX_MODEL_LEN", 2048, least=128)

@@ -1,10 +1,11 @@
 """Engines that run elsewhere, at URLs from settings: found by what they serve."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.conf import settings
 
+from inference.checking import Checking
 from inference.engines import BACKENDS, EngineAway, EngineRefused
 from inference.models import Engine
 from inference.services.engines import set_status
@@ -23,6 +24,9 @@ class Watch:
     up_at: float = 0.0
     misses: int = 0
     looked_at: float = 0.0
+    restart_asked: float = float("-inf")  # when a restart was last asked for that may wait for a quiet moment
+    restart_by: float = 0.0  # when it waits no longer
+    checking: Checking = field(default_factory=Checking)
 
 
 def look_for(engine: Engine, wanted: bool, watch: Watch) -> None:
@@ -33,6 +37,8 @@ def look_for(engine: Engine, wanted: bool, watch: Watch) -> None:
         return
     if engine.status == Status.UP and time.monotonic() - watch.looked_at < LOOK_EVERY_SECONDS:
         return
+    if time.monotonic() < watch.not_before:
+        return  # out of service: it is looked at again in a while
     watch.looked_at = time.monotonic()
     expected = engine.version.served_name if engine.version else engine.base_model.slug
     seen: list[str] = []
@@ -44,6 +50,8 @@ def look_for(engine: Engine, wanted: bool, watch: Watch) -> None:
             continue
         if expected in names:
             watch.misses = 0
+            if engine.status != Status.UP:
+                watch.checking = Checking()
             set_status(engine=engine, status=Status.UP, url=url, attached=True, port=None, pid=None)
             return
         seen.append(f"{url} serves {', '.join(names) or 'nothing'}")

@@ -73,6 +73,9 @@ class AnswersFilter(forms.Form):
     status = forms.ChoiceField(
         label="Ended", required=False, choices=[("", "any way"), *Generation.Status.choices]
     )
+    doubt = forms.ChoiceField(
+        label="Weights", required=False, choices=[("", "all"), ("yes", "in doubt"), ("no", "not in doubt")]
+    )
 
     def __init__(self, *args: Any, versions: Sequence[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

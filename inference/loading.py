@@ -1,7 +1,8 @@
 """Making what an engine that is up serves equal to what is wanted: adapters in and out, tokens compared."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from core.errors import ExpectedError
 from core.models import Artifact
 from core.storage import storage
 from inference import parity
-from inference.engines import BACKENDS, Backend, EngineAway, EngineRefused, Served
+from inference.checking import Checking
+from inference.engines import BACKENDS, Backend, EngineRefused, Served
 from inference.models import Deployment, Engine
 from inference.queries import engine_model_name
 from inference.services import deployments as notes
+from inference.services.engines import take_load
 from training.models import ModelVersion
 
 log = logging.getLogger(__name__)
@@ -39,100 +42,198 @@ def verified_path(artifact: Artifact) -> Path:
     return path
 
 
-def bring_in_step(engine: Engine, deployments: Sequence[Deployment]) -> bool:
-    """One pass over the deployments of an engine that is up. True when anything changed.
+class NoRoom(Exception):
+    """The engine may be given no more adapters in this life; a restart makes room."""
 
-    Raises EngineAway when the engine does not answer; whatever else goes wrong ends with the deployment it
-    concerns, and the others go on.
+
+def bring_in_step(
+    engine: Engine,
+    deployments: Sequence[Deployment],
+    checking: Checking,
+    waiting: Mapping[int, str] | None = None,
+) -> None:
+    """One pass over the deployments of an engine that is up: out, in, and checked before they are served.
+
+    `waiting` says why a deployment has no place in the engine, by its id. Raises EngineAway when the engine does not
+    answer, NoRoom when it has to be restarted for another adapter, and OutOfService when a check of its weights
+    failed; whatever else goes wrong ends with the deployment it concerns, and the others go on.
     """
     backend = BACKENDS[engine.backend]
     served = {one.name: one for one in backend.served(engine.url)}
-    changed = False
+    shares = engine.version_id is None  # one set of full weights has no others beside it to be taken for
+    checking.look(served.values())
+    passed = checking.poll(engine)
+    staying = []
     for deployment in deployments:
+        reason = (waiting or {}).get(deployment.pk)
+        out = partial(_out, backend, engine, deployment, served, checking, reason)
+        if not _guarded(engine, deployment, out):
+            staying.append(deployment)
+    if shares and (checking.running or not checking.knows_base):
+        checking.begin(engine, _adapters(served))
+        return
+    if passed:
+        _announce(engine, staying, checking)
+    # The base first: it is served as soon as what it says alone is known.
+    staying.sort(key=lambda one: one.version.kind == ModelVersion.Kind.ADAPTER)
+    full: NoRoom | None = None
+    for deployment in staying:
         try:
-            changed |= _step(backend, engine, deployment, served)
-        except EngineAway:
-            raise
-        except EngineRefused as error:
-            if deployment.status in (Status.WAITING, Status.LOADING):
-                notes.note_failed(deployment=deployment, reason=f"The engine refused it: {error.message}")
-                changed = True
-            else:
-                log.warning("Engine %s refused to change %s: %s", engine.name, deployment, error.message)
-        except ExpectedError as error:
-            # Somebody changed the row meanwhile; the next pass sees what it is now.
-            log.info("Deployment %s: %s", deployment.pk, error)
-    return changed
+            _guarded(engine, deployment, partial(_in, backend, engine, deployment, served, checking))
+        except NoRoom as error:
+            full = error
+        if not shares or not checking.due:
+            _announce(engine, [deployment], checking)
+    if shares and checking.due:
+        checking.begin(engine, _adapters(served))
+    if full is not None:
+        raise full
 
 
-def _step(backend: Backend, engine: Engine, deployment: Deployment, served: dict[str, Served]) -> bool:
-    version = deployment.version
-    is_adapter = version.kind == ModelVersion.Kind.ADAPTER
-    name = engine_model_name(version)
-    wanted = deployment.wanted == Deployment.Wanted.LOADED and deployment.status != Status.FAILED
-    if wanted and version.status == ModelVersion.Status.REJECTED:
+def note_without_engine(deployment: Deployment, engine: Engine | None, reason: str) -> None:
+    """Says of a deployment that no engine serves at the moment what it is now. `engine`: the one that will."""
+    if deployment.wanted == Deployment.Wanted.UNLOADED:
+        if deployment.status != Status.UNLOADED:
+            notes.note_unloaded(deployment=deployment)
+    elif deployment.status == Status.FAILED:
+        return
+    elif deployment.version.status == ModelVersion.Status.REJECTED:
         notes.note_failed(deployment=deployment, reason="The version is rejected, so it is not served.")
-        return True
-    if version.project.archived_at is not None and wanted:
-        if is_adapter and name in served:
-            backend.unload_adapter(engine.url, name)
-        notes.note_waiting(deployment=deployment, reason="The project is archived.")
+    else:
+        notes.note_waiting(deployment=deployment, reason=reason, engine=engine)
+
+
+def _adapters(served: Mapping[str, Served]) -> list[str]:
+    return sorted(one.name for one in served.values() if one.parent)
+
+
+def _guarded(engine: Engine, deployment: Deployment, step: Callable[[], bool | None]) -> bool:
+    """What `step` returns; a refusal is noted with the deployment it concerns, and then this is True."""
+    try:
+        return bool(step())
+    except EngineRefused as error:
+        if deployment.status in (Status.WAITING, Status.LOADING):
+            notes.note_failed(deployment=deployment, reason=f"The engine refused it: {error.message}")
+        else:
+            log.warning("Engine %s refused to change %s: %s", engine.name, deployment, error.message)
+    except ExpectedError as error:
+        # Somebody changed the row meanwhile; the next pass sees what it is now.
+        log.info("Deployment %s: %s", deployment.pk, error)
+    return True
+
+
+def _out(
+    backend: Backend,
+    engine: Engine,
+    deployment: Deployment,
+    served: dict[str, Served],
+    checking: Checking,
+    reason: str | None,
+) -> bool:
+    """Takes out what should not be in the engine. True when the deployment needs nothing else in this pass."""
+    version = deployment.version
+    name = engine_model_name(version)
+    loaded = version.kind == ModelVersion.Kind.ADAPTER and name in served
+    wanted = deployment.wanted == Deployment.Wanted.LOADED and deployment.status != Status.FAILED
+    rejected = version.status == ModelVersion.Status.REJECTED
+    archived = version.project.archived_at is not None
+    if wanted and not rejected and not archived and reason is None:
         return False
-    if not wanted:
-        return _take_out(backend, engine, deployment, name if is_adapter and name in served else "")
+    if loaded:
+        checking.cancel()
+        backend.unload_adapter(engine.url, name)
+        del served[name]
+    checking.reports.pop(deployment.pk, None)
+    if wanted and rejected:
+        notes.note_failed(deployment=deployment, reason="The version is rejected, so it is not served.")
+    elif wanted and archived:
+        notes.note_waiting(deployment=deployment, reason="The project is archived.")
+    elif wanted:
+        notes.note_waiting(deployment=deployment, reason=reason or "")
+    elif deployment.wanted == Deployment.Wanted.UNLOADED and deployment.status != Status.UNLOADED:
+        notes.note_unloaded(deployment=deployment)
+    return True
+
+
+def _in(
+    backend: Backend,
+    engine: Engine,
+    deployment: Deployment,
+    served: dict[str, Served],
+    checking: Checking,
+) -> None:
+    """Loads the version and compares its token ids; it is served once `_announce` says so."""
+    version = deployment.version
+    name = engine_model_name(version)
+    if name not in served:
+        checking.reports.pop(deployment.pk, None)
     if deployment.status == Status.LOADED:
         if name in served:
-            return False
+            return
         notes.note_waiting(
             deployment=deployment, engine=engine, reason="The engine lost it; it is loaded again."
         )
-    return _bring_in(backend, engine, deployment, name, served)
-
-
-def _take_out(backend: Backend, engine: Engine, deployment: Deployment, loaded_name: str) -> bool:
-    if loaded_name:
-        backend.unload_adapter(engine.url, loaded_name)
-    if deployment.wanted == Deployment.Wanted.UNLOADED and deployment.status != Status.UNLOADED:
-        notes.note_unloaded(deployment=deployment)
-        return True
-    return bool(loaded_name)
-
-
-def _bring_in(
-    backend: Backend, engine: Engine, deployment: Deployment, name: str, served: dict[str, Served]
-) -> bool:
-    version = deployment.version
+    if deployment.pk in checking.reports:
+        return
     if deployment.status == Status.WAITING:
         notes.note_loading(deployment=deployment, engine=engine)
     if version.kind == ModelVersion.Kind.ADAPTER:
-        path = verified_path(version.artifact)
-        holder = served.get(name)
-        # A name stands for one set of weights for ever; a second path under it would answer from the first's cache.
-        if holder is not None and holder.path and Path(holder.path) != path:
-            raise EngineRefused(
-                f"The name {name} is already taken by other files. Restart the engine to free the name."
-            )
-        if holder is None:
-            backend.load_adapter(engine.url, name, path)
+        _load(backend, engine, version, served, checking)
     elif name not in served:
         raise EngineRefused(
             f"The engine does not serve {name}, only {', '.join(sorted(served)) or 'nothing'}."
         )
-    return _check(backend, engine, deployment, name)
+    _compare_tokens(backend, engine, deployment, served, checking)
 
 
-def _check(backend: Backend, engine: Engine, deployment: Deployment, name: str) -> bool:
-    """Compares token ids and says served, or takes it out again and says why."""
+def _load(
+    backend: Backend,
+    engine: Engine,
+    version: ModelVersion,
+    served: dict[str, Served],
+    checking: Checking,
+) -> None:
+    name = version.served_name
+    path = verified_path(version.artifact)
+    holder = served.get(name)
+    # A name stands for one set of weights for ever; a second path under it would answer from the first's cache.
+    if holder is not None and holder.path and Path(holder.path) != path:
+        raise EngineRefused(
+            f"The name {name} is already taken by other files. Restart the engine to free the name."
+        )
+    if holder is None:
+        rank, room = (
+            backend.rank_to_start_with(version.adapter_rank or 0),
+            engine.options.get("max_lora_rank"),
+        )
+        if room is not None and rank > room:
+            raise NoRoom(f"Restarting with room for adapters of rank {rank}.")
+        if not take_load(engine=engine):
+            raise NoRoom("Restarting to free the places of adapters that were unloaded.")
+        checking.note_load(name)
+        backend.load_adapter(engine.url, name, path)
+        served[name] = Served(name, str(path), engine.base_model.slug)
+
+
+def _compare_tokens(
+    backend: Backend,
+    engine: Engine,
+    deployment: Deployment,
+    served: dict[str, Served],
+    checking: Checking,
+) -> None:
+    """Compares token ids; when they differ it takes the version out again and says why."""
     version = deployment.version
+    name = engine_model_name(version)
     prompts: list[dict[str, Any]] = version.parity_prompts
     if not prompts:
-        _withdraw(backend, engine, version, name)
+        _withdraw(backend, engine, version, served)
         notes.note_failed(
             deployment=deployment,
             reason="No prompts for the token check were recorded with this version, so it cannot be shown that training "
             "and serving read the same text. Ask for its check on the version's page.",
         )
-        return True
+        return
     report = parity.compare(
         prompts,
         lambda messages: backend.tokenize(engine.url, name, messages),
@@ -140,13 +241,21 @@ def _check(backend: Backend, engine: Engine, deployment: Deployment, name: str) 
         at=timezone.now(),
     )
     if report["differing_count"]:
-        _withdraw(backend, engine, version, name)
+        _withdraw(backend, engine, version, served)
         notes.note_failed(deployment=deployment, reason=parity.sentence(report), report=report)
     else:
-        notes.note_loaded(deployment=deployment, report=report)
-    return True
+        checking.reports[deployment.pk] = report
 
 
-def _withdraw(backend: Backend, engine: Engine, version: ModelVersion, name: str) -> None:
+def _announce(engine: Engine, deployments: Sequence[Deployment], checking: Checking) -> None:
+    """The versions whose tokens were compared are served from now on."""
+    for deployment in deployments:
+        report = checking.reports.pop(deployment.pk, None)
+        if report is not None:
+            _guarded(engine, deployment, partial(notes.note_loaded, deployment=deployment, report=report))
+
+
+def _withdraw(backend: Backend, engine: Engine, version: ModelVersion, served: dict[str, Served]) -> None:
     if version.kind == ModelVersion.Kind.ADAPTER:
-        backend.unload_adapter(engine.url, name)
+        served.pop(version.served_name, None)
+        backend.unload_adapter(engine.url, version.served_name)

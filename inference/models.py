@@ -42,7 +42,12 @@ class Engine(models.Model):
     options = models.JSONField(
         default=dict,
         blank=True,
-        help_text="What it was started with: max_lora_rank, max_loras, max_model_len; start_seconds once it was up.",
+        help_text="What it was started with: max_lora_rank, max_loras, adapter_loads (how many adapters it may take in "
+        "its life; none: as many as one likes), max_model_len; start_seconds once it was up.",
+    )
+    # Counted before each load: an adapter keeps its place in the engine's memory after it was unloaded.
+    adapter_loads = models.PositiveIntegerField(
+        default=0, help_text="Adapters that were loaded into it since its process started."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -106,6 +111,59 @@ class Deployment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} on {self.engine or 'no engine'}"
+
+
+class WeightCheck(models.Model):
+    """That an engine's models were asked alone and beside one another, and whether each gave the same answers.
+
+    Kept for ever: it tells which answers may be believed. A failed one marks answers (`Generation.doubt`).
+    """
+
+    class Outcome(models.TextChoices):
+        PASSED = "passed", "Passed"
+        FAILED = "failed", "Failed"
+        NOT_MADE = "not_made", "Could not be made"
+
+    engine = models.ForeignKey(Engine, on_delete=models.PROTECT, related_name="weight_checks")
+    process = models.CharField(max_length=200, help_text="Which life of the engine: its process, or its URL.")
+    outcome = models.CharField(max_length=8, choices=Outcome.choices)
+    reason = models.TextField(blank=True, help_text="What differed, or why it could not be made.")
+    models_checked = models.JSONField(default=list, help_text="Names that the engine was asked by.")
+    report = models.JSONField(
+        default=dict,
+        help_text="rounds, largest_shift and noise (nats), difference, and the answers given alone.",
+    )
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(help_text="For a failed one: when the engine was taken out of service.")
+    # Answers from here on may come from other weights: when the last check that passed began.
+    doubtful_since = models.DateTimeField(null=True, blank=True)
+    marked = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many answers it marked; none: not marked yet."
+    )
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(name="weight_check_by_engine", fields=["engine", "outcome", "-id"]),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="failed_weight_check_has_reason",
+                condition=~models.Q(outcome="failed") | ~models.Q(reason=""),
+            ),
+            models.CheckConstraint(
+                name="weight_check_ends_after_it_began",
+                condition=models.Q(ended_at__gte=models.F("began_at")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"check {self.pk} of {self.engine}"
+
+    @property
+    def adapters(self) -> int:
+        """How many adapters were asked, beside the base."""
+        return max(0, len(self.models_checked) - 1)
 
 
 class Route(models.Model):
@@ -216,6 +274,9 @@ class Generation(models.Model):
         indexes = [
             models.Index(name="generation_by_version", fields=["version", "-id"]),
             models.Index(name="generation_by_project", fields=["project", "-id"]),
+            models.Index(
+                name="generation_in_doubt", fields=["project", "-id"], condition=~models.Q(doubt="")
+            ),
         ]
 
     def __str__(self) -> str:

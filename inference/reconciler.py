@@ -18,22 +18,24 @@ from django.utils import timezone
 from core.errors import ExpectedError
 from core.sockets import socket_dir
 from inference.attached import Watch, look_for
+from inference.checking import Checking, OutOfService, life_of, of_adopted
 from inference.engines import BACKENDS, EngineAway, EngineRefused, EngineSpec
 from inference.engines import process as processes
 from inference.engines.process import EngineProcess
-from inference.loading import bring_in_step, verified_path
+from inference.loading import NoRoom, bring_in_step, note_without_engine, verified_path
 from inference.models import Deployment, Engine, Route
+from inference.one_at_a_time import OneAtATime
 from inference.plan import Plan, make_plan
+from inference.queries import is_answering
 from inference.services import deployments as notes
-from inference.services.engines import set_status
+from inference.services.checks import finish_marks, mark_answers, take_out_of_service
+from inference.services.engines import rows_for, set_status
 from inference.services.generations import end_abandoned
 from training.models import ModelVersion
 
 log = logging.getLogger(__name__)
 Status = Engine.Status
 
-# Any constant that no other program on this database uses.
-LOCK_KEY = 0x6775_696C_6401
 TICK_SECONDS = 1.0
 # After a failure: seconds to wait before the next start, by how many came in a row.
 BACKOFF = (1, 2, 5, 10, 20, 40, 60)
@@ -42,15 +44,20 @@ START_SECONDS = 900.0  # a large model on a slow disk
 MISSES = 6  # health checks in a row, 5 s each, before a silent engine is ended
 SWEEP_EVERY = 60.0
 STOP_GRACE = 8.0
+QUIET_SECONDS = 60.0  # a restart that can wait waits so long for answers that are being written
+ATTACHED_ADVICE = (
+    "Start it again without adapters; on a CPU with --max-loras {slots} or more, so that one slot always stays empty. It "
+    "serves again once a check has passed."
+)
 
 
-class Reconciler:
+class Reconciler(OneAtATime):
     def __init__(self, stop: threading.Event | None = None) -> None:
+        super().__init__()
         self.stop = stop or threading.Event()
         self.processes: dict[int, EngineProcess] = {}
         self.watches: dict[int, Watch] = {}
         self.folder = settings.STATE_DIR / "run" / "engines"
-        self._lock: psycopg.Connection | None = None
         self._swept = 0.0
 
     # --- the loop ------------------------------------------------------------------------------------------
@@ -87,30 +94,6 @@ class Reconciler:
         finally:
             self.shut_down()
 
-    def _hold_lock(self) -> bool:
-        """Whether this process is the one that may act. Asks the lock's own connection, so a lost one is noticed."""
-        if self._lock is not None:
-            self._lock.execute("SELECT 1")
-            return True
-        params = {
-            key: value
-            for key, value in connection.get_connection_params().items()
-            if key not in ("pool", "cursor_factory", "context", "prepare_threshold")
-        }
-        candidate = psycopg.connect(**params, autocommit=True)
-        row = candidate.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY]).fetchone()
-        if row is None or not row[0]:
-            candidate.close()
-            log.info("Another engines process is at work; this one waits.")
-            return False
-        self._lock = candidate
-        return True
-
-    def _drop_lock(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-
     def tick(self) -> None:
         """One pass: rows for new versions, engines started or stopped, adapters loaded or unloaded."""
         for version in (
@@ -139,8 +122,9 @@ class Reconciler:
             live={live for live, _ in routes},
             previous={before for _, before in routes if before},
             max_full=settings.ENGINE_MAX_FULL,
+            max_adapters=settings.ENGINE_MAX_LORAS,
         )
-        engines = self._rows(plan)
+        engines = rows_for(plan)
         Engine.objects.update(heartbeat_at=timezone.now())
         for engine in engines:
             self._step_engine(engine, plan)
@@ -148,26 +132,7 @@ class Reconciler:
         if time.monotonic() - self._swept > SWEEP_EVERY:
             self._swept = time.monotonic()
             end_abandoned()
-
-    def _rows(self, plan: Plan) -> list[Engine]:
-        """A row for every engine the plan asks for, and those that exist."""
-        rows = {
-            (row.base_model_id, row.version_id): row
-            for row in Engine.objects.select_related("base_model__artifact", "version__artifact")
-        }
-        for need in plan.bases.values():
-            if (need.base_model.pk, None) not in rows:
-                row, _ = Engine.objects.get_or_create(
-                    base_model=need.base_model, version=None, defaults={"name": need.base_model.slug}
-                )
-                rows[need.base_model.pk, None] = row
-        for version in plan.full.values():
-            if (version.base_model_id, version.pk) not in rows:
-                row, _ = Engine.objects.get_or_create(
-                    version=version, defaults={"base_model": version.base_model, "name": version.served_name}
-                )
-                rows[version.base_model_id, version.pk] = row
-        return list(rows.values())
+            finish_marks()
 
     def _watch(self, engine: Engine) -> Watch:
         return self.watches.setdefault(engine.pk, Watch())
@@ -196,7 +161,7 @@ class Reconciler:
         elif engine.status == Status.STARTING:
             self._while_starting(engine, process, watch)
         elif engine.status == Status.UP:
-            self._while_up(engine, process, watch, plan)
+            self._while_up(engine, process, watch)
 
     def _spec(self, engine: Engine, plan: Plan) -> EngineSpec:
         version, base = engine.version, engine.base_model
@@ -237,6 +202,7 @@ class Reconciler:
             return
         self.processes[engine.pk] = process
         watch.began, watch.misses = time.monotonic(), 0
+        watch.checking = Checking()
         kept = {key: engine.options[key] for key in ("start_seconds",) if key in engine.options}
         set_status(
             engine=engine,
@@ -246,6 +212,7 @@ class Reconciler:
             port=port,
             pid=process.pid,
             attached=False,
+            adapter_loads=0,
             options=backend.options(spec) | kept,
         )
         log.info("Engine %s starts on port %s (process %s)", engine.name, port, process.pid)
@@ -274,7 +241,7 @@ class Reconciler:
                 engine, process, f"It did not answer within {START_SECONDS / 60:.0f} minutes of its start."
             )
 
-    def _while_up(self, engine: Engine, process: EngineProcess, watch: Watch, plan: Plan) -> None:
+    def _while_up(self, engine: Engine, process: EngineProcess, watch: Watch) -> None:
         if BACKENDS[engine.backend].healthy(engine.url):
             watch.misses = 0
             if watch.failures and time.monotonic() - watch.up_at > FORGIVEN_AFTER:
@@ -284,12 +251,38 @@ class Reconciler:
             if watch.misses >= MISSES:
                 self._crashed(engine, process, f"It did not answer {MISSES} health checks in a row.")
                 return
-        need = plan.bases.get(engine.base_model_id) if engine.version_id is None else None
-        if need is not None and need.rank > int(engine.options.get("max_lora_rank", 0)):
-            log.info("Engine %s restarts with room for rank %s", engine.name, need.rank)
-            self._stop_engine(
-                engine, f"Restarting with room for adapters of rank {need.rank}.", Status.WANTED
-            )
+
+    def _restart_when_quiet(self, engine: Engine, reason: str) -> None:
+        """Restarts it once no answer is being written, or when that took too long to come."""
+        watch, now = self._watch(engine), time.monotonic()
+        if now - watch.restart_asked > QUIET_SECONDS / 2:
+            watch.restart_by = now + QUIET_SECONDS  # the first time, or after the need for it had gone
+        watch.restart_asked = now
+        if now >= watch.restart_by or not is_answering(engine):
+            log.info("Engine %s: %s", engine.name, reason)
+            self._stop_engine(engine, reason, Status.WANTED)
+
+    def _out_of_service(self, engine: Engine, error: OutOfService) -> None:
+        """Nothing is asked of it from here on; what it answered in doubt is marked; it starts again, and is checked
+        before it serves."""
+        life, watch = life_of(engine), self._watch(engine)
+        if error.result is None:
+            check = None
+            set_status(
+                engine=engine, status=Status.DOWN, error=error.reason, restarted=not engine.attached,
+                pid=None, port=None, url="",
+            )  # fmt: skip
+        else:
+            advice = ATTACHED_ADVICE.format(slots=settings.ENGINE_MAX_LORAS + 1) if engine.attached else ""
+            check = take_out_of_service(engine=engine, process=life, result=error.result, advice=advice)
+        log.error("Engine %s is taken out of service: %s", engine.name, error.reason)
+        watch.checking = Checking()
+        self._wait_before_start(watch)
+        process = self.processes.pop(engine.pk, None)
+        if process is not None:
+            process.stop(grace=2.0)
+        if check is not None:
+            mark_answers(check=check)
 
     def _crashed(self, engine: Engine, process: EngineProcess, reason: str) -> None:
         process.stop(grace=2.0)  # its own children may outlive it
@@ -297,14 +290,18 @@ class Reconciler:
         self._failed(engine, reason)
 
     def _failed(self, engine: Engine, reason: str) -> None:
-        watch = self._watch(engine)
-        wait = BACKOFF[min(watch.failures, len(BACKOFF) - 1)]
-        watch.failures += 1
-        watch.not_before = time.monotonic() + wait
+        wait = self._wait_before_start(self._watch(engine))
         log.warning("Engine %s is down: %s Next start in %s s.", engine.name, reason, wait)
         set_status(
             engine=engine, status=Status.DOWN, error=reason, restarted=True, pid=None, port=None, url=""
         )
+
+    def _wait_before_start(self, watch: Watch) -> int:
+        """Seconds until the next start, longer after each failure in a row."""
+        wait = BACKOFF[min(watch.failures, len(BACKOFF) - 1)]
+        watch.failures += 1
+        watch.not_before = time.monotonic() + wait
+        return wait
 
     def _stop_engine(self, engine: Engine, reason: str, status: str = Status.STOPPED) -> None:
         process = self.processes.pop(engine.pk, None)
@@ -322,32 +319,28 @@ class Reconciler:
             full = version.kind == ModelVersion.Kind.FULL
             engine = own.get(version.pk) if full else bases.get(version.base_model_id)
             placed = engine is not None and deployment.pk not in plan.waiting
-            if placed and engine is not None and engine.status == Status.UP:
+            if engine is not None and engine.status == Status.UP:
                 per_engine.setdefault(engine.pk, []).append(deployment)
                 continue
             try:
-                self._without_engine(
+                note_without_engine(
                     deployment, engine if placed else None, plan.waiting.get(deployment.pk, "")
                 )
             except ExpectedError as error:
                 log.info("Deployment %s: %s", deployment.pk, error)
         for engine in engines:
             if engine.pk in per_engine:
-                try:
-                    bring_in_step(engine, per_engine[engine.pk])
-                except EngineAway as error:
-                    log.warning("Engine %s did not answer: %s", engine.name, error)
+                self._bring_in_step(engine, per_engine[engine.pk], plan)
 
-    def _without_engine(self, deployment: Deployment, engine: Engine | None, reason: str) -> None:
-        if deployment.wanted == Deployment.Wanted.UNLOADED:
-            if deployment.status != Deployment.Status.UNLOADED:
-                notes.note_unloaded(deployment=deployment)
-        elif deployment.status == Deployment.Status.FAILED:
-            return
-        elif deployment.version.status == ModelVersion.Status.REJECTED:
-            notes.note_failed(deployment=deployment, reason="The version is rejected, so it is not served.")
-        else:
-            notes.note_waiting(deployment=deployment, reason=reason, engine=engine)
+    def _bring_in_step(self, engine: Engine, deployments: list[Deployment], plan: Plan) -> None:
+        try:
+            bring_in_step(engine, deployments, self._watch(engine).checking, plan.waiting)
+        except EngineAway as error:
+            log.warning("Engine %s did not answer: %s", engine.name, error)
+        except NoRoom as error:
+            self._restart_when_quiet(engine, str(error))
+        except OutOfService as error:
+            self._out_of_service(engine, error)
 
     # --- beginning and end ---------------------------------------------------------------------------------
     def recover(self) -> None:
@@ -359,9 +352,10 @@ class Reconciler:
             process = left.pop(engine.name, None)
             if process is not None and process.alive() and not settings.ENGINE_URLS:
                 engine.url, engine.port = f"http://127.0.0.1:{process.port}", process.port
-                if self._answers(engine):
+                if self._answers(engine) and _counts_loads(engine):
                     self.processes[engine.pk] = process
-                    self._watch(engine).up_at = time.monotonic()
+                    watch = self._watch(engine)
+                    watch.up_at, watch.checking = time.monotonic(), of_adopted(engine)
                     set_status(
                         engine=engine, status=Status.UP, url=engine.url, port=process.port, pid=process.pid
                     )
@@ -385,6 +379,8 @@ class Reconciler:
     def shut_down(self) -> None:
         """Ends every engine this process holds, all at once, and says so in their rows."""
         held = dict(self.processes)
+        for watch in self.watches.values():
+            watch.checking.cancel()
         for process in held.values():
             process.ask_to_stop()
         for process in held.values():
@@ -401,6 +397,11 @@ class Reconciler:
             log.warning("The rows of stopped engines could not be written: %s", error)
         finally:
             self._drop_lock()
+
+
+def _counts_loads(engine: Engine) -> bool:
+    """Whether it was started by a program that knew how many adapters it may be given."""
+    return engine.version_id is not None or "adapter_loads" in engine.options
 
 
 def _has_gpu() -> bool:

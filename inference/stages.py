@@ -19,6 +19,8 @@ WORDINGS = {
     "engine.up": "The engine {label} came up",
     "engine.down": "The engine {label} went down: {error}",
     "engine.stopped": "The engine {label} was stopped",
+    "engine.weights_differed": "The engine {label} answered with wrong weights and was taken out of service; {marked} answers "
+    "here are marked",
     "route.changed": "{actor} made {label} live",
     "conversation.started": "{actor} began a chat",
     "answer.corrected": "{actor} corrected an answer of a chat",

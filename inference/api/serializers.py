@@ -8,23 +8,43 @@ from rest_framework import serializers
 from annotation.models import Example
 from core.models import ApiToken
 from inference import queries
-from inference.models import Conversation, Deployment, Engine, Generation
+from inference.models import Conversation, Deployment, Engine, Generation, WeightCheck
 from inference.services.conversations import MAX_CONTEXT, MAX_QUESTION
+
+
+class WeightCheckSerializer(serializers.ModelSerializer[WeightCheck]):
+    """That an engine's models gave the same answers alone and beside one another, or did not."""
+
+    adapters = serializers.IntegerField(help_text="How many adapters were asked, beside the base.")
+
+    class Meta:
+        model = WeightCheck
+        fields = (
+            "id", "outcome", "reason", "adapters", "began_at", "ended_at", "doubtful_since", "marked",
+        )  # fmt: skip
 
 
 class EngineSerializer(serializers.ModelSerializer[Engine]):
     base_model = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
     beating = serializers.SerializerMethodField(help_text="Whether the engines process touched it lately.")
+    weight_checks = serializers.SerializerMethodField(
+        help_text="The newest checks of its weights, newest first."
+    )
 
     class Meta:
         model = Engine
         fields = (
             "id", "name", "backend", "base_model", "version", "attached", "status", "since", "heartbeat_at", "beating",
-            "restarts", "error", "options",
+            "restarts", "error", "options", "adapter_loads", "weight_checks",
         )  # fmt: skip
 
     def get_beating(self, engine: Engine) -> bool:
         return queries.is_beating(engine)
+
+    @extend_schema_field(WeightCheckSerializer(many=True))
+    def get_weight_checks(self, engine: Engine) -> Any:
+        checks = self.context.get("checks", {})
+        return WeightCheckSerializer(checks.get(engine.pk, []), many=True).data
 
 
 class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
@@ -77,6 +97,9 @@ class ChatTurnSerializer(serializers.Serializer[Any]):
     text = serializers.CharField(source="answer.text")
     status = serializers.CharField(source="answer.status")
     finish_reason = serializers.CharField(source="answer.finish_reason")
+    doubt = serializers.CharField(
+        source="answer.doubt", help_text="Why these words may come from other weights; empty: no doubt."
+    )
     tries = serializers.IntegerField()
 
 
@@ -149,7 +172,7 @@ class AnswerSerializer(serializers.ModelSerializer[Generation]):
         model = Generation
         fields = (
             "public_id", "version", "version_label", "purpose", "user", "key", "text", "status", "finish_reason", "error",
-            "prompt_tokens", "completion_tokens", "first_token_ms", "duration_ms", "created_at",
+            "doubt", "prompt_tokens", "completion_tokens", "first_token_ms", "duration_ms", "created_at",
         )  # fmt: skip
 
     def get_version_label(self, generation: Generation) -> str:

@@ -40,7 +40,12 @@ class Engines(_Readers):
     @extend_schema(operation_id="engines_list", responses=EngineSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """Engines that serve this project's versions."""
-        return self.paged(queries.engines_of(self.access.project))
+        found = queries.engines_of(self.access.project)
+        self.checks = queries.last_checks(found)
+        return self.paged(found)
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "checks": getattr(self, "checks", {})}
 
 
 class Deployments(_Readers):
@@ -101,6 +106,9 @@ _FILTERS = [
     OpenApiParameter("version", int),
     OpenApiParameter("purpose", str, enum=Generation.Purpose.values),
     OpenApiParameter("status", str, enum=Generation.Status.values),
+    OpenApiParameter(
+        "doubt", str, enum=["yes", "no"], description="Whether the words may come from other weights."
+    ),
 ]
 
 

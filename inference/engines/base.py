@@ -53,6 +53,15 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One token of a greedy continuation, its log probability (nats), and those of the likeliest tokens at its place."""
+
+    token: str
+    logprob: float
+    likeliest: dict[str, float]
+
+
+@dataclass(frozen=True)
 class ChatRequest:
     """`model` is the engine's own name for the version; `params` are checked already, in OpenAI's names."""
 
@@ -90,6 +99,16 @@ class Backend(Protocol):
 
     def tokenize(self, url: str, model: str, messages: list[Message]) -> list[int]:
         """Token ids of the rendered prompt, the opening of the answer included."""
+
+    def adapter_loads(self, spec: EngineSpec) -> int | None:
+        """How many adapters an engine may be given in its life, unloaded ones counted; None: as many as one likes."""
+
+    def continuation(self, url: str, model: str, text: str, tokens: int, seconds: float) -> list[Step]:
+        """The `tokens` greedy tokens that follow `text`, computed from nothing: no answer from a cache. Takes at most
+        `seconds`."""
+
+    def keep_writing(self, url: str, model: str, text: str, tokens: int, seconds: float) -> Iterator[None]:
+        """Lets the model write `tokens` tokens without an end of its own; yields once a token. Closing it ends that."""
 
     def chat(self, url: str, request: ChatRequest) -> Iterator[Piece]:
         """Streams one answer; for workers."""

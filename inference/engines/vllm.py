@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+import uuid
 from collections.abc import AsyncGenerator, Iterator
 from functools import cache
 from pathlib import Path
@@ -16,13 +17,23 @@ import httpx
 from django.conf import settings
 
 from annotation.rendering import Message
-from inference.engines.base import ChatRequest, EngineAway, EngineRefused, EngineSpec, Piece, Served
+from inference.engines.base import ChatRequest, EngineAway, EngineRefused, EngineSpec, Piece, Served, Step
 
 # The only ranks vLLM reserves room for (its --max-lora-rank).
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+# On the CPU vLLM 0.32 marks a request without an adapter by slot -1 and then takes the weights of the last slot for it
+# (vllm/lora/ops/torch_ops/lora_ops.py; changes 48421 and 49656 there are open). So the last slot must never be taken. Slots
+# are given out from the first one on; an adapter keeps its slot after it was unloaded, as unloading removes only its
+# name; and loading it again takes another one. What counts is therefore how many adapters were ever loaded: as many as
+# may be loaded at once, some more for those that follow unloaded ones, and one slot that stays empty. A slot of rank 64
+# costs 39 MB with a model of 135M parameters. Triton's kernels on a GPU skip -1 (lora_expand_op.py), so there vLLM may
+# give the slots of unloaded adapters to others.
+SPARE_LOADS = 4
+EMPTY_SLOTS = 1
 # Between two pieces of an answer. A CPU that trains at the same time can take long for the first one.
 STALL_SECONDS = 90.0
 CONNECT_SECONDS = 3.0
+LIKELIEST = 5  # log probabilities asked for at each token; vLLM's own limit is 20
 # One answer in full; an engine that dribbles for ever is stuck as well.
 ANSWER_SECONDS = 600.0
 
@@ -120,7 +131,7 @@ class VLLM:
         if spec.adapters:
             line += [
                 "--enable-lora",
-                "--max-loras", str(settings.ENGINE_MAX_LORAS),
+                "--max-loras", str(self._slots(spec)),
                 "--max-lora-rank", str(self.rank_to_start_with(spec.max_lora_rank)),
             ]  # fmt: skip
         return line
@@ -147,9 +158,17 @@ class VLLM:
     def options(self, spec: EngineSpec) -> dict[str, Any]:
         return {
             "max_model_len": min(settings.ENGINE_MAX_MODEL_LEN, spec.context_length),
-            "max_loras": settings.ENGINE_MAX_LORAS if spec.adapters else 0,
+            "max_loras": self._slots(spec) if spec.adapters else 0,
+            "adapter_loads": self.adapter_loads(spec),
             "max_lora_rank": self.rank_to_start_with(spec.max_lora_rank) if spec.adapters else 0,
         }
+
+    def adapter_loads(self, spec: EngineSpec) -> int | None:
+        return None if spec.gpu else settings.ENGINE_MAX_LORAS + SPARE_LOADS
+
+    def _slots(self, spec: EngineSpec) -> int:
+        loads = self.adapter_loads(spec)
+        return settings.ENGINE_MAX_LORAS if loads is None else loads + EMPTY_SLOTS
 
     def rank_to_start_with(self, needed: int) -> int:
         """The smallest rank vLLM knows that holds both the setting and what is needed."""
@@ -195,6 +214,48 @@ class VLLM:
         body = {"model": model, "messages": messages, "add_generation_prompt": True}
         tokens = self._call("POST", f"{url}/tokenize", seconds=30, body=body).json()["tokens"]
         return [int(token) for token in tokens]
+
+    def _text_body(self, model: str, text: str, tokens: int) -> dict[str, Any]:
+        # A salt of its own keeps every request out of the prefix cache, where an answer from before would hide a change.
+        return {
+            "model": model,
+            "prompt": text,
+            "max_tokens": tokens,
+            "temperature": 0,
+            "ignore_eos": True,
+            "cache_salt": uuid.uuid4().hex,
+        }
+
+    def continuation(self, url: str, model: str, text: str, tokens: int, seconds: float) -> list[Step]:
+        asked = {"logprobs": LIKELIEST, "return_tokens_as_token_ids": True}
+        body = self._text_body(model, text, tokens) | asked
+        answer = self._call("POST", f"{url}/v1/completions", seconds=seconds, body=body).json()
+        try:
+            told = answer["choices"][0]["logprobs"]
+            steps = [
+                Step(str(token), float(logprob), {str(key): float(value) for key, value in likeliest.items()})
+                for token, logprob, likeliest in zip(
+                    told["tokens"], told["token_logprobs"], told["top_logprobs"], strict=True
+                )
+            ]
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise EngineRefused("It gave no log probabilities with its answer.", 500) from error
+        if len(steps) != tokens:
+            raise EngineRefused(f"It gave {len(steps)} tokens where {tokens} were asked for.", 500)
+        return steps
+
+    def keep_writing(self, url: str, model: str, text: str, tokens: int, seconds: float) -> Iterator[None]:
+        body = self._text_body(model, text, tokens) | {"stream": True}
+        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS)
+        try:
+            with _client().stream("POST", f"{url}/v1/completions", json=body, timeout=timeout) as response:
+                if response.status_code >= 400:
+                    _check(response, response.read())
+                for line in response.iter_lines():
+                    if line.startswith("data:") and "[DONE]" not in line:
+                        yield
+        except httpx.HTTPError as error:
+            raise EngineAway(_away(error)) from error
 
     def _chat_body(self, request: ChatRequest) -> dict[str, Any]:
         return {

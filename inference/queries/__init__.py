@@ -26,14 +26,17 @@ from inference.queries.serving import (
     deployments,
     engine_model_name,
     engines_of,
+    is_answering,
     is_beating,
     is_served,
+    last_checks,
     live_version,
     route_of,
     serving,
     state_of,
     unserved_versions,
     usual_start,
+    versions_of,
 )
 from inference.queries.speed import Speed, speeds
 
@@ -58,9 +61,11 @@ __all__ = [
     "engines_of",
     "filtered_answers",
     "history",
+    "is_answering",
     "is_beating",
     "is_blind",
     "is_served",
+    "last_checks",
     "lineage",
     "live_version",
     "people_behind",
@@ -74,4 +79,5 @@ __all__ = [
     "unserved_versions",
     "usual_start",
     "version_label",
+    "versions_of",
 ]

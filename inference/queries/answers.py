@@ -25,7 +25,8 @@ def answers(project: Project) -> QuerySet[Generation]:
 
 
 def filtered_answers(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Generation]:
-    """`wanted`: q (part of the answer, or its id as an application got it), version (id), purpose, status."""
+    """`wanted`: q (part of the answer, or its id as an application got it), version (id), purpose, status,
+    doubt ("yes": only answers that may come from other weights; "no": only the others)."""
     found = answers(project)
     if q := str(wanted.get("q") or "").strip():
         try:
@@ -36,6 +37,10 @@ def filtered_answers(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Ge
     for name in ("purpose", "status"):
         if wanted.get(name):
             found = found.filter(**{name: wanted[name]})
+    if wanted.get("doubt") == "yes":
+        found = found.exclude(doubt="")
+    elif wanted.get("doubt") == "no":
+        found = found.filter(doubt="")
     if str(wanted.get("version") or "").isdigit():
         found = found.filter(version_id=int(wanted["version"]))
     return found

@@ -3,17 +3,19 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import F, Max, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from core.errors import PartAway
 from core.models import Project
 from inference.engines import BACKENDS
-from inference.models import Deployment, Engine, Route
+from inference.models import Deployment, Engine, Generation, Route, WeightCheck
 from training.models import ModelVersion
 
 # The engines process beats every second; after this long without a beat it is taken for dead.
 HEARTBEAT_STALE = timedelta(seconds=60)
+CHECKS_SHOWN = 10
 
 
 def engine_model_name(version: ModelVersion) -> str:
@@ -29,6 +31,9 @@ class Serving:
     backend: str
     model: str
     engine_name: str
+    engine_id: int
+    # The newest check of its weights when this was looked up; 0: none yet.
+    last_check: int
 
 
 @dataclass(frozen=True)
@@ -114,15 +119,17 @@ def state_of(deployment: Deployment | None) -> State:  # noqa: PLR0911 - one ret
             "away",
             f"The engine {engine.name} is away{_clock(engine.since)}. {engine.error}".strip(),
             f"The engine of this candidate is away{_clock(engine.since)}.",
-            "It is started again by itself.",
+            "An admin finds on the Serve page what to do."
+            if engine.attached
+            else "It is started again by itself.",
             engine.since,
         )
     if deployment.status != Deployment.Status.LOADED:
         return State(
             "checking",
-            f"It is being loaded into {engine.name} and its tokens are compared.",
+            f"It is being loaded into {engine.name}; its tokens and its answers are checked.",
             "This candidate is being loaded.",
-            "That takes a few seconds.",
+            "That takes a few seconds, on a busy machine up to some minutes.",
             engine.since,
         )
     return State("ready", "Served.", "Served.", since=deployment.loaded_at)
@@ -130,12 +137,26 @@ def state_of(deployment: Deployment | None) -> State:  # noqa: PLR0911 - one ret
 
 def serving(version: ModelVersion, *, blind: bool = False) -> Serving:
     """Where the version answers. Raises PartAway, saying which engine is away and since when."""
+    # Looked up before the state: a check that fails in between is then seen as newer by whoever ends the answer.
+    checks = dict(
+        WeightCheck.objects.filter(engine__deployments__version=version)
+        .order_by()
+        .values_list("engine_id")
+        .annotate(newest=Max("pk"))
+    )
     deployment = deployment_of(version)
     state = state_of(deployment)
     if not state.ready or deployment is None or deployment.engine is None:
         raise PartAway(state.neutral if blind else state.sentence, state.advice)
     engine = deployment.engine
-    return Serving(engine.url, engine.backend, engine_model_name(deployment.version), engine.name)
+    return Serving(
+        engine.url,
+        engine.backend,
+        engine_model_name(deployment.version),
+        engine.name,
+        engine.pk,
+        checks.get(engine.pk, 0),
+    )
 
 
 def is_served(version: ModelVersion) -> bool:
@@ -181,3 +202,30 @@ def engines_of(project: Project) -> list[Engine]:
         .distinct()
         .order_by("id")
     )
+
+
+def last_checks(engines: list[Engine]) -> dict[int, list[WeightCheck]]:
+    """The newest checks of each engine's weights, by engine id, newest first. One query."""
+    ranked = WeightCheck.objects.filter(engine__in=engines).annotate(
+        place=Window(RowNumber(), partition_by=F("engine_id"), order_by=F("pk").desc())
+    )
+    checks: dict[int, list[WeightCheck]] = {}
+    for check in ranked.filter(place__lte=CHECKS_SHOWN).defer("report").order_by("-pk"):
+        checks.setdefault(check.engine_id, []).append(check)
+    return checks
+
+
+def versions_of(engine: Engine) -> QuerySet[ModelVersion]:
+    """Versions that this engine alone serves, loaded at the moment or not."""
+    if engine.version_id is not None:
+        return ModelVersion.objects.filter(pk=engine.version_id)
+    return ModelVersion.objects.filter(base_model_id=engine.base_model_id).exclude(
+        kind=ModelVersion.Kind.FULL
+    )
+
+
+def is_answering(engine: Engine) -> bool:
+    """Whether an answer of one of its versions is being written."""
+    return Generation.objects.filter(
+        version__in=versions_of(engine), status=Generation.Status.STREAMING
+    ).exists()

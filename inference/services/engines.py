@@ -8,6 +8,28 @@ from django.utils import timezone
 
 from core.audit import record
 from inference.models import Engine
+from inference.plan import Plan
+
+
+def rows_for(plan: Plan) -> list[Engine]:
+    """A row for every engine the plan asks for, and those that exist."""
+    rows = {
+        (row.base_model_id, row.version_id): row
+        for row in Engine.objects.select_related("base_model__artifact", "version__artifact")
+    }
+    for need in plan.bases.values():
+        if (need.base_model.pk, None) not in rows:
+            row, _ = Engine.objects.get_or_create(
+                base_model=need.base_model, version=None, defaults={"name": need.base_model.slug}
+            )
+            rows[need.base_model.pk, None] = row
+    for version in plan.full.values():
+        if (version.base_model_id, version.pk) not in rows:
+            row, _ = Engine.objects.get_or_create(
+                version=version, defaults={"base_model": version.base_model, "name": version.served_name}
+            )
+            rows[version.base_model_id, version.pk] = row
+    return list(rows.values())
 
 
 def note_alive(engine: Engine) -> None:
@@ -30,3 +52,12 @@ def set_status(
     engine.refresh_from_db()
     if changed and status in (Engine.Status.UP, Engine.Status.DOWN, Engine.Status.STOPPED):
         record(by=None, project=None, verb=f"engine.{status}", obj=engine, error=error[:500])
+
+
+def take_load(*, engine: Engine) -> bool:
+    """Counts an adapter that is about to be loaded. False when the engine may be given no more in this life."""
+    rows = Engine.objects.filter(pk=engine.pk)
+    limit = engine.options.get("adapter_loads")
+    if limit is not None:
+        rows = rows.filter(adapter_loads__lt=limit)
+    return bool(rows.update(adapter_loads=F("adapter_loads") + 1))

@@ -21,6 +21,7 @@ from inference.engines.base import ChatRequest, Piece
 from inference.engines.vllm import ANSWER_SECONDS
 from inference.models import Conversation, Generation
 from inference.queries import Serving, serving
+from inference.services.checks import doubt_since
 from training.models import ModelVersion
 from training.queries import system_prompt_of
 
@@ -116,6 +117,9 @@ def _close(opened: Opened, collected: Collected, status: str, error: str) -> Non
     """Ends the row once; whoever ended it before (the sweep) wins."""
     generation = opened.generation
     fields = collected.fields() | {"error": error[:2000]}
+    # A check that failed while this was written, also when it marked its answers before this one was noted.
+    if doubt := doubt_since(opened.serving.engine_id, opened.serving.last_check):
+        fields["doubt"] = doubt
     if Generation.objects.filter(pk=generation.pk, status=Status.STREAMING).update(status=status, **fields):
         generation.status = status
         for name, value in fields.items():
@@ -166,6 +170,16 @@ def _expected(opened: Opened, error: Exception) -> ExpectedError:
 def _ended(collected: Collected) -> None:
     if not collected.finish_reason:
         raise EngineAway("Its answer ended without saying why.")
+
+
+def _believe(opened: Opened) -> None:
+    """Raises PartAway for an answer that is in doubt already: it is kept and marked, but given to nobody as an answer."""
+    if opened.generation.doubt:
+        name = "The engine" if opened.blind else f"The engine {opened.serving.engine_name}"
+        raise PartAway(
+            f"{name} was taken out of service while it answered: a check found it answering with wrong weights.",
+            "The answer is kept and marked. Ask again once the engine is back.",
+        )
 
 
 async def _pieces(opened: Opened) -> AsyncGenerator[Piece, None]:
@@ -221,6 +235,7 @@ async def stream_answer(opened: Opened) -> AsyncGenerator[str, None]:
     finally:
         # Shielded: the task that reads may be cancelled, and what came must be kept all the same.
         await asyncio.shield(in_db(_close, opened, collected, status, problem))
+    _believe(opened)
 
 
 def answer_now(opened: Opened) -> Generation:
@@ -237,6 +252,7 @@ def answer_now(opened: Opened) -> Generation:
         raise _expected(opened, error) from error
     finally:
         _close(opened, collected, status, problem)
+    _believe(opened)
     return opened.generation
 
 

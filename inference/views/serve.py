@@ -29,14 +29,18 @@ def _context(access: Access) -> dict[str, Any]:
         }
         for deployment in queries.deployments(access.project)
     ]
+    found = queries.engines_of(access.project)
+    checks = queries.last_checks(found)
     engines = [
         {
             "engine": engine,
+            "checks": checks.get(engine.pk, []),
+            "checked": engine.version_id is None,
             "beating": queries.is_beating(engine),
             "usual": queries.usual_start(engine),
             "loaded": sum(row["deployment"].engine_id == engine.pk and row["state"].ready for row in rows),
         }
-        for engine in queries.engines_of(access.project)
+        for engine in found
     ]
     unserved = [
         (version, queries.version_label(version)) for version in queries.unserved_versions(access.project)

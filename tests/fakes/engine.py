@@ -5,8 +5,12 @@ tests/inference/test_real_vllm.py puts the same questions to this and to the rea
 
 What it answers depends on the question: "say: X" is answered with X, word by word; "slow" with numbered words, one each
 100 ms; "stall" with one word and then silence; "die" ends the whole process in mid-answer; "refuse" is refused; "nul" is answered with a NUL byte, "error"
-breaks inside the stream. A JSON file named by FAKE_ENGINE_CONTROL is read at each request: {"shift": 1} makes token ids
-differ, {"sick": true} fails the health check, {"refuse_adapters": "why"} refuses adapters.
+breaks inside the stream. At `/v1/completions` each set of weights continues a text with tokens of its own. Like vLLM on a CPU it
+keeps an unloaded adapter in its slot, and while an adapter answers, the base answers with the weights in the last slot.
+
+A JSON file named by FAKE_ENGINE_CONTROL is read at each request: {"shift": 1} makes token ids
+differ, {"sick": true} fails the health check, {"refuse_adapters": "why"} refuses adapters, {"refuse_text": "why"} refuses continuations, {"noise": 0.2} changes log probabilities
+by that much whenever several requests are answered at once.
 """
 
 import argparse
@@ -17,6 +21,10 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -46,6 +54,15 @@ def answer_to(question: str) -> list[str]:
     else:
         words = ["You", "asked:", *question.split(" ")]
     return [word if n == 0 else f" {word}" for n, word in enumerate(words)]
+
+
+def tokens_of(weights: str, text: str, count: int) -> list[dict[str, Any]]:
+    """What `weights` continue `text` with: tokens with their log probability and a second likely one."""
+    steps = []
+    for at in range(count):
+        number = zlib.crc32(f"{weights}|{text}|{at}".encode())
+        steps.append({"token": f"token_id:{number % 40_000}", "logprob": -(number % 100) / 200})
+    return steps
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -100,6 +117,7 @@ class Handler(BaseHTTPRequestHandler):
                 self._error(f"Loading lora {name} failed: No adapter found for <path>", 404, "NotFoundError")
             else:
                 fake.adapters[name] = body["lora_path"]
+                fake.take_slot(name)
                 self._json(f"Success: LoRA adapter '{name}' added successfully.")
         elif self.path == "/v1/unload_lora_adapter":
             if fake.adapters.pop(name, None) is None:
@@ -114,7 +132,11 @@ class Handler(BaseHTTPRequestHandler):
                 {"count": len(tokens), "max_model_len": fake.length, "tokens": tokens, "token_strs": None}
             )
         elif self.path == "/v1/chat/completions":
-            self._chat(body)
+            with fake.answering(body["model"]):
+                self._chat(body)
+        elif self.path == "/v1/completions":
+            with fake.answering(body["model"]):
+                self._text(body)
         else:
             self._error("Not Found", 404, "NotFoundError")
 
@@ -147,6 +169,39 @@ class Handler(BaseHTTPRequestHandler):
             if log := control().get("log"):
                 with Path(log).open("a") as file:
                     file.write(json.dumps({"hung_up": question}) + "\n")
+
+    def _text(self, body: dict[str, Any]) -> None:
+        if refusal := control().get("refuse_text"):
+            self._error(refusal, 400)
+        elif body.get("stream"):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            try:
+                for _ in range(body["max_tokens"]):
+                    self._event({"choices": [{"index": 0, "text": " word", "finish_reason": None}]})
+                    time.sleep(0.03)
+                self._event("[DONE]")
+                self.wfile.write(b"0\r\n\r\n")
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+        else:
+            self._json(self._continuation(body))
+
+    def _continuation(self, body: dict[str, Any]) -> dict[str, Any]:
+        fake = self.server
+        steps = tokens_of(fake.weights_for(body["model"]), body["prompt"], body["max_tokens"])
+        noise = float(control().get("noise", 0)) if fake.busy() > 2 else 0.0
+        told = {
+            "tokens": [one["token"] for one in steps],
+            "token_logprobs": [one["logprob"] - noise for one in steps],
+            "top_logprobs": [
+                {one["token"]: one["logprob"] - noise, "token_id:1": one["logprob"] - 4} for one in steps
+            ],
+        }
+        choice = {"index": 0, "text": " …", "finish_reason": "length", "logprobs": told}
+        return {"object": "text_completion", "model": body["model"], "choices": [choice]}
 
     def _event(self, body: Any) -> None:
         data = f"data: {body if isinstance(body, str) else json.dumps(body)}\n\n".encode()
@@ -193,12 +248,45 @@ class Fake(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 512
 
-    def __init__(self, port: int, name: str, model: str = "", length: int = 2048) -> None:
+    def __init__(self, port: int, name: str, model: str = "", length: int = 2048, slots: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)
+        self.slots: list[str | None] = [None] * slots
+        self._order: list[int] = []  # of slots, the longest taken first
+        self._answering: Counter[str] = Counter()
+        self._lock = threading.Lock()
         self.name, self.model, self.length = name, model, length
         self.adapters: dict[str, str] = {}
         self.seen: list[dict[str, Any]] = []
         self.hung_up: list[str] = []
+
+    def take_slot(self, name: str) -> None:
+        """The first free slot, else the one taken longest ago. Unloading frees none."""
+        if not self.slots:
+            return
+        at = self.slots.index(None) if None in self.slots else self._order.pop(0)
+        self.slots[at] = name
+        self._order.append(at)
+
+    @contextmanager
+    def answering(self, model: str) -> Iterator[None]:
+        with self._lock:
+            self._answering[model] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._answering[model] -= 1
+
+    def busy(self) -> int:
+        with self._lock:
+            return self._answering.total()
+
+    def weights_for(self, model: str) -> str:
+        """Whose weights answer: the last slot's, where a request of the base shares a batch with an adapter's."""
+        with self._lock:
+            mixed = any(count for name, count in self._answering.items() if name != self.name)
+        last = self.slots[-1] if self.slots else None
+        return last if model == self.name and mixed and last else model
 
     def handle_error(self, request: object, client_address: object) -> None:
         pass
@@ -235,7 +323,13 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, leave)
     time.sleep(float(control().get("start_seconds", 0)))
-    fake = Fake(options.port, options.served_model_name, options.model, options.max_model_len)
+    fake = Fake(
+        options.port,
+        options.served_model_name,
+        options.model,
+        options.max_model_len,
+        slots=options.max_loras or 0,
+    )
     threading.Thread(target=fake.serve_forever, daemon=True).start()
     while True:
         signal.pause()

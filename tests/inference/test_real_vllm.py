@@ -1,4 +1,5 @@
-"""The real engine with the real small model: what the fake claims, the token check, loading live, coming back after a kill."""
+"""The real engine with the real small model: what the fake claims, the token check, loading live, coming back after a kill, and that
+answers come from their own weights."""
 
 import json
 import os
@@ -12,13 +13,17 @@ import httpx
 import pytest
 from asgiref.sync import async_to_sync
 
+from core.errors import PartAway
 from core.models import Project
 from core.storage import storage
 from inference import reconciler as module
-from inference.models import Deployment, Engine, Generation
+from inference.engines import vllm
+from inference.engines.vllm import VLLM
+from inference.models import Deployment, Engine, Generation, WeightCheck
+from inference.probing import Probe
 from inference.reconciler import Reconciler
-from inference.services import generate, open_generation, stream_answer
-from tests.factories import make_version, make_world
+from inference.services import generate, open_generation, request_unload, stream_answer
+from tests.factories import World, make_version, make_world
 from tests.fakes.engine import Fake
 from tests.inference.conftest import wait_for
 from tests.processes import alive, family
@@ -95,6 +100,9 @@ def test_the_real_engine(
     tmp_path: Path, settings: Any, sent: list[Any], capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.ENGINE_PORTS_FROM = 23100
+    # Two adapters at once, three in an engine's life, and a slot that stays empty: `--max-loras 4`.
+    settings.ENGINE_MAX_LORAS = 2
+    monkeypatch.setattr(vllm, "SPARE_LOADS", 1)
     monkeypatch.setattr(module, "BACKOFF", (0,))
     world = make_world()
     base, bare = real_base(world.project)
@@ -168,11 +176,57 @@ def test_the_real_engine(
         assert holds(again, adapter)
         assert answer(adapter).text == adapted.text
         members = family(again.pid)
+        answers_come_from_their_own_weights(loop, world, base, base_path, tmp_path, bare, adapter, figures)
     finally:
         loop.shut_down()
     assert not any(map(alive, members))
     with capsys.disabled():
         print("\n" + "\n".join(f"{name:40} {value:8.1f}" for name, value in figures.items()))
+
+
+def answers_come_from_their_own_weights(
+    loop: Reconciler,
+    world: World,
+    base: BaseModel,
+    base_path: Path,
+    folder: Path,
+    bare: ModelVersion,
+    first: ModelVersion,
+    figures: dict[str, float],
+) -> None:
+    """Every usable slot taken by loads and unloads: the base alone is the base beside each. Then the last slot is taken too,
+    as in an engine with `--max-loras 4` that holds four, and the check sees it."""
+
+    def another(seed: int) -> ModelVersion:
+        artifact = storage().put(make_adapter(base_path, folder / f"seed {seed}", seed), kind="model")
+        return make_version(world.project, world.admin, base_model=base, artifact=artifact)
+
+    second = another(3)
+    figures["second adapter: wanted to served, s"] = turn_until(loop, lambda: is_loaded(second), "the second")
+    request_unload(by=world.admin, version=second)
+    third = another(4)
+    figures["third, after an unload, s"] = turn_until(loop, lambda: is_loaded(third), "the third")
+    engine = Engine.objects.get()
+    assert (engine.options["max_loras"], engine.adapter_loads) == (4, 3)
+    adapters = sorted([first.served_name, third.served_name])
+    assert Probe(VLLM(), engine.url, base.slug, adapters, {}).run().outcome == "passed"
+    checks = WeightCheck.objects.filter(engine=engine)
+    assert set(checks.values_list("outcome", flat=True)) == {"passed"}
+    figures["largest change, all checks, nats"] = max(one.report["largest_shift"] for one in checks)
+
+    sound = answer(bare)
+    VLLM().load_adapter(engine.url, "one-too-many", folder / "first")
+    began = time.monotonic()
+    turn_until(loop, lambda: checks.filter(outcome="failed").exists(), "the failure")
+    figures["leak: loaded to out of service, s"] = time.monotonic() - began
+    failed = checks.get(outcome="failed")
+    figures["leak: change, nats"] = failed.report["difference"]["by"]
+    assert failed.report["difference"]["model"] == base.slug
+    assert Engine.objects.get().status == Engine.Status.DOWN
+    with pytest.raises(PartAway):
+        answer(bare)
+    sound.refresh_from_db()
+    assert f"check {failed.pk}" in sound.doubt  # nobody can say that it was sound, so it is marked
 
 
 def holds(engine: Engine, version: Any) -> bool:
@@ -231,7 +285,19 @@ def ask_all(url: str, name: str, folder: Path) -> dict[str, Any]:
         tight = post("/v1/chat/completions", {"model": name, "messages": HELLO, "max_tokens": 2040})
         told["tight"] = tight.status_code == 200 or "context length" in tight.text
         told["stream"] = stream_shape(http, name)
+        told["text"] = text_shape(url, name)
     return told
+
+
+def text_shape(url: str, name: str) -> dict[str, Any]:
+    steps = VLLM().continuation(url, name, "The capital of France is", 4, 120)
+    written = sum(1 for _ in VLLM().keep_writing(url, name, "Once upon a time", 5, 120))
+    return {
+        "tokens": len(steps),
+        "ids": all(step.token.startswith("token_id:") for step in steps),
+        "own token among the likeliest": all(step.logprob == step.likeliest[step.token] for step in steps),
+        "written": written >= 5,
+    }
 
 
 def stream_shape(http: httpx.Client, name: str) -> dict[str, Any]:

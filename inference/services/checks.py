@@ -1,0 +1,126 @@
+"""Checks that an engine's models answer with their own weights: what they found, and which answers that puts in doubt.
+Only the reconciler writes here; whoever ends an answer asks `doubt_since`."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Q, Value
+from django.utils import timezone
+
+from core.audit import record
+from core.models import Project
+from inference.engines.vllm import ANSWER_SECONDS
+from inference.models import Engine, Generation, WeightCheck
+from inference.probing import Result
+from inference.queries import versions_of
+from inference.services.engines import set_status
+
+Outcome = WeightCheck.Outcome
+
+
+def note_check(*, engine: Engine, process: str, result: Result) -> WeightCheck:
+    """Keeps what a check found. One that failed goes through `take_out_of_service`."""
+    return WeightCheck.objects.create(
+        engine=engine,
+        process=process,
+        outcome=result.outcome,
+        reason=result.reason[:2000],
+        models_checked=result.models,
+        report=result.report,
+        began_at=result.began_at,
+        ended_at=max(result.began_at, timezone.now()),
+        doubtful_since=_last_pass(engine) if result.outcome == Outcome.FAILED else None,
+    )
+
+
+def _last_pass(engine: Engine) -> datetime:
+    """When the last check that passed began: what was loaded while it ran is not covered by it."""
+    passed = engine.weight_checks.filter(outcome=Outcome.PASSED).first()
+    return passed.began_at if passed else engine.created_at
+
+
+@transaction.atomic
+def take_out_of_service(*, engine: Engine, process: str, result: Result, advice: str) -> WeightCheck:
+    """A check failed: from this commit on nothing is asked of the engine. Its answers are marked by `mark_answers`
+    afterwards, so that one noted meanwhile is seen either by that or by whoever ends it."""
+    check = note_check(engine=engine, process=process, result=result)
+    set_status(
+        engine=engine,
+        status=Engine.Status.DOWN,
+        error=f"It answered with other weights than it was asked for. {result.reason} {advice}",
+        restarted=not engine.attached,
+        pid=None,
+        port=None,
+        url="",
+    )
+    return check
+
+
+def doubt_of(check: WeightCheck) -> str:
+    """What an answer's mark says. It names no engine and no model: people who rate blind read it."""
+    since = check.doubtful_since or check.began_at
+    return (
+        f"These words may come from other weights than the version's. A check on {check.ended_at:%-d %b %Y at %H:%M} UTC "
+        f"found the engine answering with wrong weights; this answer was written after {since:%-d %b %Y, %H:%M} UTC, when "
+        f"the last check that passed began (check {check.pk})."
+    )
+
+
+def doubt_since(engine_id: int, last_check: int) -> str:
+    """The mark for an answer that ends now and was opened when `last_check` was the engine's newest; "" when none
+    failed since."""
+    failed = (
+        WeightCheck.objects.filter(engine_id=engine_id, outcome=Outcome.FAILED, pk__gt=last_check)
+        .order_by("pk")
+        .first()
+    )
+    return doubt_of(failed) if failed else ""
+
+
+def _ended() -> ExpressionWrapper:
+    lasted = ExpressionWrapper(
+        F("duration_ms") * Value(timedelta(milliseconds=1)), output_field=DurationField()
+    )
+    return ExpressionWrapper(F("created_at") + lasted, output_field=DateTimeField())
+
+
+@transaction.atomic
+def mark_answers(*, check: WeightCheck) -> int:
+    """Marks every answer on which a failed check casts doubt and says so in each project; returns how many. Once only.
+
+    These are the answers of the engine's versions that were being written at any moment from `doubtful_since` to `ended_at`.
+    """
+    check = WeightCheck.objects.select_for_update(of=("self",)).select_related("engine").get(pk=check.pk)
+    if check.outcome != Outcome.FAILED or check.marked is not None:
+        return check.marked or 0
+    since = check.doubtful_since or check.began_at
+    versions = versions_of(check.engine)
+    answers = Generation.objects.alias(ended=_ended()).filter(
+        Q(duration_ms=None) | Q(ended__gte=since),
+        # Whatever began earlier than an answer may last was over by then.
+        created_at__gte=since - timedelta(seconds=ANSWER_SECONDS + 60),
+        created_at__lte=check.ended_at,
+        version__in=versions,
+        doubt="",
+    )
+    marked = 0
+    for project in Project.objects.filter(pk__in=versions.values("project_id")).order_by("pk"):
+        count = answers.filter(project=project).update(doubt=doubt_of(check))
+        record(
+            by=None,
+            project=project,
+            verb="engine.weights_differed",
+            obj=check.engine,
+            check=check.pk,
+            reason=check.reason[:500],
+            marked=count,
+        )
+        marked += count
+    WeightCheck.objects.filter(pk=check.pk).update(marked=marked)
+    return marked
+
+
+def finish_marks() -> None:
+    """Marks what a process that was ended in between left unmarked."""
+    for check in WeightCheck.objects.filter(outcome=Outcome.FAILED, marked=None).order_by("pk"):
+        mark_answers(check=check)
