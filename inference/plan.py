@@ -28,10 +28,10 @@ def make_plan(
     wanted: Iterable[Deployment], *, live: Collection[int], previous: Collection[int] = (), max_full: int
 ) -> Plan:
     """`wanted`: deployments to be served, version and base model selected; `live` and
-    `previous`: ids of versions that are live, or were before and can be rolled back to.
+    `previous`: ids of versions that are live, or that a rollback goes back to.
 
-    A full fine-tune needs an engine of its own and at most `max_full` run at once: live ones first, then those
-    live before, then those that have an engine already, then whoever asked first.
+    A full fine-tune needs an engine of its own and at most `max_full` run at once: live ones first, then what a
+    rollback goes back to, then those that have an engine already, then whoever asked first.
     """
     plan = Plan()
     full: list[Deployment] = []

@@ -24,6 +24,7 @@ from inference.engines.process import EngineProcess
 from inference.loading import bring_in_step, verified_path
 from inference.models import Deployment, Engine, Route
 from inference.plan import Plan, make_plan
+from inference.queries import ways_back
 from inference.services import deployments as notes
 from inference.services.engines import set_status
 from inference.services.generations import end_abandoned
@@ -133,11 +134,11 @@ class Reconciler:
             and one.version.project.archived_at is None
             and one.version.status != ModelVersion.Status.REJECTED
         ]
-        routes = list(Route.objects.values_list("version_id", "previous_id"))
+        routes = list(Route.objects.all())
         plan = make_plan(
             wanted,
-            live={live for live, _ in routes},
-            previous={before for _, before in routes if before},
+            live={route.version_id for route in routes},
+            previous={back.target.pk for back in ways_back(routes).values() if back.target},
             max_full=settings.ENGINE_MAX_FULL,
         )
         engines = self._rows(plan)
