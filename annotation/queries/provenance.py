@@ -31,10 +31,10 @@ facts AS MATERIALIZED (
     SELECT p.example_id, p.revision_id, p.number, e.origin, e.batch_id, s.name AS source,
            CASE WHEN e.origin = 'import' THEN coalesce(b.created_by_id, e.created_by_id) END AS importer_id,
            e.origin = 'import' AND p.number = 1 AND b.destination = 'approved' AS as_they_came,
-           e.origin = 'import' AND (p.number = 1 OR EXISTS (
+           e.origin = 'import' AND CASE WHEN e.revision = 1 THEN e.completion <> '' ELSE EXISTS (
                SELECT FROM annotation_revision a
                WHERE a.example_id = p.example_id AND a.number = 1 AND a.content->>'completion' <> ''
-           )) AS elsewhere
+           ) END AS elsewhere
     FROM picked p JOIN annotation_example e ON e.id = p.example_id
     LEFT JOIN annotation_import b ON b.id = e.batch_id
     LEFT JOIN annotation_source s ON s.id = e.source_id
