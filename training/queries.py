@@ -6,14 +6,13 @@ from itertools import islice
 from statistics import fmean, median
 from typing import Any
 
-from django.core.cache import cache
 from django.db.models import Q, QuerySet
-from redis.exceptions import RedisError
 
 from annotation.datasets import iter_rows
 from annotation.models import DatasetRow, DatasetVersion, GroupSplit
 from annotation.queries import People, people_behind
 from annotation.rendering import chat_messages
+from core.keeping import kept
 from core.models import Project, Run
 from core.numbers import whole_number
 from training.draws import trained_on
@@ -63,16 +62,8 @@ def queue_positions(runs: list[Run]) -> dict[int, int]:
 
 
 def _kept(key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What frozen rows yield never changes, so it is worked out once; without the cache, each time."""
-    try:
-        found: dict[str, Any] | None = cache.get(key)
-    except RedisError:
-        return make()
-    if found is None:
-        found = make()
-        if found:
-            cache.set(key, found, timeout=7 * 24 * 3600)
-    return found
+    """What frozen rows yield never changes, so it is worked out once."""
+    return kept(key, make, seconds=7 * 24 * 3600)
 
 
 def split_rows(dataset: DatasetVersion) -> dict[str, int]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -193,7 +194,17 @@ def test_people_behind_a_dataset(world: World, imported: Any):
     assert again is not None
     services.requeue(by=world.admin, example=again)
     accept(submit(again, second, "Somewhere else."), world.reviewer)
+    cache.clear()
     assert people_behind(dataset) == people
+
+
+def test_what_was_frozen_is_counted_once(world: World, imported: Any, django_assert_num_queries: Any):
+    imported("approved", 3)
+    dataset = make_frozen(world.project, world.admin, validation=0, test=0)
+    people = people_behind(dataset)
+    with django_assert_num_queries(1):  # names, which people may change
+        assert people_behind(dataset) == people
+    assert people_behind(dataset, positions=[0]).rows == 1
 
 
 def test_people_behind_some_of_the_rows(world: World, imported: Any):
