@@ -404,6 +404,9 @@ class Review(models.Model):
     comment = models.TextField(blank=True)
     by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="reviews_given")
     at = models.DateTimeField(auto_now_add=True)
+    in_bulk = models.BooleanField(
+        default=False, db_default=False, help_text="Accepted together with others, without opening it."
+    )
     undone_at = models.DateTimeField(null=True, blank=True, help_text="When the reviewer took it back.")
 
     class Meta:

@@ -22,10 +22,11 @@ WORDINGS = {
     "example.retired": "{actor} retired {label}: {reason}",
     "example.requeued": "{actor} put {label} back into the queue",
     "review.undone": "{actor} took their decision on {label} back",
-    "draft.discarded": "{actor} threw their draft of {label} away",
+    "draft.discarded": "{actor} discarded their draft of {label}",
+    "draft.of_new_discarded": "{actor} discarded the new example they were writing",
 }
 
-QUIET = ("example.opened", "example.skipped", "example.released", "draft.discarded")
+QUIET = ("example.opened", "example.skipped", "example.released", "draft.discarded", "draft.of_new_discarded")
 
 
 def _things(count: int, one: str, many: str) -> str:

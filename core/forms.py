@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from core.errors import Invalid
 from core.models import Membership, Project, Role, Run
+from core.models.people import MOST_TOKENS
 
 ROLE_HELP = {
     Role.ANNOTATOR: "writes and corrects pairs",
@@ -121,13 +122,30 @@ class NewProjectForm(forms.ModelForm):
 class ProjectSettingsForm(forms.ModelForm):
     class Meta:
         model = Project
-        fields = ("name", "description", "guideline", "system_prompt", "lease_minutes")
-        labels = {"lease_minutes": "Minutes an item is held", "system_prompt": "System prompt"}
+        fields = (
+            "name",
+            "description",
+            "guideline",
+            "system_prompt",
+            "lease_minutes",
+            "temperature",
+            "max_tokens",
+        )
+        labels = {
+            "lease_minutes": "Minutes an item is held",
+            "system_prompt": "System prompt",
+            "temperature": "Temperature of answers",
+            "max_tokens": "Longest answer, in tokens",
+        }
         help_texts = {
             "guideline": "What a good answer does. Markdown; annotators and reviewers see it beside their work.",
             "system_prompt": "Stands before every conversation, in training and in serving alike. Changing it "
             "affects the next dataset version and the next training run; versions made so far keep theirs.",
             "lease_minutes": "How long an annotator keeps an item without touching it, 1 to 480.",
+            "temperature": "0 gives the most likely answer each time, 2 the most varied. Holds at /v1, in chats and in new "
+            "campaigns unless they say otherwise. Low values keep answers close to the records.",
+            "max_tokens": f"1 to {MOST_TOKENS:,}. An answer that reaches it is cut off. It also ends where the model’s "
+            "context ends.",
         }
         widgets = {
             "guideline": forms.Textarea(attrs={"rows": 10}),
@@ -140,6 +158,8 @@ class ProjectSettingsForm(forms.ModelForm):
         if isinstance(lease, forms.IntegerField):
             lease.min_value, lease.max_value = 1, 480
             lease.widget.attrs |= {"min": 1, "max": 480, "class": "short"}
+        self.fields["temperature"].widget.attrs |= {"min": 0, "max": 2, "step": "0.1", "class": "short"}
+        self.fields["max_tokens"].widget.attrs |= {"min": 1, "max": MOST_TOKENS, "class": "short"}
 
     def clean_lease_minutes(self) -> int:
         minutes = int(self.cleaned_data["lease_minutes"])

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from core.access import Access
 from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
+from core.numbers import whole_number
 
 
 def memberships_of(user: User) -> QuerySet[Membership]:
@@ -79,8 +80,8 @@ def audit_entries(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Audit
     until (dates, both included), object (part of its name, or its type and id as "core.run 12")."""
     entries = AuditEntry.objects.filter(project_id=project.pk).order_by("-pk")
     who = str(wanted.get("who") or "")
-    if who.isdigit():
-        entries = entries.filter(actor_id=int(who))
+    if (person := whole_number(who)) is not None:
+        entries = entries.filter(actor_id=person)
     elif who:
         entries = entries.filter(actor__icontains=who)
     if what := wanted.get("what"):
@@ -94,7 +95,7 @@ def audit_entries(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Audit
     if name := str(wanted.get("object") or "").strip():
         kind, _, number = name.rpartition(" ")
         match = Q(object_label__icontains=name)
-        if kind and number.isdigit():
+        if kind and number.isdecimal():
             match |= Q(object_type=kind, object_id=number)
         entries = entries.filter(match)
     return entries

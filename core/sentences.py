@@ -44,7 +44,12 @@ _PAST = {
 
 
 def register_wordings(wordings: Mapping[str, str], *, quiet: Iterable[str] = ()) -> None:
-    """Adds wordings, {verb: "{actor} froze {label}"}. `quiet` verbs are on record, but too small for a first screen."""
+    """Adds wordings, {verb: "{actor} froze {label}"}. `quiet` verbs are on record, but too small for a first screen.
+
+    ValueError when a verb is worded otherwise already: which of the two people read would depend on the order of apps.
+    """
+    if clash := [verb for verb, words in wordings.items() if _wordings.get(verb, words) != words]:
+        raise ValueError(f"Worded already: {', '.join(clash)}.")
     _wordings.update(wordings)
     _quiet.update(quiet)
 

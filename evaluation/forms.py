@@ -41,11 +41,11 @@ class CampaignForm(forms.Form):
         label="Ratings per prompt", min_value=1, max_value=MOST_PER_PROMPT, help_text="By different people."
     )
     temperature = forms.FloatField(
-        min_value=0, max_value=2, initial=0, help_text="0 gives each version's most likely answer."
+        min_value=0,
+        max_value=2,
+        help_text="The project's own, as applications are answered. 0 gives each version's most likely answer.",
     )
-    max_tokens = forms.IntegerField(
-        label="Longest answer, in tokens", min_value=1, max_value=MOST_TOKENS, initial=256
-    )
+    max_tokens = forms.IntegerField(label="Longest answer, in tokens", min_value=1, max_value=MOST_TOKENS)
 
     def __init__(self, project: Project, data: QueryDict | None = None, *, candidate: str = "") -> None:
         super().__init__(data)
@@ -71,6 +71,8 @@ class CampaignForm(forms.Form):
     def _suggest(self, versions: list[ModelVersion], wanted: str, dataset: Any) -> None:
         candidate = next((one for one in versions if str(one.pk) == wanted), next(iter(versions), None))
         others = [one for one in versions if one != candidate]
+        self.initial["temperature"] = self.project.temperature
+        self.initial["max_tokens"] = min(self.project.max_tokens, MOST_TOKENS)
         live = live_version(self.project)
         baseline = live if live in others else next(iter(others), None)
         self.initial["candidate"], self.initial["baseline"] = candidate, baseline

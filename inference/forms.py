@@ -64,7 +64,9 @@ class AnswersFilter(forms.Form):
         label="Text or id",
         required=False,
         max_length=200,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": "words of the answer, or its id"}),
+        widget=forms.TextInput(
+            attrs={"type": "search", "placeholder": "words of question or answer, or an id"}
+        ),
     )
     version = forms.ChoiceField(label="Version", required=False)
     purpose = forms.ChoiceField(

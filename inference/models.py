@@ -3,7 +3,10 @@
 import uuid
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
+from django.db.models.functions import Upper
 
 
 class Engine(models.Model):
@@ -171,12 +174,13 @@ class Route(models.Model):
 
     project = models.OneToOneField("core.Project", on_delete=models.CASCADE, related_name="route")
     version = models.ForeignKey("training.ModelVersion", on_delete=models.PROTECT, related_name="live_routes")
-    previous = models.ForeignKey(
-        "training.ModelVersion",
-        null=True,
+    # Each release puts what it replaced on top, each rollback takes off down to where it went, so that rolling back twice
+    # goes back two steps. Read by inference.queries.way_back alone.
+    way_back = ArrayField(
+        models.BigIntegerField(),
+        default=list,
         blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
+        help_text="Ids of the model versions that a rollback can go back to, the nearest last.",
     )
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -254,6 +258,9 @@ class Generation(models.Model):
         help_text="Which turn of its conversation it answers, from 1. Answered again it keeps the turn; the newest counts.",
     )
     messages = models.JSONField(help_text="What the engine was sent, system prompt and records included.")
+    question = models.TextField(
+        blank=True, default="", db_default="", help_text="The last message of who asked, alone."
+    )
     params = models.JSONField(default=dict)
     text = models.TextField(blank=True)
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.STREAMING)
@@ -277,6 +284,9 @@ class Generation(models.Model):
             models.Index(
                 name="generation_in_doubt", fields=["project", "-id"], condition=~models.Q(doubt="")
             ),
+            # What `icontains` compares is in upper case.
+            GinIndex(OpClass(Upper("question"), name="gin_trgm_ops"), name="generation_question"),
+            GinIndex(OpClass(Upper("text"), name="gin_trgm_ops"), name="generation_text"),
         ]
 
     def __str__(self) -> str:

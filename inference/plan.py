@@ -34,11 +34,11 @@ def make_plan(
     max_adapters: int | None = None,
 ) -> Plan:
     """`wanted`: deployments to be served, version and base model selected; `live` and
-    `previous`: ids of versions that are live, or were before and can be rolled back to.
+    `previous`: ids of versions that are live, or that a rollback goes back to.
 
     A full fine-tune needs an engine of its own and at most `max_full` run at once; the engine of a base model holds at most
-    `max_adapters` adapters at once (None: any number). Live ones come first, then those live before, then those that have their place
-    already, then whoever asked first.
+    `max_adapters` adapters at once (None: any number). Live ones come first, then what a rollback goes back to, then
+    those that have their place already, then the ones asked for first.
     """
     plan = Plan()
     full: list[Deployment] = []

@@ -26,7 +26,7 @@ from inference.loading import NoRoom, bring_in_step, note_without_engine, verifi
 from inference.models import Deployment, Engine, Route
 from inference.one_at_a_time import OneAtATime
 from inference.plan import Plan, make_plan
-from inference.queries import is_answering
+from inference.queries import is_answering, ways_back
 from inference.services import deployments as notes
 from inference.services.checks import finish_marks, mark_answers, take_out_of_service
 from inference.services.engines import rows_for, set_status
@@ -116,11 +116,11 @@ class Reconciler(OneAtATime):
             and one.version.project.archived_at is None
             and one.version.status != ModelVersion.Status.REJECTED
         ]
-        routes = list(Route.objects.values_list("version_id", "previous_id"))
+        routes = list(Route.objects.all())
         plan = make_plan(
             wanted,
-            live={live for live, _ in routes},
-            previous={before for _, before in routes if before},
+            live={route.version_id for route in routes},
+            previous={back.target.pk for back in ways_back(routes).values() if back.target},
             max_full=settings.ENGINE_MAX_FULL,
             max_adapters=settings.ENGINE_MAX_LORAS,
         )

@@ -1,5 +1,7 @@
 """Forms of release. They check shapes; services decide."""
 
+from typing import Any
+
 from django import forms
 
 
@@ -22,5 +24,37 @@ class SignOffForm(forms.Form):
 
 
 class RollBackForm(forms.Form):
-    away_from = forms.IntegerField()
-    note = forms.CharField(required=False, max_length=2000)
+    """Why what is live is taken back: one of the usual reasons, in more words where they help. `reason()` gives both."""
+
+    OTHER = "other"
+    REASONS = (
+        ("Wrong or invented answers", "Wrong or invented answers"),
+        ("Slow or failing answers", "Slow or failing answers"),
+        ("Made live by mistake", "Made live by mistake"),
+        (OTHER, "Something else"),
+    )
+
+    away_from = forms.IntegerField(widget=forms.HiddenInput)
+    why = forms.ChoiceField(
+        label="Reason",
+        choices=REASONS,
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose a reason."},
+    )
+    detail = forms.CharField(
+        label="What happened",
+        required=False,
+        max_length=1900,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Needed for something else. Kept in the history and in the audit.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if values.get("why") == self.OTHER and not values.get("detail"):
+            self.add_error("detail", "Say what happened.")
+        return values
+
+    def reason(self) -> str:
+        why, detail = self.cleaned_data["why"], self.cleaned_data["detail"]
+        return ": ".join(part for part in (why if why != self.OTHER else "", detail) if part)

@@ -30,4 +30,6 @@ class Release(models.Model):
         indexes = [models.Index(name="release_by_project", fields=["project", "-id"])]
 
     def __str__(self) -> str:
-        return f"{self.version} {self.get_action_display().lower()}"
+        if self.action == self.Action.ROLLBACK:
+            return f"Rolled back from {self.replaced or 'nothing'} to {self.version}"
+        return f"{self.version} made live"

@@ -1,19 +1,21 @@
 """What is live, what could be, and who decided."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
-from core.models import Project, User
+from core.lineage import Step
+from core.models import Project
 from evaluation.queries import Results, results_by_version, results_for
 from inference.models import Deployment, Route
-from inference.queries import State, people_behind, route_of, state_of
+from inference.queries import State, route_of, state_of, way_back
 from release.files import QUICK_BYTES, QUICK_BYTES_IN_LIST, wrong_files
 from release.gate import Comparison, Facts, Gate, evaluate
 from release.models import Release
-from training.models import ModelVersion
+from training.models import ModelVersion, TrainingRun
+from training.queries import people_trained_on, rows_words
 
 
 @dataclass(frozen=True)
@@ -27,24 +29,44 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Standing:
-    """What is live, since when and by whom, and what a roll-back would bring back (None: nothing before)."""
+    """What is live, since when and by whom, and what a rollback would bring back (None: there is nothing).
+
+    `passed_over` was live before and was rejected since; `was_live_last` is what the newest release replaced.
+    """
 
     route: Route | None
     release: Release | None
     previous: ModelVersion | None
     previous_state: State | None
+    passed_over: list[ModelVersion] = field(default_factory=list)
+    was_live_last: ModelVersion | None = None
 
     @property
     def live(self) -> ModelVersion | None:
         return self.route.version if self.route else None
 
     @property
-    def previous_label(self) -> str:
-        return str(self.previous or "")
+    def passed_over_words(self) -> str:
+        """ "v2 was live before and was rejected since." Empty when nothing was passed over."""
+        if not self.passed_over:
+            return ""
+        verb = "was" if len(self.passed_over) == 1 else "were"
+        names = " and ".join(str(one) for one in self.passed_over)
+        return f"{names} {verb} live before and {verb} rejected since."
 
     @property
-    def question(self) -> str:
-        return f"Roll back from {self.live or 'nothing'} to {self.previous_label}?"
+    def no_way_back(self) -> str:
+        """Why nothing can be rolled back to; empty when something can."""
+        if self.previous is not None or self.live is None:
+            return ""
+        if self.passed_over:
+            return f"There is nothing to roll back to: {self.passed_over_words}"
+        if self.was_live_last is None or self.was_live_last == self.live:
+            return f"Nothing was live before {self.live}, so there is nothing to roll back to."
+        return (
+            f"{self.live} was the first to go live, so there is nothing earlier to roll back to. {self.was_live_last}, which "
+            "was live until then, can be made live again."
+        )
 
 
 def releases_of(project: Project) -> QuerySet[Release]:
@@ -57,30 +79,14 @@ def releases_of(project: Project) -> QuerySet[Release]:
 
 
 def standing(project: Project) -> Standing:
-    """Four queries."""
+    """At most seven queries."""
     route = route_of(project)
-    release = releases_of(project).filter(version=route.version).first() if route else None
-    previous = previous_version(project)
-    state = state_of(_deployments([previous]).get(previous.pk)) if previous else None
-    return Standing(route, release, previous, state)
-
-
-def previous_version(project: Project) -> ModelVersion | None:
-    """The version that was live before the present one, as roll-back means it: going back twice goes back two steps.
-
-    Each "made live" puts a version on the pile, each roll-back takes the top one off; the one below is the answer.
-    """
-    pile: list[int] = []
-    for action, version in (
-        Release.objects.filter(project=project).order_by("pk").values_list("action", "version_id")
-    ):
-        if action == Release.Action.LIVE:
-            pile.append(version)
-        elif pile:
-            pile.pop()
-    if len(pile) < 2:
-        return None
-    return ModelVersion.objects.select_related("base_model", "project").get(pk=pile[-2])
+    newest = releases_of(project).first()
+    # The newest release is what made the live version live, unless the pointer was moved without one.
+    release = newest if newest and route and newest.version_id == route.version_id else None
+    back = way_back(project)
+    state = state_of(_deployments([back.target]).get(back.target.pk)) if back.target else None
+    return Standing(route, release, back.target, state, back.rejected, release.replaced if release else None)
 
 
 def _ready(project: Project) -> QuerySet[ModelVersion]:
@@ -216,27 +222,18 @@ def _compared(results: Results, version: ModelVersion) -> Comparison:
 
 
 # --- who decided -------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Step:
-    """One step of the way back from a decision to the people behind it, as components/lineage.html draws it."""
-
-    kind: str
-    label: str
-    url: str = ""
-    detail: str = ""
-
-
 def who_decided(version: ModelVersion) -> list[Step]:
     """From the releases of a version back to its run, its dataset and its people. A constant number of queries."""
     slug = version.project.slug
+    away = Q(replaced=version, action=Release.Action.ROLLBACK)
     steps = [
         Step(
             kind=release.get_action_display(),
-            label=f"{release.version} by {release.signed_off_by.name}",
+            label=f"{release} by {release.signed_off_by.name}",
             url=reverse("release:release", args=[slug, release.pk]),
             detail=f"{release.at:%d %b %Y, %H:%M} UTC" + (f": {release.note}" if release.note else ""),
         )
-        for release in releases_of(version.project).filter(Q(version=version))[:5]
+        for release in releases_of(version.project).filter(Q(version=version) | away)[:5]
     ]
     for results in results_for(version)[:3]:
         rate = results.rate_of(version)
@@ -264,6 +261,7 @@ def who_decided(version: ModelVersion) -> list[Step]:
     )
     training = version.training
     if training is not None:
+        people = people_trained_on(training)
         steps += [
             Step(
                 "Training run",
@@ -275,9 +273,9 @@ def who_decided(version: ModelVersion) -> list[Step]:
                 "Dataset version",
                 str(training.dataset),
                 reverse("annotation:dataset", args=[slug, training.dataset.number]),
-                _dataset_detail(training.dataset.created_by, training.dataset.content_hash),
+                _dataset_detail(training),
             ),
-            _people(people_behind(version)),
+            Step("People", ", ".join(people.names) or "not known", "", people.sentence),
         ]
     steps.append(
         Step(
@@ -290,12 +288,7 @@ def who_decided(version: ModelVersion) -> list[Step]:
     return steps
 
 
-def _dataset_detail(by: User | None, content_hash: str) -> str:
-    frozen = f"frozen by {by.name}, " if by else ""
-    return f"{frozen}content {content_hash[:16]}…"
-
-
-def _people(people: list[User]) -> Step:
-    names = ", ".join(person.name for person in people[:12])
-    more = f" and {len(people) - 12} more" if len(people) > 12 else ""
-    return Step("People", f"{names}{more}" or "not recorded", "", "wrote or accepted its examples")
+def _dataset_detail(training: TrainingRun) -> str:
+    dataset = training.dataset
+    frozen = f"frozen by {dataset.created_by.name}, " if dataset.created_by else ""
+    return f"{frozen}{rows_words(training)}, content {dataset.content_hash[:16]}…"

@@ -62,25 +62,29 @@ def make_live(
 
 
 @transaction.atomic
-def roll_back(*, by: User, project: Project, away_from: ModelVersion, note: str = "") -> Release:
-    """Brings back the version that was live before `away_from`, which the person saw as live.
+def roll_back(*, by: User, project: Project, away_from: ModelVersion, reason: str) -> Release:
+    """Brings back the version that was live before `away_from`, which the person saw as live; twice goes back two steps.
 
-    It needs no passing gate (it was live before), only an engine that serves it. Conflict when something else is live by
-    now; Refused when there is nothing before, or when nothing serves it.
+    It needs no passing gate (it was live before), only an engine that serves it, and a `reason`. Conflict when something
+    else is live by now; Invalid without a reason; Refused when there is nothing before, or when nothing serves it.
     """
     _lock(project)
     _must_still_be(project, away_from)
-    back = queries.previous_version(project)
+    reason = reason.strip()
+    if not reason or len(reason) > LONGEST_NOTE:
+        missing = "Say why you roll back." if not reason else f"Keep it under {LONGEST_NOTE:,} characters."
+        raise Invalid(f"{away_from} is still live.", missing, fields={"reason": [missing]})
+    standing = queries.standing(project)
+    back = standing.previous
     if back is None:
-        raise Refused("There is nothing to roll back to: no other version was live before.")
+        raise Refused(standing.no_way_back, "Make another version live instead.")
     if not state_of(deployment_of(back)).ready:
         raise Refused(
             f"{back} is not served at the moment, so rolling back would leave applications without answers.",
             "Load it on the Serve page; roll back once it is served.",
         )
-    note = note.strip()[:LONGEST_NOTE]
     gate = queries.candidate(queries.version_of(project).get(pk=back.pk)).gate
-    release = _switch(by, project, back, away_from, Release.Action.ROLLBACK, gate.stored(), note)
+    release = _switch(by, project, back, away_from, Release.Action.ROLLBACK, gate.stored(), reason)
     record(
         by=by,
         project=project,
@@ -89,7 +93,7 @@ def roll_back(*, by: User, project: Project, away_from: ModelVersion, note: str 
         release=release.pk,
         replaced=str(away_from),
         gate=gate.result,
-        note=note,
+        reason=reason,
     )
     return release
 
@@ -117,7 +121,7 @@ def _switch(
     gate: list[dict[str, str]],
     note: str,
 ) -> Release:
-    point_route(by=by, project=project, version=version)
+    point_route(by=by, project=project, version=version, rolling_back=action == Release.Action.ROLLBACK)
     if replaced is not None:
         _keep_loaded(by, replaced)
     return Release.objects.create(
@@ -132,7 +136,9 @@ def _switch(
 
 
 def _keep_loaded(by: User, version: ModelVersion) -> None:
-    """What was live stays wanted, so that the way back is open."""
+    """What was live stays wanted, so that the way back is open. A rejected version is not loaded again."""
+    if version.status == ModelVersion.Status.REJECTED:
+        return
     deployment = deployment_of(version)
     if deployment is None or deployment.wanted == Deployment.Wanted.UNLOADED:
         request_load(by=by, version=version)

@@ -315,6 +315,7 @@ def make_generation(version: Any, text: str = "It is at sea.", **fields: Any) ->
         "purpose": Generation.Purpose.CHAT,
         "status": Generation.Status.DONE,
         "messages": [{"role": "user", "content": "Where is FD-1?"}],
+        "question": "Where is FD-1?",
         "text": text,
         "finish_reason": "stop",
         "prompt_tokens": 12,

@@ -6,20 +6,23 @@ from itertools import islice
 from statistics import fmean, median
 from typing import Any
 
-from django.core.cache import cache
 from django.db.models import Q, QuerySet
-from redis.exceptions import RedisError
 
 from annotation.datasets import iter_rows
-from annotation.models import DatasetVersion
+from annotation.models import DatasetRow, DatasetVersion, GroupSplit
+from annotation.queries import People, people_behind
 from annotation.rendering import chat_messages
+from core.keeping import kept
 from core.models import Project, Run
+from core.numbers import whole_number
+from training.draws import trained_on
 from training.estimates import DataFigures, tokens_in
 from training.methods.base import Recipe
 from training.models import BaseModel, MetricPoint, ModelVersion, TrainingRun
 
 # Enough rows to know mean and spread of lengths well; reading them takes a few milliseconds.
 SAMPLE_ROWS = 2000
+LARGEST_NUMBER = 2**31 - 1  # of the columns that number runs and versions
 
 
 def system_prompt_of(version: ModelVersion) -> str:
@@ -59,21 +62,61 @@ def queue_positions(runs: list[Run]) -> dict[int, int]:
 
 
 def _kept(key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What frozen rows yield never changes, so it is worked out once; without the cache, each time."""
-    try:
-        found: dict[str, Any] | None = cache.get(key)
-    except RedisError:
-        return make()
-    if found is None:
-        found = make()
-        if found:
-            cache.set(key, found, timeout=7 * 24 * 3600)
-    return found
+    """What frozen rows yield never changes, so it is worked out once."""
+    return kept(key, make, seconds=7 * 24 * 3600)
 
 
 def split_rows(dataset: DatasetVersion) -> dict[str, int]:
     """{split: rows} of a frozen dataset."""
     return {split: int(dataset.counts.get(split, 0)) for split in ("train", "validation", "test")}
+
+
+# --- what a run was trained on -----------------------------------------------------------------------------
+def trained_positions(training: TrainingRun) -> list[int] | None:
+    """Positions of the rows that a run really trains on; None when that is its dataset's whole training split.
+
+    A recipe may draw fewer rows, and less than one epoch does not come to all of them. At most one query.
+    """
+    rows = split_rows(training.dataset)["train"]
+    most, seed = int(training.recipe.get("most_rows") or 0), int(training.recipe.get("seed") or 0)
+    drawn = min(rows, most) if most else rows
+    places = training.planned_steps * int(training.recipe.get("batch_size") or 0) or drawn
+    if drawn == rows and places >= drawn:
+        return None
+    split = DatasetRow.objects.filter(dataset=training.dataset_id, split=GroupSplit.Split.TRAIN)
+    positions = list(split.order_by("position").values_list("position", flat=True))
+    return trained_on(positions, most=most, seed=seed, places=places)
+
+
+def trained_rows(training: TrainingRun | None) -> QuerySet[DatasetRow]:
+    """The rows a run really trains on, in the dataset's order; empty without a run (a base model)."""
+    if training is None:
+        return DatasetRow.objects.none()
+    rows = DatasetRow.objects.filter(dataset=training.dataset_id, split=GroupSplit.Split.TRAIN)
+    positions = trained_positions(training)
+    if positions is not None:
+        rows = rows.filter(position__in=positions)
+    return rows.select_related("revision", "example").order_by("position")
+
+
+def people_trained_on(training: TrainingRun | None) -> People:
+    """The people behind the rows that a run really trains on. At most three queries."""
+    if training is None:
+        return People()
+    return people_behind(
+        training.dataset, split=GroupSplit.Split.TRAIN, positions=trained_positions(training)
+    )
+
+
+def rows_words(training: TrainingRun) -> str:
+    """ "64 of 292 training rows used (drawn by seed 1), 40 held out for validation". At most one query."""
+    rows = split_rows(training.dataset)
+    positions = trained_positions(training)
+    if positions is None:
+        used = f"all {rows['train']:,} training rows used"
+    else:
+        used = f"{len(positions):,} of {rows['train']:,} training rows used (drawn by seed {training.recipe.get('seed')})"
+    return f"{used}, {rows['validation']:,} held out for validation"
 
 
 def _lengths(dataset: DatasetVersion) -> dict[str, float]:
@@ -202,8 +245,9 @@ def search_runs(
     project: Project, *, text: str = "", status: str = "", method: str = ""
 ) -> QuerySet[TrainingRun]:
     found = training_runs(project)
-    if text.isdigit():
-        found = found.filter(number=int(text)) if len(text) < 9 else found.none()
+    number = whole_number(text, most=LARGEST_NUMBER)
+    if number is not None:
+        found = found.filter(number=number)
     elif text:
         found = found.filter(
             Q(note__icontains=text)
@@ -225,9 +269,9 @@ def search_versions(
     project: Project, *, text: str = "", status: str = "", kind: str = ""
 ) -> QuerySet[ModelVersion]:
     found = model_versions(project)
-    number = text.lower().removeprefix("v")
-    if number.isdigit():
-        found = found.filter(number=int(number)) if len(number) < 9 else found.none()
+    number = whole_number(text.lower().removeprefix("v"), most=LARGEST_NUMBER)
+    if number is not None:
+        found = found.filter(number=number)
     elif text:
         found = found.filter(
             Q(note__icontains=text) | Q(served_name__icontains=text) | Q(base_model__name__icontains=text)

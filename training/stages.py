@@ -1,4 +1,4 @@
-"""Training on the project's first screen, and how its deeds read in the record."""
+"""Training on the project's first screen, and how its actions read in the audit."""
 
 from django.urls import reverse
 
@@ -15,8 +15,6 @@ WORDINGS = {
     "base_model.ready": "The base model {label} is ready",
     "training.launched": "{actor} launched {label} on {base_model}, dataset {dataset}",
     "training.resumed": "{label} went on from step {from_step}",
-    "run.retried": "{actor} tried {label} again",
-    "run.handed_back": "{label} waits for another worker: its own was stopped",
     "model_version.registered": "Model version {label} was made",
     "model_version.ready": "Model version {label} passed the token check",
     "model_version.rejected": "Model version {label} was rejected: its tokens differ",

@@ -35,7 +35,7 @@ def find_examples(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Examp
     if wanted.get("tag"):
         found = found.filter(tags__contains=[wanted["tag"]])
     if person := wanted.get("person"):
-        reviewed = Review.objects.filter(by=int(person)).values("example_id")
+        reviewed = Review.objects.filter(by=int(person), undone_at=None).values("example_id")
         found = found.filter(Q(submitted_by=int(person)) | Q(pk__in=reviewed))
     return _search(found, str(wanted.get("q") or "").strip())
 

@@ -79,7 +79,9 @@ def _lines(
     if purpose == Purpose.ANNOTATE:
         yield in_order(fresh.filter(status=Example.Status.RETURNED, submitted_by=by))
     else:
-        sent_back = Review.objects.filter(example=OuterRef("pk"), by=by, verdict=Review.Verdict.RETURNED)
+        sent_back = Review.objects.filter(
+            example=OuterRef("pk"), by=by, verdict=Review.Verdict.RETURNED, undone_at=None
+        )
         yield in_order(fresh.filter(Exists(sent_back)))
     yield in_order(fresh)
     yield waiting.filter(skipped=True).order_by("skipped_at", "id")
@@ -180,10 +182,11 @@ def _draft_content(content: Mapping[str, Any]) -> dict[str, Any]:
 
 @transaction.atomic
 def discard_draft(*, by: User, project: Project, example: Example | None) -> None:
-    """Throws a draft away because its writer asked for it; the deed is on record, the words are not."""
+    """Deletes a draft because its writer asked for it. That it was deleted is audited, its words are not kept."""
     gone, _ = Draft.objects.filter(project=project, user=by, example=example).delete()
     if gone:
-        record(by=by, project=project, verb="draft.discarded", obj=example)
+        verb = "draft.discarded" if example else "draft.of_new_discarded"
+        record(by=by, project=project, verb=verb, obj=example)
 
 
 # --- submitting --------------------------------------------------------------------------------------------

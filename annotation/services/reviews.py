@@ -39,7 +39,13 @@ def _as_seen(example: Example, revision: int) -> None:
 
 
 def _decide(
-    *, by: User, example: Example, verdict: Review.Verdict, comment: str, lease: Assignment | None
+    *,
+    by: User,
+    example: Example,
+    verdict: Review.Verdict,
+    comment: str,
+    lease: Assignment | None,
+    in_bulk: bool = False,
 ) -> Review:
     review = Review.objects.create(
         example=example,
@@ -47,6 +53,7 @@ def _decide(
         verdict=verdict,
         comment=comment,
         by=by,
+        in_bulk=in_bulk,
     )
     if lease is not None:
         leases.close(lease, Outcome.DONE)
@@ -232,7 +239,7 @@ def _accept_unopened(by: User, example: Example) -> None:
     own = Assignment.objects.filter(
         example=example, user=by, purpose=Purpose.REVIEW, outcome=Outcome.OPEN
     ).first()
-    _decide(by=by, example=example, verdict=Review.Verdict.ACCEPTED, comment="", lease=own)
+    _decide(by=by, example=example, verdict=Review.Verdict.ACCEPTED, comment="", lease=own, in_bulk=True)
     record(
         by=by,
         project=example.project,

@@ -21,6 +21,7 @@ from annotation.queries.datasets import (
 )
 from annotation.queries.examples import slices_of, sources_of
 from annotation.queries.paging import cut
+from annotation.queries.provenance import people_behind
 from annotation.services.datasets import start_freeze
 from annotation.views.data_forms import FreezeForm
 from core.access import Access, project_page
@@ -123,6 +124,7 @@ def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
         "bars": _share_bars(one.counts, one.counts.get("total", 0)),
         "slices": _slices(one),
         "comparison": compare(one, before) if before else None,
+        "people": people_behind(one) if ready else None,
         "sees_runs": access.sees_all,
         "may_change": access.has(Role.ADMIN),
     }

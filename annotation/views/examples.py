@@ -10,6 +10,7 @@ from annotation.filters import ExampleFilter
 from annotation.models import Example, GroupSplit
 from annotation.queries.examples import datasets_holding, find_examples, history_of
 from annotation.queries.paging import cut
+from annotation.queries.provenance import example_provenance
 from annotation.services.examples import requeue, retire
 from annotation.views.data_forms import RetireForm
 from core.access import Access, project_page
@@ -59,6 +60,7 @@ def _page(
     split = GroupSplit.objects.filter(project=access.project, group=example.group).first()
     context = {
         "example": example,
+        "known": example_provenance(example),
         "history": history_of(example),
         "held_in": list(datasets_holding(example)),
         "split": split,

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
+from core.models.people import MOST_TEMPERATURE, MOST_TOKENS
 from core.sentences import sentence
 
 
@@ -22,7 +23,10 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
 
     class Meta:
         model = Project
-        fields = ("slug", "name", "description", "guideline", "system_prompt", "lease_minutes", "created_at")
+        fields = (
+            "slug", "name", "description", "guideline", "system_prompt", "lease_minutes", "temperature", "max_tokens",
+            "created_at",
+        )  # fmt: skip
         read_only_fields = ("created_at",)
 
 
@@ -40,6 +44,18 @@ class ProjectChangeSerializer(serializers.Serializer[Any]):
     guideline = serializers.CharField(required=False, allow_blank=True)
     system_prompt = serializers.CharField(required=False, allow_blank=True)
     lease_minutes = serializers.IntegerField(min_value=1, max_value=480, required=False)
+    temperature = serializers.FloatField(
+        min_value=0,
+        max_value=MOST_TEMPERATURE,
+        required=False,
+        help_text="How answers are sampled unless a request says otherwise.",
+    )
+    max_tokens = serializers.IntegerField(
+        min_value=1,
+        max_value=MOST_TOKENS,
+        required=False,
+        help_text="The longest answer unless a request says otherwise.",
+    )
 
 
 class MembershipSerializer(serializers.ModelSerializer[Membership]):

@@ -4,8 +4,12 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
+
+MOST_TEMPERATURE = 2  # of OpenAI's API; above it a model writes noise
+MOST_TOKENS = 8192  # of one answer; an engine stops earlier, where its context ends
 
 
 class Role(models.TextChoices):
@@ -72,6 +76,13 @@ class Project(models.Model):
         help_text="Stands before every conversation, in training and in serving alike.",
     )
     lease_minutes = models.PositiveSmallIntegerField(default=30)
+    # How answers are sampled wherever a request, a chat or a campaign does not say otherwise.
+    temperature = models.FloatField(
+        default=0.2, db_default=0.2, validators=[MinValueValidator(0), MaxValueValidator(MOST_TEMPERATURE)]
+    )
+    max_tokens = models.PositiveIntegerField(
+        default=512, db_default=512, validators=[MinValueValidator(1), MaxValueValidator(MOST_TOKENS)]
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True)
     members = models.ManyToManyField(User, through="Membership", related_name="projects")
@@ -82,6 +93,14 @@ class Project(models.Model):
             models.CheckConstraint(
                 name="project_lease_minutes",
                 condition=models.Q(lease_minutes__gte=1, lease_minutes__lte=480),
+            ),
+            models.CheckConstraint(
+                name="project_temperature",
+                condition=models.Q(temperature__gte=0, temperature__lte=MOST_TEMPERATURE),
+            ),
+            models.CheckConstraint(
+                name="project_max_tokens",
+                condition=models.Q(max_tokens__gte=1, max_tokens__lte=MOST_TOKENS),
             ),
         ]
 

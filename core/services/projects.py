@@ -8,6 +8,7 @@ from django.utils.text import slugify
 from core.audit import record
 from core.errors import Conflict, Invalid
 from core.models import Membership, Project, Role, User
+from core.models.people import MOST_TEMPERATURE, MOST_TOKENS
 from core.services.people import create_person
 
 
@@ -45,12 +46,35 @@ def create_project(
     return project
 
 
-SETTINGS_FIELDS = ("name", "description", "guideline", "system_prompt", "lease_minutes")
+SETTINGS_FIELDS = (
+    "name",
+    "description",
+    "guideline",
+    "system_prompt",
+    "lease_minutes",
+    "temperature",
+    "max_tokens",
+)
+
+
+def _check_sampling(values: dict[str, Any]) -> None:
+    fields = {}
+    # NaN fails every comparison, so it is asked for what it must be.
+    if "temperature" in values and not 0 <= values["temperature"] <= MOST_TEMPERATURE:
+        fields["temperature"] = [f"Choose a value from 0 to {MOST_TEMPERATURE}."]
+    if "max_tokens" in values and not 1 <= values["max_tokens"] <= MOST_TOKENS:
+        fields["max_tokens"] = [f"Choose 1 to {MOST_TOKENS:,} tokens."]
+    if fields:
+        raise Invalid("These settings were not saved.", fields=fields)
 
 
 @transaction.atomic
 def update_project(*, by: User, project: Project, **values: Any) -> Project:
-    """Changes settings; only fields in SETTINGS_FIELDS. The audit entry says which changed, from what."""
+    """Changes settings; only fields in SETTINGS_FIELDS. The audit entry says which changed, from what.
+
+    Raises Invalid, with the fields, for sampling that no engine takes.
+    """
+    _check_sampling(values)
     changed = {}
     for name, value in values.items():
         if name not in SETTINGS_FIELDS:

@@ -6,7 +6,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from core.access import Access, project_page
-from core.forms import ProjectSettingsForm
+from core.errors import Invalid
+from core.forms import ProjectSettingsForm, take_errors
 from core.models import Project, Role
 from core.services.projects import update_project
 
@@ -20,8 +21,12 @@ def project_settings(request: HttpRequest, access: Access) -> HttpResponse:
         # A form on a copy: a model form writes its values into the instance before anything is allowed.
         form = ProjectSettingsForm(request.POST, instance=Project.objects.get(pk=access.project.pk))
         if form.is_valid():
-            update_project(by=access.user, project=access.project, **form.cleaned_data)
-            messages.success(request, "The settings are saved.")
-            return redirect("core:settings", access.project.slug)
+            try:
+                update_project(by=access.user, project=access.project, **form.cleaned_data)
+            except Invalid as error:
+                take_errors(form, error)
+            else:
+                messages.success(request, "The settings are saved.")
+                return redirect("core:settings", access.project.slug)
         return render(request, "core/settings.html", {"form": form}, status=422)
     return render(request, "core/settings.html", {"form": ProjectSettingsForm(instance=access.project)})

@@ -15,6 +15,7 @@ from annotation.models import DatasetVersion
 from core.downloads import CSV, attachment
 from core.errors import Invalid
 from core.models import Role
+from core.numbers import whole_number
 from core.project_api import ProjectAPIView
 from evaluation import services
 from evaluation.api.serializers import (
@@ -200,8 +201,7 @@ class CampaignComparisons(mixins.ListModelMixin, ProjectAPIView):
     def get_queryset(self):  # type: ignore[no-untyped-def]
         campaign = self.access.get(Campaign, pk=self.kwargs["pk"])
         wanted = {name: self.request.GET.get(name, "") for name in ("outcome", "slice", "only", "q")}
-        rater = self.request.GET.get("rater", "")
-        return browse(campaign, {**wanted, "rater": int(rater) if rater.isdigit() else None})
+        return browse(campaign, {**wanted, "rater": whole_number(self.request.GET.get("rater"))})
 
     @extend_schema(
         parameters=[

@@ -94,8 +94,12 @@ class NewCampaignSerializer(serializers.Serializer[Any]):
     dataset = serializers.IntegerField()
     prompts = serializers.IntegerField(min_value=1, max_value=MOST_PROMPTS)
     ratings_per_prompt = serializers.IntegerField(min_value=1, max_value=MOST_PER_PROMPT, default=3)
-    temperature = serializers.FloatField(min_value=0, max_value=2, default=0.0)
-    max_tokens = serializers.IntegerField(min_value=1, max_value=MOST_TOKENS, default=256)
+    temperature = serializers.FloatField(
+        min_value=0, max_value=2, required=False, help_text="Left out: the project's."
+    )
+    max_tokens = serializers.IntegerField(
+        min_value=1, max_value=MOST_TOKENS, required=False, help_text="Left out: the project's."
+    )
 
 
 class AddPromptsSerializer(serializers.Serializer[Any]):

@@ -36,14 +36,17 @@ def create_campaign(
     dataset: DatasetVersion,
     prompts: int,
     ratings_per_prompt: int = 3,
-    temperature: float = 0.0,
-    max_tokens: int = 256,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
 ) -> Campaign:
     """Draws the held-out prompts, and launches the run that makes the answers. It opens by itself when they are made.
 
-    `temperature` is 0..2, `max_tokens` counts tokens of one answer. Raises Invalid with the fields at fault.
+    `temperature` is 0..2, `max_tokens` counts tokens of one answer; None takes the project's. Raises Invalid with the
+    fields at fault.
     """
     name = name.strip()
+    temperature = project.temperature if temperature is None else temperature
+    max_tokens = min(project.max_tokens, MOST_TOKENS) if max_tokens is None else max_tokens
     rows = list(held_out_rows(dataset).select_related("revision"))
     _check(project, name, baseline, candidate, dataset, ratings_per_prompt, temperature, max_tokens)
     if not 1 <= prompts <= min(len(rows), MOST_PROMPTS):

@@ -10,6 +10,7 @@ from core.models import ApiToken
 from inference import queries
 from inference.models import Conversation, Deployment, Engine, Generation, WeightCheck
 from inference.services.conversations import MAX_CONTEXT, MAX_QUESTION
+from training.queries import people_trained_on, trained_rows
 
 
 class WeightCheckSerializer(serializers.ModelSerializer[WeightCheck]):
@@ -171,8 +172,8 @@ class AnswerSerializer(serializers.ModelSerializer[Generation]):
     class Meta:
         model = Generation
         fields = (
-            "public_id", "version", "version_label", "purpose", "user", "key", "text", "status", "finish_reason", "error",
-            "doubt", "prompt_tokens", "completion_tokens", "first_token_ms", "duration_ms", "created_at",
+            "public_id", "version", "version_label", "purpose", "user", "key", "question", "text", "status", "finish_reason",
+            "error", "doubt", "prompt_tokens", "completion_tokens", "first_token_ms", "duration_ms", "created_at",
         )  # fmt: skip
 
     def get_version_label(self, generation: Generation) -> str:
@@ -186,24 +187,50 @@ class LineageStepSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(allow_blank=True)
 
 
+class ShareSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(source="person.name")
+    rows = serializers.IntegerField()
+
+
+class ApprovalSerializer(ShareSerializer):
+    how = serializers.ChoiceField(choices=["review", "bulk", "import"])
+
+
+class PeopleSerializer(serializers.Serializer[Any]):
+    """Who imported, wrote, approved and reviewed the rows; all counts are of rows.
+
+    `never_reviewed` rows were accepted by nobody but their writer. `elsewhere` came with an import and were taken as they
+    came, `edited` were changed here, `here` were written here.
+    """
+
+    rows = serializers.IntegerField()
+    never_reviewed = serializers.IntegerField()
+    elsewhere = serializers.IntegerField()
+    edited = serializers.IntegerField()
+    here = serializers.IntegerField()
+    imported = ShareSerializer(many=True)
+    written = ShareSerializer(many=True)
+    approved = ApprovalSerializer(many=True)
+    reviewed = ShareSerializer(many=True)
+
+
 class AnswerLineageSerializer(AnswerSerializer):
     lineage = serializers.SerializerMethodField(
         help_text="From the answer back to the base model, nearest first."
     )
-    people = serializers.SerializerMethodField(
-        help_text="Who wrote or accepted the examples it was trained on."
-    )
-    examples = serializers.SerializerMethodField(help_text="How many rows it was trained on.")
+    people = serializers.SerializerMethodField(help_text="The people behind the rows it was trained on.")
+    examples = serializers.SerializerMethodField(help_text="How many rows it was really trained on.")
 
     class Meta(AnswerSerializer.Meta):
         fields = (*AnswerSerializer.Meta.fields, "messages", "params", "lineage", "people", "examples")  # type: ignore[assignment]
 
     @extend_schema_field(LineageStepSerializer(many=True))
     def get_lineage(self, generation: Generation) -> Any:
-        return queries.lineage(generation)
+        return LineageStepSerializer(queries.lineage(generation), many=True).data
 
-    def get_people(self, generation: Generation) -> list[str]:
-        return [person.name for person in queries.people_behind(generation.version)]
+    @extend_schema_field(PeopleSerializer)
+    def get_people(self, generation: Generation) -> Any:
+        return PeopleSerializer(people_trained_on(generation.version.training)).data
 
     def get_examples(self, generation: Generation) -> int:
-        return queries.trained_rows(generation.version).count()
+        return trained_rows(generation.version.training).count()

@@ -102,7 +102,9 @@ class Speeds(_Readers):
 
 
 _FILTERS = [
-    OpenApiParameter("q", str, description="Words of the answer, or its id as an application got it."),
+    OpenApiParameter(
+        "q", str, description="Words of the question or the answer, or its id as an application got it."
+    ),
     OpenApiParameter("version", int),
     OpenApiParameter("purpose", str, enum=Generation.Purpose.values),
     OpenApiParameter("status", str, enum=Generation.Status.values),

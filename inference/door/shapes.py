@@ -213,6 +213,20 @@ def usage(generation: Generation) -> dict[str, int]:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
+def fingerprint(generation: Generation) -> str:
+    """OpenAI's `system_fingerprint`, which changes when answers may: the permanent name of the version that answered."""
+    return generation.version.served_name
+
+
+def version_headers(generation: Generation) -> dict[str, str]:
+    """The version that answered, short ("v3", "base") and by its permanent name."""
+    number = generation.version.number
+    return {
+        "X-Guildhall-Version": f"v{number}" if number else "base",
+        "X-Guildhall-Model": generation.version.served_name,
+    }
+
+
 def whole(generation: Generation, model: str) -> dict[str, Any]:
     """A finished answer. `model` is the name the application asked for, never the engine's."""
     message = {"role": "assistant", "content": generation.text, "refusal": None}
@@ -227,6 +241,7 @@ def whole(generation: Generation, model: str) -> dict[str, Any]:
         "object": "chat.completion",
         "created": int(generation.created_at.timestamp()),
         "model": model,
+        "system_fingerprint": fingerprint(generation),
         "choices": [choice],
         "usage": usage(generation),
     }
@@ -247,6 +262,7 @@ def chunk(
         "object": "chat.completion.chunk",
         "created": int(generation.created_at.timestamp()),
         "model": model,
+        "system_fingerprint": fingerprint(generation),
         "choices": []
         if delta is None
         else [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}],

@@ -192,10 +192,16 @@ async def chat_completions(request: HttpRequest, token: ApiToken) -> HttpRespons
     if not asked.stream:
         async for _ in pieces:
             pass
-        return JsonResponse(shapes.whole(opened.generation, asked.model))
+        return JsonResponse(
+            shapes.whole(opened.generation, asked.model), headers=shapes.version_headers(opened.generation)
+        )
     # The first piece is waited for here, so that an engine that is away is a 503 and not a broken stream.
     first = await anext(pieces, "")
-    response = StreamingHttpResponse(_events(opened, asked, pieces, first), content_type="text/event-stream")
+    response = StreamingHttpResponse(
+        _events(opened, asked, pieces, first),
+        content_type="text/event-stream",
+        headers=shapes.version_headers(opened.generation),
+    )
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"
     return response

@@ -6,8 +6,6 @@ from inference.queries.answers import (
     answers,
     filtered_answers,
     lineage,
-    people_behind,
-    trained_rows,
 )
 from inference.queries.candidates import (
     Candidate,
@@ -18,6 +16,7 @@ from inference.queries.candidates import (
     version_label,
 )
 from inference.queries.chats import Suggestion, Turn, conversations, history, suggestions, turns_of
+from inference.queries.routes import WayBack, way_back, ways_back
 from inference.queries.serving import (
     HEARTBEAT_STALE,
     Serving,
@@ -48,6 +47,7 @@ __all__ = [
     "State",
     "Suggestion",
     "Turn",
+    "WayBack",
     "answer_with_lineage",
     "answered_versions",
     "answers",
@@ -68,16 +68,16 @@ __all__ = [
     "last_checks",
     "lineage",
     "live_version",
-    "people_behind",
     "route_of",
     "serving",
     "speeds",
     "state_of",
     "suggestions",
-    "trained_rows",
     "turns_of",
     "unserved_versions",
     "usual_start",
     "version_label",
     "versions_of",
+    "way_back",
+    "ways_back",
 ]

@@ -171,9 +171,7 @@ def live_version(project: Project) -> ModelVersion | None:
 
 def route_of(project: Project) -> Route | None:
     return (
-        Route.objects.select_related(
-            "version__base_model", "version__project", "version__training__dataset", "previous__base_model"
-        )
+        Route.objects.select_related("version__base_model", "version__project", "version__training__dataset")
         .filter(project=project)
         .first()
     )

@@ -15,7 +15,7 @@ from core.models import Project, User
 from inference.engines.vllm import STALL_SECONDS
 from inference.models import Conversation, Generation
 from inference.queries import history, turns_of
-from inference.services.generations import DEFAULT_PARAMS, Opened, give_up, open_generation
+from inference.services.generations import Opened, give_up, open_generation
 from training.models import ModelVersion
 
 MAX_QUESTION = 8_000
@@ -68,7 +68,7 @@ def _open(
         version=conversation.version,
         messages=messages,
         context=conversation.context,
-        params=DEFAULT_PARAMS,
+        params={},
         purpose=Generation.Purpose.CHAT,
         conversation=conversation,
         turn=turn,

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -27,17 +27,26 @@ from training.queries import system_prompt_of
 
 log = logging.getLogger(__name__)
 Status = Generation.Status
-# What chats and campaigns ask for unless they say otherwise: close to the model's best guess, and an end.
-DEFAULT_PARAMS: dict[str, Any] = {"temperature": 0.3, "max_tokens": 512}
+LIMITS = ("max_tokens", "max_completion_tokens")
+
+
+def sampling(project: Project, params: Mapping[str, Any]) -> dict[str, Any]:
+    """`params`, in OpenAI's names, with the project's temperature and length where they say nothing of them."""
+    defaults: dict[str, Any] = {"temperature": project.temperature}
+    if not any(name in params for name in LIMITS):
+        defaults["max_tokens"] = project.max_tokens
+    return defaults | dict(params)
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A generation that was noted and is about to be asked for. `blind`: its errors name no engine."""
+    """A generation that was noted and is about to be asked for. `blind`: its errors name no engine. `own_limit`: the
+    longest answer is what the request asked for, not the project's default."""
 
     generation: Generation
     serving: Serving
     blind: bool = False
+    own_limit: bool = False
 
     @property
     def request(self) -> ChatRequest:
@@ -96,7 +105,7 @@ def open_generation(
     """Notes an answer that is about to be asked for. Raises PartAway when no engine serves the version.
 
     `messages` is the conversation without the project's prompt; `chat_messages` puts that and the records in
-    front, as in training.
+    front, as in training. `params` in OpenAI's names, the project's temperature and length beneath.
     """
     where = serving(version, blind=blind)
     generation = Generation.objects.create(
@@ -108,9 +117,15 @@ def open_generation(
         user=by,
         token=token,
         messages=chat_messages(messages=messages, context=context, system_prompt=system_prompt_of(version)),
-        params=params,
+        question=question_of(messages),
+        params=sampling(project, params),
     )
-    return Opened(generation, where, blind)
+    return Opened(generation, where, blind, own_limit=any(name in params for name in LIMITS))
+
+
+def question_of(messages: Sequence[Mapping[str, str]]) -> str:
+    """The last message of who asks; empty when there is none."""
+    return next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
 
 
 def _close(opened: Opened, collected: Collected, status: str, error: str) -> None:
@@ -139,11 +154,12 @@ def _is_too_long(error: EngineRefused) -> bool:
 def _shorter(opened: Opened, error: Exception) -> ChatRequest | None:
     """The request without its limit, when only the limit did not fit: the engine then fills the room there is.
 
-    Applications are told instead, as OpenAI does.
+    Applications that gave a limit themselves are told instead, as OpenAI does.
     """
     if not isinstance(error, EngineRefused) or not _is_too_long(error):
         return None
-    if opened.generation.purpose == Generation.Purpose.DOOR or "max_tokens" not in opened.request.params:
+    refused = opened.own_limit and opened.generation.purpose == Generation.Purpose.DOOR
+    if refused or "max_tokens" not in opened.request.params:
         return None
     params = {name: value for name, value in opened.request.params.items() if name != "max_tokens"}
     return replace(opened.request, params=params)
@@ -266,7 +282,7 @@ def generate(
     params: dict[str, Any] | None = None,
     purpose: str,
 ) -> Generation:
-    """A finished answer of a version; blocks until it is there. `params` in OpenAI's names, DEFAULT_PARAMS beneath.
+    """A finished answer of a version; blocks until it is there. `params` as in open_generation.
 
     Raises core.errors.PartAway when no engine serves the version or it goes away, Refused when it will not answer.
     """
@@ -276,7 +292,7 @@ def generate(
         version=version,
         messages=messages,
         context=context,
-        params={**DEFAULT_PARAMS, **(params or {})},
+        params=params or {},
         purpose=purpose,
     )
     return answer_now(opened)

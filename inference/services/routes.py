@@ -11,10 +11,13 @@ from training.models import ModelVersion
 
 
 @transaction.atomic
-def point_route(*, by: User | None, project: Project, version: ModelVersion) -> Route:
-    """Makes `version` the project's live one and remembers the one before.
+def point_route(
+    *, by: User | None, project: Project, version: ModelVersion, rolling_back: bool = False
+) -> Route:
+    """Makes `version` the project's live one and keeps the way back (Route.way_back).
 
-    Raises Refused when the version is of another project, not ready, or not served right now, and Conflict
+    Forward, what was live is the next to go back to; with `rolling_back` the way back ends below `version`, which must be on
+    it. Raises Refused when the version is of another project, not ready, or not served right now, and Conflict
     when it is live already. Whoever comes second waits for the first and then decides on what is live by then.
     """
     # The project's row is the lock, since the first route of a project has none of its own.
@@ -36,14 +39,19 @@ def point_route(*, by: User | None, project: Project, version: ModelVersion) -> 
         )
     route = Route.objects.select_related("version").filter(project=project).first()
     if route is None:
+        if rolling_back:
+            raise Conflict("Nothing is live, so there is nothing to roll back from.", "Reload the page.")
         route = Route.objects.create(project=project, version=version)
         before = None
     else:
         if route.version_id == version.pk:
             raise Conflict(f"{version} is live already.", "Reload the page.")
         before = route.version
-        route.previous, route.version = before, version
-        route.save(update_fields=["version", "previous", "changed_at"])
+        route.way_back = (
+            _below(route.way_back, version) if rolling_back else [*route.way_back, route.version_id]
+        )
+        route.version = version
+        route.save(update_fields=["version", "way_back", "changed_at"])
     record(
         by=by,
         project=project,
@@ -53,3 +61,11 @@ def point_route(*, by: User | None, project: Project, version: ModelVersion) -> 
         before=before.served_name if before else "",
     )
     return route
+
+
+def _below(way_back: list[int], version: ModelVersion) -> list[int]:
+    """The way back as it was when `version` was live last. Conflict when it was not live before."""
+    if version.pk not in way_back:
+        raise Conflict(f"{version} was not live before.", "Reload the page.")
+    at = len(way_back) - 1 - way_back[::-1].index(version.pk)
+    return way_back[:at]

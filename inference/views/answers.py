@@ -6,12 +6,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from annotation.queries import provenance_of
+from annotation.queries.paging import cut
 from core.access import Access, project_page
-from core.forms import cut
 from core.models import Role
 from inference import queries
 from inference.forms import AnswersFilter
 from inference.views.room import subnav
+from training.queries import people_trained_on, trained_rows
 
 
 @project_page(Role.ADMIN, Role.VIEWER)
@@ -32,11 +34,14 @@ def answer(request: HttpRequest, access: Access, public_id: UUID) -> HttpRespons
     """One answer and where it came from: version, run, dataset version, rows, people."""
     one = access.get(queries.answer_with_lineage(access.project), public_id=public_id)
     version = one.version
+    page = cut(request, trained_rows(version.training), 20)
+    known = provenance_of(row.revision for row in page)
     context = {
         "answer": one,
         "steps": queries.lineage(one),
-        "page": cut(request, queries.trained_rows(version), 20),
-        "people": queries.people_behind(version),
+        "page": page,
+        "rows": [(row, known[row.example_id]) for row in page],
+        "people": people_trained_on(version.training),
         "training": version.training,
         "version_name": queries.version_label(version),
         "subnav": subnav(access, "answers"),

@@ -14,6 +14,7 @@ from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
 from core.forms import cut, take_errors
 from core.models import Role
+from core.numbers import whole_number
 from inference import queries, services
 from inference.forms import CorrectionForm, NewChatForm, QuestionForm
 from inference.models import Conversation, Generation
@@ -79,9 +80,9 @@ def _initial(
     initial = {"candidate": live.token if live else ""}
     if request.GET.get("with") in {one.token for one in found}:
         initial["candidate"] = request.GET["with"]
-    number = request.GET.get("try", "")
-    if number.isdigit() and int(number) < len(ideas):
-        idea = ideas[int(number)]
+    number = whole_number(request.GET.get("try"))
+    if number is not None and number < len(ideas):
+        idea = ideas[number]
         initial |= {"text": idea.text, "context": idea.records}
     return initial
 

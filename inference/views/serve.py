@@ -17,6 +17,7 @@ from training.models import ModelVersion
 def _context(access: Access) -> dict[str, Any]:
     speeds = queries.speeds(access.project)
     route = queries.route_of(access.project)
+    back = queries.way_back(access.project).target
     rows: list[dict[str, Any]] = [
         {
             "deployment": deployment,
@@ -25,7 +26,7 @@ def _context(access: Access) -> dict[str, Any]:
             "state": queries.state_of(deployment),
             "speed": speeds.get(deployment.version_id),
             "live": bool(route and route.version_id == deployment.version_id),
-            "previous": bool(route and route.previous_id == deployment.version_id),
+            "rollback_target": bool(back and back.pk == deployment.version_id),
         }
         for deployment in queries.deployments(access.project)
     ]

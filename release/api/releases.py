@@ -119,7 +119,7 @@ class RollBack(_Release):
 
     @extend_schema(request=RollBackSerializer, responses={201: ReleaseSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Brings back the version that was live before."""
+        """Brings back the version that was live before; twice goes back two steps. 422 without a reason."""
         given = RollBackSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         seen = self.seen(given.validated_data["away_from"])
@@ -129,7 +129,7 @@ class RollBack(_Release):
             by=self.access.user,
             project=self.access.project,
             away_from=seen,
-            note=given.validated_data["note"],
+            reason=given.validated_data["reason"],
         )
         body = ReleaseSerializer(queries.releases_of(self.access.project).get(pk=release.pk)).data
         return Response(body, status=status.HTTP_201_CREATED)

@@ -48,7 +48,7 @@ class LiveSerializer(serializers.Serializer[Standing]):
     version = VersionNameSerializer(source="route.version", allow_null=True)
     since = serializers.DateTimeField(source="route.changed_at", allow_null=True)
     release = ReleaseSerializer(allow_null=True)
-    previous = VersionNameSerializer(allow_null=True)
+    previous = VersionNameSerializer(allow_null=True, help_text="What a rollback goes back to.")
 
 
 class MakeLiveSerializer(serializers.Serializer[Any]):
@@ -61,10 +61,10 @@ class MakeLiveSerializer(serializers.Serializer[Any]):
 
 
 class RollBackSerializer(serializers.Serializer[Any]):
-    """`away_from` is the id of what is live now."""
+    """`away_from` is the id of what is live now; `reason` is kept in the history and in the audit."""
 
     away_from = serializers.IntegerField()
-    note = serializers.CharField(required=False, default="", allow_blank=True)
+    reason = serializers.CharField(max_length=2000)
 
 
 class StepSerializer(serializers.Serializer[Any]):

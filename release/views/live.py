@@ -12,25 +12,35 @@ from core.access import Access, project_page
 from core.errors import Conflict, Invalid
 from core.forms import cut, take_errors
 from core.models import Role
+from inference.queries import live_version
 from release import queries, services
 from release.forms import RollBackForm, SignOffForm
 from release.models import Release
 from training.models import ModelVersion
+from training.queries import people_trained_on
 
 
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_safe
 def home(request: HttpRequest, access: Access) -> HttpResponse:
     """The live version, the candidates at the gate, the history, and how applications call."""
+    return _home(request, access)
+
+
+def _home(
+    request: HttpRequest, access: Access, roll_back_form: RollBackForm | None = None, status: int = 200
+) -> HttpResponse:
     standing = queries.standing(access.project)
+    live = standing.live
     context = {
         "standing": standing,
-        "candidates": queries.candidates(access.project, standing.live),
+        "candidates": queries.candidates(access.project, live),
         "page": cut(request, queries.releases_of(access.project), 15),
         "door": request.build_absolute_uri("/v1"),
         "may_change": access.has(Role.ADMIN),
+        "roll_back_form": roll_back_form or RollBackForm(initial={"away_from": live.pk if live else None}),
     }
-    return render(request, "release/home.html", context)
+    return render(request, "release/home.html", context, status=status)
 
 
 def _version(access: Access, pk: int) -> ModelVersion:
@@ -93,6 +103,7 @@ def _gate_page(
         "standing": live,
         "is_live": is_live,
         "steps": queries.who_decided(found),
+        "people": people_trained_on(found.training),
         "form": form,
         "is_ready": found.status == ModelVersion.Status.READY,
         "may_sign": access.has(Role.ADMIN),
@@ -103,13 +114,15 @@ def _gate_page(
 @project_page(Role.ADMIN)
 @require_POST
 def roll_back(request: HttpRequest, access: Access) -> HttpResponse:
+    """Takes what is live back. Without a reason the page comes again and asks for one."""
     form = RollBackForm(request.POST)
-    seen = _seen(access, form.cleaned_data["away_from"]) if form.is_valid() else None
-    if seen is None:
+    form.full_clean()
+    seen = _seen(access, form.cleaned_data.get("away_from"))
+    if seen is None or seen != live_version(access.project):
         raise Conflict("What is live has changed.", "Look at the page again before you decide.")
-    release = services.roll_back(
-        by=access.user, project=access.project, away_from=seen, note=form.cleaned_data["note"]
-    )
+    if form.errors:
+        return _home(request, access, form, status=422)
+    release = services.roll_back(by=access.user, project=access.project, away_from=seen, reason=form.reason())
     messages.success(request, f"{release.version} is live again.")
     return redirect("release:home", access.project.slug)
 

@@ -158,6 +158,10 @@ def test_projects_by_api(world: World, api: Callable[[User | None], Api]) -> Non
     client, path = api(world.admin), f"projects/{world.project.slug}/"
     assert client("patch", path, {"lease_minutes": 45}).json()["lease_minutes"] == 45
     assert client("patch", path, {"lease_minutes": 0}).status_code == 422
+    assert client("patch", path, {"temperature": 0, "max_tokens": 64}).json()["temperature"] == 0
+    for wrong in ({"temperature": 2.5}, {"temperature": "nan"}, {"max_tokens": 0}, {"max_tokens": 10**12}):
+        answer = client("patch", path, wrong)
+        assert (answer.status_code, list(answer.json()["fields"])) == (422, list(wrong))
     assert client("patch", path, {"slug": "elsewhere"}).json()["slug"] == world.project.slug
     assert Project.objects.get(pk=world.project.pk).lease_minutes == 45
 

@@ -321,15 +321,34 @@ def test_settings_are_saved_and_on_record(world: World, as_user: SignIn) -> None
         "guideline": "# Be kind",
         "system_prompt": "",
         "lease_minutes": 45,
+        "temperature": 0.7,
+        "max_tokens": 300,
     }
     assert as_user(world.admin).post(page("settings", world), given).status_code == 302
     world.project.refresh_from_db()
     assert (world.project.name, world.project.lease_minutes) == ("Freight", 45)
+    assert (world.project.temperature, world.project.max_tokens) == (0.7, 300)
     entry = AuditEntry.objects.get(verb="project.changed")
     assert entry.detail["changed"]["lease_minutes"] == [30, 45]
+    assert entry.detail["changed"]["temperature"] == [0.2, 0.7]
+    assert entry.detail["changed"]["max_tokens"] == [512, 300]
 
 
-@pytest.mark.parametrize(("field", "value"), [("lease_minutes", 0), ("lease_minutes", 481), ("name", "")])
+WRONG_SETTINGS: list[tuple[str, object]] = [
+    ("lease_minutes", 0),
+    ("lease_minutes", 481),
+    ("name", ""),
+    ("temperature", -0.1),
+    ("temperature", 2.1),
+    ("temperature", "nan"),
+    ("temperature", ""),
+    ("max_tokens", 0),
+    ("max_tokens", 8193),
+    ("max_tokens", "many"),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG_SETTINGS)
 def test_wrong_settings_are_refused_and_change_nothing(
     field: str, value: object, world: World, as_user: SignIn
 ) -> None:
@@ -339,6 +358,8 @@ def test_wrong_settings_are_refused_and_change_nothing(
         "guideline": "",
         "system_prompt": "",
         "lease_minutes": 30,
+        "temperature": 0.2,
+        "max_tokens": 512,
         field: value,
     }
     answer = as_user(world.admin).post(page("settings", world), given)

@@ -30,10 +30,10 @@ def entry(
 
 @pytest.fixture(autouse=True)
 def _wordings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sentences, "_wordings", dict(sentences._wordings))
-    register_wordings(
-        {"example.written": "{actor} wrote {label}", "dataset.frozen": "{actor} froze {label}: {rows} rows"}
-    )
+    own = {"example.written": "{actor} wrote {label}", "dataset.frozen": "{actor} froze {label}: {rows} rows"}
+    others = {verb: words for verb, words in sentences._wordings.items() if verb not in own}
+    monkeypatch.setattr(sentences, "_wordings", others)
+    register_wordings(own)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,13 @@ def test_braces_in_what_people_typed_are_only_text() -> None:
     told = entry("example.written")
     told.object_label = "{actor.__class__} {0} {"
     assert sentence(told) == "Mo Haddad wrote {actor.__class__} {0} {"
+
+
+def test_a_verb_is_worded_in_one_place() -> None:
+    with pytest.raises(ValueError, match=r"Worded already: run\.retried"):
+        register_wordings({"run.retried": "{actor} tried {label} again"})
+    register_wordings({"example.written": "{actor} wrote {label}"})
+    assert sentence(entry("run.retried")) == "Mo Haddad started #1 again"
 
 
 def test_a_wording_that_is_wrong_still_tells_something() -> None:

@@ -71,6 +71,64 @@ def test_a_streamed_answer(served: Served, client: openai.OpenAI) -> None:
     assert len({c.id for c in chunks}) == 1
 
 
+def test_the_projects_sampling_holds_unless_the_request_says_otherwise(
+    served: Served, client: openai.OpenAI
+) -> None:
+    project = served.world.project
+    Project.objects.filter(pk=project.pk).update(temperature=0.4, max_tokens=77)
+
+    def sent(**params: Any) -> tuple[Any, ...]:
+        client.chat.completions.create(model=project.slug, messages=HELLO, **params)
+        body = served.fake.seen[-1]
+        assert Generation.objects.latest("pk").params == {
+            name: body[name]
+            for name in ("temperature", "max_tokens", "max_completion_tokens")
+            if name in body
+        }
+        return body.get("temperature"), body.get("max_tokens"), body.get("max_completion_tokens")
+
+    assert sent() == (0.4, 77, None)
+    assert sent(temperature=0) == (0, 77, None)
+    assert sent(max_tokens=5) == (0.4, 5, None)
+    assert sent(max_completion_tokens=6, temperature=1.5) == (1.5, None, 6)
+    assert sent(temperature=None, max_tokens=None) == (0.4, 77, None)
+
+
+def test_the_projects_length_yields_to_the_models_context(served: Served, client: openai.OpenAI) -> None:
+    """The fake reads 2,048 tokens. A limit of one's own is refused, the project's gives way to the room there is."""
+    project = served.world.project
+    Project.objects.filter(pk=project.pk).update(max_tokens=8000)
+    answer = client.chat.completions.create(model=project.slug, messages=HELLO)
+    assert answer.choices[0].message.content == "It is at sea"
+    assert "max_tokens" not in served.fake.seen[-1]
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model=project.slug, messages=HELLO, max_tokens=8000)
+    assert refused.value.code == "context_length_exceeded"
+
+
+def test_the_version_that_answered_is_told(served: Served, live: str, key: str) -> None:
+    slug, head = served.world.project.slug, {"Authorization": f"Bearer {key}"}
+
+    def ask(stream: bool) -> httpx.Response:
+        body = {"model": slug, "messages": HELLO, "stream": stream, "stream_options": {"include_usage": True}}
+        if not stream:
+            del body["stream_options"]
+        return httpx.post(f"{live}/v1/chat/completions", json=body, headers=head)
+
+    for version, name in ((served.adapter, "v7"), (served.base, "base")):
+        Route.objects.update(version=version)
+        whole, stream = ask(False), ask(True)
+        for answer in (whole, stream):
+            assert answer.headers["X-Guildhall-Version"] == name
+            assert answer.headers["X-Guildhall-Model"] == version.served_name
+        assert whole.json()["system_fingerprint"] == version.served_name
+        chunks = [json.loads(line[6:]) for line in stream.text.splitlines() if line.startswith("data: {")]
+        assert len(chunks) > 3
+        assert {chunk["system_fingerprint"] for chunk in chunks} == {version.served_name}
+    refused = httpx.post(f"{live}/v1/chat/completions", json={"model": "elsewhere"}, headers=head)
+    assert not [name for name in refused.headers if name.startswith("x-guildhall")]
+
+
 def test_nothing_of_the_engine_comes_out(served: Served, live: str, key: str) -> None:
     for stream in (False, True):
         body = {"model": served.world.project.slug, "messages": HELLO, "stream": stream}
@@ -78,7 +136,9 @@ def test_nothing_of_the_engine_comes_out(served: Served, live: str, key: str) ->
             f"{live}/v1/chat/completions", json=body, headers={"Authorization": f"Bearer {key}"}
         )
         assert told.status_code == 200
-        assert served.adapter.served_name not in told.text
+        # The version's permanent name tells which weights answered, and nowhere else than in the fingerprint.
+        fingerprint = f'"system_fingerprint": "{served.adapter.served_name}"'
+        assert served.adapter.served_name not in told.text.replace(fingerprint, "")
         assert "smollm2" not in told.text
         assert "vllm" not in told.text.lower()
         if stream:

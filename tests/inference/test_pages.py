@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from annotation.models import Example
@@ -12,8 +14,10 @@ from core.models import User
 from core.services.tokens import create_token
 from inference import queries
 from inference.models import Conversation, Deployment, Engine, Generation
+from inference.services import open_generation
 from tests.factories import make_example, make_generation, make_version
 from tests.inference.conftest import Served
+from training.queries import trained_positions
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
 SignIn = Callable[[User | None], Client]
@@ -66,16 +70,23 @@ def test_load_and_unload_buttons(served: Served, as_user: SignIn) -> None:
 
 
 def walked(served: Served) -> Generation:
-    """An answer whose version was trained on two examples."""
+    """An answer whose version was trained on two examples: one written and reviewed here, one taken as it was uploaded."""
     from annotation.models import DatasetRow, Review
 
     world = served.world
+    training = served.adapter.training
     for position in range(2):
+        origin = "written" if position else "import"
         example: Example = make_example(
-            world.project, f"Where is FD-{position}?", "At sea.", submitted_by=world.annotator
+            world.project,
+            f"Where is FD-{position}?",
+            "At sea.",
+            origin=origin,
+            created_by=world.annotator if position else world.admin,
         )
         revision = example.revisions.get()
-        Review.objects.create(example=example, revision=revision, verdict="accepted", by=world.reviewer)
+        if position:
+            Review.objects.create(example=example, revision=revision, verdict="accepted", by=world.reviewer)
         DatasetRow.objects.create(
             dataset=served.adapter.training.dataset,
             example=example,
@@ -84,6 +95,8 @@ def walked(served: Served) -> Generation:
             split="train",
             row_hash="0" * 64,
         )
+    training.dataset.counts = {"train": 2, "validation": 1, "test": 0, "total": 3}
+    training.dataset.save(update_fields=["counts"])
     token, _ = create_token(by=world.admin, name="Help desk", project=world.project)
     return make_generation(served.adapter, "**At sea.** <script>x</script>", purpose="door", token=token)
 
@@ -108,6 +121,9 @@ def test_the_walk_from_an_answer_to_people(served: Served, as_user: SignIn) -> N
             "Reviewer Member",
             "Where is FD-1?",
             "<strong>At sea.</strong>",
+            "imported by Admin Member",
+            "1 of 2 rows was never reviewed.",
+            "all 2 training rows used",
         ):
             assert words in text
         assert "<script>x</script>" not in text
@@ -125,8 +141,23 @@ def test_the_walk_makes_few_queries_however_many_rows(
 ) -> None:
     made = walked(served)
     client = as_user(served.world.admin)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(16):
         client.get(url(served, "answer", made.public_id))
+
+
+def test_only_rows_really_trained_on_are_shown(served: Served, as_user: SignIn) -> None:
+    made = walked(served)
+    training = served.adapter.training
+    training.recipe = {**training.recipe, "most_rows": 1, "seed": 1}
+    training.save(update_fields=["recipe"])
+    (position,) = trained_positions(training) or ()
+    text = as_user(served.world.viewer).get(url(served, "answer", made.public_id)).content.decode()
+    assert "1 of 2 training rows used (drawn by seed 1)" in text
+    rows = {row.position: row.example_id for row in training.dataset.rows.all()}
+    links = {at: reverse("annotation:example", args=[made.project.slug, pk]) for at, pk in rows.items()}
+    assert [at for at, link in links.items() if f'href="{link}"' in text] == [position]
+    one = as_user(served.world.viewer).get(api(served, f"answers/{made.public_id}/")).json()
+    assert (one["examples"], one["people"]["rows"]) == (1, 1)
 
 
 def test_the_answer_of_a_base_ends_at_the_base(served: Served, as_user: SignIn) -> None:
@@ -154,7 +185,79 @@ def test_answers_are_found(served: Served, as_user: SignIn) -> None:
     assert listed(purpose="chat") == [True, False]
     assert listed(status="failed") == [False, True]
     assert listed(version="x", purpose="nonsense", page="z") == [True, True]
+    assert listed(q="where is fd-1?") == [True, True]
+    # Characters that search or numbers treat specially are only text.
+    for nonsense in ("²", "٣", "-1", "9" * 30, "\x00", "%", "_", "'"):
+        assert client.get(url(served, "answers"), {"q": nonsense, "version": nonsense}).status_code == 200
+        assert client.get(api(served, "answers/"), {"q": nonsense, "version": nonsense}).status_code == 200
     assert "No answer fits" in client.get(url(served, "answers"), {"q": "nobody said this"}).content.decode()
+
+
+def test_the_log_shows_and_searches_the_question_alone(served: Served, as_user: SignIn) -> None:
+    opened = open_generation(
+        by=served.world.rater,
+        project=served.world.project,
+        version=served.adapter,
+        messages=[
+            {"role": "user", "content": "Where is the pallet?"},
+            {"role": "assistant", "content": "In Hamburg."},
+            {"role": "user", "content": "And <b>since</b> when? " + "x" * 300},
+        ],
+        context=["FD-1 | Valparaiso"],
+        params={},
+        purpose=Generation.Purpose.CHAT,
+    )
+    client = as_user(served.world.viewer)
+
+    def found(q: str) -> int:
+        return int(client.get(api(served, "answers/"), {"q": q}).json()["count"])
+
+    # Neither the system prompt, nor records, nor earlier turns are what this customer asked now.
+    searched = ("SINCE</B> when", "Valparaiso", "pallet", "freight forwarder", "Hamburg")
+    assert [found(q) for q in searched] == [1, 0, 0, 0, 0]
+    text = client.get(url(served, "answers")).content.decode()
+    assert "And &lt;b&gt;since&lt;/b&gt; when?" in text
+    assert "x" * 200 not in text
+    text = client.get(url(served, "answer", opened.generation.public_id)).content.decode()
+    assert "x" * 300 in text
+    listed = client.get(api(served, "answers/")).json()["results"]
+    assert listed[0]["question"].startswith("And <b>since</b> when?")
+
+
+def test_the_log_costs_the_same_with_more_answers(served: Served, as_user: SignIn) -> None:
+    client = as_user(served.world.viewer)
+    counts = []
+    for _ in range(2):
+        for at in range(3):
+            make_generation(
+                served.adapter, f"Answer {at}.", question=f"Question {at}?", user=served.world.rater
+            )
+        client.get(url(served, "answers"), {"q": "question"})
+        with CaptureQueriesContext(connection) as captured:
+            client.get(url(served, "answers"), {"q": "question"})
+        counts.append(len(captured))
+    assert counts[0] == counts[1]
+
+
+def test_the_search_uses_its_indexes(served: Served) -> None:
+    one = make_generation(served.adapter)
+    Generation.objects.bulk_create(
+        Generation(
+            project=one.project,
+            version=one.version,
+            purpose="door",
+            messages=[],
+            text=f"Answer {at}",
+            status="done",
+        )
+        for at in range(3000)
+    )
+    searched = queries.filtered_answers(served.world.project, {"q": "valparaiso"}).order_by()
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("ANALYZE inference_generation; SET LOCAL enable_seqscan = off")
+        plan = searched.values("pk").explain()
+    assert "generation_question" in plan
+    assert "generation_text" in plan
 
 
 # --- API ---------------------------------------------------------------------------------------------------
@@ -180,7 +283,12 @@ def test_api_of_serving(served: Served, as_user: SignIn) -> None:
         "Dataset version",
         "Base model",
     ]
-    assert one["people"] == ["Annotator Member", "Reviewer Member"]
+    people = one["people"]
+    assert (people["rows"], people["never_reviewed"], people["elsewhere"], people["here"]) == (2, 1, 1, 1)
+    assert people["imported"] == [{"name": "Admin Member", "rows": 1}]
+    assert people["written"] == [{"name": "Annotator Member", "rows": 1}]
+    assert people["approved"] == [{"name": "Reviewer Member", "rows": 1, "how": "review"}]
+    assert people["reviewed"] == [{"name": "Reviewer Member", "rows": 1}]
     assert one["examples"] == 2
     assert client.post(api(served, f"deployments/{served.base.pk}/unload/")).status_code == 403
     admin = as_user(served.world.admin)

@@ -582,4 +582,4 @@ def test_point_route_needs_a_served_version(loop: Reconciler, world: World) -> N
         point_route(by=world.admin, project=world.project, version=adapter)
     turn_until(loop, lambda: is_loaded(base, adapter), "serving")
     adapter.refresh_from_db()
-    assert point_route(by=world.admin, project=world.project, version=adapter).previous is None
+    assert point_route(by=world.admin, project=world.project, version=adapter).way_back == []

@@ -120,12 +120,15 @@ def test_a_failing_write_leaves_nothing(world: Any, monkeypatch: pytest.MonkeyPa
 def test_making_live_and_going_back(served: Served) -> None:
     project, admin = served.world.project, served.world.admin
     route = point_route(by=admin, project=project, version=served.base)
-    assert (route.version, route.previous) == (served.base, served.adapter)
+    assert (route.version, queries.way_back(project).target) == (served.base, served.adapter)
     assert live_version(project) == served.base
     with pytest.raises(Conflict, match="live already"):
         point_route(by=admin, project=project, version=served.base)
-    back = point_route(by=admin, project=project, version=served.adapter)
-    assert (back.version, back.previous) == (served.adapter, served.base)
+    back = point_route(by=admin, project=project, version=served.adapter, rolling_back=True)
+    assert (back.version, queries.way_back(project).target) == (served.adapter, None)
+    with pytest.raises(Conflict, match="was not live before"):
+        point_route(by=admin, project=project, version=served.base, rolling_back=True)
+    assert live_version(project) == served.adapter
     entry = AuditEntry.objects.filter(verb="route.changed").first()
     assert entry is not None
     assert entry.detail == {"to": served.adapter.served_name, "before": served.base.served_name}
@@ -174,7 +177,39 @@ def test_eight_people_making_two_versions_live_leave_one_order_of_events(served:
     assert all(before[1] == after[0] for before, after in itertools.pairwise(told))
     route = Route.objects.get()
     assert route.version.served_name == told[-1][1]
-    assert (route.previous.served_name if route.previous else "") == told[-1][0]
+    target = queries.way_back(project).target
+    assert (target.served_name if target else "") == told[-1][0]
+
+
+def test_the_way_back_passes_over_what_was_rejected(served: Served) -> None:
+    """Live in this order: adapter, base, adapter, third. What was rejected answers nobody, and nobody goes back to it."""
+    project, admin = served.world.project, served.world.admin
+    third = make_version(project, admin, base_model=served.base.base_model, number=8)
+    load_onto(third, served.engine)
+    for version in (served.base, served.adapter, third):
+        point_route(by=admin, project=project, version=version)
+    assert queries.way_back(project).target == served.adapter
+
+    def reject(version: Any) -> None:
+        ModelVersion.objects.filter(pk=version.pk).update(status=ModelVersion.Status.REJECTED)
+
+    reject(served.adapter)
+    back = queries.way_back(project)
+    assert (back.target, back.rejected) == (served.base, [served.adapter])
+    point_route(by=admin, project=project, version=served.base, rolling_back=True)
+    back = queries.way_back(project)
+    assert (back.target, back.rejected) == (None, [served.adapter])
+
+
+def test_ways_back_of_many_projects_cost_two_queries(served: Served, django_assert_num_queries: Any) -> None:
+    project, admin = served.world.project, served.world.admin
+    point_route(by=admin, project=project, version=served.base)
+    foreign = make_version(served.world.other, admin, base_model=served.base.base_model)
+    Route.objects.create(project=served.world.other, version=foreign, way_back=[foreign.pk, 10**9])
+    with django_assert_num_queries(2):
+        found = queries.ways_back(Route.objects.all())
+    assert found[project.pk].target == served.adapter
+    assert found[served.world.other.pk].target is None
 
 
 # --- reading -----------------------------------------------------------------------------------------------

@@ -52,7 +52,8 @@ def test_only_admins_decide(world, live, as_user, page_of):
         expected = 403 if role in Role.values else 404
         client = as_user(person)
         assert client.post(page_of("release:version", live.v3.pk), sign).status_code == expected
-        assert client.post(page_of("release:roll-back"), {"away_from": live.v2.pk}).status_code == expected
+        back = {"away_from": live.v2.pk, "why": "Made live by mistake"}
+        assert client.post(page_of("release:roll-back"), back).status_code == expected
     assert as_user(world.admin).get(page_of("release:roll-back")).status_code == 405
     assert live_version(world.project) == live.v2 and Release.objects.count() == 2
 
@@ -87,26 +88,54 @@ def test_a_page_that_grew_old_is_refused(world, live, as_user, page_of):
     assert admin.post(page_of("release:version", live.v3.pk), stale | {"replaces": ""}).status_code == 409
     assert admin.post(page_of("release:roll-back"), {"away_from": live.v1.pk}).status_code == 409
     for nonsense in ("", "x", "999999"):
-        assert admin.post(page_of("release:roll-back"), {"away_from": nonsense}).status_code == 409
+        body = {"away_from": nonsense, "why": "Made live by mistake"}
+        assert admin.post(page_of("release:roll-back"), body).status_code == 409
     assert Release.objects.count() == 2
 
 
-def test_one_click_goes_back(world, live, as_user, page_of):
+def test_going_back_asks_for_a_reason_and_the_history_keeps_it(world, live, as_user, page_of):
     admin = as_user(world.admin)
-    page = admin.get(page_of("release:home")).content.decode()
-    assert f"Roll back to {live.v1}" in page
-    assert admin.post(page_of("release:roll-back"), {"away_from": live.v2.pk}).status_code == 302
+    page = text_of(admin.get(page_of("release:home")))
+    assert f"Roll back to {live.v1}" in page and "Wrong or invented answers" in page
+    body = {"away_from": live.v2.pk}
+    for missing in ({}, {"why": "nonsense"}, {"why": "other"}, {"why": "other", "detail": "  "}):
+        refused = admin.post(page_of("release:roll-back"), body | missing)
+        assert refused.status_code == 422 and b'<details class="gap roll-back"  open>' in refused.content
+    assert live_version(world.project) == live.v2
+    given = {"why": "Wrong or invented answers", "detail": "It invented a customs fee."}
+    assert admin.post(page_of("release:roll-back"), body | given).status_code == 302
     assert live_version(world.project) == live.v1
-    page = admin.get(page_of("release:home")).content.decode()
-    assert "rolled back" in page and "nothing to roll back to" in page
+    page = text_of(admin.get(page_of("release:home")))
+    assert f"Rolled back from {live.v2} to {live.v1}" in page
+    assert "Wrong or invented answers: It invented a customs fee." in page
+    assert f"{live.v1} was the first to go live" in page and "Nothing was live before" not in page
+    release = Release.objects.first()
+    page = text_of(admin.get(page_of("release:release", release.pk)))
+    assert f"Rolled back from {live.v2} to {live.v1}" in page and "It invented a customs fee." in page
+
+
+def test_something_else_is_said_in_own_words(world, live, as_user, page_of):
+    body = {"away_from": live.v2.pk, "why": "other", "detail": "The customer asked us to."}
+    assert as_user(world.admin).post(page_of("release:roll-back"), body).status_code == 302
+    assert Release.objects.first().note == "The customer asked us to."
 
 
 def test_no_button_back_to_what_is_not_served(world, live, as_user, page_of):
     Deployment.objects.filter(version=live.v1).update(status=Deployment.Status.WAITING, engine=None)
     page = text_of(as_user(world.admin).get(page_of("release:home")))
-    assert "no way back until it is loaded" in page and "Roll back to" not in page
-    answer = as_user(world.admin).post(page_of("release:roll-back"), {"away_from": live.v2.pk})
+    assert "rolling back has to wait" in page and "Roll back to" not in page
+    body = {"away_from": live.v2.pk, "why": "Made live by mistake"}
+    answer = as_user(world.admin).post(page_of("release:roll-back"), body)
     assert answer.status_code == 400 and live_version(world.project) == live.v2
+
+
+def test_the_example_sends_records_and_leaves_sampling_to_the_project(world, live, as_user, page_of):
+    world.project.temperature = 0.4
+    world.project.save()
+    page = text_of(as_user(world.viewer).get(page_of("release:home")))
+    assert page.count('"context": [') == 2 and "extra_body=" in page
+    assert "Temperature (0.4) and length (at most 512 tokens)" in page
+    assert '"temperature"' not in page and "temperature=" not in page
 
 
 def test_viewers_get_no_buttons(world, live, as_user, page_of):
@@ -162,10 +191,14 @@ def test_the_api_does_what_the_pages_do(world, versions, as_user):
     assert post("releases", second).status_code == 201
     told = admin.get(f"{api}/live/").json()
     assert told["version"]["id"] == versions.v2.pk and told["previous"]["id"] == versions.v1.pk
-    assert post("live/roll-back", {"away_from": versions.v1.pk}).status_code == 409
-    assert post("live/roll-back", {"away_from": 999999}).status_code == 409
-    back = post("live/roll-back", {"away_from": versions.v2.pk})
+    why = {"reason": "It invents fees."}
+    assert post("live/roll-back", {"away_from": versions.v1.pk} | why).status_code == 409
+    assert post("live/roll-back", {"away_from": 999999} | why).status_code == 409
+    assert post("live/roll-back", {"away_from": versions.v2.pk}).status_code == 422
+    assert post("live/roll-back", {"away_from": versions.v2.pk, "reason": " "}).status_code == 422
+    back = post("live/roll-back", {"away_from": versions.v2.pk} | why)
     assert back.status_code == 201 and back.json()["action"] == "rollback"
+    assert back.json()["note"] == "It invents fees."
     assert admin.get(f"{api}/releases/").json()["count"] == 3
     assert admin.get(f"{api}/releases/{back.json()['id']}/").json()["version"]["id"] == versions.v1.pk
     steps = admin.get(f"{api}/gate/{versions.v1.pk}/lineage/").json()["steps"]

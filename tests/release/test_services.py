@@ -1,6 +1,7 @@
 """Making live and going back: one change, signed, on record; and what must not happen."""
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from threading import Barrier
 
 import pytest
@@ -9,9 +10,10 @@ from django.db import connection
 
 from core.errors import Conflict, ExpectedError, Invalid, Refused
 from core.models import Artifact, AuditEntry, Role
+from core.sentences import sentence
 from evaluation import services as evaluation
 from inference.models import Deployment, Engine, Route
-from inference.queries import live_version
+from inference.queries import WayBack, live_version, way_back, ways_back
 from release import queries, services
 from release.models import Release
 from tests.factories import join, make_campaign, make_user, make_world, rate_all
@@ -26,8 +28,16 @@ def _live(world, version, replaces=None, **values):
     return services.make_live(by=world.admin, version=version, replaces=replaces, **values)
 
 
-def _back(world, away_from):
-    return services.roll_back(by=world.admin, project=world.project, away_from=away_from)
+def _back(world, away_from, reason="Answers were wrong."):
+    return services.roll_back(by=world.admin, project=world.project, away_from=away_from, reason=reason)
+
+
+def _target(world):
+    """What a rollback goes back to, as every part reads it: pages and API of release, the engines, the Serve page."""
+    target = queries.standing(world.project).previous
+    assert way_back(world.project).target == target
+    assert ways_back(Route.objects.all()).get(world.project.pk, WayBack()).target == target
+    return target
 
 
 def test_a_release_moves_the_pointer_and_keeps_the_gate(world, versions):
@@ -114,7 +124,7 @@ def test_going_back_goes_to_the_one_before_each_time(world, versions):
     _live(world, versions.v3, versions.v2)
     assert _back(world, versions.v3).version == versions.v2
     assert _back(world, versions.v2).version == versions.v1
-    with pytest.raises(Refused, match="nothing to roll back to"):
+    with pytest.raises(Refused, match=f"{versions.v1} was the first to go live"):
         _back(world, versions.v1)
     assert live_version(world.project) == versions.v1
     assert (
@@ -129,7 +139,101 @@ def test_going_back_needs_no_passing_gate_and_is_on_record(world, versions):
     release = _back(world, versions.v2)
     assert any(check["result"] == "hold" for check in release.gate)
     assert (release.replaced, release.signed_off_by) == (versions.v2, world.admin)
-    assert AuditEntry.objects.filter(verb="release.rolled_back").count() == 1
+    assert (release.note, str(release)) == (
+        "Answers were wrong.",
+        f"Rolled back from {versions.v2} to {versions.v1}",
+    )
+    entry = AuditEntry.objects.get(verb="release.rolled_back")
+    assert (entry.detail["reason"], entry.detail["replaced"]) == ("Answers were wrong.", str(versions.v2))
+    assert sentence(entry) == f"Admin Member rolled back from {versions.v2} to {versions.v1}"
+
+
+def test_going_back_needs_a_reason(world, versions):
+    _live(world, versions.v1)
+    _live(world, versions.v2, versions.v1)
+    for reason in ("", "  \n", "x" * 2001):
+        with pytest.raises(Invalid) as caught:
+            _back(world, versions.v2, reason)
+        assert list(caught.value.fields) == ["reason"]
+    assert live_version(world.project) == versions.v2 and Release.objects.count() == 2
+
+
+def test_one_answer_everywhere_to_what_a_rollback_goes_back_to(world, versions):
+    assert _target(world) is None
+    _live(world, versions.v1)
+    assert _target(world) is None
+    _live(world, versions.v2, versions.v1)
+    _live(world, versions.v3, versions.v2)
+    assert _target(world) == versions.v2
+    _back(world, versions.v3)
+    assert _target(world) == versions.v1
+    _live(world, versions.v3, versions.v2)
+    assert _target(world) == versions.v2
+    _back(world, versions.v3)
+    _back(world, versions.v2)
+    assert _target(world) is None
+
+
+def test_nothing_was_live_before_is_said_only_when_it_is_true(world, versions):
+    assert queries.standing(world.project).no_way_back == ""
+    _live(world, versions.v1)
+    assert queries.standing(world.project).no_way_back.startswith(f"Nothing was live before {versions.v1}")
+    _live(world, versions.v2, versions.v1)
+    assert queries.standing(world.project).no_way_back == ""
+    _back(world, versions.v2)
+    words = queries.standing(world.project).no_way_back
+    assert (
+        words.startswith(f"{versions.v1} was the first to go live")
+        and f"{versions.v2}, which was live until then" in words
+    )
+
+
+def test_a_rollback_passes_over_a_version_that_was_rejected(world, versions):
+    _live(world, versions.v1)
+    _live(world, versions.v2, versions.v1)
+    _live(world, versions.v3, versions.v2)
+    ModelVersion.objects.filter(pk=versions.v2.pk).update(status=ModelVersion.Status.REJECTED)
+    standing = queries.standing(world.project)
+    assert (standing.previous, standing.passed_over) == (versions.v1, [versions.v2])
+    assert standing.passed_over_words == f"{versions.v2} was live before and was rejected since."
+    assert _target(world) == versions.v1
+    assert _back(world, versions.v3).version == versions.v1
+    assert _target(world) is None
+
+
+def test_nothing_to_go_back_to_when_all_before_was_rejected(world, versions):
+    _live(world, versions.v1)
+    _live(world, versions.v2, versions.v1)
+    ModelVersion.objects.filter(pk=versions.v1.pk).update(status=ModelVersion.Status.REJECTED)
+    with pytest.raises(Refused, match=f"{versions.v1} was live before and was rejected since"):
+        _back(world, versions.v2)
+    assert live_version(world.project) == versions.v2 and Release.objects.count() == 2
+
+
+def test_a_rejected_live_version_can_be_replaced(world, versions):
+    _live(world, versions.v1)
+    ModelVersion.objects.filter(pk=versions.v1.pk).update(status=ModelVersion.Status.REJECTED)
+    Deployment.objects.filter(version=versions.v1).update(wanted=Deployment.Wanted.UNLOADED)
+    rejected = live_version(world.project)
+    _live(world, versions.v2, rejected)
+    assert live_version(world.project) == versions.v2
+    assert Deployment.objects.get(version=versions.v1).wanted == Deployment.Wanted.UNLOADED
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([], []),
+        ([("live", 1)], []),
+        ([("live", 1), ("live", 2), ("live", 3), ("rollback", 2)], [1]),
+        ([("live", 1), ("live", 2), ("rollback", 1), ("live", 3)], [1]),
+        ([("live", 1), ("live", 2), ("live", 1), ("live", 3), ("rollback", 2)], [1]),
+        ([("live", 1), ("rollback", 1), ("live", 2)], [1]),
+    ],
+)
+def test_the_way_back_is_worked_out_from_an_old_history(history, expected):
+    migration = import_module("release.migrations.0002_way_back")
+    assert migration.way_back_of(history) == expected
 
 
 def test_after_a_roll_back_a_new_release_can_be_rolled_back_too(world, versions):
@@ -137,7 +241,7 @@ def test_after_a_roll_back_a_new_release_can_be_rolled_back_too(world, versions)
     _live(world, versions.v2, versions.v1)
     _back(world, versions.v2)
     _live(world, versions.v3, versions.v1)
-    assert queries.previous_version(world.project) == versions.v1
+    assert _target(world) == versions.v1
 
 
 def test_no_way_back_to_what_nothing_serves(world, versions):
@@ -222,6 +326,19 @@ def test_who_decided_walks_back_to_people(world, versions):
         "People",
         "Base model",
     ]
+
+
+def test_who_decided_tells_of_a_version_that_was_taken_back(world, versions):
+    _live(world, versions.v1)
+    _live(world, versions.v2, versions.v1)
+    _back(world, versions.v2)
+    for version in (versions.v1, versions.v2):
+        first = queries.who_decided(queries.version_of(world.project).get(pk=version.pk))[0]
+        assert (first.kind, first.label) == (
+            "Rolled back",
+            f"Rolled back from {versions.v2} to {versions.v1} by Admin Member",
+        )
+        assert first.detail.endswith("UTC: Answers were wrong.")
 
 
 # --- races -------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 
 from annotation.rendering import Message, chat_messages
 from core.runs import RunFailed
+from training.draws import draw, row_stream
 
 IGNORED = -100  # torch's ignore_index for cross entropy
 NAMED_ROWS = 5  # how many rows an error names
@@ -165,14 +166,6 @@ class RowEncoder:
             )
 
 
-def draw(rows: list[EncodedRow], most: int, seed: int) -> list[EncodedRow]:
-    """At most `most` of the rows (0: all) in their order, the same ones for the same seed."""
-    if not most or len(rows) <= most:
-        return rows
-    chosen = random.Random(seed).sample(range(len(rows)), most)  # a draw that anyone may repeat
-    return [rows[index] for index in sorted(chosen)]
-
-
 def encode_rows(
     rows: Iterable[dict[str, Any]],
     tokenizer: Any,
@@ -229,11 +222,7 @@ def plan_order(lengths: list[int], *, batch_size: int, steps: int, seed: int) ->
     resumed run goes on exactly where it was.
     """
     wanted = steps * batch_size
-    stream: list[int] = []
-    while len(stream) < wanted:
-        epoch = list(range(len(lengths)))
-        random.Random(f"{seed}/{len(stream)}").shuffle(epoch)
-        stream += epoch
+    stream = row_stream(len(lengths), wanted=wanted, seed=seed)
     order: list[int] = []
     pool = POOL_STEPS * batch_size
     for start in range(0, wanted, pool):

@@ -12,6 +12,7 @@ from core.charts import line_chart
 from core.errors import Invalid
 from core.forms import cut, take_errors
 from core.models import Role, Run
+from core.numbers import whole_number
 from training import preflight, queries, services
 from training.curves import NOTE, loss_series
 from training.forms import COMMON, CompareForm, LaunchForm, RunFilter
@@ -50,9 +51,9 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
 def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
     """What the form starts with: the recipe of an earlier run (?like=), or values carried along in the address."""
     found: dict[str, Any] = {name: request.GET[name] for name in COMMON if request.GET.get(name)}
-    like = request.GET.get("like", "")
-    if like.isdigit() and len(like) < 9:
-        earlier = TrainingRun.objects.filter(project=access.project, number=int(like)).first()
+    like = whole_number(request.GET.get("like"), most=queries.LARGEST_NUMBER)
+    if like is not None:
+        earlier = TrainingRun.objects.filter(project=access.project, number=like).first()
         if earlier is not None:
             kept = {
                 "method": earlier.method,

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from core.access import Access, project_page
 from core.charts import line_chart
 from core.forms import cut
+from core.lineage import Step
 from core.models import Role
 from training import queries, services
 from training.archive import archive_response
@@ -47,52 +48,35 @@ def _version(access: Access, pk: int) -> ModelVersion:
     return access.get(queries.model_versions(access.project), pk=pk)
 
 
-def _lineage(access: Access, version: ModelVersion) -> list[dict[str, Any]]:
+def _lineage(access: Access, version: ModelVersion) -> list[Step]:
     """Version, run, recipe, data, base, code, person: nearest first."""
     slug, base, training = access.project.slug, version.base_model, version.training
-    steps: list[dict[str, Any]] = []
+    steps: list[Step] = []
     if training is not None:
-        rows = queries.split_rows(training.dataset)
-        steps = [
-            {
-                "kind": "Training run",
-                "label": training.run.title,
-                "url": reverse("training:run", args=[slug, training.number]),
-                "detail": f"{training.done_steps:,} steps, recipe {training.recipe_hash[:12]}",
-            },
-            {
-                "kind": "Launched by",
-                "label": training.launched_by.name,
-                "url": "",
-                "detail": training.created_at.strftime("%-d %b %Y, %H:%M UTC"),
-            },
-            {
-                "kind": "Dataset version",
-                "label": str(training.dataset),
-                "url": reverse("annotation:dataset", args=[slug, training.dataset.number]),
-                "detail": f"{rows['train']:,} pairs trained on, {rows['validation']:,} held out; content hash "
-                f"{training.dataset.content_hash[:16]}…",
-            },
-            {
-                "kind": "Code",
-                "label": training.code_version,
-                "url": "",
-                "detail": ", ".join(
-                    f"{name} {training.environment[name]}"
-                    for name in ("torch", "transformers", "peft")
-                    if training.environment.get(name)
-                ),
-            },
+        number = training.number
+        packages = [
+            f"{name} {training.environment[name]}"
+            for name in ("torch", "transformers", "peft")
+            if training.environment.get(name)
         ]
-    steps.append(
-        {
-            "kind": "Base model",
-            "label": base.name,
-            "url": reverse("training:base", args=[slug, base.pk]),
-            "detail": f"{base.location} {base.revision[:12]}".strip(),
-        }
-    )
-    return steps
+        steps = [
+            Step(
+                "Training run",
+                training.run.title,
+                reverse("training:run", args=[slug, number]),
+                f"{training.done_steps:,} steps, recipe {training.recipe_hash[:12]}",
+            ),
+            Step("Launched by", training.launched_by.name, "", f"{training.created_at:%-d %b %Y, %H:%M} UTC"),
+            Step(
+                "Dataset version",
+                str(training.dataset),
+                reverse("annotation:dataset", args=[slug, training.dataset.number]),
+                f"{queries.rows_words(training)}; content hash {training.dataset.content_hash[:16]}…",
+            ),
+            Step("Code", training.code_version, "", ", ".join(packages)),
+        ]
+    where = f"{base.location} {base.revision[:12]}".strip()
+    return [*steps, Step("Base model", base.name, reverse("training:base", args=[slug, base.pk]), where)]
 
 
 @project_page(*READERS)
@@ -111,6 +95,7 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     context = {
         "version": one,
         "lineage": _lineage(access, one),
+        "people": queries.people_trained_on(one.training),
         "chart": chart,
         "chart_note": NOTE,
         "links": version_links(access, one),

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("core", "0002_audit_append_only"),
-        ("inference", "0002_generation_doubt"),
+        ("inference", "0003_answers"),
         ("training", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -1,0 +1,15 @@
+"""Numbers that people and programs type into addresses."""
+
+LARGEST_ID = 2**63 - 1  # PostgreSQL's bigint
+
+
+def whole_number(text: object, *, most: int = LARGEST_ID) -> int | None:
+    """The whole number that `text` is, from 0 to `most`; None for anything else.
+
+    `str.isdigit` is true for characters that `int` refuses ("²"), and PostgreSQL refuses what is larger than a column.
+    """
+    digits = str(text if text is not None else "").strip()
+    if not digits.isdecimal() or len(digits) > len(str(LARGEST_ID)):
+        return None
+    number = int(digits)
+    return number if number <= most else None
