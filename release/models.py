@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from release.gate import summary
+
 
 class Release(models.Model):
     """One change of the live pointer, with its gate result and the person who signed it off. Never edited."""
@@ -31,3 +33,8 @@ class Release(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} {self.get_action_display().lower()}"
+
+    @property
+    def gate_says(self) -> str:
+        """How the checks stood at sign-off, in a few words."""
+        return summary(check["result"] for check in self.gate)
