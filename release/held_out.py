@@ -173,15 +173,22 @@ def _rows(count: int) -> str:
     return f"{count} test row{'' if count == 1 else 's'}"
 
 
+def _signed(value: float) -> str:
+    """ "+0.05", "−0.04" with a real minus sign, "0.00"."""
+    return f"{value:+.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
+
+
 def _figures(facts: HeldOut, one: PairedDifference) -> str:
-    """ "1.81 live, 1.77 now on the same 31 test rows (difference -0.04, 95% interval -0.12 to +0.04)." """
+    """ "1.81 live, 1.77 now on the same 31 test rows (difference −0.04, 95% interval −0.12 to +0.04; ...)." """
     who = "live" if facts.live else f"with {facts.opponent}"
     same = f"the same {_rows(one.n)}"
-    interval = f", 95% interval {one.low:+.2f} to {one.high:+.2f}" if one.low is not None else ""
+    interval = ""
+    if one.low is not None and one.high is not None:
+        interval = f", 95% interval {_signed(one.low)} to {_signed(one.high)}"
     unit = "" if facts.own_tokens else f"; per token of {facts.opponent}, whose tokenizer differs"
     return (
-        f"{one.other:.2f} {who}, {one.loss:.2f} now on {same} (difference {one.difference:+.2f}{interval}; "
-        f"at most {MARGIN:+.2f} counts as no worse{unit})."
+        f"{one.other:.2f} {who}, {one.loss:.2f} now on {same} (difference {_signed(one.difference)}{interval}; "
+        f"at most {_signed(MARGIN)} counts as no worse{unit})."
     )
 
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
 
 from annotation.models import DatasetRow, DatasetVersion, Example, GroupSplit
 from training.held_out import MOST_ROWS, HeldOutRow, newest_of_each
@@ -134,9 +134,17 @@ def seconds_to_measure(version: ModelVersion, against: ModelVersion) -> float | 
     return None
 
 
-def mean_loss(version: ModelVersion) -> tuple[float, int] | None:
-    """(mean loss a token, rows) over all test rows this version was measured on; None without any. One query."""
-    found = list(RowLoss.objects.filter(version=version).values_list("loss", "tokens"))
-    if not found:
+@dataclass(frozen=True)
+class MeanLoss:
+    loss: float
+    rows: int
+
+
+def mean_loss(version: ModelVersion) -> MeanLoss | None:
+    """Mean loss a token over all test rows this version was measured on; None without any. One query."""
+    summed = RowLoss.objects.filter(version=version).aggregate(
+        loss=Sum("loss"), tokens=Sum("tokens"), rows=Count("pk")
+    )
+    if not summed["rows"]:
         return None
-    return sum(loss for loss, _ in found) / sum(tokens for _, tokens in found), len(found)
+    return MeanLoss(summed["loss"] / summed["tokens"], summed["rows"])

@@ -24,7 +24,7 @@ class GateSerializer(serializers.Serializer[Any]):
 
 
 class SliceLossSerializer(serializers.Serializer[Any]):
-    """One slice: losses in nats a token of the same rows; `result` is "unknown" where there are too few rows to say."""
+    """One slice: losses in nats a token of the same rows; `against_opponent` is "unknown" where there are too few rows to say."""
 
     slice = serializers.CharField()
     n = serializers.IntegerField()
@@ -34,7 +34,9 @@ class SliceLossSerializer(serializers.Serializer[Any]):
     difference = serializers.FloatField()
     low = serializers.FloatField(allow_null=True)
     high = serializers.FloatField(allow_null=True)
-    result = serializers.ChoiceField(choices=["worse", "not worse", "better", "unsure", "unknown"])
+    against_opponent = serializers.ChoiceField(
+        source="result", choices=["worse", "not worse", "better", "unsure", "unknown"]
+    )
 
 
 class LossSerializer(serializers.Serializer[Candidate]):

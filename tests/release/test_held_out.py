@@ -39,7 +39,7 @@ def test_it_names_both_losses_the_rows_and_the_interval():
     verdict = judge(replace(measured(1.77, 1.81, rows=31), live=True))
     assert verdict.result == "pass"
     assert (
-        "1.81 live, 1.77 now on the same 31 test rows (difference -0.04, 95% interval -0.05 to -0.03"
+        "1.81 live, 1.77 now on the same 31 test rows (difference −0.04, 95% interval −0.05 to −0.03"
         in verdict.says
     )
     assert verdict.says.startswith("Better than v1: ")

@@ -164,7 +164,9 @@ def test_the_api_measures_and_shows_the_figures(world, versions, as_user):
     )
     assert loss["loss"] == pytest.approx(1.8) and loss["opponent_loss"] == pytest.approx(3.0, abs=0.01)
     assert loss["low"] < loss["difference"] < loss["high"] < 0
-    assert [(one["slice"], one["n"], one["result"]) for one in loss["slices"]] == [("customs", 40, "better")]
+    assert [(one["slice"], one["n"], one["against_opponent"]) for one in loss["slices"]] == [
+        ("customs", 40, "better")
+    ]
     assert as_user(world.viewer).post(api + "measure/").status_code == 403
     started = admin.post(api + "measure/")
     assert started.status_code == 202 and started.json()["kind"] == "test_loss"
