@@ -32,7 +32,7 @@ def verified_path(artifact: Artifact) -> Path:
     store = storage()
     path = store.local_path(artifact)
     if artifact.pk not in _verified:
-        wrong = store.verify(artifact)
+        wrong = store.verify_copy(artifact)
         if wrong:
             raise EngineRefused(
                 f"Its stored files are missing or differ from what was stored: {', '.join(wrong[:5])}. Restore them "

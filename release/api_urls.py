@@ -9,5 +9,6 @@ urlpatterns = [
     path("releases/", releases.Releases.as_view(), name="api-releases"),
     path("releases/<int:pk>/", releases.OneRelease.as_view(), name="api-release"),
     path("gate/<int:pk>/", releases.VersionGate.as_view(), name="api-gate"),
+    path("gate/<int:pk>/measure/", releases.MeasureLoss.as_view(), name="api-gate-measure"),
     path("gate/<int:pk>/lineage/", releases.VersionLineage.as_view(), name="api-who-decided"),
 ]

@@ -3,11 +3,15 @@
 Every check says pass, hold or fail in one sentence. What is not known holds; it never passes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
+from release.held_out import HeldOut, judge
+
 Result = Literal["pass", "hold", "fail"]
+Compared = Literal["contents", "checksums", "sizes"]
 
 # Above this share of "both bad" an answer is no help, whichever version wins. A choice of this house, not a standard:
 # one customer in five left without a usable answer is where an agent stops trusting a draft.
@@ -57,24 +61,24 @@ class Comparison:
 class Facts:
     """What is known of a version. None, empty or 0 is "not known".
 
-    `loss_base` and `loss` are mean completion losses on held-out rows, natural log, before and after training.
+    `held_out` is its loss and its opponent's on the same test rows.
     `opponent` names the version to beat: the live one, or the base while nothing is live. `human` is the comparison
-    with that opponent, `newest` the newest with any version. `files` lists files that are missing or changed, None when not
-    checked.
+    with that opponent, `newest` the newest with any version. `files` lists files that are missing or changed, None when they
+    could not be checked; `files_compared` is what was compared, and `files_read_on` when, if not now.
     """
 
     version: str
-    is_base: bool = False
     parity_checked: int = 0
     parity_differing: int = 0
-    loss_base: float | None = None
-    loss: float | None = None
+    held_out: HeldOut = field(default_factory=HeldOut)
     opponent: str = ""
     human: Comparison | None = None
     newest: Comparison | None = None
     served: bool = False
     served_says: str = ""
     files: Sequence[str] | None = None
+    files_compared: Compared = "contents"
+    files_read_on: datetime | None = None
     files_total: int = 0
 
 
@@ -94,17 +98,25 @@ class Gate:
 
     @property
     def says(self) -> str:
-        counts = {name: sum(c.result == name for c in self.checks) for name in ("fail", "hold")}
-        if self.result == "pass":
-            return f"All {len(self.checks)} checks pass."
-        parts = [f"{counts['fail']} {'fails' if counts['fail'] == 1 else 'fail'}"] if counts["fail"] else []
-        if counts["hold"]:
-            parts.append(f"{counts['hold']} {'holds' if counts['hold'] == 1 else 'hold'}")
-        return f"Of {len(self.checks)} checks {' and '.join(parts)}."
+        return f"{summary(check.result for check in self.checks)}."
 
     def stored(self) -> list[dict[str, Any]]:
         """As Release.gate keeps it."""
         return [check.stored() for check in self.checks]
+
+
+def summary(results: Iterable[str]) -> str:
+    """How many checks came out how, without a full stop: "4 of 6 passed, 2 on hold"."""
+    found = list(results)
+    counts = {name: found.count(name) for name in ("pass", "hold", "fail")}
+    if found and counts["pass"] == len(found):
+        return f"All {len(found)} checks passed"
+    parts = [f"{counts['pass']} of {len(found)} passed"]
+    if counts["hold"]:
+        parts.append(f"{counts['hold']} on hold")
+    if counts["fail"]:
+        parts.append(f"{counts['fail']} failed")
+    return ", ".join(parts)
 
 
 def evaluate(facts: Facts) -> Gate:
@@ -139,18 +151,8 @@ def _parity(facts: Facts) -> Check:
 
 
 def _loss(facts: Facts) -> Check:
-    def say(result: Result, says: str) -> Check:
-        return Check("held_out_loss", "Held-out loss", result, says)
-
-    if facts.is_base:
-        return say("hold", "This is the base model itself, so there is no training to measure.")
-    if facts.loss is None or facts.loss_base is None:
-        return say("hold", "Its loss on held-out rows was not measured before and after training.")
-    change = (facts.loss - facts.loss_base) / facts.loss_base if facts.loss_base else 0.0
-    words = f"{facts.loss_base:.2f} with the base, {facts.loss:.2f} now ({change * 100:+.0f}%)."
-    if facts.loss < facts.loss_base:
-        return say("pass", f"Loss on held-out rows fell: {words}")
-    return say("fail", f"Loss on held-out rows did not fall: {words}")
+    verdict = judge(facts.held_out)
+    return Check("held_out_loss", "Loss on test rows", verdict.result, verdict.says)
 
 
 def _why_unknown(facts: Facts) -> str:
@@ -226,9 +228,27 @@ def _files(facts: Facts) -> Check:
         return Check("files_intact", "Files intact", result, says)
 
     if facts.files is None:
-        return say("hold", "Its files have not been compared with their recorded hashes.")
+        return say(
+            "hold", "Its files could not be read, so they have not been compared with their recorded hashes."
+        )
     if facts.files:
         shown = ", ".join(facts.files[:3]) + (" and more" if len(facts.files) > 3 else "")
         return say("fail", f"Missing or changed since they were stored: {shown}.")
-    files = f"Its {facts.files_total} files have" if facts.files_total != 1 else "Its file has"
-    return say("pass", f"{files} the recorded hash{'es' if facts.files_total != 1 else ''}.")
+    files = f"{facts.files_total} file{'' if facts.files_total == 1 else 's'}"
+    if facts.files_compared == "sizes":
+        return say(
+            "hold",
+            f"The sizes of its {files} were compared, not the contents: they are too large to read here. "
+            "“Check against the hashes” on the version's page reads them.",
+        )
+    if facts.files_compared == "checksums":
+        return say(
+            "pass",
+            f"The store's own SHA-256 of its {files} is the recorded one. The contents were not read again.",
+        )
+    if facts.files_read_on is not None:
+        on = f"{facts.files_read_on:%-d %b %Y}"
+        return say(
+            "pass", f"Its {files} had the recorded hashes when they were read on {on}, and none changed size."
+        )
+    return say("pass", f"The contents of its {files} have the recorded hashes.")

@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from release.gate import summary
+
 
 class Release(models.Model):
     """One change of the live pointer, with its gate result and the person who signed it off. Never edited."""
@@ -33,3 +35,8 @@ class Release(models.Model):
         if self.action == self.Action.ROLLBACK:
             return f"Rolled back from {self.replaced or 'nothing'} to {self.version}"
         return f"{self.version} made live"
+
+    @property
+    def gate_says(self) -> str:
+        """How the checks stood at sign-off, in a few words."""
+        return summary(check["result"] for check in self.gate)

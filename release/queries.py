@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from core.lineage import Step
-from core.models import Project
+from core.models import Project, Run
 from evaluation.queries import Results, results_by_version, results_for
 from inference.models import Deployment, Route
 from inference.queries import State, route_of, state_of, way_back
-from release.files import QUICK_BYTES, QUICK_BYTES_IN_LIST, wrong_files
+from release.files import files_of
 from release.gate import Comparison, Facts, Gate, evaluate
+from release.held_out import HeldOut, LossVerdict, judge
+from release.losses import held_out_of, opponents
 from release.models import Release
+from training.losses import count_test_rows, measurements_of, seconds_to_measure
 from training.models import ModelVersion, TrainingRun
 from training.queries import people_trained_on, rows_words
 
@@ -25,6 +29,12 @@ class Candidate:
     version: ModelVersion
     gate: Gate
     state: State
+    held_out: HeldOut
+
+    @cached_property
+    def loss(self) -> LossVerdict:
+        """Its loss on test rows beside its opponent's, with the table by slice."""
+        return judge(self.held_out)
 
 
 @dataclass(frozen=True)
@@ -111,23 +121,28 @@ def candidates(project: Project, live: ModelVersion | None, *, limit: int = 20) 
     versions = list(_ready(project).exclude(pk=live.pk if live else 0)[:limit])
     results = results_by_version(versions)
     deployments = _deployments(versions)
+    held_out = held_out_of(versions, live)
     found = []
     for version in versions:
         state = state_of(deployments.get(version.pk))
-        facts = _facts(version, live, results[version.pk], state, at_most=QUICK_BYTES_IN_LIST)
-        gate = evaluate(facts)
-        found.append(Candidate(version, gate, state))
+        facts = _facts(version, live, results[version.pk], state, held_out[version.pk], in_list=True)
+        found.append(Candidate(version, evaluate(facts), state, facts.held_out))
     return found
 
 
 def candidate(version: ModelVersion, *, fresh: bool = False) -> Candidate:
-    """One version with its gate; `fresh` hashes its files anew, as at sign-off."""
-    live = route_of(version.project)
+    """One version with its gate; `fresh` hashes its files now, as at sign-off."""
+    opponent = live_opponent(version)
     state = state_of(_deployments([version]).get(version.pk))
-    opponent = live.version if live and live.version_id != version.pk else None
-    return Candidate(
-        version, evaluate(_facts(version, opponent, results_for(version), state, fresh=fresh)), state
-    )
+    held_out = held_out_of([version], opponent)[version.pk]
+    facts = _facts(version, opponent, results_for(version), state, held_out, fresh=fresh)
+    return Candidate(version, evaluate(facts), state, held_out)
+
+
+def live_opponent(version: ModelVersion) -> ModelVersion | None:
+    """What is live, unless that is the version itself."""
+    live = route_of(version.project)
+    return live.version if live and live.version_id != version.pk else None
 
 
 def version_of(project: Project) -> QuerySet[ModelVersion]:
@@ -154,27 +169,29 @@ def _facts(
     live: ModelVersion | None,
     results: list[Results],
     state: State,
+    held_out: HeldOut,
     *,
     fresh: bool = False,
-    at_most: int = QUICK_BYTES,
+    in_list: bool = False,
 ) -> Facts:
-    training = version.training
     report = version.parity_report
+    files = files_of(version, fresh=fresh, in_list=in_list)
     against = [r for r in results if _is_opponent(r.other_than(version), version, live)]
     human = _newest(against)
     return Facts(
         version=str(version),
-        is_base=version.kind == ModelVersion.Kind.BASE,
         parity_checked=int(report.get("checked") or 0),
-        parity_differing=len(report.get("differing") or ()),
-        loss_base=training.loss_before if training else None,
-        loss=training.loss_after if training else None,
+        # `differing` shows a few; `differing_count` counts them all (reports of before it existed do not have it).
+        parity_differing=int(report.get("differing_count", len(report.get("differing") or ()))),
+        held_out=held_out,
         opponent=_opponent_name(version, live),
         human=_compared(human, version) if human else None,
         newest=_compared(newest, version) if (newest := _newest(results)) else None,
         served=state.ready,
         served_says=state.sentence,
-        files=wrong_files(version, fresh=fresh, at_most=at_most),
+        files=files.wrong if files else None,
+        files_compared=files.compared.value if files else "contents",
+        files_read_on=files.read_on if files else None,
         files_total=version.artifact.file_count,
     )
 
@@ -221,6 +238,31 @@ def _compared(results: Results, version: ModelVersion) -> Comparison:
     )
 
 
+# --- measuring -------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Measuring:
+    """What the gate page offers: the version to measure against, about how many rows and seconds, and the last run."""
+
+    against: ModelVersion
+    rows: int
+    seconds: float | None
+    run: Run | None
+
+
+def measuring(version: ModelVersion) -> Measuring | None:
+    """None for a base while nothing is live: it has no opponent."""
+    against = opponents([version], live_opponent(version))[version.pk]
+    if against is None:
+        return None
+    measurement = measurements_of([version], [against]).get((version.pk, against.pk))
+    return Measuring(
+        against=against,
+        rows=count_test_rows(version, against),
+        seconds=seconds_to_measure(version, against),
+        run=measurement.run if measurement else None,
+    )
+
+
 # --- who decided -------------------------------------------------------------------------------------------
 def who_decided(version: ModelVersion) -> list[Step]:
     """From the releases of a version back to its run, its dataset and its people. A constant number of queries."""
@@ -248,7 +290,9 @@ def who_decided(version: ModelVersion) -> list[Step]:
                 kind="Comparison",
                 label=results.campaign.name,
                 url=reverse("evaluation:campaign", args=[slug, results.campaign.pk]),
-                detail=f"{said}, {results.n} ratings" + (f" by {raters}" if raters else ""),
+                detail=f"{said}, {results.n} ratings"
+                + (f" by {raters}" if raters else "")
+                + f"; {differing_prompts(results)}",
             )
         )
     steps.append(
@@ -286,6 +330,12 @@ def who_decided(version: ModelVersion) -> list[Step]:
         )
     )
     return steps
+
+
+def differing_prompts(results: Results) -> str:
+    """ "on 37 of 40 prompts the two answers differ": the others put nobody before a choice."""
+    differing = results.prompts - results.same_answers
+    return f"on {differing} of {results.prompts} prompts the two answers differ"
 
 
 def _dataset_detail(training: TrainingRun) -> str:

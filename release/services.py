@@ -10,7 +10,8 @@ from inference.queries import deployment_of, live_version, state_of
 from inference.services import point_route, request_load
 from release import queries
 from release.models import Release
-from training.models import ModelVersion
+from training import services as training
+from training.models import LossMeasurement, ModelVersion
 
 LONGEST_NOTE = 2000
 
@@ -54,11 +55,23 @@ def make_live(
         obj=version,
         release=release.pk,
         replaced=str(replaces) if replaces else "",
-        gate=found.gate.result,
+        gate=found.gate.says.rstrip("."),
+        result=found.gate.result,
         overridden=[check.name for check in found.gate.open_points],
         note=note,
     )
     return release
+
+
+def measure_loss(*, by: User, version: ModelVersion) -> LossMeasurement:
+    """Measures the version beside the one it has to match, on the same test rows. Refused when there is no such other."""
+    found = queries.measuring(version)
+    if found is None:
+        raise Refused(
+            f"There is nothing to compare {version} with: nothing is live, and it is the base itself.",
+            "Measure a trained version, or make one live first.",
+        )
+    return training.measure_loss(by=by, version=version, against=found.against)
 
 
 @transaction.atomic
@@ -92,7 +105,8 @@ def roll_back(*, by: User, project: Project, away_from: ModelVersion, reason: st
         obj=back,
         release=release.pk,
         replaced=str(away_from),
-        gate=gate.result,
+        gate=gate.says.rstrip("."),
+        result=gate.result,
         reason=reason,
     )
     return release

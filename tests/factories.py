@@ -475,3 +475,53 @@ def rate_all(campaign: Any, rater: User, outcomes: list[str], scores: Any = None
         }.get(outcome, outcome)
         made.append(services.rate(by=rater, comparison=comparison, choice=choice, scores=scores))
     return made
+
+
+# --- losses on test rows ---------------------------------------------------------------------------------------
+def make_losses(
+    version: Any,
+    against: Any,
+    pairs: list[tuple[float, float]],
+    *,
+    slices: tuple[str, ...] = ("customs",),
+    tokens: int = 40,
+    status: str = Run.Status.SUCCEEDED,
+) -> Any:
+    """A measurement of both versions as its run leaves it: `pairs` are losses a token, own and the other's, one a row.
+
+    Each row is a group of its own; slices take turns.
+    """
+    from training.losses import prompt_digest
+    from training.models import LossMeasurement, RowLoss
+
+    n = next(_serial)
+    rows = [
+        {"hash": f"{n:032x}{at:032x}", "slice": slices[at % len(slices)], "group": f"g{at}", "weight": 1.0}
+        for at in range(len(pairs))
+    ]
+    for side, at in ((version, 0), (against, 1)):
+        RowLoss.objects.bulk_create(
+            RowLoss(
+                version=side,
+                row_hash=row["hash"],
+                loss=pair[at] * tokens,
+                tokens=tokens,
+                rendered="0" * 64,
+                precision="float32",
+            )
+            for row, pair in zip(rows, pairs, strict=True)
+        )
+    run = make_run(version.project, kind="test_loss", queue="gpu", status=status)
+    return LossMeasurement.objects.create(
+        version=version,
+        against=against,
+        run=run,
+        rows=rows,
+        left_out={"trained_on": 0, "retired": 0, "unusable": 0},
+        prompts={"version": prompt_digest(version), "against": prompt_digest(against)},
+    )
+
+
+def spread_losses(mean: float, other: float, rows: int = 40) -> list[tuple[float, float]]:
+    """Losses of two versions whose difference varies by some hundredths from row to row."""
+    return [(mean + 0.02 * (at % 5 - 2), other + 0.02 * (at % 3 - 1)) for at in range(rows)]

@@ -37,5 +37,8 @@ class TrainingConfig(AppConfig):
         register_kind(
             RunKind("files_check", "File check", queue="default", runner="training.runner.verify:run")
         )
+        register_kind(
+            RunKind("test_loss", "Loss on test rows", queue="gpu", runner="training.runner.held_out:run")
+        )
         register_stage(STAGE)
         register_wordings(WORDINGS)

@@ -212,3 +212,63 @@ class ModelVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.base_model.name} (base)" if self.number == 0 else f"v{self.number}"
+
+
+class RowLoss(models.Model):
+    """How well a version predicts one row it was never trained on: the loss of the row's answer.
+
+    A row is known by its hash, so the same row of two dataset versions is one. `rendered` is a hash of the token ids it was
+    measured with: another system prompt or template gives other ids, and the row is measured again.
+    """
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="row_losses")
+    row_hash = models.CharField(max_length=64)
+    loss = models.FloatField(help_text="Summed over the answer's tokens, natural log.")
+    tokens = models.PositiveIntegerField(help_text="Tokens of the answer, its end included.")
+    rendered = models.CharField(max_length=64)
+    precision = models.CharField(max_length=10, help_text="Of the weights: float32 or bfloat16.")
+    at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="row_loss_once", fields=["version", "row_hash"]),
+            models.CheckConstraint(
+                name="row_loss_values", condition=models.Q(loss__gte=0, tokens__gt=0, loss__lt=float("inf"))
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} on {self.row_hash[:12]}: {self.loss / self.tokens:.3f}"
+
+
+class LossMeasurement(models.Model):
+    """The measurement of two versions on the same test rows: which rows, and what was left out. The losses are RowLoss.
+
+    There is one for a pair; measured again, it gets another run. Its rows follow from the two versions' datasets alone,
+    so that measuring again cannot choose easier ones.
+    """
+
+    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="loss_measurements")
+    against = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="+")
+    run = models.OneToOneField("core.Run", on_delete=models.PROTECT, related_name="loss_measurement")
+    rows = models.JSONField(
+        default=list, help_text="[{hash, slice, group, weight}]; empty until they are chosen"
+    )
+    left_out = models.JSONField(
+        default=dict, help_text="{trained_on, retired, unusable}: test rows not measured"
+    )
+    prompts = models.JSONField(
+        default=dict, help_text="Hashes of the system prompts it was measured with: {version, against}"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="loss_measurement_once", fields=["version", "against"]),
+            models.CheckConstraint(
+                name="loss_of_two_versions", condition=~models.Q(version=models.F("against"))
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Loss of {self.version} and {self.against}"

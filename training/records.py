@@ -16,7 +16,15 @@ from core.errors import Conflict
 from core.events import publish
 from core.models import Artifact, Project, Run, User
 from core.transitions import transition
-from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
+from training.models import (
+    BaseModel,
+    LossMeasurement,
+    MetricPoint,
+    ModelVersion,
+    RowLoss,
+    SampleAnswer,
+    TrainingRun,
+)
 
 REGISTERED = "model_version.registered"
 
@@ -159,6 +167,43 @@ def note_files_checked(*, version: ModelVersion, wrong: list[str]) -> None:
     version.files_report = {"at": timezone.now().isoformat(), "wrong": wrong}
     version.save(update_fields=["files_report"])
     record(by=None, project=version.project, verb="model_version.files_checked", obj=version, wrong=wrong)
+
+
+# --- losses on test rows -----------------------------------------------------------------------------------
+@transaction.atomic
+def note_rows_chosen(
+    *,
+    measurement: LossMeasurement,
+    rows: list[dict[str, Any]],
+    left_out: dict[str, int],
+    prompts: dict[str, str],
+) -> None:
+    """Which rows are measured, before the first one is: shapes as LossMeasurement says."""
+    measurement.rows, measurement.left_out, measurement.prompts = rows, left_out, prompts
+    measurement.save(update_fields=["rows", "left_out", "prompts"])
+
+
+@transaction.atomic
+def note_row_losses(*, losses: Iterable[RowLoss]) -> None:
+    """Keeps losses as they come. A row that is measured again (with another prompt or precision) replaces the earlier one."""
+    RowLoss.objects.bulk_create(
+        losses,
+        update_conflicts=True,
+        unique_fields=["version", "row_hash"],
+        update_fields=["loss", "tokens", "rendered", "precision", "at"],
+    )
+
+
+@transaction.atomic
+def note_losses_measured(*, measurement: LossMeasurement) -> None:
+    record(
+        by=None,
+        project=measurement.version.project,
+        verb="model_version.loss_measured",
+        obj=measurement.version,
+        against=str(measurement.against),
+        rows=len(measurement.rows),
+    )
 
 
 def training_run_ended(run: Run) -> None:

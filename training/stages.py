@@ -21,6 +21,7 @@ WORDINGS = {
     "model_version.check_requested": "{actor} asked for the token check of {label}",
     "model_version.downloaded": "{actor} downloaded {label}",
     "model_version.files_checked": "The files of {label} were checked",
+    "model_version.loss_measured": "The loss of {label} and {against} was measured on the same {rows} test rows",
 }
 
 

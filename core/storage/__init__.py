@@ -1,9 +1,9 @@
 """The artifact store: content-addressed, written once, read by path. Backends are files in this folder."""
 
-from core.storage.base import Storage, checksum, manifest_of
+from core.storage.base import Compared, FileCheck, Storage, checksum, manifest_of
 from core.storage.folder import FolderStorage
 
-__all__ = ["Storage", "checksum", "manifest_of", "storage"]
+__all__ = ["Compared", "FileCheck", "Storage", "checksum", "manifest_of", "storage"]
 
 
 def _s3() -> Storage:

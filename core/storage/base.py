@@ -4,18 +4,55 @@ import hashlib
 import shutil
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from core.models import Artifact
+
+# Files are hashed in pieces of this size, so that memory stays the same whatever their length.
+PIECE = 1024 * 1024
+Progress = Callable[[int], None]
+
+
+class Compared(StrEnum):
+    """What a check of stored files rested on, the strongest first."""
+
+    CONTENTS = "contents"  # every byte was read and hashed
+    CHECKSUMS = "checksums"  # the SHA-256 that the store itself keeps of each file; nothing was read
+    SIZES = "sizes"  # that the files are there and as long as they were
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """Names of files that are missing or differ from what was recorded, and what was compared to know it."""
+
+    wrong: list[str]
+    compared: Compared
 
 
 def checksum(path: Path) -> str:
     """SHA-256 of a file, in hex."""
+    return checksum_of(pieces_of(path))
+
+
+def pieces_of(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def checksum_of(pieces: Iterable[bytes], progress: Progress | None = None) -> str:
+    """SHA-256, in hex, of bytes that come in pieces; `progress` is called with the length of each."""
+    sha = hashlib.sha256()
+    for piece in pieces:
+        sha.update(piece)
+        if progress is not None:
+            progress(len(piece))
+    return sha.hexdigest()
 
 
 def manifest_of(path: Path) -> list[dict[str, Any]]:
@@ -41,6 +78,9 @@ def manifest_hash(manifest: list[dict[str, Any]]) -> str:
 
 
 class Storage(ABC):
+    # Whether reading an artifact's bytes goes over a network: then they are not read while a page waits.
+    remote: ClassVar[bool] = False
+
     def put(self, path: Path, *, kind: str) -> Artifact:
         """Stores a file or folder and returns its artifact; the same content is kept once. ValueError without a file."""
         manifest = manifest_of(path)
@@ -73,8 +113,20 @@ class Storage(ABC):
         """A readable path on this host; engines and trainers open it, nobody writes to it."""
 
     @abstractmethod
-    def verify(self, artifact: Artifact) -> list[str]:
-        """Names of files that are missing or differ from the manifest; empty when all is well."""
+    def verify(self, artifact: Artifact, progress: Progress | None = None) -> list[str]:
+        """Reads and hashes every file. Names those that are missing or differ from the manifest; empty when all is well.
+
+        `progress` is called with the number of bytes just read and may raise to stop. OSError when the store cannot be
+        read: that is not the same as a file that is missing.
+        """
+
+    def verify_copy(self, artifact: Artifact) -> list[str]:
+        """`verify` for what `local_path` gives on this host: the files that engines and trainers open."""
+        return self.verify(artifact)
+
+    @abstractmethod
+    def verify_unread(self, artifact: Artifact) -> FileCheck:
+        """The same without reading contents: a few small requests, whatever the size. It says what it compared."""
 
 
 @contextmanager

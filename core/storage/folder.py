@@ -6,7 +6,15 @@ from pathlib import Path
 from django.conf import settings
 
 from core.models import Artifact
-from core.storage.base import Storage, checksum, put_in_place
+from core.storage.base import (
+    Compared,
+    FileCheck,
+    Progress,
+    Storage,
+    checksum_of,
+    pieces_of,
+    put_in_place,
+)
 
 
 class FolderStorage(Storage):
@@ -26,10 +34,20 @@ class FolderStorage(Storage):
     def local_path(self, artifact: Artifact) -> Path:
         return self.root / artifact.key
 
-    def verify(self, artifact: Artifact) -> list[str]:
+    def verify(self, artifact: Artifact, progress: Progress | None = None) -> list[str]:
         root = self.local_path(artifact)
         return [
             entry["path"]
             for entry in artifact.manifest
-            if not (root / entry["path"]).is_file() or checksum(root / entry["path"]) != entry["sha256"]
+            if not (root / entry["path"]).is_file()
+            or checksum_of(pieces_of(root / entry["path"]), progress) != entry["sha256"]
         ]
+
+    def verify_unread(self, artifact: Artifact) -> FileCheck:
+        root = self.local_path(artifact)
+        wrong = [
+            entry["path"]
+            for entry in artifact.manifest
+            if not (root / entry["path"]).is_file() or (root / entry["path"]).stat().st_size != entry["size"]
+        ]
+        return FileCheck(wrong, Compared.SIZES)

@@ -1,15 +1,47 @@
 """Artifacts in an S3-compatible bucket, with a cache folder on this host for what engines must open."""
 
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, ClassVar
 
 import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from core.models import Artifact
-from core.storage.base import Storage, checksum, put_in_place
+from core.storage.base import (
+    PIECE,
+    Compared,
+    FileCheck,
+    Progress,
+    Storage,
+    checksum,
+    checksum_of,
+    pieces_of,
+    put_in_place,
+)
+
+# Files up to this size are sent in one request: only then is the SHA-256 that the store keeps that of the whole file.
+# Of a file sent in parts it keeps the hash of the parts' hashes ("Checking object integrity", Amazon S3 user guide).
+ONE_REQUEST_BYTES = 512 * 1024 * 1024
+_MISSING = {"404", "NoSuchKey"}
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    """The client's errors as OSError, as other stores raise them."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise OSError(f"The object store could not be read: {error}") from error
 
 
 class S3Storage(Storage):
+    remote: ClassVar[bool] = True
+
     def __init__(self) -> None:
         self.bucket = settings.ARTIFACT_S3_BUCKET
         self.prefix = settings.ARTIFACT_S3_PREFIX
@@ -17,11 +49,22 @@ class S3Storage(Storage):
         # Credentials come from the standard AWS variables or the instance's role, never from the database.
         self.client = boto3.client("s3", endpoint_url=settings.ARTIFACT_S3_ENDPOINT or None)
 
+    def _name(self, artifact: Artifact, path: str) -> str:
+        return f"{self.prefix}{artifact.key}/{path}"
+
     def _keep(self, files: dict[str, Path], key: str) -> None:
         if Artifact.objects.filter(key=key).exists():
             return
+        # AWS_REQUEST_CHECKSUM_CALCULATION=when_required is how people say that their store knows no checksums.
+        wanted = self.client.meta.config.request_checksum_calculation != "when_required"
         for name, source in files.items():
-            self.client.upload_file(str(source), self.bucket, f"{self.prefix}{key}/{name}")
+            self.client.upload_file(
+                str(source),
+                self.bucket,
+                f"{self.prefix}{key}/{name}",
+                ExtraArgs={"ChecksumAlgorithm": "SHA256"} if wanted else None,
+                Config=TransferConfig(multipart_threshold=ONE_REQUEST_BYTES),
+            )
 
     def local_path(self, artifact: Artifact) -> Path:
         target = self.cache / artifact.key
@@ -31,23 +74,82 @@ class S3Storage(Storage):
             for entry in artifact.manifest:
                 file = staged / entry["path"]
                 file.parent.mkdir(parents=True, exist_ok=True)
-                remote = f"{self.prefix}{artifact.key}/{entry['path']}"
-                self.client.download_file(self.bucket, remote, str(file))
+                with _store_errors():
+                    self.client.download_file(self.bucket, self._name(artifact, entry["path"]), str(file))
                 if checksum(file) != entry["sha256"]:
                     raise OSError(f"{artifact.key}/{entry['path']} does not match its recorded hash.")
         return target
 
-    def verify(self, artifact: Artifact) -> list[str]:
-        wrong = []
-        for entry in artifact.manifest:
+    def verify(self, artifact: Artifact, progress: Progress | None = None) -> list[str]:
+        """Every object is read from the bucket and hashed on the way, and so is the copy that this host's engines open."""
+        wrong = [
+            entry["path"]
+            for entry in artifact.manifest
+            if self._checksum(artifact, entry["path"], progress) != entry["sha256"]
+        ]
+        return wrong + [f"{path} (this host's copy)" for path in self.verify_copy(artifact)]
+
+    def _checksum(self, artifact: Artifact, path: str, progress: Progress | None) -> str | None:
+        """SHA-256 of an object's bytes as they are in the bucket now; None when there is no such object."""
+        with _store_errors():
             try:
-                head = self.client.head_object(
-                    Bucket=self.bucket,
-                    Key=f"{self.prefix}{artifact.key}/{entry['path']}",
-                )
-            except self.client.exceptions.ClientError:
+                body = self.client.get_object(Bucket=self.bucket, Key=self._name(artifact, path))["Body"]
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _MISSING:
+                    return None
+                raise
+            return checksum_of(body.iter_chunks(PIECE), progress)
+
+    def verify_copy(self, artifact: Artifact) -> list[str]:
+        """Of what this host fetched; nothing is wrong with a copy that is not there yet."""
+        root = self.cache / artifact.key
+        if not root.exists():
+            return []
+        return [
+            entry["path"]
+            for entry in artifact.manifest
+            if not (root / entry["path"]).is_file()
+            or checksum_of(pieces_of(root / entry["path"])) != entry["sha256"]
+        ]
+
+    def verify_unread(self, artifact: Artifact) -> FileCheck:
+        """By the SHA-256 that the store keeps of each object where it keeps one of the whole object, else by size.
+
+        The store worked that hash out when the object arrived. An object that was replaced has another one or none;
+        damage inside the store is only seen by reading (`verify`).
+        """
+        wrong, by_checksum = [], True
+        for entry in artifact.manifest:
+            head = self._head(artifact, entry["path"])
+            if head is None or head["ContentLength"] != entry["size"]:
                 wrong.append(entry["path"])
                 continue
-            if head["ContentLength"] != entry["size"]:
+            stored = _whole_sha256(head)
+            if stored is None:
+                by_checksum = False
+            elif stored != entry["sha256"]:
                 wrong.append(entry["path"])
-        return wrong
+        return FileCheck(wrong, Compared.CHECKSUMS if by_checksum else Compared.SIZES)
+
+    def _head(self, artifact: Artifact, path: str) -> dict[str, Any] | None:
+        with _store_errors():
+            try:
+                return dict(
+                    self.client.head_object(
+                        Bucket=self.bucket, Key=self._name(artifact, path), ChecksumMode="ENABLED"
+                    )
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _MISSING:
+                    return None
+                raise
+
+
+def _whole_sha256(head: dict[str, Any]) -> str | None:
+    """The SHA-256, in hex, that the store keeps of the whole object; None when it keeps none, or one of parts."""
+    stored = head.get("ChecksumSHA256", "")
+    # Stores that do not say how they summed up sent the parts' number in the tag ("...-3") since parts exist.
+    kind = head.get("ChecksumType") or ("COMPOSITE" if "-" in head.get("ETag", "") else "FULL_OBJECT")
+    if not stored or kind != "FULL_OBJECT":
+        return None
+    return base64.b64decode(stored).hex()

@@ -5,6 +5,7 @@ from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.serializers import RunSerializer
 from core.errors import Conflict, Invalid
 from core.models import Role
 from core.project_api import ProjectAPIView
@@ -69,6 +70,17 @@ class VersionGate(_Release):
         """One version at the gate."""
         version = self.access.get(queries.version_of(self.access.project), pk=pk)
         return Response(CandidateSerializer(queries.candidate(version)).data)
+
+
+class MeasureLoss(_Release):
+    serializer_class = RunSerializer
+
+    @extend_schema(request=None, responses={202: RunSerializer})
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Starts measuring its loss on test rows, and that of what it would replace. 409 while that is under way."""
+        version = self.access.get(queries.version_of(self.access.project), pk=pk)
+        measurement = services.measure_loss(by=self.access.user, version=version)
+        return Response(RunSerializer(measurement.run).data, status=status.HTTP_202_ACCEPTED)
 
 
 class VersionLineage(_Release):

@@ -23,10 +23,45 @@ class GateSerializer(serializers.Serializer[Any]):
     checks = CheckSerializer(many=True)
 
 
+class SliceLossSerializer(serializers.Serializer[Any]):
+    """One slice: losses in nats a token of the same rows; `against_opponent` is "unknown" where there are too few rows to say."""
+
+    slice = serializers.CharField()
+    n = serializers.IntegerField()
+    groups = serializers.IntegerField()
+    loss = serializers.FloatField()
+    opponent_loss = serializers.FloatField(source="other")
+    difference = serializers.FloatField()
+    low = serializers.FloatField(allow_null=True)
+    high = serializers.FloatField(allow_null=True)
+    against_opponent = serializers.ChoiceField(
+        source="result", choices=["worse", "not worse", "better", "unsure", "unknown"]
+    )
+
+
+class LossSerializer(serializers.Serializer[Candidate]):
+    """Its loss and its opponent's on the same test rows, in nats a token; figures are null until they are measured."""
+
+    state = serializers.ChoiceField(
+        source="held_out.state",
+        choices=["no_opponent", "missing", "running", "failed", "outdated", "measured"],
+    )
+    opponent = serializers.CharField(source="held_out.opponent")
+    n = serializers.IntegerField(source="loss.overall.n", allow_null=True, default=None)
+    groups = serializers.IntegerField(source="loss.overall.groups", allow_null=True, default=None)
+    loss = serializers.FloatField(source="loss.overall.loss", allow_null=True, default=None)
+    opponent_loss = serializers.FloatField(source="loss.overall.other", allow_null=True, default=None)
+    difference = serializers.FloatField(source="loss.overall.difference", allow_null=True, default=None)
+    low = serializers.FloatField(source="loss.overall.low", allow_null=True, default=None)
+    high = serializers.FloatField(source="loss.overall.high", allow_null=True, default=None)
+    slices = SliceLossSerializer(source="loss.slices", many=True)
+
+
 class CandidateSerializer(serializers.Serializer[Candidate]):
     version = VersionNameSerializer()
     served = serializers.BooleanField(source="state.ready")
     gate = GateSerializer()
+    test_loss = LossSerializer(source="*")
 
 
 class ReleaseSerializer(serializers.ModelSerializer[Release]):
@@ -36,10 +71,11 @@ class ReleaseSerializer(serializers.ModelSerializer[Release]):
     replaced = VersionNameSerializer(read_only=True, allow_null=True)
     signed_off_by = PersonSerializer(read_only=True)
     gate = CheckSerializer(many=True, read_only=True)
+    gate_says = serializers.CharField(read_only=True)
 
     class Meta:
         model = Release
-        fields = ("id", "action", "version", "replaced", "gate", "note", "signed_off_by", "at")
+        fields = ("id", "action", "version", "replaced", "gate", "gate_says", "note", "signed_off_by", "at")
 
 
 class LiveSerializer(serializers.Serializer[Standing]):

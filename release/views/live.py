@@ -100,6 +100,7 @@ def _gate_page(
     context: dict[str, Any] = {
         "version": found,
         "candidate": candidate,
+        "measuring": queries.measuring(found),
         "standing": live,
         "is_live": is_live,
         "steps": queries.who_decided(found),
@@ -109,6 +110,15 @@ def _gate_page(
         "may_sign": access.has(Role.ADMIN),
     }
     return render(request, "release/version.html", context, status=status)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def measure(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """Starts measuring its loss and its opponent's on the same test rows."""
+    found = _version(access, pk)
+    services.measure_loss(by=access.user, version=found)
+    return redirect("release:version", access.project.slug, found.pk)
 
 
 @project_page(Role.ADMIN)

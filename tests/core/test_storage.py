@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from core.models import Artifact
-from core.storage.base import manifest_hash, manifest_of
+from core.storage.base import Compared, FileCheck, manifest_hash, manifest_of
 from core.storage.folder import FolderStorage
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +53,25 @@ def test_a_changed_or_missing_file_is_found(tmp_path, folder):
     (path / "a.txt").write_text("z")
     (path / "deep" / "b.txt").unlink()
     assert store.verify(artifact) == ["a.txt", "deep/b.txt"]
+
+
+def test_without_reading_only_sizes_are_compared_and_that_is_said(tmp_path, folder):
+    store = FolderStorage(tmp_path / "store")
+    artifact = store.put(folder, kind="model")
+    path = store.local_path(artifact)
+    (path / "a.txt").chmod(0o644)
+    (path / "a.txt").write_text("z")
+    assert store.verify_unread(artifact) == FileCheck([], Compared.SIZES)
+    (path / "a.txt").write_text("zz")
+    (path / "deep" / "b.txt").unlink()
+    assert store.verify_unread(artifact).wrong == ["a.txt", "deep/b.txt"]
+
+
+def test_hashing_says_how_much_it_has_read(tmp_path, folder):
+    store = FolderStorage(tmp_path / "store")
+    pieces = []
+    assert store.verify(store.put(folder, kind="model"), pieces.append) == []
+    assert sum(pieces) == 2
 
 
 def test_an_empty_folder_is_refused(tmp_path):

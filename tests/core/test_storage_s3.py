@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 
 from core.models import Artifact
-from core.storage import storage
+from core.storage import Compared, storage
 from core.storage.base import manifest_hash, manifest_of
 from core.storage.s3 import S3Storage
 
@@ -68,3 +68,76 @@ def test_a_missing_file_is_named(bucket: Any, folder: Path) -> None:
     artifact = store.put(folder, kind="model")
     bucket.delete_object(Bucket="guild", Key=f"{store.prefix}{artifact.key}/deep/b.txt")
     assert store.verify(artifact) == ["deep/b.txt"]
+
+
+def _key(store: S3Storage, artifact: Artifact, path: str) -> dict[str, str]:
+    return {"Bucket": "guild", "Key": f"{store.prefix}{artifact.key}/{path}"}
+
+
+def test_other_bytes_of_the_same_length_are_found(bucket: Any, folder: Path) -> None:
+    """Sizes agree; only hashes tell, the store's own and that of the bytes."""
+    store = S3Storage()
+    artifact = store.put(folder, kind="model")
+    assert store.verify(artifact) == [] and store.verify_unread(artifact).wrong == []
+    bucket.put_object(**_key(store, artifact, "a.txt"), Body=b"z", ChecksumAlgorithm="SHA256")
+    assert store.verify(artifact) == ["a.txt"]
+    assert store.verify_unread(artifact).wrong == ["a.txt"]
+
+
+def test_what_the_store_keeps_a_hash_of_is_compared_by_it(bucket: Any, folder: Path) -> None:
+    store = S3Storage()
+    artifact = store.put(folder, kind="model")
+    assert store.verify_unread(artifact).compared == Compared.CHECKSUMS
+    # Copied in by other means, without a checksum: nothing but its size is known without reading it.
+    bucket.put_object(**_key(store, artifact, "a.txt"), Body=b"z")
+    check = store.verify_unread(artifact)
+    assert (check.wrong, check.compared) == ([], Compared.SIZES)
+    assert store.verify(artifact) == ["a.txt"]
+
+
+def test_a_hash_of_parts_is_not_taken_for_one_of_the_file(
+    bucket: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.storage.s3.ONE_REQUEST_BYTES", 1024)
+    (folder / "large.bin").write_bytes(bytes(range(256)) * 50_000)  # 12.8 MB: two parts
+    store = S3Storage()
+    artifact = store.put(folder, kind="model")
+    head = bucket.head_object(**_key(store, artifact, "large.bin"), ChecksumMode="ENABLED")
+    assert head["ETag"].endswith('-2"') and head["ChecksumSHA256"]
+    check = store.verify_unread(artifact)
+    assert (check.wrong, check.compared) == ([], Compared.SIZES)
+    assert store.verify(artifact) == []
+
+
+def test_reading_takes_pieces_and_can_be_stopped(bucket: Any, folder: Path) -> None:
+    (folder / "large.bin").write_bytes(bytes(3_500_000))
+    store = S3Storage()
+    artifact = store.put(folder, kind="model")
+    pieces: list[int] = []
+    assert store.verify(artifact, pieces.append) == []
+    assert sum(pieces) == artifact.size_bytes and max(pieces) <= 1024 * 1024
+
+    def stop(count: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.verify(artifact, stop)
+
+
+def test_a_damaged_copy_on_this_host_is_named(bucket: Any, folder: Path) -> None:
+    store = S3Storage()
+    artifact = store.put(folder, kind="model")
+    copy = store.local_path(artifact)
+    (copy / "a.txt").write_text("z")
+    assert store.verify(artifact) == ["a.txt (this host's copy)"]
+
+
+def test_a_bucket_that_is_away_is_not_taken_for_missing_files(
+    bucket: Any, folder: Path, settings: Any
+) -> None:
+    artifact = S3Storage().put(folder, kind="model")
+    settings.ARTIFACT_S3_BUCKET = "another-one"
+    store = S3Storage()
+    for check in (store.verify, store.local_path):
+        with pytest.raises(OSError, match="could not be read"):
+            check(artifact)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from tests.factories import make_base_model, make_served, make_version
+from tests.factories import make_base_model, make_losses, make_served, make_version, spread_losses
 
 
 @dataclass
@@ -19,14 +19,11 @@ class Versions:
 
 def make_versions(world) -> Versions:
     base = make_base_model()
-    found = [make_version(world.project, base_model=base)]
-    for _ in range(3):
-        version = make_version(world.project, world.admin, base_model=base)
-        training = version.training
-        training.loss_before, training.loss_after = 3.0, 1.8
-        training.save()
-        found.append(version)
-    return Versions(*(make_served(version) for version in found))
+    found = [make_version(world.project, person, base_model=base) for person in (None, *[world.admin] * 3)]
+    versions = Versions(*(make_served(version) for version in found))
+    for version in (versions.v1, versions.v2, versions.v3):
+        make_losses(version, versions.base, spread_losses(1.8, 3.0))
+    return versions
 
 
 @pytest.fixture

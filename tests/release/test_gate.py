@@ -1,10 +1,13 @@
 """The gate's checks, one by one: what is not known holds, it never passes."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from release.gate import Comparison, Facts, evaluate
+from release.gate import Comparison, Facts, evaluate, summary
+from release.held_out import HeldOut
+from tests.release.test_held_out import measured
 
 HUMAN = Comparison(
     against="v1",
@@ -28,8 +31,7 @@ HUMAN = Comparison(
 GOOD = Facts(
     version="v2",
     parity_checked=3,
-    loss_base=3.07,
-    loss=1.77,
+    held_out=measured(1.77, 3.07),
     opponent="v1",
     human=HUMAN,
     newest=HUMAN,
@@ -46,7 +48,7 @@ def _check(facts, name):
 def test_everything_known_and_good_passes():
     gate = evaluate(GOOD)
     assert gate.result == "pass" and not gate.open_points
-    assert gate.says == "All 6 checks pass."
+    assert gate.says == "All 6 checks passed."
 
 
 def test_nothing_known_never_passes():
@@ -67,11 +69,9 @@ def test_nothing_known_never_passes():
     [
         ("token_parity", {"parity_checked": 0}, "hold"),
         ("token_parity", {"parity_differing": 1}, "fail"),
-        ("held_out_loss", {"loss": None}, "hold"),
-        ("held_out_loss", {"loss_base": None}, "hold"),
-        ("held_out_loss", {"loss": 3.07}, "fail"),
-        ("held_out_loss", {"loss": 3.5}, "fail"),
-        ("held_out_loss", {"is_base": True}, "hold"),
+        ("held_out_loss", {"held_out": HeldOut(opponent="v1")}, "hold"),
+        ("held_out_loss", {"held_out": HeldOut(state="no_opponent")}, "hold"),
+        ("held_out_loss", {"held_out": measured(3.5, 3.07)}, "fail"),
         ("human_preference", {"human": None}, "hold"),
         ("human_preference", {"opponent": ""}, "hold"),
         ("human_preference", {"human": replace(HUMAN, n=0)}, "hold"),
@@ -90,6 +90,8 @@ def test_nothing_known_never_passes():
         ("served", {"served": False}, "fail"),
         ("files_intact", {"files": None}, "hold"),
         ("files_intact", {"files": ["adapter.safetensors"]}, "fail"),
+        ("files_intact", {"files": ["adapter.safetensors"], "files_compared": "sizes"}, "fail"),
+        ("files_intact", {"files_compared": "sizes"}, "hold"),
     ],
 )
 def test_each_check_alone(name, change, result):
@@ -101,17 +103,35 @@ def test_each_check_alone(name, change, result):
     assert all(c.result == "pass" for c in others)
 
 
-def test_the_sentence_counts():
-    gate = evaluate(replace(GOOD, served=False, parity_checked=0, loss=None))
-    assert gate.says == "Of 6 checks 1 fails and 2 hold."
-    assert evaluate(replace(GOOD, loss=None)).says == "Of 6 checks 1 holds."
+def test_the_sentence_counts_what_passed_first():
+    unmeasured = HeldOut(opponent="v1")
+    gate = evaluate(replace(GOOD, served=False, parity_checked=0, held_out=unmeasured))
+    assert gate.says == "3 of 6 passed, 2 on hold, 1 failed."
+    assert evaluate(replace(GOOD, held_out=unmeasured, parity_checked=0)).says == "4 of 6 passed, 2 on hold."
+    assert evaluate(replace(GOOD, served=False)).says == "5 of 6 passed, 1 failed."
+    assert summary([]) == "0 of 0 passed"
+    assert summary(["hold", "hold"]) == "0 of 2 passed, 2 on hold"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "contents of its 4 files have the recorded hashes"),
+        ({"files_compared": "checksums"}, "store's own SHA-256"),
+        ({"files_compared": "sizes"}, "sizes of its 4 files were compared, not the contents"),
+        ({"files_read_on": datetime(2026, 11, 3, tzinfo=UTC)}, "read on 3 Nov 2026"),
+        ({"files": None}, "could not be read"),
+    ],
+)
+def test_the_file_check_says_what_was_compared(change, words):
+    assert words in _check(replace(GOOD, **change), "files_intact").says
 
 
 def test_what_is_stored_reads_alone():
     stored = evaluate(GOOD).stored()
     assert len(stored) == 6
     assert all(set(check) == {"name", "label", "result", "says"} for check in stored)
-    assert "3.07 with the base, 1.77 now (-42%)" in stored[1]["says"]
+    assert "3.07 with v1, 1.77 now on the same 40 test rows" in stored[1]["says"]
 
 
 def test_the_question_to_people_says_what_it_rests_on():

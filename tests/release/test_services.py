@@ -46,7 +46,8 @@ def test_a_release_moves_the_pointer_and_keeps_the_gate(world, versions):
     assert release.signed_off_by == world.admin and release.replaced is None
     assert {check["name"] for check in release.gate} >= {"token_parity", "human_preference", "served"}
     entry = AuditEntry.objects.get(verb="release.made_live")
-    assert entry.detail["gate"] == "hold" and entry.detail["note"] == "First one."
+    assert entry.detail["result"] == "hold"
+    assert entry.detail["gate"] == "4 of 6 passed, 2 on hold" and entry.detail["note"] == "First one."
     assert "human_preference" in entry.detail["overridden"]
 
 

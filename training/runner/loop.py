@@ -86,8 +86,8 @@ class _Rows(Dataset):
         return self.rows[self.order[at]]
 
 
-def completion_loss(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    """(summed cross entropy in nats, number of answer tokens) of a batch from `collate`.
+def row_losses(model: Any, batch: dict[str, Any]) -> torch.Tensor:
+    """Each row's cross entropy summed over its answer tokens, in nats: (rows,), of a batch from `collate`.
 
     Only the positions that predict answer tokens are scored (`logits_to_keep`).
     """
@@ -102,10 +102,15 @@ def completion_loss(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, to
     # A model that does not know the argument returns all positions; the last ones are the same.
     scores = scores[:, -keep:-1].float()
     labels = batch["labels"][:, 1 - keep :]
-    total = cross_entropy(
-        scores.reshape(-1, scores.shape[-1]), labels.reshape(-1), reduction="sum", ignore_index=IGNORED
+    each = cross_entropy(
+        scores.reshape(-1, scores.shape[-1]), labels.reshape(-1), reduction="none", ignore_index=IGNORED
     )
-    return total, (labels != IGNORED).sum()
+    return each.reshape(labels.shape).sum(dim=1)
+
+
+def completion_loss(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """(summed cross entropy in nats, number of answer tokens) of a batch from `collate`."""
+    return row_losses(model, batch).sum(), (batch["labels"] != IGNORED).sum()
 
 
 class _Loop(Trainer):

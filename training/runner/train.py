@@ -13,6 +13,7 @@ from django.conf import settings
 
 from annotation.datasets import iter_rows
 from annotation.rendering import chat_messages
+from core.models import Artifact
 from core.runs import RunContext, RunFailed, RunHandedBack
 from core.storage import storage
 from training import records, stopping
@@ -41,13 +42,13 @@ def run(ctx: RunContext) -> None:
         return
     method = METHODS[training.method]
     recipe = recipe_from(method.recipe, training.recipe)
-    device = _set_up_torch(recipe.seed)
+    device = set_up_torch(recipe.seed)
     checkpoints.clean(training.pk)
     began = time.monotonic()
     ctx.report(message="Reading the dataset and counting its tokens.", now=True)
-    _check_present(training)
-    base_folder = storage().local_path(training.base_model.artifact)  # type: ignore[arg-type]
-    tokenizer = _tokenizer(base_folder)
+    base_folder = check_present(training.base_model.artifact, str(training.base_model))
+    check_present(training.dataset.artifact, str(training.dataset))
+    tokenizer = tokenizer_of(base_folder)
     system_prompt = str(training.dataset.settings.get("system_prompt", ""))
     data = encode_rows(
         _watched(iter_rows(training.dataset), ctx),
@@ -102,7 +103,7 @@ def run(ctx: RunContext) -> None:
                     resume_from=resume_from,
                 )
         except (MemoryError, RuntimeError) as error:
-            raise _told(error) from error
+            raise understood(error) from error
         reporter.figures(result.steps)
         if result.stopped:
             raise RunHandedBack
@@ -110,24 +111,21 @@ def run(ctx: RunContext) -> None:
         _register(training, method, recipe, model, tokenizer, base_folder, system_prompt, result.loss_after)
 
 
-def _check_present(training: TrainingRun) -> None:
-    """The base and the dataset must be whole in the store; a missing file is told by name."""
-    for what, artifact in (
-        (training.base_model, training.base_model.artifact),
-        (training.dataset, training.dataset.artifact),
-    ):
-        assert artifact is not None
-        folder = storage().local_path(artifact)
-        missing = [entry["path"] for entry in artifact.manifest if not (folder / entry["path"]).is_file()]
-        if missing:
-            raise RunFailed(
-                "artifact_missing",
-                f"{what} is not whole in the artifact store: {missing[0]} is missing.",
-                "Restore the store from a backup, then try again.",
-            )
+def check_present(artifact: Artifact | None, what: str) -> Path:
+    """The artifact's folder on this host. RunFailed, naming the file, when `what` is not whole in the store."""
+    assert artifact is not None  # whatever is ready has one
+    folder = storage().local_path(artifact)
+    missing = [entry["path"] for entry in artifact.manifest if not (folder / entry["path"]).is_file()]
+    if missing:
+        raise RunFailed(
+            "artifact_missing",
+            f"{what} is not whole in the artifact store: {missing[0]} is missing.",
+            "Restore the store from a backup, then try again.",
+        )
+    return folder
 
 
-def _set_up_torch(seed: int) -> str:
+def set_up_torch(seed: int) -> str:
     """Threads and seed; "cuda" when torch sees a GPU, else "cpu"."""
     # Threads that spin while they wait for each other starve the engines and the web process on the same machine, and
     # themselves with it. Read when torch is loaded.
@@ -143,7 +141,7 @@ def _set_up_torch(seed: int) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _tokenizer(folder: Path) -> Any:
+def tokenizer_of(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -177,11 +175,11 @@ def _environment(device: str) -> dict[str, Any]:
     }
 
 
-def _told(error: BaseException) -> RunFailed | BaseException:
+def understood(error: BaseException, advice: str = OUT_OF_MEMORY_ADVICE) -> RunFailed | BaseException:
     """Running out of memory is something people can act on; anything else stays what it is."""
     text = str(error).lower()
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-        return RunFailed("out_of_memory", "The machine ran out of memory in mid-step.", OUT_OF_MEMORY_ADVICE)
+        return RunFailed("out_of_memory", "The machine ran out of memory in mid-step.", advice)
     return error
 
 

@@ -1,6 +1,6 @@
 """The runner of run kind "files_check": a version's stored files against their recorded hashes."""
 
-from core.runs import RunContext
+from core.runs import RunContext, RunFailed
 from core.storage import storage
 from training import records
 from training.models import ModelVersion
@@ -8,7 +8,23 @@ from training.models import ModelVersion
 
 def run(ctx: RunContext) -> None:
     version = ModelVersion.objects.select_related("artifact", "project").get(pk=ctx.params["version"])
-    ctx.report(message=f"Hashing {version.artifact.file_count} files.", now=True)
-    wrong = storage().verify(version.artifact)
+    artifact = version.artifact
+    words = f"Reading and hashing {artifact.file_count} file{'' if artifact.file_count == 1 else 's'}."
+    ctx.report(done=0, total=artifact.size_bytes, message=words, now=True)
+    read = 0
+
+    def progress(count: int) -> None:
+        nonlocal read
+        read += count
+        ctx.report(done=min(read, artifact.size_bytes))
+
+    try:
+        wrong = storage().verify(artifact, progress)
+    except OSError as error:
+        raise RunFailed(
+            "store_away",
+            "The artifact store could not be read, so nothing is known about the files.",
+            "Try again once the store answers; the worker's log has its error.",
+        ) from error
     ctx.check()
     records.note_files_checked(version=version, wrong=wrong)

@@ -6,6 +6,7 @@ from training.services.base_models import (
     register_base_model,
     slug_for,
 )
+from training.services.losses import measure_loss
 from training.services.runs import cancel, launch, retry
 from training.services.versions import check_files, mark_ready, mark_rejected, note_download, request_check
 
@@ -16,6 +17,7 @@ __all__ = [
     "launch",
     "mark_ready",
     "mark_rejected",
+    "measure_loss",
     "note_download",
     "prepare_again",
     "register_base_model",

@@ -13,7 +13,7 @@ from core.charts import line_chart
 from core.forms import cut
 from core.lineage import Step
 from core.models import Role
-from training import queries, services
+from training import losses, queries, services
 from training.archive import archive_response
 from training.curves import NOTE, loss_series
 from training.forms import VersionFilter
@@ -104,6 +104,7 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "differing": differing,
         "differing_count": one.parity_report.get("differing_count", len(differing)),
         "checked": one.parity_report.get("checked", len(differing)),
+        "test_loss": losses.mean_loss(one),
     }
     return render(request, "training/version.html", context)
 

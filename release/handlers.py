@@ -1,0 +1,37 @@
+"""What happens here when something happened upstream. May be called more than once for one event."""
+
+import logging
+
+from core.errors import ExpectedError
+from core.models import Event
+from inference.queries import live_version
+from release.losses import opponents
+from training.losses import measurements_of, seconds_to_measure
+from training.models import ModelVersion
+from training.services import measure_loss
+
+log = logging.getLogger(__name__)
+# A measurement that is started by itself may hold up the machine that trains for so long; a longer one waits for a person.
+MOST_SECONDS = 300.0
+
+
+def measure_ready_version(event: Event) -> None:
+    """A version became ready: its loss is measured beside its opponent's, where that is quick."""
+    version = (
+        ModelVersion.objects.select_related("project", "base_model", "training__dataset")
+        .filter(pk=event.payload["version"], status=ModelVersion.Status.READY)
+        .first()
+    )
+    if version is None:
+        return
+    live = live_version(version.project)
+    against = opponents([version], live if live != version else None)[version.pk]
+    if against is None or measurements_of([version], [against]):
+        return
+    seconds = seconds_to_measure(version, against)
+    if seconds is None or seconds > MOST_SECONDS:
+        return
+    try:
+        measure_loss(by=None, version=version, against=against)
+    except ExpectedError as error:
+        log.info("The loss of %s is not measured by itself: %s", version, error)

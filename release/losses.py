@@ -1,0 +1,106 @@
+"""What was measured of versions' losses on test rows, as the gate sees it."""
+
+from collections.abc import Sequence
+
+from core.models import Run
+from evaluation.statistics.paired import PairedRow
+from release.held_out import HeldOut, MeasuredRow
+from training.losses import Loss, losses_of, measurements_of, prompt_digest
+from training.models import LossMeasurement, ModelVersion
+
+Losses = dict[int, dict[str, Loss]]
+
+
+def opponents(versions: Sequence[ModelVersion], live: ModelVersion | None) -> dict[int, ModelVersion | None]:
+    """{version id: the version it has to match}: the live one; while nothing else is live, the base it was made from.
+
+    None for a base while nothing is live. One query.
+    """
+    bases = {
+        base.base_model_id: base
+        for base in ModelVersion.objects.filter(
+            project__in={one.project_id for one in versions}, kind=ModelVersion.Kind.BASE
+        ).select_related("base_model", "project", "training__dataset")
+    }
+    found: dict[int, ModelVersion | None] = {}
+    for version in versions:
+        other = live or bases.get(version.base_model_id)
+        found[version.pk] = None if other is None or other.pk == version.pk else other
+    return found
+
+
+def held_out_of(versions: Sequence[ModelVersion], live: ModelVersion | None) -> dict[int, HeldOut]:
+    """{version id: what is known of its loss beside its opponent's}. Three queries, whatever the number of versions."""
+    against = opponents(versions, live)
+    others = {other.pk: other for other in against.values() if other is not None}
+    measurements = measurements_of(versions, others.values())
+    losses = losses_of({pk for pair in measurements for pk in pair})
+    found = {}
+    for version in versions:
+        other = against[version.pk]
+        measurement = measurements.get((version.pk, other.pk)) if other else None
+        found[version.pk] = _held_out(version, other, measurement, losses, is_live=live is not None)
+    return found
+
+
+def _held_out(
+    version: ModelVersion,
+    other: ModelVersion | None,
+    measurement: LossMeasurement | None,
+    losses: Losses,
+    *,
+    is_live: bool,
+) -> HeldOut:
+    if other is None:
+        return HeldOut(state="no_opponent")
+    name = str(other)
+    if measurement is None or measurement.run.status == Run.Status.CANCELLED:
+        return HeldOut(state="missing", opponent=name, live=is_live)
+    if measurement.run.is_active:
+        return HeldOut(state="running", opponent=name, live=is_live)
+    if measurement.run.status == Run.Status.FAILED:
+        return HeldOut(state="failed", opponent=name, live=is_live, says=measurement.run.error_message)
+    own, its = losses.get(version.pk, {}), losses.get(other.pk, {})
+    changed = _changed(version, other, measurement, own, its)
+    if changed:
+        return HeldOut(state="outdated", opponent=name, live=is_live, says=changed)
+    pairs = [(row, own[row["hash"]], its[row["hash"]]) for row in measurement.rows]
+    return HeldOut(
+        state="measured",
+        opponent=name,
+        live=is_live,
+        own_tokens=all(mine.tokens == other_loss.tokens for _, mine, other_loss in pairs),
+        trained_on=int(measurement.left_out.get("trained_on", 0)),
+        rows=[
+            MeasuredRow(
+                row["slice"],
+                PairedRow(
+                    group=row["group"],
+                    loss=mine.loss,
+                    other=other_loss.loss,
+                    tokens=other_loss.tokens,
+                    weight=row["weight"],
+                ),
+            )
+            for row, mine, other_loss in pairs
+        ],
+    )
+
+
+def _changed(
+    version: ModelVersion,
+    other: ModelVersion,
+    measurement: LossMeasurement,
+    own: dict[str, Loss],
+    its: dict[str, Loss],
+) -> str:
+    """Why the stored losses cannot be compared any more; empty when they can."""
+    for one, side in ((version, "version"), (other, "against")):
+        if measurement.prompts.get(side) != prompt_digest(one):
+            return f"the system prompt of {one} was another"
+    hashes = [row["hash"] for row in measurement.rows]
+    if any(row_hash not in own or row_hash not in its for row_hash in hashes):
+        return "some rows have no loss any more"
+    if any(own[row_hash].precision != its[row_hash].precision for row_hash in hashes):
+        return "the two were measured in different precision"
+    return ""

@@ -1,0 +1,150 @@
+"""Reading losses on test rows: what can be measured, what was, and how long it will take."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from annotation.models import DatasetRow, DatasetVersion, Example, GroupSplit
+from training.held_out import MOST_ROWS, HeldOutRow, newest_of_each
+from training.models import LossMeasurement, ModelVersion, RowLoss
+from training.queries import system_prompt_of
+
+TEST, TRAIN = GroupSplit.Split.TEST, GroupSplit.Split.TRAIN
+
+
+def datasets_of(*versions: ModelVersion) -> list[DatasetVersion]:
+    """The dataset versions these were trained on, the newest first. A base was trained on none of them."""
+    found = {one.training.dataset.pk: one.training.dataset for one in versions if one.training is not None}
+    return sorted(found.values(), key=lambda dataset: -dataset.number)
+
+
+def _test_rows(datasets: Sequence[DatasetVersion]) -> QuerySet[DatasetRow]:
+    return DatasetRow.objects.filter(dataset__in=datasets, split=TEST)
+
+
+def count_test_rows(version: ModelVersion, against: ModelVersion) -> int:
+    """About how many rows a measurement of the two would take, before any is left out. One query."""
+    rows = _test_rows(datasets_of(version, against)).values("example").distinct().count()
+    return min(rows, MOST_ROWS)
+
+
+@dataclass(frozen=True)
+class Available:
+    """Test rows that can be measured, and how many cannot: a version was trained on them, or they were retired since."""
+
+    rows: list[HeldOutRow]
+    trained_on: int
+    retired: int
+
+
+def available_rows(version: ModelVersion, against: ModelVersion) -> Available:
+    """The test rows of both versions' datasets, each example once, without what either was trained on.
+
+    Splits are permanent, so none should have been; a row whose example or prompt is among a version's training rows is
+    left out all the same, and counted. Three queries.
+    """
+    datasets = datasets_of(version, against)
+    rows = newest_of_each(
+        HeldOutRow(*values[:-2], slice=values[-2] or "", group=values[-1])
+        for values in _test_rows(datasets)
+        .order_by("-dataset__number", "position")
+        .values_list(
+            "dataset",
+            "position",
+            "example",
+            "row_hash",
+            "prompt_hash",
+            "revision__content__slice",
+            "example__group",
+        )
+    )
+    trained = _trained_on(datasets)
+    retired = set(
+        Example.objects.filter(
+            status=Example.Status.RETIRED, dataset_rows__in=_test_rows(datasets)
+        ).values_list("pk", flat=True)
+    )
+    kept = [row for row in rows if row.example not in trained[0] and row.prompt_hash not in trained[1]]
+    current = [row for row in kept if row.example not in retired]
+    return Available(current, trained_on=len(rows) - len(kept), retired=len(kept) - len(current))
+
+
+def _trained_on(datasets: Sequence[DatasetVersion]) -> tuple[set[int], set[str]]:
+    """(examples, prompts) of test rows of any of `datasets` that another of them has among its training rows."""
+    test = _test_rows(datasets)
+    overlapping = DatasetRow.objects.filter(dataset__in=datasets, split=TRAIN).filter(
+        Q(example__in=test.values("example")) | Q(prompt_hash__in=test.values("prompt_hash"))
+    )
+    found = list(overlapping.values_list("example", "prompt_hash"))
+    return {example for example, _ in found}, {prompt for _, prompt in found}
+
+
+def prompt_digest(version: ModelVersion) -> str:
+    """A hash of the system prompt that the version answers with now."""
+    return hashlib.sha256(system_prompt_of(version).encode()).hexdigest()
+
+
+def measurements_of(
+    versions: Iterable[ModelVersion], against: Iterable[ModelVersion]
+) -> dict[tuple[int, int], LossMeasurement]:
+    """{(version id, opponent id): measurement}, with its run. One query."""
+    found = LossMeasurement.objects.filter(
+        version__in=[one.pk for one in versions], against__in=[one.pk for one in against]
+    ).select_related("run__project")
+    return {(one.version_id, one.against_id): one for one in found}
+
+
+@dataclass(frozen=True)
+class Loss:
+    loss: float
+    tokens: int
+    precision: str
+
+
+def losses_of(versions: Iterable[int]) -> dict[int, dict[str, Loss]]:
+    """{version id: {row hash: loss}}. One query."""
+    found: dict[int, dict[str, Loss]] = defaultdict(dict)
+    rows = RowLoss.objects.filter(version__in=list(versions)).values_list(
+        "version", "row_hash", "loss", "tokens", "precision"
+    )
+    for version, row_hash, loss, tokens, precision in rows:
+        found[version][row_hash] = Loss(loss, tokens, precision)
+    return found
+
+
+def seconds_to_measure(version: ModelVersion, against: ModelVersion) -> float | None:
+    """About how long measuring both takes, from how fast a training of theirs was evaluated; None without one.
+
+    Rows of validation and test are alike in length: the dataset draws both the same way.
+    """
+    for one in (version, against):
+        training = one.training
+        if training is None:
+            continue
+        spent = float(training.measured.get("evaluate") or 0)
+        rows = int(training.data_facts.get("validation_rows") or 0)
+        points = training.points.filter(series="validation").count()
+        if spent > 0 and rows and points:
+            load = float(training.measured.get("load") or 0)
+            wanted = count_test_rows(version, against)
+            return 2 * (load + wanted * spent / (rows * points))
+    return None
+
+
+@dataclass(frozen=True)
+class MeanLoss:
+    loss: float
+    rows: int
+
+
+def mean_loss(version: ModelVersion) -> MeanLoss | None:
+    """Mean loss a token over all test rows this version was measured on; None without any. One query."""
+    summed = RowLoss.objects.filter(version=version).aggregate(
+        loss=Sum("loss"), tokens=Sum("tokens"), rows=Count("pk")
+    )
+    if not summed["rows"]:
+        return None
+    return MeanLoss(summed["loss"] / summed["tokens"], summed["rows"])

@@ -1,0 +1,241 @@
+"""The runner of run kind "test_loss": the loss of two versions on the same test rows, each row's kept as data of its own.
+
+Rendering, masking and loss are the trainer's (training.runner.data, training.runner.loop). Both versions are loaded in one
+precision: float32 on a CPU, bfloat16 on a GPU. A run that is taken up again goes on after the rows that are stored.
+"""
+
+import gc
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from annotation.datasets import rows_at
+from core.runs import RunContext, RunFailed, RunHandedBack
+from training import records, stopping
+from training.held_out import ChosenRow, choose
+from training.losses import available_rows, datasets_of, prompt_digest
+from training.models import LossMeasurement, ModelVersion, RowLoss
+from training.queries import system_prompt_of
+from training.runner.data import EncodedRow, RowEncoder, collate
+from training.runner.train import check_present, set_up_torch, tokenizer_of, understood
+
+# Padding included: with answers of a few hundred tokens and a vocabulary of 150,000 the scores then take about 2 GB.
+TOKENS_AT_ONCE = 4096
+# Longer than any context; only used where a base model does not say how long its context is.
+NO_LIMIT = 1 << 30
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A row as one version reads it, and a hash of exactly that."""
+
+    row: EncodedRow
+    digest: str
+
+
+def run(ctx: RunContext) -> None:
+    measurement = LossMeasurement.objects.select_related(
+        *(
+            f"{side}__{part}"
+            for side in ("version", "against")
+            for part in ("project", "artifact", "base_model__artifact", "training__dataset__artifact")
+        )
+    ).get(pk=ctx.params["measurement"])
+    sides = (measurement.version, measurement.against)
+    device = set_up_torch(seed=0)
+    precision = "bfloat16" if device == "cuda" else "float32"
+    ctx.report(message="Reading the test rows.", now=True)
+    rendered = _prepare(measurement)
+    stored = {
+        side.pk: dict(
+            RowLoss.objects.filter(version=side, precision=precision).values_list("row_hash", "rendered")
+        )
+        for side in sides
+    }
+    missing = {
+        side.pk: {
+            row_hash: one
+            for row_hash, one in rendered[side.pk].items()
+            if stored[side.pk].get(row_hash) != one.digest
+        }
+        for side in sides
+    }
+    total = len(measurement.rows) * len(sides)
+    done = total - sum(len(rows) for rows in missing.values())
+    ctx.report(done=done, total=total, now=True)
+    with stopping.holding_back_sigterm():
+        for side in sides:
+            done = _measure(ctx, side, missing[side.pk], device=device, precision=precision, done=done)
+    ctx.report(done=total, now=True)
+    records.note_losses_measured(measurement=measurement)
+
+
+# --- which rows ------------------------------------------------------------------------------------------------
+def _prepare(measurement: LossMeasurement) -> dict[int, dict[str, Rendered]]:
+    """{version id: {row hash: the row as this version reads it}}, the same rows for both, and noted as chosen.
+
+    A row that one of the two cannot read whole (longer than its context, or without the end of an answer) is left out for
+    both and counted. RunFailed when none is left.
+    """
+    version, against = measurement.version, measurement.against
+    available = available_rows(version, against)
+    chosen = choose(available.rows)
+    encoders = {side.pk: _encoder(side) for side in (version, against)}
+    rendered: dict[int, dict[str, Rendered]] = {pk: {} for pk in encoders}
+    kept: list[ChosenRow] = []
+    for one, content in _contents(chosen, version, against):
+        both = {pk: _render(encoder, content) for pk, encoder in encoders.items()}
+        if any(side is None for side in both.values()):
+            continue
+        kept.append(one)
+        for pk, side in both.items():
+            assert side is not None
+            rendered[pk][one.row.row_hash] = side
+    if not kept:
+        raise RunFailed(
+            "no_test_rows",
+            "No test row is left that both versions can be measured on.",
+            "Approve more examples and freeze again, so that the next version has test rows.",
+        )
+    records.note_rows_chosen(
+        measurement=measurement,
+        rows=[one.stored() for one in kept],
+        left_out={
+            "trained_on": available.trained_on,
+            "retired": available.retired,
+            "unusable": len(chosen) - len(kept),
+        },
+        prompts={"version": prompt_digest(version), "against": prompt_digest(against)},
+    )
+    return rendered
+
+
+def _contents(
+    chosen: list[ChosenRow], version: ModelVersion, against: ModelVersion
+) -> Iterator[tuple[ChosenRow, dict[str, Any]]]:
+    for dataset in datasets_of(version, against):
+        at = {one.row.position: one for one in chosen if one.row.dataset == dataset.pk}
+        if not at:
+            continue
+        check_present(dataset.artifact, str(dataset))
+        for content in rows_at(dataset, at):
+            yield at[content["position"]], content
+
+
+def _encoder(version: ModelVersion) -> RowEncoder:
+    base = version.base_model
+    return RowEncoder(
+        tokenizer_of(check_present(base.artifact, str(base))),
+        stop_token=base.stop_token,
+        system_prompt=system_prompt_of(version),
+        max_length=base.context_length or NO_LIMIT,
+    )
+
+
+def _render(encoder: RowEncoder, content: dict[str, Any]) -> Rendered | None:
+    """None when the row cannot be read whole: the recipe's “Longest row” does not count here, the context does."""
+    cut = len(encoder.shortened)
+    row = encoder.encode(content)
+    if row is None or len(encoder.shortened) > cut:
+        return None
+    digest = hashlib.sha256(json.dumps([row.prompt_length, row.ids]).encode()).hexdigest()
+    return Rendered(row, digest)
+
+
+# --- losses ----------------------------------------------------------------------------------------------------
+def _measure(
+    ctx: RunContext,
+    version: ModelVersion,
+    rows: dict[str, Rendered],
+    *,
+    device: str,
+    precision: str,
+    done: int,
+) -> int:
+    """Measures and stores what is missing of one version; returns how much of the run is done then."""
+    if not rows:
+        return done
+    ctx.report(message=f"Loading {version}.", now=True)
+    try:
+        model = _load(version, device=device, precision=precision)
+        ctx.pace_from_now()
+        for batch in _batches(rows):
+            losses = _losses(model, [one.row for _, one in batch], device)
+            records.note_row_losses(
+                losses=[
+                    RowLoss(
+                        version=version,
+                        row_hash=row_hash,
+                        loss=loss,
+                        tokens=one.row.answer_tokens,
+                        rendered=one.digest,
+                        precision=precision,
+                    )
+                    for (row_hash, one), loss in zip(batch, losses, strict=True)
+                ]
+            )
+            done += len(batch)
+            ctx.report(done=done, message=f"Measuring {version} on test rows.")
+            if stopping.stop_asked():
+                raise RunHandedBack
+    except (MemoryError, RuntimeError) as error:
+        raise understood(error, "Measure on a machine with more memory.") from error
+    # Two large models at once may not fit; the first goes before the second is loaded.
+    del model
+    gc.collect()
+    return done
+
+
+def _batches(rows: dict[str, Rendered]) -> Iterator[list[tuple[str, Rendered]]]:
+    """Rows of like length together, at most TOKENS_AT_ONCE tokens with padding; the longest first, so that a machine
+    with too little memory says so at once."""
+    batch: list[tuple[str, Rendered]] = []
+    for name, one in sorted(rows.items(), key=lambda item: (-len(item[1].row.ids), item[0])):
+        if batch and (len(batch) + 1) * len(batch[0][1].row.ids) > TOKENS_AT_ONCE:
+            yield batch
+            batch = []
+        batch.append((name, one))
+    if batch:
+        yield batch
+
+
+def _load(version: ModelVersion, *, device: str, precision: str) -> Any:
+    """The version's weights as they are served: a model of its own, or the base with the adapter beside it."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    own = check_present(version.artifact, str(version))
+    is_adapter = version.kind == ModelVersion.Kind.ADAPTER
+    base = check_present(version.base_model.artifact, str(version.base_model)) if is_adapter else own
+    model = AutoModelForCausalLM.from_pretrained(
+        base, dtype=getattr(torch, precision), trust_remote_code=False, use_safetensors=True
+    )
+    if is_adapter:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, own, is_trainable=False)
+    return model.to(device).eval()
+
+
+def _losses(model: Any, rows: list[EncodedRow], device: str) -> list[float]:
+    """Each row's loss summed over its answer, in nats. RunFailed when one is not a number."""
+    import torch
+
+    from training.runner.loop import row_losses
+
+    # What stands for padding is masked out, so any id does.
+    batch = {
+        name: value.to(device) if hasattr(value, "to") else value for name, value in collate(rows, 0).items()
+    }
+    with torch.inference_mode():
+        losses = [float(one) for one in row_losses(model, batch)]
+    if not all(math.isfinite(one) for one in losses):
+        raise RunFailed(
+            "loss_not_finite",
+            "The loss of a row is not a number: the weights are damaged, or too large for this precision.",
+            "Compare the files with their hashes on the version's page, or train again with a lower learning rate.",
+        )
+    return losses
