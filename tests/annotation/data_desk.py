@@ -1,6 +1,6 @@
 """What the tests of the data side's pages and API share: their addresses, and a project with something in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -8,6 +8,7 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import reverse
 
+from annotation.datasets import ContentHash, row_hash
 from annotation.models import Import
 from annotation.services.imports import start_import
 from core.models import Project, Role, User
@@ -30,6 +31,7 @@ PAGES: dict[str, tuple[str, set[str], set[str]]] = {
     "import-remove": ("import", set(), {Role.ADMIN}),
     "datasets": ("", READERS, set()),
     "dataset-new": ("", {Role.ADMIN}, {Role.ADMIN}),
+    "dataset-preview": ("", {Role.ADMIN}, set()),
     "dataset": ("dataset", READERS, set()),
     "dataset-rows": ("dataset", READERS, set()),
     "dataset-withheld": ("dataset", READERS, set()),
@@ -73,6 +75,14 @@ def ids(world: World, upload: Callable[[bytes], Import]) -> dict[str, int]:
     dataset = make_frozen(world.project, world.admin)
     batch = upload(b'{"prompt": "a"}\n')
     return {"example": examples[0].pk, "dataset": dataset.number, "import": batch.pk}
+
+
+def content_hash_of(rows: Iterable[tuple[Mapping[str, Any], str]], settings: Mapping[str, Any]) -> str:
+    """The content hash of (canonical row, split) pairs in any order: its definition in one line each."""
+    content = ContentHash(settings)
+    for sha256, split in sorted((row_hash(row), split) for row, split in rows):
+        content.add(sha256, split)
+    return content.hexdigest()
 
 
 def page(name: str, project: Project, ids: dict[str, int]) -> str:
