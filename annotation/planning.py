@@ -183,7 +183,10 @@ class Planner:
         return {
             "total": len(self) - len(out),
             **{split: sum(counts[split] for counts in by_slice.values()) for split in SPLITS},
-            "slices": {name: dict(counts) for name, counts in sorted(by_slice.items())},
+            "slices": {
+                name: {split: counts[split] for split in SPLITS if counts[split]}
+                for name, counts in sorted(by_slice.items())
+            },
             "withheld": len(out),
             "withheld_near": sum(row.reason == NEAR_TEST for row in withheld),
         }

@@ -22,8 +22,8 @@ from annotation.queries.datasets import (
 from annotation.splits import SPLITS, Group, assign_splits, untested
 from core.models import Project
 
-# Up to so many rows the plan is made whole while the page waits (about a second); above, prompts are not compared.
-WHOLE = 5000
+# Up to so many rows the plan is made whole while the page waits (some two seconds); above, prompts are not compared.
+WHOLE = 10_000
 # Above so many rows a page first shows the counts and then asks for the plan.
 AT_ONCE = 1000
 
@@ -111,6 +111,9 @@ def _by_group(project: Project, examples: QuerySet[Example], settings: Mapping[s
     return {
         "total": sum(group.rows for group in groups),
         **{split: sum(counts[split] for counts in by_slice.values()) for split in SPLITS},
-        "slices": {name: dict(counts) for name, counts in sorted(by_slice.items())},
+        "slices": {
+            name: {split: counts[split] for split in SPLITS if counts[split]}
+            for name, counts in sorted(by_slice.items())
+        },
         "untested": untested(groups, test=settings["test"]),
     }

@@ -72,6 +72,7 @@ class FreezeForm(forms.Form):
         label="Seed of the draw",
         min_value=0,
         max_value=2**31 - 1,
+        required=False,
         initial=SEED,
         help_text="Another number draws other groups. What an earlier dataset decided stays.",
         widget=forms.NumberInput(attrs={"class": "short"}),
@@ -92,10 +93,8 @@ class FreezeForm(forms.Form):
 
     def settings(self) -> dict[str, Any]:
         """What a valid form asks for, as start_freeze and the preview take it; shares are of one."""
-        chosen = {
-            name: self.cleaned_data[name]
-            for name in ("separate_near_duplicates", "seed", "slices", "sources")
-        }
+        chosen = {name: self.cleaned_data[name] for name in ("separate_near_duplicates", "slices", "sources")}
+        chosen["seed"] = SEED if self.cleaned_data["seed"] is None else self.cleaned_data["seed"]
         return chosen | {name: int(self.cleaned_data[name]) / 100 for name in (VALIDATION, TEST)}
 
 

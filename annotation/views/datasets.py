@@ -20,7 +20,7 @@ from annotation.queries.datasets import (
 )
 from annotation.queries.examples import slices_of, sources_of
 from annotation.queries.paging import cut
-from annotation.queries.preview import AT_ONCE, preview
+from annotation.queries.preview import AT_ONCE, WHOLE, preview
 from annotation.services.datasets import FREEZE_DEFAULTS, start_freeze
 from annotation.splits import LEAST_TEST, SPLITS, TEST, TESTED_FROM
 from annotation.views.data_forms import FreezeForm
@@ -89,6 +89,7 @@ def _preview(access: Access, settings: dict[str, Any], *, at_once: bool) -> dict
         "preview": shown,
         "counts": shown.counts,
         "settings": settings,
+        "whole": WHOLE,
         **_split_table(shown.counts or {}, new),
     }
 

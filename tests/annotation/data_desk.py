@@ -9,10 +9,10 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation.datasets import ContentHash, row_hash
-from annotation.models import Import
+from annotation.models import DatasetRow, DatasetVersion, Example, Import
 from annotation.services.imports import start_import
 from core.models import Project, Role, User
-from tests.factories import World, make_example, make_frozen
+from tests.factories import World, make_example, make_frozen, spelled
 
 SignIn = Callable[[User | None], Client]
 READERS = {Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER}
@@ -75,6 +75,30 @@ def ids(world: World, upload: Callable[[bytes], Import]) -> dict[str, int]:
     dataset = make_frozen(world.project, world.admin)
     batch = upload(b'{"prompt": "a"}\n')
     return {"example": examples[0].pk, "dataset": dataset.number, "import": batch.pk}
+
+
+def approve(project: Project, count: int, **fields: Any) -> list[Example]:
+    return [make_example(project, status=Example.Status.APPROVED, **fields) for _ in range(count)]
+
+
+def splits_of(dataset: DatasetVersion) -> dict[int, str]:
+    return dict(DatasetRow.objects.filter(dataset=dataset).values_list("example", "split"))
+
+
+def question_of(number: int) -> str:
+    """Four of five ask of one crate and differ in a number, a last word or case; the fifth is like no other."""
+    subject = f"crate {spelled(number // 5)} of the old red ship that left for Oslo"
+    return [
+        f"Where is {subject}?",
+        f"Where is {subject} 17?",
+        f"where is {subject} 4,200",
+        f"Where is {subject} please?",
+        f"{spelled(number)}, {spelled(number + 1)} and {spelled(number + 2)}?",
+    ][number % 5]
+
+
+def ask(question: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": question}]
 
 
 def content_hash_of(rows: Iterable[tuple[Mapping[str, Any], str]], settings: Mapping[str, Any]) -> str:
