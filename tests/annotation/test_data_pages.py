@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from annotation.downloads import csv_line
-from annotation.models import DatasetVersion, Example, Import, Review, Revision
+from annotation.models import DatasetVersion, Example, GroupSplit, Import, Review, Revision
 from annotation.queries.paging import CappedPaginator
 from core.access import Access
 from core.models import Project, Role
@@ -105,7 +105,9 @@ def test_a_program_imports_and_freezes_over_the_api(world: World):
     _, secret = create_token(by=world.admin, name="nightly", project=None)
     client = Client(headers={"authorization": f"Bearer {secret}"})
     api = f"/api/v1/projects/{world.project.slug}"
-    lines = [json.dumps({"prompt": f"Where is {spelled(n)}?", "completion": f"In port {n}."}) for n in range(10)]
+    lines = [
+        json.dumps({"prompt": f"Where is {spelled(n)}?", "completion": f"In port {n}."}) for n in range(10)
+    ]
     data = {
         "file": _file("\n".join([*lines, "bad"]).encode()),
         "destination": "approved",
@@ -366,9 +368,9 @@ def test_the_preview_shows_splits_by_slice_and_what_stands_in_the_way(world: Wor
     client = as_user(world.admin)
     shown = previewed(client, world.project)
     assert "2 slices of at least ten rows have fewer than two test rows" in shown
-    assert "stock . All its questions are near-duplicates of one another" in shown
-    assert "talk . All its rows are in one group" in shown
-    assert "Nobody reviewed 40 of these rows" in shown
+    assert "stock. All its questions are near-duplicates of one another" in shown
+    assert "talk. All its rows are in one group" in shown
+    assert "Nobody reviewed 40 of the 40 approved examples" in shown
     assert "10 groups were joined into 1" in shown
     assert shown == previewed(client, world.project)
     alone = {name: value for name, value in ASKED.items() if name != "separate_near_duplicates"}
@@ -399,15 +401,16 @@ def test_a_withheld_row_is_shown_beside_the_test_row_as_it_was(
 ):
     tested = Example.objects.get(dataset_rows__split="test")
     asked = tested.messages[-1]["content"]
-    near = make_example(world.project, f"{asked} 4,711", status="approved")
+    near = make_example(world.project, f"{asked} 4,711", status="approved", group="near")
+    GroupSplit.objects.create(project=world.project, group="near", split="train")
     Example.objects.filter(pk=tested.pk).update(
         messages=[{"role": "user", "content": "Else?"}], status="retired"
     )
     make_frozen(world.project, world.admin)
     client = as_user(world.viewer)
     shown = text_of(client.get(page("dataset-withheld", world.project, {"dataset": 2})))
-    assert "Asks nearly what a test row asks (83.3% alike)" in shown
-    assert f"Withheld: #{near.pk}" in shown and f"Test row: #{tested.pk} Customer {asked}" in shown
+    assert "Asks nearly what a test row asks (83% alike)" in shown
+    assert f"Withheld: #{near.pk}" in shown and f"Test row: #{tested.pk} Customer{asked}" in shown
     (row,) = client.get(f"/api/v1/projects/{world.project.slug}/datasets/2/withheld/").json()["results"]
     assert (row["example"], row["repeats"], row["reason"]) == (near.pk, tested.pk, "near_test")
     assert row["similarity"] == pytest.approx(5 / 6)
@@ -426,7 +429,7 @@ def test_a_dataset_says_who_reviewed_its_rows_and_which_nobody_did(world: World,
     make_frozen(world.project, world.admin)
     client = as_user(world.viewer)
     shown = text_of(client.get(page("dataset", world.project, {"dataset": 1})))
-    assert "Reviewed 1 of 6 rows" in shown and f"Accepted by {world.reviewer.name} (1)" in shown
+    assert "Reviewed1 of 6 rows" in shown and f"{world.reviewer.name} (1)" in shown
     assert f"5 rows, approved as they came in; brought in by {world.admin.name} (5)" in shown
     rows = text_of(client.get(page("dataset-rows", world.project, {"dataset": 1})))
     assert rows.count("reviewed by nobody") == 5

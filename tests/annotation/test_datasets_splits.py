@@ -78,6 +78,7 @@ names = st.text(min_size=1, max_size=8)
 sizes = st.integers(min_value=1, max_value=50)
 
 
+@settings(deadline=None)
 @given(
     first=st.dictionaries(names, sizes, max_size=30),
     second=st.dictionaries(names, sizes, max_size=30),
@@ -105,6 +106,7 @@ def test_a_group_keeps_its_split_whatever_comes_later(
                 assert split in {after[name] for name in second}
 
 
+@settings(deadline=None)
 @given(rows=st.lists(sizes, min_size=12, max_size=80), test=st.floats(min_value=0.05, max_value=0.3))
 def test_no_split_is_further_off_than_half_of_the_largest_group(rows: list[int], test: float):
     groups = [Group(f"g{n}", size) for n, size in enumerate(rows)]
@@ -127,6 +129,7 @@ many_groups = st.lists(slices_of_a_group, min_size=1, max_size=50)
 some_share = st.floats(min_value=0.05, max_value=0.25)
 
 
+@settings(deadline=None)
 @given(sizes=many_groups, validation=some_share, test=some_share, seed=st.sampled_from("1234"))
 def test_every_slice_that_can_be_tested_is_tested(
     sizes: list[dict[str, int]], validation: float, test: float, seed: str
@@ -147,6 +150,7 @@ def test_every_slice_that_can_be_tested_is_tested(
     assert set(untested(whole, test=test)) == short
 
 
+@settings(deadline=None)
 @given(sizes=many_groups, test=some_share, seed=st.sampled_from("1234"), data=st.data())
 def test_the_order_of_groups_does_not_matter(
     sizes: list[dict[str, int]], test: float, seed: str, data: st.DataObject
@@ -158,6 +162,7 @@ def test_the_order_of_groups_does_not_matter(
     assert assign_splits(shuffled, **options) == assign_splits(groups, **options)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(first=many_groups, second=many_groups, test=some_share)
 def test_decided_groups_stay_and_starved_slices_come_first(
     first: list[dict[str, int]], second: list[dict[str, int]], test: float
@@ -174,6 +179,7 @@ def test_decided_groups_stay_and_starved_slices_come_first(
             assert in_test[name] >= LEAST_TEST
 
 
+@settings(deadline=None)
 @given(rows=st.lists(st.integers(1, 5), min_size=60, max_size=200), test=some_share, validation=some_share)
 def test_shares_hold_in_every_slice(rows: list[int], test: float, validation: float):
     groups = [sliced(f"g{n}", **{"abc"[n % 3]: size}) for n, size in enumerate(rows)]
@@ -234,7 +240,7 @@ def test_fifty_thousand_groups_take_seconds():
     assert abs(count[TEST] / count.total() - 0.1) < 0.002
 
 
-@settings(max_examples=30)
+@settings(deadline=None)
 @given(sizes=st.lists(st.integers(1, 400), min_size=1, max_size=6))
 def test_something_always_trains(sizes: list[int]):
     groups = [sliced(f"g{n}", s=size) for n, size in enumerate(sizes)]

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 from datasketch import MinHash, MinHashLSH
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotation.similarity import CROWDED, SIMILAR, Prompts, jaccard, shingles, words
@@ -63,6 +63,7 @@ vocabulary = st.sampled_from(
 sentences = st.lists(vocabulary, min_size=1, max_size=9).map(" ".join)
 
 
+@settings(max_examples=60, deadline=None)
 @given(texts=st.lists(sentences, min_size=1, max_size=25), seed=st.integers(0, 3))
 def test_every_pair_that_is_similar_is_found_in_any_order(texts: list[str], seed: int):
     shuffled = random.Random(seed).sample(texts, len(texts))
