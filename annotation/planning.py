@@ -6,7 +6,7 @@ kilobyte for each row, and the texts themselves are not kept.
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -92,9 +92,10 @@ class Planner:
     def _text(self, messages: Sequence[Mapping[str, str]]) -> int:
         return self._similar.add(messages) if self._similar is not None else 0
 
-    def plan(self, decided: Mapping[str, str]) -> Plan:
-        """`decided` are the splits of groups from earlier versions; those of other groups are left alone."""
-        clusters = self._similar.clusters() if self._similar is not None else []
+    def plan(self, decided: Mapping[str, str], tell: Callable[[float], None] | None = None) -> Plan:
+        """`decided` are the splits of groups from earlier versions; those of other groups are left alone. `tell` hears how
+        far the comparison of prompts is, as a share of one."""
+        clusters = self._similar.clusters(tell) if self._similar is not None else []
         units = _Units(self, decided, clusters)
         splits = units.assign()
         row_splits = [splits[number] for number in self.groups.rows]

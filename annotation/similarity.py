@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rensa import RMinHash
+from rensa import RMinHash  # type: ignore[import-untyped]  # it comes without types
 
 from annotation.content import loosely
 
@@ -104,8 +104,11 @@ class Prompts:
     def similarity(self, first: int, second: int) -> float:
         return jaccard(self._shingles[first], self._shingles[second])
 
-    def clusters(self) -> list[int]:
-        """For each text the lowest number among those that near-duplicates lead to, step by step, from it."""
+    def clusters(self, tell: Callable[[float], None] | None = None) -> list[int]:
+        """For each text the lowest number among those that near-duplicates lead to, step by step, from it.
+
+        `tell` hears how far it is, as a share of one.
+        """
         parent = list(range(len(self)))
 
         def root(number: int) -> int:
@@ -117,6 +120,8 @@ class Prompts:
         numbers = np.arange(len(self))
         keys = self._band_keys(numbers)
         for band in range(BANDS):
+            if tell:
+                tell(band / BANDS)
             pending = [(numbers, band)]
             while pending:
                 members, by = pending.pop()

@@ -100,7 +100,10 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
         )
     report(done=_READ, total=_ALL, message=f"Looking for near-duplicates among {total:,} rows.", now=True)
     add_tested_before(dataset.project, planner)
-    plan = planner.plan(decided_splits(dataset.project))
+    plan = planner.plan(
+        decided_splits(dataset.project),
+        tell=lambda share: report(done=_READ + int((_DECIDED - _READ) * share)),
+    )
     del planner
     _keep(dataset, plan)
     kept = plan.counts["total"]
