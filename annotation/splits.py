@@ -52,8 +52,8 @@ def assign_splits(groups: Iterable[Group], *, validation: float, test: float, se
     Slice by slice, new groups are drawn in a seeded order; each goes to test or validation, to the one that lacks more rows,
     while that brings it closer to its share of the slice, and otherwise to train. Where a share gives a slice of
     TESTED_FROM rows less than LEAST_TEST test rows, its share is raised to that. What rounding leaves over goes into the
-    next slice's account, so that many small slices still add up to the shares. With LEAST_GROUPS groups a split with a share above zero gets at
-    least one new group, if one is to be had: the smallest, so that little is taken from training.
+    next slice's account, so that many small slices still add up to the shares. With LEAST_GROUPS groups a split with a share
+    above zero gets at least one new group, if one is to be had: the smallest, so that little is taken from training.
     """
     drawn = sorted(groups, key=lambda group: (draw(seed, group.name), group.name))
     new = [group for group in drawn if not group.split]
@@ -155,7 +155,7 @@ def slice_rows(groups: Iterable[Group]) -> Counter[str]:
 def untested(groups: Iterable[Group], *, test: float) -> dict[str, str]:
     """{slice: why} for the slices of at least TESTED_FROM rows that have fewer than LEAST_TEST test rows.
 
-    Every group has its split. The sentence says what stands in the way, as far as the groups show it.
+    Every group has its split. The sentence says what prevents more, as far as the groups show it.
     """
     members: dict[str, list[Group]] = defaultdict(list)
     everything = list(groups)

@@ -358,7 +358,7 @@ def previewed(client: Client, project: Project, **changes: str) -> str:
     return text_of(client.get(page("dataset-preview", project, {}), ASKED | changes))
 
 
-def test_the_preview_shows_splits_by_slice_and_what_stands_in_the_way(world: World, as_user: SignIn):
+def test_the_preview_shows_splits_by_slice_and_why_some_lack_test_rows(world: World, as_user: SignIn):
     for _ in range(20):
         make_example(world.project, status="approved", slice="delay")
     for n in range(10):
