@@ -51,9 +51,28 @@ def arrival_hash(*, messages: list[Any], context: list[str], completion: str) ->
 
 
 def prompt_hash(*, messages: list[Any], context: list[str]) -> str:
-    """SHA-256 that is equal for prompts which differ only in case, spacing or Unicode form."""
+    """SHA-256 that is equal for prompts which differ only in case, spacing or Unicode form.
+
+    In a record that is JSON, spacing outside its texts and the order of names do not count either.
+    """
     words = [[m["role"], loosely(m["content"])] for m in messages]
-    return _sha256([words, [loosely(record) for record in context]])
+    return _sha256([words, [loosely(_compact(record)) for record in context]])
+
+
+def _compact(record: str) -> str:
+    """A JSON object or list in its canonical spelling, numbers digit by digit as they were; any other text as it is."""
+    if not record.lstrip().startswith(("{", "[")):
+        return record
+    try:
+        # Numbers stay text: as floats 1.10 and 1.1 would be one, and so would long identifiers.
+        return canonical_json(json.loads(record, parse_float=_verbatim, parse_int=_verbatim))
+    except (ValueError, RecursionError):
+        return record
+
+
+def _verbatim(number: str) -> dict[str, str]:
+    """Wrapped, so that the number 7 and the text "7" stay two things."""
+    return {"": number}
 
 
 def loosely(text: str) -> str:

@@ -464,7 +464,8 @@ class DatasetVersion(models.Model):
         "core.Run", null=True, on_delete=models.PROTECT, related_name="dataset_version"
     )
     settings = models.JSONField(
-        help_text="validation and test (shares), seed, slices and sources (filters), system_prompt"
+        help_text="validation and test (shares), seed, separate_near_duplicates, slices and sources (filters), "
+        "system_prompt"
     )
     content_hash = models.CharField(max_length=64, blank=True)
     same_as = models.ForeignKey(
@@ -476,7 +477,9 @@ class DatasetVersion(models.Model):
     )
     artifact = models.ForeignKey("core.Artifact", null=True, on_delete=models.PROTECT, related_name="+")
     counts = models.JSONField(
-        default=dict, help_text="total, train, validation, test, withheld, slices: {slice: {split: rows}}"
+        default=dict,
+        help_text="total, train, validation, test, slices: {slice: {split: rows}}, withheld, withheld_near, "
+        "untested: {slice: why}, near: {groups, clusters, rows, largest}, validation_near_train",
     )
     created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -528,6 +531,7 @@ class WithheldRow(models.Model):
 
     class Reason(models.TextChoices):
         REPEATS_TEST = "repeats_test", "Asks what a test row asks"
+        NEAR_TEST = "near_test", "Asks nearly what a test row asks"
 
     dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="withheld")
     example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="+")
@@ -539,10 +543,21 @@ class WithheldRow(models.Model):
     )
     reason = models.CharField(max_length=12, choices=Reason.choices)
     repeats = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="+")
+    similarity = models.FloatField(
+        null=True,
+        help_text="Jaccard similarity of the turns, 0.8 to 1, for a near-duplicate.",
+    )
 
     class Meta:
         ordering = ["id"]
-        constraints = [models.UniqueConstraint(name="withheld_once", fields=["dataset", "example"])]
+        constraints = [
+            models.UniqueConstraint(name="withheld_once", fields=["dataset", "example"]),
+            models.CheckConstraint(
+                name="withheld_similarity",
+                condition=models.Q(reason="repeats_test", similarity__isnull=True)
+                | models.Q(reason="near_test", similarity__gt=0, similarity__lte=1),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"#{self.example_id} withheld from {self.dataset_id}"

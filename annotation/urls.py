@@ -49,6 +49,7 @@ urlpatterns = [
     path("imports/<int:pk>/remove/", imports.import_remove, name="import-remove"),
     path("datasets/", datasets.datasets, name="datasets"),
     path("datasets/new/", datasets.dataset_new, name="dataset-new"),
+    path("datasets/new/preview/", datasets.dataset_preview, name="dataset-preview"),
     path("datasets/<int:number>/", datasets.dataset, name="dataset"),
     path("datasets/<int:number>/rows/", datasets.dataset_rows, name="dataset-rows"),
     path("datasets/<int:number>/withheld/", datasets.dataset_withheld, name="dataset-withheld"),

@@ -43,12 +43,14 @@ PAGES = {
 
 
 def numbered(file: Path, first: int, count: int) -> Iterator[dict[str, Any]]:
-    """`count` of the file's pairs, round and round, each question with a number that no other has."""
+    """`count` of the file's pairs, round and round, each question with a number that no other has, in digits and in letters:
+    prompts that differ in digits alone would be one text to a freeze."""
     pairs = [json.loads(line) for line in file.read_text().splitlines()]
     for number, pair in enumerate(islice(cycle(pairs), count), first):
         *before, last = pair["messages"]
+        letters = "".join(chr(ord("a") + int(digit)) for digit in str(number))
         yield {
-            "messages": [*before, last | {"content": f"{last['content']} (case {number})"}],
+            "messages": [*before, last | {"content": f"{last['content']} (case {number}, {letters})"}],
             "completion": pair["completion"],
             "context": pair.get("context") or [],
             "slice": pair.get("slice") or "",

@@ -73,6 +73,11 @@ def make_world() -> World:
     )
 
 
+def spelled(number: int) -> str:
+    """The number in letters: questions that differ in digits alone are near-duplicates and stay in one split."""
+    return "".join("abcdefghij"[int(digit)] for digit in str(number))
+
+
 # --- annotation: the queue and reviews ---------------------------------------------------------------------
 def make_example(project: Project, question: str = "", completion: str = "", **fields: Any) -> Any:
     """An example with its first revision. `question` is the customer's only turn unless `messages` are given."""
@@ -82,7 +87,7 @@ def make_example(project: Project, question: str = "", completion: str = "", **f
     n = next(_serial)
     pair = {
         "messages": fields.pop(
-            "messages", [{"role": "user", "content": question or f"Where is my shipment, case {n}?"}]
+            "messages", [{"role": "user", "content": question or f"Where is my shipment, case {spelled(n)}?"}]
         ),
         "context": fields.pop("context", []),
         "completion": completion or f"It is on its way, case {n}. Your next step: none for now.",

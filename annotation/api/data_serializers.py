@@ -5,9 +5,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from annotation.datasets import DEFAULT_SHARES, SPLITS, TEST, VALIDATION
 from annotation.models import DatasetRow, DatasetVersion, Example, Import, ImportIssue, Review, WithheldRow
 from annotation.services.datasets import MAX_SHARE, SEED
+from annotation.splits import DEFAULT_SHARES, SPLITS, TEST, VALIDATION
 from core.api.serializers import PersonSerializer, RunSerializer
 
 
@@ -140,8 +140,8 @@ class DatasetSerializer(serializers.ModelSerializer[DatasetVersion]):
         read_only_fields = fields
 
 
-class NewDatasetSerializer(serializers.Serializer[Any]):
-    """Shares are of one: 0.1 is a tenth."""
+class FreezeSettingsSerializer(serializers.Serializer[Any]):
+    """What a freeze takes and how it divides it. Shares are of one: 0.1 is a tenth."""
 
     validation = serializers.FloatField(
         min_value=0, max_value=MAX_SHARE, required=False, default=DEFAULT_SHARES[VALIDATION]
@@ -152,6 +152,16 @@ class NewDatasetSerializer(serializers.Serializer[Any]):
     slices = serializers.ListField(child=serializers.CharField(), required=False, default=list)
     sources = serializers.ListField(child=serializers.CharField(), required=False, default=list)
     seed = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, default=SEED)
+    separate_near_duplicates = serializers.BooleanField(
+        required=False,
+        default=True,
+        help_text="Keep prompts that are nearly the same in one split, and withhold those that are nearly a test row's.",
+    )
+
+
+class NewDatasetSerializer(FreezeSettingsSerializer):
+    """The settings of a freeze, and a note."""
+
     note = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
 
 
@@ -162,11 +172,18 @@ class PreviewSliceSerializer(serializers.Serializer[Any]):
 
 
 class PreviewSerializer(serializers.Serializer[Any]):
-    """What a freeze would take now; `new` counts what the newest ready version (`since`) does not know."""
+    """What a freeze would take now; `new` counts what the newest ready version (`since`) does not know.
+
+    `unreviewed` rows were approved without a review. `counts` is what the version's `counts` would be. With many rows
+    `whole` is false: prompts were not compared, and near-duplicates may still change the splits.
+    """
 
     total = serializers.IntegerField()
     new = serializers.IntegerField()
+    unreviewed = serializers.IntegerField()
     since = serializers.IntegerField(allow_null=True)
+    counts = serializers.DictField(allow_null=True)
+    whole = serializers.BooleanField()
     slices = PreviewSliceSerializer(many=True)
 
 
@@ -187,13 +204,14 @@ class DatasetRowSerializer(serializers.ModelSerializer[DatasetRow]):
 
 
 class WithheldRowSerializer(serializers.ModelSerializer[WithheldRow]):
-    """An approved example that was left out; `repeats` is the test row it would have given away."""
+    """An approved example that was left out; `repeats` is the test row it would have given away, and `similarity` how much
+    alike their turns are (0.8 to 1) when it only nearly repeats it."""
 
     revision = serializers.IntegerField(source="revision.number", read_only=True)
 
     class Meta:
         model = WithheldRow
-        fields = ("example", "revision", "split", "reason", "repeats")
+        fields = ("example", "revision", "split", "reason", "repeats", "similarity")
         read_only_fields = fields
 
 
@@ -203,8 +221,3 @@ class SplitQuerySerializer(serializers.Serializer[Any]):
 
 class IssueQuerySerializer(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(choices=ImportIssue.Kind.choices, required=False)
-
-
-class PreviewQuerySerializer(serializers.Serializer[Any]):
-    slices = serializers.ListField(child=serializers.CharField(), required=False, default=list)
-    sources = serializers.ListField(child=serializers.CharField(), required=False, default=list)

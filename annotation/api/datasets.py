@@ -10,15 +10,16 @@ from rest_framework.response import Response
 from annotation.api.data_serializers import (
     DatasetRowSerializer,
     DatasetSerializer,
+    FreezeSettingsSerializer,
     NewDatasetSerializer,
-    PreviewQuerySerializer,
     PreviewSerializer,
     SplitQuerySerializer,
     WithheldRowSerializer,
 )
 from annotation.downloads import dataset_as_jsonl
 from annotation.models import DatasetRow, DatasetVersion, WithheldRow
-from annotation.queries.datasets import preview, rows_of, versions_of, withheld_of
+from annotation.queries.datasets import rows_of, versions_of, withheld_of
+from annotation.queries.preview import preview
 from annotation.services.datasets import start_freeze
 from core.models import Role
 from core.project_api import ProjectAPIView
@@ -58,17 +59,20 @@ class Datasets(mixins.ListModelMixin, _Datasets):
 
 
 class DatasetPreview(_Datasets):
-    @extend_schema(parameters=[PreviewQuerySerializer], responses=PreviewSerializer)
+    @extend_schema(parameters=[FreezeSettingsSerializer], responses=PreviewSerializer)
     def get(self, request: Request, slug: str) -> Response:
-        """What a freeze would take now, by slice."""
-        query = PreviewQuerySerializer(data=request.query_params)
+        """What a freeze with these settings would take now, how it would divide it, and what it would withhold."""
+        query = FreezeSettingsSerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
-        found = preview(self.access.project, **query.validated_data)
+        shown = preview(self.access.project, query.validated_data)
         body = {
-            "total": found.total,
-            "new": found.new,
-            "since": found.since.number if found.since else None,
-            "slices": [{"slice": name, "approved": n, "new": new} for name, n, new in found.slices],
+            "total": shown.total,
+            "new": shown.new,
+            "unreviewed": shown.unreviewed,
+            "since": shown.since.number if shown.since else None,
+            "counts": shown.counts,
+            "whole": shown.whole,
+            "slices": [{"slice": name, "approved": n, "new": new} for name, n, new in shown.slices],
         }
         return Response(PreviewSerializer(body).data)
 

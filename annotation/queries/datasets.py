@@ -1,13 +1,19 @@
 """Reading dataset versions, and what the next one would hold."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import Count, Exists, F, FilteredRelation, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery
 
-from annotation.models import DatasetRow, DatasetVersion, Example, WithheldRow
+from annotation.content import prompt_hash
+from annotation.models import DatasetRow, DatasetVersion, Example, GroupSplit, Review, WithheldRow
+from annotation.planning import Planner
 from core.models import Project
+
+# A review that counts: it accepted, and was not undone.
+ACCEPTANCE = Q(verdict=Review.Verdict.ACCEPTED, undone_at=None)
 
 
 def approved(
@@ -45,46 +51,44 @@ def version_before(dataset: DatasetVersion) -> DatasetVersion | None:
     return ready_datasets(dataset.project).filter(number__lt=dataset.number).first()
 
 
-@dataclass(frozen=True)
-class Preview:
-    """What a freeze would take now. `slices` is [(slice, approved, of them new to the newest ready version)]."""
-
-    total: int = 0
-    new: int = 0
-    since: DatasetVersion | None = None
-    slices: list[tuple[str, int, int]] = field(default_factory=list)
+def decided_splits(project: Project) -> dict[str, str]:
+    """{group: split} of every group that a version decided, for good. One query."""
+    return dict(GroupSplit.objects.filter(project=project).values_list("group", "split"))
 
 
-def _with_row(examples: QuerySet[Example], version: DatasetVersion) -> QuerySet[Example]:
+def add_tested_before(project: Project, planner: Planner) -> None:
+    """Tells the planner every test row of every version there is, in the text it had there. One query, streamed."""
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT DISTINCT ON (r.id) d.example_id, r.content -> 'messages', r.content -> 'context'
+            FROM annotation_datasetversion v JOIN annotation_datasetrow d ON d.dataset_id = v.id
+            JOIN annotation_revision r ON r.id = d.revision_id
+            WHERE v.project_id = %s AND d.split = 'test'
+            ORDER BY r.id
+            """,
+            [project.pk],
+        )
+        while rows := cursor.fetchmany(2000):
+            for example, messages, context in rows:
+                turns, records = json.loads(messages), json.loads(context)
+                planner.hold_out(
+                    example=example, prompt=prompt_hash(messages=turns, context=records), messages=turns
+                )
+
+
+def with_row(examples: QuerySet[Example], version: DatasetVersion) -> QuerySet[Example]:
     """Joins each example to its row in `version`, as `held`: one hash join, whatever the size."""
     return examples.annotate(
         held=FilteredRelation("dataset_rows", condition=Q(dataset_rows__dataset=version))
     )
 
 
-def _left_out(version: DatasetVersion) -> Exists:
+def left_out(version: DatasetVersion) -> Exists:
     return Exists(
         WithheldRow.objects.filter(
             dataset=version, example=OuterRef("pk"), revision__number=OuterRef("revision")
         )
-    )
-
-
-def preview(project: Project, *, slices: Sequence[str] = (), sources: Sequence[str] = ()) -> Preview:
-    """Counts of approved examples against the newest ready version. Two queries."""
-    since = newest_ready(project)
-    examples = approved(project, slices=slices, sources=sources).order_by()
-    new: Count = Count("pk")
-    if since:
-        examples = _with_row(examples, since)
-        new = Count("pk", filter=Q(held=None) & Q(~_left_out(since)))
-    counted = examples.values("slice").annotate(n=Count("pk"), new=new).order_by("slice")
-    rows = [(row["slice"], row["n"], row["new"]) for row in counted]
-    return Preview(
-        total=sum(n for _, n, _ in rows),
-        new=sum(new for _, _, new in rows),
-        since=since,
-        slices=rows,
     )
 
 
@@ -93,8 +97,8 @@ def not_frozen_yet(project: Project, newest: DatasetVersion | None) -> int:
     waiting = approved(project)
     if newest is None:
         return waiting.count()
-    joined = _with_row(waiting, newest)
-    unknown = joined.filter(Q(held=None), ~_left_out(newest)).count()
+    joined = with_row(waiting, newest)
+    unknown = joined.filter(Q(held=None), ~left_out(newest)).count()
     # Only an example with a second revision can be another than the one that was frozen.
     edited = joined.filter(Q(revision__gt=1), Q(held__revision__number__lt=F("revision"))).count()
     return unknown + edited
@@ -129,9 +133,19 @@ def compare(dataset: DatasetVersion, other: DatasetVersion) -> Comparison:
 
 
 def rows_of(dataset: DatasetVersion, *, split: str = "", slice_name: str = "") -> QuerySet[DatasetRow]:
-    """The version's rows with the frozen texts (`revision.content`), in their order. One query."""
+    """The version's rows with the frozen texts (`revision.content`), in their order, and `revision.acceptances`: the reviews
+    that accepted just this revision and were not undone, none where nobody reviewed it. Two queries."""
     rows = (
-        DatasetRow.objects.filter(dataset=dataset).select_related("revision", "example").order_by("position")
+        DatasetRow.objects.filter(dataset=dataset)
+        .select_related("revision__by", "example__created_by")
+        .prefetch_related(
+            Prefetch(
+                "revision__reviews",
+                Review.objects.filter(ACCEPTANCE).select_related("by").order_by("pk"),
+                to_attr="acceptances",
+            )
+        )
+        .order_by("position")
     )
     if split:
         rows = rows.filter(split=split)
@@ -141,5 +155,16 @@ def rows_of(dataset: DatasetVersion, *, split: str = "", slice_name: str = "") -
 
 
 def withheld_of(dataset: DatasetVersion) -> QuerySet[WithheldRow]:
-    """What was left out, with its reason. One query."""
-    return WithheldRow.objects.filter(dataset=dataset).select_related("example", "revision", "repeats")
+    """What was left out, with its reason. `tested_messages` are the turns of the test row as they were frozen last, in this
+    version or an earlier one. One query."""
+    tested = DatasetRow.objects.filter(
+        dataset__project=dataset.project_id,
+        dataset__number__lte=dataset.number,
+        example=OuterRef("repeats"),
+        split=GroupSplit.Split.TEST,
+    ).order_by("-dataset__number")
+    return (
+        WithheldRow.objects.filter(dataset=dataset)
+        .select_related("example", "revision", "repeats")
+        .annotate(tested_messages=Subquery(tested.values("revision__content__messages")[:1]))
+    )

@@ -5,8 +5,8 @@ Cancelled, killed or failed, a freeze leaves no split decided and no row; anothe
 """
 
 import tempfile
-from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
 from annotation.content import canonical_json, prompt_hash
-from annotation.datasets import SPLITS, ContentHash, Group, assign_splits, body_hash, canonical_row
-from annotation.models import DatasetRow, DatasetVersion, Example, GroupSplit, Revision, WithheldRow
-from annotation.queries.datasets import approved
+from annotation.datasets import ContentHash, body_hash, canonical_row
+from annotation.models import DatasetRow, DatasetVersion, Example, GroupSplit, Revision
+from annotation.planning import Plan, Planner
+from annotation.queries.datasets import add_tested_before, approved, decided_splits
 from annotation.runner.bulk import copy_in
 from annotation.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
 from core.audit import record
@@ -29,51 +30,31 @@ from core.transitions import transition
 
 BATCH = 2000
 # The steps of a freeze, as shares of the progress bar: reading, deciding, writing.
-_READ, _DECIDED, _ALL = 45, 55, 100
+_READ, _DECIDED, _ALL = 45, 70, 100
 
 # Temporary tables are filled and then analysed, so that every join below is planned for what is really there; the
 # statistics of the permanent ones may be from before the last freeze.
 _TABLES = """
-DROP TABLE IF EXISTS freeze_row, freeze_split, freeze_test;
+DROP TABLE IF EXISTS freeze_row, freeze_split, freeze_withheld;
 CREATE TEMPORARY TABLE freeze_row (
     example_id bigint PRIMARY KEY, revision_id bigint, revision integer,
-    "group" text, slice text, prompt_hash text, row_hash text, body text
+    "group" text, prompt_hash text, row_hash text, body text
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_split ("group" text PRIMARY KEY, split text) ON COMMIT DROP;
-CREATE TEMPORARY TABLE freeze_test (prompt_hash text PRIMARY KEY, example_id bigint) ON COMMIT DROP
-"""
-_GROUPS = """
-SELECT r."group", count(*), min(s.split)
-FROM freeze_row r LEFT JOIN annotation_groupsplit s ON s.project_id = %s AND s."group" = r."group"
-GROUP BY r."group"
-"""
-# What may not be learnt: the prompts of this version's test rows, and of every version's before. What was held out
-# once is held out for good.
-_TEST_NOW = """
-INSERT INTO freeze_test
-SELECT DISTINCT ON (r.prompt_hash) r.prompt_hash, r.example_id
-FROM freeze_row r JOIN freeze_split s USING ("group") WHERE s.split = 'test'
-ORDER BY r.prompt_hash, r.example_id
-"""
-_TEST_BEFORE = """
-INSERT INTO freeze_test
-SELECT DISTINCT ON (d.prompt_hash) d.prompt_hash, d.example_id
-FROM annotation_datasetversion v JOIN annotation_datasetrow d ON d.dataset_id = v.id
-WHERE v.project_id = %s AND d.split = 'test'
-ORDER BY d.prompt_hash, d.example_id
-ON CONFLICT DO NOTHING
+CREATE TEMPORARY TABLE freeze_withheld (
+    example_id bigint PRIMARY KEY, split text, reason text, repeats_id bigint, similarity double precision
+) ON COMMIT DROP
 """
 _WITHHOLD = """
-INSERT INTO annotation_withheldrow (dataset_id, example_id, revision_id, split, reason, repeats_id)
-SELECT %s, r.example_id, r.revision_id, s.split, %s, t.example_id
-FROM freeze_row r JOIN freeze_split s USING ("group") JOIN freeze_test t USING (prompt_hash)
-WHERE s.split <> 'test'
-ORDER BY r.example_id
+INSERT INTO annotation_withheldrow (dataset_id, example_id, revision_id, split, reason, repeats_id, similarity)
+SELECT %s, w.example_id, r.revision_id, w.split, w.reason, w.repeats_id, w.similarity
+FROM freeze_withheld w JOIN freeze_row r USING (example_id)
+ORDER BY w.example_id
 """
 _KEPT = """
-SELECT r.example_id, r.revision_id, r.revision, r.slice, r.prompt_hash, r.row_hash, r.body, s.split
+SELECT r.example_id, r.revision_id, r.revision, r.prompt_hash, r.row_hash, r.body, s.split
 FROM freeze_row r JOIN freeze_split s USING ("group")
-WHERE s.split = 'test' OR NOT EXISTS (SELECT FROM freeze_test t WHERE t.prompt_hash = r.prompt_hash)
+WHERE NOT EXISTS (SELECT FROM freeze_withheld w WHERE w.example_id = r.example_id)
 ORDER BY r.row_hash COLLATE "C", r.example_id
 """
 
@@ -109,21 +90,28 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute(_TABLES)
-    total = _gather(dataset, report)
+    planner = Planner(dataset.settings)
+    total = _gather(dataset, planner, report)
     if not total:
         raise RunFailed(
             "nothing_approved",
             "No approved example matches, so there is nothing to freeze.",
             "Approve examples first, or freeze without the filters.",
         )
-    report(done=_READ, total=_ALL, message=f"Deciding the splits of {total:,} rows.", now=True)
-    _decide_splits(dataset)
-    withheld = _withhold(dataset)
-    report(done=_DECIDED, message=f"Writing {total - withheld:,} rows.", now=True)
+    report(done=_READ, total=_ALL, message=f"Looking for near-duplicates among {total:,} rows.", now=True)
+    add_tested_before(dataset.project, planner)
+    plan = planner.plan(
+        decided_splits(dataset.project),
+        tell=lambda share: report(done=_READ + int((_DECIDED - _READ) * share)),
+    )
+    del planner
+    _keep(dataset, plan)
+    kept = plan.counts["total"]
+    report(done=_DECIDED, message=f"Writing {kept:,} rows.", now=True)
     # The temporary file lies beside the uploads, where the settings promise room for large files.
     with tempfile.TemporaryDirectory(dir=settings.UPLOAD_DIR) as folder:
         path = Path(folder) / "dataset.jsonl"
-        content, counts = _write(dataset, path, total - withheld, report)
+        content = _write(dataset, path, kept, report)
         artifact = storage().put(path, kind=Artifact.Kind.DATASET)
     same_as = (
         DatasetVersion.objects.filter(
@@ -138,7 +126,7 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
         content_hash=content,
         artifact=artifact,
         same_as=same_as,
-        counts={**counts, "withheld": withheld},
+        counts=plan.counts,
     )
     record(
         by=dataset.created_by,
@@ -146,14 +134,14 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
         verb="dataset.frozen",
         obj=dataset,
         content_hash=content,
-        rows=counts["total"],
-        withheld=withheld,
+        rows=kept,
+        withheld=plan.counts["withheld"],
     )
     publish(project=dataset.project, kind="dataset.frozen", payload={"dataset": dataset.pk})
 
 
-def _gather(dataset: DatasetVersion, report: Report) -> int:
-    """Copies the canonical rows into the temporary table, as one statement saw them; returns how many."""
+def _gather(dataset: DatasetVersion, planner: Planner, report: Report) -> int:
+    """Copies the canonical rows into the temporary table, as one statement saw them, and to the planner; returns how many."""
     examples: QuerySet[Example] = approved(
         dataset.project, slices=dataset.settings["slices"], sources=dataset.settings["sources"]
     )
@@ -173,17 +161,14 @@ def _gather(dataset: DatasetVersion, report: Report) -> int:
             for example_id, revision_id, number, source, *values in chunk:
                 row = canonical_row({**dict(zip(columns, values, strict=True)), "source": source or ""})
                 body = canonical_json(row)
-                copy.write_row(
-                    (
-                        example_id,
-                        revision_id,
-                        number,
-                        row["group"],
-                        row["slice"],
-                        prompt_hash(messages=row["messages"], context=row["context"]),
-                        body_hash(body),
-                        body,
-                    )
+                prompt = prompt_hash(messages=row["messages"], context=row["context"])
+                copy.write_row((example_id, revision_id, number, row["group"], prompt, body_hash(body), body))
+                planner.add(
+                    example=example_id,
+                    group=row["group"],
+                    slice_name=row["slice"],
+                    prompt=prompt,
+                    messages=row["messages"],
                 )
         done += len(chunk)
         report(done=_READ * done // max(done, expected), message=f"Read {done:,} of {expected:,} examples.")
@@ -192,55 +177,37 @@ def _gather(dataset: DatasetVersion, report: Report) -> int:
     return done
 
 
-def _decide_splits(dataset: DatasetVersion) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_GROUPS, [dataset.project_id])
-        groups = [Group(*row) for row in cursor.fetchall()]
-    decided = assign_splits(
-        groups,
-        validation=dataset.settings["validation"],
-        test=dataset.settings["test"],
-        seed=str(dataset.settings["seed"]),
-    )
+def _keep(dataset: DatasetVersion, plan: Plan) -> None:
+    """Stores the plan: new groups' splits for good, what is withheld, and both as tables for writing the rows."""
     copy_in(
         GroupSplit,
         (
             GroupSplit(project_id=dataset.project_id, group=name, split=split)
-            for name, split in decided.items()
+            for name, split in plan.new.items()
         ),
         leave_out=["id"],
     )
     with connection.cursor() as cursor:
         with cursor.copy("COPY freeze_split FROM STDIN") as copy:
-            for group in groups:
-                copy.write_row((group.name, group.split or decided[group.name]))
-        cursor.execute("ANALYZE freeze_split")
+            for row in plan.splits.items():
+                copy.write_row(row)
+        with cursor.copy("COPY freeze_withheld FROM STDIN") as copy:
+            for left_out in plan.withheld:
+                copy.write_row(astuple(left_out))
+        cursor.execute("ANALYZE freeze_split, freeze_withheld")
+        cursor.execute(_WITHHOLD, [dataset.pk])
 
 
-def _withhold(dataset: DatasetVersion) -> int:
-    """Lists the rows outside the test split that would give a test row's answer away; returns how many."""
-    with connection.cursor() as cursor:
-        cursor.execute(_TEST_NOW)
-        cursor.execute(_TEST_BEFORE, [dataset.project_id])
-        cursor.execute("ANALYZE freeze_test")
-        cursor.execute(_WITHHOLD, [dataset.pk, WithheldRow.Reason.REPEATS_TEST])
-        return int(cursor.rowcount)
-
-
-def _write(dataset: DatasetVersion, path: Path, total: int, report: Report) -> tuple[str, dict[str, Any]]:
-    """Writes the artifact's JSONL and the version's rows; returns the content hash and the counts."""
+def _write(dataset: DatasetVersion, path: Path, total: int, report: Report) -> str:
+    """Writes the artifact's JSONL and the version's rows; returns the content hash."""
     content = ContentHash(dataset.settings)
-    by_split: Counter[str] = Counter(dict.fromkeys(SPLITS, 0))
-    by_slice: dict[str, Counter[str]] = defaultdict(Counter)
     position = 0
     with path.open("w", encoding="utf-8", newline="\n") as file, connection.chunked_cursor() as cursor:
         cursor.execute(_KEPT)
         while chunk := cursor.fetchmany(BATCH):
             rows = []
-            for example_id, revision_id, revision, slice_name, prompt, sha256, body, split in chunk:
+            for example_id, revision_id, revision, prompt, sha256, body, split in chunk:
                 content.add(sha256, split)
-                by_split[split] += 1
-                by_slice[slice_name][split] += 1
                 head = canonical_json(
                     {"position": position, "example": example_id, "revision": revision, "split": split}
                 )
@@ -261,8 +228,7 @@ def _write(dataset: DatasetVersion, path: Path, total: int, report: Report) -> t
             copy_in(DatasetRow, rows, leave_out=["id"])
             done = _DECIDED + (_ALL - _DECIDED) * position // max(total, 1)
             report(done=min(done, _ALL - 1), message=f"Wrote {position:,} of {total:,} rows.")
-    slices = {name: dict(counts) for name, counts in sorted(by_slice.items())}
-    return content.hexdigest(), {"total": position, **by_split, "slices": slices}
+    return content.hexdigest()
 
 
 def _chunks(rows: Iterator[Any]) -> Iterator[list[Any]]:

@@ -1,14 +1,15 @@
 """Freezing approved examples into numbered, immutable dataset versions."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
 
 from annotation.cleaning import clean_text
-from annotation.datasets import DEFAULT_SHARES, TEST, VALIDATION
 from annotation.models import DatasetVersion, Source
 from annotation.queries.datasets import approved
+from annotation.splits import DEFAULT_SHARES, TEST, VALIDATION
 from core.audit import record
 from core.errors import Invalid
 from core.models import Project, User
@@ -16,6 +17,13 @@ from core.services.runs import launch_run
 
 MAX_SHARE = 0.5
 SEED = 1
+FREEZE_DEFAULTS: dict[str, Any] = {
+    **DEFAULT_SHARES,
+    "seed": SEED,
+    "separate_near_duplicates": True,
+    "slices": [],
+    "sources": [],
+}
 
 
 @transaction.atomic
@@ -28,11 +36,13 @@ def start_freeze(
     slices: Sequence[str] = (),
     sources: Sequence[str] = (),
     seed: int = SEED,
+    separate_near_duplicates: bool = True,
     note: str = "",
 ) -> DatasetVersion:
     """Takes the project's next version number and launches the run that freezes what is approved when it starts.
 
-    Shares are of one, at most a half each. Raises Invalid for wrong shares, an unknown source, or when no approved
+    Shares are of one, at most a half each. With `separate_near_duplicates`, new prompts that are nearly the same stay in one
+    split, and those of training or validation that are nearly a test row's are withheld. Raises Invalid for wrong shares, an unknown source, or when no approved
     example matches.
     """
     wrong: dict[str, list[str]] = {}
@@ -65,6 +75,7 @@ def start_freeze(
             "validation": validation,
             "test": test,
             "seed": seed,
+            "separate_near_duplicates": separate_near_duplicates,
             "slices": sorted(set(slices)),
             "sources": sorted(set(sources)),
             "system_prompt": project.system_prompt,

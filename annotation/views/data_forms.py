@@ -6,11 +6,13 @@ from typing import Any
 from django import forms
 
 from annotation.models import Import
+from annotation.services.datasets import SEED
+from annotation.splits import TEST, VALIDATION
 
 DESTINATION_HELP = {
     Import.Destination.QUEUE: "annotators work through them; a completion may be missing",
     Import.Destination.REVIEW: "reviewers accept them or send them back",
-    Import.Destination.APPROVED: "they count as reviewed and go into the next dataset",
+    Import.Destination.APPROVED: "they go into the next dataset, counted as reviewed by nobody",
 }
 
 
@@ -57,7 +59,23 @@ class FreezeForm(forms.Form):
         widget=forms.NumberInput(attrs={"class": "short"}),
     )
     note = forms.CharField(
-        max_length=300, required=False, help_text="What is new in it, for whoever trains on it later."
+        max_length=300, required=False, help_text="What is new in it, for those who train on it later."
+    )
+    separate_near_duplicates = forms.BooleanField(
+        label="Keep near-duplicates of test rows out of training",
+        required=False,
+        initial=True,
+        help_text="New questions that differ only in numbers or a few words go to one split together; those that are nearly "
+        "a test row of an earlier dataset are withheld. Otherwise the test overstates how good a model is.",
+    )
+    seed = forms.IntegerField(
+        label="Seed of the draw",
+        min_value=0,
+        max_value=2**31 - 1,
+        required=False,
+        initial=SEED,
+        help_text="Another number draws other groups. What an earlier dataset decided stays.",
+        widget=forms.NumberInput(attrs={"class": "short"}),
     )
     slices = forms.MultipleChoiceField(
         label="Only these slices", required=False, widget=forms.CheckboxSelectMultiple
@@ -73,9 +91,11 @@ class FreezeForm(forms.Form):
             if isinstance(field, forms.MultipleChoiceField):
                 field.choices = [(value, value) for value in values]
 
-    def share(self, name: str) -> float:
-        """A percentage of the form as a share of one."""
-        return int(self.cleaned_data[name]) / 100
+    def settings(self) -> dict[str, Any]:
+        """What a valid form asks for, as start_freeze and the preview take it; shares are of one."""
+        chosen = {name: self.cleaned_data[name] for name in ("separate_near_duplicates", "slices", "sources")}
+        chosen["seed"] = SEED if self.cleaned_data["seed"] is None else self.cleaned_data["seed"]
+        return chosen | {name: int(self.cleaned_data[name]) / 100 for name in (VALIDATION, TEST)}
 
 
 class RetireForm(forms.Form):

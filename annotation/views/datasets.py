@@ -6,14 +6,12 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from annotation.datasets import SPLITS
 from annotation.downloads import dataset_as_jsonl
 from annotation.models import DatasetVersion, GroupSplit
 from annotation.queries.datasets import (
     compare,
     newest_ready,
     not_frozen_yet,
-    preview,
     rows_of,
     version_before,
     versions_of,
@@ -21,8 +19,10 @@ from annotation.queries.datasets import (
 )
 from annotation.queries.examples import slices_of, sources_of
 from annotation.queries.paging import cut
+from annotation.queries.preview import AT_ONCE, WHOLE, preview
 from annotation.queries.provenance import people_behind
-from annotation.services.datasets import start_freeze
+from annotation.services.datasets import FREEZE_DEFAULTS, start_freeze
+from annotation.splits import LEAST_TEST, SPLITS, TEST, TESTED_FROM
 from annotation.views.data_forms import FreezeForm
 from core.access import Access, project_page
 from core.errors import Invalid
@@ -44,42 +44,54 @@ def datasets(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "annotation/dataset_list.html", context)
 
 
+def _form(access: Access, data: Any, **initial: Any) -> FreezeForm:
+    sources = [source.name for source in sources_of(access.project)]
+    return FreezeForm(data, slices=slices_of(access.project), sources=sources, initial=initial)
+
+
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def dataset_new(request: HttpRequest, access: Access) -> HttpResponse:
-    """The form, and beside it what would be frozen; the filters ask for that part again as they change."""
-    slices, sources = slices_of(access.project), [source.name for source in sources_of(access.project)]
-    chosen = request.POST if request.method == "POST" else request.GET
-    form = FreezeForm(
-        request.POST if request.method == "POST" else None,
-        slices=slices,
-        sources=sources,
-        initial={"slices": chosen.getlist("slices"), "sources": chosen.getlist("sources")},
-    )
+    """The form, and beside it what would be frozen; that part asks for itself again as the form changes."""
+    chosen = {name: request.GET.getlist(name) for name in ("slices", "sources")}
+    form = _form(access, request.POST if request.method == "POST" else None, **chosen)
     if request.method == "POST" and form.is_valid():
-        given = form.cleaned_data
         try:
             dataset = start_freeze(
-                by=access.user,
-                project=access.project,
-                validation=form.share("validation"),
-                test=form.share("test"),
-                slices=given["slices"],
-                sources=given["sources"],
-                note=given["note"],
+                by=access.user, project=access.project, note=form.cleaned_data["note"], **form.settings()
             )
         except Invalid as error:
             take_errors(form, error)
         else:
             return redirect("annotation:dataset", access.project.slug, dataset.number)
-    context = {
-        "form": form,
-        "preview": preview(
-            access.project, slices=chosen.getlist("slices"), sources=chosen.getlist("sources")
-        ),
-    }
+    defaults = FREEZE_DEFAULTS | chosen
+    asked = form.settings() if form.is_bound and not form.errors else defaults
+    context = {"form": form, **_preview(access, asked, at_once=request.method == "POST")}
     status = 422 if request.method == "POST" else 200
     return render(request, "annotation/dataset_new.html", context, status=status)
+
+
+@project_page(Role.ADMIN)
+@require_safe
+def dataset_preview(request: HttpRequest, access: Access) -> HttpResponse:
+    """What a freeze with the form as it is would make: the part of the page that follows the form."""
+    form = _form(access, request.GET)
+    # A note is not asked for here, and whatever is wrong with the rest is said where the plan would be.
+    context = _preview(access, form.settings(), at_once=True) if form.is_valid() else {"form": form}
+    return render(request, "annotation/_freeze_preview.html", {"access": access, **context})
+
+
+def _preview(access: Access, settings: dict[str, Any], *, at_once: bool) -> dict[str, Any]:
+    """With many rows the plan takes a while: then the page shows the counts first and asks for it."""
+    shown = preview(access.project, settings, most=None if at_once else AT_ONCE)
+    new = {name: n for name, _, n in shown.slices} if shown.since else None
+    return {
+        "preview": shown,
+        "counts": shown.counts,
+        "settings": settings,
+        "whole": WHOLE,
+        **_split_table(shown.counts or {}, new),
+    }
 
 
 def _dataset(access: Access, number: int) -> DatasetVersion:
@@ -96,18 +108,37 @@ def _share_bars(counts: dict[str, int], longest: int) -> list[tuple[str, float, 
     return bars
 
 
-def _slices(dataset: DatasetVersion) -> list[dict[str, Any]]:
-    found = dataset.counts.get("slices", {})
-    longest = max((sum(counts.values()) for counts in found.values()), default=0)
-    return [
+def _split_table(counts: dict[str, Any], new: dict[str, int] | None = None) -> dict[str, Any]:
+    """What annotation/_splits.html shows of a version's counts; `new` adds a column, {slice: rows}."""
+    by_slice = counts.get("slices", {})
+    untested = counts.get("untested")
+    if untested is None:  # a version from before the reason was kept
+        untested = {
+            name: ""
+            for name, row in by_slice.items()
+            if sum(row.values()) >= TESTED_FROM and row.get(TEST, 0) < LEAST_TEST
+        }
+    longest = max((sum(row.values()) for row in by_slice.values()), default=0)
+    slices = [
         {
             "name": name,
-            "counts": [counts.get(split, 0) for split in SPLITS],
-            "total": sum(counts.values()),
-            "bars": _share_bars(counts, longest),
+            "counts": [row.get(split, 0) for split in SPLITS],
+            "total": sum(row.values()),
+            "bars": _share_bars(row, longest),
+            "new": (new or {}).get(name, 0),
+            "untested": name in untested,
         }
-        for name, counts in sorted(found.items(), key=lambda item: -sum(item[1].values()))
+        for name, row in sorted(by_slice.items(), key=lambda item: (-sum(item[1].values()), item[0]))
     ]
+    small = [row for row in slices if row["total"] < TESTED_FROM and not row["counts"][SPLITS.index(TEST)]]
+    return {
+        "splits": [(split, GroupSplit.Split(split).label, counts.get(split, 0)) for split in SPLITS],
+        "bars": _share_bars(counts, counts.get("total", 0)),
+        "slices": slices,
+        "shows_new": new is not None,
+        "untested": sorted(untested.items()),
+        "small": len(small),
+    }
 
 
 @project_page(*READERS)
@@ -120,9 +151,8 @@ def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
         "dataset": one,
         "run": one.run,
         "ready": ready,
-        "splits": [(split, GroupSplit.Split(split).label, one.counts.get(split, 0)) for split in SPLITS],
-        "bars": _share_bars(one.counts, one.counts.get("total", 0)),
-        "slices": _slices(one),
+        "counts": one.counts,
+        **_split_table(one.counts),
         "comparison": compare(one, before) if before else None,
         "people": people_behind(one) if ready else None,
         "sees_runs": access.sees_all,

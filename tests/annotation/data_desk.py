@@ -1,6 +1,6 @@
 """What the tests of the data side's pages and API share: their addresses, and a project with something in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -8,10 +8,11 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from annotation.models import Import
+from annotation.datasets import ContentHash, row_hash
+from annotation.models import DatasetRow, DatasetVersion, Example, Import
 from annotation.services.imports import start_import
 from core.models import Project, Role, User
-from tests.factories import World, make_example, make_frozen
+from tests.factories import World, make_example, make_frozen, spelled
 
 SignIn = Callable[[User | None], Client]
 READERS = {Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER}
@@ -30,6 +31,7 @@ PAGES: dict[str, tuple[str, set[str], set[str]]] = {
     "import-remove": ("import", set(), {Role.ADMIN}),
     "datasets": ("", READERS, set()),
     "dataset-new": ("", {Role.ADMIN}, {Role.ADMIN}),
+    "dataset-preview": ("", {Role.ADMIN}, set()),
     "dataset": ("dataset", READERS, set()),
     "dataset-rows": ("dataset", READERS, set()),
     "dataset-withheld": ("dataset", READERS, set()),
@@ -73,6 +75,38 @@ def ids(world: World, upload: Callable[[bytes], Import]) -> dict[str, int]:
     dataset = make_frozen(world.project, world.admin)
     batch = upload(b'{"prompt": "a"}\n')
     return {"example": examples[0].pk, "dataset": dataset.number, "import": batch.pk}
+
+
+def approve(project: Project, count: int, **fields: Any) -> list[Example]:
+    return [make_example(project, status=Example.Status.APPROVED, **fields) for _ in range(count)]
+
+
+def splits_of(dataset: DatasetVersion) -> dict[int, str]:
+    return dict(DatasetRow.objects.filter(dataset=dataset).values_list("example", "split"))
+
+
+def question_of(number: int) -> str:
+    """Four of five ask of one crate and differ in a number, a last word or case; the fifth is like no other."""
+    subject = f"crate {spelled(number // 5)} of the old red ship that left for Oslo"
+    return [
+        f"Where is {subject}?",
+        f"Where is {subject} 17?",
+        f"where is {subject} 4,200",
+        f"Where is {subject} please?",
+        f"{spelled(number)}, {spelled(number + 1)} and {spelled(number + 2)}?",
+    ][number % 5]
+
+
+def ask(question: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": question}]
+
+
+def content_hash_of(rows: Iterable[tuple[Mapping[str, Any], str]], settings: Mapping[str, Any]) -> str:
+    """The content hash of (canonical row, split) pairs in any order: its definition in one line each."""
+    content = ContentHash(settings)
+    for sha256, split in sorted((row_hash(row), split) for row, split in rows):
+        content.add(sha256, split)
+    return content.hexdigest()
 
 
 def page(name: str, project: Project, ids: dict[str, int]) -> str:

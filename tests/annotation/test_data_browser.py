@@ -17,7 +17,7 @@ from annotation.services.imports import start_import
 from core.models import Run
 from core.tasks import execute_run
 from tests import look
-from tests.factories import World, make_example, make_world
+from tests.factories import World, make_example, make_world, spelled
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
 THEMES = (("light", look.WIDE), ("dark", look.PHONE))
@@ -26,7 +26,7 @@ THEMES = (("light", look.WIDE), ("dark", look.PHONE))
 def rows(count: int, **fields: Any) -> list[dict[str, Any]]:
     return [
         {
-            "prompt": f"Where is shipment FD-{40000 + n}? {'We have waited since Monday. ' * (n % 5)}",
+            "prompt": f"Where is shipment {spelled(40000 + n)}? {'We have waited since Monday. ' * (n % 5)}",
             "completion": f"It left port {n} this morning. Your next step: none for now.",
             "context": [f"FD-{40000 + n} | left port {n}"],
             "slice": ("shipment status", "customs documents", "pickup and delivery appointments")[n % 3],

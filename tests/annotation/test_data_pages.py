@@ -9,16 +9,17 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from annotation.downloads import csv_line
-from annotation.models import DatasetVersion, Example, Import, Review, Revision
+from annotation.models import DatasetVersion, Example, GroupSplit, Import, Review, Revision
 from annotation.queries.paging import CappedPaginator
 from core.access import Access
-from core.models import Role
+from core.models import Project, Role
 from core.services.tokens import create_token
 from core.tasks import execute_run
 from tests.annotation.data_desk import SignIn, body, ids, page, upload
-from tests.factories import World, make_example, make_frozen
+from tests.factories import World, make_example, make_frozen, spelled
 from tests.reading import text_of
 
 __all__ = ["ids", "upload"]  # fixtures
@@ -104,7 +105,9 @@ def test_a_program_imports_and_freezes_over_the_api(world: World):
     _, secret = create_token(by=world.admin, name="nightly", project=None)
     client = Client(headers={"authorization": f"Bearer {secret}"})
     api = f"/api/v1/projects/{world.project.slug}"
-    lines = [json.dumps({"prompt": f"Where is {n}?", "completion": f"In port {n}."}) for n in range(10)]
+    lines = [
+        json.dumps({"prompt": f"Where is {spelled(n)}?", "completion": f"In port {n}."}) for n in range(10)
+    ]
     data = {
         "file": _file("\n".join([*lines, "bad"]).encode()),
         "destination": "approved",
@@ -342,12 +345,106 @@ def test_the_preview_follows_the_filters(world: World, as_user: SignIn):
     answer = client.get(
         f"/api/v1/projects/{world.project.slug}/datasets/preview/", {"slices": ["delay"]}
     ).json()
-    assert answer == {
-        "total": 1,
-        "new": 1,
-        "since": None,
-        "slices": [{"slice": "delay", "approved": 1, "new": 1}],
-    }
+    assert answer["slices"] == [{"slice": "delay", "approved": 1, "new": 1}]
+    assert (answer["total"], answer["new"], answer["since"], answer["whole"]) == (1, 1, None, True)
+    assert (answer["unreviewed"], answer["counts"]["train"]) == (1, 1)
+
+
+# As the browser sends the form when something in it changes.
+ASKED = {"validation": "10", "test": "10", "separate_near_duplicates": "on", "seed": "1"}
+
+
+def previewed(client: Client, project: Project, **changes: str) -> str:
+    return text_of(client.get(page("dataset-preview", project, {}), ASKED | changes))
+
+
+def test_the_preview_shows_splits_by_slice_and_why_some_lack_test_rows(world: World, as_user: SignIn):
+    for _ in range(20):
+        make_example(world.project, status="approved", slice="delay")
+    for n in range(10):
+        make_example(world.project, f"Where is crate {n}?", status="approved", slice="stock", group=f"g{n}")
+    for _ in range(10):
+        make_example(world.project, status="approved", slice="talk", group="one conversation")
+    client = as_user(world.admin)
+    shown = previewed(client, world.project)
+    assert "2 slices of at least ten rows have fewer than two test rows" in shown
+    assert "stock. All its questions are near-duplicates of one another" in shown
+    assert "talk. All its rows are in one group" in shown
+    assert "Nobody reviewed 40 of the 40 approved examples" in shown
+    assert "10 groups were joined into 1" in shown
+    assert shown == previewed(client, world.project)
+    alone = {name: value for name, value in ASKED.items() if name != "separate_near_duplicates"}
+    without = text_of(client.get(page("dataset-preview", world.project, {}), alone))
+    assert "1 slice of at least ten rows has" in without and "Near-duplicates were not kept apart" in without
+    assert "Validation, percent: Enter a whole number" in previewed(client, world.project, validation="x")
+    assert "There are no test rows" in previewed(client, world.project, test="0")
+    assert previewed(client, world.project, slices="delay").startswith("20 approved examples")
+
+
+def test_with_many_rows_the_page_comes_first_and_asks_for_the_plan(
+    world: World, as_user: SignIn, monkeypatch: pytest.MonkeyPatch
+):
+    for _ in range(12):
+        make_example(world.project, status="approved")
+    monkeypatch.setattr("annotation.views.datasets.AT_ONCE", 11)
+    client = as_user(world.admin)
+    first = client.get(page("dataset-new", world.project, {})).content.decode()
+    assert "Working out the splits" in first and 'hx-trigger="load"' in first
+    shown = client.get(page("dataset-preview", world.project, {}), ASKED).content.decode()
+    assert "Working out" not in shown and "too few test rows" not in shown and 'class="slices"' in shown
+    monkeypatch.setattr("annotation.queries.preview.WHOLE", 11)
+    assert "questions are compared only when the dataset is frozen" in previewed(client, world.project)
+
+
+def test_a_withheld_row_is_shown_beside_the_test_row_as_it_was(
+    world: World, ids: dict[str, int], as_user: SignIn
+):
+    tested = Example.objects.get(dataset_rows__split="test")
+    asked = tested.messages[-1]["content"]
+    near = make_example(world.project, f"{asked} 4,711", status="approved", group="near")
+    GroupSplit.objects.create(project=world.project, group="near", split="train")
+    Example.objects.filter(pk=tested.pk).update(
+        messages=[{"role": "user", "content": "Else?"}], status="retired"
+    )
+    make_frozen(world.project, world.admin)
+    client = as_user(world.viewer)
+    shown = text_of(client.get(page("dataset-withheld", world.project, {"dataset": 2})))
+    assert "Asks nearly what a test row asks (83% alike)" in shown
+    assert f"Withheld: #{near.pk}" in shown and f"Test row: #{tested.pk} Customer{asked}" in shown
+    (row,) = client.get(f"/api/v1/projects/{world.project.slug}/datasets/2/withheld/").json()["results"]
+    assert (row["example"], row["repeats"], row["reason"]) == (near.pk, tested.pk, "near_test")
+    assert row["similarity"] == pytest.approx(5 / 6)
+
+
+def test_a_dataset_says_who_reviewed_its_rows_and_which_nobody_did(world: World, as_user: SignIn):
+    examples = [make_example(world.project, status="approved", created_by=world.admin) for _ in range(6)]
+    for example, undone in ((examples[0], None), (examples[1], timezone.now())):
+        Review.objects.create(
+            example=example,
+            revision=example.revisions.get(),
+            verdict="accepted",
+            by=world.reviewer,
+            undone_at=undone,
+        )
+    make_frozen(world.project, world.admin)
+    client = as_user(world.viewer)
+    shown = text_of(client.get(page("dataset", world.project, {"dataset": 1})))
+    assert "5 of 6 rows were never reviewed." in shown and world.reviewer.name in shown
+    rows = text_of(client.get(page("dataset-rows", world.project, {"dataset": 1})))
+    assert rows.count("reviewed by nobody") == 5
+    assert rows.count(f"accepted by {world.reviewer.name}") == 1
+    assert rows.count(f"brought in by {world.admin.name}") == 6
+
+
+def test_a_dataset_from_before_slices_were_looked_at_still_shows_which_lack_test_rows(
+    world: World, ids: dict[str, int], as_user: SignIn
+):
+    dataset = DatasetVersion.objects.get()
+    slices = {"delay": {"train": 12}, "customs": {"train": 8, "test": 3}}
+    counts = {"total": 23, "train": 20, "test": 3, "validation": 0, "withheld": 0, "slices": slices}
+    DatasetVersion.objects.filter(pk=dataset.pk).update(counts=counts)
+    shown = text_of(as_user(world.viewer).get(page("dataset", world.project, ids)))
+    assert "1 slice of at least ten rows has fewer than two test rows" in shown
 
 
 @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume:Warning")

@@ -11,34 +11,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from annotation.content import arrival_hash
-from annotation.datasets import SPLITS, content_hash_of, iter_rows
-from annotation.models import DatasetRow, DatasetVersion, Example, GroupSplit, WithheldRow
+from annotation.datasets import iter_rows
+from annotation.models import DatasetRow, DatasetVersion, Example, GroupSplit, Revision
 from annotation.queries import ready_datasets
-from annotation.queries.datasets import compare, newest_ready, not_frozen_yet, preview
+from annotation.queries.datasets import compare, newest_ready, not_frozen_yet
+from annotation.queries.preview import preview
 from annotation.runner import freeze as runner
-from annotation.services.datasets import start_freeze
+from annotation.services.datasets import FREEZE_DEFAULTS, start_freeze
 from annotation.services.examples import requeue, retire
+from annotation.similarity import SIMILAR, jaccard, shingles
+from annotation.splits import SPLITS
 from core.errors import Invalid
 from core.models import AuditEntry, Event, Project, Run
 from core.services.runs import request_cancel
 from core.storage import storage
 from core.tasks import execute_run
+from tests.annotation.data_desk import approve, content_hash_of, question_of, splits_of
 from tests.factories import World, make_example, make_frozen, make_project
 
 APPROVED = Example.Status.APPROVED
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sent")]
-
-
-def approve(project: Project, count: int, **fields: Any) -> list[Example]:
-    return [make_example(project, status=APPROVED, **fields) for _ in range(count)]
-
-
-def splits_of(dataset: DatasetVersion) -> dict[int, str]:
-    return dict(DatasetRow.objects.filter(dataset=dataset).values_list("example", "split"))
-
-
-def ask(question: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": question}]
 
 
 # --- what is frozen ----------------------------------------------------------------------------------------
@@ -68,7 +60,7 @@ def test_the_artifact_holds_the_rows_in_order_and_reads_back(world: World):
         "slice": "shipment status", "edge": "", "tags": ["a", "b"], "group": example.group, "source": "",
         "license": "internal",
     }  # fmt: skip
-    assert [row["split"] for row in iter_rows(dataset, "test")] == ["test"]
+    assert [row["split"] for row in iter_rows(dataset, "test")] == ["test", "test"]
     assert dataset.artifact is not None
     assert storage().verify(dataset.artifact) == []
 
@@ -143,8 +135,6 @@ def test_filters_choose_what_goes_in(world: World):
 
 
 def test_the_frozen_revision_is_the_current_one(world: World):
-    from annotation.models import Revision
-
     example = approve(world.project, 1)[0]
     content = example.content() | {"completion": "Second.", "slice": "", "edge": "", "tags": []}
     second = Revision.objects.create(example=example, number=2, reason="submitted", content=content)
@@ -180,13 +170,13 @@ def test_what_was_test_stays_test_whatever_happens(
     """Rows come, go and come back between versions with other seeds: no group ever changes its split."""
     project = make_project()
     for n in range(6):
-        make_example(project, f"Question {n}?", group=f"g{n}", status=APPROVED)
+        make_example(project, question_of(n), group=f"g{n}", status=APPROVED)
     seen: dict[str, str] = {}
     prompts_of_test: set[str] = set()
     for at, seed in enumerate([0, *seeds]):
         for kind, question, group in moves[at::2]:
             if kind == "add":
-                make_example(project, f"Question {question}?", group=f"g{group}", status=APPROVED)
+                make_example(project, question_of(question), group=f"g{group}", status=APPROVED)
             elif kind == "retire":
                 Example.objects.filter(project=project, group=f"g{group}").update(status="retired")
             else:
@@ -196,54 +186,9 @@ def test_what_was_test_stays_test_whatever_happens(
         dataset = make_frozen(project, seed=seed, test=0.2)
         for row in iter_rows(dataset):
             assert seen.setdefault(row["group"], row["split"]) == row["split"]
-        prompts_of_test |= {row["messages"][-1]["content"] for row in iter_rows(dataset, "test")}
-        learnt = {row["messages"][-1]["content"] for row in iter_rows(dataset) if row["split"] != "test"}
-        assert not learnt & prompts_of_test
-
-
-# --- withheld rows -----------------------------------------------------------------------------------------
-@pytest.fixture
-def held_out(world: World) -> Example:
-    """A test row of a first version, with nine others around it."""
-    approve(world.project, 10)
-    dataset = make_frozen(world.project, world.admin)
-    return (
-        DatasetRow.objects.select_related("example")
-        .filter(dataset=dataset, split="test")
-        .earliest("pk")
-        .example
-    )
-
-
-def test_a_row_that_asks_what_a_test_row_asks_is_withheld(world: World, held_out: Example):
-    question = held_out.messages[-1]["content"]
-    repeats = make_example(world.project, f"  {question.upper()}\n", "Another answer.", status=APPROVED)
-    dataset = make_frozen(world.project, world.admin)
-    row = WithheldRow.objects.get(dataset=dataset)
-    assert (row.example, row.repeats, row.reason) == (repeats, held_out, "repeats_test")
-    assert row.split in ("train", "validation")
-    assert (dataset.counts["withheld"], dataset.counts["total"]) == (1, 10)
-    assert repeats.pk not in splits_of(dataset)
-
-
-def test_other_records_make_it_another_question(world: World, held_out: Example):
-    make_example(world.project, held_out.messages[-1]["content"], context=["FD-9 | else"], status=APPROVED)
-    assert make_frozen(world.project, world.admin).counts["withheld"] == 0
-
-
-def test_a_test_row_that_was_retired_still_holds_its_question_out(world: World, held_out: Example):
-    retire(by=world.admin, example=held_out, reason="old")
-    trained_on = GroupSplit.objects.filter(project=world.project, split="train").earliest("pk").group
-    make_example(world.project, held_out.messages[-1]["content"], group=trained_on, status=APPROVED)
-    dataset = make_frozen(world.project, world.admin)
-    assert WithheldRow.objects.get(dataset=dataset).repeats == held_out
-
-
-def test_a_repeat_in_the_group_of_the_test_row_is_test_itself(world: World, held_out: Example):
-    make_example(world.project, held_out.messages[-1]["content"], group=held_out.group, status=APPROVED)
-    dataset = make_frozen(world.project, world.admin)
-    assert dataset.counts["withheld"] == 0
-    assert dataset.counts["test"] == 2
+        prompts_of_test |= {shingles(row["messages"]) for row in iter_rows(dataset, "test")}
+        learnt = {shingles(row["messages"]) for row in iter_rows(dataset) if row["split"] != "test"}
+        assert all(jaccard(one, other) < SIMILAR for one in learnt for other in prompts_of_test)
 
 
 # --- around it ---------------------------------------------------------------------------------------------
@@ -282,10 +227,10 @@ def test_wrong_settings_are_named(world: World, options: dict[str, Any], field: 
 
 def test_the_preview_counts_by_slice_and_what_is_new(world: World):
     approve(world.project, 4, slice="customs")
-    assert preview(world.project).slices == [("customs", 4, 4)]
+    assert preview(world.project, FREEZE_DEFAULTS).slices == [("customs", 4, 4)]
     dataset = make_frozen(world.project, world.admin)
     approve(world.project, 2, slice="delay")
-    found = preview(world.project)
+    found = preview(world.project, FREEZE_DEFAULTS)
     assert (found.total, found.new, found.since) == (6, 2, dataset)
     assert found.slices == [("customs", 4, 0), ("delay", 2, 2)]
 

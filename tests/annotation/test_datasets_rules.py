@@ -1,23 +1,11 @@
-"""The rules of a dataset version as pure functions: what a row is, what its hash is, which split a group gets."""
-
-from collections import Counter
+"""The rules of a dataset version as pure functions: what a row is and what its hash is."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from annotation.datasets import (
-    SPLITS,
-    TEST,
-    TRAIN,
-    VALIDATION,
-    ContentHash,
-    Group,
-    assign_splits,
-    canonical_row,
-    content_hash_of,
-    row_hash,
-)
+from annotation.content import prompt_hash
+from annotation.datasets import ContentHash, canonical_row, row_hash
+from annotation.splits import SPLITS, TEST, TRAIN
+from tests.annotation.data_desk import content_hash_of
 
 ROW = {
     "messages": [{"role": "user", "content": "Where is my café order?"}],
@@ -95,87 +83,32 @@ def test_rows_out_of_order_are_refused():
         content.add("a" * 64, TRAIN)
 
 
-# --- splits ------------------------------------------------------------------------------------------------
-def shares(groups: list[Group], decided: dict[str, str]) -> Counter[str]:
-    count: Counter[str] = Counter()
-    for group in groups:
-        count[decided.get(group.name) or group.split or "?"] += group.rows
-    return count
+# --- prompts, read loosely ---------------------------------------------------------------------------------
+def of_record(record: str) -> str:
+    return prompt_hash(messages=ROW["messages"], context=[record])  # type: ignore[arg-type]
 
 
-def test_shares_hold():
-    groups = [Group(f"g{n}", 1 + n % 4) for n in range(1000)]
-    count = shares(groups, assign_splits(groups, validation=0.1, test=0.2, seed="1"))
-    total = sum(count.values())
-    assert abs(count[VALIDATION] / total - 0.1) < 0.005
-    assert abs(count[TEST] / total - 0.2) < 0.005
-
-
-def test_another_seed_is_another_draw_and_the_same_seed_the_same():
-    groups = [Group(f"g{n}", 1) for n in range(50)]
-    first = assign_splits(groups, validation=0.1, test=0.1, seed="1")
-    assert assign_splits(reversed(groups), validation=0.1, test=0.1, seed="1") == first
-    assert assign_splits(groups, validation=0.1, test=0.1, seed="2") != first
-
-
-@pytest.mark.parametrize("size", [3, 4, 5])
-def test_a_small_project_still_holds_something_out(size: int):
-    groups = [Group(f"g{n}", 10 - n) for n in range(size)]
-    count = Counter(assign_splits(groups, validation=0.1, test=0.1, seed="1").values())
-    assert (count[TEST], count[VALIDATION]) == (1, 1)
-    assert count[TRAIN] == size - 2
-
-
-def test_fewer_than_three_groups_all_train():
-    assert assign_splits([Group("a", 5), Group("b", 5)], validation=0.2, test=0.2, seed="1") == {
-        "a": TRAIN,
-        "b": TRAIN,
-    }
-
-
-def test_a_share_of_nothing_holds_nothing_out():
-    groups = [Group(f"g{n}", 1) for n in range(30)]
-    assert set(assign_splits(groups, validation=0, test=0, seed="1").values()) == {TRAIN}
-
-
-def test_a_giant_group_is_not_held_out():
-    groups = [Group("giant", 1000), *(Group(f"g{n}", 1) for n in range(20))]
-    assert assign_splits(groups, validation=0.1, test=0.1, seed="1")["giant"] == TRAIN
-
-
-names = st.text(min_size=1, max_size=8)
-sizes = st.integers(min_value=1, max_value=50)
-
-
-@given(
-    first=st.dictionaries(names, sizes, max_size=30),
-    second=st.dictionaries(names, sizes, max_size=30),
-    validation=st.floats(min_value=0, max_value=0.25),
-    test=st.floats(min_value=0, max_value=0.25),
-    seed=names,
+@pytest.mark.parametrize(
+    ("record", "same", "other"),
+    [
+        ('{"id": 5, "to": "Bonn"}', '{"to":"Bonn","id":5}', '{"to":"Bonn","id":"5"}'),
+        ('[{"price": 1.10}]', '[ {"price":1.10} ]', '[{"price":1.1}]'),
+        (
+            '{"id": 12345678901234567890.55}',
+            '{"id":12345678901234567890.55}',
+            '{"id":12345678901234567890.56}',
+        ),
+        ('{"note": "a  B"}', '{"note":"A b"}', '{"note":"ab"}'),
+        ("{not json", "{NOT  json", "{notjson"),
+        ("[" * 100_000, "[" * 100_000, "[" * 99_999),
+    ],
 )
-def test_a_group_keeps_its_split_whatever_comes_later(
-    first: dict[str, int], second: dict[str, int], validation: float, test: float, seed: str
-):
-    """Two versions in a row: groups of the first may grow, go and come back, and never change their split."""
-    options = {"validation": validation, "test": test, "seed": seed}
-    decided = assign_splits([Group(name, rows) for name, rows in first.items()], **options)  # type: ignore[arg-type]
-    assert set(decided) == set(first)
-    later = [Group(name, rows, decided.get(name)) for name, rows in second.items()]
-    added = assign_splits(later, **options)  # type: ignore[arg-type]
-    assert set(added) == set(second) - set(first)
-    assert set(added.values()) <= set(SPLITS)
-    after = decided | added
-    if len(second) >= 3:
-        free = [name for name in second if name not in first]
-        for split, share in ((TEST, test), (VALIDATION, validation)):
-            if share and len(free) >= 3:
-                assert split in {after[name] for name in second}
+def test_spacing_and_order_inside_a_json_record_are_no_other_prompt(record: str, same: str, other: str):
+    assert of_record(record) == of_record(same)
+    assert of_record(record) != of_record(other)
 
 
-@given(rows=st.lists(sizes, min_size=12, max_size=80), test=st.floats(min_value=0.05, max_value=0.3))
-def test_no_split_is_further_off_than_half_of_the_largest_group(rows: list[int], test: float):
-    groups = [Group(f"g{n}", size) for n, size in enumerate(rows)]
-    count = shares(groups, assign_splits(groups, validation=0.1, test=test, seed="1"))
-    assert count[TEST] <= test * sum(rows) + max(rows) / 2 + min(rows)
-    assert count[TRAIN] > 0
+def test_spacing_inside_a_record_is_another_row():
+    """The text that trains is another one, so the content hash must say so."""
+    spaced, tight = (canonical_row(ROW | {"context": [text]}) for text in ('{"id": 5}', '{"id":5}'))
+    assert row_hash(spaced) != row_hash(tight)

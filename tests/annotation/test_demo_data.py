@@ -13,6 +13,9 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
+from annotation.content import prompt_hash
+from annotation.planning import Planner
+
 DEMO = Path(__file__).resolve().parents[2] / "annotation" / "demo"
 EDGES = {
     "angry_customer",
@@ -253,6 +256,24 @@ def test_no_exact_or_near_duplicate_prompts() -> None:
         if one_group != other_group and len(one & other) > 0.6 * len(one | other)
     ]
     assert alike == []
+
+
+def test_a_frozen_demo_tests_and_trains_every_slice() -> None:
+    planner = Planner({"validation": 0.1, "test": 0.1, "seed": 1})
+    for number, row in enumerate(load_pairs()):
+        if row["stage"] == "approved":
+            prompt = prompt_hash(messages=row["messages"], context=row["context"])
+            planner.add(
+                example=number,
+                group=row["group"],
+                slice_name=row["slice"],
+                prompt=prompt,
+                messages=row["messages"],
+            )
+    counts = planner.plan({}).counts
+    assert (counts["untested"], counts["withheld"], counts["near"]["rows"]) == ({}, 0, 0)
+    for name, rows in counts["slices"].items():
+        assert rows["test"] >= 2 and rows["validation"] >= 2 and rows["train"] >= 15, name
 
 
 def test_approved_answers_are_not_repeated() -> None:

@@ -1,0 +1,185 @@
+"""Which split a group goes to: by its share in every slice, and for good. Pure functions of their arguments.
+
+A group (a conversation, a document, a cluster of near-duplicate prompts) is never divided, and a group that an earlier
+version decided keeps its split. docs/decisions/splits.md says why it is done so.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SPLITS = (TRAIN, VALIDATION, TEST)
+HELD_OUT = (TEST, VALIDATION)
+DEFAULT_SHARES = {VALIDATION: 0.10, TEST: 0.10}
+# With fewer groups than this there is nothing to hold out without leaving training empty.
+LEAST_GROUPS = 3
+# A slice with this many rows gets at least so many test rows, or a comparison says nothing about it.
+TESTED_FROM = 10
+LEAST_TEST = 2
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that go to one split together. `slices` counts its rows by slice and adds up to `rows`; empty, all are in one
+    slice without a name. `parts` is how many conversations or documents it was put together from."""
+
+    name: str
+    rows: int
+    split: str | None = None  # decided before, and permanent
+    slices: Mapping[str, int] = field(default_factory=dict)
+    parts: int = 1
+
+    @property
+    def by_slice(self) -> Mapping[str, int]:
+        return self.slices or {"": self.rows}
+
+    @property
+    def main_slice(self) -> str:
+        """The slice of most of its rows."""
+        return min(self.by_slice, key=lambda name: (-self.by_slice[name], name))
+
+
+def draw(seed: str, group: str) -> bytes:
+    """The group's place in the draw: as good as random, and always the same."""
+    return hashlib.sha256(f"{seed}\x00{group}".encode()).digest()
+
+
+def assign_splits(groups: Iterable[Group], *, validation: float, test: float, seed: str) -> dict[str, str]:
+    """Splits for the groups that have none yet: {group: split}. Groups that have one keep it.
+
+    Slice by slice, new groups are drawn in a seeded order; each goes to test or validation, to the one that lacks more rows,
+    while that brings it closer to its share of the slice, and otherwise to train. Where a share gives a slice of
+    TESTED_FROM rows less than LEAST_TEST test rows, its share is raised to that. What rounding leaves over goes into the
+    next slice's account, so that many small slices still add up to the shares. With LEAST_GROUPS groups a split with a share
+    above zero gets at least one new group, if one is to be had: the smallest, so that little is taken from training.
+    """
+    drawn = sorted(groups, key=lambda group: (draw(seed, group.name), group.name))
+    new = [group for group in drawn if not group.split]
+    if len(drawn) < LEAST_GROUPS:
+        return {group.name: TRAIN for group in new}
+    shares = {TEST: test, VALIDATION: validation}
+    decided = _walk(drawn, shares)
+    held = {group.name: group.split or decided[group.name] for group in drawn}
+    if test > 0:
+        _fill_slices(drawn, held)
+    for split in HELD_OUT:
+        if shares[split] > 0:
+            _fill_split(drawn, held, split)
+    _keep_training(drawn, held)
+    return {group.name: held[group.name] for group in new}
+
+
+def _walk(drawn: list[Group], shares: Mapping[str, float]) -> dict[str, str]:
+    """The new groups' splits by share, slice by slice."""
+    rows = slice_rows(drawn)
+    strata: dict[str, list[Group]] = defaultdict(list)
+    for group in drawn:
+        strata[group.main_slice].append(group)
+    decided: dict[str, str] = {}
+    carried = dict.fromkeys(HELD_OUT, 0.0)
+    for name in sorted(strata):
+        members = sorted(strata[name], key=lambda group: group.split is None)  # stable: decided ones first
+        rates = dict(shares)
+        if shares[TEST] > 0 and rows[name] >= TESTED_FROM:
+            rates[TEST] = max(shares[TEST], LEAST_TEST / rows[name])
+        due = dict(carried)
+        for group in members:
+            for split in HELD_OUT:
+                due[split] += rates[split] * group.rows
+            split = group.split or _closest(due, group.rows, rates)
+            if group.split is None:
+                decided[group.name] = split
+            if split in due:
+                due[split] -= group.rows
+        # Only what rounding left over: a debt or credit of decided groups must not reach into the next slice.
+        small = min((group.rows for group in members if not group.split), default=0)
+        if small:
+            carried = {split: min(max(due[split], -small), small) for split in HELD_OUT}
+    return decided
+
+
+def _closest(due: Mapping[str, float], rows: int, rates: Mapping[str, float]) -> str:
+    # Half of the group past the mark is as far off as half of it short of the mark.
+    short = [split for split in HELD_OUT if rates[split] > 0 and rows / 2 <= due[split]]
+    return max(short, key=lambda split: due[split], default=TRAIN)
+
+
+def _fill_slices(drawn: list[Group], held: dict[str, str]) -> None:
+    """Moves new groups of slices with too few test rows to test, the smallest first, and leaves each slice one group."""
+    tested = slice_rows(group for group in drawn if held[group.name] == TEST)
+    rows = slice_rows(drawn)
+    members: dict[str, list[Group]] = defaultdict(list)
+    short = {name for name, count in rows.items() if count >= TESTED_FROM and tested[name] < LEAST_TEST}
+    for group in drawn:
+        for name in short & set(group.by_slice):
+            members[name].append(group)
+    for name in sorted(short):
+        outside = [group for group in members[name] if held[group.name] != TEST]
+        free = sorted((group for group in outside if not group.split), key=lambda group: group.rows)
+        for group in free[: max(0, len(outside) - 1)]:
+            if tested[name] >= LEAST_TEST:
+                break
+            held[group.name] = TEST
+            tested.update(group.by_slice)
+
+
+def _fill_split(drawn: list[Group], held: dict[str, str], split: str) -> None:
+    """An empty split gets the smallest new group that trains, unless nothing else trains."""
+    if split in held.values():
+        return
+    training = [group for group in drawn if held[group.name] == TRAIN]
+    free = [group for group in training if not group.split]
+    if free and len(training) > 1:
+        held[min(free, key=lambda group: group.rows).name] = split
+
+
+def _keep_training(drawn: list[Group], held: dict[str, str]) -> None:
+    """Something must train: the largest new group of validation, or else of test, where all were held out."""
+    for split in (VALIDATION, TEST):
+        free = [group for group in drawn if not group.split and held[group.name] == split]
+        if TRAIN not in held.values() and free:
+            held[max(free, key=lambda group: group.rows).name] = TRAIN
+
+
+def slice_rows(groups: Iterable[Group]) -> Counter[str]:
+    """{slice: rows} over the groups."""
+    rows: Counter[str] = Counter()
+    for group in groups:
+        for name, count in group.by_slice.items():
+            rows[name] += count
+    return rows
+
+
+def untested(groups: Iterable[Group], *, test: float) -> dict[str, str]:
+    """{slice: why} for the slices of at least TESTED_FROM rows that have fewer than LEAST_TEST test rows.
+
+    Every group has its split. The sentence says what prevents more, as far as the groups show it.
+    """
+    members: dict[str, list[Group]] = defaultdict(list)
+    everything = list(groups)
+    for group in everything:
+        for name in group.by_slice:
+            members[name].append(group)
+    reasons = {}
+    for name in sorted(members):
+        rows = slice_rows(members[name])[name]
+        tested = slice_rows(group for group in members[name] if group.split == TEST)[name]
+        if rows >= TESTED_FROM and tested < LEAST_TEST:
+            reasons[name] = _why(members[name], len(everything), test)
+    return reasons
+
+
+def _why(members: list[Group], in_all: int, test: float) -> str:
+    if test == 0:
+        return "The test share is 0%."
+    if len(members) == 1 and members[0].parts > 1:
+        return "All its questions are near-duplicates of one another, and near-duplicates stay in one split."
+    if in_all < LEAST_GROUPS:
+        return f"There are fewer than {LEAST_GROUPS} groups in all, so everything trains."
+    if len(members) == 1:
+        return "All its rows are in one group (conversation or document), and a group is never divided."
+    return (
+        "Its groups had a split from earlier versions, which is permanent. New groups of it go to test first."
+    )
