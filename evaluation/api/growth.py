@@ -35,7 +35,7 @@ class CampaignGaps(ProjectAPIView):
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """Answers, prompts and votes that a campaign lacks or that are in doubt."""
         campaign = self.access.get(Campaign.objects.select_related("dataset"), pk=pk)
-        gaps = {**asdict(gaps_of(campaign)), "prompts_left": most_more_prompts(campaign)}
+        gaps: Any = {**asdict(gaps_of(campaign)), "prompts_left": most_more_prompts(campaign)}
         return Response(GapsSerializer(gaps).data)
 
 

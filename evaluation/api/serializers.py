@@ -8,7 +8,6 @@ from rest_framework import serializers
 from core.api.serializers import PersonSerializer, RunSerializer
 from evaluation.models import Campaign, Comparison, Entry, PlanStage, Rating
 from evaluation.queries import Results
-from evaluation.queries.gaps import Gaps
 from evaluation.services.campaigns import MOST_PER_PROMPT, MOST_PROMPTS, MOST_TOKENS
 from evaluation.services.doubt import LONGEST_REASON
 from evaluation.services.rating import SIDES, Scores
@@ -119,7 +118,7 @@ class SetAsideSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=LONGEST_REASON)
 
 
-class GapsSerializer(serializers.Serializer[Gaps]):
+class GapsSerializer(serializers.Serializer[Any]):
     """What a campaign lacks. `unanswered` prompts wait for answers and `prompts_left` can be added. Raters are not asked
     about `in_doubt` prompts; the answers of `remakable` ones can be made again. `votes_in_doubt` count; `returnable` of
     those `set_aside` can be brought back."""

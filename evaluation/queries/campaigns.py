@@ -63,7 +63,7 @@ def open_campaigns(project: Project) -> QuerySet[Campaign]:
     return Campaign.objects.filter(project=project, status=Campaign.Status.OPEN).order_by("opened_at", "pk")
 
 
-def held_out_datasets(project: Project) -> QuerySet[DatasetVersion]:
+def held_out_datasets(project: Project) -> QuerySet[Any]:
     """Ready dataset versions with `held_out`, the number of their test rows; those without any are left out."""
     held = DatasetRow.objects.filter(split=GroupSplit.Split.TEST)
     return (

@@ -7,7 +7,7 @@ from inference.models import Generation
 
 
 def fake_engine(monkeypatch, answer=None, fail_after=None):
-    """Stands where the engine answers; the rows are the real ones. Gives the list of versions asked."""
+    """Answers in the place of the engine; the rows are the real ones. Gives the list of versions asked."""
     asked = []
 
     def generate(*, by, project, version, messages, context, params, purpose):

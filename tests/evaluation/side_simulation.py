@@ -40,7 +40,7 @@ class Prompt:
 def campaign(
     random: Random, *, raters: int, prompts: int, per_prompt: int, skips: float = 0.0, in_turn: bool = False
 ) -> tuple[list[Rater], list[Prompt]]:
-    """One campaign, rated to its end. `in_turn`: one rater after another, else whoever comes next at random."""
+    """One campaign, rated to its end. `in_turn`: one rater after another, else the next one is drawn at random."""
     people = [Rater() for _ in range(raters)]
     items = [Prompt([random.random() for _ in people]) for _ in range(prompts)]
     working = list(range(raters))

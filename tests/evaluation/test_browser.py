@@ -110,13 +110,6 @@ def test_the_pages_look_right(open_page: Open, size: tuple[int, int], scheme: st
     slug = world.project.slug
     campaign = make_campaign(world.project, world.admin, prompts=3, ratings_per_prompt=2)
     rated = rate_all(campaign, world.rater, ["candidate", "tie"], FULL_SCORES)[0].comparison
-    doubted = make_campaign(
-        world.project, world.admin, prompts=2, dataset=make_held_out(world.project, rows=5)
-    )
-    in_doubt = rate_all(doubted, world.rater, ["candidate"])[0].comparison
-    Generation.objects.filter(campaign_answer__prompt=in_doubt.prompt_id).update(
-        doubt="Other weights answered."
-    )
     baseline, candidate = (entry.version for entry in campaign.entries.all())
     make_live(by=world.admin, version=baseline, replaces=None, sign_off=True, note="First.")
     release = make_live(by=world.admin, version=candidate, replaces=baseline, sign_off=True, note="Next.")
@@ -129,17 +122,39 @@ def test_the_pages_look_right(open_page: Open, size: tuple[int, int], scheme: st
         (world.admin, "evaluation:campaign", (campaign.pk,)),
         (world.admin, "evaluation:comparisons", (campaign.pk,)),
         (world.admin, "evaluation:comparison", (rated.token,)),
-        (world.admin, "evaluation:campaign", (doubted.pk,)),
-        (world.admin, "evaluation:comparisons", (doubted.pk,)),
-        (world.admin, "evaluation:comparison", (in_doubt.token,)),
-        (world.admin, "evaluation:add-prompts", (doubted.pk,)),
-        (world.admin, "evaluation:add-raters", (doubted.pk,)),
-        (world.admin, "evaluation:set-aside", (doubted.pk,)),
         (world.admin, "release:home", ()),
         (world.admin, "release:version", (baseline.pk,)),
         (world.admin, "release:release", (release.pk,)),
     ]:
         page = open_page(user, name, slug, *args, size=size, scheme=scheme)
+        said = watch(page)
+        page.reload()
+        assert faults(page) == [], name
+        assert said == [], name
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (PHONE, "dark")])
+def test_the_pages_of_a_campaign_that_grows_or_is_in_doubt_look_right(
+    open_page: Open, size: tuple[int, int], scheme: str
+) -> None:
+    world = make_world()
+    doubted = make_campaign(
+        world.project, world.admin, prompts=2, dataset=make_held_out(world.project, rows=5)
+    )
+    in_doubt = rate_all(doubted, world.rater, ["candidate"])[0].comparison
+    Generation.objects.filter(campaign_answer__prompt=in_doubt.prompt_id).update(
+        doubt="Other weights answered."
+    )
+    for name, args in [
+        ("campaign", (doubted.pk,)),
+        ("comparison", (in_doubt.token,)),
+        ("add-prompts", (doubted.pk,)),
+        ("add-raters", (doubted.pk,)),
+        ("set-aside", (doubted.pk,)),
+    ]:
+        page = open_page(
+            world.admin, f"evaluation:{name}", world.project.slug, *args, size=size, scheme=scheme
+        )
         said = watch(page)
         page.reload()
         assert faults(page) == [], name

@@ -362,8 +362,8 @@ def test_votes_are_set_aside_by_program(world, doubted, as_user):
 
     for wrong in ({}, {"reason": ""}, {"reason": "x" * 2001}, {"reason": ["x"]}):
         assert post("set-aside", wrong).status_code == 422, wrong
-    told = post("set-aside", {"reason": "Wrong weights."})
-    assert told.status_code == 200 and (told.json()["ratings"], told.json()["set_aside"]) == (2, 2)
+    answer = post("set-aside", {"reason": "Wrong weights."})
+    assert answer.status_code == 200 and (answer.json()["ratings"], answer.json()["set_aside"]) == (2, 2)
     assert post("set-aside", {"reason": "Again."}).status_code == 409
     listed = admin.get(f"{one}/comparisons/?only=set_aside").json()["results"]
     assert len(listed) == 2 and listed[0]["set_aside"]["reason"] == "Wrong weights."

@@ -353,8 +353,8 @@ def test_an_admin_adds_prompts_on_the_page(world, campaign, as_user, page_of):
     admin, address = as_user(world.admin), page_of("evaluation:add-prompts", campaign.pk)
     page = admin.get(address)
     assert "6 more can be added" in text_of(page) and 'max="6"' in page.content.decode()
-    told = text_of(admin.get(address, {"prompts": 500}, HTTP_HX_REQUEST="true"))
-    assert "There are only 10 prompts" in told and "What it means" not in told
+    answer = text_of(admin.get(address, {"prompts": 500}, HTTP_HX_REQUEST="true"))
+    assert "There are only 10 prompts" in answer and "What it means" not in answer
     assert admin.get(address, {"prompts": 3}, HTTP_HX_REQUEST="true").context["plan"].ratings == 7
     for wrong in ("500", "0", "x", ""):
         answer = admin.post(address, {"prompts": wrong})
@@ -426,13 +426,13 @@ def test_the_new_campaign_form_never_plans_more_prompts_than_there_are(world, as
     page = admin.get(page_of("evaluation:campaign-new")).content.decode()
     assert 'max="6"' in page
     asked = {"prompts": 500, "ratings_per_prompt": 1, "dataset": dataset.pk}
-    told = admin.get(page_of("evaluation:campaign-preview"), asked)
-    assert "There are only 6 prompts. The figures are for 6." in text_of(told)
-    assert told.context["plan"].ratings == 6
+    answer = admin.get(page_of("evaluation:campaign-preview"), asked)
+    assert "There are only 6 prompts. The figures are for 6." in text_of(answer)
+    assert answer.context["plan"].ratings == 6
     answer = admin.post(page_of("evaluation:campaign-new"), asked)
     assert "holds out no more prompts" in answer.content.decode()
-    told = admin.get(api, asked)
-    assert told.status_code == 422 and "Choose 1 to 6" in told.json()["fields"]["prompts"][0]
+    answer = admin.get(api, asked)
+    assert answer.status_code == 422 and "Choose 1 to 6" in answer.json()["fields"]["prompts"][0]
     assert admin.get(api, asked | {"prompts": 6}).json()["ratings"] == 6
     assert admin.get(api, asked | {"dataset": 999999}).status_code == 422
 
