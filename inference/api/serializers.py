@@ -164,12 +164,12 @@ class LineageStepSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(allow_blank=True)
 
 
-class ShareSerializer(serializers.Serializer[Any]):
+class PersonRowsSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(source="person.name")
     rows = serializers.IntegerField()
 
 
-class ApprovalSerializer(ShareSerializer):
+class ApproverRowsSerializer(PersonRowsSerializer):
     how = serializers.ChoiceField(choices=["review", "bulk", "import"])
 
 
@@ -185,10 +185,10 @@ class PeopleSerializer(serializers.Serializer[Any]):
     elsewhere = serializers.IntegerField()
     edited = serializers.IntegerField()
     here = serializers.IntegerField()
-    imported = ShareSerializer(many=True)
-    written = ShareSerializer(many=True)
-    approved = ApprovalSerializer(many=True)
-    reviewed = ShareSerializer(many=True)
+    imported = PersonRowsSerializer(many=True)
+    written = PersonRowsSerializer(many=True)
+    approved = ApproverRowsSerializer(many=True)
+    reviewed = PersonRowsSerializer(many=True)
 
 
 class AnswerLineageSerializer(AnswerSerializer):
