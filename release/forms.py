@@ -46,7 +46,7 @@ class RollBackForm(forms.Form):
         required=False,
         max_length=1900,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Needed for something else. Kept in the history and in the audit.",
+        help_text="Needed when it is something else. Kept in the history and in the audit.",
     )
 
     def clean(self) -> dict[str, Any]:

@@ -192,7 +192,7 @@ class PersonRowsSerializer(serializers.Serializer[Any]):
     rows = serializers.IntegerField()
 
 
-class ApprovalSerializer(PersonRowsSerializer):
+class ApproverRowsSerializer(PersonRowsSerializer):
     how = serializers.ChoiceField(choices=["review", "bulk", "import"])
 
 
@@ -210,7 +210,7 @@ class PeopleSerializer(serializers.Serializer[Any]):
     here = serializers.IntegerField()
     imported = PersonRowsSerializer(many=True)
     written = PersonRowsSerializer(many=True)
-    approved = ApprovalSerializer(many=True)
+    approved = ApproverRowsSerializer(many=True)
     reviewed = PersonRowsSerializer(many=True)
 
 

@@ -136,6 +136,8 @@ def test_same_answers_are_marked_and_all_the_same_is_a_failure(monkeypatch, sent
 def test_answers_come_over_http_from_anfake_engine(served, sent):  # noqa: F811
     """The test engine answers every model alike, so all answers are made and there is nothing to compare."""
     world = served.world
+    world.project.temperature = 0.6
+    world.project.save(update_fields=["temperature"])
     campaign = _plan(world, versions=(served.base, served.adapter), prompts=6, max_tokens=16)
     execute_run(campaign.run_id)
     campaign.refresh_from_db()
@@ -146,7 +148,7 @@ def test_answers_come_over_http_from_anfake_engine(served, sent):  # noqa: F811
         generation = answer.generation
         assert generation.status == "done" and generation.version == answer.entry.version
         assert generation.text == f"You asked: {answer.prompt.messages[-1]['content']}"
-        assert generation.params["max_tokens"] == 16 and generation.params["temperature"] == 0
+        assert generation.params == {"max_tokens": 16, "temperature": 0.6}
         assert "FD-" in generation.messages[0]["content"]  # the records reached the engine
 
 

@@ -46,6 +46,7 @@ def test_a_campaign_on_the_real_engine(
             dataset=make_held_out(world.project, rows=4),
             prompts=4,
             ratings_per_prompt=2,
+            temperature=0,
             max_tokens=24,
         )
         execute_run(campaign.run_id)

@@ -263,3 +263,5 @@ def test_a_comparison_of_nothing_in_particular_is_of_the_newest(world, live, as_
         as_user(world.admin).get(page_of("evaluation:campaign-new"), {"candidate": candidate}).context["form"]
     )
     assert (form.initial["candidate"], form.initial["baseline"]) == (live.v3, live.v2)
+    # A campaign compares what applications will get.
+    assert (form.initial["temperature"], form.initial["max_tokens"]) == (0.2, 512)
