@@ -211,6 +211,7 @@ def test_pages_are_in_order(served: Served, open_page: Open, scheme: str, size: 
     found = []
     pages = {
         "serve": (served.world.admin, ""),
+        "checks": (served.world.admin, f"engines/{served.engine.pk}/checks/"),
         "chat": (served.world.admin, "chat/"),
         "conversation": (served.world.admin, f"chat/{chat.pk}/"),
         "answers": (served.world.admin, "answers/"),
@@ -222,8 +223,6 @@ def test_pages_are_in_order(served: Served, open_page: Open, scheme: str, size: 
         said = watch(page)
         page.reload()
         page.wait_for_load_state("networkidle" if name != "serve" else "load")
-        if name == "serve":
-            page.get_by_text("Weights checked").click()
         if name == "conversation":
             page.get_by_text("Correct this answer").click()
         picture(page, f"inference-{name}-{scheme}-{size[0]}")
