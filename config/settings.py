@@ -305,6 +305,8 @@ SPECTACULAR_SETTINGS = {
         "ModelVersionKindEnum": "training.models.ModelVersion.Kind",
         "BaseModelKindEnum": "training.models.BaseModel.Kind",
         "ExampleStatusEnum": "annotation.models.Example.Status",
+        "OutcomeEnum": "annotation.models.Assignment.Outcome",
+        "WeightCheckOutcomeEnum": "inference.models.WeightCheck.Outcome",
     },
 }
 

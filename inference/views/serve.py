@@ -3,11 +3,12 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, project_page
+from core.forms import cut
 from core.models import Role
 from inference import queries, services
 from inference.views.room import subnav
@@ -35,7 +36,7 @@ def _context(access: Access) -> dict[str, Any]:
     engines = [
         {
             "engine": engine,
-            "checks": checks.get(engine.pk, []),
+            "check": next(iter(checks.get(engine.pk, [])), None),
             "checked": engine.version_id is None,
             "beating": queries.is_beating(engine),
             "usual": queries.usual_start(engine),
@@ -62,6 +63,18 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
 def serving(request: HttpRequest, access: Access) -> HttpResponse:
     """The tables alone; the page asks for them every few seconds."""
     return render(request, "inference/_serving.html", _context(access))
+
+
+@project_page(Role.ADMIN, Role.VIEWER)
+@require_safe
+def checks(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """Every check of an engine's weights, newest first; for whoever asks later which answers may be believed."""
+    engine = next((one for one in queries.engines_of(access.project) if one.pk == pk), None)
+    if engine is None:
+        raise Http404
+    found = engine.weight_checks.defer("report")
+    context = {"engine": engine, "page": cut(request, found, 25), "subnav": subnav(access, "home")}
+    return render(request, "inference/checks.html", context)
 
 
 def _version(access: Access, pk: int) -> ModelVersion:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from annotation.models import Example
 from core.models import User
-from inference.models import Deployment, Engine, Generation
+from inference.models import Deployment, Engine, Generation, WeightCheck
 from inference.services import answer_now, ask, start_conversation
 from tests.factories import join, make_generation, make_version
 from tests.inference.conftest import Served, wait_for
@@ -195,10 +196,22 @@ def fill(served: Served) -> tuple[Any, Generation]:
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 def test_pages_are_in_order(served: Served, open_page: Open, scheme: str, size: tuple[int, int]) -> None:
     chat, made = fill(served)
+    now = timezone.now()
+    for outcome, reason, marked in (
+        ("passed", "", None),
+        ("failed", "Beside an adapter, the base differs.", 3),
+    ):
+        WeightCheck.objects.create(
+            engine=served.engine, outcome=outcome, reason=reason, marked=marked, process="x", began_at=now, ended_at=now,
+            models_checked=["smollm2", "one"],
+        )  # fmt: skip
+    Generation.objects.filter(pk=made.pk).update(doubt="These words may come from other weights.")
+    Generation.objects.filter(conversation=chat).update(doubt="These words may come from other weights.")
     join(served.world.project, served.world.stranger, "rater")
     found = []
     pages = {
         "serve": (served.world.admin, ""),
+        "checks": (served.world.admin, f"engines/{served.engine.pk}/checks/"),
         "chat": (served.world.admin, "chat/"),
         "conversation": (served.world.admin, f"chat/{chat.pk}/"),
         "answers": (served.world.admin, "answers/"),

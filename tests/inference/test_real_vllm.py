@@ -52,7 +52,7 @@ def make_adapter(base: Path, folder: Path, seed: int) -> Path:
     return folder
 
 
-def turn_until(loop: Reconciler, condition: Callable[[], Any], what: str, seconds: float = 400) -> float:
+def turn_until(loop: Reconciler, condition: Callable[[], Any], what: str, seconds: float = 600) -> float:
     began = time.monotonic()
 
     def step() -> Any:

@@ -551,10 +551,23 @@ def test_the_serving_page_and_the_api_tell_of_checks(served: Served, as_user: An
     world = served.world
     client, slug = as_user(world.viewer), world.project.slug
     assert "were not checked yet" in client.get(f"/p/{slug}/serve/").content.decode()
+    url = f"/p/{slug}/serve/engines/{served.engine.pk}/checks/"
+    assert "No check yet" in client.get(url).content.decode()
     failed_check(served.engine, marked=3, models_checked=["smollm2", "a-secret-name"])
     page = client.get(f"/p/{slug}/serve/").content.decode()
     assert "3 answers marked" in " ".join(page.split())
+    assert url in page
+    page = client.get(url).content.decode()
+    assert "It differs." in page
     assert "a-secret-name" not in page
+    assert as_user(world.rater).get(url).status_code == 403
+    assert as_user(world.stranger).get(url).status_code == 404
+    assert (
+        as_user(world.neighbour)
+        .get(f"/p/{world.other.slug}/serve/engines/{served.engine.pk}/checks/")
+        .status_code
+        == 404
+    )
     (engine,) = client.get(f"/api/v1/projects/{slug}/engines/").json()["results"]
     assert (
         engine["weight_checks"][0] | {"outcome": "failed", "adapters": 1, "marked": 3}
@@ -575,9 +588,8 @@ def test_more_checks_cost_no_more_queries(
     for _ in range(15):
         failed_check(served.engine, outcome="passed", reason="")
     with CaptureQueriesContext(connection) as many:
-        page = client.get(url).content.decode()
+        client.get(url)
     assert len(many) == len(few)
-    assert page.count("<li>\n") >= 10
 
 
 # --- the engine in the tests -------------------------------------------------------------------------------
