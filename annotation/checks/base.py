@@ -1,5 +1,6 @@
 """What a check gets and what it gives."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -54,12 +55,35 @@ class Pair:
         return self.messages[-1] if self.messages else ""
 
 
+class OutOfTime(Exception):  # noqa: N818 - it is no error: the check's own limit was reached
+    """A check used up its time."""
+
+
+class Budget:
+    """How much processor time a check may take. Its own thread's time, so that a busy machine changes no verdict."""
+
+    _EVERY = 64  # steps between two looks at the clock
+
+    def __init__(self, seconds: float | None) -> None:
+        self._until = None if seconds is None else time.thread_time() + seconds
+        self._steps = 0
+
+    def spend(self) -> None:
+        """One step of work. OutOfTime when the time is used up."""
+        self._steps += 1
+        if self._until is not None and self._steps % self._EVERY == 0 and time.thread_time() > self._until:
+            raise OutOfTime
+
+
+UNLIMITED = Budget(None)
+
+
 @dataclass(frozen=True)
 class Check:
-    """`run` gives findings, the worst first. Only a check that needs no database may find something "bad": those
-    are run again when a pair is submitted, inside the transaction."""
+    """`run` gives findings, the worst first, and calls `budget.spend()` as it goes. Only a check that needs no database
+    may find something "bad": those are run again when a pair is submitted, inside the transaction."""
 
     name: str
     about: str
-    run: Callable[[Pair, Project], list[Finding]]
+    run: Callable[[Pair, Project, Budget], list[Finding]]
     asks_database: bool = False

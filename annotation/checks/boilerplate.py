@@ -2,7 +2,7 @@
 
 import re
 
-from annotation.checks.base import Check, Finding, Pair, Span
+from annotation.checks.base import UNLIMITED, Budget, Check, Finding, Pair, Span
 from core.models import Project
 
 _HOLLOW = re.compile(
@@ -24,7 +24,7 @@ _UNFINISHED = re.compile(
 )
 
 
-def run(pair: Pair, project: Project) -> list[Finding]:
+def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Finding]:
     findings = []
     for pattern, level, says in (
         (_UNFINISHED, "bad", "Something was left to fill in: {}."),

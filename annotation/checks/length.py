@@ -1,12 +1,12 @@
 """Length: nothing written, hardly anything, more than anybody reads, or the question said back."""
 
-from annotation.checks.base import Check, Finding, Pair
+from annotation.checks.base import UNLIMITED, Budget, Check, Finding, Pair
 from core.models import Project
 
 SHORT, LONG = 4, 220  # words
 
 
-def run(pair: Pair, project: Project) -> list[Finding]:
+def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Finding]:
     words = len(pair.completion.split())
     if not words:
         return [Finding("warn", "Nothing is written yet.")]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from annotation.checks.base import Check, Finding, Level, Pair, Span
+from annotation.checks.base import UNLIMITED, Budget, Check, Finding, Level, Pair, Span
 from core.models import Project
 
 _EMAIL = re.compile(r"\b[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24}\b")
@@ -57,7 +57,7 @@ def _found(text: str) -> Iterator[tuple[str, Level, int, int]]:
             yield "a phone number", "warn", *match.span(group)
 
 
-def run(pair: Pair, project: Project) -> list[Finding]:
+def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Finding]:
     ours = project.system_prompt  # the desk's own address stands in what every model of the project is told
     findings = []
     for field, name, texts in (

@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 
-from annotation.checks.base import Check, Finding, Pair
+from annotation.checks.base import UNLIMITED, Budget, Check, Finding, Pair
 from annotation.content import loosely
 from annotation.models import Example
 from core.models import Project
@@ -16,7 +16,7 @@ _MOST = 600  # characters that are compared; the rest says little more
 _PATIENCE_MS = 1500
 
 
-def run(pair: Pair, project: Project) -> list[Finding]:
+def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Finding]:
     try:
         # Help at the side must not make the page wait: a query over a very large project is given up.
         with transaction.atomic():

@@ -19,7 +19,7 @@ from annotation.checks import (
     run_checks,
 )
 from annotation.checks.privacy import card_is_valid, iban_is_valid
-from annotation.facts import facts_of
+from annotation.checks.facts import facts_of
 from core.models import Project
 from tests.factories import World, make_example
 
