@@ -1,8 +1,10 @@
 """What a check gets and what it gives."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from core.models import Project
@@ -50,6 +52,17 @@ class Pair:
             example=example,
         )
 
+    @cached_property
+    def is_call(self) -> bool:
+        """Whether the completion is a structured call: one JSON object or array, with nothing around it."""
+        text = self.completion.strip()
+        if text[:1] + text[-1:] not in ("{}", "[]"):
+            return False
+        try:
+            return isinstance(json.loads(text), (dict, list))
+        except (ValueError, RecursionError):
+            return False
+
     @property
     def question(self) -> str:
         return self.messages[-1] if self.messages else ""
@@ -66,12 +79,15 @@ class Budget:
 
     def __init__(self, seconds: float | None) -> None:
         self._until = None if seconds is None else time.thread_time() + seconds
-        self._steps = 0
+        self._left = self._EVERY
 
-    def spend(self) -> None:
-        """One step of work. OutOfTime when the time is used up."""
-        self._steps += 1
-        if self._until is not None and self._steps % self._EVERY == 0 and time.thread_time() > self._until:
+    def spend(self, steps: int = 1) -> None:
+        """Some steps of work, each about as long as reading a word. OutOfTime when the time is used up."""
+        self._left -= steps
+        if self._left > 0:
+            return
+        self._left = self._EVERY
+        if self._until is not None and time.thread_time() > self._until:
             raise OutOfTime
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 # ("number", value, unit), ("id", letters and digits), ("address", ...), ("date", year, month, day), ("month", year,
 # month), ("day", day), ("weekday", 0 to 6), ("time", minute of the day).
@@ -36,6 +37,7 @@ def number_key(value: Decimal, unit: str) -> Key:
     return ("number", plain(value), unit)
 
 
+@lru_cache(maxsize=4096)
 def plain(value: Decimal) -> str:
     """1200, 1200.0 and 1.2E+3 in one spelling."""
     return format(value.normalize(), "f") if value else "0"

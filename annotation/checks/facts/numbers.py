@@ -98,7 +98,7 @@ class _Number:
     at: int  # where its figures or words begin
     start: int  # where what belongs to it begins, a currency sign included
     end: int
-    values: list[Decimal]
+    values: tuple[Decimal, ...]
     spoken: bool = False
     digits: str = ""
 
@@ -150,7 +150,7 @@ def at_number_word(text: str, at: int) -> Read | None:
     """The numbers in words that begin at `at`: "twenty-five", "a dozen", "two hundred and five pallets"."""
     facts, end = [], at
     for one in spoken_numbers(text, at):
-        number = _Number(text, one.start, one.start, one.end, [Decimal(one.value)], spoken=True)
+        number = _Number(text, one.start, one.start, one.end, (Decimal(one.value),), spoken=True)
         unit = _unit_after(text, one.end)
         name = _NAME_GOES_ON.match(text, one.end)
         if name and not unit:  # "two-factor", "two-of-diamonds": a name, not a number of things
@@ -212,7 +212,7 @@ def _scale(number: _Number) -> None:
     if match and all(value.adjusted() < 9 for value in number.values):
         number.end = match.end()
         scale = 1000 if match["k"] else _SCALES[match["scale"].lower()]
-        number.values = [value * scale for value in number.values]
+        number.values = tuple(value * scale for value in number.values)
 
 
 def _finish(number: _Number, unit: _Unit | None) -> Fact:
@@ -235,8 +235,12 @@ def _finish(number: _Number, unit: _Unit | None) -> Fact:
     return _made(number, keys, serious=serious, label=more)
 
 
-def _is_exact(values: list[Decimal]) -> bool:
-    return max(values) >= _LARGE or min(values) != min(values).to_integral_value()
+def _is_whole(values: tuple[Decimal, ...]) -> bool:
+    return all(value == value.to_integral_value() for value in values)
+
+
+def _is_exact(values: tuple[Decimal, ...]) -> bool:
+    return max(values) >= _LARGE or not _is_whole(values)
 
 
 def _without_unit(number: _Number) -> Fact:
@@ -275,9 +279,9 @@ def _as_reference(number: _Number) -> Iterator[Key]:
         yield from (("id", name) for name in joined_names(number.text, number.at, digits))
 
 
-def _is_silent(number: _Number, values: list[Decimal], label: str, *, tied: bool) -> bool:
+def _is_silent(number: _Number, values: tuple[Decimal, ...], label: str, *, tied: bool) -> bool:
     """What points into the text, what a caller sets freely, and a single one of something."""
-    if values == [Decimal(1)] or values == [Decimal(0)]:
+    if max(values) <= 1 and _is_whole(values):
         return True
     if tied and _is_any(label, SETTINGS):
         return True

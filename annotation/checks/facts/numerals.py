@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 from annotation.checks.facts.words import NUMBER_WORDS, ONES, SCALES, TENS, any_of
 
@@ -19,10 +20,11 @@ _SPOKEN = re.compile(rf"(?:an? )?{_WORD}(?:(?: and |[ -]){_WORD}){{0,8}}\b", re.
 _PIECE = re.compile(r"[a-z]+", re.IGNORECASE)
 
 
-def read_figures(digits: str) -> list[Decimal]:
+@lru_cache(maxsize=4096)
+def read_figures(digits: str) -> tuple[Decimal, ...]:
     """What written figures may mean: "1,234" is 1234, or 1.234 where a comma is the decimal point."""
     if digits.isdigit():
-        return [Decimal(digits)]
+        return (Decimal(digits),)
     plain = re.sub(rf"[{SPACES}']", "", digits)
     points, commas = plain.count("."), plain.count(",")
     readings = [plain]
@@ -36,9 +38,9 @@ def read_figures(digits: str) -> list[Decimal]:
         if points + commas == 1:
             readings.append(plain.replace(separator, "."))
     try:
-        return [Decimal(reading) for reading in readings]
+        return tuple(Decimal(reading) for reading in readings)
     except InvalidOperation:
-        return []
+        return ()
 
 
 def read_small(words: str) -> int | None:
