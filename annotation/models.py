@@ -3,9 +3,16 @@
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import MD5, Left, Lower
 from django.utils import timezone
+
+# Expressions that are indexed; queries must use these very ones. The last turn's beginning, and a completion's words.
+QUESTION_LETTERS = 600
+QUESTION = Lower(Left(KeyTextTransform("content", KeyTransform(-1, "messages")), QUESTION_LETTERS))
+SAID = MD5(Lower("completion"))
 
 
 class Source(models.Model):
@@ -240,6 +247,9 @@ class Example(models.Model):
             ),
             GinIndex(name="example_tags", fields=["tags"]),
             models.Index(name="example_batch", fields=["batch", "id"]),
+            # For the check against other pairs: who asks nearly the same, and who answers in the same words.
+            GinIndex(OpClass(QUESTION, "gin_trgm_ops"), name="example_question"),
+            models.Index(models.F("project"), SAID, name="example_said"),
         ]
 
     def __str__(self) -> str:

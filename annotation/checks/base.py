@@ -1,7 +1,10 @@
 """What a check gets and what it gives."""
 
+import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from core.models import Project
@@ -49,17 +52,54 @@ class Pair:
             example=example,
         )
 
+    @cached_property
+    def is_call(self) -> bool:
+        """Whether the completion is a structured call: one JSON object or array, with nothing around it."""
+        text = self.completion.strip()
+        if text[:1] + text[-1:] not in ("{}", "[]"):
+            return False
+        try:
+            return isinstance(json.loads(text), (dict, list))
+        except (ValueError, RecursionError):
+            return False
+
     @property
     def question(self) -> str:
         return self.messages[-1] if self.messages else ""
 
 
+class OutOfTime(Exception):  # noqa: N818 - it is no error: the check's own limit was reached
+    """A check used up its time."""
+
+
+class Budget:
+    """How much processor time a check may take. Its own thread's time, so that a busy machine changes no verdict."""
+
+    _EVERY = 64  # steps between two looks at the clock
+
+    def __init__(self, seconds: float | None) -> None:
+        self._until = None if seconds is None else time.thread_time() + seconds
+        self._left = self._EVERY
+
+    def spend(self, steps: int = 1) -> None:
+        """Some steps of work, each about as long as reading a word. OutOfTime when the time is used up."""
+        self._left -= steps
+        if self._left > 0:
+            return
+        self._left = self._EVERY
+        if self._until is not None and time.thread_time() > self._until:
+            raise OutOfTime
+
+
+UNLIMITED = Budget(None)
+
+
 @dataclass(frozen=True)
 class Check:
-    """`run` gives findings, the worst first. Only a check that needs no database may find something "bad": those
-    are run again when a pair is submitted, inside the transaction."""
+    """`run` gives findings, the worst first, and calls `budget.spend()` as it goes. Only a check that needs no database
+    may find something "bad": those are run again when a pair is submitted, inside the transaction."""
 
     name: str
     about: str
-    run: Callable[[Pair, Project], list[Finding]]
+    run: Callable[[Pair, Project, Budget], list[Finding]]
     asks_database: bool = False

@@ -1,46 +1,78 @@
 """Boilerplate: phrases that stand for an answer without being one, and what was left to fill in."""
 
 import re
+from collections.abc import Iterator
 
-from annotation.checks.base import Check, Finding, Pair, Span
+from annotation.checks.base import UNLIMITED, Budget, Check, Finding, Level, Pair, Span
 from core.models import Project
 
+# Only what says nothing wherever it is said. "I am happy to help you with that" may lead into an answer, so it is not here.
 _HOLLOW = re.compile(
     r"""apologi[sz]e\ for\ (?:any|the)\ (?:inconvenience|confusion|delay|trouble)
       | sorry\ for\ (?:any|the)\ (?:inconvenience|confusion)
-      | (?:we|i)\ (?:fully\ |completely\ )?understand\ (?:your|how)\ (?:frustrat\w+|concern\w*|upset)
+      | (?:we|i)\ (?:fully\ |completely\ )?understand\ (?:your|how)\ (?:frustrat\w{1,20}|concern\w{0,20}|upset)
       | valued\ customer | your\ (?:call|business|feedback|patience)\ is\ (?:very\ )?(?:important|appreciated)
       | thank\ you\ for\ (?:your\ patience|reaching\ out|contacting\ us)
-      | (?:please\ )?(?:do\ not|don'?t)\ hesitate\ to\ (?:contact|reach)
-      | (?:i'?m|we'?re|i\ am|we\ are)\ (?:more\ than\ )?happy\ to\ (?:help|assist)
+      | (?:please\ )?(?:do\ not|don['’]?t)\ hesitate\ to\ (?:contact|reach)
       | rest\ assured | at\ your\ earliest\ convenience""",
     re.IGNORECASE | re.VERBOSE,
 )
+# What a template leaves open. Brackets count only around words such as these: "[2]", "[sic]" and "[link](https://...)" do not.
+_OPEN = frozenset(
+    {
+        "address", "agent", "amount", "city", "company", "contact", "country", "customer", "date", "day", "department", "email",
+        "e-mail", "first", "firstname", "id", "insert", "last", "lastname", "link", "location", "month", "name", "number", "order",
+        "phone", "placeholder", "price", "product", "recipient", "sender", "signature", "street", "time", "title", "tracking",
+        "url", "username", "your", "zip",
+    }
+)  # fmt: skip
+# Single words that are HTML elements when they are between < and >.
+_ELEMENTS = frozenset({"address", "link", "time", "title", "data", "label", "number"})
+_BRACKETS = re.compile(
+    r"\[(?P<square>[^\[\]\n\"{}:]{1,60})\](?!\()|<(?P<angle>[^<>\n\"=/]{1,60})>|\{(?P<brace>[^{}\n\":]{1,60})\}"
+)
 _UNFINISHED = re.compile(
-    r"""\[(?:your|the|insert|customer|name|date|number|order|company|agent|tracking)\b[^\]\n]{0,40}\]
-      | <(?:name|date|number|company|insert)[^>\n]{0,40}> | \{\{[^}\n]{1,40}\}\}
-      | \bX{4,}\b | \blorem\ ipsum\b | \bTODO\b | \b[Aa]s\ an?\ (?:AI|artificial)\b""",
-    re.VERBOSE,
+    r"""\{\{[^}\n]{1,40}\}\} | \$\{[^}\n]{1,40}\} | \b[xX]{4,}\b | (?<![\w_])_{4,}(?![\w_]) | \blorem\ ipsum\b
+      | \b(?-i:TODO|TBD|FIXME)\b | \bas\ an?\ (?:AI|artificial\ intelligence|large\ language\ model|language\ model)\b""",
+    re.VERBOSE | re.IGNORECASE,
 )
 
 
-def run(pair: Pair, project: Project) -> list[Finding]:
+def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Finding]:
     findings = []
-    for pattern, level, says in (
-        (_UNFINISHED, "bad", "Something was left to fill in: {}."),
-        (_HOLLOW, "warn", "Empty phrase: {}. Say what happened or what comes next instead."),
-    ):
-        found = list(pattern.finditer(pair.completion))
-        if found:
-            words = list(dict.fromkeys(f"“{match.group()}”" for match in found))
-            spans = tuple(
-                Span("completion", 0, match.start(), match.end(), "bad" if level == "bad" else "warn")
-                for match in found
-            )
-            findings.append(
-                Finding("bad" if level == "bad" else "warn", says.format(", ".join(words[:4])), spans)
-            )
+    checks: tuple[tuple[Iterator[re.Match[str]], Level, str], ...] = (
+        (_left_open(pair, budget), "bad", "Something was left to fill in: {}."),
+        (_hollow(pair, budget), "warn", "Empty phrase: {}. Say what happened or what comes next instead."),
+    )
+    for matches, level, says in checks:
+        places = list(matches)
+        if places:
+            words = list(dict.fromkeys(f"“{match.group()}”" for match in places))
+            spans = tuple(Span("completion", 0, match.start(), match.end(), level) for match in places[:100])
+            findings.append(Finding(level, says.format(", ".join(words[:4])), spans))
     return findings or [Finding("ok", "No empty phrases, nothing left to fill in.")]
+
+
+def _hollow(pair: Pair, budget: Budget) -> Iterator[re.Match[str]]:
+    for match in _HOLLOW.finditer(pair.completion):
+        budget.spend()
+        yield match
+
+
+def _left_open(pair: Pair, budget: Budget) -> Iterator[re.Match[str]]:
+    for match in _UNFINISHED.finditer(pair.completion):
+        budget.spend()
+        yield match
+    if pair.is_call:  # there brackets are syntax
+        return
+    for match in _BRACKETS.finditer(pair.completion):
+        budget.spend()
+        inside = match[match.lastgroup or 0].lower().strip(" #'’")
+        words = re.split(r"[\s_/'’-]+", inside)
+        if any(letter.isdigit() for letter in inside) or not _OPEN & {*words, inside}:
+            continue
+        if match.lastgroup != "angle" or inside not in _ELEMENTS:
+            yield match
 
 
 CHECK = Check("phrases", "No boilerplate, nothing left to fill in", run)

@@ -1,24 +1,32 @@
-"""Length: nothing written, hardly anything, more than anybody reads, or the question said back."""
+"""Length: nothing written, a nod instead of an answer, more than anybody reads, or the question said back."""
 
-from annotation.checks.base import Check, Finding, Pair
+from annotation.checks.base import UNLIMITED, Budget, Check, Finding, Pair
 from core.models import Project
 
-SHORT, LONG = 4, 220  # words
+LONG = 220  # words
+_ECHO = 3  # words; a greeting is rightly answered with a greeting
+# Short answers are often the right ones ("Cappuccino.", "Is that correct?"); these say nothing by themselves.
+_NODS = frozenset(
+    {
+        "yes", "no", "ok", "okay", "sure", "thanks", "thank you", "you're welcome", "youre welcome", "of course", "right", "done",
+        "noted", "understood", "hello", "hi", "no problem", "great", "perfect",
+    }
+)  # fmt: skip
 
 
-def run(pair: Pair, project: Project) -> list[Finding]:
+def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Finding]:
+    if pair.is_call:
+        return [Finding("ok", f"A structured call, {len(pair.completion):,} characters.")]
     words = len(pair.completion.split())
     if not words:
         return [Finding("warn", "Nothing is written yet.")]
-    if _plain(pair.completion) == _plain(pair.question):
+    if words >= _ECHO and _plain(pair.completion) == _plain(pair.question):
         return [Finding("bad", "The completion only repeats what the customer said.")]
-    if words < SHORT:
-        return [
-            Finding("warn", f"Only {words} {'word' if words == 1 else 'words'}: does it answer the question?")
-        ]
+    if pair.completion.lower().strip(" .,!?\n") in _NODS:
+        return [Finding("warn", f"Only “{pair.completion.strip()}”: does it answer the question?")]
     if words > LONG:
-        return [Finding("warn", f"{words} words are long for an answer; {LONG} is where readers stop.")]
-    return [Finding("ok", f"{words} words.")]
+        return [Finding("warn", f"{words:,} words are long for an answer; {LONG} is where readers stop.")]
+    return [Finding("ok", f"{words} {'word' if words == 1 else 'words'}.")]
 
 
 def _plain(text: str) -> str:

@@ -1,64 +1,181 @@
-"""Privacy: e-mail addresses, phone numbers, bank accounts and cards that have no place in training data."""
+"""Privacy: what identifies a person and has no place in training data.
 
+E-mail addresses, phone numbers, bank accounts, cards, national ids, IP addresses and postal addresses. Names are not looked
+for: a list of names cannot tell a person from a product or a place.
+"""
+
+import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from annotation.checks.base import Check, Finding, Level, Pair, Span
+import phonenumbers
+from stdnum import iban, luhn
+from stdnum.ca import sin
+from stdnum.es import dni
+from stdnum.gb import nhs
+from stdnum.nl import bsn
+from stdnum.pl import pesel
+from stdnum.us import ssn
+
+from annotation.checks.base import UNLIMITED, Budget, Check, Finding, Level, Pair, Span
 from core.models import Project
 
-_EMAIL = re.compile(r"\b[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24}\b")
+Place = tuple[int, int]
+_MOST_SPANS = 100
+
+_EMAIL = re.compile(r"\b[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
 # Names that RFC 2606 keeps free for examples are nobody's.
 _NOBODY = re.compile(
     r"(?:^|[@.])(?:example\.(?:com|org|net)|[\w-]+\.(?:example|test|invalid))$", re.IGNORECASE
 )
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,3})?\b")
-_CARD = re.compile(r"(?<![\d-])[3-6]\d{3}(?:([ -]?)\d{4}\1\d{4}\1\d{4}|[ -]?\d{6}[ -]?\d{5})(?![\d-])")
-# International with +, or spoken of as a phone number. A bare row of digits is more often a reference.
+
+
+def _emails(text: str) -> Iterator[Place]:
+    if "@" not in text:
+        return
+    for match in _EMAIL.finditer(text):
+        if not _NOBODY.search(match.group()):
+            yield match.span()
+
+
+# --- phone numbers ------------------------------------------------------------------------------------------
+# A bare row of digits is more often a reference, so a number must look like one to call: international with +, written
+# as (555) 123-4567 or 555-123-4567, in a national form that a numbering plan knows, or spoken of as a phone number.
 _PHONE = re.compile(
-    r"""(?<![\w+])\+\d{1,3}[ .-]?(?:\(0\)[ .-]?)?(?:\(?\d{1,5}\)?[ .-]?){2,5}\d{2,4}(?!\w)
-      | (?:\b(?:phone|telephone|tel\.?|mobile|cell|call|ring|whatsapp|text)\b[^\n\d+]{0,20})
-        (?P<local>\(?0?\d{2,4}\)?[ ./-]\d{3,4}[ .-]?\d{2,4}(?:[ .-]?\d{2,4})?|0\d{8,11})(?![\w-])""",
-    re.IGNORECASE | re.VERBOSE,
+    r"(?<![\w+])(?<![\w][-/.#])\+?\(?[0-9]{1,5}\)?(?:[ ./-]{0,2}\(?[0-9]{1,9}\)?){1,6}(?![\w]|[-/.,:][0-9])"
+)
+_NORTH_AMERICAN = re.compile(r"(?:1[ .-])?(?:\([2-9][0-9]{2}\)[ -]?|[2-9][0-9]{2}([.-]))[0-9]{3}(?(1)\1|[ .-])[0-9]{4}")
+_IBAN = re.compile(r"\b[A-Z]{2}[0-9]{2}(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,3})?\b")
+_SPOKEN = re.compile(r"\b(?:phone|telephone|tel\.?|mobile|cell|call|ring|whatsapp|text|fax)\b[^\n\d+]{0,20}$", re.IGNORECASE)
+_SPOKEN_FORM = re.compile(r"\(?0?[0-9]{2,4}\)?[ ./-][0-9]{3,4}(?:[ .-]?[0-9]{2,4}){0,3}|0[0-9]{8,11}")
+_REFERENCE = re.compile(r"\b(?:order|invoice|booking|reference|ref|item|article|part|serial|ticket|case|id)\b[^\n\d]{0,12}$", re.IGNORECASE)
+# Tried for numbers that begin with their trunk 0.
+_REGIONS = ("GB", "DE", "FR", "NL", "BE", "IT", "CH", "AT", "SE", "AU", "NZ", "JP", "IN", "ZA", "IE")
+
+
+def _phones(text: str) -> Iterator[Place]:
+    accounts = [match.span() for match in _IBAN.finditer(text)]  # valid or not, its groups of figures are no phone
+    for match in _PHONE.finditer(text):
+        said = match.group()
+        if any(start < match.end() and match.start() < end for start, end in accounts[:_MOST_SPANS]):
+            continue
+        digits = sum(letter.isdigit() for letter in said)
+        if 7 <= digits <= 15 and _is_phone(said, digits, text[max(0, match.start() - 40) : match.start()]):
+            yield match.span()
+
+
+def _is_phone(said: str, digits: int, before: str) -> bool:
+    if said.startswith("+"):
+        return digits >= 8 and _parses(said.replace("(0)", ""), None, phonenumbers.is_possible_number)
+    if _NORTH_AMERICAN.fullmatch(said):
+        return _parses(said, "US", phonenumbers.is_possible_number)
+    if _SPOKEN.search(before) and _SPOKEN_FORM.fullmatch(said):
+        return digits >= 8
+    grouped = len(re.findall(r"[0-9]+", said)) >= 3
+    if _REFERENCE.search(before) or _SSN.fullmatch(said):
+        return False
+    return grouped and said.startswith("0") and any(_parses(said, region, phonenumbers.is_valid_number) for region in _REGIONS)
+
+
+def _parses(said: str, region: str | None, holds: Callable[[phonenumbers.PhoneNumber], bool]) -> bool:
+    try:
+        return holds(phonenumbers.parse(said, region))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+# --- accounts, cards, national ids --------------------------------------------------------------------------
+_CARD = re.compile(r"(?<![\d-])[2-6][0-9]{3}(?:([ -]?)[0-9]{4}\1[0-9]{4}\1[0-9]{4}|[ -]?[0-9]{6}[ -]?[0-9]{5})(?![\d-])")
+_SSN = re.compile(r"(?<![\w-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-])")
+# National ids are rows of digits, so the text must name them.
+_NATIONAL = re.compile(
+    r"\b(?P<name>ssn|social\s+security(?:\s+(?:number|no\.?))?|bsn|burgerservicenummer|nhs(?:\s+number)?|pesel|dni|nie|sin|social\s+insurance(?:\s+number)?)"
+    r"\b[^\w\n]{0,4}(?:is|number|no\.?)?[^\w\n]{0,4}(?P<id>[0-9XYZ][0-9A-Z -]{6,13}[0-9A-Z])(?!\w)",
+    re.IGNORECASE,
+)
+_VALID: dict[str, Callable[[str], bool]] = {
+    "ssn": ssn.is_valid, "soc": ssn.is_valid, "bsn": bsn.is_valid, "bur": bsn.is_valid, "nhs": nhs.is_valid,
+    "pes": pesel.is_valid, "dni": dni.is_valid, "sin": sin.is_valid,
+}  # fmt: skip
+
+
+def _accounts(text: str) -> Iterator[Place]:
+    for match in _IBAN.finditer(text):
+        # Words in capitals after it may have been taken along: the longest valid head counts.
+        for end in range(match.end(), match.start() + 14, -1):
+            if text[end - 1] != " " and iban.is_valid(text[match.start() : end]):
+                yield match.start(), end
+                break
+
+
+def _cards(text: str) -> Iterator[Place]:
+    for match in _CARD.finditer(text):
+        if luhn.is_valid(re.sub(r"[ -]", "", match.group())):
+            yield match.span()
+
+
+def _national_ids(text: str) -> Iterator[Place]:
+    for match in _SSN.finditer(text):
+        if ssn.is_valid(match.group()):
+            yield match.span()
+    for match in _NATIONAL.finditer(text):
+        holds = _VALID.get(match["name"][:3].lower())
+        if holds and not _SSN.fullmatch(match["id"]) and holds(match["id"].strip()):
+            yield match.span("id")
+
+
+# --- addresses ----------------------------------------------------------------------------------------------
+_IP = re.compile(r"(?<![\w.:-])(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?:[0-9a-fA-F]{1,4}:){2,7}[0-9a-fA-F:]{1,20})(?![\w:]|\.[0-9])")
+_VERSION = re.compile(r"(?:\bv|version|release|firmware|build)\s?$", re.IGNORECASE)
+_STREET = re.compile(
+    r"""\b[0-9]{1,5}[A-Za-z]?,?\ (?:[NSEW]\.?\ )?(?:[A-Z][\w'’-]{1,24}\.?\ ){1,3}
+        (?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Square|Terrace|Highway|Hwy|Parkway|Pkwy|Crescent|Way)\b
+      | \b[A-ZÄÖÜ][\w-]{2,30}(?:straße|strasse|str\.|weg|platz|allee|gasse|straat|laan|gracht|plein|kade)\ [0-9]{1,4}[a-z]?\b
+      | \b[0-9]{1,4},?\ (?:bis\ |ter\ )?(?:rue|avenue|boulevard|chemin|place)\ (?:de\ |du\ |des\ |la\ |le\ |l['’]){0,3}[A-ZÉÈ][\w-]{1,30}
+      | \bP\.?\ ?O\.?\ ?Box\ [0-9]{1,6}\b""",
+    re.VERBOSE,
 )
 
 
-def iban_is_valid(text: str) -> bool:
-    """ISO 13616: moved head to tail, letters as numbers, the rest by 97 is 1."""
-    code = text.replace(" ", "")
-    if not 15 <= len(code) <= 34:
-        return False
-    turned = "".join(str(int(letter, 36)) for letter in code[4:] + code[:4])
-    return int(turned) % 97 == 1
+def _ips(text: str) -> Iterator[Place]:
+    for match in _IP.finditer(text):
+        try:
+            address = ipaddress.ip_address(match.group())
+        except ValueError:
+            continue
+        # Private, local and documentation addresses are nobody's; "version 1.2.3.4" is none.
+        if address.is_global and not _VERSION.search(text, max(0, match.start() - 12), match.start()):
+            yield match.span()
 
 
-def card_is_valid(text: str) -> bool:
-    """The check digit of ISO/IEC 7812 (Luhn)."""
-    digits = [int(letter) for letter in text if letter.isdigit()]
-    doubled = [
-        digit if at % 2 == 0 else sum(divmod(digit * 2, 10)) for at, digit in enumerate(reversed(digits))
-    ]
-    return 13 <= len(digits) <= 19 and sum(doubled) % 10 == 0
+def _streets(text: str) -> Iterator[Place]:
+    return (match.span() for match in _STREET.finditer(text))
 
 
-def _found(text: str) -> Iterator[tuple[str, Level, int, int]]:
-    for match in _EMAIL.finditer(text):
-        if not _NOBODY.search(match.group()):
-            yield "an e-mail address", "warn", *match.span()
-    for match in _IBAN.finditer(text):
-        if iban_is_valid(match.group()):
-            yield "a bank account", "bad", *match.span()
-    for match in _CARD.finditer(text):
-        if card_is_valid(match.group()):
-            yield "a card number", "bad", *match.span()
-    for match in _PHONE.finditer(text):
-        group = "local" if match.group("local") else 0
-        digits = sum(letter.isdigit() for letter in match.group(group))
-        if 8 <= digits <= 15:
-            yield "a phone number", "warn", *match.span(group)
+_KINDS: tuple[tuple[str, Level, Callable[[str], Iterator[Place]]], ...] = (
+    ("a bank account", "bad", _accounts),
+    ("a card number", "bad", _cards),
+    ("a national id", "bad", _national_ids),
+    ("an e-mail address", "warn", _emails),
+    ("a phone number", "warn", _phones),
+    ("an IP address", "warn", _ips),
+    ("a postal address", "warn", _streets),
+)
 
 
-def run(pair: Pair, project: Project) -> list[Finding]:
-    ours = project.system_prompt  # the desk's own address stands in what every model of the project is told
+def personal_data(text: str, budget: Budget = UNLIMITED) -> Iterator[tuple[str, Level, int, int]]:
+    """(what it is, how bad, start, end) of everything personal in a text; no place twice, the worst kind first."""
+    taken: list[Place] = []
+    for kind, level, finder in _KINDS:
+        for start, end in finder(text):
+            budget.spend()
+            if len(taken) < _MOST_SPANS and not any(start < there and at < end for at, there in taken):
+                taken.append((start, end))
+                yield kind, level, start, end
+
+
+def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Finding]:
+    ours = project.system_prompt  # the desk's own address is in what every model of the project is given
     findings = []
     for field, name, texts in (
         ("completion", "The completion", [pair.completion]),
@@ -67,7 +184,7 @@ def run(pair: Pair, project: Project) -> list[Finding]:
     ):
         by_kind: dict[tuple[str, Level], list[Span]] = {}
         for index, text in enumerate(texts):
-            for kind, level, start, end in _found(text):
+            for kind, level, start, end in personal_data(text, budget):
                 if text[start:end] not in ours:
                     by_kind.setdefault((kind, level), []).append(Span(field, index, start, end, level))
         findings += [
@@ -77,4 +194,4 @@ def run(pair: Pair, project: Project) -> list[Finding]:
     return findings or [Finding("ok", "Nothing personal found.")]
 
 
-CHECK = Check("privacy", "No e-mail addresses, phone numbers, bank accounts or cards", run)
+CHECK = Check("privacy", "No contact data, accounts, cards or national ids of people", run)

@@ -1,29 +1,35 @@
-"""Repeated: nearly the same question answered differently elsewhere, or the same answer given before."""
+"""Repeated: the same pair elsewhere, or nearly the same question with an answer that says otherwise."""
 
 from difflib import SequenceMatcher
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
+from django.db.models.functions import MD5, Lower
 
-from annotation.checks.base import Check, Finding, Pair
+from annotation.checks.base import UNLIMITED, Budget, Check, Finding, Pair
+from annotation.checks.facts import facts_of
+from annotation.checks.facts.fact import BARE
 from annotation.content import loosely
-from annotation.models import Example
+from annotation.models import QUESTION, QUESTION_LETTERS, SAID, Example
 from core.models import Project
 
 ALIKE = 0.85  # share of the question that is the same, by difflib
+_TRIGRAMS = 0.6  # share of trigrams from which the index offers an example; difflib decides
 _LEAST_QUESTION, _LEAST_ANSWER = 12, 25  # characters; shorter ones are rightly alike ("yes please")
-_MOST = 600  # characters that are compared; the rest says little more
+_MOST = 25  # examples that are compared
 _PATIENCE_MS = 1500
+_YES = ("yes", "yeah", "yep", "sure", "of course", "certainly", "absolutely")
+_NO = ("no", "nope", "not", "never", "unfortunately", "sorry", "i'm sorry", "i am sorry")
 
 
-def run(pair: Pair, project: Project) -> list[Finding]:
+def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Finding]:
     try:
         # Help at the side must not make the page wait: a query over a very large project is given up.
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL statement_timeout = {_PATIENCE_MS}")
-                cursor.execute(f"SET LOCAL pg_trgm.strict_word_similarity_threshold = {ALIKE - 0.1}")
-            findings = _same_question(pair, project) + _same_answer(pair, project)
+                cursor.execute(f"SET LOCAL pg_trgm.similarity_threshold = {_TRIGRAMS}")
+            findings = _same_question(pair, project, budget) or _same_answer(pair, project)
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL statement_timeout = DEFAULT")
     except OperationalError:
@@ -36,35 +42,85 @@ def _others(pair: Pair, project: Project) -> QuerySet[Example]:
     return others.exclude(pk=pair.example) if pair.example else others
 
 
-def _same_question(pair: Pair, project: Project) -> list[Finding]:
-    question = loosely(pair.question)[:_MOST]
+def _same_question(pair: Pair, project: Project, budget: Budget) -> list[Finding]:
+    """Pairs with the same records: with others the same question rightly has another answer."""
+    question = loosely(pair.question)[:QUESTION_LETTERS]
     if len(question) < _LEAST_QUESTION:
         return []
-    near = _others(pair, project).filter(search_text__trigram_strict_word_similar=question)
-    for other in near.exclude(completion="").order_by("id")[:25]:
-        theirs = loosely(other.question)[:_MOST]
-        same_records = loosely(" ".join(pair.context)) == loosely(" ".join(map(str, other.context)))
-        alike = SequenceMatcher(a=question, b=theirs, autojunk=False).ratio() >= ALIKE
-        if alike and same_records and loosely(other.completion) != loosely(pair.completion):
-            return [
-                Finding(
-                    "warn",
-                    f"#{other.pk} asks nearly the same with the same records and is answered differently.",
-                    example=other.pk,
-                )
-            ]
-    return []
+    records = [record.strip() for record in pair.context if record.strip()]
+    near = _others(pair, project).alias(asked=QUESTION).filter(asked__trigram_similar=question, context=records)
+    worded_otherwise: Example | None = None
+    for other in near.exclude(completion="").order_by("id")[:_MOST]:
+        budget.spend(64)
+        if not _alike(question, loosely(other.question)[:QUESTION_LETTERS]):
+            continue
+        if loosely(other.completion) == loosely(pair.completion):
+            return [_finding("warn", "#{} is the same pair: question, records and answer.", other)]
+        if against := contradiction(pair.completion, other.completion):
+            return [_finding("warn", f"#{{}} asks nearly the same with the same records, and says otherwise: {against}.", other)]
+        worded_otherwise = worded_otherwise or other
+    if worded_otherwise is None or not pair.completion.strip():
+        return []
+    return [_finding("ok", "#{} asks nearly the same with the same records; its answer says it in other words.", worded_otherwise)]
+
+
+def _finding(level: str, says: str, other: Example) -> Finding:
+    return Finding("warn" if level == "warn" else "ok", says.format(other.pk), example=other.pk)
+
+
+def _alike(one: str, other: str) -> bool:
+    matcher = SequenceMatcher(a=one, b=other, autojunk=False)
+    # The two cheap upper bounds first: the real ratio is quadratic in repetitive text.
+    return matcher.real_quick_ratio() >= ALIKE and matcher.quick_ratio() >= ALIKE and matcher.ratio() >= ALIKE
+
+
+def contradiction(one: str, other: str) -> str:
+    """In what two answers disagree: yes and no, or values of one kind of which they share none. Empty where they do not."""
+    if {_yes_or_no(one), _yes_or_no(other)} == {"yes", "no"}:
+        return "yes against no"
+    mine, theirs = _values(one), _values(other)
+    for kind in mine.keys() & theirs.keys():
+        if not mine[kind].keys() & theirs[kind].keys():
+            here, there = next(iter(mine[kind].values())), next(iter(theirs[kind].values()))
+            return f"“{here}” against “{there}”"
+    return ""
+
+
+def _yes_or_no(answer: str) -> str:
+    words = " ".join(answer[:40].lower().replace("’", "'").replace(",", " ").replace(".", " ").split()) + " "
+    if words.startswith(tuple(f"{word} " for word in _YES)):
+        return "yes"
+    return "no" if words.startswith(tuple(f"{word} " for word in _NO)) else ""
+
+
+def _values(answer: str) -> dict[str, dict[object, str]]:
+    """What an answer states, by kind: dates, times, and numbers by their unit, each value with its words."""
+    values: dict[str, dict[object, str]] = {}
+    for fact in facts_of(answer[:5000]):
+        if not fact.claims or fact.kind == "reference":
+            continue
+        for key in fact.keys:
+            kind = f"number of {key[2]}" if key[0] == "number" else str(key[0])
+            if key[0] in ("number", "date", "time", "weekday") and key[-1] != BARE:
+                values.setdefault(kind, {}).setdefault(key[2:] if key[0] == "date" else key, fact.text)
+    return values
 
 
 def _same_answer(pair: Pair, project: Project) -> list[Finding]:
-    answer = pair.completion.strip().lower()
+    answer = pair.completion.strip()
     if len(answer) < _LEAST_ANSWER:
         return []
-    # The lower-case substring is what the trigram index serves; equality is settled here.
-    for other in _others(pair, project).filter(search_text__contains=answer).order_by("id")[:25]:
-        if loosely(other.completion) == loosely(pair.completion):
-            return [Finding("warn", f"#{other.pk} is answered in the same words.", example=other.pk)]
-    return []
+    # The database makes small letters on both sides: its idea of them is not Python's.
+    others = _others(pair, project).alias(said=SAID).filter(said=MD5(Lower(Value(answer))))
+    same = list(others.order_by("id").values_list("pk", flat=True)[: _MOST + 1])
+    if not same:
+        return []
+    if len(same) == 1:
+        says = f"#{same[0]} is answered in the same words, to another question."
+    else:
+        count = f"{_MOST} and more" if len(same) > _MOST else str(len(same))
+        says = f"A stock reply: {count} other pairs are answered in these words, #{same[0]} first."
+    return [Finding("ok", says, example=same[0])]
 
 
-CHECK = Check("repeated", "No other pair contradicts it or says the same", run, asks_database=True)
+CHECK = Check("repeated", "No other pair contradicts it or is the same", run, asks_database=True)

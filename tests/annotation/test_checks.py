@@ -1,6 +1,7 @@
 """The checks, by tables of cases: what they must see, and what they must not cry about."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ from annotation.checks import (
     privacy,
     run_checks,
 )
-from annotation.checks.privacy import card_is_valid, iban_is_valid
-from annotation.facts import facts_of
+from annotation.checks.base import Budget, OutOfTime
+from annotation.checks.facts import facts_of
+from annotation.checks.privacy import personal_data
 from core.models import Project
 from tests.factories import World, make_example
 
@@ -206,7 +208,7 @@ def test_no_approved_pair_of_the_demo_is_called_wrong_and_planted_errors_are_see
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_any_text_can_be_checked_and_a_copy_of_a_record_is_never_wrong(text, other):
     copied = facts.run(Pair(("x",), (text,), text), PROJECT)
-    assert not [f for f in copied if f.level == "bad" and "neither" in f.says]
+    assert not [f for f in copied if f.level == "bad" and "not in the records" in f.says]
     for check in (facts, privacy, length, boilerplate):
         for finding in check.run(Pair((other,), (text,), other), PROJECT):
             for span in finding.spans:
@@ -225,6 +227,17 @@ def test_any_text_can_be_checked_and_a_copy_of_a_record_is_never_wrong(text, oth
         ("IBAN DE89370400440532013000", "bad", "bank"),
         ("Card 4111 1111 1111 1111 please", "bad", "card"),
         ("Card 378282246310005", "bad", "card"),
+        ("You can reach her at (555) 123-4567.", "warn", "phone"),
+        ("You can reach her at 415-555-2671.", "warn", "phone"),
+        ("Her number: 06 12 34 56 78", "warn", "phone"),
+        ("Her number: 020 7946 0958", "warn", "phone"),
+        ("SSN 536-22-1234", "bad", "national id"),
+        ("Mijn BSN is 111222333", "bad", "national id"),
+        ("They came from 8.8.4.4 and left.", "warn", "IP address"),
+        ("They came from 2001:4860:4860::8888.", "warn", "IP address"),
+        ("Send it to 12 Main Street, Springfield.", "warn", "postal address"),
+        ("Send it to Lindenstraße 12a.", "warn", "postal address"),
+        ("Send it to 10 rue de Rivoli.", "warn", "postal address"),
     ],
 )
 def test_personal_data_is_seen_wherever_it_stands(text, level, kind):
@@ -244,24 +257,38 @@ def test_personal_data_is_seen_wherever_it_stands(text, level, kind):
         "Write to desk@ours.eu.",
         "HS code 8471 30 00, 12 pallets, 1 200 kg.",
         "Call off 3,400 units from stock 55120.",
+        "Firmware version 8.8.4.4 on 192.168.0.1.",
+        "Open 14:00:05 to 15:00, scores 12:3:4.",
+        "Order 078-0512-0000 and part 0201-22-3344.",
+        "5 Minutes Away, 3 Hot Drinks, the 12 St. coffees.",
+        '{"order_item_id": "464282229f854dcb97ed6930f64b8a13", "quantity": "1"}',
     ],
 )
 def test_references_are_not_taken_for_personal_data(text):
     assert levels(privacy.run(Pair((text,), (text,), text), PROJECT)) == {"ok"}
 
 
+def test_a_mark_covers_what_is_personal_and_nothing_else():
+    text = "IBAN NL91 ABNA 0417 1643 00 PLEASE HURRY, or call (555) 123-4567 today."
+    spans = [span for finding in privacy.run(Pair(("q",), (), text), PROJECT) for span in finding.spans]
+    assert {text[span.start : span.end] for span in spans} == {"NL91 ABNA 0417 1643 00", "(555) 123-4567"}
+
+
 def test_check_digits_against_published_examples():
     # The examples of ISO 13616's registry and of card makers' test numbers.
-    assert all(map(iban_is_valid, ["GB29 NWBK 6016 1331 9268 19", "FR1420041010050500013M02606"]))
-    assert not iban_is_valid("GB29 NWBK 6016 1331 9268 18")
-    assert all(map(card_is_valid, ["5555555555554444", "4012888888881881"]))
-    assert not card_is_valid("5555555555554445")
+    for number in ("GB29 NWBK 6016 1331 9268 19", "FR1420041010050500013M02606", "5555555555554444", "4012888888881881"):
+        assert [kind for kind, *_ in personal_data(number)], number
+    for number in ("GB29 NWBK 6016 1331 9268 18", "5555555555554445"):
+        assert not list(personal_data(number)), number
 
 
 # --- length and phrases ------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("completion", "level"),
-    [("", "warn"), ("Yes.", "warn"), ("where is my container", "bad"), ("word " * 221, "warn"), ("It is in Rotterdam now.", "ok")],
+    [
+        ("", "warn"), ("Yes.", "warn"), ("Thank you!", "warn"), ("where is my container", "bad"), ("word " * 221, "warn"),
+        ("It is in Rotterdam now.", "ok"), ("Rotterdam.", "ok"), ("Is that correct?", "ok"), ('{"track": {"id": "28740"}}', "ok"),
+    ],
 )  # fmt: skip
 def test_length(completion, level):
     assert levels(length.run(pair(completion), PROJECT)) == {level}
@@ -281,6 +308,16 @@ def test_length(completion, level):
         ("We failed to book the feeder, so FD-41007 is late.", "ok"),
         ("The clause [2] says so; sorry, we missed it.", "ok"),
         ("Terminal XXL is closed.", "ok"),
+        ("Dear [Name], it is here.", "bad"),
+        ("DEAR [CUSTOMER], it is here.", "bad"),
+        ("Your order [Tracking #] is here.", "bad"),
+        ("It comes on <date>, {first_name}.", "bad"),
+        ("It comes on ____ in the morning.", "bad"),
+        ("as an ai language model I cannot know.", "bad"),
+        ("See [the manual](https://example.org/name).", "ok"),
+        ("It is on your todo list [sic], <br> as said.", "ok"),
+        ("Marge, I am happy to help you. Is this the order?", "ok"),
+        ('{"fields": ["name", "date"]}', "ok"),
     ],
 )
 def test_phrases(completion, level):
@@ -303,24 +340,58 @@ class TestRepeated:
         found = run_checks(content, world.project, example_id=example_id)
         return [finding for finding in found if finding.check == "repeated"]
 
-    def test_nearly_the_same_question_answered_differently(self, world):
+    @pytest.mark.parametrize(
+        ("there", "here", "against"),
+        [
+            ("Yes, customs wants one with every parcel.", "No, never for samples.", "yes against no"),
+            ("It takes 3 working days to clear.", "Customs clears that in five days.", "five days"),
+            ("We ship on 3 May as agreed.", "It leaves us on 4 May.", "4 May"),
+        ],
+    )
+    def test_nearly_the_same_question_with_an_answer_that_says_otherwise(self, world, there, here, against):
+        other = make_example(world.project, self.QUESTION, there)
+        (found,) = self.check(world, "do i need a commercial invoice for samples without value", here)
+        assert (found.level, found.example) == ("warn", other.pk) and against in found.says
+
+    def test_other_words_are_no_contradiction(self, world):
         other = make_example(world.project, self.QUESTION, "Yes, customs wants one with every parcel.")
-        (found,) = self.check(
-            world, "do i need a commercial invoice for samples without value", "No, never for samples."
-        )
-        assert (found.level, found.example) == ("warn", other.pk)
+        (found,) = self.check(world, self.QUESTION, "Yes: each parcel needs one for customs.")
+        assert (found.level, found.example) == ("ok", other.pk)
+
+    def test_the_same_pair_again(self, world):
+        other = make_example(world.project, self.QUESTION, "Yes, customs wants one with every parcel.")
+        (found,) = self.check(world, self.QUESTION.upper(), "yes, customs wants one with every parcel.")
+        assert (found.level, found.example) == ("warn", other.pk) and "same pair" in found.says
 
     def test_the_same_question_about_other_records_is_no_repeat(self, world):
         make_example(world.project, self.QUESTION, "Yes, for FD-1.", context=["FD-1 | needs invoice"])
         (found,) = self.check(world, self.QUESTION, "No, not for FD-2.", context=["FD-2 | none needed"])
-        assert found.level == "ok"
+        assert found.level == "ok" and found.example is None
 
-    def test_the_same_answer_elsewhere(self, world):
-        other = make_example(
-            world.project, "Another question altogether", "Send us the packing list as a PDF."
-        )
+    def test_a_stock_reply_is_named_and_no_fault(self, world):
+        first = make_example(world.project, "Another question altogether", "Send us the packing list as a PDF.")
         (found,) = self.check(world, "What do you need from me now?", "send us the packing list as a PDF. ")
-        assert (found.level, found.example) == ("warn", other.pk)
+        assert (found.level, found.example) == ("ok", first.pk) and "same words" in found.says
+        make_example(world.project, "A third question", "SEND us the packing list as a PDF.")
+        (found,) = self.check(world, "What do you need from me now?", "send us the packing list as a PDF. ")
+        assert (found.level, found.example) == ("ok", first.pk) and "2 other pairs" in found.says
+
+    def test_both_look_ups_are_served_by_an_index(self, world):
+        from django.db import connection
+        from django.db.models import Value
+        from django.db.models.functions import MD5, Lower
+
+        from annotation.models import QUESTION, SAID, Example
+
+        with connection.cursor() as cursor:  # a small table is read from end to end when it may be
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute("SET LOCAL enable_indexscan = off")
+            cursor.execute("SELECT pg_get_expr(indexprs, indrelid) FROM pg_index WHERE indexrelid = 'example_said'::regclass")
+            (said_expression,) = cursor.fetchone()
+        asked = Example.objects.order_by().alias(asked=QUESTION).filter(asked__trigram_similar=self.QUESTION)
+        said = Example.objects.order_by().alias(said=SAID).filter(said=MD5(Lower(Value("yes"))))
+        assert said_expression in said.explain()
+        assert "example_question" in asked.explain()
 
     @pytest.mark.parametrize("status", ["retired"])
     def test_itself_other_projects_and_what_is_retired_do_not_count(self, world, status):
@@ -339,7 +410,7 @@ class TestRepeated:
     def test_giving_up_leaves_the_transaction_as_it_was(self, world, monkeypatch):
         from annotation.checks import repeated
 
-        monkeypatch.setattr(repeated, "_same_question", lambda pair, project: _sleep())
+        monkeypatch.setattr(repeated, "_same_question", lambda *_: _sleep())
         monkeypatch.setattr(repeated, "_PATIENCE_MS", 20)
         (found,) = self.check(world, self.QUESTION, "An answer that is long enough.")
         assert "too long" in found.says
@@ -355,6 +426,20 @@ def _sleep() -> list[Finding]:
 
 
 # --- the register ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("fault", [ValueError("poison"), OutOfTime()])
+def test_a_check_that_fails_or_takes_too_long_says_so_and_the_others_go_on(monkeypatch, caplog, fault):
+    def broken(pair: Pair, project: Project, budget: Budget) -> list[Finding]:
+        raise fault
+
+    monkeypatch.setitem(CHECKS, "facts", replace(CHECKS["facts"], run=broken))
+    monkeypatch.delitem(CHECKS, "repeated")
+    content = {"messages": [], "context": [], "completion": "Hello [name]"}
+    found = run_checks(content, PROJECT)
+    assert next(f for f in found if f.check == "facts").says.startswith("Not checked")
+    assert [f.check for f in bad_findings(content, PROJECT)] == ["phrases"]
+    assert ("poison" in caplog.text) == isinstance(fault, ValueError)
+
+
 @pytest.mark.django_db
 def test_every_check_reports_under_its_own_name_and_only_queryless_ones_can_hold_a_submit_up(
     world, django_assert_num_queries

@@ -267,7 +267,7 @@ def test_the_checks_follow_the_typing(world: World, as_user: SignIn) -> None:
         url(world, "checks"), posted(example, "FD-41007 comes on 25 November, FD-9999 later.")
     )
     page = answer.content.decode()
-    assert "FD-9999 stands neither" in page and "What you changed" in page
+    assert "FD-9999 is not in the records" in page and "What you changed" in page
     words = json.loads(answer.context["live"].words)
     assert words["completion-ok"] == ["FD-41007", "25 November"]
     assert words["context-ok"] == ["FD-41007", "2026-11-25"]

@@ -1,0 +1,8 @@
+"""Invented facts: what a completion states and nothing vouches for. `check` compares, `scan` reads, `rules/` lists words."""
+
+from annotation.checks.facts.check import CHECK, run
+from annotation.checks.facts.fact import Fact
+from annotation.checks.facts.known import Known
+from annotation.checks.facts.scan import facts_of
+
+__all__ = ["CHECK", "Fact", "Known", "facts_of", "run"]

@@ -1,0 +1,120 @@
+"""What the records and the conversation state, and whether they state a fact of the completion."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date
+
+from annotation.checks.base import UNLIMITED, Budget
+from annotation.checks.facts.derived import Amounts, list_lengths
+from annotation.checks.facts.fact import BARE, COUNT, Fact, Key
+from annotation.checks.facts.identifiers import bare_number
+from annotation.checks.facts.scan import facts_of
+from annotation.checks.facts.words import CURRENCIES
+
+Place = tuple[int, int, int]  # source, start, end
+_MOST_PLACES = 8  # of one key; who reads a mark needs no more
+
+
+@dataclass
+class Known:
+    """Each key with the places that state it. Memory grows with the number of different facts."""
+
+    places: dict[Key, list[Place]] = field(default_factory=lambda: defaultdict(list))
+    years: set[int] = field(default_factory=set)
+    currencies: set[str] = field(default_factory=set)
+    amounts: Amounts = field(default_factory=Amounts)
+    lengths: set[int] = field(default_factory=set)
+
+    def add(self, source: int, text: str, budget: Budget = UNLIMITED) -> None:
+        for fact in facts_of(text, budget):
+            place = (source, fact.start, fact.end)
+            for key in (*fact.keys, *(("any", value) for value in fact.values)):
+                self._put(key, place)
+            for part in fact.parts:
+                self._put_parts(part, place)
+            if fact.kind == "date":
+                self._put_date(fact, place)
+            elif fact.kind == "number":
+                self._put_number(fact, place)
+            elif number := bare_number(fact.text):
+                self._put(("id", number), place)
+        self.lengths |= list_lengths(text)
+
+    def _put(self, key: Key, place: Place) -> None:
+        places = self.places[key]
+        if len(places) < _MOST_PLACES:
+            places.append(place)
+
+    def _put_parts(self, part: tuple[Key, ...], place: Place) -> None:
+        """Pieces that are references of their own; a piece that is a small number would vouch for anything."""
+        for key in part:
+            if key[0] == "id" and len(str(key[1])) >= 4:
+                self._put(key, place)
+
+    def _put_number(self, fact: Fact, place: Place) -> None:
+        for key in fact.keys:
+            if key[0] == "number":
+                self.currencies |= {str(key[2])} & CURRENCIES
+        self.amounts.add(fact, place)
+
+    def _put_date(self, fact: Fact, place: Place) -> None:
+        """A date also states its day, month and year, and the weekday it falls on."""
+        for key in fact.keys:
+            if key[0] != "date":
+                continue
+            _, year, month, day = key
+            self._put(("anyyear", month, day), place)
+            self._put(("day", day), place)
+            if isinstance(year, int) and year:
+                self.years.add(year)
+                self._put(("month", year, month), place)
+                self._put(("number", str(year), BARE), place)
+                self._put(("any", str(year)), place)
+                weekday = weekday_of(year, month, day)
+                if weekday is not None:
+                    self._put(("weekday", weekday), place)
+
+    def where(self, fact: Fact) -> list[Place] | None:
+        """The places that state the fact or that it follows from, possibly none to show; None when nothing does."""
+        stated = [place for key in self._said_as(fact) for place in self.places.get(key, ())]
+        if stated:
+            return stated
+        if fact.parts:
+            parts = [[place for key in part for place in self.places.get(key, ())] for part in fact.parts]
+            if all(parts):
+                return [place for part in parts for place in part]
+        return self._follows(fact) if fact.kind == "number" else None
+
+    def _said_as(self, fact: Fact) -> list[Key]:
+        """Every key under which a source may have stated the fact."""
+        keys: list[Key] = []
+        for key in fact.keys:
+            keys.append(key)
+            if key[0] == "date":
+                _, year, month, day = key
+                keys.append(("date", 0, month, day) if year else ("anyyear", month, day))
+            elif key[0] == "number" and key[2] == BARE:
+                keys.append(("any", key[1]))
+        if fact.kind == "number" and self._unit_is_open(fact):
+            keys += [("number", value, BARE) for value in fact.values]
+        return keys
+
+    def _unit_is_open(self, fact: Fact) -> bool:
+        """Whether a number without a unit may stand for this one: a currency must not contradict those that are named."""
+        named = {str(key[2]) for key in fact.keys if key[0] == "number"} & CURRENCIES
+        return not named or not self.currencies or bool(named & self.currencies)
+
+    def _follows(self, fact: Fact) -> list[Place] | None:
+        """A sum, a difference, or how many things are listed."""
+        for key in fact.keys:
+            if key[0] == "number" and key[2] == COUNT and str(key[1]).isdigit() and len(str(key[1])) <= 6:
+                if int(str(key[1])) in self.lengths:
+                    return []
+        return self.amounts.explain(fact)
+
+
+def weekday_of(year: object, month: object, day: object) -> int | None:
+    try:
+        return date(int(str(year)), int(str(month)), int(str(day))).weekday()
+    except ValueError:
+        return None

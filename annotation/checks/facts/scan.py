@@ -1,0 +1,125 @@
+"""Everything checkable that a text states, in its order: one pass, and every step of it bounded.
+
+The pass goes from word to word. What a word begins decides which readers are asked, each with a pattern that looks at a
+bounded number of characters, so that time grows with the length of the text and with nothing else.
+"""
+
+import re
+from collections.abc import Iterator
+
+from annotation.checks.base import UNLIMITED, Budget
+from annotation.checks.facts import dates, identifiers, numbers
+from annotation.checks.facts.dates import Read
+from annotation.checks.facts.fact import Fact
+from annotation.checks.facts.words import CAPITAL, FRACTIONS, MONTHS, MULTIPLES, NUMBER_WORDS, SCALES, VAGUE, VAGUE_STARTS, any_of
+
+_WORD = re.compile(r"[^\W_]+")
+_FIGURE = frozenset("0123456789")
+_LISTED = re.compile(r"(?:^|\n)[ \t]{0,8}[*_]{0,2}$")
+_LIST_MARK = re.compile(r"[0-9]{1,2}[.)](?=\s)")
+_ESCAPE = re.compile(r"u[0-9a-f]{4}", re.IGNORECASE)
+_VAGUE = re.compile(rf"(?:{any_of(VAGUE)})(?![^\W_])", re.IGNORECASE)
+_VAGUE_FIGURES = tuple(phrase for phrase in VAGUE if phrase[0].isdigit())
+_SCALED = re.compile(rf"an? (?:{any_of(SCALES)})\b", re.IGNORECASE)
+_BEFORE_A = frozenset({"within", "in", "after", "take", "takes", "about", "next", "last"})
+# Figures of other scripts, one for one, so that places in the text stay what they are.
+_OTHER_FIGURES = re.compile(r"[^\x00-\x7f]")
+
+
+def facts_of(text: str, budget: Budget = UNLIMITED) -> Iterator[Fact]:
+    """The facts of `text`. Enumerations ("1. ...") and phrases such as "a minute or two" state nothing."""
+    text = _ascii_figures(text)
+    at = 0
+    while match := _WORD.search(text, at):
+        budget.spend()
+        facts, at = _read(text, match)
+        yield from facts
+
+
+def _ascii_figures(text: str) -> str:
+    if text.isascii():
+        return text
+    return _OTHER_FIGURES.sub(lambda match: _figure(match.group()), text)
+
+
+def _figure(letter: str) -> str:
+    return str(int(letter)) if letter.isdecimal() else letter
+
+
+def _read(text: str, match: re.Match[str]) -> Read:
+    at = match.start()
+    if text[at - 1 : at] == "\\" and (skip := _escaped(text, at)):  # JSON's "\u00e9" and "\n"
+        return [], at + skip
+    return _at_figure(text, at) if text[at] in _FIGURE else _at_letter(text, match)
+
+
+def _escaped(text: str, at: int) -> int:
+    if _ESCAPE.match(text, at):
+        return 5
+    return 1 if text[at] in "nrtbf" else 0
+
+
+def _at_figure(text: str, at: int) -> Read:
+    listed = _LIST_MARK.match(text, at)
+    if listed and _LISTED.search(text, max(0, at - 12), at):
+        return [], listed.end()
+    if text.startswith(_VAGUE_FIGURES, at) and (vague := _VAGUE.match(text, at)):
+        return [], vague.end()
+    for reader in (dates.at_digit, numbers.at_figures, identifiers.grouped):
+        read = reader(text, at)
+        if read:
+            return _longer(read, identifiers.grouped(text, at)) if reader is numbers.at_figures else read
+    return _token(text, at)
+
+
+def _longer(number: Read, grouped: Read | None) -> Read:
+    """"06 1234 5678" begins with a number, but is one reference as a whole."""
+    return grouped if grouped and grouped[1] > number[1] else number
+
+
+def _at_letter(text: str, match: re.Match[str]) -> Read:
+    at, word = match.start(), match.group().lower()
+    if word in VAGUE_STARTS and (vague := _VAGUE.match(text, at)):
+        return [], vague.end()
+    read = _at_known_word(text, at, word)
+    if read:
+        return read
+    if "@" in text[match.end() : match.end() + 66] or word in ("http", "https", "www"):
+        read = identifiers.address(text, at)
+        if read:
+            return read
+    if text[at].isupper() and (read := identifiers.spaced(text, at)):
+        return read
+    after = numbers.after_code(text, at, word)
+    if after > at and (read := numbers.at_figures(text, after)):
+        return read
+    return _token(text, at)
+
+
+def _at_known_word(text: str, at: int, word: str) -> Read | None:
+    """What begins with a word of the lists: a date, a time, a number in words."""
+    read = dates.at_word(text, at, word)
+    if read:
+        return read
+    if word in MONTHS and word not in CAPITAL:
+        return None
+    if word in NUMBER_WORDS:
+        return numbers.at_number_word(text, at)
+    if word in FRACTIONS or word == "quarter":
+        return numbers.at_fraction(text, at, word)
+    if word in MULTIPLES:
+        return [numbers.at_multiple(text, at, word)], at + len(word)
+    if word in ("a", "an") and _SCALED.match(text, at):
+        return numbers.at_number_word(text, at)
+    return numbers.at_one_unit(text, at) if word in _BEFORE_A else None
+
+
+def _token(text: str, at: int) -> Read:
+    match = identifiers.TOKEN.match(text, at)
+    assert match is not None  # it begins with the letter or figure that brought us here
+    word = match.group()
+    if not any(letter in _FIGURE for letter in word):
+        return [], match.end()  # all of "jack-of-hearts" is one name
+    fact = identifiers.token(text, match)
+    return ([fact] if fact else []), match.end()
+
