@@ -91,7 +91,9 @@ def _wrong_weekdays(text: str, facts: list[Fact], known: Known) -> Iterator[Find
     A date without a year is taken in the one year that the sources name; with several, nothing is said.
     """
     for first, second in pairwise(facts):
-        if {first.kind, second.kind} != {"weekday", "date"} or not _BESIDE.fullmatch(text, first.end, second.start):
+        if {first.kind, second.kind} != {"weekday", "date"} or not _BESIDE.fullmatch(
+            text, first.end, second.start
+        ):
             continue
         weekday, day = (first, second) if first.kind == "weekday" else (second, first)
         right = _weekdays_of(day, known)

@@ -33,7 +33,8 @@ _UNIT = re.compile(
 )
 _GLUED = re.compile(rf"(?P<word>{any_of(GLUED)})(?![^\W_])", _FLAGS)
 _SCALE = re.compile(
-    rf"[{SPACES}]?(?P<scale>{any_of(word for word in SCALES if SCALES[word] >= 100)}|mn|bn|mio)\b|(?P<k>k)\b", _FLAGS
+    rf"[{SPACES}]?(?P<scale>{any_of(word for word in SCALES if SCALES[word] >= 100)}|mn|bn|mio)\b|(?P<k>k)\b",
+    _FLAGS,
 )
 _SCALES = {**SCALES, "mn": 10**6, "mio": 10**6, "bn": 10**9}
 _NOUN = re.compile(rf"[{SPACES}](?P<noun>[^\W\d_]{{2,40}})")
@@ -120,7 +121,11 @@ def at_figures(text: str, at: int) -> Read | None:
         return _range(number, through)
     _scale(number)
     unit = _unit_after(text, number.end)
-    counted = None if unit else (_TIMES.match(text, end) or (_COMPOUND.match(text, end) if len(digits) <= 3 else None))
+    counted = (
+        None
+        if unit
+        else (_TIMES.match(text, end) or (_COMPOUND.match(text, end) if len(digits) <= 3 else None))
+    )
     if counted:
         number.end = counted.end()
         return [_counted(number)], number.end
@@ -131,13 +136,15 @@ def at_figures(text: str, at: int) -> Read | None:
 
 
 def _looks_like_reference(digits: str) -> bool:
-    """"007" and "00451" are no numbers: a number is not written with zeros in front."""
+    """ "007" and "00451" are no numbers: a number is not written with zeros in front."""
     return len(digits) >= 3 and digits[0] == "0" and digits.isdigit()
 
 
 def _range(number: _Number, through: re.Match[str]) -> Read | None:
-    """"3-5 days" states both ends, in the unit of the second."""
-    second = _Number(number.text, through.start("to"), number.start, through.end(), read_figures(through["to"]))
+    """ "3-5 days" states both ends, in the unit of the second."""
+    second = _Number(
+        number.text, through.start("to"), number.start, through.end(), read_figures(through["to"])
+    )
     unit = _unit_after(number.text, through.end())
     facts = []
     for one in (number, second):
@@ -148,7 +155,8 @@ def _range(number: _Number, through: re.Match[str]) -> Read | None:
 
 def at_number_word(text: str, at: int) -> Read | None:
     """The numbers in words that begin at `at`: "twenty-five", "a dozen", "two hundred and five pallets"."""
-    facts, end = [], at
+    facts: list[Fact] = []
+    end = at
     for one in spoken_numbers(text, at):
         number = _Number(text, one.start, one.start, one.end, (Decimal(one.value),), spoken=True)
         unit = _unit_after(text, one.end)
@@ -167,7 +175,7 @@ _QUARTER = re.compile(r"quarter of an hour\b", _FLAGS)
 
 
 def at_fraction(text: str, at: int, word: str) -> Read | None:
-    """"Half" and "half an hour", "a quarter of an hour"."""
+    """ "Half" and "half an hour", "a quarter of an hour"."""
     quarter = _QUARTER.match(text, at)
     if quarter:
         return [_number_fact(text, at, quarter.end(), [("time", Decimal(900))])], quarter.end()
@@ -187,7 +195,7 @@ def at_fraction(text: str, at: int, word: str) -> Read | None:
 
 
 def at_one_unit(text: str, at: int) -> Read | None:
-    """"Within an hour": the words before "an" decide, since "an hour" alone is mostly a rate."""
+    """ "Within an hour": the words before "an" decide, since "an hour" alone is mostly a rate."""
     match = _ONE_UNIT.match(text, at)
     if not match:
         return None
@@ -195,9 +203,11 @@ def at_one_unit(text: str, at: int) -> Read | None:
 
 
 def at_multiple(text: str, at: int, word: str) -> Fact:
-    """"Double", "both": an answer may say the number instead; nothing is claimed by the word itself."""
+    """ "Double", "both": an answer may say the number instead; nothing is claimed by the word itself."""
     value = Decimal(MULTIPLES[word])
-    return Fact("number", text[at : at + len(word)], at, at + len(word), (number_key(value, COUNT),), claims=False)
+    return Fact(
+        "number", text[at : at + len(word)], at, at + len(word), (number_key(value, COUNT),), claims=False
+    )
 
 
 def _number_fact(text: str, start: int, end: int, readings: list[tuple[str, Decimal]]) -> Fact:
@@ -296,10 +306,14 @@ def _counted(number: _Number, *, more: bool = False) -> Fact:
         keys += clock_keys(int(number.values[0]), 0) if number.values[0] <= 24 else []  # "at three"
     single = max(number.values) <= 1
     claims = not single and not _is_silent(number, number.values, label, tied=tied)
-    return _made(number, tuple(keys), serious=_is_exact(number.values), claims=claims, label="more" if more else "")
+    return _made(
+        number, tuple(keys), serious=_is_exact(number.values), claims=claims, label="more" if more else ""
+    )
 
 
-def _made(number: _Number, keys: tuple[Key, ...], *, serious: bool, claims: bool = True, label: str = "") -> Fact:
+def _made(
+    number: _Number, keys: tuple[Key, ...], *, serious: bool, claims: bool = True, label: str = ""
+) -> Fact:
     text = number.text
     if _IS_KEY.match(text, number.end):
         claims = False  # the name of a field

@@ -11,7 +11,17 @@ from annotation.checks.base import UNLIMITED, Budget
 from annotation.checks.facts import dates, identifiers, numbers
 from annotation.checks.facts.dates import Read
 from annotation.checks.facts.fact import Fact
-from annotation.checks.facts.words import CAPITAL, FRACTIONS, MONTHS, MULTIPLES, NUMBER_WORDS, SCALES, VAGUE, VAGUE_STARTS, any_of
+from annotation.checks.facts.words import (
+    CAPITAL,
+    FRACTIONS,
+    MONTHS,
+    MULTIPLES,
+    NUMBER_WORDS,
+    SCALES,
+    VAGUE,
+    VAGUE_STARTS,
+    any_of,
+)
 
 _WORD = re.compile(r"[^\W_]+")
 _FIGURE = frozenset("0123456789")
@@ -73,7 +83,7 @@ def _at_figure(text: str, at: int) -> Read:
 
 
 def _longer(number: Read, grouped: Read | None) -> Read:
-    """"06 1234 5678" begins with a number, but is one reference as a whole."""
+    """ "06 1234 5678" begins with a number, but is one reference as a whole."""
     return grouped if grouped and grouped[1] > number[1] else number
 
 
@@ -122,4 +132,3 @@ def _token(text: str, at: int) -> Read:
         return [], match.end()  # all of "jack-of-hearts" is one name
     fact = identifiers.token(text, match)
     return ([fact] if fact else []), match.end()
-
