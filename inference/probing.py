@@ -178,10 +178,10 @@ class Probe:
             return ""
         again = self._compare(self._ask(asked, companions))
         if again is None:
-            self.once.append({"model": first[0], "beside": companions, **vars(first[1])})
+            self.once.append({"model": first[0], "companions": companions, **vars(first[1])})
             return ""
         name, difference = again
-        self.found = {"model": name, "beside": companions, **vars(difference)}
+        self.found = {"model": name, "companions": companions, **vars(difference)}
         return self._sentence(name, difference, companions)
 
     def _compare(self, answers: dict[str, Answers]) -> tuple[str, Difference] | None:

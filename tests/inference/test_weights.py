@@ -289,6 +289,9 @@ def test_a_leak_takes_the_engine_out_marks_answers_and_is_gone_after_a_restart(
     for name in (base.base_model.name, "smollm2", first.served_name):
         assert name not in doubtful.doubt  # people who rate blind read it
     assert check.marked == 2
+    difference = check.report["difference"]
+    assert (difference["model"], difference["companions"]) == ("smollm2", [first.served_name])
+    assert difference["alone"] != difference["beside"]
     entry = AuditEntry.objects.get(verb="engine.weights_differed")
     assert (entry.project_id, entry.detail["marked"]) == (world.project.pk, 2)
     # Started again with room, it is checked before it serves.
