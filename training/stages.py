@@ -1,4 +1,4 @@
-"""Training on the project's first screen, and how its deeds read in the record."""
+"""Training on the project's first screen, and how its actions read in the record."""
 
 from django.urls import reverse
 
@@ -6,6 +6,7 @@ from annotation.models import DatasetVersion
 from core.access import Access
 from core.models import Role, Run
 from core.stages import Glance, NextItem, Stage, StageCard
+from core.templatetags.guildhall import time_left
 from training import queries
 from training.methods import METHODS
 from training.models import ModelVersion, TrainingRun
@@ -15,8 +16,6 @@ WORDINGS = {
     "base_model.ready": "The base model {label} is ready",
     "training.launched": "{actor} launched {label} on {base_model}, dataset {dataset}",
     "training.resumed": "{label} went on from step {from_step}",
-    "run.retried": "{actor} tried {label} again",
-    "run.handed_back": "{label} waits for another worker: its own was stopped",
     "model_version.registered": "Model version {label} was made",
     "model_version.ready": "Model version {label} passed the token check",
     "model_version.rejected": "Model version {label} was rejected: its tokens differ",
@@ -26,12 +25,9 @@ WORDINGS = {
 }
 
 
-def _minutes_left(run: Run) -> str:
+def _left(run: Run) -> str:
     left = run.time_left
-    if left is None:
-        return ""
-    minutes = round(left.total_seconds() / 60)
-    return f", about {minutes} min left" if minutes else ", almost done"
+    return f", {time_left(left)}" if left is not None else ""
 
 
 def glance(access: Access) -> Glance:
@@ -53,7 +49,7 @@ def _card(access: Access) -> StageCard:
         figure = f"{percent}%" if percent is not None else "…"
         waiting = len(active) - 1
         more = f"; {waiting} waiting" if waiting else ""
-        return StageCard(figure, f"{label} run {running.number}{_minutes_left(running.run)}{more}", url)
+        return StageCard(figure, f"{label} run {running.number}{_left(running.run)}{more}", url)
     if active:
         return StageCard(
             f"{len(active)}", "runs wait for the machine" if len(active) > 1 else "run waits", url

@@ -52,7 +52,6 @@ def _lineage(access: Access, version: ModelVersion) -> list[dict[str, Any]]:
     slug, base, training = access.project.slug, version.base_model, version.training
     steps: list[dict[str, Any]] = []
     if training is not None:
-        rows = queries.split_rows(training.dataset)
         steps = [
             {
                 "kind": "Training run",
@@ -70,8 +69,7 @@ def _lineage(access: Access, version: ModelVersion) -> list[dict[str, Any]]:
                 "kind": "Dataset version",
                 "label": str(training.dataset),
                 "url": reverse("annotation:dataset", args=[slug, training.dataset.number]),
-                "detail": f"{rows['train']:,} pairs trained on, {rows['validation']:,} held out; content hash "
-                f"{training.dataset.content_hash[:16]}…",
+                "detail": f"{queries.rows_in_words(training)}; content hash {training.dataset.content_hash[:16]}…",
             },
             {
                 "kind": "Code",
