@@ -160,15 +160,19 @@ def activation_bytes(
     dropout: bool,
     save_memory: bool,
     bytes_per_weight: int,
+    length: int,
+    device: str,
 ) -> float:
-    """Bytes kept per token of a portion, over all layers.
+    """Bytes kept per token of a portion of rows of `length` tokens, over all layers.
 
     With `save_memory` only each layer's input is kept, as wide as the weights are (float32 or bfloat16), and one layer's
-    inside at a time. Rows of different length bring a mask, for which torch repeats keys and values for every query head.
+    inside at a time. Rows of different length bring a mask: each layer keeps a number for every pair of tokens, and on a
+    GPU keys and values are repeated for every query head (transformers, integrations/sdpa_attention.py).
     """
     number = 2 if bfloat16 else 4
-    layer = KEPT[adapter, bfloat16, dropout and adapter].bytes_for(shape, rank)
-    layer += 2 * number * (shape.queries - shape.keys)
+    layer = KEPT[adapter, bfloat16, dropout and adapter].bytes_for(shape, rank) + number * length
+    if device == "cuda":
+        layer += 2 * number * (shape.queries - shape.keys)
     if save_memory:
         return bytes_per_weight * shape.hidden * shape.layers + layer
     return layer * shape.layers
@@ -208,6 +212,8 @@ def memory_bytes(
         dropout=dropout,
         save_memory=save_memory,
         bytes_per_weight=bytes_per_weight,
+        length=length,
+        device=device,
     )
     scores = 3 * 4 * rows * min(completion, length) * shape.vocabulary
     return int(PROCESS_BYTES[device] + weights + trained + HELD[device] * rows * length * kept + scores)
