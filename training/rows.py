@@ -223,6 +223,7 @@ class RowEncoder:
             self._note("prompt_not_prefix", row)
             return None
         answer = whole[len(prompt) :]
+        assert self.stop is not None  # no row is encoded without one
         stops = answer.count(self.stop)
         if stops != 1:
             self._note("stop_token_in_answer" if stops else "no_stop_token", row)

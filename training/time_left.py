@@ -1,7 +1,8 @@
 """How long a running fine-tune still takes: steps, evaluations, samples, checkpoints and storing counted apart.
 
 Pure: it is given what was done and how long that took, and a clock. Each kind of work is judged by what this run measured
-of it; until then by the estimate that the run was launched with.
+of it last; until then by the estimate that the run was launched with, corrected by how far the estimate was off for the
+work that was measured.
 """
 
 import time
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 RECENT_STEPS = 40
 # A process's first step also sets up memory and kernels; with this many others it says nothing more.
 SETTLED_STEPS = 3
+# Work that a slow or busy machine slows alike; writing to a disk is another matter.
+COMPUTED = ("train", "evaluate", "sample")
 # Nothing is left only when the run has ended.
 LEAST_SECONDS = 1.0
 # Work that takes longer than expected will take this share of its time more: an overrun grows, so does what it promises.
@@ -40,7 +43,8 @@ class TimeLeft:
         self._clock = clock
         self._steps: deque[tuple[float, float]] = deque(maxlen=RECENT_STEPS)
         self._first: tuple[float, float] | None = None
-        self._others: dict[str, tuple[float, float]] = {}
+        self._last: dict[str, float] = {}
+        self._measured, self._foreseen = 0.0, 0.0
         self._now: str = ""
         self._began = 0.0
         self._share_done = 0.0
@@ -48,6 +52,7 @@ class TimeLeft:
     # --- what happened
     def step(self, *, seconds: float, tokens: int) -> None:
         """One optimiser step of so many tokens."""
+        self._compare("train", seconds, tokens)
         if self._first is None:
             self._first = (seconds, tokens)
         else:
@@ -55,8 +60,8 @@ class TimeLeft:
 
     def did(self, kind: str, seconds: float) -> None:
         """One evaluation, round of samples, checkpoint or storing was finished."""
-        spent, times = self._others.get(kind, (0.0, 0.0))
-        self._others[kind] = (spent + seconds, times + 1)
+        self._compare(kind, seconds, 1)
+        self._last[kind] = seconds
 
     @contextmanager
     def doing(self, kind: str) -> Iterator[None]:
@@ -72,7 +77,19 @@ class TimeLeft:
         """How much of the work that runs now is done, 0 to 1."""
         self._share_done = share
 
+    def _compare(self, kind: str, seconds: float, units: float) -> None:
+        if kind in COMPUTED and kind in self._expected:
+            self._measured += seconds
+            self._foreseen += units * self._expected[kind]
+
     # --- what is left
+    def _foreseen_unit(self, kind: str) -> float | None:
+        """Seconds of one unit that nothing was measured of: a machine that was slower than expected will be slower here too."""
+        unit = self._expected.get(kind)
+        if unit is None or kind not in COMPUTED or self._foreseen <= 0:
+            return unit
+        return unit * self._measured / self._foreseen
+
     def _unit(self, kind: str) -> float | None:
         """Seconds of one unit: this run's own, else the expectation."""
         if kind == "train":
@@ -80,11 +97,8 @@ class TimeLeft:
             if len(steps) < SETTLED_STEPS and self._first is not None:
                 steps.append(self._first)
             tokens = sum(count for _, count in steps)
-            return sum(seconds for seconds, _ in steps) / tokens if tokens else self._expected.get(kind)
-        if kind in self._others:
-            spent, times = self._others[kind]
-            return spent / times
-        return self._expected.get(kind)
+            return sum(seconds for seconds, _ in steps) / tokens if tokens else self._foreseen_unit(kind)
+        return self._last[kind] if kind in self._last else self._foreseen_unit(kind)
 
     def _left_of_current(self) -> float:
         """Seconds that the work that runs now still takes; `left` counts it as not done yet, so this replaces one unit."""
