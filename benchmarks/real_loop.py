@@ -149,20 +149,24 @@ class Loop:
         base = until(self._base, seconds=300, what="the base model")
         self.api.post(f"{self.at}base-models/{base['id']}/use/")
         say(f"Training LoRA on {self.rows} pairs ...")
-        launched = self.api.post(
-            f"{self.at}training-runs/",
-            {
-                "method": "lora",
-                "base_model": base["id"],
-                "dataset": self.dataset["number"],
-                "recipe": {
-                    "most_rows": self.rows,
-                    "most_validation_rows": 60,
-                    "epochs": 1.0,
-                    "evaluations": 2,
-                },
+        values = {
+            "method": "lora",
+            "base_model": base["id"],
+            "dataset": self.dataset["number"],
+            "recipe": {
+                "most_rows": self.rows,
+                "most_validation_rows": 60,
+                "epochs": 1.0,
+                "evaluations": 2,
             },
+        }
+        # A worker counts the tokens of a large dataset the first time it is asked about.
+        until(
+            lambda: not self.api.post(f"{self.at}training-preflight/", values)["counting"],
+            seconds=600,
+            what="the count of tokens",
         )
+        launched = self.api.post(f"{self.at}training-runs/", values)
         path = f"{self.at}training-runs/{launched['number']}/"
         training = wait(self.api, path, seconds=2400)
         before, after = training["loss_before"], training["loss_after"]

@@ -92,6 +92,7 @@ class RunContext:
         self._state = Run.Status.RUNNING.value
         self._written = 0.0
         self._first: tuple[float, int] | None = None
+        self._ends: float | None = None
         self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{run.pk}", daemon=True)
 
     def __enter__(self) -> "RunContext":
@@ -132,19 +133,20 @@ class RunContext:
         if self._state == "lost":
             raise RunLost
 
-    def pace_from_now(self) -> None:
-        """Forgets the pace so far: what comes now (steps) goes at another one than what came before (loading)."""
-        self._first = None
-
     def report(
         self,
         *,
         done: int | None = None,
         total: int | None = None,
         message: str | None = None,
+        left: float | None = None,
         now: bool = False,
     ) -> None:
-        """Says how far the run is. Written at most twice a second unless `now`; notices cancellation."""
+        """Says how far the run is. Written at most twice a second unless `now`; notices cancellation.
+
+        `left`: seconds until the end, from a runner that knows better than `done` of `total` tells; it counts down until
+        the next one is given.
+        """
         run = self.run
         if done is not None:
             run.done = done
@@ -153,6 +155,8 @@ class RunContext:
         if message is not None:
             run.message = message[:300]
         clock = time.monotonic()
+        if left is not None:
+            self._ends = clock + left
         if self._first is None or run.done < self._first[1]:
             self._first = (clock, run.done)
         if now or clock - self._written >= self.WRITE_EVERY_SECONDS:
@@ -176,7 +180,10 @@ class RunContext:
         self.check()
 
     def _eta(self, clock: float) -> Any:
-        """From the pace since this attempt began; the work done by an earlier attempt does not count as pace."""
+        """From what the runner said is left, else from the pace since this attempt began; the work done by an earlier
+        attempt does not count as pace."""
+        if self._ends is not None:
+            return timezone.now() + timedelta(seconds=self._ends - clock)
         if self._first is None or not self.run.total:
             return None
         began, done_then = self._first

@@ -101,6 +101,7 @@ def execute_run(run_id: int) -> None:
         claim=claim,
         attempt=F("attempt") + 1,
         worker=socket.gethostname()[:120],
+        message="Starting.",
         started_at=timezone.now(),
         heartbeat_at=timezone.now(),
         eta_at=None,

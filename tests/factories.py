@@ -171,8 +171,37 @@ def make_dataset(project: Project, rows: int = 20, **fields: Any) -> Any:
     )
 
 
+def write_tokenizer(folder: Any) -> None:
+    """A tokenizer of words with a chat template, which renders "Hello" to the ids 1, 2, 3."""
+    import json
+
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    marks = ["<|unknown|>", "<|user|>", "<|assistant|>", "<|system|>", "<|im_end|>"]
+    words = {
+        "<|unknown|>": 0,
+        "<|user|>": 1,
+        "Hello": 2,
+        "<|assistant|>": 3,
+        "<|system|>": 4,
+        "<|im_end|>": 5,
+    }
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<|unknown|>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.add_special_tokens(marks)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    template = (
+        "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}"
+        "{% if message.role == 'assistant' %}<|im_end|>{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    config = {"chat_template": template, "eos_token": "<|im_end|>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+
+
 def make_base_model(**fields: Any) -> Any:
-    """A ready base model whose artifact is a small file: enough for pages, services and engines' bookkeeping."""
+    """A ready base model whose artifact is small files, a tokenizer among them: enough for pages, services and engines'
+    bookkeeping."""
     import tempfile
     from pathlib import Path
 
@@ -184,6 +213,7 @@ def make_base_model(**fields: Any) -> Any:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "config.json").write_text(f'{{"n": {n}}}')
             (Path(folder) / "model.safetensors").write_bytes(b"weights")
+            write_tokenizer(Path(folder))
             fields["artifact"] = storage().put(Path(folder), kind="model")
     defaults: dict[str, Any] = {
         "name": f"Tiny {n}",

@@ -35,6 +35,9 @@ class TrainingConfig(AppConfig):
             )
         )
         register_kind(
+            RunKind("token_count", "Token count", queue="default", runner="training.runner.counting:run")
+        )
+        register_kind(
             RunKind("files_check", "File check", queue="default", runner="training.runner.verify:run")
         )
         register_kind(

@@ -1,30 +1,46 @@
-"""Which rows a run trains on: pure functions of the seed, so that a page can name the rows that a worker used."""
+"""Which rows a run trains on, and in what order: pure functions of the seed, so that the check before a launch and the
+pages name the rows that a worker uses."""
 
 import random
+from collections.abc import Iterator
+from itertools import islice
 from typing import TypeVar
 
 Row = TypeVar("Row")
 
 
-def draw(rows: list[Row], most: int, seed: int) -> list[Row]:
-    """At most `most` of the rows (0: all) in their order, the same ones for the same seed."""
-    if not most or len(rows) <= most:
-        return rows
-    chosen = random.Random(seed).sample(range(len(rows)), most)  # a draw that anyone may repeat
-    return [rows[index] for index in sorted(chosen)]
+def draw(count: int, most: int, seed: int) -> list[int]:
+    """At most `most` of `count` rows (0: all) in their order, the same ones for the same seed: a draw anyone may repeat."""
+    if not most or count <= most:
+        return list(range(count))
+    return sorted(random.Random(seed).sample(range(count), most))
 
 
-def row_stream(rows: int, *, wanted: int, seed: int) -> list[int]:
-    """Row numbers for `wanted` places in a run: one permutation of all rows after another.
+def permutations(count: int, seed: int) -> Iterator[list[int]]:
+    """One permutation of all rows after the other: no row is seen twice more often than another."""
+    seen = 0
+    while count:
+        epoch = list(range(count))
+        random.Random(f"{seed}/{seen}").shuffle(epoch)
+        seen += count
+        yield epoch
 
-    No row is seen twice more often than another.
-    """
-    stream: list[int] = []
-    while len(stream) < wanted:
-        epoch = list(range(rows))
-        random.Random(f"{seed}/{len(stream)}").shuffle(epoch)
-        stream += epoch
-    return stream[:wanted]
+
+def row_stream(count: int, *, places: int, seed: int) -> list[int]:
+    """Row numbers for the `places` (steps times rows a step) of a run."""
+    return list(islice((row for epoch in permutations(count, seed) for row in epoch), places))
+
+
+def tokens_seen(lengths: list[int], *, rows: int, seed: int) -> int:
+    """Tokens in the first `rows` rows of the order that is trained on: whole passes, and a part of one more."""
+    if not lengths:
+        return 0
+    passes, rest = divmod(rows, len(lengths))
+    total = passes * sum(lengths)
+    if rest:
+        epoch = next(islice(permutations(len(lengths), seed), passes, None))
+        total += sum(lengths[row] for row in epoch[:rest])
+    return total
 
 
 def trained_on(rows: list[Row], *, most: int, seed: int, places: int) -> list[Row]:
@@ -33,7 +49,7 @@ def trained_on(rows: list[Row], *, most: int, seed: int, places: int) -> list[Ro
     `rows` is the whole training split in the dataset's order; `most` and `seed` are the recipe's. A run of less than one
     epoch does not come to all the rows it drew.
     """
-    drawn = draw(rows, most, seed)
+    drawn = [rows[at] for at in draw(len(rows), most, seed)]
     if places >= len(drawn):
         return drawn
-    return [drawn[number] for number in sorted(set(row_stream(len(drawn), wanted=places, seed=seed)))]
+    return [drawn[number] for number in sorted(set(row_stream(len(drawn), places=places, seed=seed)))]

@@ -1,6 +1,6 @@
 """What a fine-tune will need, by arithmetic: pure functions, no database, no torch.
 
-Formulas are first-order and lean to the safe side; each constant says where it was measured. The run page shows the
+Formulas are first-order and lean to the safe side; each constant says where it comes from. The run page shows the
 estimate beside what was measured, so that they can be judged.
 """
 
@@ -15,42 +15,52 @@ TOKENS_PER_MESSAGE = 5
 # What a worker takes besides weights and activations (measured on a CPU: 0.55 GB for Python, torch, transformers and peft,
 # and as much again that the allocator holds by the end of a run; a CUDA context adds to it).
 PROCESS_BYTES = {"cpu": 1_100_000_000, "cuda": 1_000_000_000}
-# Tokens times parameters a second and thread, float32 LoRA on a CPU: 257 tokens/s with 134.5M parameters on two
-# threads; native bfloat16 gave 529, a full fine-tune 0.8 of each (docs/decisions/training.md).
-CPU_LORA_PACE = 1.7e10
-CPU_BFLOAT16_GAIN = 2.0
-CPU_FULL_SHARE = 0.8
-# Effective floating point operations a second on a GPU with small batches; 6 a parameter and token in full
-# training, 4 with frozen weights (Kaplan et al. 2020, appendix B; no gradient for frozen weights saves a third).
-GPU_EFFECTIVE_FLOPS = 2.0e13
+# Short greedy answers on the way: two questions, three times, of about 60 tokens.
+SAMPLE_ROUNDS = 3
+ROUND_TOKENS = 120
+# A generated token costs about 25 trained ones on a CPU (measured); on a GPU transformers writes about 30 a second whatever
+# the model, since each token waits for the one before it.
+TRAINED_PER_GENERATED = 25
+GENERATED_PER_SECOND_ON_GPU = 30.0
 # Reading a checkpoint, importing the libraries, tokenising: seconds (measured 12 s for 135M parameters).
 START_SECONDS = {"cpu": 15.0, "cuda": 20.0}
-# Short greedy answers on the way: 3 times 2 of about 60 tokens; a generated token costs about 25 trained ones.
-SAMPLED_TOKENS = 360
-TRAINED_PER_GENERATED = 25
+# A killed worker loses at most this much work; writing an adapter's checkpoint takes a tenth of a second.
+CHECKPOINT_SECONDS = 30.0
+# Writing and hashing what is stored, bytes a second: a plain disk.
+STORE_BYTES_PER_SECOND = 200e6
+STORE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class DataFigures:
-    """Rows by split and how long they are. Tokens are exact when `exact`, else from characters."""
+    """Rows by split and how long they are. `tokens_seen` are all tokens of the run, padding excluded. Tokens are counted
+    with the base's tokenizer when `exact`, else from characters."""
 
     train_rows: int
     validation_rows: int
-    tokens_per_row: float
+    validation_tokens: int
+    tokens_seen: int
     longest_row: int
     completion_tokens: float
     exact: bool
+    shortened: int = 0
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes and seconds that a run is expected to need; `*_from` says what they rest on."""
+    """What a run is expected to need: bytes, and seconds by kind of work (`parts`); `*_from` says what they rest on.
+
+    `unit_seconds` is what one unit of each kind of work takes: a token trained on, one evaluation, one round of sample
+    answers, one checkpoint, the storing of the result. The running run starts from it and goes on with what it measures.
+    """
 
     steps: int
     tokens: int
     trainable: int
     memory_bytes: int
     seconds: float
+    parts: dict[str, float]
+    unit_seconds: dict[str, float]
     tokens_per_second: float
     speed_from: str
     disk_bytes: int
@@ -71,11 +81,109 @@ def steps_of(rows: int, batch_size: int, epochs: float) -> int:
     return max(1, ceil(rows * epochs / batch_size)) if rows else 0
 
 
+# --- memory ------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Kept:
+    """Bytes a layer of Llama's kind keeps per token for the backward pass, by width: hidden, queries, keys and values,
+    inner, adapter rank, heads, and a constant. Counted exactly by autograd's hooks (benchmarks/activations.py)."""
+
+    hidden: int
+    queries: int
+    keys: int
+    inner: int
+    rank: int
+
+    def bytes_for(self, shape: "Shape", rank: int) -> int:
+        return (
+            self.hidden * shape.hidden
+            + self.queries * shape.queries
+            + self.keys * shape.keys
+            + self.inner * shape.inner
+            + self.rank * rank
+            # The log-sum-exp of each head in float32, and two norms' scales.
+            + 4 * shape.heads
+            + 8
+        )
+
+
+# (method keeps an adapter, products in bfloat16 by autocast, dropout) to what is kept. The residual stream and what norms need
+# are float32 in all of them; an adapter's input in float32 too.
+KEPT = {
+    (True, True, False): Kept(hidden=18, queries=6, keys=4, inner=8, rank=14),
+    (True, True, True): Kept(hidden=38, queries=10, keys=4, inner=12, rank=14),
+    (True, False, False): Kept(hidden=16, queries=8, keys=8, inner=16, rank=28),
+    (True, False, True): Kept(hidden=48, queries=16, keys=8, inner=20, rank=28),
+    (False, True, False): Kept(hidden=26, queries=4, keys=4, inner=8, rank=0),
+    (False, False, False): Kept(hidden=24, queries=8, keys=8, inner=16, rank=0),
+}
+# What the process holds beyond that while it works: room of the products themselves, and freed blocks of other sizes. On a
+# CPU the resident memory of LoRA on SmolLM2 135M, four rows of 256 tokens in float32, was 4.1 to 4.7 GB, of which 1.3 GB are
+# kept for the backward pass; CUDA's allocator gives back far more.
+HELD = {"cpu": 1.8, "cuda": 1.1}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A Llama-like decoder's widths, in floats."""
+
+    hidden: int
+    layers: int
+    queries: int
+    keys: int  # keys, or values: as wide as num_key_value_heads says
+    inner: int
+    heads: int
+    vocabulary: int
+
+    @classmethod
+    def of(cls, architecture: dict[str, Any]) -> "Shape":
+        """From a config.json; what it does not say is taken as usual."""
+        hidden = int(architecture.get("hidden_size") or 1024)
+        heads = int(architecture.get("num_attention_heads") or max(1, hidden // 64))
+        head = int(architecture.get("head_dim") or hidden // heads)
+        return cls(
+            hidden=hidden,
+            layers=int(architecture.get("num_hidden_layers") or 24),
+            queries=heads * head,
+            keys=int(architecture.get("num_key_value_heads") or heads) * head,
+            inner=int(architecture.get("intermediate_size") or 4 * hidden),
+            heads=heads,
+            vocabulary=int(architecture.get("vocab_size") or 50_000),
+        )
+
+
+def activation_bytes(
+    *,
+    shape: Shape,
+    adapter: bool,
+    rank: int,
+    bfloat16: bool,
+    dropout: bool,
+    save_memory: bool,
+    bytes_per_weight: int,
+    length: int,
+    device: str,
+) -> float:
+    """Bytes kept per token of a portion of rows of `length` tokens, over all layers.
+
+    With `save_memory` only each layer's input is kept, as wide as the weights are (float32 or bfloat16), and one layer's
+    inside at a time. Rows of different length bring a mask: each layer keeps a number for every pair of tokens, and on a
+    GPU keys and values are repeated for every query head (transformers, integrations/sdpa_attention.py).
+    """
+    number = 2 if bfloat16 else 4
+    layer = KEPT[adapter, bfloat16, dropout and adapter].bytes_for(shape, rank) + number * length
+    if device == "cuda":
+        layer += 2 * number * (shape.queries - shape.keys)
+    if save_memory:
+        return bytes_per_weight * shape.hidden * shape.layers + layer
+    return layer * shape.layers
+
+
 def memory_bytes(
     *,
     architecture: dict[str, Any],
     parameters: int,
     trainable: int,
+    rank: int | None,
     bytes_per_weight: int,
     rows: int,
     length: int,
@@ -87,52 +195,73 @@ def memory_bytes(
 ) -> int:
     """Peak memory of a training step: weights, gradients, Adam's two moments, activations, scores of answer tokens.
 
-    `rows` and `length` describe the largest portion that is in memory at once. Activations are counted as the floats a
-    Llama-like layer keeps for the backward pass; scores are kept for answer tokens only, three copies in float32.
+    `rows` and `length` describe the largest portion that is in memory at once. Scores are kept for answer tokens only,
+    three copies in float32.
     """
-    hidden = int(architecture.get("hidden_size") or 1024)
-    layers = int(architecture.get("num_hidden_layers") or 24)
-    inner = int(architecture.get("intermediate_size") or 4 * hidden)
-    vocabulary = int(architecture.get("vocab_size") or 50_000)
+    shape = Shape.of(architecture)
     adapter = trainable < parameters
     # Autocast keeps a copy of float32 weights in bfloat16.
     weights = parameters * (bytes_per_weight + (2 if bfloat16 and bytes_per_weight == 4 else 0))
     # Gradient and two moments in float32, and for an adapter its own weights.
     trained = trainable * (16 if adapter else 12)
-    float_bytes = 3.5 if bfloat16 else 4  # norms and softmax stay in float32
-    # Measured with LoRA on all linear layers of SmolLM2 135M, megabytes a token: 3.2 in float32 with dropout (a copy of
-    # each input), 2.3 without. 5% added.
-    per_layer = ((26 if dropout else 12) if adapter else 18) * hidden + 8 * inner
-    kept = (2 * hidden * layers + per_layer) if save_memory else per_layer * layers
-    activations = rows * length * kept * float_bytes
-    scores = 3 * 4 * rows * min(completion, length) * vocabulary
-    return int(PROCESS_BYTES[device] + weights + trained + activations + scores)
+    kept = activation_bytes(
+        shape=shape,
+        adapter=adapter,
+        rank=rank or 0,
+        bfloat16=bfloat16,
+        dropout=dropout,
+        save_memory=save_memory,
+        bytes_per_weight=bytes_per_weight,
+        length=length,
+        device=device,
+    )
+    scores = 3 * 4 * rows * min(completion, length) * shape.vocabulary
+    return int(PROCESS_BYTES[device] + weights + trained + HELD[device] * rows * length * kept + scores)
 
 
-def default_speed(*, parameters: int, full: bool, device: str, threads: int, bfloat16: bool) -> float:
-    """Tokens a second where nothing was measured yet."""
-    if device == "cuda":
-        return GPU_EFFECTIVE_FLOPS / ((6 if full else 4) * max(parameters, 1))
-    pace = CPU_LORA_PACE * (CPU_FULL_SHARE if full else 1.0) * (CPU_BFLOAT16_GAIN if bfloat16 else 1.0)
-    return pace * max(threads, 1) / max(parameters, 1)
+# --- time --------------------------------------------------------------------------------------------------
+def times_needed(*, evaluations: int) -> dict[str, int]:
+    """How often each kind of work is done besides training itself; one evaluation is before the first step."""
+    return {"evaluate": evaluations + 1, "sample": SAMPLE_ROUNDS}
 
 
-def seconds_needed(
+def unit_seconds(
     *,
-    data: DataFigures,
-    epochs: float,
-    evaluations: int,
     tokens_per_second: float,
+    validation_tokens: int,
     full: bool,
-    save_memory: bool,
+    recomputed: bool,
     device: str,
-) -> float:
-    """Start, training, evaluations and sample answers. Evaluating is the forward part of a step."""
-    pace = tokens_per_second * (0.75 if save_memory else 1.0)
-    trained = data.train_rows * data.tokens_per_row * epochs
-    evaluated = data.validation_rows * data.tokens_per_row * (evaluations + 1) / (3 if full else 2)
-    sampled = SAMPLED_TOKENS * TRAINED_PER_GENERATED if device == "cpu" else 0
-    return START_SECONDS[device] + (trained + evaluated) / pace + sampled / tokens_per_second
+    trainable: int,
+    parameters: int,
+) -> dict[str, float]:
+    """Seconds of one unit of each kind of work, from the speed of training. Evaluating is the forward part of a step."""
+    parts_of_a_step = (3 if full else 2) + (1 if recomputed else 0)
+    generated = (
+        ROUND_TOKENS / GENERATED_PER_SECOND_ON_GPU
+        if device == "cuda"
+        else ROUND_TOKENS * TRAINED_PER_GENERATED / tokens_per_second
+    )
+    result = parameters * 2 if full else trainable * 4
+    return {
+        "load": START_SECONDS[device],
+        "train": 1 / tokens_per_second,
+        "evaluate": validation_tokens / tokens_per_second / parts_of_a_step,
+        "sample": generated,
+        "save": trainable * 12 / STORE_BYTES_PER_SECOND,
+        "store": STORE_SECONDS + result / STORE_BYTES_PER_SECOND,
+    }
+
+
+def seconds_by_part(*, units: dict[str, float], tokens: int, evaluations: int) -> dict[str, float]:
+    """{load, train, evaluate, sample, save, store}: seconds of the whole run."""
+    parts = {"load": units["load"], "train": tokens * units["train"]}
+    for kind, times in times_needed(evaluations=evaluations).items():
+        parts[kind] = times * units[kind]
+    worked = parts["train"] + parts["evaluate"] + parts["sample"]
+    parts["save"] = int(worked // CHECKPOINT_SECONDS) * units["save"]
+    parts["store"] = units["store"]
+    return parts
 
 
 def disk_bytes(*, parameters: int, trainable: int, full: bool) -> int:

@@ -1,9 +1,11 @@
 """Forms of training's pages. The launch form is made from the method's dataclass."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.core.exceptions import NON_FIELD_ERRORS
 
 from annotation.models import DatasetVersion
 from core.errors import Invalid
@@ -28,13 +30,34 @@ def setting_field(one: Setting) -> forms.Field:
     if one.kind == "choice":
         return forms.ChoiceField(label=label, choices=one.choices, help_text=one.help)
     words = f"{one.help} Default {_shown(one.default)}: {one.source}." if one.source else one.help
-    limits: dict[str, Any] = {"min_value": one.least, "max_value": one.most}
+    options: dict[str, Any] = {
+        "min_value": one.least,
+        "max_value": one.most,
+        "error_messages": {"min_value": "At least %(limit_value)s.", "max_value": "At most %(limit_value)s."},
+    }
     if one.kind == "int":
-        return forms.IntegerField(label=label, help_text=words.strip(), **limits)
-    field = forms.FloatField(label=label, help_text=words.strip(), **limits)
+        return forms.IntegerField(label=label, help_text=words.strip(), **options)
+    field = forms.FloatField(label=label, help_text=words.strip(), **options)
     # Any number of digits: browsers refuse 0.0005 with the default step.
     field.widget.attrs["step"] = "any"
     return field
+
+
+def kept_settings(values: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """Of the values that a form of another method (`was`) held, those that go on to hold for `method`.
+
+    A setting that both have with the same default means the same in both, so what was chosen stays. One whose default
+    differs (the learning rate) takes its new method's.
+    """
+    was, now = METHODS.get(str(values.get("was", ""))), METHODS.get(method)
+    if was is None or now is None:
+        return {}
+    before = {one.name: one for one in settings_of(was.recipe)}
+    return {
+        one.name: one.name in values if one.kind == "bool" else values.get(one.name, one.default)
+        for one in settings_of(now.recipe)
+        if one.name in before and before[one.name].default == one.default
+    }
 
 
 class LaunchForm(forms.Form):
@@ -76,8 +99,22 @@ class LaunchForm(forms.Form):
     def advanced(self) -> list[forms.BoundField]:
         return [self[one.name] for one in self.settings if one.advanced]
 
-    def advanced_is_wrong(self) -> bool:
-        return any(self[one.name].errors for one in self.settings if one.advanced)
+    def advanced_is_open(self) -> bool:
+        """Nothing that was changed, or is wrong, lies in a closed section."""
+        return any(
+            self[one.name].errors or str(self[one.name].value()) != str(one.default)
+            for one in self.settings
+            if one.advanced
+        )
+
+    def named_errors(self) -> list[str]:
+        """ "Learning rate: At most 0.1.", for places away from the fields."""
+        labels = {one.name: one.label for one in self.settings}
+        return [
+            str(message) if name == NON_FIELD_ERRORS else f"{labels.get(name, self[name].label)}: {message}"
+            for name, errors in self.errors.items()
+            for message in errors
+        ]
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
@@ -96,6 +133,16 @@ class LaunchForm(forms.Form):
 
     def recipe(self) -> Recipe:
         return recipe_from(self.chosen.recipe, self.values())
+
+    def chosen_values(self) -> dict[str, Any]:
+        """Of a valid form: {project, base_model, dataset, method, recipe}."""
+        return {
+            "project": self.project,
+            "base_model": self.cleaned_data["base_model"],
+            "dataset": self.cleaned_data["dataset"],
+            "method": self.chosen.name,
+            "recipe": self.recipe(),
+        }
 
 
 def _dataset_label(dataset: DatasetVersion) -> str:

@@ -96,7 +96,15 @@ class TrainingRun(models.Model):
         default=dict, help_text="training.runner.data.DataFacts, exact, from the worker"
     )
     measured = models.JSONField(
-        default=dict, help_text="Seconds over all attempts: {load, train, evaluate, sample}"
+        default=dict, help_text="Seconds over all attempts: {load, train, evaluate, sample, save, store}"
+    )
+    counted = models.JSONField(
+        default=dict,
+        help_text="What those seconds were spent on: {train: tokens, evaluate, sample, save: how often}",
+    )
+    undisturbed_speed = models.FloatField(
+        null=True,
+        help_text="Tokens a second in stretches in which nothing else slowed the run; null when there were none.",
     )
     launched_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="training_runs")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -107,6 +115,36 @@ class TrainingRun(models.Model):
 
     def __str__(self) -> str:
         return f"Run {self.number}"
+
+
+class TokenCount(models.Model):
+    """How many tokens each row of a frozen dataset has for one base, and which rows cannot be trained on.
+
+    Rows and tokenizer never change, so this is worked out once. Only ids and numbers are kept, no text.
+    """
+
+    dataset = models.ForeignKey(
+        "annotation.DatasetVersion", on_delete=models.CASCADE, related_name="token_counts"
+    )
+    base_model = models.ForeignKey(BaseModel, on_delete=models.CASCADE, related_name="token_counts")
+    run = models.OneToOneField(
+        "core.Run",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="token_count",
+        help_text="If it took one.",
+    )
+    lengths = models.BinaryField(
+        null=True, help_text="training.rows.Lengths by split, packed; null while it runs."
+    )
+    problems = models.JSONField(default=list, help_text="[training.rows.Problem]")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="tokens_counted_once", fields=["dataset", "base_model"])]
+
+    def __str__(self) -> str:
+        return f"Tokens of {self.dataset} for {self.base_model}"
 
 
 class MetricPoint(models.Model):

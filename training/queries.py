@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from itertools import islice
-from statistics import fmean, median
+from statistics import fmean
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -15,10 +15,12 @@ from annotation.rendering import chat_messages
 from core.keeping import kept
 from core.models import Project, Run
 from core.numbers import whole_number
-from training.draws import trained_on
-from training.estimates import DataFigures, tokens_in
+from training.counting import Counted
+from training.draws import draw, tokens_seen, trained_on
+from training.estimates import DataFigures, steps_of, tokens_in
 from training.methods.base import Recipe
 from training.models import BaseModel, MetricPoint, ModelVersion, TrainingRun
+from training.rows import TRAIN, facts_of
 
 # Enough rows to know mean and spread of lengths well; reading them takes a few milliseconds.
 SAMPLE_ROWS = 2000
@@ -139,55 +141,46 @@ def _lengths(dataset: DatasetVersion) -> dict[str, float]:
     return found or {"mean": 0.0, "longest": 0, "answer": 0.0}
 
 
-def data_figures(dataset: DatasetVersion, base_model: BaseModel, recipe: Recipe) -> DataFigures:
-    """Rows the recipe takes, and their lengths: from an earlier run's exact count where there is one, else from
-    characters."""
-    max_length = recipe.max_length
+def estimated_figures(dataset: DatasetVersion, recipe: Recipe) -> DataFigures:
+    """Rows the recipe takes, and their lengths worked out from characters."""
     rows = split_rows(dataset)
-    train_rows = min(rows.get("train", 0), recipe.most_rows or sys.maxsize)
-    validation_rows = min(rows.get("validation", 0), recipe.most_validation_rows or sys.maxsize)
-    counted = (
-        TrainingRun.objects.filter(dataset=dataset, base_model=base_model, data_facts__max_length=max_length)
-        .exclude(data_facts={})
-        .values_list("data_facts", flat=True)
-        .first()
-    )
-    if counted:
-        return DataFigures(
-            train_rows=train_rows,
-            validation_rows=validation_rows,
-            tokens_per_row=counted["train_tokens"] / max(1, counted["train_rows"]),
-            longest_row=counted["longest"],
-            completion_tokens=counted["completion_tokens"] / max(1, counted["train_rows"]),
-            exact=True,
-        )
+    train_rows = min(rows["train"], recipe.most_rows or sys.maxsize)
+    validation_rows = min(rows["validation"], recipe.most_validation_rows or sys.maxsize)
     lengths = _lengths(dataset)
+    per_row = min(lengths["mean"], float(recipe.max_length))
     return DataFigures(
         train_rows=train_rows,
         validation_rows=validation_rows,
-        tokens_per_row=min(lengths["mean"], float(max_length)),
-        longest_row=int(min(lengths["longest"], max_length)),
+        validation_tokens=round(validation_rows * per_row),
+        tokens_seen=round(train_rows * per_row * recipe.epochs),
+        longest_row=int(min(lengths["longest"], recipe.max_length)),
         completion_tokens=lengths["answer"],
         exact=False,
     )
 
 
-def measured_speed(
-    *, base_model: BaseModel, method: str, device_name: str
-) -> tuple[float, TrainingRun] | None:
-    """Median tokens a second of the last five finished runs of this kind on this device, and the newest of them."""
-    past = list(
-        TrainingRun.objects.filter(
-            base_model=base_model,
-            method=method,
-            run__status=Run.Status.SUCCEEDED,
-            environment__device_name=device_name,
-            tokens_per_second__gt=0,
-        ).order_by("-id")[:5]
+def exact_figures(counted: Counted, recipe: Recipe) -> DataFigures:
+    """Rows the recipe takes, and their tokens as the run will count them."""
+    facts = facts_of(
+        counted.lengths,
+        max_length=recipe.max_length,
+        most_rows=recipe.most_rows,
+        most_validation_rows=recipe.most_validation_rows,
+        seed=recipe.seed,
     )
-    if not past:
-        return None
-    return median(float(one.tokens_per_second or 0) for one in past), past[0]
+    train = counted.lengths[TRAIN]
+    trained = [train.whole(at, recipe.max_length) for at in draw(len(train), recipe.most_rows, recipe.seed)]
+    steps = steps_of(len(trained), recipe.batch_size, recipe.epochs)
+    return DataFigures(
+        train_rows=facts.train_rows,
+        validation_rows=facts.validation_rows,
+        validation_tokens=facts.validation_tokens,
+        tokens_seen=tokens_seen(trained, rows=steps * recipe.batch_size, seed=recipe.seed),
+        longest_row=facts.longest,
+        completion_tokens=facts.completion_tokens / max(1, facts.train_rows),
+        exact=True,
+        shortened=facts.shortened,
+    )
 
 
 def training_runs(project: Project) -> QuerySet[TrainingRun]:

@@ -6,6 +6,7 @@ from annotation.models import DatasetVersion
 from core.access import Access
 from core.models import Role, Run
 from core.stages import Glance, NextItem, Stage, StageCard
+from core.templatetags.guildhall import time_left
 from training import queries
 from training.methods import METHODS
 from training.models import ModelVersion, TrainingRun
@@ -25,12 +26,9 @@ WORDINGS = {
 }
 
 
-def _minutes_left(run: Run) -> str:
+def _left(run: Run) -> str:
     left = run.time_left
-    if left is None:
-        return ""
-    minutes = round(left.total_seconds() / 60)
-    return f", about {minutes} min left" if minutes else ", almost done"
+    return f", {time_left(left)}" if left is not None else ""
 
 
 def glance(access: Access) -> Glance:
@@ -52,7 +50,7 @@ def _card(access: Access) -> StageCard:
         figure = f"{percent}%" if percent is not None else "…"
         waiting = len(active) - 1
         more = f"; {waiting} waiting" if waiting else ""
-        return StageCard(figure, f"{label} run {running.number}{_minutes_left(running.run)}{more}", url)
+        return StageCard(figure, f"{label} run {running.number}{_left(running.run)}{more}", url)
     if active:
         return StageCard(
             f"{len(active)}", "runs wait for the machine" if len(active) > 1 else "run waits", url

@@ -6,6 +6,9 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
+# A moment that was foreseen and has passed by this much is no news of when the run ends.
+LATE = timedelta(seconds=15)
+
 
 class Run(models.Model):
     """One piece of long work. Workers claim it by conditional update and prove they live by a heartbeat.
@@ -111,6 +114,8 @@ class Run(models.Model):
 
     @property
     def time_left(self) -> timedelta | None:
+        """At least a second while it runs; None when nothing is known, and when it takes longer than was foreseen."""
         if self.eta_at is None or self.status != self.Status.RUNNING:
             return None
-        return max(self.eta_at - timezone.now(), timedelta(0))
+        left = self.eta_at - timezone.now()
+        return None if left < -LATE else max(left, timedelta(seconds=1))

@@ -193,12 +193,14 @@ def test_a_prompt_that_fills_the_length_exactly_leaves_nothing_to_learn(tokenize
     with pytest.raises(RunFailed) as failed:
         encode(both(), tokenizer, max_length=length)
     assert failed.value.code == "completion_truncated"
-    assert encode(both(), tokenizer, max_length=length + 1).train[0].answer_tokens == 1
+    shorter = row(2, messages=[{"role": "user", "content": "FD-1?"}], context=[], completion="No.")
+    assert encode([*both(), shorter], tokenizer, max_length=length + 1).train[0].answer_tokens == 1
 
 
 def test_answers_that_lose_their_end_are_counted(tokenizer):
     whole = encode(both(), tokenizer).train[0]
-    data = encode(both(), tokenizer, max_length=len(whole.ids) - 2)
+    shorter = row(2, completion="No.")
+    data = encode([*both(), shorter], tokenizer, max_length=len(whole.ids) - 2)
     assert data.facts.shortened == 2  # the validation row is as long
     assert data.train[0].ids == whole.ids[:-2]
 

@@ -27,7 +27,7 @@ from training.runner.data import plan_order
 def test_pages_name_the_rows_that_the_loop_visits(
     rows: int, most: int, batch_size: int, epochs: float, seed: int
 ) -> None:
-    drawn = draw(list(range(100, 100 + rows)), most, seed)
+    drawn = [100 + at for at in draw(rows, most, seed)]
     steps = steps_of(len(drawn), batch_size, epochs)
     # Whatever the rows' lengths are: they change the order only.
     order = plan_order([1 + row % 7 for row in drawn], batch_size=batch_size, steps=steps, seed=seed)

@@ -71,48 +71,6 @@ def test_steps(rows, batch, epochs, steps):
     assert estimates.steps_of(rows, batch, epochs) == steps
 
 
-def memory(**changes):
-    values = {
-        "architecture": {"hidden_size": 576, "num_hidden_layers": 30, "intermediate_size": 1536, "vocab_size": 49152},
-        "parameters": 134_515_008, "trainable": 4_884_480, "bytes_per_weight": 4, "rows": 4, "length": 256, "completion": 80,
-        "save_memory": False, "device": "cpu", "bfloat16": False, "dropout": False,
-    }  # fmt: skip
-    return estimates.memory_bytes(**(values | changes))
-
-
-def test_memory_grows_with_everything_that_needs_memory():
-    least = memory()
-    assert memory(rows=8) > least
-    assert memory(length=512) > least
-    assert memory(trainable=134_515_008) > least
-    assert memory(completion=200) > least
-    assert memory(dropout=True) > least
-    assert memory(save_memory=True) < least
-    assert memory(bfloat16=True) < least
-
-
-def test_a_full_run_of_a_7b_model_needs_more_than_a_common_gpu():
-    seven = {"hidden_size": 4096, "num_hidden_layers": 32, "intermediate_size": 11008, "vocab_size": 32000}
-    needed = memory(
-        architecture=seven, parameters=6_738_415_616, trainable=6_738_415_616, device="cuda", save_memory=True
-    )
-    assert needed > 100e9
-
-
-def test_time_is_start_plus_work():
-    data = estimates.DataFigures(100, 10, 200.0, 300, 50.0, True)
-    common = {
-        "data": data,
-        "evaluations": 4,
-        "tokens_per_second": 200.0,
-        "full": False,
-        "save_memory": False,
-        "device": "cpu",
-    }
-    one, two = (estimates.seconds_needed(epochs=epochs, **common) for epochs in (1.0, 2.0))
-    assert two - one == pytest.approx(100 * 200 / 200.0)
-
-
 def test_the_curve_is_the_mean_of_the_last_steps():
     from training.curves import trailing_mean
 

@@ -307,8 +307,8 @@ def test_a_launch_from_the_form_queues_a_run_with_the_whole_recipe(scene, as_use
         ({"rank": 128}, "more than the engines serve"),
         ({"rank": "many"}, "Enter a whole number"),
         ({"learning_rate": "nan"}, "Enter a number"),
-        ({"learning_rate": "5"}, "less than or equal to 0.1"),
-        ({"epochs": "0"}, "greater than or equal to 0.01"),
+        ({"learning_rate": "5"}, "Learning rate: At most 0.1."),
+        ({"epochs": "0"}, "Epochs: At least 0.01."),
         ({"max_length": 100000}, "do not fit into"),
         ({"schedule": "staircase"}, "not one of the available choices"),
         ({"method": "magic"}, "not one of the available choices"),
@@ -359,6 +359,67 @@ def test_the_launch_form_comes_with_the_check_and_follows_the_method(scene, as_u
     assert f'value="{scene.dataset.pk}" selected' in again
     for nonsense in ("?like=x", "?like=99999", "?method=magic", "?base_model=zzz", "?dataset=-1"):
         assert client.get(url(scene, "launch") + nonsense).status_code == 200
+
+
+def carried(scene, **changes):
+    """The address that the form asks for when another method is chosen."""
+    from django.http import QueryDict
+
+    values = QueryDict(mutable=True)
+    values.update(launch_values(scene, was="lora", method="full") | changes)
+    return url(scene, "launch") + "?" + values.urlencode()
+
+
+def test_choosing_another_method_keeps_what_both_have_in_common(scene, as_user):
+    page = as_user(scene.admin).get(carried(scene, most_rows=16, seed=11, learning_rate="0.003", rank=8))
+    form = page.context["form"]
+    assert form.chosen.name == "full"
+    shown = {name: form[name].value() for name in ("most_rows", "seed", "learning_rate", "save_memory")}
+    assert (shown["most_rows"], shown["seed"]) == ("16", "11")
+    # A learning rate means something else to another method, so it starts from that method's own.
+    assert (shown["learning_rate"], shown["save_memory"]) == (2e-5, True)
+    assert "<details  open>" in page.content.decode() or "<details open>" in page.content.decode()
+    for nonsense in ({"was": "magic"}, {"most_rows": "many"}, {"most_rows": "-5"}):
+        assert as_user(scene.admin).get(carried(scene, **nonsense)).status_code == 200
+
+
+def test_a_value_out_of_range_is_named_beside_the_form_too(scene, as_user):
+    page = as_user(scene.admin).post(url(scene, "preflight"), launch_values(scene, learning_rate=5, epochs=0))
+    assert "Learning rate: At most 0.1." in text_of(page)
+    assert "Epochs: At least 0.01." in text_of(page)
+
+
+def test_one_launch_checks_once(scene, as_user, monkeypatch):
+    from training import preflight
+
+    checked = []
+    check = preflight.check
+
+    def listen(**values):
+        checked.append(values)
+        return check(**values)
+
+    monkeypatch.setattr(preflight, "check", listen)
+    assert as_user(scene.admin).post(url(scene, "launch"), launch_values(scene)).status_code == 302
+    assert len(checked) == 1
+    refused = as_user(scene.admin).post(url(scene, "launch"), launch_values(scene, rank=128))
+    assert refused.status_code == 422
+    assert "more than the engines serve" in text_of(refused)
+    assert len(checked) == 2
+
+
+def test_the_check_says_what_its_figures_rest_on(scene, as_user):
+    page = text_of(as_user(scene.admin).get(url(scene, "launch")))
+    assert "scaled from a measurement with 135M parameters" in page
+    assert "counted row by row" in page
+    assert "held-out loss" in page
+    assert "engines here read 2,048" in text_of(as_user(scene.admin).get(url(scene, "base", scene.base.pk)))
+
+
+def test_the_lineage_tells_the_rows_that_were_really_trained_on(scene, as_user):
+    TrainingRun.objects.filter(pk=scene.done.pk).update(train_rows=16)
+    page = text_of(as_user(scene.viewer).get(url(scene, "version", scene.version.pk)))
+    assert "16 of 48 training rows trained on, 12 of 12 validation rows measured on" in page
 
 
 def test_the_launch_form_without_anything_ready_says_what_to_do(world, as_user):

@@ -19,7 +19,7 @@ from core.models import Artifact, AuditEntry, Delivery, Event, Run
 from core.storage import storage
 from core.tasks import execute_run, sweep_runs
 from tests.factories import make_base_model, make_dataset
-from training import records, services, stopping
+from training import records, services, stopping, undisturbed
 from training.models import BaseModel, ModelVersion
 from training.runner import checkpoints
 
@@ -447,19 +447,6 @@ def test_running_out_of_memory_says_what_to_lower(world, tiny_base, monkeypatch)
     assert "Rows in memory at once" in training.run.error_advice
 
 
-def test_truncated_answers_fail_the_run_before_its_first_step(world, tiny_base):
-    long = [{"role": "user", "content": "Where is my shipment? " * 60}]
-    rows = [
-        {"messages": long, "context": [], "completion": "At sea.", "split": split}
-        for split in ("train", "validation")
-    ]
-    training = finish(launch(world, tiny_base, make_dataset(world.project, content=rows), max_length=64))
-    assert training.run.status == Run.Status.FAILED
-    assert training.run.error_code == "completion_truncated"
-    assert "row 0 (example #1000)" in training.run.error_message
-    assert training.points.count() == 0
-
-
 def test_a_dataset_whose_file_is_gone_is_told_by_name(world, tiny_base):
     training = launch(world, tiny_base)
     folder = storage().local_path(training.dataset.artifact)
@@ -502,16 +489,28 @@ def test_an_unknown_method_is_refused(world, tiny_base):
         launch(world, tiny_base, method="magic")
 
 
-def test_a_second_run_is_estimated_from_the_first(world, tiny_base):
+def test_a_second_run_is_estimated_from_the_first(world, tiny_base, monkeypatch):
+    # Nothing else computes, and short steps are judged as they come.
+    monkeypatch.setattr(undisturbed, "STRETCH_SECONDS", 0.0)
+    monkeypatch.setattr(undisturbed, "OTHERS_AT_MOST", 1e9)
     dataset = make_dataset(world.project, 30)
     first = finish(launch(world, tiny_base, dataset))
-    assert "rule of thumb" in first.estimate["speed_from"]
-    assert first.estimate["tokens_exact"] is False
+    assert "scaled from a measurement" in first.estimate["speed_from"]
+    assert first.estimate["tokens_exact"] is True
+    assert first.estimate["tokens"] == first.train_tokens
     second = launch(world, tiny_base, dataset)
-    assert second.estimate["tokens_per_second"] == pytest.approx(first.tokens_per_second)
-    assert "Run 1" in second.estimate["speed_from"]
-    assert second.estimate["tokens_exact"] is True
-    assert second.estimate["tokens"] == first.train_tokens
+    assert second.estimate["tokens_per_second"] == pytest.approx(first.undisturbed_speed)
+    assert second.estimate["speed_from"] == "measured in Run 1 of this project"
+    assert second.estimate["unit_seconds"]["sample"] > 0
+
+
+def test_a_run_that_other_work_slowed_is_no_ones_estimate(world, tiny_base, monkeypatch):
+    monkeypatch.setattr(undisturbed, "OTHERS_AT_MOST", -1.0)
+    dataset = make_dataset(world.project, 30)
+    first = finish(launch(world, tiny_base, dataset))
+    assert first.tokens_per_second > 0
+    assert first.undisturbed_speed is None
+    assert "scaled from a measurement" in launch(world, tiny_base, dataset).estimate["speed_from"]
 
 
 # --- base models -------------------------------------------------------------------------------------------

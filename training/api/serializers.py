@@ -67,11 +67,17 @@ class LaunchSerializer(serializers.Serializer[Any]):
     note = serializers.CharField(required=False, default="", allow_blank=True, max_length=300)
 
 
+class RowSerializer(serializers.Serializer[Any]):
+    position = serializers.IntegerField(help_text="Place in the dataset, from 0.")
+    example = serializers.IntegerField(help_text="Id of the example it came from.")
+
+
 class FindingSerializer(serializers.Serializer[Any]):
     level = serializers.CharField(help_text="stop or warn")
     message = serializers.CharField()
     advice = serializers.CharField()
     setting = serializers.CharField()
+    rows = RowSerializer(many=True, help_text="The first rows that it speaks of.")
 
 
 class EstimateSerializer(serializers.Serializer[Any]):
@@ -80,8 +86,16 @@ class EstimateSerializer(serializers.Serializer[Any]):
     trainable = serializers.IntegerField()
     memory_bytes = serializers.IntegerField()
     seconds = serializers.FloatField()
+    parts = serializers.DictField(
+        child=serializers.FloatField(),
+        help_text="Seconds by kind of work: load, train, evaluate, sample, save, store.",
+    )
+    unit_seconds = serializers.DictField(
+        child=serializers.FloatField(),
+        help_text="Seconds of one token, evaluation, round of samples and so on.",
+    )
     tokens_per_second = serializers.FloatField()
-    speed_from = serializers.CharField()
+    speed_from = serializers.CharField(help_text="What the speed rests on.")
     disk_bytes = serializers.IntegerField()
     device = serializers.CharField()
     tokens_exact = serializers.BooleanField()
@@ -99,6 +113,9 @@ class MachineSerializer(serializers.Serializer[Any]):
 
 class PreflightSerializer(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
+    counting = serializers.BooleanField(
+        help_text="Whether rows are still being counted: the same request says more in a moment."
+    )
     findings = FindingSerializer(many=True)
     estimate = EstimateSerializer(allow_null=True)
     machine = MachineSerializer(allow_null=True)
@@ -118,7 +135,7 @@ class TrainingRunSerializer(serializers.ModelSerializer[TrainingRun]):
             "number", "run", "base_model", "dataset", "method", "recipe", "recipe_hash", "note", "code_version",
             "serving_plan", "planned_steps", "done_steps", "train_rows", "train_tokens", "tokens_per_second",
             "peak_memory_bytes", "loss_before", "loss_after", "resumes", "environment", "estimate", "data_facts",
-            "measured", "launched_by", "created_at", "model_version",
+            "measured", "counted", "undisturbed_speed", "launched_by", "created_at", "model_version",
         )  # fmt: skip
 
     @extend_schema_field(serializers.IntegerField(allow_null=True))

@@ -151,9 +151,11 @@ class Preflight(_Launching):
 
     @extend_schema(request=LaunchSerializer, responses=PreflightSerializer)
     def post(self, request: Request, slug: str) -> Response:
-        """What a launch with these values would need, and every problem with it. Starts nothing."""
+        """What a launch with these values would need, and every problem with it. Starts no training; the first time a
+        large dataset is asked about, a worker starts to count its tokens."""
         values = self.given(request)
-        found = preflight.check(
+        found = services.check(
+            by=self.access.user,
             project=self.access.project,
             base_model=values["base_model"],
             dataset=values["dataset"],

@@ -27,6 +27,10 @@ class Setting:
     choices: tuple[tuple[str, str], ...]
     advanced: bool
 
+    def shown(self, value: Any) -> Any:
+        """A value for reading: 0 of a limit that then takes all reads "all"."""
+        return "all" if value == 0 and self.least == 0 and "0 takes all" in self.help else value
+
     def clean(self, value: Any) -> Any:
         """The value in its type, or ValueError with a sentence for people."""
         if self.kind == "bool":
@@ -192,7 +196,8 @@ class Recipe:
         least=1,
         most=100,
         advanced=True,
-        source="enough to see the curve turn without spending more than a tenth of the time",
+        source="three show where the curve turns; on small sets each can take as long as the training between two, and the "
+        "check beside says what share of the time they take",
     )
     save_memory: bool = setting(
         default=False,
@@ -249,7 +254,7 @@ def epochs_of(recipe: Recipe) -> str:
 
 
 class Method(Protocol):
-    """One way to train. Class variables are shown to people; the last three methods run in the worker only."""
+    """One way to train. Class variables are shown to people; `load` and `save` run in the worker only."""
 
     name: ClassVar[str]
     label: ClassVar[str]

@@ -1,51 +1,33 @@
 """From a dataset's rows to token ids and labels: rendered by the base's own chat template, loss on answers only.
 
-Everything that can be wrong with the data is found here, before the first step, and named by row.
+Everything that can be wrong with the data is found here, before the first step, and named by row. What it finds and how it
+is told lies in `training.rows`, where the check before a launch finds the same.
 """
 
 import random
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from annotation.rendering import Message, chat_messages
+from annotation.rendering import Message
 from core.runs import RunFailed
 from training.draws import draw, row_stream
+from training.rows import (
+    SPLITS,
+    TRAIN,
+    VALIDATION,
+    DataFacts,
+    EncodedRow,
+    Lengths,
+    RowEncoder,
+    facts_of,
+    in_words,
+    limit_problems,
+)
+
+__all__ = ["DataFacts", "EncodedRow", "collate", "encode_rows", "plan_order", "render_prompt", "stop_id_of"]
 
 IGNORED = -100  # torch's ignore_index for cross entropy
-NAMED_ROWS = 5  # how many rows an error names
-
-
-@dataclass(frozen=True)
-class EncodedRow:
-    """One training row. `ids` are prompt and answer; the loss counts `ids[prompt_length:]`, end of turn included."""
-
-    position: int
-    ids: list[int]
-    prompt_length: int
-    question: str
-    completion: str
-
-    @property
-    def answer_tokens(self) -> int:
-        return len(self.ids) - self.prompt_length
-
-
-@dataclass(frozen=True)
-class DataFacts:
-    """Exact counts of what is trained on; tokens without padding."""
-
-    train_rows: int
-    validation_rows: int
-    train_tokens: int
-    validation_tokens: int
-    completion_tokens: int
-    longest: int
-    shortened: int
-    max_length: int
-
-    def as_values(self) -> dict[str, int]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -55,115 +37,49 @@ class Encoded:
     facts: DataFacts
 
 
-def _rows_named(rows: list[str]) -> str:
-    named = ", ".join(rows[:NAMED_ROWS])
-    more = len(rows) - NAMED_ROWS
-    return named + (f" and {more} more" if more > 0 else "")
+class TransformersTokenizer:
+    """A transformers tokenizer as a training.chat_template.ChatTokenizer."""
 
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self.control_tokens = [
+            token.content for token in tokenizer.added_tokens_decoder.values() if token.special
+        ]
 
-def _name_of(row: dict[str, Any]) -> str:
-    return f"row {row['position']} (example #{row['example']})"
+    def render(self, messages: list[Message], *, answer_follows: bool) -> str:
+        return str(
+            self._tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=answer_follows
+            )
+        )
+
+    def ids_of(self, text: str) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def id_of(self, token: str) -> int | None:
+        found = self._tokenizer.convert_tokens_to_ids(token)
+        unknown = found is None or (
+            found == self._tokenizer.unk_token_id and token != self._tokenizer.unk_token
+        )
+        return None if unknown else int(found)
 
 
 def render_prompt(tokenizer: Any, messages: list[Message]) -> list[int]:
     """Token ids of a conversation up to where the answer begins: what an engine's /tokenize must give as well."""
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    chat = TransformersTokenizer(tokenizer)
+    return chat.ids_of(chat.render(messages, answer_follows=True))
 
 
 def stop_id_of(tokenizer: Any, stop_token: str) -> int:
     """The id of the base's end-of-turn token. RunFailed when this tokenizer does not know it as one token."""
-    found = tokenizer.convert_tokens_to_ids(stop_token) if stop_token else None
-    if found is None or (found == tokenizer.unk_token_id and stop_token != tokenizer.unk_token):
+    stop = TransformersTokenizer(tokenizer).id_of(stop_token) if stop_token else None
+    if stop is None:
         raise RunFailed(
             "no_stop_token",
             f"The base model's tokenizer does not know its end-of-turn token {stop_token!r}.",
             "Prepare the base model again, or choose another one.",
         )
-    return int(found)
-
-
-class RowEncoder:
-    """Encodes rows one at a time and remembers what was wrong with them; `finish` raises what must be raised."""
-
-    def __init__(self, tokenizer: Any, *, stop_token: str, system_prompt: str, max_length: int) -> None:
-        self.tokenizer = tokenizer
-        self.stop = stop_id_of(tokenizer, stop_token)
-        self.stop_token = stop_token
-        self.system_prompt = system_prompt
-        self.max_length = max_length
-        self.no_stop: list[str] = []
-        self.not_prefix: list[str] = []
-        self.cut_whole: list[str] = []
-        self.stop_inside: list[str] = []
-        self.shortened: list[str] = []
-
-    def encode(self, row: dict[str, Any]) -> EncodedRow | None:
-        """The row's ids, or None when it cannot be trained on (then `finish` says why)."""
-        name = _name_of(row)
-        messages = chat_messages(
-            messages=row["messages"], context=row["context"], system_prompt=self.system_prompt
-        )
-        prompt = render_prompt(self.tokenizer, messages)
-        text = self.tokenizer.apply_chat_template(
-            [*messages, {"role": "assistant", "content": row["completion"]}], tokenize=False
-        )
-        whole = list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-        if whole[: len(prompt)] != prompt:
-            self.not_prefix.append(name)
-            return None
-        answer = whole[len(prompt) :]
-        stops = answer.count(self.stop)
-        if stops == 0:
-            self.no_stop.append(name)
-            return None
-        if stops > 1:
-            self.stop_inside.append(name)
-            return None
-        # What the template writes after the turn (a line break) is not the model's to say.
-        answer = answer[: answer.index(self.stop) + 1]
-        if len(prompt) >= self.max_length:
-            self.cut_whole.append(name)
-            return None
-        if len(prompt) + len(answer) > self.max_length:
-            self.shortened.append(name)
-        return EncodedRow(
-            position=int(row["position"]),
-            ids=(prompt + answer)[: self.max_length],
-            prompt_length=len(prompt),
-            question=row["messages"][-1]["content"],
-            completion=row["completion"],
-        )
-
-    def finish(self) -> None:
-        """Raises RunFailed when any row cannot be trained on as it stands."""
-        if self.not_prefix:
-            raise RunFailed(
-                "prompt_not_prefix",
-                f"In {_rows_named(self.not_prefix)} the chat template renders the prompt differently once the answer "
-                "follows, so it cannot be told which tokens are the answer.",
-                "Choose a base model whose template keeps the conversation as it is.",
-            )
-        if self.no_stop:
-            raise RunFailed(
-                "no_stop_token",
-                f"In {_rows_named(self.no_stop)} the rendered answer holds no end-of-turn token {self.stop_token!r}, "
-                "so a model trained on it would never learn to stop.",
-                "Choose a base model whose chat template ends an answer with that token.",
-            )
-        if self.stop_inside:
-            raise RunFailed(
-                "stop_token_in_answer",
-                f"In {_rows_named(self.stop_inside)} the answer itself contains {self.stop_token!r}, the mark that ends it.",
-                "Correct these examples and freeze the dataset again.",
-            )
-        if self.cut_whole:
-            raise RunFailed(
-                "completion_truncated",
-                f"In {_rows_named(self.cut_whole)} the prompt alone fills {self.max_length} tokens, so nothing of the "
-                "answer is left to learn.",
-                "Raise “Longest row”, or shorten or retire these examples and freeze again.",
-            )
+    return stop
 
 
 def encode_rows(
@@ -181,30 +97,42 @@ def encode_rows(
 
     Every row is checked; then at most `most_rows` and `most_validation_rows` (0: all) are drawn by `seed`.
     """
-    encoder = RowEncoder(tokenizer, stop_token=stop_token, system_prompt=system_prompt, max_length=max_length)
-    found: dict[str, list[EncodedRow]] = {"train": [], "validation": []}
+    encoder = RowEncoder(TransformersTokenizer(tokenizer), stop_token=stop_token, system_prompt=system_prompt)
+    stop_id_of(tokenizer, stop_token)
+    encoded: dict[str, list[EncodedRow]] = {split: [] for split in SPLITS}
+    lengths = {split: Lengths() for split in SPLITS}
     for row in rows:
-        if row["split"] in found:
-            encoded = encoder.encode(row)
-            if encoded is not None:
-                found[row["split"]].append(encoded)
-    encoder.finish()
-    train = draw(found["train"], most_rows, seed)
-    validation = draw(found["validation"], most_validation_rows, seed)
+        if row["split"] not in encoded:
+            continue
+        whole = encoder.encode(row)
+        if whole is not None:
+            lengths[row["split"]].add(
+                position=whole.position,
+                example=int(row["example"]),
+                prompt=whole.prompt_length,
+                answer=whole.answer_tokens,
+            )
+            # Cut here, so that a long row does not lie in memory whole.
+            encoded[row["split"]].append(replace(whole, ids=whole.ids[:max_length]))
+    problems = encoder.problems or limit_problems(
+        lengths, max_length=max_length, most_rows=most_rows, seed=seed
+    )
+    for problem in problems:
+        raise RunFailed(problem.kind, *in_words(problem, stop_token=stop_token, max_length=max_length))
+    train = [encoded[TRAIN][at] for at in draw(len(encoded[TRAIN]), most_rows, seed)]
+    held_out = draw(len(encoded[VALIDATION]), most_validation_rows, seed)
+    validation = [encoded[VALIDATION][at] for at in held_out]
     if not train or not validation:
         missing = "training" if not train else "validation"
         raise RunFailed(
             "no_rows", f"The dataset holds no {missing} rows.", "Freeze it again with more approved examples."
         )
-    facts = DataFacts(
-        train_rows=len(train),
-        validation_rows=len(validation),
-        train_tokens=sum(len(row.ids) for row in train),
-        validation_tokens=sum(len(row.ids) for row in validation),
-        completion_tokens=sum(row.answer_tokens for row in train),
-        longest=max(len(row.ids) for row in train + validation),
-        shortened=len(encoder.shortened),
+    facts = facts_of(
+        lengths,
         max_length=max_length,
+        most_rows=most_rows,
+        most_validation_rows=most_validation_rows,
+        seed=seed,
     )
     return Encoded(train, validation, facts)
 
@@ -222,7 +150,7 @@ def plan_order(lengths: list[int], *, batch_size: int, steps: int, seed: int) ->
     resumed run goes on exactly where it was.
     """
     wanted = steps * batch_size
-    stream = row_stream(len(lengths), wanted=wanted, seed=seed)
+    stream = row_stream(len(lengths), places=wanted, seed=seed)
     order: list[int] = []
     pool = POOL_STEPS * batch_size
     for start in range(0, wanted, pool):

@@ -1,4 +1,4 @@
-"""The training loop: transformers' Trainer with this house's data order, loss, checkpoints and reports.
+"""The training loop: transformers' Trainer with its own data order, loss, checkpoints and reports.
 
 torch and transformers are imported when this module is, so only `training.runner.train` imports it, inside its function.
 """
@@ -8,8 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import accumulate
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,39 +18,21 @@ from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from core.runs import RunFailed
-from training.methods import Recipe
+from training.estimates import CHECKPOINT_SECONDS
 from training.runner import checkpoints
-from training.runner.data import IGNORED, Encoded, EncodedRow, collate, plan_order
+from training.runner.data import IGNORED, EncodedRow, collate
+from training.runner.plan import TrainingPlan
 
 log = logging.getLogger(__name__)
 
-# A killed worker loses at most this much work; writing an adapter's checkpoint takes a tenth of a second.
-CHECKPOINT_SECONDS = 30.0
-# Losses written to the database: more cannot be told apart on a chart.
-MOST_POINTS = 200
 SAMPLE_TOKENS = 80
-
-
-@dataclass
-class Clock:
-    """Seconds spent on what, in this attempt."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def measure(self, what: str) -> Iterator[None]:
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[what] = self.seconds.get(what, 0.0) + time.monotonic() - began
 
 
 class Reporter(Protocol):
     """What the loop tells while it works. `training.runner.train` writes it to the database; tests collect it."""
 
-    def step(self, *, step: int, message: str) -> None:
-        """After each step. May raise RunCancelled or RunLost, which end the loop at once."""
+    def step(self, *, step: int, message: str, left: float | None) -> None:
+        """After each step and on the way; `left` is seconds until the end. May raise RunCancelled or RunLost, which end the loop at once."""
 
     def train_point(
         self, *, step: int, loss: float, learning_rate: float | None, speed: float | None
@@ -116,9 +97,10 @@ def completion_loss(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, to
 class _Loop(Trainer):
     """Trainer with completion-only loss by token, rows in planned order, and atomic checkpoints."""
 
-    def __init__(self, *, training_id: int, **rest: Any) -> None:
+    def __init__(self, *, training_id: int, plan: TrainingPlan, **rest: Any) -> None:
         super().__init__(**rest)
         self._training_id = training_id
+        self._plan = plan
         self._staging: Path | None = None
         # The loss below divides by the answer tokens of the whole step itself.
         self.model_accepts_loss_kwargs = True
@@ -153,7 +135,8 @@ class _Loop(Trainer):
                 path.rename(folder / path.name)
             inner.rmdir()
 
-        checkpoints.write(self._training_id, step, fill)
+        with self._plan.doing("save"):
+            checkpoints.write(self._training_id, step, fill)
 
 
 @contextmanager
@@ -180,19 +163,19 @@ def _diverged(what: str, step: int) -> RunFailed:
 class _Watch(TrainerCallback):
     """Evaluates, samples, saves and reports between steps."""
 
-    def __init__(self, plan: "TrainingPlan", reporter: Reporter, stop_asked: Callable[[], bool]) -> None:
+    def __init__(self, plan: TrainingPlan, reporter: Reporter, stop_asked: Callable[[], bool]) -> None:
         self.plan, self.reporter, self.stop_asked = plan, reporter, stop_asked
         self.loop: _Loop | None = None
         self.stopped = False
         self.last_loss: float | None = None
         self._saved_at = time.monotonic()
         self._step_began = 0.0
-        self._spoken: dict[int, float] = {}
 
     # --- hooks of the Trainer
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        self.plan.begin_at(state.global_step)
         if state.global_step == 0:
             self._evaluate(0)
             self._sample(0)
@@ -202,15 +185,14 @@ class _Watch(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self._step_began = time.monotonic()
+        self.plan.stretches.step_begins()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        step, clock = state.global_step, self.plan.clock
-        spent = time.monotonic() - self._step_began
-        clock.seconds["train"] = clock.seconds.get("train", 0.0) + spent
-        self.plan.tokens_timed += self.plan.tokens_until[step] - self.plan.tokens_until[step - 1]
-        self.reporter.step(step=step, message=self.plan.sentence(step))
+        step = state.global_step
+        self.plan.stepped(step, seconds=time.monotonic() - self._step_began)
+        self._tell(step, self.plan.sentence(step))
         if step in self.plan.evaluate_at:
             self._evaluate(step)
         if step in self.plan.sample_at:
@@ -249,17 +231,19 @@ class _Watch(TrainerCallback):
         )
 
     # --- what it does
+    def _tell(self, step: int, message: str) -> None:
+        self.reporter.step(step=step, message=message, left=self.plan.seconds_left(step))
+
     def _evaluate(self, step: int) -> None:
         assert self.loop is not None
         model = self.loop.model
         total, tokens = 0.0, 0
         rows = sorted(self.plan.data.validation, key=lambda row: len(row.ids))
         size = self.plan.recipe.rows_at_once
-        with self.plan.clock.measure("evaluate"), _apart(model):
+        with self.plan.doing("evaluate"), _apart(model):
             for at in range(0, len(rows), size):
-                self.reporter.step(
-                    step=step, message=f"Measuring held-out loss, row {at + 1} of {len(rows)}."
-                )
+                self.plan.time_left.progress(at / len(rows))
+                self._tell(step, f"Measuring held-out loss, row {at + 1} of {len(rows)}.")
                 batch = self.loop.on_device(collate(rows[at : at + size], self.plan.pad_id))
                 with self.loop.compute_loss_context_manager():
                     summed, counted = completion_loss(model, batch)
@@ -274,9 +258,10 @@ class _Watch(TrainerCallback):
         assert self.loop is not None
         model = self.loop.model
         answers = []
-        with self.plan.clock.measure("sample"), _apart(model):
-            for row in self.plan.questions:
-                self.reporter.step(step=step, message="Writing an answer to a held-out question.")
+        with self.plan.doing("sample"), _apart(model):
+            for at, row in enumerate(self.plan.questions):
+                self.plan.time_left.progress(at / len(self.plan.questions))
+                self._tell(step, "Writing an answer to a held-out question.")
                 prompt = torch.tensor([row.ids[: row.prompt_length]], device=model.device)
                 with self.loop.compute_loss_context_manager():
                     out = model.generate(
@@ -294,60 +279,6 @@ class _Watch(TrainerCallback):
                 text = self.plan.tokenizer.decode(out[0, row.prompt_length :], skip_special_tokens=True)
                 answers.append((row, text.strip()))
         self.reporter.samples(step=step, answers=answers)
-
-
-class TrainingPlan:
-    """All that is decided before the first step, from the recipe and the encoded rows."""
-
-    def __init__(
-        self, *, recipe: Recipe, data: Encoded, steps: int, tokenizer: Any, stop_id: int, questions: int = 2
-    ) -> None:
-        self.recipe, self.data, self.steps = recipe, data, steps
-        self.tokenizer, self.stop_id = tokenizer, stop_id
-        self.pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stop_id
-        lengths = [len(row.ids) for row in data.train]
-        self.order = plan_order(lengths, batch_size=recipe.batch_size, steps=steps, seed=recipe.seed)
-        # tokens_until[s]: tokens seen after step s, so that a resumed run knows without counting again.
-        per_step = [
-            sum(lengths[row] for row in self.order[at : at + recipe.batch_size])
-            for at in range(0, len(self.order), recipe.batch_size)
-        ]
-        self.tokens_until = [0, *accumulate(per_step)]
-        self.evaluate_at = {
-            round(steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)
-        } - {0}
-        self.sample_at = {max(1, steps // 2), steps}
-        self.log_every = max(1, math.ceil(steps / MOST_POINTS))
-        self.questions = _questions(data.validation, questions)
-        self.clock = Clock()
-        self.tokens_timed = 0
-
-    @property
-    def speed(self) -> float | None:
-        """Tokens a second over the steps of this attempt, padding not counted."""
-        spent = self.clock.seconds.get("train", 0.0)
-        return self.tokens_timed / spent if spent > 0 and self.tokens_timed else None
-
-    def epoch(self, step: int) -> float:
-        return step * self.recipe.batch_size / len(self.data.train)
-
-    def sentence(self, step: int) -> str:
-        """ "Step 62 of 100, epoch 2. Next evaluation at step 70." """
-        later = [one for one in sorted(self.evaluate_at) if one > step]
-        after = f" Next evaluation at step {later[0]}." if later else ""
-        return f"Step {step} of {self.steps}, epoch {min(self.epoch(step), self.recipe.epochs):.1f}.{after}"
-
-
-def _questions(rows: list[EncodedRow], count: int) -> list[EncodedRow]:
-    """Different held-out questions, spread evenly over the set, the same ones each time."""
-    found: dict[str, EncodedRow] = {}
-    wanted = min(count, len(rows))
-    for part in range(wanted):
-        for row in rows[part * len(rows) // wanted :]:
-            if row.question not in found:
-                found[row.question] = row
-                break
-    return list(found.values())
 
 
 def train(
@@ -399,6 +330,7 @@ def train(
     watch = _Watch(plan, reporter, stop_asked)
     loop = _Loop(
         training_id=training_id,
+        plan=plan,
         model=model,
         args=arguments,
         train_dataset=_Rows(plan.data.train, plan.order),

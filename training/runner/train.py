@@ -18,12 +18,16 @@ from core.runs import RunContext, RunFailed, RunHandedBack
 from core.storage import storage
 from training import records, stopping
 from training.code_version import code_version
+from training.estimates import CHECKPOINT_SECONDS, steps_of
 from training.machine import multiplies_bfloat16, this_machine, threads
 from training.methods import METHODS, Method, recipe_from
 from training.models import MetricPoint, ModelVersion, SampleAnswer, TrainingRun
 from training.runner import checkpoints
 from training.runner.data import EncodedRow, encode_rows, render_prompt, stop_id_of
 from training.runner.memory import PeakMemory
+from training.runner.plan import TrainingPlan
+from training.time_left import TimeLeft
+from training.undisturbed import Stretches
 
 log = logging.getLogger(__name__)
 PARITY_PROMPTS = 8
@@ -42,9 +46,11 @@ def run(ctx: RunContext) -> None:
         return
     method = METHODS[training.method]
     recipe = recipe_from(method.recipe, training.recipe)
+    began = time.monotonic()
+    left = float(training.estimate.get("seconds") or 0) if not training.measured else None
+    ctx.report(message="Loading the machine-learning libraries.", left=left or None, now=True)
     device = set_up_torch(recipe.seed)
     checkpoints.clean(training.pk)
-    began = time.monotonic()
     ctx.report(message="Reading the dataset and counting its tokens.", now=True)
     base_folder = check_present(training.base_model.artifact, str(training.base_model))
     check_present(training.dataset.artifact, str(training.dataset))
@@ -61,8 +67,7 @@ def run(ctx: RunContext) -> None:
         seed=recipe.seed,
     )
 
-    from training.estimates import steps_of
-    from training.runner.loop import TrainingPlan, train
+    from training.runner.loop import train
 
     plan = TrainingPlan(
         recipe=recipe,
@@ -70,6 +75,8 @@ def run(ctx: RunContext) -> None:
         steps=steps_of(len(data.train), recipe.batch_size, recipe.epochs),
         tokenizer=tokenizer,
         stop_id=stop_id_of(tokenizer, training.base_model.stop_token),
+        time_left=_time_left(training),
+        stretches=Stretches(device),
     )
     records.note_progress(
         training=training,
@@ -83,11 +90,17 @@ def run(ctx: RunContext) -> None:
     from_step, resume_from = found[0] if found else (0, None)
     if resume_from is not None or ctx.attempt > 1 or training.points.exists():
         records.note_resume(training=training, attempt=ctx.attempt, from_step=from_step)
-    ctx.report(done=from_step, total=plan.steps, message=f"Loading {training.base_model.name}.", now=True)
+    plan.begin_at(from_step)
+    ctx.report(
+        done=from_step,
+        total=plan.steps,
+        message=f"Loading {training.base_model.name}.",
+        left=plan.seconds_left(from_step),
+        now=True,
+    )
     with PeakMemory(device) as memory, tempfile.TemporaryDirectory(dir=_work_dir()) as work:
         model = method.load(base_folder, recipe, device)
-        plan.clock.seconds["load"] = time.monotonic() - began
-        ctx.pace_from_now()
+        plan.clock.add("load", time.monotonic() - began)
         reporter = _Database(ctx, training, plan, memory)
         try:
             with stopping.holding_back_sigterm():
@@ -107,8 +120,27 @@ def run(ctx: RunContext) -> None:
         reporter.figures(result.steps)
         if result.stopped:
             raise RunHandedBack
-        ctx.report(done=plan.steps, message="Storing the result under its hash.", now=True)
-        _register(training, method, recipe, model, tokenizer, base_folder, system_prompt, result.loss_after)
+        with plan.doing("store"):
+            ctx.report(
+                done=plan.steps,
+                message="Storing the result under its hash.",
+                left=plan.seconds_left(plan.steps),
+                now=True,
+            )
+            _register(
+                training, method, recipe, model, tokenizer, base_folder, system_prompt, result.loss_after
+            )
+        reporter.figures(result.steps)
+
+
+def _time_left(training: TrainingRun) -> TimeLeft:
+    """What the estimate expected and earlier attempts measured, to go on from."""
+    before = {
+        kind: (float(training.measured.get(kind) or 0), float(units))
+        for kind, units in training.counted.items()
+    }
+    expected = training.estimate.get("unit_seconds") or {}
+    return TimeLeft(expected=expected, before=before, save_every=CHECKPOINT_SECONDS)
 
 
 def check_present(artifact: Artifact | None, what: str) -> Path:
@@ -191,27 +223,34 @@ class _Database:
         self._written = time.monotonic()
         # Figures of earlier attempts count on.
         self._before = dict(training.measured)
+        self._counted_before = dict(training.counted)
         self._peak_before = training.peak_memory_bytes or 0
 
     def figures(self, step: int) -> None:
         """Steps, tokens, speed, memory and seconds so far."""
         self._written = time.monotonic()
-        spent = self.plan.clock.seconds
+        spent, units = self.plan.clock.seconds, self.plan.clock.units
         figures: dict[str, Any] = {
             "done_steps": step,
             "train_tokens": self.plan.tokens_until[step],
             "peak_memory_bytes": max(self._peak_before, self.memory.peak),
             "measured": {
                 name: round(self._before.get(name, 0.0) + spent.get(name, 0.0), 2)
-                for name in ("load", "train", "evaluate", "sample")
+                for name in ("load", "train", "evaluate", "sample", "save", "store")
+            },
+            "counted": {
+                name: self._counted_before.get(name, 0) + units.get(name, 0)
+                for name in ("train", "evaluate", "sample", "save", "store")
             },
         }
+        if self.plan.stretches.speed is not None:
+            figures["undisturbed_speed"] = self.plan.stretches.speed
         if self.plan.speed is not None:
             figures["tokens_per_second"] = self.plan.speed
         records.note_progress(training=self.training, **figures)
 
-    def step(self, *, step: int, message: str) -> None:
-        self.ctx.report(done=step, message=message)
+    def step(self, *, step: int, message: str, left: float | None) -> None:
+        self.ctx.report(done=step, message=message, left=left)
         if time.monotonic() - self._written >= FIGURES_EVERY_SECONDS:
             self.figures(step)
 

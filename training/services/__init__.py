@@ -7,12 +7,15 @@ from training.services.base_models import (
     slug_for,
 )
 from training.services.losses import measure_loss
-from training.services.runs import cancel, launch, retry
+from training.services.runs import NotLaunchable, cancel, check, count_tokens, launch, retry
 from training.services.versions import check_files, mark_ready, mark_rejected, note_download, request_check
 
 __all__ = [
+    "NotLaunchable",
     "cancel",
+    "check",
     "check_files",
+    "count_tokens",
     "ensure_base_version",
     "launch",
     "mark_ready",

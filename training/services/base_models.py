@@ -55,6 +55,17 @@ def _checked(kind: str, location: str, revision: str) -> tuple[str, str]:
     raise Invalid("No such kind of base model.", fields={"kind": ["Choose package, folder or hub."]})
 
 
+def _operators_in_words() -> str:
+    names = list(
+        User.objects.filter(is_operator=True, is_active=True)
+        .order_by("name")
+        .values_list("name", flat=True)[:3]
+    )
+    return (
+        f"Ask {' or '.join(names)}." if names else "Nobody is an operator yet: see docs on running Guildhall."
+    )
+
+
 @transaction.atomic
 def register_base_model(
     *,
@@ -75,7 +86,7 @@ def register_base_model(
     if by is not None and not by.is_operator:
         raise Refused(
             "Only those who run this deployment add base models.",
-            "Ask one of them; the status page names them.",
+            _operators_in_words(),
         )
     name = " ".join(name.split())
     slug = slug_for(slug or name)

@@ -15,10 +15,24 @@ from core.services.runs import launch_run, request_cancel
 from core.tasks import send_run
 from training import preflight
 from training.code_version import code_version
-from training.methods import METHODS, recipe_from
+from training.estimates import Estimate
+from training.methods import METHODS, Method, Recipe, recipe_from
 from training.methods.base import as_values
-from training.models import BaseModel, TrainingRun
+from training.models import BaseModel, TokenCount, TrainingRun
 from training.records import make_base_version
+
+
+class NotLaunchable(Invalid):
+    """The check before the launch found something that stops it. `preflight` is that check, so that nobody runs it twice."""
+
+    def __init__(self, found: preflight.Preflight) -> None:
+        fields: dict[str, list[str]] = {}
+        for finding in found.stops:
+            fields.setdefault(finding.setting or "__all__", []).append(
+                f"{finding.message} {finding.advice}".strip()
+            )
+        super().__init__("This run cannot be launched with these values.", fields=fields)
+        self.preflight = found
 
 
 def recipe_hash(method: str, values: dict[str, Any]) -> str:
@@ -27,7 +41,18 @@ def recipe_hash(method: str, values: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@transaction.atomic
+def check(
+    *, by: User, project: Project, base_model: BaseModel, dataset: DatasetVersion, method: str, recipe: Recipe
+) -> preflight.Preflight:
+    """The check before a launch; where rows are still to be counted, a worker is set to it."""
+    found = preflight.check(
+        project=project, base_model=base_model, dataset=dataset, method=method, recipe=recipe
+    )
+    if found.counting is not None and found.counting.run is None:
+        count_tokens(by=by, project=project, base_model=base_model, dataset=dataset)
+    return found
+
+
 def launch(
     *,
     by: User,
@@ -38,24 +63,42 @@ def launch(
     recipe: dict[str, Any] | None = None,
     note: str = "",
 ) -> TrainingRun:
-    """Queues a fine-tune. Invalid, with every problem at once, when the preflight finds something that stops it.
+    """Queues a fine-tune. NotLaunchable, with every problem at once, when the check finds something that stops it.
 
     `recipe` holds settings that differ from the method's defaults.
     """
     if method not in METHODS:
         raise Invalid("No such method.", fields={"method": ["Choose one of " + ", ".join(METHODS) + "."]})
-    chosen = METHODS[method]
-    settings = recipe_from(chosen.recipe, recipe or {})
-    found = preflight.check(
-        project=project, base_model=base_model, dataset=dataset, method=method, recipe=settings
+    settings = recipe_from(METHODS[method].recipe, recipe or {})
+    found = check(
+        by=by, project=project, base_model=base_model, dataset=dataset, method=method, recipe=settings
     )
     if not found.ok:
-        fields: dict[str, list[str]] = {}
-        for finding in found.stops:
-            fields.setdefault(finding.setting or "__all__", []).append(
-                f"{finding.message} {finding.advice}".strip()
-            )
-        raise Invalid("This run cannot be launched as it stands.", fields=fields)
+        raise NotLaunchable(found)
+    return _queue(
+        by=by,
+        project=project,
+        base_model=base_model,
+        dataset=dataset,
+        method=METHODS[method],
+        recipe=settings,
+        estimate=found.estimate,
+        note=note,
+    )
+
+
+@transaction.atomic
+def _queue(
+    *,
+    by: User,
+    project: Project,
+    base_model: BaseModel,
+    dataset: DatasetVersion,
+    method: Method,
+    recipe: Recipe,
+    estimate: Estimate | None,
+    note: str,
+) -> TrainingRun:
     # Numbers are given out one at a time per project.
     Project.objects.select_for_update().get(pk=project.pk)
     highest = TrainingRun.objects.filter(project=project).aggregate(highest=Max("number"))["highest"]
@@ -64,23 +107,23 @@ def launch(
         by=by,
         project=project,
         kind="training",
-        title=f"Run {number}: {chosen.label} on {str(dataset)[:1].lower()}{str(dataset)[1:]}",
+        title=f"Run {number}: {method.label} on {str(dataset)[:1].lower()}{str(dataset)[1:]}",
     )
-    values = as_values(settings)
+    values = as_values(recipe)
     training = TrainingRun.objects.create(
         project=project,
         run=run,
         number=number,
         base_model=base_model,
         dataset=dataset,
-        method=method,
+        method=method.name,
         recipe=values,
-        recipe_hash=recipe_hash(method, values),
+        recipe_hash=recipe_hash(method.name, values),
         note=" ".join(note.split())[:300],
         code_version=code_version(),
-        serving_plan=chosen.serving_plan(settings),
-        planned_steps=found.estimate.steps if found.estimate else 0,
-        estimate=found.estimate.as_values() if found.estimate else {},
+        serving_plan=method.serving_plan(recipe),
+        planned_steps=estimate.steps if estimate else 0,
+        estimate=estimate.as_values() if estimate else {},
         launched_by=by,
     )
     make_base_version(by=by, project=project, base_model=base_model)
@@ -97,6 +140,27 @@ def launch(
         recipe_hash=training.recipe_hash,
     )
     return training
+
+
+@transaction.atomic
+def count_tokens(
+    *, by: User | None, project: Project, base_model: BaseModel, dataset: DatasetVersion
+) -> TokenCount:
+    """Has a worker count the dataset's tokens for the base, once. Asked again it gives the count there is, and starts
+    one again whose run failed."""
+    # Two who ask at the same moment start one run.
+    Project.objects.select_for_update().get(pk=project.pk)
+    count, _ = TokenCount.objects.select_related("run").get_or_create(dataset=dataset, base_model=base_model)
+    if count.lengths is None and (count.run is None or not count.run.is_active):
+        count.run = launch_run(
+            by=by,
+            project=project,
+            kind="token_count",
+            title=f"Count tokens of {dataset} for {base_model}",
+            params={"dataset": dataset.pk, "base_model": base_model.pk},
+        )
+        count.save(update_fields=["run"])
+    return count
 
 
 def cancel(*, by: User, training: TrainingRun) -> TrainingRun:
@@ -121,7 +185,7 @@ def queue_again(*, by: User, run: Run) -> Run:
         cancel_requested_by=None,
     )
     if not changed:
-        raise Conflict("Only a failed run can be tried again.", "Reload the page to see how it stands.")
+        raise Conflict("Only a failed run can be tried again.", "Reload the page to see its state.")
     run.refresh_from_db()
     record(by=by, project=run.project, verb="run.retried", obj=run)
     transaction.on_commit(lambda: send_run(run.pk, run.queue))

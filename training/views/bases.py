@@ -1,5 +1,6 @@
 """Base models: the list, adding one (operators), one of them, and taking it into the project."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -84,6 +85,9 @@ def base(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "run": one.run,
         "own_run": own_run,
         "version": version,
+        "served_length": min(
+            one.context_length or settings.ENGINE_MAX_MODEL_LEN, settings.ENGINE_MAX_MODEL_LEN
+        ),
         "can_retry": access.has(Role.ADMIN)
         and access.user.is_operator
         and one.status == BaseModel.Status.FAILED,

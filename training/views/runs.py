@@ -15,12 +15,14 @@ from core.models import Role, Run
 from core.numbers import whole_number
 from training import preflight, queries, services
 from training.curves import NOTE, loss_series
-from training.forms import COMMON, CompareForm, LaunchForm, RunFilter
+from training.forms import COMMON, CompareForm, LaunchForm, RunFilter, kept_settings
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import TrainingRun
 from training.views import room
 
 READERS = (Role.ADMIN, Role.VIEWER)
+# A run whose average lies this far below its own undisturbed speed was slowed noticeably.
+SLOWED_SHARE = 0.9
 
 
 @project_page(*READERS)
@@ -61,20 +63,7 @@ def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
                 "dataset": earlier.dataset_id,
             }
             found = {**earlier.recipe, **kept, "note": earlier.note} | found
-    return found
-
-
-def _check(form: LaunchForm) -> preflight.Preflight | None:
-    """The preflight of a bound, valid form; None while its values cannot be read."""
-    if not form.is_valid():
-        return None
-    return preflight.check(
-        project=form.project,
-        base_model=form.cleaned_data["base_model"],
-        dataset=form.cleaned_data["dataset"],
-        method=form.chosen.name,
-        recipe=form.recipe(),
-    )
+    return kept_settings(request.GET, str(found.get("method", ""))) | found
 
 
 def _check_initial(form: LaunchForm) -> preflight.Preflight | None:
@@ -89,26 +78,28 @@ def _check_initial(form: LaunchForm) -> preflight.Preflight | None:
     for name, default in first.items():
         values[name] = form.initial.get(name) or default.pk
     values["method"] = form.chosen.name
-    return _check(LaunchForm(form.project, form.chosen.name, values))
+    bound = LaunchForm(form.project, form.chosen.name, values)
+    if not bound.is_valid():
+        return None
+    return preflight.check(**bound.chosen_values())
 
 
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def launch(request: HttpRequest, access: Access) -> HttpResponse:
+    found: preflight.Preflight | None = None
     if request.method == "POST":
         form = LaunchForm(access.project, request.POST.get("method", ""), request.POST)
-        found = _check(form)
-        if found is not None:
+        if form.is_valid():
             try:
                 training = services.launch(
                     by=access.user,
-                    project=access.project,
-                    base_model=form.cleaned_data["base_model"],
-                    dataset=form.cleaned_data["dataset"],
-                    method=form.chosen.name,
-                    recipe=form.values(),
+                    **form.chosen_values() | {"recipe": form.values()},
                     note=form.cleaned_data["note"],
                 )
+            except services.NotLaunchable as error:
+                found = error.preflight
+                take_errors(form, error)
             except Invalid as error:
                 take_errors(form, error)
             else:
@@ -120,18 +111,39 @@ def launch(request: HttpRequest, access: Access) -> HttpResponse:
         initial = _initial(request, access)
         form = LaunchForm(access.project, str(initial.get("method", "")), initial=initial)
         found = _check_initial(form)
-    context = {
-        "form": form,
-        "preflight": found,
+    context = _preflight_context(form, found) | {
         "has_bases": form.fields["base_model"].queryset.exists(),  # type: ignore[attr-defined]
         "has_datasets": form.fields["dataset"].queryset.exists(),  # type: ignore[attr-defined]
-        "serving_plan": _serving_plan(form),
     }
     return render(request, "training/launch.html", context, status=422 if form.errors else 200)
 
 
-def _serving_plan(form: LaunchForm) -> str:
-    return form.chosen.serving_plan(form.chosen.recipe())
+def _preflight_context(form: LaunchForm, found: preflight.Preflight | None) -> dict[str, Any]:
+    return {
+        "form": form,
+        "preflight": found,
+        "serving_plan": form.chosen.serving_plan(form.chosen.recipe()),
+        "parts": _parts(found.estimate.parts, found.estimate.seconds) if found and found.estimate else [],
+    }
+
+
+_PART_NAMES = {
+    "load": "start",
+    "train": "training",
+    "evaluate": "held-out loss",
+    "sample": "sample answers",
+    "save": "checkpoints",
+    "store": "storing",
+}
+
+
+def _parts(seconds: dict[str, float], total: float) -> list[tuple[str, float]]:
+    """(name, share of the total) of each kind of work that takes at least a hundredth."""
+    return [
+        (name, seconds[kind] / total)
+        for kind, name in _PART_NAMES.items()
+        if total and seconds.get(kind, 0.0) / total >= 0.01
+    ]
 
 
 @project_page(Role.ADMIN)
@@ -139,9 +151,8 @@ def _serving_plan(form: LaunchForm) -> str:
 def check(request: HttpRequest, access: Access) -> HttpResponse:
     """The preflight of the form's present values, as the launch page's side shows it."""
     form = LaunchForm(access.project, request.POST.get("method", ""), request.POST)
-    found = _check(form)
-    context = {"form": form, "preflight": found, "serving_plan": _serving_plan(form)}
-    return render(request, "training/_preflight.html", context)
+    found = services.check(by=access.user, **form.chosen_values()) if form.is_valid() else None
+    return render(request, "training/_preflight.html", _preflight_context(form, found))
 
 
 # --- one run -----------------------------------------------------------------------------------------------
@@ -170,6 +181,12 @@ def _live_context(access: Access, training: TrainingRun) -> dict[str, Any]:
         "loss_now": last,
         "samples": queries.sample_table(training),
         "spent": spent,
+        "spent_parts": _parts(training.measured, spent) if spent else [],
+        "slowed": bool(
+            training.tokens_per_second
+            and training.undisturbed_speed
+            and training.tokens_per_second < SLOWED_SHARE * training.undisturbed_speed
+        ),
         "recipe_words": method.describe(recipe_from(method.recipe, training.recipe)) if method else "",
         "version": getattr(training, "model_version", None),
     }
@@ -182,7 +199,7 @@ def run(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     method = METHODS.get(training.method)
     context = _live_context(access, training) | {
         "method": method,
-        "settings": [(one, training.recipe.get(one.name)) for one in settings_of(method.recipe)]
+        "settings": [(one, one.shown(training.recipe.get(one.name))) for one in settings_of(method.recipe)]
         if method
         else [],
         "is_admin": access.has(Role.ADMIN),

@@ -1,0 +1,232 @@
+"""Estimates against what was measured: memory by autograd's own count, speed by published and own figures."""
+
+import pytest
+
+from core.models import Run
+from tests.factories import make_base_model, make_dataset, make_training
+from training import estimates, preflight, speeds
+from training.estimates import KEPT, Shape
+from training.machine import Machine
+from training.methods import METHODS, recipe_from
+
+LLAMA_8B = {
+    "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
+    "intermediate_size": 14336, "vocab_size": 128_256,
+}  # fmt: skip
+PARAMETERS_8B = 8_030_261_248
+SMOLLM2 = {
+    "hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3,
+    "intermediate_size": 1536, "vocab_size": 49_152,
+}  # fmt: skip
+
+
+# --- memory ------------------------------------------------------------------------------------------------
+def memory(**changes):
+    values = {
+        "architecture": SMOLLM2, "parameters": 134_515_008, "trainable": 4_884_480, "rank": 16, "bytes_per_weight": 4,
+        "rows": 4, "length": 256, "completion": 80, "save_memory": False, "device": "cpu", "bfloat16": False,
+        "dropout": False,
+    }  # fmt: skip
+    return estimates.memory_bytes(**(values | changes))
+
+
+def test_memory_grows_with_everything_that_needs_memory():
+    least = memory()
+    assert memory(rows=8) > least
+    assert memory(length=512) > least
+    assert memory(trainable=134_515_008, rank=None) > least
+    assert memory(completion=200) > least
+    assert memory(dropout=True) > least
+    assert memory(save_memory=True) < least
+    assert memory(bfloat16=True) < least
+    wide_keys = SMOLLM2 | {"num_key_value_heads": 9}
+    assert memory(architecture=wide_keys) > least
+
+
+@pytest.mark.parametrize(
+    ("adapter", "dropout", "measured"),
+    [(True, False, 231_000), (True, True, 387_000), (False, False, 242_000)],
+)
+def test_an_8b_layer_keeps_what_was_measured(adapter, dropout, measured):
+    """Bytes per token and layer of an 8B-shaped Llama with products in bfloat16, counted on another occasion."""
+    kept = estimates.activation_bytes(
+        shape=Shape.of(LLAMA_8B),
+        adapter=adapter,
+        rank=16,
+        bfloat16=True,
+        dropout=dropout,
+        save_memory=False,
+        bytes_per_weight=2,
+        length=1024,
+        device="cuda",
+    )
+    assert kept / 32 == pytest.approx(measured, rel=0.06)
+
+
+def test_measured_runs_on_a_cpu_lie_within_a_quarter_of_the_estimate():
+    """SmolLM2 135M in float32, four rows of about 250 tokens: 4.1 GB with LoRA, 3.3 GB with all weights."""
+    assert 4.1e9 < memory(length=250, completion=160) < 1.25 * 4.1e9
+    full = memory(trainable=134_515_008, rank=None, save_memory=True, length=250, completion=160)
+    assert 3.3e9 < full < 1.25 * 3.3e9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KEPT, ids=str)
+def test_what_a_layer_keeps_is_what_autograd_counts(kind):
+    from benchmarks.activations import SHAPES, bytes_per_token, shape_of
+
+    adapter, bfloat16, dropout = kind
+    for shape in (SHAPES[0], SHAPES[-1]):
+        counted = bytes_per_token(shape, adapter=adapter, bfloat16=bfloat16, dropout=dropout)
+        assert KEPT[kind].bytes_for(shape_of(shape), shape[-1]) == counted
+
+
+A100 = Machine(
+    host="gpu", device="cuda", device_name="NVIDIA A100-SXM4-80GB", threads=16, bfloat16=True,
+    memory_total=80 * 2**30, memory_free=79 * 2**30, disk_free=10**13,
+)  # fmt: skip
+
+
+@pytest.fixture
+def big(world, monkeypatch):
+    """An 8B base on a machine with one A100."""
+    monkeypatch.setattr(preflight, "training_machine", lambda: A100)
+    return make_base_model(architecture=LLAMA_8B, parameter_count=PARAMETERS_8B, context_length=131_072)
+
+
+def long_rows(count=24):
+    return [
+        {
+            "messages": [{"role": "user", "content": "word " * 700}],
+            "context": [],
+            "completion": "word " * 310,
+            "split": "validation" if at % 2 else "train",
+        }
+        for at in range(count)
+    ]
+
+
+def check(world, base, method="lora", dataset=None, **settings):
+    return preflight.check(
+        project=world.project,
+        base_model=base,
+        dataset=dataset or make_dataset(world.project, 60),
+        method=method,
+        recipe=recipe_from(METHODS[method].recipe, settings),
+    )
+
+
+@pytest.mark.django_db
+def test_a_default_lora_of_an_8b_model_fits_on_80_gb_and_a_full_one_does_not(world, big):
+    dataset = make_dataset(world.project, content=long_rows())
+    lora = check(world, big, dataset=dataset)
+    assert 1000 < lora.data.longest_row <= 1024
+    assert lora.ok, lora.stops
+    assert 45e9 < lora.estimate.memory_bytes < 60e9
+    full = check(world, big, "full", dataset=dataset)
+    assert any("of memory" in stop.message for stop in full.stops)
+    assert full.estimate.memory_bytes > 145e9
+
+
+# --- speed -------------------------------------------------------------------------------------------------
+def general(**changes):
+    values = {
+        "parameters": PARAMETERS_8B, "full": False, "save_memory": False, "dropout": False, "device": "cuda",
+        "device_name": "NVIDIA GeForce RTX 4090", "threads": 16, "bfloat16": True,
+    }  # fmt: skip
+    return speeds.general_speed(**(values | changes))
+
+
+def test_published_figures_are_given_back_and_say_where_they_come_from():
+    assert general().tokens_per_second == pytest.approx(3083, rel=0.01)
+    assert general(device_name="NVIDIA RTX A6000").tokens_per_second == pytest.approx(4699, rel=0.01)
+    assert "torchtune README" in general().source
+    a100 = general(device_name="NVIDIA A100-SXM4-80GB", parameters=7_720_000_000, save_memory=True)
+    assert a100.tokens_per_second == pytest.approx(2926, rel=0.01)
+    assert general(full=True).tokens_per_second == pytest.approx(1650, rel=0.05)
+    unknown = general(device_name="Some GPU 1")
+    assert "no figure is published for this device" in unknown.source
+    assert unknown.tokens_per_second == pytest.approx(2777, rel=0.01)
+    assert all(len(entry.source) > 20 and entry.pace > 1e13 for entry in speeds.published())
+
+
+CPU = Machine(
+    host="here", device="cpu", device_name="CPU, 2 threads", threads=2, memory_total=24 * 10**9, memory_free=20 * 10**9,
+    disk_free=10**12,
+)  # fmt: skip
+
+
+def past_run(project, user, base, *, undisturbed, **fields):
+    return make_training(
+        project,
+        user,
+        base_model=base,
+        status=Run.Status.SUCCEEDED,
+        environment={"device_name": CPU.device_name},
+        tokens_per_second=fields.pop("tokens_per_second", 28.0),
+        undisturbed_speed=undisturbed,
+        **fields,
+    )
+
+
+@pytest.fixture
+def cpu(world, monkeypatch):
+    monkeypatch.setattr(preflight, "training_machine", lambda: CPU)
+    return make_base_model()
+
+
+@pytest.mark.django_db
+def test_a_speed_comes_from_this_projects_undisturbed_runs_of_the_same_kind(world, cpu):
+    dataset = make_dataset(world.project, 60)
+    rule = check(world, cpu, dataset=dataset).estimate
+    assert "scaled from a measurement" in rule.speed_from
+    # Slowed by other work, another project's, another base's, another method's: none of them is this run's speed.
+    past_run(world.project, world.admin, cpu, undisturbed=None, number=90)
+    assert check(world, cpu, dataset=dataset).estimate.speed_from == rule.speed_from
+    own = past_run(world.project, world.admin, cpu, undisturbed=78.0, number=91)
+    past_run(world.other, world.neighbour, cpu, undisturbed=500.0, number=92)
+    past_run(world.project, world.admin, make_base_model(), undisturbed=900.0, number=93)
+    past_run(world.project, world.admin, cpu, undisturbed=40.0, number=94, method="full")
+    found = check(world, cpu, dataset=dataset).estimate
+    assert found.tokens_per_second == 78.0
+    assert found.speed_from == f"measured in Run {own.number} of this project"
+
+
+@pytest.mark.django_db
+def test_other_projects_runs_correct_the_general_figure_and_are_not_named(world, cpu):
+    dataset = make_dataset(world.project, 60)
+    rule = check(world, cpu, dataset=dataset).estimate
+    past_run(world.other, world.neighbour, cpu, undisturbed=rule.tokens_per_second * 3, number=92)
+    corrected = check(world, cpu, dataset=dataset).estimate
+    assert corrected.tokens_per_second == pytest.approx(3 * rule.tokens_per_second)
+    assert "corrected by runs of this installation" in corrected.speed_from
+    assert "Run" not in corrected.speed_from
+    # A full fine-tune is judged by what LoRA reached, not as if nothing had been trained.
+    before = speeds.CPU_FULL_SHARE * speeds.RECOMPUTED_SHARE["full"]
+    full = check(world, cpu, "full", dataset=dataset).estimate
+    assert full.tokens_per_second == pytest.approx(3 * rule.tokens_per_second * before)
+
+
+# --- time --------------------------------------------------------------------------------------------------
+@pytest.mark.django_db
+def test_time_is_told_by_part_and_measured_parts_come_from_own_runs(world, cpu):
+    dataset = make_dataset(world.project, 60)
+    found = check(world, cpu, dataset=dataset).estimate
+    assert found.seconds == pytest.approx(sum(found.parts.values()))
+    twice = check(world, cpu, dataset=dataset, epochs=2.0).estimate
+    assert twice.parts["train"] == pytest.approx(2 * found.parts["train"], rel=0.1)
+    assert twice.parts["evaluate"] == found.parts["evaluate"]
+    past_run(
+        world.project,
+        world.admin,
+        cpu,
+        undisturbed=100.0,
+        tokens_per_second=50.0,
+        measured={"load": 9.0, "train": 100.0, "evaluate": 80.0, "sample": 60.0},
+        counted={"train": 5000, "evaluate": 4, "sample": 3},
+        data_facts={"validation_tokens": 2 * 300},
+    )
+    units = check(world, cpu, dataset=dataset).estimate.unit_seconds
+    assert units["train"] == pytest.approx(1 / 100)
+    assert units["sample"] == pytest.approx(10.0)  # 20 s while it trained at half its speed
+    assert units["load"] == 9.0

@@ -1,0 +1,120 @@
+"""A base model's tokenizer and chat template, read from its files without transformers.
+
+The web process counts tokens with it: `tokenizers` does the work in transformers too, and the template is rendered with the
+same Jinja settings. Whether both give the same ids is not assumed: `open_tokenizer` compares them on the prompts that
+transformers rendered when the base was prepared, and gives None when one of them differs.
+"""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+import jinja2
+from jinja2.ext import Extension, loopcontrols
+from jinja2.nodes import Node
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
+
+from annotation.rendering import Message
+
+
+class ChatTokenizer(Protocol):
+    """What counting and encoding need of a tokenizer."""
+
+    control_tokens: list[str]  # tokens that mark turns and ends; typed by people they would act as such
+
+    def render(self, messages: list[Message], *, answer_follows: bool) -> str:
+        """The conversation as text; with `answer_follows` it ends where the answer begins."""
+
+    def ids_of(self, text: str) -> list[int]: ...
+
+    def id_of(self, token: str) -> int | None:
+        """None when it is not one token of this tokenizer."""
+
+
+class _Generation(Extension):
+    """`{% generation %}` marks what a model wrote; for the text alone it changes nothing."""
+
+    tags = {"generation"}
+
+    def parse(self, parser: Parser) -> list[Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise jinja2.TemplateError(message)
+
+
+def _tojson(value: Any, ensure_ascii: bool = False, indent: Any = None, **options: Any) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
+
+
+def compile_template(text: str) -> jinja2.Template:
+    """The template as transformers compiles it (utils/chat_template_utils.py): sandboxed, blocks trimmed."""
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
+    )
+    environment.filters["tojson"] = _tojson
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)  # noqa: DTZ005 (local, as there)
+    return environment.from_string(text)
+
+
+def _template_of(folder: Path, config: dict[str, Any]) -> str | None:
+    file = folder / "chat_template.jinja"
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    template = config.get("chat_template")
+    if isinstance(template, list):
+        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
+        template = named.get("default")
+    return template if isinstance(template, str) else None
+
+
+class FileTokenizer:
+    """A ChatTokenizer from tokenizer.json, tokenizer_config.json and chat_template.jinja."""
+
+    def __init__(self, folder: Path) -> None:
+        config: dict[str, Any] = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        template = _template_of(folder, config)
+        if template is None:
+            raise ValueError("The tokenizer has no chat template.")
+        self._template = compile_template(template)
+        self._names = {
+            name: value["content"] if isinstance(value, dict) else value
+            for name, value in config.items()
+            if name.endswith("_token") and isinstance(value, str | dict)
+        }
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        added = self._tokenizer.get_added_tokens_decoder()
+        self.control_tokens = [token.content for token in added.values() if token.special]
+
+    def render(self, messages: list[Message], *, answer_follows: bool) -> str:
+        return self._template.render(messages=messages, add_generation_prompt=answer_follows, **self._names)
+
+    def ids_of(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def id_of(self, token: str) -> int | None:
+        return self._tokenizer.token_to_id(token)
+
+
+def open_tokenizer(folder: Path, parity_prompts: list[dict[str, Any]]) -> FileTokenizer | None:
+    """The tokenizer of a base, or None where only transformers can be trusted with it.
+
+    `parity_prompts` are [{messages, token_ids}] as transformers rendered them; every one must come out the same.
+    """
+    try:
+        tokenizer = FileTokenizer(folder)
+        same = bool(parity_prompts) and all(
+            tokenizer.ids_of(tokenizer.render(prompt["messages"], answer_follows=True)) == prompt["token_ids"]
+            for prompt in parity_prompts
+        )
+    except Exception:  # noqa: BLE001 (tokenizers raises bare exceptions; templates may raise anything)
+        return None
+    return tokenizer if same else None

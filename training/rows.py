@@ -1,0 +1,346 @@
+"""What a dataset's rows come to as tokens, and what keeps them from being trained on.
+
+Pure functions, no torch: the worker and the check before a launch both go through here, so that what one refuses the
+other has found before.
+"""
+
+import re
+from array import array
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from annotation.rendering import chat_messages
+from training.chat_template import ChatTokenizer
+from training.draws import draw
+
+NAMED_ROWS = 5  # how many rows a sentence names
+KEPT_ROWS = 20  # how many rows of one kind a problem keeps, for links
+TRAIN, VALIDATION = "train", "validation"
+SPLITS = (TRAIN, VALIDATION)
+
+
+# --- problems ----------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class RowRef:
+    """A row by its place in the dataset, and the example it came from."""
+
+    position: int
+    example: int
+
+    def __str__(self) -> str:
+        return f"row {self.position} (example #{self.example})"
+
+
+@dataclass
+class Problem:
+    """Rows that share one fault. `count` is all of them; `rows` the first KEPT_ROWS; `mark` a token in question."""
+
+    kind: str
+    count: int = 0
+    rows: list[RowRef] = field(default_factory=list)
+    mark: str = ""
+
+    def add(self, row: RowRef, mark: str = "") -> None:
+        self.count += 1
+        self.mark = self.mark or mark
+        if len(self.rows) < KEPT_ROWS:
+            self.rows.append(row)
+
+    @property
+    def named(self) -> str:
+        """ "row 1 (example #12), row 4 (example #20) and 7 more"."""
+        text = ", ".join(str(row) for row in self.rows[:NAMED_ROWS])
+        more = self.count - min(len(self.rows), NAMED_ROWS)
+        return text + (f" and {more:,} more" if more > 0 else "")
+
+    def as_values(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> "Problem":
+        return cls(
+            kind=values["kind"],
+            count=values["count"],
+            rows=[RowRef(**row) for row in values["rows"]],
+            mark=values["mark"],
+        )
+
+
+# In the order in which they are told: what concerns the base first, then what concerns single rows.
+_WORDS = {
+    "unknown_stop_token": (
+        "The base model's tokenizer does not know its end-of-turn token {mark!r}.",
+        "Prepare the base model again, or choose another one.",
+    ),
+    "template_refuses": (
+        "The chat template refuses {named}: {mark}",
+        "Choose another base model, or correct these examples and freeze again.",
+    ),
+    "prompt_not_prefix": (
+        (
+            "In {named} the chat template renders the prompt differently once the answer follows, so it cannot be told which "
+            "tokens are the answer."
+        ),
+        "Choose a base model whose template keeps the conversation as it is.",
+    ),
+    "no_stop_token": (
+        (
+            "In {named} the rendered answer holds no end-of-turn token {stop!r}, so a model trained on it would never learn "
+            "to stop."
+        ),
+        "Choose a base model whose chat template ends an answer with that token.",
+    ),
+    "stop_token_in_answer": (
+        "In {named} the answer itself contains {stop!r}, the mark that ends it.",
+        "Correct these examples and freeze the dataset again.",
+    ),
+    "control_marks": (
+        (
+            "In {named} the text contains {mark!r}, a control token of this base model: typed text would act as the start or "
+            "end of a turn."
+        ),
+        "Correct these examples and freeze the dataset again.",
+    ),
+    "control_marks_in_prompt": (
+        "The dataset's system prompt contains {mark!r}, a control token of this base model.",
+        "Correct the project's system prompt and freeze the dataset again.",
+    ),
+    "completion_truncated": (
+        "In {named} the prompt alone fills {max_length:,} tokens, so nothing of the answer is left to learn.",
+        "Raise “Longest row”, or shorten or retire these examples and freeze again.",
+    ),
+    "no_whole_answer": (
+        "All {count:,} training answers are cut at {max_length:,} tokens, so the model would never see where an answer ends.",
+        "Raise “Longest row”, or shorten these examples and freeze again.",
+    ),
+}
+
+
+def in_words(problem: Problem, *, stop_token: str = "", max_length: int = 0) -> tuple[str, str]:
+    """(what is wrong with which rows, what to do), for people."""
+    message, advice = _WORDS[problem.kind]
+    return (
+        message.format(
+            named=problem.named,
+            mark=problem.mark,
+            stop=stop_token,
+            max_length=max_length,
+            count=problem.count,
+        ),
+        advice,
+    )
+
+
+# --- one row after the other -------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class EncodedRow:
+    """One row. `ids` are prompt and answer; the loss counts `ids[prompt_length:]`, end of turn included."""
+
+    position: int
+    ids: list[int]
+    prompt_length: int
+    question: str
+    completion: str
+
+    @property
+    def answer_tokens(self) -> int:
+        return len(self.ids) - self.prompt_length
+
+
+class RowEncoder:
+    """Encodes rows one at a time, whole, and gathers what is wrong with them in `problems`."""
+
+    def __init__(self, tokenizer: ChatTokenizer, *, stop_token: str, system_prompt: str) -> None:
+        self.tokenizer = tokenizer
+        self.stop_token = stop_token
+        self.system_prompt = system_prompt
+        self._problems: dict[str, Problem] = {}
+        self.stop = tokenizer.id_of(stop_token) if stop_token else None
+        if self.stop is None:
+            self._problems["unknown_stop_token"] = Problem("unknown_stop_token", 1, mark=stop_token)
+        marks = sorted(filter(str.strip, tokenizer.control_tokens), key=len, reverse=True)
+        self._marks = re.compile("|".join(re.escape(mark) for mark in marks)) if marks else None
+        in_prompt = self._mark_in(system_prompt)
+        if in_prompt:
+            self._problems["control_marks_in_prompt"] = Problem("control_marks_in_prompt", 1, mark=in_prompt)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """In the order in which they are told."""
+        return [self._problems[kind] for kind in _WORDS if kind in self._problems]
+
+    def _mark_in(self, *texts: str) -> str:
+        if self._marks is None:
+            return ""
+        return next((match.group() for text in texts if (match := self._marks.search(text))), "")
+
+    def _note(self, kind: str, row: dict[str, Any], mark: str = "") -> None:
+        problem = self._problems.setdefault(kind, Problem(kind))
+        problem.add(RowRef(int(row["position"]), int(row["example"])), mark)
+
+    def encode(self, row: dict[str, Any]) -> EncodedRow | None:
+        """The row's ids, uncut, or None when it cannot be trained on (`problems` says why)."""
+        if self.stop is None or self._has_marks(row):
+            return None
+        messages = chat_messages(
+            messages=row["messages"], context=row["context"], system_prompt=self.system_prompt
+        )
+        try:
+            prompt_text = self.tokenizer.render(messages, answer_follows=True)
+            whole_text = self.tokenizer.render(
+                [*messages, {"role": "assistant", "content": row["completion"]}], answer_follows=False
+            )
+        except Exception as error:  # noqa: BLE001 (a template may raise anything, and says why in its message)
+            self._note("template_refuses", row, str(error)[:200])
+            return None
+        prompt, whole = self.tokenizer.ids_of(prompt_text), self.tokenizer.ids_of(whole_text)
+        answer = self._answer(row, prompt, whole)
+        if answer is None:
+            return None
+        return EncodedRow(
+            position=int(row["position"]),
+            ids=prompt + answer,
+            prompt_length=len(prompt),
+            question=row["messages"][-1]["content"],
+            completion=row["completion"],
+        )
+
+    def _has_marks(self, row: dict[str, Any]) -> bool:
+        """Whether people's text holds a control token."""
+        asked = self._mark_in(*(message["content"] for message in row["messages"]), *row["context"])
+        answered = self._mark_in(row["completion"])
+        if answered == self.stop_token and answered:
+            self._note("stop_token_in_answer", row)
+        elif asked or answered:
+            self._note("control_marks", row, asked or answered)
+        return bool(asked or answered)
+
+    def _answer(self, row: dict[str, Any], prompt: list[int], whole: list[int]) -> list[int] | None:
+        """The answer's ids, up to and including the end of the turn: what the template writes after it (a line break) is
+        not the model's to say."""
+        if whole[: len(prompt)] != prompt:
+            self._note("prompt_not_prefix", row)
+            return None
+        answer = whole[len(prompt) :]
+        assert self.stop is not None  # no row is encoded without one
+        stops = answer.count(self.stop)
+        if stops != 1:
+            self._note("stop_token_in_answer" if stops else "no_stop_token", row)
+            return None
+        return answer[: answer.index(self.stop) + 1]
+
+
+# --- lengths of all rows -----------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class DataFacts:
+    """Exact counts of what is trained on; tokens without padding."""
+
+    train_rows: int
+    validation_rows: int
+    train_tokens: int
+    validation_tokens: int
+    completion_tokens: int
+    longest: int
+    shortened: int
+    max_length: int
+
+    def as_values(self) -> dict[str, int]:
+        return asdict(self)
+
+
+class Lengths:
+    """Whole lengths of rows in tokens, as columns: 200,000 rows take a few megabytes."""
+
+    def __init__(self) -> None:
+        self.position, self.example = array("L"), array("Q")
+        self.prompt, self.answer = array("L"), array("L")
+
+    def add(self, *, position: int, example: int, prompt: int, answer: int) -> None:
+        self.position.append(position)
+        self.example.append(example)
+        self.prompt.append(prompt)
+        self.answer.append(answer)
+
+    def __len__(self) -> int:
+        return len(self.prompt)
+
+    def whole(self, at: int, max_length: int) -> int:
+        """Tokens of a row as it is trained on: cut at `max_length`."""
+        return min(self.prompt[at] + self.answer[at], max_length)
+
+    def as_values(self) -> dict[str, list[int]]:
+        return {name: list(getattr(self, name)) for name in ("position", "example", "prompt", "answer")}
+
+    @classmethod
+    def from_values(cls, values: dict[str, list[int]]) -> "Lengths":
+        lengths = cls()
+        for name, column in values.items():
+            getattr(lengths, name).extend(column)
+        return lengths
+
+
+def measure(rows: Iterable[dict[str, Any]], encoder: RowEncoder) -> dict[str, Lengths]:
+    """{split: lengths} of the rows that training uses; what is wrong with them is in `encoder.problems`."""
+    lengths = {split: Lengths() for split in SPLITS}
+    for row in rows:
+        if row["split"] not in lengths:
+            continue
+        encoded = encoder.encode(row)
+        if encoded is not None:
+            lengths[row["split"]].add(
+                position=encoded.position,
+                example=int(row["example"]),
+                prompt=encoded.prompt_length,
+                answer=encoded.answer_tokens,
+            )
+    return lengths
+
+
+def limit_problems(
+    lengths: dict[str, Lengths], *, max_length: int, most_rows: int = 0, seed: int = 0
+) -> list[Problem]:
+    """What a limit of `max_length` tokens makes impossible: prompts that fill it, and no answer left whole."""
+    truncated = Problem("completion_truncated")
+    for split in SPLITS:
+        part = lengths[split]
+        for at, prompt in enumerate(part.prompt):
+            if prompt >= max_length:
+                truncated.add(RowRef(part.position[at], part.example[at]))
+    if truncated.count:
+        return [truncated]
+    train = lengths[TRAIN]
+    drawn = draw(len(train), most_rows, seed)
+    cut = sum(train.prompt[at] + train.answer[at] > max_length for at in drawn)
+    return [Problem("no_whole_answer", cut)] if cut and cut == len(drawn) else []
+
+
+def facts_of(
+    lengths: dict[str, Lengths], *, max_length: int, most_rows: int, most_validation_rows: int, seed: int
+) -> DataFacts:
+    """Exact counts of the rows that a recipe draws."""
+    train, validation = lengths[TRAIN], lengths[VALIDATION]
+    trained = draw(len(train), most_rows, seed)
+    held_out = draw(len(validation), most_validation_rows, seed)
+    whole = [train.whole(at, max_length) for at in trained]
+    held = [validation.whole(at, max_length) for at in held_out]
+    cut = sum(
+        part.prompt[at] + part.answer[at] > max_length
+        for part in (train, validation)
+        for at in range(len(part))
+    )
+    return DataFacts(
+        train_rows=len(trained),
+        validation_rows=len(held_out),
+        train_tokens=sum(whole),
+        validation_tokens=sum(held),
+        completion_tokens=sum(
+            count - min(train.prompt[at], count) for at, count in zip(trained, whole, strict=True)
+        ),
+        longest=max(whole + held, default=0),
+        shortened=cut,
+        max_length=max_length,
+    )
+
+
+# --- which rows, in which order ----------------------------------------------------------------------------

@@ -1,0 +1,131 @@
+"""What is decided before the first step, and what its work took."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+
+from training.methods import Recipe
+from training.runner.data import Encoded, EncodedRow, plan_order
+from training.time_left import TimeLeft
+from training.undisturbed import Stretches
+
+# Losses written to the database: more cannot be told apart on a chart.
+MOST_POINTS = 200
+
+
+@dataclass
+class Clock:
+    """Seconds spent on what, and how many units of it were done (tokens for training), in this attempt."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    units: dict[str, int] = field(default_factory=dict)
+
+    def add(self, what: str, seconds: float, units: int = 1) -> None:
+        self.seconds[what] = self.seconds.get(what, 0.0) + seconds
+        self.units[what] = self.units.get(what, 0) + units
+
+    @contextmanager
+    def measure(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.add(what, time.monotonic() - began)
+
+
+class TrainingPlan:
+    """All that is decided before the first step, from the recipe and the encoded rows."""
+
+    def __init__(
+        self,
+        *,
+        recipe: Recipe,
+        data: Encoded,
+        steps: int,
+        tokenizer: Any,
+        stop_id: int,
+        time_left: TimeLeft | None = None,
+        stretches: Stretches | None = None,
+        questions: int = 2,
+    ) -> None:
+        self.recipe, self.data, self.steps = recipe, data, steps
+        self.tokenizer, self.stop_id = tokenizer, stop_id
+        self.pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stop_id
+        lengths = [len(row.ids) for row in data.train]
+        self.order = plan_order(lengths, batch_size=recipe.batch_size, steps=steps, seed=recipe.seed)
+        # tokens_until[s]: tokens seen after step s, so that a resumed run knows without counting again.
+        per_step = [
+            sum(lengths[row] for row in self.order[at : at + recipe.batch_size])
+            for at in range(0, len(self.order), recipe.batch_size)
+        ]
+        self.tokens_until = [0, *accumulate(per_step)]
+        self.evaluate_at = {
+            round(steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)
+        } - {0}
+        self.sample_at = {max(1, steps // 2), steps}
+        self.log_every = max(1, math.ceil(steps / MOST_POINTS))
+        self.questions = _questions(data.validation, questions)
+        self.clock = Clock()
+        self.time_left = time_left or TimeLeft(expected={})
+        self.stretches = stretches or Stretches("cpu")
+        self._waiting = {"evaluate": 0, "sample": 0}
+        self.begin_at(0)
+
+    # --- time
+    def begin_at(self, step: int) -> None:
+        """From which step this attempt goes on: 0, or a checkpoint's. Work at a step is done before its checkpoint."""
+        first = 1 if step == 0 else 0  # before the first step held-out loss and answers are taken too
+        self._waiting = {
+            "evaluate": first + sum(at > step for at in self.evaluate_at),
+            "sample": first + sum(at > step for at in self.sample_at),
+        }
+
+    def stepped(self, step: int, *, seconds: float) -> None:
+        """Step number `step` was done in so many seconds."""
+        tokens = self.tokens_until[step] - self.tokens_until[step - 1]
+        self.clock.add("train", seconds, tokens)
+        self.time_left.step(seconds=seconds, tokens=tokens)
+        self.stretches.step_ended(tokens=tokens)
+
+    @contextmanager
+    def doing(self, kind: str) -> Iterator[None]:
+        """Around one evaluation, round of samples, checkpoint or storing."""
+        with self.clock.measure(kind), self.time_left.doing(kind):
+            yield
+        if kind in self._waiting:
+            self._waiting[kind] -= 1
+
+    def seconds_left(self, step: int) -> float | None:
+        tokens = self.tokens_until[-1] - self.tokens_until[step]
+        return self.time_left.left({"train": tokens, **self._waiting, "store": 1})
+
+    @property
+    def speed(self) -> float | None:
+        """Tokens a second over the steps of this attempt, padding not counted."""
+        spent, tokens = self.clock.seconds.get("train", 0.0), self.clock.units.get("train", 0)
+        return tokens / spent if spent > 0 and tokens else None
+
+    def epoch(self, step: int) -> float:
+        return step * self.recipe.batch_size / len(self.data.train)
+
+    def sentence(self, step: int) -> str:
+        """ "Step 62 of 100, epoch 2. Next evaluation at step 70." """
+        later = [one for one in sorted(self.evaluate_at) if one > step]
+        after = f" Next evaluation at step {later[0]}." if later else ""
+        return f"Step {step} of {self.steps}, epoch {min(self.epoch(step), self.recipe.epochs):.1f}.{after}"
+
+
+def _questions(rows: list[EncodedRow], count: int) -> list[EncodedRow]:
+    """Different held-out questions, spread evenly over the set, the same ones each time."""
+    found: dict[str, EncodedRow] = {}
+    wanted = min(count, len(rows))
+    for part in range(wanted):
+        for row in rows[part * len(rows) // wanted :]:
+            if row.question not in found:
+                found[row.question] = row
+                break
+    return list(found.values())

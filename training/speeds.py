@@ -1,0 +1,220 @@
+"""How fast a device trains: published figures, rules measured here, and this installation's own runs.
+
+A project's estimate rests on its own runs of the same base and method, else on a published or measured figure that the runs
+of this installation correct as a whole. No run of another project is ever named.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from django.db.models import QuerySet
+
+from core.models import Project, Run
+from training.machine import Machine
+from training.methods import Method, Recipe
+from training.models import BaseModel, TrainingRun
+
+# Tokens times parameters a second and thread, float32 LoRA on a CPU: 257 tokens/s with 134.5M parameters on two
+# threads; native bfloat16 gave 529, a full fine-tune 0.8 of each, dropout 0.8 (docs/decisions/training.md).
+CPU_LORA_PACE = 1.7e10
+CPU_BFLOAT16_GAIN = 2.0
+CPU_FULL_SHARE = 0.8
+DROPOUT_SHARE = 0.8
+# 1,650 against 3,083 tokens a second on a 4090 and 2,579 against 4,699 on an A6000 (torchtune README).
+GPU_FULL_SHARE = 0.54
+# Activations computed twice: one forward pass more, beside one forward and one backward pass that costs a forward pass for
+# LoRA and two for all weights.
+RECOMPUTED_SHARE = {"lora": 2 / 3, "full": 3 / 4}
+PAST_RUNS = 5
+CORRECTING_RUNS = 20
+_TABLE = Path(__file__).with_name("device_speeds.toml")
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Tokens a second, and what the figure rests on, for people."""
+
+    tokens_per_second: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Published:
+    name: str
+    match: tuple[str, ...]
+    tokens_per_second: float
+    parameters: float
+    recomputed: bool
+    source: str
+
+    @property
+    def pace(self) -> float:
+        """Tokens times parameters a second, activations computed once."""
+        share = RECOMPUTED_SHARE["lora"] if self.recomputed else 1.0
+        return self.tokens_per_second * self.parameters / share
+
+
+@lru_cache(maxsize=1)
+def published() -> tuple[Published, ...]:
+    entries = tomllib.loads(_TABLE.read_text(encoding="utf-8"))["device"]
+    return tuple(Published(**{**entry, "match": tuple(entry["match"])}) for entry in entries)
+
+
+def general_speed(
+    *,
+    parameters: int,
+    full: bool,
+    save_memory: bool,
+    dropout: bool,
+    device: str,
+    device_name: str,
+    threads: int,
+    bfloat16: bool,
+) -> Speed:
+    """Tokens a second where nothing was measured here: by published figures on a GPU, by ours on a CPU."""
+    share = RECOMPUTED_SHARE["full" if full else "lora"] if save_memory else 1.0
+    share *= DROPOUT_SHARE if dropout else 1.0
+    size = max(parameters, 1)
+    if device == "cuda":
+        known = next((one for one in published() if any(part in device_name for part in one.match)), None)
+        entry = known or min(published(), key=lambda one: one.pace)
+        share *= GPU_FULL_SHARE if full else 1.0
+        source = f"scaled from a published figure for the {entry.name}: {entry.source}"
+        if known is None:
+            source = f"no figure is published for this device; the slowest of the list, {source}"
+        return Speed(entry.pace * share / size, source)
+    share *= (CPU_FULL_SHARE if full else 1.0) * (CPU_BFLOAT16_GAIN if bfloat16 else 1.0)
+    return Speed(
+        CPU_LORA_PACE * max(threads, 1) * share / size,
+        "scaled from a measurement with 135M parameters on two processors",
+    )
+
+
+def _general(
+    base_model: BaseModel, machine: Machine, *, full: bool, save_memory: bool, dropout: bool
+) -> Speed:
+    return general_speed(
+        parameters=int(base_model.parameter_count or 0),
+        full=full,
+        save_memory=save_memory,
+        dropout=dropout,
+        device=machine.device,
+        device_name=machine.device_name,
+        threads=machine.threads,
+        bfloat16=machine.bfloat16,
+    )
+
+
+def undisturbed_runs(device_name: str) -> QuerySet[TrainingRun]:
+    """Finished runs on this device whose speed nothing else slowed, newest first."""
+    return (
+        TrainingRun.objects.filter(
+            run__status=Run.Status.SUCCEEDED,
+            environment__device_name=device_name,
+            undisturbed_speed__gt=0,
+        )
+        .select_related("base_model")
+        .order_by("-id")
+    )
+
+
+def like_runs(
+    project: Project, base_model: BaseModel, method: Method, recipe: Recipe, device_name: str
+) -> list[TrainingRun]:
+    """The project's last undisturbed runs that did the same work: same base, method and device, and the same settings that
+    change the speed."""
+    runs = undisturbed_runs(device_name).filter(
+        project=project,
+        base_model=base_model,
+        method=method.name,
+        recipe__save_memory=recipe.save_memory,
+    )
+    same = [
+        run
+        for run in runs[: 4 * PAST_RUNS]
+        if (float(run.recipe.get("dropout") or 0) > 0) == (method.dropout(recipe) > 0)
+    ]
+    return same[:PAST_RUNS]
+
+
+def correction(machine: Machine) -> float | None:
+    """How much faster this installation's runs on the device were than the general figure; None without such runs."""
+    ratios = []
+    for run in undisturbed_runs(machine.device_name)[:CORRECTING_RUNS]:
+        general = _general(
+            run.base_model,
+            machine,
+            full=run.method == "full",
+            save_memory=bool(run.recipe.get("save_memory")),
+            dropout=float(run.recipe.get("dropout") or 0) > 0,
+        )
+        ratios.append(float(run.undisturbed_speed or 0) / general.tokens_per_second)
+    return median(ratios) if ratios else None
+
+
+def expected_speed(
+    *,
+    project: Project,
+    base_model: BaseModel,
+    method: Method,
+    recipe: Recipe,
+    machine: Machine,
+    past: list[TrainingRun],
+) -> Speed:
+    """What a run will probably reach; `past` is `like_runs` of it."""
+    if past:
+        newest = f"Run {past[0].number}"
+        source = (
+            f"measured in {newest} of this project"
+            if len(past) == 1
+            else f"the median of {len(past)} runs of this project, last {newest}"
+        )
+        return Speed(median(float(run.undisturbed_speed or 0) for run in past), source)
+    general = _general(
+        base_model,
+        machine,
+        full=method.rank(recipe) is None,
+        save_memory=recipe.save_memory,
+        dropout=method.dropout(recipe) > 0,
+    )
+    factor = correction(machine)
+    if factor is None:
+        return general
+    return Speed(
+        general.tokens_per_second * factor,
+        f"{general.source}; corrected by runs of this installation on this device",
+    )
+
+
+def measured_units(past: list[TrainingRun], validation_tokens: int) -> dict[str, float]:
+    """Seconds of one unit of work besides training, as the project's own like runs took; none for what they lack.
+
+    Runs that were slowed for a part of their time took longer for this work too, by the share by which they trained slower.
+    """
+    found: dict[str, list[float]] = {}
+    for run in past:
+        undisturbed = min(1.0, float(run.tokens_per_second or 0) / float(run.undisturbed_speed or 1))
+        for kind in ("evaluate", "sample", "save", "store"):
+            seconds, times = run.measured.get(kind), run.counted.get(kind)
+            if not seconds or not times:
+                continue
+            one = undisturbed * float(seconds) / float(times)
+            if kind == "evaluate":
+                held_out = int(run.data_facts.get("validation_tokens") or 0)
+                if not held_out:
+                    continue
+                one *= validation_tokens / held_out
+            found.setdefault(kind, []).append(one)
+        attempts = len(run.resumes) + 1
+        if run.measured.get("load"):
+            found.setdefault("load", []).append(float(run.measured["load"]) / attempts)
+    return {kind: median(values) for kind, values in found.items()}
+
+
+def values_of(estimate: dict[str, Any], name: str) -> dict[str, float]:
+    """A part of a stored estimate that runs launched by earlier versions lack."""
+    return {str(kind): float(value) for kind, value in (estimate.get(name) or {}).items()}
