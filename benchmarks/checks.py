@@ -46,7 +46,9 @@ def content_of(row: Row) -> Row:
     messages, context = [], []
     for turn in row["context"]:
         if turn.get("text") is not None:
-            messages.append({"role": "user" if turn["role"] == "user" else "assistant", "content": turn["text"]})
+            messages.append(
+                {"role": "user" if turn["role"] == "user" else "assistant", "content": turn["text"]}
+            )
         else:
             context.append(json.dumps(turn.get("api") or turn.get("response") or {}))
     generation = row["generation"]
@@ -96,7 +98,9 @@ def flagged(row: Row) -> bool:
     from annotation.checks.base import Pair
     from core.models import Project
 
-    return any(finding.level != "ok" for finding in facts.run(Pair.of(content_of(row)), Project(system_prompt="")))
+    return any(
+        finding.level != "ok" for finding in facts.run(Pair.of(content_of(row)), Project(system_prompt=""))
+    )
 
 
 def judged(data: Path) -> dict[str, Verdicts]:
@@ -112,7 +116,9 @@ def judged(data: Path) -> dict[str, Verdicts]:
 def auc(bad: Iterable[float], good: Iterable[float]) -> float:
     """How often a bad generation scores above a good one, ties counting half (Mann-Whitney U over its largest value)."""
     counts_bad, counts_good = Counter(bad), Counter(good)
-    above = sum(n * m * ((b > g) + (b == g) / 2) for b, n in counts_bad.items() for g, m in counts_good.items())
+    above = sum(
+        n * m * ((b > g) + (b == g) / 2) for b, n in counts_bad.items() for g, m in counts_good.items()
+    )
     return above / max(1, sum(counts_bad.values()) * sum(counts_good.values()))
 
 
@@ -148,7 +154,9 @@ def spoken(data: Path) -> tuple[list[list[Any]], dict[str, float], dict[str, flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--data", type=Path, default=DATA)
     options = parser.parse_args()
@@ -159,9 +167,13 @@ def main() -> None:
 
     django.setup()
     verdicts = judged(options.data)
-    print(f"{'labelled rows':<14}{'rows':>6}{'right':>7}{'false':>7}{'missed':>8}{'precision':>11}{'recall':>8}")
+    print(
+        f"{'labelled rows':<14}{'rows':>6}{'right':>7}{'false':>7}{'missed':>8}{'precision':>11}{'recall':>8}"
+    )
     for part, v in verdicts.items():
-        print(f"{part:<14}{v.rows:>6}{v.right:>7}{v.false:>7}{v.missed:>8}{v.precision:>11.3f}{v.recall:>8.3f}")
+        print(
+            f"{part:<14}{v.rows:>6}{v.right:>7}{v.false:>7}{v.missed:>8}{v.precision:>11.3f}{v.recall:>8.3f}"
+        )
     table, seconds, aucs = spoken(options.data)
     print(f"\n{'check':<10}{'file':<20}{'rows':>6}{'bad':>6}{'warn':>6}")
     for name, file, rows, bad, warn in table:

@@ -53,7 +53,9 @@ def _run(check: Check, pair: Pair, project: Project) -> list[Finding]:
     except OutOfTime:
         findings = [Finding("warn", "Not checked: the text is too long to be read in time.")]
     except Exception:  # a check is help at the side: no text may keep people from their work
-        log.exception("The check %r failed on example %s of project %s.", check.name, pair.example, project.pk)
+        log.exception(
+            "The check %r failed on example %s of project %s.", check.name, pair.example, project.pk
+        )
         findings = [Finding("warn", "Not checked: this check failed. The failure is in the server's log.")]
     findings.sort(key=lambda finding: _WORST_FIRST[finding.level])
     return [replace(finding, check=check.name) for finding in findings]

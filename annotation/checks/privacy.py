@@ -44,17 +44,26 @@ def _emails(text: str) -> Iterator[Place]:
 _PHONE = re.compile(
     r"(?<![\w+])(?<![\w][-/.#])\+?\(?[0-9]{1,5}\)?(?:[ ./-]{0,2}\(?[0-9]{1,9}\)?){1,6}(?![\w]|[-/.,:][0-9])"
 )
-_NORTH_AMERICAN = re.compile(r"(?:1[ .-])?(?:\([2-9][0-9]{2}\)[ -]?|[2-9][0-9]{2}([.-]))[0-9]{3}(?(1)\1|[ .-])[0-9]{4}")
+_NORTH_AMERICAN = re.compile(
+    r"(?:1[ .-])?(?:\([2-9][0-9]{2}\)[ -]?|[2-9][0-9]{2}([.-]))[0-9]{3}(?(1)\1|[ .-])[0-9]{4}"
+)
 _IBAN = re.compile(r"\b[A-Z]{2}[0-9]{2}(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,3})?\b")
-_SPOKEN = re.compile(r"\b(?:phone|telephone|tel\.?|mobile|cell|call|ring|whatsapp|text|fax)\b[^\n\d+]{0,20}$", re.IGNORECASE)
+_SPOKEN = re.compile(
+    r"\b(?:phone|telephone|tel\.?|mobile|cell|call|ring|whatsapp|text|fax)\b[^\n\d+]{0,20}$", re.IGNORECASE
+)
 _SPOKEN_FORM = re.compile(r"\(?0?[0-9]{2,4}\)?[ ./-][0-9]{3,4}(?:[ .-]?[0-9]{2,4}){0,3}|0[0-9]{8,11}")
-_REFERENCE = re.compile(r"\b(?:order|invoice|booking|reference|ref|item|article|part|serial|ticket|case|id)\b[^\n\d]{0,12}$", re.IGNORECASE)
+_REFERENCE = re.compile(
+    r"\b(?:order|invoice|booking|reference|ref|item|article|part|serial|ticket|case|id)\b[^\n\d]{0,12}$",
+    re.IGNORECASE,
+)
 # Tried for numbers that begin with their trunk 0.
 _REGIONS = ("GB", "DE", "FR", "NL", "BE", "IT", "CH", "AT", "SE", "AU", "NZ", "JP", "IN", "ZA", "IE")
 
 
 def _phones(text: str) -> Iterator[Place]:
-    accounts = [match.span() for match in _IBAN.finditer(text)]  # valid or not, its groups of figures are no phone
+    accounts = [
+        match.span() for match in _IBAN.finditer(text)
+    ]  # valid or not, its groups of figures are no phone
     for match in _PHONE.finditer(text):
         said = match.group()
         if any(start < match.end() and match.start() < end for start, end in accounts[:_MOST_SPANS]):
@@ -74,7 +83,11 @@ def _is_phone(said: str, digits: int, before: str) -> bool:
     grouped = len(re.findall(r"[0-9]+", said)) >= 3
     if _REFERENCE.search(before) or _SSN.fullmatch(said):
         return False
-    return grouped and said.startswith("0") and any(_parses(said, region, phonenumbers.is_valid_number) for region in _REGIONS)
+    return (
+        grouped
+        and said.startswith("0")
+        and any(_parses(said, region, phonenumbers.is_valid_number) for region in _REGIONS)
+    )
 
 
 def _parses(said: str, region: str | None, holds: Callable[[phonenumbers.PhoneNumber], bool]) -> bool:
@@ -85,7 +98,9 @@ def _parses(said: str, region: str | None, holds: Callable[[phonenumbers.PhoneNu
 
 
 # --- accounts, cards, national ids --------------------------------------------------------------------------
-_CARD = re.compile(r"(?<![\d-])[2-6][0-9]{3}(?:([ -]?)[0-9]{4}\1[0-9]{4}\1[0-9]{4}|[ -]?[0-9]{6}[ -]?[0-9]{5})(?![\d-])")
+_CARD = re.compile(
+    r"(?<![\d-])[2-6][0-9]{3}(?:([ -]?)[0-9]{4}\1[0-9]{4}\1[0-9]{4}|[ -]?[0-9]{6}[ -]?[0-9]{5})(?![\d-])"
+)
 _SSN = re.compile(r"(?<![\w-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-])")
 # National ids are rows of digits, so the text must name them.
 _NATIONAL = re.compile(
@@ -125,7 +140,9 @@ def _national_ids(text: str) -> Iterator[Place]:
 
 
 # --- addresses ----------------------------------------------------------------------------------------------
-_IP = re.compile(r"(?<![\w.:-])(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?:[0-9a-fA-F]{1,4}:){2,7}[0-9a-fA-F:]{1,20})(?![\w:]|\.[0-9])")
+_IP = re.compile(
+    r"(?<![\w.:-])(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?:[0-9a-fA-F]{1,4}:){2,7}[0-9a-fA-F:]{1,20})(?![\w:]|\.[0-9])"
+)
 _VERSION = re.compile(r"(?:\bv|version|release|firmware|build)\s?$", re.IGNORECASE)
 _STREET = re.compile(
     r"""\b[0-9]{1,5}[A-Za-z]?,?\ (?:[NSEW]\.?\ )?(?:[A-Z][\w'’-]{1,24}\.?\ ){1,3}

@@ -48,7 +48,9 @@ def _same_question(pair: Pair, project: Project, budget: Budget) -> list[Finding
     if len(question) < _LEAST_QUESTION:
         return []
     records = [record.strip() for record in pair.context if record.strip()]
-    near = _others(pair, project).alias(asked=QUESTION).filter(asked__trigram_similar=question, context=records)
+    near = (
+        _others(pair, project).alias(asked=QUESTION).filter(asked__trigram_similar=question, context=records)
+    )
     worded_otherwise: Example | None = None
     for other in near.exclude(completion="").order_by("id")[:_MOST]:
         budget.spend(64)
@@ -57,11 +59,23 @@ def _same_question(pair: Pair, project: Project, budget: Budget) -> list[Finding
         if loosely(other.completion) == loosely(pair.completion):
             return [_finding("warn", "#{} is the same pair: question, records and answer.", other)]
         if against := contradiction(pair.completion, other.completion):
-            return [_finding("warn", f"#{{}} asks nearly the same with the same records, and says otherwise: {against}.", other)]
+            return [
+                _finding(
+                    "warn",
+                    f"#{{}} asks nearly the same with the same records, and says otherwise: {against}.",
+                    other,
+                )
+            ]
         worded_otherwise = worded_otherwise or other
     if worded_otherwise is None or not pair.completion.strip():
         return []
-    return [_finding("ok", "#{} asks nearly the same with the same records; its answer says it in other words.", worded_otherwise)]
+    return [
+        _finding(
+            "ok",
+            "#{} asks nearly the same with the same records; its answer says it in other words.",
+            worded_otherwise,
+        )
+    ]
 
 
 def _finding(level: str, says: str, other: Example) -> Finding:

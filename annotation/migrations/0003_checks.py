@@ -8,20 +8,36 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0002_draft_writer'),
-        ('core', '0002_audit_append_only'),
+        ("annotation", "0002_draft_writer"),
+        ("core", "0002_audit_append_only"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='example',
-            index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Lower(django.db.models.functions.text.Left(django.db.models.fields.json.KeyTextTransform('content', django.db.models.fields.json.KeyTransform(-1, 'messages')), 600)), 'gin_trgm_ops'), name='example_question'),
+            model_name="example",
+            index=django.contrib.postgres.indexes.GinIndex(
+                django.contrib.postgres.indexes.OpClass(
+                    django.db.models.functions.text.Lower(
+                        django.db.models.functions.text.Left(
+                            django.db.models.fields.json.KeyTextTransform(
+                                "content", django.db.models.fields.json.KeyTransform(-1, "messages")
+                            ),
+                            600,
+                        )
+                    ),
+                    "gin_trgm_ops",
+                ),
+                name="example_question",
+            ),
         ),
         migrations.AddIndex(
-            model_name='example',
-            index=models.Index(models.F('project'), django.db.models.functions.text.MD5(django.db.models.functions.text.Lower('completion')), name='example_said'),
+            model_name="example",
+            index=models.Index(
+                models.F("project"),
+                django.db.models.functions.text.MD5(django.db.models.functions.text.Lower("completion")),
+                name="example_said",
+            ),
         ),
     ]

@@ -276,7 +276,12 @@ def test_a_mark_covers_what_is_personal_and_nothing_else():
 
 def test_check_digits_against_published_examples():
     # The examples of ISO 13616's registry and of card makers' test numbers.
-    for number in ("GB29 NWBK 6016 1331 9268 19", "FR1420041010050500013M02606", "5555555555554444", "4012888888881881"):
+    for number in (
+        "GB29 NWBK 6016 1331 9268 19",
+        "FR1420041010050500013M02606",
+        "5555555555554444",
+        "4012888888881881",
+    ):
         assert [kind for kind, *_ in personal_data(number)], number
     for number in ("GB29 NWBK 6016 1331 9268 18", "5555555555554445"):
         assert not list(personal_data(number)), number
@@ -369,7 +374,9 @@ class TestRepeated:
         assert found.level == "ok" and found.example is None
 
     def test_a_stock_reply_is_named_and_no_fault(self, world):
-        first = make_example(world.project, "Another question altogether", "Send us the packing list as a PDF.")
+        first = make_example(
+            world.project, "Another question altogether", "Send us the packing list as a PDF."
+        )
         (found,) = self.check(world, "What do you need from me now?", "send us the packing list as a PDF. ")
         assert (found.level, found.example) == ("ok", first.pk) and "same words" in found.says
         make_example(world.project, "A third question", "SEND us the packing list as a PDF.")
@@ -386,7 +393,9 @@ class TestRepeated:
         with connection.cursor() as cursor:  # a small table is read from end to end when it may be
             cursor.execute("SET LOCAL enable_seqscan = off")
             cursor.execute("SET LOCAL enable_indexscan = off")
-            cursor.execute("SELECT pg_get_expr(indexprs, indrelid) FROM pg_index WHERE indexrelid = 'example_said'::regclass")
+            cursor.execute(
+                "SELECT pg_get_expr(indexprs, indrelid) FROM pg_index WHERE indexrelid = 'example_said'::regclass"
+            )
             (said_expression,) = cursor.fetchone()
         asked = Example.objects.order_by().alias(asked=QUESTION).filter(asked__trigram_similar=self.QUESTION)
         said = Example.objects.order_by().alias(said=SAID).filter(said=MD5(Lower(Value("yes"))))

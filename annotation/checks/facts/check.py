@@ -45,7 +45,7 @@ def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Findin
     known = Known()
     for source, text in enumerate(sources):
         known.add(source, text, budget)
-    known.lengths |= list_lengths(pair.completion)  # "we have three: tea, coffee and milk" counts itself
+    known.own_lengths = list_lengths(pair.completion)  # "we have three: tea, coffee and milk" counts itself
     outcome = _compare(pair, known, budget)
     findings = [_missing(level, spans) for level, spans in outcome.missing.items() if spans]
     findings += _wrong_weekdays(pair.completion, outcome.days, known)
@@ -91,7 +91,9 @@ def _wrong_weekdays(text: str, facts: list[Fact], known: Known) -> Iterator[Find
     A date without a year is taken in the one year that the sources name; with several, nothing is said.
     """
     for first, second in pairwise(facts):
-        if {first.kind, second.kind} != {"weekday", "date"} or not _BESIDE.fullmatch(text, first.end, second.start):
+        if {first.kind, second.kind} != {"weekday", "date"} or not _BESIDE.fullmatch(
+            text, first.end, second.start
+        ):
             continue
         weekday, day = (first, second) if first.kind == "weekday" else (second, first)
         right = _weekdays_of(day, known)

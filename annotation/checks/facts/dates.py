@@ -100,7 +100,7 @@ def _numeric(text: str, match: re.Match[str]) -> Iterator[Fact]:
 
 
 def _ordinal(text: str, match: re.Match[str]) -> Iterator[Fact]:
-    """"The 14th" is a day; "the 2nd" is one only after "on the" and its like, since it mostly counts."""
+    """ "The 14th" is a day; "the 2nd" is one only after "on the" and its like, since it mostly counts."""
     day = int(match["d"])
     dated = bool(_DATED.search(text, max(0, match.start() - 12), match.start()))
     claims = day > 3 or dated
@@ -125,13 +125,18 @@ def clock_keys(hour: int, minute: int, half: str = "") -> list[Key]:
 def _span(text: str, match: re.Match[str]) -> Iterator[Fact]:
     first, second = int(match["h"]), int(match["h2"])
     # "9 to 2 pm" starts in the morning.
-    keys = [*clock_keys(first, int(match["m"] or 0), match["half"]), *clock_keys(first, int(match["m"] or 0), "a")]
+    keys = [
+        *clock_keys(first, int(match["m"] or 0), match["half"]),
+        *clock_keys(first, int(match["m"] or 0), "a"),
+    ]
     yield _fact("time", text, *match.span(), *keys)
     yield _fact("time", text, *match.span(), *clock_keys(second, int(match["m2"] or 0), match["half"]))
 
 
 def _twelve(text: str, match: re.Match[str]) -> Iterator[Fact]:
-    yield _fact("time", text, *match.span(), *clock_keys(int(match["h"]), int(match["m"] or 0), match["half"]))
+    yield _fact(
+        "time", text, *match.span(), *clock_keys(int(match["h"]), int(match["m"] or 0), match["half"])
+    )
 
 
 def _clock(text: str, match: re.Match[str]) -> Iterator[Fact]:
@@ -139,7 +144,7 @@ def _clock(text: str, match: re.Match[str]) -> Iterator[Fact]:
 
 
 def _past(text: str, match: re.Match[str]) -> Iterator[Fact]:
-    """"Half past three", "a quarter to five", "ten past nine"."""
+    """ "Half past three", "a quarter to five", "ten past nine"."""
     said = match["min"].lower()
     minutes = 30 if said == "half" else 15 if "quarter" in said else read_small(said)
     hour = read_small(match["h"].lower())

@@ -13,7 +13,9 @@ TOKEN = re.compile(r"[^\W_]++(?:(?:[-_/#]{1,2}|\.(?=[0-9a-z]))[^\W_]++)*+")
 _EMAIL = re.compile(r"[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[\w-]{2,24}")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"')]{1,2000}", re.IGNORECASE)
 # "GHLU 204418-7": a code in capitals with its number after a space.
-_SPACED = re.compile(r"[A-Z]{2,5}[ ](?!(?:19|20)[0-9]{2}[-/][0-9]{1,2}[-/])[0-9]{4,}+(?:[-/][0-9]++)*+(?![\w]|[.,][0-9])")
+_SPACED = re.compile(
+    r"[A-Z]{2,5}[ ](?!(?:19|20)[0-9]{2}[-/][0-9]{1,2}[-/])[0-9]{4,}+(?:[-/][0-9]++)*+(?![\w]|[.,][0-9])"
+)
 # "06 1234 5678": groups of figures that are one number to call or to quote.
 _GROUPED = re.compile(r"[0-9]{2,6}(?:[ -][0-9]{2,6}){2,6}(?![\w]|[-.,:/][0-9])")
 _IS_KEY = re.compile(r"\"\s{0,3}:")
@@ -44,7 +46,9 @@ def grouped(text: str, at: int) -> Read | None:
     if not match or len(squeeze(match.group())) < 8:
         return None
     pieces = re.split(r"[ -]", match.group())
-    parts: tuple[tuple[Key, ...], ...] = tuple((("id", piece), number_key(Decimal(piece), BARE)) for piece in pieces)
+    parts: tuple[tuple[Key, ...], ...] = tuple(
+        (("id", piece), number_key(Decimal(piece), BARE)) for piece in pieces
+    )
     return [_reference(text, *match.span(), parts=parts)], match.end()
 
 

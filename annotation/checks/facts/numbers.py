@@ -2,15 +2,32 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from annotation.checks.facts.dates import Read, clock_keys
 from annotation.checks.facts.fact import BARE, COUNT, Fact, Key, number_key, plain
 from annotation.checks.facts.numerals import FIGURES, SPACES, read_figures, spoken_numbers
 from annotation.checks.facts.words import (
-    ALONE, AMOUNTS, BETWEEN, CODES, COUNTS, CURRENCIES, FRACTIONS, GLUED, HOURS, LEAST_DIGITS, MORE, MULTIPLES, POINTERS,
-    PREFIXES, SCALES, SETTINGS, SOME_OF, UNITS, any_of,
+    ALONE,
+    AMOUNTS,
+    BETWEEN,
+    CODES,
+    COUNTS,
+    CURRENCIES,
+    FRACTIONS,
+    GLUED,
+    HOURS,
+    LEAST_DIGITS,
+    MORE,
+    MULTIPLES,
+    POINTERS,
+    PREFIXES,
+    SCALES,
+    SETTINGS,
+    SOME_OF,
+    UNITS,
+    any_of,
 )  # fmt: skip
 
 _FLAGS = re.IGNORECASE
@@ -33,7 +50,8 @@ _UNIT = re.compile(
 )
 _GLUED = re.compile(rf"(?P<word>{any_of(GLUED)})(?![^\W_])", _FLAGS)
 _SCALE = re.compile(
-    rf"[{SPACES}]?(?P<scale>{any_of(word for word in SCALES if SCALES[word] >= 100)}|mn|bn|mio)\b|(?P<k>k)\b", _FLAGS
+    rf"[{SPACES}]?(?P<scale>{any_of(word for word in SCALES if SCALES[word] >= 100)}|mn|bn|mio)\b|(?P<k>k)\b",
+    _FLAGS,
 )
 _SCALES = {**SCALES, "mn": 10**6, "mio": 10**6, "bn": 10**9}
 _NOUN = re.compile(rf"[{SPACES}](?P<noun>[^\W\d_]{{2,40}})")
@@ -118,26 +136,36 @@ def at_figures(text: str, at: int) -> Read | None:
     through = _RANGE.match(text, end)
     if through and (len(digits) <= 3 or not digits.isdigit()):
         return _range(number, through)
+    return _with_what_follows(number)
+
+
+def _with_what_follows(number: _Number) -> Read | None:
+    """The number with its scale and unit, or with the word it is joined to ("2x", "3-pack")."""
+    text, end = number.text, number.end
     _scale(number)
     unit = _unit_after(text, number.end)
-    counted = None if unit else (_TIMES.match(text, end) or (_COMPOUND.match(text, end) if len(digits) <= 3 else None))
-    if counted:
-        number.end = counted.end()
-        return [_counted(number)], number.end
-    if not unit and number.end == end and _GOES_ON.match(text, end):
-        return None
+    if not unit:
+        short = len(number.digits) <= 3
+        joined = _TIMES.match(text, number.end) or (_COMPOUND.match(text, number.end) if short else None)
+        if joined:
+            number.end = joined.end()
+            return [_counted(number)], number.end
+        if number.end == end and _GOES_ON.match(text, end):
+            return None
     fact = _finish(number, unit)
     return [fact], number.end
 
 
 def _looks_like_reference(digits: str) -> bool:
-    """"007" and "00451" are no numbers: a number is not written with zeros in front."""
+    """ "007" and "00451" are no numbers: a number is not written with zeros in front."""
     return len(digits) >= 3 and digits[0] == "0" and digits.isdigit()
 
 
 def _range(number: _Number, through: re.Match[str]) -> Read | None:
-    """"3-5 days" states both ends, in the unit of the second."""
-    second = _Number(number.text, through.start("to"), number.start, through.end(), read_figures(through["to"]))
+    """ "3-5 days" states both ends, in the unit of the second."""
+    second = _Number(
+        number.text, through.start("to"), number.start, through.end(), read_figures(through["to"])
+    )
     unit = _unit_after(number.text, through.end())
     facts = []
     for one in (number, second):
@@ -167,7 +195,7 @@ _QUARTER = re.compile(r"quarter of an hour\b", _FLAGS)
 
 
 def at_fraction(text: str, at: int, word: str) -> Read | None:
-    """"Half" and "half an hour", "a quarter of an hour"."""
+    """ "Half" and "half an hour", "a quarter of an hour"."""
     quarter = _QUARTER.match(text, at)
     if quarter:
         return [_number_fact(text, at, quarter.end(), [("time", Decimal(900))])], quarter.end()
@@ -187,7 +215,7 @@ def at_fraction(text: str, at: int, word: str) -> Read | None:
 
 
 def at_one_unit(text: str, at: int) -> Read | None:
-    """"Within an hour": the words before "an" decide, since "an hour" alone is mostly a rate."""
+    """ "Within an hour": the words before "an" decide, since "an hour" alone is mostly a rate."""
     match = _ONE_UNIT.match(text, at)
     if not match:
         return None
@@ -195,9 +223,11 @@ def at_one_unit(text: str, at: int) -> Read | None:
 
 
 def at_multiple(text: str, at: int, word: str) -> Fact:
-    """"Double", "both": an answer may say the number instead; nothing is claimed by the word itself."""
+    """ "Double", "both": an answer may say the number instead; nothing is claimed by the word itself."""
     value = Decimal(MULTIPLES[word])
-    return Fact("number", text[at : at + len(word)], at, at + len(word), (number_key(value, COUNT),), claims=False)
+    return Fact(
+        "number", text[at : at + len(word)], at, at + len(word), (number_key(value, COUNT),), claims=False
+    )
 
 
 def _number_fact(text: str, start: int, end: int, readings: list[tuple[str, Decimal]]) -> Fact:
@@ -295,11 +325,17 @@ def _counted(number: _Number, *, more: bool = False) -> Fact:
     if number.spoken and label in HOURS and not number.text[number.end : number.end + 2].strip(" .,;!?"):
         keys += clock_keys(int(number.values[0]), 0) if number.values[0] <= 24 else []  # "at three"
     single = max(number.values) <= 1
+    noun = _NOUN.match(number.text, number.end)
     claims = not single and not _is_silent(number, number.values, label, tied=tied)
-    return _made(number, tuple(keys), serious=_is_exact(number.values), claims=claims, label="more" if more else "")
+    fact = _made(
+        number, tuple(keys), serious=_is_exact(number.values), claims=claims, label="more" if more else ""
+    )
+    return replace(fact, noun=noun["noun"].lower()) if noun and noun["noun"].lower() not in ALONE else fact
 
 
-def _made(number: _Number, keys: tuple[Key, ...], *, serious: bool, claims: bool = True, label: str = "") -> Fact:
+def _made(
+    number: _Number, keys: tuple[Key, ...], *, serious: bool, claims: bool = True, label: str = ""
+) -> Fact:
     text = number.text
     if _IS_KEY.match(text, number.end):
         claims = False  # the name of a field

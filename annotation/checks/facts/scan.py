@@ -11,7 +11,17 @@ from annotation.checks.base import UNLIMITED, Budget
 from annotation.checks.facts import dates, identifiers, numbers
 from annotation.checks.facts.dates import Read
 from annotation.checks.facts.fact import Fact
-from annotation.checks.facts.words import CAPITAL, FRACTIONS, MONTHS, MULTIPLES, NUMBER_WORDS, SCALES, VAGUE, VAGUE_STARTS, any_of
+from annotation.checks.facts.words import (
+    CAPITAL,
+    FRACTIONS,
+    MONTHS,
+    MULTIPLES,
+    NUMBER_WORDS,
+    SCALES,
+    VAGUE,
+    VAGUE_STARTS,
+    any_of,
+)
 
 _WORD = re.compile(r"[^\W_]+")
 _FIGURE = frozenset("0123456789")
@@ -73,7 +83,7 @@ def _at_figure(text: str, at: int) -> Read:
 
 
 def _longer(number: Read, grouped: Read | None) -> Read:
-    """"06 1234 5678" begins with a number, but is one reference as a whole."""
+    """ "06 1234 5678" begins with a number, but is one reference as a whole."""
     return grouped if grouped and grouped[1] > number[1] else number
 
 
@@ -99,18 +109,14 @@ def _at_letter(text: str, match: re.Match[str]) -> Read:
 def _at_known_word(text: str, at: int, word: str) -> Read | None:
     """What begins with a word of the lists: a date, a time, a number in words."""
     read = dates.at_word(text, at, word)
-    if read:
+    if read or (word in MONTHS and word not in CAPITAL):
         return read
-    if word in MONTHS and word not in CAPITAL:
-        return None
-    if word in NUMBER_WORDS:
+    if word in NUMBER_WORDS or (word in ("a", "an") and _SCALED.match(text, at)):
         return numbers.at_number_word(text, at)
     if word in FRACTIONS or word == "quarter":
         return numbers.at_fraction(text, at, word)
     if word in MULTIPLES:
         return [numbers.at_multiple(text, at, word)], at + len(word)
-    if word in ("a", "an") and _SCALED.match(text, at):
-        return numbers.at_number_word(text, at)
     return numbers.at_one_unit(text, at) if word in _BEFORE_A else None
 
 
@@ -122,4 +128,3 @@ def _token(text: str, at: int) -> Read:
         return [], match.end()  # all of "jack-of-hearts" is one name
     fact = identifiers.token(text, match)
     return ([fact] if fact else []), match.end()
-

@@ -69,9 +69,21 @@ SCALES: dict[str, int] = _numbers["scales"]
 MULTIPLES: dict[str, int] = _numbers["multiples"]
 FRACTIONS = {word: Decimal(value) for word, value in _numbers["fractions"].items()}
 NUMBER_WORDS = frozenset({*ONES, *TENS, *SCALES})
-BETWEEN, MORE, ALONE, AMOUNTS, COUNTS, SETTINGS, POINTERS, HOURS, JOINERS, SOME_OF = (
+BETWEEN, MORE, ALONE, AMOUNTS, COUNTS, SETTINGS, POINTERS, HOURS, JOINERS, SOME_OF, LISTED = (
     frozenset(_numbers["words"][name])
-    for name in ("between", "more", "alone", "amounts", "counts", "settings", "pointers", "hours", "joiners", "some_of")
+    for name in (
+        "between",
+        "more",
+        "alone",
+        "amounts",
+        "counts",
+        "settings",
+        "pointers",
+        "hours",
+        "joiners",
+        "some_of",
+        "listed",
+    )
 )
 VAGUE: tuple[str, ...] = tuple(_numbers["vague"]["phrases"])
 VAGUE_STARTS = frozenset(re.split(r"[^\w%]", phrase)[0].strip("%") for phrase in VAGUE)
