@@ -180,7 +180,9 @@ def submit(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     content = pair_from(request.POST)
     base = whole_number(request.POST.get("base_revision"))
     reason = request.POST.get("reason", "")
-    words = {"by": access.user, "example": example, "content": content, "base_revision": base}
+    words: dict[str, Any] = {
+        "by": access.user, "example": example, "content": content, "base_revision": base,
+    }  # fmt: skip
     try:
         with services.kept_on_failure(partial(services.keep_words, **words)):
             services.submit(**words, reason=reason)

@@ -176,7 +176,8 @@ def _range(number: _Number, through: re.Match[str]) -> Read | None:
 
 def at_number_word(text: str, at: int) -> Read | None:
     """The numbers in words that begin at `at`: "twenty-five", "a dozen", "two hundred and five pallets"."""
-    facts, end = [], at
+    facts: list[Fact] = []
+    end = at
     for one in spoken_numbers(text, at):
         number = _Number(text, one.start, one.start, one.end, (Decimal(one.value),), spoken=True)
         unit = _unit_after(text, one.end)
