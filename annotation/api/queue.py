@@ -1,6 +1,7 @@
 """The annotators' queue for programs: take, keep alive, draft, submit, skip, give back, take back."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -129,16 +130,20 @@ class Submit(WorkView):
         """Hands the pair to the reviewers. A refused pair is kept as a draft."""
         content = self.given(SubmitSerializer)
         example, base = self.example(pk), content["base_revision"]
+        keep = partial(
+            services.keep_words, by=self.access.user, example=example, content=content, base_revision=base
+        )
         try:
-            services.submit(
-                by=self.access.user,
-                example=example,
-                content=pair_of(content),
-                base_revision=base,
-                reason=content["reason"],
-            )
+            with services.kept_on_failure(keep):
+                services.submit(
+                    by=self.access.user,
+                    example=example,
+                    content=pair_of(content),
+                    base_revision=base,
+                    reason=content["reason"],
+                )
         except ExpectedError:
-            services.keep_words(by=self.access.user, example=example, content=content, base_revision=base)
+            keep()
             raise
         return Response(ExampleSerializer(self.example(pk)).data)
 

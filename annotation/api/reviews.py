@@ -1,5 +1,7 @@
 """Reviews for programs: what is in review, the decisions, and taking one back."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
@@ -91,20 +93,25 @@ class Accept(WorkView):
         given = self.given(AcceptSerializer)
         content = given.get("content")
         example = self.example(pk)
+        keep = partial(self._keep, example, content)
         try:
-            review = services.accept(
-                by=self.access.user,
-                example=example,
-                comment=given["comment"],
-                content=pair_of(content) if content else None,
-                revision=given["revision"],
-                reason=content["reason"] if content else "",
-            )
+            with services.kept_on_failure(keep):
+                review = services.accept(
+                    by=self.access.user,
+                    example=example,
+                    comment=given["comment"],
+                    content=pair_of(content) if content else None,
+                    revision=given["revision"],
+                    reason=content["reason"] if content else "",
+                )
         except ExpectedError:
-            if content:
-                services.keep_words(by=self.access.user, example=example, content=content, purpose=REVIEW)
+            keep()
             raise
         return Response(DecisionSerializer(review).data)
+
+    def _keep(self, example: Example, content: Mapping[str, Any] | None) -> None:
+        if content:
+            services.keep_words(by=self.access.user, example=example, content=content, purpose=REVIEW)
 
 
 class SendBack(WorkView):

@@ -68,7 +68,7 @@ class Pair:
         return self.messages[-1] if self.messages else ""
 
 
-class OutOfTime(Exception):  # noqa: N818 - it is no error: the check's own limit was reached
+class OutOfTime(Exception):
     """A check used up its time."""
 
 

@@ -5,6 +5,7 @@ from annotation.services.leases import heartbeat, leave, take, why_not_open
 from annotation.services.queue import (
     discard_draft,
     keep_words,
+    kept_on_failure,
     save_draft,
     save_new_draft,
     submit,
@@ -20,6 +21,7 @@ __all__ = [
     "file_correction",
     "heartbeat",
     "keep_words",
+    "kept_on_failure",
     "leave",
     "requeue",
     "retire",

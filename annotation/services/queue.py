@@ -1,6 +1,8 @@
 """The annotators' side of the queue: take the next item, keep drafts, submit, take a submission back."""
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -18,6 +20,8 @@ from core.audit import record
 from core.errors import Conflict, ExpectedError
 from core.models import Project, User
 from core.transitions import transition
+
+log = logging.getLogger(__name__)
 
 _TRIES = 20  # each try that fails means that somebody else got an item, so this is never many
 
@@ -129,6 +133,21 @@ def keep_words(
     except ExpectedError:
         return False
     return True
+
+
+@contextmanager
+def kept_on_failure(keep: Callable[[], object]) -> Iterator[None]:
+    """Calls `keep` when what is done inside fails in a way that nobody foresaw: what was typed outlives it."""
+    try:
+        yield
+    except ExpectedError:
+        raise
+    except Exception:
+        try:
+            keep()
+        except Exception:  # the first failure is the one to report
+            log.exception("What was typed could not be kept either.")
+        raise
 
 
 @transaction.atomic

@@ -1,5 +1,6 @@
 """The annotators' pages: what waits, the editor, and everything its keys do."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -179,10 +180,14 @@ def submit(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     content = pair_from(request.POST)
     base = whole_number(request.POST.get("base_revision"))
     reason = request.POST.get("reason", "")
+    words: dict[str, Any] = {
+        "by": access.user, "example": example, "content": content, "base_revision": base,
+    }  # fmt: skip
     try:
-        services.submit(by=access.user, example=example, content=content, base_revision=base, reason=reason)
+        with services.kept_on_failure(partial(services.keep_words, **words)):
+            services.submit(**words, reason=reason)
     except (Invalid, Conflict) as error:
-        kept = services.keep_words(by=access.user, example=example, content=content, base_revision=base)
+        kept = services.keep_words(**words)
         if not kept and isinstance(error, Conflict):
             raise
         form = form_with(error, PairForm(access.project, content, base), reason)

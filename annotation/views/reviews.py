@@ -1,5 +1,6 @@
 """The reviewers' pages: what is in review, one pair with what changed, and the decisions."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -164,15 +165,18 @@ def correct(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     content = pair_from(request.POST)
     base = whole_number(request.POST.get("base_revision"))
     reason = request.POST.get("reason", "")
+    keep = partial(
+        services.keep_words,
+        by=access.user, example=example, content=content, base_revision=base, purpose=REVIEW,
+    )  # fmt: skip
     try:
-        services.accept(
-            by=access.user, example=example, content=content, revision=base, reason=reason,
-            comment=request.POST.get("comment", ""),
-        )  # fmt: skip
+        with services.kept_on_failure(keep):
+            services.accept(
+                by=access.user, example=example, content=content, revision=base, reason=reason,
+                comment=request.POST.get("comment", ""),
+            )  # fmt: skip
     except (Invalid, Conflict) as error:
-        kept = services.keep_words(
-            by=access.user, example=example, content=content, base_revision=base, purpose=REVIEW
-        )
+        kept = keep()
         if not kept and isinstance(error, Conflict):
             raise
         form = form_with(error, PairForm(access.project, content, base), reason)

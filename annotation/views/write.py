@@ -1,5 +1,7 @@
 """Writing a new example from nothing."""
 
+from functools import partial
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -31,10 +33,12 @@ def write(request: HttpRequest, access: Access) -> HttpResponse:
         return _page(request, access, PairForm(access.project, draft.content if draft else {}), draft)
     content = pair_from(request.POST)
     reason = request.POST.get("reason", "")
+    keep = partial(services.save_new_draft, by=access.user, project=access.project, content=content)
     try:
-        example = services.write_example(
-            by=access.user, project=access.project, content=content, group=content["group"], reason=reason
-        )
+        with services.kept_on_failure(keep):
+            example = services.write_example(
+                by=access.user, project=access.project, content=content, group=content["group"], reason=reason
+            )
     except Invalid as error:
         form = form_with(error, PairForm(access.project, content), reason)
         return whole_main(_page(request, access, form, None, status=error.status))

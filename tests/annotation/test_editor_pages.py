@@ -274,6 +274,36 @@ def test_the_checks_follow_the_typing(world: World, as_user: SignIn) -> None:
     assert words["completion-bad"] == ["FD-9999"]
 
 
+@pytest.mark.parametrize("name", ["submit", "write"])
+def test_what_was_typed_outlives_a_failure_that_nobody_foresaw(
+    world: World, as_user: SignIn, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def broken(*args: object, **kwargs: object) -> str:
+        raise RuntimeError("a fault")
+
+    example = leased(world)
+    monkeypatch.setattr("annotation.services.examples.reason_for_bad", broken)
+    monkeypatch.setattr("annotation.services.queue.reason_for_bad", broken)
+    client = as_user(world.annotator)
+    address = url(world, "submit", example.pk) if name == "submit" else url(world, "write")
+    with pytest.raises(RuntimeError, match="a fault"):
+        client.post(address, posted(example, "Many careful words."))
+    draft = Draft.objects.get(user=world.annotator, example=example if name == "submit" else None)
+    assert draft.content["completion"] == "Many careful words."
+
+
+@pytest.mark.parametrize("poison", ["9" * 10_000, "1 " * 9_000, "[" * 15_000])
+def test_no_text_stops_the_editor_or_the_review(world: World, as_user: SignIn, poison: str) -> None:
+    example = leased(world, context=[poison])
+    client = as_user(world.annotator)
+    assert client.post(url(world, "checks"), posted(example, poison)).status_code == 200
+    assert client.get(url(world, "item", example.pk)).status_code == 200
+    answer = client.post(url(world, "submit", example.pk), {**posted(example, poison), "reason": "as it is"})
+    assert answer.status_code in (200, 302)
+    services.take(by=world.reviewer, example=Example.objects.get(pk=example.pk), purpose="review")
+    assert as_user(world.reviewer).get(url(world, "review", example.pk)).status_code == 200
+
+
 def test_nothing_typed_is_ever_markup(world: World, as_user: SignIn) -> None:
     evil = '</textarea><script>alert(1)</script>"><img src=x onerror=alert(1)>'
     example = leased(

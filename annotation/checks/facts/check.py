@@ -45,7 +45,7 @@ def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Findin
     known = Known()
     for source, text in enumerate(sources):
         known.add(source, text, budget)
-    known.lengths |= list_lengths(pair.completion)  # "we have three: tea, coffee and milk" counts itself
+    known.own_lengths = list_lengths(pair.completion)  # "we have three: tea, coffee and milk" counts itself
     outcome = _compare(pair, known, budget)
     findings = [_missing(level, spans) for level, spans in outcome.missing.items() if spans]
     findings += _wrong_weekdays(pair.completion, outcome.days, known)

@@ -129,7 +129,7 @@ def _arrays(text: str) -> set[int]:
     except (ValueError, RecursionError):
         return set()
     lengths: set[int] = set()
-    for node in nodes[:_MOST_NODES]:
+    for node in nodes:  # grows while it is read
         children = list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
         if isinstance(node, list):
             lengths.add(len(node))

@@ -31,6 +31,7 @@ class Fact:
     parts: tuple[tuple[Key, ...], ...] = ()
     label: str = ""  # "amount" where the text names it so without a unit, "more" for "two more"
     values: tuple[str, ...] = ()  # of a number: its readings without the unit
+    noun: str = ""  # what a count counts, in lower case, where a word follows it
 
 
 def number_key(value: Decimal, unit: str) -> Key:

@@ -1,5 +1,6 @@
 """What the records and the conversation state, and whether they state a fact of the completion."""
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date
@@ -9,9 +10,10 @@ from annotation.checks.facts.derived import Amounts, list_lengths
 from annotation.checks.facts.fact import BARE, COUNT, Fact, Key
 from annotation.checks.facts.identifiers import bare_number
 from annotation.checks.facts.scan import facts_of
-from annotation.checks.facts.words import CURRENCIES
+from annotation.checks.facts.words import CURRENCIES, LISTED
 
 Place = tuple[int, int, int]  # source, start, end
+_WORD = re.compile(r"[^\W\d_]+")
 _MOST_PLACES = 8  # of one key; who reads a mark needs no more
 
 
@@ -23,7 +25,9 @@ class Known:
     years: set[int] = field(default_factory=set)
     currencies: set[str] = field(default_factory=set)
     amounts: Amounts = field(default_factory=Amounts)
-    lengths: set[int] = field(default_factory=set)
+    lengths: set[int] = field(default_factory=set)  # of lists in the sources
+    own_lengths: set[int] = field(default_factory=set)  # of lists in the completion itself
+    words: set[str] = field(default_factory=set)  # of the sources that have lists, without a plural's "s"
 
     def add(self, source: int, text: str, budget: Budget = UNLIMITED) -> None:
         for fact in facts_of(text, budget):
@@ -38,7 +42,10 @@ class Known:
                 self._put_number(fact, place)
             elif number := bare_number(fact.text):
                 self._put(("id", number), place)
-        self.lengths |= list_lengths(text)
+        lengths = list_lengths(text)
+        if lengths:
+            self.lengths |= lengths
+            self.words |= {_stem(word) for word in _WORD.findall(text.lower())}
 
     def _put(self, key: Key, place: Place) -> None:
         places = self.places[key]
@@ -108,9 +115,18 @@ class Known:
         """A sum, a difference, or how many things are listed."""
         for key in fact.keys:
             if key[0] == "number" and key[2] == COUNT and str(key[1]).isdigit() and len(str(key[1])) <= 6:
-                if int(str(key[1])) in self.lengths:
+                length = int(str(key[1]))
+                if length in self.own_lengths or (length in self.lengths and self._may_be_listed(fact.noun)):
                     return []
         return self.amounts.explain(fact)
+
+    def _may_be_listed(self, noun: str) -> bool:
+        """ "Three coupons" does not follow from a list of three in records that have no word of coupons."""
+        return not noun or noun in LISTED or _stem(noun) in self.words
+
+
+def _stem(word: str) -> str:
+    return word.removesuffix("es") if word.endswith(("xes", "ches", "shes")) else word.removesuffix("s")
 
 
 def weekday_of(year: object, month: object, day: object) -> int | None:

@@ -2,15 +2,32 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from annotation.checks.facts.dates import Read, clock_keys
 from annotation.checks.facts.fact import BARE, COUNT, Fact, Key, number_key, plain
 from annotation.checks.facts.numerals import FIGURES, SPACES, read_figures, spoken_numbers
 from annotation.checks.facts.words import (
-    ALONE, AMOUNTS, BETWEEN, CODES, COUNTS, CURRENCIES, FRACTIONS, GLUED, HOURS, LEAST_DIGITS, MORE, MULTIPLES, POINTERS,
-    PREFIXES, SCALES, SETTINGS, SOME_OF, UNITS, any_of,
+    ALONE,
+    AMOUNTS,
+    BETWEEN,
+    CODES,
+    COUNTS,
+    CURRENCIES,
+    FRACTIONS,
+    GLUED,
+    HOURS,
+    LEAST_DIGITS,
+    MORE,
+    MULTIPLES,
+    POINTERS,
+    PREFIXES,
+    SCALES,
+    SETTINGS,
+    SOME_OF,
+    UNITS,
+    any_of,
 )  # fmt: skip
 
 _FLAGS = re.IGNORECASE
@@ -119,18 +136,22 @@ def at_figures(text: str, at: int) -> Read | None:
     through = _RANGE.match(text, end)
     if through and (len(digits) <= 3 or not digits.isdigit()):
         return _range(number, through)
+    return _with_what_follows(number)
+
+
+def _with_what_follows(number: _Number) -> Read | None:
+    """The number with its scale and unit, or with the word it is joined to ("2x", "3-pack")."""
+    text, end = number.text, number.end
     _scale(number)
     unit = _unit_after(text, number.end)
-    counted = (
-        None
-        if unit
-        else (_TIMES.match(text, end) or (_COMPOUND.match(text, end) if len(digits) <= 3 else None))
-    )
-    if counted:
-        number.end = counted.end()
-        return [_counted(number)], number.end
-    if not unit and number.end == end and _GOES_ON.match(text, end):
-        return None
+    if not unit:
+        short = len(number.digits) <= 3
+        joined = _TIMES.match(text, number.end) or (_COMPOUND.match(text, number.end) if short else None)
+        if joined:
+            number.end = joined.end()
+            return [_counted(number)], number.end
+        if number.end == end and _GOES_ON.match(text, end):
+            return None
     fact = _finish(number, unit)
     return [fact], number.end
 
@@ -305,10 +326,12 @@ def _counted(number: _Number, *, more: bool = False) -> Fact:
     if number.spoken and label in HOURS and not number.text[number.end : number.end + 2].strip(" .,;!?"):
         keys += clock_keys(int(number.values[0]), 0) if number.values[0] <= 24 else []  # "at three"
     single = max(number.values) <= 1
+    noun = _NOUN.match(number.text, number.end)
     claims = not single and not _is_silent(number, number.values, label, tied=tied)
-    return _made(
+    fact = _made(
         number, tuple(keys), serious=_is_exact(number.values), claims=claims, label="more" if more else ""
     )
+    return replace(fact, noun=noun["noun"].lower()) if noun and noun["noun"].lower() not in ALONE else fact
 
 
 def _made(

@@ -109,18 +109,14 @@ def _at_letter(text: str, match: re.Match[str]) -> Read:
 def _at_known_word(text: str, at: int, word: str) -> Read | None:
     """What begins with a word of the lists: a date, a time, a number in words."""
     read = dates.at_word(text, at, word)
-    if read:
+    if read or (word in MONTHS and word not in CAPITAL):
         return read
-    if word in MONTHS and word not in CAPITAL:
-        return None
-    if word in NUMBER_WORDS:
+    if word in NUMBER_WORDS or (word in ("a", "an") and _SCALED.match(text, at)):
         return numbers.at_number_word(text, at)
     if word in FRACTIONS or word == "quarter":
         return numbers.at_fraction(text, at, word)
     if word in MULTIPLES:
         return [numbers.at_multiple(text, at, word)], at + len(word)
-    if word in ("a", "an") and _SCALED.match(text, at):
-        return numbers.at_number_word(text, at)
     return numbers.at_one_unit(text, at) if word in _BEFORE_A else None
 
 

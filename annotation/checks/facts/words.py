@@ -69,7 +69,7 @@ SCALES: dict[str, int] = _numbers["scales"]
 MULTIPLES: dict[str, int] = _numbers["multiples"]
 FRACTIONS = {word: Decimal(value) for word, value in _numbers["fractions"].items()}
 NUMBER_WORDS = frozenset({*ONES, *TENS, *SCALES})
-BETWEEN, MORE, ALONE, AMOUNTS, COUNTS, SETTINGS, POINTERS, HOURS, JOINERS, SOME_OF = (
+BETWEEN, MORE, ALONE, AMOUNTS, COUNTS, SETTINGS, POINTERS, HOURS, JOINERS, SOME_OF, LISTED = (
     frozenset(_numbers["words"][name])
     for name in (
         "between",
@@ -82,6 +82,7 @@ BETWEEN, MORE, ALONE, AMOUNTS, COUNTS, SETTINGS, POINTERS, HOURS, JOINERS, SOME_
         "hours",
         "joiners",
         "some_of",
+        "listed",
     )
 )
 VAGUE: tuple[str, ...] = tuple(_numbers["vague"]["phrases"])
