@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("annotation", "0002_draft_writer"),
         ("core", "0002_audit_append_only"),
-        ("training", "0001_initial"),
+        ("training", "0002_test_losses"),
     ]
 
     operations = [
