@@ -35,7 +35,8 @@ class Comparison:
 
     `settled` says whom the verdict names: "candidate" is the version under the gate. `planned` ratings were asked for by
     the first plan, `n` are in. `rate` leaves "both bad" out, `rate_among_all` counts it as a tie. The answers of
-    `prompts_differing` of `prompts` differ; the others were shown to nobody.
+    `prompts_differing` of `prompts` differ; the others were shown to nobody. `in_doubt` of the ratings were
+    given on answers that may come from other weights.
     """
 
     against: str
@@ -55,6 +56,7 @@ class Comparison:
     bad_high: float | None
     prompts: int
     prompts_differing: int
+    in_doubt: int = 0
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,13 @@ def human_preference(facts: Facts) -> Check:
     )
     if found.settled == "baseline":
         return say("fail", f"{found.says} {words}")
+    if found.in_doubt:
+        votes = "rating rests" if found.in_doubt == 1 else "ratings rest"
+        return say(
+            "hold",
+            f"{found.in_doubt:,} {votes} on answers that may come from other weights. Set these aside on the "
+            f"campaign's page. {words}",
+        )
     if found.open:
         return say("hold", f"The comparison is still open. So far: {words}")
     if found.n < found.planned:

@@ -235,6 +235,7 @@ def _compared(results: Results, version: ModelVersion) -> Comparison:
         bad_high=bad.high,
         prompts=pair.prompts,
         prompts_differing=pair.prompts - pair.same_answers,
+        in_doubt=pair.in_doubt,
     )
 
 

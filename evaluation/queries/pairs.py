@@ -22,7 +22,8 @@ class PairEvidence:
     """What the campaigns of two versions say together, the candidate over the baseline of the newest one.
 
     `win_rate` leaves "both bad" out, `win_rate_among_all` counts it as a tie. `prompts` were asked for, of which
-    `same_answers` got the same answer from both and were shown to nobody.
+    `same_answers` got the same answer from both and were shown to nobody. `in_doubt` votes count although an answer they
+    were given on may come from other weights.
     """
 
     baseline: ModelVersion
@@ -36,6 +37,7 @@ class PairEvidence:
     verdict: Verdict
     prompts: int
     same_answers: int
+    in_doubt: int
 
     @property
     def open(self) -> bool:
@@ -107,6 +109,7 @@ def evidence_of(
         ),
         prompts=sum(campaign.prompt_count for campaign in counted),
         same_answers=sum(same_answers.get(campaign.pk, 0) for campaign in counted),
+        in_doubt=sum(vote.in_doubt for vote in rows),
     )
 
 

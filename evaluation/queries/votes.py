@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db.models import F
 from django.db.models.functions import Length
 
 from evaluation.models import Entry, Rating, Score
@@ -18,8 +17,8 @@ Choice = Rating.Choice
 class Vote:
     """One rating. `item` is the held-out row's hash: the same question in another campaign is the same item.
 
-    `outcome` is candidate, baseline, tie or both_bad; `characters` of both answers together; `scores` by entry position and
-    criterion.
+    `outcome` is candidate, baseline, tie or both_bad; `characters` of both answers together; `in_doubt` when one of
+    them may come from other weights; `scores` by entry position and criterion.
     """
 
     rater: int
@@ -30,6 +29,7 @@ class Vote:
     side: str
     seconds: float
     characters: int
+    in_doubt: bool
     at: datetime
     scores: dict[tuple[int, str], int] = field(default_factory=dict)
 
@@ -53,12 +53,14 @@ def votes_of(campaigns: Sequence[int]) -> dict[int, list[Vote]]:
             "preferred__position",
             "seconds",
             Length("comparison__left__generation__text") + Length("comparison__right__generation__text"),
-            F("created_at"),
+            "comparison__left__generation__doubt",
+            "comparison__right__generation__doubt",
+            "created_at",
         )
     )
-    for pk, campaign, rater, item, prompt, slice_, choice, position, seconds, characters, at in rows:
+    for pk, campaign, rater, item, prompt, slice_, choice, position, seconds, characters, *doubts, at in rows:
         outcome = choice if position is None else ("candidate" if position == Entry.CANDIDATE else "baseline")
-        vote = Vote(rater, item, prompt, slice_, outcome, choice, seconds, characters, at)
+        vote = Vote(rater, item, prompt, slice_, outcome, choice, seconds, characters, any(doubts), at)
         by_id[pk] = vote
         by_campaign[campaign].append(vote)
     scores = Score.objects.filter(rating__comparison__campaign__in=campaigns)

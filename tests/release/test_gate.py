@@ -78,6 +78,7 @@ def test_nothing_known_never_passes():
         ("human_preference", {"human": replace(HUMAN, open=True)}, "hold"),
         ("human_preference", {"human": replace(HUMAN, settled=None)}, "hold"),
         ("human_preference", {"human": replace(HUMAN, n=119)}, "hold"),
+        ("human_preference", {"human": replace(HUMAN, in_doubt=1)}, "hold"),
         ("human_preference", {"human": replace(HUMAN, raters=1)}, "hold"),
         ("human_preference", {"human": replace(HUMAN, settled="baseline")}, "fail"),
         ("human_preference", {"human": replace(HUMAN, settled="baseline", open=True, n=60)}, "fail"),

@@ -8,6 +8,7 @@ import gc
 import hashlib
 import json
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,8 @@ from training.held_out import ChosenRow, choose
 from training.losses import available_rows, datasets_of, prompt_digest
 from training.models import LossMeasurement, ModelVersion, RowLoss
 from training.queries import system_prompt_of
-from training.runner.data import EncodedRow, RowEncoder, collate
+from training.rows import EncodedRow, RowEncoder
+from training.runner.data import TransformersTokenizer, collate
 from training.runner.train import check_present, set_up_torch, tokenizer_of, understood
 
 # Padding included: with answers of a few hundred tokens and a vocabulary of 150,000 the scores then take about 2 GB.
@@ -83,11 +85,13 @@ def _prepare(measurement: LossMeasurement) -> dict[int, dict[str, Rendered]]:
     version, against = measurement.version, measurement.against
     available = available_rows(version, against)
     chosen = choose(available.rows)
-    encoders = {side.pk: _encoder(side) for side in (version, against)}
+    encoders = {
+        side.pk: (_encoder(side), side.base_model.context_length or NO_LIMIT) for side in (version, against)
+    }
     rendered: dict[int, dict[str, Rendered]] = {pk: {} for pk in encoders}
     kept: list[ChosenRow] = []
     for one, content in _contents(chosen, version, against):
-        both = {pk: _render(encoder, content) for pk, encoder in encoders.items()}
+        both = {pk: _render(encoder, content, longest) for pk, (encoder, longest) in encoders.items()}
         if any(side is None for side in both.values()):
             continue
         kept.append(one)
@@ -128,18 +132,16 @@ def _contents(
 def _encoder(version: ModelVersion) -> RowEncoder:
     base = version.base_model
     return RowEncoder(
-        tokenizer_of(check_present(base.artifact, str(base))),
+        TransformersTokenizer(tokenizer_of(check_present(base.artifact, str(base)))),
         stop_token=base.stop_token,
         system_prompt=system_prompt_of(version),
-        max_length=base.context_length or NO_LIMIT,
     )
 
 
-def _render(encoder: RowEncoder, content: dict[str, Any]) -> Rendered | None:
+def _render(encoder: RowEncoder, content: dict[str, Any], longest: int) -> Rendered | None:
     """None when the row cannot be read whole: the recipe's “Longest row” does not count here, the context does."""
-    cut = len(encoder.shortened)
     row = encoder.encode(content)
-    if row is None or len(encoder.shortened) > cut:
+    if row is None or len(row.ids) > longest:
         return None
     digest = hashlib.sha256(json.dumps([row.prompt_length, row.ids]).encode()).hexdigest()
     return Rendered(row, digest)
@@ -161,7 +163,7 @@ def _measure(
     ctx.report(message=f"Loading {version}.", now=True)
     try:
         model = _load(version, device=device, precision=precision)
-        ctx.pace_from_now()
+        began, before = time.monotonic(), done
         for batch in _batches(rows):
             losses = _losses(model, [one.row for _, one in batch], device)
             records.note_row_losses(
@@ -178,7 +180,9 @@ def _measure(
                 ]
             )
             done += len(batch)
-            ctx.report(done=done, message=f"Measuring {version} on test rows.")
+            # At the pace of measuring alone: loading took its time once.
+            left = (time.monotonic() - began) / (done - before) * ((ctx.run.total or done) - done)
+            ctx.report(done=done, message=f"Measuring {version} on test rows.", left=left)
             if stopping.stop_asked():
                 raise RunHandedBack
     except (MemoryError, RuntimeError) as error:
