@@ -10,7 +10,7 @@ from core.models import AuditEntry, Run
 from core.services.runs import request_cancel
 from core.storage import storage
 from core.tasks import execute_run
-from tests.factories import make_example, make_frozen, make_training, make_version
+from tests.factories import make_example, make_frozen, make_training, make_version, spelled
 from training import losses, services, stopping
 from training.models import LossMeasurement, ModelVersion, RowLoss
 from training.runner import held_out as runner
@@ -23,7 +23,7 @@ def freeze(world, rows=60, *, test=0.3, start=0):
     for at in range(start, start + rows):
         make_example(
             world.project,
-            question=f"Where is my shipment FD-{at}?",
+            question=f"Where is my shipment {spelled(at)}?",
             completion=f"It is at sea, and the planned arrival is {1 + at % 28} Dec. Your next step: none for now.",
             context=[f"FD-{at} | at sea | ETA {1 + at % 28} Dec"],
             status=Example.Status.APPROVED,
@@ -247,13 +247,13 @@ def test_a_row_longer_than_the_context_is_left_out_for_both(world, pair, tiny_ba
 
 
 def _encoded(version):
+    from training.runner.data import TransformersTokenizer
     from training.runner.train import check_present, tokenizer_of
 
     encoder = runner.RowEncoder(
-        tokenizer_of(check_present(version.base_model.artifact, "the base")),
+        TransformersTokenizer(tokenizer_of(check_present(version.base_model.artifact, "the base"))),
         stop_token=version.base_model.stop_token,
         system_prompt=losses.system_prompt_of(version),
-        max_length=runner.NO_LIMIT,
     )
     return [encoder.encode(row) for row in iter_rows(version.training.dataset, split="test")]
 

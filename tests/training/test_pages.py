@@ -417,9 +417,11 @@ def test_the_check_says_what_its_figures_rest_on(scene, as_user):
 
 
 def test_the_lineage_tells_the_rows_that_were_really_trained_on(scene, as_user):
-    TrainingRun.objects.filter(pk=scene.done.pk).update(train_rows=16)
+    recipe = {**scene.done.recipe, "most_rows": 16, "seed": 4}
+    TrainingRun.objects.filter(pk=scene.done.pk).update(recipe=recipe)
     page = text_of(as_user(scene.viewer).get(url(scene, "version", scene.version.pk)))
-    assert "16 of 48 training rows trained on, 12 of 12 validation rows measured on" in page
+    assert "of 48 training rows used (drawn by seed 4), 12 held out for validation" in page
+    assert "48 of 48" not in page
 
 
 def test_the_launch_form_without_anything_ready_says_what_to_do(world, as_user):

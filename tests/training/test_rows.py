@@ -14,9 +14,10 @@ from core.tasks import execute_run
 from tests.factories import make_base_model, make_dataset
 from training import counting, preflight, services
 from training.chat_template import FileTokenizer, open_tokenizer
+from training.draws import tokens_seen
 from training.methods import METHODS, recipe_from
 from training.models import TokenCount, TrainingRun
-from training.rows import Lengths, limit_problems, tokens_seen
+from training.rows import Lengths, limit_problems
 from training.runner.data import TransformersTokenizer, encode_rows, plan_order
 
 from .conftest import finish
