@@ -26,7 +26,7 @@ from inference.weights import PROMPTS, TOKENS, Answers, Difference
 
 log = logging.getLogger(__name__)
 Outcome = WeightCheck.Outcome
-# Whoever waits for a version to be served waits for this; an engine on a CPU that trains as well is slow.
+# A version is served only after this; an engine on a CPU that trains as well is slow.
 SECONDS = 300.0
 # What the companions write: never the end of it while the others answer, and within the shortest context that may be set.
 COMPANION_TEXT, COMPANION_TOKENS = "Once upon a time", 100

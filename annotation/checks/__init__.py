@@ -1,7 +1,7 @@
 """Checks: what a machine can see in a pair before a colleague reads it. One file each; add yours to CHECKS.
 
-A check never decides. It says what it sees; "bad" asks whoever submits for a reason, which reviewers then read. A check
-that fails or takes too long says so and stands in nobody's way.
+A check never decides. It says what it sees; "bad" asks the person who submits for a reason, which reviewers then read. A check
+that fails or takes too long says so and blocks nobody.
 """
 
 import logging

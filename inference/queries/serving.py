@@ -137,7 +137,7 @@ def state_of(deployment: Deployment | None) -> State:  # noqa: PLR0911 - one ret
 
 def serving(version: ModelVersion, *, blind: bool = False) -> Serving:
     """Where the version answers. Raises PartAway, saying which engine is away and since when."""
-    # Looked up before the state: a check that fails in between is then seen as newer by whoever ends the answer.
+    # Looked up before the state: a check that fails in between is then seen as newer when the answer ends.
     checks = dict(
         WeightCheck.objects.filter(engine__deployments__version=version)
         .order_by()

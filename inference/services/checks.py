@@ -1,5 +1,5 @@
 """Checks that an engine's models answer with their own weights: what they found, and which answers that puts in doubt.
-Only the reconciler writes here; whoever ends an answer asks `doubt_since`."""
+Only the reconciler writes here; the code that ends an answer asks `doubt_since`."""
 
 from datetime import datetime, timedelta
 
@@ -42,7 +42,7 @@ def _last_pass(engine: Engine) -> datetime:
 @transaction.atomic
 def take_out_of_service(*, engine: Engine, process: str, result: Result, advice: str) -> WeightCheck:
     """A check failed: from this commit on nothing is asked of the engine. Its answers are marked by `mark_answers`
-    afterwards, so that one noted meanwhile is seen either by that or by whoever ends it."""
+    afterwards, so that one noted meanwhile is seen either by that or when it ends."""
     check = note_check(engine=engine, process=process, result=result)
     set_status(
         engine=engine,

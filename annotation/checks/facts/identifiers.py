@@ -84,6 +84,6 @@ _PREFIXED = re.compile(r"[^\W\d_]{1,12}[-_/# ]?(?P<number>[0-9]+)")
 
 
 def bare_number(said: str) -> str:
-    """The figures of "FD-41007", which people also call 41007; "" where letters stand in several places or few figures."""
+    """The figures of "FD-41007", which people also call 41007; "" with letters in several places or few figures."""
     match = _PREFIXED.fullmatch(said[:_LONGEST])
     return match["number"] if match and len(match["number"]) >= LEAST_DIGITS else ""
