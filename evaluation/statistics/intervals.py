@@ -92,9 +92,9 @@ def simultaneous(votes: Votes, groups: np.ndarray, *, level: float = 0.95) -> di
 
 def _robust(figures: Estimate, level: float) -> tuple[float, float] | None:
     spread = figures.mean * (1 - figures.mean)
-    if figures.variance is None or spread < 1e-12:
+    variance = max(figures.variance or 0.0, figures.independent)
+    if figures.variance is None or min(spread, variance) < 1e-12:
         return None
-    variance = max(figures.variance, figures.independent)
     reach = float(special.stdtrit(figures.df, (1 + level) / 2)) * math.sqrt(variance) / spread
     centre = math.log(figures.mean / (1 - figures.mean))
     return float(special.expit(centre - reach)), float(special.expit(centre + reach))

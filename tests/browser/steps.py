@@ -290,8 +290,9 @@ def make_live(desk: Desk, which: str) -> None:
 def roll_back(desk: Desk) -> None:
     page = desk.page
     desk.go("release/")
-    page.get_by_role("button", name=re.compile("Roll back to")).click()
-    desk.turn(page.get_by_role("dialog").get_by_role("button", name="Roll back"))
+    page.locator("summary", has_text=re.compile("Roll back to")).click()
+    page.get_by_label("Made live by mistake").check()
+    desk.turn(page.get_by_role("button", name=re.compile("Roll back to")))
     desk.told("is live again.")
     desk.picture("rolled-back")
 

@@ -161,14 +161,15 @@ def test_the_pages_of_a_campaign_that_grows_or_is_in_doubt_look_right(
         assert said == [], name
 
 
-def test_roll_back_is_one_click_and_enter(open_page: Open) -> None:
+def test_roll_back_takes_a_reason_and_one_click(open_page: Open) -> None:
     world = make_world()
     campaign = make_campaign(world.project, world.admin, prompts=1)
     baseline, candidate = (entry.version for entry in campaign.entries.all())
     make_live(by=world.admin, version=baseline, replaces=None, sign_off=True, note="First.")
     make_live(by=world.admin, version=candidate, replaces=baseline, sign_off=True, note="Next.")
     page = open_page(world.admin, "release:home", world.project.slug)
+    page.locator("summary", has_text=f"Roll back to {baseline}").click()
+    expect(page.locator(".roll-back")).to_contain_text(f"From {candidate} to {baseline}")
+    page.get_by_label("Made live by mistake").check()
     page.get_by_role("button", name=f"Roll back to {baseline}").click()
-    expect(page.get_by_role("dialog")).to_contain_text(f"Roll back from {candidate} to {baseline}?")
-    page.keyboard.press("Enter")
     expect(page.locator("#toasts")).to_contain_text(f"{baseline} is live again")
