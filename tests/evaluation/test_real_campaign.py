@@ -73,7 +73,8 @@ def test_a_campaign_on_the_real_engine(
         make_live(by=world.admin, version=bare, replaces=None, sign_off=True, note="First.")
         make_live(by=world.admin, version=adapter, replaces=bare, sign_off=True, note="Few ratings.")
         loop.tick()
-        assert roll_back(by=world.admin, project=world.project, away_from=adapter).version == bare
+        back = roll_back(by=world.admin, project=world.project, away_from=adapter, reason="Few ratings.")
+        assert back.version == bare
         assert live_version(world.project) == bare and is_loaded(bare, adapter)
     finally:
         loop.shut_down()
