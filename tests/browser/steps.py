@@ -191,7 +191,8 @@ def train(desk: Desk, *, epochs: str = "0.1") -> None:
 def wait_until_served(desk: Desk) -> None:
     page = desk.page
     desk.go("serve/")
-    expect(page.locator("#main").get_by_text("Loaded").nth(1)).to_be_visible(timeout=LONG)
+    # The tags alone: what is being loaded says so in a sentence.
+    expect(page.locator("#main .tag.ok", has_text="loaded")).to_have_count(2, timeout=LONG)
     desk.picture("serve")
 
 
