@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from django.db.models import QuerySet
 
@@ -213,8 +212,3 @@ def measured_units(past: list[TrainingRun], validation_tokens: int) -> dict[str,
         if run.measured.get("load"):
             found.setdefault("load", []).append(float(run.measured["load"]) / attempts)
     return {kind: median(values) for kind, values in found.items()}
-
-
-def values_of(estimate: dict[str, Any], name: str) -> dict[str, float]:
-    """A part of a stored estimate that runs launched by earlier versions lack."""
-    return {str(kind): float(value) for kind, value in (estimate.get(name) or {}).items()}

@@ -32,11 +32,6 @@ def rows_for(plan: Plan) -> list[Engine]:
     return list(rows.values())
 
 
-def note_alive(engine: Engine) -> None:
-    """The reconciler's beat. A row that stops being touched tells that the reconciler is dead, whatever its status."""
-    Engine.objects.filter(pk=engine.pk).update(heartbeat_at=timezone.now())
-
-
 @transaction.atomic
 def set_status(
     *, engine: Engine, status: str, error: str = "", restarted: bool = False, **fields: Any

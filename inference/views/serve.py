@@ -68,7 +68,7 @@ def serving(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_safe
 def checks(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """Every check of an engine's weights, newest first; for whoever asks later which answers may be believed."""
+    """Every check of an engine's weights, newest first: they say later which answers may be believed."""
     engine = next((one for one in queries.engines_of(access.project) if one.pk == pk), None)
     if engine is None:
         raise Http404
