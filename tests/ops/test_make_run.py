@@ -130,16 +130,44 @@ class House:
         return all(parts[name] for name in names)
 
 
-@pytest.fixture
-def house() -> Iterator[House]:
+@contextlib.contextmanager
+def new_house() -> Iterator[House]:
     with tempfile.TemporaryDirectory(prefix="gh-run-", ignore_cleanup_errors=True) as folder:
         procfile = Path(folder) / "Procfile"
         procfile.write_text(PROCFILE)
         house = House(Path(folder) / "state", procfile)
+        try:
+            yield house
+        finally:
+            for process in house.processes():
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    with new_house() as house:
         yield house
-        for process in house.processes():
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+
+
+@pytest.fixture(scope="session")
+def prepared() -> Iterator[Path]:
+    """A state folder as a first start and a clean end leave it: most of a first start is creating the database."""
+    with new_house() as first:
+        first.start()
+        first.wait_ready()
+        ctrl_c(first)
+        assert first.make is not None
+        first.make.wait(40)
+        assert not first.processes()
+        yield first.state
+
+
+@pytest.fixture
+def used_house(house: House, prepared: Path) -> House:
+    """A house that was started before. `cp`, because owners must be kept: the servers have users of their own."""
+    subprocess.run(["cp", "-a", str(prepared), str(house.state)], check=True)
+    return house
 
 
 # --- what it says when it cannot start ---------------------------------------------------------------------------
@@ -265,7 +293,8 @@ def make_stop(house: House) -> None:
     [ctrl_c, terminate_make, hang_up, kill_make, kill_guard, kill_supervisor, make_stop],
     ids=lambda end: end.__name__,
 )
-def test_nothing_is_left_however_it_ends(house: House, end: Callable[[House], None]):
+def test_nothing_is_left_however_it_ends(used_house: House, end: Callable[[House], None]):
+    house = used_house
     Path(house.environment["GUILDHALL_PROCFILE"]).write_text(PROCFILE + DEAF)
     house.start()
     house.wait_ready()
@@ -329,7 +358,8 @@ def test_the_second_start_keeps_the_data_and_one_runs_at_a_time(house: House):
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_started_again_and_its_words_are_kept(house: House):
+def test_a_process_that_dies_is_started_again_and_its_words_are_kept(used_house: House):
+    house = used_house
     house.start()
     house.wait_ready()
     house.one("uvicorn").kill()
@@ -352,7 +382,8 @@ def test_a_process_that_dies_is_started_again_and_its_words_are_kept(house: Hous
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "program"), [("postgres", "bin/postgres"), ("broker", "valkey-server")])
-def test_pages_come_back_by_themselves_after_a_server_was_killed(house: House, name: str, program: str):
+def test_pages_come_back_by_themselves_after_a_server_was_killed(used_house: House, name: str, program: str):
+    house = used_house
     house.start()
     house.wait_ready()
 
@@ -369,7 +400,8 @@ def test_pages_come_back_by_themselves_after_a_server_was_killed(house: House, n
 
 
 @pytest.mark.slow
-def test_a_killed_keeper_is_replaced(house: House):
+def test_a_killed_keeper_is_replaced(used_house: House):
+    house = used_house
     house.start()
     house.wait_ready()
     for name in ("postgres", "valkey"):
@@ -379,7 +411,8 @@ def test_a_killed_keeper_is_replaced(house: House):
 
 
 @pytest.mark.slow
-def test_a_task_in_the_middle_of_long_work_is_not_waited_for(house: House, tmp_path: Path):
+def test_a_task_in_the_middle_of_long_work_is_not_waited_for(used_house: House, tmp_path: Path):
+    house = used_house
     Path(house.environment["GUILDHALL_PROCFILE"]).write_text(PROCFILE + BUSY)
     house.start()
     house.wait_ready()
