@@ -14,7 +14,7 @@ run: ## set up what is missing, start everything, print where to open the browse
 setup: ## only the set-up: .venv and the locked packages
 	@"$(PYTHON)" bin/setup.py
 
-test: ## all tests: the fast ones on both cores, then the slow ones (browser, real models) one by one
+test: ## all tests: the fast ones and the browser on both cores, then engines and training one by one
 	@"$(PYTHON)" bin/setup.py --tests && bin/test
 
 check: ## formatting, lint, types, import contracts, templates, migrations, API schema

@@ -17,7 +17,12 @@ from release.services import make_live, roll_back
 from tests.factories import FULL_SCORES, join, make_held_out, make_user, make_version, make_world, rate_all
 from tests.inference.test_real_vllm import is_loaded, make_adapter, real_base, turn_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.timeout(1500)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.alone,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(1500),
+]
 
 
 def test_a_campaign_on_the_real_engine(

@@ -29,7 +29,12 @@ from tests.inference.conftest import wait_for
 from tests.processes import alive, family
 from training.models import BaseModel, ModelVersion
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.timeout(1500)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.alone,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(1500),
+]
 HELLO = [{"role": "user", "content": "Where is FD-1?"}]
 
 

@@ -288,6 +288,7 @@ def make_stop(house: House) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "end",
     [ctrl_c, terminate_make, hang_up, kill_make, kill_guard, kill_supervisor, make_stop],
@@ -311,6 +312,7 @@ def test_nothing_is_left_however_it_ends(used_house: House, end: Callable[[House
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_stop_while_it_is_still_starting_leaves_nothing(house: House):
     house.start()
     eventually(lambda: "Starting PostgreSQL" in house.output(), 60)
@@ -321,6 +323,7 @@ def test_a_stop_while_it_is_still_starting_leaves_nothing(house: House):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_second_start_keeps_the_data_and_one_runs_at_a_time(house: House):
     house.start()
     house.wait_ready()
@@ -358,6 +361,7 @@ def test_the_second_start_keeps_the_data_and_one_runs_at_a_time(house: House):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_process_that_dies_is_started_again_and_its_words_are_kept(used_house: House):
     house = used_house
     house.start()
@@ -381,6 +385,7 @@ def test_a_process_that_dies_is_started_again_and_its_words_are_kept(used_house:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize(("name", "program"), [("postgres", "bin/postgres"), ("broker", "valkey-server")])
 def test_pages_come_back_by_themselves_after_a_server_was_killed(used_house: House, name: str, program: str):
     house = used_house
@@ -400,6 +405,7 @@ def test_pages_come_back_by_themselves_after_a_server_was_killed(used_house: Hou
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_killed_keeper_is_replaced(used_house: House):
     house = used_house
     house.start()
@@ -411,6 +417,7 @@ def test_a_killed_keeper_is_replaced(used_house: House):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_task_in_the_middle_of_long_work_is_not_waited_for(used_house: House, tmp_path: Path):
     house = used_house
     Path(house.environment["GUILDHALL_PROCFILE"]).write_text(PROCFILE + BUSY)
