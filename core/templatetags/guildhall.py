@@ -109,6 +109,12 @@ def time_left(value: Any) -> str:
 
 
 @register.filter
+def age(value: datetime | None) -> str:
+    """How long ago that was, as a duration: "16 min"."""
+    return NOTHING if value is None else duration(max(timezone.now() - value, timedelta()))
+
+
+@register.filter
 def milliseconds(value: Any) -> str:
     """Milliseconds for reading: 84 -> "84 ms", 1530 -> "1.5 s"."""
     found = _number(value)
