@@ -257,7 +257,7 @@ class RatingForm(forms.Form):
     def initial_of(rating: Rating) -> dict[str, Any]:
         """What the rater said before, as the form sends it."""
         comparison = rating.comparison
-        side_of = {comparison.left.entry_id: "left", comparison.right.entry_id: "right"}
+        side_of = {comparison.a.entry_id: "a", comparison.b.entry_id: "b"}
         scores = {f"{s.criterion}_{side_of[s.entry_id]}": s.value for s in rating.scores.all()}
         return {
             "choice": rating.choice,

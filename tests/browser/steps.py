@@ -237,7 +237,7 @@ def rate(desk: Desk) -> int:
             page.locator("details.correct textarea").first.fill(
                 "FD-1 is at sea. Your next step: none for now. You hear from us when it arrives."
             )
-        page.get_by_label("Leave the scores out").check()
+        page.get_by_label("Skip scores").check()
         page.locator("#rate-next").click()
         page.wait_for_function(
             "before => document.querySelector('#rate-form')?.getAttribute('action') !== before", arg=title
