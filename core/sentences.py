@@ -30,6 +30,7 @@ _wordings: dict[str, str] = {
     "run.cancelled": "{label} was cancelled",
     "run.cancel_requested": "{actor} asked to cancel {label}",
     "run.retried": "{actor} started {label} again",
+    "run.resumed": "{actor} resumed {label}, which was cancelled",
     "run.handed_back": "{label} went back to the queue, because its worker was stopped",
     "run.taken_up": "{label} lost its worker and waits for another",
 }

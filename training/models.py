@@ -80,6 +80,11 @@ class TrainingRun(models.Model):
     serving_plan = models.CharField(max_length=120, help_text="How the result will be served.")
     planned_steps = models.PositiveIntegerField(default=0)
     done_steps = models.PositiveIntegerField(default=0)
+    checkpoint_step = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Step of the newest checkpoint; null when there is none to resume from.",
+    )
     train_rows = models.PositiveIntegerField(default=0)
     train_tokens = models.BigIntegerField(
         default=0, help_text="Tokens seen in training so far, padding excluded."

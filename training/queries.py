@@ -52,14 +52,15 @@ def queue_position(run: Run) -> int | None:
     """1 for the run that is next; None when it does not wait. Runs of other projects count: they share the machine."""
     if run.status != Run.Status.QUEUED:
         return None
-    return Run.objects.filter(queue=run.queue, status=Run.Status.QUEUED, pk__lte=run.pk).count()
+    waiting = Run.objects.filter(queue=run.queue, status=Run.Status.QUEUED)
+    return waiting.filter(queued_at__lt=run.queued_at).count() + 1
 
 
 def queue_positions(runs: list[Run]) -> dict[int, int]:
     """Run id to place in the queue, for those of `runs` that wait; one query."""
     if not any(run.status == Run.Status.QUEUED for run in runs):
         return {}
-    waiting = Run.objects.filter(queue=runs[0].queue, status=Run.Status.QUEUED).order_by("pk")
+    waiting = Run.objects.filter(queue=runs[0].queue, status=Run.Status.QUEUED).order_by("queued_at", "pk")
     return {pk: place for place, pk in enumerate(waiting.values_list("pk", flat=True), start=1)}
 
 

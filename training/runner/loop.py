@@ -18,8 +18,8 @@ from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from core.runs import RunFailed
+from training import checkpoints
 from training.estimates import CHECKPOINT_SECONDS
-from training.runner import checkpoints
 from training.runner.data import IGNORED, EncodedRow, collate
 from training.runner.plan import TrainingPlan
 

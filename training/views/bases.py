@@ -12,7 +12,7 @@ from core.errors import Invalid
 from core.forms import cut, take_errors
 from core.models import Role
 from training import queries, services
-from training.forms import BaseModelForm
+from training.forms import SOURCE_FIELDS, BaseModelForm
 from training.models import BaseModel
 from training.views import room
 
@@ -63,7 +63,7 @@ def base_new(request: HttpRequest, access: Access) -> HttpResponse:
                 license=values["license"],
             )
         except Invalid as error:
-            source = {"package": "package", "folder": "folder", "hub": "hub_name"}[values["kind"]]
+            source = SOURCE_FIELDS[values["kind"]][0]
             if "location" in error.fields:
                 error.fields[source] = error.fields.pop("location")
             take_errors(form, error)
@@ -84,13 +84,16 @@ def base(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "base": one,
         "run": one.run,
         "own_run": own_run,
+        "may_change": access.has(Role.ADMIN),
         "version": version,
         "served_length": min(
             one.context_length or settings.ENGINE_MAX_MODEL_LEN, settings.ENGINE_MAX_MODEL_LEN
         ),
         "can_retry": access.has(Role.ADMIN)
         and access.user.is_operator
-        and one.status == BaseModel.Status.FAILED,
+        and one.status == BaseModel.Status.FAILED
+        # The card of a run of this project has the button already.
+        and not own_run,
         "can_use": access.has(Role.ADMIN) and version is None and one.status == BaseModel.Status.READY,
         "can_launch": access.has(Role.ADMIN) and one.status == BaseModel.Status.READY,
     }
