@@ -11,7 +11,7 @@ from core.errors import Invalid
 from core.forms import KeyForm, NameForm, PasswordForm, cut, take_errors
 from core.models import ApiToken
 from core.queries import memberships_of, own_deeds, own_work, tokens_of
-from core.sentences import sentence
+from core.sentences import counted, sentence
 from core.services.people import change_password, rename_person
 from core.services.tokens import create_token, revoke_token
 from core.views.start import signed_in
@@ -25,7 +25,7 @@ def me(request: HttpRequest) -> HttpResponse:
         "memberships": memberships_of(user),
         "work": own_work(user),
         "page": page,
-        "told": [(sentence(entry), entry.at) for entry in page],
+        "told": counted((sentence(entry), entry.at) for entry in page),
         "name_form": NameForm(initial={"name": user.name}),
     }
     return render(request, "core/me.html", context)

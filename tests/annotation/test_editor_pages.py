@@ -261,6 +261,17 @@ def test_what_came_back_shows_the_comment_and_what_changed_since(world: World, a
     assert "<del>first</del>" in page and "<ins>second</ins>" in page
 
 
+def test_after_a_refused_submit_what_changed_names_tags_whole(world: World, as_user: SignIn) -> None:
+    example = in_review(world)
+    services.send_back(by=world.reviewer, example=example, comment="Name the port.")
+    client = as_user(world.annotator)
+    client.post(url(world, "next"))
+    answer = client.post(url(world, "submit", example.pk), posted(example, completion="", tags="origin"))
+    assert answer.status_code == 422
+    page = answer.content.decode()
+    assert "<ins>origin</ins>" in page and "o, r, i" not in page
+
+
 def test_the_checks_follow_the_typing(world: World, as_user: SignIn) -> None:
     example = leased(world, context=["FD-41007 | ETA 2026-11-25"])
     answer = as_user(world.annotator).post(

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from annotation import services
 from annotation.changes import changes
+from annotation.cleaning import clean_draft
 from annotation.errors import LeaseLost, NeedsReason
 from annotation.models import Assignment, DatasetRow, DatasetVersion, Draft, Example, Review, Revision
 from annotation.queries import queue as queries
@@ -330,3 +331,11 @@ def test_changes_name_what_is_the_same_changed_added_and_removed():
     assert changes(old, old).nothing
     begun = {**old, "messages": [*old["messages"], turn("user", " ")], "context": [*old["context"], ""]}
     assert changes(old, begun).nothing
+
+
+def test_a_text_is_never_taken_for_a_list_of_letters():
+    base = {"messages": [], "context": ["Origin: Busan"], "completion": "x", "tags": ["origin", "eta"]}
+    assert changes(base, {**base, "tags": "origin, eta", "context": "Origin: Busan"}).nothing
+    assert changes({**base, "tags": []}, {**base, "tags": "origin"}).changed_fields[0].new == "origin"
+    draft = clean_draft({"tags": "origin", "context": "Origin: Busan"})
+    assert (draft["tags"], draft["context"]) == (["origin"], ["Origin: Busan"])
