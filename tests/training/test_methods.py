@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import Invalid
@@ -38,7 +38,7 @@ def test_all_wrong_values_are_named_at_once():
     with pytest.raises(Invalid) as refused:
         recipe_from(METHODS["lora"].recipe, {"rank": 0, "epochs": -1, "schedule": "", "colour": "red"})
     assert set(refused.value.fields) == {"rank", "epochs", "schedule", "colour"}
-    assert "Rank: at least 1." in str(refused.value)
+    assert "Epochs: at least 0.01." in str(refused.value)
     assert str(refused.value).endswith("And 1 more.")
 
 
@@ -68,15 +68,17 @@ def test_a_wrong_value_is_refused_in_words_that_name_the_setting(name, value, sa
         assert str(refused.value) == says
 
 
+# A small alphabet: the whole of Unicode takes Hypothesis half a minute to set up on a busy machine.
+TEXT = st.text(st.sampled_from("aé0 .\x00\u2028²"), max_size=6)
 JSON = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
     | st.integers(-(10**500), 10**500)
     | st.floats()
-    | st.text(max_size=8)
+    | TEXT
     | st.sampled_from(["cosine", "on", "true", "0", "", "NaN"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
 # What Python, and not a person, would say.
@@ -88,7 +90,7 @@ PYTHONS = re.compile(
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_json_value_of_any_setting_is_taken_or_refused_in_words(method, data):
     known = {one.name: one for one in settings_of(method.recipe)}
     values = {

@@ -8,8 +8,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.access import Access, project_page
-from core.errors import Invalid
-from core.forms import cut, take_errors
+from core.errors import ExpectedError
+from core.forms import cut, status_of, take_errors
 from core.models import Role
 from training import queries, services
 from training.forms import SOURCE_FIELDS, BaseModelForm
@@ -62,7 +62,7 @@ def base_new(request: HttpRequest, access: Access) -> HttpResponse:
                 revision=values["revision"],
                 license=values["license"],
             )
-        except Invalid as error:
+        except ExpectedError as error:
             source = SOURCE_FIELDS[values["kind"]][0]
             if "location" in error.fields:
                 error.fields[source] = error.fields.pop("location")
@@ -70,7 +70,7 @@ def base_new(request: HttpRequest, access: Access) -> HttpResponse:
         else:
             messages.success(request, f"{base} is being prepared.")
             return redirect("training:base", access.project.slug, base.pk)
-    return render(request, "training/base_new.html", {"form": form}, status=422 if form.errors else 200)
+    return render(request, "training/base_new.html", {"form": form}, status=status_of(form))
 
 
 @project_page(*READERS)

@@ -9,8 +9,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from core.access import Access, project_page
 from core.charts import line_chart
-from core.errors import Invalid
-from core.forms import cut, take_errors
+from core.errors import ExpectedError
+from core.forms import cut, status_of, take_errors
 from core.models import Role
 from core.numbers import whole_number
 from training import preflight, queries, services
@@ -102,7 +102,7 @@ def launch(request: HttpRequest, access: Access) -> HttpResponse:
             except services.NotLaunchable as error:
                 found = error.preflight
                 take_errors(form, error)
-            except Invalid as error:
+            except ExpectedError as error:
                 take_errors(form, error)
             else:
                 messages.success(
@@ -117,7 +117,9 @@ def launch(request: HttpRequest, access: Access) -> HttpResponse:
         "has_bases": form.fields["base_model"].queryset.exists(),  # type: ignore[attr-defined]
         "has_datasets": form.fields["dataset"].queryset.exists(),  # type: ignore[attr-defined]
     }
-    return render(request, "training/launch.html", context, status=422 if request.method == "POST" else 200)
+    return render(
+        request, "training/launch.html", context, status=status_of(form) if request.method == "POST" else 200
+    )
 
 
 def _preflight_context(form: LaunchForm, found: preflight.Preflight | None) -> dict[str, Any]:
