@@ -177,7 +177,7 @@ class MetricPoint(models.Model):
 
 
 class SampleAnswer(models.Model):
-    """What the model answered to one held-out question at some step: people would rather read than trust a loss."""
+    """What the model answered to one validation question at some step: people would rather read than trust a loss."""
 
     training = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="samples")
     step = models.PositiveIntegerField()

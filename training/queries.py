@@ -112,14 +112,14 @@ def people_trained_on(training: TrainingRun | None) -> People:
 
 
 def rows_words(training: TrainingRun) -> str:
-    """ "64 of 292 training rows used (drawn by seed 1), 40 held out for validation". At most one query."""
+    """ "64 of 292 training rows used (drawn by seed 1), 40 for validation". At most one query."""
     rows = split_rows(training.dataset)
     positions = trained_positions(training)
     if positions is None:
         used = f"all {rows['train']:,} training rows used"
     else:
         used = f"{len(positions):,} of {rows['train']:,} training rows used (drawn by seed {training.recipe.get('seed')})"
-    return f"{used}, {rows['validation']:,} held out for validation"
+    return f"{used}, {rows['validation']:,} for validation"
 
 
 def _lengths(dataset: DatasetVersion) -> dict[str, float]:

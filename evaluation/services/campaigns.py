@@ -52,7 +52,7 @@ def create_campaign(
     if not 1 <= prompts <= min(len(rows), MOST_PROMPTS):
         raise _invalid(
             "prompts",
-            f"Choose 1 to {min(len(rows), MOST_PROMPTS)}: {dataset} holds out {len(rows):,} prompts.",
+            f"Choose 1 to {min(len(rows), MOST_PROMPTS)}: {dataset} has {len(rows):,} test prompts.",
         )
     seed = secrets.randbelow(2**31)
     try:

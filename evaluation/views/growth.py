@@ -38,7 +38,7 @@ def _prompts(count: int) -> str:
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def add_prompts(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """More held-out prompts. Asked by htmx, gives the plan that the typed number makes."""
+    """More test prompts. Asked by htmx, gives the plan that the typed number makes."""
     campaign = access.get(campaigns_of(access.project), pk=pk)
     form = AddPromptsForm(campaign, _given(request))
     if request.method == "POST" and form.is_valid():

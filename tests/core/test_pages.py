@@ -126,10 +126,10 @@ def test_only_operators_create_projects(world: World, as_user: SignIn) -> None:
 def test_home_shows_stages_of_the_role_and_what_is_next_first(world: World, as_user: SignIn) -> None:
     text = as_user(world.annotator).get(page("home", world)).content.decode()
     assert "approved in Freight desk" in text
-    assert text.count("done by others here") == 1
+    assert text.count("Not your role") == 1
     assert text.index("37 edge cases") < text.index("It can wait.")
     rater = as_user(world.rater).get(page("home", world)).content.decode()
-    assert "Nothing waits for you" in rater
+    assert "Nothing to do" in rater
 
 
 def test_home_lives_on_when_a_stage_cannot_tell(world: World, as_user: SignIn, plain_stages) -> None:

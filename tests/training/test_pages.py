@@ -501,7 +501,7 @@ def test_the_check_says_what_its_figures_rest_on(scene, as_user):
     page = text_of(as_user(scene.admin).get(url(scene, "launch")))
     assert "scaled from a measurement with 135M parameters" in page
     assert "counted row by row" in page
-    assert "held-out loss" in page
+    assert "validation loss" in page
     assert "engines here read 2,048" in text_of(as_user(scene.admin).get(url(scene, "base", scene.base.pk)))
 
 
@@ -509,7 +509,7 @@ def test_the_lineage_tells_the_rows_that_were_really_trained_on(scene, as_user):
     recipe = {**scene.done.recipe, "most_rows": 16, "seed": 4}
     TrainingRun.objects.filter(pk=scene.done.pk).update(recipe=recipe)
     page = text_of(as_user(scene.viewer).get(url(scene, "version", scene.version.pk)))
-    assert "of 48 training rows used (drawn by seed 4), 12 held out for validation" in page
+    assert "of 48 training rows used (drawn by seed 4), 12 for validation" in page
     assert "48 of 48" not in page
 
 
