@@ -475,7 +475,7 @@ class DatasetVersion(models.Model):
     TRANSITIONS: ClassVar[dict[str, set[str]]] = {
         Status.FREEZING: {Status.READY, Status.FAILED},
         Status.READY: set(),
-        Status.FAILED: set(),
+        Status.FAILED: {Status.FREEZING},
     }
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="dataset_versions")

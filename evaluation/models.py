@@ -7,7 +7,7 @@ from django.db import models
 
 
 class Campaign(models.Model):
-    """A blind comparison of two model versions on held-out prompts."""
+    """A blind comparison of two model versions on test prompts."""
 
     class Status(models.TextChoices):
         PREPARING = "preparing", "Preparing answers"
@@ -119,7 +119,7 @@ def _doubtful_answers() -> "models.QuerySet[Answer]":
 
 
 class Prompt(models.Model):
-    """A held-out prompt of a campaign, cut from a test row of its dataset version."""
+    """A test prompt of a campaign, cut from a test row of its dataset version."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="prompts")
     row = models.ForeignKey("annotation.DatasetRow", on_delete=models.PROTECT, related_name="+")

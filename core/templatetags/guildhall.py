@@ -21,7 +21,8 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
 from core.diff import Piece, compare
-from core.models import Role
+from core.models import Role, Run, User
+from core.runs import Again, again_for
 
 register = template.Library()
 
@@ -46,6 +47,12 @@ def number(value: Any, decimals: int | str = 0) -> str:
     """1284 -> "1,284"; 1.8449 with `number:2` -> "1.84". A dash for None, NaN and what is no number."""
     found = _number(value)
     return NOTHING if found is None else f"{found:,.{int(decimals)}f}"
+
+
+@register.filter
+def again(run: Run, user: User) -> Again | None:
+    """How this person can start an ended run again: `verb` for the button and `words`; None when it cannot be."""
+    return again_for(run, user)
 
 
 @register.filter

@@ -127,3 +127,8 @@ def test_equal_sentences_apart_from_each_other_stay_apart() -> None:
         ("b", one),
         ("a (2 times)", two),
     ]
+
+
+def test_old_and_new_are_not_told_as_one() -> None:
+    yesterday = NOON - timedelta(days=1)
+    assert counted([("a", NOON), ("a", NOON), ("a", yesterday)]) == [("a (2 times)", NOON), ("a", yesterday)]
