@@ -20,6 +20,7 @@ urlpatterns = [
     path("reviews/", reviews.InReview.as_view()),
     path("reviews/next/", reviews.ReviewTakeNext.as_view()),
     path("reviews/accept-many/", reviews.AcceptMany.as_view()),
+    path("reviews/return-many/", reviews.ReturnMany.as_view()),
     path("reviews/<int:pk>/take/", reviews.ReviewTake.as_view()),
     path("reviews/<int:pk>/heartbeat/", reviews.ReviewHeartbeat.as_view()),
     path("reviews/<int:pk>/draft/", reviews.ReviewDraft.as_view()),
@@ -28,6 +29,7 @@ urlpatterns = [
     path("reviews/<int:pk>/skip/", reviews.ReviewLeave.as_view(skip=True)),
     path("reviews/<int:pk>/release/", reviews.ReviewLeave.as_view()),
     path("decisions/<int:pk>/undo/", reviews.UndoDecision.as_view()),
+    path("decisions/<uuid:batch>/undo/", reviews.UndoMany.as_view()),
     # examples, imports, dataset versions
     path("examples/", examples.Examples.as_view()),
     path("examples/download/", examples.ExamplesDownload.as_view()),

@@ -16,7 +16,17 @@ class AnnotationConfig(AppConfig):
 
         register_stage(STAGE)
         register_wordings(WORDINGS | data_stage.WORDINGS, quiet=QUIET)
-        register_kind(RunKind("import", "Import", queue="default", runner="annotation.runner.imports:run"))
+        register_kind(
+            RunKind(
+                "import",
+                "Import",
+                queue="default",
+                runner="annotation.runner.imports:run",
+                on_again="annotation.services.imports:again",
+                again_words="It reads the same file again from its first line; nothing is stored twice.",
+                subject="annotation.run_pages:of_import",
+            )
+        )
         register_kind(
             RunKind(
                 "freeze",
@@ -24,5 +34,8 @@ class AnnotationConfig(AppConfig):
                 queue="default",
                 runner="annotation.runner.freeze:run",
                 on_end="annotation.runner.freeze:settle",
+                on_again="annotation.services.datasets:again",
+                again_words="It freezes what is approved then, under the same number and settings.",
+                subject="annotation.run_pages:of_freeze",
             )
         )

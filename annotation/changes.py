@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Any, Literal
 
+from annotation.cleaning import clean_tags, listed
 from annotation.models import Example
+from core.diff import Budget, blocks
 
 State = Literal["same", "changed", "added", "removed"]
 
@@ -59,7 +60,7 @@ def _state(old: str, new: str) -> State:
 def _align(old: list[tuple[str, str]], new: list[tuple[str, str]]) -> list[Part]:
     """Pairs the items of two lists of (role, text); what stands in the same place counts as changed."""
     parts: list[Part] = []
-    for op, a1, a2, b1, b2 in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
+    for op, a1, a2, b1, b2 in blocks(old, new, Budget()):
         if op == "equal":
             parts += [Part("same", text, text, role) for role, text in new[b1:b2]]
             continue
@@ -86,12 +87,12 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
         return [(m["role"], m["content"]) for m in content.get("messages") or [] if m["content"].strip()]
 
     def records(content: Mapping[str, Any]) -> list[tuple[str, str]]:
-        return [("", record) for record in content.get("context") or [] if record.strip()]
+        return [("", record) for record in listed(content.get("context")) if record.strip()]
 
     def text(content: Mapping[str, Any], name: str) -> str:
         value = content.get(name) or ""
         if name == "tags":
-            return ", ".join(value)
+            return ", ".join(clean_tags(value))
         if name == "edge":
             return str(Example.Edge(value).label) if value in Example.Edge.values else str(value)
         return str(value)

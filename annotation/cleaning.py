@@ -1,6 +1,6 @@
 """What people and programs send as a pair, made clean or refused with words. Pure functions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from annotation.models import Example
@@ -23,11 +23,16 @@ def clean_text(value: Any) -> str:
     return text.encode("utf-8", "ignore").decode("utf-8")
 
 
+def listed(value: Any) -> list[Any]:
+    """A list of texts as it is; a text alone is a list of one, and never its letters. Anything else is no list."""
+    if isinstance(value, str):
+        return [value] if value else []
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
 def clean_tags(value: Any) -> list[str]:
     """Tags from a list or from words with commas: trimmed, each once, in the order given."""
-    parts: Iterable[Any] = (
-        value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else ()
-    )
+    parts = value.split(",") if isinstance(value, str) else listed(value)
     seen: dict[str, None] = {}
     for part in parts:
         tag = " ".join(clean_text(part).split())
@@ -46,7 +51,7 @@ def clean_draft(data: Mapping[str, Any]) -> dict[str, Any]:
         for m in data.get("messages") or []
         if isinstance(m, Mapping)
     ]
-    context = [clean_text(record) for record in data.get("context") or []]
+    context = [clean_text(record) for record in listed(data.get("context"))]
     content: dict[str, Any] = {
         "messages": messages,
         "context": context,

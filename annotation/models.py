@@ -415,7 +415,13 @@ class Review(models.Model):
     by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="reviews_given")
     at = models.DateTimeField(auto_now_add=True)
     in_bulk = models.BooleanField(
-        default=False, db_default=False, help_text="Accepted together with others, without opening it."
+        default=False, db_default=False, help_text="Decided together with others, without opening it."
+    )
+    batch = models.UUIDField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Decisions made together share it: they can be taken back together.",
     )
     undone_at = models.DateTimeField(null=True, blank=True, help_text="When the reviewer took it back.")
 
@@ -425,7 +431,13 @@ class Review(models.Model):
             models.CheckConstraint(
                 name="review_says_why",
                 condition=models.Q(verdict="accepted") | ~models.Q(comment=""),
-            )
+            ),
+            models.CheckConstraint(
+                name="review_batch_in_bulk", condition=models.Q(batch=None) | models.Q(in_bulk=True)
+            ),
+        ]
+        indexes = [
+            models.Index(name="review_by_batch", fields=["batch"], condition=models.Q(batch__isnull=False))
         ]
 
     def __str__(self) -> str:
@@ -463,7 +475,7 @@ class DatasetVersion(models.Model):
     TRANSITIONS: ClassVar[dict[str, set[str]]] = {
         Status.FREEZING: {Status.READY, Status.FAILED},
         Status.READY: set(),
-        Status.FAILED: set(),
+        Status.FAILED: {Status.FREEZING},
     }
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="dataset_versions")

@@ -120,8 +120,8 @@ class Loop:
             page = self.api.get(f"{self.at}examples/", status="in_review", page_size=500)["results"]
             if not page:
                 break
-            ids = [example["id"] for example in page]
-            answer = self.api.post(f"{self.at}reviews/accept-many/", {"examples": ids})
+            listed = [{"example": example["id"], "revision": example["revision"]} for example in page]
+            answer = self.api.post(f"{self.at}reviews/accept-many/", {"examples": listed})
             if not answer["accepted"]:
                 raise RuntimeError(f"Nothing more could be accepted: {answer['left'][:3]}")
             approved += len(answer["accepted"])

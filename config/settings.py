@@ -53,7 +53,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
-    "django.contrib.humanize",
     "axes",
     "csp",
     "django_htmx",
@@ -95,7 +94,6 @@ TEMPLATES = [
         "OPTIONS": {
             "builtins": [
                 "core.templatetags.guildhall",
-                "django.contrib.humanize.templatetags.humanize",
             ],
             "context_processors": [
                 "django.template.context_processors.request",
@@ -267,7 +265,6 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 IMPORT_MAX_BYTES = env.number("GUILDHALL_IMPORT_MAX_MB", 512, least=1) * 1024 * 1024
 IMPORT_MAX_LINE_BYTES = 1024 * 1024
 UPLOAD_DIR = STATE_DIR / "tmp"
-UPLOAD_DIR.mkdir(parents=True, exist_ok=True)
 FILE_UPLOAD_TEMP_DIR = str(UPLOAD_DIR)
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 
@@ -338,7 +335,6 @@ USE_TZ = True
 USE_I18N = True
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.text("GUILDHALL_STATIC", str(STATE_DIR / "static")))
-STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Without DEBUG files are served by WhiteNoise straight from static/, so a first start needs no collecting;
 # containers collect at build time and set GUILDHALL_COLLECTED.

@@ -26,4 +26,5 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/", projects.Runs.as_view(), name="api-runs"),
     path("projects/<slug:slug>/runs/<int:pk>/", projects.OneRun.as_view(), name="api-run"),
     path("projects/<slug:slug>/runs/<int:pk>/cancel/", projects.CancelRun.as_view(), name="api-run-cancel"),
+    path("projects/<slug:slug>/runs/<int:pk>/resume/", projects.ResumeRun.as_view(), name="api-run-resume"),
 ]

@@ -1,7 +1,13 @@
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class CoreConfig(AppConfig):
     name = "core"
     label = "core"
     verbose_name = "People, projects, runs and audit"
+
+    def ready(self) -> None:
+        # Not in the settings: reading them must change nothing on the disk.
+        for folder in (settings.UPLOAD_DIR, settings.STATIC_ROOT):
+            folder.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from core.errors import Invalid
+from core.errors import ExpectedError, Invalid
 from core.models import Membership, Project, Role, Run
 from core.models.people import MOST_TOKENS
 
@@ -23,13 +23,21 @@ ROLE_HELP = {
 ROLE_CHOICES = [(role.value, f"{role.label}: {ROLE_HELP[role]}") for role in Role]
 
 
-def take_errors(form: forms.BaseForm, error: Invalid) -> None:
-    """Puts a service's Invalid where the person looks: at the fields it names, else on top of the form."""
-    for name, messages in error.fields.items():
+def take_errors(form: forms.BaseForm, error: ExpectedError) -> None:
+    """Puts a service's error where the person looks: at the fields it names, else on top of the form. What was typed
+    stays in the form. `status_of` then gives the error's status."""
+    form.error_status = error.status  # type: ignore[attr-defined]
+    fields = error.fields if isinstance(error, Invalid) else {}
+    for name, messages in fields.items():
         for message in messages:
             form.add_error(name if name in form.fields else None, message)
-    if not error.fields:
+    if not fields:
         form.add_error(None, str(error))
+
+
+def status_of(form: forms.BaseForm) -> int:
+    """The status of a page that shows the form: 200, 422 for wrong values, or that of the service's error."""
+    return int(getattr(form, "error_status", 422)) if form.errors else 200
 
 
 def cut(request: HttpRequest, found: QuerySet[Any], size: int = 50) -> Page[Any]:

@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -61,8 +63,34 @@ class SignedInMiddleware(LoginRequiredMiddleware):
         return HttpResponseClientRedirect(to) if "HX-Request" in request.headers else redirect(to)
 
 
+def _page_behind(request: HttpRequest) -> str | None:
+    """The address of the page whose button made this request, when going back there loses nothing.
+
+    Forms with fields show their errors themselves (core.forms.take_errors). Should one not, what was typed is worth more
+    than the page: then there is no page to go back to, and the browser's own Back still has the text.
+    """
+    here = request.build_absolute_uri("/")
+    referer = request.headers.get("referer", "")
+    if request.method != "POST" or not referer.startswith(here):
+        return None
+    back = urlsplit(referer)
+    if back.path == request.path:
+        return None
+    typed = (
+        value for name, values in request.POST.lists() if name != "csrfmiddlewaretoken" for value in values
+    )
+    if request.FILES or any(len(value) > _LONGEST_ID or len(value.split()) > 1 for value in typed):
+        return None
+    return urlunsplit(("", "", back.path, back.query, ""))
+
+
+# What buttons send are ids, numbers and names of choices.
+_LONGEST_ID = 80
+
+
 class ExpectedErrorMiddleware(_Middleware):
-    """core.errors in a page's view: a full page, or for htmx a message that lands beside the work."""
+    """core.errors in a page's view: a message on the page whose button was pressed, for htmx beside the work; a page of
+    its own where there is no such page."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, ExpectedError):
@@ -72,6 +100,10 @@ class ExpectedErrorMiddleware(_Middleware):
                 {"code": error.code, "detail": error.message, "advice": error.advice},
                 status=error.status,
             )
+        back = None if getattr(request, "htmx", None) else _page_behind(request)
+        if back is not None:
+            messages.error(request, str(error))
+            return redirect(back)
         name = "components/error_toast.html" if getattr(request, "htmx", None) else "errors/expected.html"
         response = render(request, name, {"error": error}, status=error.status)
         if getattr(request, "htmx", None):

@@ -11,6 +11,9 @@ from core.access import Access
 from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
 from core.numbers import whole_number
 
+# A free worker takes a run in less than this.
+UNTAKEN = timedelta(seconds=15)
+
 
 def memberships_of(user: User) -> QuerySet[Membership]:
     """The person's projects with their roles there; archived ones are left out. One query."""
@@ -57,6 +60,21 @@ def runs_of(project: Project, *, status: str = "", kind: str = "", q: str = "") 
     if q:
         found = found.filter(title__icontains=q)
     return found
+
+
+def why_it_waits(run: Run) -> str:
+    """What a queued run waits for, in words; empty for other runs. Runs of other projects count. At most two queries."""
+    if run.status != Run.Status.QUEUED:
+        return ""
+    queue = Run.objects.filter(queue=run.queue)
+    ahead = queue.filter(status=Run.Status.QUEUED, queued_at__lt=run.queued_at).count()
+    if ahead:
+        return f"{ahead:,} run{' is' if ahead == 1 else 's are'} before it."
+    if queue.filter(status__in=(Run.Status.RUNNING, Run.Status.CANCELLING)).exists():
+        return "It is next: it starts when a worker is free."
+    if timezone.now() - run.queued_at > UNTAKEN:
+        return "No worker has taken it yet. System status says whether the workers are running."
+    return ""
 
 
 def visible_audit(access: Access) -> QuerySet[AuditEntry]:

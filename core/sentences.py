@@ -1,4 +1,4 @@
-"""Audit entries as sentences: "Mona Okafor approved example #1077". The one place that knows how deeds are worded.
+"""Audit entries as sentences: "Mona Okafor approved example #1077". The one place that says how actions are described.
 
 Apps add wordings of their own verbs from AppConfig.ready; a verb without one still reads well, because verbs are
 `noun.past-participle`.
@@ -6,6 +6,7 @@ Apps add wordings of their own verbs from AppConfig.ready; a verb without one st
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import groupby
 from string import Formatter
 from typing import Any
 
@@ -30,6 +31,7 @@ _wordings: dict[str, str] = {
     "run.cancelled": "{label} was cancelled",
     "run.cancel_requested": "{actor} asked to cancel {label}",
     "run.retried": "{actor} started {label} again",
+    "run.resumed": "{actor} resumed {label}, which was cancelled",
     "run.handed_back": "{label} went back to the queue, because its worker was stopped",
     "run.taken_up": "{label} lost its worker and waits for another",
 }
@@ -61,6 +63,7 @@ def quiet_verbs() -> list[str]:
 def _plain(key: str, value: Any) -> str:
     if key == "roles":
         names = value[-1] if value and isinstance(value[0], list) else value
+        names = [names] if isinstance(names, str) else names
         return " and ".join(str(Role(name).label).lower() for name in names if name in Role.values)
     if isinstance(value, dict):
         return ", ".join(name.replace("_", " ") for name in value)
@@ -84,9 +87,9 @@ def actor_name(entry: AuditEntry) -> str:
 def _wording(verb: str) -> str:
     if verb in _wordings:
         return _wordings[verb]
-    noun, _, deed = verb.replace("_", " ").partition(".")
-    deed = " ".join(_PAST.get(word, word) for word in deed.split())
-    return f"{{actor}} {deed} {noun} {{label}}" if deed else f"{{actor}} {noun} {{label}}"
+    noun, _, action = verb.replace("_", " ").partition(".")
+    action = " ".join(_PAST.get(word, word) for word in action.split())
+    return f"{{actor}} {action} {noun} {{label}}" if action else f"{{actor}} {noun} {{label}}"
 
 
 def sentence(entry: AuditEntry) -> str:
@@ -106,26 +109,49 @@ def _people(entries: list[AuditEntry]) -> str:
     return f"{names[0]} and {len(names) - 1} others"
 
 
-def digest(entries: Iterable[AuditEntry], most: int) -> list[tuple[str, datetime]]:
-    """What happened, newest first, with deeds of one kind in one hour told together: "Mo and 2 others wrote 38 examples".
+def _names_in(verb: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(_wording(verb)) if name}
 
-    Only deeds whose wording names nobody and nothing but the actor and the object are put together; the others
-    each say something of their own. Returns at most `most` pairs of sentence and moment.
+
+def counted(told: Iterable[tuple[str, datetime]]) -> list[tuple[str, datetime]]:
+    """Equal sentences of one hour that follow each other, told once with the newest moment: "Mo compared two answers
+    (8 times)". What happened on another day keeps a line and a moment of its own."""
+    found = []
+    for (words, _), group in groupby(told, key=lambda one: (one[0], one[1].strftime("%Y%m%d%H"))):
+        moments = [at for _, at in group]
+        found.append((f"{words} ({len(moments):,} times)" if len(moments) > 1 else words, moments[0]))
+    return found
+
+
+def digest(entries: Iterable[AuditEntry], most: int) -> list[tuple[str, datetime]]:
+    """What happened, newest first, with actions of one kind in one hour told together: "Mo and 2 others wrote 38 examples".
+
+    Only actions whose wording names nobody and nothing but the actor and the object are put together; the others
+    each say something of their own. Actions that name no object ("Ida compared two answers") are counted instead.
+    Returns at most `most` pairs of sentence and moment.
     """
     groups: dict[tuple[object, ...], list[AuditEntry]] = {}
     for entry in entries:
-        said = {name for _, name, _, _ in Formatter().parse(_wording(entry.verb)) if name}
-        together = said == {"actor", "label"} and "." in entry.verb
-        key = (entry.verb, entry.at.strftime("%Y%m%d%H")) if together else (entry.pk,)
+        said = _names_in(entry.verb)
+        key: tuple[object, ...] = (entry.pk,)
+        if said == {"actor", "label"} and "." in entry.verb:
+            key = (entry.verb, entry.at.strftime("%Y%m%d%H"))
+        elif said == {"actor"}:
+            key = (entry.verb, entry.actor, entry.at.strftime("%Y%m%d%H"))
         groups.setdefault(key, []).append(entry)
-    told = []
-    for group in list(groups.values())[:most]:
+    told: list[tuple[str, datetime]] = []
+    for group in groups.values():
         first = group[0]
+        if _names_in(first.verb) == {"actor"}:
+            told += [(sentence(entry), entry.at) for entry in group]
+            continue
         objects = {(entry.object_type, entry.object_id) for entry in group}
         if len(objects) < 2:
             told.append((sentence(first), first.at))
             continue
         noun = first.verb.partition(".")[0].replace("_", " ")
+        # A run is not only a fine-tune: "started 5 runs" would be read as five trainings.
+        noun = {"run": "background job"}.get(noun, noun)
         label = f"{len(objects):,} {noun[:-1]}ies" if noun.endswith("y") else f"{len(objects):,} {noun}s"
         told.append((_wording(first.verb).format(actor=_people(group), label=label), first.at))
-    return told
+    return counted(told)[:most]

@@ -4,7 +4,6 @@ import logging
 import socket
 import uuid
 from datetime import timedelta
-from importlib import import_module
 from typing import Any
 
 from celery import Task, shared_task
@@ -18,7 +17,7 @@ from kombu.exceptions import OperationalError as BrokerAway
 from core import events
 from core.audit import record
 from core.models import Delivery, Run
-from core.runs import RunCancelled, RunContext, RunFailed, RunHandedBack, RunLost, kind_of
+from core.runs import RunCancelled, RunContext, RunFailed, RunHandedBack, RunLost, kind_of, load_named
 
 log = logging.getLogger(__name__)
 DELIVERY_ATTEMPTS = 6
@@ -41,11 +40,6 @@ def send_run(run_id: int, queue: str) -> None:
         Run.objects.filter(pk=run_id).update(sent_at=timezone.now())
 
 
-def _load(path: str) -> Any:
-    module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
-
-
 def _finish(run: Run, claim: uuid.UUID | None, status: str, **fields: Any) -> None:
     """Ends a run that `claim` still holds, lets its kind settle its own rows, and records it."""
     with transaction.atomic():
@@ -57,7 +51,7 @@ def _finish(run: Run, claim: uuid.UUID | None, status: str, **fields: Any) -> No
         run.refresh_from_db()
         kind = kind_of(run.kind)
         if kind.on_end:
-            _load(kind.on_end)(run)
+            load_named(kind.on_end)(run)
         record(
             by=None,
             project=run.project,
@@ -77,6 +71,7 @@ def _hand_back(run: Run, claim: uuid.UUID) -> None:
             attempt=F("attempt") - 1,
             eta_at=None,
             sent_at=None,
+            queued_at=timezone.now(),
             message="Its worker was stopped; waiting for another.",
         )
         if waits:
@@ -110,7 +105,7 @@ def execute_run(run_id: int) -> None:
         return
     run = Run.objects.select_related("project", "created_by").get(pk=run_id)
     try:
-        runner = _load(kind_of(run.kind).runner)
+        runner = load_named(kind_of(run.kind).runner)
         with RunContext(run, claim) as context:
             runner(context)
     except RunLost:
@@ -170,6 +165,7 @@ def sweep_runs() -> None:
             status=Status.QUEUED,
             claim=None,
             eta_at=None,
+            queued_at=now,
             message="Its worker stopped; waiting for another.",
         )
         if again:

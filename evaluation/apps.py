@@ -20,6 +20,9 @@ class EvaluationConfig(AppConfig):
                 queue="default",
                 runner="evaluation.runner.answers:run",
                 on_end="evaluation.services.campaigns:settle_campaign",
+                on_again="evaluation.services.campaigns:again",
+                again_words="Answers made so far are kept.",
+                subject="evaluation.run_pages:of_campaign",
             )
         )
         register_stage(stage)

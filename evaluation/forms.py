@@ -36,7 +36,7 @@ class CampaignForm(forms.Form):
         label="Dataset",
         help_text="Its test split gives the prompts. No version was ever trained on them.",
     )
-    prompts = forms.IntegerField(label="Held-out prompts", min_value=1, max_value=MOST_PROMPTS)
+    prompts = forms.IntegerField(label="Test prompts", min_value=1, max_value=MOST_PROMPTS)
     ratings_per_prompt = forms.IntegerField(
         label="Ratings per prompt", min_value=1, max_value=MOST_PER_PROMPT, help_text="By different people."
     )
@@ -56,7 +56,9 @@ class CampaignForm(forms.Form):
             self._choices(field).queryset = versions
             self._choices(field).empty_label = "Choose a version"
         self._choices("dataset").queryset = datasets
-        self._choices("dataset").label_from_instance = lambda found: f"{found}: {found.held_out:,} held out"
+        self._choices("dataset").label_from_instance = lambda found: (
+            f"{found}: {found.held_out:,} test prompts"
+        )
         self._choices("dataset").empty_label = None
         for name in ("temperature",):
             self.fields[name].widget.attrs["step"] = "0.1"
@@ -92,7 +94,7 @@ class CampaignForm(forms.Form):
         dataset, prompts = values.get("dataset"), values.get("prompts")
         if dataset and prompts and prompts > self.most_prompts():
             self.add_error(
-                "prompts", f"Choose 1 to {self.most_prompts()}: {dataset} holds out no more prompts."
+                "prompts", f"Choose 1 to {self.most_prompts()}: {dataset} has no more test prompts."
             )
         return values
 
@@ -127,9 +129,7 @@ class AddPromptsForm(forms.Form):
         super().__init__(data, initial={"prompts": min(campaign.prompt_count, self.left) or None})
         field = self.fields["prompts"]
         field.widget.attrs["max"] = self.left
-        field.help_text = (
-            f"{self.left:,} held-out prompts of {campaign.dataset} are not in this campaign yet."
-        )
+        field.help_text = f"{self.left:,} test prompts of {campaign.dataset} are not in this campaign yet."
 
     def preview(self) -> dict[str, Any]:
         """As CampaignForm.preview, for the campaign with the added prompts."""
@@ -257,7 +257,7 @@ class RatingForm(forms.Form):
     def initial_of(rating: Rating) -> dict[str, Any]:
         """What the rater said before, as the form sends it."""
         comparison = rating.comparison
-        side_of = {comparison.left.entry_id: "left", comparison.right.entry_id: "right"}
+        side_of = {comparison.a.entry_id: "a", comparison.b.entry_id: "b"}
         scores = {f"{s.criterion}_{side_of[s.entry_id]}": s.value for s in rating.scores.all()}
         return {
             "choice": rating.choice,

@@ -7,7 +7,7 @@ from django.db import models
 
 
 class Campaign(models.Model):
-    """A blind comparison of two model versions on held-out prompts."""
+    """A blind comparison of two model versions on test prompts."""
 
     class Status(models.TextChoices):
         PREPARING = "preparing", "Preparing answers"
@@ -119,7 +119,7 @@ def _doubtful_answers() -> "models.QuerySet[Answer]":
 
 
 class Prompt(models.Model):
-    """A held-out prompt of a campaign, cut from a test row of its dataset version."""
+    """A test prompt of a campaign, cut from a test row of its dataset version."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="prompts")
     row = models.ForeignKey("annotation.DatasetRow", on_delete=models.PROTECT, related_name="+")
@@ -193,8 +193,8 @@ class Comparison(models.Model):
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="comparisons")
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="comparisons")
     rater = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="comparisons")
-    left = models.ForeignKey(Answer, on_delete=models.PROTECT, related_name="+")
-    right = models.ForeignKey(Answer, on_delete=models.PROTECT, related_name="+")
+    a = models.ForeignKey(Answer, on_delete=models.PROTECT, related_name="+")
+    b = models.ForeignKey(Answer, on_delete=models.PROTECT, related_name="+")
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
     shown_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
@@ -209,7 +209,7 @@ class Comparison(models.Model):
                 fields=["campaign", "rater"],
                 condition=models.Q(status="open"),
             ),
-            models.CheckConstraint(name="comparison_sides", condition=~models.Q(left=models.F("right"))),
+            models.CheckConstraint(name="comparison_sides", condition=~models.Q(a=models.F("b"))),
         ]
         indexes = [models.Index(name="comparison_by_status", fields=["campaign", "status"])]
 
@@ -219,7 +219,7 @@ class Comparison(models.Model):
     @property
     def in_doubt(self) -> bool:
         """Whether one of its answers may come from other weights than its version's."""
-        return bool(self.left.generation.doubt or self.right.generation.doubt)
+        return bool(self.a.generation.doubt or self.b.generation.doubt)
 
 
 class RatingQuerySet(models.QuerySet["Rating"]):
@@ -228,8 +228,7 @@ class RatingQuerySet(models.QuerySet["Rating"]):
 
     def in_doubt(self) -> "RatingQuerySet":
         """Those given on an answer that may come from other weights than its version's."""
-        left, right = "comparison__left__generation__doubt", "comparison__right__generation__doubt"
-        return self.exclude(**{left: "", right: ""})
+        return self.exclude(comparison__a__generation__doubt="", comparison__b__generation__doubt="")
 
 
 class Rating(models.Model):
@@ -239,9 +238,9 @@ class Rating(models.Model):
     """
 
     class Choice(models.TextChoices):
-        LEFT = "left", "Left is better"
-        RIGHT = "right", "Right is better"
-        TIE = "tie", "As good"
+        A = "a", "A is better"
+        B = "b", "B is better"
+        TIE = "tie", "Equal"
         BOTH_BAD = "both_bad", "Both bad"
 
     comparison = models.OneToOneField(Comparison, on_delete=models.CASCADE, related_name="rating")
@@ -263,7 +262,7 @@ class Rating(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="rating_preferred",
-                condition=models.Q(choice__in=["left", "right"], preferred__isnull=False)
+                condition=models.Q(choice__in=["a", "b"], preferred__isnull=False)
                 | models.Q(choice__in=["tie", "both_bad"], preferred__isnull=True),
             ),
             models.CheckConstraint(

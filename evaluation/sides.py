@@ -1,6 +1,6 @@
-"""On which side the candidate's answer is shown: balanced for each rater and within each prompt, and not to be inferred.
+"""Whether the candidate's answer is A or B, which is where it is shown: balanced for each rater and within each prompt, and not to be inferred.
 
-A *lead* is how often the candidate was shown left minus how often it was shown right, 0 when balanced.
+A *lead* is how often the candidate was A minus how often it was B, 0 when balanced.
 
 * A rater's lead stays within RATER_LIMIT: a fair coin until the limit is reached, then the other side. This is the big
   stick design (Soares & Wu, Communications in Statistics A 12, 1983), which of all designs with the same limit on the
@@ -24,14 +24,14 @@ def fair_coin() -> bool:
 
 
 def due_side(rater_lead: int) -> int:
-    """1 when the candidate has to be shown left to this rater next, -1 when right, 0 when either will do."""
+    """1 when the candidate has to be A for this rater next, -1 when B, 0 when either will do."""
     if abs(rater_lead) < RATER_LIMIT:
         return 0
     return -1 if rater_lead > 0 else 1
 
 
-def candidate_goes_left(*, rater_lead: int, prompt_lead: int, coin: Callable[[], bool] = fair_coin) -> bool:
-    """Whether the candidate's answer is shown left to the rater who gets this prompt now.
+def candidate_is_a(*, rater_lead: int, prompt_lead: int, coin: Callable[[], bool] = fair_coin) -> bool:
+    """Whether the candidate's answer is A for the rater who gets this prompt now.
 
     The rater's limit comes first, then the prompt's balance, then the coin.
     """

@@ -13,9 +13,16 @@ class SignOffForm(forms.Form):
         required=False,
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="Stays on record with the gate. Needed when something holds or fails: why it goes live all the same.",
+        help_text="Stays on record with the gate.",
     )
     sign_off = forms.BooleanField(required=False, label="I have read the gate and sign this off")
+
+    def ask_for_a_reason(self) -> None:
+        """Called when a check holds or fails: then it is not released without a reason. The service refuses it."""
+        note = self.fields["note"]
+        note.label = "Reason (required)"
+        note.help_text = "Why it is released despite the open checks. It stays on record with the gate."
+        note.required = True
 
     def __init__(self, *args: object, signer: str = "", **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]

@@ -491,7 +491,7 @@ def make_campaign(
     return campaign
 
 
-FULL_SCORES = {side: {"accuracy": 4, "tone": 3, "conciseness": 5} for side in ("left", "right")}
+FULL_SCORES = {side: {"accuracy": 4, "tone": 3, "conciseness": 5} for side in ("a", "b")}
 
 
 def rate_all(campaign: Any, rater: User, outcomes: list[str], scores: Any = None) -> list[Any]:
@@ -503,10 +503,10 @@ def rate_all(campaign: Any, rater: User, outcomes: list[str], scores: Any = None
     for outcome in outcomes:
         comparison = services.next_comparison(by=rater, campaign=campaign)
         assert comparison is not None
-        left_is_candidate = comparison.left.entry.position == Entry.CANDIDATE
+        left_is_candidate = comparison.a.entry.position == Entry.CANDIDATE
         choice = {
-            "candidate": "left" if left_is_candidate else "right",
-            "baseline": "right" if left_is_candidate else "left",
+            "candidate": "a" if left_is_candidate else "b",
+            "baseline": "b" if left_is_candidate else "a",
         }.get(outcome, outcome)
         made.append(services.rate(by=rater, comparison=comparison, choice=choice, scores=scores))
     return made

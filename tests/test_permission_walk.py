@@ -5,6 +5,7 @@ object must have a sample in `samples`; without one the walk fails and says so.
 """
 
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -104,8 +105,9 @@ def full(world: World) -> tuple[World, dict[str, Any]]:
         load_onto(version, engine)
     example = make_example(project)
     review = Review.objects.create(
-        example=example, revision=example.revisions.get(), verdict="accepted", by=world.reviewer
-    )
+        example=example, revision=example.revisions.get(), verdict="accepted", by=world.reviewer,
+        in_bulk=True, batch=uuid.uuid4(),
+    )  # fmt: skip
     campaign = make_campaign(project, world.admin, versions=(first, second))
     comparison = rate_all(campaign, world.rater, ["candidate"])[0].comparison
     conversation = Conversation.objects.create(project=project, user=world.rater, version=second)
@@ -130,6 +132,7 @@ def full(world: World) -> tuple[World, dict[str, Any]]:
     named = {
         r"(item/|/review/|reviews/|queue/|examples/)<int:pk>": example.pk,
         r"(decisions?/)<int:pk>": review.pk,
+        r"(decisions/)<uuid:batch>": review.batch,
         r"(imports/)<int:pk>": batch.pk,
         r"(datasets/)<int:number>": training.dataset.number,
         r"(train/runs/|training-runs/)<int:number>": training.number,

@@ -22,6 +22,10 @@ class TrainingConfig(AppConfig):
                 queue="default",
                 runner="training.runner.base_models:run",
                 on_end="training.records:base_run_ended",
+                on_again="training.services.base_models:again",
+                again_words="It fetches the model again from the beginning.",
+                operators_again=True,
+                subject="training.run_pages:of_base_model",
             )
         )
         register_kind(
@@ -31,17 +35,43 @@ class TrainingConfig(AppConfig):
                 queue="gpu",
                 runner="training.runner.train:run",
                 on_end="training.records:training_run_ended",
+                on_again="training.services.runs:again",
+                again_words="It goes on from its last checkpoint, or from the beginning when it has none.",
+                subject="training.run_pages:of_training",
                 max_attempts=5,
             )
         )
         register_kind(
-            RunKind("token_count", "Token count", queue="default", runner="training.runner.counting:run")
+            RunKind(
+                "token_count",
+                "Token count",
+                queue="default",
+                runner="training.runner.counting:run",
+                on_again="training.services.runs:count_again",
+                subject="training.run_pages:of_token_count",
+            )
         )
         register_kind(
-            RunKind("files_check", "File check", queue="default", runner="training.runner.verify:run")
+            RunKind(
+                "files_check",
+                "File check",
+                queue="default",
+                runner="training.runner.verify:run",
+                on_again="training.services.versions:check_files_again",
+                again_words="It reads all files again.",
+                subject="training.run_pages:of_files_check",
+            )
         )
         register_kind(
-            RunKind("test_loss", "Loss on test rows", queue="gpu", runner="training.runner.held_out:run")
+            RunKind(
+                "test_loss",
+                "Loss on test rows",
+                queue="gpu",
+                runner="training.runner.held_out:run",
+                on_again="training.services.losses:again",
+                again_words="Rows measured so far are kept.",
+                subject="training.run_pages:of_test_loss",
+            )
         )
         register_stage(STAGE)
         register_wordings(WORDINGS)

@@ -7,7 +7,7 @@ from training.models import MetricPoint
 
 # A step holds few rows of like length, so its loss swings with what was in it; the mean of a few shows where it goes.
 WINDOW = 5
-NOTE = f"Mean over answer tokens, in nats. Training: mean of the last {WINDOW} steps. Held-out rows are never trained on."
+NOTE = f"Mean over answer tokens, in nats. Training: mean of the last {WINDOW} steps. Validation rows are never trained on."
 
 
 def trailing_mean(values: Sequence[float], window: int = WINDOW) -> list[float]:
@@ -20,10 +20,10 @@ def trailing_mean(values: Sequence[float], window: int = WINDOW) -> list[float]:
 
 
 def loss_series(points: dict[str, list[MetricPoint]], prefix: str = "") -> list[Series]:
-    """Training and held-out loss by step; `prefix` tells runs on one chart apart."""
+    """Training and validation loss by step; `prefix` tells runs on one chart apart."""
     train, held_out = points["train"], points["validation"]
     means = trailing_mean([point.loss for point in train])
     return [
         Series(f"{prefix}training", [(point.step, mean) for point, mean in zip(train, means, strict=True)]),
-        Series(f"{prefix}held out", [(point.step, point.loss) for point in held_out], dotted=True),
+        Series(f"{prefix}validation", [(point.step, point.loss) for point in held_out], dotted=True),
     ]

@@ -16,7 +16,7 @@ from training.models import BaseModel, ModelVersion
 from training.rows import NAMED_ROWS, Problem, RowRef, in_words, limit_problems
 
 Level = Literal["stop", "warn"]
-# Loss on fewer held-out answers moves more by chance than by training.
+# Loss on fewer validation answers moves more by chance than by training.
 FEW_VALIDATION_ROWS = 10
 FEW_TRAIN_ROWS = 20
 MANY_EPOCHS = 5
@@ -158,7 +158,7 @@ def data_findings(
         findings.append(
             Finding(
                 "warn",
-                f"Only {data.validation_rows} validation rows: held-out loss will move by chance.",
+                f"Only {data.validation_rows} validation rows: validation loss will move by chance.",
                 "Let the run use more of them."
                 if by_recipe
                 else "Freeze again with a larger validation share.",
@@ -169,8 +169,8 @@ def data_findings(
         findings.append(
             Finding(
                 "warn",
-                f"{recipe.epochs:g} epochs: held-out loss usually rises again after three to five.",
-                "Watch the held-out curve.",
+                f"{recipe.epochs:g} epochs: validation loss usually rises again after three to five.",
+                "Watch the validation curve.",
                 "epochs",
             )
         )

@@ -12,29 +12,33 @@ from core.errors import Invalid
 from core.models import Project, Run
 from training import queries
 from training.methods import METHODS, Recipe, Setting, recipe_from, settings_of
+from training.methods.base import plain
 from training.models import BaseModel, ModelVersion, TrainingRun
 from training.packages import PACKAGES, model_folders
 
 COMMON = ("method", "base_model", "dataset", "note")
 
 
-def _shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def setting_field(one: Setting) -> forms.Field:
-    """The form field of one setting; its help says what the default rests on."""
+    """The form field of one setting; its help says what the default rests on, and `data-default` what the default is."""
+    field = _field_of(one)
+    default = ("on" if one.default else "off") if one.kind == "bool" else one.default
+    field.widget.attrs["data-default"] = default
+    return field
+
+
+def _field_of(one: Setting) -> forms.Field:
     label = f"{one.label} ({one.unit})" if one.unit else one.label
     if one.kind == "bool":
         return forms.BooleanField(label=label, required=False, help_text=one.help)
     if one.kind == "choice":
         return forms.ChoiceField(label=label, choices=one.choices, help_text=one.help)
-    words = f"{one.help} Default {_shown(one.default)}: {one.source}." if one.source else one.help
-    options: dict[str, Any] = {
-        "min_value": one.least,
-        "max_value": one.most,
-        "error_messages": {"min_value": "At least %(limit_value)s.", "max_value": "At most %(limit_value)s."},
-    }
+    default = plain(one.default)
+    words = f"{one.help} Default {default}: {one.source}." if one.source else one.help
+    options: dict[str, Any] = {"min_value": one.least, "max_value": one.most, "error_messages": {}}
+    for name, start, limit in (("min_value", "At least", one.least), ("max_value", "At most", one.most)):
+        if limit is not None:
+            options["error_messages"][name] = f"{start} {plain(limit)}."
     if one.kind == "int":
         return forms.IntegerField(label=label, help_text=words.strip(), **options)
     field = forms.FloatField(label=label, help_text=words.strip(), **options)
@@ -44,20 +48,28 @@ def setting_field(one: Setting) -> forms.Field:
 
 
 def kept_settings(values: Mapping[str, Any], method: str) -> dict[str, Any]:
-    """Of the values that a form of another method (`was`) held, those that go on to hold for `method`.
+    """Of the values that a form of another method (`was`) held, those that somebody chose: {setting: value as given}.
 
-    A setting that both have with the same default means the same in both, so what was chosen stays. One whose default
-    differs (the learning rate) takes its new method's.
+    A value that is the old method's default was not chosen, so the new method's default takes its place. Settings that
+    `method` does not have are kept as well: they come back with the method that has them.
     """
-    was, now = METHODS.get(str(values.get("was", ""))), METHODS.get(method)
-    if was is None or now is None:
+    was = METHODS.get(str(values.get("was", "")))
+    if was is None or method not in METHODS:
         return {}
     before = {one.name: one for one in settings_of(was.recipe)}
-    return {
-        one.name: one.name in values if one.kind == "bool" else values.get(one.name, one.default)
-        for one in settings_of(now.recipe)
-        if one.name in before and before[one.name].default == one.default
-    }
+    kept = {}
+    for other in METHODS.values():
+        for one in settings_of(other.recipe):
+            if one.name in before:
+                # A box that is not ticked is not sent.
+                given = values.get(one.name, "" if one.kind == "bool" else None)
+                chosen = given is not None and not before[one.name].is_default(given)
+            else:
+                given = values.get(one.name)
+                chosen = given is not None
+            if chosen:
+                kept[one.name] = given == "on" if one.kind == "bool" else given
+    return kept
 
 
 class LaunchForm(forms.Form):
@@ -99,19 +111,33 @@ class LaunchForm(forms.Form):
     def advanced(self) -> list[forms.BoundField]:
         return [self[one.name] for one in self.settings if one.advanced]
 
+    def carried(self) -> list[tuple[str, str]]:
+        """(name, value) of settings that only other methods have, chosen before: hidden, so that they can come back."""
+        held = self.data if self.is_bound else self.initial
+        here = {one.name for one in self.settings}
+        others = {one.name for method in METHODS.values() for one in settings_of(method.recipe)} - here
+        values = [(name, held.get(name)) for name in sorted(others)]
+        return [
+            (name, ("on" if value else "off") if isinstance(value, bool) else str(value))
+            for name, value in values
+            if value is not None
+        ]
+
     def advanced_is_open(self) -> bool:
         """Nothing that was changed, or is wrong, lies in a closed section."""
         return any(
-            self[one.name].errors or str(self[one.name].value()) != str(one.default)
+            self[one.name].errors or not one.is_default(self[one.name].value())
             for one in self.settings
             if one.advanced
         )
 
     def named_errors(self) -> list[str]:
-        """ "Learning rate: At most 0.1.", for places away from the fields."""
+        """ "Learning rate: at most 0.1.", for places away from the fields."""
         labels = {one.name: one.label for one in self.settings}
         return [
-            str(message) if name == NON_FIELD_ERRORS else f"{labels.get(name, self[name].label)}: {message}"
+            str(message)
+            if name == NON_FIELD_ERRORS
+            else f"{labels.get(name, self[name].label)}: {str(message)[:1].lower()}{str(message)[1:]}"
             for name, errors in self.errors.items()
             for message in errors
         ]
@@ -147,7 +173,7 @@ class LaunchForm(forms.Form):
 
 def _dataset_label(dataset: DatasetVersion) -> str:
     rows = queries.split_rows(dataset)
-    label = f"{dataset}: {rows['train']:,} to train on, {rows['validation']:,} held out"
+    label = f"{dataset}: {rows['train']:,} training and {rows['validation']:,} validation rows"
     return f"{label}, {dataset.note}" if dataset.note else label
 
 
@@ -193,6 +219,19 @@ class CompareForm(_Filter):
             field.choices = [(str(run.number), run.run.title) for run in runs]
 
 
+# The fields that say where a base of each kind comes from; the first names it.
+SOURCE_FIELDS: dict[str, tuple[str, ...]] = {
+    BaseModel.Kind.PACKAGE: ("package",),
+    BaseModel.Kind.FOLDER: ("folder",),
+    BaseModel.Kind.HUB: ("hub_name", "revision"),
+}
+_WHICH = {
+    BaseModel.Kind.PACKAGE: "Choose a package.",
+    BaseModel.Kind.FOLDER: "Choose a folder.",
+    BaseModel.Kind.HUB: "Enter its name on the hub, as owner/name.",
+}
+
+
 class BaseModelForm(forms.Form):
     """Where a base model comes from. Folders are chosen from those that the settings allow, never typed."""
 
@@ -223,12 +262,24 @@ class BaseModelForm(forms.Form):
             folder.help_text = "None is set up: GUILDHALL_MODEL_FOLDERS names the folders to look in."
 
     def location(self) -> str:
-        source = {"package": "package", "folder": "folder", "hub": "hub_name"}[self.cleaned_data["kind"]]
-        return str(self.cleaned_data.get(source) or "")
+        return str(self.cleaned_data.get(SOURCE_FIELDS[self.cleaned_data["kind"]][0]) or "")
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
-        if "kind" in values and not self.location():
-            source = {"package": "package", "folder": "folder", "hub": "hub_name"}[values["kind"]]
-            self.add_error(source, "Say which one.")
+        kind = values.get("kind")
+        if kind is None:
+            return values
+        # What was typed for another kind stays in the form, and is neither checked nor used.
+        for other, names in SOURCE_FIELDS.items():
+            for name in names if other != kind else ():
+                self._errors.pop(name, None)
+                values[name] = ""
+        if not self.location() and SOURCE_FIELDS[kind][0] not in self.errors:
+            self.add_error(SOURCE_FIELDS[kind][0], _WHICH[kind])
+        if kind == BaseModel.Kind.HUB and not values.get("revision") and "revision" not in self.errors:
+            self.add_error("revision", "Enter the commit hash, 40 digits 0-9 and a-f.")
         return values
+
+    def sources(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """(kind, its fields) for each kind; the page shows those of the chosen one."""
+        return [(kind, [self[name] for name in names]) for kind, names in SOURCE_FIELDS.items()]

@@ -80,6 +80,11 @@ class TrainingRun(models.Model):
     serving_plan = models.CharField(max_length=120, help_text="How the result will be served.")
     planned_steps = models.PositiveIntegerField(default=0)
     done_steps = models.PositiveIntegerField(default=0)
+    checkpoint_step = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Step of the newest checkpoint; null when there is none to resume from.",
+    )
     train_rows = models.PositiveIntegerField(default=0)
     train_tokens = models.BigIntegerField(
         default=0, help_text="Tokens seen in training so far, padding excluded."
@@ -172,7 +177,7 @@ class MetricPoint(models.Model):
 
 
 class SampleAnswer(models.Model):
-    """What the model answered to one held-out question at some step: people would rather read than trust a loss."""
+    """What the model answered to one validation question at some step: people would rather read than trust a loss."""
 
     training = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="samples")
     step = models.PositiveIntegerField()

@@ -52,14 +52,15 @@ def queue_position(run: Run) -> int | None:
     """1 for the run that is next; None when it does not wait. Runs of other projects count: they share the machine."""
     if run.status != Run.Status.QUEUED:
         return None
-    return Run.objects.filter(queue=run.queue, status=Run.Status.QUEUED, pk__lte=run.pk).count()
+    waiting = Run.objects.filter(queue=run.queue, status=Run.Status.QUEUED)
+    return waiting.filter(queued_at__lt=run.queued_at).count() + 1
 
 
 def queue_positions(runs: list[Run]) -> dict[int, int]:
     """Run id to place in the queue, for those of `runs` that wait; one query."""
     if not any(run.status == Run.Status.QUEUED for run in runs):
         return {}
-    waiting = Run.objects.filter(queue=runs[0].queue, status=Run.Status.QUEUED).order_by("pk")
+    waiting = Run.objects.filter(queue=runs[0].queue, status=Run.Status.QUEUED).order_by("queued_at", "pk")
     return {pk: place for place, pk in enumerate(waiting.values_list("pk", flat=True), start=1)}
 
 
@@ -111,14 +112,14 @@ def people_trained_on(training: TrainingRun | None) -> People:
 
 
 def rows_words(training: TrainingRun) -> str:
-    """ "64 of 292 training rows used (drawn by seed 1), 40 held out for validation". At most one query."""
+    """ "64 of 292 training rows used (drawn by seed 1), 40 for validation". At most one query."""
     rows = split_rows(training.dataset)
     positions = trained_positions(training)
     if positions is None:
         used = f"all {rows['train']:,} training rows used"
     else:
         used = f"{len(positions):,} of {rows['train']:,} training rows used (drawn by seed {training.recipe.get('seed')})"
-    return f"{used}, {rows['validation']:,} held out for validation"
+    return f"{used}, {rows['validation']:,} for validation"
 
 
 def _lengths(dataset: DatasetVersion) -> dict[str, float]:

@@ -5,6 +5,7 @@ It stands below the runner, so that the runner can call it; `training.services` 
 
 import hashlib
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -16,6 +17,7 @@ from core.errors import Conflict
 from core.events import publish
 from core.models import Artifact, Project, Run, User
 from core.transitions import transition
+from training import checkpoints
 from training.models import (
     BaseModel,
     LossMeasurement,
@@ -26,6 +28,8 @@ from training.models import (
     TrainingRun,
 )
 
+# So long the checkpoints of a run that failed or was cancelled wait for somebody to start it again.
+CHECKPOINT_DAYS = 14
 REGISTERED = "model_version.registered"
 
 
@@ -105,7 +109,8 @@ def note_resume(*, training: TrainingRun, attempt: int, from_step: int) -> None:
         {"attempt": attempt, "from_step": from_step, "at": timezone.now().isoformat()},
     ]
     training.done_steps = from_step
-    training.save(update_fields=["resumes", "done_steps"])
+    training.checkpoint_step = from_step or None
+    training.save(update_fields=["resumes", "done_steps", "checkpoint_step"])
     training.points.filter(step__gt=from_step).delete()
     training.samples.filter(step__gt=from_step).delete()
     record(by=None, project=training.project, verb="training.resumed", obj=training, from_step=from_step)
@@ -211,7 +216,24 @@ def training_run_ended(run: Run) -> None:
     training = TrainingRun.objects.filter(run=run).first()
     if training is None:
         raise Conflict("This run has no training.")
-    if run.status in (Run.Status.SUCCEEDED, Run.Status.CANCELLED):
-        from training.runner import checkpoints
-
+    # A failed or cancelled run keeps its checkpoints: it can be started again and goes on from them.
+    if run.status == Run.Status.SUCCEEDED:
+        TrainingRun.objects.filter(pk=training.pk).update(checkpoint_step=None)
         transaction.on_commit(lambda: checkpoints.remove(training.pk))
+
+
+@transaction.atomic
+def drop_old_checkpoints() -> list[int]:
+    """Removes the checkpoints on this machine of fine-tunes that ended CHECKPOINT_DAYS ago, or are gone; returns their ids.
+
+    Of a run that somebody starts again at this moment either all checkpoints are found or none.
+    """
+    here = checkpoints.trainings()
+    since = timezone.now() - timedelta(days=CHECKPOINT_DAYS)
+    trainings = TrainingRun.objects.filter(pk__in=here)
+    kept = trainings.filter(run__status__in=Run.ACTIVE) | trainings.filter(run__finished_at__gte=since)
+    old = sorted(here - set(kept.values_list("pk", flat=True)))
+    TrainingRun.objects.filter(pk__in=old).update(checkpoint_step=None)
+    for training_id in old:
+        checkpoints.remove(training_id)
+    return old

@@ -1,5 +1,6 @@
 """Reviews for programs: what is in review, the decisions, and taking one back."""
 
+import uuid
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -21,10 +22,14 @@ from annotation.api.work_serializers import (
     DecisionSerializer,
     InReviewSerializer,
     LeaseSerializer,
+    ReturnedManySerializer,
+    ReturnManySerializer,
     SendBackSerializer,
+    UndoneManySerializer,
 )
 from annotation.models import Assignment, Example, Review
 from annotation.queries import queue as queries
+from annotation.services.reviews import Bulk
 from core.errors import ExpectedError
 from core.models import Role
 from core.pagination import Pages
@@ -133,12 +138,62 @@ class AcceptMany(WorkView):
 
     @extend_schema(request=AcceptManySerializer, responses=AcceptedManySerializer)
     def post(self, request: Request, slug: str) -> Response:
-        """Approves many at once; one's own, and what somebody has open, is left with the reason."""
+        """Approves many at once, each at the revision that was listed.
+
+        What changed since, one's own and what somebody has open is left, with the reason.
+        """
+        given = self.given(AcceptManySerializer)
         outcome = services.accept_many(
-            by=self.access.user, project=self.access.project, **self.given(AcceptManySerializer)
+            by=self.access.user, project=self.access.project, listed=_listed(given["examples"])
         )
-        left = [{"example": pk, "why": why} for pk, why in outcome.left]
-        return Response(AcceptedManySerializer({"accepted": outcome.accepted, "left": left}).data)
+        return Response(
+            AcceptedManySerializer(
+                {"accepted": outcome.done, "left": _left(outcome), "batch": outcome.batch}
+            ).data
+        )
+
+
+class ReturnMany(WorkView):
+    serializer_class = ReturnedManySerializer
+    write_roles = (Role.REVIEWER,)
+
+    @extend_schema(request=ReturnManySerializer, responses=ReturnedManySerializer)
+    def post(self, request: Request, slug: str) -> Response:
+        """Returns many to their authors with one comment, each at the revision that was listed.
+
+        What changed since, one's own and what somebody has open is left, with the reason.
+        """
+        given = self.given(ReturnManySerializer)
+        outcome = services.send_back_many(
+            by=self.access.user,
+            project=self.access.project,
+            listed=_listed(given["examples"]),
+            comment=given["comment"],
+        )
+        return Response(
+            ReturnedManySerializer(
+                {"returned": outcome.done, "left": _left(outcome), "batch": outcome.batch}
+            ).data
+        )
+
+
+def _listed(examples: list[dict[str, int]]) -> list[tuple[int, int]]:
+    return [(one["example"], one["revision"]) for one in examples]
+
+
+def _left(outcome: Bulk) -> list[dict[str, Any]]:
+    return [{"example": pk, "why": why} for pk, why in outcome.left]
+
+
+class UndoMany(WorkView):
+    serializer_class = UndoneManySerializer
+    write_roles = (Role.REVIEWER,)
+
+    @extend_schema(request=None, responses=UndoneManySerializer)
+    def post(self, request: Request, slug: str, batch: uuid.UUID) -> Response:
+        """Takes back, within ten minutes, what one decided together. What moved on is left, with the reason."""
+        outcome = services.undo_many(by=self.access.user, project=self.access.project, batch=batch)
+        return Response(UndoneManySerializer({"undone": outcome.done, "left": _left(outcome)}).data)
 
 
 class UndoDecision(WorkView):

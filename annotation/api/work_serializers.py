@@ -9,6 +9,8 @@ from annotation.models import Assignment, Draft, Example, Review
 from core.api.serializers import PersonSerializer
 
 ONLY = ("edge", "returned", "feedback")
+MOST_ID = 2**63 - 1  # what the columns hold
+MOST_REVISION = 2**31 - 1
 
 
 class LeaseSerializer(serializers.ModelSerializer[Assignment]):
@@ -105,16 +107,21 @@ class InReviewSerializer(ExampleSerializer):
 
 
 class AcceptSerializer(serializers.Serializer[Any]):
-    """`content` corrects the pair first; `revision` is the one that was read, refused when it is not current."""
+    """`content` corrects the pair first. `revision` is the one that was read; without it, the one that was opened.
+
+    When the pair is at another one by now, nothing is decided (409).
+    """
 
     comment = serializers.CharField(required=False, allow_blank=True, default="")
-    revision = serializers.IntegerField(required=False, min_value=0, default=0)
+    revision = serializers.IntegerField(required=False, min_value=0, max_value=MOST_REVISION, default=0)
     content = SubmitSerializer(required=False)
 
 
 class SendBackSerializer(serializers.Serializer[Any]):
+    """`revision` is the one that was read; without it, the one that was opened. Refused (409) when it is not current."""
+
     comment = serializers.CharField()
-    revision = serializers.IntegerField(required=False, min_value=0, default=0)
+    revision = serializers.IntegerField(required=False, min_value=0, max_value=MOST_REVISION, default=0)
 
 
 class DecisionSerializer(serializers.ModelSerializer[Review]):
@@ -126,8 +133,19 @@ class DecisionSerializer(serializers.ModelSerializer[Review]):
         read_only_fields = fields
 
 
+class ListedSerializer(serializers.Serializer[Any]):
+    """An example as a list showed it: decided only while it is still at this revision."""
+
+    example = serializers.IntegerField(min_value=1, max_value=MOST_ID)
+    revision = serializers.IntegerField(min_value=1, max_value=MOST_REVISION)
+
+
 class AcceptManySerializer(serializers.Serializer[Any]):
-    examples = serializers.ListField(child=serializers.IntegerField(min_value=1), max_length=500)
+    examples = ListedSerializer(many=True, allow_empty=False, max_length=500)
+
+
+class ReturnManySerializer(AcceptManySerializer):
+    comment = serializers.CharField(max_length=5000, help_text="What would be right; one comment for all.")
 
 
 class LeftSerializer(serializers.Serializer[Any]):
@@ -135,8 +153,23 @@ class LeftSerializer(serializers.Serializer[Any]):
     why = serializers.CharField()
 
 
-class AcceptedManySerializer(serializers.Serializer[Any]):
+class DecidedManySerializer(serializers.Serializer[Any]):
+    left = LeftSerializer(many=True)
+    batch = serializers.UUIDField(
+        allow_null=True, help_text="Takes all of it back for ten minutes: POST decisions/{batch}/undo/."
+    )
+
+
+class AcceptedManySerializer(DecidedManySerializer):
     accepted = serializers.ListField(child=serializers.IntegerField())
+
+
+class ReturnedManySerializer(DecidedManySerializer):
+    returned = serializers.ListField(child=serializers.IntegerField())
+
+
+class UndoneManySerializer(serializers.Serializer[Any]):
+    undone = serializers.ListField(child=serializers.IntegerField())
     left = LeftSerializer(many=True)
 
 

@@ -1,10 +1,9 @@
 """Repeated: the same pair elsewhere, or nearly the same question with an answer that says otherwise."""
 
-from difflib import SequenceMatcher
-
 from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet, Value
 from django.db.models.functions import MD5, Lower
+from rapidfuzz.distance import Indel
 
 from annotation.checks.base import UNLIMITED, Budget, Check, Finding, Pair
 from annotation.checks.facts import facts_of
@@ -13,8 +12,8 @@ from annotation.content import loosely
 from annotation.models import QUESTION, QUESTION_LETTERS, SAID, Example
 from core.models import Project
 
-ALIKE = 0.85  # share of the question that is the same, by difflib
-_TRIGRAMS = 0.6  # share of trigrams from which the index offers an example; difflib decides
+ALIKE = 0.85  # share of the question that is the same: 1 less the letters added and removed over all letters
+_TRIGRAMS = 0.6  # share of trigrams from which the index offers an example; ALIKE decides
 _LEAST_QUESTION, _LEAST_ANSWER = 12, 25  # characters; shorter ones are rightly alike ("yes please")
 _MOST = 25  # examples that are compared
 _PATIENCE_MS = 1500
@@ -83,9 +82,8 @@ def _finding(level: str, says: str, other: Example) -> Finding:
 
 
 def _alike(one: str, other: str) -> bool:
-    matcher = SequenceMatcher(a=one, b=other, autojunk=False)
-    # The two cheap upper bounds first: the real ratio is quadratic in repetitive text.
-    return matcher.real_quick_ratio() >= ALIKE and matcher.quick_ratio() >= ALIKE and matcher.ratio() >= ALIKE
+    # Bit-parallel: QUESTION_LETTERS squared over 64 steps at most, whatever the text.
+    return Indel.normalized_similarity(one, other) >= ALIKE
 
 
 def contradiction(one: str, other: str) -> str:

@@ -1,13 +1,15 @@
 """What waits for whom, and what a person did. Reads only."""
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils import timezone
 
+from annotation.changes import Changes, changes
 from annotation.models import Assignment, Draft, Example, Review, Revision
 from core.models import Project, User
 
@@ -30,6 +32,7 @@ Purpose = Assignment.Purpose
 E = TypeVar("E", bound=Example)
 OWN_FIRST = timedelta(days=1)  # so long does an item that was sent back wait for the person who submitted it
 MANY = 1000  # the editor tells how many wait up to this number; beyond it nobody counts
+LIST_DIFF = 8000  # characters of both answers: up to here the list of reviews marks what changed
 UNDO = timedelta(minutes=10)  # so long can a reviewer take a decision back
 
 
@@ -267,6 +270,71 @@ def baseline(example: Example) -> Revision | None:
     ).first()
 
 
+@dataclass(frozen=True)
+class ReviewRow:
+    """A pair in the list of what is in review, and what changed in it since a reviewer, or the import, had it."""
+
+    example: Example
+    base: Revision | None
+    changes: Changes | None
+
+    @property
+    def free(self) -> bool:
+        """Whether the person can decide it: not their own, and nobody has it open."""
+        return not (getattr(self.example, "own", False) or getattr(self.example, "held_by", None))
+
+    @property
+    def value(self) -> str:
+        """What selecting it sends: the example and the revision that is shown."""
+        return f"{self.example.pk}:{self.example.revision}"
+
+    @property
+    def since(self) -> str:
+        if self.base is None:
+            return ""
+        return (
+            "it came in"
+            if self.base.reason == Revision.Reason.ARRIVED
+            else f"revision {self.base.number} was reviewed"
+        )
+
+    @property
+    def marks(self) -> bool:
+        """Whether the answer is shown with what changed in it; a long one is opened for that."""
+        if self.changes is None or self.changes.completion.state != "changed":
+            return False
+        return len(self.changes.completion.old) + len(self.changes.completion.new) <= LIST_DIFF
+
+    @property
+    def also_changed(self) -> list[str]:
+        if self.changes is None:
+            return []
+        parts = [("conversation", not self.changes.messages_same), ("records", not self.changes.context_same)]
+        return [name for name, changed in parts if changed] + [
+            part.label.lower() for part in self.changes.changed_fields
+        ]
+
+
+def review_rows(examples: Iterable[Example]) -> list[ReviewRow]:
+    """The examples of one page of the list. One query, whatever their number; see `baseline` for what is compared."""
+    page = list(examples)
+    reviewed = Exists(Review.objects.filter(revision=OuterRef("pk"), undone_at=None))
+    found = (
+        Revision.objects.filter(example__in=page, number__lt=F("example__revision"))
+        .annotate(reviewed=reviewed)
+        .filter(Q(reviewed=True) | Q(reason=Revision.Reason.ARRIVED))
+        .order_by("example_id", "-reviewed", "-number")
+        .distinct("example_id")
+    )
+    bases = {revision.example_id: revision for revision in found}
+    rows = []
+    for example in page:
+        base = bases.get(example.pk)
+        now = {**example.content(), "slice": example.slice, "edge": example.edge, "tags": example.tags}
+        rows.append(ReviewRow(example, base, changes(base.content, now) if base else None))
+    return rows
+
+
 def last_review(example: Example) -> Review | None:
     return (
         Review.objects.select_related("by", "revision")
@@ -282,20 +350,40 @@ def reviews_of(example: Example) -> QuerySet[Review]:
 
 def undoable(user: User, project: Project, limit: int = 5) -> list[Review]:
     """The person's latest decisions that can still be taken back, newest first."""
+    return list(_undoable(user, project).filter(batch=None).select_related("example").order_by("-id")[:limit])
+
+
+def _undoable(user: User, project: Project) -> QuerySet[Review]:
     later = Review.objects.filter(example=OuterRef("example"), id__gt=OuterRef("id"))
-    return list(
-        Review.objects.select_related("example")
-        .filter(
-            by=user,
-            example__project=project,
-            undone_at=None,
-            at__gt=timezone.now() - UNDO,
-            example__revision=F("revision__number"),
-            example__status__in=[Example.Status.APPROVED, Example.Status.RETURNED],
-        )
-        .exclude(Exists(later))
-        .order_by("-id")[:limit]
-    )
+    return Review.objects.filter(
+        by=user,
+        example__project=project,
+        undone_at=None,
+        at__gt=timezone.now() - UNDO,
+        example__revision=F("revision__number"),
+        example__status__in=[Example.Status.APPROVED, Example.Status.RETURNED],
+    ).exclude(Exists(later))
+
+
+@dataclass(frozen=True)
+class BulkDecision:
+    """What a person decided together and can still take back together."""
+
+    batch: uuid.UUID
+    verdict: str
+    count: int
+    at: datetime
+    newest: int  # the greatest id among its reviews
+
+
+def undoable_bulk(user: User, project: Project, limit: int = 3) -> list[BulkDecision]:
+    """The person's latest decisions in bulk that can still be taken back, newest first. One query."""
+    found = _undoable(user, project).exclude(batch=None).order_by()
+    rows = found.values("batch", "verdict").annotate(count=Count("id"), made=Max("at"), newest=Max("id"))
+    return [
+        BulkDecision(row["batch"], row["verdict"], row["count"], row["made"], row["newest"])
+        for row in rows.order_by("-newest")[:limit]
+    ]
 
 
 def submission_note(example: Example) -> str:

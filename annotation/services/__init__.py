@@ -12,7 +12,7 @@ from annotation.services.queue import (
     take_back,
     take_next,
 )
-from annotation.services.reviews import accept, accept_many, send_back, undo
+from annotation.services.reviews import accept, accept_many, send_back, send_back_many, undo, undo_many
 
 __all__ = [
     "accept",
@@ -28,11 +28,13 @@ __all__ = [
     "save_draft",
     "save_new_draft",
     "send_back",
+    "send_back_many",
     "submit",
     "take",
     "take_back",
     "take_next",
     "undo",
+    "undo_many",
     "why_not_open",
     "write_example",
 ]

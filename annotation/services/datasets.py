@@ -12,8 +12,9 @@ from annotation.queries.datasets import approved
 from annotation.splits import DEFAULT_SHARES, TEST, VALIDATION
 from core.audit import record
 from core.errors import Invalid
-from core.models import Project, User
+from core.models import Project, Run, User
 from core.services.runs import launch_run
+from core.transitions import transition
 
 MAX_SHARE = 0.5
 SEED = 1
@@ -55,7 +56,7 @@ def start_freeze(
     if unknown := [name for name in sources if name not in known]:
         wrong["sources"] = [f"There is no source named {unknown[0]}."]
     if wrong:
-        raise Invalid("This cannot be frozen as asked.", "The reasons stand at the fields.", fields=wrong)
+        raise Invalid("This cannot be frozen as asked.", "See the messages below the fields.", fields=wrong)
     if not approved(project, slices=slices, sources=sources).exists():
         raise Invalid(
             "No approved example matches, so there is nothing to freeze.",
@@ -84,3 +85,8 @@ def start_freeze(
     )
     record(by=by, project=project, verb="dataset.started", obj=dataset)
     return dataset
+
+
+def again(run: Run, by: User) -> None:
+    """The version is frozen again from what is approved then (core.runs.RunKind.on_again)."""
+    transition(DatasetVersion.objects.get(run=run), DatasetVersion.Status.FREEZING)

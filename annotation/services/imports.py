@@ -7,7 +7,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from annotation.cleaning import clean_text
-from annotation.models import Assignment, DatasetRow, Draft, Example, Import, Review, WithheldRow
+from annotation.models import Assignment, DatasetRow, Draft, Example, Import, ImportIssue, Review, WithheldRow
 from core.audit import record
 from core.errors import Conflict, Invalid
 from core.models import Artifact, Project, Run, User
@@ -111,6 +111,19 @@ def remove_import(*, by: User, batch: Import) -> int:
     batch.save(update_fields=["removed_at", "removed_by"])
     record(by=by, project=batch.project, verb="import.removed", obj=batch, examples=count)
     return count
+
+
+def again(run: Run, by: User) -> None:
+    """The file is read again from its first line (core.runs.RunKind.on_again). Nothing of the earlier attempt was stored."""
+    batch = Import.objects.select_for_update().get(run=run)
+    if batch.removed_at:
+        raise Conflict("What this import added was removed.", "Import the file again.")
+    if batch.stored_at:
+        return  # its worker died after storing; the runner will find nothing left to do
+    # What an earlier attempt said about the lines is found again, and would be listed twice.
+    ImportIssue.objects.filter(batch=batch).delete()
+    batch.lines = batch.accepted = batch.repeated = batch.rejected = 0
+    batch.save(update_fields=["lines", "accepted", "repeated", "rejected"])
 
 
 def why_not_removable(batch: Import) -> str:

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation.errors import LeaseLost
-from annotation.models import Assignment, Example
+from annotation.models import Assignment, Example, Revision
 from annotation.services.examples import lock
 from core.audit import record
 from core.errors import Conflict
@@ -36,6 +36,15 @@ def latest(*, example: Example, user: User, purpose: str) -> Assignment | None:
         .order_by("-id")
         .first()
     )
+
+
+def changed_since(example: Example, revision: int, lease: Assignment) -> bool:
+    """Whether the (locked) example is not what the person read: `revision`, or with 0 what it was when they opened it."""
+    if revision:
+        return revision != example.revision
+    # An example that came in bulk gets its first revision later than it came; that is no change.
+    newer = Revision.objects.filter(example=example, at__gt=lease.leased_at)
+    return newer.exclude(reason=Revision.Reason.ARRIVED).exists()
 
 
 def close(lease: Assignment, outcome: str) -> None:
@@ -168,6 +177,11 @@ def heartbeat(*, by: User, example: Example, purpose: str) -> Assignment:
         return _extend(mine, example.project)
     example = lock(example)
     _refuse(example, by, purpose)
+    if changed_since(example, 0, mine):
+        raise LeaseLost(
+            f"Your time with #{example.pk} is over, and it changed since you opened it.",
+            "What you wrote is kept as your draft. Open it again to see both.",
+        )
     try:
         return open_lease(example, by, purpose)
     except IntegrityError:

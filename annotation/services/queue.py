@@ -221,13 +221,13 @@ def submit(
     """Hands the pair to the reviewers as a new revision and ends the lease.
 
     Invalid when something is missing, NeedsReason when a check objects and `reason` is empty, LeaseLost when
-    somebody else has or had the item meanwhile, Conflict when the pair changed since `base_revision`.
+    somebody else has or had the item meanwhile, Conflict when the pair changed since `base_revision` (0: since the person opened it).
     """
     clean = clean_pair(content)
     note = reason_for_bad(project=example.project, content=clean, example=example, reason=reason)
     example = lock(example)
     lease = leases.hold(example=example, user=by, purpose=Purpose.ANNOTATE)
-    if base_revision and base_revision != example.revision:
+    if leases.changed_since(example, base_revision, lease):
         raise Conflict(
             f"#{example.pk} changed since you opened it.",
             "What you wrote is kept as your draft. Reload to see both.",

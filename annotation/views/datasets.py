@@ -25,7 +25,7 @@ from annotation.services.datasets import FREEZE_DEFAULTS, start_freeze
 from annotation.splits import LEAST_TEST, SPLITS, TEST, TESTED_FROM
 from annotation.views.data_forms import FreezeForm
 from core.access import Access, project_page
-from core.errors import Invalid
+from core.errors import ExpectedError
 from core.forms import take_errors
 from core.models import Role
 
@@ -60,7 +60,7 @@ def dataset_new(request: HttpRequest, access: Access) -> HttpResponse:
             dataset = start_freeze(
                 by=access.user, project=access.project, note=form.cleaned_data["note"], **form.settings()
             )
-        except Invalid as error:
+        except ExpectedError as error:
             take_errors(form, error)
         else:
             return redirect("annotation:dataset", access.project.slug, dataset.number)

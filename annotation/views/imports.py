@@ -14,7 +14,7 @@ from annotation.queries.paging import cut
 from annotation.services.imports import remove_import, start_import, why_not_removable
 from annotation.views.data_forms import ImportForm
 from core.access import Access, project_page
-from core.errors import Invalid
+from core.errors import ExpectedError
 from core.forms import take_errors
 from core.models import Role
 
@@ -45,7 +45,7 @@ def import_new(request: HttpRequest, access: Access) -> HttpResponse:
                 file_name=upload.name,
                 **given,
             )
-        except Invalid as error:
+        except ExpectedError as error:
             take_errors(form, error)
         else:
             return redirect("annotation:import", access.project.slug, batch.pk)

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from annotation.cleaning import listed
 from annotation.models import Example
 from core.errors import ExpectedError
 from core.models import Project
@@ -54,12 +55,12 @@ class PairForm:
 
     @property
     def records(self) -> list[str]:
-        return list(self.content.get("context") or [])
+        return listed(self.content.get("context"))
 
     @property
     def tags(self) -> str:
         tags = self.content.get("tags") or []
-        return tags if isinstance(tags, str) else ", ".join(tags)
+        return tags if isinstance(tags, str) else ", ".join(listed(tags))
 
     @property
     def edges(self) -> list[tuple[str, str]]:

@@ -1,11 +1,14 @@
 """The reviewers' pages: what is in review, one pair with what changed, and the decisions."""
 
+import uuid
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation import services
@@ -15,6 +18,7 @@ from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
 from annotation.queries.paging import cut
 from annotation.services.examples import content_of
+from annotation.services.reviews import Bulk
 from annotation.views.editing import form_with, go, item_form, live, saved, side, whole_main, writer_of
 from annotation.views.pair_forms import PairForm, ReviewFilter, TakeForm, pair_from, whole_number
 from annotation.views.queue import READERS
@@ -23,23 +27,42 @@ from core.errors import Conflict, Invalid
 from core.models import Role
 
 REVIEW = Assignment.Purpose.REVIEW
+NAMED = 20  # numbers in one message
+MOST_SELECTED = 500  # as in the API; a page lists far fewer
 
 
 @project_page(*READERS)
 @require_safe
 def review_list(request: HttpRequest, access: Access) -> HttpResponse:
+    return _list_page(request, access)
+
+
+def _list_page(
+    request: HttpRequest,
+    access: Access,
+    selected: Collection[tuple[int, int]] = (),
+    error: Invalid | None = None,
+) -> HttpResponse:
     filters = ReviewFilter(request.GET, slices=slices_of(access.project))
     found = queries.review_list(access.project, access.user, filters.wanted())
     reviews = access.has(Role.REVIEWER)
+    page = cut(request, found, 25)
+    single = queries.undoable(access.user, access.project) if reviews else []
+    bulk = queries.undoable_bulk(access.user, access.project) if reviews else []
     context = {
         "filters": filters,
-        "page": cut(request, found, 25),
+        "page": page,
+        "rows": queries.review_rows(page),
+        "selected": {f"{pk}:{revision}" for pk, revision in selected},
+        "error": error,
         "reviews": reviews,
         "waiting": queries.waiting_count(access.user, access.project, REVIEW) if reviews else 0,
         "open_review": queries.open_lease(access.user, access.project, REVIEW) if reviews else None,
-        "undoable": queries.undoable(access.user, access.project) if reviews else [],
+        # Only the newest of all decisions is offered here; the others are on their own pages.
+        "undo": single[0] if single and not (bulk and bulk[0].newest > single[0].pk) else None,
+        "undo_bulk": bulk[0] if bulk and not (single and single[0].pk > bulk[0].newest) else None,
     }
-    return render(request, "annotation/review_list.html", context)
+    return render(request, "annotation/review_list.html", context, status=error.status if error else 200)
 
 
 @project_page(Role.REVIEWER)
@@ -245,18 +268,76 @@ def review_undo(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     return go(request, "review", access.project.slug, review.example_id)
 
 
+def _listed(request: HttpRequest) -> list[tuple[int, int]]:
+    """What was selected, each with the revision the list showed: "12:3" is example 12 at revision 3."""
+    found = []
+    for value in request.POST.getlist("example")[:MOST_SELECTED]:
+        pk, _, revision = value.partition(":")
+        if whole_number(pk) and whole_number(revision):
+            found.append((whole_number(pk), whole_number(revision)))
+    return found
+
+
+def _back_to_list(request: HttpRequest, access: Access) -> HttpResponse:
+    """To the list with the filters it had."""
+    address = reverse("annotation:review-list", args=[access.project.slug])
+    query = request.GET.urlencode()
+    return redirect(f"{address}?{query}" if query else address)
+
+
+def _tell(request: HttpRequest, outcome: Bulk, done: str) -> None:
+    """Says what became of a selection: how many were decided, and which were left, reason by reason."""
+    if outcome.done:
+        messages.success(request, f"{len(outcome.done):,} {done}.")
+    reasons: dict[str, list[int]] = {}
+    for pk, why in outcome.left:
+        reasons.setdefault(why, []).append(pk)
+    for why, left in reasons.items():
+        numbers = ", ".join(f"#{pk}" for pk in left[:NAMED])
+        if len(left) > NAMED:
+            numbers += f" and {len(left) - NAMED:,} more"
+        if why.startswith("It changed"):
+            words = f"{numbers} changed since you listed {'it' if len(left) == 1 else 'them'}. Read again, then decide."
+        else:
+            words = f"{numbers}: left as before. {why}"
+        messages.warning(request, words)
+
+
 @project_page(Role.REVIEWER)
 @require_POST
 def accept_selected(request: HttpRequest, access: Access) -> HttpResponse:
-    chosen = [int(pk) for pk in request.POST.getlist("example") if whole_number(pk)]
-    if not chosen:
-        messages.warning(request, "Nothing was ticked.")
-        return go(request, "review-list", access.project.slug)
-    outcome = services.accept_many(by=access.user, project=access.project, examples=chosen)
-    if outcome.accepted:
-        messages.success(request, f"{len(outcome.accepted):,} accepted.")
-    for pk, why in outcome.left[:3]:
-        messages.warning(request, f"#{pk} is left as it is. {why}")
-    if len(outcome.left) > 3:
-        messages.warning(request, f"{len(outcome.left) - 3:,} more are left as they are.")
-    return go(request, "review-list", access.project.slug)
+    """Accepts what was selected in the list, each at the revision that was listed."""
+    listed = _listed(request)
+    if not listed:
+        messages.warning(request, "Nothing was selected.")
+        return _back_to_list(request, access)
+    outcome = services.accept_many(by=access.user, project=access.project, listed=listed)
+    _tell(request, outcome, "accepted")
+    return _back_to_list(request, access)
+
+
+@project_page(Role.REVIEWER)
+@require_POST
+def send_back_selected(request: HttpRequest, access: Access) -> HttpResponse:
+    """Sends what was selected back with one comment; without a comment the list comes again with the selection kept."""
+    listed = _listed(request)
+    if not listed:
+        messages.warning(request, "Nothing was selected.")
+        return _back_to_list(request, access)
+    comment = request.POST.get("comment", "")
+    try:
+        outcome = services.send_back_many(
+            by=access.user, project=access.project, listed=listed, comment=comment
+        )
+    except Invalid as error:
+        return _list_page(request, access, selected=listed, error=error)
+    _tell(request, outcome, "sent back")
+    return _back_to_list(request, access)
+
+
+@project_page(Role.REVIEWER)
+@require_POST
+def undo_selected(request: HttpRequest, access: Access, batch: uuid.UUID) -> HttpResponse:
+    outcome = services.undo_many(by=access.user, project=access.project, batch=batch)
+    _tell(request, outcome, "back in review")
+    return _back_to_list(request, access)

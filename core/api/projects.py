@@ -32,7 +32,7 @@ from core.project_api import ProjectAPIView
 from core.queries import audit_entries, keys_of, memberships_of, people_of, runs_of
 from core.services.people import reset_password
 from core.services.projects import change_roles, create_project, invite, remove_member, update_project
-from core.services.runs import request_cancel
+from core.services.runs import request_cancel, start_again
 from core.services.tokens import create_token, revoke_token
 
 READERS = (Role.ADMIN, Role.VIEWER)
@@ -259,3 +259,15 @@ class CancelRun(ProjectAPIView):
         """Asks a run to stop. 409 when it has ended."""
         found = self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
         return Response(RunSerializer(request_cancel(by=self.access.user, run=found)).data)
+
+
+class ResumeRun(ProjectAPIView):
+    serializer_class = RunSerializer
+    queryset = Run.objects.none()
+    read_roles, write_roles = READERS, ADMINS
+
+    @extend_schema(request=None, responses=RunSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Starts a failed or cancelled run again, from what it kept. 409 when it is active or succeeded."""
+        found = self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
+        return Response(RunSerializer(start_again(by=self.access.user, run=found)).data)

@@ -25,24 +25,13 @@ class Run(models.Model):
         FAILED = "failed", "Failed"
         SUCCEEDED = "succeeded", "Done"
 
-    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
-        Status.QUEUED: {Status.RUNNING, Status.CANCELLING, Status.FAILED},
-        Status.RUNNING: {
-            Status.CANCELLING,
-            Status.FAILED,
-            Status.SUCCEEDED,
-            Status.QUEUED,
-        },
-        Status.CANCELLING: {Status.CANCELLED, Status.FAILED, Status.SUCCEEDED},
-        Status.CANCELLED: set(),
-        Status.FAILED: {Status.QUEUED},
-        Status.SUCCEEDED: set(),
-    }
     ACTIVE: ClassVar[tuple[str, ...]] = (
         Status.QUEUED,
         Status.RUNNING,
         Status.CANCELLING,
     )
+    # Ended, and can be started again.
+    UNFINISHED: ClassVar[tuple[str, ...]] = (Status.FAILED, Status.CANCELLED)
 
     project = models.ForeignKey("core.Project", null=True, on_delete=models.CASCADE, related_name="runs")
     kind = models.CharField(max_length=40)
@@ -63,6 +52,7 @@ class Run(models.Model):
     error_advice = models.TextField(blank=True)
     created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="runs")
     created_at = models.DateTimeField(auto_now_add=True)
+    queued_at = models.DateTimeField(default=timezone.now, help_text="Since when it waits, or last waited.")
     sent_at = models.DateTimeField(null=True, blank=True, help_text="When the broker last took its message.")
     started_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)

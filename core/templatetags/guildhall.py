@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any
 
@@ -21,7 +20,9 @@ from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
-from core.models import Role
+from core.diff import Piece, compare
+from core.models import Role, Run, User
+from core.runs import Again, again_for
 
 register = template.Library()
 
@@ -46,6 +47,12 @@ def number(value: Any, decimals: int | str = 0) -> str:
     """1284 -> "1,284"; 1.8449 with `number:2` -> "1.84". A dash for None, NaN and what is no number."""
     found = _number(value)
     return NOTHING if found is None else f"{found:,.{int(decimals)}f}"
+
+
+@register.filter
+def again(run: Run, user: User) -> Again | None:
+    """How this person can start an ended run again: `verb` for the button and `words`; None when it cannot be."""
+    return again_for(run, user)
 
 
 @register.filter
@@ -106,6 +113,12 @@ def time_left(value: Any) -> str:
     return (
         "" if text == NOTHING else ("almost done" if text in ("0 s", "under 1 s") else f"about {text} left")
     )
+
+
+@register.filter
+def age(value: datetime | None) -> str:
+    """How long ago that was, as a duration: "16 min"."""
+    return NOTHING if value is None else duration(max(timezone.now() - value, timedelta()))
 
 
 @register.filter
@@ -222,7 +235,7 @@ def initials(value: Any) -> str:
 @register.filter
 def role_names(value: Iterable[str] | None) -> str:
     """Role values to names, in the house's order: ["rater", "annotator"] -> "Annotator, rater"."""
-    held = set(value or ())
+    held = {value} if isinstance(value, str) else set(value or ())
     names = [str(role.label).lower() for role in Role if role.value in held]
     text = ", ".join(names)
     return text[:1].upper() + text[1:]
@@ -264,30 +277,35 @@ def markdown(value: Any, shape: str = "") -> SafeString:
 
 # --- what changed ------------------------------------------------------------------------------------------
 
-_WORDS = re.compile(r"\s+|\w+|[^\w\s]", re.UNICODE)
-_DIFF_WORDS = 4000  # beyond this a word diff is slow and nobody reads it; lines are compared instead
 
-
-def _pieces(text: str) -> list[str]:
-    words = _WORDS.findall(text)
-    return words if len(words) <= _DIFF_WORDS else text.splitlines(keepends=True)
+def _marked(pieces: Iterable[Piece], *, old: bool, new: bool) -> SafeString:
+    out: list[str] = []
+    for piece in pieces:
+        if piece.op == "equal":
+            out.append(conditional_escape(piece.old))
+            continue
+        if old and piece.old:
+            out.append(format_html("<del>{}</del>", piece.old))
+        if new and piece.new:
+            out.append(format_html("<ins>{}</ins>", piece.new))
+    return mark_safe("".join(out))  # noqa: S308 - each piece is escaped above
 
 
 @register.filter
 def word_diff(old: Any, new: Any) -> SafeString:
-    """What changed from `old` to `new`, word by word, as <del> and <ins>. Show it in class `diff`."""
-    before, after = _pieces(str(old or "")), _pieces(str(new or ""))
-    out: list[str] = []
-    for op, a1, a2, b1, b2 in SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
-        gone, come = "".join(before[a1:a2]), "".join(after[b1:b2])
-        if op == "equal":
-            out.append(conditional_escape(gone))
-            continue
-        if gone:
-            out.append(format_html("<del>{}</del>", gone))
-        if come:
-            out.append(format_html("<ins>{}</ins>", come))
-    return mark_safe("".join(out))  # noqa: S308 - each piece is escaped above
+    """What changed from `old` to `new`, by phrase, as <del> and <ins>. Show it in class `diff`.
+
+    When over half changed, the two texts stand side by side, each with its own marks. The work is bounded (core.diff).
+    """
+    diff = compare(str(old or ""), str(new or ""))
+    if not diff.apart:
+        return _marked(diff.pieces, old=True, new=True)
+    return format_html(
+        '<span class="diff-sides"><span class="diff-side"><span class="diff-name">Before</span>{}</span>'
+        '<span class="diff-side"><span class="diff-name">After</span>{}</span></span>',
+        _marked(diff.pieces, old=True, new=False),
+        _marked(diff.pieces, old=False, new=True),
+    )
 
 
 @register.simple_tag
@@ -416,7 +434,7 @@ def in_stage(stage: Any, request: Any) -> bool:
 @register.filter
 def join_soft(labels: Iterable[str] | None) -> str:
     """["Annotator", "Rater"] -> "Annotator, rater"."""
-    text = ", ".join(str(label).lower() for label in labels or ())
+    text = ", ".join(str(label).lower() for label in ([labels] if isinstance(labels, str) else labels or ()))
     return text[:1].upper() + text[1:]
 
 

@@ -7,11 +7,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from core.errors import Invalid
-from core.forms import KeyForm, NameForm, PasswordForm, cut, take_errors
+from core.errors import ExpectedError
+from core.forms import KeyForm, NameForm, PasswordForm, cut, status_of, take_errors
 from core.models import ApiToken
 from core.queries import memberships_of, own_deeds, own_work, tokens_of
-from core.sentences import sentence
+from core.sentences import counted, sentence
 from core.services.people import change_password, rename_person
 from core.services.tokens import create_token, revoke_token
 from core.views.start import signed_in
@@ -19,23 +19,27 @@ from core.views.start import signed_in
 
 @require_safe
 def me(request: HttpRequest) -> HttpResponse:
+    return _me(request, NameForm(initial={"name": signed_in(request).name}))
+
+
+def _me(request: HttpRequest, name_form: NameForm) -> HttpResponse:
     user = signed_in(request)
     page = cut(request, own_deeds(user), 25)
     context = {
         "memberships": memberships_of(user),
         "work": own_work(user),
         "page": page,
-        "told": [(sentence(entry), entry.at) for entry in page],
-        "name_form": NameForm(initial={"name": user.name}),
+        "told": counted((sentence(entry), entry.at) for entry in page),
+        "name_form": name_form,
     }
-    return render(request, "core/me.html", context)
+    return render(request, "core/me.html", context, status=status_of(name_form))
 
 
 @require_POST
 def rename(request: HttpRequest) -> HttpResponse:
     form = NameForm(request.POST)
     if not form.is_valid():
-        raise Invalid("A name is needed, of at most 120 letters.")
+        return _me(request, form)
     rename_person(by=signed_in(request), name=form.cleaned_data["name"])
     messages.success(request, "Your name is changed.")
     return redirect("core:me")
@@ -49,7 +53,7 @@ def password(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             change_password(by=user, user=user, old=form.cleaned_data["old"], new=form.cleaned_data["new"])
-        except Invalid as error:
+        except ExpectedError as error:
             take_errors(form, error)
         else:
             # This browser stays signed in; every other session of the account ends with the old password.

@@ -6,8 +6,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.access import Access, project_page
-from core.errors import Conflict, Invalid
-from core.forms import AddPersonForm, PeopleFilter, RolesForm, cut, take_errors
+from core.errors import ExpectedError
+from core.forms import AddPersonForm, PeopleFilter, RolesForm, cut, status_of, take_errors
 from core.models import Membership, Role
 from core.queries import people_of
 from core.services.people import reset_password
@@ -27,43 +27,38 @@ def people(request: HttpRequest, access: Access) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def person_add(request: HttpRequest, access: Access) -> HttpResponse:
     """Adds somebody. A new account's first password is shown in the answer and nowhere else, so no redirect."""
-    form = AddPersonForm(request.POST or None)
+    form = AddPersonForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             membership, first = invite(by=access.user, project=access.project, **form.cleaned_data)
-        except Invalid as error:
+        except ExpectedError as error:
             take_errors(form, error)
-        except Conflict as error:
-            form.add_error("email", str(error))
         else:
             if first is None:
                 messages.success(request, f"{membership.user.name} is now in {access.project.name}.")
                 return redirect("core:people", access.project.slug)
             return render(request, "core/person_added.html", {"person": membership.user, "secret": first})
-    status = 422 if request.method == "POST" else 200
-    return render(request, "core/person_add.html", {"form": form}, status=status)
+    return render(request, "core/person_add.html", {"form": form}, status=status_of(form))
 
 
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def person_roles(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     membership = access.get(Membership.objects.select_related("user", "project"), pk=pk)
-    form = RolesForm(request.POST or None, initial={"roles": membership.roles})
+    form = RolesForm(request.POST if request.method == "POST" else None, initial={"roles": membership.roles})
     if request.method == "POST" and form.is_valid():
         try:
             change_roles(by=access.user, membership=membership, roles=form.cleaned_data["roles"])
-        except Invalid as error:
+        except ExpectedError as error:
             take_errors(form, error)
-        except Conflict as error:
-            form.add_error("roles", str(error))
         else:
             messages.success(request, f"The roles of {membership.user.name} are changed.")
             # An admin who gave up the role cannot see the list of people any more.
             if membership.user_id == access.user.pk and Role.ADMIN not in membership.roles:
                 return redirect("core:home", access.project.slug)
             return redirect("core:people", access.project.slug)
-    status = 422 if request.method == "POST" else 200
-    return render(request, "core/person_roles.html", {"form": form, "membership": membership}, status=status)
+    context = {"form": form, "membership": membership}
+    return render(request, "core/person_roles.html", context, status=status_of(form))
 
 
 @project_page(Role.ADMIN)

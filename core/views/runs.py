@@ -8,9 +8,9 @@ from django.views.decorators.http import require_POST, require_safe
 from core.access import Access, project_page
 from core.forms import RunFilter, cut
 from core.models import Role, Run, User
-from core.queries import runs_of
-from core.runs import kind_label
-from core.services.runs import request_cancel
+from core.queries import runs_of, why_it_waits
+from core.runs import kind_label, subject_of
+from core.services.runs import request_cancel, start_again
 
 
 @project_page(Role.ADMIN, Role.VIEWER)
@@ -31,7 +31,12 @@ def _run(access: Access, pk: int) -> Run:
 @require_safe
 def run(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     one = _run(access, pk)
-    context = {"run": one, "kind": kind_label(one.kind), "can_cancel": access.has(Role.ADMIN)}
+    context = {
+        "run": one,
+        "kind": kind_label(one.kind),
+        "can_cancel": access.has(Role.ADMIN),
+        "subject": subject_of(one),
+    }
     return render(request, "core/run.html", context)
 
 
@@ -45,6 +50,7 @@ def _card(request: HttpRequest, one: Run, *, can_cancel: bool) -> HttpResponse:
         "bare": on["bare"],
         "reload": on["reload"],
         "href": href,
+        "waits": why_it_waits(one),
     }
     return render(request, "components/run_card.html", context)
 
@@ -64,6 +70,20 @@ def run_cancel(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     return redirect("core:run", access.project.slug, one.pk)
 
 
+def _started_again(request: HttpRequest, page: str) -> HttpResponse:
+    """The page that the button is on changes as a whole: it may hold the status in other places."""
+    if request.htmx:  # type: ignore[attr-defined]
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    return redirect(page)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def run_resume(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    one = start_again(by=access.user, run=_run(access, pk))
+    return _started_again(request, reverse("core:run", args=[access.project.slug, one.pk]))
+
+
 def _deployment_run(request: HttpRequest, pk: int) -> Run:
     """A run that belongs to no project (a base model being fetched): operators only."""
     if not isinstance(request.user, User) or not request.user.is_operator:
@@ -80,3 +100,9 @@ def deployment_run_card(request: HttpRequest, pk: int) -> HttpResponse:
 def deployment_run_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     one = request_cancel(by=request.user, run=_deployment_run(request, pk))  # type: ignore[arg-type]
     return _card(request, one, can_cancel=True)
+
+
+@require_POST
+def deployment_run_resume(request: HttpRequest, pk: int) -> HttpResponse:
+    start_again(by=request.user, run=_deployment_run(request, pk))  # type: ignore[arg-type]
+    return _started_again(request, reverse("core:start"))

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from core.access import Access, project_page
-from core.errors import Invalid
+from core.errors import ExpectedError
 from core.forms import ProjectSettingsForm, take_errors
 from core.models import Project, Role
 from core.services.projects import update_project
@@ -23,7 +23,7 @@ def project_settings(request: HttpRequest, access: Access) -> HttpResponse:
         if form.is_valid():
             try:
                 update_project(by=access.user, project=access.project, **form.cleaned_data)
-            except Invalid as error:
+            except ExpectedError as error:
                 take_errors(form, error)
             else:
                 messages.success(request, "The settings are saved.")

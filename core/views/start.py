@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from core.access import Access, project_page
-from core.errors import Invalid
+from core.errors import ExpectedError
 from core.forms import NewProjectForm, take_errors
 from core.models import User
 from core.queries import memberships_of
@@ -40,7 +40,7 @@ def project_new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             project = create_project(by=user, **form.cleaned_data)
-        except Invalid as error:
+        except ExpectedError as error:
             take_errors(form, error)
         else:
             messages.success(request, f"{project.name} is created, and you are its admin.")

@@ -60,7 +60,7 @@ class _Change(ProjectAPIView):
 class CampaignPrompts(_Change):
     @extend_schema(request=AddPromptsSerializer, responses={201: CampaignSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Adds held-out prompts to an open campaign and launches the run that makes their answers: a new plan stage."""
+        """Adds test prompts to an open campaign and launches the run that makes their answers: a new plan stage."""
         return self.change(
             services.add_prompts, pk, status.HTTP_201_CREATED, **self.sent(AddPromptsSerializer)
         )

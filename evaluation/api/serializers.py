@@ -1,5 +1,6 @@
 """What evaluation's objects look like in the API. `Blind...` is all that a rater gets while a campaign is open."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -237,7 +238,7 @@ class ResultsSerializer(serializers.Serializer[Results]):
     win_rate = IntervalSerializer()
     win_rate_among_all = IntervalSerializer()
     both_bad_rate = IntervalSerializer()
-    left_rate = IntervalSerializer()
+    a_rate = IntervalSerializer()
     verdict = VerdictSerializer()
     campaigns_together = serializers.IntegerField()
     criteria = CriterionResultSerializer(many=True)
@@ -259,15 +260,21 @@ class ScoresSerializer(serializers.Serializer[Any]):
 
 
 class BothScoresSerializer(serializers.Serializer[Any]):
-    left = ScoresSerializer()
-    right = ScoresSerializer()
+    a = ScoresSerializer()
+    b = ScoresSerializer()
 
 
 class CorrectionsSerializer(serializers.Serializer[Any]):
     """Answers as they should be; only those that were rewritten."""
 
-    left = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
-    right = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    def to_internal_value(self, data: Any) -> Any:
+        # A correction under another name would be lost without a word.
+        if isinstance(data, Mapping) and (unknown := sorted(map(str, set(data) - set(self.fields)))):
+            raise serializers.ValidationError({name: ["The answers are called a and b."] for name in unknown})
+        return super().to_internal_value(data)
+
+    a = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    b = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
 
 
 class SayingSerializer(serializers.Serializer[Any]):
@@ -303,8 +310,8 @@ class BlindComparisonSerializer(serializers.Serializer[Comparison]):
     messages = TurnSerializer(source="prompt.messages", many=True)
     context = serializers.ListField(source="prompt.context", child=serializers.CharField())  # type: ignore[assignment]
     slice = serializers.CharField(source="prompt.slice")
-    left = BlindAnswerSerializer(source="left.generation")
-    right = BlindAnswerSerializer(source="right.generation")
+    a = BlindAnswerSerializer(source="a.generation")
+    b = BlindAnswerSerializer(source="b.generation")
     said = serializers.SerializerMethodField()
 
     @extend_schema_field(SaidSerializer(allow_null=True))
@@ -326,7 +333,7 @@ class ShareSerializer(serializers.Serializer[Any]):
     campaign = serializers.IntegerField(source="campaign.pk")
     opened_at = serializers.DateTimeField(source="campaign.opened_at")
     rated = serializers.IntegerField()
-    left = serializers.IntegerField()
+    left = serializers.IntegerField(help_text="Pairs still to rate.")
 
 
 class CorrectionSerializer(serializers.Serializer[Any]):
@@ -358,8 +365,8 @@ class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
     messages = TurnSerializer(source="prompt.messages", many=True, read_only=True)
     context = serializers.ListField(source="prompt.context", child=serializers.CharField(), read_only=True)  # type: ignore[assignment]
     slice = serializers.CharField(source="prompt.slice", read_only=True)
-    left = NamedAnswerSerializer(read_only=True)
-    right = NamedAnswerSerializer(read_only=True)
+    a = NamedAnswerSerializer(read_only=True)
+    b = NamedAnswerSerializer(read_only=True)
     choice = serializers.CharField(source="rating.choice", read_only=True)
     preferred = VersionNameSerializer(source="rating.preferred.version", read_only=True, allow_null=True)
     comment = serializers.CharField(source="rating.comment", read_only=True)
@@ -377,8 +384,8 @@ class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
             "messages",
             "context",
             "slice",
-            "left",
-            "right",
+            "a",
+            "b",
             "choice",
             "preferred",
             "comment",

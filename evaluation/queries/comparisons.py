@@ -10,7 +10,7 @@ from evaluation.models import Campaign, Comparison, Correction, Entry, Rating, S
 OUTCOMES = [
     ("candidate", "Candidate better"),
     ("baseline", "Baseline better"),
-    ("tie", "As good"),
+    ("tie", "Equal"),
     ("both_bad", "Both bad"),
 ]
 ONLY = [
@@ -23,21 +23,17 @@ ONLY = [
 
 def _full(found: QuerySet[Comparison]) -> QuerySet[Comparison]:
     """Three queries: the comparisons, their scores, their corrections. What the engine was sent is long and not shown."""
-    sent = [
-        f"{side}__generation__{name}"
-        for side in ("left", "right")
-        for name in ("messages", "params", "error")
-    ]
+    sent = [f"{side}__generation__{name}" for side in ("a", "b") for name in ("messages", "params", "error")]
     return (
         found.defer(*sent)
         .select_related(
             "rater",
             "prompt__row__example",
             "campaign__project",
-            "left__generation",
-            "left__entry__version__base_model",
-            "right__generation",
-            "right__entry__version__base_model",
+            "a__generation",
+            "a__entry__version__base_model",
+            "b__generation",
+            "b__entry__version__base_model",
             "rating__preferred__version__base_model",
             "rating__set_aside_by",
         )
@@ -68,14 +64,14 @@ def browse(campaign: Campaign, wanted: dict[str, Any]) -> QuerySet[Comparison]:
     elif wanted.get("only") == "correction":
         found = found.filter(corrections__isnull=False).distinct()
     elif wanted.get("only") == "doubt":
-        found = found.exclude(left__generation__doubt="", right__generation__doubt="")
+        found = found.exclude(a__generation__doubt="", b__generation__doubt="")
     elif wanted.get("only") == "set_aside":
         found = found.filter(rating__set_aside_at__isnull=False)
     if q := str(wanted.get("q") or "").strip():
         found = found.filter(
             Q(rating__comment__icontains=q)
-            | Q(left__generation__text__icontains=q)
-            | Q(right__generation__text__icontains=q)
+            | Q(a__generation__text__icontains=q)
+            | Q(b__generation__text__icontains=q)
             | Q(prompt__messages__icontains=q)
         )
     return _full(found).order_by("-rated_at", "-pk")

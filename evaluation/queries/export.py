@@ -18,8 +18,8 @@ COLUMNS = [
     "preferred_version",
     "baseline_version",
     "candidate_version",
-    "left_version",
-    "right_version",
+    "a_version",
+    "b_version",
     "baseline_answer",
     "candidate_answer",
     *(f"{criterion}_{name}" for criterion in Score.Criterion.values for name, _ in _ENTRIES),
@@ -54,8 +54,8 @@ def rows_of(campaign: Campaign) -> Iterator[list[Any]]:
 
 def _row(comparison: Comparison) -> list[Any]:
     rating = comparison.rating
-    answers = {answer.entry.position: answer for answer in (comparison.left, comparison.right)}
-    said = {"left": "candidate", "right": "candidate"}.get(rating.choice, rating.choice)
+    answers = {answer.entry.position: answer for answer in (comparison.a, comparison.b)}
+    said = {"a": "candidate", "b": "candidate"}.get(rating.choice, rating.choice)
     if rating.preferred is not None and rating.preferred.position == Entry.BASELINE:
         said = "baseline"
     scores = {(s.criterion, s.entry.position): s.value for s in rating.scores.all()}
@@ -69,8 +69,8 @@ def _row(comparison: Comparison) -> list[Any]:
         rating.preferred.version if rating.preferred else "",
         answers[Entry.BASELINE].entry.version,
         answers[Entry.CANDIDATE].entry.version,
-        comparison.left.entry.version,
-        comparison.right.entry.version,
+        comparison.a.entry.version,
+        comparison.b.entry.version,
         answers[Entry.BASELINE].generation.text,
         answers[Entry.CANDIDATE].generation.text,
         *(

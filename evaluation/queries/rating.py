@@ -67,10 +67,8 @@ def _over_comparisons(now: datetime, figure: Any) -> Coalesce:
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
-# How often the candidate was shown left minus how often right: see evaluation.sides.
-_LEAD = Sum(
-    Case(When(left__entry__position=Entry.CANDIDATE, then=1), default=-1, output_field=IntegerField())
-)
+# How often the candidate was A minus how often B: see evaluation.sides.
+_LEAD = Sum(Case(When(a__entry__position=Entry.CANDIDATE, then=1), default=-1, output_field=IntegerField()))
 
 
 def prompt_lead(prompt_id: int, *, now: datetime) -> int:
@@ -165,10 +163,10 @@ def own_comparisons(rater: User) -> QuerySet[Comparison]:
         "campaign__project",
         "prompt__row__revision",
         "prompt__row__example",
-        "left__generation",
-        "left__entry",
-        "right__generation",
-        "right__entry",
+        "a__generation",
+        "a__entry",
+        "b__generation",
+        "b__entry",
     )
 
 

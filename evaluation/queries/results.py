@@ -9,7 +9,7 @@ from typing import Any
 from core.models import Membership, Role, User
 from evaluation.models import Campaign, Entry, Prompt, Score
 from evaluation.queries.pairs import PairEvidence, evidence_of, siblings_of
-from evaluation.queries.votes import Vote, as_votes, bad, left, votes_of, win, win_among_all
+from evaluation.queries.votes import Vote, as_votes, bad, chose_a, votes_of, win, win_among_all
 from evaluation.statistics import (
     NOTHING,
     Interval,
@@ -81,7 +81,7 @@ class Results:
     win_rate: Interval
     win_rate_among_all: Interval
     both_bad_rate: Interval
-    left_rate: Interval
+    a_rate: Interval
     verdict: Verdict
     pair: PairEvidence
     criteria: tuple[CriterionResult, ...]
@@ -243,7 +243,7 @@ def _results(
         win_rate=interval(as_votes(votes, win)),
         win_rate_among_all=interval(as_votes(votes, win_among_all)),
         both_bad_rate=interval(as_votes(votes, bad)),
-        left_rate=interval(as_votes(votes, left)),
+        a_rate=interval(as_votes(votes, chose_a)),
         verdict=pair.seen_from(candidate).verdict,
         pair=pair.seen_from(candidate),
         criteria=tuple(_criterion(votes, c.value, str(c.label)) for c in Score.Criterion),

@@ -52,9 +52,9 @@ def votes_of(campaigns: Sequence[int]) -> dict[int, list[Vote]]:
             "choice",
             "preferred__position",
             "seconds",
-            Length("comparison__left__generation__text") + Length("comparison__right__generation__text"),
-            "comparison__left__generation__doubt",
-            "comparison__right__generation__doubt",
+            Length("comparison__a__generation__text") + Length("comparison__b__generation__text"),
+            "comparison__a__generation__doubt",
+            "comparison__b__generation__doubt",
             "created_at",
         )
     )
@@ -101,5 +101,5 @@ def bad(vote: Vote) -> float:
     return float(vote.outcome == Choice.BOTH_BAD)
 
 
-def left(vote: Vote) -> float | None:
-    return {Choice.LEFT.value: 1.0, Choice.RIGHT.value: 0.0}.get(vote.side)
+def chose_a(vote: Vote) -> float | None:
+    return {Choice.A.value: 1.0, Choice.B.value: 0.0}.get(vote.side)

@@ -10,7 +10,7 @@ from annotation.models import DatasetRow, DatasetVersion
 from core.audit import record
 from core.errors import Conflict, Invalid, Refused
 from core.models import Project, Run, User
-from core.services.runs import launch_run
+from core.services.runs import launch_run, start_again
 from core.transitions import transition
 from evaluation.models import Answer, Campaign, Comparison, Entry, Prompt, Rating
 from evaluation.queries.campaigns import held_out_rows
@@ -52,7 +52,7 @@ def create_campaign(
     if not 1 <= prompts <= min(len(rows), MOST_PROMPTS):
         raise _invalid(
             "prompts",
-            f"Choose 1 to {min(len(rows), MOST_PROMPTS)}: {dataset} holds out {len(rows):,} prompts.",
+            f"Choose 1 to {min(len(rows), MOST_PROMPTS)}: {dataset} has {len(rows):,} test prompts.",
         )
     seed = secrets.randbelow(2**31)
     try:
@@ -175,17 +175,34 @@ def settle_campaign(run: Run) -> None:
 
 @transaction.atomic
 def retry_campaign(*, by: User, campaign: Campaign) -> Campaign:
-    """Makes the answers that are still missing: of a campaign that failed, or of prompts added to one that is open."""
-    campaign = lock(campaign)
-    if campaign.status in (Campaign.Status.OPEN, Campaign.Status.CLOSED):
+    """Makes the answers that are still missing: of a campaign that failed, or of prompts added to one that is open.
+
+    Its run is started again, and goes on after the answers it has made.
+    """
+    run = campaign.run
+    if run is None or run.status == Run.Status.SUCCEEDED:
+        raise Conflict("All prompts of this campaign have their answers.", "Reload the page.")
+    if run.is_active:
         must_be_idle(campaign)
-        if not Prompt.objects.unanswered().filter(campaign=campaign).exists():
-            raise Conflict("All prompts of this campaign have their answers.", "Reload the page.")
-    else:
-        transition(campaign, Campaign.Status.PREPARING)
-    record(by=by, project=campaign.project, verb="campaign.retried", obj=campaign)
-    launch_answers(by, campaign, f"Answers for {campaign.name}")
+    campaign.run = start_again(by=by, run=run)
+    campaign.refresh_from_db(fields=["status"])
     return campaign
+
+
+def again(run: Run, by: User) -> None:
+    """The campaign waits for its answers again (core.runs.RunKind.on_again)."""
+    campaign = Campaign.objects.select_related("project").filter(pk=run.params.get("campaign")).first()
+    if campaign is None:
+        raise Conflict("The campaign of this run was deleted.", "Create a new one.")
+    # Under the lock: somebody may be launching another run for it at this moment.
+    campaign = lock(campaign)
+    if campaign.run_id != run.pk:
+        raise Conflict("A later run makes the answers of this campaign.", "See the campaign's page.")
+    if campaign.status == Campaign.Status.FAILED:
+        transition(campaign, Campaign.Status.PREPARING)
+    elif not Prompt.objects.unanswered().filter(campaign=campaign).exists():
+        raise Conflict("All prompts of this campaign have their answers.", "Reload the page.")
+    record(by=by, project=campaign.project, verb="campaign.retried", obj=campaign)
 
 
 @transaction.atomic

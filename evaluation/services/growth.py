@@ -34,7 +34,7 @@ def most_more_prompts(campaign: Campaign) -> int:
 
 @transaction.atomic
 def add_prompts(*, by: User, campaign: Campaign, prompts: int) -> PlanStage:
-    """Draws more held-out prompts and launches the run that makes their answers; each joins when both are there.
+    """Draws more test prompts and launches the run that makes their answers; each joins when both are there.
 
     The campaign stays open meanwhile, and a run that fails leaves it with what it had. Raises Invalid when there are
     fewer prompts left, Conflict unless the campaign is open and has all its answers, Refused when a version is not served.
@@ -46,7 +46,7 @@ def add_prompts(*, by: User, campaign: Campaign, prompts: int) -> PlanStage:
     if not left:
         raise Invalid(
             "No prompt can be added.",
-            fields={"prompts": ["All held-out prompts of the dataset version are in this campaign."]},
+            fields={"prompts": ["All test prompts of the dataset version are in this campaign."]},
         )
     if not 1 <= prompts <= left:
         raise Invalid(

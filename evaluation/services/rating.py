@@ -15,14 +15,14 @@ from core.models import Membership, User
 from core.transitions import transition
 from evaluation.models import Answer, Campaign, Comparison, Correction, Entry, Prompt, Rating, Score
 from evaluation.queries.rating import has_room, is_offered, prompt_lead, prompts_wanting, rater_lead
-from evaluation.sides import candidate_goes_left, due_side
+from evaluation.sides import candidate_is_a, due_side
 
-SIDES = ("left", "right")
+SIDES = ("a", "b")
 LEASE = timedelta(minutes=15)
 LONGEST_COMMENT = 4000
 LONGEST_CORRECTION = 20_000
 Status = Comparison.Status
-# {"left": {"accuracy": 4, "tone": 5, "conciseness": 3}, "right": {...}}; None when the rater left the scores out.
+# {"a": {"accuracy": 4, "tone": 5, "conciseness": 3}, "b": {...}}; None when the rater skipped them.
 Scores = Mapping[str, Mapping[str, int]]
 
 
@@ -55,9 +55,9 @@ def next_comparison(*, by: User, campaign: Campaign) -> Comparison | None:
     if again is not None:
         transition(again, Status.OPEN, shown_at=now, expires_at=now + LEASE)
         return again
-    left, right = _sides(prompt, lead, now)
+    a, b = _sides(prompt, lead, now)
     return Comparison.objects.create(
-        campaign=campaign, prompt=prompt, rater=by, left=left, right=right, expires_at=now + LEASE
+        campaign=campaign, prompt=prompt, rater=by, a=a, b=b, expires_at=now + LEASE
     )
 
 
@@ -91,7 +91,7 @@ def _sides(prompt: Prompt, lead: int, now: datetime) -> tuple[Answer, Answer]:
     """The rater's lead cannot change meanwhile, since the membership is locked, nor the prompt's, since the prompt is."""
     answers = {a.entry.position: a for a in prompt.answers.select_related("entry")}
     baseline, candidate = answers[Entry.BASELINE], answers[Entry.CANDIDATE]
-    if candidate_goes_left(rater_lead=lead, prompt_lead=prompt_lead(prompt.pk, now=now)):
+    if candidate_is_a(rater_lead=lead, prompt_lead=prompt_lead(prompt.pk, now=now)):
         return candidate, baseline
     return baseline, candidate
 
@@ -209,19 +209,19 @@ def _lock_open(comparison: Comparison) -> None:
 def _check(choice: str, scores: Scores | None, comment: str, corrections: Mapping[str, str] | None) -> None:
     fields: dict[str, list[str]] = {}
     if choice not in Rating.Choice.values:
-        fields["choice"] = ["Choose which answer you would send, or say that they are as good or both bad."]
+        fields["choice"] = ["Choose which answer you would send, or say that they are equal or both bad."]
     if scores is not None:
         for side in SIDES:
             given = scores.get(side, {})
             for criterion in Score.Criterion.values:
                 value = given.get(criterion)
                 if type(value) is not int or not 1 <= value <= 5:
-                    fields[f"{criterion}_{side}"] = ["Give a score from 1 to 5, or leave the scores out."]
+                    fields[f"{criterion}_{side}"] = ["Give a score from 1 to 5, or skip the scores."]
     if len(comment) > LONGEST_COMMENT:
         fields["comment"] = [f"Keep the note under {LONGEST_COMMENT:,} characters."]
     for side, text in (corrections or {}).items():
         if side not in SIDES:
-            fields["corrections"] = ["Corrections are for the left or the right answer."]
+            fields["corrections"] = ["Corrections are for answer A or answer B: name them a and b."]
         elif len(text) > LONGEST_CORRECTION:
             fields[f"correction_{side}"] = [f"Keep the answer under {LONGEST_CORRECTION:,} characters."]
     if fields:

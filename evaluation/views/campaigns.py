@@ -8,8 +8,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.access import Access, project_page
-from core.errors import Invalid
-from core.forms import cut, take_errors
+from core.errors import ExpectedError, Invalid
+from core.forms import cut, status_of, take_errors
 from core.models import Role
 from evaluation import services
 from evaluation.forms import CampaignFilter, CampaignForm
@@ -46,7 +46,7 @@ def campaign_new(request: HttpRequest, access: Access) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             campaign = services.create_campaign(by=access.user, project=access.project, **form.cleaned_data)
-        except Invalid as error:
+        except ExpectedError as error:
             take_errors(form, error)
         else:
             messages.success(
@@ -54,7 +54,7 @@ def campaign_new(request: HttpRequest, access: Access) -> HttpResponse:
             )
             return redirect("evaluation:campaign", access.project.slug, campaign.pk)
     context = {"form": form, **form.preview(), **_what_is_missing(access, form)}
-    return render(request, "evaluation/campaign_new.html", context, status=422 if form.errors else 200)
+    return render(request, "evaluation/campaign_new.html", context, status=status_of(form))
 
 
 def _what_is_missing(access: Access, form: CampaignForm) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from core.access import Access, project_page
-from core.errors import Invalid
-from core.forms import take_errors
+from core.errors import ExpectedError
+from core.forms import status_of, take_errors
 from core.models import Role
 from evaluation import services
 from evaluation.forms import AddPromptsForm, AddRatersForm, SetAsideForm
@@ -38,14 +38,14 @@ def _prompts(count: int) -> str:
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def add_prompts(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """More held-out prompts. Asked by htmx, gives the plan that the typed number makes."""
+    """More test prompts. Asked by htmx, gives the plan that the typed number makes."""
     campaign = access.get(campaigns_of(access.project), pk=pk)
     form = AddPromptsForm(campaign, _given(request))
     if request.method == "POST" and form.is_valid():
         more = form.cleaned_data["prompts"]
         try:
             services.add_prompts(by=access.user, campaign=campaign, prompts=more)
-        except Invalid as error:
+        except ExpectedError as error:
             take_errors(form, error)
         else:
             messages.success(
@@ -65,7 +65,7 @@ def add_raters(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             services.add_raters(by=access.user, campaign=campaign, **form.cleaned_data)
-        except Invalid as error:
+        except ExpectedError as error:
             take_errors(form, error)
         else:
             messages.success(request, "Done. Raters find what waits for them on the project's first screen.")
@@ -86,7 +86,7 @@ def _draw(
 ) -> HttpResponse:
     if request.method != "POST" and request.htmx:  # type: ignore[attr-defined]
         return render(request, "evaluation/_plan.html", form.preview())
-    status = 422 if request.method == "POST" else 200
+    status = status_of(form) if request.method == "POST" else 200
     return render(request, page, {**context, **form.preview(), "form": form}, status=status)
 
 
@@ -106,13 +106,13 @@ def set_aside(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             count = services.set_aside(by=access.user, campaign=campaign, reason=form.cleaned_data["reason"])
-        except Invalid as error:
+        except ExpectedError as error:
             take_errors(form, error)
         else:
             messages.success(request, f"Set {_votes(count)} aside. They count nowhere now.")
             return _back(access, pk)
     context = {"campaign": campaign, "form": form, "gaps": gaps_of(campaign)}
-    return render(request, "evaluation/set_aside.html", context, status=422 if form.errors else 200)
+    return render(request, "evaluation/set_aside.html", context, status=status_of(form))
 
 
 @project_page(Role.ADMIN)

@@ -18,10 +18,11 @@ from evaluation.models import Campaign, Comparison, Rating, Score
 from evaluation.queries.rating import last_rated, own_comparisons, rated_before, share_of
 from evaluation.services.rating import SIDES
 
-HELP = {
-    Score.Criterion.ACCURACY: "says what the records say",
-    Score.Criterion.TONE: "as a good colleague would",
-    Score.Criterion.CONCISENESS: "nothing to skip",
+# What a score of 1 and one of 5 mean.
+ENDS = {
+    Score.Criterion.ACCURACY: ("wrong", "as the records say"),
+    Score.Criterion.TONE: ("rude or cold", "as a good colleague"),
+    Score.Criterion.CONCISENESS: ("much to skip", "nothing to skip"),
 }
 
 
@@ -114,13 +115,13 @@ def _show(
         "sides": [
             {
                 "side": side,
-                "label": side.title(),
+                "label": side.upper(),
                 "text": answer.generation.text,
                 "correction": data.get(f"correction_{side}", ""),
                 "filed": answer.pk in filed,
                 "chosen": data.get("choice") == side,
             }
-            for side, answer in (("left", comparison.left), ("right", comparison.right))
+            for side, answer in (("a", comparison.a), ("b", comparison.b))
         ],
         "choices": [
             {"value": value, "label": label, "key": number, "chosen": data.get("choice") == value}
@@ -129,11 +130,12 @@ def _show(
         "criteria": [
             {
                 "label": criterion.label,
-                "help": HELP[criterion],
+                "low": ENDS[criterion][0],
+                "high": ENDS[criterion][1],
                 "sides": [
                     {
                         "name": f"{criterion.value}_{side}",
-                        "side": side.title(),
+                        "side": side.upper(),
                         "value": str(data.get(f"{criterion.value}_{side}", "")),
                         "missing": bool(errors and f"{criterion.value}_{side}" in errors),
                     }

@@ -134,7 +134,7 @@ def comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpRe
             "version_url": reverse("training:version", args=[access.project.slug, answer.entry.version_id]),
             "scores": [value for (entry, _), value in scores.items() if entry == answer.entry_id],
         }
-        for label, answer in (("Left", found.left), ("Right", found.right))
+        for label, answer in (("A", found.a), ("B", found.b))
     ]
     criteria = [
         (label, [scores.get((side["entry"].pk, value)) for side in sides])

@@ -7,6 +7,12 @@ from typing import Any, Protocol
 
 from annotation.rendering import Message
 
+# How long services wait for any engine. Between two pieces of an answer: a CPU that trains at the same time can take long
+# for the first one.
+STALL_SECONDS = 90.0
+# One answer in full; an engine that sends a piece now and then for ever is stuck as well.
+ANSWER_SECONDS = 600.0
+
 
 class EngineAway(Exception):
     """The engine does not answer, or stopped in the middle of an answer."""

@@ -1,5 +1,5 @@
-"""vLLM as a process: its command line, and its HTTP API. Facts about versions stand in CONTRIBUTING and the tests:
-tests/inference/test_real_vllm.py holds the real one to what is said here."""
+"""vLLM as a process: its command line, and its HTTP API. tests/inference/test_real_vllm.py holds the real one to what is
+said here."""
 
 import asyncio
 import json
@@ -17,7 +17,17 @@ import httpx
 from django.conf import settings
 
 from annotation.rendering import Message
-from inference.engines.base import ChatRequest, EngineAway, EngineRefused, EngineSpec, Piece, Served, Step
+from inference.engines.base import (
+    ANSWER_SECONDS,
+    STALL_SECONDS,
+    ChatRequest,
+    EngineAway,
+    EngineRefused,
+    EngineSpec,
+    Piece,
+    Served,
+    Step,
+)
 
 # The only ranks vLLM reserves room for (its --max-lora-rank).
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -30,12 +40,8 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 # give the slots of unloaded adapters to others.
 SPARE_LOADS = 4
 EMPTY_SLOTS = 1
-# Between two pieces of an answer. A CPU that trains at the same time can take long for the first one.
-STALL_SECONDS = 90.0
 CONNECT_SECONDS = 3.0
 LIKELIEST = 5  # log probabilities asked for at each token; vLLM's own limit is 20
-# One answer in full; an engine that dribbles for ever is stuck as well.
-ANSWER_SECONDS = 600.0
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
 _LIMITS = httpx.Limits(max_connections=500, max_keepalive_connections=50)

@@ -1,18 +1,14 @@
 """Conversations and what to ask."""
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
-from django.conf import settings
 from django.db.models import QuerySet
 
-from annotation.models import DatasetRow, DatasetVersion, GroupSplit
+from annotation.models import DatasetRow, DatasetVersion, Example, GroupSplit
 from core.access import Access
 from core.models import Project
 from inference.models import Conversation, Generation
-
-DEMO_SLUG = "freight-desk"
 
 
 def conversations(access: Access) -> QuerySet[Conversation]:
@@ -70,23 +66,8 @@ class Suggestion:
         return "\n".join(self.context)
 
 
-@lru_cache(maxsize=1)
-def _demo_suggestions() -> tuple[Suggestion, ...]:
-    path = settings.BASE_DIR / "annotation" / "demo" / "try_prompts.jsonl"
-    if not path.is_file():
-        return ()
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return tuple(
-        Suggestion(row["messages"][-1]["content"], list(row.get("context", [])))
-        for row in rows
-        if len(row["messages"]) == 1
-    )
-
-
 def suggestions(project: Project, limit: int = 6) -> list[Suggestion]:
-    """Questions no model of the project was trained on: the demo's own, else held-out rows of the newest dataset."""
-    if project.slug == DEMO_SLUG and _demo_suggestions():
-        return list(_demo_suggestions()[:limit])
+    """Questions no model of the project was trained on: test rows of the newest dataset, else what waits in the queue."""
     rows = (
         DatasetRow.objects.filter(
             dataset__project=project,
@@ -96,11 +77,19 @@ def suggestions(project: Project, limit: int = 6) -> list[Suggestion]:
         .select_related("revision")
         .order_by("-dataset__number", "position")[: limit * 4]
     )
-    found = [
-        Suggestion(
-            str(row.revision.content["messages"][-1]["content"]), list(row.revision.content["context"])
-        )
-        for row in rows
-        if len([m for m in row.revision.content["messages"] if m["role"] != "system"]) == 1
-    ]
+    found = _single_questions(
+        (row.revision.content["messages"], row.revision.content["context"]) for row in rows
+    )
+    if not found:
+        waiting = Example.objects.filter(project=project, status=Example.Status.QUEUED).order_by("pk")
+        found = _single_questions(waiting.values_list("messages", "context")[: limit * 4])
     return found[:limit]
+
+
+def _single_questions(pairs: Iterable[tuple[list[dict[str, str]], list[str]]]) -> list[Suggestion]:
+    """Those that can be asked first in a chat: one message of a user, whatever the system says before it."""
+    return [
+        Suggestion(str(messages[-1]["content"]), list(context))
+        for messages, context in pairs
+        if len([one for one in messages if one["role"] != "system"]) == 1
+    ]

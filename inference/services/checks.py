@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from core.audit import record
 from core.models import Project
-from inference.engines.vllm import ANSWER_SECONDS
+from inference.engines.base import ANSWER_SECONDS
 from inference.models import Engine, Generation, WeightCheck
 from inference.probing import Result
 from inference.queries import versions_of

@@ -12,7 +12,7 @@ from annotation.services import file_correction
 from core.audit import record
 from core.errors import Conflict, Invalid
 from core.models import Project, User
-from inference.engines.vllm import STALL_SECONDS
+from inference.engines.base import STALL_SECONDS
 from inference.models import Conversation, Generation
 from inference.queries import history, turns_of
 from inference.services.generations import Opened, give_up, open_generation

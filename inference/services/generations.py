@@ -17,8 +17,7 @@ from core.models import ApiToken, Project, User
 from core.transitions import transition
 from inference.aio import in_db
 from inference.engines import BACKENDS, EngineAway, EngineRefused
-from inference.engines.base import ChatRequest, Piece
-from inference.engines.vllm import ANSWER_SECONDS
+from inference.engines.base import ANSWER_SECONDS, ChatRequest, Piece
 from inference.models import Conversation, Generation
 from inference.queries import Serving, serving
 from inference.services.checks import doubt_since

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotation.queries.examples import slices_of
 from core.access import Access, project_page
-from core.errors import ExpectedError, Invalid
+from core.errors import ExpectedError
 from core.forms import cut, take_errors
 from core.models import Role
 from core.numbers import whole_number
@@ -49,7 +49,7 @@ def chat(request: HttpRequest, access: Access) -> HttpResponse:
                     context=form.cleaned_data["context"],
                     title=form.cleaned_data["text"],
                 )
-            except Invalid as error:
+            except ExpectedError as error:
                 take_errors(form, error)
             else:
                 # Asked by the page itself once it is open, so that the answer streams.
@@ -208,7 +208,7 @@ def correct(request: HttpRequest, access: Access, pk: int, answer: UUID) -> Http
     if form.is_valid():
         try:
             example = services.correct(by=access.user, generation=generation, **form.cleaned_data)
-        except Invalid as error:
+        except ExpectedError as error:
             take_errors(form, error)
     partial = {"conversation": found, "answer": generation, "slices": slices_of(access.project)}
     if getattr(request, "htmx", False):

@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.access import Access, project_page
-from core.errors import Conflict, Invalid
-from core.forms import cut, take_errors
+from core.errors import Conflict, ExpectedError
+from core.forms import cut, status_of, take_errors
 from core.models import Role
 from inference.queries import live_version
 from release import queries, services
@@ -69,12 +69,16 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
                 sign_off=form.cleaned_data["sign_off"],
                 note=form.cleaned_data["note"],
             )
-        except Invalid as error:
+        except ExpectedError as error:
             take_errors(form, error)
+            # What is live may have changed: the page shows what it is now, and the next try is about that.
+            live = queries.standing(access.project)
+            form.data = form.data.copy()
+            form.data["replaces"] = str(live.route.version_id) if live.route else ""
         else:
             messages.success(request, f"{found} is live. Applications are answered by it from now on.")
             return redirect("release:home", access.project.slug)
-    return _gate_page(request, access, found, live, form, status=422)
+    return _gate_page(request, access, found, live, form)
 
 
 def _seen(access: Access, pk: int | None) -> ModelVersion | None:
@@ -93,9 +97,10 @@ def _gate_page(
     found: ModelVersion,
     live: queries.Standing,
     form: SignOffForm,
-    status: int = 200,
 ) -> HttpResponse:
     candidate = queries.candidate(found)
+    if candidate.gate.result != "pass":
+        form.ask_for_a_reason()
     is_live = bool(live.route and live.route.version_id == found.pk)
     context: dict[str, Any] = {
         "version": found,
@@ -109,7 +114,7 @@ def _gate_page(
         "is_ready": found.status == ModelVersion.Status.READY,
         "may_sign": access.has(Role.ADMIN),
     }
-    return render(request, "release/version.html", context, status=status)
+    return render(request, "release/version.html", context, status=status_of(form))
 
 
 @project_page(Role.ADMIN)
@@ -127,14 +132,25 @@ def roll_back(request: HttpRequest, access: Access) -> HttpResponse:
     """Takes what is live back. Without a reason the page comes again and asks for one."""
     form = RollBackForm(request.POST)
     form.full_clean()
-    seen = _seen(access, form.cleaned_data.get("away_from"))
-    if seen is None or seen != live_version(access.project):
-        raise Conflict("What is live has changed.", "Look at the page again before you decide.")
-    if form.errors:
-        return _home(request, access, form, status=422)
-    release = services.roll_back(by=access.user, project=access.project, away_from=seen, reason=form.reason())
-    messages.success(request, f"{release.version} is live again.")
-    return redirect("release:home", access.project.slug)
+    try:
+        seen = _seen(access, form.cleaned_data.get("away_from"))
+        if seen is None or seen != live_version(access.project):
+            raise Conflict("What is live has changed.", "Look at the page again before you decide.")
+        if not form.errors:
+            release = services.roll_back(
+                by=access.user, project=access.project, away_from=seen, reason=form.reason()
+            )
+            messages.success(request, f"{release.version} is live again.")
+            return redirect("release:home", access.project.slug)
+    except ExpectedError as error:
+        live = live_version(access.project)
+        form.errors.pop("away_from", None)
+        take_errors(form, error)
+        form.data = form.data.copy()
+        form.data["away_from"] = str(live.pk) if live else ""
+        if live is None:
+            raise  # there is nothing to go back from, and no form to show the error in
+    return _home(request, access, form, status=status_of(form))
 
 
 @project_page(Role.ADMIN, Role.VIEWER)

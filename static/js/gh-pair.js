@@ -196,24 +196,3 @@ class GhLease extends HTMLElement {
   }
 }
 customElements.define("gh-lease", GhLease);
-
-// A box that ticks or clears all others in its table.
-class GhTickAll extends HTMLElement {
-  connectedCallback() {
-    const all = this.querySelector("input[data-all]");
-    const one = () => [...this.querySelectorAll("input[name=example]:not(:disabled)")];
-    const count = this.querySelector("[data-count]");
-    const show = () => {
-      const ticked = one().filter((box) => box.checked).length;
-      if (all) { all.checked = ticked > 0 && ticked === one().length; all.indeterminate = ticked > 0 && ticked < one().length; }
-      if (count) count.textContent = ticked ? `Accept ${ticked} selected` : "Accept selected";
-      this.querySelectorAll("button[data-needs]").forEach((button) => { button.disabled = !ticked; });
-    };
-    this.addEventListener("change", (event) => {
-      if (event.target === all) one().forEach((box) => { box.checked = all.checked; });
-      show();
-    });
-    show();
-  }
-}
-customElements.define("gh-tick-all", GhTickAll);

@@ -3,11 +3,13 @@
 import { SIGNED_OUT, announce, toast } from "./lib.js";
 import "./gh-autosave.js";
 import "./gh-chart.js";
+import "./gh-choice.js";
 import "./gh-confirm.js";
 import "./gh-copy.js";
 import "./gh-heartbeat.js";
 import "./gh-keys.js";
 import "./gh-menu.js";
+import "./gh-section.js";
 import "./gh-theme.js";
 import "./gh-time.js";
 import "./gh-toast.js";

@@ -86,7 +86,7 @@ class GhCompare extends HTMLElement {
 
   correct() {
     const better = this.value(this.querySelector(".slot"));
-    const side = better === "right" ? "right" : "left";
+    const side = better === "b" ? "b" : "a";
     const box = this.querySelector(`.answer[data-side="${side}"] details.correct`) ?? this.querySelector("details.correct");
     if (!box) return;
     box.open = true;
@@ -125,8 +125,8 @@ class GhCompare extends HTMLElement {
     event.stopImmediatePropagation();
     empty.forEach((slot) => slot.classList.add("missing"));
     this.ask.textContent = empty[0].dataset.name === "choice"
-      ? "Choose first: 1 left, 2 right, 3 as good, 4 both bad."
-      : `${empty.length === 1 ? "One score is" : `${empty.length} scores are`} missing. Press 1 to 5, or S to leave the scores out.`;
+      ? "Choose first: 1 A is better, 2 B is better, 3 equal, 4 both bad."
+      : `${empty.length === 1 ? "One score is" : `${empty.length} scores are`} missing. Press 1 to 5, or S to skip the scores.`;
     this.ask.hidden = false;
     this.mark(empty[0]);
     empty[0].scrollIntoView({ block: "nearest" });

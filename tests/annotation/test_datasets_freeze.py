@@ -21,9 +21,9 @@ from annotation.services.datasets import FREEZE_DEFAULTS, start_freeze
 from annotation.services.examples import requeue, retire
 from annotation.similarity import SIMILAR, jaccard, shingles
 from annotation.splits import SPLITS
-from core.errors import Invalid
+from core.errors import Conflict, Invalid
 from core.models import AuditEntry, Event, Project, Run
-from core.services.runs import request_cancel
+from core.services.runs import request_cancel, start_again
 from core.storage import storage
 from core.tasks import execute_run
 from tests.annotation.data_desk import approve, content_hash_of, question_of, splits_of
@@ -333,6 +333,17 @@ def test_cancelled_in_the_middle_it_decides_nothing(world: World, monkeypatch: p
     assert dataset.run is not None
     assert (dataset.status, dataset.run.status) == ("failed", "cancelled")
     assert _nothing_was_decided()
+    monkeypatch.setattr(runner, "_write", real)
+    approve(world.project, 2)
+    start_again(by=world.admin, run=dataset.run)
+    dataset.refresh_from_db()
+    assert dataset.status == "freezing"
+    execute_run(dataset.run_id)
+    dataset.refresh_from_db()
+    assert (dataset.status, dataset.run.status, dataset.number) == ("ready", "succeeded", 1)
+    assert dataset.counts["total"] == DatasetRow.objects.filter(dataset=dataset).count() == 7
+    with pytest.raises(Conflict):
+        start_again(by=world.admin, run=dataset.run)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -69,11 +69,6 @@ def load_pairs() -> list[dict[str, Any]]:
 
 
 @cache
-def load_try_prompts() -> list[dict[str, Any]]:
-    lines = (DEMO / "try_prompts.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
-
-
 def known_text(row: dict[str, Any]) -> str:
     """Everything that an answer may draw its facts from: the chat so far and the records."""
     return "\n".join([*row["context"], *(message["content"] for message in row["messages"])])
@@ -193,7 +188,7 @@ def test_every_row_has_the_agreed_shape() -> None:
 
 
 def test_roles_alternate_and_end_with_the_user() -> None:
-    for row in [*load_pairs(), *load_try_prompts()]:
+    for row in load_pairs():
         roles = [message["role"] for message in row["messages"]]
         assert len(roles) % 2 == 1, row["id"]
         assert roles == ["user" if place % 2 == 0 else "assistant" for place in range(len(roles))], row["id"]
@@ -202,7 +197,7 @@ def test_roles_alternate_and_end_with_the_user() -> None:
 
 
 def test_ids_are_unique() -> None:
-    ids = Counter(row["id"] for row in [*load_pairs(), *load_try_prompts()])
+    ids = Counter(row["id"] for row in load_pairs())
     assert [row_id for row_id, count in ids.items() if count > 1] == []
 
 
@@ -248,7 +243,7 @@ def test_invented_facts_are_seen() -> None:
 
 
 def test_no_exact_or_near_duplicate_prompts() -> None:
-    rows = [*load_pairs(), *load_try_prompts()]
+    rows = load_pairs()
     marked = [(row["id"], row.get("group", row["id"]), shingles(row)) for row in rows]
     alike = [
         (one_id, other_id)
@@ -284,7 +279,7 @@ def test_approved_answers_are_not_repeated() -> None:
 def test_prompt_and_answer_stay_short() -> None:
     # Measured with the base model's tokenizer, which takes each digit singly: the longest row has 221 tokens
     # without the system prompt, at 2.8 to 3.5 characters a token. Characters stand in for it here, without a model.
-    rows = [*load_pairs(), *load_try_prompts()]
+    rows = load_pairs()
     sizes = {row["id"]: len(known_text(row)) + len(row.get("completion", "")) for row in rows}
     assert {row_id: size for row_id, size in sizes.items() if size > 730} == {}
 
@@ -294,12 +289,6 @@ def test_no_personal_data() -> None:
     assert not re.search(r"\S+@\S+\.\S+", text)
     assert not re.search(r"https?://|www\.", text)
     assert not re.search(r"\+\d{2}[ \d]{7,}", text)
-
-
-def test_try_prompts_have_no_answer() -> None:
-    rows = load_try_prompts()
-    assert len(rows) >= 30
-    assert all(set(row) == {"id", "messages", "context"} for row in rows)
 
 
 def test_guideline_and_system_prompt() -> None:

@@ -1,6 +1,7 @@
 """The pages of the queue and of reviews: who may, what they show, what they do, how many queries they make."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -43,6 +44,7 @@ PAGES: dict[str, tuple[set[str], set[str], bool]] = {
     "review-list": (READERS, set(), False),
     "review-next": (set(), REVIEWERS, False),
     "accept-selected": (set(), REVIEWERS, False),
+    "send-back-selected": (set(), REVIEWERS, False),
     "review": (REVIEWERS, set(), True),
     "review-take": (set(), REVIEWERS, True),
     "review-heartbeat": (set(), REVIEWERS, True),
@@ -261,6 +263,17 @@ def test_what_came_back_shows_the_comment_and_what_changed_since(world: World, a
     assert "<del>first</del>" in page and "<ins>second</ins>" in page
 
 
+def test_after_a_refused_submit_what_changed_names_tags_whole(world: World, as_user: SignIn) -> None:
+    example = in_review(world)
+    services.send_back(by=world.reviewer, example=example, comment="Name the port.")
+    client = as_user(world.annotator)
+    client.post(url(world, "next"))
+    answer = client.post(url(world, "submit", example.pk), posted(example, completion="", tags="origin"))
+    assert answer.status_code == 422
+    page = answer.content.decode()
+    assert "<ins>origin</ins>" in page and "o, r, i" not in page
+
+
 def test_the_checks_follow_the_typing(world: World, as_user: SignIn) -> None:
     example = leased(world, context=["FD-41007 | ETA 2026-11-25"])
     answer = as_user(world.annotator).post(
@@ -409,15 +422,57 @@ def test_why_a_pair_was_submitted_against_a_check_is_shown_to_the_reviewer(
 def test_accepting_selected_pairs(world: World, as_user: SignIn) -> None:
     examples = [make_example(world.project, status="in_review") for _ in range(3)]
     client = as_user(world.reviewer)
-    ticked = [str(e.pk) for e in examples[:2]]
+    ticked = [f"{e.pk}:1" for e in examples[:2]]
+    Example.objects.filter(pk=examples[2].pk).update(revision=2)  # as after a take-back and another submit
     page = client.post(
-        url(world, "accept-selected"), {"example": [*ticked, "nonsense"]}, follow=True
+        url(world, "accept-selected"),
+        {"example": [*ticked, f"{examples[2].pk}:1", "nonsense", "1:x"]},
+        follow=True,
     ).content.decode()
     assert "2 accepted." in page
-    assert sorted(Example.objects.filter(status="approved").values_list("pk", flat=True)) == sorted(
-        map(int, ticked)
-    )
-    assert "Nothing was ticked" in client.post(url(world, "accept-selected"), follow=True).content.decode()
+    assert f"#{examples[2].pk} changed since you listed it." in page
+    approved = Example.objects.filter(status="approved").order_by("pk")
+    assert list(approved.values_list("pk", flat=True)) == [e.pk for e in examples[:2]]
+    assert "Nothing was selected" in client.post(url(world, "accept-selected"), follow=True).content.decode()
+    # One undo for all of it, found on the page.
+    (undo,) = re.findall(r'action="([^"]+/decisions/[^"]+/undo/)"', page)
+    assert "2 back in review." in client.post(undo, follow=True).content.decode()
+    assert not approved.exists()
+
+
+def test_sending_selected_pairs_back_asks_for_a_comment_and_keeps_the_selection(
+    world: World, as_user: SignIn
+) -> None:
+    examples = [make_example(world.project, status="in_review") for _ in range(3)]
+    client = as_user(world.reviewer)
+    chosen = [f"{e.pk}:1" for e in examples[:2]]
+    answer = client.post(url(world, "send-back-selected"), {"example": chosen, "comment": "  "})
+    page = answer.content.decode()
+    assert answer.status_code == 422 and "Say what would be right." in page
+    assert [f'value="{e.pk}:1"' in page for e in examples] == [True] * 3
+    assert page.count(" checked") == 2
+    page = client.post(
+        f"{url(world, 'send-back-selected')}?slice=shipment+status",
+        {"example": chosen, "comment": "Why?"},
+        follow=True,
+    ).content.decode()
+    assert "2 sent back." in page
+    assert 'value="shipment status" selected' in page
+    assert Example.objects.filter(status="returned").count() == 2
+
+
+def test_the_review_list_shows_the_answer_and_what_changed(world: World, as_user: SignIn) -> None:
+    example = leased(world, completion="It comes on Monday, we think.")
+    services.submit(
+        by=world.annotator, example=example, base_revision=1,
+        content={**example.content(), "completion": "It comes on Friday, we think.", "slice": "eta", "tags": ["day"]},
+    )  # fmt: skip
+    make_example(world.project, completion="Written as a whole.", status="in_review")
+    page = as_user(world.reviewer).get(url(world, "review-list")).content.decode()
+    assert "<del>Monday</del><ins>Friday</ins>, we think." in page
+    assert "Marked: what changed since it came in." in page
+    assert "Also changed: slice, tags." in page
+    assert "Written as a whole." in page
 
 
 def test_the_review_list_filters_and_never_fails_on_nonsense(world: World, as_user: SignIn) -> None:

@@ -21,7 +21,7 @@ from annotation.services.examples import write_example
 from annotation.services.imports import remove_import, start_import
 from core.errors import Conflict, Invalid
 from core.models import AuditEntry, Run
-from core.services.runs import request_cancel
+from core.services.runs import request_cancel, start_again
 from core.tasks import execute_run, sweep_runs
 from tests.factories import World, make_dataset
 
@@ -314,6 +314,39 @@ def test_cancelled_in_the_middle_it_leaves_nothing(
     batch = bring(jsonl(*(pair(n) for n in range(30))))
     assert batch.run.status == "cancelled"
     assert nothing_is_stored()
+    monkeypatch.setattr(runner, "_flush", real)
+    start_again(by=world.admin, run=batch.run)
+    execute_run(batch.run_id)
+    batch = settled(batch)
+    assert (batch.run.status, batch.lines, batch.accepted) == ("succeeded", 30, 30)
+    assert Example.objects.count() == Revision.objects.count() == 30
+
+
+def test_started_again_after_a_refused_file_it_lists_each_bad_line_once(
+    bring: Bring, world: World, monkeypatch: pytest.MonkeyPatch
+):
+    data = jsonl(*(pair(n) for n in range(20)), *({"prompt": ""} for _ in range(30)))
+    monkeypatch.setattr(runner, "GIVE_UP_AFTER", 5)
+    monkeypatch.setattr(runner, "GOOD_IN", 1)
+    batch = bring(data)
+    assert batch.run.status == "failed"
+    assert 0 < ImportIssue.objects.filter(batch=batch).count() < 30
+    monkeypatch.undo()
+    start_again(by=world.admin, run=batch.run)
+    assert not ImportIssue.objects.filter(batch=batch).exists()
+    execute_run(batch.run_id)
+    batch = settled(batch)
+    assert (batch.run.status, batch.accepted, batch.rejected) == ("succeeded", 20, 30)
+    lines = list(ImportIssue.objects.filter(batch=batch).values_list("line", flat=True))
+    assert sorted(lines) == list(range(21, 51))
+
+
+def test_a_removed_import_is_not_started_again(bring: Bring, world: World):
+    batch = bring(jsonl(*(pair(n) for n in range(3))))
+    Run.objects.filter(pk=batch.run_id).update(status="cancelled")
+    Import.objects.filter(pk=batch.pk).update(removed_at=timezone.now())
+    with pytest.raises(Conflict, match="removed"):
+        start_again(by=world.admin, run=Run.objects.get(pk=batch.run_id))
 
 
 def test_two_imports_of_one_file_at_once_store_nothing_twice(bring: Bring):

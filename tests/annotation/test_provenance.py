@@ -130,7 +130,7 @@ def test_handing_in_unchanged_is_no_writing(world: World, imported: Any):
 
 def test_accepted_in_bulk_is_told_as_such(world: World, imported: Any):
     (example,) = imported("in_review")
-    services.accept_many(by=world.reviewer, project=world.project, examples=[example.pk])
+    services.accept_many(by=world.reviewer, project=world.project, listed=[(example.pk, example.revision)])
     one = known(example)
     assert (one.how, one.how_words) == ("bulk", "in bulk, without opening it")
     assert one.reviewer == world.reviewer
@@ -173,7 +173,7 @@ def test_people_behind_a_dataset(world: World, imported: Any):
     ):
         accept(submit(example, writer, f"In Basel, {example.pk}."), world.reviewer)
     (bulk,) = imported("in_review")
-    services.accept_many(by=world.reviewer, project=world.project, examples=[bulk.pk])
+    services.accept_many(by=world.reviewer, project=world.project, listed=[(bulk.pk, bulk.revision)])
     dataset = make_frozen(world.project, world.admin, validation=0, test=0)
     people = people_behind(dataset)
     assert (people.rows, people.elsewhere, people.edited, people.here) == (10, 7, 3, 0)

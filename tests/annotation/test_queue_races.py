@@ -171,12 +171,12 @@ def test_two_reviewers_decide_at_once_and_one_is_told():
     services.take_next(by=one, project=project, purpose=REVIEW)
     results = at_once(
         partial(services.accept, by=one, example=example),
-        partial(services.accept_many, by=two, project=project, examples=[example.pk]),
+        partial(services.accept_many, by=two, project=project, listed=[(example.pk, 1)]),
     )
     example.refresh_from_db()
     assert example.status == "approved"
     assert Review.objects.filter(example=example).count() == 1
-    assert results[1].accepted == [] and len(results[1].left) == 1
+    assert results[1].done == [] and len(results[1].left) == 1
 
 
 def test_of_two_tabs_that_save_at_once_one_is_told():

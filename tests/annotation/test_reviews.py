@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from annotation import services
 from annotation.changes import changes
+from annotation.cleaning import clean_draft
 from annotation.errors import LeaseLost, NeedsReason
 from annotation.models import Assignment, DatasetRow, DatasetVersion, Draft, Example, Review, Revision
 from annotation.queries import queue as queries
@@ -51,8 +52,8 @@ def test_nobody_reviews_what_they_submitted(world):
     assert take(world, both) is None
     with pytest.raises(LeaseLost, match="second pair of eyes"):
         services.take(by=both, example=own, purpose=REVIEW)
-    outcome = services.accept_many(by=both, project=world.project, examples=[own.pk])
-    assert outcome.accepted == []
+    outcome = services.accept_many(by=both, project=world.project, listed=[(own.pk, 1)])
+    assert outcome.done == []
     # Not even with a lease that was opened before the four-eyes rule could see it.
     Assignment.objects.create(
         example=own, project=world.project, user=both, purpose=REVIEW,
@@ -250,14 +251,122 @@ def test_accepting_many_leaves_out_what_may_not_be_accepted_and_says_why(world):
     outcome = services.accept_many(
         by=world.reviewer,
         project=world.project,
-        examples=[e.pk for e in (*good, held, own, approved, elsewhere)],
+        listed=[(e.pk, 1) for e in (*good, held, own, approved, elsewhere)],
     )
-    assert sorted(outcome.accepted) == [e.pk for e in good]
-    assert {pk for pk, _ in outcome.left} == {held.pk, own.pk, approved.pk}
+    assert sorted(outcome.done) == [e.pk for e in good]
+    assert {pk for pk, _ in outcome.left} == {held.pk, own.pk, approved.pk, elsewhere.pk}
     assert other.name in dict(outcome.left)[held.pk]
     elsewhere.refresh_from_db()
     assert elsewhere.status == "in_review"
     assert Review.objects.filter(verdict="accepted").count() == 3
+
+
+def rewrite(world: World, example: Example, words: str) -> None:
+    """The annotator takes their submit back and submits other words: a further revision."""
+    services.take_back(by=world.annotator, example=example)
+    example.refresh_from_db()
+    services.submit(by=world.annotator, example=example, content=content(example, completion=words))
+
+
+@pytest.mark.parametrize("decide", ["accept", "send_back"])
+def test_what_changed_since_it_was_listed_is_left_and_named(world, decide):
+    same, changed = submitted(world), submitted(world)
+    listed = [(example.pk, example.revision) for example in (same, changed)]
+    rewrite(world, changed, "Words that nobody has read.")
+    words = {"by": world.reviewer, "project": world.project, "listed": listed}
+    outcome = (
+        services.accept_many(**words)
+        if decide == "accept"
+        else services.send_back_many(**words, comment="No.")
+    )
+    assert outcome.done == [same.pk]
+    assert outcome.left == [(changed.pk, "It changed since you listed it.")]
+    changed.refresh_from_db()
+    assert (changed.status, changed.revision) == ("in_review", 2)
+    assert not Review.objects.filter(example=changed).exists()
+
+
+def test_one_pair_listed_at_two_revisions_is_left(world):
+    example = submitted(world)
+    rewrite(world, example, "Other words.")
+    outcome = services.accept_many(
+        by=world.reviewer, project=world.project, listed=[(example.pk, 1), (example.pk, 2)]
+    )
+    assert outcome.done == [] and outcome.batch is None
+    assert [pk for pk, _ in outcome.left] == [example.pk]
+
+
+def test_many_are_sent_back_with_one_comment_and_taken_back_together(world):
+    examples = [submitted(world) for _ in range(3)]
+    listed = [(example.pk, 1) for example in examples]
+    with pytest.raises(Invalid):
+        services.send_back_many(by=world.reviewer, project=world.project, listed=listed, comment=" ")
+    outcome = services.send_back_many(
+        by=world.reviewer, project=world.project, listed=listed, comment="Name the port."
+    )
+    assert outcome.done == [example.pk for example in examples]
+    assert {(r.verdict, r.comment, r.in_bulk) for r in Review.objects.all()} == {
+        ("returned", "Name the port.", True)
+    }
+    (bulk,) = queries.undoable_bulk(world.reviewer, world.project)
+    assert (bulk.batch, bulk.verdict, bulk.count) == (outcome.batch, "returned", 3)
+    # One of them is opened by its author meanwhile: it has moved on.
+    services.take(by=world.annotator, example=examples[0], purpose=ANNOTATE)
+    undone = services.undo_many(by=world.reviewer, project=world.project, batch=outcome.batch)
+    assert undone.done == [example.pk for example in examples[1:]]
+    assert [pk for pk, _ in undone.left] == [examples[0].pk]
+    assert set(Example.objects.values_list("pk", "status")) == {
+        (examples[0].pk, "returned"), (examples[1].pk, "in_review"), (examples[2].pk, "in_review"),
+    }  # fmt: skip
+    # Nothing is opened for the reviewer, and nobody else can take it back.
+    assert not Assignment.objects.filter(user=world.reviewer, outcome="open").exists()
+    with pytest.raises(Conflict, match="nothing to take back"):
+        services.undo_many(by=second_reviewer(world), project=world.project, batch=outcome.batch)
+
+
+def test_a_decision_without_a_revision_is_about_what_was_opened(world):
+    """A reviewer's time runs out, the pair goes back to the queue, comes again with other words: no old page decides it."""
+    example = submitted(world)
+    take(world)
+    Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1), outcome="expired")
+    services.requeue(by=world.reviewer, example=example)
+    services.take(by=world.annotator, example=example, purpose=ANNOTATE)
+    example.refresh_from_db()
+    services.submit(
+        by=world.annotator, example=example, content=content(example, completion="Nobody read this.")
+    )
+    for decide in (
+        lambda: services.accept(by=world.reviewer, example=example),
+        lambda: services.accept(
+            by=world.reviewer, example=example, content=content(example, completion="Mine.")
+        ),
+        lambda: services.send_back(by=world.reviewer, example=example, comment="No."),
+    ):
+        with pytest.raises(Conflict, match="changed while you read it"):
+            decide()
+    with pytest.raises(LeaseLost, match="it changed since you opened it"):
+        services.heartbeat(by=world.reviewer, example=example, purpose=REVIEW)
+    services.take(by=world.reviewer, example=example, purpose=REVIEW)
+    services.accept(by=world.reviewer, example=example)
+
+
+def test_a_submit_without_a_revision_does_not_write_over_what_somebody_else_submitted(world):
+    make_example(world.project)
+    example = services.take_next(by=world.annotator, project=world.project, purpose=ANNOTATE).example
+    colleague = make_user()
+    join(world.project, colleague, Role.ANNOTATOR)
+    Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1), outcome="expired")
+    services.take(by=colleague, example=example, purpose=ANNOTATE)
+    services.submit(
+        by=colleague, example=example, content=content(example, completion="The colleague's words.")
+    )
+    services.requeue(by=world.reviewer, example=example)
+    with pytest.raises(Conflict, match="changed since you opened it"):
+        services.submit(
+            by=world.annotator, example=example, content=content(example, completion="Older words.")
+        )
+    example.refresh_from_db()
+    assert example.completion == "The colleague's words."
 
 
 # --- what changed ------------------------------------------------------------------------------------------
@@ -330,3 +439,11 @@ def test_changes_name_what_is_the_same_changed_added_and_removed():
     assert changes(old, old).nothing
     begun = {**old, "messages": [*old["messages"], turn("user", " ")], "context": [*old["context"], ""]}
     assert changes(old, begun).nothing
+
+
+def test_a_text_is_never_taken_for_a_list_of_letters():
+    base = {"messages": [], "context": ["Origin: Busan"], "completion": "x", "tags": ["origin", "eta"]}
+    assert changes(base, {**base, "tags": "origin, eta", "context": "Origin: Busan"}).nothing
+    assert changes({**base, "tags": []}, {**base, "tags": "origin"}).changed_fields[0].new == "origin"
+    draft = clean_draft({"tags": "origin", "context": "Origin: Busan"})
+    assert (draft["tags"], draft["context"]) == (["origin"], ["Origin: Busan"])

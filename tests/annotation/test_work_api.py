@@ -35,6 +35,8 @@ ROUTES: dict[str, tuple[str, set[str]]] = {
     "reviews/": ("get", READERS),
     "reviews/next/": ("post", REVIEWERS),
     "reviews/accept-many/": ("post", REVIEWERS),
+    "reviews/return-many/": ("post", REVIEWERS),
+    "decisions/00000000-0000-4000-8000-000000000000/undo/": ("post", REVIEWERS),
     "reviews/{pk}/take/": ("post", REVIEWERS),
     "reviews/{pk}/heartbeat/": ("post", REVIEWERS),
     "reviews/{pk}/draft/": ("put", REVIEWERS),
@@ -155,9 +157,31 @@ def test_a_lost_lease_is_a_409_with_advice_and_the_words_are_kept(world: World) 
 def test_accepting_many_tells_what_was_left_and_why(world: World) -> None:
     good = make_example(world.project, status="in_review")
     queued = make_example(world.project)
-    answer = Api(world, world.reviewer)("post", "reviews/accept-many/", {"examples": [good.pk, queued.pk]})
-    assert answer.json()["accepted"] == [good.pk]
-    assert answer.json()["left"][0]["example"] == queued.pk
+    api = Api(world, world.reviewer)
+    listed = [{"example": pk, "revision": 1} for pk in (good.pk, queued.pk)]
+    answer = api("post", "reviews/accept-many/", {"examples": listed}).json()
+    assert answer["accepted"] == [good.pk]
+    assert answer["left"][0]["example"] == queued.pk
+    undone = api("post", f"decisions/{answer['batch']}/undo/").json()
+    assert undone == {"undone": [good.pk], "left": []}
+
+
+def test_text_that_nobody_read_is_not_accepted_from_a_list(world: World) -> None:
+    """A reviewer lists, the author takes the pair back and submits other words, the reviewer accepts what was listed."""
+    mine, theirs = Api(world, world.annotator), Api(world, world.reviewer)
+    make_example(world.project)
+    example = mine("post", "queue/next/").json()["example"]
+    mine("post", f"queue/{example['id']}/submit/", pair(example, "Read by the reviewer."))
+    (listed,) = theirs("get", "reviews/").json()["results"]
+    mine("post", f"queue/{example['id']}/take-back/")
+    mine("post", f"queue/{example['id']}/submit/", pair({**example, "revision": 2}, "Read by nobody."))
+    chosen = [{"example": listed["id"], "revision": listed["revision"]}]
+    for path, more in (("accept", {}), ("return", {"comment": "No."})):
+        answer = theirs("post", f"reviews/{path}-many/", {"examples": chosen, **more})
+        assert answer.status_code == 200
+        assert answer.json()["left"] == [{"example": example["id"], "why": "It changed since you listed it."}]
+    assert Example.objects.get().status == "in_review"
+    assert theirs("post", "reviews/accept-many/", {"examples": [example["id"]]}).status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def first_screen(desk: Desk) -> None:
     def all_up() -> bool:
         desk.go("")
         expect(status).not_to_contain_text("asking the parts")
-        return "all parts up" in status.inner_text()
+        return "All systems OK" in status.inner_text()
 
     until(all_up, seconds=120, what="all parts being up", every=1)
     expect(desk.page.locator(".stage")).to_have_count(5)
@@ -176,7 +176,7 @@ def train(desk: Desk, *, epochs: str = "0.1") -> None:
     desk.go("train/launch/")
     page.get_by_label("Epochs").fill(epochs)
     page.get_by_text("More settings").click()
-    page.get_by_label("Held-out rows to measure on, at most").fill("8")
+    page.get_by_label("Validation rows to measure on").fill("8")
     page.get_by_label("Evaluations on the way").fill("1")
     expect(page.locator("#preflight")).to_contain_text("Will be served", timeout=20_000)
     desk.picture("launch")
@@ -212,7 +212,7 @@ def open_campaign(desk: Desk) -> None:
     page = desk.page
     desk.go("rate/campaigns/new/")
     page.get_by_label("Name").fill("First comparison")
-    page.get_by_label("Held-out prompts").fill("4")
+    page.get_by_label("Test prompts").fill("4")
     page.get_by_label("Ratings per prompt").fill("1")
     page.get_by_text("How the answers are made").click()
     page.get_by_label("Longest answer").fill("48")
@@ -237,7 +237,7 @@ def rate(desk: Desk) -> int:
             page.locator("details.correct textarea").first.fill(
                 "FD-1 is at sea. Your next step: none for now. You hear from us when it arrives."
             )
-        page.get_by_label("Leave the scores out").check()
+        page.get_by_label("Skip scores").check()
         page.locator("#rate-next").click()
         page.wait_for_function(
             "before => document.querySelector('#rate-form')?.getAttribute('action') !== before", arg=title
@@ -284,7 +284,7 @@ def make_live(desk: Desk, which: str) -> None:
     desk.picture("gate")
     page.get_by_label("Note").fill("First turn of the loop; few ratings yet.")
     page.locator("#id_sign_off").check()
-    desk.turn(page.get_by_role("button", name=re.compile("Make it live")))
+    desk.turn(page.get_by_role("button", name=re.compile("^Release")))
     desk.told("is live. Applications are answered by it from now on.")
 
 

@@ -51,7 +51,7 @@ def test_an_unexpected_error_shows_no_trace(
     ("error", "status", "heading"),
     [
         (Conflict("It has changed.", "Reload it."), 409, b"That cannot be done now"),
-        (PartAway("The engine does not answer.", "Try later."), 503, b"A part is away"),
+        (PartAway("The engine does not answer.", "Try later."), 503, b"A part of the system is offline"),
     ],
 )
 def test_an_expected_error_is_a_page_a_toast_or_json(

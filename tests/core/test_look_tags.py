@@ -137,9 +137,20 @@ def test_markdown_keeps_what_a_guideline_needs() -> None:
 def test_word_diff_marks_words_and_escapes_them() -> None:
     html = tags.word_diff("It is the carrier.", "It is <b>customs</b>, not the carrier.")
     assert "<del>" not in html
-    assert html == "It is<ins> &lt;b&gt;customs&lt;/b&gt;, not</ins> the carrier."
+    assert html == "It is <ins>&lt;b&gt;customs&lt;/b&gt;, not </ins>the carrier."
     assert tags.word_diff("same", "same") == "same"
     assert tags.word_diff("", "new") == "<ins>new</ins>"
+
+
+def test_texts_of_which_over_half_changed_stand_side_by_side() -> None:
+    old = "The free time at the terminal is five days, and after that each day costs twenty euro."
+    new = "Please send us the arrival notice first, <then> we can tell what the terminal will charge you."
+    html = tags.word_diff(old, new)
+    before, after = html.split('<span class="diff-name">After</span>')
+    assert '<span class="diff-name">Before</span>' in before
+    assert "<ins>" not in before
+    assert "<del>" not in after
+    assert "&lt;then&gt;" in after
 
 
 def _without(html: str, tag: str, keep: str) -> str:

@@ -126,10 +126,10 @@ def test_only_operators_create_projects(world: World, as_user: SignIn) -> None:
 def test_home_shows_stages_of_the_role_and_what_is_next_first(world: World, as_user: SignIn) -> None:
     text = as_user(world.annotator).get(page("home", world)).content.decode()
     assert "approved in Freight desk" in text
-    assert text.count("done by others here") == 1
+    assert text.count("Not your role") == 1
     assert text.index("37 edge cases") < text.index("It can wait.")
     rater = as_user(world.rater).get(page("home", world)).content.decode()
-    assert "Nothing waits for you" in rater
+    assert "Nothing to do" in rater
 
 
 def test_home_lives_on_when_a_stage_cannot_tell(world: World, as_user: SignIn, plain_stages) -> None:
@@ -245,6 +245,16 @@ def test_the_last_admin_cannot_be_removed_others_can(world: World, as_user: Sign
     refused = client.post(page("person-remove", world, member(world, "admin").pk))
     assert refused.status_code == 409
     assert b"A project needs an admin" in refused.content
+    # From the page with the button, the message comes on that page.
+    people = page("people", world)
+    there = client.post(
+        page("person-remove", world, member(world, "admin").pk),
+        headers={"Referer": f"http://testserver{people}?q=a"},
+        follow=True,
+    )
+    assert there.redirect_chain == [(f"{people}?q=a", 302)]
+    assert "A project needs an admin. Make somebody else admin first." in there.content.decode()
+    assert 'role="alert"' in there.content.decode()
     client.post(page("person-remove", world, member(world, "rater").pk))
     assert not world.rater.memberships.exists()
     assert as_user(world.rater).get(page("home", world)).status_code == 404

@@ -26,6 +26,7 @@ PAGES: dict[str, tuple[set[str], set[str]]] = {
     "run": (READ_ALL, set()),
     "run-card": (READ_ALL, set()),
     "run-cancel": (set(), ADMIN),
+    "run-resume": (set(), ADMIN),
     "people": (READ_ALL, set()),
     "person-add": (ADMIN, ADMIN),
     "person-roles": (ADMIN, ADMIN),
@@ -38,7 +39,7 @@ PAGES: dict[str, tuple[set[str], set[str]]] = {
     "audit-csv": (READ_ALL, set()),
 }
 WITH_ID = {
-    "run": "run", "run-card": "run", "run-cancel": "run", "person-roles": "member", "person-remove": "member",
+    "run": "run", "run-card": "run", "run-cancel": "run", "run-resume": "run", "person-roles": "member", "person-remove": "member",
     "person-password": "member", "key-revoke": "key",
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -11,8 +12,9 @@ from django.utils import timezone
 from core import runs as core_runs
 from core.errors import Conflict
 from core.models import AuditEntry, Run
+from core.queries import why_it_waits
 from core.runs import RunContext, RunFailed, RunKind, register_kind
-from core.services.runs import launch_run, request_cancel
+from core.services.runs import launch_run, request_cancel, start_again
 from core.tasks import execute_run, sweep_runs
 from tests.factories import make_run
 
@@ -212,3 +214,129 @@ def test_launching_while_the_broker_is_away_keeps_the_run(world, monkeypatch):
     run = launch_run(by=world.admin, project=world.project, kind="works", title="Work")
     run.refresh_from_db()
     assert (run.status, run.sent_at) == ("queued", None)
+
+
+# --- starting again ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("status, verb", [("failed", "run.retried"), ("cancelled", "run.resumed")])
+def test_a_run_that_ended_without_success_is_queued_again_with_fresh_attempts(world, sent, status, verb):
+    run = make_run(
+        world.project,
+        kind="works",
+        status=status,
+        attempt=3,
+        error_code="x",
+        error_message="It broke.",
+        error_advice="Mend it.",
+        cancel_requested_by=world.admin,
+        finished_at=timezone.now(),
+        queued_at=timezone.now() - timedelta(days=1),
+    )
+    start_again(by=world.admin, run=run)
+    run.refresh_from_db()
+    assert (run.status, run.attempt, run.finished_at, run.cancel_requested_by) == ("queued", 0, None, None)
+    assert (run.error_code, run.error_message, run.error_advice) == ("", "", "")
+    assert timezone.now() - run.queued_at < timedelta(hours=1)
+    assert sent == [("core.tasks.execute_run", run.pk)]
+    assert AuditEntry.objects.get(object_id=str(run.pk)).verb == verb
+    execute_run(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.attempt) == ("succeeded", 1)
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "cancelling", "succeeded"])
+def test_a_run_that_is_active_or_done_cannot_be_started_again(world, sent, status):
+    run = make_run(world.project, kind="works", status=status)
+    with pytest.raises(Conflict):
+        start_again(by=world.admin, run=run)
+    run.refresh_from_db()
+    assert (run.status, sent, AuditEntry.objects.count()) == (status, [], 0)
+
+
+def test_of_several_who_resume_at_once_one_succeeds_and_the_work_is_done_once(world, sent):
+    run = make_run(world.project, kind="works", status="cancelled")
+    said = _together(lambda: start_again(by=world.admin, run=Run.objects.get(pk=run.pk)), times=6)
+    # Those who read the run after the first commit, and those who read it before, are both told of a conflict.
+    assert sorted(said) == ["Conflict"] * 5 + ["done"]
+    assert sent == [("core.tasks.execute_run", run.pk)]
+    assert AuditEntry.objects.filter(verb="run.resumed").count() == 1
+    _together(lambda: execute_run(run.pk), times=4)
+    assert SEEN == [run.pk]
+
+
+def _together(call, *, times):
+    """What each of several threads came to: "done", or the name of its error."""
+    barrier, said = threading.Barrier(times), []
+
+    def one():
+        try:
+            barrier.wait()
+            call()
+            said.append("done")
+        except Exception as error:
+            said.append(type(error).__name__)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=one) for _ in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return said
+
+
+def test_a_worker_of_the_cancelled_attempt_cannot_end_the_resumed_run(world, sent):
+    """The sweep took it for dead and ended it; it lives, and comes to its end while the resumed run waits."""
+    from core.tasks import _finish
+
+    run = _dead(world.project, status="cancelling", claim=uuid.uuid4())
+    claim = run.claim
+    sweep_runs()
+    run.refresh_from_db()
+    start_again(by=world.admin, run=run)
+    _finish(run, claim, Run.Status.SUCCEEDED, message="Done.")
+    run.refresh_from_db()
+    assert run.status == "queued"
+
+
+def test_a_kind_that_objects_keeps_the_run_as_it_is(world, sent):
+    def no(run, by):
+        raise Conflict("Its rows are gone.", "Begin anew.")
+
+    globals()["objects"] = no
+    register_kind(
+        RunKind("moved", "Moved", queue="default", runner=f"{__name__}:works", on_again=f"{__name__}:objects")
+    )
+    run = make_run(world.project, kind="moved", status="failed", error_message="It broke.")
+    with pytest.raises(Conflict, match="rows are gone"):
+        start_again(by=world.admin, run=run)
+    run.refresh_from_db()
+    assert (run.status, run.error_message, sent) == ("failed", "It broke.", [])
+    assert not AuditEntry.objects.exists()
+
+
+def test_a_waiting_run_says_what_it_waits_for(world):
+    now = timezone.now()
+    run = make_run(world.project, kind="works", queued_at=now)
+    assert why_it_waits(run) == ""
+    run.queued_at = now - timedelta(minutes=1)
+    run.save()
+    assert "No worker has taken it" in why_it_waits(run)
+    busy = make_run(world.other, kind="works", status="running")
+    assert why_it_waits(run) == "It is next: it starts when a worker is free."
+    # Resumed long after it was made: what was queued before it goes first.
+    make_run(world.other, kind="works", queued_at=now - timedelta(minutes=2))
+    assert why_it_waits(run) == "1 run is before it."
+    assert why_it_waits(busy) == ""
+
+
+def test_a_run_never_says_that_it_waits_once_a_worker_has_it(world):
+    said = []
+    globals()["says"] = lambda ctx: said.append(
+        (ctx.run.message, Run.objects.get(pk=ctx.run.pk).status, Run.objects.get(pk=ctx.run.pk).message)
+    )
+    register_kind(RunKind("says", "Says", queue="default", runner=f"{__name__}:says"))
+    run = launch_run(by=world.admin, project=world.project, kind="says", title="Say")
+    assert run.message == "Waiting for a worker."
+    execute_run(run.pk)
+    assert said == [("Starting.", "running", "Starting.")]

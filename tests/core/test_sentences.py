@@ -6,7 +6,7 @@ import pytest
 
 from core import sentences
 from core.models import AuditEntry
-from core.sentences import digest, register_wordings, sentence
+from core.sentences import counted, digest, register_wordings, sentence
 
 NOON = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
 _serial = iter(range(1, 10_000))
@@ -98,3 +98,37 @@ def test_one_object_touched_twice_is_no_crowd_and_detail_is_never_lost() -> None
 def test_the_digest_is_as_long_as_asked() -> None:
     assert len(digest([entry("dataset.frozen", obj=n) for n in range(30)], 8)) == 8
     assert digest([], 8) == []
+
+
+def test_equal_sentences_in_a_row_are_told_once_with_their_number() -> None:
+    register_wordings({"comparison.rated": "{actor} compared two answers"})
+    told = digest(
+        [
+            *(entry("comparison.rated", "Ines Duarte", obj, 59 - obj) for obj in range(8)),
+            entry("dataset.frozen", "Ada Okafor", 1, 5, rows=3),
+            entry("comparison.rated", "Mo Haddad", 9, 4),
+            entry("comparison.rated", "Ines Duarte", 10, -5),
+            entry("comparison.rated", "Ines Duarte", 11, -70),
+        ],
+        8,
+    )
+    assert told == [
+        ("Ines Duarte compared two answers (8 times)", NOON + timedelta(minutes=59)),
+        ("Ada Okafor froze #1: 3 rows", NOON + timedelta(minutes=5)),
+        ("Mo Haddad compared two answers", NOON + timedelta(minutes=4)),
+        ("Ines Duarte compared two answers (2 times)", NOON + timedelta(minutes=-5)),
+    ]
+
+
+def test_equal_sentences_apart_from_each_other_stay_apart() -> None:
+    one, two = NOON, NOON - timedelta(hours=1)
+    assert counted([("a", one), ("b", one), ("a", two), ("a", two)]) == [
+        ("a", one),
+        ("b", one),
+        ("a (2 times)", two),
+    ]
+
+
+def test_old_and_new_are_not_told_as_one() -> None:
+    yesterday = NOON - timedelta(days=1)
+    assert counted([("a", NOON), ("a", NOON), ("a", yesterday)]) == [("a (2 times)", NOON), ("a", yesterday)]

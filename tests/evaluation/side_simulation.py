@@ -14,7 +14,7 @@ from random import Random
 import numpy as np
 from scipy.stats import norm
 
-from evaluation.sides import RATER_LIMIT, candidate_goes_left, due_side
+from evaluation.sides import RATER_LIMIT, candidate_is_a, due_side
 
 KNOWS = 0.69
 MU = float(norm.ppf(KNOWS))
@@ -60,9 +60,7 @@ def _next(
     due = due_side(rater.lead)
     chosen = min(free, key=lambda n: (items[n].taken, items[n].lead * due > 0, items[n].lots[number]))
     item = items[chosen]
-    left = candidate_goes_left(
-        rater_lead=rater.lead, prompt_lead=item.lead, coin=lambda: random.random() < 0.5
-    )
+    left = candidate_is_a(rater_lead=rater.lead, prompt_lead=item.lead, coin=lambda: random.random() < 0.5)
     skipped = random.random() < skips
     rater.seen.add(chosen)
     rater.shown.append((left, skipped))

@@ -60,17 +60,17 @@ def test_a_rater_needs_the_keyboard_only(open_page: Open) -> None:
         page.keyboard.press(digit)
     page.keyboard.press("Backspace")
     page.keyboard.press("4")
-    assert [_chosen(page, f"{c}_{s}") for c in ("accuracy", "conciseness") for s in ("left", "right")] == [
+    assert [_chosen(page, f"{c}_{s}") for c in ("accuracy", "conciseness") for s in ("a", "b")] == [
         "5",
         "4",
         "1",
         "4",
     ]
-    expect(page.locator(".answer[data-side=right]")).to_have_class("sheet answer chosen")
+    expect(page.locator(".answer[data-side=b]")).to_have_class("sheet answer chosen")
 
     # C opens the better answer; digits typed there are words, not scores.
     page.keyboard.press("c")
-    expect(page.locator("textarea[name=correction_right]")).to_be_focused()
+    expect(page.locator("textarea[name=correction_b]")).to_be_focused()
     page.keyboard.press("Control+A")
     page.keyboard.type("Cleared on 3 December.")
     page.keyboard.press("Escape")
@@ -81,7 +81,7 @@ def test_a_rater_needs_the_keyboard_only(open_page: Open) -> None:
     expect(page.locator(".head")).to_contain_text("2 of 3")
     expect(page.locator("#rate-title")).to_be_focused()
     rating = Rating.objects.get()
-    assert (rating.choice, rating.comment, rating.scores.count()) == ("right", "2 dates are wrong", 6)
+    assert (rating.choice, rating.comment, rating.scores.count()) == ("b", "2 dates are wrong", 6)
     assert Example.objects.get(origin=Example.Origin.RATING).completion == "Cleared on 3 December."
 
     # Scores left out; then back to change one's mind.
@@ -91,17 +91,46 @@ def test_a_rater_needs_the_keyboard_only(open_page: Open) -> None:
     expect(page.locator(".head")).to_contain_text("3 of 3")
     page.keyboard.press("z")
     expect(page.locator(".head")).to_contain_text("changing your rating")
-    assert _chosen(page, "choice") == "left"
+    assert _chosen(page, "choice") == "a"
     page.keyboard.press("4")
     page.keyboard.press("Enter")
     expect(page.locator(".head")).to_contain_text("3 of 3")
     expect(page).to_have_url(re.compile(rf"/campaigns/{campaign.pk}/compare/$"))
-    assert sorted(Rating.objects.values_list("choice", flat=True)) == ["both_bad", "right"]
+    assert sorted(Rating.objects.values_list("choice", flat=True)) == ["b", "both_bad"]
 
     page.keyboard.press("j")
     expect(page.locator("#rate-title")).to_contain_text("Done. Thank you.")
     assert Comparison.objects.filter(status="skipped").count() == 1
     assert said == []
+
+
+def _box(page: Page, selector: str) -> dict[str, float]:
+    found = page.locator(selector).bounding_box()
+    assert found is not None
+    return dict(found)
+
+
+def test_answers_and_their_scores_stand_in_two_columns_and_on_a_phone_one_above_the_other(open_page: Open) -> None:
+    world = make_world()
+    campaign = make_campaign(world.project, world.admin, prompts=3)
+    slug = world.project.slug
+    for size in (WIDE, (768, 900)):
+        page = open_page(world.rater, "evaluation:rate", slug, campaign.pk, size=size)
+        a, b = _box(page, ".answer[data-side=a]"), _box(page, ".answer[data-side=b]")
+        assert a["y"] == b["y"] and a["x"] + a["width"] <= b["x"]
+        for side, answer in (("a", a), ("b", b)):
+            for criterion in ("accuracy", "tone", "conciseness"):
+                scale = _box(page, f"[data-name={criterion}_{side}]")
+                assert answer["x"] <= scale["x"] and scale["x"] + scale["width"] <= answer["x"] + answer["width"]
+        assert page.get_by_text("Model names are hidden until it closes.").is_visible()
+        assert not page.get_by_text(re.compile(r"\b(left|right)\b", re.IGNORECASE)).count()
+    page = open_page(world.rater, "evaluation:rate", slug, campaign.pk, size=PHONE)
+    a, b = _box(page, ".answer[data-side=a]"), _box(page, ".answer[data-side=b]")
+    assert a["y"] + a["height"] <= b["y"]
+    # Which answer is being read stays in sight while its text goes by.
+    page.evaluate("document.querySelector('.answer[data-side=b] .text').style.minHeight = '200vh'")
+    page.evaluate("window.scrollTo(0, document.querySelector('.answer[data-side=b]').offsetTop + 500)")
+    expect(page.locator("#answer-b")).to_be_in_viewport()
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (PHONE, "dark")])

@@ -317,8 +317,8 @@ def test_scores_belong_to_versions_not_to_sides(world):
         held = services.next_comparison(by=world.rater, campaign=campaign)
         good = {"accuracy": 5, "tone": 5, "conciseness": 5}
         bad = {"accuracy": 1, "tone": 2, "conciseness": 3}
-        left_first = held.left.entry.position == Entry.CANDIDATE
-        scores = {"left": good, "right": bad} if left_first else {"left": bad, "right": good}
+        left_first = held.a.entry.position == Entry.CANDIDATE
+        scores = {"a": good, "b": bad} if left_first else {"a": bad, "b": good}
         services.rate(by=world.rater, comparison=held, choice="tie", scores=scores)
     by_name = {one.criterion: one for one in results_of([campaign])[campaign.pk].criteria}
     assert by_name["accuracy"].candidate.value == 5 and by_name["accuracy"].baseline.value == 1
@@ -435,17 +435,17 @@ def test_a_rater_rates_by_program(world, campaign, as_user):
     assert rater.get(f"{api}/rating/").json()[0]["left"] == 4
     held = rater.post(f"{api}/campaigns/{campaign.pk}/next/").json()
     assert set(held) == {
-        "token", "status", "expires_at", "messages", "context", "slice", "left", "right", "said",
+        "token", "status", "expires_at", "messages", "context", "slice", "a", "b", "said",
     }  # fmt: skip
-    assert set(held["left"]) == {"text"} and held["said"] is None
+    assert set(held["a"]) == {"text"} and held["said"] is None
     own = f"{api}/rating/{held['token']}/"
-    body = {"choice": "left", "scores": FULL_SCORES, "corrections": {"right": "As it should be."}}
+    body = {"choice": "a", "scores": FULL_SCORES, "corrections": {"b": "As it should be."}}
 
     def send(method, **values):
         return getattr(rater, method)(own, body | values, content_type="application/json")
 
     assert send("post", choice="best").status_code == 422
-    assert send("post", scores={"left": {}, "right": {}}).status_code == 422
+    assert send("post", scores={"a": {}, "b": {}}).status_code == 422
     made = send("post")
     assert made.status_code == 201 and made.json()["said"]["scores"] == FULL_SCORES
     assert send("post").status_code == 409

@@ -127,7 +127,7 @@ def test_a_pair_in_somebodys_hands_is_taken_back_when_a_doubt_comes_up(world):
     held.refresh_from_db()
     assert after.prompt_id != held.prompt_id and held.status == Comparison.Status.EXPIRED
     # What was decided meanwhile is kept, and is in doubt.
-    services.rate(by=world.rater, comparison=held, choice="left", scores=None)
+    services.rate(by=world.rater, comparison=held, choice="a", scores=None)
     assert gaps_of(campaign).votes_in_doubt == 1
 
 
@@ -142,7 +142,7 @@ def test_answers_made_again_are_rated_again_and_the_old_votes_stay_with_the_old_
 ):
     fake_engine(monkeypatch)
     _set_aside(world, doubted)
-    old = {c.pk: (c.left_id, c.right_id) for c in doubted.comparisons.filter(prompt__position__in=[0, 1])}
+    old = {c.pk: (c.a_id, c.b_id) for c in doubted.comparisons.filter(prompt__position__in=[0, 1])}
     assert services.remake_answers(by=world.admin, campaign=doubted) == 2
     assert share_of(world.rater, doubted).left == 0  # not before the answers are there
     make_missing(doubted)
@@ -150,9 +150,9 @@ def test_answers_made_again_are_rated_again_and_the_old_votes_stay_with_the_old_
     rate_all(doubted, world.rater, ["baseline", "baseline"])
     results = _results(doubted)
     assert (results.n, results.prompts, results.wanted) == (4, 4, 4) and results.losses >= 2
-    for comparison in Comparison.objects.filter(pk__in=old).select_related("left__generation"):
-        assert (comparison.left_id, comparison.right_id) == old[comparison.pk]
-        assert comparison.left.generation.text.startswith("**Answer**")
+    for comparison in Comparison.objects.filter(pk__in=old).select_related("a__generation"):
+        assert (comparison.a_id, comparison.b_id) == old[comparison.pk]
+        assert comparison.a.generation.text.startswith("**Answer**")
     assert gaps_of(doubted).in_doubt == 0
     with pytest.raises(Conflict):  # the prompt is rated on its new answers now
         services.undo_set_aside(by=world.admin, campaign=doubted)
@@ -186,7 +186,7 @@ def test_a_pair_whose_answers_are_made_again_takes_no_late_rating(world, monkeyp
     _doubt(campaign, 0)
     services.remake_answers(by=world.admin, campaign=campaign)
     with pytest.raises(Conflict, match="made again"):
-        services.rate(by=world.rater, comparison=held, choice="left", scores=None)
+        services.rate(by=world.rater, comparison=held, choice="a", scores=None)
     with pytest.raises(Conflict):
         services.hold(by=world.rater, comparison=held)
     assert not Rating.objects.exists()
@@ -368,7 +368,7 @@ def test_votes_are_set_aside_by_program(world, doubted, as_user):
     listed = admin.get(f"{one}/comparisons/?only=set_aside").json()["results"]
     assert len(listed) == 2 and listed[0]["set_aside"]["reason"] == "Wrong weights."
     assert listed[0]["set_aside"]["by"]["name"] == "Admin Member"
-    assert DOUBT in (listed[0]["left"]["doubt"], listed[0]["right"]["doubt"])
+    assert DOUBT in (listed[0]["a"]["doubt"], listed[0]["b"]["doubt"])
     assert admin.get(f"{one}/results/").json()["n"] == 2
     assert admin.delete(f"{one}/set-aside/").json()["ratings"] == 4
     assert admin.get(f"{one}/comparisons/").json()["results"][0]["set_aside"] is None

@@ -430,7 +430,7 @@ def test_the_new_campaign_form_never_plans_more_prompts_than_there_are(world, as
     assert "There are only 6 prompts. The figures are for 6." in text_of(answer)
     assert answer.context["plan"].ratings == 6
     answer = admin.post(page_of("evaluation:campaign-new"), asked)
-    assert "holds out no more prompts" in answer.content.decode()
+    assert "has no more test prompts" in answer.content.decode()
     answer = admin.get(api, asked)
     assert answer.status_code == 422 and "Choose 1 to 6" in answer.json()["fields"]["prompts"][0]
     assert admin.get(api, asked | {"prompts": 6}).json()["ratings"] == 6

@@ -27,15 +27,13 @@ from tests.reading import text_of
 pytestmark = pytest.mark.django_db
 
 SCORES = {
-    f"{criterion}_{side}": 4
-    for criterion in ("accuracy", "tone", "conciseness")
-    for side in ("left", "right")
+    f"{criterion}_{side}": 4 for criterion in ("accuracy", "tone", "conciseness") for side in ("a", "b")
 }
 HTMX = {"HTTP_HX_REQUEST": "true"}
 
 
 def _say(**values):
-    return {"choice": "left", **SCORES} | values
+    return {"choice": "a", **SCORES} | values
 
 
 # --- who may come in ---------------------------------------------------------------------------------------
@@ -129,16 +127,14 @@ def test_without_script_a_rating_leads_to_the_next_page(world, campaign, as_user
     assert (answer.status_code, answer.url) == (302, page_of("evaluation:rate", campaign.pk))
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"choice": ""}, {"tone_left": ""}, {"tone_left": "9"}, {"accuracy_right": "x"}]
-)
+@pytest.mark.parametrize("wrong", [{"choice": ""}, {"tone_a": ""}, {"tone_a": "9"}, {"accuracy_b": "x"}])
 def test_what_is_missing_comes_back_with_what_was_said(world, campaign, as_user, page_of, wrong):
     rater = as_user(world.rater)
     rater.get(page_of("evaluation:rate", campaign.pk))
     held = Comparison.objects.get()
     answer = rater.post(
         page_of("evaluation:rate-comparison", held.token),
-        _say(comment="Kept words", correction_right="Kept too", **wrong),
+        _say(comment="Kept words", correction_b="Kept too", **wrong),
         **HTMX,
     )
     assert answer.status_code == 422
@@ -159,8 +155,8 @@ def test_rating_twice_and_after_close_is_409_and_stores_nothing(world, campaign,
     rater.get(page_of("evaluation:rate", campaign.pk))
     first = page_of("evaluation:rate-comparison", Comparison.objects.get().token)
     rater.post(first, _say(), **HTMX)
-    assert rater.post(first, _say(choice="right"), **HTMX).status_code == 409
-    assert Rating.objects.get().choice == "left"
+    assert rater.post(first, _say(choice="b"), **HTMX).status_code == 409
+    assert Rating.objects.get().choice == "a"
     second = page_of("evaluation:rate-comparison", Comparison.objects.get(status="open").token)
     services.close_campaign(by=world.admin, campaign=campaign)
     assert rater.post(second, _say()).status_code == 409
@@ -176,7 +172,7 @@ def test_back_shows_what_was_said_and_changes_it(world, campaign, as_user, page_
     assert f'href="{back}"' in page
     shown = rater.get(back).content.decode()
     assert re.search(r'value="tie"[^>]*checked', shown)
-    assert re.search(r'name="accuracy_left" value="4"\s+checked', shown)
+    assert re.search(r'name="accuracy_a" value="4"\s+checked', shown)
     answer = rater.post(back, _say(choice="both_bad", change="1"), **HTMX)
     assert answer.status_code == 200 and b"Your rating is changed" in answer.content
     assert Rating.objects.get().choice == "both_bad"
@@ -289,9 +285,9 @@ def test_no_page_a_rater_can_reach_tells_who_is_who(telling, as_user):
         rater.get(own),
         rater.post(own, {"choice": ""}, **HTMX),
         rater.post(page("evaluation:rate-hold", held.token)),
-        rater.post(own, _say(correction_left="As it should be."), **HTMX),
+        rater.post(own, _say(correction_a="As it should be."), **HTMX),
         rater.get(own),
-        rater.post(own, _say(change="1", choice="right"), **HTMX),
+        rater.post(own, _say(change="1", choice="b"), **HTMX),
         rater.post(own, _say(), **HTMX),
         rater.get(page("evaluation:campaign", campaign.pk)),
         rater.get(page("evaluation:comparisons", campaign.pk)),
@@ -403,7 +399,7 @@ def test_the_list_of_ratings_filters(world, campaign, as_user, page_of):
 def test_one_rating_leads_to_both_versions_and_the_example(world, campaign, as_user, page_of):
     held = services.next_comparison(by=world.rater, campaign=campaign)
     services.rate(
-        by=world.rater, comparison=held, choice="left", scores=None, corrections={"right": "As it should be."}
+        by=world.rater, comparison=held, choice="a", scores=None, corrections={"b": "As it should be."}
     )
     page = as_user(world.viewer).get(page_of("evaluation:comparison", held.token)).content.decode()
     for entry in campaign.entries.all():
@@ -476,7 +472,7 @@ def test_a_wrong_campaign_comes_back_422(world, ready, as_user, page_of, wrong):
 def test_the_form_suggests_and_the_preview_counts(world, ready, as_user, page_of):
     admin = as_user(world.admin)
     page = admin.get(page_of("evaluation:campaign-new")).content.decode()
-    assert "6 held out" in page and "Effort and precision" in page
+    assert "6 test prompts" in page and "Effort and precision" in page
     told = admin.get(page_of("evaluation:campaign-preview"), {"prompts": 40, "ratings_per_prompt": 1}).content
     assert b"<b>40</b>" in told and b"With more raters" in told and b"more raters" in told
     none = admin.get(page_of("evaluation:campaign-preview"), {"prompts": "x"})

@@ -43,7 +43,7 @@ def _next(campaign, rater):
 
 
 def _say(comparison, rater, **values):
-    values = {"choice": "left", "scores": FULL_SCORES} | values
+    values = {"choice": "a", "scores": FULL_SCORES} | values
     return services.rate(by=rater, comparison=comparison, **values)
 
 
@@ -110,7 +110,7 @@ def test_an_expired_comparison_comes_back_to_its_rater_with_the_same_sides(world
         status=Comparison.Status.EXPIRED, expires_at=timezone.now() - timedelta(hours=1)
     )
     again = _next(campaign, world.rater)
-    assert (again.pk, again.left_id) == (held.pk, held.left_id)
+    assert (again.pk, again.a_id) == (held.pk, held.a_id)
     assert again.status == Comparison.Status.OPEN and again.expires_at > timezone.now()
 
 
@@ -118,17 +118,15 @@ def test_a_late_rating_is_kept(world):
     campaign = make_campaign(world.project, world.admin, prompts=1)
     held = _next(campaign, world.rater)
     Comparison.objects.filter(pk=held.pk).update(status=Comparison.Status.EXPIRED)
-    assert _say(held, world.rater).choice == "left"
+    assert _say(held, world.rater).choice == "a"
 
 
 def _leads(campaign, by):
     """How often the candidate was left minus right, over what was rated, by rater or by prompt."""
     found = {}
-    for comparison in Comparison.objects.filter(campaign=campaign, status="rated").select_related(
-        "left__entry"
-    ):
+    for comparison in Comparison.objects.filter(campaign=campaign, status="rated").select_related("a__entry"):
         key = getattr(comparison, by)
-        found[key] = found.get(key, 0) + (1 if comparison.left.entry.position == Entry.CANDIDATE else -1)
+        found[key] = found.get(key, 0) + (1 if comparison.a.entry.position == Entry.CANDIDATE else -1)
     return found
 
 
@@ -143,11 +141,11 @@ def test_sides_are_balanced_for_each_rater_and_within_each_prompt(world):
 def test_a_rater_at_the_limit_gets_the_other_side_and_a_prompt_that_asks_for_it(world, monkeypatch):
     campaign = make_campaign(world.project, world.admin, prompts=6, ratings_per_prompt=2)
     colleague = _rater(world.project)
-    monkeypatch.setattr(sides.candidate_goes_left, "__kwdefaults__", {"coin": lambda: True})
+    monkeypatch.setattr(sides.candidate_is_a, "__kwdefaults__", {"coin": lambda: True})
     rate_all(campaign, world.rater, ["tie"] * RATER_LIMIT)
     assert rater_lead(world.rater, campaign) == RATER_LIMIT
     held = _next(campaign, world.rater)
-    assert held.right.entry.position == Entry.CANDIDATE
+    assert held.b.entry.position == Entry.CANDIDATE
     services.skip(by=world.rater, comparison=held)
     assert rater_lead(world.rater, campaign) == RATER_LIMIT  # a skipped pair counts for nobody
     # All others were shown left once. The colleague, due left, gets first the one that asks for it.
@@ -160,11 +158,11 @@ def test_a_rater_at_the_limit_gets_the_other_side_and_a_prompt_that_asks_for_it(
 def test_a_skip_brings_a_new_coin(world, monkeypatch):
     campaign = make_campaign(world.project, world.admin, prompts=5)
     coins = iter([True, False, True, False, True])
-    monkeypatch.setattr(sides.candidate_goes_left, "__kwdefaults__", {"coin": lambda: next(coins)})
+    monkeypatch.setattr(sides.candidate_is_a, "__kwdefaults__", {"coin": lambda: next(coins)})
     shown = []
     for _ in range(5):
         held = _next(campaign, world.rater)
-        shown.append(held.left.entry.position)
+        shown.append(held.a.entry.position)
         services.skip(by=world.rater, comparison=held)
     assert shown == [1, 0, 1, 0, 1]
 
@@ -205,14 +203,14 @@ def test_only_an_open_campaign_gives_comparisons(world, campaign, status):
 def test_a_rating_names_the_preferred_entry_and_keeps_scores_by_entry(world, campaign):
     held = _next(campaign, world.rater)
     scores = {
-        "left": {"accuracy": 5, "tone": 4, "conciseness": 3},
-        "right": {"accuracy": 1, "tone": 2, "conciseness": 2},
+        "a": {"accuracy": 5, "tone": 4, "conciseness": 3},
+        "b": {"accuracy": 1, "tone": 2, "conciseness": 2},
     }
-    rating = _say(held, world.rater, choice="right", scores=scores, comment=" too vague ")
-    assert rating.preferred == held.right.entry
+    rating = _say(held, world.rater, choice="b", scores=scores, comment=" too vague ")
+    assert rating.preferred == held.b.entry
     assert rating.comment == "too vague" and rating.seconds >= 0
-    assert Score.objects.get(entry=held.left.entry, criterion="accuracy").value == 5
-    assert Score.objects.get(entry=held.right.entry, criterion="accuracy").value == 1
+    assert Score.objects.get(entry=held.a.entry, criterion="accuracy").value == 5
+    assert Score.objects.get(entry=held.b.entry, criterion="accuracy").value == 1
     assert AuditEntry.objects.filter(verb="comparison.rated", actor_id=world.rater.pk).count() == 1
 
 
@@ -227,13 +225,13 @@ def test_a_tie_prefers_nobody_and_scores_may_be_left_out(world, campaign, choice
     [
         ({"choice": ""}, "choice"),
         ({"choice": "candidate"}, "choice"),
-        ({"scores": {}}, "accuracy_left"),
-        ({"scores": {"left": FULL_SCORES["left"], "right": {}}}, "tone_right"),
-        ({"scores": {**FULL_SCORES, "left": {**FULL_SCORES["left"], "tone": 6}}}, "tone_left"),
-        ({"scores": {**FULL_SCORES, "left": {**FULL_SCORES["left"], "tone": True}}}, "tone_left"),
+        ({"scores": {}}, "accuracy_a"),
+        ({"scores": {"a": FULL_SCORES["a"], "b": {}}}, "tone_b"),
+        ({"scores": {**FULL_SCORES, "a": {**FULL_SCORES["a"], "tone": 6}}}, "tone_a"),
+        ({"scores": {**FULL_SCORES, "a": {**FULL_SCORES["a"], "tone": True}}}, "tone_a"),
         ({"comment": "x" * 5000}, "comment"),
         ({"corrections": {"middle": "x"}}, "corrections"),
-        ({"corrections": {"left": "x" * 30_000}}, "correction_left"),
+        ({"corrections": {"a": "x" * 30_000}}, "correction_a"),
     ],
 )
 def test_wrong_values_are_named_and_nothing_is_stored(world, campaign, values, field):
@@ -248,17 +246,17 @@ def test_wrong_values_are_named_and_nothing_is_stored(world, campaign, values, f
 
 def test_rating_twice_is_a_conflict_and_keeps_the_first(world, campaign):
     held = _next(campaign, world.rater)
-    _say(held, world.rater, choice="left")
+    _say(held, world.rater, choice="a")
     with pytest.raises(Conflict):
-        _say(held, world.rater, choice="right")
-    assert Rating.objects.get().choice == "left"
+        _say(held, world.rater, choice="b")
+    assert Rating.objects.get().choice == "a"
 
 
 def test_rating_after_close_stores_nothing(world, campaign):
     held = _next(campaign, world.rater)
     services.close_campaign(by=world.admin, campaign=campaign)
     with pytest.raises(Conflict):
-        _say(held, world.rater, corrections={"left": "Better words."})
+        _say(held, world.rater, corrections={"a": "Better words."})
     assert not Rating.objects.exists() and not Correction.objects.exists()
     assert not Example.objects.filter(origin=Example.Origin.RATING).exists()
 
@@ -272,7 +270,7 @@ def test_a_failing_correction_takes_the_rating_with_it(world, campaign, monkeypa
     monkeypatch.setattr("evaluation.services.rating.file_correction", refuse)
     audits = AuditEntry.objects.count()
     with pytest.raises(Invalid):
-        _say(held, world.rater, corrections={"right": "Better words."})
+        _say(held, world.rater, corrections={"b": "Better words."})
     held.refresh_from_db()
     assert held.status == Comparison.Status.OPEN
     assert not Rating.objects.exists() and not Score.objects.exists()
@@ -282,10 +280,10 @@ def test_a_failing_correction_takes_the_rating_with_it(world, campaign, monkeypa
 # --- corrections -------------------------------------------------------------------------------------------
 def test_a_correction_becomes_a_queued_example_that_says_where_it_came_from(world, campaign):
     held = _next(campaign, world.rater)
-    _say(held, world.rater, corrections={"left": "It cleared customs today.\r\nYour next step: none."})
+    _say(held, world.rater, corrections={"a": "It cleared customs today.\r\nYour next step: none."})
     correction = Correction.objects.select_related("example", "answer").get()
     example = correction.example
-    assert correction.answer == held.left and correction.by == world.rater
+    assert correction.answer == held.a and correction.by == world.rater
     assert example.status == Example.Status.QUEUED and example.origin == Example.Origin.RATING
     assert example.completion == "It cleared customs today.\nYour next step: none."
     assert example.messages == held.prompt.messages and example.context == held.prompt.context
@@ -294,12 +292,12 @@ def test_a_correction_becomes_a_queued_example_that_says_where_it_came_from(worl
 
 def test_a_correction_of_a_held_out_prompt_stays_held_out(world, campaign):
     held = _next(campaign, world.rater)
-    _say(held, world.rater, corrections={"left": "Better."})
+    _say(held, world.rater, corrections={"a": "Better."})
     assert Correction.objects.get().example.group == held.prompt.row.example.group
 
 
 def test_what_annotators_read_names_no_version_and_no_campaign(world, campaign):
-    _say(_next(campaign, world.rater), world.rater, corrections={"left": "Better.", "right": "Also better."})
+    _say(_next(campaign, world.rater), world.rater, corrections={"a": "Better.", "b": "Also better."})
     for example in Example.objects.filter(origin=Example.Origin.RATING):
         told = str(example.origin_detail)
         assert campaign.name not in told
@@ -310,29 +308,29 @@ def test_what_annotators_read_names_no_version_and_no_campaign(world, campaign):
 @pytest.mark.parametrize("text", ["", "   ", None])
 def test_an_unchanged_or_empty_answer_is_no_correction(world, campaign, text):
     held = _next(campaign, world.rater)
-    same = held.left.generation.text + "\r\n" if text is None else text
-    _say(held, world.rater, corrections={"left": same})
+    same = held.a.generation.text + "\r\n" if text is None else text
+    _say(held, world.rater, corrections={"a": same})
     assert not Correction.objects.exists()
 
 
 # --- changing one's mind -----------------------------------------------------------------------------------
 def test_a_rating_can_be_changed_while_the_campaign_is_open(world, campaign):
     held = _next(campaign, world.rater)
-    _say(held, world.rater, choice="left")
+    _say(held, world.rater, choice="a")
     changed = services.change_rating(
         by=world.rater, comparison=held, choice="both_bad", scores=None, comment="Neither."
     )
     assert (changed.choice, changed.preferred, changed.comment) == ("both_bad", None, "Neither.")
     assert not changed.scores.exists() and Rating.objects.count() == 1
     entry = AuditEntry.objects.get(verb="rating.changed")
-    assert entry.detail["choice"] == ["left", "both_bad"]
+    assert entry.detail["choice"] == ["a", "both_bad"]
 
 
 def test_changing_files_no_second_correction_of_the_same_answer(world, campaign):
     held = _next(campaign, world.rater)
-    _say(held, world.rater, corrections={"left": "Once."})
+    _say(held, world.rater, corrections={"a": "Once."})
     services.change_rating(
-        by=world.rater, comparison=held, choice="tie", scores=None, corrections={"left": "Twice."}
+        by=world.rater, comparison=held, choice="tie", scores=None, corrections={"a": "Twice."}
     )
     assert Correction.objects.get().text == "Once."
 
@@ -345,7 +343,7 @@ def test_no_change_before_a_rating_or_after_close(world, campaign):
     services.close_campaign(by=world.admin, campaign=campaign)
     with pytest.raises(Conflict):
         services.change_rating(by=world.rater, comparison=held, choice="tie", scores=None)
-    assert Rating.objects.get().choice == "left"
+    assert Rating.objects.get().choice == "a"
 
 
 def test_back_walks_through_ones_own_ratings(world, campaign):
@@ -434,7 +432,7 @@ def test_one_comparison_sent_four_times_at_once_is_rated_once():
     campaign = make_campaign(world.project, world.admin, prompts=2)
     held = _next(campaign, world.rater)
     found = _at_once(
-        [lambda: _say(Comparison.objects.get(pk=held.pk), world.rater, corrections={"left": "Better words."})]
+        [lambda: _say(Comparison.objects.get(pk=held.pk), world.rater, corrections={"a": "Better words."})]
         * 4
     )
     assert sum(isinstance(one, Rating) for one in found) == 1

@@ -8,7 +8,7 @@ from scipy import stats
 
 from evaluation.planning import plan
 from evaluation.sampling import choose
-from evaluation.sides import RATER_LIMIT, candidate_goes_left, fair_coin
+from evaluation.sides import RATER_LIMIT, candidate_is_a, fair_coin
 from evaluation.statistics import votes_to_settle
 from tests.evaluation.side_simulation import KNOWS, Rater, campaign, gain, inferred, share_on_one_side
 
@@ -16,7 +16,7 @@ from tests.evaluation.side_simulation import KNOWS, Rater, campaign, gain, infer
 # --- sides -------------------------------------------------------------------------------------------------
 def test_the_raters_limit_comes_first_then_the_prompts_balance_then_the_coin():
     def left(rater, prompt, coin):
-        return candidate_goes_left(rater_lead=rater, prompt_lead=prompt, coin=lambda: coin)
+        return candidate_is_a(rater_lead=rater, prompt_lead=prompt, coin=lambda: coin)
 
     assert [left(0, 0, coin) for coin in (True, False)] == [True, False]
     for coin in (True, False):

@@ -73,7 +73,7 @@ def test_all_training_rows_cost_no_query(world: Any, django_assert_num_queries: 
     with django_assert_num_queries(0):
         assert queries.trained_positions(training) is None
     assert [row.position for row in queries.trained_rows(training)] == [0, 1, 2, 4, 5, 6, 8, 9, 10]
-    assert queries.rows_words(training) == "all 9 training rows used, 3 held out for validation"
+    assert queries.rows_words(training) == "all 9 training rows used, 3 for validation"
 
 
 @pytest.mark.django_db

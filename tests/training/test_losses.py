@@ -7,7 +7,7 @@ from annotation.datasets import iter_rows
 from annotation.models import DatasetRow, Example
 from core.errors import Conflict, Refused
 from core.models import AuditEntry, Run
-from core.services.runs import request_cancel
+from core.services.runs import request_cancel, start_again
 from core.storage import storage
 from core.tasks import execute_run
 from tests.factories import make_example, make_frozen, make_training, make_version, spelled
@@ -196,7 +196,22 @@ def test_a_cancelled_measurement_can_be_started_again(world, pair, monkeypatch):
     assert Run.objects.get(pk=found.run_id).status == Run.Status.CANCELLED
     assert RowLoss.objects.count() == 1
     monkeypatch.setattr(runner.records, "note_row_losses", note)
-    assert measure(world, version, base).run.status == Run.Status.SUCCEEDED
+    first = RowLoss.objects.get()
+    start_again(by=world.admin, run=Run.objects.get(pk=found.run_id))
+    execute_run(found.run_id)
+    assert Run.objects.get(pk=found.run_id).status == Run.Status.SUCCEEDED
+    assert RowLoss.objects.get(pk=first.pk).at == first.at, "a row measured before is not measured again"
+
+
+def test_a_measurement_that_another_run_took_over_is_not_started_again(world, pair):
+    version, base = pair
+    found = services.measure_loss(by=world.admin, version=version, against=base)
+    first = request_cancel(by=world.admin, run=found.run)
+    services.measure_loss(by=world.admin, version=version, against=base)
+    with pytest.raises(Conflict, match="later run"):
+        start_again(by=world.admin, run=first)
+    first.refresh_from_db()
+    assert first.status == Run.Status.CANCELLED
 
 
 def test_rows_that_one_of_them_was_trained_on_are_left_out(world, pair, tiny_base, tmp_path):

@@ -307,8 +307,8 @@ def test_a_launch_from_the_form_queues_a_run_with_the_whole_recipe(scene, as_use
         ({"rank": 128}, "more than the engines serve"),
         ({"rank": "many"}, "Enter a whole number"),
         ({"learning_rate": "nan"}, "Enter a number"),
-        ({"learning_rate": "5"}, "Learning rate: At most 0.1."),
-        ({"epochs": "0"}, "Epochs: At least 0.01."),
+        ({"learning_rate": "5"}, "Learning rate: at most 0.1."),
+        ({"epochs": "0"}, "Epochs: at least 0.01."),
         ({"max_length": 100000}, "do not fit into"),
         ({"schedule": "staircase"}, "not one of the available choices"),
         ({"method": "magic"}, "not one of the available choices"),
@@ -370,23 +370,112 @@ def carried(scene, **changes):
     return url(scene, "launch") + "?" + values.urlencode()
 
 
-def test_choosing_another_method_keeps_what_both_have_in_common(scene, as_user):
-    page = as_user(scene.admin).get(carried(scene, most_rows=16, seed=11, learning_rate="0.003", rank=8))
+def test_choosing_another_method_keeps_what_was_chosen(scene, as_user):
+    page = as_user(scene.admin).get(carried(scene, most_rows=16, seed=11, rank=8))
     form = page.context["form"]
     assert form.chosen.name == "full"
     shown = {name: form[name].value() for name in ("most_rows", "seed", "learning_rate", "save_memory")}
     assert (shown["most_rows"], shown["seed"]) == ("16", "11")
-    # A learning rate means something else to another method, so it starts from that method's own.
+    # Nobody chose these: they are the other method's defaults, and this one has its own.
     assert (shown["learning_rate"], shown["save_memory"]) == (2e-5, True)
     assert "<details  open>" in page.content.decode() or "<details open>" in page.content.decode()
+    chosen = as_user(scene.admin).get(carried(scene, learning_rate="0.003", save_memory="on")).context["form"]
+    assert (chosen["learning_rate"].value(), chosen["save_memory"].value()) == ("0.003", True)
     for nonsense in ({"was": "magic"}, {"most_rows": "many"}, {"most_rows": "-5"}):
         assert as_user(scene.admin).get(carried(scene, **nonsense)).status_code == 200
 
 
+def sent_by(form):
+    """What a browser sends of the form as it is shown."""
+    values = dict(form.carried()) | {"was": form.chosen.name}
+    for field in form.visible_fields():
+        value = field.value()
+        if isinstance(value, bool):
+            if value:
+                values[field.name] = "on"
+        else:
+            values[field.name] = value
+    return values
+
+
+def test_every_setting_survives_going_to_another_method_and_back(scene, as_user):
+    """Each setting changed from its default, one after the other, through every other method."""
+    from training.methods import METHODS, settings_of
+
+    client = as_user(scene.admin)
+    for method in METHODS.values():
+        for one in settings_of(method.recipe):
+            start = sent_by(client.get(url(scene, "launch") + f"?method={method.name}").context["form"])
+            if one.kind == "bool":
+                typed = not one.default
+                start.pop(one.name, None)
+                start |= {one.name: "on"} if typed else {}
+            elif one.kind == "choice":
+                typed = start[one.name] = next(key for key, _ in one.choices if key != one.default)
+            else:
+                typed = start[one.name] = str(one.least if one.default != one.least else one.least + 1)
+            for other in METHODS.values():
+                away = client.get(url(scene, "launch"), start | {"method": other.name}).context["form"]
+                back = client.get(url(scene, "launch"), sent_by(away) | {"method": method.name}).context[
+                    "form"
+                ]
+                assert back[one.name].value() == typed, (method.name, other.name, one.name)
+                assert other is method or one.name not in away.fields or away[one.name].value() == typed
+                assert not one.advanced or back.advanced_is_open()
+
+
+def test_a_wrong_value_is_still_there_and_named_after_another_method_was_chosen(scene, as_user):
+    page = as_user(scene.admin).get(carried(scene, most_rows="-5", note="why"))
+    assert page.status_code == 200
+    form = page.context["form"]
+    assert (form["most_rows"].value(), form["note"].value()) == ("-5", "why")
+    assert "At least 0." in form.errors["most_rows"] and form.advanced_is_open()
+    assert "Training rows: at least 0." in text_of(page)
+
+
+def test_a_carried_setting_of_another_method_does_not_reach_the_run(scene, as_user):
+    values = launch_values(scene, method="full", learning_rate="0.00002", rank=8)
+    assert as_user(scene.admin).post(url(scene, "launch"), values).status_code == 302
+    assert "rank" not in TrainingRun.objects.order_by("-pk").first().recipe
+    wrong = as_user(scene.admin).post(url(scene, "launch"), values | {"epochs": "0"})
+    assert ("rank", "8") in wrong.context["form"].carried()
+
+
+@pytest.mark.parametrize("recipe", [[], "lora", 7, True, None, [["rank", 8]]])
+def test_a_recipe_that_is_no_object_is_refused_in_words(scene, as_user, recipe):
+    values = {
+        "method": "lora",
+        "base_model": scene.base.pk,
+        "dataset": scene.dataset.number,
+        "recipe": recipe,
+    }
+    answer = post(as_user(scene.admin), api(scene, "training-preflight/"), values)
+    assert answer.status_code in (400, 422)
+    assert "recipe" in str(answer.json()) and "dictionary" not in str(answer.json())
+
+
+@pytest.mark.parametrize("path", ["training-runs/", "training-preflight/"])
+def test_odd_settings_by_program_are_422_and_named(scene, as_user, path):
+    client, before = as_user(scene.admin), TrainingRun.objects.count()
+    deep = 1
+    for _ in range(40):
+        deep = [deep]
+    for name in ("rank", "learning_rate", "schedule", "rslora"):
+        for value in (None, [], ["cosine"], {"a": {"b": []}}, deep, "x", "\u0000", 10**400, -1):
+            values = {"method": "lora", "base_model": scene.base.pk, "dataset": scene.dataset.number}
+            answer = post(client, api(scene, path), values | {"recipe": {name: value}})
+            assert answer.status_code == 422, (name, value, answer.content[:300])
+            assert name in answer.json()["fields"]
+    raw = json.dumps(values)[:-1] + ', "recipe": {"batch_size": 1e999}}'
+    answer = client.post(api(scene, path), raw, content_type="application/json")
+    assert answer.status_code == 422 and "not infinite" in answer.content.decode()
+    assert TrainingRun.objects.count() == before
+
+
 def test_a_value_out_of_range_is_named_beside_the_form_too(scene, as_user):
     page = as_user(scene.admin).post(url(scene, "preflight"), launch_values(scene, learning_rate=5, epochs=0))
-    assert "Learning rate: At most 0.1." in text_of(page)
-    assert "Epochs: At least 0.01." in text_of(page)
+    assert "Learning rate: at most 0.1." in text_of(page)
+    assert "Epochs: at least 0.01." in text_of(page)
 
 
 def test_one_launch_checks_once(scene, as_user, monkeypatch):
@@ -412,7 +501,7 @@ def test_the_check_says_what_its_figures_rest_on(scene, as_user):
     page = text_of(as_user(scene.admin).get(url(scene, "launch")))
     assert "scaled from a measurement with 135M parameters" in page
     assert "counted row by row" in page
-    assert "held-out loss" in page
+    assert "validation loss" in page
     assert "engines here read 2,048" in text_of(as_user(scene.admin).get(url(scene, "base", scene.base.pk)))
 
 
@@ -420,7 +509,7 @@ def test_the_lineage_tells_the_rows_that_were_really_trained_on(scene, as_user):
     recipe = {**scene.done.recipe, "most_rows": 16, "seed": 4}
     TrainingRun.objects.filter(pk=scene.done.pk).update(recipe=recipe)
     page = text_of(as_user(scene.viewer).get(url(scene, "version", scene.version.pk)))
-    assert "of 48 training rows used (drawn by seed 4), 12 held out for validation" in page
+    assert "of 48 training rows used (drawn by seed 4), 12 for validation" in page
     assert "48 of 48" not in page
 
 

@@ -18,10 +18,9 @@ from core.errors import Conflict, Invalid
 from core.models import Artifact, AuditEntry, Delivery, Event, Run
 from core.storage import storage
 from core.tasks import execute_run, sweep_runs
-from tests.factories import make_base_model, make_dataset
-from training import records, services, stopping, undisturbed
+from tests.factories import make_base_model, make_dataset, make_training
+from training import checkpoints, records, services, stopping, undisturbed
 from training.models import BaseModel, ModelVersion
-from training.runner import checkpoints
 
 from .conftest import finish
 from .tiny import ENDLESS, make_model
@@ -294,8 +293,11 @@ def test_a_worker_process_that_gets_sigterm_hands_the_run_back_and_then_ends(wor
 
 
 @apart
-def test_a_cancelled_run_stops_between_steps_and_leaves_nothing(world, tiny_base, worker):
-    training = launch(world, tiny_base)
+def test_a_cancelled_run_goes_on_from_its_last_checkpoint_and_comes_to_the_same_weights(
+    world, tiny_base, worker
+):
+    dataset = make_dataset(world.project, 30)
+    training = launch(world, tiny_base, dataset)
     process = worker(training, pause=0.3, every=0.2)
     wait_for(lambda: bool(checkpoint_steps(training)), process)
     services.cancel(by=world.admin, training=training)
@@ -304,9 +306,21 @@ def test_a_cancelled_run_stops_between_steps_and_leaves_nothing(world, tiny_base
     assert training.run.status == Run.Status.CANCELLED
     assert training.run.cancel_requested_by == world.admin
     assert not ModelVersion.objects.filter(training=training).exists()
-    assert not checkpoints.folder_of(training.pk).exists()
+    kept = checkpoint_steps(training)[0]
+    training.refresh_from_db()
+    assert training.checkpoint_step == kept < training.planned_steps
     with pytest.raises(Conflict):
         services.cancel(by=world.admin, training=training)
+    training = finish(services.retry(by=world.admin, training=training))
+    assert training.run.status == Run.Status.SUCCEEDED
+    assert [resume["from_step"] for resume in training.resumes] == [kept]
+    # Nothing twice: one point a step, one version, and what an uninterrupted run comes to.
+    steps = list(training.points.filter(series="train").order_by("step").values_list("step", flat=True))
+    assert len(steps) == len(set(steps))
+    undisturbed = finish(launch(world, tiny_base, dataset))
+    assert training.model_version.artifact == undisturbed.model_version.artifact
+    assert training.checkpoint_step is None
+    assert not checkpoints.folder_of(training.pk).exists()
     with pytest.raises(Conflict):
         services.retry(by=world.admin, training=training)
 
@@ -317,6 +331,39 @@ def test_a_run_cancelled_while_it_waits_never_starts(world, tiny_base):
     training = finish(training)
     assert training.run.status == Run.Status.CANCELLED
     assert training.done_steps == 0
+    assert finish(services.retry(by=world.admin, training=training)).run.status == Run.Status.SUCCEEDED
+
+
+def test_a_version_that_was_made_is_not_made_again(world, tiny_base):
+    """The sweep ended the run as cancelled after its worker had stored the version."""
+    training = finish(launch(world, tiny_base))
+    Run.objects.filter(pk=training.run_id).update(status=Run.Status.CANCELLED)
+    training.run.refresh_from_db()
+    with pytest.raises(Conflict, match="has made its model version"):
+        services.retry(by=world.admin, training=training)
+
+
+def test_checkpoints_of_runs_that_ended_long_ago_are_removed(world, tiny_base, settings, tmp_path):
+    settings.STATE_DIR = tmp_path
+    long_ago = timezone.now() - timedelta(days=records.CHECKPOINT_DAYS + 1)
+    ended = {}
+    for name, status, at in (
+        ("old", "cancelled", long_ago),
+        ("new", "cancelled", timezone.now()),
+        ("active", "queued", long_ago),  # it was resumed
+    ):
+        training = make_training(world.project, world.admin, base_model=tiny_base, checkpoint_step=4)
+        Run.objects.filter(pk=training.run_id).update(status=status, finished_at=at)
+        (checkpoints.folder_of(training.pk) / "step-00000004").mkdir(parents=True)
+        ended[name] = training
+    (tmp_path / "checkpoints" / "999999" / "step-00000004").mkdir(parents=True)
+    (tmp_path / "checkpoints" / ".removing-half" / "step-00000004").mkdir(parents=True)
+    assert records.drop_old_checkpoints() == sorted([ended["old"].pk, 999999])
+    left = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert left == {str(ended["new"].pk), str(ended["active"].pk)}
+    for name, step in (("old", None), ("new", 4), ("active", 4)):
+        ended[name].refresh_from_db()
+        assert ended[name].checkpoint_step == step
 
 
 def test_two_launches_queue_and_two_messages_start_one_run_once(world, tiny_base, sent):

@@ -62,7 +62,10 @@ class LaunchSerializer(serializers.Serializer[Any]):
     base_model = serializers.PrimaryKeyRelatedField(queryset=BaseModel.objects.all())
     dataset = serializers.IntegerField(min_value=1, help_text="The dataset version's number in this project.")
     recipe = serializers.DictField(
-        required=False, default=dict, help_text="Settings that differ from the method's defaults."
+        required=False,
+        default=dict,
+        help_text="Settings that differ from the method's defaults.",
+        error_messages={"not_a_dict": "Give an object of settings and their values."},
     )
     note = serializers.CharField(required=False, default="", allow_blank=True, max_length=300)
 
@@ -133,7 +136,7 @@ class TrainingRunSerializer(serializers.ModelSerializer[TrainingRun]):
         model = TrainingRun
         fields = (
             "number", "run", "base_model", "dataset", "method", "recipe", "recipe_hash", "note", "code_version",
-            "serving_plan", "planned_steps", "done_steps", "train_rows", "train_tokens", "tokens_per_second",
+            "serving_plan", "planned_steps", "done_steps", "checkpoint_step", "train_rows", "train_tokens", "tokens_per_second",
             "peak_memory_bytes", "loss_before", "loss_after", "resumes", "environment", "estimate", "data_facts",
             "measured", "counted", "undisturbed_speed", "launched_by", "created_at", "model_version",
         )  # fmt: skip

@@ -228,7 +228,7 @@ class Samples(mixins.ListModelMixin, TrainingView):
         )
 
     def get(self, request: Request, slug: str, number: int) -> Response:
-        """Answers to held-out questions as the model learned."""
+        """Answers to validation questions as the model learned."""
         return self.list(request)
 
 
@@ -250,7 +250,7 @@ class RetryTraining(TrainingView):
 
     @extend_schema(request=None)
     def post(self, request: Request, slug: str, number: int) -> Response:
-        """Tries a failed run again, from its last checkpoint if it has one. 409 when it has not failed."""
+        """Starts a failed or cancelled run again, from its last checkpoint if it has one. 409 otherwise."""
         return Response(
             TrainingRunSerializer(services.retry(by=self.access.user, training=self.training(number))).data
         )

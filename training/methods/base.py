@@ -5,6 +5,8 @@ default comes from; forms, the API and the documentation are generated from that
 """
 
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -28,31 +30,49 @@ class Setting:
     advanced: bool
 
     def shown(self, value: Any) -> Any:
-        """A value for reading: 0 of a limit that then takes all reads "all"."""
-        return "all" if value == 0 and self.least == 0 and "0 takes all" in self.help else value
+        """A value for reading: 0 of a limit that then takes all reads "all rows"."""
+        return "all rows" if value == 0 and self.least == 0 and "0 takes all" in self.help else value
 
     def clean(self, value: Any) -> Any:
-        """The value in its type, or ValueError with a sentence for people."""
+        """The value in its type, or ValueError with a sentence for people. `value` is anything JSON can hold."""
         if self.kind == "bool":
             if not isinstance(value, bool):
-                raise ValueError("Say true or false.")
+                raise ValueError("Choose true or false.")
             return value
         if self.kind == "choice":
-            if value not in dict(self.choices):
+            # A list or an object cannot be looked up: it is no key.
+            if not isinstance(value, str) or value not in dict(self.choices):
                 raise ValueError("Choose one of " + ", ".join(key for key, _ in self.choices) + ".")
             return value
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError("Give a number.")
-        if self.kind == "int":
-            if value != int(value):
-                raise ValueError("Give a whole number.")
-            value = int(value)
-        # NaN fails both comparisons, so it is asked for what it must be.
-        if self.least is not None and not value >= self.least:
-            raise ValueError(f"At least {self.least:g}.")
-        if self.most is not None and not value <= self.most:
-            raise ValueError(f"At most {self.most:g}.")
+            raise ValueError("Enter a number." if self.kind == "float" else "Enter a whole number.")
+        if isinstance(value, float) and not isfinite(value):
+            raise ValueError("Enter a number that is not infinite.")
+        if self.kind == "int" and value != int(value):
+            raise ValueError("Enter a whole number.")
+        if self.least is not None and value < self.least:
+            raise ValueError(f"At least {plain(self.least)}.")
+        if self.most is not None and value > self.most:
+            raise ValueError(f"At most {plain(self.most)}.")
         return int(value) if self.kind == "int" else float(value)
+
+    def is_default(self, given: Any) -> bool:
+        """Whether a value, as a form or a program gives it, is the default."""
+        if self.kind == "bool":
+            return (given is True or given == "on") == self.default
+        if self.kind == "choice":
+            return bool(given == self.default)
+        try:
+            return float(given) == float(self.default)
+        except (OverflowError, TypeError, ValueError):
+            return False
+
+
+def plain(number: float) -> str:
+    """2147483647 as "2,147,483,647" and 1e-07 as "0.0000001": digits, never powers of ten."""
+    if number == int(number):
+        return f"{int(number):,}"
+    return f"{Decimal(repr(number)):,f}"
 
 
 def setting(
@@ -105,8 +125,8 @@ class Recipe:
     )
     most_rows: int = setting(
         default=0,
-        label="Training rows, at most",
-        help="Fewer than there are gives a quick trial; they are drawn by the seed. 0 takes all.",
+        label="Training rows",
+        help="At most so many; fewer than there are gives a quick trial. They are drawn by the seed. 0 takes all.",
         unit="rows",
         least=0,
         most=100_000_000,
@@ -115,8 +135,8 @@ class Recipe:
     )
     most_validation_rows: int = setting(
         default=200,
-        label="Held-out rows to measure on, at most",
-        help="Drawn by the seed, the same at every measurement. 0 takes all.",
+        label="Validation rows to measure on",
+        help="At most so many. Drawn by the seed, the same at every measurement. 0 takes all.",
         unit="rows",
         least=0,
         most=100_000_000,
@@ -192,7 +212,7 @@ class Recipe:
     evaluations: int = setting(
         default=3,
         label="Evaluations on the way",
-        help="How often held-out loss is measured, besides before the first step.",
+        help="How often validation loss is measured, besides before the first step.",
         least=1,
         most=100,
         advanced=True,
@@ -201,8 +221,8 @@ class Recipe:
     )
     save_memory: bool = setting(
         default=False,
-        label="Compute activations twice to save memory",
-        help="About a third slower, and needs far less memory for long rows.",
+        label="Gradient checkpointing",
+        help="Computes activations twice to save memory: about a third slower, and needs far less memory for long rows.",
         advanced=True,
         source="off: the demo fits without",
     )
@@ -237,11 +257,25 @@ def recipe_from(recipe: type[Recipe], values: dict[str, Any]) -> Recipe:
     for name, one in known.items():
         try:
             clean[name] = one.clean(values.get(name, one.default))
-        except (ValueError, OverflowError) as error:
+        except ValueError as error:
             wrong[name] = [str(error)]
     if wrong:
-        raise Invalid("Some settings are out of range.", fields=wrong)
+        raise Invalid(_named(wrong, known), fields=wrong)
     return recipe(**clean)
+
+
+# So many wrong settings are named in one sentence; `fields` names all.
+NAMED = 3
+
+
+def _named(wrong: dict[str, list[str]], known: dict[str, Setting]) -> str:
+    """ "Learning rate: at most 0.1. Rank: at least 1." """
+    said = [
+        f"{known[name].label if name in known else f'“{name[:60]}”'}: {words[0][0].lower()}{words[0][1:]}"
+        for name, words in wrong.items()
+    ]
+    more = len(said) - NAMED
+    return " ".join(said[:NAMED]) + (f" And {more} more." if more > 0 else "")
 
 
 def as_values(recipe: Recipe) -> dict[str, Any]:
@@ -254,7 +288,8 @@ def epochs_of(recipe: Recipe) -> str:
 
 
 class Method(Protocol):
-    """One way to train. Class variables are shown to people; `load` and `save` run in the worker only."""
+    """One way to train. Class variables are shown to people; `load` and `save` run in the worker only, and may
+    import torch; everything else also runs in the web process."""
 
     name: ClassVar[str]
     label: ClassVar[str]

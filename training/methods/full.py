@@ -19,8 +19,8 @@ class FullRecipe(Recipe):
     )
     save_memory: bool = setting(
         default=True,
-        label="Compute activations twice to save memory",
-        help="About a third slower, and needs far less memory for long rows.",
+        label="Gradient checkpointing",
+        help="Computes activations twice to save memory: about a third slower, and needs far less memory for long rows.",
         advanced=True,
         source="on: weights, gradients and optimiser already take 16 bytes a parameter",
     )

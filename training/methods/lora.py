@@ -18,7 +18,7 @@ class LoRARecipe(Recipe):
         help="The size of a step at its largest.",
         least=1e-7,
         most=1e-1,
-        source="measured on the demo pairs: held-out loss 1.71 against 1.80 with 5e-4; large models want less",
+        source="measured on the demo pairs: validation loss 1.71 against 1.80 with 5e-4; large models want less",
     )
     rank: int = setting(
         default=16,

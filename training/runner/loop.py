@@ -18,8 +18,8 @@ from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from core.runs import RunFailed
+from training import checkpoints
 from training.estimates import CHECKPOINT_SECONDS
-from training.runner import checkpoints
 from training.runner.data import IGNORED, EncodedRow, collate
 from training.runner.plan import TrainingPlan
 
@@ -243,7 +243,7 @@ class _Watch(TrainerCallback):
         with self.plan.doing("evaluate"), _apart(model):
             for at in range(0, len(rows), size):
                 self.plan.time_left.progress(at / len(rows))
-                self._tell(step, f"Measuring held-out loss, row {at + 1} of {len(rows)}.")
+                self._tell(step, f"Measuring validation loss, row {at + 1} of {len(rows)}.")
                 batch = self.loop.on_device(collate(rows[at : at + size], self.plan.pad_id))
                 with self.loop.compute_loss_context_manager():
                     summed, counted = completion_loss(model, batch)
@@ -251,7 +251,7 @@ class _Watch(TrainerCallback):
                 tokens += int(counted)
         self.last_loss = total / tokens
         if not math.isfinite(self.last_loss):
-            raise _diverged("held-out loss", step)
+            raise _diverged("validation loss", step)
         self.reporter.validation_point(step=step, loss=self.last_loss)
 
     def _sample(self, step: int) -> None:
@@ -261,7 +261,7 @@ class _Watch(TrainerCallback):
         with self.plan.doing("sample"), _apart(model):
             for at, row in enumerate(self.plan.questions):
                 self.plan.time_left.progress(at / len(self.plan.questions))
-                self._tell(step, "Writing an answer to a held-out question.")
+                self._tell(step, "Writing an answer to a validation question.")
                 prompt = torch.tensor([row.ids[: row.prompt_length]], device=model.device)
                 with self.loop.compute_loss_context_manager():
                     out = model.generate(

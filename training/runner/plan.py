@@ -78,7 +78,7 @@ class TrainingPlan:
     # --- time
     def begin_at(self, step: int) -> None:
         """From which step this attempt goes on: 0, or a checkpoint's. Work at a step is done before its checkpoint."""
-        first = 1 if step == 0 else 0  # before the first step held-out loss and answers are taken too
+        first = 1 if step == 0 else 0  # before the first step validation loss and answers are taken too
         self._waiting = {
             "evaluate": first + sum(at > step for at in self.evaluate_at),
             "sample": first + sum(at > step for at in self.sample_at),
@@ -120,7 +120,7 @@ class TrainingPlan:
 
 
 def _questions(rows: list[EncodedRow], count: int) -> list[EncodedRow]:
-    """Different held-out questions, spread evenly over the set, the same ones each time."""
+    """Different validation questions, spread evenly over the set, the same ones each time."""
     found: dict[str, EncodedRow] = {}
     wanted = min(count, len(rows))
     for part in range(wanted):

@@ -16,13 +16,12 @@ from annotation.rendering import chat_messages
 from core.models import Artifact
 from core.runs import RunContext, RunFailed, RunHandedBack
 from core.storage import storage
-from training import records, stopping
+from training import checkpoints, records, stopping
 from training.code_version import code_version
 from training.estimates import CHECKPOINT_SECONDS, steps_of
 from training.machine import multiplies_bfloat16, this_machine, threads
 from training.methods import METHODS, Method, recipe_from
 from training.models import MetricPoint, ModelVersion, SampleAnswer, TrainingRun
-from training.runner import checkpoints
 from training.runner.data import EncodedRow, encode_rows, render_prompt, stop_id_of
 from training.runner.memory import PeakMemory
 from training.runner.plan import TrainingPlan
@@ -51,6 +50,7 @@ def run(ctx: RunContext) -> None:
     ctx.report(message="Loading the machine-learning libraries.", left=left or None, now=True)
     device = set_up_torch(recipe.seed)
     checkpoints.clean(training.pk)
+    records.drop_old_checkpoints()
     ctx.report(message="Reading the dataset and counting its tokens.", now=True)
     base_folder = check_present(training.base_model.artifact, str(training.base_model))
     check_present(training.dataset.artifact, str(training.dataset))
@@ -294,6 +294,7 @@ class _Database:
 
     def saved(self, *, step: int) -> None:
         self.figures(step)
+        records.note_progress(training=self.training, checkpoint_step=step)
 
 
 def _register(

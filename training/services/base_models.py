@@ -8,13 +8,12 @@ from django.utils.text import slugify
 
 from core.audit import record
 from core.errors import Conflict, Invalid, Refused
-from core.models import Project, User
-from core.services.runs import launch_run
+from core.models import Project, Run, User
+from core.services.runs import launch_run, start_again
 from core.transitions import transition
 from training.models import BaseModel, ModelVersion
 from training.packages import PACKAGES, inside_model_folders
 from training.records import make_base_version
-from training.services.runs import queue_again
 
 _HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}$")
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
@@ -66,6 +65,14 @@ def _operators_in_words() -> str:
     )
 
 
+def _taken(name: str, slug: str) -> str:
+    """Which base model stands in the way of a name: another may have the same address without having the same name."""
+    other = BaseModel.objects.filter(slug=slug).first()
+    if other is None or other.name == name:
+        return f"There is a base model named {name} already."
+    return f"The base model {other.name} has the same address ({slug})."
+
+
 @transaction.atomic
 def register_base_model(
     *,
@@ -105,8 +112,9 @@ def register_base_model(
                 created_by=by,
             )
     except IntegrityError:
+        said = _taken(name, slug)
         raise Invalid(
-            "There is a base model of this name.", fields={"name": ["Choose another name."]}
+            said, "Choose another name.", fields={"name": [f"{said} Choose another name."]}
         ) from None
     base.run = launch_run(
         by=by,
@@ -120,15 +128,19 @@ def register_base_model(
     return base
 
 
-@transaction.atomic
 def prepare_again(*, by: User, base_model: BaseModel) -> BaseModel:
-    """Tries a failed preparation again."""
+    """Starts a preparation that failed or was cancelled again. Refused to all but operators; Conflict otherwise."""
     if not by.is_operator:
-        raise Refused("Only those who run this deployment prepare base models.")
-    transition(base_model, BaseModel.Status.PREPARING)
+        raise Refused("Only those who run this deployment prepare base models.", _operators_in_words())
     assert base_model.run is not None
-    queue_again(by=by, run=base_model.run)
+    base_model.run = start_again(by=by, run=base_model.run)
+    base_model.refresh_from_db(fields=["status"])
     return base_model
+
+
+def again(run: Run, by: User) -> None:
+    """The base is being prepared again (core.runs.RunKind.on_again)."""
+    transition(BaseModel.objects.get(run=run), BaseModel.Status.PREPARING)
 
 
 @transaction.atomic

@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from core.errors import Conflict, Refused
-from core.models import User
+from core.models import Run, User
 from core.services.runs import launch_run
 from training import losses
 from training.models import LossMeasurement, ModelVersion
@@ -42,3 +42,13 @@ def measure_loss(*, by: User | None, version: ModelVersion, against: ModelVersio
     run.params = {"measurement": found.pk}
     run.save(update_fields=["params"])
     return found
+
+
+def again(run: Run, by: User) -> None:
+    """Rows that are measured already are kept (core.runs.RunKind.on_again)."""
+    measurement = LossMeasurement.objects.filter(pk=run.params.get("measurement")).first()
+    if measurement is not None:
+        # Whoever measures the two again at this moment holds this lock.
+        ModelVersion.objects.select_for_update(of=("self",)).get(pk=measurement.version_id)
+    if not LossMeasurement.objects.filter(run=run).exists():
+        raise Conflict("A later run measures these two versions.", "See the version's release page.")

@@ -1,4 +1,4 @@
-"""Launching, cancelling and retrying fine-tunes."""
+"""Launching, cancelling and resuming fine-tunes."""
 
 import hashlib
 import json
@@ -11,14 +11,13 @@ from annotation.models import DatasetVersion
 from core.audit import record
 from core.errors import Conflict, Invalid
 from core.models import Project, Run, User
-from core.services.runs import launch_run, request_cancel
-from core.tasks import send_run
+from core.services.runs import launch_run, request_cancel, start_again
 from training import preflight
 from training.code_version import code_version
 from training.estimates import Estimate
 from training.methods import METHODS, Method, Recipe, recipe_from
 from training.methods.base import as_values
-from training.models import BaseModel, TokenCount, TrainingRun
+from training.models import BaseModel, ModelVersion, TokenCount, TrainingRun
 from training.records import make_base_version
 
 
@@ -169,30 +168,22 @@ def cancel(*, by: User, training: TrainingRun) -> TrainingRun:
     return training
 
 
-@transaction.atomic
-def queue_again(*, by: User, run: Run) -> Run:
-    """Puts a failed run back into its queue with fresh attempts. Conflict when it has not failed."""
-    changed = Run.objects.filter(pk=run.pk, status=Run.Status.FAILED).update(
-        status=Run.Status.QUEUED,
-        attempt=0,
-        claim=None,
-        error_code="",
-        error_message="",
-        error_advice="",
-        message="Waiting for a worker.",
-        sent_at=None,
-        finished_at=None,
-        cancel_requested_by=None,
-    )
-    if not changed:
-        raise Conflict("Only a failed run can be tried again.", "Reload the page to see its state.")
-    run.refresh_from_db()
-    record(by=by, project=run.project, verb="run.retried", obj=run)
-    transaction.on_commit(lambda: send_run(run.pk, run.queue))
-    return run
-
-
 def retry(*, by: User, training: TrainingRun) -> TrainingRun:
-    """Tries a failed run again; it goes on from its last complete checkpoint if it has one."""
-    training.run = queue_again(by=by, run=training.run)
+    """Starts a failed or cancelled run again; it goes on from its last complete checkpoint if it has one."""
+    training.run = start_again(by=by, run=training.run)
     return training
+
+
+def again(run: Run, by: User) -> None:
+    """A run that made its version is done, even when it ended cancelled (core.runs.RunKind.on_again)."""
+    if ModelVersion.objects.filter(training__run=run).exists():
+        raise Conflict("This run has made its model version already.", "Launch a new run to make another.")
+
+
+def count_again(run: Run, by: User) -> None:
+    """The same count goes on (core.runs.RunKind.on_again)."""
+    if run.project_id is not None:
+        # Whoever asks for the count at this moment holds this lock.
+        Project.objects.select_for_update().get(pk=run.project_id)
+    if not TokenCount.objects.filter(run=run, lengths=None).exists():
+        raise Conflict("These tokens were counted by a later run.", "Nothing needs to be done.")

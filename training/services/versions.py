@@ -8,7 +8,7 @@ from django.utils import timezone
 from core.audit import record
 from core.errors import Conflict
 from core.events import publish
-from core.models import User
+from core.models import Run, User
 from core.services.runs import launch_run
 from core.transitions import transition
 from training.models import ModelVersion
@@ -75,3 +75,13 @@ def check_files(*, by: User, version: ModelVersion) -> ModelVersion:
 def note_download(*, by: User, version: ModelVersion) -> None:
     """Weights leave the house: that is put on record."""
     record(by=by, project=version.project, verb="model_version.downloaded", obj=version)
+
+
+def check_files_again(run: Run, by: User) -> None:
+    """The same check goes on (core.runs.RunKind.on_again)."""
+    # Whoever starts another check at this moment holds this lock.
+    version = (
+        ModelVersion.objects.select_for_update(of=("self",)).filter(pk=run.params.get("version")).first()
+    )
+    if version is None or version.files_check_id != run.pk:
+        raise Conflict("A later run checks these files.", "See the version's page.")

@@ -8,11 +8,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.access import Access, project_page
-from core.errors import Invalid
-from core.forms import cut, take_errors
+from core.errors import ExpectedError
+from core.forms import cut, status_of, take_errors
 from core.models import Role
 from training import queries, services
-from training.forms import BaseModelForm
+from training.forms import SOURCE_FIELDS, BaseModelForm
 from training.models import BaseModel
 from training.views import room
 
@@ -62,15 +62,15 @@ def base_new(request: HttpRequest, access: Access) -> HttpResponse:
                 revision=values["revision"],
                 license=values["license"],
             )
-        except Invalid as error:
-            source = {"package": "package", "folder": "folder", "hub": "hub_name"}[values["kind"]]
+        except ExpectedError as error:
+            source = SOURCE_FIELDS[values["kind"]][0]
             if "location" in error.fields:
                 error.fields[source] = error.fields.pop("location")
             take_errors(form, error)
         else:
             messages.success(request, f"{base} is being prepared.")
             return redirect("training:base", access.project.slug, base.pk)
-    return render(request, "training/base_new.html", {"form": form}, status=422 if form.errors else 200)
+    return render(request, "training/base_new.html", {"form": form}, status=status_of(form))
 
 
 @project_page(*READERS)
@@ -84,13 +84,16 @@ def base(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "base": one,
         "run": one.run,
         "own_run": own_run,
+        "may_change": access.has(Role.ADMIN),
         "version": version,
         "served_length": min(
             one.context_length or settings.ENGINE_MAX_MODEL_LEN, settings.ENGINE_MAX_MODEL_LEN
         ),
         "can_retry": access.has(Role.ADMIN)
         and access.user.is_operator
-        and one.status == BaseModel.Status.FAILED,
+        and one.status == BaseModel.Status.FAILED
+        # The card of a run of this project has the button already.
+        and not own_run,
         "can_use": access.has(Role.ADMIN) and version is None and one.status == BaseModel.Status.READY,
         "can_launch": access.has(Role.ADMIN) and one.status == BaseModel.Status.READY,
     }

@@ -9,9 +9,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from core.access import Access, project_page
 from core.charts import line_chart
-from core.errors import Invalid
-from core.forms import cut, take_errors
-from core.models import Role, Run
+from core.errors import ExpectedError
+from core.forms import cut, status_of, take_errors
+from core.models import Role
 from core.numbers import whole_number
 from training import preflight, queries, services
 from training.curves import NOTE, loss_series
@@ -66,22 +66,24 @@ def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
     return kept_settings(request.GET, str(found.get("method", ""))) | found
 
 
-def _check_initial(form: LaunchForm) -> preflight.Preflight | None:
-    """The preflight of what a fresh form shows, so that the page comes with it."""
+def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | None]:
+    """The preflight of what a fresh form shows, so that the page comes with it. When a value that was carried along
+    cannot be used, the form comes back with the reasons."""
     bases, datasets = form.fields["base_model"], form.fields["dataset"]
     first = {"base_model": bases.queryset.first(), "dataset": datasets.queryset.first()}  # type: ignore[attr-defined]
     if first["base_model"] is None or first["dataset"] is None:
-        return None
-    values: dict[str, Any] = {
+        return form, None
+    values: dict[str, Any] = dict(form.carried()) | {
         one.name: form.get_initial_for_field(form.fields[one.name], one.name) for one in form.settings
     }
     for name, default in first.items():
         values[name] = form.initial.get(name) or default.pk
-    values["method"] = form.chosen.name
+    values |= {"method": form.chosen.name, "note": form.initial.get("note", "")}
     bound = LaunchForm(form.project, form.chosen.name, values)
     if not bound.is_valid():
-        return None
-    return preflight.check(**bound.chosen_values())
+        wrong = any(name in bound.errors for name in (one.name for one in form.settings))
+        return (bound if wrong else form), None
+    return form, preflight.check(**bound.chosen_values())
 
 
 @project_page(Role.ADMIN)
@@ -100,22 +102,24 @@ def launch(request: HttpRequest, access: Access) -> HttpResponse:
             except services.NotLaunchable as error:
                 found = error.preflight
                 take_errors(form, error)
-            except Invalid as error:
+            except ExpectedError as error:
                 take_errors(form, error)
             else:
                 messages.success(
-                    request, f"{training} waits for a worker. It goes on when you close this page."
+                    request, f"{training} is queued. You can close this page; the run continues."
                 )
                 return redirect("training:run", access.project.slug, training.number)
     else:
         initial = _initial(request, access)
         form = LaunchForm(access.project, str(initial.get("method", "")), initial=initial)
-        found = _check_initial(form)
+        form, found = _check_initial(form)
     context = _preflight_context(form, found) | {
         "has_bases": form.fields["base_model"].queryset.exists(),  # type: ignore[attr-defined]
         "has_datasets": form.fields["dataset"].queryset.exists(),  # type: ignore[attr-defined]
     }
-    return render(request, "training/launch.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "training/launch.html", context, status=status_of(form) if request.method == "POST" else 200
+    )
 
 
 def _preflight_context(form: LaunchForm, found: preflight.Preflight | None) -> dict[str, Any]:
@@ -130,7 +134,7 @@ def _preflight_context(form: LaunchForm, found: preflight.Preflight | None) -> d
 _PART_NAMES = {
     "load": "start",
     "train": "training",
-    "evaluate": "held-out loss",
+    "evaluate": "validation loss",
     "sample": "sample answers",
     "save": "checkpoints",
     "store": "storing",
@@ -203,7 +207,6 @@ def run(request: HttpRequest, access: Access, number: int) -> HttpResponse:
         if method
         else [],
         "is_admin": access.has(Role.ADMIN),
-        "can_retry": access.has(Role.ADMIN) and training.run.status == Run.Status.FAILED,
     }
     return render(request, "training/run.html", context)
 
@@ -219,7 +222,7 @@ def run_live(request: HttpRequest, access: Access, number: int) -> HttpResponse:
 @require_POST
 def retry(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     training = services.retry(by=access.user, training=_training(access, number))
-    messages.success(request, f"{training} waits for a worker again.")
+    messages.success(request, f"{training} is queued again.")
     return redirect("training:run", access.project.slug, training.number)
 
 

@@ -26,7 +26,7 @@ def complete(training_id: int) -> list[tuple[int, Path]]:
     found = []
     for path in folder_of(training_id).glob("step-*"):
         step = path.name.removeprefix("step-")
-        if step.isdigit() and path.is_dir():
+        if step.isdecimal() and path.is_dir():
             found.append((int(step), path))
     return sorted(found, reverse=True)
 
@@ -67,6 +67,20 @@ def clean(training_id: int) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def trainings() -> set[int]:
+    """Ids of the fine-tunes that have checkpoints on this machine. Removes what an interrupted `remove` left."""
+    root = Path(settings.STATE_DIR) / "checkpoints"
+    for left in root.glob(".removing-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return {int(path.name) for path in root.glob("*") if path.name.isdecimal() and path.name.isascii()}
+
+
 def remove(training_id: int) -> None:
-    """Removes all checkpoints: the run has ended in success, or was cancelled."""
-    shutil.rmtree(folder_of(training_id), ignore_errors=True)
+    """Removes all checkpoints of a fine-tune, in one step as others see it: nobody resumes from half of one."""
+    root = folder_of(training_id)
+    gone = root.with_name(f".removing-{uuid.uuid4().hex}")
+    try:
+        os.rename(root, gone)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(gone, ignore_errors=True)

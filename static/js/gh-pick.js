@@ -1,0 +1,90 @@
+// A list worked by keyboard: J and K move from row to row, X or space selects, O opens. What was selected is counted in
+// the bar at the foot, whose buttons ask first, in a dialog of the page ([data-pick-ask] names it).
+const bar = () => document.getElementById("bulk-bar");
+
+class GhPick extends HTMLElement {
+  connectedCallback() {
+    this.addEventListener("change", (event) => {
+      if (event.target.matches("[data-all]")) this.boxes().forEach((box) => { box.checked = event.target.checked; });
+      this.show();
+    });
+    this.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-pick-do], [data-pick-close]");
+      if (!button) return;
+      if (button.matches("[data-pick-close]")) button.closest("dialog").close();
+      else this[button.dataset.pickDo]();
+    });
+    for (const dialog of this.querySelectorAll("dialog")) {
+      dialog.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+        event.preventDefault();
+        dialog.querySelector("[data-pick-go]").click();
+      });
+      // The server answered with the question still open: something in it is missing.
+      if (dialog.open) { dialog.close(); dialog.showModal(); dialog.querySelector("textarea")?.focus(); }
+    }
+    this.show();
+  }
+
+  disconnectedCallback() {
+    // A filter may leave nothing in the list.
+    queueMicrotask(() => { if (!document.querySelector("gh-pick")) count(0); });
+  }
+
+  boxes() { return [...this.querySelectorAll("[data-pick] input[type=checkbox]:not(:disabled)")]; }
+
+  show() {
+    const boxes = this.boxes();
+    const chosen = boxes.filter((box) => box.checked).length;
+    const all = this.querySelector("[data-all]");
+    if (all) {
+      all.checked = chosen > 0 && chosen === boxes.length;
+      all.indeterminate = chosen > 0 && chosen < boxes.length;
+      all.disabled = !boxes.length;
+    }
+    for (const row of this.querySelectorAll("[data-pick]")) {
+      row.toggleAttribute("data-selected", Boolean(row.querySelector("input[type=checkbox]")?.checked));
+    }
+    count(chosen);
+  }
+
+  rows() { return [...this.querySelectorAll("[data-pick]")]; }
+  here() { return this.rows().indexOf(document.activeElement?.closest("[data-pick]")); }
+  next() { this.go(this.here() + 1); }
+  before() { this.go(this.here() < 0 ? this.rows().length - 1 : this.here() - 1); }
+
+  go(at) {
+    const row = this.rows()[Math.max(0, Math.min(at, this.rows().length - 1))];
+    (row?.querySelector("input[type=checkbox]:not(:disabled)") ?? row?.querySelector("a"))?.focus({ preventScroll: true });
+    row?.scrollIntoView({ block: "nearest" });
+  }
+
+  toggle() {
+    if (this.here() < 0) { this.go(0); return; }
+    this.rows()[this.here()].querySelector("input[type=checkbox]:not(:disabled)")?.click();
+  }
+
+  open() { this.rows()[this.here()]?.querySelector("button[form=open]")?.click(); }
+}
+
+function count(chosen) {
+  document.querySelectorAll("[data-pick-number]").forEach((place) => { place.textContent = chosen ? ` ${chosen}` : ""; });
+  document.querySelectorAll("[data-pick-words]").forEach((place) => {
+    place.textContent = chosen === 1 ? "1 pair" : `${chosen} pairs`;
+  });
+  const words = bar()?.querySelector("[data-pick-count]");
+  if (words) words.textContent = chosen ? `${chosen} selected` : "Nothing selected";
+  bar()?.querySelectorAll("button").forEach((button) => { button.disabled = !chosen; });
+}
+
+// The bar stands outside the list, at the foot of the page.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-pick-ask]");
+  const dialog = button && document.getElementById(button.dataset.pickAsk);
+  if (!dialog) return;
+  event.preventDefault();
+  dialog.showModal();
+  (dialog.querySelector("textarea") ?? dialog.querySelector("[data-pick-go]")).focus();
+});
+
+customElements.define("gh-pick", GhPick);

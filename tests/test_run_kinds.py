@@ -1,0 +1,190 @@
+"""Every kind of background job can be started again after a failure and after a cancel, and its page says how."""
+
+import pytest
+from django.urls import reverse
+
+from core import runs as core_runs
+from core.errors import Conflict, Refused
+from core.models import Run
+from core.services.runs import launch_run, request_cancel, start_again
+from core.tasks import end_unstarted
+from tests.factories import (
+    make_base_model,
+    make_campaign,
+    make_dataset,
+    make_example,
+    make_training,
+    make_version,
+)
+from training.models import BaseModel, LossMeasurement, TokenCount
+
+pytestmark = pytest.mark.django_db
+
+
+def _import(world, tmp_path):
+    from annotation.services.imports import start_import
+
+    file = tmp_path / "pairs.jsonl"
+    file.write_text('{"prompt": "Where?", "completion": "At sea."}\n')
+    batch = start_import(by=world.admin, project=world.project, path=file, file_name=file.name)
+    return batch.run, "Import of pairs.jsonl"
+
+
+def _freeze(world, tmp_path):
+    from annotation.services.datasets import start_freeze
+
+    make_example(world.project, status="approved", completion="At sea.")
+    dataset = start_freeze(by=world.admin, project=world.project)
+    return dataset.run, str(dataset)
+
+
+def _training(world, tmp_path):
+    training = make_training(world.project, world.admin)
+    return training.run, str(training)
+
+
+def _base_model(world, tmp_path):
+    run = launch_run(by=world.operator, project=world.project, kind="base_model", title="Prepare it")
+    base = make_base_model(run=run, status=BaseModel.Status.PREPARING)
+    Run.objects.filter(pk=run.pk).update(params={"base_model": base.pk})
+    return Run.objects.get(pk=run.pk), str(base)
+
+
+def _token_count(world, tmp_path):
+    dataset, base = make_dataset(world.project), make_base_model()
+    params = {"dataset": dataset.pk, "base_model": base.pk}
+    run = launch_run(by=world.admin, project=world.project, kind="token_count", title="Count", params=params)
+    TokenCount.objects.create(dataset=dataset, base_model=base, run=run)
+    return run, str(dataset)
+
+
+def _files_check(world, tmp_path):
+    version = make_version(world.project)
+    run = launch_run(
+        by=world.admin,
+        project=world.project,
+        kind="files_check",
+        title="Check",
+        params={"version": version.pk},
+    )
+    version.files_check = run
+    version.save()
+    return run, f"Model version {version}"
+
+
+def _test_loss(world, tmp_path):
+    base = make_base_model()
+    one, other = (
+        make_version(world.project, base_model=base),
+        make_version(world.project, world.admin, base_model=base),
+    )
+    run = launch_run(by=world.admin, project=world.project, kind="test_loss", title="Measure")
+    found = LossMeasurement.objects.create(version=one, against=other, run=run)
+    Run.objects.filter(pk=run.pk).update(params={"measurement": found.pk})
+    return Run.objects.get(pk=run.pk), f"Model version {one}"
+
+
+def _campaign(world, tmp_path):
+    from evaluation.services.campaigns import launch_answers
+
+    campaign = make_campaign(world.project, world.admin)
+    type(campaign).objects.filter(pk=campaign.pk).update(status="preparing")
+    launch_answers(world.admin, campaign, "Answers")
+    return campaign.run, f"Campaign {campaign.name}"
+
+
+MAKERS = {
+    "import": _import,
+    "freeze": _freeze,
+    "training": _training,
+    "base_model": _base_model,
+    "token_count": _token_count,
+    "files_check": _files_check,
+    "test_loss": _test_loss,
+    "campaign": _campaign,
+}
+
+
+def test_every_kind_is_tried_here():
+    assert set(MAKERS) == set(core_runs._kinds)
+
+
+@pytest.mark.parametrize("how", ["failed", "cancelled"])
+@pytest.mark.parametrize("kind", MAKERS)
+def test_it_can_be_started_again_and_its_page_says_so(
+    world, as_user, sent, tmp_path, kind, how, django_capture_on_commit_callbacks
+):
+    run, subject = MAKERS[kind](world, tmp_path)
+    if how == "cancelled":
+        request_cancel(by=world.admin, run=run)
+    else:
+        end_unstarted(
+            run, Run.Status.FAILED, error_code="x", error_message="It broke.", error_advice="Mend it."
+        )
+    run.refresh_from_db()
+    assert run.status == how
+    person = world.operator if kind == "base_model" else world.admin
+    if kind == "base_model":
+        project_admin = as_user(world.admin).get(reverse("core:run", args=[world.project.slug, run.pk]))
+        assert "Only those who run this deployment can start it again" in project_admin.content.decode()
+        with pytest.raises(Refused):
+            start_again(by=world.admin, run=run)
+        from tests.factories import join
+
+        join(world.project, world.operator, "admin")
+    client = as_user(person)
+    page = client.get(reverse("core:run", args=[world.project.slug, run.pk])).content.decode()
+    verb = "Try again" if how == "failed" else "Resume"
+    assert f"Choose “{verb}” to start it again." in page
+    assert subject in page
+    resume = reverse("core:run-resume", args=[world.project.slug, run.pk])
+    assert resume in page
+    sent.clear()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert client.post(resume).status_code == 302
+    run.refresh_from_db()
+    assert run.status == "queued"
+    assert sent == [("core.tasks.execute_run", run.pk)]
+    assert client.post(resume).status_code == 409
+    # It can end badly again, and be started once more: its rows are back where they were.
+    end_unstarted(run, Run.Status.FAILED, error_code="x", error_message="It broke.")
+    run.refresh_from_db()
+    start_again(by=person, run=run)
+
+
+@pytest.mark.parametrize("kind", ["token_count", "files_check", "test_loss", "campaign"])
+def test_a_run_that_a_later_one_followed_is_not_started_again(world, sent, tmp_path, kind):
+    run, _ = MAKERS[kind](world, tmp_path)
+    end_unstarted(run, Run.Status.FAILED, error_message="It broke.")
+    later = launch_run(by=world.admin, project=world.project, kind=kind, title="Later", params=run.params)
+    for name in ("token_count", "files_check_of", "loss_measurement", "campaign"):
+        owner = getattr(run, name, None)
+        if owner is not None and hasattr(owner, "pk"):
+            setattr(owner, "files_check" if name == "files_check_of" else "run", later)
+            owner.save()
+        elif owner is not None:
+            owner.update(files_check=later)
+    run = Run.objects.get(pk=run.pk)
+    with pytest.raises(Conflict):
+        start_again(by=world.admin, run=run)
+    run.refresh_from_db()
+    assert run.status == "failed"
+
+
+def test_by_program_it_is_the_same(world, as_user, sent, tmp_path):
+    run, _ = _training(world, tmp_path)
+    request_cancel(by=world.admin, run=run)
+    url = reverse("api-run-resume", args=[world.project.slug, run.pk])
+    assert as_user(world.viewer).post(url).status_code == 403
+    client = as_user(world.admin)
+    answer = client.post(url)
+    assert (answer.status_code, answer.json()["status"]) == (200, "queued")
+    assert client.post(url).status_code == 409
+
+
+def test_a_run_of_a_kind_that_is_gone_is_shown_without_a_button(world, as_user):
+    from tests.factories import make_run
+
+    run = make_run(world.project, kind="gone", status="failed")
+    page = as_user(world.admin).get(reverse("core:run", args=[world.project.slug, run.pk]))
+    assert page.status_code == 200 and b"start it again" not in page.content
