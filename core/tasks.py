@@ -17,6 +17,8 @@ from kombu.exceptions import OperationalError as BrokerAway
 
 from core import events
 from core.audit import record
+from core.disks import storage_error
+from core.errors import ExpectedError
 from core.models import Delivery, Run
 from core.runs import RunCancelled, RunContext, RunFailed, RunHandedBack, RunLost, kind_of
 
@@ -66,6 +68,18 @@ def _finish(run: Run, claim: uuid.UUID | None, status: str, **fields: Any) -> No
             kind=run.kind,
             error=run.error_message,
         )
+
+
+def _fail(run: Run, claim: uuid.UUID, error: RunFailed | ExpectedError) -> None:
+    _finish(
+        run,
+        claim,
+        Status.FAILED,
+        message="Failed.",
+        error_code=error.code,
+        error_message=error.message,
+        error_advice=error.advice,
+    )
 
 
 def _hand_back(run: Run, claim: uuid.UUID) -> None:
@@ -120,17 +134,12 @@ def execute_run(run_id: int) -> None:
     except RunCancelled:
         _finish(run, claim, Status.CANCELLED, message="Cancelled.")
     except RunFailed as error:
-        _finish(
-            run,
-            claim,
-            Status.FAILED,
-            message="Failed.",
-            error_code=error.code,
-            error_message=error.message,
-            error_advice=error.advice,
-        )
+        _fail(run, claim, error)
     except Exception as error:
         log.exception("Run %s failed", run_id)
+        if (full := storage_error(error)) is not None:
+            _fail(run, claim, full)
+            return
         _finish(
             run,
             claim,

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from core.disks import storage_error
 from core.errors import ExpectedError
 from core.sockets import socket_dir
 from inference.attached import Watch, look_for
@@ -198,7 +199,7 @@ class Reconciler(OneAtATime):
                 details={"options": backend.options(spec)},
             )
         except OSError as error:
-            self._failed(engine, f"It could not be started: {error}")
+            self._failed(engine, f"It could not be started: {storage_error(error) or error}")
             return
         self.processes[engine.pk] = process
         watch.began, watch.misses = time.monotonic(), 0

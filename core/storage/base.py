@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
+from core.connections import release_connection
 from core.models import Artifact
 
 # Files are hashed in pieces of this size, so that memory stays the same whatever their length.
@@ -83,6 +84,7 @@ class Storage(ABC):
 
     def put(self, path: Path, *, kind: str) -> Artifact:
         """Stores a file or folder and returns its artifact; the same content is kept once. ValueError without a file."""
+        release_connection()  # hashing and copying may take minutes
         manifest = manifest_of(path)
         if not manifest:
             raise ValueError(f"{path} holds no files to store.")

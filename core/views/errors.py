@@ -6,7 +6,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
-from core.middleware import away_response
+from core.middleware import away_response, noted_storage_error
 
 
 def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
@@ -26,6 +26,12 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Also where errors of other middleware end: a database that is away gets its own page."""
     error = sys.exc_info()[1]
+    # Also what a request's files were to be written to while it was read, before any view.
+    if error is not None and (full := noted_storage_error(request, error)) is not None:
+        if request.path.startswith(("/api/", "/v1/")):
+            told = {"code": full.code, "detail": full.message, "advice": full.advice}
+            return JsonResponse(told, status=full.status)
+        return HttpResponse(render_to_string("errors/expected.html", {"error": full}), status=full.status)
     if isinstance(error, (OperationalError, InterfaceError)):
         return away_response(request, error)
     return _answer(

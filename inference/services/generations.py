@@ -12,10 +12,10 @@ from typing import Any
 from django.utils import timezone
 
 from annotation.rendering import chat_messages
+from core.connections import in_db, without_connection
 from core.errors import ExpectedError, PartAway, Refused
 from core.models import ApiToken, Project, User
 from core.transitions import transition
-from inference.aio import in_db
 from inference.engines import BACKENDS, EngineAway, EngineRefused
 from inference.engines.base import ChatRequest, Piece
 from inference.engines.vllm import ANSWER_SECONDS
@@ -259,8 +259,9 @@ def answer_now(opened: Opened) -> Generation:
     collected = Collected()
     status, problem = Status.FAILED, "Something went wrong that Guildhall did not expect."
     try:
-        for piece in _pieces_now(opened):
-            collected.add(piece)
+        with without_connection():
+            for piece in _pieces_now(opened):
+                collected.add(piece)
         _ended(collected)
         status, problem = Status.DONE, ""
     except (EngineAway, EngineRefused) as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
+from core.disks import storage_error
 from core.runs import RunContext, RunFailed
 from core.storage import storage
 from training import records
@@ -115,6 +116,8 @@ def _from_hub(base: BaseModel, folder: Path) -> None:
             "Check the name; for a gated model set HF_TOKEN for the workers.",
         ) from None
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        if storage_error(error) is not None:
+            raise  # nothing is wrong with the hub
         raise RunFailed(
             "hub_away",
             f"The model could not be fetched from the hub ({type(error).__name__}).",

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from annotation.datasets import iter_rows
 from annotation.rendering import chat_messages
+from core.disks import storage_error
 from core.models import Artifact
 from core.runs import RunContext, RunFailed, RunHandedBack
 from core.storage import storage
@@ -115,7 +116,7 @@ def run(ctx: RunContext) -> None:
                     work=Path(work),
                     resume_from=resume_from,
                 )
-        except (MemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError, OSError) as error:
             raise understood(error) from error
         reporter.figures(result.steps)
         if result.stopped:
@@ -207,8 +208,13 @@ def _environment(device: str) -> dict[str, Any]:
     }
 
 
+_GOES_ON = "“Try again” goes on from the last checkpoint."
+
+
 def understood(error: BaseException, advice: str = OUT_OF_MEMORY_ADVICE) -> RunFailed | BaseException:
-    """Running out of memory is something people can act on; anything else stays what it is."""
+    """Running out of memory or of disk is something people can act on; anything else stays what it is."""
+    if full := storage_error(error):
+        return RunFailed(full.code, full.message, full.advice + " " + _GOES_ON)
     text = str(error).lower()
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         return RunFailed("out_of_memory", "The machine ran out of memory in mid-step.", advice)
@@ -315,11 +321,17 @@ def _register(
             if method.version_kind == ModelVersion.Kind.FULL:
                 _copy_tokenizer(base_folder, folder)
             artifact = storage().put(folder, kind="model")
-        except OSError as error:
+        except Exception as error:  # each library that writes has an error of its own
+            if full := storage_error(error):
+                raise RunFailed(
+                    full.code, f"The result could not be stored. {full.message}", f"{full.advice} {_GOES_ON}"
+                ) from error
+            if not isinstance(error, OSError):
+                raise
             raise RunFailed(
                 "store_failed",
                 f"The result could not be stored ({error.strerror or type(error).__name__}).",
-                "Check space and rights of the artifact store, then choose “Try again”: it goes on from the last checkpoint.",
+                f"Check space and rights of the artifact store. {_GOES_ON}",
             ) from error
     records.register_version(
         training=training,
