@@ -77,3 +77,14 @@ class StorageAway(ExpectedError):
 
     status = 503
     code = "storage_away"
+
+
+class TooLarge(ExpectedError):
+    """More bytes than are taken at this address."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class TooManyFields(ExpectedError):
+    code = "too_many_fields"

@@ -25,7 +25,7 @@ from django.template.loader import render_to_string
 from core.authentication import find_token
 from core.connections import in_db
 from core.disks import storage_error
-from core.errors import ExpectedError, PartAway
+from core.errors import ExpectedError, PartAway, TooLarge
 from core.models import ApiToken
 
 log = logging.getLogger(__name__)
@@ -49,11 +49,6 @@ SEND_SECONDS = 60.0
 # Of a body that was refused: read and thrown away, so that the sender comes to read why.
 DRAIN_BYTES = 1024 * 1024
 DRAIN_SECONDS = 5.0
-
-
-class TooLarge(ExpectedError):
-    status = 413
-    code = "request_too_large"
 
 
 class AddressTooLong(ExpectedError):

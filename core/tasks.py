@@ -14,8 +14,9 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerAway
+from redis.exceptions import RedisError
 
-from core import events
+from core import events, scratch
 from core.audit import record
 from core.disks import storage_error
 from core.errors import ExpectedError
@@ -31,7 +32,7 @@ def send(task: Task, pk: int, *, queue: str | None = None) -> bool:
     """Hands a message to the broker. False when the broker is away: the sweep sends it again later."""
     try:
         task.apply_async((pk,), queue=queue)
-    except (BrokerAway, OSError):
+    except (BrokerAway, RedisError, OSError):  # RedisError: it answers, and refuses writes (its disk is full)
         log.warning("The broker is away; %s(%s) waits for the sweep", task.name, pk)
         return False
     return True
@@ -245,3 +246,9 @@ def sweep_deliveries() -> None:
 def note_alive(part: str) -> None:
     """Beat sends this and a worker runs it, so a fresh note proves both; the status page reads it."""
     cache.set(f"alive:{part}", timezone.now().isoformat(), timeout=None)
+
+
+@shared_task(name="core.tasks.sweep_scratch", ignore_result=True)
+def sweep_scratch() -> None:
+    """Removes folders of work whose process was killed."""
+    scratch.sweep()

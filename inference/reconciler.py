@@ -31,7 +31,7 @@ from inference.queries import is_answering, ways_back
 from inference.services import deployments as notes
 from inference.services.checks import finish_marks, mark_answers, take_out_of_service
 from inference.services.engines import rows_for, set_status
-from inference.services.generations import end_abandoned
+from inference.services.writing import end_abandoned
 from training.models import ModelVersion
 
 log = logging.getLogger(__name__)

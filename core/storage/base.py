@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from core.connections import release_connection
 from core.models import Artifact
+from core.scratch import held
 
 # Files are hashed in pieces of this size, so that memory stays the same whatever their length.
 PIECE = 1024 * 1024
@@ -141,8 +142,9 @@ def put_in_place(target: Path) -> Iterator[Path]:
     staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     staged.mkdir()
     try:
-        yield staged
-        staged.rename(target)
+        with held(staged):
+            yield staged
+            staged.rename(target)
     except BaseException as error:
         shutil.rmtree(staged, ignore_errors=True)
         if not (isinstance(error, OSError) and target.exists()):

@@ -8,14 +8,12 @@ import importlib.util
 import json
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-
 from core.disks import storage_error
 from core.runs import RunContext, RunFailed
+from core.scratch import scratch
 from core.storage import storage
 from training import records
 from training.models import BaseModel
@@ -58,9 +56,8 @@ def run(ctx: RunContext) -> None:
     base = BaseModel.objects.get(pk=ctx.params["base_model"])
     if base.status == BaseModel.Status.READY:
         return
-    settings.UPLOAD_DIR.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.UPLOAD_DIR, prefix="base-") as temporary:
-        folder = Path(temporary) / "model"
+    with scratch("base") as temporary:
+        folder = temporary / "model"
         folder.mkdir()
         ctx.report(done=0, total=4, message=f"Fetching {base.location}.", now=True)
         FETCH[BaseModel.Kind(base.kind)](base, folder)

@@ -4,18 +4,16 @@ import logging
 import os
 import platform
 import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
-
-from django.conf import settings
 
 from annotation.datasets import iter_rows
 from annotation.rendering import chat_messages
 from core.disks import storage_error
 from core.models import Artifact
 from core.runs import RunContext, RunFailed, RunHandedBack
+from core.scratch import scratch
 from core.storage import storage
 from training import records, stopping
 from training.code_version import code_version
@@ -99,7 +97,7 @@ def run(ctx: RunContext) -> None:
         left=plan.seconds_left(from_step),
         now=True,
     )
-    with PeakMemory(device) as memory, tempfile.TemporaryDirectory(dir=_work_dir()) as work:
+    with PeakMemory(device) as memory, scratch("training") as work:
         model = method.load(base_folder, recipe, device)
         plan.clock.add("load", time.monotonic() - began)
         reporter = _Database(ctx, training, plan, memory)
@@ -113,7 +111,7 @@ def run(ctx: RunContext) -> None:
                     stop_asked=stopping.stop_asked,
                     device=device,
                     autocast=multiplies_bfloat16(device),
-                    work=Path(work),
+                    work=work,
                     resume_from=resume_from,
                 )
         except (MemoryError, RuntimeError, OSError) as error:
@@ -186,12 +184,6 @@ def _watched(rows: Any, ctx: RunContext) -> Any:
         if number % 200 == 0:
             ctx.report(message=f"Reading the dataset and counting its tokens, row {number:,}.")
         yield row
-
-
-def _work_dir() -> Path:
-    folder = Path(settings.STATE_DIR) / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _environment(device: str) -> dict[str, Any]:
@@ -313,8 +305,8 @@ def _register(
     loss_after: float | None,
 ) -> None:
     """Stores the weights and registers the version. A failing store leaves no version and fails the run."""
-    with tempfile.TemporaryDirectory(dir=_work_dir(), prefix="result-") as temporary:
-        folder = Path(temporary) / "model"
+    with scratch("result") as temporary:
+        folder = temporary / "model"
         folder.mkdir()
         try:
             method.save(model, folder)
