@@ -35,4 +35,4 @@ VOLUME /state
 EXPOSE 8000
 # The init reaps what engines and trainers leave, and passes signals on.
 ENTRYPOINT ["tini", "--"]
-CMD ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--lifespan", "off", "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "10"]
+CMD ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--http", "config.http:Http", "--lifespan", "off", "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "10"]

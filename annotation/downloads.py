@@ -9,8 +9,9 @@ from django.http import StreamingHttpResponse
 
 from annotation.models import DatasetVersion, Example, Import
 from annotation.queries.imports import issues_of
+from core.connections import rows_by_key
 from core.downloads import CSV, JSONL, attachment, csv_line, pieces_of_file
-from core.models import Project
+from core.models import Project, User
 from core.storage import storage
 
 
@@ -32,33 +33,33 @@ def example_record(example: Example) -> dict[str, Any]:
     }
 
 
-def examples_as_jsonl(project: Project, found: QuerySet[Example]) -> StreamingHttpResponse:
+def examples_as_jsonl(project: Project, found: QuerySet[Example], *, by: User) -> StreamingHttpResponse:
     """The examples in the order they came, one JSON object a line: import the file elsewhere and they are the same."""
-    examples = found.order_by("pk").select_related("source").defer("search_text")
+    examples = found.select_related("source").defer("search_text")
 
     def lines() -> Iterator[str]:
-        for example in examples.iterator(chunk_size=500):
+        for example in rows_by_key(examples):
             yield json.dumps(example_record(example), ensure_ascii=False) + "\n"
 
-    return attachment(lines(), name=f"examples-{project.slug}.jsonl", content_type=JSONL)
+    return attachment(lines(), by=by, name=f"examples-{project.slug}.jsonl", content_type=JSONL)
 
 
-def dataset_as_jsonl(dataset: DatasetVersion) -> StreamingHttpResponse:
+def dataset_as_jsonl(dataset: DatasetVersion, *, by: User) -> StreamingHttpResponse:
     """A ready version's artifact as it lies in the store."""
     artifact = dataset.artifact
     if artifact is None:
         raise ValueError(f"{dataset} is not ready.")
     path = storage().local_path(artifact) / artifact.manifest[0]["path"]
     name = f"{dataset.project.slug}-dataset-{dataset.number}.jsonl"
-    return attachment(pieces_of_file(path), name=name, content_type=JSONL, length=artifact.size_bytes)
+    return attachment(pieces_of_file(path), by=by, name=name, content_type=JSONL, length=artifact.size_bytes)
 
 
-def issues_as_csv(batch: Import) -> StreamingHttpResponse:
+def issues_as_csv(batch: Import, *, by: User) -> StreamingHttpResponse:
     """Every bad and repeated line of an import."""
 
     def lines() -> Iterator[str]:
         yield csv_line(["line", "kind", "field", "reason", "starts with"])
-        for issue in issues_of(batch).iterator(chunk_size=2000):
+        for issue in rows_by_key(issues_of(batch), size=2000, by="line"):
             yield csv_line([issue.line, issue.kind, issue.field, issue.reason, issue.excerpt])
 
-    return attachment(lines(), name=f"import-{batch.pk}-lines.csv", content_type=CSV)
+    return attachment(lines(), by=by, name=f"import-{batch.pk}-lines.csv", content_type=CSV)

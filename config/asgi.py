@@ -1,9 +1,28 @@
-"""The web process: pages, API, the OpenAI-compatible door and token streams."""
+"""The web process: pages, API, the OpenAI-compatible API and token streams."""
 
 import os
+import re
+import tempfile
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-application = get_asgi_application()
+django = get_asgi_application()
+
+# They need the models, which are there only now.
+from core.limits import Limits, Rule
+from inference.door.shapes import MAX_BODY
+
+# Django keeps a body that arrives in a file without a name in the default folder, which may be small.
+tempfile.tempdir = str(settings.UPLOAD_DIR)
+
+# The form or the lines around the file of an import.
+_AROUND = 1024 * 1024
+RULES = (
+    Rule(re.compile(r"/p/[^/]+/annotate/imports/new/$"), settings.IMPORT_MAX_BYTES + _AROUND),
+    Rule(re.compile(r"/api/v1/projects/[^/]+/imports/$"), settings.IMPORT_MAX_BYTES + _AROUND),
+    Rule(re.compile(r"/v1/"), MAX_BODY),
+)
+application = Limits(django, rules=RULES)

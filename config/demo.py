@@ -4,7 +4,6 @@ Everything is made by the services that pages use, so the demo's history is as r
 """
 
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from annotation.services.examples import write_example
 from annotation.services.imports import start_import
 from core.errors import PartAway
 from core.models import Project, Role, Run, User
+from core.scratch import scratch
 from core.services.people import create_person
 from core.services.projects import add_member, create_project
 from core.tasks import execute_run
@@ -117,8 +117,8 @@ def _fill(people: dict[str, User], say: Say) -> Project:
 def _import(by: User, project: Project, name: str, chosen: list[dict[str, Any]], destination: str) -> None:
     """Through the importer, done here and now instead of by a worker, which may not run yet."""
     kept = ("id", "messages", "context", "completion", "slice", "edge", "tags", "group", "source", "license")
-    with tempfile.TemporaryDirectory(dir=settings.UPLOAD_DIR) as folder:
-        path = Path(folder) / name
+    with scratch("demo") as folder:
+        path = folder / name
         with path.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps({key: row[key] for key in kept}) + "\n" for row in chosen)
         batch = start_import(by=by, project=project, path=path, file_name=name, destination=destination)

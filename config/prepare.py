@@ -20,6 +20,9 @@ def main() -> int:
         django.setup()
         from django.conf import settings
 
+        from core import scratch
+
+        scratch.sweep()
         call_command("migrate", interactive=False, verbosity=0)
         if env.flag("GUILDHALL_DEMO", default=not settings.PRODUCTION):
             call_command("demo")

@@ -68,9 +68,11 @@ class Process:
     due: float = 0.0
     partial: bytes = b""
     pipe: int = -1
+    log_fails: bool = False
 
     def start(self, environment: dict[str, str]) -> None:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # said when the log is written
+            self.log.parent.mkdir(parents=True, exist_ok=True)
         self.started = time.monotonic()
         self.popen = subprocess.Popen(
             ["/bin/sh", "-c", self.command],
@@ -205,10 +207,18 @@ class Supervisor:
         process.pipe = -1
 
     def _print(self, process: Process, chunk: bytes) -> None:
-        if process.log.exists() and process.log.stat().st_size > LOG_LIMIT:
-            process.log.replace(process.log.with_suffix(".old.log"))
-        with process.log.open("ab") as log:
-            log.write(chunk)
+        try:
+            if process.log.exists() and process.log.stat().st_size > LOG_LIMIT:
+                process.log.replace(process.log.with_suffix(".old.log"))
+            with process.log.open("ab") as log:
+                log.write(chunk)
+            process.log_fails = False
+        except OSError as error:  # a full disk must not stop what still works
+            if not process.log_fails:
+                say(
+                    f"The log {process.log} cannot be written ({error.strerror}). Make space; it goes on by itself."
+                )
+            process.log_fails = True
         *lines, process.partial = (process.partial + chunk).split(b"\n")
         if len(process.partial) > 65536:
             lines, process.partial = [*lines, process.partial], b""

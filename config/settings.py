@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "config",
 ]
 MIDDLEWARE = [
+    "core.middleware.ReleaseMiddleware",
     "core.middleware.PartAwayMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -205,6 +206,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15.0,
         "args": ("beat",),
     },
+    "sweep-scratch": {"task": "core.tasks.sweep_scratch", "schedule": 300.0},
     "expire-leases": {"task": "annotation.tasks.expire_leases", "schedule": 60.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "run" / "celerybeat-schedule")
@@ -261,12 +263,15 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": ["'none'"],
     }
 }
+# Of any body but an import's file; core.limits keeps it before Django reads a byte.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+DATA_UPLOAD_MAX_NUMBER_FILES = 2
 IMPORT_MAX_BYTES = env.number("GUILDHALL_IMPORT_MAX_MB", 512, least=1) * 1024 * 1024
 IMPORT_MAX_LINE_BYTES = 1024 * 1024
 UPLOAD_DIR = STATE_DIR / "tmp"
 FILE_UPLOAD_TEMP_DIR = str(UPLOAD_DIR)
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["core.scratch.HeldUploadHandler"]
 
 # --- API ---------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

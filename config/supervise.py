@@ -149,7 +149,7 @@ def _tend(state: Path, servers: list[str]) -> None:
     try:
         for name in embedded.revive(state, servers):
             say(f"The keeper of {name} was gone; it is running again.")
-    except embedded.EmbeddedError as error:
+    except (embedded.EmbeddedError, OSError) as error:  # a full disk must not end what still works
         say(str(error))
 
 

@@ -1,5 +1,6 @@
 """One shape for API errors."""
 
+import logging
 from typing import Any
 
 from django.http import Http404
@@ -7,11 +8,17 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_handler
 
+from core.disks import storage_error
 from core.errors import ExpectedError, Invalid
+
+log = logging.getLogger(__name__)
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """{"code", "detail", "advice"} and, for wrong values, "fields"."""
+    if not isinstance(error, ExpectedError) and (full := storage_error(error)) is not None:
+        log.error("The request could not be stored", exc_info=error)
+        error = full
     if isinstance(error, ExpectedError):
         body: dict[str, Any] = {
             "code": error.code,

@@ -1,41 +1,92 @@
-"""Downloads of any length, for pages and API: nothing is held in memory but the portion that is being sent."""
+"""Downloads of any length, for pages and API: nothing is held but the portion that is being sent.
+
+No database connection either: it goes back to the pool before a portion is sent (core.connections).
+"""
 
 import csv
+import weakref
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
+
+from core.connections import in_db
+from core.errors import TooMany
+from core.models import User
 
 CSV = "text/csv; charset=utf-8"
 JSONL = "application/jsonl; charset=utf-8"
 ZIP = "application/zip"
 # Bytes or characters that are made in one go. Large enough that the change of threads costs nothing beside it.
 _PORTION = 1 << 18
+# Each download that is open costs a thread and a portion in memory, in each web process.
+AT_ONCE_EACH = 4
+
+_open: Counter[int] = Counter()
+_lock = Lock()
+
+
+class Download(StreamingHttpResponse):
+    """A streamed file that counts as open until it is closed, or forgotten by a server that went on without it."""
+
+    def __init__(self, *args: Any, person: int, **kwargs: Any) -> None:
+        _take_place(person)
+        self._leave = weakref.finalize(self, _give_place_back, person)
+        super().__init__(*args, **kwargs)
+
+    def close(self) -> None:
+        self._leave()
+        super().close()
+
+
+def _take_place(person: int) -> None:
+    with _lock:
+        if _open[person] >= AT_ONCE_EACH:
+            raise TooMany(
+                f"You have {AT_ONCE_EACH} downloads open already.",
+                "Wait until one of them has finished, or stop one, then try again.",
+            )
+        _open[person] += 1
+
+
+def _give_place_back(person: int) -> None:
+    with _lock:
+        _open[person] -= 1
+        if _open[person] <= 0:
+            del _open[person]
 
 
 def attachment(
-    pieces: Iterable[str] | Iterable[bytes], *, name: str, content_type: str, length: int | None = None
+    pieces: Iterable[str] | Iterable[bytes],
+    *,
+    by: User,
+    name: str,
+    content_type: str,
+    length: int | None = None,
 ) -> StreamingHttpResponse:
-    """A download called `name`, made while it is sent. `pieces` may be a generator that reads the database.
+    """A download called `name`, made while it is sent. `pieces` may be a generator that reads the database: with
+    `core.connections.rows_by_key`, as a cursor would be lost between two portions.
 
-    `length` is the size in bytes, where it is known beforehand: browsers show how much is left.
+    `length` is the size in bytes, where it is known beforehand: browsers show how much is left. Raises TooMany (429)
+    when the person has AT_ONCE_EACH open in this process.
     """
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     if length is not None:
         headers["Content-Length"] = str(length)
-    return StreamingHttpResponse(_portions(iter(pieces)), content_type=content_type, headers=headers)
+    return Download(_portions(iter(pieces)), person=by.pk, content_type=content_type, headers=headers)
 
 
 async def _portions(pieces: Iterator[Any]) -> AsyncIterator[Any]:
     """The server is asynchronous; given a plain generator, Django would collect all of it before the first byte."""
     try:
-        while portion := await sync_to_async(_portion)(pieces):
+        while portion := await in_db(_portion, pieces):
             yield portion
     finally:
         if close := getattr(pieces, "close", None):
-            await sync_to_async(close)()
+            await in_db(close)
 
 
 def _portion(pieces: Iterator[Any]) -> Any:

@@ -49,3 +49,42 @@ class PartAway(ExpectedError):
 
     status = 503
     code = "part_away"
+
+
+class TooMany(ExpectedError):
+    """The person has as many of these open as are allowed at once."""
+
+    status = 429
+    code = "too_many"
+
+
+class StorageFull(ExpectedError):
+    """There is no space left where something was to be written."""
+
+    status = 507
+    code = "storage_full"
+
+
+class StorageReadOnly(ExpectedError):
+    """What was to be written may not be: the disk is read-only, or belongs to somebody else."""
+
+    status = 503
+    code = "storage_read_only"
+
+
+class StorageAway(ExpectedError):
+    """The store (a bucket, a network disk) cannot be read or written at the moment."""
+
+    status = 503
+    code = "storage_away"
+
+
+class TooLarge(ExpectedError):
+    """More bytes than are taken at this address."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class TooManyFields(ExpectedError):
+    code = "too_many_fields"

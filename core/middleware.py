@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.db import InterfaceError, OperationalError
@@ -16,6 +16,8 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 from core import health
+from core.connections import release_connection
+from core.disks import storage_error
 from core.errors import ExpectedError, PartAway
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,25 @@ class _Middleware:
 
     def __call__(self, request: HttpRequest) -> Any:
         return self.get_response(request)
+
+
+class ReleaseMiddleware(_Middleware):
+    """Outermost: the answer is made, so its database connection goes back before it is sent.
+
+    A reader may take long over a single page, and over a download hours.
+    """
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if iscoroutinefunction(self):
+            return self._answer(request)
+        response = self.get_response(request)
+        release_connection()
+        return response
+
+    async def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = await self.get_response(request)
+        await sync_to_async(release_connection)()
+        return response
 
 
 def _wants_json(request: HttpRequest) -> bool:
@@ -92,8 +113,9 @@ class ExpectedErrorMiddleware(_Middleware):
     """core.errors in a page's view: a message on the page whose button was pressed, for htmx beside the work; a page of
     its own where there is no such page."""
 
-    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, ExpectedError):
+    def process_exception(self, request: HttpRequest, raised: Exception) -> HttpResponse | None:
+        error = raised if isinstance(raised, ExpectedError) else noted_storage_error(request, raised)
+        if error is None:
             return None
         if _wants_json(request) or request.headers.get("accept", "").startswith("application/json"):
             return JsonResponse(
@@ -110,6 +132,14 @@ class ExpectedErrorMiddleware(_Middleware):
             response["HX-Retarget"] = "#toasts"
             response["HX-Reswap"] = "beforeend"
         return response
+
+
+def noted_storage_error(request: HttpRequest, raised: BaseException) -> ExpectedError | None:
+    """A full or read-only disk as an error for people; the log keeps where it happened."""
+    error = storage_error(raised)
+    if error is not None:
+        log.error("%s %s could not be stored", request.method, request.path, exc_info=raised)
+    return error
 
 
 class PartAwayMiddleware(_Middleware):

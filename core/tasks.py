@@ -13,9 +13,12 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerAway
+from redis.exceptions import RedisError
 
-from core import events
+from core import events, scratch
 from core.audit import record
+from core.disks import storage_error
+from core.errors import ExpectedError
 from core.models import Delivery, Run
 from core.runs import RunCancelled, RunContext, RunFailed, RunHandedBack, RunLost, kind_of, load_named
 
@@ -28,7 +31,7 @@ def send(task: Task, pk: int, *, queue: str | None = None) -> bool:
     """Hands a message to the broker. False when the broker is away: the sweep sends it again later."""
     try:
         task.apply_async((pk,), queue=queue)
-    except (BrokerAway, OSError):
+    except (BrokerAway, RedisError, OSError):  # RedisError: it answers, and refuses writes (its disk is full)
         log.warning("The broker is away; %s(%s) waits for the sweep", task.name, pk)
         return False
     return True
@@ -60,6 +63,18 @@ def _finish(run: Run, claim: uuid.UUID | None, status: str, **fields: Any) -> No
             kind=run.kind,
             error=run.error_message,
         )
+
+
+def _fail(run: Run, claim: uuid.UUID, error: RunFailed | ExpectedError) -> None:
+    _finish(
+        run,
+        claim,
+        Status.FAILED,
+        message="Failed.",
+        error_code=error.code,
+        error_message=error.message,
+        error_advice=error.advice,
+    )
 
 
 def _hand_back(run: Run, claim: uuid.UUID) -> None:
@@ -115,17 +130,12 @@ def execute_run(run_id: int) -> None:
     except RunCancelled:
         _finish(run, claim, Status.CANCELLED, message="Cancelled.")
     except RunFailed as error:
-        _finish(
-            run,
-            claim,
-            Status.FAILED,
-            message="Failed.",
-            error_code=error.code,
-            error_message=error.message,
-            error_advice=error.advice,
-        )
+        _fail(run, claim, error)
     except Exception as error:
         log.exception("Run %s failed", run_id)
+        if (full := storage_error(error)) is not None:
+            _fail(run, claim, full)
+            return
         _finish(
             run,
             claim,
@@ -232,3 +242,9 @@ def sweep_deliveries() -> None:
 def note_alive(part: str) -> None:
     """Beat sends this and a worker runs it, so a fresh note proves both; the status page reads it."""
     cache.set(f"alive:{part}", timezone.now().isoformat(), timeout=None)
+
+
+@shared_task(name="core.tasks.sweep_scratch", ignore_result=True)
+def sweep_scratch() -> None:
+    """Removes folders of work whose process was killed."""
+    scratch.sweep()

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from core.disks import storage_error
 from core.errors import ExpectedError
 from core.models import Artifact
 from core.storage import storage
@@ -30,9 +31,13 @@ _verified: set[int] = set()
 def verified_path(artifact: Artifact) -> Path:
     """The artifact's path. Raises EngineRefused when its files are not what was stored."""
     store = storage()
-    path = store.local_path(artifact)
+    try:
+        path = store.local_path(artifact)
+        wrong = store.verify_copy(artifact) if artifact.pk not in _verified else []
+    except OSError as error:
+        log.warning("The files of %s could not be read: %s", artifact, error)
+        raise EngineRefused(str(storage_error(error) or f"Its files could not be read: {error}")) from error
     if artifact.pk not in _verified:
-        wrong = store.verify_copy(artifact)
         if wrong:
             raise EngineRefused(
                 f"Its stored files are missing or differ from what was stored: {', '.join(wrong[:5])}. Restore them "

@@ -275,6 +275,9 @@ class Generation(models.Model):
     first_token_ms = models.PositiveIntegerField(null=True)
     duration_ms = models.PositiveIntegerField(null=True)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    alive_at = models.DateTimeField(
+        null=True, blank=True, help_text="The last sign of life of the process that writes it."
+    )
 
     class Meta:
         ordering = ["id"]

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from core.disks import storage_error
 from core.errors import ExpectedError
 from core.sockets import socket_dir
 from inference.attached import Watch, look_for
@@ -30,7 +31,7 @@ from inference.queries import is_answering, ways_back
 from inference.services import deployments as notes
 from inference.services.checks import finish_marks, mark_answers, take_out_of_service
 from inference.services.engines import rows_for, set_status
-from inference.services.generations import end_abandoned
+from inference.services.writing import end_abandoned
 from training.models import ModelVersion
 
 log = logging.getLogger(__name__)
@@ -198,7 +199,7 @@ class Reconciler(OneAtATime):
                 details={"options": backend.options(spec)},
             )
         except OSError as error:
-            self._failed(engine, f"It could not be started: {error}")
+            self._failed(engine, f"It could not be started: {storage_error(error) or error}")
             return
         self.processes[engine.pk] = process
         watch.began, watch.misses = time.monotonic(), 0

@@ -1,18 +1,19 @@
 """What is live, what could be, and who decided."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
+from core.connections import without_connection
 from core.lineage import Step
 from core.models import Project, Run
 from evaluation.queries import Results, results_by_version, results_for
 from inference.models import Deployment, Route
 from inference.queries import State, route_of, state_of, way_back
-from release.files import files_of
+from release.files import Files, files_of
 from release.gate import Comparison, Facts, Gate, evaluate
 from release.held_out import HeldOut, LossVerdict, judge
 from release.losses import held_out_of, opponents
@@ -20,6 +21,9 @@ from release.models import Release
 from training.losses import count_test_rows, measurements_of, seconds_to_measure
 from training.models import ModelVersion, TrainingRun
 from training.queries import people_trained_on, rows_words
+
+# What a check of a version's files found, or None when the store could not be read.
+FilesRead = Callable[[], Files | None]
 
 
 @dataclass(frozen=True)
@@ -130,13 +134,20 @@ def candidates(project: Project, live: ModelVersion | None, *, limit: int = 20) 
     return found
 
 
-def candidate(version: ModelVersion, *, fresh: bool = False) -> Candidate:
-    """One version with its gate; `fresh` hashes its files now, as at sign-off."""
+def candidate(version: ModelVersion, *, files: FilesRead | None = None) -> Candidate:
+    """One version with its gate. `files` gives what was read of its files just before, as at sign-off."""
     opponent = live_opponent(version)
     state = state_of(_deployments([version]).get(version.pk))
     held_out = held_out_of([version], opponent)[version.pk]
-    facts = _facts(version, opponent, results_for(version), state, held_out, fresh=fresh)
+    facts = _facts(version, opponent, results_for(version), state, held_out, files=files)
     return Candidate(version, evaluate(facts), state, held_out)
+
+
+def read_files(version: ModelVersion, *, fresh: bool) -> FilesRead:
+    """For `candidate`: reads and hashes now, which may take seconds, so it is done outside a transaction."""
+    with without_connection():
+        found = files_of(version, fresh=fresh)
+    return lambda: found
 
 
 def live_opponent(version: ModelVersion) -> ModelVersion | None:
@@ -171,11 +182,11 @@ def _facts(
     state: State,
     held_out: HeldOut,
     *,
-    fresh: bool = False,
+    files: FilesRead | None = None,
     in_list: bool = False,
 ) -> Facts:
     report = version.parity_report
-    files = files_of(version, fresh=fresh, in_list=in_list)
+    read = files() if files is not None else files_of(version, in_list=in_list)
     against = [r for r in results if _is_opponent(r.other_than(version), version, live)]
     human = _newest(against)
     return Facts(
@@ -189,9 +200,9 @@ def _facts(
         newest=_compared(newest, version) if (newest := _newest(results)) else None,
         served=state.ready,
         served_says=state.sentence,
-        files=files.wrong if files else None,
-        files_compared=files.compared.value if files else "contents",
-        files_read_on=files.read_on if files else None,
+        files=read.wrong if read else None,
+        files_compared=read.compared.value if read else "contents",
+        files_read_on=read.read_on if read else None,
         files_total=version.artifact.file_count,
     )
 

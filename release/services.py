@@ -16,7 +16,6 @@ from training.models import LossMeasurement, ModelVersion
 LONGEST_NOTE = 2000
 
 
-@transaction.atomic
 def make_live(
     *, by: User, version: ModelVersion, replaces: ModelVersion | None, sign_off: bool, note: str = ""
 ) -> Release:
@@ -26,10 +25,24 @@ def make_live(
     happens. `sign_off` is the person's own yes. A gate that holds or fails can be overridden, with a note that says why.
     Raises Invalid without sign-off or note, and Refused when the version is not ready or not served.
     """
+    version = queries.version_of(version.project).get(pk=version.pk)
+    files = queries.read_files(version, fresh=True)
+    with transaction.atomic():
+        return _make_live(by, version, replaces, sign_off, note, files)
+
+
+def _make_live(
+    by: User,
+    version: ModelVersion,
+    replaces: ModelVersion | None,
+    sign_off: bool,
+    note: str,
+    files: queries.FilesRead,
+) -> Release:
     project = version.project
     _lock(project)
     _must_still_be(project, replaces)
-    found = queries.candidate(queries.version_of(project).get(pk=version.pk), fresh=True)
+    found = queries.candidate(queries.version_of(project).get(pk=version.pk), files=files)
     if found.version.status != ModelVersion.Status.READY:
         raise Refused(f"{version} is not ready.", "Only a version that passed its token check can go live.")
     if not found.state.ready:
@@ -74,14 +87,27 @@ def measure_loss(*, by: User, version: ModelVersion) -> LossMeasurement:
     return training.measure_loss(by=by, version=version, against=found.against)
 
 
-@transaction.atomic
 def roll_back(*, by: User, project: Project, away_from: ModelVersion, reason: str) -> Release:
     """Brings back the version that was live before `away_from`, which the person saw as live; twice goes back two steps.
 
     It needs no passing gate (it was live before), only an engine that serves it, and a `reason`. Conflict when something
     else is live by now; Invalid without a reason; Refused when there is nothing before, or when nothing serves it.
     """
+    back = queries.standing(project).previous
+    files = (
+        queries.read_files(queries.version_of(project).get(pk=back.pk), fresh=False)
+        if back is not None
+        else None
+    )
+    with transaction.atomic():
+        return _roll_back(by, project, away_from, reason, files)
+
+
+def _roll_back(
+    by: User, project: Project, away_from: ModelVersion, reason: str, files: queries.FilesRead | None
+) -> Release:
     _lock(project)
+    # Still what it was when its files were read: the way back changes only when what is live changes.
     _must_still_be(project, away_from)
     reason = reason.strip()
     if not reason or len(reason) > LONGEST_NOTE:
@@ -96,7 +122,7 @@ def roll_back(*, by: User, project: Project, away_from: ModelVersion, reason: st
             f"{back} is not served at the moment, so rolling back would leave applications without answers.",
             "Load it on the Serve page; roll back once it is served.",
         )
-    gate = queries.candidate(queries.version_of(project).get(pk=back.pk)).gate
+    gate = queries.candidate(queries.version_of(project).get(pk=back.pk), files=files).gate
     release = _switch(by, project, back, away_from, Release.Action.ROLLBACK, gate.stored(), reason)
     record(
         by=by,

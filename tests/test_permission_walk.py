@@ -87,6 +87,10 @@ def in_projects() -> list[Address]:
 
 @pytest.fixture
 def full(world: World) -> tuple[World, dict[str, Any]]:
+    return samples_of(world)
+
+
+def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     """The world with one of every object in its project, and how addresses name them."""
     from annotation.models import Import, Review
     from core.models import Artifact

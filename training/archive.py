@@ -7,6 +7,7 @@ from pathlib import Path
 from django.http import StreamingHttpResponse
 
 from core.downloads import ZIP, attachment
+from core.models import User
 from core.storage import storage
 from training.models import ModelVersion
 
@@ -52,7 +53,7 @@ def zip_stream(folder: Path, names: list[str]) -> Iterator[bytes]:
     yield pipe.take()
 
 
-def archive_response(version: ModelVersion) -> StreamingHttpResponse:
+def archive_response(version: ModelVersion, *, by: User) -> StreamingHttpResponse:
     folder = storage().local_path(version.artifact)
     names = [str(entry["path"]) for entry in version.artifact.manifest]
-    return attachment(zip_stream(folder, names), name=f"{version.served_name}.zip", content_type=ZIP)
+    return attachment(zip_stream(folder, names), by=by, name=f"{version.served_name}.zip", content_type=ZIP)

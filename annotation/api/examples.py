@@ -86,7 +86,7 @@ class ExamplesDownload(_Examples):
     )
     def get(self, request: Request, slug: str) -> StreamingHttpResponse:
         """What the filters select, as JSON Lines that an import reads."""
-        return examples_as_jsonl(self.access.project, self.wanted())
+        return examples_as_jsonl(self.access.project, self.wanted(), by=self.access.user)
 
 
 class OneExample(_Examples):

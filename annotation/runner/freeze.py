@@ -4,13 +4,11 @@ The rows go through a temporary table, so that PostgreSQL, and not this process,
 Cancelled, killed or failed, a freeze leaves no split decided and no row; another worker starts it over.
 """
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
@@ -25,6 +23,7 @@ from core.audit import record
 from core.events import publish
 from core.models import Artifact, Run
 from core.runs import RunContext, RunFailed
+from core.scratch import scratch
 from core.storage import storage
 from core.transitions import transition
 
@@ -108,9 +107,8 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
     _keep(dataset, plan)
     kept = plan.counts["total"]
     report(done=_DECIDED, message=f"Writing {kept:,} rows.", now=True)
-    # The temporary file lies beside the uploads, where the settings promise room for large files.
-    with tempfile.TemporaryDirectory(dir=settings.UPLOAD_DIR) as folder:
-        path = Path(folder) / "dataset.jsonl"
+    with scratch("freeze") as folder:
+        path = folder / "dataset.jsonl"
         content = _write(dataset, path, kept, report)
         artifact = storage().put(path, kind=Artifact.Kind.DATASET)
     same_as = (

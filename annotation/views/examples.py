@@ -42,7 +42,7 @@ def examples(request: HttpRequest, access: Access) -> HttpResponse:
 def examples_download(request: HttpRequest, access: Access) -> StreamingHttpResponse:
     """What the filters show, all of it, in the shape that an import reads."""
     wanted = ExampleFilter(request.GET, project=access.project).wanted()
-    return examples_as_jsonl(access.project, find_examples(access.project, wanted))
+    return examples_as_jsonl(access.project, find_examples(access.project, wanted), by=access.user)
 
 
 def _example(access: Access, pk: int) -> Example:

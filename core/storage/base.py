@@ -11,7 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
+from core.connections import release_connection
 from core.models import Artifact
+from core.scratch import held
 
 # Files are hashed in pieces of this size, so that memory stays the same whatever their length.
 PIECE = 1024 * 1024
@@ -83,6 +85,7 @@ class Storage(ABC):
 
     def put(self, path: Path, *, kind: str) -> Artifact:
         """Stores a file or folder and returns its artifact; the same content is kept once. ValueError without a file."""
+        release_connection()  # hashing and copying may take minutes
         manifest = manifest_of(path)
         if not manifest:
             raise ValueError(f"{path} holds no files to store.")
@@ -139,8 +142,9 @@ def put_in_place(target: Path) -> Iterator[Path]:
     staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     staged.mkdir()
     try:
-        yield staged
-        staged.rename(target)
+        with held(staged):
+            yield staged
+            staged.rename(target)
     except BaseException as error:
         shutil.rmtree(staged, ignore_errors=True)
         if not (isinstance(error, OSError) and target.exists()):

@@ -1,16 +1,20 @@
 """Artifacts in an S3-compatible bucket, with a cache folder on this host for what engines must open."""
 
 import base64
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import boto3
+from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
+from core.connections import release_connection
+from core.disks import StoreError
 from core.models import Artifact
 from core.storage.base import (
     PIECE,
@@ -35,8 +39,36 @@ def _store_errors() -> Iterator[None]:
     """The client's errors as OSError, as other stores raise them."""
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
-        raise OSError(f"The object store could not be read: {error}") from error
+    except (BotoCoreError, Boto3Error, ClientError) as error:
+        raise _store_error(error) from error
+
+
+# What stores answer when they have no space: Amazon S3 never does; MinIO, Ceph and others by these codes.
+_FULL = {
+    "XMinioStorageFull",
+    "StorageFull",
+    "QuotaExceeded",
+    "XMinioAdminBucketQuotaExceeded",
+    "InsufficientStorage",
+    "507",
+}
+_DENIED = {"AccessDenied", "AllAccessDisabled", "MethodNotAllowed", "403"}
+
+
+def _store_error(error: Exception) -> StoreError:
+    """With the errno that a disk in the same state gives, so that core.disks finds the words."""
+    said = getattr(error, "response", None) or {}
+    code = str(said.get("Error", {}).get("Code", ""))
+    status = str(said.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
+    # upload_file wraps what the store said in an error of its own, which keeps only the words.
+    words = str(error)
+    if {code, status} & _FULL or any(f"({name})" in words for name in _FULL):
+        number = errno.ENOSPC
+    elif {code, status} & _DENIED or any(f"({name})" in words for name in _DENIED):
+        number = errno.EACCES
+    else:
+        return StoreError(f"The object store could not be read or written: {error}")
+    return StoreError(number, f"The object store could not be read or written: {error}")
 
 
 class S3Storage(Storage):
@@ -58,18 +90,20 @@ class S3Storage(Storage):
         # AWS_REQUEST_CHECKSUM_CALCULATION=when_required is how people say that their store knows no checksums.
         wanted = self.client.meta.config.request_checksum_calculation != "when_required"
         for name, source in files.items():
-            self.client.upload_file(
-                str(source),
-                self.bucket,
-                f"{self.prefix}{key}/{name}",
-                ExtraArgs={"ChecksumAlgorithm": "SHA256"} if wanted else None,
-                Config=TransferConfig(multipart_threshold=ONE_REQUEST_BYTES),
-            )
+            with _store_errors():
+                self.client.upload_file(
+                    str(source),
+                    self.bucket,
+                    f"{self.prefix}{key}/{name}",
+                    ExtraArgs={"ChecksumAlgorithm": "SHA256"} if wanted else None,
+                    Config=TransferConfig(multipart_threshold=ONE_REQUEST_BYTES),
+                )
 
     def local_path(self, artifact: Artifact) -> Path:
         target = self.cache / artifact.key
         if target.exists():
             return target
+        release_connection()  # weights take minutes
         with put_in_place(target) as staged:
             for entry in artifact.manifest:
                 file = staged / entry["path"]

@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from core.access import Access, project_page
+from core.connections import rows_by_key
 from core.downloads import CSV, attachment, csv_line
 from core.forms import AuditFilter, cut
 from core.models import Role
@@ -34,8 +35,8 @@ def audit_csv(request: HttpRequest, access: Access) -> StreamingHttpResponse:
 
     def lines() -> Iterator[str]:
         yield csv_line(COLUMNS)
-        for entry in entries.iterator(chunk_size=2000):
+        for entry in rows_by_key(entries, size=2000, newest_first=True):
             cells = [getattr(entry, name) for name in COLUMNS[1:-1]]
             yield csv_line([entry.at.isoformat(), *cells, json.dumps(entry.detail, ensure_ascii=False)])
 
-    return attachment(lines(), name=f"audit-{access.project.slug}.csv", content_type=CSV)
+    return attachment(lines(), by=access.user, name=f"audit-{access.project.slug}.csv", content_type=CSV)

@@ -190,7 +190,7 @@ class CampaignRatings(ProjectAPIView):
     def get(self, request: Request, slug: str, pk: int) -> StreamingHttpResponse:
         """Every rating with its versions named, as CSV."""
         campaign = self.access.get(Campaign, pk=pk)
-        return attachment(csv_lines(campaign), name=csv_name(campaign), content_type=CSV)
+        return attachment(csv_lines(campaign), by=self.access.user, name=csv_name(campaign), content_type=CSV)
 
 
 class CampaignComparisons(mixins.ListModelMixin, ProjectAPIView):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from core.connections import rows_by_key
 from core.downloads import csv_line
 from evaluation.models import Campaign, Comparison, Entry, Score
 from evaluation.queries.comparisons import export_rows
@@ -48,7 +49,7 @@ def csv_lines(campaign: Campaign) -> Iterator[str]:
 
 def rows_of(campaign: Campaign) -> Iterator[list[Any]]:
     """One list a rating, in the order of COLUMNS; read in portions."""
-    for comparison in export_rows(campaign).iterator(chunk_size=500):
+    for comparison in rows_by_key(export_rows(campaign)):
         yield _row(comparison)
 
 

@@ -149,4 +149,4 @@ def comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpRe
 def ratings_csv(request: HttpRequest, access: Access, pk: int) -> StreamingHttpResponse:
     """Every rating with its versions named."""
     found = access.get(Campaign, pk=pk)
-    return attachment(csv_lines(found), name=csv_name(found), content_type=CSV)
+    return attachment(csv_lines(found), by=access.user, name=csv_name(found), content_type=CSV)

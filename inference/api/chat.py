@@ -81,7 +81,9 @@ class OneConversation(_Chatters):
     @extend_schema(operation_id="conversations_retrieve", responses=ConversationTurnsSerializer)
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """A conversation with its turns."""
-        return Response(self.get_serializer(self.own(pk)).data)
+        found = self.own(pk)
+        services.end_dead(found)
+        return Response(self.get_serializer(found).data)
 
 
 class Ask(_Chatters):

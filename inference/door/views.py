@@ -14,9 +14,9 @@ from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
 from core.authentication import find_token
+from core.connections import in_db
 from core.errors import ExpectedError
 from core.models import ApiToken
-from inference.aio import in_db
 from inference.door import shapes
 from inference.door.shapes import DoorError, DoorRequest
 from inference.models import Generation

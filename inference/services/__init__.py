@@ -6,12 +6,12 @@ from inference.services.generations import (
     Opened,
     TooLong,
     answer_now,
-    end_abandoned,
     generate,
     open_generation,
     stream_answer,
 )
 from inference.services.routes import point_route
+from inference.services.writing import end_abandoned, end_dead
 
 __all__ = [
     "Opened",
@@ -21,6 +21,7 @@ __all__ = [
     "ask_again",
     "correct",
     "end_abandoned",
+    "end_dead",
     "ensure_deployment",
     "generate",
     "open_generation",

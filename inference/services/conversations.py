@@ -1,21 +1,19 @@
 """Chatting with a candidate, and sending home what it got wrong."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.urls import reverse
-from django.utils import timezone
 
 from annotation.models import Example
 from annotation.services import file_correction
 from core.audit import record
 from core.errors import Conflict, Invalid
 from core.models import Project, User
-from inference.engines.base import STALL_SECONDS
 from inference.models import Conversation, Generation
 from inference.queries import history, turns_of
-from inference.services.generations import Opened, give_up, open_generation
+from inference.services.generations import Opened, open_generation
+from inference.services.writing import one_at_a_time
 from training.models import ModelVersion
 
 MAX_QUESTION = 8_000
@@ -47,16 +45,6 @@ def start_conversation(
     )
     record(by=by, project=project, verb="conversation.started", obj=conversation)
     return conversation
-
-
-def _settle_open_answer(conversation: Conversation) -> None:
-    """One answer at a time. One that nobody can be writing any more is ended here."""
-    open_one = conversation.generations.filter(status=Generation.Status.STREAMING).order_by("-id").first()
-    if open_one is None:
-        return
-    if open_one.created_at > timezone.now() - timedelta(seconds=2 * STALL_SECONDS):
-        raise Conflict("An answer is still being written here.", "Wait for it, or stop it first.")
-    give_up(open_one, "It was never finished.")
 
 
 def _open(
@@ -91,7 +79,7 @@ def ask(*, by: User, conversation: Conversation, text: str, blind: bool = False)
     if not question:
         raise Invalid("Write a question first.", fields={"text": ["Write a question first."]})
     conversation = _locked(conversation)
-    _settle_open_answer(conversation)
+    one_at_a_time(conversation)
     turns = turns_of(conversation)
     messages = [*history(turns), {"role": "user", "content": question}]
     number = turns[-1].number + 1 if turns else 1
@@ -105,7 +93,7 @@ def ask(*, by: User, conversation: Conversation, text: str, blind: bool = False)
 def ask_again(*, by: User, conversation: Conversation, blind: bool = False) -> Opened:
     """Asks the last question once more. The earlier answer is kept and no longer counts."""
     conversation = _locked(conversation)
-    _settle_open_answer(conversation)
+    one_at_a_time(conversation)
     turns = turns_of(conversation)
     if not turns:
         raise Conflict("There is no question to ask again.", "Write one first.")

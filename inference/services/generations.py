@@ -6,21 +6,18 @@ import time
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any
 
-from django.utils import timezone
-
 from annotation.rendering import chat_messages
+from core.connections import in_db, without_connection
 from core.errors import ExpectedError, PartAway, Refused
 from core.models import ApiToken, Project, User
-from core.transitions import transition
-from inference.aio import in_db
 from inference.engines import BACKENDS, EngineAway, EngineRefused
-from inference.engines.base import ANSWER_SECONDS, ChatRequest, Piece
+from inference.engines.base import ChatRequest, Piece
 from inference.models import Conversation, Generation
 from inference.queries import Serving, serving
 from inference.services.checks import doubt_since
+from inference.services.writing import being_written
 from training.models import ModelVersion
 from training.queries import system_prompt_of
 
@@ -234,11 +231,12 @@ async def stream_answer(opened: Opened) -> AsyncGenerator[str, None]:
     collected = Collected()
     status, problem = Status.FAILED, "Something went wrong that Guildhall did not expect."
     try:
-        async with aclosing(_pieces(opened)) as pieces:
-            async for piece in pieces:
-                collected.add(piece)
-                if piece.text:
-                    yield piece.text
+        with being_written(opened.generation):
+            async with aclosing(_pieces(opened)) as pieces:
+                async for piece in pieces:
+                    collected.add(piece)
+                    if piece.text:
+                        yield piece.text
         _ended(collected)
         status, problem = Status.DONE, ""
     except (EngineAway, EngineRefused) as error:
@@ -258,8 +256,9 @@ def answer_now(opened: Opened) -> Generation:
     collected = Collected()
     status, problem = Status.FAILED, "Something went wrong that Guildhall did not expect."
     try:
-        for piece in _pieces_now(opened):
-            collected.add(piece)
+        with without_connection(), being_written(opened.generation):
+            for piece in _pieces_now(opened):
+                collected.add(piece)
         _ended(collected)
         status, problem = Status.DONE, ""
     except (EngineAway, EngineRefused) as error:
@@ -295,16 +294,3 @@ def generate(
         purpose=purpose,
     )
     return answer_now(opened)
-
-
-def end_abandoned() -> int:
-    """Ends answers whose process died while writing them; returns how many."""
-    longest = timezone.now() - timedelta(seconds=ANSWER_SECONDS + 60)
-    return Generation.objects.filter(status=Status.STREAMING, created_at__lt=longest).update(
-        status=Status.FAILED, error="The program stopped while this answer was being written."
-    )
-
-
-def give_up(generation: Generation, reason: str) -> None:
-    """Ends a row that nobody writes to any more. Conflict when it ended meanwhile."""
-    transition(generation, Status.FAILED, error=reason)

@@ -119,6 +119,7 @@ def _page(
 @require_safe
 def conversation(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     found = _own(access, pk)
+    services.end_dead(found)
     first = request.session.pop(f"first-question:{pk}", "")
     return _page(request, access, found, question=QuestionForm(initial={"text": first}), first=bool(first))
 
@@ -180,6 +181,7 @@ def _turn(conversation: Conversation, answer: UUID) -> queries.Turn | None:
 def turn(request: HttpRequest, access: Access, pk: int, answer: UUID) -> HttpResponse:
     """One turn as it stands, for the page after a stop. 204 while the answer is still being ended."""
     found = _own(access, pk)
+    services.end_dead(found)
     one = _turn(found, answer)
     if one is None or one.answer.status == Generation.Status.STREAMING:
         return HttpResponse(status=204)

@@ -7,9 +7,9 @@ from typing import Any
 from django.http import HttpRequest, StreamingHttpResponse
 from django.template.loader import render_to_string
 
+from core.connections import in_db
 from core.errors import ExpectedError
 from inference import queries
-from inference.aio import in_db, release_connection
 from inference.forms import CorrectionForm
 from inference.models import Conversation
 from inference.services import Opened, stream_answer
@@ -64,5 +64,4 @@ def stream_response(
     )
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"
-    release_connection()
     return response

@@ -1,14 +1,18 @@
 """Downloads are made while they are sent, a portion at a time, and their CSV is harmless in a spreadsheet."""
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.http import StreamingHttpResponse
 
-from core.downloads import CSV, ZIP, attachment, csv_line, pieces_of_file
+from core.downloads import AT_ONCE_EACH, CSV, ZIP, attachment, csv_line, pieces_of_file
+from core.errors import TooMany
+from core.models import User
 
+ANNA = User(pk=1, name="Anna")
 LARGE = b"x" * (1 << 18)
 
 
@@ -40,7 +44,7 @@ def test_a_reader_that_leaves_early_stops_the_making_of_the_rest() -> None:
         finally:
             ended.append(True)
 
-    response = attachment(pieces(), name="a.zip", content_type=ZIP)
+    response = attachment(pieces(), by=ANNA, name="a.zip", content_type=ZIP)
     assert made == []
     read(response, portions=2)
     assert made == [0, 1]
@@ -49,7 +53,7 @@ def test_a_reader_that_leaves_early_stops_the_making_of_the_rest() -> None:
 
 
 def test_small_lines_are_sent_together() -> None:
-    response = attachment((f"{n}\n" for n in range(1000)), name="a.csv", content_type=CSV)
+    response = attachment((f"{n}\n" for n in range(1000)), by=ANNA, name="a.csv", content_type=CSV)
     (only,) = read(response)
     assert only.decode().split() == [str(n) for n in range(1000)]
     assert response["Content-Disposition"] == 'attachment; filename="a.csv"'
@@ -57,15 +61,33 @@ def test_small_lines_are_sent_together() -> None:
 
 
 def test_nothing_to_send_is_an_empty_file() -> None:
-    assert read(attachment(iter([]), name="a.csv", content_type=CSV)) == []
+    assert read(attachment(iter([]), by=ANNA, name="a.csv", content_type=CSV)) == []
 
 
 def test_a_file_goes_out_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "weights"
     path.write_bytes(LARGE * 2 + b"end")
-    response = attachment(pieces_of_file(path), name="w", content_type=ZIP, length=path.stat().st_size)
+    response = attachment(
+        pieces_of_file(path), by=ANNA, name="w", content_type=ZIP, length=path.stat().st_size
+    )
     assert b"".join(read(response)) == path.read_bytes()
     assert response["Content-Length"] == str(path.stat().st_size)
+
+
+def test_a_person_has_a_few_downloads_open_at_once_and_closing_one_makes_place() -> None:
+    def one() -> StreamingHttpResponse:
+        return attachment(iter([b"x"]), by=ANNA, name="a.zip", content_type=ZIP)
+
+    opened = [one() for _ in range(AT_ONCE_EACH)]
+    with pytest.raises(TooMany, match="downloads open already"):
+        one()
+    attachment(iter([]), by=User(pk=2), name="a.zip", content_type=ZIP).close()
+    opened.pop().close()
+    opened.append(one())
+    # One that its server forgot without closing it counts no longer.
+    opened.clear()
+    gc.collect()
+    one().close()
 
 
 @pytest.mark.parametrize("words", ["=1+1", "+49 40", "-", "@SUM(A1)", " =1", "\tx", "\rx"])

@@ -139,5 +139,5 @@ def test_a_bucket_that_is_away_is_not_taken_for_missing_files(
     settings.ARTIFACT_S3_BUCKET = "another-one"
     store = S3Storage()
     for check in (store.verify, store.local_path):
-        with pytest.raises(OSError, match="could not be read"):
+        with pytest.raises(OSError, match="could not be read or written"):
             check(artifact)

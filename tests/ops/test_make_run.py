@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).resolve().parent.parent.parent
 # The real web process, and beside it one that dies again and again.
 PROCFILE = """
-web: exec uvicorn config.asgi:application --host "$GUILDHALL_HOST" --port "$GUILDHALL_PORT" --lifespan off --no-access-log
+web: exec uvicorn config.asgi:application --host "$GUILDHALL_HOST" --port "$GUILDHALL_PORT" --http config.http:Http --lifespan off --no-access-log
 dying: sleep 1; echo last words; exit 3
 """
 # The real worker in the middle of a task that never ends by itself.

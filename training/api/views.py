@@ -322,4 +322,4 @@ class DownloadModelVersion(TrainingView):
         """The version's files as a zip. Admins only, and on record."""
         version = self.version(pk)
         services.note_download(by=self.access.user, version=version)
-        return archive_response(version)
+        return archive_response(version, by=self.access.user)

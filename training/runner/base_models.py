@@ -8,13 +8,12 @@ import importlib.util
 import json
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-
+from core.disks import storage_error
 from core.runs import RunContext, RunFailed
+from core.scratch import scratch
 from core.storage import storage
 from training import records
 from training.models import BaseModel
@@ -57,9 +56,8 @@ def run(ctx: RunContext) -> None:
     base = BaseModel.objects.get(pk=ctx.params["base_model"])
     if base.status == BaseModel.Status.READY:
         return
-    settings.UPLOAD_DIR.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.UPLOAD_DIR, prefix="base-") as temporary:
-        folder = Path(temporary) / "model"
+    with scratch("base") as temporary:
+        folder = temporary / "model"
         folder.mkdir()
         ctx.report(done=0, total=4, message=f"Fetching {base.location}.", now=True)
         FETCH[BaseModel.Kind(base.kind)](base, folder)
@@ -115,6 +113,8 @@ def _from_hub(base: BaseModel, folder: Path) -> None:
             "Check the name; for a gated model set HF_TOKEN for the workers.",
         ) from None
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        if storage_error(error) is not None:
+            raise  # nothing is wrong with the hub
         raise RunFailed(
             "hub_away",
             f"The model could not be fetched from the hub ({type(error).__name__}).",

@@ -4,17 +4,16 @@ import logging
 import os
 import platform
 import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-
 from annotation.datasets import iter_rows
 from annotation.rendering import chat_messages
+from core.disks import storage_error
 from core.models import Artifact
 from core.runs import RunContext, RunFailed, RunHandedBack
+from core.scratch import scratch
 from core.storage import storage
 from training import checkpoints, records, stopping
 from training.code_version import code_version
@@ -98,7 +97,7 @@ def run(ctx: RunContext) -> None:
         left=plan.seconds_left(from_step),
         now=True,
     )
-    with PeakMemory(device) as memory, tempfile.TemporaryDirectory(dir=_work_dir()) as work:
+    with PeakMemory(device) as memory, scratch("training") as work:
         model = method.load(base_folder, recipe, device)
         plan.clock.add("load", time.monotonic() - began)
         reporter = _Database(ctx, training, plan, memory)
@@ -112,10 +111,10 @@ def run(ctx: RunContext) -> None:
                     stop_asked=stopping.stop_asked,
                     device=device,
                     autocast=multiplies_bfloat16(device),
-                    work=Path(work),
+                    work=work,
                     resume_from=resume_from,
                 )
-        except (MemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError, OSError) as error:
             raise understood(error) from error
         reporter.figures(result.steps)
         if result.stopped:
@@ -187,12 +186,6 @@ def _watched(rows: Any, ctx: RunContext) -> Any:
         yield row
 
 
-def _work_dir() -> Path:
-    folder = Path(settings.STATE_DIR) / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _environment(device: str) -> dict[str, Any]:
     from importlib.metadata import version
 
@@ -207,8 +200,13 @@ def _environment(device: str) -> dict[str, Any]:
     }
 
 
+_GOES_ON = "“Try again” goes on from the last checkpoint."
+
+
 def understood(error: BaseException, advice: str = OUT_OF_MEMORY_ADVICE) -> RunFailed | BaseException:
-    """Running out of memory is something people can act on; anything else stays what it is."""
+    """Running out of memory or of disk is something people can act on; anything else stays what it is."""
+    if full := storage_error(error):
+        return RunFailed(full.code, full.message, full.advice + " " + _GOES_ON)
     text = str(error).lower()
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         return RunFailed("out_of_memory", "The machine ran out of memory in mid-step.", advice)
@@ -308,19 +306,25 @@ def _register(
     loss_after: float | None,
 ) -> None:
     """Stores the weights and registers the version. A failing store leaves no version and fails the run."""
-    with tempfile.TemporaryDirectory(dir=_work_dir(), prefix="result-") as temporary:
-        folder = Path(temporary) / "model"
+    with scratch("result") as temporary:
+        folder = temporary / "model"
         folder.mkdir()
         try:
             method.save(model, folder)
             if method.version_kind == ModelVersion.Kind.FULL:
                 _copy_tokenizer(base_folder, folder)
             artifact = storage().put(folder, kind="model")
-        except OSError as error:
+        except Exception as error:  # each library that writes has an error of its own
+            if full := storage_error(error):
+                raise RunFailed(
+                    full.code, f"The result could not be stored. {full.message}", f"{full.advice} {_GOES_ON}"
+                ) from error
+            if not isinstance(error, OSError):
+                raise
             raise RunFailed(
                 "store_failed",
                 f"The result could not be stored ({error.strerror or type(error).__name__}).",
-                "Check space and rights of the artifact store, then choose “Try again”: it goes on from the last checkpoint.",
+                f"Check space and rights of the artifact store. {_GOES_ON}",
             ) from error
     records.register_version(
         training=training,

@@ -130,4 +130,4 @@ def download(request: HttpRequest, access: Access, pk: int) -> HttpResponseBase:
     """The version's files as a zip. On record, since weights carry what they were trained on."""
     one = _version(access, pk)
     services.note_download(by=access.user, version=one)
-    return archive_response(one)
+    return archive_response(one, by=access.user)

@@ -1,0 +1,506 @@
+"""Eight people at work while every process of the program is killed, one after the other: is anything lost, how soon is it back?
+
+    python benchmarks/faults.py [--rounds 3] [--only web,postgres] [--json]
+
+The program runs as `make run` runs it, with its own PostgreSQL and Valkey on a state folder of its own. Three annotators
+take, draft and submit, two reviewers accept, two people write pairs, one imports files. Every answer that said "stored"
+is noted, and afterwards looked for in the database. `--json` prints one JSON object as the last line.
+"""
+
+import sys
+from pathlib import Path
+
+# The project's folder instead of this one, in which `statistics` is a benchmark and not the standard library.
+HERE = Path(__file__).resolve().parent
+sys.path[:] = [str(HERE.parent), *(path for path in sys.path if Path(path).resolve() != HERE)]
+
+import argparse
+import contextlib
+import json
+import os
+import socket
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+
+from benchmarks.program import Program, until
+
+SLUG = "under-fire"
+AT = f"projects/{SLUG}/"
+QUEUED = 3000
+LINES = 20  # of one import
+BETWEEN = 25  # writes that must be acknowledged between a recovery and the next kill
+RECOVERS_WITHIN = 240.0
+NOTHING_WAITS = 204
+
+# What the command line of each process holds, all of it.
+PROCESSES: dict[str, tuple[str, ...]] = {
+    "web": ("config.asgi:application",),
+    "worker": ("celery", "worker@"),
+    "gpu": ("celery", "gpu@"),
+    "beat": ("celery", "beat"),
+    "engines": ("manage.py", "engines"),
+    "valkey": ("valkey-server",),
+    "valkey keeper": ("config/embedded.py", "valkey"),
+    "postgres": ("bin/postgres",),
+    "postgres keeper": ("config/embedded.py", "postgres"),
+}
+
+
+def say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+# --- the program's processes ------------------------------------------------------------------------------------
+def find(program: Program, name: str) -> psutil.Process | None:
+    """The leading process of that name: of a group, the one whose parent is not of it."""
+    words = PROCESSES[name]
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            line = process.cmdline()
+            ours = process.environ().get("GUILDHALL_STATE") == str(program.state) or any(
+                str(program.state) in word for word in line
+            )
+            if ours and line[0] != "/bin/sh" and all(any(word in part for part in line) for word in words):
+                found.append(process)
+    pids = {process.pid for process in found}
+    for process in found:
+        with contextlib.suppress(psutil.Error):
+            if process.ppid() not in pids and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+    return None
+
+
+class Watch:
+    """Says when a process that was killed does its work again."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def again(self, name: str, before: int, killed: datetime) -> bool:
+        process = find(self.program, name)
+        if process is None or process.pid == before:
+            return False
+        with contextlib.suppress(Exception):  # whatever a part that is away answers
+            return bool(getattr(self, "_" + name.split(maxsplit=1)[0])(killed))
+        return False
+
+    def _web(self, killed: datetime) -> bool:
+        return httpx.get(f"{self.program.url}/sign-in/", timeout=2).status_code == 200
+
+    def _answers(self, which: str) -> bool:
+        from config.celery import app
+
+        return bool(app.control.ping(destination=[f"{which}@{socket.gethostname()}"], timeout=1.0))
+
+    def _worker(self, killed: datetime) -> bool:
+        return self._answers("worker")
+
+    def _gpu(self, killed: datetime) -> bool:
+        return self._answers("gpu")
+
+    def _beat(self, killed: datetime) -> bool:
+        from django.core.cache import cache
+
+        noted = cache.get("alive:beat")
+        return noted is not None and datetime.fromisoformat(noted) > killed
+
+    def _engines(self, killed: datetime) -> bool:
+        held = (
+            "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) "
+            "WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND backend_start > %s"
+        )
+        return bool(self._asked(held, killed))
+
+    def _valkey(self, killed: datetime) -> bool:
+        from django.core.cache import cache
+
+        cache.set("faults", killed.isoformat(), 60)
+        return bool(cache.get("faults") == killed.isoformat())
+
+    def _postgres(self, killed: datetime) -> bool:
+        return bool(self._asked("SELECT 1"))
+
+    def _asked(self, query: str, *values: Any) -> Any:
+        from django.conf import settings
+
+        with psycopg.connect(settings.DATABASE_URL, connect_timeout=2) as link:
+            return link.execute(query, values or None).fetchone()
+
+
+# --- the load ---------------------------------------------------------------------------------------------------
+@dataclass
+class Ledger:
+    """What the program said it had stored."""
+
+    texts: list[tuple[int, str]] = field(default_factory=list)  # example, completion: written or submitted
+    drafts: dict[tuple[str, int], str] = field(
+        default_factory=dict
+    )  # last one of a person; gone with a submit
+    accepted: list[int] = field(default_factory=list)
+    imports: list[int] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    holders: dict[tuple[str, int], str] = field(default_factory=dict)
+    twice: list[str] = field(default_factory=list)
+    last: float = field(default_factory=time.monotonic)
+    longest_pause: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def acknowledged(self, kind: str) -> None:
+        """Called with the lock held."""
+        now = time.monotonic()
+        self.longest_pause = max(self.longest_pause, now - self.last)
+        self.last = now
+        self.kinds[kind] += 1
+
+    @property
+    def total(self) -> int:
+        with self.lock:
+            return sum(self.kinds.values())
+
+    def given(self, line: str, item: int, person: str) -> None:
+        """An item came as somebody's next one. Whoever gets another one no longer holds the earlier."""
+        with self.lock:
+            for held in [key for key, who in self.holders.items() if who == person and key[0] == line]:
+                del self.holders[held]
+            other = self.holders.get((line, item))
+            if other is not None:
+                self.twice.append(f"{line} #{item}: {other} and {person}")
+            self.holders[line, item] = person
+
+    def done(self, line: str, item: int) -> None:
+        self.holders.pop((line, item), None)
+
+
+class Person(threading.Thread):
+    """Does one thing again and again with a personal token, whatever the program answers."""
+
+    serial = count(1)
+
+    def __init__(self, name: str, url: str, secret: str, ledger: Ledger, stop: threading.Event) -> None:
+        super().__init__(name=name, daemon=True)
+        self.ledger, self.stop = ledger, stop
+        self.client = httpx.Client(
+            base_url=f"{url}/api/v1/{AT}", headers={"Authorization": f"Bearer {secret}"}, timeout=20
+        )
+
+    def run(self) -> None:
+        work: Callable[[], None] = getattr(self, self.name.split()[0])
+        while not self.stop.is_set():
+            try:
+                work()
+            except (httpx.HTTPError, Refused) as error:
+                with self.ledger.lock:
+                    self.ledger.failures[
+                        str(error) if isinstance(error, Refused) else type(error).__name__
+                    ] += 1
+                self.stop.wait(0.2)
+        self.client.close()
+
+    def call(self, method: str, path: str, **more: Any) -> Any:
+        answer = self.client.request(method, path, **more)
+        if answer.status_code >= 300:
+            raise Refused(f"{answer.status_code} {self.name.split()[0]}")
+        return answer.json() if answer.status_code != NOTHING_WAITS else None
+
+    def next_of(self, line: str, path: str) -> dict[str, Any] | None:
+        lease = self.call("POST", path, json={})
+        if lease is None:
+            self.stop.wait(0.5)
+            return None
+        example: dict[str, Any] = lease["example"]
+        self.ledger.given(line, example["id"], self.name)
+        return example
+
+    def text(self) -> str:
+        return f"Your freight is at sea, says {self.name}, note {next(self.serial)}."
+
+    def annotator(self) -> None:
+        item = self.next_of("queue", "queue/next/")
+        if item is None:
+            return
+        pk, text = item["id"], self.text()
+        pair = {name: item[name] for name in ("messages", "context", "slice", "edge", "tags")}
+        pair |= {"completion": text, "base_revision": item["revision"]}
+        self.call("PUT", f"queue/{pk}/draft/", json=pair)
+        with self.ledger.lock:
+            self.ledger.drafts[self.name, pk] = text
+            self.ledger.acknowledged("draft")
+        try:
+            self.call("POST", f"queue/{pk}/submit/", json=pair | {"reason": "as agreed"})
+        except httpx.HTTPError:
+            with self.ledger.lock:  # it may have been stored all the same, and the draft be gone with it
+                self.ledger.drafts.pop((self.name, pk))
+            raise
+        with self.ledger.lock:
+            self.ledger.drafts.pop((self.name, pk))
+            self.ledger.texts.append((pk, text))
+            self.ledger.acknowledged("submit")
+            self.ledger.done("queue", pk)
+
+    def reviewer(self) -> None:
+        item = self.next_of("reviews", "reviews/next/")
+        if item is None:
+            return
+        self.call("POST", f"reviews/{item['id']}/accept/", json={"revision": item["revision"]})
+        with self.ledger.lock:
+            self.ledger.accepted.append(item["id"])
+            self.ledger.acknowledged("review")
+            self.ledger.done("reviews", item["id"])
+
+    def writer(self) -> None:
+        text = self.text()
+        question = [{"role": "user", "content": f"Where is it? Case {text}"}]
+        made = self.call(
+            "POST", "examples/", json={"messages": question, "completion": text, "reason": "as agreed"}
+        )
+        with self.ledger.lock:
+            self.ledger.texts.append((made["id"], text))
+            self.ledger.acknowledged("written pair")
+
+    def importer(self) -> None:
+        lines = "".join(_line(self.text()) for _ in range(LINES))
+        made = self.call("POST", "imports/", files={"file": ("more.jsonl", lines.encode())})
+        with self.ledger.lock:
+            self.ledger.imports.append(made["id"])
+            self.ledger.acknowledged("import")
+        self.stop.wait(1.0)
+
+
+class Refused(Exception):
+    """The program answered, and not that it was done."""
+
+
+def _line(text: str) -> str:
+    pair = {"messages": [{"role": "user", "content": f"Where? {text}"}], "completion": f"Soon. {text}"}
+    return json.dumps(pair) + "\n"
+
+
+ROLES = {"annotator": 3, "reviewer": 2, "writer": 2, "importer": 1}
+
+
+def set_up(program: Program) -> dict[str, str]:
+    """The project, a person and a token for each thread, and work for them. Django runs here on the program's database."""
+    os.environ.update(program.environment)
+    import django
+
+    django.setup()
+    from core.models import Membership, Role, User
+    from core.services.projects import create_project
+    from core.services.tokens import create_token
+
+    admin = User.objects.create_user(email="admin@faults.test", password=os.urandom(16).hex(), name="Admin")
+    project = create_project(by=admin, name="Under fire", slug=SLUG)
+    tokens = {}
+    for role, number in ROLES.items():
+        for n in range(number):
+            name = f"{role} {n + 1}"
+            user = User.objects.create_user(
+                email=f"{role}{n}@faults.test", password=os.urandom(16).hex(), name=name
+            )
+            held = {"annotator": [Role.ANNOTATOR], "reviewer": [Role.REVIEWER], "writer": [Role.ANNOTATOR]}
+            Membership.objects.create(
+                project=project, user=user, roles=[str(each) for each in held.get(role, [Role.ADMIN])]
+            )
+            tokens[name] = create_token(by=user, name="load")[1]
+    return tokens
+
+
+def fill(program: Program, tokens: dict[str, str], rows: int) -> None:
+    """The queue, by an import, which proves the worker too."""
+    lines = "".join(_line(f"First lot, {n}.") for n in range(rows))
+    headers = {"Authorization": f"Bearer {tokens['importer 1']}"}
+    with httpx.Client(base_url=f"{program.url}/api/v1/{AT}", headers=headers, timeout=120) as client:
+        made = (
+            client.post("imports/", files={"file": ("first.jsonl", lines.encode())}).raise_for_status().json()
+        )
+
+        def ended() -> bool:
+            run = client.get(f"imports/{made['id']}/").raise_for_status().json()["run"]
+            if run["status"] in {"failed", "cancelled"}:
+                raise RuntimeError(f"the first import {run['status']}: {run}")
+            return bool(run["status"] == "succeeded")
+
+        until(ended, seconds=RECOVERS_WITHIN, what="the first import")
+
+
+# --- looking for what was acknowledged --------------------------------------------------------------------------
+def asked(question: Callable[[], Any]) -> Any:
+    """The database may have been killed a moment ago, and this process's connections with it."""
+    from django.db import InterfaceError, OperationalError, connection
+
+    for _ in range(60):
+        try:
+            return question()
+        except (OperationalError, InterfaceError):
+            connection.close()
+            time.sleep(0.5)
+    return question()
+
+
+def settle(ledger: Ledger) -> None:
+    """Waits until no acknowledged import is unfinished: a killed worker's is taken up by another."""
+    from annotation.models import Import
+    from core.models import Run
+
+    def ended() -> bool:
+        active = Import.objects.filter(pk__in=ledger.imports, run__status__in=Run.ACTIVE)
+        return not asked(active.exists)
+
+    with contextlib.suppress(TimeoutError):
+        until(ended, seconds=RECOVERS_WITHIN, what="the end of all imports")
+
+
+def lost(ledger: Ledger) -> list[str]:
+    """Every acknowledged write that is not in the database."""
+    from annotation.models import Draft, Import, Review, Revision
+
+    def stored() -> tuple[set[Any], ...]:
+        revisions = Revision.objects.filter(example__in=[pk for pk, _ in ledger.texts])
+        texts = {
+            (row[0], row[1]["completion"])
+            for row in revisions.values_list("example_id", "content").iterator()
+        }
+        reviews = Review.objects.filter(verdict="accepted", undone_at=None)
+        drafts = {
+            (row[0], row[1], row[2]["completion"])
+            for row in Draft.objects.values_list("user__name", "example_id", "content")
+        }
+        done = Import.objects.filter(run__status="succeeded", accepted=LINES)
+        return (
+            texts,
+            set(reviews.values_list("example_id", flat=True)),
+            drafts,
+            set(done.values_list("pk", flat=True)),
+        )
+
+    texts, reviewed, drafts, done = asked(stored)
+    return [
+        *(f"text of #{pk}: {text}" for pk, text in ledger.texts if (pk, text) not in texts),
+        *(f"review of #{pk}" for pk in ledger.accepted if pk not in reviewed),
+        *(
+            f"draft of {who} on #{pk}"
+            for (who, pk), text in ledger.drafts.items()
+            if (who, pk, text) not in drafts
+        ),
+        *(f"import {pk}" for pk in ledger.imports if pk not in done),
+    ]
+
+
+# --- the benchmark ----------------------------------------------------------------------------------------------
+def kill(program: Program, watch: Watch, name: str) -> float:
+    """SIGKILL, and the seconds until the process does its work again."""
+    process: psutil.Process = until(
+        lambda: find(program, name), seconds=RECOVERS_WITHIN, what=f"a process {name}", every=0.2
+    )
+    killed, began = datetime.now(UTC), time.monotonic()
+    process.kill()
+    until(
+        lambda: watch.again(name, process.pid, killed),
+        seconds=RECOVERS_WITHIN,
+        what=f"the recovery of {name}",
+        every=0.1,
+    )
+    return time.monotonic() - began
+
+
+def run(program: Program, names: list[str], *, rounds: int, queued: int) -> dict[str, Any]:
+    tokens = set_up(program)
+    fill(program, tokens, queued)
+    ledger, stop, watch = Ledger(), threading.Event(), Watch(program)
+    people = [Person(name, program.url, secret, ledger, stop) for name, secret in tokens.items()]
+    for person in people:
+        person.start()
+    began = time.monotonic()
+    recovery: dict[str, list[float]] = {name: [] for name in names}
+
+    def more(number: int) -> None:
+        wanted = ledger.total + number
+        until(
+            lambda: ledger.total >= wanted, seconds=RECOVERS_WITHIN, what=f"{number} more writes", every=0.1
+        )
+
+    try:
+        more(BETWEEN)
+        for _ in range(rounds):
+            for name in names:
+                recovery[name].append(round(kill(program, watch, name), 1))
+                say(f"{name}: back after {recovery[name][-1]} s; {ledger.total} writes acknowledged")
+                more(BETWEEN)
+    finally:
+        stop.set()
+        for person in people:
+            person.join(60)
+    seconds = time.monotonic() - began
+    settle(ledger)
+    missing = lost(ledger)
+    return {
+        "writes_acknowledged": ledger.total,
+        "writes_lost": len(missing),
+        "items_given_twice": len(ledger.twice),
+        "recovery_seconds": {name: max(each) for name, each in recovery.items() if each},
+        "recoveries": recovery,
+        "by_kind": dict(ledger.kinds),
+        "not_acknowledged": dict(ledger.failures),
+        "longest_pause_seconds": round(ledger.longest_pause, 1),
+        "seconds": round(seconds, 1),
+        "lost": missing[:20],
+        "twice": ledger.twice[:20],
+    }
+
+
+def table(found: dict[str, Any]) -> str:
+    rows = [f"{'process killed':<18}{'times':>6}{'longest recovery, s':>22}"]
+    rows += [
+        f"{name:<18}{len(each):>6}{max(each):>22.1f}" for name, each in found["recoveries"].items() if each
+    ]
+    kinds = ", ".join(f"{number:,} {kind}s" for kind, number in sorted(found["by_kind"].items()))
+    rows += [
+        "",
+        f"{found['writes_acknowledged']:,} writes acknowledged in {found['seconds']:.0f} s ({kinds})",
+        f"{found['writes_lost']} lost, {found['items_given_twice']} items given twice",
+        f"longest time without an acknowledged write: {found['longest_pause_seconds']:.1f} s",
+        f"not acknowledged: {found['not_acknowledged']}",
+        *(f"LOST {each}" for each in found["lost"]),
+        *(f"TWICE {each}" for each in found["twice"]),
+    ]
+    return "\n".join(rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="how often each process is killed")
+    parser.add_argument("--only", default="", help=f"some of: {', '.join(PROCESSES)}")
+    parser.add_argument("--queued", type=int, default=QUEUED, help="items in the queue at the start")
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    arguments = parser.parse_args()
+    names = [name.strip() for name in arguments.only.split(",") if name.strip()] or list(PROCESSES)
+    if unknown := set(names) - set(PROCESSES):
+        parser.error(f"no such process: {', '.join(sorted(unknown))}")
+    with (
+        tempfile.TemporaryDirectory(prefix="gh-faults-", ignore_cleanup_errors=True) as folder,
+        Program(Path(folder) / "state", environment={"GUILDHALL_DEMO": "0"}) as program,
+    ):
+        found = run(program, names, rounds=arguments.rounds, queued=arguments.queued)
+    print(table(found))
+    if arguments.json:
+        print(json.dumps(found))
+    return 1 if found["writes_lost"] or found["items_given_twice"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

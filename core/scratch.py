@@ -1,0 +1,99 @@
+"""Folders and files that live as long as their work: removed at its end, and swept when its process was killed.
+
+Whoever works in one holds a lock on it, which the kernel gives up with the process. So what is not locked is left over,
+and a sweep is safe beside live work, also that of other processes and containers on the same disk.
+"""
+
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
+
+log = logging.getLogger(__name__)
+
+# Between being made and being locked.
+YOUNGEST_SECONDS = 60.0
+
+
+@contextmanager
+def scratch(prefix: str) -> Iterator[Path]:
+    """A folder beside the uploads, where the settings promise room for large files; gone when the block ends."""
+    settings.UPLOAD_DIR.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=settings.UPLOAD_DIR, prefix=f"{prefix}-", ignore_cleanup_errors=True
+    ) as made:
+        folder = Path(made)
+        with held(folder):
+            yield folder
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keeps a sweep away from `path`, a file or a folder, while the block lasts."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        _lock(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    # A network disk may know no locks. A sweep then gets none either, and removes nothing there.
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+class HeldUploadHandler(TemporaryFileUploadHandler):
+    """Django's, whose files are held while the request lasts."""
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        super().new_file(*args, **kwargs)
+        _lock(self.file.file.fileno())
+
+
+def sweep() -> list[str]:
+    """Removes what killed processes left; returns its names."""
+    removed = []
+    for path in _left_over():
+        if _is_free(path):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            removed.append(path.name)
+    if removed:
+        log.info("Removed what killed processes left: %s", ", ".join(removed))
+    return removed
+
+
+def _left_over() -> Iterator[Path]:
+    """Everything in the temporary folder, and what was being put into the artifact store and its cache."""
+    if settings.UPLOAD_DIR.is_dir():
+        yield from sorted(settings.UPLOAD_DIR.iterdir())
+    for root in (settings.ARTIFACT_DIR, settings.ARTIFACT_CACHE_DIR):
+        # <kind>/<two letters>/.<hash>.<random>, see core.storage.base.put_in_place
+        yield from sorted(root.glob("*/*/.*"))
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nobody holds it any more and it is not so young that somebody may be about to."""
+    try:
+        if path.is_symlink() or time.time() - path.stat().st_mtime < YOUNGEST_SECONDS:
+            return False
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False  # held, or a disk that knows no locks: there nothing is removed
+    finally:
+        os.close(handle)
+    return True

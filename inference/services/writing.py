@@ -1,0 +1,129 @@
+"""Who is writing an answer proves it every few seconds, so that a killed process holds its conversation for seconds only."""
+
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Coalesce, Now
+
+from core.errors import Conflict
+from inference.models import Conversation, Generation
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 2.0
+# Three beats in a row missed: the process is gone, or can write nothing down anyway.
+DEAD_AFTER = timedelta(seconds=7)
+# Who only tidies up waits longer, so that a database that was away for a while ends no answer that goes on.
+SWEPT_AFTER = timedelta(seconds=60)
+CUT_OFF = "The program stopped while this answer was being written."
+
+
+class _Beat:
+    """One thread per process, while it writes any answer: one statement for all of them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.open: Counter[int] = Counter()
+        self.running = False
+
+    def add(self, pk: int) -> None:
+        with self.lock:
+            self.open[pk] += 1
+            if not self.running:
+                self.running = True
+                threading.Thread(target=self._run, name="answers-alive", daemon=True).start()
+
+    def drop(self, pk: int) -> None:
+        with self.lock:
+            self.open[pk] -= 1
+            if self.open[pk] <= 0:
+                del self.open[pk]
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while True:
+            pause.wait(BEAT_SECONDS)
+            with self.lock:
+                written = list(self.open)
+                if not written:
+                    self.running = False
+                    return
+            try:
+                prove(written)
+            except Exception:  # whatever the database says: the answers go on, and so does this
+                log.warning("Answers %s: no sign of life could be given", written, exc_info=True)
+            finally:
+                connection.close()
+
+
+@cache
+def _beat_of(process: int) -> _Beat:
+    """One per process: a forked worker has its parent's memory, and not its parent's thread."""
+    return _Beat()
+
+
+def prove(written: list[int]) -> None:
+    """Notes that these answers are being written now."""
+    Generation.objects.filter(pk__in=written, status=Generation.Status.STREAMING).update(alive_at=Now())
+
+
+@contextmanager
+def being_written(generation: Generation) -> Iterator[None]:
+    """While it lasts this process gives signs of life for the answer."""
+    beat = _beat_of(os.getpid())
+    beat.add(generation.pk)
+    try:
+        yield
+    finally:
+        beat.drop(generation.pk)
+
+
+def end_dead(conversation: Conversation) -> int:
+    """Ends answers of a conversation whose process died while writing them; returns how many."""
+    return _dead(DEAD_AFTER, conversation=conversation)
+
+
+def end_abandoned() -> int:
+    """The same for every answer, some time later."""
+    return _dead(SWEPT_AFTER)
+
+
+def _dead(after: timedelta, **which: object) -> int:
+    return Generation.objects.filter(
+        status=Generation.Status.STREAMING,
+        pk__in=Generation.objects.filter(status=Generation.Status.STREAMING, **which)
+        .annotate(seen=Coalesce("alive_at", "created_at"))
+        .filter(seen__lt=Now() - after)
+        .values("pk"),
+    ).update(status=Generation.Status.FAILED, error=CUT_OFF)
+
+
+def one_at_a_time(conversation: Conversation) -> None:
+    """Conflict while an answer of the conversation is being written; one whose process died is ended first."""
+    end_dead(conversation)
+    quiet = (
+        conversation.generations.filter(status=Generation.Status.STREAMING)
+        .annotate(quiet=Now() - Coalesce(F("alive_at"), F("created_at")))
+        .order_by("-id")
+        .values_list("quiet", flat=True)
+        .first()
+    )
+    if quiet is None:
+        return
+    if quiet > timedelta(seconds=2 * BEAT_SECONDS):
+        left = max(1, round((DEAD_AFTER - quiet).total_seconds()) + 1)
+        raise Conflict(
+            "The last answer was cut off: the program that wrote it gives no sign of life.",
+            f"Ask again in {left} second{'s' if left != 1 else ''}.",
+        )
+    raise Conflict(
+        "An answer is still being written here.", "Wait for it, or stop it in the tab where it is written."
+    )
