@@ -14,7 +14,7 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 from core import health
-from core.errors import ExpectedError, PartAway
+from core.errors import ExpectedError, OtherPerson, PartAway
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,19 @@ class _Middleware:
         return self.get_response(request)
 
 
+def prefers_json(request: HttpRequest) -> bool:
+    return request.headers.get("accept", "").startswith("application/json")
+
+
 def _wants_json(request: HttpRequest) -> bool:
     return request.path.startswith(("/api/", "/v1/"))
 
 
 class SignedInMiddleware(LoginRequiredMiddleware):
     """Sends strangers to the sign-in page, and people whose password somebody else made up to choose their own.
+
+    What a page's script sends names the person the page was made for (X-Page-User). When somebody else signed in in that
+    browser since, it is refused: what one person typed must not be stored in another's name.
 
     The API's views bring their own authentication, which asks for the same (core.authentication).
     """
@@ -51,6 +58,13 @@ class SignedInMiddleware(LoginRequiredMiddleware):
         answer: HttpResponseBase | None = super().process_view(request, view_func, view_args, view_kwargs)
         if answer is not None or not getattr(view_func, "login_required", True):
             return answer
+        made_for = request.headers.get("X-Page-User", "")
+        if made_for and made_for != str(request.user.pk) and request.method not in ("GET", "HEAD", "OPTIONS"):
+            other = OtherPerson(
+                f"{getattr(request.user, 'name', '') or 'Nobody'} is signed in in this browser now. Nothing was saved.",
+                "Sign in as yourself in a new tab, then save again.",
+            )
+            return expected_response(request, other)
         place = request.resolver_match
         if not getattr(request.user, "must_change_password", False) or (
             place is not None and place.view_name in self._BEFORE
@@ -65,19 +79,24 @@ class ExpectedErrorMiddleware(_Middleware):
     """core.errors in a page's view: a full page, or for htmx a message that lands beside the work."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, ExpectedError):
-            return None
-        if _wants_json(request) or request.headers.get("accept", "").startswith("application/json"):
-            return JsonResponse(
-                {"code": error.code, "detail": error.message, "advice": error.advice},
-                status=error.status,
-            )
-        name = "components/error_toast.html" if getattr(request, "htmx", None) else "errors/expected.html"
-        response = render(request, name, {"error": error}, status=error.status)
-        if getattr(request, "htmx", None):
-            response["HX-Retarget"] = "#toasts"
-            response["HX-Reswap"] = "beforeend"
-        return response
+        return expected_response(request, error) if isinstance(error, ExpectedError) else None
+
+
+def expected_response(request: HttpRequest, error: ExpectedError) -> HttpResponse:
+    """The error as JSON, as a full page, or for htmx as a message beside the work, whatever its form would select."""
+    if _wants_json(request) or prefers_json(request):
+        return JsonResponse(
+            {"code": error.code, "detail": error.message, "advice": error.advice},
+            status=error.status,
+        )
+    by_htmx = "HX-Request" in request.headers
+    name = "components/error_toast.html" if by_htmx else "errors/expected.html"
+    response = render(request, name, {"error": error}, status=error.status)
+    if by_htmx:
+        response["HX-Retarget"] = "#toasts"
+        response["HX-Reselect"] = "unset"
+        response["HX-Reswap"] = "beforeend"
+    return response
 
 
 class PartAwayMiddleware(_Middleware):

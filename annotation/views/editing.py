@@ -15,11 +15,13 @@ from annotation.errors import NeedsReason
 from annotation.models import Assignment, Draft, Example, Review
 from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
+from annotation.services.drafts import ItemState
 from annotation.services.examples import content_of
 from annotation.views.pair_forms import PairForm
 from core.access import Access
-from core.errors import ExpectedError, Invalid
+from core.errors import Conflict, ExpectedError, Invalid
 from core.models import Project
+from core.services.drafts import Words
 
 
 def go(request: HttpRequest, name: str, *args: object) -> HttpResponse:
@@ -44,6 +46,36 @@ def saved(draft: Draft, lease: Assignment | None) -> JsonResponse:
             "until": lease.expires_at.isoformat() if lease and live else None,
         }
     )
+
+
+def how_it_stands(state: ItemState, draft: Draft | None, next_url: str) -> JsonResponse:
+    """The answer to a page that was opened before and asks (gh-autosave): may it be changed here, and if not, why?"""
+    answer = JsonResponse(
+        {
+            "editable": state.editable,
+            "held": state.held,
+            "can_open": state.can_open,
+            "until": state.until.isoformat() if state.until else None,
+            "detail": state.detail,
+            "advice": state.advice,
+            "writer": draft.writer if draft else "",
+            "next": next_url,
+        }
+    )
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def never_from_memory(response: HttpResponse) -> HttpResponse:
+    """Back and Reload ask the server: a page with an editor must not come back after its item was sent."""
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def is_shown_again(error: ExpectedError, words: Words) -> bool:
+    """Whether a refused form comes back with the reason inside it. What may not be a draft any more (the item was sent in
+    another tab) stays in the page as it is, with the reason beside it."""
+    return isinstance(error, Invalid) or (isinstance(error, Conflict) and words.kept)
 
 
 def whole_main(response: HttpResponse) -> HttpResponse:

@@ -6,7 +6,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
-from core.middleware import away_response
+from core.middleware import away_response, prefers_json
 
 
 def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
@@ -21,6 +21,18 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _answer(request, 403, "forbidden", str(exception) or "Your role does not allow this.")
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The form's token is not this session's: somebody signed in or out since the page was opened."""
+    if prefers_json(request):
+        return JsonResponse(
+            {"code": "csrf", "detail": "This page is out of date.", "advice": "Reload it and try again."},
+            status=403,
+        )
+    response = HttpResponse(render_to_string("403_csrf.html"), status=403)
+    response["X-Refused"] = "csrf"  # a page that is still open renews its token and says so
+    return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
