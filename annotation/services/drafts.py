@@ -1,8 +1,6 @@
 """Drafts of pairs, and how an item stands for somebody whose page was opened earlier."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -16,6 +14,7 @@ from core.audit import record
 from core.errors import Conflict
 from core.models import Project, User
 from core.services import drafts
+from core.services.drafts import FormState
 
 COMMENT_MAX = 5000
 
@@ -82,40 +81,28 @@ def discard_draft(*, by: User, project: Project, example: Example | None) -> Non
         record(by=by, project=project, verb=verb, obj=example)
 
 
-@dataclass(frozen=True)
-class ItemState:
-    """How an item stands for one person. `editable`: a draft of theirs is taken. `held`: their time runs, until `until`."""
-
-    editable: bool
-    held: bool
-    can_open: bool
-    until: datetime | None = None
-    detail: str = ""
-    advice: str = ""
-
-
-def item_state(*, by: User, example: Example, purpose: str) -> ItemState:
+def item_state(*, by: User, example: Example, purpose: str) -> FormState:
     """For pages that were opened before: does the lease hold, and if not, what happened? Reads only."""
     mine = Assignment.objects.filter(example=example, user=by, purpose=purpose).order_by("-id").first()
     if mine is not None and mine.outcome == Outcome.OPEN and mine.expires_at > timezone.now():
-        return ItemState(editable=True, held=True, can_open=True, until=mine.expires_at)
+        return FormState(editable=True, held=True, can_open=True, until=mine.expires_at)
     why = leases.why_not(example, by, purpose) or ""
     if mine is None:
         detail = f"You do not have #{example.pk} open. {why}".strip()
-        return ItemState(editable=False, held=False, can_open=not why, detail=detail)
+        return FormState(editable=False, held=False, can_open=not why, detail=detail)
     if mine.outcome == Outcome.DONE and why:
-        return ItemState(
+        return FormState(
             editable=False, held=False, can_open=False, detail=_what_you_did(example, by, purpose),
             advice="What you see here is the page from before.",
         )  # fmt: skip
     if mine.outcome == Outcome.DONE:
         detail = f"You finished #{example.pk}, and it is open again since."
-        return ItemState(editable=False, held=False, can_open=True, detail=detail)
+        return FormState(editable=False, held=False, can_open=True, detail=detail)
     if why:
         detail = f"Your time with #{example.pk} is over. {why}"
-        return ItemState(True, False, False, detail=detail, advice="What you wrote is kept as your draft.")
+        return FormState(True, False, False, detail=detail, advice="What you wrote is kept as your draft.")
     detail = f"Your time with #{example.pk} is over. Nobody else has it."
-    return ItemState(True, False, True, detail=detail, advice="What you wrote is kept as your draft.")
+    return FormState(True, False, True, detail=detail, advice="What you wrote is kept as your draft.")
 
 
 def _what_you_did(example: Example, user: User, purpose: str) -> str:

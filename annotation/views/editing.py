@@ -5,17 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django_htmx.http import HttpResponseClientRedirect
 
 from annotation.changes import Changes, changes
 from annotation.checks import Finding, run_checks
 from annotation.errors import NeedsReason
-from annotation.models import Assignment, Draft, Example, Review
+from annotation.models import Draft, Example, Review
 from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
-from annotation.services.drafts import ItemState
 from annotation.services.examples import content_of
 from annotation.views.pair_forms import PairForm
 from core.access import Access
@@ -28,48 +27,6 @@ def go(request: HttpRequest, name: str, *args: object) -> HttpResponse:
     """To another page, whether the browser or htmx asked."""
     target = redirect(f"annotation:{name}", *args)
     return HttpResponseClientRedirect(target.url) if getattr(request, "htmx", False) else target
-
-
-def writer_of(request: HttpRequest) -> dict[str, str]:
-    """Which browser tab saves a draft, and whose draft its page began with: what gh-autosave sends along."""
-    if not (writer := request.headers.get("X-Draft-Writer", "")):
-        return {}
-    return {"writer": writer[:64], "seen": request.headers.get("X-Draft-Seen", "")}
-
-
-def saved(draft: Draft, lease: Assignment | None) -> JsonResponse:
-    """The answer to a draft that was kept: when, and until when the item is this person's (null: not any more)."""
-    live = queries.is_live(lease)
-    return JsonResponse(
-        {
-            "saved_at": draft.saved_at.isoformat(),
-            "until": lease.expires_at.isoformat() if lease and live else None,
-        }
-    )
-
-
-def how_it_stands(state: ItemState, draft: Draft | None, next_url: str) -> JsonResponse:
-    """The answer to a page that was opened before and asks (gh-autosave): may it be changed here, and if not, why?"""
-    answer = JsonResponse(
-        {
-            "editable": state.editable,
-            "held": state.held,
-            "can_open": state.can_open,
-            "until": state.until.isoformat() if state.until else None,
-            "detail": state.detail,
-            "advice": state.advice,
-            "writer": draft.writer if draft else "",
-            "next": next_url,
-        }
-    )
-    answer["Cache-Control"] = "no-store"
-    return answer
-
-
-def never_from_memory(response: HttpResponse) -> HttpResponse:
-    """Back and Reload ask the server: a page with an editor must not come back after its item was sent."""
-    response["Cache-Control"] = "no-store"
-    return response
 
 
 def is_shown_again(error: ExpectedError, words: Words) -> bool:

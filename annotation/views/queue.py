@@ -17,22 +17,19 @@ from annotation.services.examples import content_of
 from annotation.views.editing import (
     form_with,
     go,
-    how_it_stands,
     is_shown_again,
     item_form,
     live,
-    never_from_memory,
-    saved,
     sent_back,
     side,
     whole_main,
-    writer_of,
 )
 from annotation.views.pair_forms import PairForm, TakeForm, pair_from, whole_number
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.models import Role
 from core.services.drafts import kept_if_refused
+from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 
 READERS = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER)
 ANNOTATE = Assignment.Purpose.ANNOTATE
@@ -167,7 +164,7 @@ def draft(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         base_revision=whole_number(request.POST.get("base_revision")),
         **writer_of(request),
     )
-    return saved(kept, queries.lease_of(access.user, example, ANNOTATE))
+    return saved(kept, queries.held_until(access.user, example, ANNOTATE))
 
 
 @project_page(Role.ANNOTATOR)

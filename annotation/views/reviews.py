@@ -20,15 +20,11 @@ from annotation.services.examples import content_of
 from annotation.views.editing import (
     form_with,
     go,
-    how_it_stands,
     is_shown_again,
     item_form,
     live,
-    never_from_memory,
-    saved,
     side,
     whole_main,
-    writer_of,
 )
 from annotation.views.pair_forms import PairForm, ReviewFilter, TakeForm, pair_from, whole_number
 from annotation.views.queue import READERS
@@ -36,6 +32,7 @@ from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
 from core.models import Role
 from core.services.drafts import kept_if_refused
+from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 
 REVIEW = Assignment.Purpose.REVIEW
 
@@ -249,7 +246,7 @@ def review_draft(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
             purpose=REVIEW,
             **writer_of(request),
         )
-    return saved(kept, queries.lease_of(access.user, example, REVIEW))
+    return saved(kept, queries.held_until(access.user, example, REVIEW))
 
 
 @project_page(Role.REVIEWER)

@@ -11,23 +11,19 @@ from django.views.decorators.http import require_http_methods, require_POST
 from annotation import services
 from annotation.models import Draft
 from annotation.queries import queue as queries
-from annotation.services.drafts import ItemState
 from annotation.views.editing import (
     form_with,
     go,
-    how_it_stands,
     is_shown_again,
-    never_from_memory,
-    saved,
     side,
     whole_main,
-    writer_of,
 )
 from annotation.views.pair_forms import PairForm, pair_from
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.models import Role
-from core.services.drafts import kept_if_refused
+from core.services.drafts import FormState, kept_if_refused
+from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 
 
 def _page(
@@ -67,12 +63,12 @@ def write_draft(request: HttpRequest, access: Access) -> HttpResponse:
     """POST keeps the new example as far as it is written; GET says who saved the draft last."""
     if request.method != "POST":
         draft = queries.new_draft_of(access.user, access.project)
-        state = ItemState(editable=True, held=True, can_open=True)
+        state = FormState(editable=True, held=True, can_open=True)
         return how_it_stands(state, draft, reverse("annotation:write", args=[access.project.slug]))
     kept = services.save_new_draft(
         by=access.user, project=access.project, content=pair_from(request.POST), **writer_of(request)
     )
-    return saved(kept, None)
+    return saved(kept)
 
 
 @project_page(Role.ANNOTATOR)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db import transaction
@@ -14,6 +15,22 @@ from core.models.drafts import DraftBase
 log = logging.getLogger(__name__)
 
 Kept = TypeVar("Kept", bound=DraftBase)
+
+
+@dataclass(frozen=True)
+class FormState:
+    """How a form stands for one person whose page was opened earlier.
+
+    `editable`: a draft of theirs is taken. `held`: the item is theirs now, until `until`. `can_open`: they may open it
+    again. `detail` and `advice` say what happened and what to do.
+    """
+
+    editable: bool
+    held: bool
+    can_open: bool
+    until: datetime | None = None
+    detail: str = ""
+    advice: str = ""
 
 
 class OtherTab(Conflict):

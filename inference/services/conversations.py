@@ -13,7 +13,7 @@ from core.audit import record
 from core.errors import Conflict, Invalid
 from core.models import Project, User
 from inference.engines.vllm import STALL_SECONDS
-from inference.models import Conversation, Generation
+from inference.models import Conversation, CorrectionDraft, Generation
 from inference.queries import history, turns_of
 from inference.services.generations import Opened, give_up, open_generation
 from training.models import ModelVersion
@@ -147,5 +147,6 @@ def correct(*, by: User, generation: Generation, completion: str, topic: str = "
         origin=Example.Origin.CHAT,
         origin_detail=detail,
     )
+    CorrectionDraft.objects.filter(generation=generation, user=by).delete()
     record(by=by, project=generation.project, verb="answer.corrected", obj=generation, example=example.pk)
     return example

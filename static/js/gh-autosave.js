@@ -4,6 +4,7 @@
 //    under data-keep.
 //  * data-seen: the tab that wrote the draft this page began with. data-lease: the form can stop being this person's,
 //    so the page asks again when it is shown again. data-forget: the key of another form that this page's arrival ended.
+//    data-unsent: the page came with text that the server has not kept (a question that was refused, or is about to go).
 //  * Another form of the page that ends the draft (accept, skip) names it: data-ends="<id>".
 // A pause in typing saves; one request at a time, the newest text wins. A copy stays in this browser until the server
 // has said yes, also to the submit itself, and is offered again on the next visit. What fails is tried again with growing
@@ -52,6 +53,9 @@ class GhAutosave extends HTMLElement {
     if (this.dataset.forget) local.remove(`${owner}${this.dataset.forget}`);
     this.unnamed = new Set([...this.form.elements].filter((field) => field.type === "hidden").map((field) => field.name));
     this.sent = this.pack(true);
+    if (this.dataset.unsent !== undefined) {
+      this.sent = new URLSearchParams([...new URLSearchParams(this.sent).keys()].map((name) => [name, ""])).toString();
+    }
     this.notices = new Map();
     this.failures = 0;
     this.ears = new AbortController();
@@ -383,7 +387,8 @@ class GhAutosave extends HTMLElement {
     if (!copy) return;
     if (this.same(copy.text, this.sent)) { local.remove(this.key); return; }
     if (this.same(copy.text, this.pack())) return; // the browser has put it back already
-    if (!this.dataset.url) { this.unpack(copy.text); return; }
+    const blank = [...this.form.querySelectorAll("textarea")].every((field) => !field.defaultValue.trim());
+    if (!this.dataset.url && blank) { this.unpack(copy.text); return; }
     this.notice("copy", `Unsaved text from ${moment(copy.at)}.`, (box) => {
       box.append(
         this.button("Restore", () => { this.clear("copy"); this.unpack(copy.text); this.later(0); }),
