@@ -14,6 +14,10 @@ MAX_RECORDS = 100
 MAX_TAGS = 12
 MAX_TAG = 40
 MAX_SLICE = 120
+MAX_DRAFT = (
+    1_000_000  # characters of everything in a draft: what is too long to submit is kept to be shortened
+)
+MAX_DRAFT_PARTS = 1_000  # turns, records or tags of a draft
 
 
 def clean_text(value: Any) -> str:
@@ -42,7 +46,10 @@ def clean_tags(value: Any) -> list[str]:
 
 
 def clean_draft(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A pair in any state of being written. Only what is too large to keep is refused (Invalid)."""
+    """A pair in any state of being written, over-long texts too: those are for `clean_pair` to refuse.
+
+    Invalid only beyond MAX_DRAFT characters or MAX_DRAFT_PARTS turns, records or tags.
+    """
     messages = [
         {
             "role": m["role"] if m.get("role") in ROLES else "user",
@@ -60,6 +67,29 @@ def clean_draft(data: Mapping[str, Any]) -> dict[str, Any]:
         "edge": data.get("edge") if data.get("edge") in Example.Edge.values else "",
         "tags": clean_tags(data.get("tags")),
     }
+    parts = [
+        *(m["content"] for m in messages),
+        *context,
+        content["completion"],
+        content["slice"],
+        *content["tags"],
+    ]
+    if sum(map(len, parts)) > MAX_DRAFT:
+        raise Invalid(
+            f"This is too much to be kept as a draft: at most {MAX_DRAFT:,} characters in all.",
+            "Make it shorter.",
+        )
+    if max(len(messages), len(context), len(content["tags"])) > MAX_DRAFT_PARTS:
+        raise Invalid(
+            f"This is too much to be kept as a draft: at most {MAX_DRAFT_PARTS:,} turns, records or tags.",
+            "Take some out.",
+        )
+    return content
+
+
+def clean_in_bounds(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A draft that is small enough to be checked and submitted; Invalid names every field that is too large."""
+    content = clean_draft(data)
     wrong = _too_large(content)
     if wrong:
         raise Invalid("This is too much for one pair.", "Make it shorter.", fields=wrong)
@@ -71,7 +101,7 @@ def clean_pair(data: Mapping[str, Any], *, answered: bool = True) -> dict[str, A
 
     With `answered` False an empty completion is allowed (an item whose answer is still to be written).
     """
-    content = clean_draft(data)
+    content = clean_in_bounds(data)
     content["messages"] = [
         {"role": m["role"], "content": m["content"].strip()}
         for m in content["messages"]

@@ -9,6 +9,8 @@ from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import MD5, Left, Lower
 from django.utils import timezone
 
+from core.models import DraftBase
+
 # Expressions that are indexed; queries must use these very ones. The last turn's beginning, and a completion's words.
 QUESTION_LETTERS = 600
 QUESTION = Lower(Left(KeyTextTransform("content", KeyTransform(-1, "messages")), QUESTION_LETTERS))
@@ -368,7 +370,7 @@ class Assignment(models.Model):
         return f"#{self.example_id} held by {self.user_id}"
 
 
-class Draft(models.Model):
+class Draft(DraftBase):
     """What a person has typed and not submitted. It outlives the lease, so nothing typed is ever lost.
 
     Without an `example` it is the new example this person is writing in the project.
@@ -377,15 +379,7 @@ class Draft(models.Model):
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="drafts")
     example = models.ForeignKey(Example, null=True, on_delete=models.CASCADE, related_name="drafts")
     user = models.ForeignKey("core.User", on_delete=models.CASCADE, related_name="drafts")
-    content = models.JSONField()
     base_revision = models.PositiveIntegerField(default=0)
-    writer = models.CharField(
-        max_length=64,
-        blank=True,
-        default="",
-        help_text="The browser tab that saved it last; no other writes over it.",
-    )
-    saved_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         constraints = [

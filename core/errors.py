@@ -44,6 +44,12 @@ class Conflict(ExpectedError):
     code = "conflict"
 
 
+class OtherPerson(Conflict):
+    """The page was made for one person, and another is signed in in this browser now."""
+
+    code = "other_person"
+
+
 class PartAway(ExpectedError):
     """A part of the system (engine, broker, database) does not answer at the moment."""
 

@@ -18,7 +18,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from core import health
 from core.connections import release_connection
 from core.disks import storage_error
-from core.errors import ExpectedError, PartAway
+from core.errors import ExpectedError, OtherPerson, PartAway
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +55,19 @@ class ReleaseMiddleware(_Middleware):
         return response
 
 
+def prefers_json(request: HttpRequest) -> bool:
+    return request.headers.get("accept", "").startswith("application/json")
+
+
 def _wants_json(request: HttpRequest) -> bool:
     return request.path.startswith(("/api/", "/v1/"))
 
 
 class SignedInMiddleware(LoginRequiredMiddleware):
     """Sends strangers to the sign-in page, and people whose password somebody else made up to choose their own.
+
+    What a page's script sends names the person the page was made for (X-Page-User). When somebody else signed in in that
+    browser since, it is refused: what one person typed must not be stored in another's name.
 
     The API's views bring their own authentication, which asks for the same (core.authentication).
     """
@@ -74,6 +81,13 @@ class SignedInMiddleware(LoginRequiredMiddleware):
         answer: HttpResponseBase | None = super().process_view(request, view_func, view_args, view_kwargs)
         if answer is not None or not getattr(view_func, "login_required", True):
             return answer
+        made_for = request.headers.get("X-Page-User", "")
+        if made_for and made_for != str(request.user.pk) and request.method not in ("GET", "HEAD", "OPTIONS"):
+            other = OtherPerson(
+                f"{getattr(request.user, 'name', '') or 'Nobody'} is signed in in this browser now. Nothing was saved.",
+                "Sign in as yourself in a new tab, then save again.",
+            )
+            return expected_response(request, other)
         place = request.resolver_match
         if not getattr(request.user, "must_change_password", False) or (
             place is not None and place.view_name in self._BEFORE
@@ -115,23 +129,29 @@ class ExpectedErrorMiddleware(_Middleware):
 
     def process_exception(self, request: HttpRequest, raised: Exception) -> HttpResponse | None:
         error = raised if isinstance(raised, ExpectedError) else noted_storage_error(request, raised)
-        if error is None:
-            return None
-        if _wants_json(request) or request.headers.get("accept", "").startswith("application/json"):
-            return JsonResponse(
-                {"code": error.code, "detail": error.message, "advice": error.advice},
-                status=error.status,
-            )
-        back = None if getattr(request, "htmx", None) else _page_behind(request)
-        if back is not None:
-            messages.error(request, str(error))
-            return redirect(back)
-        name = "components/error_toast.html" if getattr(request, "htmx", None) else "errors/expected.html"
-        response = render(request, name, {"error": error}, status=error.status)
-        if getattr(request, "htmx", None):
-            response["HX-Retarget"] = "#toasts"
-            response["HX-Reswap"] = "beforeend"
-        return response
+        return None if error is None else expected_response(request, error)
+
+
+def expected_response(request: HttpRequest, error: ExpectedError) -> HttpResponse:
+    """The error as JSON, as a message on the page before, as a full page, or for htmx as a message beside the work, whatever
+    its form would select."""
+    if _wants_json(request) or prefers_json(request):
+        return JsonResponse(
+            {"code": error.code, "detail": error.message, "advice": error.advice},
+            status=error.status,
+        )
+    by_htmx = "HX-Request" in request.headers
+    back = None if by_htmx else _page_behind(request)
+    if back is not None:
+        messages.error(request, str(error))
+        return redirect(back)
+    name = "components/error_toast.html" if by_htmx else "errors/expected.html"
+    response = render(request, name, {"error": error}, status=error.status)
+    if by_htmx:
+        response["HX-Retarget"] = "#toasts"
+        response["HX-Reselect"] = "unset"
+        response["HX-Reswap"] = "beforeend"
+    return response
 
 
 def noted_storage_error(request: HttpRequest, raised: BaseException) -> ExpectedError | None:

@@ -9,6 +9,7 @@ urlpatterns = [
     path("", start.start, name="start"),
     path("sign-in/", session.sign_in, name="sign-in"),
     path("sign-out/", session.sign_out, name="sign-out"),
+    path("session/", session.session, name="session"),
     path("projects/new/", start.project_new, name="project-new"),
     path("status/", status.status, name="status"),
     path("status/parts/", status.status_parts, name="status-parts"),

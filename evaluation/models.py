@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from core.models import DraftBase
+
 
 class Campaign(models.Model):
     """A blind comparison of two model versions on test prompts."""
@@ -315,3 +317,23 @@ class Correction(models.Model):
 
     def __str__(self) -> str:
         return f"correction of {self.answer_id}"
+
+
+class RatingDraft(DraftBase):
+    """What a rater has chosen and typed of one comparison and not sent: the form's fields that hold something.
+
+    Private to the comparison's rater, and deleted when the comparison is rated or skipped.
+    """
+
+    comparison = models.OneToOneField(Comparison, on_delete=models.CASCADE, related_name="draft")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="rating_draft_is_a_form",
+                condition=models.Q(content__contains={}),  # jsonb @> '{}' holds for objects alone
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"draft of {self.comparison_id}"

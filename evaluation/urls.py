@@ -24,6 +24,8 @@ urlpatterns = [
     path("campaigns/<int:pk>/compare/", rate.rate, name="rate"),
     path("comparisons/<uuid:token>/", results.comparison, name="comparison"),
     path("compare/<uuid:token>/", rate.rate_comparison, name="rate-comparison"),
+    path("compare/<uuid:token>/draft/", rate.rate_draft, name="rate-draft"),
+    path("compare/<uuid:token>/draft/discard/", rate.rate_draft_discard, name="rate-draft-discard"),
     path("compare/<uuid:token>/skip/", rate.rate_skip, name="rate-skip"),
     path("compare/<uuid:token>/hold/", rate.rate_hold, name="rate-hold"),
 ]

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 
 from annotation.models import Example
+from core.errors import Invalid
 from inference.models import Generation
 from inference.services.conversations import MAX_CONTEXT, MAX_QUESTION
 
@@ -55,6 +56,13 @@ class CorrectionForm(forms.Form):
         label="Slice", required=False, max_length=120, widget=forms.TextInput(attrs={"list": "slices"})
     )
     edge = forms.ChoiceField(label="Edge case", required=False, choices=Example.Edge.choices)
+
+    def checked(self) -> dict[str, Any]:
+        """What services.correct takes. Invalid, with the fields named, when a value is not one of those offered."""
+        if not self.is_valid():
+            fields = {name: [str(message) for message in found] for name, found in self.errors.items()}
+            raise Invalid("This correction was not sent.", "The reasons are below the fields.", fields=fields)
+        return self.cleaned_data
 
 
 class AnswersFilter(forms.Form):

@@ -8,6 +8,8 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models.functions import Upper
 
+from core.models import DraftBase
+
 
 class Engine(models.Model):
     """One serving process (vLLM): started here, or attached by URL. It serves one set of full weights and,
@@ -294,3 +296,25 @@ class Generation(models.Model):
 
     def __str__(self) -> str:
         return f"answer {self.public_id}"
+
+
+class CorrectionDraft(DraftBase):
+    """A better answer to a chat's question that its writer has not sent yet: {completion, topic, edge}.
+
+    Private to whoever wrote it, and deleted when the correction is filed.
+    """
+
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="correction_drafts")
+    user = models.ForeignKey("core.User", on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="correction_draft_once", fields=["generation", "user"]),
+            models.CheckConstraint(
+                name="correction_draft_is_a_form",
+                condition=models.Q(content__contains={}),  # jsonb @> '{}' holds for objects alone
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"draft of a correction of {self.generation_id}"

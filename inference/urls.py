@@ -17,6 +17,7 @@ urlpatterns = [
     path("chat/<int:pk>/ask-again/", chat.ask_again, name="ask-again"),
     path("chat/<int:pk>/answers/<uuid:answer>/", chat.turn, name="turn"),
     path("chat/<int:pk>/answers/<uuid:answer>/correct/", chat.correct, name="correct"),
+    path("chat/<int:pk>/answers/<uuid:answer>/correct/draft/", chat.correct_draft, name="correct-draft"),
     path("engines/<int:pk>/checks/", serve.checks, name="checks"),
     path("answers/", answers.answers, name="answers"),
     path("answers/<uuid:public_id>/", answers.answer, name="answer"),

@@ -24,12 +24,12 @@ from annotation.api.work_serializers import (
     UntilSerializer,
 )
 from annotation.checks import run_checks
-from annotation.cleaning import clean_draft
+from annotation.cleaning import clean_in_bounds
 from annotation.models import Assignment, Example
 from annotation.queries import queue as queries
-from core.errors import ExpectedError
 from core.models import Role
 from core.project_api import ProjectAPIView
+from core.services.drafts import kept_if_refused
 
 READERS = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER)
 NOTHING_WAITS = OpenApiResponse(description="Nothing waits.")
@@ -104,7 +104,7 @@ class KeepDraft(WorkView):
 
     @extend_schema(request=DraftContentSerializer, responses=SavedDraftSerializer)
     def put(self, request: Request, slug: str, pk: int) -> Response:
-        """Keeps what was typed; it outlives the lease."""
+        """Keeps what was typed, in any state of being written; it outlives the lease. At most 1,000,000 characters."""
         content = self.given(DraftContentSerializer)
         draft = services.save_draft(
             by=self.access.user,
@@ -131,20 +131,16 @@ class Submit(WorkView):
         content = self.given(SubmitSerializer)
         example, base = self.example(pk), content["base_revision"]
         keep = partial(
-            services.keep_words, by=self.access.user, example=example, content=content, base_revision=base
+            services.save_draft, by=self.access.user, example=example, content=content, base_revision=base
         )
-        try:
-            with services.kept_on_failure(keep):
-                services.submit(
-                    by=self.access.user,
-                    example=example,
-                    content=pair_of(content),
-                    base_revision=base,
-                    reason=content["reason"],
-                )
-        except ExpectedError:
-            keep()
-            raise
+        with kept_if_refused(keep):
+            services.submit(
+                by=self.access.user,
+                example=example,
+                content=pair_of(content),
+                base_revision=base,
+                reason=content["reason"],
+            )
         return Response(ExampleSerializer(self.example(pk)).data)
 
 
@@ -179,7 +175,7 @@ class RunChecks(WorkView):
     @extend_schema(request=DraftContentSerializer, responses=CheckedSerializer(many=True))
     def post(self, request: Request, slug: str) -> Response:
         """What the checks say of a pair; nothing is stored."""
-        content = clean_draft(self.given(DraftContentSerializer))
+        content = clean_in_bounds(self.given(DraftContentSerializer))
         return Response(CheckedSerializer(run_checks(content, self.access.project), many=True).data)
 
 

@@ -29,11 +29,12 @@ from annotation.api.work_serializers import (
 )
 from annotation.models import Assignment, Example, Review
 from annotation.queries import queue as queries
+from annotation.services.examples import content_of
 from annotation.services.reviews import Bulk
-from core.errors import ExpectedError
-from core.models import Role
+from core.models import Role, User
 from core.pagination import Pages
 from core.project_api import ProjectAPIView
+from core.services.drafts import kept_if_refused
 
 REVIEW = Assignment.Purpose.REVIEW
 
@@ -98,25 +99,16 @@ class Accept(WorkView):
         given = self.given(AcceptSerializer)
         content = given.get("content")
         example = self.example(pk)
-        keep = partial(self._keep, example, content)
-        try:
-            with services.kept_on_failure(keep):
-                review = services.accept(
-                    by=self.access.user,
-                    example=example,
-                    comment=given["comment"],
-                    content=pair_of(content) if content else None,
-                    revision=given["revision"],
-                    reason=content["reason"] if content else "",
-                )
-        except ExpectedError:
-            keep()
-            raise
+        with kept_if_refused(partial(keep_review, self.access.user, example, given, content)):
+            review = services.accept(
+                by=self.access.user,
+                example=example,
+                comment=given["comment"],
+                content=pair_of(content) if content else None,
+                revision=given["revision"],
+                reason=content["reason"] if content else "",
+            )
         return Response(DecisionSerializer(review).data)
-
-    def _keep(self, example: Example, content: Mapping[str, Any] | None) -> None:
-        if content:
-            services.keep_words(by=self.access.user, example=example, content=content, purpose=REVIEW)
 
 
 class SendBack(WorkView):
@@ -126,10 +118,24 @@ class SendBack(WorkView):
     @extend_schema(request=SendBackSerializer, responses=DecisionSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Returns a pair one has open to its author; the comment says what would be right."""
-        review = services.send_back(
-            by=self.access.user, example=self.example(pk), **self.given(SendBackSerializer)
-        )
+        given, example = self.given(SendBackSerializer), self.example(pk)
+        with kept_if_refused(partial(keep_review, self.access.user, example, given)):
+            review = services.send_back(by=self.access.user, example=example, **given)
         return Response(DecisionSerializer(review).data)
+
+
+def keep_review(
+    user: User, example: Example, given: Mapping[str, Any], content: Mapping[str, Any] | None = None
+) -> None:
+    """Keeps what a refused decision held: the correction with the revision it was begun from, and the comment."""
+    words = {"by": user, "example": example, "base_revision": given["revision"]}
+    comment = given["comment"]
+    if content:
+        # Where both name a revision, the text's own counts: a stale correction must still be seen to be stale.
+        words["base_revision"] = content["base_revision"] or given["revision"]
+        services.save_draft(**words, content={**content, "comment": comment}, purpose=REVIEW)
+    elif comment.strip():
+        services.save_comment(**words, comment=comment, content=content_of(example))
 
 
 class AcceptMany(WorkView):

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from annotation.api.data_serializers import ExampleSerializer, MessageSerializer
+from annotation.api.data_serializers import ExampleSerializer
 from annotation.models import Assignment, Draft, Example, Review
 from core.api.serializers import PersonSerializer
 
@@ -44,26 +44,39 @@ class TakeSerializer(serializers.Serializer[Any]):
     only = serializers.ChoiceField(required=False, allow_blank=True, choices=ONLY)
 
 
-class DraftContentSerializer(serializers.Serializer[Any]):
-    """A pair in any state of being written."""
+def _text(**more: Any) -> serializers.CharField:
+    """Words as they were typed: nothing at all is fine, and spaces at the ends stay."""
+    return serializers.CharField(required=False, allow_blank=True, trim_whitespace=False, default="", **more)
 
-    messages = MessageSerializer(many=True, required=False, default=list)
+
+class DraftMessageSerializer(serializers.Serializer[Any]):
+    """A turn that may not be written yet."""
+
+    role = serializers.ChoiceField(choices=["system", "user", "assistant"], required=False, default="user")
+    content = _text()
+
+
+class DraftContentSerializer(serializers.Serializer[Any]):
+    """A pair in any state of being written: empty turns, records and tags are fine, and so are over-long texts."""
+
+    messages = DraftMessageSerializer(many=True, required=False, default=list)
     context = serializers.ListField(  # type: ignore[assignment]  # a field, not DRF's property of that name
-        child=serializers.CharField(allow_blank=True), required=False, default=list
+        child=_text(), required=False, default=list
     )
-    completion = serializers.CharField(required=False, allow_blank=True, default="")
-    slice = serializers.CharField(required=False, allow_blank=True, default="")
-    edge = serializers.CharField(required=False, allow_blank=True, default="")
-    tags = serializers.ListField(child=serializers.CharField(), required=False, default=list)
+    completion = _text()
+    slice = _text()
+    edge = _text()
+    tags = serializers.ListField(child=_text(), required=False, default=list)
+    comment = _text(help_text="A reviewer's comment, as far as it is written.")
     base_revision = serializers.IntegerField(
         required=False, min_value=0, default=0, help_text="The revision it was begun from."
     )
 
 
 class SubmitSerializer(DraftContentSerializer):
-    """A whole pair. `reason` answers a check that objects (code needs_reason)."""
+    """A whole pair. `reason` answers a check that objects (code needs_reason). Empty turns, records and tags are left out."""
 
-    messages = MessageSerializer(many=True)
+    messages = DraftMessageSerializer(many=True)
     reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=300)
 
 

@@ -186,6 +186,12 @@ def is_live(lease: Assignment | None) -> bool:
     return bool(lease and lease.outcome == Assignment.Outcome.OPEN and lease.expires_at > timezone.now())
 
 
+def held_until(user: User, example: Example, purpose: str) -> datetime | None:
+    """Until when the example is this person's; None when it is not, or not any more."""
+    lease = lease_of(user, example, purpose)
+    return lease.expires_at if lease and is_live(lease) else None
+
+
 def drafts_of(user: User, project: Project) -> QuerySet[Draft]:
     """Texts begun and not submitted, newest first, their examples loaded."""
     return Draft.objects.select_related("example").filter(user=user, project=project).order_by("-saved_at")

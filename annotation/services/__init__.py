@@ -1,17 +1,9 @@
 """Everything that changes examples. Other apps and this app's views, API and tasks call these names."""
 
+from annotation.services.drafts import discard_draft, item_state, save_comment, save_draft, save_new_draft
 from annotation.services.examples import file_correction, requeue, retire, write_example
 from annotation.services.leases import heartbeat, leave, take, why_not_open
-from annotation.services.queue import (
-    discard_draft,
-    keep_words,
-    kept_on_failure,
-    save_draft,
-    save_new_draft,
-    submit,
-    take_back,
-    take_next,
-)
+from annotation.services.queue import submit, take_back, take_next
 from annotation.services.reviews import accept, accept_many, send_back, send_back_many, undo, undo_many
 
 __all__ = [
@@ -20,11 +12,11 @@ __all__ = [
     "discard_draft",
     "file_correction",
     "heartbeat",
-    "keep_words",
-    "kept_on_failure",
+    "item_state",
     "leave",
     "requeue",
     "retire",
+    "save_comment",
     "save_draft",
     "save_new_draft",
     "send_back",

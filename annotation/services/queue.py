@@ -1,15 +1,13 @@
-"""The annotators' side of the queue: take the next item, keep drafts, submit, take a submission back."""
+"""The annotators' side of the queue: take the next item, submit, take a submission back."""
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from annotation.cleaning import clean_draft, clean_pair
+from annotation.cleaning import clean_pair
 from annotation.models import Assignment, Draft, Example, Review, Revision
 from annotation.queries.queue import in_order, waiting_for
 from annotation.runner.leases import expire_leases
@@ -17,11 +15,9 @@ from annotation.services import leases
 from annotation.services.examples import add_revision, content_of, fields_of, lock, reason_for_bad
 from annotation.services.leases import Outcome, Purpose
 from core.audit import record
-from core.errors import Conflict, ExpectedError
+from core.errors import Conflict
 from core.models import Project, User
 from core.transitions import transition
-
-log = logging.getLogger(__name__)
 
 _TRIES = 20  # each try that fails means that somebody else got an item, so this is never many
 
@@ -89,123 +85,6 @@ def _lines(
         yield in_order(fresh.filter(Exists(sent_back)))
     yield in_order(fresh)
     yield waiting.filter(skipped=True).order_by("skipped_at", "id")
-
-
-# --- drafts ------------------------------------------------------------------------------------------------
-@transaction.atomic
-def save_draft(
-    *,
-    by: User,
-    example: Example,
-    content: Mapping[str, Any],
-    base_revision: int = 0,
-    purpose: str = Purpose.ANNOTATE,
-    writer: str = "",
-    seen: str | None = None,
-) -> Draft:
-    """Keeps what the person has typed, whether or not their lease still runs.
-
-    Conflict when they never had the example, or have submitted it since: a late draft must not come back to life. With
-    `seen`, see `_keep`.
-    """
-    mine = leases.latest(example=example, user=by, purpose=purpose)
-    if mine is None or mine.outcome == Outcome.DONE:
-        raise Conflict(
-            f"You do not have #{example.pk} open.",
-            "Copy what you wrote and open the item again.",
-        )
-    base_revision = base_revision or example.revision
-    values = {"content": _draft_content(content), "base_revision": base_revision}
-    return _keep(by=by, project=example.project, example=example, values=values, writer=writer, seen=seen)
-
-
-def keep_words(
-    *,
-    by: User,
-    example: Example,
-    content: Mapping[str, Any],
-    base_revision: int = 0,
-    purpose: str = Purpose.ANNOTATE,
-) -> bool:
-    """Keeps as a draft what could not be submitted, where the person may have one. Whether it was kept."""
-    try:
-        save_draft(by=by, example=example, content=content, base_revision=base_revision, purpose=purpose)
-    except ExpectedError:
-        return False
-    return True
-
-
-@contextmanager
-def kept_on_failure(keep: Callable[[], object]) -> Iterator[None]:
-    """Calls `keep` when what is done inside fails in a way that nobody foresaw: what was typed outlives it."""
-    try:
-        yield
-    except ExpectedError:
-        raise
-    except Exception:
-        try:
-            keep()
-        except Exception:  # the first failure is the one to report
-            log.exception("What was typed could not be kept either.")
-        raise
-
-
-@transaction.atomic
-def save_new_draft(
-    *, by: User, project: Project, content: Mapping[str, Any], writer: str = "", seen: str | None = None
-) -> Draft:
-    """Keeps the new example the person is writing; there is one in each project. With `seen`, see `_keep`."""
-    values = {"content": {**_draft_content(content), "group": str(content.get("group") or "")[:200]}}
-    return _keep(by=by, project=project, example=None, values=values, writer=writer, seen=seen)
-
-
-def _keep(
-    *,
-    by: User,
-    project: Project,
-    example: Example | None,
-    values: dict[str, Any],
-    writer: str,
-    seen: str | None,
-) -> Draft:
-    """Stores a draft, over the one that there may be already.
-
-    `writer` names the browser tab that saves. With `seen`, the writer of the draft that its page began with, Conflict when
-    somebody else saved another text since: two tabs with one draft do not write over each other. Programs give no `seen`,
-    and the last one to write keeps the draft.
-    """
-    mine = {"user": by, "project": project, "example": example}
-    values |= {"writer": writer} if writer else {}
-    draft, new = Draft.objects.get_or_create(**mine, defaults=values)
-    if new:
-        return draft
-    draft = Draft.objects.select_for_update().get(pk=draft.pk)
-    if seen is not None and draft.writer not in {writer, seen} and draft.content != values["content"]:
-        raise Conflict(
-            "Another tab or browser of yours saved a newer draft of this.",
-            "Reload to see that one. What you typed here stays in this browser and is offered to you then.",
-        )
-    for name, value in values.items():
-        setattr(draft, name, value)
-    draft.save()
-    return draft
-
-
-def _draft_content(content: Mapping[str, Any]) -> dict[str, Any]:
-    clean = clean_draft(content)
-    comment = content.get("comment")
-    if isinstance(comment, str) and comment.strip():
-        clean["comment"] = comment.replace("\x00", "")[:5000]
-    return clean
-
-
-@transaction.atomic
-def discard_draft(*, by: User, project: Project, example: Example | None) -> None:
-    """Deletes a draft because its writer asked for it. That it was deleted is audited, its words are not kept."""
-    gone, _ = Draft.objects.filter(project=project, user=by, example=example).delete()
-    if gone:
-        verb = "draft.discarded" if example else "draft.of_new_discarded"
-        record(by=by, project=project, verb=verb, obj=example)
 
 
 # --- submitting --------------------------------------------------------------------------------------------

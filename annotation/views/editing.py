@@ -5,21 +5,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django_htmx.http import HttpResponseClientRedirect
 
 from annotation.changes import Changes, changes
 from annotation.checks import Finding, run_checks
 from annotation.errors import NeedsReason
-from annotation.models import Assignment, Draft, Example, Review
+from annotation.models import Draft, Example, Review
 from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
 from annotation.services.examples import content_of
 from annotation.views.pair_forms import PairForm
 from core.access import Access
-from core.errors import ExpectedError, Invalid
+from core.errors import Conflict, ExpectedError, Invalid
 from core.models import Project
+from core.services.drafts import Words
 
 
 def go(request: HttpRequest, name: str, *args: object) -> HttpResponse:
@@ -28,22 +29,10 @@ def go(request: HttpRequest, name: str, *args: object) -> HttpResponse:
     return HttpResponseClientRedirect(target.url) if getattr(request, "htmx", False) else target
 
 
-def writer_of(request: HttpRequest) -> dict[str, str]:
-    """Which browser tab saves a draft, and whose draft its page began with: what gh-autosave sends along."""
-    if not (writer := request.headers.get("X-Draft-Writer", "")):
-        return {}
-    return {"writer": writer[:64], "seen": request.headers.get("X-Draft-Seen", "")}
-
-
-def saved(draft: Draft, lease: Assignment | None) -> JsonResponse:
-    """The answer to a draft that was kept: when, and until when the item is this person's (null: not any more)."""
-    live = queries.is_live(lease)
-    return JsonResponse(
-        {
-            "saved_at": draft.saved_at.isoformat(),
-            "until": lease.expires_at.isoformat() if lease and live else None,
-        }
-    )
+def is_shown_again(error: ExpectedError, words: Words) -> bool:
+    """Whether a refused form comes back with the reason inside it. What may not be a draft any more (the item was sent in
+    another tab) stays in the page as it is, with the reason beside it."""
+    return isinstance(error, Invalid) or (isinstance(error, Conflict) and words.kept)
 
 
 def whole_main(response: HttpResponse) -> HttpResponse:

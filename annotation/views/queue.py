@@ -6,28 +6,30 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_POST, require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation import services
-from annotation.cleaning import clean_draft
+from annotation.cleaning import clean_in_bounds
 from annotation.models import Assignment, Draft, Example
 from annotation.queries import queue as queries
 from annotation.services.examples import content_of
 from annotation.views.editing import (
     form_with,
     go,
+    is_shown_again,
     item_form,
     live,
-    saved,
     sent_back,
     side,
     whole_main,
-    writer_of,
 )
 from annotation.views.pair_forms import PairForm, TakeForm, pair_from, whole_number
 from core.access import Access, project_page
-from core.errors import Conflict, Invalid
+from core.errors import ExpectedError
 from core.models import Role
+from core.services.drafts import kept_if_refused
+from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 
 READERS = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER)
 ANNOTATE = Assignment.Purpose.ANNOTATE
@@ -116,7 +118,7 @@ def _item_page(
         ),
         **side(access),
     }
-    return render(request, "annotation/item.html", context, status=status)
+    return never_from_memory(render(request, "annotation/item.html", context, status=status))
 
 
 @project_page(Role.ANNOTATOR)
@@ -147,10 +149,14 @@ def heartbeat(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 
 
 @project_page(Role.ANNOTATOR)
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def draft(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """Keeps what was typed. It works without a lease too: nothing typed is ever lost."""
+    """POST keeps what was typed, without a lease too: nothing typed is ever lost. GET says how the item stands."""
     example = _example(access, pk)
+    if request.method != "POST":
+        state = services.item_state(by=access.user, example=example, purpose=ANNOTATE)
+        overview_url = reverse("annotation:overview", args=[access.project.slug])
+        return how_it_stands(state, queries.draft_of(access.user, example), overview_url)
     kept = services.save_draft(
         by=access.user,
         example=example,
@@ -158,7 +164,7 @@ def draft(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         base_revision=whole_number(request.POST.get("base_revision")),
         **writer_of(request),
     )
-    return saved(kept, queries.lease_of(access.user, example, ANNOTATE))
+    return saved(kept, queries.held_until(access.user, example, ANNOTATE))
 
 
 @project_page(Role.ANNOTATOR)
@@ -180,15 +186,14 @@ def submit(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     content = pair_from(request.POST)
     base = whole_number(request.POST.get("base_revision"))
     reason = request.POST.get("reason", "")
-    words: dict[str, Any] = {
+    given: dict[str, Any] = {
         "by": access.user, "example": example, "content": content, "base_revision": base,
     }  # fmt: skip
     try:
-        with services.kept_on_failure(partial(services.keep_words, **words)):
-            services.submit(**words, reason=reason)
-    except (Invalid, Conflict) as error:
-        kept = services.keep_words(**words)
-        if not kept and isinstance(error, Conflict):
+        with kept_if_refused(partial(services.save_draft, **given)) as words:
+            services.submit(**given, reason=reason)
+    except ExpectedError as error:
+        if not is_shown_again(error, words):
             raise
         form = form_with(error, PairForm(access.project, content, base), reason)
         return whole_main(_item_page(request, access, _example(access, pk), form, None, status=error.status))
@@ -222,7 +227,7 @@ def take_back(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @require_POST
 def check(request: HttpRequest, access: Access) -> HttpResponse:
     """The checks of what is being written, as a fragment. `example` says which item it is, if any."""
-    content = clean_draft(pair_from(request.POST))
+    content = clean_in_bounds(pair_from(request.POST))
     pk = whole_number(request.POST.get("example"))
     example = Example.objects.filter(project=access.project, pk=pk).first() if pk else None
     if pk and example is None:

@@ -1,7 +1,7 @@
 """The reviewers' pages: what is in review, one pair with what changed, and the decisions."""
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -13,18 +13,28 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotation import services
 from annotation.changes import changes
-from annotation.models import Assignment, Example, Review
+from annotation.models import Assignment, Draft, Example, Review
 from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
 from annotation.queries.paging import cut
 from annotation.services.examples import content_of
 from annotation.services.reviews import Bulk
-from annotation.views.editing import form_with, go, item_form, live, saved, side, whole_main, writer_of
+from annotation.views.editing import (
+    form_with,
+    go,
+    is_shown_again,
+    item_form,
+    live,
+    side,
+    whole_main,
+)
 from annotation.views.pair_forms import PairForm, ReviewFilter, TakeForm, pair_from, whole_number
 from annotation.views.queue import READERS
 from core.access import Access, project_page
-from core.errors import Conflict, Invalid
+from core.errors import ExpectedError, Invalid
 from core.models import Role
+from core.services.drafts import kept_if_refused
+from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 
 REVIEW = Assignment.Purpose.REVIEW
 NAMED = 20  # numbers in one message
@@ -123,7 +133,8 @@ def _review_page(
         "correction_begun": corrected,
         "error": error,
     }
-    return render(request, "annotation/review.html", context, status=error.status if error else 200)
+    response = render(request, "annotation/review.html", context, status=error.status if error else 200)
+    return never_from_memory(response)
 
 
 @project_page(Role.REVIEWER)
@@ -134,9 +145,14 @@ def review(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     if queries.lease_of(access.user, example, REVIEW) is None:
         return go(request, "example", access.project.slug, pk)
     if example.status != Example.Status.IN_REVIEW:
-        messages.info(request, f"#{pk} is not in review any more: {example.get_status_display().lower()}.")
-        return go(request, "review-list", access.project.slug)
+        return _not_in_review(request, access, example)
     return _review_page(request, access, example)
+
+
+def _not_in_review(request: HttpRequest, access: Access, example: Example) -> HttpResponse:
+    status = example.get_status_display().lower()
+    messages.info(request, f"#{example.pk} is not in review any more: {status}.")
+    return go(request, "review-list", access.project.slug)
 
 
 @project_page(Role.REVIEWER)
@@ -149,13 +165,27 @@ def review_take(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.REVIEWER)
 @require_POST
 def accept(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    services.accept(
-        by=access.user,
-        example=_example(access, pk),
-        comment=request.POST.get("comment", ""),
-        revision=whole_number(request.POST.get("base_revision")),
-    )
+    example = _example(access, pk)
+    with kept_if_refused(_keep_comment(request, access, example)):
+        services.accept(
+            by=access.user,
+            example=example,
+            comment=request.POST.get("comment", ""),
+            revision=whole_number(request.POST.get("base_revision")),
+        )
     return _onward(request, access)
+
+
+def _keep_comment(request: HttpRequest, access: Access, example: Example, **more: Any) -> Callable[[], Draft]:
+    return partial(
+        services.save_comment,
+        by=access.user,
+        example=example,
+        comment=request.POST.get("comment", ""),
+        content=content_of(example),
+        base_revision=whole_number(request.POST.get("base_revision")),
+        **more,
+    )
 
 
 @project_page(Role.REVIEWER)
@@ -164,12 +194,13 @@ def send_back(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     example = _example(access, pk)
     comment = request.POST.get("comment", "")
     try:
-        services.send_back(
-            by=access.user,
-            example=example,
-            comment=comment,
-            revision=whole_number(request.POST.get("base_revision")),
-        )
+        with kept_if_refused(_keep_comment(request, access, example)):
+            services.send_back(
+                by=access.user,
+                example=example,
+                comment=comment,
+                revision=whole_number(request.POST.get("base_revision")),
+            )
     except Invalid as error:
         return _review_page(request, access, example, comment, error)
     return _onward(request, access)
@@ -183,24 +214,25 @@ def correct(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     if request.method != "POST":
         if queries.lease_of(access.user, example, REVIEW) is None:
             return go(request, "example", access.project.slug, pk)
+        if example.status != Example.Status.IN_REVIEW:
+            return _not_in_review(request, access, example)
         form = item_form(example, queries.draft_of(access.user, example))
         return _correct_page(request, access, example, form)
     content = pair_from(request.POST)
     base = whole_number(request.POST.get("base_revision"))
     reason = request.POST.get("reason", "")
     keep = partial(
-        services.keep_words,
+        services.save_draft,
         by=access.user, example=example, content=content, base_revision=base, purpose=REVIEW,
     )  # fmt: skip
     try:
-        with services.kept_on_failure(keep):
+        with kept_if_refused(keep) as words:
             services.accept(
                 by=access.user, example=example, content=content, revision=base, reason=reason,
                 comment=request.POST.get("comment", ""),
             )  # fmt: skip
-    except (Invalid, Conflict) as error:
-        kept = keep()
-        if not kept and isinstance(error, Conflict):
+    except ExpectedError as error:
+        if not is_shown_again(error, words):
             raise
         form = form_with(error, PairForm(access.project, content, base), reason)
         return whole_main(_correct_page(request, access, _example(access, pk), form, error.status))
@@ -212,27 +244,30 @@ def _correct_page(
 ) -> HttpResponse:
     draft = queries.draft_of(access.user, example)
     context = {**_frame(access, example), "form": form, "draft": draft, **side(access)}
-    return render(request, "annotation/review_correct.html", context, status=status)
+    return never_from_memory(render(request, "annotation/review_correct.html", context, status=status))
 
 
 @project_page(Role.REVIEWER)
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def review_draft(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """Keeps a correction, or only the comment, while it is being written."""
+    """POST keeps a correction, or only the comment, while it is being written. GET says how the review stands."""
     example = _example(access, pk)
-    content = pair_from(request.POST)
+    if request.method != "POST":
+        state = services.item_state(by=access.user, example=example, purpose=REVIEW)
+        list_url = reverse("annotation:review-list", args=[access.project.slug])
+        return how_it_stands(state, queries.draft_of(access.user, example), list_url)
     if "message" not in request.POST:  # the page that reads posts the comment alone
-        draft = queries.draft_of(access.user, example)
-        content = {**(draft.content if draft else content_of(example)), "comment": content["comment"]}
-    kept = services.save_draft(
-        by=access.user,
-        example=example,
-        content=content,
-        base_revision=whole_number(request.POST.get("base_revision")),
-        purpose=REVIEW,
-        **writer_of(request),
-    )
-    return saved(kept, queries.lease_of(access.user, example, REVIEW))
+        kept = _keep_comment(request, access, example, **writer_of(request))()
+    else:
+        kept = services.save_draft(
+            by=access.user,
+            example=example,
+            content=pair_from(request.POST),
+            base_revision=whole_number(request.POST.get("base_revision")),
+            purpose=REVIEW,
+            **writer_of(request),
+        )
+    return saved(kept, queries.held_until(access.user, example, REVIEW))
 
 
 @project_page(Role.REVIEWER)

@@ -5,23 +5,32 @@ from functools import partial
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation import services
 from annotation.models import Draft
 from annotation.queries import queue as queries
-from annotation.views.editing import form_with, go, saved, side, whole_main, writer_of
+from annotation.views.editing import (
+    form_with,
+    go,
+    is_shown_again,
+    side,
+    whole_main,
+)
 from annotation.views.pair_forms import PairForm, pair_from
 from core.access import Access, project_page
-from core.errors import Invalid
+from core.errors import ExpectedError
 from core.models import Role
+from core.services.drafts import FormState, kept_if_refused
+from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 
 
 def _page(
     request: HttpRequest, access: Access, form: PairForm, draft: Draft | None, status: int = 200
 ) -> HttpResponse:
     context = {"form": form, "draft": draft, "begin": not form.content, **side(access)}
-    return render(request, "annotation/write.html", context, status=status)
+    return never_from_memory(render(request, "annotation/write.html", context, status=status))
 
 
 @project_page(Role.ANNOTATOR)
@@ -35,11 +44,13 @@ def write(request: HttpRequest, access: Access) -> HttpResponse:
     reason = request.POST.get("reason", "")
     keep = partial(services.save_new_draft, by=access.user, project=access.project, content=content)
     try:
-        with services.kept_on_failure(keep):
+        with kept_if_refused(keep) as words:
             example = services.write_example(
                 by=access.user, project=access.project, content=content, group=content["group"], reason=reason
             )
-    except Invalid as error:
+    except ExpectedError as error:
+        if not is_shown_again(error, words):
+            raise
         form = form_with(error, PairForm(access.project, content), reason)
         return whole_main(_page(request, access, form, None, status=error.status))
     messages.success(request, f"#{example.pk} is with the reviewers.")
@@ -47,12 +58,17 @@ def write(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 @project_page(Role.ANNOTATOR)
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def write_draft(request: HttpRequest, access: Access) -> HttpResponse:
+    """POST keeps the new example as far as it is written; GET says who saved the draft last."""
+    if request.method != "POST":
+        draft = queries.new_draft_of(access.user, access.project)
+        state = FormState(editable=True, held=True, can_open=True)
+        return how_it_stands(state, draft, reverse("annotation:write", args=[access.project.slug]))
     kept = services.save_new_draft(
         by=access.user, project=access.project, content=pair_from(request.POST), **writer_of(request)
     )
-    return saved(kept, None)
+    return saved(kept)
 
 
 @project_page(Role.ANNOTATOR)

@@ -1,5 +1,6 @@
 from core.models.artifacts import Artifact
 from core.models.audit import AuditEntry
+from core.models.drafts import DraftBase
 from core.models.events import Delivery, Event
 from core.models.people import ApiToken, Membership, Project, Role, User
 from core.models.runs import Run
@@ -9,6 +10,7 @@ __all__ = [
     "Artifact",
     "AuditEntry",
     "Delivery",
+    "DraftBase",
     "Event",
     "Membership",
     "Project",

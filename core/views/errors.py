@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
 from core.errors import ExpectedError, Refused, TooLarge, TooManyFields
-from core.middleware import away_response, noted_storage_error
+from core.middleware import away_response, noted_storage_error, prefers_json
 
 
 def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
@@ -43,6 +43,18 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _answer(request, 403, "forbidden", str(exception) or "Your role does not allow this.")
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The form's token is not this session's: somebody signed in or out since the page was opened."""
+    if prefers_json(request):
+        return JsonResponse(
+            {"code": "csrf", "detail": "This page is out of date.", "advice": "Reload it and try again."},
+            status=403,
+        )
+    response = HttpResponse(render_to_string("403_csrf.html"), status=403)
+    response["X-Refused"] = "csrf"  # a page that is still open renews its token and says so
+    return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -3,10 +3,12 @@
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
-from django.views.decorators.http import require_POST
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
 
 from core.forms import SignInForm
 from core.models import User
@@ -33,6 +35,19 @@ class SignIn(LoginView):
 
 
 sign_in = SignIn.as_view()
+
+
+@login_not_required
+@never_cache
+@require_safe
+def session(request: HttpRequest) -> JsonResponse:
+    """Who is signed in in this browser now, for pages that were opened before: {user, name, csrf}, user "" for nobody.
+
+    Other sites cannot read it: it sends no CORS headers, and the session cookie is SameSite=Lax.
+    """
+    if not isinstance(request.user, User):
+        return JsonResponse({"user": "", "name": "", "csrf": ""})
+    return JsonResponse({"user": str(request.user.pk), "name": request.user.name, "csrf": get_token(request)})
 
 
 @require_POST

@@ -13,7 +13,17 @@ from core.audit import record
 from core.errors import Conflict, Invalid
 from core.models import Membership, User
 from core.transitions import transition
-from evaluation.models import Answer, Campaign, Comparison, Correction, Entry, Prompt, Rating, Score
+from evaluation.models import (
+    Answer,
+    Campaign,
+    Comparison,
+    Correction,
+    Entry,
+    Prompt,
+    Rating,
+    RatingDraft,
+    Score,
+)
 from evaluation.queries.rating import has_room, is_offered, prompt_lead, prompts_wanting, rater_lead
 from evaluation.sides import candidate_is_a, due_side
 
@@ -126,6 +136,7 @@ def rate(
     )
     _keep_scores(rating, scores)
     filed = _keep_corrections(by, comparison, corrections)
+    RatingDraft.objects.filter(comparison=comparison).delete()
     record(
         by=by, project=comparison.campaign.project, verb="comparison.rated", obj=comparison, corrections=filed
     )
@@ -156,6 +167,7 @@ def change_rating(
     rating.scores.all().delete()
     _keep_scores(rating, scores)
     filed = _keep_corrections(by, comparison, corrections)
+    RatingDraft.objects.filter(comparison=comparison).delete()
     record(
         by=by,
         project=comparison.campaign.project,
@@ -174,6 +186,7 @@ def skip(*, by: User, comparison: Comparison) -> None:
     if comparison.status != Status.OPEN:
         raise Conflict("This comparison is not open any more.", "Go on with the next one.")
     transition(comparison, Status.SKIPPED)
+    RatingDraft.objects.filter(comparison=comparison).delete()
     record(by=by, project=comparison.campaign.project, verb="comparison.skipped", obj=comparison)
 
 

@@ -1,6 +1,7 @@
 """Rating. Nothing here may name a version, a campaign or an entry: a comparison is its token, an answer is a side."""
 
 import uuid
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -12,9 +13,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core.access import Access, project_page
 from core.errors import Conflict, Invalid
 from core.models import Role
+from core.services.drafts import kept_if_refused
+from core.views.drafts import how_it_stands, saved, writer_of
 from evaluation import services
 from evaluation.forms import RatingForm
-from evaluation.models import Campaign, Comparison, Rating, Score
+from evaluation.models import Campaign, Comparison, Rating, RatingDraft, Score
 from evaluation.queries.rating import last_rated, own_comparisons, rated_before, share_of
 from evaluation.services.rating import SIDES
 
@@ -47,8 +50,10 @@ def rate_comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> H
         return _show(request, access, comparison)
     form = RatingForm(request.POST)
     keep = services.change_rating if "change" in request.POST else services.rate
+    own = {"by": access.user, "comparison": comparison}
     try:
-        keep(by=access.user, comparison=comparison, **form.values())
+        with kept_if_refused(partial(services.save_draft, **own, content=request.POST.dict())):
+            keep(**own, **form.values())
     except Invalid as error:
         return _show(request, access, comparison, data=request.POST.dict(), errors=error.fields, status=422)
     if "change" in request.POST:
@@ -70,6 +75,31 @@ def rate_hold(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpRes
     """The heartbeat of an open comparison."""
     held = services.hold(by=access.user, comparison=_own(access, token))
     return JsonResponse({"until": held.expires_at.isoformat()})
+
+
+@project_page(Role.RATER)
+@require_http_methods(["GET", "HEAD", "POST"])
+def rate_draft(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpResponse:
+    """POST keeps the form as far as it is filled in. GET says whether this comparison can still be rated here."""
+    comparison = _own(access, token)
+    if request.method != "POST":
+        changing = "change" in request.GET
+        state = services.rating_state(comparison=comparison, changing=changing)
+        next_url = reverse("evaluation:rate", args=[access.project.slug, comparison.campaign_id])
+        return how_it_stands(state, RatingDraft.objects.filter(comparison=comparison).first(), next_url)
+    content = request.POST.dict() | ({"change": "1"} if "change" in request.GET else {})
+    kept = services.save_draft(by=access.user, comparison=comparison, content=content, **writer_of(request))
+    return saved(kept)
+
+
+@project_page(Role.RATER)
+@require_POST
+def rate_draft_discard(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpResponse:
+    comparison = _own(access, token)
+    services.discard_draft(by=access.user, comparison=comparison)
+    if not getattr(request, "htmx", False):
+        return redirect("evaluation:rate-comparison", access.project.slug, token)
+    return _show(request, access, comparison)
 
 
 def _own(access: Access, token: uuid.UUID) -> Comparison:
@@ -105,7 +135,10 @@ def _show(
 ) -> HttpResponse:
     rating = Rating.objects.filter(comparison=comparison).prefetch_related("scores").first()
     changing = rating is not None
-    if data is None:
+    draft = RatingDraft.objects.filter(comparison=comparison).first()
+    if data is None and draft is not None:
+        data = draft.content
+    elif data is None:
         data = RatingForm.initial_of(_with_sides(rating, comparison)) if rating is not None else {}
     filed = set(comparison.corrections.values_list("answer", flat=True))
     share = share_of(access.user, comparison.campaign)
@@ -149,6 +182,7 @@ def _show(
         "comment": data.get("comment", ""),
         "errors": _in_words(errors),
         "changing": changing,
+        "draft": draft,
         "share": share,
         "before": rated_before(comparison),
     }

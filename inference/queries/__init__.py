@@ -15,7 +15,15 @@ from inference.queries.candidates import (
     is_blind,
     version_label,
 )
-from inference.queries.chats import Suggestion, Turn, conversations, history, suggestions, turns_of
+from inference.queries.chats import (
+    Suggestion,
+    Turn,
+    conversations,
+    history,
+    suggestions,
+    turns_of,
+    with_drafts,
+)
 from inference.queries.routes import WayBack, way_back, ways_back
 from inference.queries.serving import (
     HEARTBEAT_STALE,
@@ -80,4 +88,5 @@ __all__ = [
     "versions_of",
     "way_back",
     "ways_back",
+    "with_drafts",
 ]

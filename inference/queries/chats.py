@@ -1,14 +1,14 @@
 """Conversations and what to ask."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db.models import QuerySet
 
 from annotation.models import DatasetRow, DatasetVersion, Example, GroupSplit
 from core.access import Access
-from core.models import Project
-from inference.models import Conversation, Generation
+from core.models import Project, User
+from inference.models import Conversation, CorrectionDraft, Generation
 
 
 def conversations(access: Access) -> QuerySet[Conversation]:
@@ -26,6 +26,7 @@ class Turn:
     question: str
     answer: Generation
     tries: int
+    draft: CorrectionDraft | None = None
 
 
 def turns_of(conversation: Conversation) -> list[Turn]:
@@ -40,6 +41,13 @@ def turns_of(conversation: Conversation) -> list[Turn]:
         Turn(number, str(newest[number].messages[-1]["content"]), newest[number], tries[number])
         for number in sorted(newest)
     ]
+
+
+def with_drafts(turns: list[Turn], user: User) -> list[Turn]:
+    """The turns with the corrections that this person has begun and not sent. One query."""
+    begun = CorrectionDraft.objects.filter(user=user, generation__in=[turn.answer.pk for turn in turns])
+    drafts = {draft.generation_id: draft for draft in begun}
+    return [replace(turn, draft=drafts.get(turn.answer.pk)) for turn in turns]
 
 
 def history(turns: list[Turn]) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from inference.services.conversations import ask, ask_again, correct, start_conversation
 from inference.services.deployments import ensure_deployment, request_load, request_unload
+from inference.services.drafts import save_correction_draft
 from inference.services.generations import (
     Opened,
     TooLong,
@@ -28,6 +29,7 @@ __all__ = [
     "point_route",
     "request_load",
     "request_unload",
+    "save_correction_draft",
     "start_conversation",
     "stream_answer",
 ]

@@ -10,7 +10,7 @@ from annotation.services import file_correction
 from core.audit import record
 from core.errors import Conflict, Invalid
 from core.models import Project, User
-from inference.models import Conversation, Generation
+from inference.models import Conversation, CorrectionDraft, Generation
 from inference.queries import history, turns_of
 from inference.services.generations import Opened, open_generation
 from inference.services.writing import one_at_a_time
@@ -135,5 +135,6 @@ def correct(*, by: User, generation: Generation, completion: str, topic: str = "
         origin=Example.Origin.CHAT,
         origin_detail=detail,
     )
+    CorrectionDraft.objects.filter(generation=generation, user=by).delete()
     record(by=by, project=generation.project, verb="answer.corrected", obj=generation, example=example.pk)
     return example

@@ -1,5 +1,6 @@
 """Chatting with a candidate: choosing one, the conversation, asking, correcting."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +16,11 @@ from core.errors import ExpectedError
 from core.forms import cut, take_errors
 from core.models import Role
 from core.numbers import whole_number
+from core.services.drafts import FormState, kept_if_refused
+from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 from inference import queries, services
 from inference.forms import CorrectionForm, NewChatForm, QuestionForm
-from inference.models import Conversation, Generation
+from inference.models import Conversation, CorrectionDraft, Generation
 from inference.views.room import subnav
 from inference.views.streams import stream_response, wants_stream
 
@@ -68,7 +71,8 @@ def chat(request: HttpRequest, access: Access) -> HttpResponse:
         "blind": queries.is_blind(access),
         "subnav": subnav(access, "chat"),
     }
-    return render(request, "inference/chat.html", context, status=422 if form.errors else 200)
+    response = render(request, "inference/chat.html", context, status=422 if form.errors else 200)
+    return never_from_memory(response)
 
 
 def _initial(
@@ -103,7 +107,7 @@ def _page(
         "conversation": conversation,
         "name": _name(access, conversation),
         "token": queries.candidate_token(conversation.version),
-        "turns": queries.turns_of(conversation),
+        "turns": queries.with_drafts(queries.turns_of(conversation), access.user),
         "state": queries.state_of(queries.deployment_of(conversation.version)),
         "blind": queries.is_blind(access),
         "question": QuestionForm(),
@@ -112,7 +116,7 @@ def _page(
         "subnav": subnav(access, "chat"),
         **more,
     }
-    return render(request, "inference/conversation.html", context, status=status)
+    return never_from_memory(render(request, "inference/conversation.html", context, status=status))
 
 
 @project_page(*CHATTERS)
@@ -197,24 +201,45 @@ def turn(request: HttpRequest, access: Access, pk: int, answer: UUID) -> HttpRes
     return render(request, "inference/_turn.html", context)
 
 
+def _answer_of(access: Access, conversation: Conversation, answer: UUID) -> Generation:
+    found = Generation.objects.select_related("project", "conversation")
+    return access.get(found, public_id=answer, conversation=conversation)
+
+
+@project_page(*CHATTERS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def correct_draft(request: HttpRequest, access: Access, pk: int, answer: UUID) -> HttpResponse:
+    """POST keeps a correction while it is being written; GET says which tab saved it last."""
+    found = _own(access, pk)
+    generation = _answer_of(access, found, answer)
+    if request.method != "POST":
+        draft = CorrectionDraft.objects.filter(generation=generation, user=access.user).first()
+        here = reverse("inference:conversation", args=[access.project.slug, found.pk])
+        return how_it_stands(FormState(True, True, True), draft, here)
+    kept = services.save_correction_draft(
+        by=access.user, generation=generation, content=request.POST, **writer_of(request)
+    )
+    return saved(kept)
+
+
 @project_page(*CHATTERS)
 @require_POST
 def correct(request: HttpRequest, access: Access, pk: int, answer: UUID) -> HttpResponse:
     """Files a better answer as an annotation item."""
     found = _own(access, pk)
-    generation = access.get(
-        Generation.objects.select_related("project", "conversation"), public_id=answer, conversation=found
-    )
+    generation = _answer_of(access, found, answer)
     form = CorrectionForm(request.POST)
     example = None
-    if form.is_valid():
-        try:
-            example = services.correct(by=access.user, generation=generation, **form.cleaned_data)
-        except ExpectedError as error:
+    own = {"by": access.user, "generation": generation}
+    try:
+        with kept_if_refused(partial(services.save_correction_draft, **own, content=request.POST)):
+            example = services.correct(**own, **form.checked())
+    except ExpectedError as error:
+        if not form.errors:
             take_errors(form, error)
-    partial = {"conversation": found, "answer": generation, "slices": slices_of(access.project)}
+    shared = {"conversation": found, "answer": generation, "slices": slices_of(access.project)}
     if getattr(request, "htmx", False):
-        context = partial | {"correction": form, "filed": example, "open": True}
+        context = shared | {"correction": form, "given": request.POST, "filed": example, "open": True}
         return render(request, "inference/_correct.html", context, status=200 if example else 422)
     if example is None:
         return _page(request, access, found, status=422, correction=form, correcting=generation.pk)

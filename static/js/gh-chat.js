@@ -2,7 +2,7 @@
 // then done or failed with the turn as the server draws it. Text is appended as text, never as HTML; only the
 // server's own, sanitised drawing of the finished turn is. Without this script the form posts and the page comes back
 // with the finished answer.
-import { announce, csrf, toast } from "./lib.js";
+import { announce, away, send, toast } from "./lib.js";
 
 const NEAR_PX = 120; // how near the end counts as reading along
 
@@ -26,6 +26,7 @@ class GhChat extends HTMLElement {
     });
     this.stopButton.addEventListener("click", () => this.stop());
     document.addEventListener("keydown", this.onKey = (event) => { if (event.key === "Escape" && this.running) this.stop(); });
+    this.keeper = this.form.closest("gh-autosave"); // a copy of the question, until the server has it
     this.toEnd(true);
     if (this.hasAttribute("data-first") && this.field.value.trim()) this.ask();
     else if (matchMedia("(hover: hover)").matches) this.field.focus({ preventScroll: true });
@@ -48,12 +49,14 @@ class GhChat extends HTMLElement {
     const turn = this.querySelector("template").content.firstElementChild.cloneNode(true);
     turn.querySelector(".asked").textContent = text;
     this.log.append(turn);
+    this.keeper?.hold?.();
     this.field.value = "";
     this.stream(this.form.action, new URLSearchParams({ text }), turn, () => {
       turn.remove();
       this.next = false;
       // Nothing was stored: the words go back to where they were written, before what was typed since.
       this.field.value = [text, this.field.value].filter(Boolean).join("\n\n");
+      this.keeper?.settled?.();
     });
   }
 
@@ -75,9 +78,8 @@ class GhChat extends HTMLElement {
     this.toEnd(true);
     let ended = false;
     try {
-      const answer = await fetch(url, {
-        method: "POST", body, credentials: "same-origin", signal: this.running.signal,
-        headers: { "X-CSRFToken": csrf(), Accept: "application/json, text/event-stream" },
+      const answer = await send(url, {
+        body, signal: this.running.signal, accept: "application/json, text/event-stream",
       });
       if (!answer.ok || !answer.headers.get("Content-Type")?.startsWith("text/event-stream")) {
         const told = await answer.json().catch(() => ({}));
@@ -86,7 +88,7 @@ class GhChat extends HTMLElement {
         return;
       }
       for await (const [kind, data] of events(answer.body)) {
-        if (kind === "start") turn.dataset.answer = data.answer;
+        if (kind === "start") { turn.dataset.answer = data.answer; this.keeper?.settled?.(); }
         else if (kind === "text") { place.append(data.text); this.toEnd(); }
         else if (kind === "done" || kind === "failed") {
           ended = true;
@@ -99,7 +101,7 @@ class GhChat extends HTMLElement {
     } catch (error) {
       if (error.name === "AbortError") await this.settle(turn);
       else if (turn.dataset.answer) { this.say("The connection broke. What came so far is kept."); await this.settle(turn); }
-      else { undo(); this.say("The server does not answer. Your question is still here; try again."); }
+      else { undo(); this.say(`${away()} Your question is still here. Send it again.`); }
     } finally {
       this.running = null;
       this.busy(false);

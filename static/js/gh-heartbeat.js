@@ -24,10 +24,8 @@ class GhHeartbeat extends HTMLElement {
       document.querySelectorAll("gh-countdown[data-lease]").forEach((count) => { count.dataset.until = told.until; });
       this.querySelectorAll("gh-countdown").forEach((count) => { count.dataset.until = told.until; });
     }
-    if ([401, 403, 404, 409, 410].includes(answer.status)) {
-      clearInterval(this.timer);
-      this.dispatchEvent(new CustomEvent("gh-lost", { bubbles: true, detail: told }));
-    }
+    // Signed out, or somebody else's now: the form that saves (gh-autosave) asks which, and says it.
+    if ([401, 403, 404, 409, 410].includes(answer.status)) document.dispatchEvent(new CustomEvent("gh-ask"));
   }
 }
 customElements.define("gh-heartbeat", GhHeartbeat);

@@ -1,7 +1,8 @@
 // Keyboard shortcuts. A control declares its own: <button data-key="j" data-key-label="skip">. So a shortcut exists
 // exactly while its control does, does exactly what the control does, and a disabled control has none.
 // "?" lists what the page offers. Single letters can be switched off (WCAG 2.1.4): speech input would trigger them.
-const STORE = "gh-single-keys-off";
+import { lettersOff, setLettersOff } from "./lib.js";
+
 const names = { ctrl: "Ctrl", alt: "Alt", enter: "Enter", shift: "Shift", esc: "Esc", arrowleft: "←", arrowright: "→" };
 
 function pressed(event) {
@@ -25,8 +26,6 @@ function usable(control) {
   return !control.disabled && control.getAttribute("aria-disabled") !== "true" && control.checkVisibility?.() !== false;
 }
 
-const lettersOff = () => localStorage.getItem(STORE) === "1";
-
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.isComposing || event.repeat) return;
   const combination = pressed(event);
@@ -39,7 +38,9 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   // A control may have several keys, with spaces between: a letter, and one with Alt that works while typing too.
-  const control = [...document.querySelectorAll(`[data-key~="${CSS.escape(combination)}"]`)].find(usable);
+  // Where several forms offer the same key (each answer of a chat has its correction), the one that is being filled in.
+  const offers = [...document.querySelectorAll(`[data-key~="${CSS.escape(combination)}"]`)].filter(usable);
+  const control = offers.find((offer) => offer.form && offer.form === event.target.form) ?? offers[0];
   if (!control) return;
   event.preventDefault();
   if (control.matches("textarea, select, input:not([type=checkbox], [type=radio], [type=submit], [type=button])")) control.focus();
@@ -87,10 +88,7 @@ function showAll() {
   const box = document.createElement("input");
   box.type = "checkbox";
   box.checked = !lettersOff();
-  box.addEventListener("change", () => {
-    if (box.checked) localStorage.removeItem(STORE);
-    else localStorage.setItem(STORE, "1");
-  });
+  box.addEventListener("change", () => setLettersOff(!box.checked));
   const boxWords = document.createElement("span");
   boxWords.textContent = "Keys without Ctrl work (switch off for speech input)";
   label.append(box, boxWords);

@@ -177,20 +177,28 @@ class GhPair extends HTMLElement {
 }
 customElements.define("gh-pair", GhPair);
 
-// Says that the item is not this person's any more, and what to do; the words stay where they are.
+// Says that the item is not this person's any more, and what to do; the words stay where they are. Only what can be done
+// is offered: an item that was submitted cannot be opened again.
 class GhLease extends HTMLElement {
   connectedCallback() {
-    this.tell = (event) => this.show(event.detail?.detail ?? this.dataset.over, event.detail?.advice ?? "");
+    this.tell = (event) => this.show(event.detail ?? {});
+    this.hide = () => { this.hidden = true; };
+    this.ask = () => document.dispatchEvent(new CustomEvent("gh-ask"));
     document.addEventListener("gh-lost", this.tell);
-    document.addEventListener("gh-expired", this.tell);
+    document.addEventListener("gh-held", this.hide);
+    document.addEventListener("gh-expired", this.ask); // only the server knows whether somebody else took it
   }
 
   disconnectedCallback() {
-    for (const kind of ["gh-lost", "gh-expired"]) document.removeEventListener(kind, this.tell);
+    document.removeEventListener("gh-lost", this.tell);
+    document.removeEventListener("gh-held", this.hide);
+    document.removeEventListener("gh-expired", this.ask);
   }
 
-  show(words, advice) {
-    this.querySelector("[data-words]").textContent = `${words} ${advice}`.trim();
+  show({ detail = this.dataset.over, advice = "", can_open: canOpen = false }) {
+    const words = `${detail} ${advice}`.trim();
+    this.querySelector("[data-words]").textContent = words;
+    this.querySelectorAll("[data-open]").forEach((form) => { form.hidden = !canOpen; });
     if (this.hidden) announce(words);
     this.hidden = false;
   }

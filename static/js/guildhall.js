@@ -1,6 +1,6 @@
 // Loads the house's elements and listens to htmx for the whole page. A page's own elements are modules of their
 // own, linked in its block "scripts". No bundler: what is here is what runs.
-import { SIGNED_OUT, announce, toast } from "./lib.js";
+import { SIGNED_OUT, announce, away, isSignIn, pageHeaders, person, toast } from "./lib.js";
 import "./gh-autosave.js";
 import "./gh-chart.js";
 import "./gh-choice.js";
@@ -24,38 +24,57 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
 });
 
-// A session that ended answers a swap with the sign-in page. It has no place inside a card: say it once, change nothing.
+// Every request says for whom its page was made: what one person typed never goes to another's account.
+document.addEventListener("htmx:configRequest", (event) => { Object.assign(event.detail.headers, pageHeaders()); });
+
+// A session that ended answers a swap with the sign-in page. It has no place inside a card: say it, change nothing. A
+// page that polls says it once; whoever presses a button is told each time.
 let signedOut = false;
 document.addEventListener("htmx:beforeSwap", (event) => {
-  const url = event.detail.xhr.responseURL;
-  if (!url || new URL(url).pathname !== document.body.dataset.signIn) return;
+  if (!isSignIn(event.detail.xhr)) return;
   event.detail.shouldSwap = false;
-  if (!signedOut) toast(SIGNED_OUT.detail, "error", SIGNED_OUT.advice);
+  const quiet = isQuiet(event.detail.requestConfig);
+  if (!quiet || !signedOut) toast(SIGNED_OUT.detail, "error", SIGNED_OUT.advice);
   signedOut = true;
 });
 
 // Any other error: say what the error page would have said, and leave the page, and what was typed, as it is.
-document.addEventListener("htmx:responseError", (event) => {
+document.addEventListener("htmx:responseError", async (event) => {
   const { xhr, requestConfig } = event.detail;
   if (isQuiet(requestConfig)) return;
+  if (xhr.status === 401 || xhr.status === 403) {
+    const who = await person();
+    if (who.is === "out" || who.is === "other") { toast(who.detail, "error", who.advice); return; }
+    if (who.is === "same" && xhr.getResponseHeader("X-Refused") === "csrf") {
+      toast("You signed in again since this page was opened. Nothing was sent.", "warning", "What you typed is still here. Send it again.");
+      return;
+    }
+  }
   const page = new DOMParser().parseFromString(xhr.responseText, "text/html");
   const message = page.querySelector("[data-error-message]")?.textContent.trim();
   const advice = page.querySelector("[data-error-advice]")?.textContent.trim();
-  toast(message || `The server answered ${xhr.status}.`, "error", advice || "Your page is as it was; try again.");
+  toast(message || withoutWords(xhr.status), "error", advice || "What you typed is still here. Try again.");
 });
 
-let offline = false;
+function withoutWords(status) {
+  if (status === 413) return "This is too large to be sent.";
+  return status >= 500 ? `The server cannot do this at the moment (${status}).` : `The server refused this (${status}).`;
+}
+
+let offline = null;
 document.addEventListener("htmx:sendError", (event) => {
-  // A page that polls must not pile up messages while the server is away: one, and one when it is back.
-  if (!offline) toast("The server does not answer.", "error", "What you typed is still here. This page tries again by itself.");
-  offline = true;
   event.preventDefault();
+  // A page that polls must not pile up messages while the server is away: one, and one when it is back.
+  if (offline?.isConnected && isQuiet(event.detail.requestConfig)) return;
+  offline?.remove();
+  const kept = event.target.closest?.("gh-autosave") ? "Your text is kept. Send it again when you are back." : "";
+  offline = toast(away(), "error", kept || "What you typed is still here. Try again when you are back.");
 });
 document.addEventListener("htmx:afterRequest", (event) => {
   if (offline && event.detail.xhr?.status > 0) {
-    offline = false;
-    document.querySelectorAll("#toasts gh-toast").forEach((old) => old.remove());
-    toast("The server answers again.", "success");
+    offline.remove();
+    offline = null;
+    toast("You are online again.", "success");
   }
 });
 

@@ -1,9 +1,7 @@
 // One comparison, by keyboard alone: 1-4 choose, then 1-5 fill the six scales in reading order, Enter goes on. Backspace
 // steps back to change one. Every digit lands in the slot that is marked, and pointer and Tab work as ever.
 // The form is plain HTML: without this script it still works with pointer and Tab.
-import { announce } from "./lib.js";
-
-const LETTERS_OFF = "gh-single-keys-off"; // the switch in gh-keys.js
+import { announce, lettersOff } from "./lib.js";
 
 class GhCompare extends HTMLElement {
   connectedCallback() {
@@ -60,7 +58,7 @@ class GhCompare extends HTMLElement {
       document.getElementById("rate-next")?.click();
       return;
     }
-    if (localStorage.getItem(LETTERS_OFF) === "1") return;
+    if (lettersOff()) return;
     if (event.key === "Backspace") { event.preventDefault(); this.back(); return; }
     if (event.key.toLowerCase() === "c") { event.preventDefault(); this.correct(); return; }
     if (/^[1-5]$/.test(event.key) && this.type(Number(event.key))) event.preventDefault();

@@ -301,9 +301,14 @@ def test_a_draft_that_is_too_large_is_refused_and_the_last_one_stays(world):
     make_example(world.project)
     example = take(world)
     services.save_draft(by=world.annotator, example=example, content=content(example, "Good"))
-    with pytest.raises(Invalid):
-        services.save_draft(by=world.annotator, example=example, content=content(example, "x" * 20_001))
-    assert Draft.objects.get().content["completion"] == "Good"
+    # What is too long to be submitted is kept, to be shortened.
+    services.save_draft(by=world.annotator, example=example, content=content(example, "x" * 20_001))
+    assert len(Draft.objects.get().content["completion"]) == 20_001
+    with pytest.raises(Invalid, match="too much for one pair"):
+        services.submit(by=world.annotator, example=example, content=content(example, "x" * 20_001))
+    with pytest.raises(Invalid, match="at most 1,000,000 characters"):
+        services.save_draft(by=world.annotator, example=example, content=content(example, "x" * 1_000_001))
+    assert len(Draft.objects.get().content["completion"]) == 20_001
 
 
 def test_a_new_example_has_one_draft_in_each_project(world):

@@ -1,0 +1,116 @@
+"""Drafts of pairs, and how an item stands for somebody whose page was opened earlier."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from annotation.cleaning import clean_draft, clean_text
+from annotation.models import Assignment, Draft, Example
+from annotation.services import leases
+from annotation.services.leases import Outcome, Purpose
+from core.audit import record
+from core.errors import Conflict
+from core.models import Project, User
+from core.services import drafts
+from core.services.drafts import FormState
+
+COMMENT_MAX = 5000
+
+
+@transaction.atomic
+def save_draft(
+    *,
+    by: User,
+    example: Example,
+    content: Mapping[str, Any],
+    base_revision: int = 0,
+    purpose: str = Purpose.ANNOTATE,
+    writer: str = "",
+    seen: str | None = None,
+) -> Draft:
+    """Keeps what the person has typed, whether or not their lease still runs.
+
+    Conflict when they never had the example, or have submitted it since: a late draft must not come back to life. With
+    `seen`, see core.services.drafts.keep. Content may be in any state; Invalid only when it is too large to keep.
+    """
+    mine = leases.latest(example=example, user=by, purpose=purpose)
+    if mine is None or mine.outcome == Outcome.DONE:
+        state = item_state(by=by, example=example, purpose=purpose)
+        raise Conflict(state.detail, state.advice or "Copy what you wrote.")
+    values = {"content": _draft_content(content), "base_revision": base_revision or example.revision}
+    owner = {"user": by, "project": example.project, "example": example}
+    return drafts.keep(Draft, owner=owner, values=values, writer=writer, seen=seen)
+
+
+@transaction.atomic
+def save_new_draft(
+    *, by: User, project: Project, content: Mapping[str, Any], writer: str = "", seen: str | None = None
+) -> Draft:
+    """Keeps the new example the person is writing; there is one in each project. With `seen`, see core.services.drafts."""
+    values = {"content": {**_draft_content(content), "group": clean_text(content.get("group"))[:200]}}
+    owner = {"user": by, "project": project, "example": None}
+    return drafts.keep(Draft, owner=owner, values=values, writer=writer, seen=seen)
+
+
+@transaction.atomic
+def save_comment(
+    *, by: User, example: Example, comment: str, content: Mapping[str, Any], **more: Any
+) -> Draft:
+    """Keeps a reviewer's comment. A correction they have begun stays in the same draft; else `content` is the pair's."""
+    draft = Draft.objects.filter(example=example, user=by).first()
+    words = {**(draft.content if draft else content), "comment": comment}
+    return save_draft(by=by, example=example, content=words, purpose=Purpose.REVIEW, **more)
+
+
+def _draft_content(content: Mapping[str, Any]) -> dict[str, Any]:
+    clean = clean_draft(content)
+    comment = clean_text(content.get("comment"))
+    if comment.strip():
+        clean["comment"] = comment[:COMMENT_MAX]
+    return clean
+
+
+@transaction.atomic
+def discard_draft(*, by: User, project: Project, example: Example | None) -> None:
+    """Deletes a draft because its writer asked for it. That it was deleted is audited, its words are not kept."""
+    gone, _ = Draft.objects.filter(project=project, user=by, example=example).delete()
+    if gone:
+        verb = "draft.discarded" if example else "draft.of_new_discarded"
+        record(by=by, project=project, verb=verb, obj=example)
+
+
+def item_state(*, by: User, example: Example, purpose: str) -> FormState:
+    """For pages that were opened before: does the lease hold, and if not, what happened? Reads only."""
+    mine = Assignment.objects.filter(example=example, user=by, purpose=purpose).order_by("-id").first()
+    if mine is not None and mine.outcome == Outcome.OPEN and mine.expires_at > timezone.now():
+        return FormState(editable=True, held=True, can_open=True, until=mine.expires_at)
+    why = leases.why_not(example, by, purpose) or ""
+    if mine is None:
+        detail = f"You do not have #{example.pk} open. {why}".strip()
+        return FormState(editable=False, held=False, can_open=not why, detail=detail)
+    if mine.outcome == Outcome.DONE and why:
+        return FormState(
+            editable=False, held=False, can_open=False, detail=_what_you_did(example, by, purpose),
+            advice="What you see here is the page from before.",
+        )  # fmt: skip
+    if mine.outcome == Outcome.DONE:
+        detail = f"You finished #{example.pk}, and it is open again since."
+        return FormState(editable=False, held=False, can_open=True, detail=detail)
+    if why:
+        detail = f"Your time with #{example.pk} is over. {why}"
+        return FormState(True, False, False, detail=detail, advice="What you wrote is kept as your draft.")
+    detail = f"Your time with #{example.pk} is over. Nobody else has it."
+    return FormState(True, False, True, detail=detail, advice="What you wrote is kept as your draft.")
+
+
+def _what_you_did(example: Example, user: User, purpose: str) -> str:
+    if purpose == Purpose.ANNOTATE:
+        if example.status == Example.Status.IN_REVIEW and example.submitted_by_id == user.pk:
+            return f"You submitted #{example.pk}. It is with the reviewers."
+        return f"You submitted #{example.pk}. It is {example.get_status_display().lower()} now."
+    review = example.reviews.filter(by=user).order_by("-id").first()
+    if review is not None and review.undone_at is None:
+        return f"You decided #{example.pk}: {review.get_verdict_display().lower()}."
+    return f"#{example.pk} is {example.get_status_display().lower()} now."

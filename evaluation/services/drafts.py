@@ -1,0 +1,87 @@
+"""What a rater has chosen and typed of a comparison and not sent yet. Only that rater ever sees it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from annotation.cleaning import clean_text
+from core.audit import record
+from core.errors import Conflict, Invalid
+from core.models import User
+from core.services import drafts
+from core.services.drafts import FormState
+from evaluation.models import Campaign, Comparison, Rating, RatingDraft, Score
+from evaluation.services.rating import SIDES
+
+LONGEST = 200_000  # characters of one text: what is too long to be sent is kept, to be shortened
+Status = Comparison.Status
+
+
+@transaction.atomic
+def save_draft(
+    *, by: User, comparison: Comparison, content: Mapping[str, Any], writer: str = "", seen: str | None = None
+) -> RatingDraft:
+    """Keeps the form as it is, in any state. `content` has the form's own field names; `change` is set to change a rating.
+
+    Conflict when the comparison is sent or skipped already: a late draft must not come back. With `seen`, see
+    core.services.drafts.keep.
+    """
+    comparison = (
+        Comparison.objects.select_for_update(of=("self",))
+        .select_related("campaign", "left__generation", "right__generation")
+        .get(pk=comparison.pk, rater=by)
+    )
+    state = rating_state(comparison=comparison, changing=bool(content.get("change")))
+    if not state.editable:
+        raise Conflict(state.detail, state.advice)
+    owner = {"comparison": comparison}
+    values = {"content": _clean(comparison, content)}
+    return drafts.keep(RatingDraft, owner=owner, values=values, writer=writer, seen=seen)
+
+
+def _clean(comparison: Comparison, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The known fields that hold something. A correction that is still the answer as it was is none."""
+    kept: dict[str, Any] = {}
+    if content.get("choice") in Rating.Choice.values:
+        kept["choice"] = content["choice"]
+    if content.get("skip_scores"):
+        kept["skip_scores"] = True
+    for side in SIDES:
+        for criterion in Score.Criterion.values:
+            name = f"{criterion}_{side}"
+            if str(content.get(name)) in {"1", "2", "3", "4", "5"}:
+                kept[name] = int(content[name])
+        text = clean_text(content.get(f"correction_{side}"))
+        if text and text.strip() != clean_text(getattr(comparison, side).generation.text).strip():
+            kept[f"correction_{side}"] = text
+    if comment := clean_text(content.get("comment")):
+        kept["comment"] = comment
+    for value in kept.values():
+        if isinstance(value, str) and len(value) > LONGEST:
+            raise Invalid(
+                f"A text is too long to be kept: at most {LONGEST:,} characters.", "Make it shorter."
+            )
+    return kept
+
+
+@transaction.atomic
+def discard_draft(*, by: User, comparison: Comparison) -> None:
+    """Deletes what the rater had not sent. That it was deleted is audited, its words are not kept."""
+    gone, _ = RatingDraft.objects.filter(comparison=comparison, comparison__rater=by).delete()
+    if gone:
+        project = comparison.campaign.project
+        record(by=by, project=project, verb="rating.draft_discarded", obj=comparison)
+
+
+def rating_state(*, comparison: Comparison, changing: bool) -> FormState:
+    """For pages that were opened before: may this comparison still be rated (or its rating changed) here? Reads only."""
+    advice = "Go on with the next one."
+    if comparison.campaign.status != Campaign.Status.OPEN:
+        closed = "This campaign takes no ratings at the moment."
+        return FormState(False, False, False, detail=closed, advice="Copy what you typed if you need it.")
+    if comparison.status == Status.SKIPPED:
+        return FormState(False, False, False, detail="You skipped this comparison.", advice=advice)
+    if comparison.status == Status.RATED and not changing:
+        return FormState(False, False, False, detail="You rated this comparison already.", advice=advice)
+    return FormState(True, True, True)
