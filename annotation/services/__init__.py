@@ -1,7 +1,7 @@
 """Everything that changes examples. Other apps and this app's views, API and tasks call these names."""
 
 from annotation.services.examples import file_correction, requeue, retire, write_example
-from annotation.services.leases import heartbeat, leave, take, why_not_open
+from annotation.services.leases import heartbeat, leave, take, undo_skip, why_not_open
 from annotation.services.queue import (
     discard_draft,
     keep_words,
@@ -33,6 +33,7 @@ __all__ = [
     "take_back",
     "take_next",
     "undo",
+    "undo_skip",
     "why_not_open",
     "write_example",
 ]

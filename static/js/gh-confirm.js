@@ -24,7 +24,7 @@ class GhConfirm extends HTMLElement {
     const no = document.createElement("button");
     no.type = "button";
     no.className = "quiet";
-    no.textContent = "Keep as it is";
+    no.textContent = "Cancel";
     const yes = document.createElement("button");
     yes.type = "button";
     yes.className = this.hasAttribute("data-danger") ? "danger go" : "go";

@@ -5,6 +5,7 @@ import "./gh-autosave.js";
 import "./gh-chart.js";
 import "./gh-confirm.js";
 import "./gh-copy.js";
+import "./gh-guide.js";
 import "./gh-heartbeat.js";
 import "./gh-keys.js";
 import "./gh-menu.js";
