@@ -164,7 +164,7 @@ class Example(models.Model):
     origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.IMPORT)
     origin_detail = models.JSONField(
         default=dict,
-        help_text="Where feedback came from: {label, url, ...}; shown, never joined on.",
+        help_text="Where feedback came from: {label, url, answer, ...}; shown, never joined on.",
     )
     # SHA-256 of the pair as it first came in: importing the same file again finds it even after edits.
     arrival_hash = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - NULL is not unique
@@ -323,7 +323,7 @@ class Assignment(models.Model):
             Outcome.EXPIRED,
         },
         Outcome.DONE: set(),
-        Outcome.SKIPPED: set(),
+        Outcome.SKIPPED: {Outcome.RELEASED},  # the person took the skip back
         Outcome.RELEASED: set(),
         # Somebody may finish what nobody else took after their time was over.
         Outcome.EXPIRED: {Outcome.DONE, Outcome.SKIPPED, Outcome.RELEASED},
@@ -337,6 +337,13 @@ class Assignment(models.Model):
     leased_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField(
+        max_length=300,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Why it was skipped, if the person said.",
+    )
 
     class Meta:
         ordering = ["-id"]

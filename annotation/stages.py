@@ -16,6 +16,7 @@ WORDINGS = {
     "example.submitted": "{actor} submitted {label} for review",
     "example.taken_back": "{actor} took the submission of {label} back",
     "example.skipped": "{actor} skipped {label}",
+    "example.skip_undone": "{actor} took {label} again after skipping it",
     "example.released": "{actor} gave {label} back unfinished",
     "example.approved": "{actor} accepted {label}",
     "example.returned": "{actor} sent {label} back",
@@ -26,7 +27,14 @@ WORDINGS = {
     "draft.of_new_discarded": "{actor} discarded the new example they were writing",
 }
 
-QUIET = ("example.opened", "example.skipped", "example.released", "draft.discarded", "draft.of_new_discarded")
+QUIET = (
+    "example.opened",
+    "example.skipped",
+    "example.skip_undone",
+    "example.released",
+    "draft.discarded",
+    "draft.of_new_discarded",
+)
 
 
 def _things(count: int, one: str, many: str) -> str:

@@ -17,6 +17,7 @@ urlpatterns = [
     path("item/<int:pk>/draft/discard/", queue.draft_discard, name="draft-discard"),
     path("item/<int:pk>/submit/", queue.submit, name="submit"),
     path("item/<int:pk>/skip/", queue.skip, name="skip"),
+    path("item/<int:pk>/skip/undo/", queue.skip_undo, name="skip-undo"),
     path("item/<int:pk>/release/", queue.release, name="release"),
     path("item/<int:pk>/take-back/", queue.take_back, name="take-back"),
     path("write/", write.write, name="write"),
@@ -36,6 +37,7 @@ urlpatterns = [
     path("review/<int:pk>/return/", reviews.send_back, name="send-back"),
     path("review/<int:pk>/correct/", reviews.correct, name="correct"),
     path("review/<int:pk>/skip/", reviews.review_skip, name="review-skip"),
+    path("review/<int:pk>/skip/undo/", reviews.review_skip_undo, name="review-skip-undo"),
     path("review/<int:pk>/release/", reviews.review_release, name="review-release"),
     path("decision/<int:pk>/undo/", reviews.review_undo, name="review-undo"),
     # examples, imports, dataset versions

@@ -87,6 +87,7 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
+FORM_RENDERER = "core.form_rendering.AutoDirection"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -106,7 +106,7 @@ def standing(project: Project) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Overview:
-    """What waits for one person. Counts leave out what colleagues have open."""
+    """What waits for one person. Counts leave out what anybody has open, also the person."""
 
     sent_back: int = 0
     feedback: int = 0
@@ -124,11 +124,16 @@ class Overview:
 
 def overview(user: User, project: Project) -> Overview:
     """Three queries, each one pass over an index, whatever the size of the queue."""
-    held = _held_ids(project)
+    held = _held(project)
+    own_open = {example for example, holder in held.items() if holder == user.pk}
     mine = Case(
         When(status=Example.Status.RETURNED, submitted_by=user, then=Value(True)), default=Value(False)
     )
-    waiting = waiting_for(user, project, Purpose.ANNOTATE).annotate(mine=mine, is_held=Q(pk__in=held))
+    waiting = (
+        waiting_for(user, project, Purpose.ANNOTATE)
+        .exclude(pk__in=own_open)
+        .annotate(mine=mine, is_held=Q(pk__in=list(held)))
+    )
     counts = {"sent_back": 0, "feedback": 0, "edge": 0, "rest": 0, "held_by_others": 0}
     slices: dict[str, int] = {}
     kinds: dict[str, int] = {}
@@ -147,24 +152,24 @@ def overview(user: User, project: Project) -> Overview:
         **counts,
         edge_by_slice=[Line(name or "no slice", count, "slice", name) for name, count in by_slice],
         edge_by_kind=[Line(str(Example.Edge(edge).label), count, "edge", edge) for edge, count in by_kind],
-        to_review=waiting_for(user, project, Purpose.REVIEW).exclude(pk__in=held).count(),
+        to_review=waiting_for(user, project, Purpose.REVIEW).exclude(pk__in=list(held)).count(),
     )
 
 
-def _held_ids(project: Project) -> list[int]:
-    """What anybody has open now: as many as there are people at work, so it is fetched rather than joined."""
-    return list(
+def _held(project: Project) -> dict[int, int]:
+    """What anybody has open now, and who: as many as there are people at work, so it is fetched rather than joined."""
+    return dict(
         Assignment.objects.filter(
             project=project, outcome=Assignment.Outcome.OPEN, expires_at__gt=timezone.now()
         )
         .order_by()
-        .values_list("example", flat=True)
+        .values_list("example", "user")
     )
 
 
 def waiting_count(user: User, project: Project, purpose: str) -> int:
     """How many items are free for this person, counted no further than MANY + 1. Two queries."""
-    free = waiting_for(user, project, purpose).exclude(pk__in=_held_ids(project))
+    free = waiting_for(user, project, purpose).exclude(pk__in=list(_held(project)))
     return free.order_by()[: MANY + 1].count()
 
 
@@ -228,6 +233,23 @@ def recent_work(user: User, project: Project, limit: int = 8) -> "list[SentExamp
             returned_with=Subquery(comment),
         )
         .order_by("-submitted_at")[:limit]
+    )
+
+
+def skipped_by(user: User, project: Project, limit: int = 8) -> list[Assignment]:
+    """What the person skipped and what still waits since then, the newest skip first, each with its example."""
+    later = Assignment.objects.filter(
+        example=OuterRef("example"), user=user, purpose=OuterRef("purpose"), id__gt=OuterRef("id")
+    )
+    waits = Q(
+        purpose=Purpose.ANNOTATE, example__status__in=[Example.Status.QUEUED, Example.Status.RETURNED]
+    ) | Q(purpose=Purpose.REVIEW, example__status=Example.Status.IN_REVIEW)
+    return list(
+        Assignment.objects.select_related("example")
+        .filter(waits, user=user, project=project, outcome=Assignment.Outcome.SKIPPED)
+        .filter(finished_at__gte=F("example__waiting_since"))
+        .exclude(Exists(later))
+        .order_by("-finished_at")[:limit]
     )
 
 

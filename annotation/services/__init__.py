@@ -2,7 +2,7 @@
 
 from annotation.services.drafts import discard_draft, item_state, save_comment, save_draft, save_new_draft
 from annotation.services.examples import file_correction, requeue, retire, write_example
-from annotation.services.leases import heartbeat, leave, take, why_not_open
+from annotation.services.leases import heartbeat, leave, take, undo_skip, why_not_open
 from annotation.services.queue import submit, take_back, take_next
 from annotation.services.reviews import accept, accept_many, send_back, send_back_many, undo, undo_many
 
@@ -27,6 +27,7 @@ __all__ = [
     "take_next",
     "undo",
     "undo_many",
+    "undo_skip",
     "why_not_open",
     "write_example",
 ]

@@ -125,8 +125,8 @@ def file_correction(
 ) -> Example:
     """Feedback becomes an item at the front of the queue, saying where it came from.
 
-    `completion` may be empty (a complaint without a better answer). `origin_detail` is {"label", "url", ...},
-    shown to people and never joined on. Without a `group` equal prompts share one, as in imports.
+    `completion` may be empty (a complaint without a better answer). `origin_detail` is {"label", "url",
+    "answer", ...}, shown to people and never joined on; `answer` is what the model said. Without a `group` equal prompts share one, as in imports.
     """
     if origin not in (Example.Origin.RATING, Example.Origin.CHAT):
         raise ValueError("A correction comes from a rating or a chat.")

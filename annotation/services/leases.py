@@ -47,10 +47,10 @@ def changed_since(example: Example, revision: int, lease: Assignment) -> bool:
     return newer.exclude(reason=Revision.Reason.ARRIVED).exists()
 
 
-def close(lease: Assignment, outcome: str) -> None:
+def close(lease: Assignment, outcome: str, note: str = "") -> None:
     """Ends a lease that `hold` gave. Another's lease on the same example, over but not swept yet, ends with it."""
     now = timezone.now()
-    transition(lease, outcome, field="outcome", finished_at=now)
+    transition(lease, outcome, field="outcome", finished_at=now, note=note)
     Assignment.objects.filter(example=lease.example_id, outcome=Outcome.OPEN).update(
         outcome=Outcome.EXPIRED, finished_at=now
     )
@@ -192,18 +192,44 @@ def heartbeat(*, by: User, example: Example, purpose: str) -> Assignment:
 
 
 @transaction.atomic
-def leave(*, by: User, example: Example, purpose: str, skip: bool) -> None:
-    """Gives an item back. With `skip` it comes to this person again only after everything else."""
+def leave(*, by: User, example: Example, purpose: str, skip: bool, reason: str = "") -> None:
+    """Gives an item back. With `skip` it comes to this person again only after everything else; `reason` may say why
+    (up to 300 characters; more is cut off)."""
     example = lock(example)
     mine = latest(example=example, user=by, purpose=purpose)
     if mine is None or mine.outcome not in (Outcome.OPEN, Outcome.EXPIRED):
         raise Conflict(f"You do not have #{example.pk} open.", "Reload the page.")
     outcome = Outcome.SKIPPED if skip else Outcome.RELEASED
-    close(mine, outcome)
+    note = " ".join(reason.split())[:300] if skip else ""
+    close(mine, outcome, note=note)
     record(
         by=by,
         project=example.project,
         verb=f"example.{outcome}",
         obj=example,
         purpose=purpose,
+        **({"reason": note} if note else {}),
     )
+
+
+@transaction.atomic
+def undo_skip(*, by: User, example: Example, purpose: str) -> Assignment:
+    """Takes the person's last skip of this example back and opens it; what they have open now is given back.
+
+    Conflict when they did not skip it, LeaseLost when it cannot be had any more.
+    """
+    example = lock(example)
+    mine = latest(example=example, user=by, purpose=purpose)
+    if mine is None or mine.outcome != Outcome.SKIPPED:
+        raise Conflict(f"#{example.pk} is not among what you skipped.", "Reload the page.")
+    transition(mine, Outcome.RELEASED, field="outcome")
+    # An earlier skip of the same wait would put it last again.
+    Assignment.objects.filter(
+        example=example,
+        user=by,
+        purpose=purpose,
+        outcome=Outcome.SKIPPED,
+        finished_at__gte=example.waiting_since,
+    ).update(outcome=Outcome.RELEASED)
+    record(by=by, project=example.project, verb="example.skip_undone", obj=example, purpose=purpose)
+    return take(by=by, example=example, purpose=purpose)

@@ -56,7 +56,6 @@ def form_with(error: ExpectedError, form: PairForm, reason: str) -> PairForm:
 def side(access: Access) -> dict[str, Any]:
     """What every editor has beside it."""
     return {
-        "guideline": access.project.guideline,
         "slices": slices_of(access.project),
         "known_tags": queries.tags_of(access.project),
     }
@@ -98,6 +97,16 @@ class Live:
     def words(self) -> str:
         """`known` as the page's script reads it."""
         return json.dumps(self.known, ensure_ascii=False)
+
+    @property
+    def wrong(self) -> int:
+        """How many findings say that something is wrong."""
+        return sum(finding.level == "bad" for finding in self.findings)
+
+    @property
+    def look(self) -> int:
+        """How many findings ask to look again."""
+        return sum(finding.level == "warn" for finding in self.findings)
 
 
 def live(

@@ -25,6 +25,7 @@ from annotation.views.editing import (
     whole_main,
 )
 from annotation.views.pair_forms import PairForm, TakeForm, pair_from, whole_number
+from annotation.views.undo import last_step
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.models import Role
@@ -52,6 +53,8 @@ def overview(request: HttpRequest, access: Access) -> HttpResponse:
         "recent": queries.recent_work(user, project),
         "standing": queries.standing(project),
         "undoable": queries.undoable(user, project) if reviews else [],
+        "skipped": queries.skipped_by(user, project) if annotates or reviews else [],
+        "undo": last_step(access, ANNOTATE) if annotates else None,
     }
     return render(request, "annotation/overview.html", context)
 
@@ -80,7 +83,7 @@ def _onward(request: HttpRequest, access: Access) -> HttpResponse:
     if chosen:
         messages.info(request, "This part of the queue is done. The rest is below.")
     else:
-        messages.info(request, "Nothing waits for you in the queue now.")
+        messages.info(request, "The queue is empty for you now.")
     return go(request, "overview", access.project.slug)
 
 
@@ -113,9 +116,7 @@ def _item_page(
         "now": content_of(example) if stale else None,
         "sent_back": sent_back(example, form.content),
         "waiting": queries.waiting_count(access.user, access.project, ANNOTATE),
-        "undo": next(
-            (e for e in queries.recent_work(access.user, access.project, 1) if e.takeable_back), None
-        ),
+        "undo": last_step(access, ANNOTATE, besides=example.pk),
         **side(access),
     }
     return never_from_memory(render(request, "annotation/item.html", context, status=status))
@@ -172,7 +173,7 @@ def draft(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 def draft_discard(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     example = _example(access, pk)
     services.discard_draft(by=access.user, project=access.project, example=example)
-    messages.success(request, f"Your draft of #{pk} is thrown away.")
+    messages.success(request, f"Your draft of #{pk} is discarded.")
     if queries.is_live(queries.lease_of(access.user, example, ANNOTATE)):
         return go(request, "item", access.project.slug, pk)
     return go(request, "overview", access.project.slug)
@@ -203,8 +204,17 @@ def submit(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.ANNOTATOR)
 @require_POST
 def skip(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    services.leave(by=access.user, example=_example(access, pk), purpose=ANNOTATE, skip=True)
+    reason = request.POST.get("reason", "")
+    services.leave(by=access.user, example=_example(access, pk), purpose=ANNOTATE, skip=True, reason=reason)
     return _onward(request, access)
+
+
+@project_page(Role.ANNOTATOR)
+@require_POST
+def skip_undo(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    services.undo_skip(by=access.user, example=_example(access, pk), purpose=ANNOTATE)
+    messages.success(request, f"#{pk} is back with you.")
+    return go(request, "item", access.project.slug, pk)
 
 
 @project_page(Role.ANNOTATOR)
@@ -219,7 +229,7 @@ def release(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @require_POST
 def take_back(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     services.take_back(by=access.user, example=_example(access, pk))
-    messages.success(request, f"#{pk} is yours again; the reviewers do not see it any more.")
+    messages.success(request, f"#{pk} is back with you. The reviewers do not see it any more.")
     return go(request, "item", access.project.slug, pk)
 
 

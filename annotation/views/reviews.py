@@ -30,6 +30,7 @@ from annotation.views.editing import (
 )
 from annotation.views.pair_forms import PairForm, ReviewFilter, TakeForm, pair_from, whole_number
 from annotation.views.queue import READERS
+from annotation.views.undo import last_step
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
 from core.models import Role
@@ -108,9 +109,9 @@ def _frame(access: Access, example: Example) -> dict[str, Any]:
         "lease": lease if is_live else None,
         "why_not": "" if is_live else services.why_not_open(by=access.user, example=example, purpose=REVIEW),
         "waiting": queries.waiting_count(access.user, access.project, REVIEW),
-        "undo": next(iter(queries.undoable(access.user, access.project, 1)), None),
+        "undo": last_step(access, REVIEW, besides=example.pk),
         "note": queries.submission_note(example),
-        "guideline": access.project.guideline,
+        "history": list(queries.reviews_of(example)[:10]),
     }
 
 
@@ -127,7 +128,6 @@ def _review_page(
         "base": base,
         # Without an earlier revision nothing is marked as new: all of it is, and it is read as it stands.
         "changes": changes(base.content if base else now, now),
-        "history": list(queries.reviews_of(example)[:10]),
         "live": live(now, access.project, example, None),
         "comment": comment or (draft.content.get("comment", "") if draft else ""),
         "correction_begun": corrected,
@@ -280,8 +280,17 @@ def review_heartbeat(request: HttpRequest, access: Access, pk: int) -> HttpRespo
 @project_page(Role.REVIEWER)
 @require_POST
 def review_skip(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    services.leave(by=access.user, example=_example(access, pk), purpose=REVIEW, skip=True)
+    reason = request.POST.get("reason", "")
+    services.leave(by=access.user, example=_example(access, pk), purpose=REVIEW, skip=True, reason=reason)
     return _onward(request, access)
+
+
+@project_page(Role.REVIEWER)
+@require_POST
+def review_skip_undo(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    services.undo_skip(by=access.user, example=_example(access, pk), purpose=REVIEW)
+    messages.success(request, f"#{pk} is back with you.")
+    return go(request, "review", access.project.slug, pk)
 
 
 @project_page(Role.REVIEWER)
@@ -299,7 +308,7 @@ def review_undo(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         Review.objects.select_related("example"), pk=pk, example__project=access.project
     )
     services.undo(by=access.user, review=review)
-    messages.success(request, f"Your decision on #{review.example_id} is taken back.")
+    messages.success(request, f"Your decision on #{review.example_id} is undone.")
     return go(request, "review", access.project.slug, review.example_id)
 
 

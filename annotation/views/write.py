@@ -53,7 +53,7 @@ def write(request: HttpRequest, access: Access) -> HttpResponse:
             raise
         form = form_with(error, PairForm(access.project, content), reason)
         return whole_main(_page(request, access, form, None, status=error.status))
-    messages.success(request, f"#{example.pk} is with the reviewers.")
+    messages.success(request, f"#{example.pk} submitted.")
     return go(request, "overview", access.project.slug)
 
 

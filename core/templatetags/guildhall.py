@@ -6,6 +6,7 @@ Everything here is a pure function of its arguments; escaping happens here too, 
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -207,10 +208,10 @@ def when(value: datetime | None, shape: str = "relative") -> SafeString:
 @register.simple_tag
 def countdown(
     value: datetime | None,
-    before: str = "Yours until",
+    before: str = "Reserved for you until",
     after: str = "Your time is over",
 ) -> SafeString:
-    """Time running out: "Yours until 11:20". The element says so in copper when two minutes are left."""
+    """Time running out: "Reserved for you until 11:20". The element says so in copper when two minutes are left."""
     if value is None:
         return mark_safe("")
     moment = value.astimezone(UTC)
@@ -273,6 +274,45 @@ def markdown(value: Any, shape: str = "") -> SafeString:
     Line breaks are kept, as people write comments and answers; `markdown:"flow"` joins them, as documents do.
     """
     return mark_safe(_render_markdown(str(value or "")[:100_000], shape == "flow"))  # noqa: S308 - nh3 cleaned it
+
+
+@dataclass(frozen=True)
+class Guideline:
+    """A guideline to read beside the work: its HTML, and its headings as (id, words, depth from 1)."""
+
+    html: SafeString
+    headings: tuple[tuple[str, str, int], ...]
+
+
+@lru_cache(maxsize=64)
+def _guideline(text: str) -> Guideline:
+    tokens = _flowing.parse(text)
+    headings: list[tuple[str, str, int]] = []
+    levels = sorted({token.tag for token in tokens if token.type == "heading_open"})
+    for at, token in enumerate(tokens):
+        if token.type not in ("heading_open", "heading_close"):
+            continue
+        depth = levels.index(token.tag) + 1
+        # The page has its own heading, and so has the box around this text.
+        token.tag = f"h{min(depth + 2, 6)}"
+        if token.type == "heading_open":
+            words = "".join(part.content for part in tokens[at + 1].children or [] if part.content)
+            token.attrSet("id", f"guide-{len(headings) + 1}")
+            headings.append((f"guide-{len(headings) + 1}", words, depth))
+    html = nh3.clean(
+        _flowing.renderer.render(tokens, _flowing.options, {}),
+        tags=_TAGS | {"h5", "h6"},
+        attributes={"a": {"href", "title"}, **{f"h{n}": {"id"} for n in range(3, 7)}},
+        url_schemes={"http", "https", "mailto"},
+        link_rel="noopener noreferrer nofollow",
+    )
+    return Guideline(mark_safe(html), tuple(headings))  # noqa: S308 - nh3 cleaned it
+
+
+@register.filter
+def guideline(text: Any) -> Guideline:
+    """A Markdown text with its headings made into places that one can go to. The first 100,000 characters."""
+    return _guideline(str(text or "")[:100_000])
 
 
 # --- what changed ------------------------------------------------------------------------------------------
@@ -382,6 +422,7 @@ def key(keys: str, label: str) -> SafeString:
     """One entry of the keys at the foot: `{% key "ctrl+enter" "submit" %}`."""
     names = {
         "ctrl": "Ctrl",
+        "alt": "Alt",
         "enter": "Enter",
         "shift": "Shift",
         "esc": "Esc",

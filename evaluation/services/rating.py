@@ -288,6 +288,7 @@ def _keep_corrections(by: User, comparison: Comparison, corrections: Mapping[str
                 # Annotators read this: it must not say which versions are compared.
                 "label": "An answer corrected while rating",
                 "url": _comparison_url(comparison),
+                "answer": answer.generation.text,
             },
         )
         Correction.objects.create(comparison=comparison, answer=answer, text=text, example=example, by=by)

@@ -122,6 +122,7 @@ def correct(*, by: User, generation: Generation, completion: str, topic: str = "
     detail: dict[str, Any] = {
         "label": f"Chat of {by.name}, turn {generation.turn}",
         "url": where,
+        "answer": generation.text,
     }
     example = file_correction(
         by=by,

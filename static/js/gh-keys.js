@@ -10,8 +10,8 @@ function pressed(event) {
   if (event.ctrlKey || event.metaKey) parts.push("ctrl");
   if (event.altKey) parts.push("alt");
   let key = event.key === "Escape" ? "esc" : event.key.toLowerCase();
-  // Alt makes other characters of letters on some keyboards; the key itself is meant.
-  if (event.altKey && /^Key[A-Z]$/.test(event.code)) key = event.code.slice(3).toLowerCase();
+  // Alt makes other characters of letters and digits on some keyboards; the key itself is meant.
+  if (event.altKey && /^(Key[A-Z]|Digit\d)$/.test(event.code)) key = event.code.at(-1).toLowerCase();
   // Shift counts only where it does not already show in the character ("?" is Shift and something, everywhere).
   if (event.shiftKey && key.length > 1) parts.push("shift");
   parts.push(key);
@@ -43,10 +43,20 @@ document.addEventListener("keydown", (event) => {
   const control = offers.find((offer) => offer.form && offer.form === event.target.form) ?? offers[0];
   if (!control) return;
   event.preventDefault();
-  if (control.matches("textarea, select, input:not([type=checkbox], [type=radio], [type=submit], [type=button])")) control.focus();
+  if (control.matches("textarea, select, input:not([type=checkbox], [type=radio], [type=submit], [type=button])")) enter(control);
   else if (control.matches("details")) { control.open = !control.open; control.querySelector("summary")?.focus(); }
   else control.click();
 });
+
+// The caret is where one left it; in a text that one has not been in yet it goes to the end, not before the first letter.
+const visited = new WeakSet();
+document.addEventListener("focusout", (event) => visited.add(event.target));
+function enter(field) {
+  field.focus();
+  if (!visited.has(field) && field.matches("textarea, input:not([type=number], [type=email], [type=date])")) {
+    field.setSelectionRange(field.value.length, field.value.length);
+  }
+}
 
 function caps(combination) {
   const box = document.createElement("span");
@@ -109,6 +119,10 @@ function showAll() {
 // The foot itself offers "?" to the mouse as well, after the keys the page wrote out.
 class GhKeys extends HTMLElement {
   connectedCallback() {
+    // Nothing that is scrolled to may end up under the foot: layout.css leaves this much room.
+    const foot = this.closest(".keys") ?? this;
+    this.sizes = new ResizeObserver(() => document.documentElement.style.setProperty("--foot", `${foot.offsetHeight}px`));
+    this.sizes.observe(foot);
     if (this.querySelector(".key-all")) return;
     const button = document.createElement("button");
     button.type = "button";
@@ -119,5 +133,7 @@ class GhKeys extends HTMLElement {
     if (end) end.before(button);
     else this.append(button);
   }
+
+  disconnectedCallback() { this.sizes?.disconnect(); }
 }
 customElements.define("gh-keys", GhKeys);

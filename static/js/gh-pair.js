@@ -1,5 +1,6 @@
 // The editor of a pair: turns and records come and go, values that the records hold are marked in every text, and a
 // lost lease is told without taking the words away.
+import { toEnd } from "./gh-desk.js";
 import { announce } from "./lib.js";
 
 // The words to mark, by field and tone, as the last check found them: {"completion-ok": ["14 November"], ...}.
@@ -44,7 +45,15 @@ function paint(text, field) {
   return nodes;
 }
 
-// A textarea cannot show marks; a copy of its text behind it can.
+// Everything that decides where a line of text breaks.
+const SHAPE = [
+  "direction", "fontFamily", "fontSize", "fontStretch", "fontStyle", "fontVariant", "fontWeight", "letterSpacing", "lineHeight",
+  "overflowWrap", "paddingBottom", "paddingLeft", "paddingRight", "paddingTop", "tabSize", "textAlign", "textIndent", "textTransform",
+  "unicodeBidi", "whiteSpace", "wordBreak", "wordSpacing",
+];
+
+// A textarea cannot show marks; a copy of its text behind it can. (The CSS Custom Highlight API does not reach into a
+// textarea either.) The copy takes its shape from the textarea as it is drawn, so that both break their lines alike.
 class GhMarked extends HTMLElement {
   connectedCallback() {
     this.area = this.querySelector("textarea");
@@ -77,7 +86,13 @@ class GhMarked extends HTMLElement {
       this.area.style.height = "auto";
       this.area.style.height = `${this.area.scrollHeight + 2}px`;
     }
-    this.back.style.width = `${this.area.clientWidth + 2}px`;
+    const drawn = getComputedStyle(this.area);
+    for (const name of SHAPE) this.back.style[name] = drawn[name];
+    const edges = parseFloat(drawn.borderLeftWidth) + parseFloat(drawn.borderRightWidth);
+    // A fraction of a pixel moves a word to the next line, so the width is the one drawn, less the scrollbar's.
+    const bar = this.area.offsetWidth - this.area.clientWidth - Math.round(edges);
+    this.back.style.width = `${parseFloat(drawn.width) - Math.max(0, bar)}px`;
+    this.back.style.height = drawn.height;
     this.back.scrollTop = this.area.scrollTop;
   }
 }
@@ -100,6 +115,7 @@ class GhMarks extends HTMLElement {
   connectedCallback() {
     marked = JSON.parse(this.dataset.words || "{}");
     document.dispatchEvent(new CustomEvent("gh-marks"));
+    this.dispatchEvent(new CustomEvent("gh-counts", { bubbles: true }));
   }
 }
 customElements.define("gh-marks", GhMarks);
@@ -125,9 +141,11 @@ class GhPair extends HTMLElement {
         const wanted = event.detail.getAll(name).length;
         while (this.rows(kind).length < wanted) this.add(kind, "user", false);
         while (this.rows(kind).length > wanted) this.rows(kind).at(-1).remove();
+        this.countRecords();
       }
     };
     document.addEventListener("gh-unpack", this.makeRoom);
+    toEnd(this);
   }
 
   disconnectedCallback() { document.removeEventListener("gh-unpack", this.makeRoom); }
@@ -142,7 +160,11 @@ class GhPair extends HTMLElement {
       row.querySelector("[name=role]").value = role;
       this.colour(row);
     }
+    this.countRecords();
     if (!focus) return;
+    // A panel that is not shown cannot take the focus.
+    const panel = row.closest("[data-panel]");
+    if (panel) panel.closest("gh-tabs").open(panel);
     row.querySelector("textarea").focus();
     this.changed();
     announce(kind === "turn" ? "A turn was added." : "A record was added.");
@@ -159,8 +181,9 @@ class GhPair extends HTMLElement {
     button.className = "small";
     button.textContent = "Put it back";
     undo.append(kind === "turn" ? "Turn removed." : "Record removed.", button);
-    button.addEventListener("click", () => { undo.replaceWith(row); row.querySelector("textarea").focus(); this.changed(); });
+    button.addEventListener("click", () => { undo.replaceWith(row); this.countRecords(); row.querySelector("textarea").focus(); this.changed(); });
     row.replaceWith(undo);
+    this.countRecords();
     (next?.querySelector?.("textarea") ?? button).focus();
     this.changed();
   }
@@ -172,10 +195,18 @@ class GhPair extends HTMLElement {
     row.classList.toggle("system", role === "system");
   }
 
+  countRecords() {
+    const count = this.querySelector("[data-tab-count=records]");
+    if (count) count.textContent = this.rows("record").length;
+  }
+
   /** Tells whoever saves and checks that fields came or went. */
   changed() { this.closest("form")?.dispatchEvent(new Event("input", { bubbles: true })); }
 }
 customElements.define("gh-pair", GhPair);
+
+// The page that only reads has no gh-pair.
+document.querySelectorAll(".conversation").forEach((box) => { if (!box.closest("gh-pair")) toEnd(box.parentElement); });
 
 // Says that the item is not this person's any more, and what to do; the words stay where they are. Only what can be done
 // is offered: an item that was submitted cannot be opened again.

@@ -1,5 +1,5 @@
 // A message that closes itself, unless it tells of an error or somebody is reading it.
-const STAYS_MS = 6000;
+const STAYS_S = 6; // one with something to press says its own seconds in data-seconds
 
 class GhToast extends HTMLElement {
   connectedCallback() {
@@ -14,7 +14,7 @@ class GhToast extends HTMLElement {
   disconnectedCallback() { clearTimeout(this.timer); }
   wait() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.remove(), STAYS_MS);
+    this.timer = setTimeout(() => this.remove(), 1000 * Number(this.dataset.seconds || STAYS_S));
   }
 }
 customElements.define("gh-toast", GhToast);

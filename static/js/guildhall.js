@@ -6,6 +6,7 @@ import "./gh-chart.js";
 import "./gh-choice.js";
 import "./gh-confirm.js";
 import "./gh-copy.js";
+import "./gh-guide.js";
 import "./gh-heartbeat.js";
 import "./gh-keys.js";
 import "./gh-menu.js";

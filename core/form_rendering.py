@@ -1,0 +1,21 @@
+"""How Django's widgets become HTML here."""
+
+from typing import Any
+
+from django.forms.renderers import DjangoTemplates
+from django.http import HttpRequest
+
+# What people write words into. Numbers, dates, addresses and passwords have a direction of their own.
+_WORDS = {"text", "search"}
+
+
+class AutoDirection(DjangoTemplates):
+    """Every field for words takes the direction of what is written in it (dir="auto"), in whatever script that is."""
+
+    def render(self, template_name: str, context: dict[str, Any], request: HttpRequest | None = None) -> str:
+        widget = context.get("widget")
+        if isinstance(widget, dict) and (
+            widget.get("type") in _WORDS or template_name.endswith("/textarea.html")
+        ):
+            widget["attrs"] = {"dir": "auto", **(widget.get("attrs") or {})}
+        return super().render(template_name, context, request)
