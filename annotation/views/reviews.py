@@ -10,17 +10,19 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotation import services
 from annotation.changes import changes
+from annotation.filters import ReviewFilter
 from annotation.models import Assignment, Example, Review
 from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
 from annotation.queries.paging import cut
 from annotation.services.examples import content_of
 from annotation.views.editing import form_with, go, item_form, live, saved, side, whole_main, writer_of
-from annotation.views.pair_forms import PairForm, ReviewFilter, TakeForm, pair_from, whole_number
+from annotation.views.pair_forms import PairForm, TakeForm, pair_from, whole_number
 from annotation.views.queue import READERS
 from core.access import Access, project_page
 from core.errors import Conflict, Invalid
 from core.models import Role
+from core.params import Params
 
 REVIEW = Assignment.Purpose.REVIEW
 
@@ -29,7 +31,7 @@ REVIEW = Assignment.Purpose.REVIEW
 @require_safe
 def review_list(request: HttpRequest, access: Access) -> HttpResponse:
     filters = ReviewFilter(request.GET, slices=slices_of(access.project))
-    found = queries.review_list(access.project, access.user, filters.wanted())
+    found = filters.shown(queries.review_list(access.project, access.user, filters.wanted()))
     reviews = access.has(Role.REVIEWER)
     context = {
         "filters": filters,
@@ -39,7 +41,7 @@ def review_list(request: HttpRequest, access: Access) -> HttpResponse:
         "open_review": queries.open_lease(access.user, access.project, REVIEW) if reviews else None,
         "undoable": queries.undoable(access.user, access.project) if reviews else [],
     }
-    return render(request, "annotation/review_list.html", context)
+    return render(request, "annotation/review_list.html", context, status=filters.status)
 
 
 @project_page(Role.REVIEWER)
@@ -248,7 +250,7 @@ def review_undo(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.REVIEWER)
 @require_POST
 def accept_selected(request: HttpRequest, access: Access) -> HttpResponse:
-    chosen = [int(pk) for pk in request.POST.getlist("example") if whole_number(pk)]
+    chosen = Params(request.POST).numbers("example")
     if not chosen:
         messages.warning(request, "Nothing was ticked.")
         return go(request, "review-list", access.project.slug)
