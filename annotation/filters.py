@@ -1,21 +1,18 @@
-"""The filters of the examples list, read by its page, its download and the API alike."""
+"""The filters of the lists of examples, read by their pages, downloads and the API alike."""
 
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 
 from annotation.models import Example
 from annotation.queries.examples import LEAST_SEARCH, people_of, slices_of, sources_of
+from core.filters import Filter, search_field
 from core.models import Project
 
 
-class ExampleFilter(forms.Form):
-    q = forms.CharField(
-        label="Text",
-        required=False,
-        max_length=200,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": "words, or #12"}),
-    )
+class ExampleFilter(Filter):
+    q = search_field("Text", "words, or #12")
     status = forms.ChoiceField(choices=[("", "any"), *Example.Status.choices], required=False)
     slice = forms.ChoiceField(required=False)
     edge = forms.ChoiceField(
@@ -33,7 +30,7 @@ class ExampleFilter(forms.Form):
     origin = forms.ChoiceField(
         label="Origin", required=False, choices=[("", "anywhere"), *Example.Origin.choices]
     )
-    batch = forms.IntegerField(required=False, widget=forms.HiddenInput, min_value=1, max_value=2**62)
+    batch = forms.IntegerField(required=False, widget=forms.HiddenInput, min_value=1)
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -49,10 +46,23 @@ class ExampleFilter(forms.Form):
     def clean_q(self) -> str:
         text = str(self.cleaned_data["q"]).strip()
         if text and not text.startswith("#") and len(text) < LEAST_SEARCH:
-            raise forms.ValidationError(f"Type at least {LEAST_SEARCH} letters.")
+            raise ValidationError(f"Type at least {LEAST_SEARCH} letters.")
         return text
 
-    def wanted(self) -> dict[str, Any]:
-        """What can be read of the filters; what cannot is left out, and its field says so."""
-        self.is_valid()
-        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+
+class ReviewFilter(Filter):
+    """The filters above the list of what is in review."""
+
+    q = search_field("Search")
+    edge = forms.ChoiceField(
+        label="Edge case",
+        required=False,
+        choices=[("", "All"), ("any", "Any edge case"), *[c for c in Example.Edge.choices if c[0]]],
+    )
+    slice = forms.ChoiceField(label="Slice", required=False)
+
+    def __init__(self, *args: Any, slices: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["slice"] = forms.ChoiceField(
+            label="Slice", required=False, choices=[("", "All"), *[(name, name) for name in slices]]
+        )

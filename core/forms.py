@@ -10,8 +10,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from core.errors import ExpectedError, Invalid
+from core.filters import Filter, search_field
 from core.models import Membership, Project, Role, Run
 from core.models.people import MOST_TOKENS
+from core.params import Params
 
 ROLE_HELP = {
     Role.ANNOTATOR: "writes and corrects pairs",
@@ -42,7 +44,7 @@ def status_of(form: forms.BaseForm) -> int:
 
 def cut(request: HttpRequest, found: QuerySet[Any], size: int = 50) -> Page[Any]:
     """The asked page of a list; nonsense in `?page=` gives the first or the last. Two queries."""
-    return Paginator(found, size).get_page(request.GET.get("page"))
+    return Paginator(found, size).get_page(Params(request.GET).text("page", most=20))
 
 
 class SignInForm(AuthenticationForm):
@@ -170,7 +172,7 @@ class ProjectSettingsForm(forms.ModelForm):
         self.fields["max_tokens"].widget.attrs |= {"min": 1, "max": MOST_TOKENS, "class": "short"}
 
     def clean_lease_minutes(self) -> int:
-        minutes = int(self.cleaned_data["lease_minutes"])
+        minutes: int = self.cleaned_data["lease_minutes"]
         if not 1 <= minutes <= 480:
             raise forms.ValidationError("Between 1 and 480 minutes.")
         return minutes
@@ -191,41 +193,24 @@ class AddPersonForm(RolesForm):
     field_order = ("email", "name", "roles")
 
 
-class _Filter(forms.Form):
-    """A filter never fails: what cannot be read is left out."""
-
-    def wanted(self) -> dict[str, Any]:
-        self.is_valid()
-        return self.cleaned_data
-
-
-def _search(label: str, hint: str = "") -> forms.CharField:
-    return forms.CharField(
-        label=label,
-        required=False,
-        max_length=200,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": hint}),
-    )
-
-
-class PeopleFilter(_Filter):
-    q = _search("Name or address")
+class PeopleFilter(Filter):
+    q = search_field("Name or address")
     role = forms.ChoiceField(
         choices=[("", "any"), *((role.value, role.label) for role in Role)], required=False
     )
 
 
-class RunFilter(_Filter):
-    q = _search("Title")
+class RunFilter(Filter):
+    q = search_field("Title")
     status = forms.ChoiceField(
         choices=[("", "any"), ("active", "Not ended"), *Run.Status.choices], required=False
     )
 
 
-class AuditFilter(_Filter):
+class AuditFilter(Filter):
     who = forms.ChoiceField(required=False)
-    what = _search("What", "approved, run, member added")
-    object = _search("Object", "its name")
+    what = search_field("What", "approved, run, member added")
+    object = search_field("Object", "its name")
     since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
 

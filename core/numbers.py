@@ -1,6 +1,7 @@
 """Numbers that people and programs type into addresses."""
 
 LARGEST_ID = 2**63 - 1  # PostgreSQL's bigint
+LARGEST_COUNT = 2**31 - 1  # its integer: numbers of revisions, runs, versions, steps
 
 
 def whole_number(text: object, *, most: int = LARGEST_ID) -> int | None:

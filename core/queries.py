@@ -1,7 +1,7 @@
 """What core's pages and API read. Each function says how many queries it makes."""
 
 from collections.abc import Mapping
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet
@@ -10,6 +10,7 @@ from django.utils import timezone
 from core.access import Access
 from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
 from core.numbers import whole_number
+from core.params import day_end, day_start
 
 # A free worker takes a run in less than this.
 UNTAKEN = timedelta(seconds=15)
@@ -105,16 +106,15 @@ def audit_entries(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Audit
     if what := wanted.get("what"):
         for word in str(what).lower().split():
             entries = entries.filter(verb__icontains=word)
-    zone = timezone.get_current_timezone()
-    if since := wanted.get("since"):
-        entries = entries.filter(at__gte=datetime.combine(since, time.min, zone))
-    if until := wanted.get("until"):
-        entries = entries.filter(at__lt=datetime.combine(until + timedelta(days=1), time.min, zone))
+    if (since := wanted.get("since")) and (first := day_start(since)):
+        entries = entries.filter(at__gte=first)
+    if (until := wanted.get("until")) and (end := day_end(until)):
+        entries = entries.filter(at__lt=end)
     if name := str(wanted.get("object") or "").strip():
         kind, _, number = name.rpartition(" ")
         match = Q(object_label__icontains=name)
-        if kind and number.isdecimal():
-            match |= Q(object_type=kind, object_id=number)
+        if kind and (pk := whole_number(number)) is not None:
+            match |= Q(object_type=kind, object_id=str(pk))
         entries = entries.filter(match)
     return entries
 

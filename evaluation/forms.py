@@ -6,7 +6,9 @@ from django import forms
 from django.http import QueryDict
 
 from annotation.models import DatasetVersion
+from core.filters import Filter, search_field
 from core.models import Project, User
+from core.numbers import LARGEST_COUNT, whole_number
 from evaluation.models import Campaign, Rating, Score
 from evaluation.planning import plan
 from evaluation.queries.campaigns import held_out_datasets, rater_count
@@ -111,11 +113,7 @@ class CampaignForm(forms.Form):
 
 def _number(value: Any) -> int | None:
     """A whole number of 1 or more, else None."""
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        return None
-    return number if number >= 1 else None
+    return whole_number(value, most=LARGEST_COUNT) or None
 
 
 class AddPromptsForm(forms.Form):
@@ -188,18 +186,15 @@ class SetAsideForm(forms.Form):
     )
 
 
-class CampaignFilter(forms.Form):
-    q = forms.CharField(label="Search", required=False, widget=forms.TextInput(attrs={"type": "search"}))
+class CampaignFilter(Filter):
+    q = search_field("Search")
     status = forms.ChoiceField(required=False, choices=[("", "Any status"), *Campaign.Status.choices])
 
-    def wanted(self) -> dict[str, str]:
-        return dict(self.cleaned_data) if self.is_valid() else {}
 
-
-class ComparisonFilter(forms.Form):
+class ComparisonFilter(Filter):
     """Filters of the list of ratings of one campaign."""
 
-    q = forms.CharField(label="Search", required=False, widget=forms.TextInput(attrs={"type": "search"}))
+    q = search_field("Search")
     outcome = forms.ChoiceField(label="Said", required=False, choices=[("", "Anything"), *OUTCOMES])
     slice = forms.ChoiceField(required=False)
     rater = forms.ChoiceField(required=False)
@@ -215,9 +210,6 @@ class ComparisonFilter(forms.Form):
         any_rater = [("", "Anybody"), *((str(one.pk), one.name) for one in raters)]
         self.fields["slice"].choices = any_slice  # type: ignore[attr-defined]
         self.fields["rater"].choices = any_rater  # type: ignore[attr-defined]
-
-    def wanted(self) -> dict[str, str]:
-        return dict(self.cleaned_data) if self.is_valid() else {}
 
 
 class RatingForm(forms.Form):

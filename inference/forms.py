@@ -7,6 +7,7 @@ from django import forms
 
 from annotation.models import Example
 from core.errors import Invalid
+from core.filters import Filter, search_field
 from inference.models import Generation
 from inference.services.conversations import MAX_CONTEXT, MAX_QUESTION
 
@@ -65,17 +66,8 @@ class CorrectionForm(forms.Form):
         return self.cleaned_data
 
 
-class AnswersFilter(forms.Form):
-    """A filter never fails: what cannot be read is left out."""
-
-    q = forms.CharField(
-        label="Text or id",
-        required=False,
-        max_length=200,
-        widget=forms.TextInput(
-            attrs={"type": "search", "placeholder": "words of question or answer, or an id"}
-        ),
-    )
+class AnswersFilter(Filter):
+    q = search_field("Text or id", "words of question or answer, or an id")
     version = forms.ChoiceField(label="Version", required=False)
     purpose = forms.ChoiceField(
         label="Asked by", required=False, choices=[("", "anybody"), *Generation.Purpose.choices]
@@ -92,7 +84,3 @@ class AnswersFilter(forms.Form):
         version = self.fields["version"]
         if isinstance(version, forms.ChoiceField):
             version.choices = [("", "any"), *versions]
-
-    def wanted(self) -> dict[str, Any]:
-        self.is_valid()
-        return self.cleaned_data

@@ -9,6 +9,7 @@ from django.core.exceptions import NON_FIELD_ERRORS
 
 from annotation.models import DatasetVersion
 from core.errors import Invalid
+from core.filters import Filter, search_field
 from core.models import Project, Run
 from training import queries
 from training.methods import METHODS, Recipe, Setting, recipe_from, settings_of
@@ -177,38 +178,21 @@ def _dataset_label(dataset: DatasetVersion) -> str:
     return f"{label}, {dataset.note}" if dataset.note else label
 
 
-class _Filter(forms.Form):
-    """A filter never fails: what cannot be read is left out."""
-
-    def wanted(self) -> dict[str, Any]:
-        self.is_valid()
-        return self.cleaned_data
-
-
-def _search(hint: str) -> forms.CharField:
-    return forms.CharField(
-        label="Search",
-        required=False,
-        max_length=200,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": hint}),
-    )
-
-
-class RunFilter(_Filter):
-    q = _search("number, note, base, person")
+class RunFilter(Filter):
+    q = search_field("Search", "number, note, base, person")
     status = forms.ChoiceField(choices=[("", "any"), *Run.Status.choices], required=False)
     method = forms.ChoiceField(
         choices=[("", "any"), *((method.name, method.label) for method in METHODS.values())], required=False
     )
 
 
-class VersionFilter(_Filter):
-    q = _search("number, name, note")
+class VersionFilter(Filter):
+    q = search_field("Search", "number, name, note")
     status = forms.ChoiceField(choices=[("", "any"), *ModelVersion.Status.choices], required=False)
     kind = forms.ChoiceField(choices=[("", "any"), *ModelVersion.Kind.choices], required=False)
 
 
-class CompareForm(_Filter):
+class CompareForm(Filter):
     a = forms.ChoiceField(label="One run", required=False)
     b = forms.ChoiceField(label="Another run", required=False)
 

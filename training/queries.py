@@ -14,7 +14,7 @@ from annotation.queries import People, people_behind
 from annotation.rendering import chat_messages
 from core.keeping import kept
 from core.models import Project, Run
-from core.numbers import whole_number
+from core.numbers import LARGEST_COUNT, whole_number
 from training.counting import Counted
 from training.draws import draw, tokens_seen, trained_on
 from training.estimates import DataFigures, steps_of, tokens_in
@@ -24,7 +24,6 @@ from training.rows import TRAIN, facts_of
 
 # Enough rows to know mean and spread of lengths well; reading them takes a few milliseconds.
 SAMPLE_ROWS = 2000
-LARGEST_NUMBER = 2**31 - 1  # of the columns that number runs and versions
 
 
 def system_prompt_of(version: ModelVersion) -> str:
@@ -236,17 +235,15 @@ def sample_table(training: TrainingRun) -> list[dict[str, Any]]:
 
 
 def search_runs(
-    project: Project, *, text: str = "", status: str = "", method: str = ""
+    project: Project, *, q: str = "", status: str = "", method: str = ""
 ) -> QuerySet[TrainingRun]:
     found = training_runs(project)
-    number = whole_number(text, most=LARGEST_NUMBER)
+    number = whole_number(q, most=LARGEST_COUNT)
     if number is not None:
         found = found.filter(number=number)
-    elif text:
+    elif q:
         found = found.filter(
-            Q(note__icontains=text)
-            | Q(base_model__name__icontains=text)
-            | Q(launched_by__name__icontains=text)
+            Q(note__icontains=q) | Q(base_model__name__icontains=q) | Q(launched_by__name__icontains=q)
         )
     if status:
         found = found.filter(run__status=status)
@@ -260,15 +257,15 @@ def latest_run(project: Project) -> TrainingRun | None:
 
 
 def search_versions(
-    project: Project, *, text: str = "", status: str = "", kind: str = ""
+    project: Project, *, q: str = "", status: str = "", kind: str = ""
 ) -> QuerySet[ModelVersion]:
     found = model_versions(project)
-    number = whole_number(text.lower().removeprefix("v"), most=LARGEST_NUMBER)
+    number = whole_number(q.lower().removeprefix("v"), most=LARGEST_COUNT)
     if number is not None:
         found = found.filter(number=number)
-    elif text:
+    elif q:
         found = found.filter(
-            Q(note__icontains=text) | Q(served_name__icontains=text) | Q(base_model__name__icontains=text)
+            Q(note__icontains=q) | Q(served_name__icontains=q) | Q(base_model__name__icontains=q)
         )
     if status:
         found = found.filter(status=status)

@@ -59,12 +59,13 @@ class Datasets(mixins.ListModelMixin, _Datasets):
 
 
 class DatasetPreview(_Datasets):
-    @extend_schema(parameters=[FreezeSettingsSerializer], responses=PreviewSerializer)
+    asks = FreezeSettingsSerializer
+    pagination_class = None
+
+    @extend_schema(responses=PreviewSerializer)
     def get(self, request: Request, slug: str) -> Response:
         """What a freeze with these settings would take now, how it would divide it, and what it would withhold."""
-        query = FreezeSettingsSerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        shown = preview(self.access.project, query.validated_data)
+        shown = preview(self.access.project, self.asked())
         body = {
             "total": shown.total,
             "new": shown.new,
@@ -86,13 +87,11 @@ class OneDataset(_Datasets):
 class DatasetRows(mixins.ListModelMixin, _Datasets):
     serializer_class = DatasetRowSerializer  # type: ignore[assignment]
     queryset = DatasetRow.objects.none()  # type: ignore[assignment]
+    asks = SplitQuerySerializer
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        query = SplitQuerySerializer(data=self.request.query_params)
-        query.is_valid(raise_exception=True)
-        return rows_of(self.ready(self.kwargs["number"]), split=query.validated_data.get("split", ""))
+        return rows_of(self.ready(self.kwargs["number"]), **self.asked())
 
-    @extend_schema(parameters=[SplitQuerySerializer])
     def get(self, request: Request, slug: str, number: int) -> Response:
         """The version's rows in their order, as they were frozen."""
         return self.list(request)

@@ -3,7 +3,7 @@
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,17 +24,6 @@ from core.models import Role
 from core.project_api import ProjectAPIView
 
 READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
-FILTERS = [
-    OpenApiParameter("q", OpenApiTypes.STR, description="text (at least three letters), or #12"),
-    OpenApiParameter("status", OpenApiTypes.STR, enum=Example.Status.values),
-    OpenApiParameter("slice", OpenApiTypes.STR, description="a slice; - for examples without one"),
-    OpenApiParameter("edge", OpenApiTypes.STR, description="a kind of edge case; any for all of them"),
-    OpenApiParameter("source", OpenApiTypes.INT, description="a source's id"),
-    OpenApiParameter("tag", OpenApiTypes.STR),
-    OpenApiParameter("person", OpenApiTypes.INT, description="who submitted or reviewed it"),
-    OpenApiParameter("origin", OpenApiTypes.STR, enum=Example.Origin.values),
-    OpenApiParameter("batch", OpenApiTypes.INT, description="an import's id"),
-]
 
 
 def _loaded(examples: QuerySet[Example]) -> QuerySet[Example]:
@@ -44,12 +33,11 @@ def _loaded(examples: QuerySet[Example]) -> QuerySet[Example]:
 class _Examples(ProjectAPIView):
     serializer_class = ExampleSerializer
     queryset = Example.objects.none()
-    filter_backends = ()
     read_roles = READERS
 
     def wanted(self) -> QuerySet[Example]:
         filters = ExampleFilter(self.request.GET, project=self.access.project)
-        return find_examples(self.access.project, filters.wanted())
+        return find_examples(self.access.project, filters.checked())
 
     def one(self, pk: int) -> Example:
         return self.access.get(_loaded(Example.objects.all()), pk=pk)
@@ -57,11 +45,11 @@ class _Examples(ProjectAPIView):
 
 class Examples(mixins.ListModelMixin, _Examples):
     write_roles = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN)
+    asks = ExampleFilter
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
         return _loaded(self.wanted())
 
-    @extend_schema(parameters=FILTERS)
     def get(self, request: Request, slug: str) -> Response:
         """The project's examples, newest first."""
         return self.list(request)
@@ -80,10 +68,10 @@ class Examples(mixins.ListModelMixin, _Examples):
 
 
 class ExamplesDownload(_Examples):
-    @extend_schema(
-        parameters=FILTERS,
-        responses={(200, "application/jsonl"): OpenApiTypes.BINARY},
-    )
+    asks = ExampleFilter
+    pagination_class = None
+
+    @extend_schema(responses={(200, "application/jsonl"): OpenApiTypes.BINARY})
     def get(self, request: Request, slug: str) -> StreamingHttpResponse:
         """What the filters select, as JSON Lines that an import reads."""
         return examples_as_jsonl(self.access.project, self.wanted(), by=self.access.user)

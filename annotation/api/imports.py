@@ -68,13 +68,11 @@ class OneImport(_Imports):
 class ImportIssues(mixins.ListModelMixin, _Imports):
     serializer_class = ImportIssueSerializer  # type: ignore[assignment]
     queryset = ImportIssue.objects.none()  # type: ignore[assignment]
+    asks = IssueQuerySerializer
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        query = IssueQuerySerializer(data=self.request.query_params)
-        query.is_valid(raise_exception=True)
-        return issues_of(self.one(self.kwargs["pk"]), kind=query.validated_data.get("kind", ""))
+        return issues_of(self.one(self.kwargs["pk"]), **self.asked())
 
-    @extend_schema(parameters=[IssueQuerySerializer])
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """Lines that were not taken: bad ones with field and reason, repeats with what they repeat."""
         return self.list(request)

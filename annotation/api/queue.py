@@ -41,7 +41,6 @@ class WorkView(ProjectAPIView):
     purpose: ClassVar[str] = Assignment.Purpose.ANNOTATE
     serializer_class: type[Serializer[Any]] = LeaseSerializer
     pagination_class = None
-    filter_backends = ()
     queryset = Example.objects.none()
     read_roles: ClassVar[tuple[str, ...]] = READERS
     write_roles: ClassVar[tuple[str, ...]] = (Role.ANNOTATOR,)
@@ -52,11 +51,6 @@ class WorkView(ProjectAPIView):
         )
         example.project = self.access.project
         return example
-
-    def given(self, serializer: type[Serializer[Any]]) -> dict[str, Any]:
-        checked = serializer(data=self.request.data)
-        checked.is_valid(raise_exception=True)
-        return dict(checked.validated_data)
 
 
 class Waiting(WorkView):

@@ -7,8 +7,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -27,8 +26,10 @@ from annotation.api.work_serializers import (
     SendBackSerializer,
     UndoneManySerializer,
 )
+from annotation.filters import ReviewFilter
 from annotation.models import Assignment, Example, Review
 from annotation.queries import queue as queries
+from annotation.queries.examples import slices_of
 from annotation.services.examples import content_of
 from annotation.services.reviews import Bulk
 from core.models import Role, User
@@ -67,23 +68,15 @@ class ReviewLeave(Leave):
 class InReview(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = InReviewSerializer
     pagination_class = Pages
-    filter_backends = ()
     queryset = Example.objects.none()
     read_roles = READERS
+    asks = ReviewFilter
 
     def get_queryset(self) -> QuerySet[Example]:
-        wanted: dict[str, Any] = {name: self.request.GET.get(name, "") for name in ("q", "edge", "slice")}
-        return queries.review_list(self.access.project, self.access.user, wanted).select_related("created_by")
+        project = self.access.project
+        wanted = ReviewFilter(self.request.GET, slices=slices_of(project)).checked()
+        return queries.review_list(project, self.access.user, wanted).select_related("created_by")
 
-    @extend_schema(
-        parameters=[
-            OpenApiParameter("q", OpenApiTypes.STR, description="text, or #12"),
-            OpenApiParameter(
-                "edge", OpenApiTypes.STR, description="a kind of edge case; any for all of them"
-            ),
-            OpenApiParameter("slice", OpenApiTypes.STR),
-        ]
-    )
     def get(self, request: Request, slug: str) -> Response:
         """Everything in review, in the order reviewers get it."""
         return self.list(request)

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from annotation.changes import Changes, changes
 from annotation.models import DatasetRow, Example, Review, Revision, Source
 from core.models import Project, User
+from core.numbers import whole_number
 
 LEAST_SEARCH = 3  # the trigram index serves nothing shorter
 
@@ -31,19 +32,18 @@ def find_examples(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Examp
         found = found.exclude(edge="") if edge == "any" else found.filter(edge=edge)
     for name in ("source", "batch"):
         if wanted.get(name):
-            found = found.filter(**{f"{name}_id": int(wanted[name])})
+            found = found.filter(**{f"{name}_id": wanted[name]})
     if wanted.get("tag"):
         found = found.filter(tags__contains=[wanted["tag"]])
     if person := wanted.get("person"):
-        reviewed = Review.objects.filter(by=int(person), undone_at=None).values("example_id")
-        found = found.filter(Q(submitted_by=int(person)) | Q(pk__in=reviewed))
+        reviewed = Review.objects.filter(by=person, undone_at=None).values("example_id")
+        found = found.filter(Q(submitted_by=person) | Q(pk__in=reviewed))
     return _search(found, str(wanted.get("q") or "").strip())
 
 
 def _search(found: QuerySet[Example], text: str) -> QuerySet[Example]:
-    number = text.removeprefix("#")
-    if text.startswith("#") and number.isdecimal() and len(number) < 18:
-        return found.filter(pk=int(number))
+    if text.startswith("#") and (number := whole_number(text[1:])) is not None:
+        return found.filter(pk=number)
     if len(text) < LEAST_SEARCH:
         return found
     return found.filter(search_text__contains=text.lower())

@@ -7,6 +7,8 @@ from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from core.params import Params
+
 
 class CappedPaginator(Paginator):
     """Counts and pages up to CAP and no further, so that neither the count nor the last page reads a whole table.
@@ -33,4 +35,4 @@ class CappedPaginator(Paginator):
 
 def cut(request: HttpRequest, found: QuerySet[Any], size: int = 50) -> Page[Any]:
     """The asked page; nonsense in `?page=` gives the first or the last. Two queries."""
-    return CappedPaginator(found, size).get_page(request.GET.get("page"))
+    return CappedPaginator(found, size).get_page(Params(request.GET).text("page", most=20))

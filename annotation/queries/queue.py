@@ -12,6 +12,7 @@ from django.utils import timezone
 from annotation.changes import Changes, changes
 from annotation.models import Assignment, Draft, Example, Review, Revision
 from core.models import Project, User
+from core.numbers import whole_number
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
@@ -266,9 +267,9 @@ def review_list(project: Project, user: User, wanted: Mapping[str, Any] | None =
     if wanted.get("slice"):
         found = found.filter(slice=wanted["slice"])
     if q := str(wanted.get("q") or "").strip():
-        number = q.removeprefix("#")
-        by_number = q.startswith("#") and number.isdecimal() and len(number) < 18
-        found = found.filter(pk=int(number)) if by_number else found.filter(search_text__contains=q.lower())
+        number = whole_number(q[1:]) if q.startswith("#") else None
+        by_text = {"search_text__contains": q.lower()}
+        found = found.filter(**by_text if number is None else {"pk": number})
     holder = _holding().values("user__name")[:1]
     return in_order(
         found.defer("search_text")

@@ -95,7 +95,7 @@ class FreezeForm(forms.Form):
         """What a valid form asks for, as start_freeze and the preview take it; shares are of one."""
         chosen = {name: self.cleaned_data[name] for name in ("separate_near_duplicates", "slices", "sources")}
         chosen["seed"] = SEED if self.cleaned_data["seed"] is None else self.cleaned_data["seed"]
-        return chosen | {name: int(self.cleaned_data[name]) / 100 for name in (VALIDATION, TEST)}
+        return chosen | {name: self.cleaned_data[name] / 100 for name in (VALIDATION, TEST)}
 
 
 class RetireForm(forms.Form):

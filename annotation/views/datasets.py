@@ -28,6 +28,7 @@ from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import take_errors
 from core.models import Role
+from core.params import Params
 
 READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
 
@@ -53,7 +54,8 @@ def _form(access: Access, data: Any, **initial: Any) -> FreezeForm:
 @require_http_methods(["GET", "HEAD", "POST"])
 def dataset_new(request: HttpRequest, access: Access) -> HttpResponse:
     """The form, and beside it what would be frozen; that part asks for itself again as the form changes."""
-    chosen = {name: request.GET.getlist(name) for name in ("slices", "sources")}
+    asked = Params(request.GET)
+    chosen = {name: asked.texts(name) for name in ("slices", "sources")}
     form = _form(access, request.POST if request.method == "POST" else None, **chosen)
     if request.method == "POST" and form.is_valid():
         try:
@@ -172,9 +174,7 @@ def _ready(access: Access, number: int) -> DatasetVersion:
 @require_safe
 def dataset_rows(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     one = _ready(access, number)
-    split = request.GET.get("split", "")
-    if split not in SPLITS:
-        split = ""
+    split = Params(request.GET).choice("split", SPLITS)
     tabs = [("", "All", one.counts["total"])] + [
         (name, GroupSplit.Split(name).label, one.counts.get(name, 0)) for name in SPLITS
     ]

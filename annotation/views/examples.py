@@ -25,23 +25,21 @@ READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
 def examples(request: HttpRequest, access: Access) -> HttpResponse:
     filters = ExampleFilter(request.GET, project=access.project)
     wanted = filters.wanted()
-    found = (
-        find_examples(access.project, wanted).select_related("source", "submitted_by").defer("search_text")
-    )
+    found = filters.shown(find_examples(access.project, wanted)).select_related("source", "submitted_by")
     context = {
         "filters": filters,
         "wanted": wanted,
-        "page": cut(request, found, 25),
+        "page": cut(request, found.defer("search_text"), 25),
         "can_import": access.has(Role.ADMIN),
     }
-    return render(request, "annotation/example_list.html", context)
+    return render(request, "annotation/example_list.html", context, status=filters.status)
 
 
 @project_page(*READERS)
 @require_safe
 def examples_download(request: HttpRequest, access: Access) -> StreamingHttpResponse:
     """What the filters show, all of it, in the shape that an import reads."""
-    wanted = ExampleFilter(request.GET, project=access.project).wanted()
+    wanted = ExampleFilter(request.GET, project=access.project).checked()
     return examples_as_jsonl(access.project, find_examples(access.project, wanted), by=access.user)
 
 

@@ -17,6 +17,7 @@ from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import take_errors
 from core.models import Role
+from core.params import Params
 
 
 @project_page(Role.ADMIN, Role.VIEWER)
@@ -61,8 +62,8 @@ def _batch(access: Access, pk: int) -> Import:
 @require_safe
 def import_detail(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     batch = _batch(access, pk)
-    kind = request.GET.get("kind", "")
-    if kind not in ImportIssue.Kind.values:
+    kind = Params(request.GET).choice("kind", ImportIssue.Kind.values)
+    if not kind:
         kind = (
             ImportIssue.Kind.REJECTED if batch.rejected or not batch.repeated else ImportIssue.Kind.REPEATED
         )

@@ -9,6 +9,7 @@ from django.http import QueryDict
 
 from annotation.cleaning import listed
 from annotation.models import Example
+from core import numbers
 from core.errors import ExpectedError
 from core.models import Project
 
@@ -34,7 +35,7 @@ def pair_from(post: QueryDict) -> dict[str, Any]:
 
 def whole_number(text: str | None) -> int:
     """A number from a hidden field; 0 for anything else."""
-    return int(text) if text and text.isdecimal() and len(text) < 10 else 0
+    return numbers.whole_number(text, most=numbers.LARGEST_COUNT) or 0
 
 
 @dataclass
@@ -76,31 +77,3 @@ class TakeForm(forms.Form):
     only = forms.ChoiceField(
         required=False, choices=[("", ""), ("edge", ""), ("returned", ""), ("feedback", "")]
     )
-
-
-class ReviewFilter(forms.Form):
-    """The filters above the list of what is in review."""
-
-    q = forms.CharField(
-        label="Search",
-        required=False,
-        max_length=200,
-        widget=forms.TextInput(attrs={"type": "search"}),
-    )
-    edge = forms.ChoiceField(
-        label="Edge case",
-        required=False,
-        choices=[("", "All"), ("any", "Any edge case"), *[c for c in Example.Edge.choices if c[0]]],
-    )
-    slice = forms.ChoiceField(label="Slice", required=False)
-
-    def __init__(self, *args: Any, slices: list[str], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["slice"] = forms.ChoiceField(
-            label="Slice", required=False, choices=[("", "All"), *[(name, name) for name in slices]]
-        )
-
-    def wanted(self) -> dict[str, Any]:
-        """The filters that hold something sensible; a wrong one is left out rather than failing the page."""
-        self.is_valid()
-        return {name: value for name, value in self.cleaned_data.items() if value}

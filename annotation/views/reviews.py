@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotation import services
 from annotation.changes import changes
+from annotation.filters import ReviewFilter
 from annotation.models import Assignment, Draft, Example, Review
 from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
@@ -28,7 +29,7 @@ from annotation.views.editing import (
     side,
     whole_main,
 )
-from annotation.views.pair_forms import PairForm, ReviewFilter, TakeForm, pair_from, whole_number
+from annotation.views.pair_forms import PairForm, TakeForm, pair_from, whole_number
 from annotation.views.queue import READERS
 from annotation.views.undo import last_step
 from core.access import Access, project_page
@@ -55,7 +56,7 @@ def _list_page(
     error: Invalid | None = None,
 ) -> HttpResponse:
     filters = ReviewFilter(request.GET, slices=slices_of(access.project))
-    found = queries.review_list(access.project, access.user, filters.wanted())
+    found = filters.shown(queries.review_list(access.project, access.user, filters.wanted()))
     reviews = access.has(Role.REVIEWER)
     page = cut(request, found, 25)
     single = queries.undoable(access.user, access.project) if reviews else []
@@ -73,7 +74,9 @@ def _list_page(
         "undo": single[0] if single and not (bulk and bulk[0].newest > single[0].pk) else None,
         "undo_bulk": bulk[0] if bulk and not (single and single[0].pk > bulk[0].newest) else None,
     }
-    return render(request, "annotation/review_list.html", context, status=error.status if error else 200)
+    return render(
+        request, "annotation/review_list.html", context, status=error.status if error else filters.status
+    )
 
 
 @project_page(Role.REVIEWER)

@@ -3,7 +3,7 @@
 from typing import cast
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import generics, status
+from rest_framework import generics, mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,12 +18,13 @@ from core.api.serializers import (
     PasswordSerializer,
 )
 from core.models import ApiToken, User
+from core.project_api import APIView
 from core.queries import memberships_of, tokens_of
 from core.services.people import change_password, choose_theme, rename_person
 from core.services.tokens import create_token, revoke_token
 
 
-class Me(generics.GenericAPIView[User]):
+class Me(APIView):
     serializer_class = MeSerializer
     queryset = User.objects.none()
 
@@ -48,7 +49,7 @@ class Me(generics.GenericAPIView[User]):
         return Response(MeSerializer(user, context={"memberships": memberships_of(user)}).data)
 
 
-class Password(generics.GenericAPIView[User]):
+class Password(APIView):
     serializer_class = PasswordSerializer
     queryset = User.objects.none()
 
@@ -62,12 +63,16 @@ class Password(generics.GenericAPIView[User]):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class Tokens(generics.ListAPIView[ApiToken]):
+class Tokens(mixins.ListModelMixin, APIView):
     serializer_class = KeySerializer
     queryset = ApiToken.objects.none()
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
         return tokens_of(cast(User, self.request.user)).select_related("created_by")
+
+    def get(self, request: Request) -> Response:
+        """One's own personal tokens, without their secrets."""
+        return self.list(request)
 
     @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
     def post(self, request: Request) -> Response:
@@ -78,7 +83,7 @@ class Tokens(generics.ListAPIView[ApiToken]):
         return Response({**KeySerializer(token).data, "secret": secret}, status=status.HTTP_201_CREATED)
 
 
-class Token(generics.GenericAPIView[ApiToken]):
+class Token(APIView):
     serializer_class = KeySerializer
     queryset = ApiToken.objects.none()
 
@@ -90,11 +95,10 @@ class Token(generics.GenericAPIView[ApiToken]):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class Status(generics.GenericAPIView[User]):
+class Status(APIView):
     serializer_class = PartSerializer
     queryset = User.objects.none()
     pagination_class = None
-    filter_backends = ()
 
     @extend_schema(responses=PartSerializer(many=True))
     def get(self, request: Request) -> Response:

@@ -3,9 +3,8 @@
 from typing import cast
 
 from django.core.exceptions import PermissionDenied
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import generics, mixins, status
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -28,7 +27,7 @@ from core.api.serializers import (
 from core.forms import AuditFilter, PeopleFilter, RunFilter
 from core.loop import loop_context
 from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
-from core.project_api import ProjectAPIView
+from core.project_api import APIView, ProjectAPIView
 from core.queries import audit_entries, keys_of, memberships_of, people_of, runs_of
 from core.services.people import reset_password
 from core.services.projects import change_roles, create_project, invite, remove_member, update_project
@@ -39,19 +38,17 @@ READERS = (Role.ADMIN, Role.VIEWER)
 ADMINS = (Role.ADMIN,)
 
 
-def _text(name: str, words: str) -> OpenApiParameter:
-    return OpenApiParameter(name, OpenApiTypes.STR, description=words)
-
-
-class Projects(generics.ListAPIView[Project]):
-    """The projects one is in."""
-
+class Projects(mixins.ListModelMixin, APIView):
     serializer_class = ProjectSerializer
     queryset = Project.objects.none()
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
         mine = memberships_of(cast(User, self.request.user)).values("project_id")
         return Project.objects.filter(pk__in=mine).order_by("name")
+
+    def get(self, request: Request) -> Response:
+        """The projects one is in, by name."""
+        return self.list(request)
 
     @extend_schema(request=NewProjectSerializer, responses={201: ProjectSerializer})
     def post(self, request: Request) -> Response:
@@ -107,12 +104,11 @@ class People(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = MembershipSerializer
     queryset = Membership.objects.none()
     read_roles, write_roles = READERS, ADMINS
+    asks = PeopleFilter
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        wanted = PeopleFilter(self.request.GET).wanted()
-        return people_of(self.access.project, q=wanted.get("q", ""), role=wanted.get("role", ""))
+        return people_of(self.access.project, **PeopleFilter(self.request.GET).checked())
 
-    @extend_schema(parameters=[_text("q", "part of a name or address"), _text("role", "a role")])
     def get(self, request: Request, slug: str) -> Response:
         """Members, with their roles."""
         return self.list(request)
@@ -205,20 +201,12 @@ class Audit(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = AuditEntrySerializer
     queryset = AuditEntry.objects.none()
     read_roles = READERS
+    asks = AuditFilter
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        wanted = AuditFilter(self.request.GET, project=self.access.project).wanted()
+        wanted = AuditFilter(self.request.GET, project=self.access.project).checked()
         return audit_entries(self.access.project, wanted)
 
-    @extend_schema(
-        parameters=[
-            _text("who", "id of a member, or Guildhall"),
-            _text("what", "part of the verb"),
-            _text("object", "part of the object's name"),
-            _text("since", "date, included"),
-            _text("until", "date, included"),
-        ]
-    )
     def get(self, request: Request, slug: str) -> Response:
         """Who did what, newest first."""
         return self.list(request)
@@ -228,12 +216,11 @@ class Runs(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = RunSerializer
     queryset = Run.objects.none()
     read_roles = READERS
+    asks = RunFilter
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        wanted = RunFilter(self.request.GET).wanted()
-        return runs_of(self.access.project, status=wanted.get("status", ""), q=wanted.get("q", ""))
+        return runs_of(self.access.project, **RunFilter(self.request.GET).checked())
 
-    @extend_schema(parameters=[_text("status", "a status, or active"), _text("q", "part of the title")])
     def get(self, request: Request, slug: str) -> Response:
         """Long work, newest first."""
         return self.list(request)

@@ -22,16 +22,17 @@ COLUMNS = ("at", "actor", "verb", "object_type", "object_id", "object_label", "d
 @require_safe
 def audit(request: HttpRequest, access: Access) -> HttpResponse:
     filters = AuditFilter(request.GET, project=access.project)
-    page = cut(request, audit_entries(access.project, filters.wanted()))
+    page = cut(request, filters.shown(audit_entries(access.project, filters.wanted())))
     told = [(entry, sentence(entry)) for entry in page]
-    return render(request, "core/audit.html", {"filters": filters, "page": page, "told": told})
+    context = {"filters": filters, "page": page, "told": told}
+    return render(request, "core/audit.html", context, status=filters.status)
 
 
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_safe
 def audit_csv(request: HttpRequest, access: Access) -> StreamingHttpResponse:
     """The filtered record as CSV, all of it, streamed: memory does not grow with its length."""
-    entries = audit_entries(access.project, AuditFilter(request.GET, project=access.project).wanted())
+    entries = audit_entries(access.project, AuditFilter(request.GET, project=access.project).checked())
 
     def lines() -> Iterator[str]:
         yield csv_line(COLUMNS)

@@ -18,9 +18,9 @@ from core.services.projects import change_roles, invite, remove_member
 @require_safe
 def people(request: HttpRequest, access: Access) -> HttpResponse:
     filters = PeopleFilter(request.GET)
-    wanted = filters.wanted()
-    found = people_of(access.project, q=wanted.get("q", ""), role=wanted.get("role", ""))
-    return render(request, "core/people.html", {"filters": filters, "page": cut(request, found)})
+    found = filters.shown(people_of(access.project, **filters.wanted()))
+    context = {"filters": filters, "page": cut(request, found)}
+    return render(request, "core/people.html", context, status=filters.status)
 
 
 @project_page(Role.ADMIN)

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_POST, require_safe
 from core.access import Access, project_page
 from core.forms import RunFilter, cut
 from core.models import Role, Run, User
+from core.params import Params
 from core.queries import runs_of, why_it_waits
 from core.runs import kind_label, subject_of
 from core.services.runs import request_cancel, start_again
@@ -17,10 +18,9 @@ from core.services.runs import request_cancel, start_again
 @require_safe
 def runs(request: HttpRequest, access: Access) -> HttpResponse:
     filters = RunFilter(request.GET)
-    wanted = filters.wanted()
-    found = runs_of(access.project, status=wanted.get("status", ""), q=wanted.get("q", ""))
+    found = filters.shown(runs_of(access.project, **filters.wanted()))
     context = {"filters": filters, "page": cut(request, found, 25), "can_cancel": access.has(Role.ADMIN)}
-    return render(request, "core/runs.html", context)
+    return render(request, "core/runs.html", context, status=filters.status)
 
 
 def _run(access: Access, pk: int) -> Run:
@@ -42,7 +42,8 @@ def run(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 
 def _card(request: HttpRequest, one: Run, *, can_cancel: bool) -> HttpResponse:
     """The card with the options the page gave it, which its polled address carries."""
-    on = {name: request.GET.get(name) == "1" for name in ("bare", "reload", "link")}
+    asked = Params(request.GET)
+    on = {name: asked.flag(name) for name in ("bare", "reload", "link")}
     href = reverse("core:run", args=[one.project.slug, one.pk]) if on["link"] and one.project else ""
     context = {
         "run": one,

@@ -10,6 +10,7 @@ from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import NewProjectForm, take_errors
 from core.models import User
+from core.params import Params
 from core.queries import memberships_of
 from core.services.projects import create_project
 
@@ -25,7 +26,7 @@ def start(request: HttpRequest) -> HttpResponse:
     """The person's projects; straight into it when there is only one, unless they ask for all."""
     user = signed_in(request)
     memberships = list(memberships_of(user))
-    if len(memberships) == 1 and "all" not in request.GET:
+    if len(memberships) == 1 and "all" not in Params(request.GET):
         return redirect("core:home", memberships[0].project.slug)
     return render(request, "core/start.html", {"memberships": memberships})
 

@@ -6,7 +6,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,7 +15,6 @@ from annotation.models import DatasetVersion
 from core.downloads import CSV, attachment
 from core.errors import Invalid
 from core.models import Role
-from core.numbers import whole_number
 from core.project_api import ProjectAPIView
 from evaluation import services
 from evaluation.api.serializers import (
@@ -26,10 +25,12 @@ from evaluation.api.serializers import (
     PlanSerializer,
     ResultsSerializer,
 )
+from evaluation.forms import CampaignFilter, ComparisonFilter
 from evaluation.models import Campaign, Comparison
 from evaluation.planning import plan
 from evaluation.queries import browse, campaigns_of, comparison_detail, held_out_datasets, results_of
 from evaluation.queries.campaigns import rater_count
+from evaluation.queries.comparisons import rated_slices, raters_of
 from evaluation.queries.export import csv_lines, csv_name
 from training.models import ModelVersion
 
@@ -37,22 +38,15 @@ READERS = (Role.ADMIN, Role.VIEWER)
 ADMINS = (Role.ADMIN,)
 
 
-def _text(name: str, words: str) -> OpenApiParameter:
-    return OpenApiParameter(name, OpenApiTypes.STR, description=words)
-
-
 class Campaigns(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = CampaignSerializer
     queryset = Campaign.objects.none()
     read_roles, write_roles = READERS, ADMINS
+    asks = CampaignFilter
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        wanted = self.request.GET
-        return campaigns_of(self.access.project, q=wanted.get("q", ""), status=wanted.get("status", ""))
+        return campaigns_of(self.access.project, **CampaignFilter(self.request.GET).checked())
 
-    @extend_schema(
-        parameters=[_text("q", "part of a name"), _text("status", "preparing, open, closed, failed")]
-    )
     def get(self, request: Request, slug: str) -> Response:
         """Campaigns, the newest first."""
         return self.list(request)
@@ -83,20 +77,20 @@ class Campaigns(mixins.ListModelMixin, ProjectAPIView):
 
 class CampaignPlan(ProjectAPIView):
     serializer_class = PlanSerializer
+    asks = PlanQuerySerializer
+    pagination_class = None
     queryset = Campaign.objects.none()
     read_roles = ADMINS
 
-    @extend_schema(parameters=[PlanQuerySerializer])
     def get(self, request: Request, slug: str) -> Response:
         """How many ratings a campaign would need, and what precision they buy."""
-        given = PlanQuerySerializer(data=request.query_params)
-        given.is_valid(raise_exception=True)
-        dataset = given.validated_data.get("dataset")
+        asked = self.asked()
+        dataset = asked.get("dataset")
         if dataset is not None:
-            self._must_hold(dataset, given.validated_data["prompts"])
+            self._must_hold(dataset, asked["prompts"])
         made = plan(
-            prompts=given.validated_data["prompts"],
-            per_prompt=given.validated_data["ratings_per_prompt"],
+            prompts=asked["prompts"],
+            per_prompt=asked["ratings_per_prompt"],
             raters=rater_count(self.access.project),
         )
         return Response(PlanSerializer(made).data)
@@ -195,23 +189,17 @@ class CampaignRatings(ProjectAPIView):
 
 class CampaignComparisons(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = ComparisonSerializer
+    asks = ComparisonFilter
     queryset = Comparison.objects.none()
     read_roles = READERS
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
         campaign = self.access.get(Campaign, pk=self.kwargs["pk"])
-        wanted = {name: self.request.GET.get(name, "") for name in ("outcome", "slice", "only", "q")}
-        return browse(campaign, {**wanted, "rater": whole_number(self.request.GET.get("rater"))})
+        filters = ComparisonFilter(
+            self.request.GET, slices=rated_slices(campaign), raters=raters_of(campaign)
+        )
+        return browse(campaign, filters.checked())
 
-    @extend_schema(
-        parameters=[
-            _text("outcome", "candidate, baseline, tie or both_bad"),
-            _text("slice", "a slice"),
-            OpenApiParameter("rater", OpenApiTypes.INT, description="a person's id"),
-            _text("only", "comment, correction, doubt or set_aside"),
-            _text("q", "part of a prompt, an answer or a note"),
-        ]
-    )
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """Ratings one by one, the newest first, with versions named."""
         return self.list(request)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import Prefetch, Q, QuerySet
 
-from core.models import Project
+from core.models import Project, User
 from evaluation.models import Campaign, Comparison, Correction, Entry, Rating, Score
 
 OUTCOMES = [
@@ -75,6 +75,18 @@ def browse(campaign: Campaign, wanted: dict[str, Any]) -> QuerySet[Comparison]:
             | Q(prompt__messages__icontains=q)
         )
     return _full(found).order_by("-rated_at", "-pk")
+
+
+def rated_slices(campaign: Campaign) -> list[str]:
+    """The slices of rated prompts, sorted; "" is one of them when a prompt has none. One query."""
+    rated = Comparison.objects.filter(campaign=campaign, status=Comparison.Status.RATED)
+    return list(rated.order_by("prompt__slice").values_list("prompt__slice", flat=True).distinct())
+
+
+def raters_of(campaign: Campaign) -> list[User]:
+    """Who rated in it, by name. One query."""
+    ids = Comparison.objects.filter(campaign=campaign, status=Comparison.Status.RATED).values("rater")
+    return list(User.objects.filter(pk__in=ids).order_by("name"))
 
 
 def comparison_detail(project: Project) -> QuerySet[Comparison]:

@@ -11,6 +11,7 @@ from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
 from core.forms import cut, status_of, take_errors
 from core.models import Role
+from core.params import Params
 from evaluation import services
 from evaluation.forms import CampaignFilter, CampaignForm
 from evaluation.models import Campaign
@@ -31,18 +32,20 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
         seconds = seconds_a_rating(access.project)
         context["waiting"] = [(share, share.left * seconds) for share in shares]
     filters = CampaignFilter(request.GET)
-    found = campaigns_of(access.project, **filters.wanted())
-    if not context["sees_all"]:
-        found = campaigns_of(access.project, status=Campaign.Status.CLOSED)
+    if context["sees_all"]:
+        found, status = filters.shown(campaigns_of(access.project, **filters.wanted())), filters.status
+    else:
+        found, status = campaigns_of(access.project, status=Campaign.Status.CLOSED), 200
     page = cut(request, found, 25)
-    return render(request, "evaluation/home.html", {**context, "filters": filters, "page": page})
+    context |= {"filters": filters, "page": page}
+    return render(request, "evaluation/home.html", context, status=status)
 
 
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def campaign_new(request: HttpRequest, access: Access) -> HttpResponse:
     given = request.POST if request.method == "POST" else None
-    form = CampaignForm(access.project, given, candidate=request.GET.get("candidate", ""))
+    form = CampaignForm(access.project, given, candidate=Params(request.GET).text("candidate"))
     if request.method == "POST" and form.is_valid():
         try:
             campaign = services.create_campaign(by=access.user, project=access.project, **form.cleaned_data)

@@ -13,11 +13,12 @@ from core.access import Access, project_page
 from core.charts import IntervalRow, interval_chart
 from core.downloads import CSV, attachment
 from core.forms import cut
-from core.models import Role, User
+from core.models import Role
 from evaluation.forms import ComparisonFilter
-from evaluation.models import Campaign, Comparison, Entry, Score
+from evaluation.models import Campaign, Entry, Score
 from evaluation.queries import Results, browse, campaigns_of, comparison_detail, results_of
 from evaluation.queries.campaigns import rater_count
+from evaluation.queries.comparisons import rated_slices, raters_of
 from evaluation.queries.export import csv_lines, csv_name
 from evaluation.queries.gaps import gaps_of
 
@@ -94,21 +95,14 @@ def _charts(results: Results) -> dict[str, Any]:
 @require_safe
 def comparisons(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     found = access.get(campaigns_of(access.project), pk=pk)
-    rated = Comparison.objects.filter(campaign=found, status=Comparison.Status.RATED)
-    slices = list(rated.order_by("prompt__slice").values_list("prompt__slice", flat=True).distinct())
-    filters = ComparisonFilter(request.GET, slices=slices, raters=_raters(found))
+    filters = ComparisonFilter(request.GET, slices=rated_slices(found), raters=raters_of(found))
     context = {
         "campaign": found,
         "filters": filters,
-        "page": cut(request, browse(found, filters.wanted()), 25),
+        "page": cut(request, filters.shown(browse(found, filters.wanted())), 25),
         "subnav": subnav(access, found, "comparisons"),
     }
-    return render(request, "evaluation/comparisons.html", context)
-
-
-def _raters(campaign: Campaign) -> list[Any]:
-    ids = Comparison.objects.filter(campaign=campaign, status=Comparison.Status.RATED).values("rater")
-    return list(User.objects.filter(pk__in=ids).order_by("name"))
+    return render(request, "evaluation/comparisons.html", context, status=filters.status)
 
 
 @project_page(Role.ADMIN, Role.VIEWER)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,6 +20,7 @@ from inference.api.serializers import (
     EngineSerializer,
     SpeedSerializer,
 )
+from inference.forms import AnswersFilter
 from inference.models import Deployment, Engine, Generation
 from training.models import ModelVersion
 
@@ -101,27 +102,17 @@ class Speeds(_Readers):
         return Response(SpeedSerializer(rows, many=True).data)
 
 
-_FILTERS = [
-    OpenApiParameter(
-        "q", str, description="Words of the question or the answer, or its id as an application got it."
-    ),
-    OpenApiParameter("version", int),
-    OpenApiParameter("purpose", str, enum=Generation.Purpose.values),
-    OpenApiParameter("status", str, enum=Generation.Status.values),
-    OpenApiParameter(
-        "doubt", str, enum=["yes", "no"], description="Whether the words may come from other weights."
-    ),
-]
-
-
 class Answers(_Readers):
     serializer_class = AnswerSerializer
     queryset = Generation.objects.none()
+    asks = AnswersFilter
 
     def found(self) -> QuerySet[Generation]:
-        return queries.filtered_answers(self.access.project, self.request.query_params)
+        project = self.access.project
+        wanted = AnswersFilter(self.request.GET, versions=queries.version_choices(project)).checked()
+        return queries.filtered_answers(project, wanted)
 
-    @extend_schema(operation_id="answers_list", parameters=_FILTERS, responses=AnswerSerializer(many=True))
+    @extend_schema(operation_id="answers_list", responses=AnswerSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """Every answer of the project, newest first."""
         return self.paged(self.found())

@@ -2,10 +2,10 @@
 
 from inference.queries.answers import (
     answer_with_lineage,
-    answered_versions,
     answers,
     filtered_answers,
     lineage,
+    version_choices,
 )
 from inference.queries.candidates import (
     Candidate,
@@ -57,7 +57,6 @@ __all__ = [
     "Turn",
     "WayBack",
     "answer_with_lineage",
-    "answered_versions",
     "answers",
     "candidate_label",
     "candidate_token",
@@ -84,6 +83,7 @@ __all__ = [
     "turns_of",
     "unserved_versions",
     "usual_start",
+    "version_choices",
     "version_label",
     "versions_of",
     "way_back",

@@ -9,7 +9,6 @@ from django.urls import reverse
 
 from core.lineage import Step
 from core.models import Project
-from core.numbers import whole_number
 from inference.models import Generation
 from inference.queries.candidates import version_label
 from training.models import ModelVersion
@@ -28,25 +27,24 @@ def answers(project: Project) -> QuerySet[Generation]:
 
 def filtered_answers(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Generation]:
     """`wanted`: q (part of the question or of the answer, or its id as an application got it), version (id), purpose,
-    status, doubt ("yes": only answers that may come from other weights; "no": only the others). What cannot be read is
-    left out."""
+    status, doubt ("yes": only answers that may come from other weights; "no": only the others)."""
     found = answers(project)
-    if q := str(wanted.get("q") or "").replace("\x00", "").strip():
+    if q := str(wanted.get("q") or "").strip():
         try:
             # "chatcmpl-<32 hex digits>" is what an application got.
             found = found.filter(public_id=uuid.UUID(q.removeprefix("chatcmpl-")))
         except ValueError:
             # Both columns have a trigram index over their upper case, which is what icontains compares.
             found = found.filter(Q(question__icontains=q) | Q(text__icontains=q))
-    for name, choices in (("purpose", Generation.Purpose.values), ("status", Generation.Status.values)):
-        if wanted.get(name) in choices:
+    for name in ("purpose", "status"):
+        if wanted.get(name):
             found = found.filter(**{name: wanted[name]})
     if wanted.get("doubt") == "yes":
         found = found.exclude(doubt="")
     elif wanted.get("doubt") == "no":
         found = found.filter(doubt="")
-    if (version := whole_number(wanted.get("version"))) is not None:
-        found = found.filter(version_id=version)
+    if wanted.get("version"):
+        found = found.filter(version_id=wanted["version"])
     return found
 
 
@@ -57,6 +55,11 @@ def answered_versions(project: Project) -> list[ModelVersion]:
         .select_related("base_model")
         .order_by("-number", "base_model__name")
     )
+
+
+def version_choices(project: Project) -> list[tuple[str, str]]:
+    """(id, label) of each version, for filters. One query."""
+    return [(str(one.pk), version_label(one)) for one in answered_versions(project)]
 
 
 def answer_with_lineage(project: Project) -> QuerySet[Generation]:

@@ -19,13 +19,10 @@ from training.queries import people_trained_on, trained_rows
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_safe
 def answers(request: HttpRequest, access: Access) -> HttpResponse:
-    versions = [
-        (str(one.pk), queries.version_label(one)) for one in queries.answered_versions(access.project)
-    ]
-    filters = AnswersFilter(request.GET, versions=versions)
-    found = queries.filtered_answers(access.project, filters.wanted())
+    filters = AnswersFilter(request.GET, versions=queries.version_choices(access.project))
+    found = filters.shown(queries.filtered_answers(access.project, filters.wanted()))
     context = {"filters": filters, "page": cut(request, found, 25), "subnav": subnav(access, "answers")}
-    return render(request, "inference/answers.html", context)
+    return render(request, "inference/answers.html", context, status=filters.status)
 
 
 @project_page(Role.ADMIN, Role.VIEWER)

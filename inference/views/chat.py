@@ -15,7 +15,7 @@ from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import cut, take_errors
 from core.models import Role
-from core.numbers import whole_number
+from core.params import Params
 from core.services.drafts import FormState, kept_if_refused
 from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 from inference import queries, services
@@ -82,10 +82,11 @@ def _initial(
     ready = [one for one in found if one.state.ready] or found
     live = next((one for one in ready if one.live), ready[0] if ready else None)
     initial = {"candidate": live.token if live else ""}
-    if request.GET.get("with") in {one.token for one in found}:
-        initial["candidate"] = request.GET["with"]
-    number = whole_number(request.GET.get("try"))
-    if number is not None and number < len(ideas):
+    asked = Params(request.GET)
+    if wanted := asked.choice("with", {one.token for one in found}):
+        initial["candidate"] = wanted
+    number = asked.number("try", most=len(ideas) - 1)
+    if number is not None:
         idea = ideas[number]
         initial |= {"text": idea.text, "context": idea.records}
     return initial

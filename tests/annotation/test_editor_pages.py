@@ -488,8 +488,12 @@ def test_the_review_list_filters_and_never_fails_on_nonsense(world: World, as_us
     ):
         page = client.get(f"{url(world, 'review-list')}?{query}").content.decode()
         assert sees in page and hides not in page
-    for query in ("edge=%00", "page=-4", "page=x", "slice=none", "q=%23" + "9" * 40):
+    for query in ("page=-4", "page=x", "q=%23" + "9" * 40):
         assert client.get(f"{url(world, 'review-list')}?{query}").status_code == 200
+    for query in ("edge=%00", "slice=none", "q=%00", "sort=new"):
+        page = client.get(f"{url(world, 'review-list')}?{query}")
+        assert (page.status_code, "Nothing is listed" in page.content.decode()) == (422, True)
+        assert client.get(f"/api/v1/projects/{world.project.slug}/reviews/?{query}").status_code == 422
 
 
 def test_a_viewer_is_offered_nothing_to_press(world: World, as_user: SignIn) -> None:

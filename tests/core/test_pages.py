@@ -402,7 +402,10 @@ def deeds(world: World) -> None:
         ({"who": "Guildhall"}, ["Import 7 is done"], ["as rater"]),
         ({"since": "2999-01-01"}, ["Nothing matches"], ["Import 7"]),
         ({"until": "2000-01-01"}, ["Nothing matches"], ["Import 7"]),
-        ({"since": "not a date", "page": "x"}, ["Import 7 is done"], []),
+        ({"page": "x"}, ["Import 7 is done"], []),
+        ({"since": "not a date"}, ["Nothing is listed", "Give a date as 2026-11-25."], ["Import 7 is done"]),
+        ({"until": "9999-12-31"}, ["Import 7 is done"], []),
+        ({"since": "0001-01-01"}, ["Import 7 is done"], []),
     ],
 )
 @pytest.mark.usefixtures("deeds")

@@ -393,7 +393,15 @@ def test_the_list_of_ratings_filters(world, campaign, as_user, page_of):
     assert shown(outcome="candidate") == shown(outcome="baseline") == shown(outcome="both_bad") == 1
     assert shown(only="comment") == 1 and shown(q="the port") == 1 and shown(only="correction") == 0
     assert shown(rater=world.rater.pk) == 3 and shown(slice="customs") + shown(slice="delay") == 3
-    assert shown(outcome="nonsense") == 3
+    assert shown(outcome="nonsense") == shown(rater="²") == shown(q="\x00") == 0
+    api = f"/api/v1/projects/{campaign.project.slug}/campaigns/"
+    for query in (
+        f"{campaign.pk}/comparisons/?rater=²",
+        f"{campaign.pk}/comparisons/?only=all",
+        "?q=%00",
+        "?status=x",
+    ):
+        assert admin.get(api + query).status_code == 422
 
 
 def test_one_rating_leads_to_both_versions_and_the_example(world, campaign, as_user, page_of):

@@ -679,5 +679,6 @@ def test_garbage_for_the_api_is_an_answer_not_a_crash(scene, as_user):
     for body in ("[]", "nonsense", '{"method": 7}', '{"recipe": []}', ""):
         answer = client.post(api(scene, "training-runs/"), body, content_type="application/json")
         assert 400 <= answer.status_code < 500
-    for path in ("training-runs/?status=zzz", "model-versions/?kind=%00", "training-runs/?q=999999999999999"):
-        assert client.get(api(scene, path)).status_code == 200
+    for path in ("training-runs/?status=zzz", "model-versions/?kind=%00", "model-versions/?q=%00"):
+        assert client.get(api(scene, path)).status_code == 422
+    assert client.get(api(scene, "training-runs/?q=999999999999999")).json()["count"] == 0

@@ -6,7 +6,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -34,10 +34,6 @@ from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, 
 
 READERS = (Role.ADMIN, Role.VIEWER)
 ADMINS = (Role.ADMIN,)
-
-
-def _text(name: str, words: str) -> OpenApiParameter:
-    return OpenApiParameter(name, OpenApiTypes.STR, description=words)
 
 
 class TrainingView(ProjectAPIView):
@@ -117,7 +113,6 @@ class Methods(TrainingView):
     serializer_class = MethodSerializer
     queryset = TrainingRun.objects.none()
     pagination_class = None
-    filter_backends = ()
 
     @extend_schema(responses=MethodSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
@@ -136,10 +131,8 @@ class Methods(TrainingView):
 
 
 class _Launching(TrainingView):
-    def given(self, request: Request) -> dict[str, Any]:
-        given = LaunchSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        values: dict[str, Any] = given.validated_data
+    def launch_values(self) -> dict[str, Any]:
+        values = self.given(LaunchSerializer)
         values["dataset"] = self.access.get(DatasetVersion, number=values["dataset"])
         return values
 
@@ -153,7 +146,7 @@ class Preflight(_Launching):
     def post(self, request: Request, slug: str) -> Response:
         """What a launch with these values would need, and every problem with it. Starts no training; the first time a
         large dataset is asked about, a worker starts to count its tokens."""
-        values = self.given(request)
+        values = self.launch_values()
         found = services.check(
             by=self.access.user,
             project=self.access.project,
@@ -168,24 +161,13 @@ class Preflight(_Launching):
 # --- runs --------------------------------------------------------------------------------------------------
 class TrainingRuns(mixins.ListModelMixin, _Launching):
     serializer_class = TrainingRunSerializer
+    asks = RunFilter
     queryset = TrainingRun.objects.none()
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        wanted = RunFilter(self.request.GET).wanted()
-        return queries.search_runs(
-            self.access.project,
-            text=wanted.get("q", "").strip(),
-            status=wanted.get("status", ""),
-            method=wanted.get("method", ""),
-        ).select_related("run__created_by")
+        wanted = RunFilter(self.request.GET).checked()
+        return queries.search_runs(self.access.project, **wanted).select_related("run__created_by")
 
-    @extend_schema(
-        parameters=[
-            _text("q", "number, or part of note, base or person"),
-            _text("status", "a run's status"),
-            _text("method", "a method's name"),
-        ]
-    )
     def get(self, request: Request, slug: str) -> Response:
         """Fine-tunes, newest first."""
         return self.list(request)
@@ -193,7 +175,7 @@ class TrainingRuns(mixins.ListModelMixin, _Launching):
     @extend_schema(request=LaunchSerializer, responses={201: TrainingRunSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Launches a fine-tune. 422, with every problem, when the preflight finds something that stops it."""
-        training = services.launch(by=self.access.user, project=self.access.project, **self.given(request))
+        training = services.launch(by=self.access.user, project=self.access.project, **self.launch_values())
         return Response(TrainingRunSerializer(training).data, status=status.HTTP_201_CREATED)
 
 
@@ -259,24 +241,12 @@ class RetryTraining(TrainingView):
 # --- model versions ----------------------------------------------------------------------------------------
 class ModelVersions(mixins.ListModelMixin, TrainingView):
     serializer_class = ModelVersionSerializer
+    asks = VersionFilter
     queryset = ModelVersion.objects.none()
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        wanted = VersionFilter(self.request.GET).wanted()
-        return queries.search_versions(
-            self.access.project,
-            text=wanted.get("q", "").strip(),
-            status=wanted.get("status", ""),
-            kind=wanted.get("kind", ""),
-        )
+        return queries.search_versions(self.access.project, **VersionFilter(self.request.GET).checked())
 
-    @extend_schema(
-        parameters=[
-            _text("q", "number, or part of name or note"),
-            _text("status", "registered, ready or rejected"),
-            _text("kind", "base, adapter or full"),
-        ]
-    )
     def get(self, request: Request, slug: str) -> Response:
         """Model versions, newest first, bases last."""
         return self.list(request)

@@ -12,7 +12,8 @@ from core.charts import line_chart
 from core.errors import ExpectedError
 from core.forms import cut, status_of, take_errors
 from core.models import Role
-from core.numbers import whole_number
+from core.numbers import LARGEST_COUNT
+from core.params import Params
 from training import preflight, queries, services
 from training.curves import NOTE, loss_series
 from training.forms import COMMON, CompareForm, LaunchForm, RunFilter, kept_settings
@@ -29,14 +30,7 @@ SLOWED_SHARE = 0.9
 @require_safe
 def home(request: HttpRequest, access: Access) -> HttpResponse:
     filters = RunFilter(request.GET)
-    wanted = filters.wanted()
-    found = queries.search_runs(
-        access.project,
-        text=wanted.get("q", "").strip(),
-        status=wanted.get("status", ""),
-        method=wanted.get("method", ""),
-    )
-    page = cut(request, found, 25)
+    page = cut(request, filters.shown(queries.search_runs(access.project, **filters.wanted())), 25)
     places = queries.queue_positions([one.run for one in page])
     rows = [(one, places.get(one.run_id), METHODS.get(one.method)) for one in page]
     context = {
@@ -46,14 +40,15 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
         "subnav": room(access, "home"),
         "can_launch": access.has(Role.ADMIN),
     }
-    return render(request, "training/home.html", context)
+    return render(request, "training/home.html", context, status=filters.status)
 
 
 # --- launching ---------------------------------------------------------------------------------------------
 def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
     """What the form starts with: the recipe of an earlier run (?like=), or values carried along in the address."""
-    found: dict[str, Any] = {name: request.GET[name] for name in COMMON if request.GET.get(name)}
-    like = whole_number(request.GET.get("like"), most=queries.LARGEST_NUMBER)
+    asked = Params(request.GET)
+    found: dict[str, Any] = {name: asked.text(name) for name in COMMON if asked.text(name)}
+    like = asked.number("like", most=LARGEST_COUNT)
     if like is not None:
         earlier = TrainingRun.objects.filter(project=access.project, number=like).first()
         if earlier is not None:
@@ -231,7 +226,8 @@ def retry(request: HttpRequest, access: Access, number: int) -> HttpResponse:
 @require_safe
 def compare(request: HttpRequest, access: Access) -> HttpResponse:
     runs = queries.comparable_runs(access.project)
-    given = {name: request.GET.get(name, "") for name in ("a", "b")}
+    asked = Params(request.GET)
+    given = {name: asked.text(name) for name in ("a", "b")}
     if len(runs) > 1:
         # Without a choice: the two newest, the older one first.
         given = {"a": given["a"] or str(runs[1].number), "b": given["b"] or str(runs[0].number)}

@@ -28,20 +28,14 @@ READERS = (Role.ADMIN, Role.VIEWER)
 @require_safe
 def versions(request: HttpRequest, access: Access) -> HttpResponse:
     filters = VersionFilter(request.GET)
-    wanted = filters.wanted()
-    found = queries.search_versions(
-        access.project,
-        text=wanted.get("q", "").strip(),
-        status=wanted.get("status", ""),
-        kind=wanted.get("kind", ""),
-    )
+    found = filters.shown(queries.search_versions(access.project, **filters.wanted()))
     context = {
         "filters": filters,
         "page": cut(request, found, 25),
         "subnav": room(access, "versions"),
         "can_launch": access.has(Role.ADMIN),
     }
-    return render(request, "training/versions.html", context)
+    return render(request, "training/versions.html", context, status=filters.status)
 
 
 def _version(access: Access, pk: int) -> ModelVersion:
