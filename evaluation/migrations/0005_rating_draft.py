@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("evaluation", "0002_campaign_growth"),
+        ("evaluation", "0004_corrected_answers"),
     ]
 
     operations = [

@@ -11,8 +11,8 @@ WHERE c.example_id = e.id AND a.id = c.answer_id AND g.id = a.generation_id
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0006_skip_note"),
-        ("evaluation", "0002_campaign_growth"),
+        ("annotation", "0007_skip_note"),
+        ("evaluation", "0003_answers_a_and_b"),
         ("inference", "0004_weight_checks"),
     ]
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0005_checks"),
+        ("annotation", "0006_bulk_decisions"),
     ]
 
     operations = [

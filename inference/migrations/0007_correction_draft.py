@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("inference", "0004_weight_checks"),
+        ("inference", "0006_corrected_answers"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -11,8 +11,8 @@ WHERE e.origin = 'chat' AND e.origin_detail->'answer' IS NULL
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0006_skip_note"),
-        ("inference", "0004_weight_checks"),
+        ("annotation", "0007_skip_note"),
+        ("inference", "0005_answer_alive"),
     ]
 
     operations = [migrations.RunSQL(ANSWERS, migrations.RunSQL.noop)]
