@@ -208,9 +208,12 @@ def test_a_rating_names_the_preferred_entry_and_keeps_scores_by_entry(world, cam
         "left": {"accuracy": 5, "tone": 4, "conciseness": 3},
         "right": {"accuracy": 1, "tone": 2, "conciseness": 2},
     }
+    shown = timezone.now() - timedelta(seconds=40)
+    Comparison.objects.filter(pk=held.pk).update(shown_at=shown)
+    held.refresh_from_db()
     rating = _say(held, world.rater, choice="right", scores=scores, comment=" too vague ")
     assert rating.preferred == held.right.entry
-    assert rating.comment == "too vague" and rating.seconds >= 0
+    assert rating.comment == "too vague" and 40 <= rating.seconds <= (timezone.now() - shown).total_seconds()
     assert Score.objects.get(entry=held.left.entry, criterion="accuracy").value == 5
     assert Score.objects.get(entry=held.right.entry, criterion="accuracy").value == 1
     assert AuditEntry.objects.filter(verb="comparison.rated", actor_id=world.rater.pk).count() == 1
