@@ -91,7 +91,6 @@ PAGES = [
 ADMIN_PAGES = [("launch", lambda w: []), ("version-download", lambda w: [w.version.pk])]
 POSTS = [
     ("preflight", lambda w: []),
-    ("run-retry", lambda w: [w.failed.number]),
     ("version-check-tokens", lambda w: [w.version.pk]),
     ("version-check-files", lambda w: [w.version.pk]),
     ("base-retry", lambda w: [w.base.pk]),
@@ -181,10 +180,12 @@ def test_a_waiting_run_says_its_place_in_the_queue(scene, as_user):
     page = as_user(scene.viewer).get(url(scene, "run", scene.waiting.number)).content.decode()
     assert "next in the queue" in page
     second = make_training(scene.project, scene.admin, base_model=scene.base, dataset=scene.dataset)
-    assert "2nd in the queue" in as_user(scene.viewer).get(url(scene, "run", second.number)).content.decode()
+    assert (
+        "place 2 in the queue" in as_user(scene.viewer).get(url(scene, "run", second.number)).content.decode()
+    )
     listed = as_user(scene.viewer).get(url(scene, "home")).content.decode()
-    assert "1st in the queue" in listed
-    assert "2nd in the queue" in listed
+    assert "place 1 in the queue" in listed
+    assert "place 2 in the queue" in listed
 
 
 def test_a_failed_run_says_why_and_can_be_tried_again(
@@ -194,12 +195,16 @@ def test_a_failed_run_says_why_and_can_be_tried_again(
     page = client.get(url(scene, "run", scene.failed.number)).content.decode()
     assert "The loss stopped being a number at step 7." in page
     assert "Lower the learning rate." in page
+    again = reverse("core:run-resume", args=[scene.project.slug, scene.failed.run_id])
+    assert again in page and "Choose “Try again” to start it again." in page
+    assert again not in as_user(scene.viewer).get(url(scene, "run", scene.failed.number)).content.decode()
     with django_capture_on_commit_callbacks(execute=True):
-        assert client.post(url(scene, "run-retry", scene.failed.number)).status_code == 302
+        assert client.post(again).status_code == 302
     assert Run.objects.get(pk=scene.failed.run_id).status == Run.Status.QUEUED
     assert ("core.tasks.execute_run", scene.failed.run_id) in sent
-    assert client.post(url(scene, "run-retry", scene.failed.number)).status_code == 409
-    assert client.post(url(scene, "run-retry", scene.done.number)).status_code == 409
+    assert client.post(again).status_code == 409
+    done = reverse("core:run-resume", args=[scene.project.slug, scene.done.run_id])
+    assert client.post(done).status_code == 409
 
 
 def test_the_version_page_shows_its_whole_lineage_and_hashes(scene, as_user):
