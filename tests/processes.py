@@ -1,9 +1,10 @@
 """Looking at other processes while they come and go: each question may find one that ends just then."""
 
-import time
 from collections.abc import Callable, Iterable
 
 import psutil
+
+from tests.waiting import wait_for
 
 
 def alive(process: psutil.Process) -> bool:
@@ -28,14 +29,6 @@ def family(pid: int) -> list[psutil.Process]:
     return [leader, *leader.children(recursive=True)]
 
 
-def eventually(check: Callable[[], object], seconds: float = 30.0) -> None:
-    """Waits until the check holds; fails when it does not within the limit."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "it never became so"
-        time.sleep(0.1)
-
-
 def only(processes: Callable[[], Iterable[psutil.Process]], seconds: float = 20.0) -> psutil.Process:
     """The one process there is, once there is exactly one: a child looks like its parent until it has its own name."""
     found: list[psutil.Process] = []
@@ -44,5 +37,5 @@ def only(processes: Callable[[], Iterable[psutil.Process]], seconds: float = 20.
         found[:] = processes()
         return len(found) == 1
 
-    eventually(one, seconds)
+    wait_for(one, "one process being left", seconds)
     return found[0]

@@ -217,7 +217,7 @@ def machine_findings(estimate: Estimate, machine: Machine) -> list[Finding]:
                 "stop",
                 f"It needs about {_gb(estimate.memory_bytes)} of memory and the machine has "
                 f"{_gb(machine.memory_total)} in all.",
-                "Lower “Rows in memory at once” or “Longest row”, compute activations twice, or take a smaller base.",
+                "Lower “Rows in memory at once” or “Longest row”, switch on “Gradient checkpointing”, or take a smaller base.",
                 "rows_at_once",
             )
         )

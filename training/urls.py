@@ -12,7 +12,6 @@ urlpatterns = [
     path("compare/", runs.compare, name="compare"),
     path("runs/<int:number>/", runs.run, name="run"),
     path("runs/<int:number>/live/", runs.run_live, name="run-live"),
-    path("runs/<int:number>/retry/", runs.retry, name="run-retry"),
     path("versions/", versions.versions, name="versions"),
     path("versions/<int:pk>/", versions.version, name="version"),
     path("versions/<int:pk>/check-tokens/", versions.check_tokens, name="version-check-tokens"),

@@ -1,6 +1,6 @@
 """Leases: who has which example open. The queue hands them out; submitting and reviewing use them up.
 
-Whatever moves an example locks its row first (services.examples.lock), then its lease, so that nobody waits in a circle.
+Whatever moves an example locks its row first (annotation.services.examples.lock), then its lease, to avoid deadlocks.
 """
 
 from datetime import datetime, timedelta

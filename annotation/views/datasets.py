@@ -111,7 +111,7 @@ def _share_bars(counts: dict[str, int], longest: int) -> list[tuple[str, float, 
 
 
 def _split_table(counts: dict[str, Any], new: dict[str, int] | None = None) -> dict[str, Any]:
-    """What annotation/_splits.html shows of a version's counts; `new` adds a column, {slice: rows}."""
+    """What annotation/_split_table.html shows of a version's counts; `new` adds a column, {slice: rows}."""
     by_slice = counts.get("slices", {})
     untested = counts.get("untested")
     if untested is None:  # a version from before the reason was kept

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from core.models import AuditEntry, Run
 from core.services.runs import request_cancel, start_again
 from core.tasks import execute_run, sweep_runs
 from tests.factories import World, make_dataset
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
 REAL = Path(settings.BASE_DIR).parent / "shared" / "data" / "service_pairs.jsonl"
@@ -393,11 +393,12 @@ def test_killed_in_the_middle_it_starts_over_cleanly(bring: Bring):
             execute_run(batch.run_id)
         finally:
             os._exit(0)
-    deadline = time.monotonic() + 60
-    while not Run.objects.get(pk=batch.run_id).message.startswith("Line"):
-        assert time.monotonic() < deadline
+
+    def storing() -> bool:
         assert os.waitpid(worker, os.WNOHANG) == (0, 0), "it ended before it could be killed"
-        time.sleep(0.02)
+        return Run.objects.get(pk=batch.run_id).message.startswith("Line")
+
+    wait_for(storing, "the first lines being stored", 60)
     os.kill(worker, signal.SIGKILL)
     os.waitpid(worker, 0)
     assert nothing_is_stored()

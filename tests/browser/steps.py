@@ -10,8 +10,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from benchmarks.program import until
 from tests.look import follow, keep_picture
+from tests.waiting import wait_for
 
 PROJECT = "freight-desk"
 PASSWORD = "freight-desk-demo"
@@ -83,7 +83,7 @@ def first_screen(desk: Desk) -> None:
         expect(status).not_to_contain_text("asking the parts")
         return "All systems OK" in status.inner_text()
 
-    until(all_up, seconds=120, what="all parts being up", every=1)
+    wait_for(all_up, "all parts being up", 120, every=1)
     expect(desk.page.locator(".stage")).to_have_count(5)
     expect(desk.page.locator(".next").first).to_be_visible()
     desk.picture("loop")
@@ -172,7 +172,7 @@ def ready_base(desk: Desk) -> bool:
 def train(desk: Desk, *, epochs: str = "0.1") -> None:
     """The admin launches a short LoRA run and waits for it; the page follows by itself."""
     page = desk.page
-    until(lambda: ready_base(desk), seconds=LONG / 1000, what="the base model", every=2)
+    wait_for(lambda: ready_base(desk), "the base model", LONG / 1000, every=2)
     desk.go("train/launch/")
     page.get_by_label("Epochs").fill(epochs)
     page.get_by_text("More settings").click()

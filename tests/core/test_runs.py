@@ -17,6 +17,7 @@ from core.runs import RunContext, RunFailed, RunKind, register_kind
 from core.services.runs import launch_run, request_cancel, start_again
 from core.tasks import execute_run, sweep_runs
 from tests.factories import make_run
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SEEN: list[int] = []
@@ -125,9 +126,7 @@ def test_a_running_run_stops_at_its_next_report(world):
     run = make_run(world.project, kind="waits")
     thread = threading.Thread(target=_execute_in_thread, args=(run.pk,))
     thread.start()
-    deadline = time.monotonic() + 10
-    while not SEEN and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: SEEN, "the runner being called")
     request_cancel(by=world.admin, run=run)
     thread.join(timeout=20)
     run.refresh_from_db()
@@ -186,9 +185,7 @@ def test_a_worker_that_lost_its_claim_writes_nothing(world):
     run = make_run(world.project, kind="waits")
     thread = threading.Thread(target=_execute_in_thread, args=(run.pk,))
     thread.start()
-    deadline = time.monotonic() + 10
-    while not SEEN and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: SEEN, "the runner being called")
     # What the sweep does after a long pause of the first worker, which is not dead after all.
     Run.objects.filter(pk=run.pk).update(status="queued", claim=None)
     thread.join(timeout=20)

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,19 +12,12 @@ import pytest
 from tests.factories import World, load_onto, make_base_model, make_engine, make_version
 from tests.fakes.backend import FakeVLLM
 from tests.fakes.engine import Fake, token_ids
+from tests.waiting import wait_for
+
+__all__ = ["wait_for"]  # tests of inference take it from here
 
 CHECK = [{"role": "user", "content": "Hello"}]
 PARITY = [{"messages": CHECK, "token_ids": token_ids(CHECK)}]
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
-    """Waits until `condition` is true and returns its value; fails with `what` when it never is."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within {seconds:.0f} s")
 
 
 @pytest.fixture

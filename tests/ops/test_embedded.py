@@ -17,7 +17,8 @@ import redis
 
 from config import embedded
 from core.sockets import socket_dir
-from tests.processes import alive, command, eventually, only
+from tests.processes import alive, command, only
+from tests.waiting import wait_for
 
 ROOT = Path(embedded.__file__).resolve().parent.parent
 BOTH = ["postgres", "valkey"]
@@ -128,7 +129,7 @@ def test_a_second_user_shares_the_servers_and_the_last_one_stops_them(state: Pat
             time.sleep(0.5)
             assert answers(state)
             assert server(state, "postgres").pid == first
-        eventually(lambda: not processes_of(state), 5)
+        wait_for(lambda: not processes_of(state), seconds=5)
 
 
 def test_many_that_start_at_once_get_one_server(state: Path):
@@ -147,7 +148,7 @@ def test_many_that_start_at_once_get_one_server(state: Path):
         assert server(state, "valkey")
         for process in started:
             process.communicate(timeout=60)
-    eventually(lambda: not processes_of(state), 5)
+    wait_for(lambda: not processes_of(state), seconds=5)
 
 
 @pytest.mark.parametrize("name", BOTH)
@@ -160,11 +161,11 @@ def test_a_killed_server_comes_back_with_its_data(state: Path, name: str):
         client.set("kept", "seven")
         old = server(state, name)
         old.kill()
-        eventually(lambda: not alive(old))
-        eventually(lambda: answers(state))
+        wait_for(lambda: not alive(old))
+        wait_for(lambda: answers(state))
         with database(state) as db:
             assert db.execute("SELECT n FROM kept").fetchall() == [(7,)]
-        eventually((state / "run" / "valkey.sock").exists)
+        wait_for((state / "run" / "valkey.sock").exists)
 
         def read() -> bool:
             try:
@@ -172,7 +173,7 @@ def test_a_killed_server_comes_back_with_its_data(state: Path, name: str):
             except redis.ConnectionError:
                 return False
 
-        eventually(read)
+        wait_for(read)
         assert server(state, name).pid != old.pid
     assert processes_of(state) == []
 
@@ -181,7 +182,7 @@ def test_servers_end_when_their_only_user_is_killed(state: Path):
     with holder(state) as user:
         assert len(processes_of(state)) >= 3
         user.kill()
-        eventually(lambda: not processes_of(state))
+        wait_for(lambda: not processes_of(state))
 
 
 @pytest.mark.parametrize("name", BOTH)
@@ -190,7 +191,7 @@ def test_a_server_ends_with_its_killed_keeper_and_the_next_user_gets_a_new_one(s
         old = server(state, name)
         victim = keeper(state, name)
         victim.kill()
-        eventually(lambda: not alive(victim))
+        wait_for(lambda: not alive(victim))
         with embedded.services(state, BOTH, durable=False):
             assert answers(state)
             assert server(state, name).pid != old.pid
@@ -267,4 +268,4 @@ def test_a_socket_folder_of_somebody_else_is_refused(state: Path):
 def test_a_terminated_user_leaves_nothing(state: Path):
     with holder(state) as user:
         user.send_signal(signal.SIGTERM)
-        eventually(lambda: not processes_of(state))
+        wait_for(lambda: not processes_of(state))

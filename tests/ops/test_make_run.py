@@ -15,7 +15,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.processes import alive, command, eventually, only
+from tests.processes import alive, command, only
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -82,7 +83,7 @@ class House:
             assert self.make.poll() is None, self.output()
             return "Ready. Open" in self.output()
 
-        eventually(ready, seconds)
+        wait_for(ready, seconds)
 
     def processes(self) -> list[psutil.Process]:
         """Everything that carries this house's state folder in its environment or on its command line."""
@@ -301,11 +302,11 @@ def test_nothing_is_left_however_it_ends(used_house: House, end: Callable[[House
     house.wait_ready()
     assert house.get("/healthz").status_code == 200
     # Pages may answer before the deaf ones have started their children.
-    eventually(lambda: len(house.processes()) >= 10, 20)
+    wait_for(lambda: len(house.processes()) >= 10, seconds=20)
     before = house.processes()
     end(house)
     # About 15 s is promised; the machine may be busy.
-    eventually(lambda: not house.processes(), 40)
+    wait_for(lambda: not house.processes(), seconds=40)
     assert not any(alive(process) for process in before)
     assert house.make is not None
     house.make.wait(10)
@@ -315,11 +316,11 @@ def test_nothing_is_left_however_it_ends(used_house: House, end: Callable[[House
 @pytest.mark.alone
 def test_a_stop_while_it_is_still_starting_leaves_nothing(house: House):
     house.start()
-    eventually(lambda: "Starting PostgreSQL" in house.output(), 60)
+    wait_for(lambda: "Starting PostgreSQL" in house.output(), seconds=60)
     ctrl_c(house)
     assert house.make is not None
     house.make.wait(40)
-    eventually(lambda: not house.processes(), 20)
+    wait_for(lambda: not house.processes(), seconds=20)
 
 
 @pytest.mark.slow
@@ -367,9 +368,7 @@ def test_a_process_that_dies_is_started_again_and_its_words_are_kept(used_house:
     house.start()
     house.wait_ready()
     house.one("uvicorn").kill()
-    eventually(
-        lambda: re.search(r"web ended \(signal SIGKILL\); starting it again in 1 s", house.output()), 20
-    )
+    wait_for(lambda: re.search(r"web ended \(signal SIGKILL\); starting it again in 1 s", house.output()), 20)
 
     def answers() -> bool:
         try:
@@ -377,9 +376,9 @@ def test_a_process_that_dies_is_started_again_and_its_words_are_kept(used_house:
         except httpx.HTTPError:
             return False
 
-    eventually(answers, 60)
-    eventually(lambda: house.output().count("dying ended (exit code 3)") >= 2, 30)
-    eventually(lambda: "starting it again in 2 s" in house.output(), 10)
+    wait_for(answers, seconds=60)
+    wait_for(lambda: house.output().count("dying ended (exit code 3)") >= 2, seconds=30)
+    wait_for(lambda: "starting it again in 2 s" in house.output(), seconds=10)
     assert "dying | last words" in house.output()
     assert "last words" in (house.state / "logs" / "dying.log").read_text()
 
@@ -392,15 +391,15 @@ def test_pages_come_back_by_themselves_after_a_server_was_killed(used_house: Hou
     house.start()
     house.wait_ready()
 
-    eventually(lambda: house.up(name), 20)
+    wait_for(lambda: house.up(name), seconds=20)
     # Its keeper first, stopped, so that the server stays away long enough to be looked at.
     keeper = house.one("config/embedded.py", {"postgres": "postgres", "broker": "valkey"}[name])
     keeper.suspend()
     house.one(program).kill()
-    eventually(lambda: house.up(name) is False, 30)
+    wait_for(lambda: house.up(name) is False, seconds=30)
     assert house.get("/healthz").status_code == 200
     keeper.resume()
-    eventually(lambda: house.up(name), 60)
+    wait_for(lambda: house.up(name), seconds=60)
     assert house.get("/sign-in/").status_code == 200
 
 
@@ -412,8 +411,8 @@ def test_a_killed_keeper_is_replaced(used_house: House):
     house.wait_ready()
     for name in ("postgres", "valkey"):
         house.one("config/embedded.py", name).kill()
-    eventually(lambda: house.output().count("it is running again") == 2, 60)
-    eventually(lambda: house.up("postgres", "broker"), 60)
+    wait_for(lambda: house.output().count("it is running again") == 2, seconds=60)
+    wait_for(lambda: house.up("postgres", "broker"), seconds=60)
 
 
 @pytest.mark.slow
@@ -426,7 +425,7 @@ def test_a_task_in_the_middle_of_long_work_is_not_waited_for(used_house: House, 
     began = tmp_path / "began"
     send = f"from config.celery import app; app.send_task('tests.sleep', [{str(began)!r}], queue='default')"
     subprocess.run([sys.executable, "-c", send], cwd=ROOT, env=house.environment, check=True, timeout=60)
-    eventually(began.exists, 60)
+    wait_for(began.exists, seconds=60)
     ctrl_c(house)
-    eventually(lambda: not house.processes(), 40)
+    wait_for(lambda: not house.processes(), seconds=40)
     assert "Everything has stopped." in house.output()

@@ -91,7 +91,6 @@ PAGES = [
 ADMIN_PAGES = [("launch", lambda w: []), ("version-download", lambda w: [w.version.pk])]
 POSTS = [
     ("preflight", lambda w: []),
-    ("run-retry", lambda w: [w.failed.number]),
     ("version-check-tokens", lambda w: [w.version.pk]),
     ("version-check-files", lambda w: [w.version.pk]),
     ("base-retry", lambda w: [w.base.pk]),
@@ -181,10 +180,12 @@ def test_a_waiting_run_says_its_place_in_the_queue(scene, as_user):
     page = as_user(scene.viewer).get(url(scene, "run", scene.waiting.number)).content.decode()
     assert "next in the queue" in page
     second = make_training(scene.project, scene.admin, base_model=scene.base, dataset=scene.dataset)
-    assert "2nd in the queue" in as_user(scene.viewer).get(url(scene, "run", second.number)).content.decode()
+    assert (
+        "place 2 in the queue" in as_user(scene.viewer).get(url(scene, "run", second.number)).content.decode()
+    )
     listed = as_user(scene.viewer).get(url(scene, "home")).content.decode()
-    assert "1st in the queue" in listed
-    assert "2nd in the queue" in listed
+    assert "place 1 in the queue" in listed
+    assert "place 2 in the queue" in listed
 
 
 def test_a_failed_run_says_why_and_can_be_tried_again(
@@ -194,12 +195,16 @@ def test_a_failed_run_says_why_and_can_be_tried_again(
     page = client.get(url(scene, "run", scene.failed.number)).content.decode()
     assert "The loss stopped being a number at step 7." in page
     assert "Lower the learning rate." in page
+    again = reverse("core:run-resume", args=[scene.project.slug, scene.failed.run_id])
+    assert again in page and "Choose “Try again” to start it again." in page
+    assert again not in as_user(scene.viewer).get(url(scene, "run", scene.failed.number)).content.decode()
     with django_capture_on_commit_callbacks(execute=True):
-        assert client.post(url(scene, "run-retry", scene.failed.number)).status_code == 302
+        assert client.post(again).status_code == 302
     assert Run.objects.get(pk=scene.failed.run_id).status == Run.Status.QUEUED
     assert ("core.tasks.execute_run", scene.failed.run_id) in sent
-    assert client.post(url(scene, "run-retry", scene.failed.number)).status_code == 409
-    assert client.post(url(scene, "run-retry", scene.done.number)).status_code == 409
+    assert client.post(again).status_code == 409
+    done = reverse("core:run-resume", args=[scene.project.slug, scene.done.run_id])
+    assert client.post(done).status_code == 409
 
 
 def test_the_version_page_shows_its_whole_lineage_and_hashes(scene, as_user):
@@ -385,43 +390,48 @@ def test_choosing_another_method_keeps_what_was_chosen(scene, as_user):
         assert as_user(scene.admin).get(carried(scene, **nonsense)).status_code == 200
 
 
+def shown(scene, values, method):
+    """The form as the page shows it for what another form sent."""
+    from training.forms import LaunchForm, kept_settings
+
+    return LaunchForm(scene.project, method, initial=kept_settings(values, method))
+
+
 def sent_by(form):
-    """What a browser sends of the form as it is shown."""
+    """What a browser sends of the settings as they are shown."""
     values = dict(form.carried()) | {"was": form.chosen.name}
-    for field in form.visible_fields():
-        value = field.value()
-        if isinstance(value, bool):
-            if value:
-                values[field.name] = "on"
-        else:
-            values[field.name] = value
+    for one in form.settings:
+        value = form[one.name].value()
+        if not isinstance(value, bool):
+            values[one.name] = str(value)
+        elif value:
+            values[one.name] = "on"
     return values
 
 
-def test_every_setting_survives_going_to_another_method_and_back(scene, as_user):
+def test_every_setting_survives_going_to_another_method_and_back(scene):
     """Each setting changed from its default, one after the other, through every other method."""
     from training.methods import METHODS, settings_of
 
-    client = as_user(scene.admin)
     for method in METHODS.values():
         for one in settings_of(method.recipe):
-            start = sent_by(client.get(url(scene, "launch") + f"?method={method.name}").context["form"])
+            start = sent_by(shown(scene, {}, method.name))
+            start.pop(one.name, None)
             if one.kind == "bool":
                 typed = not one.default
-                start.pop(one.name, None)
                 start |= {one.name: "on"} if typed else {}
             elif one.kind == "choice":
                 typed = start[one.name] = next(key for key, _ in one.choices if key != one.default)
             else:
                 typed = start[one.name] = str(one.least if one.default != one.least else one.least + 1)
             for other in METHODS.values():
-                away = client.get(url(scene, "launch"), start | {"method": other.name}).context["form"]
-                back = client.get(url(scene, "launch"), sent_by(away) | {"method": method.name}).context[
-                    "form"
-                ]
+                away = shown(scene, start, other.name)
+                back = shown(scene, sent_by(away), method.name)
                 assert back[one.name].value() == typed, (method.name, other.name, one.name)
                 assert other is method or one.name not in away.fields or away[one.name].value() == typed
                 assert not one.advanced or back.advanced_is_open()
+                untouched = [each for each in back.settings if each.name != one.name]
+                assert all(each.is_default(back[each.name].value()) for each in untouched)
 
 
 def test_a_wrong_value_is_still_there_and_named_after_another_method_was_chosen(scene, as_user):

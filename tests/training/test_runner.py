@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from core.errors import Conflict, Invalid
 from core.models import Artifact, AuditEntry, Delivery, Event, Run
 from core.storage import storage
 from core.tasks import execute_run, sweep_runs
+from tests import waiting
 from tests.factories import make_base_model, make_dataset, make_training
 from training import checkpoints, records, services, stopping, undisturbed
 from training.models import BaseModel, ModelVersion
@@ -122,6 +122,7 @@ def test_parity_prompts_are_what_the_trainer_saw(world, tiny_base):
 
 
 def test_a_full_run_makes_a_whole_model(world, tiny_base):
+    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     training = finish(launch(world, tiny_base, method="full", learning_rate=0.01))
@@ -129,7 +130,7 @@ def test_a_full_run_makes_a_whole_model(world, tiny_base):
     version = training.model_version
     assert (version.kind, version.adapter_rank) == ("full", None)
     folder = storage().local_path(version.artifact)
-    assert AutoModelForCausalLM.from_pretrained(folder).dtype is not None
+    assert AutoModelForCausalLM.from_pretrained(folder).dtype == torch.bfloat16  # as its base is served
     base = AutoTokenizer.from_pretrained(storage().local_path(tiny_base.artifact))
     assert AutoTokenizer.from_pretrained(folder).chat_template == base.chat_template
     assert training.loss_after < training.loss_before
@@ -201,11 +202,11 @@ apart = pytest.mark.timeout(400)
 
 
 def wait_for(condition, process, seconds=240):
-    deadline = time.monotonic() + seconds
-    while not condition():
+    def working():
         assert process.poll() is None, "the worker ended too early"
-        assert time.monotonic() < deadline, "nothing happened"
-        time.sleep(0.05)
+        return condition()
+
+    waiting.wait_for(working, "what the worker was to do", seconds)
 
 
 def checkpoint_steps(training):

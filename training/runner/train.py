@@ -31,7 +31,9 @@ log = logging.getLogger(__name__)
 PARITY_PROMPTS = 8
 # Figures of the run's row are written at most this often; points and samples at once.
 FIGURES_EVERY_SECONDS = 2.0
-OUT_OF_MEMORY_ADVICE = "Lower “Rows in memory at once” or “Longest row”, or compute activations twice."
+OUT_OF_MEMORY_ADVICE = (
+    "Lower “Rows in memory at once” or “Longest row”, or switch on “Gradient checkpointing”."
+)
 
 
 def run(ctx: RunContext) -> None:

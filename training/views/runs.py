@@ -1,4 +1,4 @@
-"""Fine-tunes: the list, launching, watching, trying again, comparing."""
+"""Fine-tunes: the list, launching, watching, comparing. Starting one again is core's, as for every run."""
 
 from typing import Any
 
@@ -211,14 +211,6 @@ def run(request: HttpRequest, access: Access, number: int) -> HttpResponse:
 def run_live(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     """Chart, figures and samples; the page asks for them again while the run is active."""
     return render(request, "training/_run_live.html", _live_context(access, _training(access, number)))
-
-
-@project_page(Role.ADMIN)
-@require_POST
-def retry(request: HttpRequest, access: Access, number: int) -> HttpResponse:
-    training = services.retry(by=access.user, training=_training(access, number))
-    messages.success(request, f"{training} is queued again.")
-    return redirect("training:run", access.project.slug, training.number)
 
 
 # --- two runs side by side ---------------------------------------------------------------------------------
