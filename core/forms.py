@@ -5,9 +5,6 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.password_validation import password_validators_help_texts
-from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
-from django.http import HttpRequest
 
 from core.errors import Invalid
 from core.models import Membership, Project, Role, Run
@@ -30,11 +27,6 @@ def take_errors(form: forms.BaseForm, error: Invalid) -> None:
             form.add_error(name if name in form.fields else None, message)
     if not error.fields:
         form.add_error(None, str(error))
-
-
-def cut(request: HttpRequest, found: QuerySet[Any], size: int = 50) -> Page[Any]:
-    """The asked page of a list; nonsense in `?page=` gives the first or the last. Two queries."""
-    return Paginator(found, size).get_page(request.GET.get("page"))
 
 
 class SignInForm(AuthenticationForm):

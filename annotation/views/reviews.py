@@ -13,7 +13,6 @@ from annotation.changes import changes
 from annotation.models import Assignment, Example, Review
 from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
-from annotation.queries.paging import cut
 from annotation.services.examples import content_of
 from annotation.views.editing import form_with, go, item_form, live, saved, side, whole_main, writer_of
 from annotation.views.pair_forms import PairForm, ReviewFilter, TakeForm, pair_from, whole_number
@@ -21,6 +20,7 @@ from annotation.views.queue import READERS
 from core.access import Access, project_page
 from core.errors import Conflict, Invalid
 from core.models import Role
+from core.paging import cut
 
 REVIEW = Assignment.Purpose.REVIEW
 

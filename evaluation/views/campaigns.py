@@ -9,8 +9,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from core.access import Access, project_page
 from core.errors import Invalid
-from core.forms import cut, take_errors
+from core.forms import take_errors
 from core.models import Role
+from core.paging import cut
 from evaluation import services
 from evaluation.forms import CampaignFilter, CampaignForm
 from evaluation.models import Campaign

@@ -12,9 +12,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation.queries.examples import slices_of
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
-from core.forms import cut, take_errors
+from core.forms import take_errors
 from core.models import Role
 from core.numbers import whole_number
+from core.paging import cut
 from inference import queries, services
 from inference.forms import CorrectionForm, NewChatForm, QuestionForm
 from inference.models import Conversation, Generation

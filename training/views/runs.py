@@ -10,9 +10,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core.access import Access, project_page
 from core.charts import line_chart
 from core.errors import Invalid
-from core.forms import cut, take_errors
+from core.forms import take_errors
 from core.models import Role, Run
 from core.numbers import whole_number
+from core.paging import cut
 from training import preflight, queries, services
 from training.curves import NOTE, loss_series
 from training.forms import COMMON, CompareForm, LaunchForm, RunFilter, kept_settings
