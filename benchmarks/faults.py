@@ -66,13 +66,12 @@ def find(program: Program, name: str) -> psutil.Process | None:
     """The leading process of that name: of a group, the one whose parent is not of it."""
     words = PROCESSES[name]
     found = []
-    for process in psutil.process_iter():
+    assert program.process is not None
+    # The supervisor adopts whose own parent ended. Celery writes its title over its environment, so that tells nothing.
+    for process in psutil.Process(program.process.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
             line = process.cmdline()
-            ours = process.environ().get("GUILDHALL_STATE") == str(program.state) or any(
-                str(program.state) in word for word in line
-            )
-            if ours and line[0] != "/bin/sh" and all(any(word in part for part in line) for word in words):
+            if line and line[0] != "/bin/sh" and all(any(word in part for part in line) for word in words):
                 found.append(process)
     pids = {process.pid for process in found}
     for process in found:

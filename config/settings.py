@@ -126,6 +126,17 @@ DATABASE_URL = env.text("DATABASE_URL") or embedded.database_url(STATE_DIR)
 REDIS_URL = env.text("REDIS_URL") or embedded.redis_url(STATE_DIR)
 
 
+# The web process stops a statement that takes longer, waits for a lock included: nobody waits that long for a page, and
+# its connection is one of few. Workers (0) may take as long as their work does. config/asgi.py says which this is.
+DB_STATEMENT_SECONDS = env.number("GUILDHALL_DB_STATEMENT_SECONDS", 0, least=0)
+
+
+def _options(given: str) -> dict[str, str]:
+    limit = f"-c statement_timeout={DB_STATEMENT_SECONDS}s" if DB_STATEMENT_SECONDS else ""
+    words = f"{given} {limit}".strip()
+    return {"options": words} if words else {}
+
+
 def _database(url: str) -> dict[str, Any]:
     if not url.startswith(("postgres://", "postgresql://")):
         raise ImproperlyConfigured(
@@ -149,6 +160,7 @@ def _database(url: str) -> dict[str, Any]:
         # Under ASGI each request has a thread of its own, so connections are pooled per process, not per thread.
         "OPTIONS": {
             **parts,
+            **_options(str(parts.get("options") or "")),
             "pool": {
                 "min_size": 1,
                 "max_size": env.number("GUILDHALL_DB_POOL", 10, least=1),

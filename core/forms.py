@@ -5,15 +5,11 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.password_validation import password_validators_help_texts
-from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
-from django.http import HttpRequest
 
 from core.errors import ExpectedError, Invalid
 from core.filters import Filter, search_field
 from core.models import Membership, Project, Role, Run
 from core.models.people import MOST_TOKENS
-from core.params import Params
 
 ROLE_HELP = {
     Role.ANNOTATOR: "writes and corrects pairs",
@@ -40,11 +36,6 @@ def take_errors(form: forms.BaseForm, error: ExpectedError) -> None:
 def status_of(form: forms.BaseForm) -> int:
     """The status of a page that shows the form: 200, 422 for wrong values, or that of the service's error."""
     return int(getattr(form, "error_status", 422)) if form.errors else 200
-
-
-def cut(request: HttpRequest, found: QuerySet[Any], size: int = 50) -> Page[Any]:
-    """The asked page of a list; nonsense in `?page=` gives the first or the last. Two queries."""
-    return Paginator(found, size).get_page(Params(request.GET).text("page", most=20))
 
 
 class SignInForm(AuthenticationForm):

@@ -174,7 +174,27 @@ class PartAwayMiddleware(_Middleware):
         return None
 
 
+# PostgreSQL's code for a statement that its time limit ended.
+_STOPPED = "57014"
+
+
+def _too_long_response(request: HttpRequest, error: Exception) -> HttpResponse:
+    """The database works; this request asks too much of it."""
+    log.warning("%s %s: the database took too long: %s", request.method, request.path, error)
+    stopped = PartAway(
+        "This took the database too long, so it was stopped. Nothing was changed.",
+        "Narrow the filters or choose an earlier page, then try again.",
+    )
+    if _wants_json(request):
+        told = {"code": stopped.code, "detail": stopped.message, "advice": stopped.advice}
+        return JsonResponse(told, status=stopped.status)
+    html = render_to_string("errors/expected.html", {"error": stopped})
+    return HttpResponse(html, status=stopped.status)
+
+
 def away_response(request: HttpRequest, error: Exception) -> HttpResponse:
+    if getattr(error.__cause__, "sqlstate", None) == _STOPPED:
+        return _too_long_response(request, error)
     log.warning("PostgreSQL did not answer: %s", error)
     since = health.note_away("postgres")
     away = PartAway(

@@ -1,4 +1,4 @@
-"""How lists are cut, in the API."""
+"""How lists are cut, in the API. Pages are cut by core.paging."""
 
 from typing import Any
 

@@ -60,6 +60,15 @@ class HeldUploadHandler(TemporaryFileUploadHandler):
         super().new_file(*args, **kwargs)
         _lock(self.file.file.fileno())
 
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        try:
+            super().receive_data_chunk(raw_data, start)
+        except OSError:
+            # The disk is full, and half a file would keep it so.
+            with suppress(OSError):
+                self.file.close()
+            raise
+
 
 def sweep() -> list[str]:
     """Removes what killed processes left; returns its names."""

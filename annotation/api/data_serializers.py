@@ -149,8 +149,12 @@ class FreezeSettingsSerializer(serializers.Serializer[Any]):
     test = serializers.FloatField(
         min_value=0, max_value=MAX_SHARE, required=False, default=DEFAULT_SHARES[TEST]
     )
-    slices = serializers.ListField(child=serializers.CharField(), required=False, default=list)
-    sources = serializers.ListField(child=serializers.CharField(), required=False, default=list)
+    slices = serializers.ListField(
+        child=serializers.CharField(), required=False, default=list, max_length=1000
+    )
+    sources = serializers.ListField(
+        child=serializers.CharField(), required=False, default=list, max_length=1000
+    )
     seed = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, default=SEED)
     separate_near_duplicates = serializers.BooleanField(
         required=False,

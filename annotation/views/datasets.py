@@ -18,7 +18,6 @@ from annotation.queries.datasets import (
     withheld_of,
 )
 from annotation.queries.examples import slices_of, sources_of
-from annotation.queries.paging import cut
 from annotation.queries.preview import AT_ONCE, WHOLE, preview
 from annotation.queries.provenance import people_behind
 from annotation.services.datasets import FREEZE_DEFAULTS, start_freeze
@@ -28,6 +27,7 @@ from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import take_errors
 from core.models import Role
+from core.paging import cut
 from core.params import Params
 
 READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)

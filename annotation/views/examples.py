@@ -9,13 +9,13 @@ from annotation.downloads import examples_as_jsonl
 from annotation.filters import ExampleFilter
 from annotation.models import Example, GroupSplit
 from annotation.queries.examples import datasets_holding, find_examples, history_of
-from annotation.queries.paging import cut
 from annotation.queries.provenance import example_provenance
 from annotation.services.examples import requeue, retire
 from annotation.views.data_forms import RetireForm
 from core.access import Access, project_page
 from core.errors import Invalid
 from core.models import Role
+from core.paging import cut
 
 READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
 

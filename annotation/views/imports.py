@@ -10,13 +10,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation.downloads import issues_as_csv
 from annotation.models import Import, ImportIssue
 from annotation.queries.imports import imports_of, issues_of
-from annotation.queries.paging import cut
 from annotation.services.imports import remove_import, start_import, why_not_removable
 from annotation.views.data_forms import ImportForm
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import take_errors
 from core.models import Role
+from core.paging import cut
 from core.params import Params
 
 

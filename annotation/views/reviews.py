@@ -17,7 +17,6 @@ from annotation.filters import ReviewFilter
 from annotation.models import Assignment, Draft, Example, Review
 from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
-from annotation.queries.paging import cut
 from annotation.services.examples import content_of
 from annotation.services.reviews import Bulk
 from annotation.views.editing import (
@@ -35,6 +34,7 @@ from annotation.views.undo import last_step
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
 from core.models import Role
+from core.paging import cut
 from core.services.drafts import kept_if_refused
 from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 

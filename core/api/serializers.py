@@ -103,7 +103,9 @@ class FirstPasswordSerializer(serializers.Serializer[Any]):
 class NewPersonSerializer(serializers.Serializer[Any]):
     email = serializers.EmailField()
     name = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
-    roles = serializers.ListField(child=serializers.ChoiceField(choices=Role.choices), allow_empty=False)
+    roles = serializers.ListField(
+        child=serializers.ChoiceField(choices=Role.choices), allow_empty=False, max_length=len(Role)
+    )
 
 
 class AddedPersonSerializer(MembershipSerializer):
@@ -116,7 +118,9 @@ class AddedPersonSerializer(MembershipSerializer):
 
 
 class RolesSerializer(serializers.Serializer[Any]):
-    roles = serializers.ListField(child=serializers.ChoiceField(choices=Role.choices), allow_empty=False)
+    roles = serializers.ListField(
+        child=serializers.ChoiceField(choices=Role.choices), allow_empty=False, max_length=len(Role)
+    )
 
 
 class KeySerializer(serializers.ModelSerializer[ApiToken]):

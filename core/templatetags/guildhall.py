@@ -256,10 +256,25 @@ _markdown = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks":
 _flowing = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
 
 
+# A row of a table is filled up to the table's width, so a few bytes can ask for very many cells. Beyond this many tables
+# are shown as they were typed; it is a table of ten columns and three thousand lines.
+_MOST_CELLS = 30_000
+_TABLELESS = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True}).enable(
+    "strikethrough"
+)
+
+
+def _cells_at_most(text: str) -> int:
+    lines = text.splitlines()
+    widths = (line.count("|") + 1 for line in lines if "-" in line and not line.strip(" \t|:-"))
+    return max(widths, default=0) * len(lines)
+
+
 @lru_cache(maxsize=512)
 def _render_markdown(text: str, flow: bool = False) -> str:
+    maker = _TABLELESS if _cells_at_most(text) > _MOST_CELLS else _flowing if flow else _markdown
     return nh3.clean(
-        (_flowing if flow else _markdown).render(text),
+        maker.render(text),
         tags=_TAGS,
         attributes={"a": {"href", "title"}},
         url_schemes={"http", "https", "mailto"},

@@ -10,8 +10,9 @@ from django.views.decorators.http import require_safe
 from core.access import Access, project_page
 from core.connections import rows_by_key
 from core.downloads import CSV, attachment, csv_line
-from core.forms import AuditFilter, cut
+from core.forms import AuditFilter
 from core.models import Role
+from core.paging import cut
 from core.queries import audit_entries
 from core.sentences import sentence
 

@@ -6,8 +6,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from core.access import Access, project_page
-from core.forms import KeyForm, cut
+from core.forms import KeyForm
 from core.models import ApiToken, Role
+from core.paging import cut
 from core.queries import keys_of
 from core.services.tokens import create_token, revoke_token
 

@@ -8,8 +8,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.errors import ExpectedError
-from core.forms import KeyForm, NameForm, PasswordForm, cut, status_of, take_errors
+from core.forms import KeyForm, NameForm, PasswordForm, status_of, take_errors
 from core.models import ApiToken
+from core.paging import cut
 from core.queries import memberships_of, own_deeds, own_work, tokens_of
 from core.sentences import counted, sentence
 from core.services.people import change_password, rename_person

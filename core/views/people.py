@@ -7,8 +7,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from core.access import Access, project_page
 from core.errors import ExpectedError
-from core.forms import AddPersonForm, PeopleFilter, RolesForm, cut, status_of, take_errors
+from core.forms import AddPersonForm, PeopleFilter, RolesForm, status_of, take_errors
 from core.models import Membership, Role
+from core.paging import cut
 from core.queries import people_of
 from core.services.people import reset_password
 from core.services.projects import change_roles, invite, remove_member

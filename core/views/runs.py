@@ -6,8 +6,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, project_page
-from core.forms import RunFilter, cut
+from core.forms import RunFilter
 from core.models import Role, Run, User
+from core.paging import cut
 from core.params import Params
 from core.queries import runs_of, why_it_waits
 from core.runs import kind_label, subject_of

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_safe
 from core.access import Access, project_page
 from core.charts import IntervalRow, interval_chart
 from core.downloads import CSV, attachment
-from core.forms import cut
 from core.models import Role
+from core.paging import cut
 from evaluation.forms import ComparisonFilter
 from evaluation.models import Campaign, Entry, Score
 from evaluation.queries import Results, browse, campaigns_of, comparison_detail, results_of

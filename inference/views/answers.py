@@ -7,9 +7,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from annotation.queries import provenance_of
-from annotation.queries.paging import cut
 from core.access import Access, project_page
 from core.models import Role
+from core.paging import cut
 from inference import queries
 from inference.forms import AnswersFilter
 from inference.views.room import subnav

@@ -13,8 +13,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation.queries.examples import slices_of
 from core.access import Access, project_page
 from core.errors import ExpectedError
-from core.forms import cut, take_errors
+from core.forms import take_errors
 from core.models import Role
+from core.paging import cut
 from core.params import Params
 from core.services.drafts import FormState, kept_if_refused
 from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from annotation.downloads import csv_line
 from annotation.models import DatasetVersion, Example, GroupSplit, Import, Review, Revision
-from annotation.queries.paging import CappedPaginator
 from core.access import Access
 from core.models import Project, Role
+from core.paging import CappedPaginator
 from core.services.tokens import create_token
 from core.tasks import execute_run
 from tests.annotation.data_desk import SignIn, body, ids, page, upload

@@ -9,8 +9,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from core.access import Access, project_page
 from core.errors import ExpectedError
-from core.forms import cut, status_of, take_errors
+from core.forms import status_of, take_errors
 from core.models import Role
+from core.paging import cut
 from training import queries, services
 from training.forms import SOURCE_FIELDS, BaseModelForm
 from training.models import BaseModel

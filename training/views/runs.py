@@ -10,9 +10,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core.access import Access, project_page
 from core.charts import line_chart
 from core.errors import ExpectedError
-from core.forms import cut, status_of, take_errors
+from core.forms import status_of, take_errors
 from core.models import Role
 from core.numbers import LARGEST_COUNT
+from core.paging import cut
 from core.params import Params
 from training import preflight, queries, services
 from training.curves import NOTE, loss_series

@@ -10,9 +10,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, project_page
 from core.charts import line_chart
-from core.forms import cut
 from core.lineage import Step
 from core.models import Role
+from core.paging import cut
 from training import losses, queries, services
 from training.archive import archive_response
 from training.curves import NOTE, loss_series
