@@ -15,7 +15,7 @@ from core.models import Role
 from evaluation import services
 from evaluation.forms import RatingForm
 from evaluation.models import Campaign, Comparison, Rating, Score
-from evaluation.queries.rating import last_rated, own_comparisons, rated_before, share_of
+from evaluation.queries.rating import answers_coming, last_rated, own_comparisons, rated_before, share_of
 from evaluation.services.rating import SIDES
 
 # What a score of 1 and one of 5 mean.
@@ -88,6 +88,7 @@ def _next(request: HttpRequest, access: Access, campaign: Campaign) -> HttpRespo
         context = {
             "campaign": campaign,
             "share": share_of(access.user, campaign),
+            "coming": answers_coming(campaign),
             "last": last_rated(access.user, campaign),
         }
         return _draw(request, "evaluation/_nothing_left.html", context)
@@ -150,6 +151,7 @@ def _show(
         "errors": _in_words(errors),
         "changing": changing,
         "share": share,
+        "coming": answers_coming(comparison.campaign),
         "before": rated_before(comparison),
     }
     return _draw(request, "evaluation/_comparison.html", context, status=status)

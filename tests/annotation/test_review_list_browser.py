@@ -18,7 +18,9 @@ TABLET = (768, 900)
 @pytest.fixture
 def desk(transactional_db: None) -> World:
     world = make_world()
-    make_example(world.project, completion="Your container left Rotterdam on Monday. You can collect it on Thursday.")
+    make_example(
+        world.project, completion="Your container left Rotterdam on Monday. You can collect it on Thursday."
+    )
     example = services.take_next(
         by=world.annotator, project=world.project, purpose=Assignment.Purpose.ANNOTATE
     ).example

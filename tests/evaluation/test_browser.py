@@ -110,7 +110,9 @@ def _box(page: Page, selector: str) -> dict[str, float]:
     return dict(found)
 
 
-def test_answers_and_their_scores_stand_in_two_columns_and_on_a_phone_one_above_the_other(open_page: Open) -> None:
+def test_answers_and_their_scores_stand_in_two_columns_and_on_a_phone_one_above_the_other(
+    open_page: Open,
+) -> None:
     world = make_world()
     campaign = make_campaign(world.project, world.admin, prompts=3)
     slug = world.project.slug
@@ -121,7 +123,9 @@ def test_answers_and_their_scores_stand_in_two_columns_and_on_a_phone_one_above_
         for side, answer in (("a", a), ("b", b)):
             for criterion in ("accuracy", "tone", "conciseness"):
                 scale = _box(page, f"[data-name={criterion}_{side}]")
-                assert answer["x"] <= scale["x"] and scale["x"] + scale["width"] <= answer["x"] + answer["width"]
+                assert (
+                    answer["x"] <= scale["x"] and scale["x"] + scale["width"] <= answer["x"] + answer["width"]
+                )
         assert page.get_by_text("Model names are hidden until it closes.").is_visible()
         assert not page.get_by_text(re.compile(r"\b(left|right)\b", re.IGNORECASE)).count()
     page = open_page(world.rater, "evaluation:rate", slug, campaign.pk, size=PHONE)
