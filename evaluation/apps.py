@@ -31,14 +31,15 @@ class EvaluationConfig(AppConfig):
         register_wordings(
             {
                 "campaign.created": "{actor} planned the campaign {label}: {candidate} against {baseline}, {prompts} prompts",
-                "campaign.opened": "The campaign {label} opened: all its answers are made",
+                "campaign.opened": "The campaign {label} opened: its first answers are made",
+                "campaign.answered": "The campaign {label} has all its answers",
                 "campaign.failed": "The campaign {label} could not make its answers",
                 "campaign.retried": "{actor} tried again to make the answers of the campaign {label}",
                 "campaign.closed": "{actor} closed the campaign {label}",
                 "campaign.reopened": "{actor} opened the campaign {label} again",
                 "campaign.prompts_added": "{actor} added {prompts} prompts to the campaign {label}",
                 "campaign.prompts_joined": "The campaign {label} has all its answers: the new prompts can be rated",
-                "campaign.growth_failed": "The campaign {label} could not make all answers of its new prompts",
+                "campaign.growth_failed": "The campaign {label} could not make all its answers",
                 "campaign.prompts_dropped": "{actor} dropped {prompts} prompts without answers from the campaign {label}",
                 "campaign.ratings_raised": "{actor} asked for {ratings_per_prompt} ratings per prompt in the campaign {label}",
                 "campaign.answers_remade": "{actor} had the answers to {prompts} prompts of the campaign {label} made again",

@@ -179,6 +179,7 @@ class AddRatersForm(forms.Form):
 
 
 class SetAsideForm(forms.Form):
+    votes = forms.IntegerField(required=False, widget=forms.HiddenInput)
     reason = forms.CharField(
         max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 2}),

@@ -97,7 +97,7 @@ def _failed(access: Access, wanted: list[Deployment]) -> list[NextItem]:
 
 def _chat(access: Access) -> NextItem:
     return NextItem(
-        "Chat with a candidate",
+        "Test a model",
         "Ask what a customer would ask. An answer you correct becomes training material.",
         reverse("inference:chat", args=[access.project.slug]),
         "Chat",

@@ -102,6 +102,11 @@ class Gate:
     def says(self) -> str:
         return f"{summary(check.result for check in self.checks)}."
 
+    @property
+    def results(self) -> dict[str, str]:
+        """What each check says, by its name: pass, hold or fail."""
+        return {check.name: check.result for check in self.checks}
+
     def stored(self) -> list[dict[str, Any]]:
         """As Release.gate keeps it."""
         return [check.stored() for check in self.checks]

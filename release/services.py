@@ -1,5 +1,7 @@
 """Changing what is live: one decision, one transaction, one row that is never edited."""
 
+from collections.abc import Mapping
+
 from django.db import transaction
 
 from core.audit import record
@@ -9,6 +11,7 @@ from inference.models import Deployment
 from inference.queries import deployment_of, live_version, state_of
 from inference.services import point_route, request_load
 from release import queries
+from release.gate import Gate
 from release.models import Release
 from training import services as training
 from training.models import LossMeasurement, ModelVersion
@@ -17,12 +20,19 @@ LONGEST_NOTE = 2000
 
 
 def make_live(
-    *, by: User, version: ModelVersion, replaces: ModelVersion | None, sign_off: bool, note: str = ""
+    *,
+    by: User,
+    version: ModelVersion,
+    replaces: ModelVersion | None,
+    sign_off: bool,
+    note: str = "",
+    gate_seen: Mapping[str, str] | None = None,
 ) -> Release:
     """Points the project's applications at `version`, with the gate as it stands now on record.
 
     `replaces` is what the person saw as live (None: nothing); when that has changed meanwhile it is a Conflict and nothing
-    happens. `sign_off` is the person's own yes. A gate that holds or fails can be overridden, with a note that says why.
+    happens. `gate_seen` is what each check said when the person read it, by its name: when one says something worse now, it
+    is a Conflict too. `sign_off` is the person's own yes. A gate that holds or fails can be overridden, with a note that says why.
     Raises Invalid without sign-off or note, and Refused when the version is not ready or not served.
     """
     version = queries.version_of(version.project).get(pk=version.pk)
@@ -50,6 +60,7 @@ def _make_live(
             f"{version} is not served, so applications would get no answer. {found.state.sentence}",
             "Load it on the Serve page, then make it live.",
         )
+    _must_be_no_worse(found.gate, gate_seen)
     note = note.strip()
     fields: dict[str, list[str]] = {}
     if not sign_off:
@@ -149,6 +160,18 @@ def _must_still_be(project: Project, expected: ModelVersion | None) -> None:
         raise Conflict(
             f"{live} went live while you were deciding." if live else "Nothing is live any more.",
             "Look at the page again before you decide.",
+        )
+
+
+def _must_be_no_worse(gate: Gate, seen: Mapping[str, str] | None) -> None:
+    """A check that passes by now is no surprise; one that holds or fails and did not when it was read is."""
+    if seen is None:
+        return
+    worse = [check.label for check in gate.open_points if seen.get(check.name) != check.result]
+    if worse:
+        raise Conflict(
+            f"The gate changed since you read it: {', '.join(worse)}.",
+            "Read what it says now, then decide again. Nothing was released.",
         )
 
 

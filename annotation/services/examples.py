@@ -15,6 +15,7 @@ from annotation.models import Assignment, Draft, Example, Revision, Source
 from core.audit import record
 from core.errors import Invalid
 from core.models import Project, User
+from core.seen import must_be_as_seen, stamp
 from core.transitions import transition
 
 
@@ -161,6 +162,15 @@ def file_correction(
     return example
 
 
+def _standing(example: Example) -> tuple[str, int]:
+    return str(example.status), example.revision
+
+
+def example_stamp(example: Example) -> str:
+    """What a page that shows the example sends along when it is taken out of use or put back into the queue."""
+    return stamp(*_standing(example))
+
+
 def _end_leases(example: Example) -> None:
     """Whoever has it open loses it; what they typed stays as their draft."""
     Assignment.objects.filter(example=example, outcome=Assignment.Outcome.OPEN).update(
@@ -169,8 +179,11 @@ def _end_leases(example: Example) -> None:
 
 
 @transaction.atomic
-def retire(*, by: User, example: Example, reason: str) -> Example:
-    """Takes an example out of everything that is frozen from now on. Frozen dataset versions keep their rows."""
+def retire(*, by: User, example: Example, reason: str, seen: str = "") -> Example:
+    """Takes an example out of everything that is frozen from now on. Frozen dataset versions keep their rows.
+
+    Conflict when it is not as the person saw it (`seen`, see `example_stamp`).
+    """
     reason = " ".join(reason.split())[:300]
     if not reason:
         raise Invalid(
@@ -179,6 +192,7 @@ def retire(*, by: User, example: Example, reason: str) -> Example:
             fields={"reason": ["Say why."]},
         )
     example = lock(example)
+    must_be_as_seen(seen, *_standing(example), what=f"#{example.pk}")
     was = example.status
     transition(example, Example.Status.RETIRED)
     _end_leases(example)
@@ -194,9 +208,10 @@ def retire(*, by: User, example: Example, reason: str) -> Example:
 
 
 @transaction.atomic
-def requeue(*, by: User, example: Example, reason: str = "") -> Example:
-    """Puts an approved or retired example back into the annotators' queue."""
+def requeue(*, by: User, example: Example, reason: str = "", seen: str = "") -> Example:
+    """Puts an approved or retired example back into the annotators' queue. Conflict as for `retire`."""
     example = lock(example)
+    must_be_as_seen(seen, *_standing(example), what=f"#{example.pk}")
     was = example.status
     if was == Example.Status.IN_REVIEW:
         _end_leases(example)

@@ -10,10 +10,11 @@ from annotation.filters import ExampleFilter
 from annotation.models import Example, GroupSplit
 from annotation.queries.examples import datasets_holding, find_examples, history_of
 from annotation.queries.provenance import example_provenance
-from annotation.services.examples import requeue, retire
+from annotation.services.examples import example_stamp, requeue, retire
 from annotation.views.data_forms import RetireForm
 from core.access import Access, project_page
-from core.errors import Invalid
+from core.errors import ExpectedError
+from core.forms import status_of, take_errors
 from core.models import Role
 from core.paging import cut
 
@@ -64,6 +65,7 @@ def _page(
         "split": split,
         "form": form,
         "may_change": access.has(Role.ADMIN, Role.REVIEWER),
+        "seen": example_stamp(example),
     }
     return render(request, "annotation/example_detail.html", context, status=status)
 
@@ -83,10 +85,15 @@ def example_retire(request: HttpRequest, access: Access, pk: int) -> HttpRespons
     if not form.is_valid():
         return _page(request, access, one, form, 422)
     try:
-        retire(by=access.user, example=one, reason=form.cleaned_data["reason"])
-    except Invalid as error:
-        form.add_error("reason", str(error))
-        return _page(request, access, one, form, 422)
+        retire(
+            by=access.user,
+            example=one,
+            reason=form.cleaned_data["reason"],
+            seen=request.POST.get("seen", ""),
+        )
+    except ExpectedError as error:
+        take_errors(form, error)
+        return _page(request, access, _example(access, pk), form, status_of(form))
     messages.success(request, f"Example #{one.pk} is retired. Datasets frozen before keep it.")
     return redirect("annotation:example", access.project.slug, one.pk)
 
@@ -96,6 +103,6 @@ def example_retire(request: HttpRequest, access: Access, pk: int) -> HttpRespons
 def example_requeue(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Back into the queue, from retired or approved."""
     one = _example(access, pk)
-    requeue(by=access.user, example=one)
+    requeue(by=access.user, example=one, seen=request.POST.get("seen", ""))
     messages.success(request, f"Example #{one.pk} is back in the queue.")
     return redirect("annotation:example", access.project.slug, one.pk)

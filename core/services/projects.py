@@ -9,6 +9,7 @@ from core.audit import record
 from core.errors import Conflict, Invalid
 from core.models import Membership, Project, Role, User
 from core.models.people import MOST_TEMPERATURE, MOST_TOKENS
+from core.seen import must_be_as_seen, stamp
 from core.services.people import create_person
 
 
@@ -68,13 +69,25 @@ def _check_sampling(values: dict[str, Any]) -> None:
         raise Invalid("These settings were not saved.", fields=fields)
 
 
+def settings_stamp(project: Project) -> str:
+    """What a page that shows the settings sends along when they are saved."""
+    return stamp({name: getattr(project, name) for name in SETTINGS_FIELDS})
+
+
 @transaction.atomic
-def update_project(*, by: User, project: Project, **values: Any) -> Project:
+def update_project(*, by: User, project: Project, seen: str = "", **values: Any) -> Project:
     """Changes settings; only fields in SETTINGS_FIELDS. The audit entry says which changed, from what.
 
-    Raises Invalid, with the fields, for sampling that no engine takes.
+    Raises Invalid, with the fields, for sampling that no engine takes, and Conflict when the settings are not those of
+    which `seen` is the stamp: saving a whole form must not undo what somebody else changed.
     """
     _check_sampling(values)
+    project.refresh_from_db(from_queryset=Project.objects.select_for_update(no_key=True))
+    if seen and seen != settings_stamp(project):
+        raise Conflict(
+            "Somebody changed the settings since you opened this page.",
+            "What you typed is kept below and not saved. The audit page says what changed; saving again writes over it.",
+        )
     changed = {}
     for name, value in values.items():
         if name not in SETTINGS_FIELDS:
@@ -135,10 +148,14 @@ def _keep_an_admin(project: Project, leaving: Membership) -> None:
 
 
 @transaction.atomic
-def change_roles(*, by: User, membership: Membership, roles: list[str]) -> Membership:
+def change_roles(*, by: User, membership: Membership, roles: list[str], seen: str = "") -> Membership:
+    """Gives the person these roles and no others. Conflict when the project would be left without an admin, or when the
+    roles are not those of which `seen` is the stamp."""
     clean = _known_roles(roles)
     if Role.ADMIN not in clean:
         _keep_an_admin(membership.project, membership)
+    membership.refresh_from_db(fields=["roles"], from_queryset=Membership.objects.select_for_update())
+    must_be_as_seen(seen, sorted(membership.roles), what=f"The roles of {membership.user.name}")
     old = membership.roles
     membership.roles = clean
     membership.save(update_fields=["roles"])

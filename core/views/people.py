@@ -11,6 +11,7 @@ from core.forms import AddPersonForm, PeopleFilter, RolesForm, status_of, take_e
 from core.models import Membership, Role
 from core.paging import cut
 from core.queries import people_of
+from core.seen import stamp
 from core.services.people import reset_password
 from core.services.projects import change_roles, invite, remove_member
 
@@ -49,7 +50,12 @@ def person_roles(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     form = RolesForm(request.POST if request.method == "POST" else None, initial={"roles": membership.roles})
     if request.method == "POST" and form.is_valid():
         try:
-            change_roles(by=access.user, membership=membership, roles=form.cleaned_data["roles"])
+            change_roles(
+                by=access.user,
+                membership=membership,
+                roles=form.cleaned_data["roles"],
+                seen=request.POST.get("seen", ""),
+            )
         except ExpectedError as error:
             take_errors(form, error)
         else:
@@ -58,7 +64,8 @@ def person_roles(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
             if membership.user_id == access.user.pk and Role.ADMIN not in membership.roles:
                 return redirect("core:home", access.project.slug)
             return redirect("core:people", access.project.slug)
-    context = {"form": form, "membership": membership}
+    membership.refresh_from_db(fields=["roles"])
+    context = {"form": form, "membership": membership, "seen": stamp(sorted(membership.roles))}
     return render(request, "core/person_roles.html", context, status=status_of(form))
 
 

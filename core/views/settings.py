@@ -7,9 +7,9 @@ from django.views.decorators.http import require_http_methods
 
 from core.access import Access, project_page
 from core.errors import ExpectedError
-from core.forms import ProjectSettingsForm, take_errors
+from core.forms import ProjectSettingsForm, status_of, take_errors
 from core.models import Project, Role
-from core.services.projects import update_project
+from core.services.projects import settings_stamp, update_project
 
 
 @project_page(Role.ADMIN, Role.VIEWER)
@@ -22,11 +22,22 @@ def project_settings(request: HttpRequest, access: Access) -> HttpResponse:
         form = ProjectSettingsForm(request.POST, instance=Project.objects.get(pk=access.project.pk))
         if form.is_valid():
             try:
-                update_project(by=access.user, project=access.project, **form.cleaned_data)
+                update_project(
+                    by=access.user,
+                    project=access.project,
+                    seen=request.POST.get("seen", ""),
+                    **form.cleaned_data,
+                )
             except ExpectedError as error:
                 take_errors(form, error)
             else:
                 messages.success(request, "The settings are saved.")
                 return redirect("core:settings", access.project.slug)
-        return render(request, "core/settings.html", {"form": form}, status=422)
-    return render(request, "core/settings.html", {"form": ProjectSettingsForm(instance=access.project)})
+        return _draw(request, access, form)
+    return _draw(request, access, ProjectSettingsForm(instance=access.project))
+
+
+def _draw(request: HttpRequest, access: Access, form: ProjectSettingsForm) -> HttpResponse:
+    seen = settings_stamp(Project.objects.get(pk=access.project.pk))
+    context = {"form": form, "seen": seen}
+    return render(request, "core/settings.html", context, status=status_of(form))

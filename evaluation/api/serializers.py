@@ -116,7 +116,10 @@ class AddRatersSerializer(serializers.Serializer[Any]):
 
 
 class SetAsideSerializer(serializers.Serializer[Any]):
+    """`votes` is the number that was shown (`votes_in_doubt`): refused (409) when it is another one by now."""
+
     reason = serializers.CharField(max_length=LONGEST_REASON)
+    votes = serializers.IntegerField(required=False, allow_null=True, min_value=0, default=None)
 
 
 class GapsSerializer(serializers.Serializer[Any]):

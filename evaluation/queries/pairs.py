@@ -11,7 +11,7 @@ from django.db.models import Q
 from evaluation.models import Campaign, Entry
 from evaluation.queries.campaigns import with_progress
 from evaluation.queries.votes import Vote, bad, loss, win, win_among_all
-from evaluation.statistics import Growth, Interval, Verdict, Votes, first_plan, interval, judge
+from evaluation.statistics import Growth, Interval, Verdict, Votes, first_plan, interval, judge, plan_is_known
 from training.models import ModelVersion
 
 COUNTED = (Campaign.Status.OPEN, Campaign.Status.CLOSED)
@@ -91,6 +91,7 @@ def evidence_of(
             bads.append(bad(vote))
     order = sorted(range(len(rows)), key=lambda at: rows[at].at)
     raters, items = [rows[at].rater for at in order], [rows[at].item for at in order]
+    growths = _growths(counted, votes)
     decided = Votes.of([wins[at] for at in order], raters, items)
     return PairEvidence(
         baseline=baseline,
@@ -103,7 +104,8 @@ def evidence_of(
         both_bad_rate=interval(Votes.of([bads[at] for at in order], raters, items)),
         verdict=judge(
             decided,
-            planned=first_plan(_growths(counted, votes)),
+            planned=first_plan(growths),
+            known=plan_is_known(growths),
             baseline=str(baseline),
             candidate=str(candidate),
         ),
@@ -131,7 +133,8 @@ def _growths(campaigns: Sequence[Any], votes: Mapping[int, list[Vote]]) -> list[
             for other in campaigns
             if other.pk in asked
         )
-        growths.append(Growth(planned, sum(given.values())))
+        known = stage.number > 1 or not campaign.unanswered_count
+        growths.append(Growth(planned, sum(given.values()), known))
     return growths
 
 

@@ -23,7 +23,7 @@ from django.db.models import (
 from django.db.models.functions import MD5, Cast, Coalesce, Concat
 from django.utils import timezone
 
-from core.models import Project, User
+from core.models import Project, Run, User
 from evaluation.models import Campaign, Comparison, Entry, Prompt, Rating
 
 Status = Comparison.Status
@@ -86,6 +86,13 @@ def rater_lead(rater: User, campaign: Campaign) -> int:
         rating__set_aside_at__isnull=True,
     )
     return int(stood.aggregate(lead=Coalesce(_LEAD, 0))["lead"])
+
+
+def answers_coming(campaign: Campaign) -> bool:
+    """Whether answers are still being made, so that more pairs join. One query."""
+    return (
+        Prompt.objects.unanswered().filter(campaign=campaign, campaign__run__status__in=Run.ACTIVE).exists()
+    )
 
 
 def _not_seen_by(rater: User) -> Any:

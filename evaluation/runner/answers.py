@@ -1,4 +1,4 @@
-"""Makes the answers of a campaign before anybody rates them, so that no side is slower."""
+"""Makes the answers of a campaign. A prompt is shown to raters only when both its answers are there: no side is slower."""
 
 import time
 from collections.abc import Generator
@@ -10,6 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from core.errors import PartAway, Refused
 from core.runs import RunContext, RunFailed
 from evaluation.models import Answer, Campaign, Entry, Prompt
+from evaluation.services.campaigns import open_with_first_answers
 from inference.models import Generation
 from inference.queries import is_served
 from inference.services import generate
@@ -75,7 +76,8 @@ def _in_thread(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer | Non
 def make_answer(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer | None:
     """Asks the entry's version once and keeps the answer. None when another worker was first.
 
-    With the second answer of a prompt it is known whether they differ: from then on an open campaign offers it.
+    With the second answer of a prompt it is known whether they differ: from then on it is offered, and a new campaign opens
+    with the first that is.
     """
     generation = _generate(campaign, prompt, entry)
     if generation.status != Generation.Status.DONE:
@@ -90,9 +92,11 @@ def make_answer(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer | No
             Prompt.objects.select_for_update(no_key=True).get(pk=prompt.pk)
             answer = Answer.objects.create(prompt=prompt, entry=entry, generation=generation)
             _compare(prompt.pk)
-            return answer
     except IntegrityError:
         return None
+    # After the transaction: whoever changes a campaign locks it first and its prompts then.
+    open_with_first_answers(campaign)
+    return answer
 
 
 def _generate(campaign: Campaign, prompt: Prompt, entry: Entry) -> Generation:
@@ -136,6 +140,7 @@ def _settle_left_over(campaign: Campaign) -> None:
 
 def _must_differ(campaign: Campaign) -> None:
     """Of a new campaign. One that is open has prompts that differ, and may well get more that do not."""
+    campaign.refresh_from_db(fields=["status"])
     if campaign.status != Campaign.Status.PREPARING or campaign.prompts.filter(same_answer=False).exists():
         return
     raise RunFailed(

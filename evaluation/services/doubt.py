@@ -19,10 +19,11 @@ LONGEST_REASON = 2000
 
 
 @transaction.atomic
-def set_aside(*, by: User, campaign: Campaign, reason: str) -> int:
+def set_aside(*, by: User, campaign: Campaign, reason: str, votes: int | None = None) -> int:
     """Sets all votes of the campaign aside that rest on answers in doubt. They count nowhere then. Gives their number.
 
-    Raises Invalid without a reason, Conflict when no vote that counts rests on such an answer.
+    `votes` is how many the person was told it would be. Raises Invalid without a reason, Conflict when it is another number
+    by now, or when no vote that counts rests on such an answer.
     """
     reason = reason.strip()
     if not reason or len(reason) > LONGEST_REASON:
@@ -37,6 +38,11 @@ def set_aside(*, by: User, campaign: Campaign, reason: str) -> int:
     if not count:
         raise Conflict(
             "No vote of this campaign that counts rests on an answer in doubt.", "Reload the page."
+        )
+    if votes is not None and votes != count:
+        raise Conflict(
+            f"It is {count:,} votes now, not {votes:,}: the campaign went on since you opened this page.",
+            "Nothing was set aside. Look at the number, then decide again.",
         )
     record(
         by=by, project=campaign.project, verb="ratings.set_aside", obj=campaign, votes=count, reason=reason

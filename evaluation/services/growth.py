@@ -127,7 +127,7 @@ def _raise_ratings(by: User, campaign: Campaign, per_prompt: int) -> PlanStage:
 
 @transaction.atomic
 def drop_unanswered(*, by: User, campaign: Campaign) -> int:
-    """Takes back added prompts whose answers could not be made. Gives their number.
+    """Takes back prompts whose answers could not be made. Gives their number. Conflict in the first stage once people rated.
 
     The plan shrinks by them; a stage that added nothing else goes with them. A prompt whose answers were to be made
     again has its earlier ones back, which are still in doubt.
@@ -136,6 +136,12 @@ def drop_unanswered(*, by: User, campaign: Campaign) -> int:
     if campaign.status not in (Campaign.Status.OPEN, Campaign.Status.CLOSED):
         raise Conflict("This campaign is not open yet.", "Try again to make its answers, or delete it.")
     must_be_idle(campaign)
+    if campaign.plan_stages.count() == 1 and campaign.comparisons.filter(rating__isnull=False).exists():
+        # Whoever has seen votes must not choose how long the first plan is: its looks are parts of it.
+        raise Conflict(
+            "People have rated in this campaign already, so its first plan cannot become smaller.",
+            "Make the answers that are missing, or close the campaign and begin a new one.",
+        )
     unanswered = list(Prompt.objects.unanswered().filter(campaign=campaign).values_list("pk", flat=True))
     if not unanswered:
         raise Conflict("All prompts of this campaign have their answers.", "Reload the page.")

@@ -19,10 +19,14 @@ LEAST_SPREAD = 0.125
 
 @dataclass(frozen=True)
 class Growth:
-    """The plan was made or extended: `planned` ratings in all from when `before` of them were in."""
+    """The plan was made or extended: `planned` ratings in all from when `before` of them were in.
+
+    `known` is False while a new campaign's answers are being made: prompts with the same answer from both leave the plan.
+    """
 
     planned: int
     before: int
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,26 @@ def first_plan(growths: Iterable[Growth]) -> int:
     A plan that grew before its first look was due is taken as planned like that: nothing had been decided with. What is
     added later leaves the first plan's looks where they were, so that nobody can go on asking until the answer is liked.
     """
-    planned = 0
+    included = _first_growths(growths)
+    return included[-1].planned if included else 0
+
+
+def plan_is_known(growths: Iterable[Growth]) -> bool:
+    """Whether the first plan's size is final, so that its looks can be taken."""
+    return all(growth.known for growth in _first_growths(growths))
+
+
+def _first_growths(growths: Iterable[Growth]) -> list[Growth]:
+    included: list[Growth] = []
     for growth in growths:
+        planned = included[-1].planned if included else 0
         if planned and growth.before >= math.ceil(LOOKS[0] * planned):
             break
-        planned = growth.planned
-    return planned
+        included.append(growth)
+    return included
 
 
-def judge(votes: Votes, *, planned: int, baseline: str, candidate: str) -> Verdict:
+def judge(votes: Votes, *, planned: int, baseline: str, candidate: str, known: bool = True) -> Verdict:
     """`votes` in the order they came, 1 for the candidate, 0 for the baseline, ½ for a tie, NaN for "both bad".
 
     Settled takes a |z| at or above the bound of a planned look (`planned_bounds`), or, once the planned ratings are in,
@@ -80,9 +95,13 @@ def judge(votes: Votes, *, planned: int, baseline: str, candidate: str) -> Verdi
     the rater-weighted mean against one half, with the variance that knows about raters and items. So looking, closing,
     opening again, extending and repeating change nothing about how often it errs. One rater never settles it.
 
-    "Both bad" counts as a rating, for the plan, and says nothing about which is better.
+    "Both bad" counts as a rating, for the plan, and says nothing about which is better. While the plan's size is not `known`
+    nothing is judged; the looks are taken, on the same votes, once it is.
     """
     counted = len(votes)
+    if not known:
+        says = "Not judged yet: answers are still being made. The looks are taken once it is known how many differ."
+        return Verdict(None, counted, planned, (), None, says)
     looks = tuple(
         Look(at, bound, _z(votes.first(at)) if at <= counted else None)
         for at, bound in zip(look_counts(planned), planned_bounds(), strict=False)

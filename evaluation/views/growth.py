@@ -105,7 +105,7 @@ def set_aside(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     form = SetAsideForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            count = services.set_aside(by=access.user, campaign=campaign, reason=form.cleaned_data["reason"])
+            count = services.set_aside(by=access.user, campaign=campaign, **form.cleaned_data)
         except ExpectedError as error:
             take_errors(form, error)
         else:

@@ -18,7 +18,7 @@ from core.views.drafts import how_it_stands, saved, writer_of
 from evaluation import services
 from evaluation.forms import RatingForm
 from evaluation.models import Campaign, Comparison, Rating, RatingDraft, Score
-from evaluation.queries.rating import last_rated, own_comparisons, rated_before, share_of
+from evaluation.queries.rating import answers_coming, last_rated, own_comparisons, rated_before, share_of
 from evaluation.services.rating import SIDES
 
 # What a score of 1 and one of 5 mean.
@@ -118,6 +118,7 @@ def _next(request: HttpRequest, access: Access, campaign: Campaign) -> HttpRespo
         context = {
             "campaign": campaign,
             "share": share_of(access.user, campaign),
+            "coming": answers_coming(campaign),
             "last": last_rated(access.user, campaign),
         }
         return _draw(request, "evaluation/_nothing_left.html", context)
@@ -184,6 +185,7 @@ def _show(
         "changing": changing,
         "draft": draft,
         "share": share,
+        "coming": answers_coming(comparison.campaign),
         "before": rated_before(comparison),
     }
     return _draw(request, "evaluation/_comparison.html", context, status=status)

@@ -119,6 +119,7 @@ class Releases(mixins.ListModelMixin, _Release):
             replaces=self.seen(values["replaces"]),
             sign_off=values["sign_off"],
             note=values["note"],
+            gate_seen=values["gate"],
         )
         return Response(self._drawn(release), status=status.HTTP_201_CREATED)
 

@@ -88,12 +88,21 @@ class LiveSerializer(serializers.Serializer[Standing]):
 
 
 class MakeLiveSerializer(serializers.Serializer[Any]):
-    """`version` goes live; `replaces` is the id of what is live now (null: nothing), so that nobody overwrites unseen."""
+    """`version` goes live; `replaces` is the id of what is live now (null: nothing), so that nobody overwrites unseen.
+
+    `gate` is what each check said when it was read, by its name; when one says something worse now, it is refused (409).
+    """
 
     version = serializers.IntegerField()
     replaces = serializers.IntegerField(allow_null=True)
     sign_off = serializers.BooleanField()
     note = serializers.CharField(required=False, default="", allow_blank=True)
+    gate = serializers.DictField(
+        child=serializers.ChoiceField(choices=("pass", "hold", "fail")),
+        required=False,
+        allow_null=True,
+        default=None,
+    )
 
 
 class RollBackSerializer(serializers.Serializer[Any]):

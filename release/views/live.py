@@ -1,5 +1,6 @@
 """What is live, making another version live, and going back."""
 
+import json
 from typing import Any
 
 from django.contrib import messages
@@ -69,6 +70,7 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
                 replaces=_seen(access, form.cleaned_data["replaces"]),
                 sign_off=form.cleaned_data["sign_off"],
                 note=form.cleaned_data["note"],
+                gate_seen=_gate_seen(request),
             )
         except ExpectedError as error:
             take_errors(form, error)
@@ -80,6 +82,15 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
             messages.success(request, f"{found} is live. Applications are answered by it from now on.")
             return redirect("release:home", access.project.slug)
     return _gate_page(request, access, found, live, form)
+
+
+def _gate_seen(request: HttpRequest) -> dict[str, str] | None:
+    """What the gate said on the page that was posted; None when that cannot be read."""
+    try:
+        seen = json.loads(request.POST.get("gate", ""))
+    except (ValueError, RecursionError):
+        return None
+    return {str(name): str(result) for name, result in seen.items()} if isinstance(seen, dict) else None
 
 
 def _seen(access: Access, pk: int | None) -> ModelVersion | None:
@@ -99,13 +110,15 @@ def _gate_page(
     live: queries.Standing,
     form: SignOffForm,
 ) -> HttpResponse:
-    candidate = queries.candidate(found)
+    # After a refused sign-off the page shows what the sign-off looked at.
+    candidate = queries.candidate(found, fresh=form.is_bound)
     if candidate.gate.result != "pass":
         form.ask_for_a_reason()
     is_live = bool(live.route and live.route.version_id == found.pk)
     context: dict[str, Any] = {
         "version": found,
         "candidate": candidate,
+        "gate_seen": json.dumps(candidate.gate.results),
         "measuring": queries.measuring(found),
         "standing": live,
         "is_live": is_live,

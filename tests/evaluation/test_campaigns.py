@@ -64,11 +64,15 @@ def test_all_answers_are_made_and_the_campaign_opens_by_itself(monkeypatch, sent
 @pytest.mark.django_db(transaction=True)
 def test_a_stopped_run_keeps_its_answers_and_goes_on_from_there(monkeypatch, sent):
     world = make_world()
-    fake_engine(monkeypatch, fail_after=2)
-    campaign = _plan(world)
-    execute_run(campaign.run_id)
-    campaign.refresh_from_db()
-    assert campaign.status == Campaign.Status.FAILED
+    monkeypatch.setattr(answers, "AT_ONCE", 1)
+    # Two answers of one prompt: it can be rated, so the campaign is open. One of two: nothing can be rated.
+    for made, status in ((1, Campaign.Status.FAILED), (2, Campaign.Status.OPEN)):
+        fake_engine(monkeypatch, fail_after=made)
+        campaign = _plan(world, name=f"After {made}")
+        execute_run(campaign.run_id)
+        campaign.refresh_from_db()
+        assert campaign.status == status
+    Answer.objects.exclude(prompt__campaign=campaign).delete()
     assert campaign.run.error_code == "engine_away" and "kept" in campaign.run.error_advice
     kept = set(Answer.objects.values_list("generation_id", flat=True))
     assert len(kept) == 2
@@ -78,6 +82,55 @@ def test_a_stopped_run_keeps_its_answers_and_goes_on_from_there(monkeypatch, sen
     campaign.refresh_from_db()
     assert campaign.status == Campaign.Status.OPEN and len(asked) == 4
     assert kept < set(Answer.objects.values_list("generation_id", flat=True))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_campaign_is_rated_while_its_answers_are_made_and_judged_when_they_are(monkeypatch, sent):
+    world = make_world()
+    monkeypatch.setattr(answers, "AT_ONCE", 1)
+    seen = []
+
+    def answer(version, messages):
+        found = Campaign.objects.get(name="Raised")
+        offered = Prompt.objects.offered().filter(campaign=found)
+        seen.append((found.status, offered.count()))
+        held = services.next_comparison(by=world.rater, campaign=found) if found.status == "open" else None
+        if held is not None:
+            # Both answers are there, whoever gets it.
+            assert Answer.objects.filter(prompt=held.prompt).count() == 2
+            services.rate(by=world.rater, comparison=held, choice="a", scores=None)
+            results = results_of([found])[found.pk]
+            assert results.n == Rating.objects.count() and results.verdict.settled is None
+            assert "answers are still being made" in results.verdict.says and not results.verdict.looks
+        return f"{version} on {messages[-1]['content']}"
+
+    fake_engine(monkeypatch, answer)
+    campaign = _plan(
+        world, name="Raised", dataset=make_held_out(world.project, rows=8), prompts=8, ratings_per_prompt=1
+    )
+    execute_run(campaign.run_id)
+    campaign.refresh_from_db()
+    assert seen[:3] == [("preparing", 0), ("preparing", 0), ("open", 1)]
+    assert campaign.status == Campaign.Status.OPEN and Rating.objects.count() > 3
+    assert AuditEntry.objects.filter(verb="campaign.opened").count() == 1
+    assert AuditEntry.objects.filter(verb="campaign.answered").count() == 1
+    judged = results_of([campaign])[campaign.pk].verdict
+    assert judged.looks and judged.planned == 8
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_first_plan_cannot_shrink_once_people_rated(monkeypatch, sent):
+    world = make_world()
+    monkeypatch.setattr(answers, "AT_ONCE", 1)
+    fake_engine(monkeypatch, fail_after=2)
+    campaign = _plan(world)
+    execute_run(campaign.run_id)
+    campaign.refresh_from_db()
+    held = services.next_comparison(by=world.rater, campaign=campaign)
+    services.rate(by=world.rater, comparison=held, choice="a", scores=None)
+    with pytest.raises(Conflict, match="cannot become smaller"):
+        services.drop_unanswered(by=world.admin, campaign=campaign)
+    assert campaign.prompts.count() == 3
 
 
 @pytest.mark.django_db(transaction=True)

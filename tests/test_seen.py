@@ -1,0 +1,123 @@
+"""Two people at one thing: an action is about what its page showed. Somebody else's change is never undone unseen."""
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from core.errors import Conflict
+from core.models import Role, User
+from core.seen import must_be_as_seen, stamp
+from core.services.projects import change_roles, update_project
+from evaluation import services as evaluation
+from inference.models import Generation
+from inference.queries import live_version
+from release import queries, services
+from tests.factories import World, make_campaign, make_example, rate_all
+from tests.reading import text_of
+from tests.release.conftest import make_versions
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sent")]
+SignIn = Callable[[User | None], Client]
+
+
+def hidden(page: str, name: str) -> str:
+    """The value of a hidden field, as the browser would send it."""
+    import html
+
+    (value,) = set(re.findall(rf'name="{name}" value="([^"]*)"', page))
+    return html.unescape(value)
+
+
+def test_a_stamp_is_of_values_and_an_empty_one_of_nothing_seen() -> None:
+    assert stamp("a", {"x": 1, "y": [2]}) == stamp("a", {"y": [2], "x": 1}) != stamp("a", {"x": 1, "y": [3]})
+    must_be_as_seen(stamp("a"), "a", what="It")
+    must_be_as_seen("", "b", what="It")
+    with pytest.raises(Conflict, match="It changed since you opened this page"):
+        must_be_as_seen(stamp("a"), "b", what="It")
+
+
+def test_settings_that_somebody_changed_meanwhile_are_not_written_over(world: World, as_user: SignIn) -> None:
+    client, address = as_user(world.admin), f"/p/{world.project.slug}/settings/"
+    seen = hidden(client.get(address).content.decode(), "seen")
+    update_project(by=world.admin, project=world.project, guideline="Written by a colleague.")
+    form = {
+        "name": world.project.name, "description": "Typed here.", "guideline": "", "system_prompt": "",
+        "lease_minutes": 30, "temperature": 0.2, "max_tokens": 512, "seen": seen,
+    }  # fmt: skip
+    answer = client.post(address, form)
+    page = answer.content.decode()
+    assert answer.status_code == 409 and "Somebody changed the settings" in page and "Typed here." in page
+    world.project.refresh_from_db()
+    assert world.project.guideline == "Written by a colleague."
+    # The page that told of it may be saved: now it is known.
+    assert client.post(address, {**form, "seen": hidden(page, "seen")}).status_code == 302
+
+
+def test_roles_that_somebody_changed_meanwhile_stay(world: World, as_user: SignIn) -> None:
+    membership = world.project.memberships.get(user=world.viewer)
+    client, address = as_user(world.admin), f"/p/{world.project.slug}/people/{membership.pk}/roles/"
+    seen = hidden(client.get(address).content.decode(), "seen")
+    change_roles(by=world.admin, membership=membership, roles=[Role.VIEWER, Role.REVIEWER])
+    answer = client.post(address, {"roles": ["annotator"], "seen": seen})
+    assert answer.status_code == 409 and "changed since you opened this page" in text_of(answer)
+    membership.refresh_from_db()
+    assert membership.roles == [Role.REVIEWER, Role.VIEWER]
+
+
+def test_an_example_that_changed_meanwhile_is_neither_retired_nor_put_back(
+    world: World, as_user: SignIn
+) -> None:
+    example = make_example(world.project, status="approved")
+    client, base = as_user(world.reviewer), f"/p/{world.project.slug}/annotate/examples/{example.pk}/"
+    seen = hidden(client.get(base).content.decode(), "seen")
+    type(example).objects.filter(pk=example.pk).update(revision=2)
+    for path, form in (("retire/", {"reason": "Old."}), ("requeue/", {})):
+        answer = client.post(f"{base}{path}", {**form, "seen": seen})
+        assert answer.status_code == 409 and "changed since you opened this page" in text_of(answer)
+    example.refresh_from_db()
+    assert example.status == "approved"
+    seen = hidden(client.get(base).content.decode(), "seen")
+    assert client.post(f"{base}requeue/", {"seen": seen}).status_code == 302
+
+
+def test_not_more_votes_are_set_aside_than_the_page_named(world: World, as_user: SignIn) -> None:
+    campaign = make_campaign(world.project, world.admin, prompts=3)
+    rated = rate_all(campaign, world.rater, ["candidate", "baseline"])
+
+    def doubt(*comparisons: int) -> None:
+        Generation.objects.filter(campaign_answer__prompt__in=comparisons).update(doubt="Other weights.")
+
+    doubt(rated[0].comparison.prompt_id)
+    client, address = as_user(world.admin), f"/p/{world.project.slug}/rate/campaigns/{campaign.pk}/set-aside/"
+    votes = hidden(client.get(address).content.decode(), "votes")
+    doubt(rated[1].comparison.prompt_id)
+    answer = client.post(address, {"reason": "Other weights.", "votes": votes})
+    assert votes == "1" and answer.status_code == 409 and "It is 2 votes now, not 1" in text_of(answer)
+    with pytest.raises(Conflict):
+        evaluation.set_aside(by=world.admin, campaign=campaign, reason="x", votes=1)
+    assert evaluation.set_aside(by=world.admin, campaign=campaign, reason="x", votes=2) == 2
+
+
+def test_a_gate_that_got_worse_since_it_was_read_is_not_signed_off(
+    world: World, as_user: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = make_versions(world)
+    client, address = as_user(world.admin), f"/p/{world.project.slug}/release/versions/{versions.v1.pk}/"
+    read = json.loads(hidden(client.get(address).content.decode(), "gate"))
+    assert read["served"] == "pass" and "hold" in read.values()
+    form = {"replaces": "", "sign_off": "on", "note": "I know about it."}
+    better = {**read, "files_intact": "hold"}  # what passes by now is no surprise
+    worse = dict.fromkeys(read, "pass")
+    answer = client.post(address, {**form, "gate": json.dumps(worse)})
+    assert answer.status_code == 409 and "The gate changed since you read it" in text_of(answer)
+    assert live_version(world.project) is None
+    with pytest.raises(Conflict, match="The gate changed"):
+        services.make_live(
+            by=world.admin, version=versions.v1, replaces=None, sign_off=True, note="x", gate_seen=worse
+        )
+    assert client.post(address, {**form, "gate": json.dumps(better)}).status_code == 302
+    assert live_version(world.project) == versions.v1
+    assert queries.standing(world.project).live == versions.v1
