@@ -7,10 +7,12 @@ class ExpectedError(Exception):
     status = 400
     code = "refused"
 
-    def __init__(self, message: str, advice: str = "") -> None:
+    def __init__(self, message: str, advice: str = "", *, retry_after: int = 0) -> None:
+        """`retry_after`: seconds after which it is worth trying again, for the header of that name."""
         super().__init__(message)
         self.message = message
         self.advice = advice
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".strip()
@@ -49,3 +51,17 @@ class PartAway(ExpectedError):
 
     status = 503
     code = "part_away"
+
+
+class TooMany(ExpectedError):
+    """Too many wrong tries; the next one is not looked at before some time has passed."""
+
+    status = 429
+    code = "too_many"
+
+
+class Busy(ExpectedError):
+    """The program has as much of this work as it can carry; the same request will do in a few seconds."""
+
+    status = 503
+    code = "busy"

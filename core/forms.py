@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from core.errors import Invalid
 from core.models import Membership, Project, Role, Run
-from core.models.people import MOST_TOKENS
+from core.models.people import LONGEST_PASSWORD, MOST_TOKENS
 
 ROLE_HELP = {
     Role.ANNOTATOR: "writes and corrects pairs",
@@ -43,7 +43,7 @@ class SignInForm(AuthenticationForm):
     error_messages = {
         "invalid_login": "This address and password do not belong together. Both are as you got them: check for "
         "capital letters in the password.",
-        "inactive": "This account is switched off. Ask an admin of your project.",
+        "inactive": "This account is deactivated. Ask an admin of your project.",
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -61,16 +61,19 @@ class PasswordForm(forms.Form):
     old = forms.CharField(
         label="Current password",
         strip=False,
+        max_length=LONGEST_PASSWORD,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
     new = forms.CharField(
         label="New password",
         strip=False,
+        max_length=LONGEST_PASSWORD,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
     again = forms.CharField(
         label="New password, again",
         strip=False,
+        max_length=LONGEST_PASSWORD,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 
@@ -204,6 +207,14 @@ class PeopleFilter(_Filter):
     q = _search("Name or address")
     role = forms.ChoiceField(
         choices=[("", "any"), *((role.value, role.label) for role in Role)], required=False
+    )
+
+
+class AccountFilter(_Filter):
+    q = _search("Name or address")
+    state = forms.ChoiceField(
+        choices=[("", "any"), ("active", "Active"), ("deactivated", "Deactivated"), ("operator", "Operators")],
+        required=False,
     )
 
 

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.cache import patch_cache_control
 from django_htmx.http import HttpResponseClientRedirect
 
 from core import health
@@ -67,16 +68,39 @@ class ExpectedErrorMiddleware(_Middleware):
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, ExpectedError):
             return None
+        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
         if _wants_json(request) or request.headers.get("accept", "").startswith("application/json"):
             return JsonResponse(
                 {"code": error.code, "detail": error.message, "advice": error.advice},
                 status=error.status,
+                headers=headers,
             )
         name = "components/error_toast.html" if getattr(request, "htmx", None) else "errors/expected.html"
         response = render(request, name, {"error": error}, status=error.status)
         if getattr(request, "htmx", None):
             response["HX-Retarget"] = "#toasts"
             response["HX-Reswap"] = "beforeend"
+        if error.retry_after:
+            response["Retry-After"] = str(error.retry_after)
+        return response
+
+
+class NoStoreMiddleware(_Middleware):
+    """Nothing that Django answers is kept by a browser or proxy: it is somebody's work, record, password or token.
+
+    Static files are answered by WhiteNoise, outside of this, and stay cacheable.
+    """
+
+    def __call__(self, request: HttpRequest) -> Any:
+        answer = self.get_response(request)
+        return self._later(answer) if iscoroutinefunction(self.get_response) else self._marked(answer)
+
+    async def _later(self, answer: Any) -> HttpResponseBase:
+        return self._marked(await answer)
+
+    @staticmethod
+    def _marked(response: HttpResponseBase) -> HttpResponseBase:
+        patch_cache_control(response, no_store=True, private=True)
         return response
 
 
