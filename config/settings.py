@@ -70,6 +70,8 @@ if SECRET_KEY == DEVELOPMENT_SECRET and HOST not in {"127.0.0.1", "localhost", "
 
 # --- applications ------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    # Before Django's own: its commands createsuperuser and changepassword take the place of those.
+    "core",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -83,7 +85,6 @@ INSTALLED_APPS = [
     "django_filters",
     "rest_framework",
     "drf_spectacular",
-    "core",
     "annotation",
     "training",
     "inference",
@@ -388,6 +389,11 @@ if ARTIFACT_STORE == "s3" and not ARTIFACT_S3_BUCKET:
 MODEL_DIR = STATE_DIR / "models"
 MODEL_FOLDERS = env.folders("GUILDHALL_MODEL_FOLDERS")
 ENGINE_URLS = env.urls("GUILDHALL_ENGINE_URLS")
+# The name by which other processes reach the engines that are started here. On loopback they listen there and nowhere
+# else; with another name (containers) on every address of their own network.
+ENGINE_HOST = env.host("GUILDHALL_ENGINE_HOST", "127.0.0.1")
+ENGINE_LISTEN = ENGINE_HOST if ENGINE_HOST in {"127.0.0.1", "::1", "localhost"} else "0.0.0.0"  # noqa: S104
+ENGINE_HOST = f"[{ENGINE_HOST}]" if ":" in ENGINE_HOST else ENGINE_HOST
 ENGINE_PORTS_FROM = env.number("GUILDHALL_ENGINE_PORTS_FROM", 8101, least=1024, most=65000)
 ENGINE_KV_CACHE_GIB = env.number("GUILDHALL_ENGINE_KV_GIB", 2, least=1, most=1024)
 # Of one GPU's memory, for each engine: several engines and a fine-tune may share it.
