@@ -1,7 +1,9 @@
 # One image for every process; docker-compose.yml says which one a container runs.
 #   docker build -t guildhall .                                    CPU
 #   docker build -t guildhall --build-arg KIND=gpu .               NVIDIA GPU (run with the NVIDIA container toolkit)
-FROM python:3.11-slim-bookworm AS base
+# The digest was not known where this was written; docs/how-to/deploy.md has the command that pins it.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE} AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 FROM base AS packages
@@ -35,4 +37,4 @@ VOLUME /state
 EXPOSE 8000
 # The init reaps what engines and trainers leave, and passes signals on.
 ENTRYPOINT ["tini", "--"]
-CMD ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--http", "config.http:Http", "--lifespan", "off", "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "10"]
+CMD ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--http", "config.http:Http", "--lifespan", "off", "--no-proxy-headers", "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "10"]

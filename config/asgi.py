@@ -6,6 +6,7 @@ import tempfile
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Removing a large import is the longest that a page asks of the database.
@@ -27,4 +28,6 @@ RULES = (
     Rule(re.compile(r"/api/v1/projects/[^/]+/imports/$"), settings.IMPORT_MAX_BYTES + _AROUND),
     Rule(re.compile(r"/v1/"), MAX_BODY),
 )
-application = Limits(django, rules=RULES)
+# Who is at the other end, and over which scheme, is taken from a request's headers only where a trusted proxy sent it;
+# uvicorn itself is started with --no-proxy-headers, because it believes everybody on loopback.
+application = ProxyHeadersMiddleware(Limits(django, rules=RULES), trusted_hosts=settings.TRUSTED_PROXIES)  # type: ignore[arg-type]

@@ -224,7 +224,7 @@ class Server(ABC):
         """Whether it serves, asked through its socket."""
 
     def start(self) -> "subprocess.Popen[bytes]":
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".old.log"))
         with self.log.open("ab") as log:
@@ -543,5 +543,6 @@ class _Keeper:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)
     _name, _state = sys.argv[1:3]
     sys.exit(_Keeper(_SERVERS[_name](Path(_state), durable="--scratch" not in sys.argv[3:])).main())

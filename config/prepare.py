@@ -10,11 +10,8 @@ import sys
 def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     import django
-    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import CommandError, call_command
     from django.db import OperationalError
-
-    from config import env
 
     try:
         django.setup()
@@ -24,10 +21,8 @@ def main() -> int:
 
         scratch.sweep()
         call_command("migrate", interactive=False, verbosity=0)
-        if env.flag("GUILDHALL_DEMO", default=not settings.PRODUCTION):
+        if settings.DEMO:
             call_command("demo")
-    except ImproperlyConfigured as error:
-        return _say(str(error))
     except CommandError as error:
         return _say(str(error))
     except OperationalError as error:

@@ -43,7 +43,13 @@ def say(words: str) -> None:
 def read_procfile(path: Path) -> dict[str, str]:
     """Name and shell command of each process, in order. Raises StartError for a line that is neither."""
     commands = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise StartError(
+            f"The Procfile {path} cannot be read; correct GUILDHALL_PROCFILE, or leave it out."
+        ) from None
+    for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         name, colon, command = line.partition(":")
@@ -72,7 +78,7 @@ class Process:
 
     def start(self, environment: dict[str, str]) -> None:
         with contextlib.suppress(OSError):  # said when the log is written
-            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.started = time.monotonic()
         self.popen = subprocess.Popen(
             ["/bin/sh", "-c", self.command],

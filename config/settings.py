@@ -1,52 +1,77 @@
 """All settings in one file, typed, read from the environment. A wrong value stops the program with one sentence.
 
-README.md lists the variables. Production (GUILDHALL_ENV=production) refuses a default
+docs/reference/settings.md lists the variables. Production (GUILDHALL_ENV=production) refuses a default
 secret, debug and wildcard hosts.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from config import embedded, env
+from core.sockets import own_state_dir
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = env.choice("GUILDHALL_ENV", ("development", "production", "test"), "development")
 PRODUCTION = ENVIRONMENT == "production"
 DEBUG = env.flag("GUILDHALL_DEBUG", default=False)
-STATE_DIR = Path(env.text("GUILDHALL_STATE", str(BASE_DIR / ".state"))).resolve()
+# What this program writes (logs, uploads, sockets, databases) is for its own user alone.
+os.umask(0o077)
+STATE_DIR = env.own_folder("GUILDHALL_STATE", BASE_DIR / ".state")
+try:
+    own_state_dir(STATE_DIR)
+except PermissionError as error:
+    raise env.WrongSetting(f"GUILDHALL_STATE: {error}") from None
 
 # --- secrets and hosts -------------------------------------------------------------------------------------
 DEVELOPMENT_SECRET = "development-only-secret-never-for-production"  # noqa: S105
 SECRET_KEY = env.text("GUILDHALL_SECRET_KEY", DEVELOPMENT_SECRET)
-HOST = env.text("GUILDHALL_HOST", "127.0.0.1")
+HOST = env.host("GUILDHALL_HOST", "127.0.0.1")
 PORT = env.number("GUILDHALL_PORT", 8000, least=1, most=65535)
-ALLOWED_HOSTS = env.items("GUILDHALL_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
-CSRF_TRUSTED_ORIGINS = env.items("GUILDHALL_TRUSTED_ORIGINS")
+ALLOWED_HOSTS = env.hosts("GUILDHALL_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
+CSRF_TRUSTED_ORIGINS = env.origins("GUILDHALL_TRUSTED_ORIGINS")
+# X-Forwarded-For and X-Forwarded-Proto are believed from these addresses and from nobody else (config/asgi.py).
+TRUSTED_PROXIES = env.networks("GUILDHALL_TRUSTED_PROXIES")
+env.gone(
+    "GUILDHALL_BEHIND_PROXY",
+    "name the addresses of your proxies in GUILDHALL_TRUSTED_PROXIES instead, and remove it.",
+)
+
+
+def _is_weak(secret: str) -> bool:
+    """Too short, a few letters over and over, or one text repeated: 40 times "a" is 40 letters and no secret."""
+    return len(secret) < 32 or len(set(secret)) < 10 or secret in (secret + secret)[1:-1]
+
+
+if DEVELOPMENT_SECRET != SECRET_KEY and _is_weak(SECRET_KEY):
+    raise env.WrongSetting(
+        "GUILDHALL_SECRET_KEY must be set to at least 32 random characters; make some with "
+        "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'."
+    )
 if PRODUCTION:
-    if DEVELOPMENT_SECRET == SECRET_KEY or len(SECRET_KEY) < 32:
-        raise ImproperlyConfigured(
+    if DEVELOPMENT_SECRET == SECRET_KEY:
+        raise env.WrongSetting(
             "GUILDHALL_SECRET_KEY must be set to at least 32 random characters in production."
         )
     if DEBUG:
-        raise ImproperlyConfigured("GUILDHALL_DEBUG must be off in production.")
+        raise env.WrongSetting("GUILDHALL_DEBUG must be off in production.")
     # A leading dot is Django's other wildcard.
     named = env.items("GUILDHALL_ALLOWED_HOSTS")
     if not named or any("*" in host or host.startswith(".") for host in named):
-        raise ImproperlyConfigured(
-            "GUILDHALL_ALLOWED_HOSTS must name the hosts in production; '*' is refused."
-        )
+        raise env.WrongSetting("GUILDHALL_ALLOWED_HOSTS must name the hosts in production; '*' is refused.")
 if SECRET_KEY == DEVELOPMENT_SECRET and HOST not in {"127.0.0.1", "localhost", "::1"}:
-    raise ImproperlyConfigured(
+    raise env.WrongSetting(
         f"GUILDHALL_HOST={HOST} lets others reach this program; set GUILDHALL_SECRET_KEY to 32 random characters first."
     )
 
 # --- applications ------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    # Before Django's own: its commands createsuperuser and changepassword take the place of those.
+    "core",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -58,7 +83,6 @@ INSTALLED_APPS = [
     "django_htmx",
     "rest_framework",
     "drf_spectacular",
-    "core",
     "annotation",
     "training",
     "inference",
@@ -71,6 +95,7 @@ MIDDLEWARE = [
     "core.middleware.PartAwayMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.middleware.NoStoreMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -137,18 +162,28 @@ def _options(given: str) -> dict[str, str]:
     return {"options": words} if words else {}
 
 
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
 def _database(url: str) -> dict[str, Any]:
     if not url.startswith(("postgres://", "postgresql://")):
-        raise ImproperlyConfigured(
+        raise env.WrongSetting(
             "DATABASE_URL must start with postgresql:// (PostgreSQL is the only database)."
         )
+    # Without the value and without psycopg's words: both repeat the address, password included.
+    not_understood = env.WrongSetting(
+        "DATABASE_URL is not an address PostgreSQL understands; write postgresql://user:password@host:port/name."
+    )
     try:
         parts = conninfo_to_dict(url)
     except ProgrammingError:
-        # Without psycopg's words: they repeat the address, password included.
-        raise ImproperlyConfigured(
-            "DATABASE_URL is not an address PostgreSQL understands; write postgresql://user:password@host:port/name."
-        ) from None
+        raise not_understood from None
+    ports = [port for port in str(parts.get("port") or "").split(",") if port]
+    if not all(port.isascii() and port.isdecimal() and 0 < int(port) < 65536 for port in ports):
+        raise not_understood
+    timeout = str(parts.get("connect_timeout", "0"))
+    if not (timeout.isascii() and timeout.isdecimal()) or parts.get("sslmode", "prefer") not in _SSL_MODES:
+        raise not_understood
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parts.pop("dbname", "guildhall"),
@@ -163,7 +198,7 @@ def _database(url: str) -> dict[str, Any]:
             **_options(str(parts.get("options") or "")),
             "pool": {
                 "min_size": 1,
-                "max_size": env.number("GUILDHALL_DB_POOL", 10, least=1),
+                "max_size": env.number("GUILDHALL_DB_POOL", 10, least=1, most=1000),
                 "timeout": 5,
             },
         },
@@ -175,12 +210,24 @@ DATABASES = {"default": _database(DATABASE_URL)}
 
 def _broker(url: str) -> str:
     """Celery and redis-py name a Unix socket and its database differently; other addresses are the same."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ImproperlyConfigured("REDIS_URL must start with redis://, rediss:// or unix://.")
-    if parts.scheme != "unix":
-        return url
-    return f"redis+socket://{parts.path}?virtual_host={parse_qs(parts.query).get('db', ['0'])[0]}"
+    # Without the value: it may hold a password.
+    not_understood = env.WrongSetting(
+        "REDIS_URL must start with redis://, rediss:// or unix:// and name a server: redis://:password@host:6379/0."
+    )
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise not_understood from None
+    number = (
+        parse_qs(parts.query).get("db", ["0"])[0] if parts.scheme == "unix" else parts.path.strip("/") or "0"
+    )
+    if not (number.isascii() and number.isdecimal()):
+        raise not_understood
+    if parts.scheme == "unix" and parts.path.strip("/"):
+        return f"redis+socket://{parts.path}?virtual_host={number}"
+    if parts.scheme not in {"redis", "rediss"} or env.split_url(url) is None:
+        raise not_understood
+    return url
 
 
 CACHES = {
@@ -208,8 +255,13 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 3,
 }
 CELERY_TASK_PUBLISH_RETRY = False
-RUN_HEARTBEAT_SECONDS = env.number("GUILDHALL_RUN_HEARTBEAT", 5, least=1)
-RUN_STALE_SECONDS = env.number("GUILDHALL_RUN_STALE", 30, least=2)
+RUN_HEARTBEAT_SECONDS = env.number("GUILDHALL_RUN_HEARTBEAT", 5, least=1, most=3600)
+RUN_STALE_SECONDS = env.number("GUILDHALL_RUN_STALE", 30, least=2, most=24 * 3600)
+if RUN_STALE_SECONDS < 2 * RUN_HEARTBEAT_SECONDS:
+    raise env.WrongSetting(
+        f"GUILDHALL_RUN_STALE={RUN_STALE_SECONDS} is less than twice GUILDHALL_RUN_HEARTBEAT={RUN_HEARTBEAT_SECONDS}, so runs "
+        "that work would be taken for dead; raise it."
+    )
 CELERY_BEAT_SCHEDULE = {
     "sweep-runs": {"task": "core.tasks.sweep_runs", "schedule": 10.0},
     "sweep-deliveries": {"task": "core.tasks.sweep_deliveries", "schedule": 15.0},
@@ -229,7 +281,9 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+PASSWORD_HASHERS = ["core.hashers.BoundedArgon2PasswordHasher"]
+# Each takes 100 MB and a core for a tenth of a second; others wait, and get 503 after a few seconds.
+HASHES_AT_ONCE = env.number("GUILDHALL_HASHES_AT_ONCE", 2, least=1, most=64)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {
@@ -244,7 +298,13 @@ LOGIN_REDIRECT_URL = "core:start"
 LOGOUT_REDIRECT_URL = "core:sign-in"
 # Axes would look for our USERNAME_FIELD (email) in the credentials, which Django calls username, and count nobody.
 AXES_USERNAME_FORM_FIELD = "username"
-AXES_FAILURE_LIMIT = env.number("GUILDHALL_SIGN_IN_TRIES", 8, least=1)
+# docs/decisions/sign-in.md says why these are counted as they are.
+SIGN_IN_TRIES = env.number("GUILDHALL_SIGN_IN_TRIES", 8, least=1, most=1000)
+SIGN_IN_TRIES_PER_NETWORK = env.number("GUILDHALL_SIGN_IN_TRIES_PER_NETWORK", 30, least=1, most=100_000)
+TOKEN_TRIES_PER_NETWORK = 100
+AXES_FAILURE_LIMIT = "core.attempts.axes_limit"
+AXES_USERNAME_CALLABLE = "core.attempts.axes_name"
+AXES_CLIENT_IP_CALLABLE = "core.attempts.axes_network"
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
@@ -258,7 +318,6 @@ SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_FAILURE_VIEW = "core.views.errors.csrf_failed"
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("GUILDHALL_BEHIND_PROXY") else None
 SECURE_HSTS_SECONDS = 30 * 24 * 3600 if HTTPS else 0
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_REFERRER_POLICY = "same-origin"
@@ -276,11 +335,11 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": ["'none'"],
     }
 }
-# Of any body but an import's file; core.limits keeps it before Django reads a byte.
+# Of any body but an import's file; core.attempts keeps it before Django reads a byte.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 2
-IMPORT_MAX_BYTES = env.number("GUILDHALL_IMPORT_MAX_MB", 512, least=1) * 1024 * 1024
+IMPORT_MAX_BYTES = env.number("GUILDHALL_IMPORT_MAX_MB", 512, least=1, most=1024 * 1024) * 1024 * 1024
 IMPORT_MAX_LINE_BYTES = 1024 * 1024
 UPLOAD_DIR = STATE_DIR / "tmp"
 FILE_UPLOAD_TEMP_DIR = str(UPLOAD_DIR)
@@ -328,42 +387,67 @@ SPECTACULAR_SETTINGS = {
 ARTIFACT_STORE = env.choice("GUILDHALL_ARTIFACTS", ("folder", "s3"), "folder")
 ARTIFACT_DIR = STATE_DIR / "artifacts"
 ARTIFACT_CACHE_DIR = STATE_DIR / "artifact-cache"
-ARTIFACT_S3_BUCKET = env.text("GUILDHALL_S3_BUCKET")
-ARTIFACT_S3_ENDPOINT = env.text("GUILDHALL_S3_ENDPOINT")
-ARTIFACT_S3_PREFIX = env.text("GUILDHALL_S3_PREFIX", "guildhall/")
+ARTIFACT_S3_BUCKET = env.matching(
+    "GUILDHALL_S3_BUCKET",
+    "",
+    r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+    "a bucket's name (3 to 63 lower-case letters, digits, dots and hyphens)",
+)
+ARTIFACT_S3_ENDPOINT = env.url("GUILDHALL_S3_ENDPOINT")
+ARTIFACT_S3_PREFIX = env.matching(
+    "GUILDHALL_S3_PREFIX",
+    "guildhall/",
+    r"(?!.*\.\.)[A-Za-z0-9_.-][A-Za-z0-9_./-]{0,198}/",
+    "the beginning of a key that ends with a slash (guildhall/)",
+)
+if ARTIFACT_STORE == "s3" and not ARTIFACT_S3_BUCKET:
+    raise env.WrongSetting("GUILDHALL_ARTIFACTS=s3 needs a bucket; name it in GUILDHALL_S3_BUCKET.")
 MODEL_DIR = STATE_DIR / "models"
-MODEL_FOLDERS = [Path(part).resolve() for part in env.items("GUILDHALL_MODEL_FOLDERS")]
-ENGINE_URLS = env.items("GUILDHALL_ENGINE_URLS")
-ENGINE_PORTS_FROM = env.number("GUILDHALL_ENGINE_PORTS_FROM", 8101, least=1024)
-ENGINE_KV_CACHE_GIB = env.number("GUILDHALL_ENGINE_KV_GIB", 2, least=1)
+MODEL_FOLDERS = env.folders("GUILDHALL_MODEL_FOLDERS")
+ENGINE_URLS = env.urls("GUILDHALL_ENGINE_URLS")
+# The name by which other processes reach the engines that are started here. On loopback they listen there and nowhere
+# else; with another name (containers) on every address of their own network.
+ENGINE_HOST = env.host("GUILDHALL_ENGINE_HOST", "127.0.0.1")
+ENGINE_LISTEN = ENGINE_HOST if ENGINE_HOST in {"127.0.0.1", "::1", "localhost"} else "0.0.0.0"  # noqa: S104
+ENGINE_HOST = f"[{ENGINE_HOST}]" if ":" in ENGINE_HOST else ENGINE_HOST
+ENGINE_PORTS_FROM = env.number("GUILDHALL_ENGINE_PORTS_FROM", 8101, least=1024, most=65000)
+ENGINE_KV_CACHE_GIB = env.number("GUILDHALL_ENGINE_KV_GIB", 2, least=1, most=1024)
 # Of one GPU's memory, for each engine: several engines and a fine-tune may share it.
-ENGINE_GPU_PERCENT = env.number("GUILDHALL_ENGINE_GPU_PERCENT", 35, least=5)
+ENGINE_GPU_PERCENT = env.number("GUILDHALL_ENGINE_GPU_PERCENT", 35, least=5, most=95)
 # Adapters that one engine holds at once; on a CPU it gets slots beyond that (inference/engines/vllm.py says why).
-ENGINE_MAX_LORAS = env.number("GUILDHALL_ENGINE_MAX_LORAS", 4, least=1)
-ENGINE_MAX_LORA_RANK = env.number("GUILDHALL_ENGINE_MAX_LORA_RANK", 64, least=1)
-ENGINE_MAX_MODEL_LEN = env.number("GUILDHALL_ENGINE_MAX_MODEL_LEN", 2048, least=128)
-ENGINE_MAX_FULL = env.number("GUILDHALL_ENGINE_MAX_FULL", 1, least=0)
-TRAINING_THREADS = env.number("GUILDHALL_TRAINING_THREADS", 0, least=0)
+ENGINE_MAX_LORAS = env.number("GUILDHALL_ENGINE_MAX_LORAS", 4, least=1, most=256)
+ENGINE_MAX_LORA_RANK = env.number("GUILDHALL_ENGINE_MAX_LORA_RANK", 64, least=1, most=512)
+ENGINE_MAX_MODEL_LEN = env.number("GUILDHALL_ENGINE_MAX_MODEL_LEN", 2048, least=128, most=1_000_000)
+ENGINE_MAX_FULL = env.number("GUILDHALL_ENGINE_MAX_FULL", 1, least=0, most=64)
+TRAINING_THREADS = env.number("GUILDHALL_TRAINING_THREADS", 0, least=0, most=4096)
+# Read by the Procfile and the container files; looked at here so that a wrong one is told before anything starts.
+WEB_PROCESSES = env.number("GUILDHALL_WEB_PROCESSES", 1, least=1, most=256)
+WORKER_CONCURRENCY = env.number("GUILDHALL_WORKER_CONCURRENCY", 2, least=1, most=256)
+# The demo project, made at the start.
+DEMO = env.flag("GUILDHALL_DEMO", default=not PRODUCTION)
 
 # --- the rest ----------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"
-TIME_ZONE = env.text("GUILDHALL_TIME_ZONE", "UTC")
+TIME_ZONE = env.time_zone("GUILDHALL_TIME_ZONE", "UTC")
 USE_TZ = True
 USE_I18N = True
 STATIC_URL = "static/"
-STATIC_ROOT = Path(env.text("GUILDHALL_STATIC", str(STATE_DIR / "static")))
+STATIC_ROOT = env.own_folder("GUILDHALL_STATIC", STATE_DIR / "static", write=False)
+# Collected when the image is built, by root, and read by another user.
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Without DEBUG files are served by WhiteNoise straight from static/, so a first start needs no collecting;
 # containers collect at build time and set GUILDHALL_COLLECTED.
 WHITENOISE_USE_FINDERS = not env.flag("GUILDHALL_COLLECTED")
 # Somebody who edits a style sheet should see it without a restart.
 WHITENOISE_AUTOREFRESH = ENVIRONMENT == "development"
+LOG_LEVEL = env.choice("GUILDHALL_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.text("GUILDHALL_LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "httpx": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},

@@ -23,11 +23,12 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from config import embedded
+from config import embedded, env
 from config.leftovers import keepers, sweep
 from config.procfile import ROOT, Process, StartError, Supervisor, read_procfile, say
 from core import ports
 from core.processes import adopt_orphans, as_child, die_with_parent
+from core.sockets import own_state_dir
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -106,15 +107,16 @@ def _raise_stop(number: int, frame: FrameType | None) -> NoReturn:
 def supervise(procfile: Path) -> int:
     for number in STOP_SIGNALS:
         signal.signal(number, _raise_stop)
-    state = embedded.default_state_dir()
+    os.umask(0o077)  # logs and the servers' data are for this user alone
+    state = env.own_folder("GUILDHALL_STATE", embedded.default_state_dir())
     try:
-        with _only_one(state):
-            commands = read_procfile(procfile)
+        commands = read_procfile(procfile)
+        with _only_one(own_state_dir(state)):
             environment = child_environment(state)
             if words := ports.problem(environment["GUILDHALL_HOST"], environment["GUILDHALL_PORT"]):
                 raise StartError(words)
             _start_and_run(state, environment, commands)
-    except (StartError, embedded.EmbeddedError) as error:
+    except (StartError, embedded.EmbeddedError, PermissionError) as error:
         say(str(error))
         return 1
     except _StopAsked:

@@ -74,3 +74,20 @@ def project_page(*roles: str) -> Callable[[View], View]:
         return inner
 
     return decorate
+
+
+def require_operator(user: Any) -> User:
+    """PermissionDenied (403) for everybody but those who run this deployment."""
+    if not isinstance(user, User) or not user.is_operator:
+        raise PermissionDenied("Only an operator of this deployment can do this.")
+    return user
+
+
+def operator_page(view: View) -> View:
+    """Decorates a view for operators: it is called as view(request, operator, **rest)."""
+
+    @wraps(view)
+    def inner(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+        return view(request, require_operator(request.user), **kwargs)
+
+    return inner

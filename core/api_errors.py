@@ -27,7 +27,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         }
         if isinstance(error, Invalid):
             body["fields"] = error.fields
-        return Response(body, status=error.status)
+        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
+        return Response(body, status=error.status, headers=headers)
     if isinstance(error, exceptions.ValidationError):
         return Response(
             {

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from core.api import account, openapi, projects
+from core.api import account, accounts, openapi, projects
 
 __all__ = ["openapi", "urlpatterns"]  # openapi registers itself
 
@@ -20,6 +20,44 @@ urlpatterns = [
         projects.ResetPassword.as_view(),
         name="api-person-password",
     ),
+    path(
+        "projects/<slug:slug>/people/<int:pk>/account/",
+        accounts.MemberAccount.as_view(),
+        name="api-person-account",
+    ),
+    path(
+        "projects/<slug:slug>/people/<int:pk>/deactivate/",
+        accounts.MemberDeactivate.as_view(),
+        name="api-person-deactivate",
+    ),
+    path(
+        "projects/<slug:slug>/people/<int:pk>/reactivate/",
+        accounts.MemberReactivate.as_view(),
+        name="api-person-reactivate",
+    ),
+    path(
+        "projects/<slug:slug>/people/<int:pk>/end-sessions/",
+        accounts.MemberEndSessions.as_view(),
+        name="api-person-end-sessions",
+    ),
+    path(
+        "projects/<slug:slug>/people/<int:pk>/tokens/",
+        accounts.MemberTokens.as_view(),
+        name="api-person-tokens",
+    ),
+    path(
+        "projects/<slug:slug>/people/<int:pk>/tokens/<int:token>/",
+        accounts.MemberToken.as_view(),
+        name="api-person-token",
+    ),
+    path("accounts/", accounts.Accounts.as_view(), name="api-accounts"),
+    path("accounts/<int:pk>/", accounts.OneAccount.as_view(), name="api-account"),
+    path("accounts/<int:pk>/deactivate/", accounts.Deactivate.as_view(), name="api-account-deactivate"),
+    path("accounts/<int:pk>/reactivate/", accounts.Reactivate.as_view(), name="api-account-reactivate"),
+    path("accounts/<int:pk>/end-sessions/", accounts.EndSessions.as_view(), name="api-account-end-sessions"),
+    path("accounts/<int:pk>/password/", accounts.ResetPassword.as_view(), name="api-account-password"),
+    path("accounts/<int:pk>/tokens/", accounts.AccountTokens.as_view(), name="api-account-tokens"),
+    path("accounts/<int:pk>/tokens/<int:token>/", accounts.AccountToken.as_view(), name="api-account-token"),
     path("projects/<slug:slug>/keys/", projects.Keys.as_view(), name="api-keys"),
     path("projects/<slug:slug>/keys/<int:pk>/", projects.Key.as_view(), name="api-key"),
     path("projects/<slug:slug>/audit/", projects.Audit.as_view(), name="api-audit"),

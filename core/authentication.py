@@ -9,6 +9,7 @@ from rest_framework import authentication, exceptions
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
 
+from core import attempts
 from core.models import ApiToken, User
 
 
@@ -16,20 +17,27 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def find_token(secret: str, *, kind: str) -> ApiToken | None:
-    """The live token with this secret, or None. Notes its use at most once a minute, to spare the row."""
+def find_token(secret: str, *, kind: str, network: str) -> ApiToken | None:
+    """The live token with this secret, or None. Notes its use at most once a minute, to spare the row.
+
+    `network` is where the request comes from (core.attempts.network_of). TooMany after many unknown tokens from there.
+    """
+    digest = digest_of(secret)
+    attempts.check_token_guesses(digest, network)
     token = (
         ApiToken.objects.select_related("user", "project")
-        .filter(digest=digest_of(secret), kind=kind, revoked_at=None)
+        .filter(digest=digest, kind=kind, revoked_at=None)
         .first()
     )
     if token is None:
+        attempts.note_unknown_token(network)
         return None
     now = timezone.now()
-    ApiToken.objects.filter(
+    if ApiToken.objects.filter(
         Q(last_used_at=None) | Q(last_used_at__lt=now - timedelta(minutes=1)),
         pk=token.pk,
-    ).update(last_used_at=now)
+    ).update(last_used_at=now):
+        attempts.note_good_token(digest, network)
     return token
 
 
@@ -54,8 +62,12 @@ class TokenAuthentication(BaseAuthentication):
             return None
         if len(parts) != 2:
             raise exceptions.AuthenticationFailed("Send the header as: Authorization: Bearer <token>.")
-        token = find_token(parts[1].decode(errors="replace"), kind=ApiToken.Kind.PERSONAL)
-        if token is None or token.user is None or not token.user.is_active:
+        token = find_token(
+            parts[1].decode(errors="replace"),
+            kind=ApiToken.Kind.PERSONAL,
+            network=attempts.network_of(request),
+        )
+        if token is None or token.user is None or not token.user.is_active or token.user.must_change_password:
             raise exceptions.AuthenticationFailed("This token is unknown or was revoked.")
         return token.user, token
 

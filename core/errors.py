@@ -7,10 +7,12 @@ class ExpectedError(Exception):
     status = 400
     code = "refused"
 
-    def __init__(self, message: str, advice: str = "") -> None:
+    def __init__(self, message: str, advice: str = "", *, retry_after: int = 0) -> None:
+        """`retry_after`: seconds after which it is worth trying again, for the header of that name."""
         super().__init__(message)
         self.message = message
         self.advice = advice
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".strip()
@@ -58,7 +60,7 @@ class PartAway(ExpectedError):
 
 
 class TooMany(ExpectedError):
-    """The person has as many of these open as are allowed at once."""
+    """The person has as many of these open as are allowed at once, or tried too often; the next one has to wait."""
 
     status = 429
     code = "too_many"
@@ -94,3 +96,10 @@ class TooLarge(ExpectedError):
 
 class TooManyFields(ExpectedError):
     code = "too_many_fields"
+
+
+class Busy(ExpectedError):
+    """The program has as much of this work as it can carry; the same request will do in a few seconds."""
+
+    status = 503
+    code = "busy"

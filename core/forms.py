@@ -9,7 +9,7 @@ from django.contrib.auth.password_validation import password_validators_help_tex
 from core.errors import ExpectedError, Invalid
 from core.filters import Filter, search_field
 from core.models import Membership, Project, Role, Run
-from core.models.people import MOST_TOKENS
+from core.models.people import LONGEST_PASSWORD, MOST_TOKENS
 
 ROLE_HELP = {
     Role.ANNOTATOR: "writes and corrects pairs",
@@ -44,7 +44,7 @@ class SignInForm(AuthenticationForm):
     error_messages = {
         "invalid_login": "This address and password do not belong together. Both are as you got them: check for "
         "capital letters in the password.",
-        "inactive": "This account is switched off. Ask an admin of your project.",
+        "inactive": "This account is deactivated. Ask an admin of your project.",
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -62,16 +62,19 @@ class PasswordForm(forms.Form):
     old = forms.CharField(
         label="Current password",
         strip=False,
+        max_length=LONGEST_PASSWORD,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
     new = forms.CharField(
         label="New password",
         strip=False,
+        max_length=LONGEST_PASSWORD,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
     again = forms.CharField(
         label="New password, again",
         strip=False,
+        max_length=LONGEST_PASSWORD,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 
@@ -188,6 +191,19 @@ class PeopleFilter(Filter):
     q = search_field("Name or address")
     role = forms.ChoiceField(
         choices=[("", "any"), *((role.value, role.label) for role in Role)], required=False
+    )
+
+
+class AccountFilter(Filter):
+    q = search_field("Name or address")
+    state = forms.ChoiceField(
+        choices=[
+            ("", "any"),
+            ("active", "Active"),
+            ("deactivated", "Deactivated"),
+            ("operator", "Operators"),
+        ],
+        required=False,
     )
 
 

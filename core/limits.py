@@ -22,6 +22,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, parse_cookie
 from django.template.loader import render_to_string
 
+from core.attempts import network_of_address
 from core.authentication import find_token
 from core.connections import in_db
 from core.disks import storage_error
@@ -175,7 +176,10 @@ class _Exchange:
         try:
             # A thread of its own, as the request will have.
             async with ThreadSensitiveContext():
-                return await in_db(_is_known, self.scope["path"], self._header)
+                network = network_of_address(str((self.scope.get("client") or ("",))[0]))
+                return await in_db(_is_known, self.scope["path"], self._header, network)
+        except ExpectedError as error:  # too many unknown tokens from there
+            raise _Refused(error) from None
         except (OperationalError, InterfaceError) as error:
             log.warning("PostgreSQL did not answer: %s", error)
             raise _Refused(
@@ -266,12 +270,12 @@ def _size(count: int) -> str:
     return f"{count // (1 << 20):,} MB" if count >= 1 << 20 else f"{count // 1024:,} kB"
 
 
-def _is_known(path: str, header: Callable[[bytes], str]) -> bool:
+def _is_known(path: str, header: Callable[[bytes], str], network: str) -> bool:
     """Whether the session or the token of a request is valid, as its view will ask again."""
     kind, _, secret = header(b"authorization").partition(" ")
     if kind.lower() == "bearer":
         wanted = ApiToken.Kind.APPLICATION if path.startswith("/v1/") else ApiToken.Kind.PERSONAL
-        token = find_token(secret.strip(), kind=wanted)
+        token = find_token(secret.strip(), kind=wanted, network=network)
         return token is not None and (token.user is None or token.user.is_active)
     key = parse_cookie(header(b"cookie")).get(settings.SESSION_COOKIE_NAME, "")
     if not key.isalnum():

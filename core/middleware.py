@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.cache import patch_cache_control
 from django_htmx.http import HttpResponseClientRedirect
 
 from core import health
@@ -135,10 +136,12 @@ class ExpectedErrorMiddleware(_Middleware):
 def expected_response(request: HttpRequest, error: ExpectedError) -> HttpResponse:
     """The error as JSON, as a message on the page before, as a full page, or for htmx as a message beside the work, whatever
     its form would select."""
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     if _wants_json(request) or prefers_json(request):
         return JsonResponse(
             {"code": error.code, "detail": error.message, "advice": error.advice},
             status=error.status,
+            headers=headers,
         )
     by_htmx = "HX-Request" in request.headers
     back = None if by_htmx else _page_behind(request)
@@ -151,6 +154,8 @@ def expected_response(request: HttpRequest, error: ExpectedError) -> HttpRespons
         response["HX-Retarget"] = "#toasts"
         response["HX-Reselect"] = "unset"
         response["HX-Reswap"] = "beforeend"
+    for name, value in headers.items():
+        response[name] = value
     return response
 
 
@@ -160,6 +165,25 @@ def noted_storage_error(request: HttpRequest, raised: BaseException) -> Expected
     if error is not None:
         log.error("%s %s could not be stored", request.method, request.path, exc_info=raised)
     return error
+
+
+class NoStoreMiddleware(_Middleware):
+    """Nothing that Django answers is kept by a browser or proxy: it is somebody's work, record, password or token.
+
+    Static files are answered by WhiteNoise, outside of this, and stay cacheable.
+    """
+
+    def __call__(self, request: HttpRequest) -> Any:
+        answer = self.get_response(request)
+        return self._later(answer) if iscoroutinefunction(self.get_response) else self._marked(answer)
+
+    async def _later(self, answer: Any) -> HttpResponseBase:
+        return self._marked(await answer)
+
+    @staticmethod
+    def _marked(response: HttpResponseBase) -> HttpResponseBase:
+        patch_cache_control(response, no_store=True, private=True)
+        return response
 
 
 class PartAwayMiddleware(_Middleware):

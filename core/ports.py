@@ -6,14 +6,14 @@ import socket
 
 def problem(host: str, port: str) -> str | None:
     """One sentence with advice when the web process could not listen there; None when it could."""
-    if not port.isdigit() or not 0 < int(port) < 65536:
+    if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
         return f"GUILDHALL_PORT is {port!r}; give it a number from 1 to 65535."
     try:
         family = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, int(port)))
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):
         return f"GUILDHALL_HOST is {host!r}, which is no address of this machine; 127.0.0.1 always is."
     except OSError as error:
         if error.errno == errno.EADDRINUSE:

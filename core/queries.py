@@ -35,6 +35,24 @@ def people_of(project: Project, *, q: str = "", role: str = "") -> QuerySet[Memb
     return found
 
 
+def accounts(*, q: str = "", state: str = "") -> QuerySet[User]:
+    """Every account of the deployment, with how many projects it is in. One query."""
+    found = User.objects.annotate(in_projects=Count("memberships")).order_by("name", "pk")
+    if q:
+        found = found.filter(Q(name__icontains=q) | Q(email__icontains=q))
+    if state:
+        found = found.filter(
+            **{"operator": {"is_operator": True}}.get(state, {"is_active": state == "active"})
+        )
+    return found
+
+
+def maker_of(user: User) -> AuditEntry | None:
+    """The record of who made the account. One query."""
+    entries = AuditEntry.objects.filter(object_type="core.user", object_id=str(user.pk))
+    return entries.filter(verb__in=("person.created", "operator.created")).order_by("pk").first()
+
+
 def keys_of(project: Project) -> QuerySet[ApiToken]:
     """Application keys, living ones first, newest first. One query."""
     return (

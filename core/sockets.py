@@ -20,6 +20,25 @@ def socket_dir(state_dir: Path) -> Path:
     return Path("/tmp") / f"guildhall-{os.getuid()}-{key}"  # noqa: S108 - private_dir refuses somebody else's
 
 
+def own_state_dir(path: Path) -> Path:
+    """Closes the state folder, which holds all data and logs, to everybody but its owner.
+
+    Raises PermissionError, with advice, for a folder that is shared by its nature (/tmp, a home of everybody) and for one of
+    another user; root may use another user's folder, and leaves it as it is.
+    """
+    info = path.stat()
+    if info.st_mode & (stat.S_ISVTX | stat.S_IWOTH):
+        raise PermissionError(
+            f"{path} is open to everybody, and data and logs would be, too; name a folder of its own below it."
+        )
+    if info.st_uid == os.getuid():
+        if info.st_mode & 0o077:
+            path.chmod(0o700)
+    elif os.getuid() != 0:
+        raise PermissionError(f"{path} belongs to another user; name a folder of your own.")
+    return path
+
+
 def private_dir(path: Path, *, owner: int | None = None) -> Path:
     """Makes the folder for this user alone (or for the user number `owner`, where root asks).
 

@@ -1,6 +1,20 @@
 from django.urls import path
 
-from core.views import audit, health, keys, loop, me, people, runs, session, settings, start, status, theme
+from core.views import (
+    accounts,
+    audit,
+    health,
+    keys,
+    loop,
+    me,
+    people,
+    runs,
+    session,
+    settings,
+    start,
+    status,
+    theme,
+)
 
 app_name = "core"
 urlpatterns = [
@@ -23,6 +37,23 @@ urlpatterns = [
     path("me/theme/", theme.set_theme, name="theme"),
     path("me/tokens/", me.tokens, name="tokens"),
     path("me/tokens/<int:pk>/revoke/", me.token_revoke, name="token-revoke"),
+    path("accounts/", accounts.accounts, name="accounts"),
+    path("accounts/<int:pk>/", accounts.account, name="account"),
+    *(
+        path(
+            f"accounts/<int:pk>/{deed}/",
+            accounts.account_deed,
+            {"deed": deed},
+            name=f"account-{deed}",
+        )
+        for deed in accounts.DEEDS
+    ),
+    path("accounts/<int:pk>/password/", accounts.account_password, name="account-password"),
+    path(
+        "accounts/<int:pk>/tokens/<int:token>/revoke/",
+        accounts.account_token_revoke,
+        name="account-token-revoke",
+    ),
     path("p/<slug:slug>/", loop.home, name="home"),
     path("p/<slug:slug>/loop/", loop.loop, name="loop"),
     path("p/<slug:slug>/menu/", start.project_menu, name="project-menu"),
@@ -36,6 +67,21 @@ urlpatterns = [
     path("p/<slug:slug>/people/<int:pk>/roles/", people.person_roles, name="person-roles"),
     path("p/<slug:slug>/people/<int:pk>/remove/", people.person_remove, name="person-remove"),
     path("p/<slug:slug>/people/<int:pk>/password/", people.person_password, name="person-password"),
+    path("p/<slug:slug>/people/<int:pk>/account/", accounts.person_account, name="person-account"),
+    *(
+        path(
+            f"p/<slug:slug>/people/<int:pk>/{deed}/",
+            accounts.person_deed,
+            {"deed": deed},
+            name=f"person-{deed}",
+        )
+        for deed in accounts.DEEDS
+    ),
+    path(
+        "p/<slug:slug>/people/<int:pk>/tokens/<int:token>/revoke/",
+        accounts.person_token_revoke,
+        name="person-token-revoke",
+    ),
     path("p/<slug:slug>/keys/", keys.keys, name="keys"),
     path("p/<slug:slug>/keys/<int:pk>/revoke/", keys.key_revoke, name="key-revoke"),
     path("p/<slug:slug>/settings/", settings.project_settings, name="settings"),

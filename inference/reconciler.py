@@ -209,7 +209,7 @@ class Reconciler(OneAtATime):
             engine=engine,
             status=Status.STARTING,
             error=engine.error,
-            url=f"http://127.0.0.1:{port}",
+            url=f"http://{settings.ENGINE_HOST}:{port}",
             port=port,
             pid=process.pid,
             attached=False,
@@ -352,7 +352,7 @@ class Reconciler(OneAtATime):
                 continue
             process = left.pop(engine.name, None)
             if process is not None and process.alive() and not settings.ENGINE_URLS:
-                engine.url, engine.port = f"http://127.0.0.1:{process.port}", process.port
+                engine.url, engine.port = f"http://{settings.ENGINE_HOST}:{process.port}", process.port
                 if self._answers(engine) and _counts_loads(engine):
                     self.processes[engine.pk] = process
                     watch = self._watch(engine)

@@ -38,7 +38,7 @@ def make_live(
     version = queries.version_of(version.project).get(pk=version.pk)
     files = queries.read_files(version, fresh=True)
     with transaction.atomic():
-        return _make_live(by, version, replaces, sign_off, note, files)
+        return _make_live(by, version, replaces, sign_off, note, files, gate_seen)
 
 
 def _make_live(
@@ -48,6 +48,7 @@ def _make_live(
     sign_off: bool,
     note: str,
     files: queries.FilesRead,
+    gate_seen: Mapping[str, str] | None,
 ) -> Release:
     project = version.project
     _lock(project)

@@ -132,6 +132,7 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     )
     key, _ = create_token(by=world.admin, project=project, name="app")
     extra = join(project, make_user("Extra"), Role.VIEWER)
+    token, _ = create_token(by=extra.user, name="program")
     training = second.training
     named = {
         r"(item/|/review/|reviews/|queue/|examples/)<int:pk>": example.pk,
@@ -148,6 +149,7 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
         r"(compare/|comparisons/|rating/)<uuid:token>": comparison.token,
         r"(history/|releases/)<int:pk>": made.pk,
         r"(people/)<int:pk>": extra.pk,
+        r"(tokens/)<int:token>": token.pk,
         r"(keys/)<int:pk>": key.pk,
         r"(deployments/)<int:pk>": second.deployment.pk,
         r"(engines/)<int:pk>": engine.pk,
@@ -293,6 +295,22 @@ def test_the_rest_is_ones_own_or_refuses(full, as_user):
         else:
             path = "/" + re.sub(r"<int:\w+>", str(make_run().pk), address.route)
             assert ask(client, "GET", path) in {403, 404, 405}, address.route
+
+
+def test_accounts_are_for_operators(full, as_user):
+    """The deployment-wide pages and API of accounts: every verb refuses everybody but operators."""
+    world, samples = full
+    of_accounts = [a for a in addresses() if re.match(r"^(api/v1/)?accounts/", a.route)]
+    assert len(of_accounts) > 12
+    named = {r"(accounts/)<int:pk>": world.rater.pk, **samples}
+    for address in of_accounts:
+        path = address.filled("", named)
+        for method in ("GET", "POST", "DELETE"):
+            for person in ("admin", "stranger", "rater"):
+                status = ask(as_user(getattr(world, person)), method, path)
+                assert status in {403, 405}, f"{method} {path} said {status} to {person}"
+            status = ask(as_user(world.operator), method, path)
+            assert status in {200, 204, 302, 404, 405, 409}, f"{method} {path} said {status} to an operator"
 
 
 def test_the_door_wants_a_key():

@@ -55,11 +55,11 @@ class Password(APIView):
 
     @extend_schema(responses={204: None})
     def post(self, request: Request) -> Response:
-        """Changes one's own password."""
+        """Changes one's own password. Every session and personal token ends, the one of this request included."""
         given = PasswordSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         user = cast(User, request.user)
-        change_password(by=user, user=user, **given.validated_data)
+        change_password(by=user, **given.validated_data)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

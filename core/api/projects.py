@@ -115,11 +115,14 @@ class People(mixins.ListModelMixin, ProjectAPIView):
 
     @extend_schema(request=NewPersonSerializer, responses={201: AddedPersonSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Adds somebody by e-mail address; a new account's first password is in the answer, once."""
+        """Adds somebody by e-mail address. A new account's first password is in the answer, once.
+
+        An account whose first password was never replaced gets a new one, also given once.
+        """
         given = NewPersonSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        membership, first = invite(by=self.access.user, project=self.access.project, **given.validated_data)
-        body = {**MembershipSerializer(membership).data, "first_password": first}
+        invited = invite(by=self.access.user, project=self.access.project, **given.validated_data)
+        body = {**MembershipSerializer(invited.membership).data, "first_password": invited.first_password}
         return Response(body, status=status.HTTP_201_CREATED)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
-from core.models.people import MOST_TEMPERATURE, MOST_TOKENS
+from core.models.people import LONGEST_PASSWORD, MOST_TEMPERATURE, MOST_TOKENS
 from core.sentences import sentence
 
 
@@ -109,7 +109,7 @@ class NewPersonSerializer(serializers.Serializer[Any]):
 
 
 class AddedPersonSerializer(MembershipSerializer):
-    """`first_password` is given once, and only for a new account."""
+    """`first_password` is given once: for a new account, and for one whose earlier first password was never replaced."""
 
     first_password = serializers.CharField(allow_null=True, read_only=True)
 
@@ -134,6 +134,24 @@ class KeySerializer(serializers.ModelSerializer[ApiToken]):
         read_only_fields = ("prefix", "created_at", "last_used_at", "revoked_at")
 
 
+class AccountSerializer(serializers.ModelSerializer[User]):
+    """An account as those see it who manage it."""
+
+    class Meta:
+        model = User
+        fields = (
+            "id",
+            "name",
+            "email",
+            "is_active",
+            "is_operator",
+            "must_change_password",
+            "last_login",
+            "created_at",
+        )
+        read_only_fields = fields
+
+
 class NewKeySerializer(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=120)
 
@@ -148,8 +166,8 @@ class MadeKeySerializer(KeySerializer):
 
 
 class PasswordSerializer(serializers.Serializer[Any]):
-    old = serializers.CharField(trim_whitespace=False)
-    new = serializers.CharField(trim_whitespace=False)
+    old = serializers.CharField(trim_whitespace=False, max_length=LONGEST_PASSWORD)
+    new = serializers.CharField(trim_whitespace=False, max_length=LONGEST_PASSWORD)
 
 
 class RunSerializer(serializers.ModelSerializer[Run]):

@@ -7,8 +7,10 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 
 MOST_TEMPERATURE = 2  # of OpenAI's API; above it a model writes noise
+LONGEST_PASSWORD = 1000  # letters; what is longer is no password that somebody typed or a program keeps
 MOST_TOKENS = 8192  # of one answer; an engine stops earlier, where its context ends
 
 
@@ -27,6 +29,10 @@ class UserManager(BaseUserManager["User"]):
         user.set_password(password)
         user.save(using=self._db)
         return user
+
+    def create_superuser(self, **fields: Any) -> "User":
+        """Django's name for it. Only core.management's create_operator makes such accounts, so that it is on record."""
+        raise TypeError("Operators are made by `manage.py create_operator`.")
 
     def get_by_natural_key(self, username: str | None) -> "User":
         return self.get(email=(username or "").strip().lower())
@@ -48,7 +54,10 @@ class User(AbstractBaseUser):
         help_text="Runs this deployment: creates projects and registers base models.",
     )
     theme = models.CharField(max_length=8, choices=Theme.choices, default=Theme.SYSTEM)
+    # Set while the password is one that somebody else made up: its owner has not chosen one yet.
     must_change_password = models.BooleanField(default=False)
+    # Part of what a session is checked against: one more ends every session of the account.
+    session_round = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -64,6 +73,15 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """A session ends with the password it began with, and with `session_round`. Round 0 is Django's own value."""
+        if not self.session_round:
+            return super()._get_session_auth_hash(secret)
+        key_salt = "core.models.User.get_session_auth_hash"
+        return salted_hmac(
+            key_salt, f"{self.password}:{self.session_round}", secret=secret, algorithm="sha256"
+        ).hexdigest()
 
 
 class Project(models.Model):

@@ -1,14 +1,20 @@
 """Accounts and passwords."""
 
 import secrets
+from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
 
+from core import attempts
 from core.audit import record
-from core.errors import Invalid, Refused
-from core.models import Project, Role, User
+from core.errors import Conflict, Invalid, Refused
+from core.models import ApiToken, Membership, Project, Role, User
 
 
 def _checked(password: str, user: User, field: str) -> str:
@@ -19,7 +25,12 @@ def _checked(password: str, user: User, field: str) -> str:
     return password
 
 
-@transaction.atomic
+def first_password() -> tuple[str, str]:
+    """A made-up password and its hash. Hashing is slow and holds no connection, so this comes before a transaction."""
+    first = secrets.token_urlsafe(12)
+    return first, make_password(first)
+
+
 def create_person(
     *,
     by: User | None,
@@ -33,58 +44,257 @@ def create_person(
 
     With a made-up password the person gets no further than the page where they choose their own.
     """
-    email = email.strip().lower()
-    if User.objects.filter(email=email).exists():
-        raise Invalid(
-            "This address has an account already.",
-            fields={"email": ["This address has an account."]},
+    _refuse_taken(email)
+    first, hashed = (password, make_password(password)) if password else first_password()
+    with transaction.atomic():
+        user = create_account(
+            by=by,
+            email=email,
+            name=name,
+            project=project,
+            hashed=hashed,
+            must_change=password is None,
+            is_operator=is_operator,
         )
-    first = password or secrets.token_urlsafe(12)
-    user = User.objects.create_user(
-        email,
-        first,
-        name=name.strip() or email,
-        must_change_password=password is None,
-        is_operator=is_operator,
-    )
-    record(by=by, project=project, verb="person.created", obj=user)
     return user, first
 
 
-@transaction.atomic
-def change_password(*, by: User, user: User, new: str, old: str | None = None) -> None:
-    """Changes a password. A person changing their own gives the `old` one."""
-    if by.pk == user.pk and (old is None or not user.check_password(old)):
+def create_operator(*, email: str, name: str, password: str) -> User:
+    """An account that runs this deployment, from the command line. Invalid for a weak password or a taken address."""
+    email = email.strip().lower()
+    if not name.strip():
+        raise Invalid("A name is needed.", fields={"name": ["Give a name."]})
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise Invalid(
+            "This is no e-mail address.", fields={"email": ["This is no e-mail address."]}
+        ) from None
+    _refuse_taken(email)
+    _checked(password, User(email=email, name=name.strip()), "password")
+    return create_person(by=None, email=email, name=name, password=password, is_operator=True)[0]
+
+
+def _refuse_taken(email: str) -> None:
+    if User.objects.filter(email=email.strip().lower()).exists():
+        raise _taken()
+
+
+def _taken() -> Invalid:
+    return Invalid(
+        "This address has an account already.",
+        fields={"email": ["This address has an account."]},
+    )
+
+
+def create_account(
+    *,
+    by: User | None,
+    email: str,
+    name: str,
+    hashed: str,
+    must_change: bool,
+    project: Project | None = None,
+    is_operator: bool = False,
+) -> User:
+    """The row of a new account, inside the caller's transaction. Invalid when somebody else was first."""
+    email = email.strip().lower()
+    try:
+        with transaction.atomic():
+            user = User.objects.create(
+                email=email,
+                name=name.strip() or email,
+                password=hashed,
+                must_change_password=must_change,
+                is_operator=is_operator,
+            )
+    except IntegrityError:
+        raise _taken() from None
+    record(by=by, project=project, verb="operator.created" if is_operator else "person.created", obj=user)
+    return user
+
+
+# --- passwords ---------------------------------------------------------------------------------------------
+
+
+def change_password(*, by: User, new: str, old: str) -> None:
+    """Changes one's own password. Every other session and every personal token ends with the old one.
+
+    Raises Invalid for a wrong `old` or a weak `new`, TooMany after too many wrong ones, Conflict when the password
+    was changed meanwhile.
+    """
+    attempts.count_password_guess(by.pk)
+    if not by.check_password(old):
         raise Invalid(
             "The current password is not right.",
             fields={"old": ["The current password is not right."]},
         )
-    user.set_password(_checked(new, user, "new"))
-    user.must_change_password = False
-    user.save(update_fields=["password", "must_change_password"])
-    record(by=by, project=None, verb="password.changed", obj=user)
+    attempts.forget_password_guesses(by.pk)
+    hashed, before = make_password(_checked(new, by, "new")), by.password
+    with transaction.atomic():
+        if not User.objects.filter(pk=by.pk, password=before).update(
+            password=hashed, must_change_password=False
+        ):
+            raise Conflict("The password was changed meanwhile.", "Sign in again with the new one.")
+        ended = end_tokens(by)
+        record(by=by, project=None, verb="password.changed", obj=by, tokens=ended)
+    by.password, by.must_change_password = hashed, False
 
 
-@transaction.atomic
+def set_password(*, user: User, new: str) -> None:
+    """A new password from the command line, for somebody at the machine itself. Sessions and tokens end."""
+    hashed = make_password(_checked(new, user, "password"))
+    with transaction.atomic():
+        locked(user)
+        _replace_password(by=None, user=user, hashed=hashed, must_change=False, verb="password.set")
+
+
 def reset_password(*, by: User, user: User) -> str:
     """Gives a person who forgot theirs a new first password and returns it, to be handed over in person.
 
-    Accounts reach across projects, so an admin may do this only for somebody all of whose projects the admin
-    administers; an operator may do it for everybody.
+    Sessions and personal tokens end. Refused unless `by` may manage the account.
     """
+    require_manager(by, user)
+    first, hashed = first_password()
+    with transaction.atomic():
+        locked(user)
+        require_manager(by, user)
+        _replace_password(by=by, user=user, hashed=hashed, must_change=True, verb="password.reset")
+    return first
+
+
+def reissue_first_password(*, by: User, user: User, hashed: str) -> None:
+    """For an account whose password nobody has chosen yet: whoever was given the old one has no hold on it any more.
+
+    Inside the caller's transaction, which holds the account's row.
+    """
+    _replace_password(by=by, user=user, hashed=hashed, must_change=True, verb="password.reissued")
+
+
+def _replace_password(*, by: User | None, user: User, hashed: str, must_change: bool, verb: str) -> None:
+    User.objects.filter(pk=user.pk).update(
+        password=hashed, must_change_password=must_change, session_round=F("session_round") + 1
+    )
+    user.password, user.must_change_password = hashed, must_change
+    record_everywhere(by=by, user=user, verb=verb, tokens=end_tokens(user))
+
+
+# --- managing somebody's account ---------------------------------------------------------------------------
+
+
+def locked(user: User) -> User:
+    """The account's row, locked: passwords, memberships and deactivation are decided one after the other."""
+    return User.objects.select_for_update().get(pk=user.pk)
+
+
+def may_manage(by: User, user: User) -> bool:
+    """Whether `by` may reset the password of `user`, deactivate them, end their sessions and their tokens.
+
+    Accounts reach across projects, so an admin may do this only while all of the account's projects are the admin's
+    own: otherwise an admin of one project would have a hold on what the account may do in another. An operator may
+    do it for everybody; nobody else may do it to an operator.
+    """
+    if by.is_operator:
+        return True
     mine = set(by.memberships.filter(roles__contains=[Role.ADMIN]).values_list("project_id", flat=True))
     theirs = set(user.memberships.values_list("project_id", flat=True))
-    if not by.is_operator and (user.is_operator or not theirs <= mine):
-        raise Refused(
-            f"{user.name} also belongs to projects that you do not administer.",
-            "Ask whoever runs this deployment to reset the password.",
-        )
-    first = secrets.token_urlsafe(12)
-    user.set_password(first)
-    user.must_change_password = True
-    user.save(update_fields=["password", "must_change_password"])
-    record(by=by, project=None, verb="password.reset", obj=user)
-    return first
+    return not user.is_operator and bool(theirs) and theirs <= mine
+
+
+def require_manager(by: User, user: User) -> None:
+    if may_manage(by, user):
+        return
+    if user.is_operator:
+        raise Refused(f"{user.name} is an operator of this deployment.", "Only another operator can do this.")
+    raise Refused(
+        f"{user.name} also belongs to projects that you do not administer.",
+        "Ask an operator of this deployment.",
+    )
+
+
+def record_everywhere(*, by: User | None, user: User, verb: str, **detail: Any) -> None:
+    """What happened to an account is on record in each of its projects."""
+    projects = [one.project for one in user.memberships.select_related("project")]
+    for project in projects or [None]:
+        record(by=by, project=project, verb=verb, obj=user, **detail)
+
+
+def end_tokens(user: User) -> int:
+    """Revokes every personal token of the account and says how many there were."""
+    return ApiToken.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
+
+
+def end_sessions(*, by: User, user: User) -> None:
+    """Signs a person out of every browser. Their password and tokens stay."""
+    with transaction.atomic():
+        locked(user)
+        require_manager(by, user)
+        User.objects.filter(pk=user.pk).update(session_round=F("session_round") + 1)
+        record_everywhere(by=by, user=user, verb="sessions.ended")
+
+
+def deactivate_person(*, by: User, user: User) -> None:
+    """Closes an account: no sign-in, no session, no token, and the application keys they made end.
+
+    What they did stays on record. Conflict for oneself, for the last operator, for the last admin of a project, and for
+    an account that is closed already.
+    """
+    if by.pk == user.pk:
+        raise Conflict("You cannot deactivate your own account.", "Ask another admin or an operator.")
+    with transaction.atomic():
+        # All operators first: two of them must not deactivate each other at the same moment.
+        operators = list(User.objects.select_for_update().filter(is_operator=True).order_by("pk"))
+        locked(user)
+        require_manager(by, user)
+        if user.is_operator and not any(one.is_active and one.pk != user.pk for one in operators):
+            raise Conflict(
+                "A deployment needs an operator.", "Make another one first: manage.py create_operator."
+            )
+        _keep_admins(user)
+        if not User.objects.filter(pk=user.pk, is_active=True).update(
+            is_active=False, session_round=F("session_round") + 1
+        ):
+            raise Conflict(f"{user.name} is deactivated already.", "Reload the page.")
+        user.is_active = False
+        keys = ApiToken.objects.filter(created_by=user, user=None, revoked_at=None)
+        ended = keys.update(revoked_at=timezone.now())
+        record_everywhere(by=by, user=user, verb="person.deactivated", tokens=end_tokens(user), keys=ended)
+
+
+def _keep_admins(user: User) -> None:
+    """Conflict when the account is the only active admin of a project that is in use."""
+    administered = Project.objects.filter(
+        memberships__user=user, memberships__roles__contains=[Role.ADMIN], archived_at=None
+    ).order_by("pk")
+    for project in administered:
+        admins = lock_admins(project)
+        if not any(one.user_id != user.pk for one in admins):
+            raise Conflict(
+                f"{user.name} is the only admin of {project.name}.", "Make somebody else admin there first."
+            )
+
+
+def lock_admins(project: Project) -> list[Membership]:
+    """The memberships of the project's active admins, locked, so that two admins cannot remove each other at once."""
+    return list(
+        Membership.objects.select_for_update(of=("self",))
+        .filter(project=project, roles__contains=[Role.ADMIN], user__is_active=True)
+        .order_by("pk")
+    )
+
+
+def reactivate_person(*, by: User, user: User) -> None:
+    """Opens a closed account again. Its password is as before; sessions, tokens and keys that ended stay ended."""
+    with transaction.atomic():
+        locked(user)
+        require_manager(by, user)
+        if not User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
+            raise Conflict(f"{user.name} is active already.", "Reload the page.")
+        user.is_active = True
+        record_everywhere(by=by, user=user, verb="person.reactivated")
+
+
+# --- one's own name and theme ------------------------------------------------------------------------------
 
 
 @transaction.atomic

@@ -1,16 +1,23 @@
 """Projects and the people in them."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.utils.text import slugify
 
 from core.audit import record
 from core.errors import Conflict, Invalid
-from core.models import Membership, Project, Role, User
+from core.models import ApiToken, Membership, Project, Role, User
 from core.models.people import MOST_TEMPERATURE, MOST_TOKENS
 from core.seen import must_be_as_seen, stamp
-from core.services.people import create_person
+from core.services.people import (
+    create_account,
+    first_password,
+    lock_admins,
+    locked,
+    reissue_first_password,
+)
 
 
 @transaction.atomic
@@ -124,27 +131,59 @@ def add_member(*, by: User, project: Project, user: User, roles: list[str]) -> M
     return membership
 
 
-@transaction.atomic
-def invite(
-    *, by: User, project: Project, email: str, name: str, roles: list[str]
-) -> tuple[Membership, str | None]:
-    """Adds a person by e-mail address. Somebody new gets an account, and its first password is returned, once."""
+class Invited(NamedTuple):
+    """`first_password` is given, once, for a new account and for one whose password nobody has chosen yet."""
+
+    membership: Membership
+    first_password: str | None
+    is_new: bool
+
+
+def invite(*, by: User, project: Project, email: str, name: str, roles: list[str]) -> Invited:
+    """Adds a person by e-mail address. Somebody new gets an account.
+
+    An account that never chose a password of its own gets a new first one: whoever was given the old one, an admin of
+    another project say, must not be able to use what the account may do here.
+    """
+    _known_roles(roles)
     user = User.objects.filter(email=email.strip().lower()).first()
-    first = None
-    if user is None:
-        user, first = create_person(by=by, email=email, name=name, project=project)
-    return add_member(by=by, project=project, user=user, roles=roles), first
+    first = hashed = None
+    if user is None or user.must_change_password:
+        first, hashed = first_password()
+    with transaction.atomic():
+        is_new = user is None
+        if user is None:
+            user = create_account(
+                by=by, email=email, name=name, project=project, hashed=hashed or "", must_change=True
+            )
+        else:
+            user = locked(user)
+            if not user.is_active:
+                raise Invalid(
+                    "This account is deactivated.",
+                    fields={"email": ["This account is deactivated. An operator can activate it again."]},
+                )
+            if user.must_change_password and hashed is None:
+                raise Conflict("The account's password was reset at this moment.", "Try again.")
+            if not user.must_change_password:
+                first = None
+        membership = add_member(by=by, project=project, user=user, roles=roles)
+        if not is_new and first is not None and hashed is not None:
+            reissue_first_password(by=by, user=user, hashed=hashed)
+    return Invited(membership, first, is_new)
 
 
 def _keep_an_admin(project: Project, leaving: Membership) -> None:
-    """Locks the project's admins, so that two admins cannot remove each other at the same moment."""
-    admins = list(
-        Membership.objects.select_for_update()
-        .filter(project=project, roles__contains=[Role.ADMIN])
-        .order_by("pk")
-    )
-    if [m.pk for m in admins] == [leaving.pk]:
+    """Conflict when no active admin would be left."""
+    admins = lock_admins(project)
+    if Role.ADMIN in leaving.roles and not any(m.pk != leaving.pk for m in admins):
         raise Conflict("A project needs an admin.", "Make somebody else admin first.")
+
+
+def _end_keys(project: Project, maker: User) -> int:
+    """Revokes the application keys that somebody made here, who knows their secrets and may manage them no more."""
+    keys = ApiToken.objects.filter(project=project, created_by=maker, revoked_at=None)
+    return keys.update(revoked_at=timezone.now())
 
 
 @transaction.atomic
@@ -159,12 +198,14 @@ def change_roles(*, by: User, membership: Membership, roles: list[str], seen: st
     old = membership.roles
     membership.roles = clean
     membership.save(update_fields=["roles"])
+    gave_up = Role.ADMIN in old and Role.ADMIN not in clean
     record(
         by=by,
         project=membership.project,
         verb="member.changed",
         obj=membership.user,
         roles=[old, clean],
+        keys=_end_keys(membership.project, membership.user) if gave_up else 0,
     )
     return membership
 
@@ -174,4 +215,4 @@ def remove_member(*, by: User, membership: Membership) -> None:
     _keep_an_admin(membership.project, membership)
     user, project = membership.user, membership.project
     membership.delete()
-    record(by=by, project=project, verb="member.removed", obj=user)
+    record(by=by, project=project, verb="member.removed", obj=user, keys=_end_keys(project, user))

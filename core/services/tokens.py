@@ -9,11 +9,18 @@ from core.audit import record
 from core.authentication import digest_of
 from core.errors import Conflict
 from core.models import ApiToken, Project, User
+from core.services.people import record_everywhere, require_manager
 
 
 @transaction.atomic
 def create_token(*, by: User, name: str, project: Project | None = None) -> tuple[ApiToken, str]:
-    """A personal token for `by`, or with `project` an application key. Returns it with its secret, this once."""
+    """A personal token for `by`, or with `project` an application key. Returns it with its secret, this once.
+
+    Conflict when the person's password or account changed since this request was let in: a token must not outlive that.
+    """
+    now = User.objects.select_for_update().get(pk=by.pk)
+    if not now.is_active or now.must_change_password or now.password != by.password:
+        raise Conflict("Your account changed meanwhile, so no token was made.", "Sign in again.")
     kind = ApiToken.Kind.APPLICATION if project else ApiToken.Kind.PERSONAL
     secret = ("gk_" if project else "gh_") + secrets.token_urlsafe(32)
     token = ApiToken.objects.create(
@@ -35,3 +42,14 @@ def revoke_token(*, by: User, token: ApiToken) -> None:
     if not ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now()):
         raise Conflict("This key was revoked before.", "Reload the page.")
     record(by=by, project=token.project, verb="token.revoked", obj=token)
+
+
+def revoke_token_of(*, by: User, user: User, token: ApiToken) -> None:
+    """Ends another person's token at once. Refused unless `by` may manage the account."""
+    require_manager(by, user)
+    with transaction.atomic():
+        if not ApiToken.objects.filter(pk=token.pk, user=user, revoked_at=None).update(
+            revoked_at=timezone.now()
+        ):
+            raise Conflict("This token was revoked before.", "Reload the page.")
+        record_everywhere(by=by, user=user, verb="token.taken_away", token=token.name)

@@ -53,13 +53,16 @@ def password(request: HttpRequest) -> HttpResponse:
     form = PasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            change_password(by=user, user=user, old=form.cleaned_data["old"], new=form.cleaned_data["new"])
+            change_password(by=user, old=form.cleaned_data["old"], new=form.cleaned_data["new"])
         except ExpectedError as error:
             take_errors(form, error)
         else:
-            # This browser stays signed in; every other session of the account ends with the old password.
+            # This browser stays signed in; every other session and token of the account ends with the old password.
             update_session_auth_hash(request, user)
-            messages.success(request, "Your password is changed. Other browsers are signed out.")
+            messages.success(
+                request,
+                "Your password is changed. Other browsers are signed out, and your personal tokens have ended.",
+            )
             return redirect("core:start")
     status = 422 if request.method == "POST" else 200
     return render(request, "core/password.html", {"form": form}, status=status)

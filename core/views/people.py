@@ -8,10 +8,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import AddPersonForm, PeopleFilter, RolesForm, status_of, take_errors
-from core.models import Membership, Role
+from core.models import Membership, Role, User
 from core.paging import cut
-from core.queries import people_of
+from core.queries import maker_of, people_of
 from core.seen import stamp
+from core.sentences import actor_name
 from core.services.people import reset_password
 from core.services.projects import change_roles, invite, remove_member
 
@@ -32,15 +33,25 @@ def person_add(request: HttpRequest, access: Access) -> HttpResponse:
     form = AddPersonForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            membership, first = invite(by=access.user, project=access.project, **form.cleaned_data)
+            invited = invite(by=access.user, project=access.project, **form.cleaned_data)
         except ExpectedError as error:
             take_errors(form, error)
         else:
+            person, first = invited.membership.user, invited.first_password
             if first is None:
-                messages.success(request, f"{membership.user.name} is now in {access.project.name}.")
+                messages.success(request, f"{person.name} is now in {access.project.name}. {_made(person)}")
                 return redirect("core:people", access.project.slug)
-            return render(request, "core/person_added.html", {"person": membership.user, "secret": first})
+            context = {"person": person, "secret": first, "reissued": not invited.is_new}
+            return render(request, "core/person_added.html", context)
     return render(request, "core/person_add.html", {"form": form}, status=status_of(form))
+
+
+def _made(person: User) -> str:
+    """Who made the account: an admin who adds it here should know whose hands it comes from."""
+    entry = maker_of(person)
+    if entry is None or entry.actor_id is None:
+        return ""
+    return f"The account was made by {actor_name(entry)}; make sure with {person.name} that it is theirs."
 
 
 @project_page(Role.ADMIN)

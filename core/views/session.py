@@ -1,4 +1,6 @@
-"""Signing in and out. django-axes counts failed tries in the authentication backend and locks after too many."""
+"""Signing in and out. django-axes counts failed tries in the authentication backend, core.attempts those of a network."""
+
+from typing import Any
 
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
@@ -10,6 +12,8 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from core import attempts
+from core.errors import Busy
 from core.forms import SignInForm
 from core.models import User
 from core.views.theme import remember_theme
@@ -23,14 +27,29 @@ class SignIn(LoginView):
     authentication_form = SignInForm
     redirect_authenticated_user = True
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.email = str(request.POST.get("username", "")).strip().lower()
+        attempts.count_sign_in(request, self.email)
+        try:
+            return super().post(request, *args, **kwargs)
+        except Busy:
+            attempts.uncount_sign_in(request, self.email)
+            raise
+
     def form_valid(self, form: SignInForm) -> HttpResponse:  # type: ignore[override]
         response = super().form_valid(form)
         user = form.get_user()
+        attempts.uncount_sign_in(self.request, self.email)
         if isinstance(user, User):
             remember_theme(response, user.theme)
+            attempts.remember_device(self.request, response, user.email)
         return response
 
     def form_invalid(self, form: SignInForm) -> HttpResponse:  # type: ignore[override]
+        if not form.non_field_errors():
+            attempts.uncount_sign_in(self.request, self.email)  # a field was empty: no password was looked at
+        elif not getattr(self.request, "axes_locked_out", False):
+            attempts.note_wrong_password(self.request, self.email)
         return self.render_to_response(self.get_context_data(form=form), status=422)
 
 

@@ -13,9 +13,10 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHt
 from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
+from core.attempts import network_of
 from core.authentication import find_token
 from core.connections import in_db
-from core.errors import ExpectedError
+from core.errors import ExpectedError, TooMany
 from core.models import ApiToken
 from inference.door import shapes
 from inference.door.shapes import DoorError, DoorRequest
@@ -46,6 +47,14 @@ def _as_door_error(error: ExpectedError) -> DoorError:
             code="engine_unavailable",
             retry=5,
         )
+    if isinstance(error, TooMany):
+        return DoorError(
+            f"{error.message} {error.advice}",
+            429,
+            kind="rate_limit_error",
+            code="rate_limit_exceeded",
+            retry=error.retry_after,
+        )
     if isinstance(error, TooLong):
         return DoorError(
             "Messages and the answer asked for do not fit into the model's context length.",
@@ -58,7 +67,9 @@ def _as_door_error(error: ExpectedError) -> DoorError:
 
 def _key_of(request: HttpRequest) -> ApiToken:
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
-    token = find_token(secret.strip(), kind=ApiToken.Kind.APPLICATION) if kind.lower() == "bearer" else None
+    token = None
+    if kind.lower() == "bearer":
+        token = find_token(secret.strip(), kind=ApiToken.Kind.APPLICATION, network=network_of(request))
     if token is None or token.project is None or token.project.archived_at is not None:
         raise DoorError(
             "Incorrect API key provided. Send a key of the project as: Authorization: Bearer gk_...",

@@ -83,7 +83,7 @@ class Backend(Protocol):
     usual_start_seconds: int
 
     def command(self, spec: EngineSpec, port: int) -> list[str]:
-        """The command line of a local engine that listens on 127.0.0.1:`port`."""
+        """The command line of a local engine that listens on settings.ENGINE_LISTEN:`port`."""
 
     def environment(self, spec: EngineSpec) -> dict[str, str]:
         """Variables set for it, beside those of this process."""

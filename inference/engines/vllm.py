@@ -124,7 +124,7 @@ class VLLM:
             sys.executable, "-m", "vllm.entrypoints.openai.api_server",
             "--model", str(spec.model_path),
             "--served-model-name", spec.served_name,
-            "--host", "127.0.0.1",
+            "--host", settings.ENGINE_LISTEN,
             "--port", str(port),
             "--max-model-len", str(min(settings.ENGINE_MAX_MODEL_LEN, spec.context_length)),
             # Sampling is what the request says, whatever a model's folder suggests; weights are safetensors only.

@@ -32,6 +32,10 @@ PAGES: dict[str, tuple[set[str], set[str]]] = {
     "person-roles": (ADMIN, ADMIN),
     "person-remove": (set(), ADMIN),
     "person-password": (set(), ADMIN),
+    "person-account": (ADMIN, set()),
+    "person-deactivate": (set(), ADMIN),
+    "person-reactivate": (set(), ADMIN),
+    "person-end-sessions": (set(), ADMIN),
     "keys": (READ_ALL, ADMIN),
     "key-revoke": (set(), ADMIN),
     "settings": (READ_ALL, ADMIN),
@@ -40,7 +44,8 @@ PAGES: dict[str, tuple[set[str], set[str]]] = {
 }
 WITH_ID = {
     "run": "run", "run-card": "run", "run-cancel": "run", "run-resume": "run", "person-roles": "member", "person-remove": "member",
-    "person-password": "member", "key-revoke": "key",
+    "person-password": "member", "key-revoke": "key", "person-account": "member", "person-deactivate": "member",
+    "person-reactivate": "member", "person-end-sessions": "member",
 }  # fmt: skip
 
 

@@ -1,0 +1,192 @@
+"""Somebody else's account: state, sessions, tokens. For admins of a project, and for operators over all accounts."""
+
+from typing import Any, ClassVar, cast
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics, mixins, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.access import require_operator
+from core.api.serializers import AccountSerializer, FirstPasswordSerializer, KeySerializer
+from core.forms import AccountFilter
+from core.models import ApiToken, Membership, Role, User
+from core.project_api import ProjectAPIView
+from core.queries import accounts, tokens_of
+from core.services.people import (
+    deactivate_person,
+    end_sessions,
+    reactivate_person,
+    require_manager,
+    reset_password,
+)
+from core.services.tokens import revoke_token_of
+
+ADMINS = (Role.ADMIN,)
+
+
+class OperatorAPIView(generics.GenericAPIView):
+    """Refuses everybody but operators with 403, before the handler runs."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        require_operator(request.user)
+
+
+class OfAnybody(OperatorAPIView):
+    """`person` is the account with this id."""
+
+    def person(self) -> User:
+        return generics.get_object_or_404(User, pk=self.kwargs["pk"])
+
+
+class OfMember(ProjectAPIView):
+    """`person` is the account of the membership with this id."""
+
+    read_roles: ClassVar[tuple[str, ...]] = ADMINS
+    write_roles: ClassVar[tuple[str, ...]] = ADMINS
+
+    def person(self) -> User:
+        return self.access.get(Membership.objects.select_related("user"), pk=self.kwargs["pk"]).user
+
+
+class Accounts(mixins.ListModelMixin, OperatorAPIView):
+    serializer_class = AccountSerializer
+    queryset = User.objects.none()
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        wanted = AccountFilter(self.request.GET).wanted()
+        return accounts(q=wanted.get("q", ""), state=wanted.get("state", ""))
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("q", OpenApiTypes.STR, description="part of a name or address"),
+            OpenApiParameter("state", OpenApiTypes.STR, enum=["active", "deactivated", "operator"]),
+        ]
+    )
+    def get(self, request: Request) -> Response:
+        """Every account of the deployment. Operators only."""
+        return self.list(request)
+
+
+# --- what can be done to one account: the same words for a member and for anybody ----------------------------
+
+
+class _Account:
+    serializer_class = AccountSerializer
+    queryset = User.objects.none()
+
+    @extend_schema(responses=AccountSerializer)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """The account: active or not, last sign-in, whether its owner chose the password."""
+        return Response(AccountSerializer(self.person()).data)  # type: ignore[attr-defined]
+
+
+class _Deactivate:
+    serializer_class = AccountSerializer
+    queryset = User.objects.none()
+
+    @extend_schema(request=None, responses=AccountSerializer)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Closes the account: its sessions, tokens and the keys it made end. 409 for the last admin or operator."""
+        person = self.person()  # type: ignore[attr-defined]
+        deactivate_person(by=cast(User, request.user), user=person)
+        return Response(AccountSerializer(person).data)
+
+
+class _Reactivate:
+    serializer_class = AccountSerializer
+    queryset = User.objects.none()
+
+    @extend_schema(request=None, responses=AccountSerializer)
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Opens a closed account again. What ended stays ended."""
+        person = self.person()  # type: ignore[attr-defined]
+        reactivate_person(by=cast(User, request.user), user=person)
+        return Response(AccountSerializer(person).data)
+
+
+class _EndSessions:
+    serializer_class = AccountSerializer
+    queryset = User.objects.none()
+
+    @extend_schema(request=None, responses={204: None})
+    def post(self, request: Request, **kwargs: Any) -> Response:
+        """Signs the person out of every browser."""
+        end_sessions(by=cast(User, request.user), user=self.person())  # type: ignore[attr-defined]
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class _Tokens(mixins.ListModelMixin):
+    serializer_class = KeySerializer
+    queryset = ApiToken.objects.none()
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        person = self.person()  # type: ignore[attr-defined]
+        require_manager(cast(User, self.request.user), person)  # type: ignore[attr-defined]
+        return tokens_of(person).select_related("created_by")
+
+    @extend_schema(responses=KeySerializer(many=True))
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """The person's tokens: names and last use, never secrets."""
+        return self.list(request)
+
+
+class _Token:
+    serializer_class = KeySerializer
+    queryset = ApiToken.objects.none()
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, **kwargs: Any) -> Response:
+        """Revokes one of the person's tokens at once."""
+        person = self.person()  # type: ignore[attr-defined]
+        token = generics.get_object_or_404(ApiToken, pk=kwargs["token"], user=person)
+        revoke_token_of(by=cast(User, request.user), user=person, token=token)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class MemberAccount(_Account, OfMember): ...
+
+
+class MemberDeactivate(_Deactivate, OfMember): ...
+
+
+class MemberReactivate(_Reactivate, OfMember): ...
+
+
+class MemberEndSessions(_EndSessions, OfMember): ...
+
+
+class MemberTokens(_Tokens, OfMember): ...
+
+
+class MemberToken(_Token, OfMember): ...
+
+
+class OneAccount(_Account, OfAnybody): ...
+
+
+class Deactivate(_Deactivate, OfAnybody): ...
+
+
+class Reactivate(_Reactivate, OfAnybody): ...
+
+
+class EndSessions(_EndSessions, OfAnybody): ...
+
+
+class AccountTokens(_Tokens, OfAnybody): ...
+
+
+class AccountToken(_Token, OfAnybody): ...
+
+
+class ResetPassword(OfAnybody):
+    serializer_class = FirstPasswordSerializer
+    queryset = User.objects.none()
+
+    @extend_schema(request=None, responses=FirstPasswordSerializer)
+    def post(self, request: Request, pk: int) -> Response:
+        """A new first password for somebody who forgot theirs; it is in the answer, once."""
+        return Response({"first_password": reset_password(by=cast(User, request.user), user=self.person())})

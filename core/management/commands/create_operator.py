@@ -1,0 +1,36 @@
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from core.errors import ExpectedError
+from core.management.passwords import as_command_error, read_password
+from core.services.people import create_operator
+
+
+class Command(BaseCommand):
+    help = "Makes an account that runs this deployment: it creates projects, registers base models, manages accounts."
+    requires_system_checks: tuple[str, ...] = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--email", help="the address to sign in with; asked for when left out")
+        parser.add_argument("--name", help="as colleagues see it; asked for when left out")
+        parser.add_argument(
+            "--password-file",
+            metavar="FILE",
+            help="read the password from this file, or - for standard input",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        email = options["email"] or self._ask("E-mail address: ", "--email")
+        name = options["name"] or self._ask("Name: ", "--name")
+        try:
+            user = create_operator(email=email, name=name, password=read_password(options["password_file"]))
+        except ExpectedError as error:
+            raise as_command_error(error) from None
+        self.stdout.write(f"{user.name} <{user.email}> is an operator and can sign in.")
+
+    def _ask(self, words: str, option: str) -> str:
+        if not sys.stdin.isatty():
+            raise CommandError(f"There is no terminal to ask at; give {option}.")
+        return input(words).strip()

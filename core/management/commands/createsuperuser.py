@@ -1,0 +1,5 @@
+"""Django's name for making the first account; here it is the same as create_operator."""
+
+from core.management.commands.create_operator import Command
+
+__all__ = ["Command"]

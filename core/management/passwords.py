@@ -1,0 +1,42 @@
+"""A new password for a command: asked for without echo, or read from a file or standard input for automation."""
+
+import getpass
+import sys
+from pathlib import Path
+
+from django.core.management.base import CommandError
+
+from core.errors import ExpectedError, Invalid
+
+
+def read_password(source: str | None) -> str:
+    """From the file `source` (its first line; "-" is standard input), or typed twice at the terminal."""
+    if source == "-":
+        given = sys.stdin.readline()
+    elif source is not None:
+        try:
+            given = (Path(source).read_text(encoding="utf-8").splitlines() or [""])[0]
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(
+                f"The password file {source} cannot be read ({error.__class__.__name__})."
+            ) from None
+    elif not sys.stdin.isatty():
+        raise CommandError(
+            "There is no terminal to ask for a password; give it with --password-file FILE, or - for standard input."
+        )
+    else:
+        given = getpass.getpass("Password: ")
+        if getpass.getpass("Password, again: ") != given:
+            raise CommandError("The two passwords differ; nothing was changed.")
+    given = given.rstrip("\r\n")
+    if not given:
+        raise CommandError("The password is empty; nothing was changed.")
+    return given
+
+
+def as_command_error(error: ExpectedError) -> CommandError:
+    """What a service refused, in one line: the sentence and what it says of each field."""
+    told = [error.message, error.advice]
+    if isinstance(error, Invalid):
+        told += [words for fields in error.fields.values() for words in fields if words != error.message]
+    return CommandError(" ".join(part for part in told if part))

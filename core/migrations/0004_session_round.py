@@ -1,0 +1,13 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("core", "0003_answers")]
+
+    operations = [
+        migrations.AddField(
+            model_name="user",
+            name="session_round",
+            field=models.PositiveIntegerField(db_default=0, default=0),
+        ),
+    ]

@@ -1,0 +1,159 @@
+"""Somebody else's account: state, sessions, tokens. For admins of a project, and for operators over all accounts."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from core.access import Access, operator_page, project_page
+from core.forms import AccountFilter, cut
+from core.models import ApiToken, Membership, Role, User
+from core.queries import accounts as all_accounts
+from core.queries import maker_of, memberships_of, tokens_of
+from core.sentences import actor_name
+from core.services.people import (
+    deactivate_person,
+    end_sessions,
+    may_manage,
+    reactivate_person,
+    reset_password,
+)
+from core.services.tokens import revoke_token_of
+
+Deed = Callable[..., None]
+# The last part of an address, what it does, and what the person who did it reads.
+DEEDS: dict[str, tuple[Deed, str]] = {
+    "deactivate": (
+        deactivate_person,
+        "The account of {name} is deactivated. Sessions, tokens and keys have ended.",
+    ),
+    "reactivate": (reactivate_person, "The account of {name} is active again."),
+    "end-sessions": (end_sessions, "{name} is signed out of every browser."),
+}
+
+
+class Subject(NamedTuple):
+    """An account, its page, and the address that the addresses of its deeds begin with."""
+
+    person: User
+    page: str
+    root: str
+    in_project: bool
+
+
+def _draw(request: HttpRequest, by: User, subject: Subject) -> HttpResponse:
+    """The page of one account. What may not be managed shows no tokens and no buttons."""
+    person, root = subject.person, subject.root
+    manages = by.pk != person.pk and may_manage(by, person)
+    page = cut(request, tokens_of(person)) if manages else None
+    for token in page or ():
+        token.revoke_url = f"{root}tokens/{token.pk}/revoke/"  # type: ignore[attr-defined]
+    maker = maker_of(person)
+    context = {
+        "person": person,
+        "manages": manages,
+        "own": by.pk == person.pk,
+        "maker": actor_name(maker) if maker else "",
+        "urls": {
+            "password": f"{root}password/",
+            "sessions": f"{root}end-sessions/",
+            "deactivate": f"{root}deactivate/",
+            "reactivate": f"{root}reactivate/",
+        },
+        "memberships": None if subject.in_project else memberships_of(person),
+        "page": page,
+    }
+    return render(request, "core/account.html", context)
+
+
+def _do(request: HttpRequest, by: User, subject: Subject, deed: str) -> HttpResponse:
+    act, words = DEEDS[deed]
+    act(by=by, user=subject.person)
+    messages.success(request, words.format(name=subject.person.name))
+    return redirect(subject.page)
+
+
+def _revoke(request: HttpRequest, by: User, subject: Subject, token: int) -> HttpResponse:
+    found = get_object_or_404(ApiToken, pk=token, user=subject.person)
+    revoke_token_of(by=by, user=subject.person, token=found)
+    messages.success(request, f"The token {found.name} of {subject.person.name} is revoked.")
+    return redirect(subject.page)
+
+
+# --- in a project --------------------------------------------------------------------------------------------
+
+
+def _member(access: Access, pk: int) -> Subject:
+    membership = access.get(Membership.objects.select_related("user"), pk=pk)
+    page = reverse("core:person-account", args=[access.project.slug, pk])
+    return Subject(membership.user, page, page.removesuffix("account/"), in_project=True)
+
+
+@project_page(Role.ADMIN)
+@require_safe
+def person_account(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    return _draw(request, access.user, _member(access, pk))
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def person_deed(request: HttpRequest, access: Access, pk: int, deed: str) -> HttpResponse:
+    return _do(request, access.user, _member(access, pk), deed)
+
+
+@project_page(Role.ADMIN)
+@require_POST
+def person_token_revoke(request: HttpRequest, access: Access, pk: int, token: int) -> HttpResponse:
+    return _revoke(request, access.user, _member(access, pk), token)
+
+
+# --- for operators -------------------------------------------------------------------------------------------
+
+
+def _anybody(pk: int) -> Subject:
+    page = reverse("core:account", args=[pk])
+    return Subject(get_object_or_404(User, pk=pk), page, page, in_project=False)
+
+
+@require_safe
+@operator_page
+def accounts(request: HttpRequest, operator: User) -> HttpResponse:
+    filters = AccountFilter(request.GET)
+    wanted = filters.wanted()
+    found = all_accounts(q=wanted.get("q", ""), state=wanted.get("state", ""))
+    return render(request, "core/accounts.html", {"filters": filters, "page": cut(request, found)})
+
+
+@require_safe
+@operator_page
+def account(request: HttpRequest, operator: User, pk: int) -> HttpResponse:
+    return _draw(request, operator, _anybody(pk))
+
+
+@require_POST
+@operator_page
+def account_deed(request: HttpRequest, operator: User, pk: int, deed: str) -> HttpResponse:
+    return _do(request, operator, _anybody(pk), deed)
+
+
+@require_POST
+@operator_page
+def account_password(request: HttpRequest, operator: User, pk: int) -> HttpResponse:
+    """A new first password, shown once in the answer."""
+    person, page, *_ = _anybody(pk)
+    first = reset_password(by=operator, user=person)
+    return render(
+        request,
+        "core/person_added.html",
+        {"person": person, "secret": first, "reset": True, "back": page},
+    )
+
+
+@require_POST
+@operator_page
+def account_token_revoke(request: HttpRequest, operator: User, pk: int, token: int) -> HttpResponse:
+    return _revoke(request, operator, _anybody(pk), token)
