@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/", include("config.api")),
 ]
 
+handler400 = "core.views.errors.bad_request"
 handler404 = "core.views.errors.not_found"
 handler403 = "core.views.errors.forbidden"
 handler500 = "core.views.errors.server_error"

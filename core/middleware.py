@@ -6,15 +6,16 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.db import IntegrityError, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 from core import health
-from core.errors import ExpectedError, PartAway
+from core.api_errors import expected_body, is_below, json_error
+from core.errors import Conflict, ExpectedError, PartAway
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ class _Middleware:
         return self.get_response(request)
 
 
-def _wants_json(request: HttpRequest) -> bool:
-    return request.path.startswith(("/api/", "/v1/"))
+def wants_json(request: HttpRequest) -> bool:
+    return is_below(request.path, "/api", "/v1")
 
 
 class SignedInMiddleware(LoginRequiredMiddleware):
@@ -65,13 +66,16 @@ class ExpectedErrorMiddleware(_Middleware):
     """core.errors in a page's view: a full page, or for htmx a message that lands beside the work."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if isinstance(error, IntegrityError):
+            # Two requests wanted the same at once, and only the database could see it.
+            log.warning("A constraint refused a write", exc_info=error)
+            error = Conflict(
+                "Somebody else wrote the same at the same time.", "Look at the page again, then decide."
+            )
         if not isinstance(error, ExpectedError):
             return None
-        if _wants_json(request) or request.headers.get("accept", "").startswith("application/json"):
-            return JsonResponse(
-                {"code": error.code, "detail": error.message, "advice": error.advice},
-                status=error.status,
-            )
+        if wants_json(request) or request.headers.get("accept", "").startswith("application/json"):
+            return json_error(request, error.status, expected_body(error))
         name = "components/error_toast.html" if getattr(request, "htmx", None) else "errors/expected.html"
         response = render(request, name, {"error": error}, status=error.status)
         if getattr(request, "htmx", None):
@@ -99,11 +103,9 @@ def away_response(request: HttpRequest, error: Exception) -> HttpResponse:
         "The database does not answer.",
         "Nothing that was saved is lost. This page works again by itself.",
     )
-    if _wants_json(request):
-        return JsonResponse(
-            {"code": away.code, "detail": away.message, "since": since.isoformat()},
-            status=503,
-        )
+    if wants_json(request):
+        body = expected_body(away) | {"since": since.isoformat()}
+        return json_error(request, 503, body, **{"Retry-After": "10"})
     # No context processors: they would ask the database.
     html = render_to_string("errors/503.html", {"error": away, "since": since})
     return HttpResponse(html, status=503, headers={"Retry-After": "10"})

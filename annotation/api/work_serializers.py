@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from annotation.api.data_serializers import ExampleSerializer, MessageSerializer
 from annotation.models import Assignment, Draft, Example, Review
+from core.api.fields import CountField, IdField
 from core.api.serializers import PersonSerializer
 
 ONLY = ("edge", "returned", "feedback")
@@ -33,12 +34,8 @@ class TakeSerializer(serializers.Serializer[Any]):
     """Which part of the queue to take from; everything is optional."""
 
     slice = serializers.CharField(required=False, allow_blank=True, max_length=120)
-    edge = serializers.CharField(
-        required=False, allow_blank=True, max_length=24, help_text="a kind of edge case"
-    )
-    origin = serializers.CharField(
-        required=False, allow_blank=True, max_length=8, help_text="import, written, rating or chat"
-    )
+    edge = serializers.ChoiceField(required=False, allow_blank=True, choices=Example.Edge.choices)
+    origin = serializers.ChoiceField(required=False, allow_blank=True, choices=Example.Origin.choices)
     only = serializers.ChoiceField(required=False, allow_blank=True, choices=ONLY)
 
 
@@ -51,11 +48,9 @@ class DraftContentSerializer(serializers.Serializer[Any]):
     )
     completion = serializers.CharField(required=False, allow_blank=True, default="")
     slice = serializers.CharField(required=False, allow_blank=True, default="")
-    edge = serializers.CharField(required=False, allow_blank=True, default="")
+    edge = serializers.ChoiceField(required=False, allow_blank=True, choices=Example.Edge.choices, default="")
     tags = serializers.ListField(child=serializers.CharField(), required=False, default=list)
-    base_revision = serializers.IntegerField(
-        required=False, min_value=0, default=0, help_text="The revision it was begun from."
-    )
+    base_revision = CountField(required=False, default=0, help_text="The revision it was begun from.")
 
 
 class SubmitSerializer(DraftContentSerializer):
@@ -108,13 +103,13 @@ class AcceptSerializer(serializers.Serializer[Any]):
     """`content` corrects the pair first; `revision` is the one that was read, refused when it is not current."""
 
     comment = serializers.CharField(required=False, allow_blank=True, default="")
-    revision = serializers.IntegerField(required=False, min_value=0, default=0)
+    revision = CountField(required=False, default=0)
     content = SubmitSerializer(required=False)
 
 
 class SendBackSerializer(serializers.Serializer[Any]):
     comment = serializers.CharField()
-    revision = serializers.IntegerField(required=False, min_value=0, default=0)
+    revision = CountField(required=False, default=0)
 
 
 class DecisionSerializer(serializers.ModelSerializer[Review]):
@@ -127,7 +122,7 @@ class DecisionSerializer(serializers.ModelSerializer[Review]):
 
 
 class AcceptManySerializer(serializers.Serializer[Any]):
-    examples = serializers.ListField(child=serializers.IntegerField(min_value=1), max_length=500)
+    examples = serializers.ListField(child=IdField(), max_length=500)
 
 
 class LeftSerializer(serializers.Serializer[Any]):

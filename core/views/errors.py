@@ -2,21 +2,30 @@
 
 import sys
 
+from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from core.middleware import away_response
+from core.api_errors import error_body, json_error, server_error_body
+from core.middleware import away_response, wants_json
 
 
 def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
-    if request.path.startswith(("/api/", "/v1/")):
-        return JsonResponse({"code": code, "detail": detail}, status=status)
+    if wants_json(request):
+        return json_error(request, status, error_body(code, detail))
     return HttpResponse(render_to_string(f"errors/{status}.html", {"detail": detail}), status=status)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _answer(request, 404, "not_found", "There is nothing here.")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What Django refuses before any view sees it: too many fields, a body that is too large or broken."""
+    if isinstance(exception, RequestDataTooBig):
+        return _answer(request, 413, "too_large", "The request is too large.")
+    return _answer(request, 400, "unreadable", "The request could not be read.")
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -28,9 +37,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     if isinstance(error, (OperationalError, InterfaceError)):
         return away_response(request, error)
-    return _answer(
-        request,
-        500,
-        "error",
-        "Something went wrong. It is in the log; try again in a moment.",
-    )
+    body = server_error_body(error)
+    if wants_json(request):
+        return json_error(request, 500, body)
+    return HttpResponse(render_to_string("errors/500.html", {"detail": body["detail"]}), status=500)

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from core.api.fields import IdField
 from core.api.serializers import PersonSerializer
 from evaluation.api.serializers import VersionNameSerializer
 from release.models import Release
@@ -90,8 +91,8 @@ class LiveSerializer(serializers.Serializer[Standing]):
 class MakeLiveSerializer(serializers.Serializer[Any]):
     """`version` goes live; `replaces` is the id of what is live now (null: nothing), so that nobody overwrites unseen."""
 
-    version = serializers.IntegerField()
-    replaces = serializers.IntegerField(allow_null=True)
+    version = IdField()
+    replaces = IdField(allow_null=True)
     sign_off = serializers.BooleanField()
     note = serializers.CharField(required=False, default="", allow_blank=True)
 
@@ -99,7 +100,7 @@ class MakeLiveSerializer(serializers.Serializer[Any]):
 class RollBackSerializer(serializers.Serializer[Any]):
     """`away_from` is the id of what is live now; `reason` is kept in the history and in the audit."""
 
-    away_from = serializers.IntegerField()
+    away_from = IdField()
     reason = serializers.CharField(max_length=2000)
 
 

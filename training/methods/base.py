@@ -10,6 +10,13 @@ from typing import Any, ClassVar, Protocol
 
 from core.errors import Invalid
 
+LARGEST = 1e300  # NaN and infinity are no numbers here
+
+
+def in_words(limit: float) -> str:
+    """A limit as people write it: 2,147,483,647, 0.1, 1e-07."""
+    return f"{limit:,.0f}" if limit == round(limit) else f"{limit:g}"
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -38,20 +45,19 @@ class Setting:
                 raise ValueError("Say true or false.")
             return value
         if self.kind == "choice":
-            if value not in dict(self.choices):
+            if not isinstance(value, str) or value not in dict(self.choices):
                 raise ValueError("Choose one of " + ", ".join(key for key, _ in self.choices) + ".")
             return value
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:
             raise ValueError("Give a number.")
         if self.kind == "int":
             if value != int(value):
                 raise ValueError("Give a whole number.")
             value = int(value)
-        # NaN fails both comparisons, so it is asked for what it must be.
         if self.least is not None and not value >= self.least:
-            raise ValueError(f"At least {self.least:g}.")
+            raise ValueError(f"At least {in_words(self.least)}.")
         if self.most is not None and not value <= self.most:
-            raise ValueError(f"At most {self.most:g}.")
+            raise ValueError(f"At most {in_words(self.most)}.")
         return int(value) if self.kind == "int" else float(value)
 
 
