@@ -1,44 +1,132 @@
-"""One shape for API errors."""
+"""One shape for every error below /api/: {"code", "detail", "advice"}, and "fields" where values are wrong."""
 
 import logging
+import uuid
+from collections.abc import Iterator
 from typing import Any
 
-from django.http import Http404
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import IntegrityError
+from django.http import Http404, HttpRequest, JsonResponse
+from django.http.request import UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_handler
+from rest_framework.views import set_rollback
 
 from core.disks import storage_error
 from core.errors import ExpectedError, Invalid
 
 log = logging.getLogger(__name__)
+_CODES = {
+    "not_authenticated": "not_signed_in",
+    "authentication_failed": "not_signed_in",
+    "permission_denied": "forbidden",
+    "parse_error": "unreadable",
+}
+_ADVICE = {
+    "not_signed_in": "Send a personal token as: Authorization: Bearer gh_... People make one on the page /me/tokens/.",
+    "method_not_allowed": "The header Allow names the methods of this address.",
+    "not_acceptable": "Ask for application/json.",
+    "unsupported_media_type": "Send the body as the schema at /api/schema/ says, mostly application/json.",
+    "throttled": "Wait as long as the header Retry-After says.",
+}
+
+
+def json_error(request: HttpRequest, status: int, body: dict[str, Any], **headers: str) -> JsonResponse:
+    """`body` as an answer, below /v1 in OpenAI's shape."""
+    if is_below(request.path, "/v1"):
+        kind = "server_error" if status >= 500 else "invalid_request_error"
+        body = {"error": {"message": body["detail"], "type": kind, "param": None, "code": body["code"]}}
+    return JsonResponse(body, status=status, headers=headers)
+
+
+def is_below(path: str, *places: str) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
+
+
+def error_body(
+    code: str, detail: str, advice: str = "", fields: dict[str, list[str]] | None = None
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"code": code, "detail": detail, "advice": advice or _ADVICE.get(code, "")}
+    return body if fields is None else body | {"fields": fields}
+
+
+def expected_body(error: ExpectedError) -> dict[str, Any]:
+    fields = error.fields if isinstance(error, Invalid) else None
+    return error_body(error.code, error.message, error.advice, fields)
+
+
+def retry_header(error: BaseException) -> dict[str, str]:
+    """Retry-After, where the error says after how many seconds it is worth trying again."""
+    seconds = error.retry_after if isinstance(error, ExpectedError) else 0
+    return {"Retry-After": str(seconds)} if seconds else {}
+
+
+def server_error_body(error: BaseException | None) -> dict[str, Any]:
+    """For an error that nobody expected; its traceback goes to the log with the id that the caller gets."""
+    number = uuid.uuid4().hex[:12]
+    log.error("Error %s", number, exc_info=error)
+    return error_body(
+        "error",
+        f"Something went wrong here. It is in the log as {number}.",
+        "Try again in a moment. If it happens again, give that id to whoever runs this deployment.",
+    )
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """{"code", "detail", "advice"} and, for wrong values, "fields"."""
+    """DRF's hook. What it leaves (None) is a bug: Django logs it, and core.views.errors answers."""
     if not isinstance(error, ExpectedError) and (full := storage_error(error)) is not None:
         log.error("The request could not be stored", exc_info=error)
         error = full
-    if isinstance(error, ExpectedError):
-        body: dict[str, Any] = {
-            "code": error.code,
-            "detail": error.message,
-            "advice": error.advice,
-        }
-        if isinstance(error, Invalid):
-            body["fields"] = error.fields
-        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
-        return Response(body, status=error.status, headers=headers)
-    if isinstance(error, exceptions.ValidationError):
-        return Response(
-            {
-                "code": "invalid",
-                "detail": "Some values are wrong.",
-                "fields": error.detail,
-            },
-            status=422,
-        )
+    if (own := _own_answer(error)) is not None:
+        set_rollback()
+        status, body = own
+        return Response(body, status=status, headers=retry_header(error))
     response = drf_handler(error, context)
-    if response is not None and isinstance(error, Http404):
-        response.data = {"code": "not_found", "detail": "There is nothing here."}
+    if response is None:
+        return None
+    if isinstance(error, Http404):
+        response.data = error_body("not_found", "There is nothing here.")
+    elif isinstance(error, PermissionDenied):
+        response.data = error_body("forbidden", str(error) or "Your role does not allow this.")
+    elif isinstance(error, exceptions.APIException):
+        given = error.get_codes()
+        code = given if isinstance(given, str) else "refused"
+        response.data = error_body(_CODES.get(code, code), str(error.detail))
     return response
+
+
+def _own_answer(error: Exception) -> tuple[int, dict[str, Any]] | None:
+    """(status, body) of what DRF does not know, or says in another shape."""
+    if isinstance(error, ExpectedError):
+        return error.status, expected_body(error)
+    if isinstance(error, exceptions.ValidationError):
+        fields: dict[str, list[str]] = {}
+        for name, words in _flat(error.detail):
+            fields.setdefault(name, []).append(words)
+        return 422, error_body("invalid", "Some values are wrong.", fields=fields)
+    if isinstance(error, RequestDataTooBig):
+        return 413, error_body("too_large", "The request is too large.")
+    if isinstance(error, (SuspiciousOperation, UnreadablePostError)):
+        return 400, error_body("unreadable", "The request could not be read.")
+    if isinstance(error, IntegrityError):
+        # Two requests wanted the same at once, and only the database could see it.
+        log.warning("A constraint refused a write", exc_info=error)
+        detail = "Somebody else wrote the same at the same time."
+        return 409, error_body("conflict", detail, "Read it again, then decide.")
+    return None
+
+
+def _flat(detail: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """(field, message) of DRF's nested errors: "messages.0.content". What belongs to no field is "body"."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            inside = path if name == "non_field_errors" else f"{path}.{name}" if path else str(name)
+            yield from _flat(inner, inside)
+    elif isinstance(detail, list):
+        for at, inner in enumerate(detail):
+            nested = isinstance(inner, (dict, list))
+            yield from _flat(inner, f"{path}.{at}" if path and nested else path)
+    else:
+        yield path or "body", str(detail)

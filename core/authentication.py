@@ -61,14 +61,20 @@ class TokenAuthentication(BaseAuthentication):
         if not parts or parts[0].lower() != b"bearer":
             return None
         if len(parts) != 2:
-            raise exceptions.AuthenticationFailed("Send the header as: Authorization: Bearer <token>.")
+            raise exceptions.AuthenticationFailed(
+                "The header Authorization holds no token, or more than one word behind Bearer."
+            )
         token = find_token(
             parts[1].decode(errors="replace"),
             kind=ApiToken.Kind.PERSONAL,
             network=attempts.network_of(request),
         )
         if token is None or token.user is None or not token.user.is_active or token.user.must_change_password:
-            raise exceptions.AuthenticationFailed("This token is unknown or was revoked.")
+            raise exceptions.AuthenticationFailed(
+                "This is an application key. It is for /v1; here a personal token (gh_...) is needed."
+                if parts[1].startswith(b"gk_")
+                else "This token is unknown or was revoked."
+            )
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:

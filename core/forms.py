@@ -177,7 +177,9 @@ class RolesForm(forms.Form):
 
 
 class AddPersonForm(RolesForm):
-    email = forms.EmailField(label="E-mail address", widget=forms.EmailInput(attrs={"autocomplete": "off"}))
+    email = forms.EmailField(
+        label="E-mail address", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"})
+    )
     name = forms.CharField(
         max_length=120,
         required=False,

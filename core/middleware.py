@@ -8,8 +8,8 @@ from urllib.parse import urlsplit, urlunsplit
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.db import IntegrityError, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -17,9 +17,10 @@ from django.utils.cache import patch_cache_control
 from django_htmx.http import HttpResponseClientRedirect
 
 from core import health
+from core.api_errors import expected_body, is_below, json_error, retry_header
 from core.connections import release_connection
 from core.disks import storage_error
-from core.errors import ExpectedError, OtherPerson, PartAway
+from core.errors import Conflict, ExpectedError, OtherPerson, PartAway
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +61,8 @@ def prefers_json(request: HttpRequest) -> bool:
     return request.headers.get("accept", "").startswith("application/json")
 
 
-def _wants_json(request: HttpRequest) -> bool:
-    return request.path.startswith(("/api/", "/v1/"))
+def wants_json(request: HttpRequest) -> bool:
+    return is_below(request.path, "/api", "/v1")
 
 
 class SignedInMiddleware(LoginRequiredMiddleware):
@@ -130,19 +131,21 @@ class ExpectedErrorMiddleware(_Middleware):
 
     def process_exception(self, request: HttpRequest, raised: Exception) -> HttpResponse | None:
         error = raised if isinstance(raised, ExpectedError) else noted_storage_error(request, raised)
+        if isinstance(raised, IntegrityError):
+            # Two requests wanted the same at once, and only the database could see it.
+            log.warning("A constraint refused a write", exc_info=raised)
+            error = Conflict(
+                "Somebody else wrote the same at the same time.", "Look at the page again, then decide."
+            )
         return None if error is None else expected_response(request, error)
 
 
 def expected_response(request: HttpRequest, error: ExpectedError) -> HttpResponse:
     """The error as JSON, as a message on the page before, as a full page, or for htmx as a message beside the work, whatever
     its form would select."""
-    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
-    if _wants_json(request) or prefers_json(request):
-        return JsonResponse(
-            {"code": error.code, "detail": error.message, "advice": error.advice},
-            status=error.status,
-            headers=headers,
-        )
+    headers = retry_header(error)
+    if wants_json(request) or prefers_json(request):
+        return json_error(request, error.status, expected_body(error), **headers)
     by_htmx = "HX-Request" in request.headers
     back = None if by_htmx else _page_behind(request)
     if back is not None:
@@ -209,9 +212,8 @@ def _too_long_response(request: HttpRequest, error: Exception) -> HttpResponse:
         "This took the database too long, so it was stopped. Nothing was changed.",
         "Narrow the filters or choose an earlier page, then try again.",
     )
-    if _wants_json(request):
-        told = {"code": stopped.code, "detail": stopped.message, "advice": stopped.advice}
-        return JsonResponse(told, status=stopped.status)
+    if wants_json(request):
+        return json_error(request, stopped.status, expected_body(stopped))
     html = render_to_string("errors/expected.html", {"error": stopped})
     return HttpResponse(html, status=stopped.status)
 
@@ -225,11 +227,9 @@ def away_response(request: HttpRequest, error: Exception) -> HttpResponse:
         "The database does not answer.",
         "Nothing that was saved is lost. This page works again by itself.",
     )
-    if _wants_json(request):
-        return JsonResponse(
-            {"code": away.code, "detail": away.message, "since": since.isoformat()},
-            status=503,
-        )
+    if wants_json(request):
+        body = expected_body(away) | {"since": since.isoformat()}
+        return json_error(request, 503, body, **{"Retry-After": "10"})
     # No context processors: they would ask the database.
     html = render_to_string("errors/503.html", {"error": away, "since": since})
     return HttpResponse(html, status=503, headers={"Retry-After": "10"})

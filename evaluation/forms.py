@@ -119,7 +119,7 @@ def _number(value: Any) -> int | None:
 class AddPromptsForm(forms.Form):
     """More prompts for a campaign that is open."""
 
-    prompts = forms.IntegerField(label="Prompts to add", min_value=1)
+    prompts = forms.IntegerField(label="Prompts to add", min_value=1, max_value=MOST_PROMPTS)
 
     def __init__(self, campaign: Any, data: QueryDict | None = None) -> None:
         """`campaign` comes from queries.campaigns_of."""
@@ -225,7 +225,9 @@ class RatingForm(forms.Form):
         for side in SIDES:
             self.fields[f"correction_{side}"] = forms.CharField(required=False, strip=False)
             for criterion in Score.Criterion.values:
-                self.fields[f"{criterion}_{side}"] = forms.IntegerField(required=False)
+                self.fields[f"{criterion}_{side}"] = forms.IntegerField(
+                    required=False, min_value=0, max_value=LARGEST_COUNT
+                )
 
     def values(self) -> dict[str, Any]:
         """Keyword arguments for services.rate. A score that is no number counts as missing."""

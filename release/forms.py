@@ -4,11 +4,13 @@ from typing import Any
 
 from django import forms
 
+from core.numbers import LARGEST_ID
+
 
 class SignOffForm(forms.Form):
     """`replaces` is the id of what was live when the page was drawn; empty for nothing."""
 
-    replaces = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    replaces = forms.IntegerField(required=False, min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput)
     note = forms.CharField(
         required=False,
         max_length=2000,
@@ -41,7 +43,7 @@ class RollBackForm(forms.Form):
         (OTHER, "Something else"),
     )
 
-    away_from = forms.IntegerField(widget=forms.HiddenInput)
+    away_from = forms.IntegerField(min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput)
     why = forms.ChoiceField(
         label="Reason",
         choices=REASONS,

@@ -47,7 +47,7 @@ class NewExampleSerializer(serializers.Serializer[Any]):
     )
     completion = serializers.CharField()
     slice = serializers.CharField(required=False, default="", allow_blank=True)
-    edge = serializers.CharField(required=False, default="", allow_blank=True)
+    edge = serializers.ChoiceField(choices=Example.Edge.choices, required=False, default="", allow_blank=True)
     tags = serializers.ListField(child=serializers.CharField(), required=False, default=list)
     group = serializers.CharField(required=False, default="", allow_blank=True, max_length=200)
     reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=300)

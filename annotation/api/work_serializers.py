@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from annotation.api.data_serializers import ExampleSerializer
 from annotation.models import Assignment, Draft, Example, Review
+from core.api.fields import CountField, IdField
 from core.api.serializers import PersonSerializer
 
 ONLY = ("edge", "returned", "feedback")
@@ -35,12 +36,8 @@ class TakeSerializer(serializers.Serializer[Any]):
     """Which part of the queue to take from; everything is optional."""
 
     slice = serializers.CharField(required=False, allow_blank=True, max_length=120)
-    edge = serializers.CharField(
-        required=False, allow_blank=True, max_length=24, help_text="a kind of edge case"
-    )
-    origin = serializers.CharField(
-        required=False, allow_blank=True, max_length=8, help_text="import, written, rating or chat"
-    )
+    edge = serializers.ChoiceField(required=False, allow_blank=True, choices=Example.Edge.choices)
+    origin = serializers.ChoiceField(required=False, allow_blank=True, choices=Example.Origin.choices)
     only = serializers.ChoiceField(required=False, allow_blank=True, choices=ONLY)
 
 
@@ -68,9 +65,7 @@ class DraftContentSerializer(serializers.Serializer[Any]):
     edge = _text()
     tags = serializers.ListField(child=_text(), required=False, default=list)
     comment = _text(help_text="A reviewer's comment, as far as it is written.")
-    base_revision = serializers.IntegerField(
-        required=False, min_value=0, default=0, help_text="The revision it was begun from."
-    )
+    base_revision = CountField(required=False, default=0, help_text="The revision it was begun from.")
 
 
 class SubmitSerializer(DraftContentSerializer):
@@ -126,7 +121,7 @@ class AcceptSerializer(serializers.Serializer[Any]):
     """
 
     comment = serializers.CharField(required=False, allow_blank=True, default="")
-    revision = serializers.IntegerField(required=False, min_value=0, max_value=MOST_REVISION, default=0)
+    revision = CountField(required=False, default=0)
     content = SubmitSerializer(required=False)
 
 
@@ -134,7 +129,7 @@ class SendBackSerializer(serializers.Serializer[Any]):
     """`revision` is the one that was read; without it, the one that was opened. Refused (409) when it is not current."""
 
     comment = serializers.CharField()
-    revision = serializers.IntegerField(required=False, min_value=0, max_value=MOST_REVISION, default=0)
+    revision = CountField(required=False, default=0)
 
 
 class DecisionSerializer(serializers.ModelSerializer[Review]):
@@ -149,8 +144,8 @@ class DecisionSerializer(serializers.ModelSerializer[Review]):
 class ListedSerializer(serializers.Serializer[Any]):
     """An example as a list showed it: decided only while it is still at this revision."""
 
-    example = serializers.IntegerField(min_value=1, max_value=MOST_ID)
-    revision = serializers.IntegerField(min_value=1, max_value=MOST_REVISION)
+    example = IdField()
+    revision = CountField(min_value=1)
 
 
 class AcceptManySerializer(serializers.Serializer[Any]):

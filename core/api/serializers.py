@@ -101,7 +101,7 @@ class FirstPasswordSerializer(serializers.Serializer[Any]):
 
 
 class NewPersonSerializer(serializers.Serializer[Any]):
-    email = serializers.EmailField()
+    email = serializers.EmailField(max_length=254)
     name = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
     roles = serializers.ListField(
         child=serializers.ChoiceField(choices=Role.choices), allow_empty=False, max_length=len(Role)
@@ -126,7 +126,7 @@ class RolesSerializer(serializers.Serializer[Any]):
 class KeySerializer(serializers.ModelSerializer[ApiToken]):
     """A key or token without its secret, which nobody can read again."""
 
-    created_by = PersonSerializer(read_only=True)
+    created_by = PersonSerializer(read_only=True, allow_null=True)
 
     class Meta:
         model = ApiToken

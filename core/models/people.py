@@ -108,6 +108,8 @@ class Project(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
+            # Two addresses that differ in case only would be taken for one.
+            models.UniqueConstraint(Lower("slug"), name="project_slug_any_case"),
             models.CheckConstraint(
                 name="project_lease_minutes",
                 condition=models.Q(lease_minutes__gte=1, lease_minutes__lte=480),

@@ -1,5 +1,6 @@
 """Projects and the people in them."""
 
+import uuid
 from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
@@ -30,25 +31,32 @@ def create_project(
     system_prompt: str = "",
     slug: str = "",
 ) -> Project:
-    """Creates a project with `by` as its first admin. Invalid when the address is taken."""
-    slug = slug or slugify(name)[:60]
-    if not slug:
+    """Creates a project with `by` as its first admin.
+
+    Without `slug` the address is made from the name; a name in which nothing can be written in an address (東京) gets
+    p-<number>. Addresses are in lower case. Invalid without a name and when the address is taken.
+    """
+    name = name.strip()
+    if not name:
+        raise Invalid("A project needs a name.", fields={"name": ["Give it a name."]})
+    slug = (slug or slugify(name)[:60].strip("-_")).lower()
+    try:
+        with transaction.atomic():
+            project = Project.objects.create(
+                name=name,
+                slug=slug or f"p-{uuid.uuid4().hex}",
+                description=description,
+                guideline=guideline,
+                system_prompt=system_prompt,
+            )
+            if not slug:
+                slug = project.slug = f"p-{project.pk}"
+                project.save(update_fields=["slug"])
+    except IntegrityError:
         raise Invalid(
-            "The name needs at least one letter or digit.",
-            fields={"name": ["Give it a name."]},
-        )
-    if Project.objects.filter(slug=slug).exists():
-        raise Invalid(
-            "That address is taken.",
-            fields={"slug": [f"A project already lives at /p/{slug}/."]},
-        )
-    project = Project.objects.create(
-        name=name.strip(),
-        slug=slug,
-        description=description,
-        guideline=guideline,
-        system_prompt=system_prompt,
-    )
+            "That address is taken. Choose another one.",
+            fields={"slug": [f"There is a project at /p/{slug}/ already."]},
+        ) from None
     Membership.objects.create(project=project, user=by, roles=[Role.ADMIN])
     record(by=by, project=project, verb="project.created", obj=project)
     return project

@@ -5,16 +5,17 @@ import sys
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from core.api_errors import error_body, expected_body, json_error, server_error_body
 from core.errors import ExpectedError, Refused, TooLarge, TooManyFields
-from core.middleware import away_response, noted_storage_error, prefers_json
+from core.middleware import away_response, noted_storage_error, prefers_json, wants_json
 
 
 def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
-    if request.path.startswith(("/api/", "/v1/")):
-        return JsonResponse({"code": code, "detail": detail}, status=status)
+    if wants_json(request):
+        return json_error(request, status, error_body(code, detail))
     return HttpResponse(render_to_string(f"errors/{status}.html", {"detail": detail}), status=status)
 
 
@@ -31,9 +32,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def _told(request: HttpRequest, error: ExpectedError) -> HttpResponse:
-    if request.path.startswith(("/api/", "/v1/")):
-        told = {"code": error.code, "detail": error.message, "advice": error.advice}
-        return JsonResponse(told, status=error.status)
+    if wants_json(request):
+        return json_error(request, error.status, expected_body(error))
     return HttpResponse(render_to_string("errors/expected.html", {"error": error}), status=error.status)
 
 
@@ -48,10 +48,8 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The form's token is not this session's: somebody signed in or out since the page was opened."""
     if prefers_json(request):
-        return JsonResponse(
-            {"code": "csrf", "detail": "This page is out of date.", "advice": "Reload it and try again."},
-            status=403,
-        )
+        body = error_body("csrf", "This page is out of date.", "Reload it and try again.")
+        return json_error(request, 403, body)
     response = HttpResponse(render_to_string("403_csrf.html"), status=403)
     response["X-Refused"] = "csrf"  # a page that is still open renews its token and says so
     return response
@@ -65,9 +63,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return _told(request, full)
     if isinstance(error, (OperationalError, InterfaceError)):
         return away_response(request, error)
-    return _answer(
-        request,
-        500,
-        "error",
-        "Something went wrong. It is in the log; try again in a moment.",
-    )
+    body = server_error_body(error)
+    if wants_json(request):
+        return json_error(request, 500, body)
+    return HttpResponse(render_to_string("errors/500.html", {"detail": body["detail"]}), status=500)

@@ -6,6 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from core.api.fields import IdField
 from core.api.serializers import PersonSerializer, RunSerializer
 from evaluation.models import Campaign, Comparison, Entry, PlanStage, Rating
 from evaluation.queries import Results
@@ -89,9 +90,9 @@ class NewCampaignSerializer(serializers.Serializer[Any]):
     """`baseline` and `candidate` are ids of model versions, `dataset` the id of a dataset version."""
 
     name = serializers.CharField(max_length=120)
-    baseline = serializers.IntegerField()
-    candidate = serializers.IntegerField()
-    dataset = serializers.IntegerField()
+    baseline = IdField()
+    candidate = IdField()
+    dataset = IdField()
     prompts = serializers.IntegerField(min_value=1, max_value=MOST_PROMPTS)
     ratings_per_prompt = serializers.IntegerField(min_value=1, max_value=MOST_PER_PROMPT, default=3)
     temperature = serializers.FloatField(
@@ -109,9 +110,7 @@ class AddPromptsSerializer(serializers.Serializer[Any]):
 class AddRatersSerializer(serializers.Serializer[Any]):
     """`people` are ids of members who get the role rater; `ratings_per_prompt` is never less than it is."""
 
-    people = serializers.ListField(
-        child=serializers.IntegerField(min_value=1), required=False, max_length=200
-    )
+    people = serializers.ListField(child=IdField(), required=False, max_length=200)
     ratings_per_prompt = serializers.IntegerField(min_value=1, max_value=MOST_PER_PROMPT, required=False)
 
 
@@ -139,7 +138,7 @@ class GapsSerializer(serializers.Serializer[Any]):
 class PlanQuerySerializer(serializers.Serializer[Any]):
     """With `dataset`, the id of a dataset version, no more prompts than it holds out."""
 
-    dataset = serializers.IntegerField(required=False)
+    dataset = IdField(required=False)
     prompts = serializers.IntegerField(min_value=1, max_value=MOST_PROMPTS)
     ratings_per_prompt = serializers.IntegerField(min_value=1, max_value=MOST_PER_PROMPT)
 

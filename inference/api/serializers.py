@@ -50,7 +50,7 @@ class EngineSerializer(serializers.ModelSerializer[Engine]):
 
 class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
     label = serializers.SerializerMethodField()  # type: ignore[assignment]
-    engine = serializers.SlugRelatedField[Any](slug_field="name", read_only=True)
+    engine = serializers.SlugRelatedField[Any](slug_field="name", read_only=True, allow_null=True)
     served_name = serializers.CharField(source="version.served_name")
     ready = serializers.SerializerMethodField(help_text="Whether it answers right now.")
     state = serializers.SerializerMethodField(help_text="Why it answers or does not, in one sentence.")
@@ -166,7 +166,7 @@ class KeyNameSerializer(serializers.ModelSerializer[ApiToken]):
 
 class AnswerSerializer(serializers.ModelSerializer[Generation]):
     version_label = serializers.SerializerMethodField()
-    user = serializers.SlugRelatedField[Any](slug_field="name", read_only=True)
+    user = serializers.SlugRelatedField[Any](slug_field="name", read_only=True, allow_null=True)
     key = KeyNameSerializer(source="token", allow_null=True)
 
     class Meta:

@@ -3,10 +3,13 @@
 Field names and limits follow OpenAI's API reference for `POST /v1/chat/completions`.
 """
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.parsing import unstorable
 from inference.models import Generation
 
 MAX_BODY = 1024 * 1024
@@ -82,7 +85,7 @@ _PASSED: dict[str, Callable[[str, Any], Any]] = {
     "stop": _stop,
 }
 # What clients send that changes nothing here: only this value is true of Guildhall, or any value is harmless.
-_HARMLESS: dict[str, tuple[Any, ...] | None] = {
+_HARMLESS: dict[str, tuple[Any, ...] | type] = {
     "n": (1,),
     "logprobs": (False,),
     "top_logprobs": (0,),
@@ -93,13 +96,14 @@ _HARMLESS: dict[str, tuple[Any, ...] | None] = {
     "tools": ([],),
     "functions": ([],),
     "tool_choice": ("none", "auto"),
-    "parallel_tool_calls": None,
+    "parallel_tool_calls": bool,
     "service_tier": ("auto", "default"),
-    "metadata": None,
-    "user": None,
-    "safety_identifier": None,
-    "prompt_cache_key": None,
+    "metadata": dict,
+    "user": str,
+    "safety_identifier": str,
+    "prompt_cache_key": str,
 }
+_TYPES = {bool: "a boolean", dict: "an object", str: "a string"}
 _OWN = {"model", "messages", "stream", "stream_options", "context"}
 
 
@@ -131,12 +135,12 @@ def _messages(value: Any) -> list[dict[str, str]]:
         role = "system" if role == "developer" else role
         if role not in ("system", "user", "assistant"):
             raise DoorError(
-                f"Invalid value for '{where}.role': {role!r}. It may be system, developer, user or assistant.",
-                param=where,
+                f"Invalid value for '{where}.role'. It may be system, developer, user or assistant.",
+                param=f"{where}.role",
             )
         if message.get("tool_calls"):
             raise DoorError(f"'{where}.tool_calls' is not supported.", param=where)
-        read.append({"role": role, "content": _text_of(message.get("content"), where).replace("\x00", "")})
+        read.append({"role": role, "content": _text_of(message.get("content"), where)})
     if read[-1]["role"] != "user":
         raise DoorError("The last of 'messages' must be from the user.", param="messages")
     return read
@@ -147,7 +151,7 @@ def _context(value: Any) -> list[str]:
         return []
     if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
         raise DoorError("'context' must be an array of strings, one record each.", param="context")
-    return [line.replace("\x00", "") for line in value]
+    return value
 
 
 def _include_usage(body: dict[str, Any], stream: bool) -> bool:
@@ -170,16 +174,25 @@ def _refuse_unsupported(body: dict[str, Any]) -> None:
         if name not in _HARMLESS:
             raise DoorError(f"Unrecognized request argument supplied: {name}", param=name)
         allowed = _HARMLESS[name]
-        if allowed is not None and value not in allowed:
-            raise DoorError(
-                f"'{name}' is only supported as {allowed[0]!r}.", param=name, code="unsupported_value"
-            )
+        if isinstance(allowed, type):
+            if not isinstance(value, allowed):
+                raise DoorError(f"Invalid type for '{name}': expected {_TYPES[allowed]}.", param=name)
+        # 1 == True in Python, so the types are compared, too.
+        elif not any(value == one and type(value) is type(one) for one in allowed):
+            only = " or ".join(json.dumps(one) for one in allowed if one)
+            told = f"{name} is only supported as {only}." if only else f"{name} is not supported."
+            raise DoorError(told, param=name, code="unsupported_value")
 
 
 def read_request(body: Any) -> DoorRequest:
     """Checks a decoded body. Raises DoorError, status 400, that names the parameter."""
     if not isinstance(body, dict):
         raise DoorError("The body must be a JSON object.")
+    for path in unstorable(body):
+        where = re.sub(r"\.(\d+)", r"[\1]", path)
+        raise DoorError(
+            f"'{where}' holds a NUL character or half a character (a broken \\u escape).", param=where
+        )
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise DoorError("you must provide a model parameter", param="model")

@@ -13,11 +13,14 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHt
 from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
+from core.api_errors import server_error_body
 from core.attempts import network_of
 from core.authentication import find_token
 from core.connections import in_db
 from core.errors import ExpectedError, TooMany
 from core.models import ApiToken
+from core.numbers import whole_number
+from core.parsing import BadJson, load_json
 from inference.door import shapes
 from inference.door.shapes import DoorError, DoorRequest
 from inference.models import Generation
@@ -72,12 +75,17 @@ def _key_of(request: HttpRequest) -> ApiToken:
         token = find_token(secret.strip(), kind=ApiToken.Kind.APPLICATION, network=network_of(request))
     if token is None or token.project is None or token.project.archived_at is not None:
         raise DoorError(
-            "Incorrect API key provided. Send a key of the project as: Authorization: Bearer gk_...",
-            401,
-            kind="authentication_error",
-            code="invalid_api_key",
+            _why_no_key(kind, secret.strip()), 401, kind="authentication_error", code="invalid_api_key"
         )
     return token
+
+
+def _why_no_key(kind: str, secret: str) -> str:
+    if kind.lower() != "bearer" or not secret:
+        return "No API key provided. Send a key of the project as: Authorization: Bearer gk_..."
+    if secret.startswith("gh_"):
+        return "Incorrect API key provided: this is a personal token, for /api/. /v1 takes an application key (gk_...)."
+    return "Incorrect API key provided: it is unknown or was revoked."
 
 
 def door(method: str) -> Callable[[DoorView], Any]:
@@ -91,7 +99,10 @@ def door(method: str) -> Callable[[DoorView], Any]:
             try:
                 token = await in_db(_key_of, request)
                 if request.method != method:
-                    raise DoorError(f"Not allowed here; use {method}.", 405, code="method_not_supported")
+                    refused = DoorError(f"Not allowed here; use {method}.", 405, code="method_not_supported")
+                    response = _error(refused)
+                    response["Allow"] = method
+                    return response
                 return await view(request, token, **rest)
             except DoorError as error:
                 return _error(error)
@@ -109,6 +120,10 @@ def door(method: str) -> Callable[[DoorView], Any]:
                     )
                 )
 
+            except Exception as error:  # noqa: BLE001 (a client of OpenAI's understands no other shape)
+                told = server_error_body(error)
+                return _error(DoorError(told["detail"], 500, kind="server_error", code="internal_error"))
+
         return inner
 
     return decorate
@@ -117,19 +132,19 @@ def door(method: str) -> Callable[[DoorView], Any]:
 def _read(request: HttpRequest) -> DoorRequest:
     too_big = DoorError("The request is larger than 1 MiB.", 413, code="request_too_large")
     try:
-        if int(request.headers.get("Content-Length") or 0) > shapes.MAX_BODY:
+        if (whole_number(request.headers.get("Content-Length")) or 0) > shapes.MAX_BODY:
             raise too_big
         body = request.body
-    except (RequestDataTooBig, ValueError):
+    except RequestDataTooBig:
         raise too_big from None
     except UnreadablePostError:
         raise DoorError("The body could not be read.") from None
     if len(body) > shapes.MAX_BODY:
         raise too_big
     try:
-        decoded = json.loads(body)
-    except (ValueError, RecursionError):
-        raise DoorError("We could not parse the JSON body of your request.") from None
+        decoded = load_json(body)
+    except BadJson as error:
+        raise DoorError(f"We could not parse the JSON body of your request. {error}") from None
     return shapes.read_request(decoded)
 
 

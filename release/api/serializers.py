@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from core.api.fields import IdField
 from core.api.serializers import PersonSerializer
 from evaluation.api.serializers import VersionNameSerializer
 from release.models import Release
@@ -93,8 +94,8 @@ class MakeLiveSerializer(serializers.Serializer[Any]):
     `gate` is what each check said when it was read, by its name; when one says something worse now, it is refused (409).
     """
 
-    version = serializers.IntegerField()
-    replaces = serializers.IntegerField(allow_null=True)
+    version = IdField()
+    replaces = IdField(allow_null=True)
     sign_off = serializers.BooleanField()
     note = serializers.CharField(required=False, default="", allow_blank=True)
     gate = serializers.DictField(
@@ -108,7 +109,7 @@ class MakeLiveSerializer(serializers.Serializer[Any]):
 class RollBackSerializer(serializers.Serializer[Any]):
     """`away_from` is the id of what is live now; `reason` is kept in the history and in the audit."""
 
-    away_from = serializers.IntegerField()
+    away_from = IdField()
     reason = serializers.CharField(max_length=2000)
 
 

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from core import hashers, limits
+from core import attempts, hashers
 from core.errors import Busy
 from core.models import User
 from core.services.people import change_password, create_person, reset_password
@@ -35,7 +35,7 @@ def attempt(client: Client, email: str, password: str, ip: str, **headers: str) 
 
 def test_nobody_is_locked_out_from_another_address(world: World, settings) -> None:
     settings.SIGN_IN_TRIES = 3
-    for n in range(6):
+    for _ in range(6):
         last = attempt(Client(), world.rater.email, "guess", "203.0.113.7")
     assert last == 429
     assert attempt(Client(), world.rater.email, PASSWORD, "198.51.100.1") == 302
@@ -106,7 +106,7 @@ def test_right_passwords_are_not_counted(world: World, settings) -> None:
 def test_an_address_guessed_at_from_everywhere_leaves_one_try_to_each_network(
     world: World, monkeypatch
 ) -> None:
-    monkeypatch.setattr(limits, "ATTACKED_AFTER", 5)
+    monkeypatch.setattr(attempts, "ATTACKED_AFTER", 5)
     for n in range(7):
         attempt(Client(), world.rater.email, "guess", f"203.0.113.{n + 1}")
     assert attempt(Client(), world.rater.email, "guess", "198.51.100.1") == 429  # the one try, and closed

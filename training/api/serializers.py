@@ -5,13 +5,14 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from core.api.fields import CountField, IdField
 from core.api.serializers import RunSerializer
 from training.methods import METHODS
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
 
 
 class BaseModelSerializer(serializers.ModelSerializer[BaseModel]):
-    sha256 = serializers.CharField(source="artifact.sha256", default=None, read_only=True)
+    sha256 = serializers.CharField(source="artifact.sha256", default=None, read_only=True, allow_null=True)
     failure = serializers.SerializerMethodField(help_text="Why it could not be prepared; empty otherwise.")
 
     class Meta:
@@ -59,8 +60,8 @@ class MethodSerializer(serializers.Serializer[Any]):
 
 class LaunchSerializer(serializers.Serializer[Any]):
     method = serializers.ChoiceField(choices=[(one.name, one.label) for one in METHODS.values()])
-    base_model = serializers.PrimaryKeyRelatedField(queryset=BaseModel.objects.all())
-    dataset = serializers.IntegerField(min_value=1, help_text="The dataset version's number in this project.")
+    base_model = serializers.PrimaryKeyRelatedField(queryset=BaseModel.objects.all(), pk_field=IdField())
+    dataset = CountField(min_value=1, help_text="The dataset version's number in this project.")
     recipe = serializers.DictField(
         required=False,
         default=dict,
@@ -162,8 +163,10 @@ class SampleSerializer(serializers.ModelSerializer[SampleAnswer]):
 class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
     name = serializers.CharField(source="__str__", read_only=True)
     base_model = serializers.CharField(source="base_model.name", read_only=True)
-    run = serializers.IntegerField(source="training.number", default=None, read_only=True)
-    dataset = serializers.IntegerField(source="training.dataset.number", default=None, read_only=True)
+    run = serializers.IntegerField(source="training.number", default=None, read_only=True, allow_null=True)
+    dataset = serializers.IntegerField(
+        source="training.dataset.number", default=None, read_only=True, allow_null=True
+    )
     sha256 = serializers.CharField(source="artifact.sha256", read_only=True)
     size_bytes = serializers.IntegerField(source="artifact.size_bytes", read_only=True)
 

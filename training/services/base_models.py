@@ -1,6 +1,7 @@
 """Base models: registered once for the deployment, used by every project."""
 
 import re
+import uuid
 from pathlib import Path
 
 from django.db import IntegrityError, transaction
@@ -21,7 +22,7 @@ _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 def slug_for(name: str) -> str:
     """The address of a base model: what engines call it."""
-    return slugify(name)[:60]
+    return slugify(name)[:60].strip("-_")
 
 
 def _checked(kind: str, location: str, revision: str) -> tuple[str, str]:
@@ -97,8 +98,10 @@ def register_base_model(
         )
     name = " ".join(name.split())
     slug = slug_for(slug or name)
-    if not slug:
-        raise Invalid("The name needs a letter or digit.", fields={"name": ["Give it a name."]})
+    if not name:
+        raise Invalid("A base model needs a name.", fields={"name": ["Give it a name."]})
+    # A name in which nothing can be written in an address (東京).
+    slug = slug or f"b-{uuid.uuid4().hex[:8]}"
     location, revision = _checked(kind, location.strip(), revision.strip().lower())
     try:
         with transaction.atomic():

@@ -1,0 +1,13 @@
+"""What OPTIONS answers."""
+
+from typing import Any
+
+from rest_framework.metadata import BaseMetadata
+from rest_framework.request import Request
+
+
+class Methods(BaseMetadata):
+    """The methods of an address. DRF's own would fetch objects and describe forms; the schema says all that."""
+
+    def determine_metadata(self, request: Request, view: Any) -> dict[str, Any]:
+        return {"methods": view.allowed_methods}

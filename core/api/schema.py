@@ -1,0 +1,326 @@
+"""How the API describes itself: tags, parameters from filters, errors, public words; and the door at /v1."""
+
+import re
+from typing import Any
+
+from django import forms
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework import serializers
+
+from core.numbers import LARGEST_ID
+
+TAGS = {
+    "Account": "The signed-in person: name, password, personal tokens, and the state of the system.",
+    "Projects": "Projects, their settings and their stages.",
+    "People": "Members of a project and their roles.",
+    "Keys": "Application keys, which call /v1.",
+    "Record": "Background jobs and who did what.",
+    "Examples": "Pairs of a prompt and its completion.",
+    "Queue": "Annotating: take an item, keep a draft, submit.",
+    "Reviews": "Accepting pairs or sending them back.",
+    "Imports": "Files of examples.",
+    "Datasets": "Frozen versions of what is approved.",
+    "Training": "Base models, methods, fine-tunes and the model versions they make.",
+    "Serving": "Engines, deployments, speeds and every answer.",
+    "Chat": "Talking to a version, and correcting its answers.",
+    "Campaigns": "Blind comparisons of two versions, and their results.",
+    "Rating": "A rater's own comparisons.",
+    "Release": "What is live, the gate and the history.",
+    "Applications": "/v1, as OpenAI's clients call it, with an application key.",
+}
+_MODULES = {
+    "core.api.account": "Account",
+    "core.api.projects": "Projects",
+    "annotation.api.examples": "Examples",
+    "annotation.api.queue": "Queue",
+    "annotation.api.reviews": "Reviews",
+    "annotation.api.imports": "Imports",
+    "annotation.api.datasets": "Datasets",
+    "training.api": "Training",
+    "inference.api.chat": "Chat",
+    "inference.api": "Serving",
+    "evaluation.api.rating": "Rating",
+    "evaluation.api": "Campaigns",
+    "release.api": "Release",
+}
+# Views of core.api.projects by the part of the address behind the project's.
+_PLACES = {"people": "People", "keys": "Keys", "audit": "Record", "runs": "Record"}
+
+_ERRORS = {
+    "400": "The body could not be read.",
+    "401": "Nobody is signed in, or the token is unknown or revoked.",
+    "403": "The role does not allow it.",
+    "404": "There is nothing here, or nothing one may see.",
+    "409": "It has changed meanwhile, or its state does not allow it. Nothing was written.",
+    "413": "The request is too large.",
+    "415": "The body has another content type than those named here.",
+    "422": "Some values or parameters are wrong; `fields` names each.",
+    "503": "A part of the system does not answer at the moment.",
+}
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    """Every error has this shape. `code` is for programs, `detail` and `advice` are for people."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    advice = serializers.CharField(help_text="What to do; may be empty.")
+    fields = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.ListField(child=serializers.CharField()),
+        required=False,
+        help_text="Only where values are wrong: what is wrong with each, such as messages.0.content.",
+    )
+
+
+class Schema(AutoSchema):
+    def get_tags(self) -> list[str]:
+        module = type(self.view).__module__
+        if module == "core.api.projects":
+            places = re.findall(r"\{slug\}/(\w+)/", self.path)
+            return [_PLACES.get(places[0], "Projects") if places else "Projects"]
+        return [next((tag for name, tag in _MODULES.items() if module.startswith(name)), "Account")]
+
+    def get_operation_id(self) -> str:
+        found = re.sub(r"\W+", "_", super().get_operation_id())
+        return {"root_retrieve": "project_retrieve", "root_partial_update": "project_update"}.get(
+            found, found
+        )
+
+    def get_description(self) -> str:
+        """The handler's own words only: those of the class are for whoever works on it."""
+        handler = getattr(self.view, self.method.lower(), None)
+        return " ".join((getattr(handler, "__doc__", None) or "").split())
+
+    def get_summary(self) -> str:
+        first = re.split(r"(?<=[.;:])\s", self.get_description(), maxsplit=1)[0]
+        return first.rstrip(".;:")
+
+    def get_override_parameters(self) -> list[Any]:
+        asks = getattr(self.view, "asks", None)
+        if self.method != "GET" or asks is None:
+            return []
+        if issubclass(asks, forms.Form):
+            return [_parameter(name, field) for name, field in asks.base_fields.items()]
+        return [asks]
+
+    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+        responses: dict[str, Any] = super()._get_response_bodies(direction)
+        for status in sorted(self._errors()):
+            if status not in responses:
+                answer = OpenApiResponse(ErrorSerializer, description=_ERRORS[status])
+                responses[status] = self._get_response_for_code(
+                    answer, status, ["application/json"], direction
+                )
+        return responses
+
+    def _errors(self) -> set[str]:
+        found = {"401", "403", "422", "503"}
+        if "{" in self.path:
+            found.add("404")
+        if self.method != "GET":
+            found |= {"400", "409", "413", "415"}
+        elif getattr(self.view, "paginator", None) is not None:
+            found.add("404")  # a page after the last
+        else:
+            found.add("409")
+        return found
+
+
+def _parameter(name: str, field: forms.Field) -> OpenApiParameter:
+    """A filter's field as a parameter. Choices that depend on the project are told in words."""
+    words = str(field.help_text or field.label or name.capitalize())
+    if isinstance(field, forms.ChoiceField):
+        choices = [str(value) for value, _ in field.choices if value not in ("", None)]
+        return OpenApiParameter(name, OpenApiTypes.STR, description=words, enum=choices or None)
+    if isinstance(field, forms.IntegerField):
+        limits = {"minimum": field.min_value or 0, "maximum": field.max_value or LARGEST_ID}
+        return OpenApiParameter(name, {"type": "integer", **limits}, description=words)
+    if isinstance(field, forms.DateField):
+        return OpenApiParameter(name, OpenApiTypes.DATE, description=words)
+    most = {"maxLength": field.max_length} if isinstance(field, forms.CharField) and field.max_length else {}
+    return OpenApiParameter(name, {"type": "string", **most}, description=words)
+
+
+# --- /v1 ---------------------------------------------------------------------------------------------------
+def with_applications(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """A hook of drf-spectacular: adds /v1, whose views are none of DRF's, and its errors in OpenAI's shape."""
+    result["tags"] = [{"name": name, "description": words} for name, words in TAGS.items()]
+    result["paths"] |= _APPLICATION_PATHS
+    parts = result.setdefault("components", {})
+    parts.setdefault("schemas", {}).update(_APPLICATION_SCHEMAS)
+    parts.setdefault("securitySchemes", {})["key"] = {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An application key of a project, beginning with gk_.",
+    }
+    return result
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _answers(good: dict[str, Any], *errors: str) -> dict[str, Any]:
+    words = {
+        "400": "The request is wrong; `param` names the parameter.",
+        "401": "The key is unknown or revoked.",
+        "404": "There is no such model.",
+        "413": "The request is larger than 1 MiB.",
+        "503": "No version is live, or the model does not answer at the moment.",
+    }
+    told = {
+        status: {
+            "description": words[status],
+            "content": {"application/json": {"schema": _ref("OpenAIError")}},
+        }
+        for status in errors
+    }
+    return {"200": good, **told}
+
+
+def _operation(name: str, words: str, **more: Any) -> dict[str, Any]:
+    return {"operationId": name, "description": words, "summary": words.split(".", maxsplit=1)[0], "tags": ["Applications"],
+            "security": [{"key": []}], **more}  # fmt: skip
+
+
+_JSON = "application/json"
+_NUMBER = {"type": "number"}
+_APPLICATION_SCHEMAS: dict[str, Any] = {
+    "OpenAIError": {
+        "type": "object",
+        "required": ["error"],
+        "properties": {
+            "error": {
+                "type": "object",
+                "required": ["message", "type", "param", "code"],
+                "properties": {
+                    "message": {"type": "string"},
+                    "type": {"type": "string"},
+                    "param": {"type": "string", "nullable": True},
+                    "code": {"type": "string", "nullable": True},
+                },
+            }
+        },
+    },
+    "ChatRequest": {
+        "type": "object",
+        "required": ["model", "messages"],
+        "properties": {
+            "model": {"type": "string", "description": "The project's address."},
+            "messages": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 1000,
+                "items": {
+                    "type": "object",
+                    "required": ["role", "content"],
+                    "properties": {
+                        "role": {"type": "string", "enum": ["system", "developer", "user", "assistant"]},
+                        "content": {"type": "string"},
+                    },
+                },
+                "description": "The last one is from the user.",
+            },
+            "context": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Records that the answer may state, one each. Guildhall's own.",
+            },
+            "stream": {"type": "boolean"},
+            "stream_options": {"type": "object", "properties": {"include_usage": {"type": "boolean"}}},
+            "temperature": {**_NUMBER, "minimum": 0, "maximum": 2},
+            "top_p": {**_NUMBER, "minimum": 0, "exclusiveMinimum": True, "maximum": 1},
+            "presence_penalty": {**_NUMBER, "minimum": -2, "maximum": 2},
+            "frequency_penalty": {**_NUMBER, "minimum": -2, "maximum": 2},
+            "seed": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+            "max_tokens": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+            "max_completion_tokens": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+            "stop": {
+                "oneOf": [
+                    {"type": "string", "minLength": 1},
+                    {"type": "array", "maxItems": 4, "items": {"type": "string", "minLength": 1}},
+                ]
+            },
+        },
+    },
+    "ChatAnswer": {
+        "type": "object",
+        "required": ["id", "object", "created", "model", "system_fingerprint", "choices", "usage"],
+        "properties": {
+            "id": {"type": "string"},
+            "object": {"type": "string"},
+            "created": {"type": "integer"},
+            "model": {"type": "string"},
+            "system_fingerprint": {"type": "string", "description": "The permanent name of the version that answered."},
+            "choices": {"type": "array", "items": {"type": "object"}},
+            "usage": {"type": "object", "additionalProperties": {"type": "integer"}},
+        },
+    },
+    "ModelCard": {
+        "type": "object",
+        "required": ["id", "object", "created", "owned_by"],
+        "properties": {
+            "id": {"type": "string"},
+            "object": {"type": "string"},
+            "created": {"type": "integer"},
+            "owned_by": {"type": "string"},
+        },
+    },
+    "ModelCards": {
+        "type": "object",
+        "required": ["object", "data"],
+        "properties": {"object": {"type": "string"}, "data": {"type": "array", "items": _ref("ModelCard")}},
+    },
+}  # fmt: skip
+_APPLICATION_PATHS: dict[str, Any] = {
+    "/v1/chat/completions": {
+        "post": _operation(
+            "chat_completions",
+            "An answer of the version that is live, whole or as a stream of events.",
+            requestBody={
+                "required": True,
+                "content": {
+                    _JSON: {
+                        "schema": _ref("ChatRequest"),
+                        "example": {
+                            "model": "freight-desk",
+                            "context": ["Shipment FD-104: left Basel on 24 Nov, due in Hamburg on 26 Nov"],
+                            "messages": [{"role": "user", "content": "Where is FD-104?"}],
+                        },
+                    }
+                },
+            },
+            responses=_answers(
+                {
+                    "description": "The answer.",
+                    "content": {
+                        _JSON: {"schema": _ref("ChatAnswer")},
+                        "text/event-stream": {"schema": {"type": "string"}},
+                    },
+                },
+                "400", "401", "404", "413", "503",
+            ),
+        )
+    },
+    "/v1/models": {
+        "get": _operation(
+            "models_list",
+            "The one model this key may use, when a version is live.",
+            responses=_answers(
+                {"description": "The models.", "content": {_JSON: {"schema": _ref("ModelCards")}}}, "401", "503"
+            ),
+        )
+    },
+    "/v1/models/{name}": {
+        "get": _operation(
+            "models_retrieve",
+            "The model of this name.",
+            parameters=[{"in": "path", "name": "name", "required": True, "schema": {"type": "string"}}],
+            responses=_answers(
+                {"description": "The model.", "content": {_JSON: {"schema": _ref("ModelCard")}}}, "401", "404", "503"
+            ),
+        )
+    },
+}  # fmt: skip

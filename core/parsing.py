@@ -1,0 +1,123 @@
+"""Bodies of programs' requests, read so that nothing in them can break a view or the database."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import IO, Any, NoReturn
+
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+
+from core.errors import Invalid
+from core.params import is_storable
+
+MOST_DEPTH = 64  # of nested arrays and objects; nothing here needs more than six
+MOST_DIGITS = 40  # of a whole number; columns hold 19
+
+
+class BadJson(ValueError):
+    """A body that is no JSON, with a sentence for people."""
+
+
+def load_json(data: bytes) -> Any:
+    """The value that `data` is, by RFC 8259: UTF-8, no NaN, no name given twice. Raises BadJson."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadJson(f"The body is not UTF-8: byte {error.start + 1:,} is wrong.") from None
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_once, parse_constant=_no_number, parse_int=_whole, parse_float=_finite
+        )
+    except BadJson:
+        raise
+    except RecursionError:
+        raise BadJson("The body is nested too deeply.") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno:,}, column {error.colno:,}"
+        raise BadJson(f"The body is not JSON: something is wrong at {place}.") from None
+    for depth, _, _ in walk(value):
+        if depth > MOST_DEPTH:
+            raise BadJson(f"The body is nested too deeply: {MOST_DEPTH} levels are allowed.")
+    return value
+
+
+def walk(value: Any) -> Iterator[tuple[int, str, Any]]:
+    """(depth, path, value) of `value` and everything in it, keys included. Without recursion."""
+    rest: list[tuple[int, str, Any]] = [(0, "", value)]
+    while rest:
+        depth, path, one = rest.pop()
+        yield depth, path, one
+        if isinstance(one, dict):
+            for key, inner in one.items():
+                inside = f"{path}.{key}" if path else str(key)
+                yield depth + 1, inside, key
+                rest.append((depth + 1, inside, inner))
+        elif isinstance(one, list):
+            rest.extend(
+                (depth + 1, f"{path}.{at}" if path else str(at), inner) for at, inner in enumerate(one)
+            )
+
+
+def unstorable(value: Any) -> list[str]:
+    """Paths of texts in `value` that PostgreSQL refuses, readable: "messages.0.content"."""
+    found = (path for _, path, one in walk(value) if isinstance(one, str) and not is_storable(one))
+    return [readable(path) for path in found]
+
+
+def readable(text: str) -> str:
+    """`text` with a mark for each character that cannot be sent or stored."""
+    marked = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return marked.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class JSONParser(BaseParser):
+    """JSON for the API. 400 for what is no JSON, 422 for text that cannot be stored."""
+
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        data = stream.read()
+        try:
+            value = load_json(data)
+        except BadJson as error:
+            raise ParseError(str(error)) from None
+        if wrong := unstorable(value):
+            raise Invalid(
+                "Some texts hold characters that cannot be stored.",
+                "Take out NUL characters and halves of characters (a broken \\u escape).",
+                fields={path: ["Holds a NUL character or half a character."] for path in wrong},
+            )
+        if not isinstance(value, dict):
+            raise ParseError("Send a JSON object, such as {}.")
+        return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise BadJson(f"“{readable(twice)[:60]}” is given twice in one object.")
+    return found
+
+
+def _no_number(text: str) -> NoReturn:
+    raise BadJson(f"{text} is no number in JSON.")
+
+
+def _whole(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise BadJson(f"A number with {len(text):,} digits is too large.")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise BadJson(f"The number {text[:40]} is too large.")
+    return number

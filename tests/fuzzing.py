@@ -1,0 +1,340 @@
+"""Input of the kinds that break programs, thrown at every operation of the API and every page (tests/test_fuzz.py).
+
+Each request's writes are taken back, so that every case meets the same objects.
+"""
+
+import json
+import re
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import schemathesis
+from django.core.signals import got_request_exception
+from django.core.wsgi import get_wsgi_application
+from django.db import transaction
+from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+ODD_TEXT = [
+    "\x00", "a\x00b", "²", "١٢٣", "9" * 5000, "-1", "0", str(2**31), str(2**63), str(2**64), "1e999", "NaN", "Infinity",
+    "9999-12-31", "0001-01-01", "10000-01-01", "not a date", "東京", "\u202eabc\u202c", "\ufeff", "\u2028", "%00", "%", "_",
+    "'", '"', "\\", "#", "#²", "#" + "9" * 40, "<b>", "{{ 1 }}", "=1+1", " ", "", "a" * 300, "é" * 70_000, "<|im_end|>",
+    "\r\n", "../../etc/passwd", "true", "null", "[]", "{}",
+]  # fmt: skip
+ODD_JSON = [
+    *ODD_TEXT, "\ud83d", "a\udc00", None, True, -1, 0, 2**31, 2**63, 2**64, 1.5, 1e300, [], {}, [[]], ["a"], {"a": 1}, [1, [2]],
+    {"\x00": 1}, {"\ud83d": 1}, [None], "a@" + "b" * 250 + ".example",
+]  # fmt: skip
+RAW_BODIES = [
+    b"", b"{", b"[]", b'"x"', b"null", b"NaN", b'{"name": NaN}', b'{"name": -Infinity}', b'{"name": 1e999}', b"\xff\xfe{}",
+    b'{"name": "\xed\xa0\x80"}', b'{"name": 1, "name": 2}', b"[" * 50_000 + b"]" * 50_000,
+    b'{"a":' * 50_000 + b"1" + b"}" * 50_000, b'{"a": ' + b"9" * 5000 + b"}", b'{"name": "\\ud83d", "\\u0000": 1}',
+]  # fmt: skip
+
+
+@dataclass
+class Report:
+    """What was tried and what was found; a fault of one place counts once."""
+
+    operations: int = 0
+    cases: int = 0
+    pages: int = 0
+    page_cases: int = 0
+    server_errors: dict[str, str] = field(default_factory=dict)
+    schema_violations: dict[str, str] = field(default_factory=dict)
+    page_errors: dict[str, str] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        return {name: value if isinstance(value, int) else len(value) for name, value in vars(self).items()}
+
+    def told(self) -> str:
+        found = {**self.server_errors, **self.schema_violations, **self.page_errors}
+        return "\n\n".join(f"{place}\n{words}" for place, words in found.items())
+
+
+class Thrown:
+    """The last exception that a view raised, which Django turned into a 500."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    @contextmanager
+    def watched(self) -> Iterator["Thrown"]:
+        def note(sender: Any, request: Any = None, **_: Any) -> None:
+            self.last = traceback.format_exc()
+
+        got_request_exception.connect(note)
+        try:
+            yield self
+        finally:
+            got_request_exception.disconnect(note)
+
+    def place(self) -> str:
+        """Our own line nearest to the fault, and what was raised there."""
+        lines = [line.strip() for line in self.last.splitlines()]
+        ours = [line for line in lines if line.startswith("File") and "site-packages" not in line]
+        return f"{ours[-1] if ours else ''} {lines[-1][:200] if lines else ''}"
+
+
+@contextmanager
+def taken_back() -> Iterator[None]:
+    with transaction.atomic():
+        point = transaction.savepoint()
+        yield
+        transaction.savepoint_rollback(point)
+
+
+def tried(strategy: Any, times: int, *, seeded: bool) -> Any:
+    """Calls a function with `times` values of a strategy; the same ones each time when `seeded`."""
+
+    def run(function: Any) -> None:
+        wrapped = settings(
+            max_examples=times, derandomize=seeded, database=None, deadline=None, phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )(given(strategy)(function))  # fmt: skip
+        wrapped()
+
+    return run
+
+
+# --- the API -----------------------------------------------------------------------------------------------
+def fuzz_api(paths: dict[str, str], secret: str, report: Report, *, times: int, seeded: bool) -> None:
+    """Every operation, each with `times` cases. `paths` maps a path of the schema to one that is there."""
+    described = json.loads(json.dumps(SchemaGenerator().get_schema(request=None, public=True), default=str))
+    described["paths"] = {
+        path: found for path, found in described["paths"].items() if path.startswith("/api/")
+    }
+    schema = schemathesis.openapi.from_dict(described)
+    schema.app = get_wsgi_application()
+    headers = {"Authorization": f"Bearer {secret}"}
+    with Thrown().watched() as thrown:
+        for found in schema.get_all_operations():
+            operation = found.ok()
+            report.operations += 1
+            _fuzz_operation(operation, paths[operation.path], headers, thrown, report, times, seeded=seeded)
+
+
+def _fuzz_operation(
+    operation: Any,
+    there: str,
+    headers: dict[str, str],
+    thrown: Thrown,
+    report: Report,
+    times: int,
+    *,
+    seeded: bool,
+) -> None:
+    label = f"{operation.method.upper()} {operation.path}"
+    pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", operation.path)
+    match = re.fullmatch(pattern, there)
+    assert match, (operation.path, there)
+    known = match.groupdict()
+    has_query, has_body = bool(list(operation.query)), bool(list(operation.body))
+
+    def case_of(mode: GenerationMode) -> Any:
+        return operation.as_strategy(generation_mode=mode)
+
+    strategies = [case_of(GenerationMode.POSITIVE)]
+    if has_query or has_body:
+        strategies.append(case_of(GenerationMode.NEGATIVE))
+
+    def once(drawn: tuple[Any, str, Any, int]) -> None:
+        case, how, odd, at = drawn
+        report.cases += 1
+        case.path_parameters = dict(known)
+        _made_odd(case, operation, how, odd, at)
+        thrown.last = ""
+        try:
+            with taken_back():
+                response = case.call(headers=headers)
+        except UnicodeError:
+            return  # text that no client can send
+        if response.status_code == 503 and not thrown.last:
+            return  # engines and broker are away in tests, and the answer says so
+        try:
+            case.validate_response(response, checks=CHECKS)
+        except FailureGroup as group:
+            what = "\n".join(str(one)[:1500] for one in group.exceptions)
+            sent = f"{case.query!r:.300} {case.body!r:.300}"
+            if response.status_code >= 500:
+                report.server_errors.setdefault(f"{label} {thrown.place()}", f"{sent}\n{thrown.last[-1500:]}")
+            else:
+                first = what.splitlines()[:6]
+                report.schema_violations.setdefault(
+                    f"{label} {response.status_code} {first}", f"{sent}\n{what}"
+                )
+
+    hows = [
+        "as it is",
+        *(["query"] if operation.method.upper() == "GET" else []),
+        *(["body"] if has_body else []),
+    ]
+    drawn = st.tuples(
+        st.one_of(strategies), st.sampled_from(hows), st.sampled_from(ODD_JSON), st.integers(0, 10**6)
+    )
+    tried(drawn, times, seeded=seeded)(once)
+    if has_body:
+        _fuzz_raw(label, operation.method, there, headers, thrown, report)
+
+
+def _made_odd(case: Any, operation: Any, how: str, odd: Any, at: int) -> None:
+    if how == "query":
+        names = [*(one.name for one in operation.query), "page", "page_size", "unknown", "q"]
+        text = odd if isinstance(odd, str) else json.dumps(odd)
+        case.query = {**(case.query or {}), names[at % len(names)]: text.encode("utf-8", "ignore").decode()}
+    elif how == "body" and isinstance(case.body, dict):
+        properties = (
+            list(operation.body[0].definition.get("schema", {}).get("properties", {}))
+            if operation.body
+            else []
+        )
+        names = [*properties, *case.body] or ["name"]
+        case.body = {**case.body, names[at % len(names)]: odd}
+
+
+def _fuzz_raw(
+    label: str, method: str, there: str, headers: dict[str, str], thrown: Thrown, report: Report
+) -> None:
+    """Bodies that are no JSON, or JSON that no schema describes: refused, in the one shape."""
+    client = Client(raise_request_exception=False, headers=headers)
+    types = [("application/json", body) for body in RAW_BODIES]
+    types += [
+        ("text/plain", b"{}"),
+        ("application/xml", b"<a/>"),
+        ("multipart/form-data; boundary=x", b"--y"),
+        ("", b"{}"),
+    ]
+    for kind, body in types:
+        report.cases += 1
+        thrown.last = ""
+        with taken_back():
+            answer = client.generic(method, there, body, content_type=kind)
+        if answer.status_code >= 500 and answer.status_code != 503:
+            report.server_errors.setdefault(
+                f"{label} {thrown.place()}", f"{kind} {body[:80]!r}\n{thrown.last[-1500:]}"
+            )
+        elif answer.status_code >= 400:
+            told = answer.json()
+            if not {"code", "detail", "advice"} <= set(told) or answer.status_code not in {
+                400,
+                403,
+                404,
+                409,
+                413,
+                415,
+                422,
+                503,
+            }:
+                report.schema_violations.setdefault(f"{label} {answer.status_code}", f"{body[:80]!r} {told}")
+
+
+# --- pages -------------------------------------------------------------------------------------------------
+FIELD = re.compile(r'<(?:input|textarea|select|button)[^>]*\bname="([^"]+)"')
+PAGE_NAMES = [
+    "page",
+    "q",
+    "status",
+    "try",
+    "with",
+    "like",
+    "kind",
+    "split",
+    "slices",
+    "a",
+    "b",
+    "rater",
+    "since",
+    "until",
+    "next",
+]
+FILE_NAMES = [
+    "a.jsonl",
+    "\x00.jsonl",
+    "../../x.jsonl",
+    "東京.jsonl",
+    "a" * 400 + ".jsonl",
+    "a\r\nb.jsonl",
+    "\u202ex.jsonl",
+    "",
+]
+
+
+def fuzz_pages(places: dict[str, Any], client: Client, report: Report, *, times: int, seeded: bool) -> None:
+    """Every page: its query string, and the fields of every form on it and more, as GET and as POST."""
+    with Thrown().watched() as thrown:
+        for place in places:
+            report.pages += 1
+            with taken_back():
+                drawn_page = client.get(place)
+            text = "" if drawn_page.streaming else drawn_page.content.decode(errors="replace")
+            names = sorted(
+                {
+                    *FIELD.findall(text),
+                    *PAGE_NAMES,
+                    "comment",
+                    "reason",
+                    "text",
+                    "message",
+                    "base_revision",
+                    "example",
+                }
+            )
+            _fuzz_page(place, names, client, thrown, report, times, seeded=seeded)
+
+
+def _fuzz_page(
+    place: str, names: list[str], client: Client, thrown: Thrown, report: Report, times: int, *, seeded: bool
+) -> None:
+    values = st.one_of(
+        st.sampled_from(ODD_TEXT),
+        st.lists(st.sampled_from(ODD_TEXT), min_size=2, max_size=3),
+        st.text(max_size=30),
+    )
+
+    def once(drawn: tuple[str, dict[str, Any], str, bool]) -> None:
+        method, sent, file_name, htmx = drawn
+        report.page_cases += 1
+        thrown.last = ""
+        headers = {"HX-Request": "true", "X-Draft-Writer": "²\xff"} if htmx else {}
+        with taken_back():
+            try:
+                if method == "get":
+                    answer = client.get(place, sent, headers=headers)
+                else:
+                    answer = client.post(place, {**sent, "file": _file(file_name)}, headers=headers)
+            except UnicodeError:
+                return  # text that no client can send
+            if answer.streaming and not answer.is_async:
+                list(answer.streaming_content)
+        if answer.status_code >= 500 and (answer.status_code != 503 or thrown.last):
+            report.page_errors.setdefault(
+                f"{method} {place} {thrown.place()}", f"{sent!r:.300}\n{thrown.last[-1500:]}"
+            )
+
+    drawn = st.tuples(
+        st.sampled_from(["get", "post"]),
+        st.dictionaries(st.sampled_from(names), values, min_size=1, max_size=6),
+        st.sampled_from(FILE_NAMES),
+        st.booleans(),
+    )
+    tried(drawn, times, seeded=seeded)(once)
+
+
+def _file(name: str) -> Any:
+    from django.core.files.uploadedfile import SimpleUploadedFile
+
+    return SimpleUploadedFile(name or "x", b'{"messages": [{"role": "user", "content": "\\u0000"}]}\n')

@@ -1,0 +1,85 @@
+"""No input breaks the API or a page: every operation and every page, with the kinds of tests/fuzzing.py.
+
+FUZZ_TIMES (cases for each operation and page) and FUZZ_REPORT (a file for the counts) are set by benchmarks/fuzz.py.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.models import Membership, Role
+from core.services.tokens import create_token
+from tests.factories import World
+from tests.fuzzing import Report, fuzz_api, fuzz_pages
+from tests.test_permission_walk import Address, addresses, full
+
+__all__ = ["full"]  # a fixture
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(3600),
+    pytest.mark.usefixtures("sent"),
+    pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume:Warning"),
+]
+TIMES = int(os.environ.get("FUZZ_TIMES", "0"))
+# On a developer's machine, and in benchmarks/fuzz.py, new cases each time.
+SEEDED = bool(os.environ.get("CI")) and not TIMES
+
+
+@pytest.fixture
+def everything(full: tuple[World, dict[str, Any]]) -> tuple[World, dict[str, Any]]:
+    """The admin has every role and runs the deployment: no role stands before a view."""
+    world, samples = full
+    Membership.objects.filter(user=world.admin).update(roles=Role.values)
+    world.admin.is_operator = True
+    world.admin.save()
+    return world, samples
+
+
+def finished(report: Report) -> None:
+    if target := os.environ.get("FUZZ_REPORT"):
+        Path(f"{target}.{'pages' if report.pages else 'api'}").write_text(json.dumps(report.counts()))
+    assert not report.told(), f"{report.counts()}\n\n{report.told()}"
+
+
+def test_no_input_breaks_the_api(everything: tuple[World, dict[str, Any]]) -> None:
+    world, samples = everything
+    _, secret = create_token(by=world.admin, name="fuzz")
+    paths = {}
+    for address in addresses():
+        template = "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", address.route)
+        if template.startswith("/api/v1/"):
+            paths[template] = _filled(address, world, samples)
+    report = Report()
+    fuzz_api(paths, secret, report, times=TIMES or 6, seeded=SEEDED)
+    assert report.operations > 100
+    finished(report)
+
+
+def test_no_input_breaks_a_page(everything: tuple[World, dict[str, Any]], as_user: Any) -> None:
+    world, samples = everything
+    client = as_user(world.admin)
+    client.raise_request_exception = False
+    report = Report()
+    routes = [
+        one
+        for one in addresses()
+        if not one.route.startswith(("api/", "v1/")) and "sign-out" not in one.route
+    ]
+    places = {
+        _filled(one, world, samples): one.pattern.callback
+        for one in routes
+        if "<int:" not in one.route or "slug" in one.route
+    }
+    fuzz_pages(places, client, report, times=TIMES or 8, seeded=SEEDED)
+    assert report.pages > 80
+    finished(report)
+
+
+def _filled(address: Address, world: World, samples: dict[str, Any]) -> str:
+    own = {**samples, r"(tokens/)<int:pk>": 1}
+    return address.filled(world.project.slug, own)
