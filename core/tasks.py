@@ -19,6 +19,7 @@ from core import events
 from core.audit import record
 from core.models import Delivery, Run
 from core.runs import RunCancelled, RunContext, RunFailed, RunHandedBack, RunLost, kind_of
+from core.text import storable
 
 log = logging.getLogger(__name__)
 DELIVERY_ATTEMPTS = 6
@@ -126,8 +127,8 @@ def execute_run(run_id: int) -> None:
             Status.FAILED,
             message="Failed.",
             error_code=error.code,
-            error_message=error.message,
-            error_advice=error.advice,
+            error_message=storable(error.message),
+            error_advice=storable(error.advice),
         )
     except Exception as error:
         log.exception("Run %s failed", run_id)

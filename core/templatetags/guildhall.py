@@ -270,7 +270,7 @@ _DIFF_WORDS = 4000  # beyond this a word diff is slow and nobody reads it; lines
 
 def _pieces(text: str) -> list[str]:
     words = _WORDS.findall(text)
-    return words if len(words) <= _DIFF_WORDS else text.splitlines(keepends=True)
+    return words if len(words) <= _DIFF_WORDS else re.split(r"(?<=\n)", text)
 
 
 @register.filter

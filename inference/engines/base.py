@@ -6,18 +6,22 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from annotation.rendering import Message
+from core.text import storable
 
 
 class EngineAway(Exception):
     """The engine does not answer, or stopped in the middle of an answer."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(storable(message))  # what an engine says is stored and shown
 
 
 class EngineRefused(Exception):
     """The engine answered that it will not do this; the text says why. `status` is its HTTP status."""
 
     def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.message, self.status = message, status
+        self.message, self.status = storable(message), status
+        super().__init__(self.message)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from annotation.models import DatasetRow, DatasetVersion, GroupSplit
 from core.access import Access
 from core.models import Project
+from core.text import lines_of
 from inference.models import Conversation, Generation
 
 DEMO_SLUG = "freight-desk"
@@ -75,7 +76,7 @@ def _demo_suggestions() -> tuple[Suggestion, ...]:
     path = settings.BASE_DIR / "annotation" / "demo" / "try_prompts.jsonl"
     if not path.is_file():
         return ()
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [json.loads(line) for line in lines_of(path.read_text(encoding="utf-8")) if line]
     return tuple(
         Suggestion(row["messages"][-1]["content"], list(row.get("context", [])))
         for row in rows

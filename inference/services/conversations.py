@@ -7,11 +7,13 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.cleaning import clean_text
 from annotation.models import Example
 from annotation.services import file_correction
 from core.audit import record
 from core.errors import Conflict, Invalid
 from core.models import Project, User
+from core.text import lines_of
 from inference.engines.vllm import STALL_SECONDS
 from inference.models import Conversation, Generation
 from inference.queries import history, turns_of
@@ -23,7 +25,9 @@ MAX_CONTEXT = 8_000
 
 
 def _clean(text: str, field: str, limit: int, what: str) -> str:
-    text = text.replace("\x00", "").replace("\r\n", "\n").strip()
+    """The text as it is stored: as it was typed, or nothing where only white space was."""
+    text = clean_text(text)
+    text = text if text.strip() else ""
     if len(text) > limit:
         raise Invalid(
             f"{what} is too long.",
@@ -43,7 +47,7 @@ def start_conversation(
         user=by,
         version=version,
         title=" ".join(title.split())[:120],
-        context=[line.strip() for line in records.splitlines() if line.strip()],
+        context=[line for line in lines_of(records) if line.strip()],
     )
     record(by=by, project=project, verb="conversation.started", obj=conversation)
     return conversation
@@ -122,7 +126,7 @@ def correct(*, by: User, generation: Generation, completion: str, topic: str = "
     better = _clean(completion, "completion", 20_000, "The answer")
     if not better:
         raise Invalid("Write the answer it should have given.", fields={"completion": ["Write an answer."]})
-    if better == generation.text.strip():
+    if better.strip() == generation.text.strip():
         raise Invalid(
             "This is the answer as it was.",
             fields={"completion": ["This is the answer as it was. Change what is wrong, then send it."]},

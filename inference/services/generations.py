@@ -14,6 +14,7 @@ from django.utils import timezone
 from annotation.rendering import chat_messages
 from core.errors import ExpectedError, PartAway, Refused
 from core.models import ApiToken, Project, User
+from core.text import storable
 from core.transitions import transition
 from inference.aio import in_db
 from inference.engines import BACKENDS, EngineAway, EngineRefused
@@ -59,6 +60,7 @@ class Collected:
 
     began: float = field(default_factory=time.monotonic)
     text: list[str] = field(default_factory=list)
+    half: str = ""
     first_token_ms: int | None = None
     finish_reason: str = ""
     prompt_tokens: int | None = None
@@ -67,22 +69,36 @@ class Collected:
     def _ms(self) -> int:
         return round((time.monotonic() - self.began) * 1000)
 
-    def add(self, piece: Piece) -> None:
-        if piece.text:
-            if self.first_token_ms is None:
-                self.first_token_ms = self._ms()
-            self.text.append(piece.text)
+    def add(self, piece: Piece) -> str:
+        """Keeps a piece and returns its text as it may be stored and passed on. The first half of a letter that was cut in two
+        waits for the next piece."""
+        text, self.half = self.half + piece.text, ""
+        if "\ud800" <= text[-1:] <= "\udbff":
+            text, self.half = text[:-1], text[-1]
         self.finish_reason = piece.finish_reason or self.finish_reason
         if piece.prompt_tokens is not None:
             self.prompt_tokens, self.completion_tokens = piece.prompt_tokens, piece.completion_tokens
+        return self._keep(text)
+
+    def end(self) -> str:
+        """What still waited, when nothing follows."""
+        text, self.half = self.half, ""
+        return self._keep(text)
+
+    def _keep(self, text: str) -> str:
+        if not text:
+            return ""
+        if self.first_token_ms is None:
+            self.first_token_ms = self._ms()
+        self.text.append(storable(text))
+        return self.text[-1]
 
     def fields(self) -> dict[str, Any]:
         return {
-            # PostgreSQL text cannot hold NUL, and a model may say anything.
-            "text": "".join(self.text).replace("\x00", ""),
+            "text": "".join(self.text),
             "first_token_ms": self.first_token_ms,
             "duration_ms": self._ms(),
-            "finish_reason": self.finish_reason[:20],
+            "finish_reason": storable(self.finish_reason)[:20],
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
         }
@@ -237,9 +253,10 @@ async def stream_answer(opened: Opened) -> AsyncGenerator[str, None]:
     try:
         async with aclosing(_pieces(opened)) as pieces:
             async for piece in pieces:
-                collected.add(piece)
-                if piece.text:
-                    yield piece.text
+                if text := collected.add(piece):
+                    yield text
+        if text := collected.end():
+            yield text
         _ended(collected)
         status, problem = Status.DONE, ""
     except (EngineAway, EngineRefused) as error:
@@ -261,6 +278,7 @@ def answer_now(opened: Opened) -> Generation:
     try:
         for piece in _pieces_now(opened):
             collected.add(piece)
+        collected.end()
         _ended(collected)
         status, problem = Status.DONE, ""
     except (EngineAway, EngineRefused) as error:
