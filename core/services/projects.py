@@ -7,6 +7,7 @@ from django.utils.text import slugify
 
 from core.audit import record
 from core.errors import Conflict, Invalid
+from core.marks import refuse_marks
 from core.models import Membership, Project, Role, User
 from core.models.people import MOST_TEMPERATURE, MOST_TOKENS
 from core.services.people import create_person
@@ -29,6 +30,7 @@ def create_project(
             "The name needs at least one letter or digit.",
             fields={"name": ["Give it a name."]},
         )
+    refuse_marks(system_prompt=system_prompt)
     if Project.objects.filter(slug=slug).exists():
         raise Invalid(
             "That address is taken.",
@@ -75,6 +77,8 @@ def update_project(*, by: User, project: Project, **values: Any) -> Project:
     Raises Invalid, with the fields, for sampling that no engine takes.
     """
     _check_sampling(values)
+    if values.get("system_prompt", project.system_prompt) != project.system_prompt:
+        refuse_marks(system_prompt=values["system_prompt"])
     changed = {}
     for name, value in values.items():
         if name not in SETTINGS_FIELDS:

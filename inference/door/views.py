@@ -15,6 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from core.authentication import find_token
 from core.errors import ExpectedError
+from core.marks import known_marks
 from core.models import ApiToken
 from inference.aio import in_db
 from inference.door import shapes
@@ -135,6 +136,7 @@ def _open(token: ApiToken, asked: DoorRequest) -> Opened:
     project = token.project
     if project is None or asked.model != project.slug:
         raise _unknown(asked.model)
+    shapes.refuse_marks(asked, known_marks())
     route = route_of(project)
     if route is None:
         raise DoorError(

@@ -12,6 +12,7 @@ from annotation.models import Example
 from annotation.services import file_correction
 from core.audit import record
 from core.errors import Conflict, Invalid
+from core.marks import refuse_marks
 from core.models import Project, User
 from core.text import lines_of
 from inference.engines.vllm import STALL_SECONDS
@@ -42,6 +43,7 @@ def start_conversation(
 ) -> Conversation:
     """Opens a conversation with a version. `context` holds one record a line."""
     records = _clean(context, "context", MAX_CONTEXT, "The records text")
+    refuse_marks(context=records)
     conversation = Conversation.objects.create(
         project=project,
         user=by,
@@ -94,6 +96,7 @@ def ask(*, by: User, conversation: Conversation, text: str, blind: bool = False)
     question = _clean(text, "text", MAX_QUESTION, "The question")
     if not question:
         raise Invalid("Write a question first.", fields={"text": ["Write a question first."]})
+    refuse_marks(text=question)
     conversation = _locked(conversation)
     _settle_open_answer(conversation)
     turns = turns_of(conversation)

@@ -24,7 +24,7 @@ from inference.models import Conversation, Generation
 from inference.queries import Serving, serving
 from inference.services.checks import doubt_since
 from training.models import ModelVersion
-from training.queries import system_prompt_of
+from training.queries import marks_of_base, system_prompt_of
 
 log = logging.getLogger(__name__)
 Status = Generation.Status
@@ -124,6 +124,8 @@ def open_generation(
     front, as in training. `params` in OpenAI's names, the project's temperature and length beneath.
     """
     where = serving(version, blind=blind)
+    chat = chat_messages(messages=messages, context=context, system_prompt=system_prompt_of(version))
+    _refuse_forged_turns(chat, version)
     generation = Generation.objects.create(
         project=project,
         version=version,
@@ -132,11 +134,34 @@ def open_generation(
         turn=turn,
         user=by,
         token=token,
-        messages=chat_messages(messages=messages, context=context, system_prompt=system_prompt_of(version)),
+        messages=chat,
         question=question_of(messages),
         params=sampling(project, params),
     )
     return Opened(generation, where, blind, own_limit=any(name in params for name in LIMITS))
+
+
+class ForgedTurn(Refused):
+    """A text that would be sent to an engine holds a mark which its chat template uses to begin or end turns."""
+
+    code = "control_mark"
+
+
+def _refuse_forged_turns(chat: Sequence[Mapping[str, str]], version: ModelVersion) -> None:
+    """The last look before an engine: at the texts as they were put together, for the marks of this version's base.
+
+    What people write is refused with the field's name long before (core.marks). Here it can be a row from before that, a
+    system prompt, or an earlier answer of the model.
+    """
+    marks = marks_of_base(version.base_model)
+    for message in chat:
+        if mark := marks.in_text(message["content"]):
+            what = {"system": "The system prompt or a record", "user": "A question"}
+            raise ForgedTurn(
+                f"{what.get(message['role'], 'An earlier answer')} holds “{mark}”, a control mark of this model's chat "
+                "template: the model would read it as the start or end of a turn.",
+                "Start a new conversation without it, or correct the text.",
+            )
 
 
 def question_of(messages: Sequence[Mapping[str, str]]) -> str:
