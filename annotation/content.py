@@ -5,6 +5,8 @@ import json
 import unicodedata
 from typing import Any
 
+from core.search import searchable
+
 # Everything a revision holds, in the order it is shown.
 CONTENT_FIELDS = ("messages", "context", "completion", "slice", "edge", "tags")
 
@@ -88,5 +90,5 @@ def group_of_prompt(*, messages: list[Any], context: list[str]) -> str:
 
 
 def search_text(*, messages: list[Any], context: list[str], completion: str) -> str:
-    """All words of a pair in lower case; search looks for a lower-case substring, which the trigram index serves."""
-    return "\n".join([*(m["content"] for m in messages), *context, completion]).lower()
+    """All words of a pair as search compares them (core.search)."""
+    return searchable("\n".join([*(m["content"] for m in messages), *context, completion]))

@@ -5,8 +5,9 @@ from typing import Any
 from django import forms
 
 from annotation.models import Example
-from annotation.queries.examples import LEAST_SEARCH, people_of, slices_of, sources_of
+from annotation.queries.examples import people_of, slices_of, sources_of
 from core.models import Project
+from core.search import LEAST, pattern
 
 
 class ExampleFilter(forms.Form):
@@ -48,8 +49,8 @@ class ExampleFilter(forms.Form):
 
     def clean_q(self) -> str:
         text = str(self.cleaned_data["q"]).strip()
-        if text and not text.startswith("#") and len(text) < LEAST_SEARCH:
-            raise forms.ValidationError(f"Type at least {LEAST_SEARCH} letters.")
+        if text and not text.startswith("#") and not pattern(text):
+            raise forms.ValidationError(f"Type at least {LEAST} letters.")
         return text
 
     def wanted(self) -> dict[str, Any]:

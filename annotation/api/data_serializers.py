@@ -8,12 +8,13 @@ from rest_framework import serializers
 from annotation.models import DatasetRow, DatasetVersion, Example, Import, ImportIssue, Review, WithheldRow
 from annotation.services.datasets import MAX_SHARE, SEED
 from annotation.splits import DEFAULT_SHARES, SPLITS, TEST, VALIDATION
+from core.api.fields import WrittenField
 from core.api.serializers import PersonSerializer, RunSerializer
 
 
 class MessageSerializer(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=["system", "user", "assistant"])
-    content = serializers.CharField()
+    content = WrittenField()
 
 
 class ExampleSerializer(serializers.ModelSerializer[Example]):
@@ -43,9 +44,9 @@ class NewExampleSerializer(serializers.Serializer[Any]):
 
     messages = MessageSerializer(many=True)
     context = serializers.ListField(  # type: ignore[assignment]
-        child=serializers.CharField(allow_blank=True), required=False, default=list
+        child=WrittenField(allow_blank=True), required=False, default=list
     )
-    completion = serializers.CharField()
+    completion = WrittenField()
     slice = serializers.CharField(required=False, default="", allow_blank=True)
     edge = serializers.CharField(required=False, default="", allow_blank=True)
     tags = serializers.ListField(child=serializers.CharField(), required=False, default=list)

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from annotation.api.data_serializers import ExampleSerializer, MessageSerializer
 from annotation.models import Assignment, Draft, Example, Review
+from core.api.fields import WrittenField
 from core.api.serializers import PersonSerializer
 
 ONLY = ("edge", "returned", "feedback")
@@ -47,9 +48,9 @@ class DraftContentSerializer(serializers.Serializer[Any]):
 
     messages = MessageSerializer(many=True, required=False, default=list)
     context = serializers.ListField(  # type: ignore[assignment]  # a field, not DRF's property of that name
-        child=serializers.CharField(allow_blank=True), required=False, default=list
+        child=WrittenField(allow_blank=True), required=False, default=list
     )
-    completion = serializers.CharField(required=False, allow_blank=True, default="")
+    completion = WrittenField(required=False, allow_blank=True, default="")
     slice = serializers.CharField(required=False, allow_blank=True, default="")
     edge = serializers.CharField(required=False, allow_blank=True, default="")
     tags = serializers.ListField(child=serializers.CharField(), required=False, default=list)

@@ -10,8 +10,8 @@ from django.db.models import Q, QuerySet
 from annotation.changes import Changes, changes
 from annotation.models import DatasetRow, Example, Review, Revision, Source
 from core.models import Project, User
+from core.search import pattern
 
-LEAST_SEARCH = 3  # the trigram index serves nothing shorter
 
 
 def find_examples(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Example]:
@@ -44,9 +44,8 @@ def _search(found: QuerySet[Example], text: str) -> QuerySet[Example]:
     number = text.removeprefix("#")
     if text.startswith("#") and number.isdecimal() and len(number) < 18:
         return found.filter(pk=int(number))
-    if len(text) < LEAST_SEARCH:
-        return found
-    return found.filter(search_text__contains=text.lower())
+    wanted = pattern(text)
+    return found.filter(search_text__contains=wanted) if wanted else found
 
 
 def slices_of(project: Project) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from core.api.fields import WrittenField
 from core.api.serializers import PersonSerializer, RunSerializer
 from evaluation.models import Campaign, Comparison, Entry, PlanStage, Rating
 from evaluation.queries import Results
@@ -266,8 +267,8 @@ class BothScoresSerializer(serializers.Serializer[Any]):
 class CorrectionsSerializer(serializers.Serializer[Any]):
     """Answers as they should be; only those that were rewritten."""
 
-    left = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
-    right = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    left = WrittenField(required=False, allow_blank=True)
+    right = WrittenField(required=False, allow_blank=True)
 
 
 class SayingSerializer(serializers.Serializer[Any]):

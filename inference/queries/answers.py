@@ -4,12 +4,13 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from core.lineage import Step
 from core.models import Project
 from core.numbers import whole_number
+from core.search import either_form
 from inference.models import Generation
 from inference.queries.candidates import version_label
 from training.models import ModelVersion
@@ -37,7 +38,7 @@ def filtered_answers(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Ge
             found = found.filter(public_id=uuid.UUID(q.removeprefix("chatcmpl-")))
         except ValueError:
             # Both columns have a trigram index over their upper case, which is what icontains compares.
-            found = found.filter(Q(question__icontains=q) | Q(text__icontains=q))
+            found = found.filter(either_form("question", q) | either_form("text", q))
     for name, choices in (("purpose", Generation.Purpose.values), ("status", Generation.Status.values)):
         if wanted.get(name) in choices:
             found = found.filter(**{name: wanted[name]})
