@@ -1,10 +1,17 @@
-"""What people and programs send as a pair, made clean or refused with words. Pure functions."""
+"""What people and programs send as a pair, made clean or refused with words.
 
+Text is kept as it was written: line ends become \\n, names (slice, tags) lose outer and repeated spaces, and nothing else
+changes. What holds only white space counts as empty.
+"""
+
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from annotation.models import Example
 from core.errors import Invalid
+from core.marks import Marks, marks_in
+from core.text import plain_line_ends, storable
 
 ROLES = ("system", "user", "assistant")
 MAX_TEXT = 20_000  # characters of one message, record or completion
@@ -21,10 +28,13 @@ MAX_DRAFT_PARTS = 1_000  # turns, records or tags of a draft
 
 
 def clean_text(value: Any) -> str:
-    """Text as it is stored: \\n for line ends, no NUL and no half characters (PostgreSQL takes neither)."""
-    text = value if isinstance(value, str) else ""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
-    return text.encode("utf-8", "ignore").decode("utf-8")
+    """Text as it is stored: \\n for line ends, U+FFFD for NUL and half characters (PostgreSQL takes neither)."""
+    return plain_line_ends(storable(value)) if isinstance(value, str) else ""
+
+
+def clean_name(value: Any) -> str:
+    """A name (of a slice, a tag, a source) as it is stored: on one line, single spaces, Unicode form NFC."""
+    return " ".join(unicodedata.normalize("NFC", clean_text(value)).split())
 
 
 def listed(value: Any) -> list[Any]:
@@ -39,7 +49,7 @@ def clean_tags(value: Any) -> list[str]:
     parts = value.split(",") if isinstance(value, str) else listed(value)
     seen: dict[str, None] = {}
     for part in parts:
-        tag = " ".join(clean_text(part).split())
+        tag = clean_name(part)
         if tag:
             seen.setdefault(tag)
     return list(seen)
@@ -63,7 +73,7 @@ def clean_draft(data: Mapping[str, Any]) -> dict[str, Any]:
         "messages": messages,
         "context": context,
         "completion": clean_text(data.get("completion")),
-        "slice": " ".join(clean_text(data.get("slice")).split()),
+        "slice": clean_name(data.get("slice")),
         "edge": data.get("edge") if data.get("edge") in Example.Edge.values else "",
         "tags": clean_tags(data.get("tags")),
     }
@@ -99,17 +109,14 @@ def clean_in_bounds(data: Mapping[str, Any]) -> dict[str, Any]:
 def clean_pair(data: Mapping[str, Any], *, answered: bool = True) -> dict[str, Any]:
     """A pair that can be reviewed: whole, with its last word the customer's. Invalid names every wrong field.
 
-    With `answered` False an empty completion is allowed (an item whose answer is still to be written).
+    With `answered` False an empty completion is allowed (an item whose answer is still to be written). No text may hold a
+    control mark of chat templates: it would forge a turn.
     """
     content = clean_in_bounds(data)
-    content["messages"] = [
-        {"role": m["role"], "content": m["content"].strip()}
-        for m in content["messages"]
-        if m["content"].strip()
-    ]
-    content["context"] = [record.strip() for record in content["context"] if record.strip()]
-    content["completion"] = content["completion"].strip()
-    wrong: dict[str, list[str]] = {}
+    content["messages"] = [m for m in content["messages"] if m["content"].strip()]
+    content["context"] = [record for record in content["context"] if record.strip()]
+    content["completion"] = content["completion"] if content["completion"].strip() else ""
+    wrong = marks_in(texts_of(content))
     messages = content["messages"]
     if not any(m["role"] == "user" for m in messages):
         wrong["messages"] = ["Write what the customer says."]
@@ -126,6 +133,22 @@ def clean_pair(data: Mapping[str, Any], *, answered: bool = True) -> dict[str, A
     if wrong:
         raise Invalid("Something is missing or wrong.", "It is marked below.", fields=wrong)
     return content
+
+
+def texts_of(pair: Mapping[str, Any]) -> dict[str, Any]:
+    """{field: its texts} of a pair: what a model is shown."""
+    return {
+        "messages": [m["content"] for m in pair["messages"]],
+        "context": pair["context"],
+        "completion": pair["completion"],
+    }
+
+
+def mark_in_pair(pair: Mapping[str, Any], marks: Marks) -> str:
+    """The first control mark in the texts of a pair; "" when there is none."""
+    texts = texts_of(pair)
+    every = (*texts["messages"], *texts["context"], texts["completion"])
+    return next((mark for text in every if (mark := marks.in_text(text))), "")
 
 
 def _too_large(content: dict[str, Any]) -> dict[str, list[str]]:

@@ -5,6 +5,8 @@ import json
 import unicodedata
 from typing import Any
 
+from core.search import searchable
+
 # Everything a revision holds, in the order it is shown.
 CONTENT_FIELDS = ("messages", "context", "completion", "slice", "edge", "tags")
 
@@ -43,11 +45,13 @@ def arrival_hash(*, messages: list[Any], context: list[str], completion: str) ->
     """SHA-256 by which a pair that comes in again is known, even after the stored one was edited.
 
     A pair is what was asked and what was answered: the same question with the same answer teaches the same
-    thing whatever records stood beside it. A question that still waits for its answer differs by its records.
+    thing whatever records stood beside it. A question that still waits for its answer differs by its records. White space
+    at the ends of texts makes no other pair.
     """
+    turns = [{**message, "content": message["content"].strip()} for message in messages]
     if completion:
-        return _sha256({"messages": messages, "completion": completion})
-    return _sha256({"messages": messages, "context": context})
+        return _sha256({"messages": turns, "completion": completion.strip()})
+    return _sha256({"messages": turns, "context": [record.strip() for record in context]})
 
 
 def prompt_hash(*, messages: list[Any], context: list[str]) -> str:
@@ -86,5 +90,5 @@ def group_of_prompt(*, messages: list[Any], context: list[str]) -> str:
 
 
 def search_text(*, messages: list[Any], context: list[str], completion: str) -> str:
-    """All words of a pair in lower case; search looks for a lower-case substring, which the trigram index serves."""
-    return "\n".join([*(m["content"] for m in messages), *context, completion]).lower()
+    """All words of a pair as search compares them (core.search)."""
+    return searchable("\n".join([*(m["content"] for m in messages), *context, completion]))

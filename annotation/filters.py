@@ -6,9 +6,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from annotation.models import Example
-from annotation.queries.examples import LEAST_SEARCH, people_of, slices_of, sources_of
+from annotation.queries.examples import people_of, slices_of, sources_of
 from core.filters import Filter, search_field
 from core.models import Project
+from core.search import LEAST, pattern
 
 
 class ExampleFilter(Filter):
@@ -45,8 +46,8 @@ class ExampleFilter(Filter):
 
     def clean_q(self) -> str:
         text = str(self.cleaned_data["q"]).strip()
-        if text and not text.startswith("#") and len(text) < LEAST_SEARCH:
-            raise ValidationError(f"Type at least {LEAST_SEARCH} letters.")
+        if text and not text.startswith("#") and not pattern(text):
+            raise ValidationError(f"Type at least {LEAST} letters.")
         return text
 
 

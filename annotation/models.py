@@ -52,6 +52,11 @@ class Import(models.Model):
     accepted = models.PositiveIntegerField(default=0)
     repeated = models.PositiveIntegerField(default=0, help_text="Lines whose pair the project already had.")
     rejected = models.PositiveIntegerField(default=0)
+    keys = models.JSONField(
+        default=list,
+        help_text="Keys of the file that were not taken or were read under another name: "
+        "[{key, what (ignored|read_as), count, line (the first), says}]",
+    )
     # Set in the transaction that stores the examples: a run taken up after that has nothing left to do.
     stored_at = models.DateTimeField(null=True, blank=True)
     removed_at = models.DateTimeField(null=True, blank=True)
@@ -501,7 +506,7 @@ class DatasetVersion(models.Model):
     artifact = models.ForeignKey("core.Artifact", null=True, on_delete=models.PROTECT, related_name="+")
     counts = models.JSONField(
         default=dict,
-        help_text="total, train, validation, test, slices: {slice: {split: rows}}, withheld, withheld_near, "
+        help_text="total, train, validation, test, slices: {slice: {split: rows}}, withheld, withheld_near, withheld_marked, "
         "untested: {slice: why}, near: {groups, clusters, rows, largest}, validation_near_train",
     )
     created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
@@ -550,11 +555,12 @@ class DatasetRow(models.Model):
 
 
 class WithheldRow(models.Model):
-    """An approved example that a dataset version left out of training, and the test row it would have given away."""
+    """An approved example that a dataset version left out: it would give a test row away, or its text holds a control mark."""
 
     class Reason(models.TextChoices):
         REPEATS_TEST = "repeats_test", "Asks what a test row asks"
         NEAR_TEST = "near_test", "Asks nearly what a test row asks"
+        CONTROL_MARK = "control_mark", "Holds a control mark of chat templates"
 
     dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="withheld")
     example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="+")
@@ -562,10 +568,12 @@ class WithheldRow(models.Model):
     split = models.CharField(
         max_length=10,
         choices=GroupSplit.Split.choices,
-        help_text="Where it would have gone.",
+        blank=True,
+        help_text="Where it would have gone; empty where that was not decided.",
     )
     reason = models.CharField(max_length=12, choices=Reason.choices)
-    repeats = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="+")
+    repeats = models.ForeignKey(Example, null=True, on_delete=models.PROTECT, related_name="+")
+    mark = models.CharField(max_length=80, blank=True, default="", help_text="The control mark in its text.")
     similarity = models.FloatField(
         null=True,
         help_text="Jaccard similarity of the turns, 0.8 to 1, for a near-duplicate.",
@@ -577,8 +585,13 @@ class WithheldRow(models.Model):
             models.UniqueConstraint(name="withheld_once", fields=["dataset", "example"]),
             models.CheckConstraint(
                 name="withheld_similarity",
-                condition=models.Q(reason="repeats_test", similarity__isnull=True)
+                condition=models.Q(reason__in=["repeats_test", "control_mark"], similarity__isnull=True)
                 | models.Q(reason="near_test", similarity__gt=0, similarity__lte=1),
+            ),
+            models.CheckConstraint(
+                name="withheld_because_of",
+                condition=models.Q(reason="control_mark", repeats__isnull=True) & ~models.Q(mark="")
+                | models.Q(reason__in=["repeats_test", "near_test"], repeats__isnull=False, mark=""),
             ),
         ]
 

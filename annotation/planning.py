@@ -13,12 +13,13 @@ from typing import Any
 from annotation.similarity import Prompts
 from annotation.splits import SPLITS, TEST, TRAIN, VALIDATION, Group, assign_splits, untested
 
-REPEATS_TEST, NEAR_TEST = "repeats_test", "near_test"
+REPEATS_TEST, NEAR_TEST, CONTROL_MARK = "repeats_test", "near_test", "control_mark"
 
 
 @dataclass(frozen=True)
 class Withheld:
-    """A row that may not train or validate, because of the test row of example `repeats`.
+    """A row that may not train or validate, because of the test row of example `repeats`; or a row of any split whose text
+    holds the control mark `mark`, which takes no part in the splits.
 
     `similarity` is the Jaccard similarity of their turns (0.8 to 1), None for an equal prompt.
     """
@@ -26,8 +27,9 @@ class Withheld:
     example: int
     split: str
     reason: str
-    repeats: int
+    repeats: int | None
     similarity: float | None = None
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Planner:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.settings = settings
         self._examples = array("q")
+        self._marked: list[Withheld] = []
         self.groups, self.slices, self._prompts = _Column(), _Column(), _Column()
         self.texts = array("l")
         # What was held out before: its example, the number of its prompt and of its text.
@@ -82,6 +85,10 @@ class Planner:
         self.slices.add(slice_name)
         self._prompts.add(bytes.fromhex(prompt))
         self.texts.append(self._text(messages))
+
+    def leave_out(self, *, example: int, mark: str) -> None:
+        """An approved row that nobody may train or be tested on: its text holds a control mark."""
+        self._marked.append(Withheld(example, "", CONTROL_MARK, None, None, mark[:80]))
 
     def hold_out(self, *, example: int, prompt: str, messages: Sequence[Mapping[str, str]]) -> None:
         """A test row of an earlier version, with the text it had there."""
@@ -104,7 +111,7 @@ class Planner:
         return Plan(
             splits=dict(zip(names, splits, strict=True)),
             new={name: split for name, split in zip(names, splits, strict=True) if name not in decided},
-            withheld=withheld,
+            withheld=sorted(withheld + self._marked, key=lambda row: row.example),
             counts={
                 **self._counts(row_splits, withheld),
                 "untested": units.untested(),
@@ -188,7 +195,8 @@ class Planner:
                 name: {split: counts[split] for split in SPLITS if counts[split]}
                 for name, counts in sorted(by_slice.items())
             },
-            "withheld": len(out),
+            "withheld": len(out) + len(self._marked),
+            "withheld_marked": len(self._marked),
             "withheld_near": sum(row.reason == NEAR_TEST for row in withheld),
         }
 

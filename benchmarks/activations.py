@@ -110,7 +110,7 @@ def shape_of(shape: tuple[int, ...]) -> Shape:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--json", action="store_true", help="print figures as JSON, nothing else")
     as_json = parser.parse_args().json
     figures: dict[str, Any] = {}

@@ -30,7 +30,8 @@ Row = dict[str, Any]
 
 
 def rows_of(data: Path, name: str) -> list[Row]:
-    return [json.loads(line) for line in (data / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+    with (data / f"{name}.jsonl").open(encoding="utf-8", newline="\n") as lines:
+        return [json.loads(line) for line in lines]
 
 
 def row_hash(row: Row) -> str:

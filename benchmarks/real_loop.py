@@ -26,6 +26,7 @@ from datetime import datetime
 from typing import Any
 
 import httpx
+from httpx_sse import EventSource
 
 from benchmarks.program import Api, Program, until
 
@@ -232,14 +233,10 @@ class Loop:
                     if response.status_code != 200:
                         raise RuntimeError(f"The door said {response.status_code}: {response.read()[:500]!r}")
                     seen = 0.0
-                    for line in response.iter_lines():
-                        if (
-                            not seen
-                            and line.startswith("data: ")
-                            and '"content":"' in line.replace(": ", ":")
-                        ):
-                            piece = json.loads(line[6:])["choices"][0]["delta"].get("content")
-                            seen = time.monotonic() if piece else 0.0
+                    for event in EventSource(response).iter_sse():
+                        if not seen and event.data.startswith("{"):
+                            choices = json.loads(event.data)["choices"]
+                            seen = time.monotonic() if choices and choices[0]["delta"].get("content") else 0.0
                 first.append((seen or time.monotonic()) - began)
                 whole.append(time.monotonic() - began)
         self.figures |= {

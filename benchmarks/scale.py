@@ -24,6 +24,7 @@ from typing import Any
 from benchmarks.pages import percentile
 from benchmarks.program import Api, Program, until
 from benchmarks.real_loop import ADMIN, DEMO_PASSWORD, measured, ready_dataset, say, seconds_between, wait
+from core.text import lines_of
 
 PROJECT = "at-scale"
 AT = f"projects/{PROJECT}/"
@@ -45,7 +46,7 @@ PAGES = {
 def numbered(file: Path, first: int, count: int) -> Iterator[dict[str, Any]]:
     """`count` of the file's pairs, round and round, each question with a number that no other has, in digits and in letters:
     prompts that differ in digits alone would be one text to a freeze."""
-    pairs = [json.loads(line) for line in file.read_text().splitlines()]
+    pairs = [json.loads(line) for line in lines_of(file.read_text())]
     for number, pair in enumerate(islice(cycle(pairs), count), first):
         *before, last = pair["messages"]
         letters = "".join(chr(ord("a") + int(digit)) for digit in str(number))

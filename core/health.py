@@ -12,6 +12,8 @@ from django.utils import timezone
 from redis import Redis
 from redis.exceptions import RedisError
 
+from core.text import lines_of
+
 _away_since: dict[str, datetime] = {}
 _lock = Lock()
 
@@ -60,7 +62,7 @@ def postgres() -> Part:
         with psycopg.connect(settings.DATABASE_URL, connect_timeout=2) as link:
             link.execute("SELECT 1")
     except psycopg.Error as error:
-        said = (str(error).strip().splitlines() or ["it does not answer"])[0]
+        said = (lines_of(str(error).strip()) or ["it does not answer"])[0]
         return _part("postgres", "PostgreSQL", False, said, "every page")
     return _part("postgres", "PostgreSQL", True, "answers", "every page")
 
@@ -110,7 +112,7 @@ def parts() -> list[Part]:
                     "engines",
                     "Engines",
                     False,
-                    str(error).splitlines()[0],
+                    str(error).split("\n")[0],
                     None,
                     "answers from models",
                 )

@@ -12,25 +12,10 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from core.numbers import LARGEST_ID, whole_number
+from core.text import storable
 
 MOST_TEXT = 200_000  # characters; longer text than any column's limit is refused by the services, with words
 TRUE = frozenset({"1", "true", "yes", "on"})
-
-
-def storable(text: str) -> str:
-    """`text` without what PostgreSQL refuses: NUL, and halves of characters (lone surrogates)."""
-    return text.replace("\x00", "").encode("utf-8", "ignore").decode("utf-8")
-
-
-def is_storable(text: str) -> bool:
-    """Whether PostgreSQL takes `text`: no NUL, no halves of characters."""
-    if "\x00" in text:
-        return False
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class Params:

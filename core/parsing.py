@@ -9,7 +9,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
 from core.errors import Invalid
-from core.params import is_storable
+from core.text import is_storable
 
 MOST_DEPTH = 64  # of nested arrays and objects; nothing here needs more than six
 MOST_DIGITS = 40  # of a whole number; columns hold 19

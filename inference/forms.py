@@ -15,6 +15,7 @@ from inference.services.conversations import MAX_CONTEXT, MAX_QUESTION
 class QuestionForm(forms.Form):
     text = forms.CharField(
         label="Your question",
+        strip=False,
         required=False,  # the service says it better
         widget=forms.Textarea(
             attrs={"rows": 2, "maxlength": MAX_QUESTION, "placeholder": "Ask as a customer would"}
@@ -28,12 +29,14 @@ class NewChatForm(forms.Form):
     candidate = forms.ChoiceField(label="Who answers", widget=forms.RadioSelect)
     text = forms.CharField(
         label="First question",
+        strip=False,
         max_length=MAX_QUESTION,
         widget=forms.Textarea(attrs={"rows": 3, "placeholder": "Ask as a customer would"}),
     )
     context = forms.CharField(
         label="Records",
         required=False,
+        strip=False,
         max_length=MAX_CONTEXT,
         widget=forms.Textarea(attrs={"rows": 3, "class": "mono"}),
         help_text="What the desk's systems say, one record a line. The model may state only what stands here.",
@@ -44,6 +47,12 @@ class NewChatForm(forms.Form):
         candidate = self.fields["candidate"]
         if isinstance(candidate, forms.ChoiceField):
             candidate.choices = list(choices)
+
+    def clean_text(self) -> str:
+        text = str(self.cleaned_data["text"])
+        if not text.strip():
+            raise forms.ValidationError("Write a question first.")
+        return text
 
 
 class CorrectionForm(forms.Form):

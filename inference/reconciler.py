@@ -18,6 +18,7 @@ from django.utils import timezone
 from core.disks import storage_error
 from core.errors import ExpectedError
 from core.sockets import socket_dir
+from core.text import lines_of
 from inference.attached import Watch, look_for
 from inference.checking import Checking, OutOfService, life_of, of_adopted
 from inference.engines import BACKENDS, EngineAway, EngineRefused, EngineSpec
@@ -83,7 +84,7 @@ class Reconciler(OneAtATime):
                     # Engines go on serving; what changed meanwhile is made up for when the database is back.
                     log.warning(
                         "The database does not answer: %s",
-                        str(error).splitlines()[0] if str(error) else error,
+                        lines_of(str(error))[0] if str(error) else error,
                     )
                     self._drop_lock()
                     connection.close()

@@ -9,10 +9,12 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         # Both connect to signals of Celery in the worker's main process, before its pool forks.
+        from core.marks import register_marks
         from core.runs import RunKind, register_kind
         from core.sentences import register_wordings
         from core.stages import register_stage
         from training import machine, stopping  # noqa: F401
+        from training.queries import control_tokens
         from training.stages import STAGE, WORDINGS
 
         register_kind(
@@ -74,4 +76,5 @@ class TrainingConfig(AppConfig):
             )
         )
         register_stage(STAGE)
+        register_marks(control_tokens)
         register_wordings(WORDINGS)

@@ -6,6 +6,8 @@ transformers rendered when the base was prepared, and gives None when one of the
 """
 
 import json
+import re
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -32,6 +34,31 @@ class ChatTokenizer(Protocol):
 
     def id_of(self, token: str) -> int | None:
         """None when it is not one token of this tokenizer."""
+
+
+_MARK_SHAPE = re.compile(r"[<\[].*[>\]]", re.DOTALL)
+
+
+def control_tokens_of(added: Iterable[tuple[str, bool]]) -> list[str]:
+    """Of a tokenizer's added tokens (text, special) those that mark something: special ones, and others in the shape of a
+    mark. Runs of spaces and plain words that were added to a vocabulary are text like any other."""
+    return [text for text, special in added if text.strip() and (special or _MARK_SHAPE.fullmatch(text))]
+
+
+def plain_marks_of(tokenizer: ChatTokenizer) -> list[str]:
+    """What parts the turns of a chat template that uses no control token for it, such as "### Response:" or "[/INST]"."""
+    said = ["Qjx1zq", "Qjx2zq", "Qjx3zq"]
+    roles = ["user", "assistant", "user"]
+    chat = [{"role": role, "content": text} for role, text in zip(roles, said, strict=True)]
+    try:
+        text = tokenizer.render(chat, answer_follows=True)
+    except Exception:  # noqa: BLE001 (a template may raise anything)
+        return []
+    between = re.split("|".join(said), text)[1:]
+    plain = {
+        piece.strip() for piece in between if not any(mark in piece for mark in tokenizer.control_tokens)
+    }
+    return sorted(mark for mark in plain if len(mark) >= 3)
 
 
 class _Generation(Extension):
@@ -92,7 +119,7 @@ class FileTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         added = self._tokenizer.get_added_tokens_decoder()
-        self.control_tokens = [token.content for token in added.values() if token.special]
+        self.control_tokens = control_tokens_of((token.content, token.special) for token in added.values())
 
     def render(self, messages: list[Message], *, answer_follows: bool) -> str:
         return self._template.render(messages=messages, add_generation_prompt=answer_follows, **self._names)

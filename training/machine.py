@@ -19,6 +19,8 @@ from django.conf import settings
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
+from core.text import lines_of
+
 CACHE_KEY = "training.machine"
 GPU_QUEUE = "gpu"
 
@@ -47,7 +49,7 @@ def multiplies_bfloat16(device: str) -> bool:
     if device == "cuda":
         return True
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = lines_of(Path("/proc/cpuinfo").read_text())
     except OSError:
         return False
     flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
@@ -71,7 +73,7 @@ def _gpu() -> tuple[str, int, int] | None:
             timeout=10,
             check=True,
         ).stdout
-        found = [[part.strip() for part in line.split(",")] for line in answer.splitlines() if line.strip()]
+        found = [[part.strip() for part in line.split(",")] for line in lines_of(answer) if line.strip()]
         gpus = [(name, int(total) * 2**20, int(free) * 2**20) for name, total, free in found]
     except (OSError, ValueError, subprocess.SubprocessError):
         return None

@@ -13,6 +13,7 @@ from annotation.models import DatasetRow, DatasetVersion, GroupSplit
 from annotation.queries import People, people_behind
 from annotation.rendering import chat_messages
 from core.keeping import kept
+from core.marks import Marks, marks_of
 from core.models import Project, Run
 from core.numbers import LARGEST_COUNT, whole_number
 from training.counting import Counted
@@ -41,6 +42,17 @@ def ready_versions(project: Project) -> QuerySet[ModelVersion]:
         .select_related("base_model", "training__dataset", "project")
         .order_by("-number", "base_model__name")
     )
+
+
+def control_tokens() -> set[str]:
+    """The marks of every base model that is ready (BaseModel.control_tokens). One query."""
+    return {token for tokens in ready_bases().values_list("control_tokens", flat=True) for token in tokens}
+
+
+def marks_of_base(base_model: BaseModel) -> Marks:
+    """What begins and ends turns for this base; where its own tokens are not known, the marks of common templates."""
+    tokens = frozenset(base_model.control_tokens)
+    return marks_of(tokens, shapes=not tokens)
 
 
 def ready_bases() -> QuerySet[BaseModel]:

@@ -102,6 +102,10 @@ _WORDS = {
         ),
         "Correct these examples and freeze the dataset again.",
     ),
+    "forged_turn": (
+        "In {named} the texts come to more control tokens, once put together, than the chat template writes.",
+        "Correct these examples and freeze the dataset again.",
+    ),
     "control_marks_in_prompt": (
         "The dataset's system prompt contains {mark!r}, a control token of this base model.",
         "Correct the project's system prompt and freeze the dataset again.",
@@ -161,6 +165,8 @@ class RowEncoder:
             self._problems["unknown_stop_token"] = Problem("unknown_stop_token", 1, mark=stop_token)
         marks = sorted(filter(str.strip, tokenizer.control_tokens), key=len, reverse=True)
         self._marks = re.compile("|".join(re.escape(mark) for mark in marks)) if marks else None
+        self._control = {tokenizer.id_of(token) for token in tokenizer.control_tokens} - {None}
+        self._expected: dict[tuple[str, ...], int] = {}
         in_prompt = self._mark_in(system_prompt)
         if in_prompt:
             self._problems["control_marks_in_prompt"] = Problem("control_marks_in_prompt", 1, mark=in_prompt)
@@ -195,6 +201,9 @@ class RowEncoder:
             self._note("template_refuses", row, str(error)[:200])
             return None
         prompt, whole = self.tokenizer.ids_of(prompt_text), self.tokenizer.ids_of(whole_text)
+        if self._marks_in(whole) != self._marks_of_shape([*(m["role"] for m in messages), "assistant"]):
+            self._note("forged_turn", row)
+            return None
         answer = self._answer(row, prompt, whole)
         if answer is None:
             return None
@@ -205,6 +214,19 @@ class RowEncoder:
             question=row["messages"][-1]["content"],
             completion=row["completion"],
         )
+
+    def _marks_in(self, ids: list[int]) -> int:
+        return sum(map(self._control.__contains__, ids))
+
+    def _marks_of_shape(self, roles: list[str]) -> int:
+        """How many control tokens the template writes for a conversation of these roles, whatever is said in it."""
+        shape = tuple(roles)
+        if shape not in self._expected:
+            text = self.tokenizer.render(
+                [{"role": role, "content": "x"} for role in roles], answer_follows=False
+            )
+            self._expected[shape] = self._marks_in(self.tokenizer.ids_of(text))
+        return self._expected[shape]
 
     def _has_marks(self, row: dict[str, Any]) -> bool:
         """Whether people's text holds a control token."""

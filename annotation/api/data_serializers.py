@@ -8,12 +8,13 @@ from rest_framework import serializers
 from annotation.models import DatasetRow, DatasetVersion, Example, Import, ImportIssue, Review, WithheldRow
 from annotation.services.datasets import MAX_SHARE, SEED
 from annotation.splits import DEFAULT_SHARES, SPLITS, TEST, VALIDATION
+from core.api.fields import WrittenField
 from core.api.serializers import PersonSerializer, RunSerializer
 
 
 class MessageSerializer(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=["system", "user", "assistant"])
-    content = serializers.CharField()
+    content = WrittenField()
 
 
 class ExampleSerializer(serializers.ModelSerializer[Example]):
@@ -43,9 +44,9 @@ class NewExampleSerializer(serializers.Serializer[Any]):
 
     messages = MessageSerializer(many=True)
     context = serializers.ListField(  # type: ignore[assignment]
-        child=serializers.CharField(allow_blank=True), required=False, default=list
+        child=WrittenField(allow_blank=True), required=False, default=list
     )
-    completion = serializers.CharField()
+    completion = WrittenField()
     slice = serializers.CharField(required=False, default="", allow_blank=True)
     edge = serializers.ChoiceField(choices=Example.Edge.choices, required=False, default="", allow_blank=True)
     tags = serializers.ListField(child=serializers.CharField(), required=False, default=list)
@@ -82,6 +83,19 @@ class RequeueSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
 
 
+class ImportKeySerializer(serializers.Serializer[Any]):
+    """A key of the file's rows that was not taken under its own name."""
+
+    key = serializers.CharField(help_text="Empty for all keys beyond the first 200.")
+    what = serializers.ChoiceField(
+        choices=("ignored", "read_as"),
+        help_text="ignored: nothing of it is stored; read_as: taken, as `says` tells",
+    )
+    count = serializers.IntegerField(help_text="rows")
+    line = serializers.IntegerField(help_text="The first line with it.")
+    says = serializers.CharField(allow_blank=True)
+
+
 class ImportSerializer(serializers.ModelSerializer[Import]):
     """An uploaded file. The counts are final once `stored_at` is set; `run` tells how far it is."""
 
@@ -90,12 +104,13 @@ class ImportSerializer(serializers.ModelSerializer[Import]):
     removed_by = PersonSerializer(read_only=True, allow_null=True)
     size_bytes = serializers.IntegerField(source="upload.size_bytes", read_only=True)
     sha256 = serializers.CharField(source="upload.sha256", read_only=True)
+    keys = ImportKeySerializer(many=True, read_only=True)
 
     class Meta:
         model = Import
         fields = (
             "id", "file_name", "size_bytes", "sha256", "destination", "default_source", "default_license", "lines",
-            "accepted", "repeated", "rejected", "stored_at", "removed_at", "removed_by", "created_by", "created_at", "run",
+            "accepted", "repeated", "rejected", "keys", "stored_at", "removed_at", "removed_by", "created_by", "created_at", "run",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -209,13 +224,13 @@ class DatasetRowSerializer(serializers.ModelSerializer[DatasetRow]):
 
 class WithheldRowSerializer(serializers.ModelSerializer[WithheldRow]):
     """An approved example that was left out; `repeats` is the test row it would have given away, and `similarity` how much
-    alike their turns are (0.8 to 1) when it only nearly repeats it."""
+    alike their turns are (0.8 to 1) when it only nearly repeats it. With reason `control_mark` its text holds `mark`."""
 
     revision = serializers.IntegerField(source="revision.number", read_only=True)
 
     class Meta:
         model = WithheldRow
-        fields = ("example", "revision", "split", "reason", "repeats", "similarity")
+        fields = ("example", "revision", "split", "reason", "repeats", "similarity", "mark")
         read_only_fields = fields
 
 

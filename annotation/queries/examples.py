@@ -11,8 +11,7 @@ from annotation.changes import Changes, changes
 from annotation.models import DatasetRow, Example, Review, Revision, Source
 from core.models import Project, User
 from core.numbers import whole_number
-
-LEAST_SEARCH = 3  # the trigram index serves nothing shorter
+from core.search import pattern
 
 
 def find_examples(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Example]:
@@ -44,9 +43,8 @@ def find_examples(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Examp
 def _search(found: QuerySet[Example], text: str) -> QuerySet[Example]:
     if text.startswith("#") and (number := whole_number(text[1:])) is not None:
         return found.filter(pk=number)
-    if len(text) < LEAST_SEARCH:
-        return found
-    return found.filter(search_text__contains=text.lower())
+    wanted = pattern(text)
+    return found.filter(search_text__contains=wanted) if wanted else found
 
 
 def slices_of(project: Project) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet
 
+from annotation.cleaning import mark_in_pair
 from annotation.content import nfc, prompt_hash
 from annotation.models import DatasetVersion, Example, Review
 from annotation.planning import Planner
@@ -20,6 +21,7 @@ from annotation.queries.datasets import (
     with_row,
 )
 from annotation.splits import SPLITS, Group, assign_splits, untested
+from core.marks import known_marks
 from core.models import Project
 
 # Up to so many rows the plan is made whole while the page waits (some two seconds); above, prompts are not compared.
@@ -55,9 +57,14 @@ def preview(project: Project, settings: Mapping[str, Any], *, most: int | None =
     if counted.total > WHOLE:
         return replace(counted, counts=_by_group(project, examples, settings), whole=False)
     planner = Planner(settings)
-    for pk, group, slice_name, messages, context in examples.values_list(
-        "pk", "group", "slice", "messages", "context"
+    marks = known_marks()
+    for pk, group, slice_name, messages, context, completion in examples.values_list(
+        "pk", "group", "slice", "messages", "context", "completion"
     ):
+        pair = {"messages": messages, "context": context, "completion": completion}
+        if mark := mark_in_pair(pair, marks):
+            planner.leave_out(example=pk, mark=mark)
+            continue
         planner.add(
             example=pk,
             group=nfc(group),

@@ -13,6 +13,7 @@ from annotation.changes import Changes, changes
 from annotation.models import Assignment, Draft, Example, Review, Revision
 from core.models import Project, User
 from core.numbers import whole_number
+from core.search import folded, pattern
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
@@ -268,7 +269,7 @@ def review_list(project: Project, user: User, wanted: Mapping[str, Any] | None =
         found = found.filter(slice=wanted["slice"])
     if q := str(wanted.get("q") or "").strip():
         number = whole_number(q[1:]) if q.startswith("#") else None
-        by_text = {"search_text__contains": q.lower()}
+        by_text = {"search_text__contains": pattern(q) or folded(q)}
         found = found.filter(**by_text if number is None else {"pk": number})
     holder = _holding().values("user__name")[:1]
     return in_order(

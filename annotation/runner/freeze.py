@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
+from annotation.cleaning import mark_in_pair
 from annotation.content import canonical_json, prompt_hash
 from annotation.datasets import ContentHash, body_hash, canonical_row
 from annotation.models import DatasetRow, DatasetVersion, Example, GroupSplit, Revision
@@ -21,6 +22,7 @@ from annotation.runner.bulk import copy_in
 from annotation.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
 from core.audit import record
 from core.events import publish
+from core.marks import known_marks
 from core.models import Artifact, Run
 from core.runs import RunContext, RunFailed
 from core.scratch import scratch
@@ -41,12 +43,13 @@ CREATE TEMPORARY TABLE freeze_row (
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_split ("group" text PRIMARY KEY, split text) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_withheld (
-    example_id bigint PRIMARY KEY, split text, reason text, repeats_id bigint, similarity double precision
+    example_id bigint PRIMARY KEY, split text, reason text, repeats_id bigint, similarity double precision, mark text
 ) ON COMMIT DROP
 """
 _WITHHOLD = """
-INSERT INTO annotation_withheldrow (dataset_id, example_id, revision_id, split, reason, repeats_id, similarity)
-SELECT %s, w.example_id, r.revision_id, w.split, w.reason, w.repeats_id, w.similarity
+INSERT INTO annotation_withheldrow
+    (dataset_id, example_id, revision_id, split, reason, repeats_id, similarity, mark)
+SELECT %s, w.example_id, r.revision_id, w.split, w.reason, w.repeats_id, w.similarity, w.mark
 FROM freeze_withheld w JOIN freeze_row r USING (example_id)
 ORDER BY w.example_id
 """
@@ -98,6 +101,12 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
             "Approve examples first, or freeze without the filters.",
         )
     report(done=_READ, total=_ALL, message=f"Looking for near-duplicates among {total:,} rows.", now=True)
+    if not len(planner):
+        raise RunFailed(
+            "nothing_usable",
+            "Every approved example that matches holds a control mark of chat templates, so there is nothing to freeze.",
+            "Open these examples, take the marks out, and freeze again.",
+        )
     add_tested_before(dataset.project, planner)
     plan = planner.plan(
         decided_splits(dataset.project),
@@ -154,6 +163,7 @@ def _gather(dataset: DatasetVersion, planner: Planner, report: Report) -> int:
         )
     )
     done = 0
+    marks = known_marks()
     for chunk in _chunks(revisions.iterator(chunk_size=BATCH)):
         with connection.cursor() as cursor, cursor.copy("COPY freeze_row FROM STDIN") as copy:
             for example_id, revision_id, number, source, *values in chunk:
@@ -161,6 +171,9 @@ def _gather(dataset: DatasetVersion, planner: Planner, report: Report) -> int:
                 body = canonical_json(row)
                 prompt = prompt_hash(messages=row["messages"], context=row["context"])
                 copy.write_row((example_id, revision_id, number, row["group"], prompt, body_hash(body), body))
+                if mark := mark_in_pair(row, marks):
+                    planner.leave_out(example=example_id, mark=mark)
+                    continue
                 planner.add(
                     example=example_id,
                     group=row["group"],

@@ -4,6 +4,7 @@ Cancelled, killed or failed, an import leaves no example behind, and another wor
 What was wrong with the lines is kept even when nothing could be stored, because that is the answer the person needs.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -16,7 +17,9 @@ from annotation.models import Example, Import, ImportIssue, Revision, Source
 from annotation.runner.bulk import allocate_ids, copy_in
 from annotation.runner.lines import Issue, Line, Row, excerpt_of, parse_line, read_lines, wrong_format
 from annotation.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
+from annotation.runner.shapes import KeyNote
 from core.audit import record
+from core.marks import known_marks
 from core.runs import RunContext, RunFailed
 from core.storage import storage
 
@@ -27,8 +30,11 @@ GOOD_IN = 10
 ISSUES_A_LINE = 5
 # So many bad lines are shown of a file that is refused as a whole; they say enough.
 ISSUES_OF_A_REFUSED_FILE = 1000
+# So many different keys are told of one file; a file with more has its values where the keys should be.
+MOST_KEYS = 200
 EXPECTED = (
-    "Each line must be one JSON object with messages and completion, or with prompt and completion. "
+    "Each line must be one JSON object with messages and completion, or with prompt and completion (other names of these are "
+    "listed beside the form). "
     "The bad lines are listed on the import's page; nothing was stored."
 )
 
@@ -39,8 +45,31 @@ class Tally:
     accepted: int = 0
     repeated: int = 0
     rejected: int = 0
+    keys: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    other_keys: int = 0
     unwritten: list[ImportIssue] = field(default_factory=list)
     first: list[ImportIssue] = field(default_factory=list)
+
+    def note(self, line: int, notes: Iterable[KeyNote]) -> None:
+        """Counts, once for each row, the keys that were not taken under their own name."""
+        for note in {(note.key, note.what): note for note in notes}.values():
+            found = self.keys.get((note.key, note.what))
+            if found is not None:
+                found["count"] += 1
+            elif len(self.keys) < MOST_KEYS:
+                self.keys[note.key, note.what] = {
+                    "key": note.key, "what": note.what, "count": 1, "line": line, "says": note.says,
+                }  # fmt: skip
+            else:
+                self.other_keys += 1
+
+    def told(self) -> list[dict[str, Any]]:
+        """The keys as Import.keys holds them, the commonest first."""
+        told = sorted(self.keys.values(), key=lambda found: (-found["count"], found["line"], found["key"]))
+        if self.other_keys:
+            says = f"More than {MOST_KEYS} different keys: the rest is only counted."
+            told.append({"key": "", "what": "ignored", "count": self.other_keys, "line": 0, "says": says})
+        return told
 
 
 class _Refused(Exception):
@@ -77,7 +106,7 @@ def run(ctx: RunContext) -> None:
 def _keep_the_answer(batch: Import, tally: Tally) -> None:
     ImportIssue.objects.filter(batch=batch).delete()
     copy_in(ImportIssue, tally.first, leave_out=["id"])
-    Import.objects.filter(pk=batch.pk).update(lines=tally.lines, rejected=tally.rejected)
+    Import.objects.filter(pk=batch.pk).update(lines=tally.lines, rejected=tally.rejected, keys=tally.told())
 
 
 def store(batch: Import, *, report: Report) -> None:
@@ -103,6 +132,7 @@ def store(batch: Import, *, report: Report) -> None:
         accepted=tally.accepted,
         repeated=tally.repeated,
         rejected=tally.rejected,
+        keys=tally.told(),
         stored_at=timezone.now(),
     )
     record(
@@ -120,10 +150,12 @@ def _store_lines(batch: Import, file: IO[bytes], tally: Tally, report: Report) -
     needs_completion = batch.destination != Import.Destination.QUEUE
     sources: dict[str, Source] = {}
     waiting: list[tuple[Line, Row]] = []
+    marks = known_marks()
     for line in read_lines(file, max_bytes=settings.IMPORT_MAX_LINE_BYTES):
         tally.lines += 1
-        parsed = parse_line(line, needs_completion=needs_completion)
+        parsed = parse_line(line, needs_completion=needs_completion, marks=marks)
         if isinstance(parsed, Row):
+            tally.note(line.number, parsed.notes)
             waiting.append((line, parsed))
         else:
             _reject(batch, tally, line, parsed)
@@ -237,12 +269,17 @@ def _example(batch: Import, line: Line, row: Row, key: str, sources: dict[str, S
         license=row.license or batch.default_license or (source.license if source else ""),
         external_id=row.external_id,
         origin=Example.Origin.IMPORT,
-        origin_detail={"label": f"{batch.file_name}, line {line.number}", "line": line.number},
+        origin_detail={"label": _label(batch, line, row), "line": line.number},
         arrival_hash=key,
         content_hash=content_hash(**pair),
         search_text=search_text(**pair),
         created_by_id=batch.created_by_id,
     )
+
+
+def _label(batch: Import, line: Line, row: Row) -> str:
+    label = f"{batch.file_name}, line {line.number}"
+    return f"{label}, marked there as a bad answer" if row.bad_answer else label
 
 
 def _source(batch: Import, row: Row, sources: dict[str, Source]) -> Source | None:

@@ -12,6 +12,7 @@ from annotation.queries.datasets import approved
 from annotation.splits import DEFAULT_SHARES, TEST, VALIDATION
 from core.audit import record
 from core.errors import Invalid
+from core.marks import known_marks
 from core.models import Project, Run, User
 from core.services.runs import launch_run
 from core.transitions import transition
@@ -57,6 +58,11 @@ def start_freeze(
         wrong["sources"] = [f"There is no source named {unknown[0]}."]
     if wrong:
         raise Invalid("This cannot be frozen as asked.", "See the messages below the fields.", fields=wrong)
+    if mark := known_marks().in_text(project.system_prompt):
+        raise Invalid(
+            f"The project's system prompt holds “{mark}”, a control mark of chat templates.",
+            "Take it out in the project's settings, then freeze.",
+        )
     if not approved(project, slices=slices, sources=sources).exists():
         raise Invalid(
             "No approved example matches, so there is nothing to freeze.",

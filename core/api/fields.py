@@ -1,4 +1,4 @@
-"""Numbers as the database's columns hold them."""
+"""Fields of the API: numbers as the database's columns hold them, and text as people wrote it."""
 
 from typing import Any
 
@@ -19,3 +19,15 @@ class CountField(serializers.IntegerField):
 
     def __init__(self, *, min_value: int = 0, **kwargs: Any) -> None:
         super().__init__(min_value=min_value, max_value=LARGEST_COUNT, **kwargs)
+
+
+class WrittenField(serializers.CharField):
+    """A text as it was written: outer spaces and line breaks are kept, and a number is no text (as one, 1.10 would be 1.1)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))

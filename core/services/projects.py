@@ -9,6 +9,7 @@ from django.utils.text import slugify
 
 from core.audit import record
 from core.errors import Conflict, Invalid
+from core.marks import refuse_marks
 from core.models import ApiToken, Membership, Project, Role, User
 from core.models.people import MOST_TEMPERATURE, MOST_TOKENS
 from core.seen import must_be_as_seen, stamp
@@ -39,6 +40,7 @@ def create_project(
     name = name.strip()
     if not name:
         raise Invalid("A project needs a name.", fields={"name": ["Give it a name."]})
+    refuse_marks(system_prompt=system_prompt)
     slug = (slug or slugify(name)[:60].strip("-_")).lower()
     try:
         with transaction.atomic():
@@ -103,6 +105,8 @@ def update_project(*, by: User, project: Project, seen: str = "", **values: Any)
             "Somebody changed the settings since you opened this page.",
             "What you typed is kept below and not saved. The audit page says what changed; saving again writes over it.",
         )
+    if values.get("system_prompt", project.system_prompt) != project.system_prompt:
+        refuse_marks(system_prompt=values["system_prompt"])
     changed = {}
     for name, value in values.items():
         if name not in SETTINGS_FIELDS:

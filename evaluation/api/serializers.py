@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api.fields import IdField
+from core.api.fields import IdField, WrittenField
 from core.api.serializers import PersonSerializer, RunSerializer
 from evaluation.models import Campaign, Comparison, Entry, PlanStage, Rating
 from evaluation.queries import Results
@@ -275,8 +275,8 @@ class CorrectionsSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError({name: ["The answers are called a and b."] for name in unknown})
         return super().to_internal_value(data)
 
-    a = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
-    b = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    a = WrittenField(required=False, allow_blank=True)
+    b = WrittenField(required=False, allow_blank=True)
 
 
 class SayingSerializer(serializers.Serializer[Any]):

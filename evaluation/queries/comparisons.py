@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 
 from core.models import Project, User
+from core.search import either_form
 from evaluation.models import Campaign, Comparison, Correction, Entry, Rating, Score
 
 OUTCOMES = [
@@ -69,10 +70,10 @@ def browse(campaign: Campaign, wanted: dict[str, Any]) -> QuerySet[Comparison]:
         found = found.filter(rating__set_aside_at__isnull=False)
     if q := str(wanted.get("q") or "").strip():
         found = found.filter(
-            Q(rating__comment__icontains=q)
-            | Q(a__generation__text__icontains=q)
-            | Q(b__generation__text__icontains=q)
-            | Q(prompt__messages__icontains=q)
+            either_form("rating__comment", q)
+            | either_form("a__generation__text", q)
+            | either_form("b__generation__text", q)
+            | either_form("prompt__messages", q)
         )
     return _full(found).order_by("-rated_at", "-pk")
 

@@ -7,10 +7,12 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.cleaning import clean_text
 from annotation.models import Example
 from annotation.services import file_correction
 from core.audit import record
 from core.errors import Conflict, Invalid
+from core.marks import refuse_marks
 from core.models import Membership, User
 from core.transitions import transition
 from evaluation.models import (
@@ -131,7 +133,7 @@ def rate(
         comparison=comparison,
         choice=choice,
         preferred=_preferred(comparison, choice),
-        comment=comment.strip(),
+        comment=clean_text(comment).strip(),
         seconds=max((now - comparison.shown_at).total_seconds(), 0.0),
     )
     _keep_scores(rating, scores)
@@ -162,7 +164,7 @@ def change_rating(
     before = rating.choice
     rating.choice = choice
     rating.preferred = _preferred(comparison, choice)
-    rating.comment = comment.strip()
+    rating.comment = clean_text(comment).strip()
     rating.save(update_fields=["choice", "preferred", "comment", "changed_at"])
     rating.scores.all().delete()
     _keep_scores(rating, scores)
@@ -268,11 +270,12 @@ def _keep_corrections(by: User, comparison: Comparison, corrections: Mapping[str
     filed = 0
     for side, text in (corrections or {}).items():
         answer: Answer = getattr(comparison, side)
-        text = text.replace("\r\n", "\n").strip()
-        if not text or text == answer.generation.text.replace("\r\n", "\n").strip():
+        text = clean_text(text)
+        if not text.strip() or text.strip() == clean_text(answer.generation.text).strip():
             continue
         if Correction.objects.filter(comparison=comparison, answer=answer).exists():
             continue
+        refuse_marks(**{f"correction_{side}": text})
         prompt = comparison.prompt
         example = file_correction(
             by=by,

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation.models import Example
+from core.api.fields import WrittenField
 from core.models import ApiToken
 from inference import queries
 from inference.models import Conversation, Deployment, Engine, Generation, WeightCheck
@@ -134,20 +135,20 @@ class ConversationTurnsSerializer(ConversationSerializer):
 
 class NewConversationSerializer(serializers.Serializer[Any]):
     candidate = serializers.CharField(max_length=40)
-    context = serializers.CharField(  # type: ignore[assignment]
+    context = WrittenField(  # type: ignore[assignment]
         max_length=MAX_CONTEXT, required=False, default="", allow_blank=True, help_text="One record a line."
     )
     title = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
 
 
 class QuestionSerializer(serializers.Serializer[Any]):
-    text = serializers.CharField(
+    text = WrittenField(
         max_length=MAX_QUESTION, required=False, help_text="Left out: the last question is asked again."
     )
 
 
 class CorrectionSerializer(serializers.Serializer[Any]):
-    completion = serializers.CharField(max_length=20_000)
+    completion = WrittenField(max_length=20_000)
     topic = serializers.CharField(
         max_length=120, required=False, default="", allow_blank=True, help_text="The slice it belongs to."
     )

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from annotation.chat_shapes import Unreadable, refuse_other_content, role_of, text_of
+from core.marks import Marks
 from core.parsing import unstorable
 from inference.models import Generation
 
@@ -107,20 +109,6 @@ _TYPES = {bool: "a boolean", dict: "an object", str: "a string"}
 _OWN = {"model", "messages", "stream", "stream_options", "context"}
 
 
-def _text_of(content: Any, where: str) -> str:
-    """A message's content: a string, or OpenAI's list of parts when all are text."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list) and content:
-        texts = [part.get("text") if isinstance(part, dict) else None for part in content]
-        if all(isinstance(text, str) for text in texts) and all(
-            part.get("type") == "text" for part in content
-        ):
-            return "\n".join(str(text) for text in texts)
-        raise DoorError(f"'{where}.content' may hold text parts only; this model reads text.", param=where)
-    raise DoorError(f"Invalid type for '{where}.content': expected a string.", param=where)
-
-
 def _messages(value: Any) -> list[dict[str, str]]:
     if not isinstance(value, list) or not value:
         raise DoorError("'messages' must be a non-empty array.", param="messages")
@@ -131,19 +119,39 @@ def _messages(value: Any) -> list[dict[str, str]]:
         where = f"messages[{at}]"
         if not isinstance(message, dict):
             raise DoorError(f"Invalid type for '{where}': expected an object.", param=where)
-        role = message.get("role")
-        role = "system" if role == "developer" else role
-        if role not in ("system", "user", "assistant"):
+        role = role_of(message.get("role"))
+        if role is None:
             raise DoorError(
                 f"Invalid value for '{where}.role'. It may be system, developer, user or assistant.",
                 param=f"{where}.role",
             )
-        if message.get("tool_calls"):
-            raise DoorError(f"'{where}.tool_calls' is not supported.", param=where)
-        read.append({"role": role, "content": _text_of(message.get("content"), where)})
+        try:
+            refuse_other_content(message)
+            text = text_of(message.get("content"))
+        except Unreadable as error:
+            raise DoorError(
+                f"'{where}.{error.field}' is not supported: {error.reason}", param=where
+            ) from None
+        if text is None:
+            raise DoorError(f"Invalid type for '{where}.content': expected a string.", param=where)
+        read.append({"role": role, "content": text})
     if read[-1]["role"] != "user":
         raise DoorError("The last of 'messages' must be from the user.", param="messages")
     return read
+
+
+def refuse_marks(asked: DoorRequest, marks: Marks) -> None:
+    """Raises DoorError for a control mark of chat templates in what a model would read: it would forge a turn."""
+    texts = {f"messages[{at}]": message["content"] for at, message in enumerate(asked.messages)}
+    texts |= {f"context[{at}]": record for at, record in enumerate(asked.context)}
+    for where, text in texts.items():
+        if mark := marks.in_text(text):
+            raise DoorError(
+                f"'{where}' holds '{mark}', a control mark of chat templates. A model would read it as the start or end of a "
+                "turn. Take it out or write it in another way.",
+                param=where,
+                code="control_mark",
+            )
 
 
 def _context(value: Any) -> list[str]:

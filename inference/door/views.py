@@ -18,6 +18,7 @@ from core.attempts import network_of
 from core.authentication import find_token
 from core.connections import in_db
 from core.errors import ExpectedError, TooMany
+from core.marks import known_marks
 from core.models import ApiToken
 from core.numbers import whole_number
 from core.parsing import BadJson, load_json
@@ -161,6 +162,7 @@ def _open(token: ApiToken, asked: DoorRequest) -> Opened:
     project = token.project
     if project is None or asked.model != project.slug:
         raise _unknown(asked.model)
+    shapes.refuse_marks(asked, known_marks())
     route = route_of(project)
     if route is None:
         raise DoorError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from annotation.rendering import Message
+from core.text import storable
 
 # How long services wait for any engine. Between two pieces of an answer: a CPU that trains at the same time can take long
 # for the first one.
@@ -17,13 +18,16 @@ ANSWER_SECONDS = 600.0
 class EngineAway(Exception):
     """The engine does not answer, or stopped in the middle of an answer."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(storable(message))  # what an engine says is stored and shown
+
 
 class EngineRefused(Exception):
     """The engine answered that it will not do this; the text says why. `status` is its HTTP status."""
 
     def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.message, self.status = message, status
+        self.message, self.status = storable(message), status
+        super().__init__(self.message)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import psutil
 
 from core.processes import as_child
 from core.sockets import private_dir
+from core.text import storable
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,9 @@ class EngineProcess:
             with self.log.open("rb") as file:
                 file.seek(max(0, self.log.stat().st_size - 60_000))
                 lines = [
-                    line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()
+                    line.strip()
+                    for line in storable(file.read().decode(errors="replace")).split("\n")
+                    if line.strip()
                 ]
         except OSError:
             return "It left no log."

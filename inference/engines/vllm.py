@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 from django.conf import settings
+from httpx_sse import EventSource
 
 from annotation.rendering import Message
 from inference.engines.base import (
@@ -88,20 +90,22 @@ def _check(response: httpx.Response, body: bytes) -> None:
         raise EngineRefused(_reason(body), response.status_code)
 
 
-def piece_of(line: str) -> Piece | None:
-    """One line of the event stream as a piece; None for blank lines, comments and the closing mark.
+_END = "[DONE]"
 
-    Raises EngineRefused for an error that the engine reports inside the stream.
+
+def piece_of(data: str) -> Piece | None:
+    """The data of one event as a piece; None for an empty one and the closing mark.
+
+    Raises EngineRefused for an error that the engine reports inside the stream, EngineAway for what is no event.
     """
-    if not line.startswith("data:"):
-        return None
-    data = line[5:].strip()
-    if not data or data == "[DONE]":
+    if not data or data == _END:
         return None
     try:
         event = json.loads(data)
-    except ValueError:
-        raise EngineAway("It sent something that is no event.") from None
+    except (ValueError, RecursionError):
+        event = None
+    if not isinstance(event, dict):
+        raise EngineAway("It sent something that is no event.")
     if "error" in event:
         raise EngineRefused(_reason(data.encode()), 500)
     piece = Piece()
@@ -257,8 +261,8 @@ class VLLM:
             with _client().stream("POST", f"{url}/v1/completions", json=body, timeout=timeout) as response:
                 if response.status_code >= 400:
                     _check(response, response.read())
-                for line in response.iter_lines():
-                    if line.startswith("data:") and "[DONE]" not in line:
+                for event in EventSource(response).iter_sse():
+                    if event.data and event.data != _END:
                         yield
         except httpx.HTTPError as error:
             raise EngineAway(_away(error)) from error
@@ -281,9 +285,9 @@ class VLLM:
             ) as response:
                 if response.status_code >= 400:
                     _check(response, response.read())
-                for line in response.iter_lines():
+                for event in EventSource(response).iter_sse():
                     _in_time(deadline)
-                    piece = piece_of(line)
+                    piece = piece_of(event.data)
                     if piece is not None:
                         yield piece
         except httpx.HTTPError as error:
@@ -299,11 +303,12 @@ class VLLM:
             ) as response:
                 if response.status_code >= 400:
                     _check(response, await response.aread())
-                async for line in response.aiter_lines():
-                    _in_time(deadline)
-                    piece = piece_of(line)
-                    if piece is not None:
-                        yield piece
+                async with aclosing(EventSource(response).aiter_sse()) as events:
+                    async for event in events:
+                        _in_time(deadline)
+                        piece = piece_of(event.data)
+                        if piece is not None:
+                            yield piece
         except httpx.HTTPError as error:
             raise EngineAway(_away(error)) from error
 

@@ -4,11 +4,12 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from core.lineage import Step
 from core.models import Project
+from core.search import either_form
 from inference.models import Generation
 from inference.queries.candidates import version_label
 from training.models import ModelVersion
@@ -35,7 +36,7 @@ def filtered_answers(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Ge
             found = found.filter(public_id=uuid.UUID(q.removeprefix("chatcmpl-")))
         except ValueError:
             # Both columns have a trigram index over their upper case, which is what icontains compares.
-            found = found.filter(Q(question__icontains=q) | Q(text__icontains=q))
+            found = found.filter(either_form("question", q) | either_form("text", q))
     for name in ("purpose", "status"):
         if wanted.get(name):
             found = found.filter(**{name: wanted[name]})

@@ -5,11 +5,14 @@ from typing import Any
 from django.db import transaction
 from django.urls import reverse
 
+from annotation.cleaning import clean_text
 from annotation.models import Example
 from annotation.services import file_correction
 from core.audit import record
 from core.errors import Conflict, Invalid
+from core.marks import refuse_marks
 from core.models import Project, User
+from core.text import lines_of
 from inference.models import Conversation, CorrectionDraft, Generation
 from inference.queries import history, turns_of
 from inference.services.generations import Opened, open_generation
@@ -21,7 +24,9 @@ MAX_CONTEXT = 8_000
 
 
 def _clean(text: str, field: str, limit: int, what: str) -> str:
-    text = text.replace("\x00", "").replace("\r\n", "\n").strip()
+    """The text as it is stored: as it was typed, or nothing where only white space was."""
+    text = clean_text(text)
+    text = text if text.strip() else ""
     if len(text) > limit:
         raise Invalid(
             f"{what} is too long.",
@@ -36,12 +41,13 @@ def start_conversation(
 ) -> Conversation:
     """Opens a conversation with a version. `context` holds one record a line."""
     records = _clean(context, "context", MAX_CONTEXT, "The records text")
+    refuse_marks(context=records)
     conversation = Conversation.objects.create(
         project=project,
         user=by,
         version=version,
         title=" ".join(title.split())[:120],
-        context=[line.strip() for line in records.splitlines() if line.strip()],
+        context=[line for line in lines_of(records) if line.strip()],
     )
     record(by=by, project=project, verb="conversation.started", obj=conversation)
     return conversation
@@ -78,6 +84,7 @@ def ask(*, by: User, conversation: Conversation, text: str, blind: bool = False)
     question = _clean(text, "text", MAX_QUESTION, "The question")
     if not question:
         raise Invalid("Write a question first.", fields={"text": ["Write a question first."]})
+    refuse_marks(text=question)
     conversation = _locked(conversation)
     one_at_a_time(conversation)
     turns = turns_of(conversation)
@@ -110,7 +117,7 @@ def correct(*, by: User, generation: Generation, completion: str, topic: str = "
     better = _clean(completion, "completion", 20_000, "The answer")
     if not better:
         raise Invalid("Write the answer it should have given.", fields={"completion": ["Write an answer."]})
-    if better == generation.text.strip():
+    if better.strip() == generation.text.strip():
         raise Invalid(
             "This is the answer as it was.",
             fields={"completion": ["This is the answer as it was. Change what is wrong, then send it."]},

@@ -12,6 +12,7 @@ from annotation.rendering import chat_messages
 from core.connections import in_db, without_connection
 from core.errors import ExpectedError, PartAway, Refused
 from core.models import ApiToken, Project, User
+from core.text import storable
 from inference.engines import BACKENDS, EngineAway, EngineRefused
 from inference.engines.base import ChatRequest, Piece
 from inference.models import Conversation, Generation
@@ -19,7 +20,7 @@ from inference.queries import Serving, serving
 from inference.services.checks import doubt_since
 from inference.services.writing import being_written
 from training.models import ModelVersion
-from training.queries import system_prompt_of
+from training.queries import marks_of_base, system_prompt_of
 
 log = logging.getLogger(__name__)
 Status = Generation.Status
@@ -55,6 +56,7 @@ class Collected:
 
     began: float = field(default_factory=time.monotonic)
     text: list[str] = field(default_factory=list)
+    half: str = ""
     first_token_ms: int | None = None
     finish_reason: str = ""
     prompt_tokens: int | None = None
@@ -63,22 +65,36 @@ class Collected:
     def _ms(self) -> int:
         return round((time.monotonic() - self.began) * 1000)
 
-    def add(self, piece: Piece) -> None:
-        if piece.text:
-            if self.first_token_ms is None:
-                self.first_token_ms = self._ms()
-            self.text.append(piece.text)
+    def add(self, piece: Piece) -> str:
+        """Keeps a piece and returns its text as it may be stored and passed on. The first half of a letter that was cut in two
+        waits for the next piece."""
+        text, self.half = self.half + piece.text, ""
+        if "\ud800" <= text[-1:] <= "\udbff":
+            text, self.half = text[:-1], text[-1]
         self.finish_reason = piece.finish_reason or self.finish_reason
         if piece.prompt_tokens is not None:
             self.prompt_tokens, self.completion_tokens = piece.prompt_tokens, piece.completion_tokens
+        return self._keep(text)
+
+    def end(self) -> str:
+        """What still waited, when nothing follows."""
+        text, self.half = self.half, ""
+        return self._keep(text)
+
+    def _keep(self, text: str) -> str:
+        if not text:
+            return ""
+        if self.first_token_ms is None:
+            self.first_token_ms = self._ms()
+        self.text.append(storable(text))
+        return self.text[-1]
 
     def fields(self) -> dict[str, Any]:
         return {
-            # PostgreSQL text cannot hold NUL, and a model may say anything.
-            "text": "".join(self.text).replace("\x00", ""),
+            "text": "".join(self.text),
             "first_token_ms": self.first_token_ms,
             "duration_ms": self._ms(),
-            "finish_reason": self.finish_reason[:20],
+            "finish_reason": storable(self.finish_reason)[:20],
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
         }
@@ -104,6 +120,8 @@ def open_generation(
     front, as in training. `params` in OpenAI's names, the project's temperature and length beneath.
     """
     where = serving(version, blind=blind)
+    chat = chat_messages(messages=messages, context=context, system_prompt=system_prompt_of(version))
+    _refuse_forged_turns(chat, version)
     generation = Generation.objects.create(
         project=project,
         version=version,
@@ -112,11 +130,34 @@ def open_generation(
         turn=turn,
         user=by,
         token=token,
-        messages=chat_messages(messages=messages, context=context, system_prompt=system_prompt_of(version)),
+        messages=chat,
         question=question_of(messages),
         params=sampling(project, params),
     )
     return Opened(generation, where, blind, own_limit=any(name in params for name in LIMITS))
+
+
+class ForgedTurn(Refused):
+    """A text that would be sent to an engine holds a mark which its chat template uses to begin or end turns."""
+
+    code = "control_mark"
+
+
+def _refuse_forged_turns(chat: Sequence[Mapping[str, str]], version: ModelVersion) -> None:
+    """The last look before an engine: at the texts as they were put together, for the marks of this version's base.
+
+    What people write is refused with the field's name long before (core.marks). Here it can be a row from before that, a
+    system prompt, or an earlier answer of the model.
+    """
+    marks = marks_of_base(version.base_model)
+    for message in chat:
+        if mark := marks.in_text(message["content"]):
+            what = {"system": "The system prompt or a record", "user": "A question"}
+            raise ForgedTurn(
+                f"{what.get(message['role'], 'An earlier answer')} holds “{mark}”, a control mark of this model's chat "
+                "template: the model would read it as the start or end of a turn.",
+                "Start a new conversation without it, or correct the text.",
+            )
 
 
 def question_of(messages: Sequence[Mapping[str, str]]) -> str:
@@ -234,9 +275,10 @@ async def stream_answer(opened: Opened) -> AsyncGenerator[str, None]:
         with being_written(opened.generation):
             async with aclosing(_pieces(opened)) as pieces:
                 async for piece in pieces:
-                    collected.add(piece)
-                    if piece.text:
-                        yield piece.text
+                    if text := collected.add(piece):
+                        yield text
+            if text := collected.end():
+                yield text
         _ended(collected)
         status, problem = Status.DONE, ""
     except (EngineAway, EngineRefused) as error:
@@ -259,6 +301,7 @@ def answer_now(opened: Opened) -> Generation:
         with without_connection(), being_written(opened.generation):
             for piece in _pieces_now(opened):
                 collected.add(piece)
+            collected.end()
         _ended(collected)
         status, problem = Status.DONE, ""
     except (EngineAway, EngineRefused) as error:

@@ -38,8 +38,8 @@ class GhChat extends HTMLElement {
   }
 
   ask() {
-    const text = this.field.value.trim();
-    if (!text) return;
+    const text = this.field.value;
+    if (!text.trim()) return;
     if (this.running) { // sent before the answer was whole: it goes out next
       this.next = true;
       this.say("Your question goes out when this answer is done.");
@@ -55,7 +55,7 @@ class GhChat extends HTMLElement {
       turn.remove();
       this.next = false;
       // Nothing was stored: the words go back to where they were written, before what was typed since.
-      this.field.value = [text, this.field.value].filter(Boolean).join("\n\n");
+      this.field.value = [text, this.field.value].filter((part) => part.trim()).join("\n\n");
       this.keeper?.settled?.();
     });
   }

@@ -84,7 +84,7 @@ def test_an_import_page_lists_what_was_wrong_and_gives_it_as_csv(
     client = as_user(world.viewer)
     url = page("import", world.project, {"import": batch.pk})
     shown = client.get(url).content.decode()
-    assert "Not valid JSON" in shown
+    assert "is no JSON object" in shown
     assert "Remove what this import added" not in shown  # a viewer changes nothing
     repeats = client.get(url, {"kind": "repeated"}).content.decode()
     assert "Repeats line 1 of this file." in repeats

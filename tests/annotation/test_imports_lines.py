@@ -10,6 +10,7 @@ import pytest
 from annotation.cleaning import MAX_ALL, MAX_TEXT
 from annotation.content import arrival_hash, canonical_json, content_hash, group_of_prompt, prompt_hash
 from annotation.runner.lines import Issue, Line, Row, excerpt_of, parse_line, read_lines, wrong_format
+from annotation.runner.shapes import KeyNote
 
 MB = 1024 * 1024
 ASK = [{"role": "user", "content": "Where is FD-42003?"}]
@@ -70,7 +71,7 @@ def test_a_line_of_exactly_the_limit_is_taken():
 
 def test_a_line_that_is_not_utf_8_says_which_byte():
     line = lines_of("café".encode("latin-1") + b"\n")[0]
-    assert line.problem == "Byte 4 of the line is not UTF-8 (it is 0xe9)."
+    assert line.problem == "Byte 4 of the line is not UTF-8 (it is 0xe9). Save the file again as UTF-8."
 
 
 @pytest.mark.parametrize(
@@ -106,8 +107,10 @@ def test_a_full_row_keeps_everything():
             "conversation_id": 9, "source": "desk", "license": "CC BY 4.0", "unknown": {"is": "ignored"},
         }
     )  # fmt: skip
+    assert row.notes == [KeyNote("unknown", "ignored")]
+    row.notes = []
     assert row == Row(
-        messages=ASK, context=["a | b", '{"k":[1,"é"]}'], completion="It left.\nToday.", slice="shipment status",
+        messages=ASK, context=["a | b", '{"k":[1,"é"]}'], completion=" It left.\nToday. ", slice="shipment status",
         edge="angry_customer", tags=["eta", "urgent"], group="9", source="desk", license="CC BY 4.0", external_id="17",
     )  # fmt: skip
 
@@ -137,12 +140,12 @@ def test_group_wins_over_conversation_id():
 @pytest.mark.parametrize(
     ("row", "field", "words"),
     [
-        ("not json", "", "Not valid JSON: Expecting value at character 1."),
-        ('{"prompt": "a"', "", "Not valid JSON"),
-        ('{"prompt": NaN}', "", "NaN is not a JSON value"),
-        ('{"prompt": ' + "9" * 5000 + "}", "", "Not valid JSON"),
-        ("[" * 100_000, "", "nested too deeply"),
-        ("[]", "", "A row is a JSON object; this line is a list."),
+        ("not json", "", "The line begins with “n” and is no JSON object."),
+        ('{"prompt": "a"', "", "The object does not end on this line."),
+        ('{"prompt": NaN}', "", "NaN, which is no JSON value"),
+        ('{"prompt": ' + "9" * 5000 + "}", "", "a number of 5,000 digits"),
+        ("[" * 100_000, "", "nested more than 60 levels deep"),
+        ("[]", "", "A row is a JSON object in braces; this line is a list."),
         ('"text"', "", "this line is a text"),
         ("null", "", "this line is null"),
         ('{"prompt": "a\x00b"}', "", "NUL"),

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from core.errors import Invalid
 from core.filters import Filter, search_field
 from core.numbers import LARGEST_ID
-from core.params import Params, day_end, day_start, is_storable, storable
+from core.params import Params, day_end, day_start
+from core.text import is_storable, storable
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("core", "annotation", "training", "inference", "evaluation", "release")

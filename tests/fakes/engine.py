@@ -4,13 +4,15 @@ memory, streams, and starts a child that, like vLLM's, outlives it when it is ki
 tests/inference/test_real_vllm.py puts the same questions to this and to the real one, so that it cannot drift.
 
 What it answers depends on the question: "say: X" is answered with X, word by word; "slow" with numbered words, one each
-100 ms; "stall" with one word and then silence; "die" ends the whole process in mid-answer; "refuse" is refused; "nul" is answered with a NUL byte, "error"
-breaks inside the stream. At `/v1/completions` each set of weights continues a text with tokens of its own. Like vLLM on a CPU it
-keeps an unloaded adapter in its slot, and while an adapter answers, the base answers with the weights in the last slot.
+100 ms; "stall" with one word and then silence; "die" ends the whole process in mid-answer; "refuse" is refused; "nul" is
+answered with a NUL byte, "half" with half a letter, "halves" with a letter cut in two; "error" breaks inside the stream. At
+`/v1/completions` each set of weights continues a text with tokens of its own. Like vLLM on a CPU it keeps an unloaded adapter
+in its slot, and while an adapter answers, the base answers with the weights in the last slot.
 
-A JSON file named by FAKE_ENGINE_CONTROL is read at each request: {"shift": 1} makes token ids
-differ, {"sick": true} fails the health check, {"refuse_adapters": "why"} refuses adapters, {"refuse_text": "why"} refuses continuations, {"noise": 0.2} changes log probabilities
-by that much whenever several requests are answered at once.
+A JSON file named by FAKE_ENGINE_CONTROL is read at each request: {"shift": 1} makes token ids differ, {"sick": true} fails
+the health check, {"refuse_adapters": "why"} refuses adapters, {"refuse_text": "why"} refuses continuations, {"noise": 0.2}
+changes log probabilities by that much whenever several requests are answered at once, {"byte_by_byte": true} sends every byte
+of a stream in a chunk of its own.
 """
 
 import argparse
@@ -49,6 +51,10 @@ def answer_to(question: str) -> list[str]:
         words = question[5:].split(" ")
     elif question == "nul":
         words = ["a\x00b"]
+    elif question == "half":
+        words = ["a\ud83d"]
+    elif question == "halves":
+        return ["a\ud83d", "\ude00b"]
     elif question == "slow":
         words = [f"word{n}" for n in range(100)]
     else:
@@ -204,9 +210,14 @@ class Handler(BaseHTTPRequestHandler):
         return {"object": "text_completion", "model": body["model"], "choices": [choice]}
 
     def _event(self, body: Any) -> None:
-        data = f"data: {body if isinstance(body, str) else json.dumps(body)}\n\n".encode()
-        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-        self.wfile.flush()
+        # vLLM writes letters as they are; a letter that cannot be written alone can only come escaped.
+        text = body if isinstance(body, str) else json.dumps(body, ensure_ascii="\\ud" in json.dumps(body))
+        data = f"data: {text}\n\n".encode()
+        size = 1 if control().get("byte_by_byte") else len(data)
+        for at in range(0, len(data), size):
+            piece = data[at : at + size]
+            self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+            self.wfile.flush()
 
     def _stream(self, body: dict[str, Any], question: str, length: int) -> None:
         base = {

@@ -220,7 +220,7 @@ def test_nul_bytes_of_a_model_do_not_break_the_row(served: Served) -> None:
         context=[],
         purpose="campaign",
     )
-    assert made.text == "ab"
+    assert made.text == "a\ufffdb"
     # The base takes the project's own prompt, and is called by its base model's name.
     assert served.fake.seen[-1]["model"] == "smollm2"
     assert made.messages[0]["content"] == served.world.project.system_prompt

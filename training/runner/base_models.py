@@ -16,6 +16,7 @@ from core.runs import RunContext, RunFailed
 from core.scratch import scratch
 from core.storage import storage
 from training import records
+from training.chat_template import plain_marks_of
 from training.models import BaseModel
 from training.packages import PACKAGES, inside_model_folders
 
@@ -202,6 +203,7 @@ def inspect(folder: Path) -> dict[str, Any]:
         "architecture": architecture,
         "chat_template_hash": hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest(),
         "stop_token": stop_token,
+        "control_tokens": _control_tokens(tokenizer),
         "parity_prompts": _parity_prompts(tokenizer),
     }
 
@@ -227,6 +229,13 @@ def _stop_token(tokenizer: Any, folder: Path) -> str:
         "with it would never stop talking.",
         "Choose an instruction-tuned model whose template ends each turn, or correct eos_token in its tokenizer.",
     )
+
+
+def _control_tokens(tokenizer: Any) -> list[str]:
+    from training.runner.data import TransformersTokenizer
+
+    chat = TransformersTokenizer(tokenizer)
+    return sorted({*chat.control_tokens, *plain_marks_of(chat)})
 
 
 def _parity_prompts(tokenizer: Any) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from annotation.rendering import Message
 from core.runs import RunFailed
+from training.chat_template import control_tokens_of
 from training.draws import draw, row_stream
 from training.rows import (
     SPLITS,
@@ -42,9 +43,9 @@ class TransformersTokenizer:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self.control_tokens = [
-            token.content for token in tokenizer.added_tokens_decoder.values() if token.special
-        ]
+        self.control_tokens = control_tokens_of(
+            (token.content, token.special) for token in tokenizer.added_tokens_decoder.values()
+        )
 
     def render(self, messages: list[Message], *, answer_follows: bool) -> str:
         return str(

@@ -1,0 +1,63 @@
+"""How messages of OpenAI's chat shape are read, for imports and for applications alike. Pure functions.
+
+Taken are the roles system (also called developer), user and assistant, and content that is a text or a list of text parts.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+ROLES = ("system", "user", "assistant")
+_SAME_AS = {"developer": "system"}
+# Fields of a message that carry part of what is said; a message without them would say something else.
+_CARRIES = {
+    "tool_calls": "tool calls",
+    "function_call": "a function call",
+    "tool_call_id": "the result of a tool",
+    "images": "images",
+    "image": "an image",
+    "audio": "audio",
+    "videos": "videos",
+    "refusal": "a refusal",
+}
+
+
+class Unreadable(ValueError):
+    """A message that cannot be taken as it is; `field` is the part of it, the message says why."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field, self.reason = field, reason
+
+
+def role_of(given: Any) -> str | None:
+    """The role as it is stored; None for one that is not taken."""
+    role = _SAME_AS.get(given, given) if isinstance(given, str) else None
+    return role if role in ROLES else None
+
+
+def text_of(content: Any) -> str | None:
+    """A text, or the texts of a list of text parts, each on a line of its own; None where it is neither.
+
+    Raises Unreadable for parts of another type.
+    """
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list) or not content:
+        return None
+    texts = []
+    for at, part in enumerate(content):
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        if kind != "text":
+            name = f"is of type {kind}" if isinstance(kind, str) else "has no type"
+            raise Unreadable("content", f"May hold text parts only; part {at + 1} {name[:60]}.")
+        if not isinstance(part.get("text"), str):
+            raise Unreadable("content", f"Part {at + 1} is of type text and holds no text.")
+        texts.append(part["text"])
+    return "\n".join(texts)
+
+
+def refuse_other_content(message: Mapping[str, Any]) -> None:
+    """Raises Unreadable for a message that says something which is not text: a tool call, an image."""
+    for name, what in _CARRIES.items():
+        if message.get(name):
+            raise Unreadable(name, f"Holds {what}, and only text is taken here.")

@@ -1,0 +1,233 @@
+"""JSON as people's files hold it, read without loss: numbers keep their digits, equal keys are refused, and what is no JSON
+is told in words. Pure functions.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+MAX_DEPTH = 60
+_LARGEST = re.compile(r"[-0-9.eE+]{1,400}")
+
+
+class Number:
+    """A number as it is written: 1.10 stays 1.10."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    @property
+    def value(self) -> float:
+        return float(self.text)
+
+    @property
+    def is_whole(self) -> bool:
+        return self.text.removeprefix("-").isdecimal()
+
+
+class NotRead(ValueError):
+    """A line that is not taken; the message says why, in words for people."""
+
+
+class _NotANumber(ValueError):
+    pass
+
+
+def _number(text: str) -> Number:
+    if not _LARGEST.fullmatch(text):
+        raise NotRead(
+            f"Holds a number of {len(text):,} digits ({text[:12]}…). Write it as a text, in double quotes."
+        )
+    if float(text) in (float("inf"), float("-inf")):
+        raise NotRead(
+            f"Holds the number {text[:40]}, which is larger than programs can read. Write it as a text."
+        )
+    return Number(text)
+
+
+def _constant(name: str) -> Any:
+    raise NotRead(f"Holds {name}, which is no JSON value. Use null, or a text in double quotes.")
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise NotRead(
+                    f"The key {shown(key)} stands twice in one object. Only one of them can be meant."
+                )
+            seen.add(key)
+    return found
+
+
+_decoder = json.JSONDecoder(
+    parse_float=_number, parse_int=_number, parse_constant=_constant, object_pairs_hook=_pairs
+)
+
+
+def read_json(text: str, *, whole: bool = True) -> Any:
+    """The value of one line. Numbers are `Number`s. `whole` is False when the file ends without a line break after the line.
+
+    Raises NotRead with the true reason.
+    """
+    if "\x00" in text:
+        raise NotRead(
+            f"Holds a NUL character at character {text.index(chr(0)) + 1}. Remove it, or save the file again as UTF-8."
+        )
+    try:
+        value = _decoder.decode(text)
+        _check_depth(value)
+    except NotRead:
+        raise
+    except RecursionError:
+        raise NotRead(_TOO_DEEP) from None
+    except json.JSONDecodeError as error:
+        raise NotRead(_why(text, error, whole)) from None
+    return value
+
+
+_TOO_DEEP = f"Lists and objects are nested more than {MAX_DEPTH} levels deep, too deep to be a row."
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = list(_children(level))
+        if not level:
+            return
+    raise NotRead(_TOO_DEEP)
+
+
+def _children(level: list[Any]) -> Iterator[Any]:
+    for value in level:
+        if isinstance(value, dict):
+            yield from value.values()
+        elif isinstance(value, list):
+            yield from value
+
+
+# --- why a line is no JSON ---------------------------------------------------------------------------------
+def _why(text: str, error: json.JSONDecodeError, whole: bool) -> str:
+    """What is wrong with the line, judged by the line itself and by where reading stopped."""
+    at, stripped = error.pos, text.rstrip()
+    left = text[:at].rstrip()
+    place = f"at character {at + 1}"
+    here = text[at : at + 1]
+    if here == "\ufeff":
+        return (
+            f"Holds a byte order mark (U+FEFF) {place}. Files were put together there; remove that character."
+        )
+    if error.msg.startswith("Invalid control character"):
+        what = {"\n": "line break", "\r": "line break", "\t": "tab"}.get(here, "control character")
+        if not text[at:].strip():
+            return _unended(text, whole, "text")
+        return f"Holds a raw {what} inside a text {place}. Write it as \\n or \\t, or as \\u and four digits."
+    if error.msg.startswith("Unterminated string"):
+        return _unended(text, whole, "text", at)
+    if at >= len(stripped):
+        if not stripped.startswith(("{", "[", '"')):
+            return _no_object(stripped)
+        return _unended(text, whole, "object")
+    if error.msg.startswith("Extra data"):
+        if here == "{":
+            return (
+                f"Two objects stand on this line; the second begins {place}. Put each on a line of its own."
+            )
+        if here == "," and not text[at + 1 :].strip():
+            return "A comma follows the object. In JSON Lines nothing stands between the lines; remove it."
+        if here == "," and text[at + 1 :].lstrip().startswith("{"):
+            return f"Several objects stand on this line, with a comma {place}. Put each on a line of its own."
+        return f"Something follows the object {place}. A line holds one object and nothing else."
+    if not whole and _begun(text[at:]):
+        return _unended(text, whole, "object")
+    if error.msg.startswith("Invalid \\"):
+        return f"Holds a backslash {place} that begins no known escape. Write \\\\ for a backslash itself."
+    if here in "}]" and left.endswith(","):
+        return f"A comma stands before the closing {here} {place}. Remove it."
+    if here == "'" or (here == "u" and text[at + 1 : at + 2] in {"'", '"'}):
+        return (
+            f"Names and texts stand in single quotes {place}, as Python prints them. JSON wants double quotes; write the file with "
+            "a JSON writer (in Python: json.dumps)."
+        )
+    if word := re.match(r"(None|True|False|undefined|nan|inf)\b", text[at:]):
+        return f"Holds {word.group()} {place}, which is no JSON. JSON knows null, true and false, in small letters."
+    if here in "“”„«»":
+        return f'Holds a typographic quotation mark {place}. JSON wants the plain one (").'
+    if text[at : at + 2] in {"//", "/*"} or here == "#":
+        return f"Holds a comment {place}. JSON has no comments; remove it."
+    if not stripped.lstrip().startswith(("{", "[")) and at <= len(text) - len(text.lstrip()):
+        return _no_object(stripped)
+    return _expected(error.msg, here, place)
+
+
+def _begun(rest: str) -> bool:
+    """Whether the line stops in an escape or in a word, where nothing else is wrong."""
+    return bool(re.fullmatch(r"\\?u?[0-9a-fA-F]{0,3}", rest)) or any(
+        word.startswith(rest) for word in ("true", "false", "null", "-")
+    )
+
+
+def _expected(message: str, here: str, place: str) -> str:
+    if "property name" in message:
+        return f"A name in double quotes is missing {place}, where {shown(here)} stands."
+    if "':'" in message:
+        return (
+            f"A colon is missing {place}, where {shown(here)} stands. Names and values are parted by a colon."
+        )
+    if "','" in message:
+        return (
+            f"A comma or the end of the object is missing {place}, where {shown(here)} stands. A double quote inside a text is "
+            'written as \\".'
+        )
+    return f"Not JSON {place}, where {shown(here)} stands: a value is missing or not in quotes."
+
+
+def _no_object(text: str) -> str:
+    return (
+        f"The line begins with {shown(text[:1])} and is no JSON object. Each line is one object in braces; where a text or an object "
+        "goes over several lines, write line breaks inside texts as \\n and the object on one line."
+    )
+
+
+def _unended(text: str, whole: bool, what: str, at: int = 0) -> str:
+    """The line stops inside a text or an object: the file was cut off there, or the object goes on in the next line."""
+    if not whole:
+        return "The file ends in the middle of this line. The export or upload was cut off."
+    if what == "text":
+        return (
+            f"A text that begins at character {at + 1} does not end on this line. Write a line break inside a text as \\n, and a double "
+            'quote as \\".'
+            if at
+            else "A text does not end on this line. Write a line break inside a text as \\n."
+        )
+    return "The object does not end on this line. Each row is one line: write the file without indentation (JSON Lines)."
+
+
+def shown(text: str) -> str:
+    """A key or letter for people, in quotes, fit to be stored: nothing unseen in it, at most 60 letters."""
+    clean = text.encode("utf-8", "replace").decode("utf-8")
+    clean = "".join(letter if letter.isprintable() else "\ufffd" for letter in clean)
+    return f"“{clean if len(clean) <= 60 else clean[:59] + '…'}”"
+
+
+# --- writing a value again ---------------------------------------------------------------------------------
+_quote = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def write_json(value: Any) -> str:
+    """The value as compact JSON, numbers digit by digit as they were read."""
+    if isinstance(value, Number):
+        return value.text
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_quote(key)}:{write_json(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(write_json, value)) + "]"
+    return _quote(value)

@@ -1,0 +1,93 @@
+"""Control marks of chat templates in people's text.
+
+A model reads a conversation as one text in which marks such as `<|im_end|>` begin and end the turns. Engines tokenise the
+rendered text, so a mark that a person typed acts like one that the template wrote: it would forge a turn. Such text is
+refused where it enters, with words; what is rendered for training or sent to an engine is looked at once more.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+
+from core.errors import Invalid
+
+# Shapes of marks that common templates use, whether or not a base model here knows them: ChatML, Llama 3, Phi, Zephyr,
+# Command R, DeepSeek, gpt-oss (<|...|>), EXAONE ([|...|]), Gemma (<start_of_turn>), Llama 2 and Mistral ([INST], <<SYS>>).
+_SHAPES = (
+    r"<\|[^\s<>|]{1,64}\|>",
+    r"\[\|[^\s\[\]|]{1,64}\|\]",
+    r"<(?:start|end)_of_(?:turn|role|text|image)>",
+    r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT)\]",
+    r"<</?SYS>>",
+)
+# Tokenizers that normalise drop these or read over them: control characters and what Unicode calls default ignorable.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+
+_sources: list[Callable[[], Iterable[str]]] = []
+
+
+def register_marks(source: Callable[[], Iterable[str]]) -> None:
+    """Adds what gives further marks when asked: the tokens of the base models in use."""
+    if source not in _sources:
+        _sources.append(source)
+
+
+class Marks:
+    """A set of marks that is looked for in texts: the shapes of common templates and `tokens`, exactly as written."""
+
+    def __init__(self, tokens: Iterable[str] = (), *, shapes: bool = True) -> None:
+        exact = sorted({token for token in tokens if token.strip()}, key=lambda token: (-len(token), token))
+        parts = [re.escape(token) for token in exact] + list(_SHAPES if shapes else ())
+        self._pattern = re.compile("|".join(parts)) if parts else None
+
+    def in_text(self, text: str) -> str:
+        """The first mark in the text, as a tokenizer may come to read it; "" when there is none.
+
+        Full-width and other compatibility letters count as their plain ones, and letters that are not seen are passed over.
+        """
+        if self._pattern is None:
+            return ""
+        found = self._pattern.search(text)
+        if found is None and (not text.isascii() or _UNSEEN.search(text)):
+            found = self._pattern.search(_UNSEEN.sub("", unicodedata.normalize("NFKC", text)))
+        return found.group() if found else ""
+
+
+@lru_cache(maxsize=64)
+def marks_of(tokens: frozenset[str], *, shapes: bool = True) -> Marks:
+    """Marks for a set of tokens, made once."""
+    return Marks(tokens, shapes=shapes)
+
+
+def known_marks() -> Marks:
+    """All marks that text may not hold here. One query for each registered source."""
+    return marks_of(frozenset(token for source in _sources for token in source()))
+
+
+def words_for(mark: str) -> str:
+    """What to tell whoever wrote the text."""
+    return (
+        f"Holds “{mark}”, a control mark of chat templates. A model would read it as the start or end of a turn. "
+        "Take it out or write it in another way."
+    )
+
+
+def marks_in(texts: Mapping[str, str | Iterable[str]], marks: Marks | None = None) -> dict[str, list[str]]:
+    """{field: [what is wrong]} for each field that holds a mark. `marks` None: all that are known."""
+    marks = known_marks() if marks is None else marks
+    wrong = {}
+    for name, given in texts.items():
+        found = (marks.in_text(text) for text in ([given] if isinstance(given, str) else given))
+        if mark := next(filter(None, found), ""):
+            wrong[name] = [words_for(mark)]
+    return wrong
+
+
+def refuse_marks(**texts: str | Iterable[str]) -> None:
+    """Raises Invalid, with the fields, when one of the texts holds a control mark. Names are those of form fields."""
+    if wrong := marks_in(texts):
+        raise Invalid("A text holds a control mark of chat templates.", "It is marked below.", fields=wrong)

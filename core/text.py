@@ -1,0 +1,41 @@
+"""Text as it is kept: what PostgreSQL takes, and where lines end. Pure functions."""
+
+import re
+
+UNREADABLE = "\ufffd"
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+def storable(text: str) -> str:
+    """The text with U+FFFD for what PostgreSQL takes in no text: NUL, and halves of surrogate pairs.
+
+    Two halves beside each other, as when an answer was cut into pieces between them, become their letter.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text.replace("\x00", UNREADABLE)
+
+
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL takes `text`: no NUL, no halves of characters."""
+    if "\x00" in text:
+        return False
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def plain_line_ends(text: str) -> str:
+    """The text with \\n where it has \\r\\n or \\r; nothing else changes."""
+    return _LINE_END.sub("\n", text) if "\r" in text else text
+
+
+def lines_of(text: str) -> list[str]:
+    """Its lines without their ends. Only CR, LF and both together end a line: str.splitlines also cuts at U+2028, U+0085, form
+    feeds and more, which people's texts may hold inside a line."""
+    lines = _LINE_END.split(text)
+    return lines[:-1] if not lines[-1] else lines

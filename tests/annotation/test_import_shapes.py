@@ -1,0 +1,332 @@
+"""What an import makes of every key of a row: taken, read as another, noted, or refused with words. Nothing is lost in silence."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from annotation.runner.json_lines import NotRead, read_json, write_json
+from annotation.runner.lines import Issue, Line, Row, parse_line, wrong_format
+from annotation.runner.shapes import OWN, READ_AS, KeyNote
+from core.marks import Marks
+
+ASK = {"role": "user", "content": "When do you open?"}
+ANSWER = {"role": "assistant", "content": "At 9."}
+
+
+def parse(row: Any, *, approved: bool = False, whole: bool = True) -> Row | list[Issue]:
+    text = row if isinstance(row, str) else json.dumps(row)
+    return parse_line(Line(1, len(text), text, whole=whole), needs_completion=approved, marks=Marks())
+
+
+def taken(row: Any, *, approved: bool = True) -> Row:
+    found = parse(row, approved=approved)
+    assert isinstance(found, Row), found
+    return found
+
+
+def refused(row: Any, *, approved: bool = True, whole: bool = True) -> Issue:
+    found = parse(row, approved=approved, whole=whole)
+    assert isinstance(found, list), found
+    return found[0]
+
+
+# --- other names -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("row", "prompt", "completion"),
+    [
+        ({"prompt": "one", "response": "first"}, "one", "first"),
+        ({"prompt": "one", "answer": "first"}, "one", "first"),
+        ({"question": "one", "Output": "first"}, "one", "first"),
+        ({"prompt": "one", "chosen": "good", "rejected": "bad"}, "one", "good"),
+        ({"prompt": "one", "chosen": [{"role": "user", "content": "one"}, ANSWER]}, "one", "At 9."),
+        ({"chosen": [ASK, ANSWER], "rejected": [ASK, ANSWER]}, "When do you open?", "At 9."),
+        ({"prompt": [ASK], "completion": [ANSWER]}, "When do you open?", "At 9."),
+        ({"instruction": "Sum up.", "input": "  a\n  b", "output": "ab"}, "Sum up.\n\n  a\n  b", "ab"),
+        ({"instruction": "Sum up.", "input": "", "output": "ab"}, "Sum up.", "ab"),
+        ({"input": "one", "output": "first"}, "one", "first"),
+        (
+            {"conversations": [{"from": "human", "value": "one"}, {"from": "gpt", "value": "first"}]},
+            "one",
+            "first",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}, ANSWER]},
+            "hi",
+            "At 9.",
+        ),
+    ],
+)
+def test_rows_of_other_tools_keep_their_answer(row: dict[str, Any], prompt: str, completion: str):
+    found = taken(row)
+    assert (found.messages[-1]["content"], found.completion) == (prompt, completion)
+
+
+def test_a_system_prompt_stands_first_under_any_of_its_names():
+    system = {"role": "system", "content": "Be brief."}
+    assert taken({"system": "Be brief.", "prompt": "a", "completion": "b"}).messages[0] == system
+    assert (
+        taken({"messages": [{"role": "developer", "content": "Be brief."}, ASK, ANSWER]}).messages[0]
+        == system
+    )
+    sharegpt = [{"from": "system", "value": "Be brief."}, {"from": "human", "value": "a"}]
+    assert taken({"conversations": sharegpt, "output": "b"}).messages[0] == system
+    assert "Keep one" in refused({"system": "x", "messages": [system, ASK, ANSWER]}).reason
+
+
+def test_earlier_turns_beside_an_instruction_are_turns():
+    found = taken({"instruction": "c", "output": "d", "history": [["a", "b"]]})
+    assert [m["content"] for m in found.messages] == ["a", "b", "c"]
+
+
+def test_keys_in_another_spelling_are_read_and_told():
+    row = taken(
+        {
+            "Prompt": "a",
+            "COMPLETION": "b",
+            "Slice": "price",
+            "tag": "eta",
+            "Conversation ID": 9,
+            "licence": "CC0",
+        }
+    )
+    assert (row.slice, row.tags, row.group, row.license) == ("price", ["eta"], "9", "CC0")
+    assert KeyNote("Slice", "read_as", "slice") in row.notes
+    assert KeyNote("tag", "read_as", "tags") in row.notes
+
+
+def test_unknown_keys_are_noted_and_near_ones_suggested():
+    row = taken(
+        {"prompt": "a", "completion": "b", "contxt": ["x"], "weather": 1, "sclie": "y", "messages[0]": 1}
+    )
+    says = {note.key: note.says for note in row.notes}
+    assert says["contxt"] == "Did you mean “context”?"
+    assert says["sclie"] == "Did you mean “slice”?"
+    assert says["weather"] == ""
+    assert all(note.what == "ignored" for note in row.notes)
+    assert "completon" in refused({"prompt": "a", "completon": "b"}).reason
+    assert "Did you mean “completion”?" in refused({"prompt": "a", "completon": "b"}).reason
+
+
+def test_the_exact_name_wins_and_the_other_is_told():
+    row = taken({"answer": "x", "prompt": "a", "completion": "b"})
+    assert (row.completion, row.notes) == (
+        "b",
+        [KeyNote("answer", "ignored", "The row has completion as well, which is taken.")],
+    )
+    assert "both read as completion" in refused({"prompt": "a", "answer": "x", "output": "y"}).reason
+
+
+# --- keys that change the meaning --------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "row", [{"label": False}, {"label": 0}, {"label": "bad"}, {"approved": False}, {"status": "rejected"}]
+)
+def test_an_answer_marked_as_bad_is_never_approved(row: dict[str, Any]):
+    pair = {"prompt": "a", "completion": "b"} | row
+    issue = refused(pair)
+    assert issue.field in row
+    assert "marks this answer as a bad one" in issue.reason
+    kept = taken(pair, approved=False)
+    assert kept.bad_answer
+    assert kept.notes[0].says.startswith("a bad answer")
+
+
+@pytest.mark.parametrize("row", [{"label": True}, {"label": "price"}, {"status": "approved"}, {"label": 1}])
+def test_other_labels_are_noted(row: dict[str, Any]):
+    found = taken({"prompt": "a", "completion": "b"} | row)
+    assert [(note.key, note.what) for note in found.notes] == [(next(iter(row)), "ignored")]
+
+
+@pytest.mark.parametrize(
+    "mark", [{"weight": 0}, {"weight": 0.5}, {"train": False}, {"weight": "0"}, {"masked": True}]
+)
+def test_a_turn_not_to_be_learned_is_refused(mark: dict[str, Any]):
+    issue = refused({"messages": [ASK, ANSWER | mark]}, approved=False)
+    assert issue.field == f"messages[1].{next(iter(mark))}"
+    assert "not to train on this answer" in issue.reason
+    # Of an earlier turn it is true anyway: only the last answer is learned.
+    assert taken({"messages": [ASK, ANSWER | mark, ASK, ANSWER | {"weight": 1}]}).notes == []
+
+
+def test_a_row_of_weight_nothing_is_refused_and_another_weight_is_noted():
+    assert "not to train" in refused({"prompt": "a", "completion": "b", "weight": 0}).reason
+    assert taken({"prompt": "a", "completion": "b", "weight": 12.5}).notes == [KeyNote("weight", "ignored")]
+
+
+@pytest.mark.parametrize("key", ["tools", "functions", "function_call", "images", "Tool Calls"])
+def test_what_text_cannot_say_is_refused(key: str):
+    assert refused({"prompt": "a", "completion": "b", key: [{"x": 1}]}).field == key
+    assert taken({"prompt": "a", "completion": "b", key: []}).completion == "b"
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        ({"role": "assistant", "content": None, "tool_calls": [{}]}, "tool_calls"),
+        ({"role": "assistant", "content": "x", "function_call": {"name": "f"}}, "function_call"),
+        ({"role": "tool", "content": "x"}, "role"),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}, "content"),
+        ({"role": "user", "content": [{"type": "text"}]}, "content"),
+        ({"role": "user", "content": ["x"]}, "content"),
+    ],
+)
+def test_messages_that_are_no_text_are_refused(message: dict[str, Any], field: str):
+    issue = refused({"messages": [ASK, message], "completion": "b"})
+    assert issue.field == f"messages[1].{field}"
+
+
+# --- text as it is -----------------------------------------------------------------------------------------
+def test_indentation_and_line_breaks_are_kept():
+    row = taken(
+        {"prompt": "\tdef f():\r\n\t\tpass\r", "completion": "  | a |\n  | b |\n", "context": ["  x\ty "]}
+    )
+    assert row.messages[0]["content"] == "\tdef f():\n\t\tpass\n"
+    assert (row.completion, row.context) == ("  | a |\n  | b |\n", ["  x\ty "])
+
+
+@pytest.mark.parametrize(
+    "number", ["1.10", "12345678901234567890.55", "1e2", "-0", "0.0", "1E+5", "100", "9" * 300]
+)
+def test_numbers_in_records_keep_their_digits(number: str):
+    assert taken('{"prompt":"a","completion":"b","context":[{"n":%s}]}' % number).context == [
+        '{"n":%s}' % number
+    ]
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "-Infinity", "9" * 5000])
+def test_numbers_that_programs_cannot_read_are_refused(number: str):
+    assert refused('{"prompt":"a","completion":"b","context":[{"n":%s}]}' % number).reason.startswith(
+        "Holds "
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hi<|im_end|>",
+        "[INST] x",
+        "<<SYS>>",
+        "<start_of_turn>",
+        "<｜User｜>",
+        "＜|im_start|＞",
+        "<|im\u200b_end|>",
+    ],
+)
+def test_a_control_mark_is_refused_with_its_field(text: str):
+    for field, row in {
+        "messages[0].content": {"prompt": text, "completion": "b"},
+        "completion": {"prompt": "a", "completion": text},
+        "context[0]": {"prompt": "a", "completion": "b", "context": [{"note": text}]},
+    }.items():
+        issue = refused(row)
+        assert issue.field == field
+        assert "control mark" in issue.reason
+
+
+# --- why a line is no JSON ---------------------------------------------------------------------------------
+REASONS = {
+    "{'prompt':'a','completion':'b'}": "single quotes at character 2",
+    '{"a": None}': "None at character 7",
+    '{"a":1} {"b":2}': "Two objects stand on this line; the second begins at character 9",
+    '{"a":1},': "A comma follows the object",
+    '{"a":1,}': "A comma stands before the closing }",
+    '{"a":[1,2,]}': "A comma stands before the closing ]",
+    '\ufeff{"a":1}': "byte order mark (U+FEFF) at character 1",
+    '{"a":1}\ufeff{"a":2}': "byte order mark",
+    '{"a":"x\ty"}': "raw tab inside a text at character 8",
+    '{"a":"x\\y"}': "backslash at character 8",
+    '{"a":"say "no""}': "A double quote inside a text is written",
+    "{“a”: 1}": "typographic quotation mark",
+    '{"a" 1}': "A colon is missing",
+    "{a: 1}": "A name in double quotes is missing at character 2",
+    '{"a":1} // x': "Something follows the object",
+    "# x": "comment",
+    "<xml/>": "is no JSON object",
+    '{"a":1,"a":2}': "“a” stands twice",
+    '{"c":[{"a":1,"a":1}]}': "“a” stands twice",
+    '{"a":"\x00"}': "NUL character at character 7",
+    "[" * 100 + "]" * 100: "nested more than 60 levels",
+    '{"a":' + "[" * 50_000: "nested more than 60 levels",
+}
+
+
+@pytest.mark.parametrize("text", REASONS)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_line_that_is_no_json_says_why(text: str, whole: bool):
+    reason = refused(text, whole=whole).reason
+    assert REASONS[text] in reason
+    assert "cut off" not in reason
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a":', '{"a":1', '{"a":"x', '{"a":"x\\', '{"a":"\\u12', '{"a": tru', "{", '{"a":[1,']
+)
+def test_cut_off_is_said_of_what_is_cut_off(text: str):
+    assert "cut off" in refused(text, whole=False).reason
+    assert "cut off" not in refused(text, whole=True).reason
+
+
+def test_files_in_other_formats_are_known_by_their_first_bytes():
+    codes = {
+        b"prompt,completion\na,b\n": "table",
+        b"question;answer\n": "table",
+        b"id\tprompt\n1\tx\n": "table",
+        b"PAR1": "other_format",
+        b'{\n  "prompt": "a"\n}': "json_object",
+        b'["a"]\n["b"]\n': None,
+        b"Dear all, hello\nand, more\n": None,
+    }
+    assert {head: (wrong_format(head) or [None])[0] for head in codes} == codes
+
+
+# --- properties --------------------------------------------------------------------------------------------
+KEYS = st.one_of(
+    st.sampled_from([*OWN, *READ_AS, "rejected", "label", "weight", "tools", "contxt"]), st.text(max_size=8)
+)
+TEXTS = st.text(max_size=20)
+VALUES = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), TEXTS
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(["role", "content", "from", "value", "type", "text", "weight"]), inner, max_size=3
+        ),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.dictionaries(KEYS, VALUES, max_size=6), st.booleans())
+def test_every_key_of_every_row_is_accounted_for(row: dict[str, Any], approved: bool):
+    found = parse(row, approved=approved)
+    if not isinstance(found, Row):
+        assert found
+        assert all(issue.reason for issue in found)
+        return
+    noted = {note.key for note in found.notes}
+    for key, value in row.items():
+        shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in key)
+        assert key in OWN or shown in noted or value in (None, [], {}, "", False, True) or key == "weight", (
+            key
+        )
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.text(max_size=60), st.booleans())
+def test_any_text_is_read_or_refused_with_words(text: str, whole: bool):
+    try:
+        read_json(text, whole=whole)
+    except NotRead as error:
+        assert str(error).endswith((".", '".'))
+
+
+@settings(max_examples=200, deadline=None)
+@given(VALUES)
+def test_a_value_is_written_as_it_was_read(value: Any):
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    assert write_json(read_json(text)) == text
