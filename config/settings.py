@@ -154,7 +154,7 @@ REDIS_URL = env.text("REDIS_URL") or embedded.redis_url(STATE_DIR)
 
 # The web process stops a statement that takes longer, waits for a lock included: nobody waits that long for a page, and
 # its connection is one of few. Workers (0) may take as long as their work does. config/asgi.py says which this is.
-DB_STATEMENT_SECONDS = env.number("GUILDHALL_DB_STATEMENT_SECONDS", 0, least=0)
+DB_STATEMENT_SECONDS = env.number("GUILDHALL_DB_STATEMENT_SECONDS", 0, least=0, most=3600)
 
 
 def _options(given: str) -> dict[str, str]:

@@ -3,7 +3,7 @@ from django.db.models.functions import Lower
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0003_answers")]
+    dependencies = [("core", "0005_session_round")]
 
     operations = [
         migrations.AddConstraint(

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("core", "0003_answers")]
+    dependencies = [("core", "0004_run_queued_at")]
 
     operations = [
         migrations.AddField(

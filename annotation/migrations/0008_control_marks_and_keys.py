@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0005_checks"),
+        ("annotation", "0007_skip_note"),
     ]
 
     operations = [
