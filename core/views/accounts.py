@@ -125,8 +125,9 @@ def _anybody(pk: int) -> Subject:
 def accounts(request: HttpRequest, operator: User) -> HttpResponse:
     filters = AccountFilter(request.GET)
     wanted = filters.wanted()
-    found = all_accounts(q=wanted.get("q", ""), state=wanted.get("state", ""))
-    return render(request, "core/accounts.html", {"filters": filters, "page": cut(request, found)})
+    found = filters.shown(all_accounts(q=wanted.get("q", ""), state=wanted.get("state", "")))
+    context = {"filters": filters, "page": cut(request, found)}
+    return render(request, "core/accounts.html", context, status=filters.status)
 
 
 @require_safe
