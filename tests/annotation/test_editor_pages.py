@@ -35,6 +35,7 @@ PAGES: dict[str, tuple[set[str], set[str], bool]] = {
     "draft-discard": (set(), ANNOTATORS, True),
     "submit": (set(), ANNOTATORS, True),
     "skip": (set(), ANNOTATORS, True),
+    "skip-undo": (set(), ANNOTATORS, True),
     "release": (set(), ANNOTATORS, True),
     "take-back": (set(), ANNOTATORS, True),
     "write": (ANNOTATORS, ANNOTATORS, False),
@@ -51,6 +52,7 @@ PAGES: dict[str, tuple[set[str], set[str], bool]] = {
     "send-back": (set(), REVIEWERS, True),
     "correct": (REVIEWERS, REVIEWERS, True),
     "review-skip": (set(), REVIEWERS, True),
+    "review-skip-undo": (set(), REVIEWERS, True),
     "review-release": (set(), REVIEWERS, True),
     "review-undo": (set(), REVIEWERS, True),
 }
@@ -133,18 +135,18 @@ def test_from_the_overview_to_the_next_item(world: World, as_user: SignIn) -> No
     first, second = make_example(world.project, edge="off_topic"), make_example(world.project)
     client = as_user(world.annotator)
     page = client.get(url(world, "overview"))
-    assert "2 pairs wait for you" in text_of(page)
+    assert "2 pairs in the queue for you" in text_of(page)
     answer = client.post(url(world, "next"))
     assert answer.url == url(world, "item", first.pk)
     page = client.get(answer.url).content.decode()
-    assert "Yours until" in page and first.question in page and "1 more wait" in page
+    assert "Reserved for you until" in page and first.question in page and "1 more in the queue" in page
     answer = client.post(url(world, "submit", first.pk), posted(first), headers={"HX-Request": "true"})
     assert answer["HX-Redirect"] == url(world, "item", second.pk)
     first.refresh_from_db()
     assert (first.status, first.tags) == ("in_review", ["eta", "delay"])
-    assert "Take it back" in client.get(url(world, "item", second.pk)).content.decode()
+    assert f"#{first.pk} submitted." in text_of(client.get(url(world, "item", second.pk)))
     answer = client.post(url(world, "submit", second.pk), posted(second), follow=True)
-    assert "Nothing waits for you" in answer.content.decode()
+    assert "The queue is empty for you" in answer.content.decode()
 
 
 def test_a_chosen_part_of_the_queue_is_worked_through_to_its_end(world: World, as_user: SignIn) -> None:
@@ -244,7 +246,7 @@ def test_taking_a_submission_back_from_the_page(world: World, as_user: SignIn) -
     example = leased(world)
     client = as_user(world.annotator)
     client.post(url(world, "submit", example.pk), posted(example))
-    assert "Take it back" in client.get(url(world, "overview")).content.decode()
+    assert "Undo submit" in client.get(url(world, "overview")).content.decode()
     assert client.post(url(world, "take-back", example.pk)).url == url(world, "item", example.pk)
     example.refresh_from_db()
     assert example.status == "queued"
@@ -255,7 +257,7 @@ def test_what_came_back_shows_the_comment_and_what_changed_since(world: World, a
     services.send_back(by=world.reviewer, example=example, comment="Name **the port**.")
     client = as_user(world.annotator)
     page = client.get(client.post(url(world, "next")).url).content.decode()
-    assert "<strong>the port</strong>" in page and "Nothing changed since" in page
+    assert "<strong>the port</strong>" in page and "You have not edited this yet" in page
     client.post(url(world, "draft", example.pk), posted(example, "The second words."))
     page = client.get(url(world, "item", example.pk)).content.decode()
     assert "<del>first</del>" in page and "<ins>second</ins>" in page
