@@ -336,7 +336,11 @@ class Assignment(models.Model):
     expires_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
     note = models.CharField(
-        max_length=300, blank=True, default="", db_default="", help_text="Why it was skipped, if the person said."
+        max_length=300,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Why it was skipped, if the person said.",
     )
 
     class Meta:

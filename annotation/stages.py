@@ -27,7 +27,14 @@ WORDINGS = {
     "draft.of_new_discarded": "{actor} discarded the new example they were writing",
 }
 
-QUIET = ("example.opened", "example.skipped", "example.skip_undone", "example.released", "draft.discarded", "draft.of_new_discarded")
+QUIET = (
+    "example.opened",
+    "example.skipped",
+    "example.skip_undone",
+    "example.released",
+    "draft.discarded",
+    "draft.of_new_discarded",
+)
 
 
 def _things(count: int, one: str, many: str) -> str:

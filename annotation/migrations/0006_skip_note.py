@@ -4,20 +4,28 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0005_checks'),
+        ("annotation", "0005_checks"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='assignment',
-            name='note',
-            field=models.CharField(blank=True, db_default='', default='', help_text='Why it was skipped, if the person said.', max_length=300),
+            model_name="assignment",
+            name="note",
+            field=models.CharField(
+                blank=True,
+                db_default="",
+                default="",
+                help_text="Why it was skipped, if the person said.",
+                max_length=300,
+            ),
         ),
         migrations.AlterField(
-            model_name='example',
-            name='origin_detail',
-            field=models.JSONField(default=dict, help_text='Where feedback came from: {label, url, answer, ...}; shown, never joined on.'),
+            model_name="example",
+            name="origin_detail",
+            field=models.JSONField(
+                default=dict,
+                help_text="Where feedback came from: {label, url, answer, ...}; shown, never joined on.",
+            ),
         ),
     ]

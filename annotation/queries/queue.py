@@ -126,8 +126,10 @@ def overview(user: User, project: Project) -> Overview:
     mine = Case(
         When(status=Example.Status.RETURNED, submitted_by=user, then=Value(True)), default=Value(False)
     )
-    waiting = waiting_for(user, project, Purpose.ANNOTATE).exclude(pk__in=own_open).annotate(
-        mine=mine, is_held=Q(pk__in=list(held))
+    waiting = (
+        waiting_for(user, project, Purpose.ANNOTATE)
+        .exclude(pk__in=own_open)
+        .annotate(mine=mine, is_held=Q(pk__in=list(held)))
     )
     counts = {"sent_back": 0, "feedback": 0, "edge": 0, "rest": 0, "held_by_others": 0}
     slices: dict[str, int] = {}
@@ -230,9 +232,9 @@ def skipped_by(user: User, project: Project, limit: int = 8) -> list[Assignment]
     later = Assignment.objects.filter(
         example=OuterRef("example"), user=user, purpose=OuterRef("purpose"), id__gt=OuterRef("id")
     )
-    waits = Q(purpose=Purpose.ANNOTATE, example__status__in=[Example.Status.QUEUED, Example.Status.RETURNED]) | Q(
-        purpose=Purpose.REVIEW, example__status=Example.Status.IN_REVIEW
-    )
+    waits = Q(
+        purpose=Purpose.ANNOTATE, example__status__in=[Example.Status.QUEUED, Example.Status.RETURNED]
+    ) | Q(purpose=Purpose.REVIEW, example__status=Example.Status.IN_REVIEW)
     return list(
         Assignment.objects.select_related("example")
         .filter(waits, user=user, project=project, outcome=Assignment.Outcome.SKIPPED)

@@ -211,7 +211,11 @@ def undo_skip(*, by: User, example: Example, purpose: str) -> Assignment:
     transition(mine, Outcome.RELEASED, field="outcome")
     # An earlier skip of the same wait would put it last again.
     Assignment.objects.filter(
-        example=example, user=by, purpose=purpose, outcome=Outcome.SKIPPED, finished_at__gte=example.waiting_since
+        example=example,
+        user=by,
+        purpose=purpose,
+        outcome=Outcome.SKIPPED,
+        finished_at__gte=example.waiting_since,
     ).update(outcome=Outcome.RELEASED)
     record(by=by, project=example.project, verb="example.skip_undone", obj=example, purpose=purpose)
     return take(by=by, example=example, purpose=purpose)

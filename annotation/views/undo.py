@@ -42,7 +42,10 @@ def _skips(access: Access, purpose: str) -> Undo | None:
     for skip in queries.skipped_by(access.user, access.project, 2):
         if skip.purpose == purpose and skip.finished_at:
             return Undo(
-                skip.example_id, "skipped", reverse(f"annotation:{name}", args=[slug, skip.example_id]), skip.finished_at
+                skip.example_id,
+                "skipped",
+                reverse(f"annotation:{name}", args=[slug, skip.example_id]),
+                skip.finished_at,
             )
     return None
 

@@ -21,7 +21,9 @@ DESK, TABLET, PHONE = (1440, 900), (768, 1024), (360, 780)
 SIZES = pytest.mark.parametrize("size", [DESK, TABLET, PHONE], ids=["desk", "tablet", "phone"])
 GUIDELINE = "# How we answer\n\n" + "\n\n".join(
     f"## {n}. {name}\n\n" + f"Say what the records hold about {name.lower()}. " * 40
-    for n, name in enumerate(["Three moves", "Voice", "Angry customers", "Customs documents", "What we never do"], 1)
+    for n, name in enumerate(
+        ["Three moves", "Voice", "Angry customers", "Customs documents", "What we never do"], 1
+    )
 )
 
 
@@ -40,12 +42,16 @@ def desk(transactional_db: None) -> World:
 def long_pair(**more: Any) -> dict[str, Any]:
     """A conversation and records far longer than a screen."""
     turns = [
-        {"role": ("user", "assistant")[n % 2], "content": f"Turn {n}. " + "My container is still in Rotterdam. " * 6}
+        {
+            "role": ("user", "assistant")[n % 2],
+            "content": f"Turn {n}. " + "My container is still in Rotterdam. " * 6,
+        }
         for n in range(15)
     ]
     return {
         "messages": turns,
-        "context": ["\n".join(f"FD-{n} | port NLRTM | unloaded 2026-11-{n % 28 + 1:02d}" for n in range(60))] * 2,
+        "context": ["\n".join(f"FD-{n} | port NLRTM | unloaded 2026-11-{n % 28 + 1:02d}" for n in range(60))]
+        * 2,
         "completion": "It is held in Rotterdam since 14 November. " * 12,
         "edge": "angry_customer",
         "slice": "customs documents",
@@ -64,7 +70,13 @@ def open_page(browser: Browser, base: str, user: User, path: str, size: tuple[in
 
 def ready(page: Page) -> None:
     """Its scripts run. (The policy forbids what Playwright's own wait_for_function evaluates.)"""
-    look.soon(page, lambda: page.evaluate("!!customElements.get('gh-guide') && !document.querySelector(':not(:defined)')"), "the scripts")
+    look.soon(
+        page,
+        lambda: page.evaluate(
+            "!!customElements.get('gh-guide') && !document.querySelector(':not(:defined)')"
+        ),
+        "the scripts",
+    )
 
 
 def url(world: World, name: str, *args: object) -> str:
@@ -99,10 +111,14 @@ def sent_back_with_everything(world: World) -> Example:
         **pair,
     )  # fmt: skip
     services.take(by=world.reviewer, example=example, purpose=REVIEW)
-    services.send_back(by=world.reviewer, example=example, comment="Name the port in the first sentence. " * 12)
+    services.send_back(
+        by=world.reviewer, example=example, comment="Name the port in the first sentence. " * 12
+    )
     services.take(by=world.annotator, example=example, purpose=ANNOTATE)
     services.save_draft(
-        by=world.annotator, example=example, content={**example.content(), "completion": "Half an answer. " * 30}
+        by=world.annotator,
+        example=example,
+        content={**example.content(), "completion": "Half an answer. " * 30},
     )
     Draft.objects.update(base_revision=7)  # the pair changed after it was begun
     return example
@@ -129,7 +145,9 @@ def test_conversation_and_completion_are_on_the_first_screen_whatever_is_told(
     look.soon(page, lambda: page.locator(".conversation").evaluate(rest) < 4, "the conversation's end")
     # All notices stand in one place, and none is as high as a box.
     assert page.locator("#work > .notice").count() == 0
-    heights = page.locator(".status-line > .notice:visible").evaluate_all("all => all.map((one) => one.offsetHeight)")
+    heights = page.locator(".status-line > .notice:visible").evaluate_all(
+        "all => all.map((one) => one.offsetHeight)"
+    )
     assert len(heights) == 3 and max(heights) < (40 if size != PHONE else 62)
     if size == DESK:
         assert page.evaluate("document.documentElement.scrollHeight") == size[1]
@@ -143,12 +161,18 @@ def test_on_a_second_review_the_thread_is_above_the_pair_and_the_decision(
     size: tuple[int, int], desk: World, browser: Browser, live_server
 ) -> None:
     example = make_example(
-        desk.project, status="in_review", submitted_by=desk.annotator, submitted_at=timezone.now(), **long_pair()
+        desk.project,
+        status="in_review",
+        submitted_by=desk.annotator,
+        submitted_at=timezone.now(),
+        **long_pair(),
     )
     services.take(by=desk.reviewer, example=example, purpose=REVIEW)
     services.send_back(by=desk.reviewer, example=example, comment="Name the port.")
     services.take(by=desk.annotator, example=example, purpose=ANNOTATE)
-    services.submit(by=desk.annotator, example=example, content={**example.content(), "completion": "In Rotterdam."})
+    services.submit(
+        by=desk.annotator, example=example, content={**example.content(), "completion": "In Rotterdam."}
+    )
     services.take(by=desk.reviewer, example=example, purpose=REVIEW)
     for name in ("review", "correct"):
         page = open_page(browser, live_server.url, desk.reviewer, url(desk, name, example.pk), size)
@@ -226,7 +250,11 @@ def test_an_error_is_beside_its_field_and_seen(
     join(desk.project, everybody, Role.ANNOTATOR, Role.REVIEWER)
     item = make_example(desk.project, **long_pair())
     pair = make_example(
-        desk.project, status="in_review", submitted_by=desk.annotator, submitted_at=timezone.now(), **long_pair()
+        desk.project,
+        status="in_review",
+        submitted_by=desk.annotator,
+        submitted_at=timezone.now(),
+        **long_pair(),
     )
     services.take(by=everybody, example=item, purpose=ANNOTATE)
     services.take(by=everybody, example=pair, purpose=REVIEW)
@@ -301,7 +329,9 @@ def test_the_guideline_is_on_every_page_one_judges_on(
 ) -> None:
     everybody = make_user("Everything Member")
     join(desk.project, everybody, Role.ANNOTATOR, Role.REVIEWER, Role.RATER)
-    pair = make_example(desk.project, status="in_review", submitted_by=desk.annotator, submitted_at=timezone.now())
+    pair = make_example(
+        desk.project, status="in_review", submitted_by=desk.annotator, submitted_at=timezone.now()
+    )
     services.take(by=everybody, example=pair, purpose=REVIEW)
     slug = desk.project.slug
     for path in (
