@@ -15,8 +15,8 @@ class NeedsReason(Invalid):
 
     def __init__(self, findings: list["Finding"]) -> None:
         super().__init__(
-            "A check objects: " + " ".join(finding.says for finding in findings),
-            "Correct it, or say why it is right as it stands.",
+            "Check failed: " + " ".join(finding.says for finding in findings),
+            "Correct it, or give a reason to keep it.",
             fields={"reason": [finding.says for finding in findings]},
         )
         self.findings = findings

@@ -85,11 +85,12 @@ class GhGuide extends HTMLElement {
 
   /** The part for this edge case or slice: a heading, or a list item that begins with a bold name. */
   part() {
-    const wanted = [...document.querySelectorAll("[data-guide-part]")].map((one) => one.dataset.guidePart);
-    for (const id of (this.dataset.fields ?? "").split(" ").filter(Boolean)) {
-      const field = document.getElementById(id);
-      if (field?.value) wanted.unshift(field.selectedOptions ? field.selectedOptions[0].label : field.value);
-    }
+    // What stands in the fields now counts before what the page began with.
+    const fields = (this.dataset.fields ?? "").split(" ").map((id) => id && document.getElementById(id)).filter((field) => field?.value);
+    const wanted = [
+      ...fields.map((field) => (field.selectedOptions ? field.selectedOptions[0].label : field.value)),
+      ...[...document.querySelectorAll("[data-guide-part]")].map((one) => one.dataset.guidePart),
+    ];
     const places = [...this.text.querySelectorAll("h3, h4, h5, h6, li > strong:first-child, li > p:first-child > strong:first-child")];
     for (const name of wanted) {
       const asked = words(name);

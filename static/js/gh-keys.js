@@ -48,12 +48,14 @@ document.addEventListener("keydown", (event) => {
   else control.click();
 });
 
-// The caret is where one left it; in a text that one has not been in yet it goes to the end, not before the first letter.
-const visited = new WeakSet();
-document.addEventListener("focusout", (event) => visited.add(event.target));
+// The caret is where one left it; in a text that one has not touched yet it goes to the end, not before the first letter.
+const touched = new WeakSet();
+for (const kind of ["keydown", "pointerdown", "input"]) {
+  document.addEventListener(kind, (event) => { if (!event.altKey && !event.ctrlKey) touched.add(event.target); }, true);
+}
 function enter(field) {
   field.focus();
-  if (!visited.has(field) && field.matches("textarea, input:not([type=number], [type=email], [type=date])")) {
+  if (!touched.has(field) && field.matches("textarea, input:not([type=number], [type=email], [type=date])")) {
     field.setSelectionRange(field.value.length, field.value.length);
   }
 }

@@ -78,7 +78,8 @@ def test_a_turn_by_keyboard_alone(desk: World, browser: Browser, live_server) ->
     expect(page).to_have_title(re.compile("Delivery delay"))
     page.keyboard.press("Escape")
     page.keyboard.press("g")
-    expect(page.get_by_role("region", name="Guideline")).to_be_visible()
+    expect(page.get_by_role("complementary", name="Guideline")).to_be_visible()
+    page.keyboard.press("Escape")
     look.follow(page, "u")
     expect(page).to_have_title(re.compile("Customs documents"))
     assert Example.objects.get(pk=example.pk).status == "queued"
@@ -207,10 +208,10 @@ def test_reviewing_by_keyboard_alone(desk: World, browser: Browser, live_server)
         )  # fmt: skip
     page = open_page(browser, live_server.url, desk.reviewer, url(desk, "review-list"))
     look.follow(page, "r")
-    expect(page.get_by_role("heading", name="Your decision")).to_be_visible()
+    expect(page.get_by_role("heading", name="Your decision")).to_be_attached()
     first = page.url
     look.follow(page, "a")
-    expect(page.get_by_text("You accepted")).to_be_visible()
+    expect(page.locator("#toasts")).to_contain_text("accepted.")
     assert page.url != first
     look.follow(page, "u")
     assert page.url == first
@@ -219,13 +220,13 @@ def test_reviewing_by_keyboard_alone(desk: World, browser: Browser, live_server)
     expect(page.locator("#comment")).to_be_focused()
     page.keyboard.type("Name the port.")
     look.follow(page, "Control+Enter")
-    expect(page.get_by_text("You sent back")).to_be_visible()
+    expect(page.locator("#toasts")).to_contain_text("sent back.")
     look.follow(page, "e")
     expect(page.locator("#completion")).to_be_focused()
     page.keyboard.press("Control+a")
     page.keyboard.type("Said better by the reviewer.")
     look.follow(page, "Control+Enter")
-    expect(page.get_by_text("You accepted")).to_be_visible()
+    expect(page.locator("#toasts")).to_contain_text("accepted.")
     assert Example.objects.get(status="approved").completion == "Said better by the reviewer."
 
 

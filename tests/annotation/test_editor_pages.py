@@ -36,6 +36,7 @@ PAGES: dict[str, tuple[set[str], set[str], bool]] = {
     "draft-discard": (set(), ANNOTATORS, True),
     "submit": (set(), ANNOTATORS, True),
     "skip": (set(), ANNOTATORS, True),
+    "skip-undo": (set(), ANNOTATORS, True),
     "release": (set(), ANNOTATORS, True),
     "take-back": (set(), ANNOTATORS, True),
     "write": (ANNOTATORS, ANNOTATORS, False),
@@ -53,6 +54,7 @@ PAGES: dict[str, tuple[set[str], set[str], bool]] = {
     "send-back": (set(), REVIEWERS, True),
     "correct": (REVIEWERS, REVIEWERS, True),
     "review-skip": (set(), REVIEWERS, True),
+    "review-skip-undo": (set(), REVIEWERS, True),
     "review-release": (set(), REVIEWERS, True),
     "review-undo": (set(), REVIEWERS, True),
 }
@@ -135,18 +137,18 @@ def test_from_the_overview_to_the_next_item(world: World, as_user: SignIn) -> No
     first, second = make_example(world.project, edge="off_topic"), make_example(world.project)
     client = as_user(world.annotator)
     page = client.get(url(world, "overview"))
-    assert "2 pairs wait for you" in text_of(page)
+    assert "2 pairs in the queue for you" in text_of(page)
     answer = client.post(url(world, "next"))
     assert answer.url == url(world, "item", first.pk)
     page = client.get(answer.url).content.decode()
-    assert "Yours until" in page and first.question in page and "1 more wait" in page
+    assert "Reserved for you until" in page and first.question in page and "1 more in the queue" in page
     answer = client.post(url(world, "submit", first.pk), posted(first), headers={"HX-Request": "true"})
     assert answer["HX-Redirect"] == url(world, "item", second.pk)
     first.refresh_from_db()
     assert (first.status, first.tags) == ("in_review", ["eta", "delay"])
-    assert "Take it back" in client.get(url(world, "item", second.pk)).content.decode()
+    assert f"#{first.pk} submitted." in text_of(client.get(url(world, "item", second.pk)))
     answer = client.post(url(world, "submit", second.pk), posted(second), follow=True)
-    assert "Nothing waits for you" in answer.content.decode()
+    assert "The queue is empty for you" in answer.content.decode()
 
 
 def test_a_chosen_part_of_the_queue_is_worked_through_to_its_end(world: World, as_user: SignIn) -> None:
@@ -246,7 +248,7 @@ def test_taking_a_submission_back_from_the_page(world: World, as_user: SignIn) -
     example = leased(world)
     client = as_user(world.annotator)
     client.post(url(world, "submit", example.pk), posted(example))
-    assert "Take it back" in client.get(url(world, "overview")).content.decode()
+    assert "Undo submit" in client.get(url(world, "overview")).content.decode()
     assert client.post(url(world, "take-back", example.pk)).url == url(world, "item", example.pk)
     example.refresh_from_db()
     assert example.status == "queued"
@@ -257,7 +259,7 @@ def test_what_came_back_shows_the_comment_and_what_changed_since(world: World, a
     services.send_back(by=world.reviewer, example=example, comment="Name **the port**.")
     client = as_user(world.annotator)
     page = client.get(client.post(url(world, "next")).url).content.decode()
-    assert "<strong>the port</strong>" in page and "Nothing changed since" in page
+    assert "<strong>the port</strong>" in page and "You have not edited this yet" in page
     client.post(url(world, "draft", example.pk), posted(example, "The second words."))
     page = client.get(url(world, "item", example.pk)).content.decode()
     assert "<del>first</del>" in page and "<ins>second</ins>" in page
@@ -554,3 +556,53 @@ def test_queries_of_the_editor_and_of_a_review_do_not_grow(world: World, as_user
     _fill(world, 10)
     assert [_queries(*page) for page in pages] == few
     assert max(few) <= 25, few
+
+
+# --- skipping, and what is told on the way -----------------------------------------------------------------
+@pytest.mark.parametrize(("purpose", "name"), [(ANNOTATE, "skip"), (REVIEW, "review-skip")])
+def test_a_skip_is_said_listed_and_undone(world: World, as_user: SignIn, purpose: str, name: str) -> None:
+    if purpose == ANNOTATE:
+        example, client = leased(world), as_user(world.annotator)
+        make_example(world.project)
+    else:
+        example, client = in_review(world), as_user(world.reviewer)
+        make_example(
+            world.project, status="in_review", submitted_by=world.annotator, submitted_at=timezone.now()
+        )
+    page = text_of(client.post(url(world, name, example.pk), {"reason": "  No\n record. "}, follow=True))
+    assert f"#{example.pk} skipped." in page
+    assert Assignment.objects.get(outcome="skipped").note == "No record."
+    overview = text_of(client.get(url(world, "overview")))
+    assert "You skipped" in overview and "“No record.”" in overview
+    answer = client.post(url(world, f"{name}-undo", example.pk))
+    assert answer.url == url(world, "item" if purpose == ANNOTATE else "review", example.pk)
+    assert not Assignment.objects.filter(outcome="skipped").exists()
+    assert Assignment.objects.get(outcome="open").example_id == example.pk
+    assert "You skipped" not in text_of(client.get(url(world, "overview")))
+    # It is undone: a second press finds nothing to undo and changes nothing.
+    again = client.post(url(world, f"{name}-undo", example.pk))
+    assert again.status_code == 409
+    assert Assignment.objects.filter(outcome="open").count() == 1
+
+
+def test_what_one_has_open_oneself_is_not_open_with_colleagues(world: World, as_user: SignIn) -> None:
+    leased(world)
+    make_example(world.project)
+    client = as_user(world.annotator)
+    page = client.get(url(world, "overview"))
+    assert page.context["waiting"].held_by_others == 0
+    assert page.context["waiting"].to_annotate == 1
+    assert "with colleagues" not in text_of(page)
+    colleague = make_user("Ines Ferro")
+    join(world.project, colleague, Role.ANNOTATOR)
+    services.take_next(by=colleague, project=world.project, purpose=ANNOTATE)
+    assert "1 more is open with colleagues" in text_of(client.get(url(world, "overview")))
+
+
+def test_the_model_s_answer_stands_beside_the_expert_s_text(world: World, as_user: SignIn) -> None:
+    detail = {"label": "An answer corrected while rating", "answer": "We apologize for any inconvenience."}
+    example = leased(world, origin="rating", origin_detail=detail)
+    page = text_of(as_user(world.annotator).get(url(world, "item", example.pk)))
+    assert "Model’s answer that was corrected We apologize for any inconvenience." in page
+    other = in_review(world)
+    assert "Model’s answer" not in text_of(as_user(world.reviewer).get(url(world, "review", other.pk)))

@@ -291,6 +291,7 @@ def test_a_correction_becomes_a_queued_example_that_says_where_it_came_from(worl
     assert example.completion == "It cleared customs today.\nYour next step: none."
     assert example.messages == held.prompt.messages and example.context == held.prompt.context
     assert str(held.token) in example.origin_detail["url"]
+    assert example.origin_detail["answer"] == correction.answer.generation.text
 
 
 def test_a_correction_of_a_held_out_prompt_stays_held_out(world, campaign):

@@ -346,6 +346,7 @@ def test_a_correction_becomes_an_annotation_item(served: Served, as_user: SignIn
     assert (example.slice, example.edge, example.origin) == ("shipment status", "ambiguous_request", "chat")
     assert example.origin_detail["url"] == url(served, "answer", kept.public_id)
     assert rater.name in example.origin_detail["label"]
+    assert example.origin_detail["answer"] == kept.text
     plain = client.post(address, {"completion": "", "edge": ""})
     assert plain.status_code == 422
 
