@@ -235,6 +235,9 @@ _WHICH = {
 class BaseModelForm(forms.Form):
     """Where a base model comes from. Folders are chosen from those that the settings allow, never typed."""
 
+    # A browser would ask for the fields of kinds that are not chosen, and hidden.
+    use_required_attribute = False
+
     kind = forms.ChoiceField(
         choices=BaseModel.Kind.choices, widget=forms.RadioSelect, initial=BaseModel.Kind.HUB
     )
@@ -281,5 +284,10 @@ class BaseModelForm(forms.Form):
         return values
 
     def sources(self) -> list[tuple[str, list[forms.BoundField]]]:
-        """(kind, its fields) for each kind; the page shows those of the chosen one."""
+        """(kind, its fields) for each kind; the page shows those of the chosen one, none of which can be left out."""
+        for names in SOURCE_FIELDS.values():
+            for name in names:
+                self.fields[
+                    name
+                ].required = True  # for how it is shown: `clean` has asked for those of the chosen kind
         return [(kind, [self[name] for name in names]) for kind, names in SOURCE_FIELDS.items()]
