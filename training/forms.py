@@ -278,7 +278,7 @@ class BaseModelForm(forms.Form):
         # What was typed for another kind stays in the form, and is neither checked nor used.
         for other, names in SOURCE_FIELDS.items():
             for name in names if other != kind else ():
-                self._errors.pop(name, None)
+                self.errors.pop(name, None)
                 values[name] = ""
         if not self.location() and SOURCE_FIELDS[kind][0] not in self.errors:
             self.add_error(SOURCE_FIELDS[kind][0], _WHICH[kind])
