@@ -52,25 +52,27 @@ def kept_settings(values: Mapping[str, Any], method: str) -> dict[str, Any]:
     """Of the values that a form of another method (`was`) held, those that somebody chose: {setting: value as given}.
 
     A value that is the old method's default was not chosen, so the new method's default takes its place. Settings that
-    `method` does not have are kept as well: they come back with the method that has them.
+    `method` does not have are kept as well: they come back with the method that has them. "kept" names all of them, so
+    that a chosen value which happens to be another method's default is not taken for that default.
     """
     was = METHODS.get(str(values.get("was", "")))
     if was is None or method not in METHODS:
         return {}
     before = {one.name: one for one in settings_of(was.recipe)}
-    kept = {}
+    named = set(str(values.get("kept", "")).split(","))
+    kept: dict[str, Any] = {}
     for other in METHODS.values():
         for one in settings_of(other.recipe):
             if one.name in before:
                 # A box that is not ticked is not sent.
                 given = values.get(one.name, "" if one.kind == "bool" else None)
-                chosen = given is not None and not before[one.name].is_default(given)
+                chosen = given is not None and (one.name in named or not before[one.name].is_default(given))
             else:
                 given = values.get(one.name)
                 chosen = given is not None
             if chosen:
                 kept[one.name] = given == "on" if one.kind == "bool" else given
-    return kept
+    return kept | {"kept": ",".join(sorted(kept))}
 
 
 class LaunchForm(forms.Form):
@@ -113,11 +115,12 @@ class LaunchForm(forms.Form):
         return [self[one.name] for one in self.settings if one.advanced]
 
     def carried(self) -> list[tuple[str, str]]:
-        """(name, value) of settings that only other methods have, chosen before: hidden, so that they can come back."""
+        """(name, value) of settings that only other methods have, chosen before: hidden, so that they can come back. And
+        "kept", see `kept_settings`."""
         held = self.data if self.is_bound else self.initial
         here = {one.name for one in self.settings}
         others = {one.name for method in METHODS.values() for one in settings_of(method.recipe)} - here
-        values = [(name, held.get(name)) for name in sorted(others)]
+        values = [(name, held.get(name)) for name in [*sorted(others), "kept"]]
         return [
             (name, ("on" if value else "off") if isinstance(value, bool) else str(value))
             for name, value in values
@@ -219,6 +222,9 @@ _WHICH = {
 class BaseModelForm(forms.Form):
     """Where a base model comes from. Folders are chosen from those that the settings allow, never typed."""
 
+    # A browser would ask for the fields of kinds that are not chosen, and hidden.
+    use_required_attribute = False
+
     kind = forms.ChoiceField(
         choices=BaseModel.Kind.choices, widget=forms.RadioSelect, initial=BaseModel.Kind.HUB
     )
@@ -256,7 +262,7 @@ class BaseModelForm(forms.Form):
         # What was typed for another kind stays in the form, and is neither checked nor used.
         for other, names in SOURCE_FIELDS.items():
             for name in names if other != kind else ():
-                self._errors.pop(name, None)
+                self.errors.pop(name, None)
                 values[name] = ""
         if not self.location() and SOURCE_FIELDS[kind][0] not in self.errors:
             self.add_error(SOURCE_FIELDS[kind][0], _WHICH[kind])
@@ -265,5 +271,10 @@ class BaseModelForm(forms.Form):
         return values
 
     def sources(self) -> list[tuple[str, list[forms.BoundField]]]:
-        """(kind, its fields) for each kind; the page shows those of the chosen one."""
+        """(kind, its fields) for each kind; the page shows those of the chosen one, none of which can be left out."""
+        for names in SOURCE_FIELDS.values():
+            for name in names:
+                self.fields[
+                    name
+                ].required = True  # for how it is shown: `clean` has asked for those of the chosen kind
         return [(kind, [self[name] for name in names]) for kind, names in SOURCE_FIELDS.items()]

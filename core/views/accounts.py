@@ -11,8 +11,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, operator_page, project_page
 from core.forms import AccountFilter
-from core.paging import cut
 from core.models import ApiToken, Membership, Role, User
+from core.paging import cut
 from core.queries import accounts as all_accounts
 from core.queries import maker_of, memberships_of, tokens_of
 from core.sentences import actor_name

@@ -37,8 +37,8 @@ class Setting:
     advanced: bool
 
     def shown(self, value: Any) -> Any:
-        """A value for reading: 0 of a limit that then takes all reads "all rows"."""
-        return "all rows" if value == 0 and self.least == 0 and "0 takes all" in self.help else value
+        """A value for reading: 0 of a limit that then takes all reads "all"."""
+        return "all" if value == 0 and self.least == 0 and "0 takes all" in self.help else value
 
     def clean(self, value: Any) -> Any:
         """The value in its type, or ValueError with a sentence for people. `value` is anything JSON can hold."""
@@ -138,7 +138,7 @@ class Recipe:
         least=0,
         most=100_000_000,
         advanced=True,
-        source="all: rows that people approved are there to be learnt",
+        source="rows that people approved are there to be learnt",
     )
     most_validation_rows: int = setting(
         default=200,

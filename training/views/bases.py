@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.access import Access, project_page
-from core.errors import ExpectedError
+from core.errors import ExpectedError, Invalid
 from core.forms import status_of, take_errors
 from core.models import Role
 from core.paging import cut
@@ -65,7 +65,7 @@ def base_new(request: HttpRequest, access: Access) -> HttpResponse:
             )
         except ExpectedError as error:
             source = SOURCE_FIELDS[values["kind"]][0]
-            if "location" in error.fields:
+            if isinstance(error, Invalid) and "location" in error.fields:
                 error.fields[source] = error.fields.pop("location")
             take_errors(form, error)
         else:
