@@ -11,9 +11,7 @@ import zoneinfo
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-_HOST = re.compile(
-    r"^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*$"
-)
+_HOST = re.compile(r"^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*$")
 # Names of the variables that were read, in order.
 READ: list[str] = []
 
@@ -108,9 +106,7 @@ def hosts(name: str, default: str = "") -> list[str]:
     for value in found:
         plain = value.removeprefix(".")
         if plain != "*" and not _is_host(plain.removeprefix("[").removesuffix("]")):
-            raise wrong(
-                name, value, "a host name without scheme, port and path (guildhall.example.org)"
-            )
+            raise wrong(name, value, "a host name without scheme, port and path (guildhall.example.org)")
     return found
 
 
@@ -119,7 +115,13 @@ def origins(name: str) -> list[str]:
     found = items(name)
     for value in found:
         parts = split_url(value.replace("://*.", "://any.", 1))
-        if parts is None or parts.scheme not in {"http", "https"} or parts.path or parts.query or parts.fragment:
+        if (
+            parts is None
+            or parts.scheme not in {"http", "https"}
+            or parts.path
+            or parts.query
+            or parts.fragment
+        ):
             raise wrong(name, value, "a scheme with a host and no path (https://guildhall.example.org)")
         if parts.username is not None:
             raise wrong(name, value, "a scheme with a host and no user (https://guildhall.example.org)")
@@ -151,9 +153,7 @@ def networks(name: str) -> list[str]:
         try:
             network = ipaddress.ip_network(value)
         except ValueError:
-            raise wrong(
-                name, value, "an IP address or a network (10.0.0.5, 10.0.0.0/24)"
-            ) from None
+            raise wrong(name, value, "an IP address or a network (10.0.0.5, 10.0.0.0/24)") from None
         if network.prefixlen == 0:
             raise wrong(name, value, "a network of your own proxies: it would trust everybody")
     return found

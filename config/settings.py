@@ -207,7 +207,9 @@ def _broker(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         raise not_understood from None
-    number = parse_qs(parts.query).get("db", ["0"])[0] if parts.scheme == "unix" else parts.path.strip("/") or "0"
+    number = (
+        parse_qs(parts.query).get("db", ["0"])[0] if parts.scheme == "unix" else parts.path.strip("/") or "0"
+    )
     if not (number.isascii() and number.isdecimal()):
         raise not_understood
     if parts.scheme == "unix" and parts.path.strip("/"):

@@ -20,7 +20,11 @@ urlpatterns = [
         projects.ResetPassword.as_view(),
         name="api-person-password",
     ),
-    path("projects/<slug:slug>/people/<int:pk>/account/", accounts.MemberAccount.as_view(), name="api-person-account"),
+    path(
+        "projects/<slug:slug>/people/<int:pk>/account/",
+        accounts.MemberAccount.as_view(),
+        name="api-person-account",
+    ),
     path(
         "projects/<slug:slug>/people/<int:pk>/deactivate/",
         accounts.MemberDeactivate.as_view(),
@@ -36,7 +40,11 @@ urlpatterns = [
         accounts.MemberEndSessions.as_view(),
         name="api-person-end-sessions",
     ),
-    path("projects/<slug:slug>/people/<int:pk>/tokens/", accounts.MemberTokens.as_view(), name="api-person-tokens"),
+    path(
+        "projects/<slug:slug>/people/<int:pk>/tokens/",
+        accounts.MemberTokens.as_view(),
+        name="api-person-tokens",
+    ),
     path(
         "projects/<slug:slug>/people/<int:pk>/tokens/<int:token>/",
         accounts.MemberToken.as_view(),

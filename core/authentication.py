@@ -67,12 +67,7 @@ class TokenAuthentication(BaseAuthentication):
             kind=ApiToken.Kind.PERSONAL,
             network=limits.network_of(request),
         )
-        if (
-            token is None
-            or token.user is None
-            or not token.user.is_active
-            or token.user.must_change_password
-        ):
+        if token is None or token.user is None or not token.user.is_active or token.user.must_change_password:
             raise exceptions.AuthenticationFailed("This token is unknown or was revoked.")
         return token.user, token
 

@@ -213,7 +213,12 @@ class PeopleFilter(_Filter):
 class AccountFilter(_Filter):
     q = _search("Name or address")
     state = forms.ChoiceField(
-        choices=[("", "any"), ("active", "Active"), ("deactivated", "Deactivated"), ("operator", "Operators")],
+        choices=[
+            ("", "any"),
+            ("active", "Active"),
+            ("deactivated", "Deactivated"),
+            ("operator", "Operators"),
+        ],
         required=False,
     )
 

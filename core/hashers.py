@@ -26,9 +26,7 @@ def _turn() -> Iterator[None]:
         if not connection.in_atomic_block:
             connection.close()
     if not _turns.acquire(timeout=PATIENCE):
-        raise Busy(
-            "Many people are signing in at this moment.", "Try again in a few seconds.", retry_after=5
-        )
+        raise Busy("Many people are signing in at this moment.", "Try again in a few seconds.", retry_after=5)
     try:
         yield
     finally:

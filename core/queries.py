@@ -37,7 +37,9 @@ def accounts(*, q: str = "", state: str = "") -> QuerySet[User]:
     if q:
         found = found.filter(Q(name__icontains=q) | Q(email__icontains=q))
     if state:
-        found = found.filter(**{"operator": {"is_operator": True}}.get(state, {"is_active": state == "active"}))
+        found = found.filter(
+            **{"operator": {"is_operator": True}}.get(state, {"is_active": state == "active"})
+        )
     return found
 
 

@@ -1,6 +1,20 @@
 from django.urls import path
 
-from core.views import accounts, audit, health, keys, loop, me, people, runs, session, settings, start, status, theme
+from core.views import (
+    accounts,
+    audit,
+    health,
+    keys,
+    loop,
+    me,
+    people,
+    runs,
+    session,
+    settings,
+    start,
+    status,
+    theme,
+)
 
 app_name = "core"
 urlpatterns = [

@@ -135,7 +135,16 @@ class AccountSerializer(serializers.ModelSerializer[User]):
 
     class Meta:
         model = User
-        fields = ("id", "name", "email", "is_active", "is_operator", "must_change_password", "last_login", "created_at")
+        fields = (
+            "id",
+            "name",
+            "email",
+            "is_active",
+            "is_operator",
+            "must_change_password",
+            "last_login",
+            "created_at",
+        )
         read_only_fields = fields
 
 

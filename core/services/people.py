@@ -205,9 +205,7 @@ def require_manager(by: User, user: User) -> None:
     if may_manage(by, user):
         return
     if user.is_operator:
-        raise Refused(
-            f"{user.name} is an operator of this deployment.", "Only another operator can do this."
-        )
+        raise Refused(f"{user.name} is an operator of this deployment.", "Only another operator can do this.")
     raise Refused(
         f"{user.name} also belongs to projects that you do not administer.",
         "Ask an operator of this deployment.",

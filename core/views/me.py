@@ -54,7 +54,10 @@ def password(request: HttpRequest) -> HttpResponse:
         else:
             # This browser stays signed in; every other session and token of the account ends with the old password.
             update_session_auth_hash(request, user)
-            messages.success(request, "Your password is changed. Other browsers are signed out, and your personal tokens have ended.")
+            messages.success(
+                request,
+                "Your password is changed. Other browsers are signed out, and your personal tokens have ended.",
+            )
             return redirect("core:start")
     status = 422 if request.method == "POST" else 200
     return render(request, "core/password.html", {"form": form}, status=status)

@@ -343,7 +343,9 @@ def test_operators_manage_every_account(world: World, as_user: SignIn) -> None:
     gone = client.get(reverse("core:accounts"), {"state": "deactivated"}).content.decode()
     assert world.rater.email in gone
     assert world.admin.email not in gone
-    assert client.post(reverse("core:account-token-revoke", args=[world.rater.pk, token.pk])).status_code == 409
+    assert (
+        client.post(reverse("core:account-token-revoke", args=[world.rater.pk, token.pk])).status_code == 409
+    )
 
 
 def test_accounts_by_api(world: World, as_user: SignIn) -> None:

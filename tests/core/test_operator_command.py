@@ -36,7 +36,17 @@ def test_in_production_it_makes_an_operator_who_can_sign_in(tmp_path: Path, comm
         name: value for name, value in os.environ.items() if not name.startswith(("GUILDHALL_", "DJANGO_"))
     }
     done = subprocess.run(
-        [sys.executable, "manage.py", command, "--email", "Ops@Example.org", "--name", "Ops", "--password-file", "-"],
+        [
+            sys.executable,
+            "manage.py",
+            command,
+            "--email",
+            "Ops@Example.org",
+            "--name",
+            "Ops",
+            "--password-file",
+            "-",
+        ],
         cwd=ROOT,
         env={
             **clean,
@@ -64,7 +74,11 @@ def test_in_production_it_makes_an_operator_who_can_sign_in(tmp_path: Path, comm
 @pytest.mark.django_db
 def test_the_operator_signs_in_and_creates_a_project(password_file: str) -> None:
     call_command(
-        "create_operator", email="ops@example.org", name="Ops", password_file=password_file, stdout=io.StringIO()
+        "create_operator",
+        email="ops@example.org",
+        name="Ops",
+        password_file=password_file,
+        stdout=io.StringIO(),
     )
     client = Client()
     client.post(reverse("core:sign-in"), {"username": "ops@example.org", "password": GOOD})

@@ -123,7 +123,15 @@ def test_celery_gets_the_same_broker_in_its_own_words(tmp_path):
 NUMBER = ("x", "-1", "1.5", "1e3", "1_0", "٣", "99999999999999999999")
 FLAG = ("perhaps", "2", "ja")
 FOLDER = ("/dev/null/x", "/proc/no/such", "/etc/hostname")
-ADDRESS = ("junk", "ftp://host", "http://", "http://a b", "http://host:notaport", "http://host:70000", "http://[::1")
+ADDRESS = (
+    "junk",
+    "ftp://host",
+    "http://",
+    "http://a b",
+    "http://host:notaport",
+    "http://host:70000",
+    "http://[::1",
+)
 # What each variable refuses. A variable that is read and not listed here fails the test below.
 JUNK: dict[str, tuple[str, ...]] = {
     "DATABASE_URL": (
@@ -135,7 +143,15 @@ JUNK: dict[str, tuple[str, ...]] = {
         "postgresql://a/b?nonsense=1",
         "postgresql://a/b?sslmode=maybe",
     ),
-    "REDIS_URL": ("junk", "amqp://a", "redis://", "redis://a:notaport/0", "redis://a/zero", "redis://[::1", "unix://"),
+    "REDIS_URL": (
+        "junk",
+        "amqp://a",
+        "redis://",
+        "redis://a:notaport/0",
+        "redis://a/zero",
+        "redis://[::1",
+        "unix://",
+    ),
     "GUILDHALL_STATE": (*FOLDER, "/tmp"),
     "GUILDHALL_STATIC": FOLDER,
     "GUILDHALL_MODEL_FOLDERS": ("/no/such/folder", "/etc/hostname", "/dev/null/x"),
@@ -157,7 +173,14 @@ JUNK: dict[str, tuple[str, ...]] = {
         "https://a:b",
         "https://me@a.example.org",
     ),
-    "GUILDHALL_TRUSTED_PROXIES": ("junk", "*", "10.0.0.0/33", "10.0.0.1/24", "0.0.0.0/0", "proxy.example.org"),
+    "GUILDHALL_TRUSTED_PROXIES": (
+        "junk",
+        "*",
+        "10.0.0.0/33",
+        "10.0.0.1/24",
+        "0.0.0.0/0",
+        "proxy.example.org",
+    ),
     "GUILDHALL_DB_POOL": (*NUMBER, "0"),
     "GUILDHALL_RUN_HEARTBEAT": (*NUMBER, "0", "3601"),
     # The last two are numbers below twice the heartbeat of 5 seconds.
@@ -257,9 +280,9 @@ def test_the_good_values_of_these_tests_are_good(tmp_path):
         "REDIS_URL": "redis://:pass@valkey:6379/1",
         "DATABASE_URL": "postgresql://a@h1:5432,h2:5433/db?target_session_attrs=read-write",
     }
-    assert load_each(tmp_path, [{name: value} for name, value in good.items() if name != "GUILDHALL_ARTIFACTS"]) == [
-        (0, "")
-    ] * (len(good) - 1)
+    assert load_each(
+        tmp_path, [{name: value} for name, value in good.items() if name != "GUILDHALL_ARTIFACTS"]
+    ) == [(0, "")] * (len(good) - 1)
     assert load_each(tmp_path, [good]) == [(0, "")]
 
 

@@ -17,7 +17,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email", help="the account's address")
         parser.add_argument(
-            "--password-file", metavar="FILE", help="read the password from this file, or - for standard input"
+            "--password-file",
+            metavar="FILE",
+            help="read the password from this file, or - for standard input",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

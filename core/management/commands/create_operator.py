@@ -16,7 +16,9 @@ class Command(BaseCommand):
         parser.add_argument("--email", help="the address to sign in with; asked for when left out")
         parser.add_argument("--name", help="as colleagues see it; asked for when left out")
         parser.add_argument(
-            "--password-file", metavar="FILE", help="read the password from this file, or - for standard input"
+            "--password-file",
+            metavar="FILE",
+            help="read the password from this file, or - for standard input",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
