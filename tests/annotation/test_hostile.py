@@ -125,10 +125,14 @@ def poison(world: World, text: str) -> None:
     )
 
 
-WALKED = ("long digits", "deep JSON", "markup", "combining marks")
+WALKED = (
+    "long digits",
+    *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("deep JSON", "markup", "combining marks")),
+)
 
 
 @pytest.mark.django_db
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", WALKED)
 def test_every_page_and_address_shows_it(as_user: Any, kind: str):
     world, samples = samples_of(make_world())
