@@ -35,7 +35,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
 
 # A sign-in form has some hundred bytes. What needs more than this, needs to know who asks.
 ANONYMOUS_BYTES = 64 * 1024

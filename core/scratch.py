@@ -58,7 +58,8 @@ class HeldUploadHandler(TemporaryFileUploadHandler):
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
-        _lock(self.file.file.fileno())
+        if self.file.file is not None:
+            _lock(self.file.file.fileno())
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         try:

@@ -23,7 +23,9 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """What Django refuses while it reads a request."""
     if isinstance(exception, (TooManyFieldsSent, TooManyFilesSent)):
         most = f"At most {settings.DATA_UPLOAD_MAX_NUMBER_FIELDS:,} fields and {settings.DATA_UPLOAD_MAX_NUMBER_FILES} files"
-        error = TooManyFields("The request has too many fields.", f"{most} are taken at once. Send less.")
+        error: ExpectedError = TooManyFields(
+            "The request has too many fields.", f"{most} are taken at once. Send less."
+        )
     elif isinstance(exception, RequestDataTooBig):
         error = TooLarge("The request is too large.", "Send less at once.")
     else:

@@ -123,6 +123,7 @@ def test_streams_are_made_in_few_places_and_no_cursor_outlives_a_portion():
 
 
 # --- the walk -----------------------------------------------------------------------------------------------------
+@pytest.mark.timeout(600)
 @pytest.mark.django_db(transaction=True)
 def test_no_answer_is_sent_with_a_connection_in_hand(as_user: Any):
     """Every address that GET may open, streamed or not, by somebody who may: when the first byte is to be read, nothing
