@@ -6,6 +6,7 @@ from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.password_validation import password_validators_help_texts
 from django.core.paginator import Page, Paginator
+from django.core.validators import ProhibitNullCharactersValidator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -13,7 +14,7 @@ from core.errors import Invalid
 from core.filters import Filter, search_field
 from core.models import Membership, Project, Role, Run
 from core.models.people import MOST_TOKENS
-from core.params import Params
+from core.params import Params, storable
 
 ROLE_HELP = {
     Role.ANNOTATOR: "writes and corrects pairs",
@@ -37,6 +38,18 @@ def take_errors(form: forms.BaseForm, error: Invalid) -> None:
 def cut(request: HttpRequest, found: QuerySet[Any], size: int = 50) -> Page[Any]:
     """The asked page of a list; nonsense in `?page=` gives the first or the last. Two queries."""
     return Paginator(found, size).get_page(Params(request.GET).text("page", most=20))
+
+
+class TypedText(forms.CharField):
+    """Text that a person typed: characters that no database takes are left out, so that the rest is not lost."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        refuses = ProhibitNullCharactersValidator
+        self.validators = [one for one in self.validators if not isinstance(one, refuses)]
+
+    def to_python(self, value: Any) -> str:
+        return storable(str(super().to_python(value)))
 
 
 class SignInForm(AuthenticationForm):

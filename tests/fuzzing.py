@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import schemathesis
-from django.core.signals import got_request_exception
+from django.core.signals import got_request_exception, request_finished, request_started
 from django.core.wsgi import get_wsgi_application
-from django.db import transaction
+from django.db import close_old_connections, transaction
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, Phase, given, settings
@@ -98,6 +98,18 @@ def taken_back() -> Iterator[None]:
         transaction.savepoint_rollback(point)
 
 
+@contextmanager
+def one_connection() -> Iterator[None]:
+    """The test's transaction is the requests' own; the program would close its connection after each."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        for signal in (request_started, request_finished):
+            signal.connect(close_old_connections)
+
+
 def tried(strategy: Any, times: int, *, seeded: bool) -> Any:
     """Calls a function with `times` values of a strategy; the same ones each time when `seeded`."""
 
@@ -121,7 +133,7 @@ def fuzz_api(paths: dict[str, str], secret: str, report: Report, *, times: int, 
     schema = schemathesis.openapi.from_dict(described)
     schema.app = get_wsgi_application()
     headers = {"Authorization": f"Bearer {secret}"}
-    with Thrown().watched() as thrown:
+    with one_connection(), Thrown().watched() as thrown:
         for found in schema.get_all_operations():
             operation = found.ok()
             report.operations += 1

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from annotation.cleaning import clean_draft, clean_pair
+from annotation.cleaning import clean_draft, clean_pair, clean_text
 from annotation.models import Assignment, Draft, Example, Review, Revision
 from annotation.queries.queue import in_order, waiting_for
 from annotation.runner.leases import expire_leases
@@ -155,7 +155,7 @@ def save_new_draft(
     *, by: User, project: Project, content: Mapping[str, Any], writer: str = "", seen: str | None = None
 ) -> Draft:
     """Keeps the new example the person is writing; there is one in each project. With `seen`, see `_keep`."""
-    values = {"content": {**_draft_content(content), "group": str(content.get("group") or "")[:200]}}
+    values = {"content": {**_draft_content(content), "group": clean_text(content.get("group"))[:200]}}
     return _keep(by=by, project=project, example=None, values=values, writer=writer, seen=seen)
 
 
@@ -195,7 +195,7 @@ def _draft_content(content: Mapping[str, Any]) -> dict[str, Any]:
     clean = clean_draft(content)
     comment = content.get("comment")
     if isinstance(comment, str) and comment.strip():
-        clean["comment"] = comment.replace("\x00", "")[:5000]
+        clean["comment"] = clean_text(comment)[:5000]
     return clean
 
 

@@ -12,6 +12,7 @@ from annotation.services import file_correction
 from core.audit import record
 from core.errors import Conflict, Invalid
 from core.models import Project, User
+from core.params import storable
 from inference.engines.vllm import STALL_SECONDS
 from inference.models import Conversation, Generation
 from inference.queries import history, turns_of
@@ -23,7 +24,7 @@ MAX_CONTEXT = 8_000
 
 
 def _clean(text: str, field: str, limit: int, what: str) -> str:
-    text = text.replace("\x00", "").replace("\r\n", "\n").strip()
+    text = storable(text).replace("\r\n", "\n").strip()
     if len(text) > limit:
         raise Invalid(
             f"{what} is too long.",
@@ -42,7 +43,7 @@ def start_conversation(
         project=project,
         user=by,
         version=version,
-        title=" ".join(title.split())[:120],
+        title=" ".join(storable(title).split())[:120],
         context=[line.strip() for line in records.splitlines() if line.strip()],
     )
     record(by=by, project=project, verb="conversation.started", obj=conversation)
