@@ -379,6 +379,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1(/projects/\{slug\})?",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "core.api.schema.with_examples",
         "core.api.schema.with_applications",
     ],
     # Fields of the same name with different choices would else be named by a hash.

@@ -5,11 +5,13 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.password_validation import password_validators_help_texts
+from django.core.validators import ProhibitNullCharactersValidator
 
 from core.errors import ExpectedError, Invalid
 from core.filters import Filter, search_field
 from core.models import Membership, Project, Role, Run
 from core.models.people import LONGEST_PASSWORD, MOST_TOKENS
+from core.text import storable
 
 ROLE_HELP = {
     Role.ANNOTATOR: "writes and corrects pairs",
@@ -36,6 +38,18 @@ def take_errors(form: forms.BaseForm, error: ExpectedError) -> None:
 def status_of(form: forms.BaseForm) -> int:
     """The status of a page that shows the form: 200, 422 for wrong values, or that of the service's error."""
     return int(getattr(form, "error_status", 422)) if form.errors else 200
+
+
+class TypedText(forms.CharField):
+    """Text that a person typed: characters that no database takes are left out, so that the rest is not lost."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        refuses = ProhibitNullCharactersValidator
+        self.validators = [one for one in self.validators if not isinstance(one, refuses)]
+
+    def to_python(self, value: Any) -> str:
+        return storable(str(super().to_python(value)))
 
 
 class SignInForm(AuthenticationForm):

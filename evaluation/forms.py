@@ -7,6 +7,7 @@ from django.http import QueryDict
 
 from annotation.models import DatasetVersion
 from core.filters import Filter, search_field
+from core.forms import TypedText
 from core.models import Project, User
 from core.numbers import LARGEST_COUNT, whole_number
 from evaluation.models import Campaign, Rating, Score
@@ -218,12 +219,12 @@ class RatingForm(forms.Form):
 
     choice = forms.CharField(required=False, max_length=8)
     skip_scores = forms.BooleanField(required=False)
-    comment = forms.CharField(required=False, strip=True)
+    comment = TypedText(required=False)
 
     def __init__(self, data: QueryDict | None = None, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
         for side in SIDES:
-            self.fields[f"correction_{side}"] = forms.CharField(required=False, strip=False)
+            self.fields[f"correction_{side}"] = TypedText(required=False, strip=False)
             for criterion in Score.Criterion.values:
                 self.fields[f"{criterion}_{side}"] = forms.IntegerField(
                     required=False, min_value=0, max_value=LARGEST_COUNT

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotation.checks import bad_findings
-from annotation.cleaning import clean_pair
+from annotation.cleaning import clean_pair, clean_text
 from annotation.content import content_hash, group_of_prompt, search_text
 from annotation.errors import NeedsReason
 from annotation.models import Assignment, Draft, Example, Revision, Source
@@ -71,7 +71,7 @@ def reason_for_bad(
     *, project: Project, content: Mapping[str, Any], example: Example | None, reason: str
 ) -> str:
     """The reason, cut to what a revision holds. NeedsReason when a check objects and none is given."""
-    reason = " ".join(reason.split())[:300]
+    reason = " ".join(clean_text(reason).split())[:300]
     bad = bad_findings(content, project, example_id=example.pk if example else None)
     if bad and not reason:
         raise NeedsReason(bad)
@@ -96,7 +96,7 @@ def write_example(
         project=project,
         source=source,
         status=Example.Status.IN_REVIEW,
-        group=" ".join(group.split())[:200] or f"written-{uuid.uuid4().hex[:12]}",
+        group=" ".join(clean_text(group).split())[:200] or f"written-{uuid.uuid4().hex[:12]}",
         origin=Example.Origin.WRITTEN,
         created_by=by,
         submitted_by=by,

@@ -68,6 +68,7 @@ class OneProject(ProjectAPIView):
     write_roles = ADMINS
 
     def get(self, request: Request, slug: str) -> Response:
+        """The project and its settings."""
         return Response(ProjectSerializer(self.access.project).data)
 
     @extend_schema(request=ProjectChangeSerializer, responses=ProjectSerializer)
@@ -235,6 +236,7 @@ class OneRun(ProjectAPIView):
     read_roles = READERS
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
+        """One background job."""
         found = self.access.get(Run.objects.select_related("created_by"), pk=pk)
         return Response(RunSerializer(found).data)
 

@@ -143,6 +143,42 @@ def _parameter(name: str, field: forms.Field) -> OpenApiParameter:
     return OpenApiParameter(name, {"type": "string", **most}, description=words)
 
 
+# --- examples ----------------------------------------------------------------------------------------------
+_PAIR = {
+    "messages": [{"role": "user", "content": "Where is FD-104?"}],
+    "context": ["FD-104 | left Basel 24 Nov | due in Hamburg 26 Nov"],
+    "completion": "FD-104 left Basel on 24 November and is due in Hamburg on 26 November.",
+    "slice": "status",
+}
+# What the main calls send, by operation id.
+_EXAMPLES: dict[str, Any] = {
+    "projects_create": {"name": "Freight desk", "slug": "freight-desk"},
+    "people_create": {"email": "nia@example.org", "name": "Nia", "roles": ["annotator", "rater"]},
+    "examples_create": _PAIR,
+    "queue_next_create": {"only": "edge"},
+    "queue_submit_create": {**_PAIR, "base_revision": 1},
+    "reviews_accept_create": {"comment": "Good.", "revision": 2},
+    "reviews_return_create": {"comment": "Name the port.", "revision": 2},
+    "datasets_create": {"validation": 0.1, "test": 0.1, "note": "First freeze"},
+    "training_preflight_create": {"method": "lora", "base_model": 1, "dataset": 1, "recipe": {"epochs": 2}},
+    "training_runs_create": {"method": "lora", "base_model": 1, "dataset": 1, "recipe": {"epochs": 2}},
+    "campaigns_create": {
+        "name": "v2 against v1", "baseline": 1, "candidate": 2, "dataset": 1, "prompts": 30, "ratings_per_prompt": 3,
+    },
+    "releases_create": {"version": 2, "replaces": 1, "sign_off": True, "note": "Better on customs."},
+}  # fmt: skip
+
+
+def with_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """A hook of drf-spectacular: puts _EXAMPLES to their operations."""
+    for methods in result["paths"].values():
+        for operation in methods.values():
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            if body is not None and operation["operationId"] in _EXAMPLES:
+                body["example"] = _EXAMPLES[operation["operationId"]]
+    return result
+
+
 # --- /v1 ---------------------------------------------------------------------------------------------------
 def with_applications(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """A hook of drf-spectacular: adds /v1, whose views are none of DRF's, and its errors in OpenAI's shape."""

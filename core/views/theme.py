@@ -1,11 +1,11 @@
 """Light, dark or as the system: on the account, and in a cookie for pages that nobody is signed in to."""
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from core.forms import ThemeForm
+from core.params import Params
 from core.services.people import choose_theme
 
 COOKIE = "gh_theme"
@@ -22,10 +22,11 @@ def set_theme(request: HttpRequest) -> HttpResponse:
     form = ThemeForm(request.POST)
     theme = form.cleaned_data["theme"] if form.is_valid() else ""
     choose_theme(by=request.user, theme=theme)  # type: ignore[arg-type]
-    back = request.POST.get("next", "")
+    back = Params(request.POST).text("next", most=2000)
     response: HttpResponse
     if back and url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):
-        response = redirect(back)
+        # Not `redirect`: it takes a word without a slash for the name of a view.
+        response = HttpResponseRedirect(back)
     else:
         response = HttpResponse(status=204)
     remember_theme(response, theme)

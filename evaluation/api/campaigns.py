@@ -117,6 +117,7 @@ class OneCampaign(ProjectAPIView):
     read_roles, write_roles = READERS, ADMINS
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
+        """One campaign and how far it is."""
         return Response(CampaignSerializer(self.access.get(campaigns_of(self.access.project), pk=pk)).data)
 
     @extend_schema(responses={204: None})

@@ -46,7 +46,7 @@ def start_conversation(
         project=project,
         user=by,
         version=version,
-        title=" ".join(title.split())[:120],
+        title=" ".join(clean_text(title).split())[:120],
         context=[line for line in lines_of(records) if line.strip()],
     )
     record(by=by, project=project, verb="conversation.started", obj=conversation)

@@ -102,7 +102,7 @@ def test_a_bad_token_is_told_the_truth(world: World) -> None:
         (b"[1e999]", "too large"),
         (b"[" + b"9" * 5000 + b"]", "5,000 digits"),
         (b"[" * 50_000 + b"]" * 50_000, "nested too deeply"),
-        (b"[" * 65 + b"]" * 65, "nested too deeply"),
+        (b"[" * 66 + b"]" * 66, "nested too deeply"),
         (b"\xff", "not UTF-8"),
     ],
 )

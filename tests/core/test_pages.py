@@ -120,7 +120,7 @@ def test_only_operators_create_projects(world: World, as_user: SignIn) -> None:
     assert made.memberships.get().roles == ["admin"]
     again = as_user(world.operator).post(url, {"name": "Cold chain"})
     assert again.status_code == 422
-    assert b"already lives" in again.content
+    assert b"There is a project at" in again.content
 
 
 def test_home_shows_stages_of_the_role_and_what_is_next_first(world: World, as_user: SignIn) -> None:

@@ -77,6 +77,7 @@ class OneBaseModel(TrainingView):
     queryset = BaseModel.objects.select_related("run", "artifact")
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
+        """One base model."""
         return Response(BaseModelSerializer(get_object_or_404(self.get_queryset(), pk=pk)).data)
 
 
@@ -184,6 +185,7 @@ class OneTrainingRun(TrainingView):
     queryset = TrainingRun.objects.none()
 
     def get(self, request: Request, slug: str, number: int) -> Response:
+        """One fine-tune."""
         return Response(TrainingRunSerializer(self.training(number)).data)
 
 
@@ -257,6 +259,7 @@ class OneModelVersion(TrainingView):
     queryset = ModelVersion.objects.none()
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
+        """One model version and its files."""
         return Response(OneModelVersionSerializer(self.version(pk)).data)
 
 
