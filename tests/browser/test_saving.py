@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from annotation import services
 from annotation.models import Assignment, Draft, Example, Review
@@ -181,6 +181,10 @@ def _state(form: Form, page: Page) -> Locator:
     return owner.locator(".saved-state")
 
 
+def _answers(status: int, body: str) -> Callable[[Route], None]:
+    return lambda route: route.fulfill(status=status, body=body, content_type="text/html")
+
+
 def _forget_session(context: BrowserContext) -> None:
     context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
     context.clear_cookies(name=settings.CSRF_COOKIE_NAME)
@@ -212,7 +216,7 @@ def test_offline_reload_and_a_refused_submit(form: Form, browser: Browser, live_
     ):
         page.locator("#toasts").evaluate("box => box.replaceChildren()")
         answer = re.compile(r"/(submit|return|correct|write|compare/[0-9a-f-]{36})/$")
-        page.route(answer, lambda route, status=status, body=body: route.fulfill(status=status, body=body))
+        page.route(answer, _answers(status, body))
         form.send(page)
         expect(page.locator("#toasts")).to_contain_text(words)
         expect(form.at(page)).to_have_value("First words. Second words.")
@@ -227,7 +231,9 @@ def test_offline_reload_and_a_refused_submit(form: Form, browser: Browser, live_
         "the copy in the browser",
     )
     page.unroute("**/draft/**")
-    page.route("**/draft/**", lambda route: route.abort() if route.request.method == "POST" else route.continue_())
+    page.route(
+        "**/draft/**", lambda route: route.abort() if route.request.method == "POST" else route.continue_()
+    )
     page.reload()
     page.unroute("**/draft/**")
     expect(page.get_by_text("Unsaved text from")).to_be_visible()
@@ -247,7 +253,9 @@ def test_offline_reload_and_a_refused_submit(form: Form, browser: Browser, live_
     if page.url != before:
         page.go_back()
         expect(page.get_by_text("Unsaved text from")).to_have_count(0)
-        expect(page.locator(f"{form.field}:not([readonly])").and_(page.get_by_text("Third words"))).to_have_count(0)
+        expect(
+            page.locator(f"{form.field}:not([readonly])").and_(page.get_by_text("Third words"))
+        ).to_have_count(0)
 
 
 @every_form
@@ -259,7 +267,9 @@ def test_a_lost_session_and_a_second_sign_in(form: Form, browser: Browser, live_
     expect(_state(form, page)).to_contain_text("Draft saved")
     _forget_session(page.context)
     form.type(page, "Typed while signed out.")
-    expect(page.get_by_text("You were signed out. Sign in in a new tab, then save again.").first).to_be_visible()
+    expect(
+        page.get_by_text("You were signed out. Sign in in a new tab, then save again.").first
+    ).to_be_visible()
     form.send(page)
     expect(page.locator("#toasts")).to_contain_text("You were signed out.")
     expect(page.get_by_text("time is over")).to_have_count(0)
@@ -322,7 +332,9 @@ def test_two_tabs_with_one_form(form: Form, browser: Browser, live_server) -> No
     # Sent in one, the other says so, and offers nothing that would be refused.
     form.send(second)
     look.soon(second, lambda: form.sent() == 1, "the form being sent")
-    expect(first.get_by_text(re.compile("You (submitted|decided|rated)|sent in another tab")).first).to_be_visible()
+    expect(
+        first.get_by_text(re.compile("You (submitted|decided|rated)|sent in another tab")).first
+    ).to_be_visible()
     expect(first.get_by_role("button", name="Open it again")).to_have_count(0)
     expect(form.at(first)).to_have_attribute("readonly", "")
     expect(form.at(first)).to_have_value("Written in the first tab.")
