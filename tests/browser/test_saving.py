@@ -107,7 +107,7 @@ def _review(world: World) -> Form:
         reverse("annotation:review", args=[world.project.slug, example.pk]),
         "#comment",
         lambda: Draft.objects.get(user=world.reviewer).content["comment"],
-        lambda: Review.objects.count(),
+        Review.objects.count,
     )
 
 
@@ -131,7 +131,7 @@ def _rating(world: World) -> Form:
         reverse("evaluation:rate", args=[world.project.slug, campaign.pk]),
         "textarea[name=correction_left]",
         lambda: RatingDraft.objects.get().content["correction_left"],
-        lambda: Rating.objects.count(),
+        Rating.objects.count,
         choose,
     )
 
