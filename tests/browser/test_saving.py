@@ -1,7 +1,7 @@
 """Text that people typed is never lost: one flow for every form that autosaves, in a real browser."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,8 +161,11 @@ every_form = pytest.mark.parametrize("kind", FORMS)
 
 
 @pytest.fixture
-def form(kind: str, transactional_db: None) -> Form:
-    return FORMS[kind](make_world())
+def form(kind: str, transactional_db: None, browser: Browser, live_server) -> Iterator[Form]:
+    yield FORMS[kind](make_world())
+    # Before the database is emptied: a page that is open goes on saving.
+    for context in browser.contexts:
+        context.close()
 
 
 def _open(browser: Browser, base: str, form: Form, script: str = "") -> Page:
