@@ -49,5 +49,6 @@ class EvaluationConfig(AppConfig):
                 "comparison.rated": "{actor} compared two answers",
                 "comparison.skipped": "{actor} left a comparison to somebody else",
                 "rating.changed": "{actor} changed a rating",
+                "rating.draft_discarded": "{actor} discarded an unsent rating",
             }
         )

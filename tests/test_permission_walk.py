@@ -37,7 +37,8 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 # Open to people who have not signed in; everything else must refuse them.
-PUBLIC = {"healthz", "readyz", "sign-in/"}
+# session/ says to anybody who is signed in in their own browser, and nothing else.
+PUBLIC = {"healthz", "readyz", "sign-in/", "session/"}
 # Nobody's project: every signed-in person has these for themselves.
 OWN = re.compile(r"^(?:$|me/|status/|projects/new/|sign-out/|api/schema/|api/v1/(?:me/|status/$|projects/$))")
 # Base models and their runs belong to the deployment; a project only shows them.

@@ -10,7 +10,7 @@
 // has said yes, also to the submit itself, and is offered again on the next visit. What fails is tried again with growing
 // pauses, and at once when the browser is online or the person has signed in again. Two tabs with one form know of each
 // other, and neither overwrites what the other saved (X-Draft-Writer, X-Draft-Seen).
-import { announce, away, clock, isSignIn, local, ofTab, person, send } from "./lib.js";
+import { away, clock, isSignIn, local, ofTab, person, send } from "./lib.js";
 
 const PAUSE_MS = 900;
 const COPY_MS = 250;
@@ -467,7 +467,6 @@ class GhAutosave extends HTMLElement {
     fill?.(box);
     this.form.prepend(box);
     this.notices.set(kind, box);
-    announce(words);
   }
 
   clear(kind) {

@@ -140,13 +140,15 @@ def test_words_survive_a_server_that_is_away(desk: World, browser: Browser, live
     page.keyboard.type("Typed while away")
     page.keyboard.press("Alt+u")
     page.keyboard.type("And when?")
-    expect(page.locator("#keep .saved-state")).to_contain_text("kept in this browser; trying again")
+    expect(page.locator("#keep .saved-state")).to_contain_text(
+        "You are offline. Saved on this device. Trying again."
+    )
     # Even a reload loses nothing: the browser offers its copy, the added turn included.
     page.context.set_offline(False)
     page.route("**/draft/", lambda route: route.abort())
     page.reload()
     page.unroute("**/draft/")
-    page.get_by_role("button", name="Use it").click()
+    page.get_by_role("button", name="Restore").click()
     expect(page.locator("#completion")).to_have_value("Typed while away")
     expect(page.locator("textarea[name=message]").last).to_have_value("And when?")
     expect(page.locator("#keep .saved-state")).to_contain_text("Draft saved")
@@ -169,7 +171,7 @@ def test_two_tabs_do_not_write_over_each_other(desk: World, browser: Browser, li
     # The second tab loses nothing: it sees the newer draft, and its own words are offered.
     second.reload()
     expect(second.locator("#completion")).to_have_value("Written in the first tab. And more.")
-    second.get_by_role("button", name="Use it").click()
+    second.get_by_role("button", name="Restore").click()
     expect(second.locator("#completion")).to_have_value("Written in the second tab.")
     look.soon(second, lambda: "second" in Draft.objects.get().content["completion"], "the second tab's draft")
 
