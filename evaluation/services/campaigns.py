@@ -153,23 +153,6 @@ def launch_answers(by: User, campaign: Campaign, title: str) -> None:
     campaign.save(update_fields=["run"])
 
 
-@transaction.atomic
-def open_with_first_answers(campaign: Campaign) -> bool:
-    """Opens a campaign whose answers are being made as soon as one prompt can be rated. Whether it did.
-
-    Prompts are answered in the order in which they were drawn, so the first ones are a fair draw of all; each is shown
-    only when both its answers are there. Nothing is judged before the plan is known, when all answers are made.
-    """
-    if not Prompt.objects.offered().filter(campaign=campaign).exists():
-        return False
-    opened = Campaign.objects.filter(pk=campaign.pk, status=Campaign.Status.PREPARING).update(
-        status=Campaign.Status.OPEN, opened_at=timezone.now()
-    )
-    if opened:
-        record(by=None, project=campaign.project, verb="campaign.opened", obj=campaign)
-    return bool(opened)
-
-
 def settle_campaign(run: Run) -> None:
     """Called in the transaction that ends the run. A campaign that opened with its first answers stays open, with the prompts
     that have theirs. One in which nothing can be rated is marked failed, so that it can be tried again."""
