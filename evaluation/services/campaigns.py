@@ -39,7 +39,7 @@ def create_campaign(
     temperature: float | None = None,
     max_tokens: int | None = None,
 ) -> Campaign:
-    """Draws the held-out prompts, and launches the run that makes the answers. It opens by itself when they are made.
+    """Draws the held-out prompts, and launches the run that makes the answers. It opens by itself with the first pair.
 
     `temperature` is 0..2, `max_tokens` counts tokens of one answer; None takes the project's. Raises Invalid with the
     fields at fault.
