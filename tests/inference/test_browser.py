@@ -102,9 +102,14 @@ def test_the_composer_stays_at_the_foot(size: tuple[int, int], served: Served, o
     rater = served.world.rater
     chat = start_conversation(by=rater, project=served.world.project, version=served.adapter)
     for number in range(1, 7):
-        make_generation(served.adapter, conversation=chat, user=rater, turn=number, text="A long answer. " * 60)
+        make_generation(
+            served.adapter, conversation=chat, user=rater, turn=number, text="A long answer. " * 60
+        )
     page = open_page(rater, f"{room(served)}chat/{chat.pk}/", size=size)
-    field, send = page.locator("gh-chat textarea[name=text]"), page.get_by_role("button", name="Send", exact=True)
+    field, send = (
+        page.locator("gh-chat textarea[name=text]"),
+        page.get_by_role("button", name="Send", exact=True),
+    )
     for place in ("0", "document.body.scrollHeight / 2", "document.body.scrollHeight"):
         page.evaluate(f"window.scrollTo(0, {place})")
         expect(field).to_be_in_viewport(ratio=1)
