@@ -189,7 +189,9 @@ class UndoMany(WorkView):
     serializer_class = UndoneManySerializer
     write_roles = (Role.REVIEWER,)
 
-    @extend_schema(request=None, responses=UndoneManySerializer)
+    @extend_schema(
+        operation_id="v1_projects_decisions_undo_many", request=None, responses=UndoneManySerializer
+    )
     def post(self, request: Request, slug: str, batch: uuid.UUID) -> Response:
         """Takes back, within ten minutes, what one decided together. What moved on is left, with the reason."""
         outcome = services.undo_many(by=self.access.user, project=self.access.project, batch=batch)
