@@ -280,7 +280,8 @@ class Loop:
         found = self.api.get(f"{self.at}campaigns/{campaign}/")
         if found["status"] == "failed":
             raise RuntimeError(f"The campaign failed: {found['run']['error_message']}")
-        return bool(found["status"] == "open")
+        # It opens with its first answers; here all of them are rated in one go.
+        return bool(found["status"] == "open" and found["run"]["status"] not in ("queued", "running"))
 
     def _token(self, html: str) -> str | None:
         """The comparison that the page's form asks about; None when there is none left."""

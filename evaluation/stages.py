@@ -87,7 +87,7 @@ def _for_admin(access: Access, campaigns: list[Any]) -> list[NextItem]:
             and not campaign.run.is_active
         ):
             line = "The rest of the campaign goes on. Try again, or drop the prompts without answers."
-            title = f"{campaign.unanswered_count:,} new prompts of “{campaign.name}” have no answers"
+            title = f"{campaign.unanswered_count:,} prompts of “{campaign.name}” have no answers"
             items.append(NextItem(title, line, url, "Look", 30, "copper"))
         if campaign.status == Campaign.Status.FAILED:
             line = "The answers made so far are kept. See what stopped it, then try again."

@@ -149,7 +149,7 @@ class ListedSerializer(serializers.Serializer[Any]):
 
 
 class AcceptManySerializer(serializers.Serializer[Any]):
-    examples = ListedSerializer(many=True, allow_empty=False, max_length=500)
+    examples = serializers.ListField(child=ListedSerializer(), allow_empty=False, max_length=500)
 
 
 class ReturnManySerializer(AcceptManySerializer):

@@ -87,9 +87,11 @@ class Step:
     reviews: list[Review] = field(default_factory=list)
 
 
-def history_of(example: Example) -> list[Step]:
-    """Every revision, newest first. Two queries."""
-    revisions = list(Revision.objects.filter(example=example).select_related("by").order_by("number"))
+def history_of(example: Example, newest: int | None = None) -> list[Step]:
+    """The revisions, newest first: all, or the `newest` so many. Two queries."""
+    found = Revision.objects.filter(example=example).select_related("by").order_by("-number")
+    # One more than is told, so that the oldest of them is compared with the one before it.
+    revisions = list(found[: newest + 1] if newest else found)[::-1]
     reviews: dict[int, list[Review]] = {}
     for review in Review.objects.filter(example=example).select_related("by").order_by("pk"):
         reviews.setdefault(review.revision_id, []).append(review)
@@ -99,7 +101,7 @@ def history_of(example: Example) -> list[Step]:
         what = changes(before.content, revision.content) if before else None
         steps.append(Step(revision, what, reviews.get(revision.pk, [])))
         before = revision
-    return steps[::-1]
+    return steps[::-1][:newest]
 
 
 def datasets_holding(example: Example) -> QuerySet[DatasetRow]:

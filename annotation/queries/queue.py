@@ -413,6 +413,7 @@ def undoable_bulk(user: User, project: Project, limit: int = 3) -> list[BulkDeci
     return [
         BulkDecision(row["batch"], row["verdict"], row["count"], row["made"], row["newest"])
         for row in rows.order_by("-newest")[:limit]
+        if row["batch"] is not None
     ]
 
 

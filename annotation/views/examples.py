@@ -18,6 +18,7 @@ from core.forms import status_of, take_errors
 from core.models import Role
 from core.paging import cut
 
+NEWEST = 30  # revisions on the page: each is compared word by word with the one before
 READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
 
 
@@ -60,7 +61,8 @@ def _page(
     context = {
         "example": example,
         "known": example_provenance(example),
-        "history": history_of(example),
+        "history": history_of(example, NEWEST),
+        "older": max(0, example.revision - NEWEST),
         "held_in": list(datasets_holding(example)),
         "split": split,
         "form": form,

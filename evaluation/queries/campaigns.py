@@ -19,8 +19,9 @@ def _count(source: QuerySet, path: str) -> Coalesce:
 
 
 def with_progress(campaigns: QuerySet[Campaign]) -> QuerySet[Any]:
-    """Adds entries with versions, plan stages, `prompt_count`, `asked_count`, `unanswered_count`, `rating_count`
-    (those that count), `set_aside_count`, `rater_count`, `correction_count` and `wanted` (ratings planned). Three queries in all.
+    """Adds entries with versions, plan stages, `prompt_count`, `asked_count`, `unanswered_count`, `unmade_count` (of these,
+    without those whose answers are made again), `rating_count` (those that count), `set_aside_count`, `rater_count`,
+    `correction_count` and `wanted` (ratings planned). Three queries in all.
 
     Prompts whose answers are still being made are among those asked until the answers turn out the same.
     """
@@ -32,6 +33,7 @@ def with_progress(campaigns: QuerySet[Campaign]) -> QuerySet[Any]:
             prompt_count=_count(Prompt.objects.current(), "campaign"),
             asked_count=_count(Prompt.objects.current().exclude(same_answer=True), "campaign"),
             unanswered_count=_count(Prompt.objects.unanswered(), "campaign"),
+            unmade_count=_count(Prompt.objects.unanswered().filter(replaces=None), "campaign"),
             rating_count=_count(Rating.objects.counted(), "comparison__campaign"),
             set_aside_count=_count(Rating.objects.filter(set_aside_at__isnull=False), "comparison__campaign"),
             rater_count=_raters(),

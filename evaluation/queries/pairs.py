@@ -133,7 +133,7 @@ def _growths(campaigns: Sequence[Any], votes: Mapping[int, list[Vote]]) -> list[
             for other in campaigns
             if other.pk in asked
         )
-        known = stage.number > 1 or not campaign.unanswered_count
+        known = stage.number > 1 or not campaign.unmade_count
         growths.append(Growth(planned, sum(given.values()), known))
     return growths
 

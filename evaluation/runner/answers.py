@@ -6,11 +6,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing
 
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
+from core.audit import record
 from core.errors import PartAway, Refused
 from core.runs import RunContext, RunFailed
 from evaluation.models import Answer, Campaign, Entry, Prompt
-from evaluation.services.campaigns import open_with_first_answers
 from inference.models import Generation
 from inference.queries import is_served
 from inference.services import generate
@@ -95,8 +96,24 @@ def make_answer(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer | No
     except IntegrityError:
         return None
     # After the transaction: whoever changes a campaign locks it first and its prompts then.
-    open_with_first_answers(campaign)
+    _open_with_first_answers(campaign)
     return answer
+
+
+@transaction.atomic
+def _open_with_first_answers(campaign: Campaign) -> None:
+    """Opens a campaign whose answers are being made as soon as one prompt can be rated.
+
+    Prompts are answered in the order in which they were drawn, so the first ones are a fair draw of all; each is shown
+    only when both its answers are there. Nothing is judged before the plan is known, when all answers are made.
+    """
+    if not Prompt.objects.offered().filter(campaign=campaign).exists():
+        return
+    opened = Campaign.objects.filter(pk=campaign.pk, status=Campaign.Status.PREPARING).update(
+        status=Campaign.Status.OPEN, opened_at=timezone.now()
+    )
+    if opened:
+        record(by=None, project=campaign.project, verb="campaign.opened", obj=campaign)
 
 
 def _generate(campaign: Campaign, prompt: Prompt, entry: Entry) -> Generation:

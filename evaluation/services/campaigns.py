@@ -39,7 +39,7 @@ def create_campaign(
     temperature: float | None = None,
     max_tokens: int | None = None,
 ) -> Campaign:
-    """Draws the held-out prompts, and launches the run that makes the answers. It opens by itself when they are made.
+    """Draws the held-out prompts, and launches the run that makes the answers. It opens by itself with the first pair.
 
     `temperature` is 0..2, `max_tokens` counts tokens of one answer; None takes the project's. Raises Invalid with the
     fields at fault.
@@ -151,23 +151,6 @@ def launch_answers(by: User, campaign: Campaign, title: str) -> None:
         by=by, project=campaign.project, kind=KIND, title=title[:200], params={"campaign": campaign.pk}
     )
     campaign.save(update_fields=["run"])
-
-
-@transaction.atomic
-def open_with_first_answers(campaign: Campaign) -> bool:
-    """Opens a campaign whose answers are being made as soon as one prompt can be rated. Whether it did.
-
-    Prompts are answered in the order in which they were drawn, so the first ones are a fair draw of all; each is shown
-    only when both its answers are there. Nothing is judged before the plan is known, when all answers are made.
-    """
-    if not Prompt.objects.offered().filter(campaign=campaign).exists():
-        return False
-    opened = Campaign.objects.filter(pk=campaign.pk, status=Campaign.Status.PREPARING).update(
-        status=Campaign.Status.OPEN, opened_at=timezone.now()
-    )
-    if opened:
-        record(by=None, project=campaign.project, verb="campaign.opened", obj=campaign)
-    return bool(opened)
 
 
 def settle_campaign(run: Run) -> None:

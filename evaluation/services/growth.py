@@ -136,13 +136,16 @@ def drop_unanswered(*, by: User, campaign: Campaign) -> int:
     if campaign.status not in (Campaign.Status.OPEN, Campaign.Status.CLOSED):
         raise Conflict("This campaign is not open yet.", "Try again to make its answers, or delete it.")
     must_be_idle(campaign)
-    if campaign.plan_stages.count() == 1 and campaign.comparisons.filter(rating__isnull=False).exists():
+    missing = Prompt.objects.unanswered().filter(campaign=campaign)
+    rated = campaign.comparisons.filter(rating__isnull=False)
+    # Of answers that were to be made again the earlier ones come back: the plan stays.
+    if campaign.plan_stages.count() == 1 and missing.filter(replaces=None).exists() and rated.exists():
         # Whoever has seen votes must not choose how long the first plan is: its looks are parts of it.
         raise Conflict(
             "People have rated in this campaign already, so its first plan cannot become smaller.",
             "Make the answers that are missing, or close the campaign and begin a new one.",
         )
-    unanswered = list(Prompt.objects.unanswered().filter(campaign=campaign).values_list("pk", flat=True))
+    unanswered = list(missing.values_list("pk", flat=True))
     if not unanswered:
         raise Conflict("All prompts of this campaign have their answers.", "Reload the page.")
     if not Prompt.objects.filter(campaign=campaign).exclude(pk__in=unanswered).exists():

@@ -54,7 +54,7 @@ def campaign_new(request: HttpRequest, access: Access) -> HttpResponse:
             take_errors(form, error)
         else:
             messages.success(
-                request, "The answers are being made. The campaign opens by itself when they are."
+                request, "The answers are being made. The campaign opens by itself with the first pair."
             )
             return redirect("evaluation:campaign", access.project.slug, campaign.pk)
     context = {"form": form, **form.preview(), **_what_is_missing(access, form)}

@@ -372,7 +372,7 @@ def test_the_page_says_what_a_failed_run_left_and_what_to_do(world, campaign, as
     page = text_of(admin.get(page_of("evaluation:campaign", campaign.pk)))
     assert "3 prompts have no answers yet" in page and "No engine serves v1. Load it" in page
     assert "Make their answers" in page and "Drop them" in page
-    assert "3 new prompts of" in text_of(admin.get(page_of("core:home")))
+    assert "3 prompts of" in text_of(admin.get(page_of("core:home")))
     assert "Drop them" not in text_of(as_user(world.viewer).get(page_of("evaluation:campaign", campaign.pk)))
     assert admin.post(page_of("evaluation:drop-unanswered", campaign.pk)).status_code == 302
     assert "no answers yet" not in text_of(admin.get(page_of("evaluation:campaign", campaign.pk)))

@@ -148,10 +148,10 @@ def test_a_rater_at_the_limit_gets_the_other_side_and_a_prompt_that_asks_for_it(
     assert held.b.entry.position == Entry.CANDIDATE
     services.skip(by=world.rater, comparison=held)
     assert rater_lead(world.rater, campaign) == RATER_LIMIT  # a skipped pair counts for nobody
-    # All others were shown left once. The colleague, due left, gets first the one that asks for it.
+    # All others were A once. The colleague, whose next has to be A, gets first the one that asks for it.
     monkeypatch.setattr("evaluation.services.rating.rater_lead", lambda *args: -RATER_LIMIT)
     got = _next(campaign, colleague)
-    assert got.left.entry.position == Entry.CANDIDATE
+    assert got.a.entry.position == Entry.CANDIDATE
     assert prompt_lead(got.prompt_id, now=timezone.now()) == 1
 
 
@@ -417,8 +417,8 @@ def test_two_raters_at_once_on_one_prompt_get_opposite_sides():
     for _ in range(4):
         raters = [_rater(world.project) for _ in range(2)]
         found = _at_once([lambda r=r: _next(Campaign.objects.get(pk=campaign.pk), r) for r in raters])
-        lefts = [Comparison.objects.get(pk=one.pk).left.entry.position for one in found]
-        assert sorted(lefts) == [Entry.BASELINE, Entry.CANDIDATE]
+        shown_as_a = [Comparison.objects.get(pk=one.pk).a.entry.position for one in found]
+        assert sorted(shown_as_a) == [Entry.BASELINE, Entry.CANDIDATE]
         Comparison.objects.all().delete()
 
 

@@ -97,6 +97,39 @@ def test_a_question_sent_too_early_goes_out_next(served: Served, open_page: Open
     expect(field).to_have_value("")
 
 
+@pytest.mark.parametrize("size", [WIDE, (768, 900), PHONE], ids=["desk", "tablet", "phone"])
+def test_the_composer_stays_at_the_foot(size: tuple[int, int], served: Served, open_page: Open) -> None:
+    rater = served.world.rater
+    chat = start_conversation(by=rater, project=served.world.project, version=served.adapter)
+    for number in range(1, 7):
+        make_generation(
+            served.adapter, conversation=chat, user=rater, turn=number, text="A long answer. " * 60
+        )
+    page = open_page(rater, f"{room(served)}chat/{chat.pk}/", size=size)
+    field, send = (
+        page.locator("gh-chat textarea[name=text]"),
+        page.get_by_role("button", name="Send", exact=True),
+    )
+    for place in ("0", "document.body.scrollHeight / 2", "document.body.scrollHeight"):
+        page.evaluate(f"window.scrollTo(0, {place})")
+        expect(field).to_be_in_viewport(ratio=1)
+        expect(send).to_be_in_viewport(ratio=1)
+    # What gets the focus is not under it.
+    page.locator("gh-copy button").first.focus()
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        hidden = page.evaluate(
+            """() => {
+                const at = document.activeElement.getBoundingClientRect();
+                const foot = document.querySelector(".composer").getBoundingClientRect();
+                const own = document.activeElement.matches("body, .composer *, .keys *");
+                return !own && at.bottom > foot.top + 1 && at.top < foot.bottom;
+            }"""
+        )
+        assert not hidden
+    assert faults(page) == []
+
+
 def test_asking_again_replaces_the_answer(served: Served, open_page: Open) -> None:
     rater = served.world.rater
     chat = start_conversation(by=rater, project=served.world.project, version=served.adapter)
