@@ -16,8 +16,8 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from core.errors import ExpectedError
-from core.text import lines_of
 from core.sockets import socket_dir
+from core.text import lines_of
 from inference.attached import Watch, look_for
 from inference.checking import Checking, OutOfService, life_of, of_adopted
 from inference.engines import BACKENDS, EngineAway, EngineRefused, EngineSpec

@@ -55,7 +55,9 @@ def plain_marks_of(tokenizer: ChatTokenizer) -> list[str]:
     except Exception:  # noqa: BLE001 (a template may raise anything)
         return []
     between = re.split("|".join(said), text)[1:]
-    plain = {piece.strip() for piece in between if not any(mark in piece for mark in tokenizer.control_tokens)}
+    plain = {
+        piece.strip() for piece in between if not any(mark in piece for mark in tokenizer.control_tokens)
+    }
     return sorted(mark for mark in plain if len(mark) >= 3)
 
 

@@ -39,7 +39,8 @@ class BaseModel(models.Model):
     chat_template_hash = models.CharField(max_length=64, blank=True)
     stop_token = models.CharField(max_length=60, blank=True)
     control_tokens = models.JSONField(
-        default=list, help_text="What begins or ends turns in its chat template; no text of people may hold it."
+        default=list,
+        help_text="What begins or ends turns in its chat template; no text of people may hold it.",
     )
     # Copied to the model version that a base is in each project, for the token check.
     parity_prompts = models.JSONField(default=list, help_text="[{messages, token_ids}]")

@@ -222,7 +222,9 @@ class RowEncoder:
         """How many control tokens the template writes for a conversation of these roles, whatever is said in it."""
         shape = tuple(roles)
         if shape not in self._expected:
-            text = self.tokenizer.render([{"role": role, "content": "x"} for role in roles], answer_follows=False)
+            text = self.tokenizer.render(
+                [{"role": role, "content": "x"} for role in roles], answer_follows=False
+            )
             self._expected[shape] = self._marks_in(self.tokenizer.ids_of(text))
         return self._expected[shape]
 

@@ -88,7 +88,8 @@ class ImportKeySerializer(serializers.Serializer[Any]):
 
     key = serializers.CharField(help_text="Empty for all keys beyond the first 200.")
     what = serializers.ChoiceField(
-        choices=("ignored", "read_as"), help_text="ignored: nothing of it is stored; read_as: taken, as `says` tells"
+        choices=("ignored", "read_as"),
+        help_text="ignored: nothing of it is stored; read_as: taken, as `says` tells",
     )
     count = serializers.IntegerField(help_text="rows")
     line = serializers.IntegerField(help_text="The first line with it.")

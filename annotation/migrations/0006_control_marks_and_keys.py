@@ -5,52 +5,98 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0005_checks'),
+        ("annotation", "0005_checks"),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='withheldrow',
-            name='withheld_similarity',
+            model_name="withheldrow",
+            name="withheld_similarity",
         ),
         migrations.AddField(
-            model_name='import',
-            name='keys',
-            field=models.JSONField(default=list, help_text='Keys of the file that were not taken or were read under another name: [{key, what (ignored|read_as), count, line (the first), says}]'),
+            model_name="import",
+            name="keys",
+            field=models.JSONField(
+                default=list,
+                help_text="Keys of the file that were not taken or were read under another name: [{key, what (ignored|read_as), count, line (the first), says}]",
+            ),
         ),
         migrations.AddField(
-            model_name='withheldrow',
-            name='mark',
-            field=models.CharField(blank=True, default='', help_text='The control mark in its text.', max_length=80),
+            model_name="withheldrow",
+            name="mark",
+            field=models.CharField(
+                blank=True, default="", help_text="The control mark in its text.", max_length=80
+            ),
         ),
         migrations.AlterField(
-            model_name='datasetversion',
-            name='counts',
-            field=models.JSONField(default=dict, help_text='total, train, validation, test, slices: {slice: {split: rows}}, withheld, withheld_near, withheld_marked, untested: {slice: why}, near: {groups, clusters, rows, largest}, validation_near_train'),
+            model_name="datasetversion",
+            name="counts",
+            field=models.JSONField(
+                default=dict,
+                help_text="total, train, validation, test, slices: {slice: {split: rows}}, withheld, withheld_near, withheld_marked, untested: {slice: why}, near: {groups, clusters, rows, largest}, validation_near_train",
+            ),
         ),
         migrations.AlterField(
-            model_name='withheldrow',
-            name='reason',
-            field=models.CharField(choices=[('repeats_test', 'Asks what a test row asks'), ('near_test', 'Asks nearly what a test row asks'), ('control_mark', 'Holds a control mark of chat templates')], max_length=12),
+            model_name="withheldrow",
+            name="reason",
+            field=models.CharField(
+                choices=[
+                    ("repeats_test", "Asks what a test row asks"),
+                    ("near_test", "Asks nearly what a test row asks"),
+                    ("control_mark", "Holds a control mark of chat templates"),
+                ],
+                max_length=12,
+            ),
         ),
         migrations.AlterField(
-            model_name='withheldrow',
-            name='repeats',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='annotation.example'),
+            model_name="withheldrow",
+            name="repeats",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="annotation.example",
+            ),
         ),
         migrations.AlterField(
-            model_name='withheldrow',
-            name='split',
-            field=models.CharField(blank=True, choices=[('train', 'Train'), ('validation', 'Validation'), ('test', 'Test')], help_text='Where it would have gone; empty where that was not decided.', max_length=10),
+            model_name="withheldrow",
+            name="split",
+            field=models.CharField(
+                blank=True,
+                choices=[("train", "Train"), ("validation", "Validation"), ("test", "Test")],
+                help_text="Where it would have gone; empty where that was not decided.",
+                max_length=10,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='withheldrow',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('reason__in', ['repeats_test', 'control_mark']), ('similarity__isnull', True)), models.Q(('reason', 'near_test'), ('similarity__gt', 0), ('similarity__lte', 1)), _connector='OR'), name='withheld_similarity'),
+            model_name="withheldrow",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("reason__in", ["repeats_test", "control_mark"]), ("similarity__isnull", True)),
+                    models.Q(("reason", "near_test"), ("similarity__gt", 0), ("similarity__lte", 1)),
+                    _connector="OR",
+                ),
+                name="withheld_similarity",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='withheldrow',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('reason', 'control_mark'), ('repeats__isnull', True), models.Q(('mark', ''), _negated=True)), models.Q(('mark', ''), ('reason__in', ['repeats_test', 'near_test']), ('repeats__isnull', False)), _connector='OR'), name='withheld_because_of'),
+            model_name="withheldrow",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("reason", "control_mark"),
+                        ("repeats__isnull", True),
+                        models.Q(("mark", ""), _negated=True),
+                    ),
+                    models.Q(
+                        ("mark", ""),
+                        ("reason__in", ["repeats_test", "near_test"]),
+                        ("repeats__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="withheld_because_of",
+            ),
         ),
     ]

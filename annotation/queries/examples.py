@@ -13,7 +13,6 @@ from core.models import Project, User
 from core.search import pattern
 
 
-
 def find_examples(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Example]:
     """The project's examples, newest first. One query.
 

@@ -238,7 +238,11 @@ def review_list(project: Project, user: User, wanted: Mapping[str, Any] | None =
     if q := str(wanted.get("q") or "").strip():
         number = q.removeprefix("#")
         by_number = q.startswith("#") and number.isdecimal() and len(number) < 18
-        found = found.filter(pk=int(number)) if by_number else found.filter(search_text__contains=pattern(q) or folded(q))
+        found = (
+            found.filter(pk=int(number))
+            if by_number
+            else found.filter(search_text__contains=pattern(q) or folded(q))
+        )
     holder = _holding().values("user__name")[:1]
     return in_order(
         found.defer("search_text")

@@ -50,7 +50,6 @@ class Tally:
     unwritten: list[ImportIssue] = field(default_factory=list)
     first: list[ImportIssue] = field(default_factory=list)
 
-
     def note(self, line: int, notes: Iterable[KeyNote]) -> None:
         """Counts, once for each row, the keys that were not taken under their own name."""
         for note in {(note.key, note.what): note for note in notes}.values():

@@ -103,17 +103,27 @@ _MAGIC = {
 }
 
 
+def _wrong_encoding(head: bytes) -> str:
+    if head.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
+        return "This file is encoded as UTF-32. Imports are UTF-8."
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[:200].count(0) > len(head[:200]) // 3 > 0:
+        return "This file looks like UTF-16. Imports are UTF-8."
+    return ""
+
+
 def wrong_format(head: bytes) -> tuple[str, str, str] | None:
     """What the first bytes give away as not UTF-8 JSON Lines: (code, what it is, what to do), or None."""
-    save_as = "Save it again as UTF-8 (in a text editor: Save as, encoding UTF-8) and import that file."
-    if head.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
-        return "wrong_encoding", "This file is encoded as UTF-32. Imports are UTF-8.", save_as
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[:200].count(0) > len(head[:200]) // 3 > 0:
-        return "wrong_encoding", "This file looks like UTF-16. Imports are UTF-8.", save_as
+    if wrong := _wrong_encoding(head):
+        save_as = "Save it again as UTF-8 (in a text editor: Save as, encoding UTF-8) and import that file."
+        return "wrong_encoding", wrong, save_as
     for magic, (code, what) in _MAGIC.items():
         if head.startswith(magic):
             unpack = "Unpack it and import the .jsonl file inside."
-            return code, what, unpack if code == "compressed" else "Convert it to JSON Lines and import that file."
+            return (
+                code,
+                what,
+                unpack if code == "compressed" else "Convert it to JSON Lines and import that file.",
+            )
     text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip()
     first, _, rest = text.partition("\n")
     if text.startswith("[") and not (_is_json(first) and rest.strip()):
@@ -278,7 +288,10 @@ class _Reader:
             if what := meaning_of(key):
                 if is_filled(value):
                     self.issues.append(
-                        Issue(shown(key)[1:-1], f"The row has {what}. Only text can be taught here, so it is not taken.")
+                        Issue(
+                            shown(key)[1:-1],
+                            f"The row has {what}. Only text can be taught here, so it is not taken.",
+                        )
                     )
             elif weight_of(key, value) == 0:
                 raise BadField(shown(key)[1:-1], f"Is {_short(value)}. {_WEIGHT}")
@@ -313,10 +326,17 @@ class _Reader:
     def _bad_answer(self, key: str, value: Any) -> None:
         said = f"{shown(key)} is {_short(value)}: the file marks this answer as a bad one."
         if self.needs_completion:
-            raise BadField(key, f"{said} It is not taken as an approved or submitted pair; import it into the queue to correct it.")
+            raise BadField(
+                key,
+                f"{said} It is not taken as an approved or submitted pair; import it into the queue to correct it.",
+            )
         self.result.bad_answer = True
         self.result.notes.append(
-            KeyNote(shown(key)[1:-1], "read_as", "a bad answer: the row is in the queue, marked so, and not approved")
+            KeyNote(
+                shown(key)[1:-1],
+                "read_as",
+                "a bad answer: the row is in the queue, marked so, and not approved",
+            )
         )
 
     # --- what is asked and answered ------------------------------------------------------------------------
@@ -347,7 +367,9 @@ class _Reader:
             answered = messages.pop()["content"]
         if not messages or messages[-1]["role"] != "user":
             raise BadField(key, "Must end with a message of the user, which the completion answers.")
-        if before and [m for m in before if m["role"] != "system"] != [m for m in messages if m["role"] != "system"]:
+        if before and [m for m in before if m["role"] != "system"] != [
+            m for m in messages if m["role"] != "system"
+        ]:
             raise BadField(answer_key, "Does not begin with the conversation that the row asks about.")
         return self._with_system(key, messages), chat_answer or answered
 
@@ -365,7 +387,9 @@ class _Reader:
         given = self.data.get(key) if key is not None else None
         if key is None or not given:
             return []
-        if not isinstance(given, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in given):
+        if not isinstance(given, list) or not all(
+            isinstance(pair, list) and len(pair) == 2 for pair in given
+        ):
             raise BadField(key, "Must be a list of pairs, a question and its answer each.")
         self.result.notes = [note for note in self.result.notes if note.key != key]
         self.result.notes.append(KeyNote(key, "read_as", "earlier turns"))
@@ -393,7 +417,9 @@ class _Reader:
     def _message(self, name: str, index: int, message: Any, *, learned: bool) -> dict[str, str]:
         if not isinstance(message, dict):
             raise BadField(name, f"Must be an object with role and content; it is {_name_of(message)}.")
-        role_key, text_key = ("from", "value") if "from" in message and "role" not in message else ("role", "content")
+        role_key, text_key = (
+            ("from", "value") if "from" in message and "role" not in message else ("role", "content")
+        )
         given = message.get(role_key)
         if role_key == "from":
             role = SHAREGPT_ROLES.get(given.lower()) if isinstance(given, str) else None
@@ -448,8 +474,11 @@ class _Reader:
         other = [note for note in self.result.notes if note.what == "ignored"][:4]
         if not other:
             return ""
-        return " The row has " + ", ".join(f"“{note.key}”" for note in other) + "." + next(
-            (f" {note.says}" for note in other if note.says.startswith("Did you mean")), ""
+        return (
+            " The row has "
+            + ", ".join(f"“{note.key}”" for note in other)
+            + "."
+            + next((f" {note.says}" for note in other if note.says.startswith("Did you mean")), "")
         )
 
     # --- the texts together --------------------------------------------------------------------------------
@@ -466,9 +495,7 @@ class _Reader:
             self.issues.append(Issue("", f"The pair has {size:,} characters; at most {MAX_ALL:,} are taken."))
 
 
-_WEIGHT = (
-    "The file says not to train on this answer, or only in part. Guildhall trains on every approved answer, so the row is not taken."
-)
+_WEIGHT = "The file says not to train on this answer, or only in part. Guildhall trains on every approved answer, so the row is not taken."
 
 
 def _is_answer(message: Any) -> bool:

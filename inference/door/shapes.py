@@ -119,13 +119,16 @@ def _messages(value: Any) -> list[dict[str, str]]:
         role = role_of(message.get("role"))
         if role is None:
             raise DoorError(
-                f"Invalid value for '{where}.role'. It may be system, developer, user or assistant.", param=where
+                f"Invalid value for '{where}.role'. It may be system, developer, user or assistant.",
+                param=where,
             )
         try:
             refuse_other_content(message)
             text = text_of(message.get("content"))
         except Unreadable as error:
-            raise DoorError(f"'{where}.{error.field}' is not supported: {error.reason}", param=where) from None
+            raise DoorError(
+                f"'{where}.{error.field}' is not supported: {error.reason}", param=where
+            ) from None
         if text is None:
             raise DoorError(f"Invalid type for '{where}.content': expected a string.", param=where)
         read.append({"role": role, "content": storable(text)})

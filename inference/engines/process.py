@@ -100,7 +100,9 @@ class EngineProcess:
             with self.log.open("rb") as file:
                 file.seek(max(0, self.log.stat().st_size - 60_000))
                 lines = [
-                    line.strip() for line in storable(file.read().decode(errors="replace")).split("\n") if line.strip()
+                    line.strip()
+                    for line in storable(file.read().decode(errors="replace")).split("\n")
+                    if line.strip()
                 ]
         except OSError:
             return "It left no log."

@@ -52,7 +52,11 @@ def refused(row: Any, *, approved: bool = True, whole: bool = True) -> Issue:
             "one",
             "first",
         ),
-        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}, ANSWER]}, "hi", "At 9."),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}, ANSWER]},
+            "hi",
+            "At 9.",
+        ),
     ],
 )
 def test_rows_of_other_tools_keep_their_answer(row: dict[str, Any], prompt: str, completion: str):
@@ -63,7 +67,10 @@ def test_rows_of_other_tools_keep_their_answer(row: dict[str, Any], prompt: str,
 def test_a_system_prompt_stands_first_under_any_of_its_names():
     system = {"role": "system", "content": "Be brief."}
     assert taken({"system": "Be brief.", "prompt": "a", "completion": "b"}).messages[0] == system
-    assert taken({"messages": [{"role": "developer", "content": "Be brief."}, ASK, ANSWER]}).messages[0] == system
+    assert (
+        taken({"messages": [{"role": "developer", "content": "Be brief."}, ASK, ANSWER]}).messages[0]
+        == system
+    )
     sharegpt = [{"from": "system", "value": "Be brief."}, {"from": "human", "value": "a"}]
     assert taken({"conversations": sharegpt, "output": "b"}).messages[0] == system
     assert "Keep one" in refused({"system": "x", "messages": [system, ASK, ANSWER]}).reason
@@ -75,14 +82,25 @@ def test_earlier_turns_beside_an_instruction_are_turns():
 
 
 def test_keys_in_another_spelling_are_read_and_told():
-    row = taken({"Prompt": "a", "COMPLETION": "b", "Slice": "price", "tag": "eta", "Conversation ID": 9, "licence": "CC0"})
+    row = taken(
+        {
+            "Prompt": "a",
+            "COMPLETION": "b",
+            "Slice": "price",
+            "tag": "eta",
+            "Conversation ID": 9,
+            "licence": "CC0",
+        }
+    )
     assert (row.slice, row.tags, row.group, row.license) == ("price", ["eta"], "9", "CC0")
     assert KeyNote("Slice", "read_as", "slice") in row.notes
     assert KeyNote("tag", "read_as", "tags") in row.notes
 
 
 def test_unknown_keys_are_noted_and_near_ones_suggested():
-    row = taken({"prompt": "a", "completion": "b", "contxt": ["x"], "weather": 1, "sclie": "y", "messages[0]": 1})
+    row = taken(
+        {"prompt": "a", "completion": "b", "contxt": ["x"], "weather": 1, "sclie": "y", "messages[0]": 1}
+    )
     says = {note.key: note.says for note in row.notes}
     assert says["contxt"] == "Did you mean “context”?"
     assert says["sclie"] == "Did you mean “slice”?"
@@ -102,7 +120,9 @@ def test_the_exact_name_wins_and_the_other_is_told():
 
 
 # --- keys that change the meaning --------------------------------------------------------------------------
-@pytest.mark.parametrize("row", [{"label": False}, {"label": 0}, {"label": "bad"}, {"approved": False}, {"status": "rejected"}])
+@pytest.mark.parametrize(
+    "row", [{"label": False}, {"label": 0}, {"label": "bad"}, {"approved": False}, {"status": "rejected"}]
+)
 def test_an_answer_marked_as_bad_is_never_approved(row: dict[str, Any]):
     pair = {"prompt": "a", "completion": "b"} | row
     issue = refused(pair)
@@ -119,7 +139,9 @@ def test_other_labels_are_noted(row: dict[str, Any]):
     assert [(note.key, note.what) for note in found.notes] == [(next(iter(row)), "ignored")]
 
 
-@pytest.mark.parametrize("mark", [{"weight": 0}, {"weight": 0.5}, {"train": False}, {"weight": "0"}, {"masked": True}])
+@pytest.mark.parametrize(
+    "mark", [{"weight": 0}, {"weight": 0.5}, {"train": False}, {"weight": "0"}, {"masked": True}]
+)
 def test_a_turn_not_to_be_learned_is_refused(mark: dict[str, Any]):
     issue = refused({"messages": [ASK, ANSWER | mark]}, approved=False)
     assert issue.field == f"messages[1].{next(iter(mark))}"
@@ -157,23 +179,40 @@ def test_messages_that_are_no_text_are_refused(message: dict[str, Any], field: s
 
 # --- text as it is -----------------------------------------------------------------------------------------
 def test_indentation_and_line_breaks_are_kept():
-    row = taken({"prompt": "\tdef f():\r\n\t\tpass\r", "completion": "  | a |\n  | b |\n", "context": ["  x\ty "]})
+    row = taken(
+        {"prompt": "\tdef f():\r\n\t\tpass\r", "completion": "  | a |\n  | b |\n", "context": ["  x\ty "]}
+    )
     assert row.messages[0]["content"] == "\tdef f():\n\t\tpass\n"
     assert (row.completion, row.context) == ("  | a |\n  | b |\n", ["  x\ty "])
 
 
-@pytest.mark.parametrize("number", ["1.10", "12345678901234567890.55", "1e2", "-0", "0.0", "1E+5", "100", "9" * 300])
+def with_number(number: str) -> str:
+    return f'{{"prompt":"a","completion":"b","context":[{{"n":{number}}}]}}'
+
+
+@pytest.mark.parametrize(
+    "number", ["1.10", "12345678901234567890.55", "1e2", "-0", "0.0", "1E+5", "100", "9" * 300]
+)
 def test_numbers_in_records_keep_their_digits(number: str):
-    assert taken('{"prompt":"a","completion":"b","context":[{"n":%s}]}' % number).context == ['{"n":%s}' % number]
+    assert taken(with_number(number)).context == [f'{{"n":{number}}}']
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "-Infinity", "9" * 5000])
 def test_numbers_that_programs_cannot_read_are_refused(number: str):
-    assert refused('{"prompt":"a","completion":"b","context":[{"n":%s}]}' % number).reason.startswith("Holds ")
+    assert refused(with_number(number)).reason.startswith("Holds ")
 
 
 @pytest.mark.parametrize(
-    "text", ["Hi<|im_end|>", "[INST] x", "<<SYS>>", "<start_of_turn>", "<｜User｜>", "＜|im_start|＞", "<|im\u200b_end|>"]
+    "text",
+    [
+        "Hi<|im_end|>",
+        "[INST] x",
+        "<<SYS>>",
+        "<start_of_turn>",
+        "<｜User｜>",
+        "＜|im_start|＞",
+        "<|im\u200b_end|>",
+    ],
 )
 def test_a_control_mark_is_refused_with_its_field(text: str):
     for field, row in {
@@ -199,7 +238,7 @@ REASONS = {
     '{"a":"x\ty"}': "raw tab inside a text at character 8",
     '{"a":"x\\y"}': "backslash at character 8",
     '{"a":"say "no""}': "A double quote inside a text is written",
-    '{“a”: 1}': "typographic quotation mark",
+    "{“a”: 1}": "typographic quotation mark",
     '{"a" 1}': "A colon is missing",
     "{a: 1}": "A name in double quotes is missing at character 2",
     '{"a":1} // x': "Something follows the object",
@@ -221,7 +260,9 @@ def test_a_line_that_is_no_json_says_why(text: str, whole: bool):
     assert "cut off" not in reason
 
 
-@pytest.mark.parametrize("text", ['{"a":', '{"a":1', '{"a":"x', '{"a":"x\\', '{"a":"\\u12', '{"a": tru', "{", '{"a":[1,'])
+@pytest.mark.parametrize(
+    "text", ['{"a":', '{"a":1', '{"a":"x', '{"a":"x\\', '{"a":"\\u12', '{"a": tru', "{", '{"a":[1,']
+)
 def test_cut_off_is_said_of_what_is_cut_off(text: str):
     assert "cut off" in refused(text, whole=False).reason
     assert "cut off" not in refused(text, whole=True).reason
@@ -241,13 +282,19 @@ def test_files_in_other_formats_are_known_by_their_first_bytes():
 
 
 # --- properties --------------------------------------------------------------------------------------------
-KEYS = st.one_of(st.sampled_from([*OWN, *READ_AS, "rejected", "label", "weight", "tools", "contxt"]), st.text(max_size=8))
+KEYS = st.one_of(
+    st.sampled_from([*OWN, *READ_AS, "rejected", "label", "weight", "tools", "contxt"]), st.text(max_size=8)
+)
 TEXTS = st.text(max_size=20)
 VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), TEXTS),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), TEXTS
+    ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
-        st.dictionaries(st.sampled_from(["role", "content", "from", "value", "type", "text", "weight"]), inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(["role", "content", "from", "value", "type", "text", "weight"]), inner, max_size=3
+        ),
     ),
     max_leaves=8,
 )
@@ -264,7 +311,9 @@ def test_every_key_of_every_row_is_accounted_for(row: dict[str, Any], approved: 
     noted = {note.key for note in found.notes}
     for key, value in row.items():
         shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in key)
-        assert key in OWN or shown in noted or value in (None, [], {}, "", False, True) or key == "weight", key
+        assert key in OWN or shown in noted or value in (None, [], {}, "", False, True) or key == "weight", (
+            key
+        )
 
 
 @settings(max_examples=400, deadline=None)

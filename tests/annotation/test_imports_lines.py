@@ -9,8 +9,8 @@ import pytest
 
 from annotation.cleaning import MAX_ALL, MAX_TEXT
 from annotation.content import arrival_hash, canonical_json, content_hash, group_of_prompt, prompt_hash
-from annotation.runner.shapes import KeyNote
 from annotation.runner.lines import Issue, Line, Row, excerpt_of, parse_line, read_lines, wrong_format
+from annotation.runner.shapes import KeyNote
 
 MB = 1024 * 1024
 ASK = [{"role": "user", "content": "Where is FD-42003?"}]

@@ -76,7 +76,24 @@ def test_the_index_serves_short_words_among_20_000_rows(world: World) -> None:
             for at in range(20_000):
                 text = searchable(f"shipment {at} {words.get(at, '大阪の荷物')}")
                 copy.write_row(
-                    (world.project.pk, "queued", "[]", "[]", "", "", "", "{}", "g", "", "", "written", "{}", "", text, 1)
+                    (
+                        world.project.pk,
+                        "queued",
+                        "[]",
+                        "[]",
+                        "",
+                        "",
+                        "",
+                        "{}",
+                        "g",
+                        "",
+                        "",
+                        "written",
+                        "{}",
+                        "",
+                        text,
+                        1,
+                    )
                     + ("2026-01-01",) * 3
                 )
         # What autovacuum does after such a load: the index takes in what waits beside it.

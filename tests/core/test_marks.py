@@ -18,7 +18,19 @@ def test_marks_of_common_templates_are_found(text: str):
 
 
 @pytest.mark.parametrize(
-    "text", ["a <b> c", "x <| f |> y", "if a<|b", "[INSTALL]", "see [1]", "<s>old price</s>", "5 < 6 | 7 > 3", "|>", "<||>", "السعر <٥>"]
+    "text",
+    [
+        "a <b> c",
+        "x <| f |> y",
+        "if a<|b",
+        "[INSTALL]",
+        "see [1]",
+        "<s>old price</s>",
+        "5 < 6 | 7 > 3",
+        "|>",
+        "<||>",
+        "السعر <٥>",
+    ],
 )
 def test_other_text_is_left_alone(text: str):
     assert not Marks().in_text(text)
@@ -26,7 +38,11 @@ def test_other_text_is_left_alone(text: str):
 
 def test_tokens_of_a_base_are_found_as_they_are_written():
     marks = Marks(["<s>", "</s>", "### Response:", "  "])
-    assert [marks.in_text(text) for text in ("a</s>", "### Response: b", "two  spaces")] == ["</s>", "### Response:", ""]
+    assert [marks.in_text(text) for text in ("a</s>", "### Response: b", "two  spaces")] == [
+        "</s>",
+        "### Response:",
+        "",
+    ]
 
 
 def test_the_longest_mark_is_named():

@@ -91,7 +91,10 @@ def test_nothing_splits_lines_by_another_rule() -> None:
     """httpx's iter_lines and str.splitlines also cut at U+2028 and its like. core.text and httpx_sse do not."""
     found = [
         f"{path.relative_to(ROOT)}:{number}"
-        for app in (*"core annotation training inference evaluation release benchmarks".split(), "tests/fakes")
+        for app in (
+            *["core", "annotation", "training", "inference", "evaluation", "release", "benchmarks"],
+            "tests/fakes",
+        )
         for path in sorted((ROOT / app).rglob("*.py"))
         for number, line in enumerate(path.read_text().split("\n"), 1)
         if re.search(r"\b(a?iter_lines|splitlines)\(", line) and "str.splitlines" not in line

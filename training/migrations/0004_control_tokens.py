@@ -12,7 +12,9 @@ def read_tokens(apps, schema_editor):
         try:
             folder = storage().local_path(base.artifact)
             added = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
-            tokens = sorted({token["content"] for token in added if token["special"] and token["content"].strip()})
+            tokens = sorted(
+                {token["content"] for token in added if token["special"] and token["content"].strip()}
+            )
         except Exception:  # noqa: BLE001, S112 - files that cannot be reached now: the marks of common templates stay refused
             continue
         apps.get_model("training", "BaseModel").objects.filter(pk=base.pk).update(control_tokens=tokens)
@@ -26,7 +28,8 @@ class Migration(migrations.Migration):
             model_name="basemodel",
             name="control_tokens",
             field=models.JSONField(
-                default=list, help_text="What begins or ends turns in its chat template; no text of people may hold it."
+                default=list,
+                help_text="What begins or ends turns in its chat template; no text of people may hold it.",
             ),
         ),
         migrations.RunPython(read_tokens, migrations.RunPython.noop),
