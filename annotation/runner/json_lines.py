@@ -5,6 +5,7 @@ is told in words. Pure functions.
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 MAX_DEPTH = 60
@@ -115,57 +116,112 @@ def _children(level: list[Any]) -> Iterator[Any]:
 
 
 # --- why a line is no JSON ---------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Fault:
+    """A line that is no JSON, and where reading it stopped. `whole` as in `read_json`."""
+
+    text: str
+    at: int
+    message: str
+    whole: bool
+
+    @property
+    def here(self) -> str:
+        return self.text[self.at : self.at + 1]
+
+    @property
+    def rest(self) -> str:
+        return self.text[self.at :]
+
+    @property
+    def place(self) -> str:
+        return f"at character {self.at + 1}"
+
+
 def _why(text: str, error: json.JSONDecodeError, whole: bool) -> str:
     """What is wrong with the line, judged by the line itself and by where reading stopped."""
-    at, stripped = error.pos, text.rstrip()
-    left = text[:at].rstrip()
-    place = f"at character {at + 1}"
-    here = text[at : at + 1]
-    if here == "\ufeff":
+    fault = _Fault(text, error.pos, error.msg, whole)
+    return next(filter(None, (judge(fault) for judge in _JUDGES)), "") or _expected(fault)
+
+
+def _in_a_text(fault: _Fault) -> str:
+    if fault.here == "\ufeff":
+        return f"Holds a byte order mark (U+FEFF) {fault.place}. Files were put together there; remove that character."
+    if fault.message.startswith("Unterminated string") or (
+        fault.message.startswith("Invalid control character") and not fault.rest.strip()
+    ):
+        return _unended_text(fault)
+    if fault.message.startswith("Invalid control character"):
+        what = {"\n": "line break", "\r": "line break", "\t": "tab"}.get(fault.here, "control character")
+        return f"Holds a raw {what} inside a text {fault.place}. Write it as \\n or \\t, or as \\u and four digits."
+    if fault.message.startswith("Invalid \\") and (fault.whole or not _begun(fault.rest)):
         return (
-            f"Holds a byte order mark (U+FEFF) {place}. Files were put together there; remove that character."
+            f"Holds a backslash {fault.place} that begins no known escape. Write \\\\ for a backslash itself."
         )
-    if error.msg.startswith("Invalid control character"):
-        what = {"\n": "line break", "\r": "line break", "\t": "tab"}.get(here, "control character")
-        if not text[at:].strip():
-            return _unended(text, whole, "text")
-        return f"Holds a raw {what} inside a text {place}. Write it as \\n or \\t, or as \\u and four digits."
-    if error.msg.startswith("Unterminated string"):
-        return _unended(text, whole, "text", at)
-    if at >= len(stripped):
-        if not stripped.startswith(("{", "[", '"')):
-            return _no_object(stripped)
-        return _unended(text, whole, "object")
-    if error.msg.startswith("Extra data"):
-        if here == "{":
-            return (
-                f"Two objects stand on this line; the second begins {place}. Put each on a line of its own."
-            )
-        if here == "," and not text[at + 1 :].strip():
-            return "A comma follows the object. In JSON Lines nothing stands between the lines; remove it."
-        if here == "," and text[at + 1 :].lstrip().startswith("{"):
-            return f"Several objects stand on this line, with a comma {place}. Put each on a line of its own."
-        return f"Something follows the object {place}. A line holds one object and nothing else."
-    if not whole and _begun(text[at:]):
-        return _unended(text, whole, "object")
-    if error.msg.startswith("Invalid \\"):
-        return f"Holds a backslash {place} that begins no known escape. Write \\\\ for a backslash itself."
-    if here in "}]" and left.endswith(","):
-        return f"A comma stands before the closing {here} {place}. Remove it."
-    if here == "'" or (here == "u" and text[at + 1 : at + 2] in {"'", '"'}):
+    return ""
+
+
+def _at_the_end(fault: _Fault) -> str:
+    stripped = fault.text.rstrip()
+    if fault.at >= len(stripped) and not stripped.startswith(("{", "[", '"')):
+        return _no_object(stripped)
+    if fault.at >= len(stripped) or (not fault.whole and _begun(fault.rest)):
+        return _unended(fault)
+    return ""
+
+
+def _behind_the_object(fault: _Fault) -> str:
+    if not fault.message.startswith("Extra data"):
+        return ""
+    after = fault.rest[1:].strip()
+    if fault.here == "{":
+        return (
+            f"Two objects stand on this line; the second begins {fault.place}. Put each on a line of its own."
+        )
+    if fault.here == "," and not after:
+        return "A comma follows the object. In JSON Lines nothing stands between the lines; remove it."
+    if fault.here == "," and after.startswith("{"):
+        return (
+            f"Several objects stand on this line, with a comma {fault.place}. Put each on a line of its own."
+        )
+    return f"Something follows the object {fault.place}. A line holds one object and nothing else."
+
+
+def _of_another_notation(fault: _Fault) -> str:
+    here, rest, place = fault.here, fault.rest, fault.place
+    if re.match(r"u?'|u\"", rest):
         return (
             f"Names and texts stand in single quotes {place}, as Python prints them. JSON wants double quotes; write the file with "
             "a JSON writer (in Python: json.dumps)."
         )
-    if word := re.match(r"(None|True|False|undefined|nan|inf)\b", text[at:]):
+    if word := re.match(r"(None|True|False|undefined|nan|inf)\b", rest):
         return f"Holds {word.group()} {place}, which is no JSON. JSON knows null, true and false, in small letters."
     if here in "“”„«»":
         return f'Holds a typographic quotation mark {place}. JSON wants the plain one (").'
-    if text[at : at + 2] in {"//", "/*"} or here == "#":
+    if rest.startswith(("//", "/*", "#")):
         return f"Holds a comment {place}. JSON has no comments; remove it."
-    if not stripped.lstrip().startswith(("{", "[")) and at <= len(text) - len(text.lstrip()):
-        return _no_object(stripped)
-    return _expected(error.msg, here, place)
+    if not fault.text[: fault.at].strip() and here not in "{[":
+        return _no_object(fault.text.strip())
+    return ""
+
+
+_JUDGES = (_in_a_text, _at_the_end, _behind_the_object, _of_another_notation)
+
+
+def _expected(fault: _Fault) -> str:
+    place, stands = fault.place, f"where {shown(fault.here)} stands"
+    if fault.here in "}]" and fault.text[: fault.at].rstrip().endswith(","):
+        return f"A comma stands before the closing {fault.here} {place}. Remove it."
+    if "property name" in fault.message:
+        return f"A name in double quotes is missing {place}, {stands}."
+    if "':'" in fault.message:
+        return f"A colon is missing {place}, {stands}. Names and values are parted by a colon."
+    if "','" in fault.message:
+        return (
+            f"A comma or the end of the object is missing {place}, {stands}. A double quote inside a text is written as "
+            '\\".'
+        )
+    return f"Not JSON {place}, {stands}: a value is missing or not in quotes."
 
 
 def _begun(rest: str) -> bool:
@@ -175,21 +231,6 @@ def _begun(rest: str) -> bool:
     )
 
 
-def _expected(message: str, here: str, place: str) -> str:
-    if "property name" in message:
-        return f"A name in double quotes is missing {place}, where {shown(here)} stands."
-    if "':'" in message:
-        return (
-            f"A colon is missing {place}, where {shown(here)} stands. Names and values are parted by a colon."
-        )
-    if "','" in message:
-        return (
-            f"A comma or the end of the object is missing {place}, where {shown(here)} stands. A double quote inside a text is "
-            'written as \\".'
-        )
-    return f"Not JSON {place}, where {shown(here)} stands: a value is missing or not in quotes."
-
-
 def _no_object(text: str) -> str:
     return (
         f"The line begins with {shown(text[:1])} and is no JSON object. Each line is one object in braces; where a text or an object "
@@ -197,17 +238,20 @@ def _no_object(text: str) -> str:
     )
 
 
-def _unended(text: str, whole: bool, what: str, at: int = 0) -> str:
-    """The line stops inside a text or an object: the file was cut off there, or the object goes on in the next line."""
-    if not whole:
-        return "The file ends in the middle of this line. The export or upload was cut off."
-    if what == "text":
-        return (
-            f"A text that begins at character {at + 1} does not end on this line. Write a line break inside a text as \\n, and a double "
-            'quote as \\".'
-            if at
-            else "A text does not end on this line. Write a line break inside a text as \\n."
-        )
+_CUT_OFF = "The file ends in the middle of this line. The export or upload was cut off."
+
+
+def _unended_text(fault: _Fault) -> str:
+    """The line stops inside a text: the file was cut off there, or the text goes on in the next line."""
+    if not fault.whole:
+        return _CUT_OFF
+    begins = f" that begins {fault.place}" if fault.message.startswith("Unterminated") else ""
+    return f'A text{begins} does not end on this line. Write a line break inside a text as \\n, and a double quote as \\".'
+
+
+def _unended(fault: _Fault) -> str:
+    if not fault.whole:
+        return _CUT_OFF
     return "The object does not end on this line. Each row is one line: write the file without indentation (JSON Lines)."
 
 

@@ -103,13 +103,19 @@ _MAGIC = {
 }
 
 
+def _wrong_encoding(head: bytes) -> str:
+    if head.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
+        return "This file is encoded as UTF-32. Imports are UTF-8."
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[:200].count(0) > len(head[:200]) // 3 > 0:
+        return "This file looks like UTF-16. Imports are UTF-8."
+    return ""
+
+
 def wrong_format(head: bytes) -> tuple[str, str, str] | None:
     """What the first bytes give away as not UTF-8 JSON Lines: (code, what it is, what to do), or None."""
-    save_as = "Save it again as UTF-8 (in a text editor: Save as, encoding UTF-8) and import that file."
-    if head.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
-        return "wrong_encoding", "This file is encoded as UTF-32. Imports are UTF-8.", save_as
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[:200].count(0) > len(head[:200]) // 3 > 0:
-        return "wrong_encoding", "This file looks like UTF-16. Imports are UTF-8.", save_as
+    if wrong := _wrong_encoding(head):
+        save_as = "Save it again as UTF-8 (in a text editor: Save as, encoding UTF-8) and import that file."
+        return "wrong_encoding", wrong, save_as
     for magic, (code, what) in _MAGIC.items():
         if head.startswith(magic):
             unpack = "Unpack it and import the .jsonl file inside."

@@ -102,7 +102,7 @@ def meaning_of(key: str) -> str:
 
 
 def is_filled(value: Any) -> bool:
-    return value not in (None, "", False) and value != [] and value != {} and value != "none"
+    return value not in (None, "", False, [], {}, "none")
 
 
 def says_bad(key: str, value: Any) -> bool:

@@ -73,8 +73,8 @@ def import_detail(request: HttpRequest, access: Access, pk: int) -> HttpResponse
         "run": batch.run,
         "kind": kind,
         "page": cut(request, issues_of(batch, kind=kind), 50),
+        "keys": sorted(batch.keys, key=lambda key: key["what"]),  # what was ignored comes first
         "ignored": [key for key in batch.keys if key["what"] == "ignored"],
-        "read_as": [key for key in batch.keys if key["what"] == "read_as"],
         "may_change": access.has(Role.ADMIN),
         "removable": removable,
         "obstacle": why_not_removable(batch) if removable else "",

@@ -47,7 +47,14 @@ def jsonl(path: Path, lines: list[Any]) -> Path:
 def desk(transactional_db: None, tmp_path: Path) -> World:
     """A project with imports that went well and badly, two versions, and an example with a history."""
     world = make_world()
-    lines = [*rows(40), "not JSON", {"prompt": ""}, {"prompt": "x", "edge": "weird", "tags": 3}, rows(1)[0]]
+    odd = {"contxt": ["FD-1"], "Licence": "CC BY 4.0", "a_key_that_is_rather_long_for_a_column_of_a_table": 1}
+    lines = [
+        *rows(40, **odd),
+        "not JSON",
+        {"prompt": ""},
+        {"prompt": "x", "edge": "weird", "tags": 3},
+        rows(1)[0],
+    ]
     name = "a rather long name for a file of pairs, November.jsonl"
     for destination, content in (("approved", lines), ("queued", ["garbage"] * 1200)):
         path = jsonl(tmp_path / name, content)
@@ -147,7 +154,7 @@ def test_a_file_is_imported_watched_and_taken_out_again(page: tuple[Page, World]
     expect(tab.get_by_text("Waiting for a worker.")).to_be_visible()
     _work(Run.objects.get().pk)
     # The card asks for itself; when the run has ended the page loads anew, and the counts are there.
-    expect(tab.get_by_text("Not valid JSON: Expecting value at character 1.")).to_be_visible()
+    expect(tab.get_by_text("is no JSON object")).to_be_visible()
     tab.get_by_role("button", name="Remove what this import added").click()
     expect(tab.get_by_role("dialog")).to_contain_text("Remove every example")
     tab.get_by_role("dialog").get_by_role("button", name="Remove them").click()

@@ -186,20 +186,20 @@ def test_indentation_and_line_breaks_are_kept():
     assert (row.completion, row.context) == ("  | a |\n  | b |\n", ["  x\ty "])
 
 
+def with_number(number: str) -> str:
+    return f'{{"prompt":"a","completion":"b","context":[{{"n":{number}}}]}}'
+
+
 @pytest.mark.parametrize(
     "number", ["1.10", "12345678901234567890.55", "1e2", "-0", "0.0", "1E+5", "100", "9" * 300]
 )
 def test_numbers_in_records_keep_their_digits(number: str):
-    assert taken('{"prompt":"a","completion":"b","context":[{"n":%s}]}' % number).context == [
-        '{"n":%s}' % number
-    ]
+    assert taken(with_number(number)).context == [f'{{"n":{number}}}']
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "-Infinity", "9" * 5000])
 def test_numbers_that_programs_cannot_read_are_refused(number: str):
-    assert refused('{"prompt":"a","completion":"b","context":[{"n":%s}]}' % number).reason.startswith(
-        "Holds "
-    )
+    assert refused(with_number(number)).reason.startswith("Holds ")
 
 
 @pytest.mark.parametrize(

@@ -496,3 +496,33 @@ def test_removing_deletes_bad_lines_of_nobody_else(bring: Bring, world: World):
     remove_import(by=world.admin, batch=batch)
     assert ImportIssue.objects.filter(batch=other).count() == 1
     assert Example.objects.get().batch_id == other.pk
+
+
+# --- keys --------------------------------------------------------------------------------------------------
+def test_keys_that_were_not_taken_are_counted_and_told(bring: Bring, world: World):
+    rows = [pair(n, contxt=["x"], tag="eta", **({"a\x00\ud800": 1} if n == 2 else {})) for n in range(4)]
+    batch = bring(jsonl(*rows, pair(9, label=False)), destination="approved")
+    assert (batch.lines, batch.accepted, batch.rejected) == (5, 4, 1)
+    assert batch.keys == [
+        {"key": "contxt", "what": "ignored", "count": 4, "line": 1, "says": "Did you mean “context”?"},
+        {"key": "tag", "what": "read_as", "count": 4, "line": 1, "says": "tags"},
+        {"key": "a\ufffd?", "what": "ignored", "count": 1, "line": 3, "says": ""},
+    ]
+    assert "marks this answer as a bad one" in batch.issues.get().reason
+
+
+def test_a_file_with_values_for_keys_tells_so_many_and_counts_the_rest(bring: Bring):
+    batch = bring(jsonl(*(pair(n, **{f"key {n}": 1}) for n in range(205))))
+    assert len(batch.keys) == 201
+    assert batch.keys[-1] | {"says": ""} == {"key": "", "what": "ignored", "count": 5, "line": 0, "says": ""}
+
+
+def test_a_bad_answer_in_the_queue_says_where_it_was_marked_so(bring: Bring):
+    bring(jsonl(pair(1, approved=False)))
+    assert Example.objects.get().origin_detail["label"] == "pairs.jsonl, line 1, marked there as a bad answer"
+
+
+def test_the_same_file_is_known_again_with_other_white_space(bring: Bring):
+    bring(jsonl(pair(1)))
+    again = bring(jsonl(pair(1, completion="  It is in port 1.\n")))
+    assert (again.accepted, again.repeated) == (0, 1)

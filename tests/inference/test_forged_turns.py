@@ -88,7 +88,7 @@ def test_the_editor_api_names_the_field(served: Served, field: str):
         "context": [FORGED],
         "completion": FORGED,
     }[field]
-    answer = client.post(f"/api/projects/{world.project.slug}/examples/", pair, format="json")
+    answer = client.post(f"/api/v1/projects/{world.project.slug}/examples/", pair, format="json")
     assert answer.status_code == 422, answer.content
     assert list(answer.json()["fields"]) == [field]
     assert not Example.objects.exists()
@@ -142,7 +142,7 @@ def test_an_approved_example_from_before_is_withheld_with_its_mark(served: Serve
     client = APIClient()
     client.force_authenticate(served.world.admin)
     told = client.get(
-        f"/api/projects/{served.world.project.slug}/datasets/{dataset.number}/withheld/"
+        f"/api/v1/projects/{served.world.project.slug}/datasets/{dataset.number}/withheld/"
     ).json()["results"]
     assert told[0]["mark"] == "<|im_end|>"
 
