@@ -121,7 +121,7 @@ def keep_review(
     user: User, example: Example, given: Mapping[str, Any], content: Mapping[str, Any] | None = None
 ) -> None:
     """Keeps what a refused decision held: the correction with the revision it was begun from, and the comment."""
-    words = {"by": user, "example": example, "base_revision": given["revision"]}
+    words: dict[str, Any] = {"by": user, "example": example, "base_revision": given["revision"]}
     comment = given["comment"]
     if content:
         # Where both name a revision, the text's own counts: a stale correction must still be seen to be stale.

@@ -50,7 +50,7 @@ def rate_comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> H
         return _show(request, access, comparison)
     form = RatingForm(request.POST)
     keep = services.change_rating if "change" in request.POST else services.rate
-    own = {"by": access.user, "comparison": comparison}
+    own: dict[str, Any] = {"by": access.user, "comparison": comparison}
     try:
         with kept_if_refused(partial(services.save_draft, **own, content=request.POST.dict())):
             keep(**own, **form.values())

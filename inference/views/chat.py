@@ -232,7 +232,7 @@ def correct(request: HttpRequest, access: Access, pk: int, answer: UUID) -> Http
     generation = _answer_of(access, found, answer)
     form = CorrectionForm(request.POST)
     example = None
-    own = {"by": access.user, "generation": generation}
+    own: dict[str, Any] = {"by": access.user, "generation": generation}
     try:
         with kept_if_refused(partial(services.save_correction_draft, **own, content=request.POST)):
             example = services.correct(**own, **form.checked())

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -349,13 +348,3 @@ def test_a_question_half_typed_survives_a_reload(form: Form, browser: Browser, l
     page.locator("gh-chat textarea[name=text]").fill("Where is my contai")
     page.reload()
     expect(page.locator("gh-chat textarea[name=text]")).to_have_value("Where is my contai")
-
-
-def test_no_script_uses_the_browsers_storage_by_itself() -> None:
-    scripts = Path(settings.BASE_DIR) / "static" / "js"
-    users = {
-        script.name
-        for script in scripts.glob("*.js")
-        if re.search(r"localStorage|sessionStorage|indexedDB|document\.cookie", script.read_text())
-    }
-    assert users == {"lib.js"}
