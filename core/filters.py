@@ -36,7 +36,7 @@ class Filter(forms.Form):
                 field.validators.append(MaxValueValidator(LARGEST_ID))
 
     @property
-    def status(self) -> int:
+    def http_status(self) -> int:
         """The HTTP status of a page with this form."""
         return 200 if self.is_valid() else 422
 
@@ -134,7 +134,7 @@ def not_a_choice(value: Any, choices: Iterable[Any]) -> str:
     return f"“{_short(value)}” is not one of: {', '.join(known[:MOST_NAMED])}{more}."
 
 
-def number_words(least: int | None, most: int | None) -> str:
+def number_words(least: Any, most: Any) -> str:
     """What a whole number has to be, from `least` to `most`, both included."""
     if least is not None and most is not None and most < LARGEST_ID:
         return f"Give a whole number from {least:,} to {most:,}."

@@ -41,7 +41,7 @@ def review_list(request: HttpRequest, access: Access) -> HttpResponse:
         "open_review": queries.open_lease(access.user, access.project, REVIEW) if reviews else None,
         "undoable": queries.undoable(access.user, access.project) if reviews else [],
     }
-    return render(request, "annotation/review_list.html", context, status=filters.status)
+    return render(request, "annotation/review_list.html", context, status=filters.http_status)
 
 
 @project_page(Role.REVIEWER)
