@@ -136,7 +136,7 @@ def _messages(value: Any) -> list[dict[str, str]]:
         if role not in ("system", "user", "assistant"):
             raise DoorError(
                 f"Invalid value for '{where}.role'. It may be system, developer, user or assistant.",
-                param=f"{where}.role",
+                param=where,
             )
         if message.get("tool_calls"):
             raise DoorError(f"'{where}.tool_calls' is not supported.", param=where)
