@@ -87,7 +87,8 @@ class Filter(forms.Form):
     def _worded(self, name: str, error: ValidationError) -> ValidationError:
         field = self.fields[name]
         if error.code == "invalid_choice" and isinstance(field, forms.ChoiceField):
-            return ValidationError(not_a_choice(self.data.get(name), [value for value, _ in field.choices]))
+            choices: Any = field.choices
+            return ValidationError(not_a_choice(self.data.get(name), [value for value, _ in choices]))
         if error.code == "null_characters_not_allowed":
             return ValidationError("Take the NUL character out: no text has one.")
         if error.code == "invalid" and isinstance(field, forms.DateField):
