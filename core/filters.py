@@ -36,7 +36,7 @@ class Filter(forms.Form):
                 field.validators.append(MaxValueValidator(LARGEST_ID))
 
     @property
-    def status(self) -> int:
+    def http_status(self) -> int:
         """The HTTP status of a page with this form."""
         return 200 if self.is_valid() else 422
 
@@ -87,7 +87,8 @@ class Filter(forms.Form):
     def _worded(self, name: str, error: ValidationError) -> ValidationError:
         field = self.fields[name]
         if error.code == "invalid_choice" and isinstance(field, forms.ChoiceField):
-            return ValidationError(not_a_choice(self.data.get(name), [value for value, _ in field.choices]))
+            choices: Any = field.choices
+            return ValidationError(not_a_choice(self.data.get(name), [value for value, _ in choices]))
         if error.code == "null_characters_not_allowed":
             return ValidationError("Take the NUL character out: no text has one.")
         if error.code == "invalid" and isinstance(field, forms.DateField):
@@ -134,7 +135,7 @@ def not_a_choice(value: Any, choices: Iterable[Any]) -> str:
     return f"“{_short(value)}” is not one of: {', '.join(known[:MOST_NAMED])}{more}."
 
 
-def number_words(least: int | None, most: int | None) -> str:
+def number_words(least: Any, most: Any) -> str:
     """What a whole number has to be, from `least` to `most`, both included."""
     if least is not None and most is not None and most < LARGEST_ID:
         return f"Give a whole number from {least:,} to {most:,}."

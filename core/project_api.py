@@ -21,7 +21,7 @@ class APIView(GenericAPIView):
     """
 
     asks: ClassVar[type[Filter] | type[Serializer[Any]] | None] = None
-    filter_backends: ClassVar[tuple[()]] = ()  # type: ignore[assignment]
+    filter_backends = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -54,8 +54,8 @@ def _form(access: Access, data: Any, **initial: Any) -> FreezeForm:
 @require_http_methods(["GET", "HEAD", "POST"])
 def dataset_new(request: HttpRequest, access: Access) -> HttpResponse:
     """The form, and beside it what would be frozen; that part asks for itself again as the form changes."""
-    asked = Params(request.GET)
-    chosen = {name: asked.texts(name) for name in ("slices", "sources")}
+    params = Params(request.GET)
+    chosen = {name: params.texts(name) for name in ("slices", "sources")}
     form = _form(access, request.POST if request.method == "POST" else None, **chosen)
     if request.method == "POST" and form.is_valid():
         try:

@@ -34,7 +34,7 @@ def examples(request: HttpRequest, access: Access) -> HttpResponse:
         "page": cut(request, found.defer("search_text"), 25),
         "can_import": access.has(Role.ADMIN),
     }
-    return render(request, "annotation/example_list.html", context, status=filters.status)
+    return render(request, "annotation/example_list.html", context, status=filters.http_status)
 
 
 @project_page(*READERS)

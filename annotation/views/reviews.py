@@ -74,9 +74,8 @@ def _list_page(
         "undo": single[0] if single and not (bulk and bulk[0].newest > single[0].pk) else None,
         "undo_bulk": bulk[0] if bulk and not (single and single[0].pk > bulk[0].newest) else None,
     }
-    return render(
-        request, "annotation/review_list.html", context, status=error.status if error else filters.status
-    )
+    status = error.status if error else filters.http_status
+    return render(request, "annotation/review_list.html", context, status=status)
 
 
 @project_page(Role.REVIEWER)

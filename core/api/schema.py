@@ -88,7 +88,7 @@ class Schema(AutoSchema):
             found, found
         )
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular's own signature
         """The handler's own words only: those of the class are for whoever works on it."""
         handler = getattr(self.view, self.method.lower(), None)
         return " ".join((getattr(handler, "__doc__", None) or "").split())
@@ -106,7 +106,7 @@ class Schema(AutoSchema):
         return [asks]
 
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
-        responses: dict[str, Any] = super()._get_response_bodies(direction)
+        responses: dict[str, Any] = super()._get_response_bodies(direction)  # type: ignore[arg-type]
         for status in sorted(self._errors()):
             if status not in responses:
                 answer = OpenApiResponse(ErrorSerializer, description=_ERRORS[status])
@@ -132,7 +132,8 @@ def _parameter(name: str, field: forms.Field) -> OpenApiParameter:
     """A filter's field as a parameter. Choices that depend on the project are told in words."""
     words = str(field.help_text or field.label or name.capitalize())
     if isinstance(field, forms.ChoiceField):
-        choices = [str(value) for value, _ in field.choices if value not in ("", None)]
+        known: Any = field.choices
+        choices = [str(value) for value, _ in known if value not in ("", None)]
         return OpenApiParameter(name, OpenApiTypes.STR, description=words, enum=choices or None)
     if isinstance(field, forms.IntegerField):
         limits = {"minimum": field.min_value or 0, "maximum": field.max_value or LARGEST_ID}

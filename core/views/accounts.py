@@ -127,7 +127,7 @@ def accounts(request: HttpRequest, operator: User) -> HttpResponse:
     wanted = filters.wanted()
     found = filters.shown(all_accounts(q=wanted.get("q", ""), state=wanted.get("state", "")))
     context = {"filters": filters, "page": cut(request, found)}
-    return render(request, "core/accounts.html", context, status=filters.status)
+    return render(request, "core/accounts.html", context, status=filters.http_status)
 
 
 @require_safe

@@ -26,7 +26,7 @@ def audit(request: HttpRequest, access: Access) -> HttpResponse:
     page = cut(request, filters.shown(audit_entries(access.project, filters.wanted())))
     told = [(entry, sentence(entry)) for entry in page]
     context = {"filters": filters, "page": page, "told": told}
-    return render(request, "core/audit.html", context, status=filters.status)
+    return render(request, "core/audit.html", context, status=filters.http_status)
 
 
 @project_page(Role.ADMIN, Role.VIEWER)

@@ -23,7 +23,7 @@ def people(request: HttpRequest, access: Access) -> HttpResponse:
     filters = PeopleFilter(request.GET)
     found = filters.shown(people_of(access.project, **filters.wanted()))
     context = {"filters": filters, "page": cut(request, found)}
-    return render(request, "core/people.html", context, status=filters.status)
+    return render(request, "core/people.html", context, status=filters.http_status)
 
 
 @project_page(Role.ADMIN)

@@ -21,7 +21,7 @@ def runs(request: HttpRequest, access: Access) -> HttpResponse:
     filters = RunFilter(request.GET)
     found = filters.shown(runs_of(access.project, **filters.wanted()))
     context = {"filters": filters, "page": cut(request, found, 25), "can_cancel": access.has(Role.ADMIN)}
-    return render(request, "core/runs.html", context, status=filters.status)
+    return render(request, "core/runs.html", context, status=filters.http_status)
 
 
 def _run(access: Access, pk: int) -> Run:

@@ -34,7 +34,7 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
         context["waiting"] = [(share, share.left * seconds) for share in shares]
     filters = CampaignFilter(request.GET)
     if context["sees_all"]:
-        found, status = filters.shown(campaigns_of(access.project, **filters.wanted())), filters.status
+        found, status = filters.shown(campaigns_of(access.project, **filters.wanted())), filters.http_status
     else:
         found, status = campaigns_of(access.project, status=Campaign.Status.CLOSED), 200
     page = cut(request, found, 25)

@@ -102,7 +102,7 @@ def comparisons(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "page": cut(request, filters.shown(browse(found, filters.wanted())), 25),
         "subnav": subnav(access, found, "comparisons"),
     }
-    return render(request, "evaluation/comparisons.html", context, status=filters.status)
+    return render(request, "evaluation/comparisons.html", context, status=filters.http_status)
 
 
 @project_page(Role.ADMIN, Role.VIEWER)

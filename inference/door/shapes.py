@@ -123,7 +123,7 @@ def _messages(value: Any) -> list[dict[str, str]]:
         if role is None:
             raise DoorError(
                 f"Invalid value for '{where}.role'. It may be system, developer, user or assistant.",
-                param=f"{where}.role",
+                param=where,
             )
         try:
             refuse_other_content(message)

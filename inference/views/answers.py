@@ -22,7 +22,7 @@ def answers(request: HttpRequest, access: Access) -> HttpResponse:
     filters = AnswersFilter(request.GET, versions=queries.version_choices(access.project))
     found = filters.shown(queries.filtered_answers(access.project, filters.wanted()))
     context = {"filters": filters, "page": cut(request, found, 25), "subnav": subnav(access, "answers")}
-    return render(request, "inference/answers.html", context, status=filters.status)
+    return render(request, "inference/answers.html", context, status=filters.http_status)
 
 
 @project_page(Role.ADMIN, Role.VIEWER)

@@ -117,7 +117,7 @@ def test_a_filter_that_is_not_understood_is_refused(query: str, name: str, words
         filters.checked()
     assert list(refused.value.fields) == [name]
     assert words in refused.value.fields[name][0]
-    assert filters.status == 422
+    assert filters.http_status == 422
     assert any(words in told for told in filters.messages)
 
 
@@ -125,7 +125,7 @@ def test_filters_that_are_understood_come_without_what_is_empty() -> None:
     assert Sample(QueryDict("")).checked() == {}
     asked = Sample(QueryDict("q=+a+&status=&number=7&since=9999-12-31&page=x&page_size=9"))
     assert asked.checked() == {"q": "a", "number": 7, "since": date.max}
-    assert asked.status == 200
+    assert asked.http_status == 200
 
 
 # --- that everything is read this way ----------------------------------------------------------------------

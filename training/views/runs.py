@@ -41,7 +41,7 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
         "subnav": room(access, "home"),
         "can_launch": access.has(Role.ADMIN),
     }
-    return render(request, "training/home.html", context, status=filters.status)
+    return render(request, "training/home.html", context, status=filters.http_status)
 
 
 # --- launching ---------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def versions(request: HttpRequest, access: Access) -> HttpResponse:
         "subnav": room(access, "versions"),
         "can_launch": access.has(Role.ADMIN),
     }
-    return render(request, "training/versions.html", context, status=filters.status)
+    return render(request, "training/versions.html", context, status=filters.http_status)
 
 
 def _version(access: Access, pk: int) -> ModelVersion:
