@@ -32,7 +32,7 @@ def person_add(request: HttpRequest, access: Access) -> HttpResponse:
         try:
             membership, first = invite(by=access.user, project=access.project, **form.cleaned_data)
         except ExpectedError as error:
-            take_errors(form, error)
+            take_errors(form, error, at="email")
         else:
             if first is None:
                 messages.success(request, f"{membership.user.name} is now in {access.project.name}.")
@@ -50,7 +50,7 @@ def person_roles(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         try:
             change_roles(by=access.user, membership=membership, roles=form.cleaned_data["roles"])
         except ExpectedError as error:
-            take_errors(form, error)
+            take_errors(form, error, at="roles")
         else:
             messages.success(request, f"The roles of {membership.user.name} are changed.")
             # An admin who gave up the role cannot see the list of people any more.
