@@ -23,16 +23,16 @@ ROLE_HELP = {
 ROLE_CHOICES = [(role.value, f"{role.label}: {ROLE_HELP[role]}") for role in Role]
 
 
-def take_errors(form: forms.BaseForm, error: ExpectedError) -> None:
-    """Puts a service's error where the person looks: at the fields it names, else on top of the form. What was typed
-    stays in the form. `status_of` then gives the error's status."""
+def take_errors(form: forms.BaseForm, error: ExpectedError, *, at: str | None = None) -> None:
+    """Puts a service's error where the person looks: at the fields it names, else at the field `at` or on top of the form.
+    What was typed stays in the form. `status_of` then gives the error's status."""
     form.error_status = error.status  # type: ignore[attr-defined]
     fields = error.fields if isinstance(error, Invalid) else {}
     for name, messages in fields.items():
         for message in messages:
             form.add_error(name if name in form.fields else None, message)
     if not fields:
-        form.add_error(None, str(error))
+        form.add_error(at, str(error))
 
 
 def status_of(form: forms.BaseForm) -> int:

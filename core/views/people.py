@@ -35,7 +35,7 @@ def person_add(request: HttpRequest, access: Access) -> HttpResponse:
         try:
             invited = invite(by=access.user, project=access.project, **form.cleaned_data)
         except ExpectedError as error:
-            take_errors(form, error)
+            take_errors(form, error, at="email")
         else:
             person, first = invited.membership.user, invited.first_password
             if first is None:
@@ -68,7 +68,7 @@ def person_roles(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
                 seen=request.POST.get("seen", ""),
             )
         except ExpectedError as error:
-            take_errors(form, error)
+            take_errors(form, error, at="roles")
         else:
             messages.success(request, f"The roles of {membership.user.name} are changed.")
             # An admin who gave up the role cannot see the list of people any more.
