@@ -74,8 +74,8 @@ class Accounts(mixins.ListModelMixin, OperatorAPIView):
 
 
 class _Account:
-    serializer_class = AccountSerializer
-    queryset = User.objects.none()
+    serializer_class: Any = AccountSerializer
+    queryset: Any = User.objects.none()
 
     @extend_schema(responses=AccountSerializer)
     def get(self, request: Request, **kwargs: Any) -> Response:
@@ -84,8 +84,8 @@ class _Account:
 
 
 class _Deactivate:
-    serializer_class = AccountSerializer
-    queryset = User.objects.none()
+    serializer_class: Any = AccountSerializer
+    queryset: Any = User.objects.none()
 
     @extend_schema(request=None, responses=AccountSerializer)
     def post(self, request: Request, **kwargs: Any) -> Response:
@@ -96,8 +96,8 @@ class _Deactivate:
 
 
 class _Reactivate:
-    serializer_class = AccountSerializer
-    queryset = User.objects.none()
+    serializer_class: Any = AccountSerializer
+    queryset: Any = User.objects.none()
 
     @extend_schema(request=None, responses=AccountSerializer)
     def post(self, request: Request, **kwargs: Any) -> Response:
@@ -108,8 +108,8 @@ class _Reactivate:
 
 
 class _EndSessions:
-    serializer_class = AccountSerializer
-    queryset = User.objects.none()
+    serializer_class: Any = AccountSerializer
+    queryset: Any = User.objects.none()
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request, **kwargs: Any) -> Response:
@@ -119,8 +119,8 @@ class _EndSessions:
 
 
 class _Tokens(mixins.ListModelMixin):
-    serializer_class = KeySerializer
-    queryset = ApiToken.objects.none()
+    serializer_class: Any = KeySerializer
+    queryset: Any = ApiToken.objects.none()
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
         person = self.person()  # type: ignore[attr-defined]
@@ -134,8 +134,8 @@ class _Tokens(mixins.ListModelMixin):
 
 
 class _Token:
-    serializer_class = KeySerializer
-    queryset = ApiToken.objects.none()
+    serializer_class: Any = KeySerializer
+    queryset: Any = ApiToken.objects.none()
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, **kwargs: Any) -> Response:

@@ -214,7 +214,7 @@ def require_manager(by: User, user: User) -> None:
 
 def record_everywhere(*, by: User | None, user: User, verb: str, **detail: Any) -> None:
     """What happened to an account is on record in each of its projects."""
-    projects = [one.project for one in user.memberships.select_related("project")]
+    projects: list[Project | None] = [one.project for one in user.memberships.select_related("project")]
     for project in projects or [None]:
         record(by=by, project=project, verb=verb, obj=user, **detail)
 

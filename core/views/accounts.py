@@ -52,7 +52,7 @@ def _draw(request: HttpRequest, by: User, subject: Subject) -> HttpResponse:
     manages = by.pk != person.pk and may_manage(by, person)
     page = cut(request, tokens_of(person)) if manages else None
     for token in page or ():
-        token.revoke_url = f"{root}tokens/{token.pk}/revoke/"  # type: ignore[attr-defined]
+        token.revoke_url = f"{root}tokens/{token.pk}/revoke/"
     maker = maker_of(person)
     context = {
         "person": person,
