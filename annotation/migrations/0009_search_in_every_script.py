@@ -8,7 +8,7 @@ BATCH = 2000
 def fold(apps, schema_editor):
     from core.search import searchable
 
-    Example = apps.get_model("annotation", "0008_control_marks_and_keys")
+    Example = apps.get_model("annotation", "Example")
     # Plain English is stored as it was before; everything else is folded from the lower-case text that is there.
     others = Example.objects.filter(search_text__regex=r"[^\x01-\x7f]").order_by("pk")
     last = 0

@@ -8,7 +8,7 @@ from django.db import migrations, models
 def read_tokens(apps, schema_editor):
     from core.storage import storage
 
-    for base in apps.get_model("training", "0004_checkpoint_step").objects.filter(status="ready"):
+    for base in apps.get_model("training", "BaseModel").objects.filter(status="ready"):
         try:
             folder = storage().local_path(base.artifact)
             added = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
