@@ -77,7 +77,7 @@ class User(AbstractBaseUser):
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """A session ends with the password it began with, and with `session_round`. Round 0 is Django's own value."""
         if not self.session_round:
-            return super()._get_session_auth_hash(secret)
+            return super()._get_session_auth_hash(secret)  # type: ignore[misc]  # the stubs do not know it
         key_salt = "core.models.User.get_session_auth_hash"
         return salted_hmac(
             key_salt, f"{self.password}:{self.session_round}", secret=secret, algorithm="sha256"

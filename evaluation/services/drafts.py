@@ -29,7 +29,7 @@ def save_draft(
     """
     comparison = (
         Comparison.objects.select_for_update(of=("self",))
-        .select_related("campaign", "left__generation", "right__generation")
+        .select_related("campaign", "a__generation", "b__generation")
         .get(pk=comparison.pk, rater=by)
     )
     state = rating_state(comparison=comparison, changing=bool(content.get("change")))

@@ -76,7 +76,7 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
             take_errors(form, error)
             # What is live may have changed: the page shows what it is now, and the next try is about that.
             live = queries.standing(access.project)
-            form.data = form.data.copy()
+            form.data = request.POST.copy()
             form.data["replaces"] = str(live.route.version_id) if live.route else ""
         else:
             messages.success(request, f"{found} is live. Applications are answered by it from now on.")
@@ -111,7 +111,9 @@ def _gate_page(
     form: SignOffForm,
 ) -> HttpResponse:
     # After a refused sign-off the page shows what the sign-off looked at.
-    candidate = queries.candidate(found, fresh=form.is_bound)
+    candidate = queries.candidate(
+        found, files=queries.read_files(found, fresh=True) if form.is_bound else None
+    )
     if candidate.gate.result != "pass":
         form.ask_for_a_reason()
     is_live = bool(live.route and live.route.version_id == found.pk)
@@ -160,7 +162,7 @@ def roll_back(request: HttpRequest, access: Access) -> HttpResponse:
         live = live_version(access.project)
         form.errors.pop("away_from", None)
         take_errors(form, error)
-        form.data = form.data.copy()
+        form.data = request.POST.copy()
         form.data["away_from"] = str(live.pk) if live else ""
         if live is None:
             raise  # there is nothing to go back from, and no form to show the error in

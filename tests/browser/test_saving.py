@@ -128,8 +128,8 @@ def _rating(world: World) -> Form:
     return Form(
         world.rater,
         reverse("evaluation:rate", args=[world.project.slug, campaign.pk]),
-        "textarea[name=correction_left]",
-        lambda: RatingDraft.objects.get().content["correction_left"],
+        "textarea[name=correction_a]",
+        lambda: RatingDraft.objects.get().content["correction_a"],
         Rating.objects.count,
         choose,
     )
