@@ -12,6 +12,7 @@ KILLED = ["web", "worker", "valkey", "postgres"]
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_nothing_that_was_acknowledged_is_lost_and_nothing_is_given_twice():
     command = [sys.executable, "benchmarks/faults.py", "--rounds", "1", "--only", ",".join(KILLED)]
