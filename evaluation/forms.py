@@ -180,7 +180,7 @@ class AddRatersForm(forms.Form):
 
 
 class SetAsideForm(forms.Form):
-    votes = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    votes = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_COUNT, widget=forms.HiddenInput)
     reason = forms.CharField(
         max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 2}),

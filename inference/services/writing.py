@@ -39,7 +39,7 @@ class _Beat:
             self.open[pk] += 1
             if not self.running:
                 self.running = True
-                threading.Thread(target=self._run, name="answers-alive", daemon=True).start()
+                threading.Thread(target=self._run, name="signs-of-life", daemon=True).start()
 
     def drop(self, pk: int) -> None:
         with self.lock:

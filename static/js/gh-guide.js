@@ -1,18 +1,12 @@
 // The guideline beside the work: a drawer that stays open while one writes. It opens at the part that the page is about,
 // finds words, and gives the focus back where it came from. Alt PageDown and Alt PageUp turn its pages while one types.
 // The button and the popover work without this script.
-import { announce } from "./lib.js";
+import { announce, ofTab } from "./lib.js";
 
 const STORE = "gh-guide-open"; // within a tab an open guideline stays open from one item to the next
-const remember = (open) => {
-  try {
-    if (open) sessionStorage.setItem(STORE, "1");
-    else sessionStorage.removeItem(STORE);
-  } catch { /* storage is forbidden: it opens closed on the next page */ }
-};
-const remembered = () => {
-  try { return sessionStorage.getItem(STORE) === "1"; } catch { return false; }
-};
+// Where storage is forbidden, it opens closed on the next page.
+const remember = (open) => (open ? ofTab.set(STORE, "1") : ofTab.remove(STORE));
+const remembered = () => ofTab.get(STORE) === "1";
 
 const words = (text) => text.toLowerCase().match(/[\p{L}\p{N}]+/gu)?.map((word) => word.replace(/(?<=\p{L}{3})s$/u, "")) ?? [];
 

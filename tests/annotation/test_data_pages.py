@@ -284,8 +284,8 @@ def test_an_example_shows_every_revision_with_what_changed(world: World, as_user
         as_user(world.viewer).get(page("example", world.project, {"example": example.pk})).content.decode()
     )
     for part in (
-        "<del>Old</del><ins>New</ins>",
-        "<del>&lt;</del>words",
+        # By phrase: white space beside a change belongs to it.
+        "<del>Old &lt;</del><ins>New </ins>words<del>&gt; </del><ins> </ins>here.",
         "<del>shipment status</del>",
         "Say when.",
         "Annotator Member",

@@ -68,7 +68,6 @@ def load_pairs() -> list[dict[str, Any]]:
     return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-@cache
 def known_text(row: dict[str, Any]) -> str:
     """Everything that an answer may draw its facts from: the chat so far and the records."""
     return "\n".join([*row["context"], *(message["content"] for message in row["messages"])])

@@ -187,7 +187,6 @@ def test_text_that_nobody_read_is_not_accepted_from_a_list(world: World) -> None
 @pytest.mark.parametrize(
     "body",
     [
-        [],
         {"messages": "text"},
         {"messages": [{"role": "wizard", "content": "x"}], "completion": "y"},
         {"messages": [{"role": "user"}], "completion": "y"},
@@ -203,6 +202,15 @@ def test_garbage_is_a_422_and_changes_nothing(world: World, body: object) -> Non
     api = Api(world, world.annotator)
     pk = api("post", "queue/next/").json()["example"]["id"]
     assert api("post", f"queue/{pk}/submit/", body).status_code == 422
+    assert Example.objects.get().status == "queued"
+
+
+def test_a_body_that_is_no_object_is_a_400_and_changes_nothing(world: World) -> None:
+    make_example(world.project)
+    api = Api(world, world.annotator)
+    pk = api("post", "queue/next/").json()["example"]["id"]
+    answer = api("post", f"queue/{pk}/submit/", [])
+    assert (answer.status_code, answer.json()["code"]) == (400, "unreadable")
     assert Example.objects.get().status == "queued"
 
 

@@ -11,7 +11,7 @@ from django.core.files.uploadhandler import FileUploadHandler
 from core import scratch
 from core.storage.base import put_in_place
 from core.tasks import sweep_scratch
-from tests.processes import eventually
+from tests.waiting import wait_for
 
 WORK = """
 import sys, time
@@ -89,4 +89,6 @@ def test_what_was_being_put_into_the_store_goes_and_what_is_being_put_stays(tmp:
         age(staged)
         assert scratch.sweep() == [".abcd.0123"]
     assert (target / "a").read_text() == "x"
-    eventually(lambda: [path.name for path in target.parent.iterdir()] == ["abcd"], 5)
+    wait_for(
+        lambda: [path.name for path in target.parent.iterdir()] == ["abcd"], "only the artifact being left", 5
+    )
