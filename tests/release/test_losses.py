@@ -125,7 +125,12 @@ def test_an_admin_measures_and_everyone_at_the_gate_reads_the_table(world, versi
     assert (found.against, found.run.queue, found.run.created_by) == (versions.base, "gpu", world.admin)
     assert "data-run-reload" in admin.get(address).content.decode()
     Run.objects.filter(pk=found.run_id).update(status="failed", error_message="No.")
-    assert "The last measurement failed: No." in text_of(admin.get(address))
+    page = text_of(admin.get(address))
+    assert "Its loss could not be measured: No." in page
+    # The run's own card tells the same and starts it again, for those who may.
+    assert "Failed No. Try again" in page
+    seen = text_of(viewer.get(address))
+    assert "Failed No." in seen and "Try again" not in seen
 
 
 def test_the_table_shows_each_slice(world, versions, as_user, page_of):
