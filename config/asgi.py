@@ -8,9 +8,11 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from config import env
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Removing a large import is the longest that a page asks of the database.
-os.environ.setdefault("GUILDHALL_DB_STATEMENT_SECONDS", "60")
+env.own_default("GUILDHALL_DB_STATEMENT_SECONDS", "60")
 
 django = get_asgi_application()
 

@@ -14,6 +14,8 @@ from urllib.parse import SplitResult, urlsplit
 _HOST = re.compile(r"^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*$")
 # Names of the variables that were read, in order.
 READ: list[str] = []
+# What this process takes for a variable that is unset, whatever the settings' default is.
+_OWN_DEFAULTS: dict[str, str] = {}
 
 
 class WrongSetting(SystemExit):
@@ -33,11 +35,16 @@ def wrong(name: str, value: str, wanted: str) -> WrongSetting:
     return WrongSetting(f"{name}={shown} is not {wanted}; correct it in the environment and start again.")
 
 
+def own_default(name: str, value: str) -> None:
+    """To be called before the settings are read, by a process whose default differs from that of the others."""
+    _OWN_DEFAULTS[name] = value
+
+
 def text(name: str, default: str = "") -> str:
-    """The variable's text, or `default` when it is unset or empty."""
+    """The variable's text, or this process's default when it is unset or empty."""
     if name not in READ:
         READ.append(name)
-    return os.environ.get(name, "").strip() or default
+    return os.environ.get(name, "").strip() or _OWN_DEFAULTS.get(name, default)
 
 
 def choice(name: str, allowed: tuple[str, ...], default: str) -> str:

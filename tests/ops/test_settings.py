@@ -20,10 +20,11 @@ GOOD = {
     "REDIS_URL": "redis://cache.example.org:6379/0",
 }
 SHOW = "import config.settings as s; print({expression})"
+SHOW_ALONE = "print({expression})"
 
 
 def load(
-    tmp_path: Path, expression: str = "'loaded'", **variables: str
+    tmp_path: Path, expression: str = "'loaded'", *, show: str = SHOW, **variables: str
 ) -> "subprocess.CompletedProcess[str]":
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("GUILDHALL_", "DJANGO_"))
@@ -36,7 +37,7 @@ def load(
         **variables,
     }
     return subprocess.run(
-        [sys.executable, "-c", SHOW.format(expression=expression)],
+        [sys.executable, "-c", show.format(expression=expression)],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -182,6 +183,7 @@ JUNK: dict[str, tuple[str, ...]] = {
         "proxy.example.org",
     ),
     "GUILDHALL_DB_POOL": (*NUMBER, "0"),
+    "GUILDHALL_DB_STATEMENT_SECONDS": (*NUMBER, "3601"),
     "GUILDHALL_RUN_HEARTBEAT": (*NUMBER, "0", "3601"),
     # The last two are numbers below twice the heartbeat of 5 seconds.
     "GUILDHALL_RUN_STALE": (*NUMBER, "4", "9"),
@@ -290,6 +292,18 @@ def test_every_variable_that_is_read_is_tried_with_wrong_values():
     assert read_variables() - ELSEWHERE == set(JUNK)
 
 
+def test_only_the_web_process_limits_statements_unasked(tmp_path):
+    seconds = "s.DB_STATEMENT_SECONDS, s.DATABASES['default']['OPTIONS'].get('options')"
+    assert load(tmp_path, seconds, **GOOD).stdout.strip() == "0 None"
+    asked = {**GOOD, "GUILDHALL_DB_STATEMENT_SECONDS": "7"}
+    assert load(tmp_path, seconds, **asked).stdout.strip() == "7 -c statement_timeout=7s"
+    # What uvicorn imports reads the settings itself, so it comes before them here.
+    web = "__import__('config.asgi') and __import__('django.conf').conf.settings.DB_STATEMENT_SECONDS"
+    for variables, wanted in ((GOOD, "60"), ({**GOOD, "GUILDHALL_DB_STATEMENT_SECONDS": "0"}, "0")):
+        done = load(tmp_path, web, show=SHOW_ALONE, **variables)
+        assert done.stdout.strip() == wanted, done.stderr
+
+
 def test_every_program_stops_with_the_sentence_alone(tmp_path):
     """Django, uvicorn and celery each have a way of their own to show an error while settings are read."""
     python = [sys.executable]
@@ -351,8 +365,9 @@ def test_the_set_up_refuses_an_unknown_accelerator(monkeypatch):
 def test_the_state_folder_is_closed_to_others(tmp_path):
     state = tmp_path / "state"
     state.mkdir(mode=0o755)
-    made = "__import__('pathlib').Path(s.STATE_DIR / 'tmp' / 'a').write_text('x')"
-    done = load(tmp_path, made, GUILDHALL_STATE=str(state))
+    # Reading the settings makes no folder for uploads; starting Django does.
+    made = "__import__('django').setup(), (s.STATE_DIR / 'tmp' / 'a').write_text('x')"
+    done = load(tmp_path, made, GUILDHALL_STATE=str(state), DJANGO_SETTINGS_MODULE="config.settings")
     assert done.returncode == 0, done.stderr
     for path in [state, *state.rglob("*")]:
         wanted = 0o700 if path.is_dir() else 0o600
