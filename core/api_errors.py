@@ -5,7 +5,14 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.conf import settings
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from django.db import IntegrityError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.request import UnreadablePostError
@@ -15,7 +22,7 @@ from rest_framework.views import exception_handler as drf_handler
 from rest_framework.views import set_rollback
 
 from core.disks import storage_error
-from core.errors import ExpectedError, Invalid
+from core.errors import ExpectedError, Invalid, TooLarge, TooManyFields
 
 log = logging.getLogger(__name__)
 _CODES = {
@@ -106,8 +113,8 @@ def _own_answer(error: Exception) -> tuple[int, dict[str, Any]] | None:
         for name, words in _flat(error.detail):
             fields.setdefault(name, []).append(words)
         return 422, error_body("invalid", "Some values are wrong.", fields=fields)
-    if isinstance(error, RequestDataTooBig):
-        return 413, error_body("too_large", "The request is too large.")
+    if (over := over_limit(error)) is not None:
+        return over.status, expected_body(over)
     if isinstance(error, (SuspiciousOperation, UnreadablePostError)):
         return 400, error_body("unreadable", "The request could not be read.")
     if isinstance(error, IntegrityError):
@@ -115,6 +122,19 @@ def _own_answer(error: Exception) -> tuple[int, dict[str, Any]] | None:
         log.warning("A constraint refused a write", exc_info=error)
         detail = "Somebody else wrote the same at the same time."
         return 409, error_body("conflict", detail, "Read it again, then decide.")
+    return None
+
+
+def over_limit(error: Exception) -> ExpectedError | None:
+    """What Django refuses to read because it is too much, in our words; else None."""
+    if isinstance(error, (TooManyFieldsSent, TooManyFilesSent)):
+        fields, files = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS, settings.DATA_UPLOAD_MAX_NUMBER_FILES
+        return TooManyFields(
+            "The request has too many fields.",
+            f"At most {fields:,} fields and {files} files are taken at once. Send less.",
+        )
+    if isinstance(error, RequestDataTooBig):
+        return TooLarge("The request is too large.", "Send less at once.")
     return None
 
 

@@ -2,14 +2,12 @@
 
 import sys
 
-from django.conf import settings
-from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from core.api_errors import error_body, expected_body, json_error, server_error_body
-from core.errors import ExpectedError, Refused, TooLarge, TooManyFields
+from core.api_errors import error_body, expected_body, json_error, over_limit, server_error_body
+from core.errors import ExpectedError, Refused
 from core.middleware import away_response, noted_storage_error, prefers_json, wants_json
 
 
@@ -21,16 +19,8 @@ def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpRe
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """What Django refuses while it reads a request."""
-    if isinstance(exception, (TooManyFieldsSent, TooManyFilesSent)):
-        most = f"At most {settings.DATA_UPLOAD_MAX_NUMBER_FIELDS:,} fields and {settings.DATA_UPLOAD_MAX_NUMBER_FILES} files"
-        error: ExpectedError = TooManyFields(
-            "The request has too many fields.", f"{most} are taken at once. Send less."
-        )
-    elif isinstance(exception, RequestDataTooBig):
-        error = TooLarge("The request is too large.", "Send less at once.")
-    else:
-        error = Refused("The request could not be read.", "Go back, reload the page and try again.")
-    return _told(request, error)
+    unread = Refused("The request could not be read.", "Go back, reload the page and try again.")
+    return _told(request, over_limit(exception) or unread)
 
 
 def _told(request: HttpRequest, error: ExpectedError) -> HttpResponse:

@@ -50,7 +50,7 @@ def rename(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def password(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
-    form = PasswordForm(request.POST or None)
+    form = PasswordForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             change_password(by=user, old=form.cleaned_data["old"], new=form.cleaned_data["new"])
@@ -64,8 +64,7 @@ def password(request: HttpRequest) -> HttpResponse:
                 "Your password is changed. Other browsers are signed out, and your personal tokens have ended.",
             )
             return redirect("core:start")
-    status = 422 if request.method == "POST" else 200
-    return render(request, "core/password.html", {"form": form}, status=status)
+    return render(request, "core/password.html", {"form": form}, status=status_of(form))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -47,7 +47,7 @@ def test_every_error_has_one_shape(
     assert told(admin.patch(base, {"temperature": 9}, content_type="application/json"), 422, "invalid")[
         "fields"
     ]
-    told(admin.patch(base, b"x" * 6_000_000, content_type="application/json"), 413, "too_large")
+    told(admin.patch(base, b"x" * 6_000_000, content_type="application/json"), 413, "request_too_large")
     for error, status, code in (
         (OperationalError("gone"), 503, "part_away"),
         (IntegrityError("twice"), 409, "conflict"),

@@ -29,9 +29,10 @@ def endless() -> Iterator[bytes]:
 
 
 def application() -> Any:
+    """Limits as the program itself has them, behind what reads a proxy's headers."""
     from config.asgi import application
 
-    return application
+    return application.app
 
 
 def rule(path: str) -> int:

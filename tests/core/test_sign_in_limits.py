@@ -15,6 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from core import attempts, hashers
 from core.errors import Busy
+from core.limits import Limits
 from core.models import User
 from core.services.people import change_password, create_person, reset_password
 from core.services.projects import invite
@@ -137,7 +138,9 @@ def test_the_program_itself_is_behind_that_and_trusts_nobody_unasked() -> None:
     from config import asgi
 
     assert isinstance(asgi.application, ProxyHeadersMiddleware)
-    assert isinstance(asgi.application.app, type(get_asgi_application()))
+    # What counts by network (core.limits) has to be inside, so that it sees who a trusted proxy speaks for.
+    assert isinstance(asgi.application.app, Limits)
+    assert isinstance(asgi.application.app.app, type(get_asgi_application()))
     assert "127.0.0.1" not in asgi.application.trusted_hosts
 
 
