@@ -14,6 +14,8 @@ from typing import Literal
 
 from rapidfuzz.distance import LCSseq
 
+from core.text import whole_lines_of
+
 CELLS = 16_000_000  # length times length, for the whole comparison: about 4,000 words against 4,000
 SIDES_FROM = 12  # words; shorter texts are read as one line however much differs
 MOST_CHANGED = 0.5  # share of the letters; above it the two texts are read more easily side by side
@@ -151,7 +153,7 @@ def _starts(parts: Sequence[str]) -> list[int]:
 
 
 def _by_lines(old: str, new: str, budget: Budget) -> Iterator[Block]:
-    old_lines, new_lines = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    old_lines, new_lines = whole_lines_of(old), whole_lines_of(new)
     a, b = _starts(old_lines), _starts(new_lines)
     for op, a1, a2, b1, b2 in blocks(old_lines, new_lines, budget):
         if op == "equal" or a1 == a2 or b1 == b2:

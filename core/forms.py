@@ -37,7 +37,8 @@ def take_errors(form: forms.BaseForm, error: ExpectedError, *, at: str | None = 
 
 def status_of(form: forms.BaseForm) -> int:
     """The status of a page that shows the form: 200, 422 for wrong values, or that of the service's error."""
-    return int(getattr(form, "error_status", 422)) if form.errors else 200
+    status: int = getattr(form, "error_status", 422) if form.errors else 200
+    return status
 
 
 class TypedText(forms.CharField):

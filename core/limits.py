@@ -8,6 +8,7 @@ read, cost a connection of the network and nothing else, and not for ever.
 import asyncio
 import json
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ class _Exchange:
                 )
             )
         announced = self._header(b"content-length")
-        if announced.isascii() and announced.isdigit():
+        if re.fullmatch(r"[0-9]+", announced):
             # Longer than any number that matters: int() would refuse thousands of digits.
             await self._allow(int(announced[:18]))
 

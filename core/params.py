@@ -1,6 +1,6 @@
 """What an address or a posted form carries, read so that nothing in it can break a page or a query.
 
-Lists have filters (core.filters), programs send JSON (core.api.parsing and serializers). Everything else that a view
+Lists have filters (core.filters), programs send JSON (core.parsing and serializers). Everything else that a view
 reads from `request.GET` or `request.POST` itself is read through `Params`: a value that cannot be used is as good as
 none. Nothing here raises.
 """

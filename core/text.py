@@ -4,6 +4,7 @@ import re
 
 UNREADABLE = "\ufffd"
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 def storable(text: str) -> str:
@@ -39,3 +40,8 @@ def lines_of(text: str) -> list[str]:
     feeds and more, which people's texts may hold inside a line."""
     lines = _LINE_END.split(text)
     return lines[:-1] if not lines[-1] else lines
+
+
+def whole_lines_of(text: str) -> list[str]:
+    """Its lines with their ends, by the same rule; joined they are the text."""
+    return _LINE.findall(text)

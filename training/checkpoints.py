@@ -14,6 +14,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from core.numbers import whole_number
+
 KEEP = 2
 
 
@@ -25,9 +27,9 @@ def complete(training_id: int) -> list[tuple[int, Path]]:
     """(step, folder) of every complete checkpoint, newest first."""
     found = []
     for path in folder_of(training_id).glob("step-*"):
-        step = path.name.removeprefix("step-")
-        if step.isdecimal() and path.is_dir():
-            found.append((int(step), path))
+        step = whole_number(path.name.removeprefix("step-"))
+        if step is not None and path.is_dir():
+            found.append((step, path))
     return sorted(found, reverse=True)
 
 
@@ -72,7 +74,7 @@ def trainings() -> set[int]:
     root = Path(settings.STATE_DIR) / "checkpoints"
     for left in root.glob(".removing-*"):
         shutil.rmtree(left, ignore_errors=True)
-    return {int(path.name) for path in root.glob("*") if path.name.isdecimal() and path.name.isascii()}
+    return {number for path in root.glob("*") if (number := whole_number(path.name)) is not None}
 
 
 def remove(training_id: int) -> None:

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation import services
@@ -327,7 +328,7 @@ def _listed(request: HttpRequest) -> list[tuple[int, int]]:
 def _back_to_list(request: HttpRequest, access: Access) -> HttpResponse:
     """To the list with the filters it had."""
     address = reverse("annotation:review-list", args=[access.project.slug])
-    query = request.GET.urlencode()
+    query = urlencode(request.GET, doseq=True)
     return redirect(f"{address}?{query}" if query else address)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from django.core.management.base import CommandError
 
 from core.errors import ExpectedError, Invalid
+from core.text import lines_of
 
 
 def read_password(source: str | None) -> str:
@@ -15,7 +16,7 @@ def read_password(source: str | None) -> str:
         given = sys.stdin.readline()
     elif source is not None:
         try:
-            given = (Path(source).read_text(encoding="utf-8").splitlines() or [""])[0]
+            given = (lines_of(Path(source).read_text(encoding="utf-8")) or [""])[0]
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(
                 f"The password file {source} cannot be read ({error.__class__.__name__})."

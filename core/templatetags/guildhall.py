@@ -24,6 +24,7 @@ from markdown_it import MarkdownIt
 from core.diff import Piece, compare
 from core.models import Role, Run, User
 from core.runs import Again, again_for
+from core.text import lines_of
 
 register = template.Library()
 
@@ -265,7 +266,7 @@ _TABLELESS = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks"
 
 
 def _cells_at_most(text: str) -> int:
-    lines = text.splitlines()
+    lines = lines_of(text)
     widths = (line.count("|") + 1 for line in lines if "-" in line and not line.strip(" \t|:-"))
     return max(widths, default=0) * len(lines)
 

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core.access import Access, project_page
 from core.errors import Conflict, Invalid
 from core.models import Role
+from core.params import Params
 from core.services.drafts import kept_if_refused
 from core.views.drafts import how_it_stands, saved, writer_of
 from evaluation import services
@@ -82,12 +83,12 @@ def rate_hold(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpRes
 def rate_draft(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpResponse:
     """POST keeps the form as far as it is filled in. GET says whether this comparison can still be rated here."""
     comparison = _own(access, token)
+    changing = "change" in Params(request.GET)
     if request.method != "POST":
-        changing = "change" in request.GET
         state = services.rating_state(comparison=comparison, changing=changing)
         next_url = reverse("evaluation:rate", args=[access.project.slug, comparison.campaign_id])
         return how_it_stands(state, RatingDraft.objects.filter(comparison=comparison).first(), next_url)
-    content = request.POST.dict() | ({"change": "1"} if "change" in request.GET else {})
+    content = request.POST.dict() | ({"change": "1"} if changing else {})
     kept = services.save_draft(by=access.user, comparison=comparison, content=content, **writer_of(request))
     return saved(kept)
 
