@@ -13,6 +13,7 @@ from core.numbers import LARGEST_ID
 
 TAGS = {
     "Account": "The signed-in person: name, password, personal tokens, and the state of the system.",
+    "Accounts": "Other people's accounts: state, sessions, tokens. For admins of a project, and for operators over all.",
     "Projects": "Projects, their settings and their stages.",
     "People": "Members of a project and their roles.",
     "Keys": "Application keys, which call /v1.",
@@ -31,6 +32,7 @@ TAGS = {
     "Applications": "/v1, as OpenAI's clients call it, with an application key.",
 }
 _MODULES = {
+    "core.api.accounts": "Accounts",  # before the next, whose name it begins with
     "core.api.account": "Account",
     "core.api.projects": "Projects",
     "annotation.api.examples": "Examples",
