@@ -152,6 +152,10 @@ class EncodedRow:
         return len(self.ids) - self.prompt_length
 
 
+# A character for private use and a hieroglyph: some tokenizers drop the first, few know the second.
+_IN_NO_VOCABULARY = "\ue000 \U00013000"
+
+
 class RowEncoder:
     """Encodes rows one at a time, whole, and gathers what is wrong with them in `problems`."""
 
@@ -165,7 +169,9 @@ class RowEncoder:
             self._problems["unknown_stop_token"] = Problem("unknown_stop_token", 1, mark=stop_token)
         marks = sorted(filter(str.strip, tokenizer.control_tokens), key=len, reverse=True)
         self._marks = re.compile("|".join(re.escape(mark) for mark in marks)) if marks else None
-        self._control = {tokenizer.id_of(token) for token in tokenizer.control_tokens} - {None}
+        # Text outside a vocabulary may become a control token that marks no turn: the one for the unknown.
+        unknown = set(tokenizer.ids_of(_IN_NO_VOCABULARY))
+        self._control = {tokenizer.id_of(token) for token in tokenizer.control_tokens} - {None} - unknown
         self._expected: dict[tuple[str, ...], int] = {}
         in_prompt = self._mark_in(system_prompt)
         if in_prompt:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from annotation.rendering import chat_messages
 from core.marks import Marks
+from tests.factories import write_tokenizer
 from training.chat_template import FileTokenizer, control_tokens_of, plain_marks_of
 from training.rows import RowEncoder
 
@@ -65,6 +66,20 @@ def test_a_row_that_comes_to_more_turns_when_put_together_is_not_trained_on(tiny
     }  # fmt: skip
     assert encoder.encode(row) is None
     assert [problem.kind for problem in encoder.problems] == ["forged_turn"]
+
+
+def test_words_that_the_vocabulary_lacks_forge_nothing(tmp_path: Path):
+    """They become the token for the unknown, which is a control token of most tokenizers that have one."""
+    write_tokenizer(tmp_path)
+    tokenizer = FileTokenizer(tmp_path)
+    assert tokenizer.id_of("<|unknown|>") in tokenizer.ids_of("Whither?")
+    encoder = RowEncoder(tokenizer, stop_token="<|im_end|>", system_prompt="Unheard of.")
+    row = {
+        "position": 0, "example": 7, "context": [], "completion": "Thither, by sea.",
+        "messages": [{"role": "user", "content": "Whither?"}],
+    }  # fmt: skip
+    assert encoder.encode(row) is not None
+    assert encoder.problems == []
 
 
 @pytest.mark.parametrize(
