@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_list_or_404, get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
 from rest_framework.request import Request
@@ -191,6 +191,7 @@ class UndoMany(WorkView):
     @extend_schema(operation_id="decisions_undo_many", request=None, responses=UndoneManySerializer)
     def post(self, request: Request, slug: str, batch: uuid.UUID) -> Response:
         """Takes back, within ten minutes, what one decided together. What moved on is left, with the reason."""
+        get_list_or_404(Review.objects.only("pk"), batch=batch, example__project=self.access.project)
         outcome = services.undo_many(by=self.access.user, project=self.access.project, batch=batch)
         return Response(UndoneManySerializer({"undone": outcome.done, "left": _left(outcome)}).data)
 

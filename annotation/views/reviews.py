@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_list_or_404, get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -385,6 +385,7 @@ def send_back_selected(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.REVIEWER)
 @require_POST
 def undo_selected(request: HttpRequest, access: Access, batch: uuid.UUID) -> HttpResponse:
+    get_list_or_404(Review.objects.only("pk"), batch=batch, example__project=access.project)
     outcome = services.undo_many(by=access.user, project=access.project, batch=batch)
     _tell(request, outcome, "back in review")
     return _back_to_list(request, access)
