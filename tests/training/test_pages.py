@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from core.models import AuditEntry, Role, Run
+from core.parsing import MOST_DIGITS
 from tests.factories import make_base_model, make_dataset, make_training, make_version
 from tests.reading import text_of
 from training import services
@@ -471,16 +472,29 @@ def test_odd_settings_by_program_are_422_and_named(scene, as_user, path):
     for _ in range(40):
         deep = [deep]
     for name in ("rank", "learning_rate", "schedule", "rslora"):
-        for value in (None, [], ["cosine"], {"a": {"b": []}}, deep, "x", "\u0000", 10**400, -1):
+        for value in (
+            None,
+            [],
+            ["cosine"],
+            {"a": {"b": []}},
+            deep,
+            "x",
+            "\u0000",
+            10 ** (MOST_DIGITS - 1),
+            -1,
+        ):
             values = {"method": "lora", "base_model": scene.base.pk, "dataset": scene.dataset.number}
             answer = post(client, api(scene, path), values | {"recipe": {name: value}})
             assert answer.status_code == 422, (name, value, answer.content[:300])
             # Text that cannot be stored is refused with the JSON, before anybody knows what a recipe is.
             expected = f"recipe.{name}" if value == "\u0000" else name
             assert expected in answer.json()["fields"]
+    # A number too large to be read is refused with the JSON, before the recipe is looked at.
+    answer = post(client, api(scene, path), values | {"recipe": {"rank": 10**400}})
+    assert answer.status_code == 400 and "401 digits is too large" in answer.json()["detail"]
     raw = json.dumps(values)[:-1] + ', "recipe": {"batch_size": 1e999}}'
     answer = client.post(api(scene, path), raw, content_type="application/json")
-    assert answer.status_code == 422 and "not infinite" in answer.content.decode()
+    assert answer.status_code == 400 and "1e999 is too large" in answer.json()["detail"]
     assert TrainingRun.objects.count() == before
 
 
