@@ -144,8 +144,9 @@ def test_words_survive_a_server_that_is_away(desk: World, browser: Browser, live
         "You are offline. Saved on this device. Trying again."
     )
     # Even a reload loses nothing: the browser offers its copy, the added turn included.
-    page.context.set_offline(False)
+    # The server does not take it before the reload either: online again, the page saves at once.
     page.route("**/draft/", lambda route: route.abort())
+    page.context.set_offline(False)
     page.reload()
     page.unroute("**/draft/")
     page.get_by_role("button", name="Restore").click()
