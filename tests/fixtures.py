@@ -8,13 +8,25 @@ from playwright.sync_api import Browser
 
 from core.models import User
 from tests.factories import World, make_world
-from tests.look import chromium
+from tests.look import chromium, leave
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as one:
         yield one
+
+
+@pytest.fixture(autouse=True)
+def _pages_are_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test did: its pages are closed, and the server is done with them, before the database is emptied."""
+    if not {"browser", "live_server"} <= set(request.fixturenames):
+        yield
+        return
+    request.getfixturevalue("transactional_db")  # asked for here, it ends after this
+    one = request.getfixturevalue("browser")
+    yield
+    leave(one)
 
 
 @pytest.fixture
