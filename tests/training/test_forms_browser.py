@@ -46,7 +46,7 @@ def test_what_was_typed_survives_another_method_and_a_closed_section_says_so(
     section, summary = page.locator("gh-section details"), page.locator("gh-section summary")
     summary.click()
     page.get_by_label("Training rows").fill("16")
-    page.get_by_label("Rank").fill("8")
+    page.get_by_role("spinbutton", name="Rank").fill("8")
     page.get_by_label("Note").fill("a quick trial")
     summary.click()
     expect(section).not_to_have_attribute("open", "")
@@ -56,7 +56,7 @@ def test_what_was_typed_survives_another_method_and_a_closed_section_says_so(
     expect(section).to_have_attribute("open", "")
     expect(page.get_by_label("Training rows")).to_have_value("16")
     page.get_by_label("LoRA", exact=False).first.check()
-    expect(page.get_by_label("Rank")).to_have_value("8")
+    expect(page.get_by_role("spinbutton", name="Rank")).to_have_value("8")
     expect(page.get_by_label("Training rows")).to_have_value("16")
     expect(page.get_by_label("Note")).to_have_value("a quick trial")
     assert said == []
