@@ -71,7 +71,7 @@ class Desk:
 
     def told(self, words: str) -> None:
         """The page shows these words."""
-        expect(self.page.get_by_text(words).first).to_be_visible(timeout=20_000)
+        expect(self.page.get_by_text(words).filter(visible=True).first).to_be_visible(timeout=20_000)
 
 
 def first_screen(desk: Desk) -> None:
