@@ -282,7 +282,7 @@ def make_live(desk: Desk, which: str) -> None:
         page.locator(".candidate", has_text=which).get_by_role("link", name=re.compile("Look and decide"))
     )
     desk.picture("gate")
-    page.get_by_label("Note").fill("First turn of the loop; few ratings yet.")
+    page.locator("#id_note").fill("First turn of the loop; few ratings yet.")
     page.locator("#id_sign_off").check()
     desk.turn(page.get_by_role("button", name=re.compile("^Release")))
     desk.told("is live. Applications are answered by it from now on.")
