@@ -107,7 +107,9 @@ def test_text_that_never_reached_the_server_is_offered_on_the_next_visit(page: P
 def test_two_tabs_with_one_draft_know_of_each_other(page: Page, live_server) -> None:
     Drafts(page)
     fill(page, FORM)
-    page.get_by_label("Text").focus()  # a form without a lease says that it is there once somebody works in it
+    page.get_by_label(
+        "Text"
+    ).focus()  # a form without a lease says that it is there once somebody works in it
     expect(page.get_by_text("open in another tab")).to_have_count(0)
     other = page.context.new_page()
     other.goto("/me/password/")
