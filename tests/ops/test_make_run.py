@@ -83,7 +83,7 @@ class House:
             assert self.make.poll() is None, self.output()
             return "Ready. Open" in self.output()
 
-        wait_for(ready, seconds)
+        wait_for(ready, seconds=seconds)
 
     def processes(self) -> list[psutil.Process]:
         """Everything that carries this house's state folder in its environment or on its command line."""
@@ -368,7 +368,10 @@ def test_a_process_that_dies_is_started_again_and_its_words_are_kept(used_house:
     house.start()
     house.wait_ready()
     house.one("uvicorn").kill()
-    wait_for(lambda: re.search(r"web ended \(signal SIGKILL\); starting it again in 1 s", house.output()), 20)
+    wait_for(
+        lambda: re.search(r"web ended \(signal SIGKILL\); starting it again in 1 s", house.output()),
+        seconds=20,
+    )
 
     def answers() -> bool:
         try:
