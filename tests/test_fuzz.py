@@ -81,5 +81,5 @@ def test_no_input_breaks_a_page(everything: tuple[World, dict[str, Any]], as_use
 
 
 def _filled(address: Address, world: World, samples: dict[str, Any]) -> str:
-    own = {**samples, r"(tokens/)<int:pk>": 1}
+    own = {r"(accounts/)<int:pk>": world.rater.pk, **samples, r"(tokens/)<int:pk>": 1}
     return address.filled(world.project.slug, own)

@@ -135,7 +135,11 @@ def prepare_again(*, by: User, base_model: BaseModel) -> BaseModel:
     """Starts a preparation that failed or was cancelled again. Refused to all but operators; Conflict otherwise."""
     if not by.is_operator:
         raise Refused("Only those who run this deployment prepare base models.", _operators_in_words())
-    assert base_model.run is not None
+    if base_model.run is None:
+        raise Conflict(
+            f"{base_model.name} has no preparation to start again.",
+            "Add the base model anew if it is missing.",
+        )
     base_model.run = start_again(by=by, run=base_model.run)
     base_model.refresh_from_db(fields=["status"])
     return base_model
