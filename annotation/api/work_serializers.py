@@ -10,8 +10,6 @@ from core.api.fields import CountField, IdField
 from core.api.serializers import PersonSerializer
 
 ONLY = ("edge", "returned", "feedback")
-MOST_ID = 2**63 - 1  # what the columns hold
-MOST_REVISION = 2**31 - 1
 
 
 class LeaseSerializer(serializers.ModelSerializer[Assignment]):

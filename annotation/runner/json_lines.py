@@ -36,10 +36,6 @@ class NotRead(ValueError):
     """A line that is not taken; the message says why, in words for people."""
 
 
-class _NotANumber(ValueError):
-    pass
-
-
 def _number(text: str) -> Number:
     if not _LARGEST.fullmatch(text):
         raise NotRead(

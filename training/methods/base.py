@@ -12,13 +12,6 @@ from typing import Any, ClassVar, Protocol
 
 from core.errors import Invalid
 
-LARGEST = 1e300  # NaN and infinity are no numbers here
-
-
-def in_words(limit: float) -> str:
-    """A limit as people write it: 2,147,483,647, 0.1, 1e-07."""
-    return f"{limit:,.0f}" if limit == round(limit) else f"{limit:g}"
-
 
 @dataclass(frozen=True)
 class Setting:
