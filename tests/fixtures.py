@@ -8,13 +8,18 @@ from playwright.sync_api import Browser
 
 from core.models import User
 from tests.factories import World, make_world
-from tests.look import chromium, leave
+from tests.look import Chromium, chromium, leave
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser_of_module() -> Iterator[Chromium]:
     with chromium() as one:
         yield one
+
+
+@pytest.fixture
+def browser(browser_of_module: Chromium) -> Browser:
+    return browser_of_module.browser()
 
 
 @pytest.fixture(autouse=True)

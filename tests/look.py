@@ -8,15 +8,17 @@ import os
 import shutil
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright, expect, sync_playwright
 
 from core.models import User
 
@@ -34,26 +36,70 @@ def chromium_path() -> str:
     return found
 
 
+class Chromium:
+    """The browser of a module's tests. One that died is started again for the next test."""
+
+    def __init__(self, play: Playwright) -> None:
+        self.play = play
+        self._browser: Browser | None = None
+
+    def browser(self) -> Browser:
+        if self._browser is None or not self._browser.is_connected():
+            self._browser = self.play.chromium.launch(
+                executable_path=chromium_path(),
+                args=[
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-background-networking",
+                    "--disable-dev-shm-usage",
+                ],
+            )
+        return self._browser
+
+    def close(self) -> None:
+        if self._browser is not None:
+            with ended_if_stuck():
+                self._browser.close()
+
+
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium() -> Iterator[Chromium]:
     # Playwright's synchronous API runs an event loop in this thread, where Django would refuse to use the database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
     with sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=chromium_path(),
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--disable-dev-shm-usage",
-            ],
-        )
+        one = Chromium(play)
         try:
-            yield browser
+            yield one
         finally:
-            browser.close()
+            one.close()
     os.environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
+
+
+@contextmanager
+def ended_if_stuck(seconds: float = 30) -> Iterator[None]:
+    """Kills this process's Chromium when what is inside takes longer.
+
+    Closing a context never returns, now and then, when a page of it is just going to another; Playwright's synchronous
+    API has no limit for it. By then the test is over: the browser is no longer needed, and the next test starts one.
+    """
+
+    def end() -> None:
+        warnings.warn(f"Chromium did not close within {seconds:.0f} s and was ended.", stacklevel=1)
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                if "chrom" in process.name():
+                    process.kill()
+
+    timer = threading.Timer(seconds, end)
+    timer.start()
+    try:
+        yield
+    except Error as closed:
+        if "closed" not in closed.message:
+            raise
+    finally:
+        timer.cancel()
 
 
 def sign_in(context: BrowserContext, base_url: str, user: User) -> None:
@@ -90,8 +136,9 @@ def leave(browser: Browser, seconds: float = 15) -> None:
     A page saves once more while it goes, and asks about its item when it is shown. A request that goes on while the
     database is emptied is a deadlock. Connections that are merely kept open do no harm, so the wait has an end.
     """
-    for context in browser.contexts:
-        context.close()
+    with ended_if_stuck():
+        for context in browser.contexts:
+            context.close()
     end, quiet = time.monotonic() + seconds, 0
     while quiet < 2 and time.monotonic() < end:
         answering = any("process_request_thread" in one.name for one in threading.enumerate())

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(1800)]
 PICTURES = Path(__file__).resolve().parent.parent.parent / "build" / "pictures" / "loop"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def office(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[steps.Office]:
     PICTURES.mkdir(parents=True, exist_ok=True)
     for old in PICTURES.glob("*.png"):
