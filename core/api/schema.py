@@ -51,7 +51,7 @@ _MODULES = {
 _PLACES = {"people": "People", "keys": "Keys", "audit": "Record", "runs": "Record"}
 
 _ERRORS = {
-    "400": "The body could not be read.",
+    "400": "The body could not be read, or the request has too many parameters.",
     "401": "Nobody is signed in, or the token is unknown or revoked.",
     "403": "The role does not allow it.",
     "404": "There is nothing here, or nothing one may see.",
@@ -59,7 +59,9 @@ _ERRORS = {
     "413": "The request is too large.",
     "415": "The body has another content type than those named here.",
     "422": "Some values or parameters are wrong; `fields` names each.",
+    "429": "Too many of these at once, or too many wrong tokens or passwords; `Retry-After`, where sent, says when to try again.",
     "503": "A part of the system does not answer at the moment.",
+    "507": "The disk is full. Nothing was written.",
 }
 
 
@@ -118,11 +120,11 @@ class Schema(AutoSchema):
         return responses
 
     def _errors(self) -> set[str]:
-        found = {"401", "403", "422", "503"}
+        found = {"400", "401", "403", "422", "429", "503"}
         if "{" in self.path:
             found.add("404")
         if self.method != "GET":
-            found |= {"400", "409", "413", "415"}
+            found |= {"409", "413", "415", "507"}
         elif getattr(self.view, "paginator", None) is not None:
             found.add("404")  # a page after the last
         else:
@@ -207,6 +209,8 @@ def _answers(good: dict[str, Any], *errors: str) -> dict[str, Any]:
         "401": "The key is unknown or revoked.",
         "404": "There is no such model.",
         "413": "The request is larger than 1 MiB.",
+        "429": "Too many unknown keys from this network; `Retry-After` says when to try again.",
+        "500": "A fault here; the message holds an id that is in the log.",
         "503": "No version is live, or the model does not answer at the moment.",
     }
     told = {
@@ -339,7 +343,7 @@ _APPLICATION_PATHS: dict[str, Any] = {
                         "text/event-stream": {"schema": {"type": "string"}},
                     },
                 },
-                "400", "401", "404", "413", "503",
+                "400", "401", "404", "413", "429", "500", "503",
             ),
         )
     },
@@ -348,7 +352,8 @@ _APPLICATION_PATHS: dict[str, Any] = {
             "models_list",
             "The one model this key may use, when a version is live.",
             responses=_answers(
-                {"description": "The models.", "content": {_JSON: {"schema": _ref("ModelCards")}}}, "401", "503"
+                {"description": "The models.", "content": {_JSON: {"schema": _ref("ModelCards")}}},
+                "401", "429", "500", "503",
             ),
         )
     },
@@ -358,7 +363,8 @@ _APPLICATION_PATHS: dict[str, Any] = {
             "The model of this name.",
             parameters=[{"in": "path", "name": "name", "required": True, "schema": {"type": "string"}}],
             responses=_answers(
-                {"description": "The model.", "content": {_JSON: {"schema": _ref("ModelCard")}}}, "401", "404", "503"
+                {"description": "The model.", "content": {_JSON: {"schema": _ref("ModelCard")}}},
+                "401", "404", "429", "500", "503",
             ),
         )
     },
