@@ -100,7 +100,7 @@ class RetireExample(_Examples):
         """Takes an example out of everything that is frozen from now on."""
         given = RetireSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        retire(by=self.access.user, example=self.one(pk), reason=given.validated_data["reason"])
+        retire(by=self.access.user, example=self.one(pk), **given.validated_data)
         return Response(ExampleSerializer(self.one(pk)).data)
 
 
@@ -112,5 +112,5 @@ class RequeueExample(_Examples):
         """Puts an approved or retired example back into the queue."""
         given = RequeueSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        requeue(by=self.access.user, example=self.one(pk), reason=given.validated_data["reason"])
+        requeue(by=self.access.user, example=self.one(pk), **given.validated_data)
         return Response(ExampleSerializer(self.one(pk)).data)

@@ -6,12 +6,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api.fields import IdField, WrittenField
+from core.api.fields import IdField, SeenField, WrittenField
 from core.api.serializers import PersonSerializer, RunSerializer
 from evaluation.models import Campaign, Comparison, Entry, PlanStage, Rating, RatingDraft, Score
 from evaluation.queries import Results
 from evaluation.services.campaigns import MOST_PER_PROMPT, MOST_PROMPTS, MOST_TOKENS
 from evaluation.services.doubt import LONGEST_REASON
+from evaluation.services.plan import campaign_stamp
 from evaluation.services.rating import SIDES, Scores
 from training.models import ModelVersion
 
@@ -34,7 +35,8 @@ class PlanStageSerializer(serializers.ModelSerializer[PlanStage]):
 
 class CampaignSerializer(serializers.ModelSerializer[Campaign]):
     """`wanted` ratings are planned: prompts that are asked, times ratings a prompt. `ratings` counts without those set
-    aside; each growth of the plan is one of `plan_stages`."""
+    aside; each growth of the plan is one of `plan_stages`. `seen` goes with closing, opening again and growing; ratings
+    that come in do not change it."""
 
     baseline = serializers.SerializerMethodField()
     candidate = serializers.SerializerMethodField()
@@ -47,6 +49,7 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
     corrections = serializers.IntegerField(source="correction_count", read_only=True)
     wanted = serializers.IntegerField(read_only=True)
     run = RunSerializer(read_only=True)
+    seen = serializers.SerializerMethodField()
 
     class Meta:
         model = Campaign
@@ -70,7 +73,11 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
             "opened_at",
             "closed_at",
             "run",
+            "seen",
         )
+
+    def get_seen(self, campaign: Campaign) -> str:
+        return campaign_stamp(campaign)
 
     @extend_schema_field(VersionNameSerializer)
     def get_baseline(self, campaign: Campaign) -> Any:
@@ -105,6 +112,7 @@ class NewCampaignSerializer(serializers.Serializer[Any]):
 
 class AddPromptsSerializer(serializers.Serializer[Any]):
     prompts = serializers.IntegerField(min_value=1, max_value=MOST_PROMPTS)
+    seen = SeenField()
 
 
 class AddRatersSerializer(serializers.Serializer[Any]):
@@ -112,6 +120,7 @@ class AddRatersSerializer(serializers.Serializer[Any]):
 
     people = serializers.ListField(child=IdField(), required=False, max_length=200)
     ratings_per_prompt = serializers.IntegerField(min_value=1, max_value=MOST_PER_PROMPT, required=False)
+    seen = SeenField()
 
 
 class SetAsideSerializer(serializers.Serializer[Any]):

@@ -21,6 +21,7 @@ from evaluation.queries.campaigns import rater_count
 from evaluation.queries.comparisons import rated_slices, raters_of
 from evaluation.queries.export import csv_lines, csv_name
 from evaluation.queries.gaps import gaps_of
+from evaluation.services.plan import campaign_stamp
 
 CHART_SLICES = 12
 
@@ -41,6 +42,7 @@ def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "results": results,
         "insider": insider,
         "may_change": access.has(Role.ADMIN),
+        "seen": campaign_stamp(found),
         "charts": _charts(results) if results.n else {},
         "subnav": subnav(access, found, "results"),
         "gaps": gaps_of(found) if insider else None,
