@@ -115,4 +115,4 @@ class DatasetDownload(_Datasets):
     @extend_schema(responses={(200, "application/jsonl"): OpenApiTypes.BINARY})
     def get(self, request: Request, slug: str, number: int) -> StreamingHttpResponse:
         """The version's artifact: one JSON object a line."""
-        return dataset_as_jsonl(self.ready(number), by=self.access.user)
+        return dataset_as_jsonl(self.ready(number), by=self.access.user, method=request.method)

@@ -74,7 +74,9 @@ class ExamplesDownload(_Examples):
     @extend_schema(responses={(200, "application/jsonl"): OpenApiTypes.BINARY})
     def get(self, request: Request, slug: str) -> StreamingHttpResponse:
         """What the filters select, as JSON Lines that an import reads."""
-        return examples_as_jsonl(self.access.project, self.wanted(), by=self.access.user)
+        return examples_as_jsonl(
+            self.access.project, self.wanted(), by=self.access.user, method=request.method
+        )
 
 
 class OneExample(_Examples):

@@ -208,4 +208,4 @@ def dataset_withheld(request: HttpRequest, access: Access, number: int) -> HttpR
 @require_safe
 def dataset_download(request: HttpRequest, access: Access, number: int) -> StreamingHttpResponse:
     """The artifact itself: one JSON object a line, in the version's order."""
-    return dataset_as_jsonl(_ready(access, number), by=access.user)
+    return dataset_as_jsonl(_ready(access, number), by=access.user, method=request.method)

@@ -1,5 +1,6 @@
 """Campaigns, their results and single ratings."""
 
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -186,7 +187,13 @@ class CampaignRatings(ProjectAPIView):
     def get(self, request: Request, slug: str, pk: int) -> StreamingHttpResponse:
         """Every rating with its versions named, as CSV."""
         campaign = self.access.get(Campaign, pk=pk)
-        return attachment(csv_lines(campaign), by=self.access.user, name=csv_name(campaign), content_type=CSV)
+        return attachment(
+            partial(csv_lines, campaign),
+            method=request.method,
+            by=self.access.user,
+            name=csv_name(campaign),
+            content_type=CSV,
+        )
 
 
 class CampaignComparisons(mixins.ListModelMixin, ProjectAPIView):

@@ -1,6 +1,7 @@
 """What a campaign says: results, single ratings, export."""
 
 import uuid
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -145,4 +146,10 @@ def comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpRe
 def ratings_csv(request: HttpRequest, access: Access, pk: int) -> StreamingHttpResponse:
     """Every rating with its versions named."""
     found = access.get(Campaign, pk=pk)
-    return attachment(csv_lines(found), by=access.user, name=csv_name(found), content_type=CSV)
+    return attachment(
+        partial(csv_lines, found),
+        method=request.method,
+        by=access.user,
+        name=csv_name(found),
+        content_type=CSV,
+    )
