@@ -165,9 +165,15 @@ def invite(*, by: User, project: Project, email: str, name: str, roles: list[str
     with transaction.atomic():
         is_new = user is None
         if user is None:
-            user = create_account(
-                by=by, email=email, name=name, project=project, hashed=hashed or "", must_change=True
-            )
+            try:
+                user = create_account(
+                    by=by, email=email, name=name, project=project, hashed=hashed or "", must_change=True
+                )
+            except Invalid:  # nobody had one a moment ago
+                raise Conflict(
+                    "Somebody else made an account for this address at this moment.",
+                    "Send it again: then the person with that account is added.",
+                ) from None
         else:
             user = locked(user)
             if not user.is_active:
