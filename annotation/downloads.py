@@ -33,7 +33,9 @@ def example_record(example: Example) -> dict[str, Any]:
     }
 
 
-def examples_as_jsonl(project: Project, found: QuerySet[Example], *, by: User) -> StreamingHttpResponse:
+def examples_as_jsonl(
+    project: Project, found: QuerySet[Example], *, by: User, method: str | None
+) -> StreamingHttpResponse:
     """The examples in the order they came, one JSON object a line: import the file elsewhere and they are the same."""
     examples = found.select_related("source").defer("search_text")
 
@@ -41,20 +43,24 @@ def examples_as_jsonl(project: Project, found: QuerySet[Example], *, by: User) -
         for example in rows_by_key(examples):
             yield json.dumps(example_record(example), ensure_ascii=False) + "\n"
 
-    return attachment(lines(), by=by, name=f"examples-{project.slug}.jsonl", content_type=JSONL)
+    name = f"examples-{project.slug}.jsonl"
+    return attachment(lines, method=method, by=by, name=name, content_type=JSONL)
 
 
-def dataset_as_jsonl(dataset: DatasetVersion, *, by: User) -> StreamingHttpResponse:
+def dataset_as_jsonl(dataset: DatasetVersion, *, by: User, method: str | None) -> StreamingHttpResponse:
     """A ready version's artifact as it lies in the store."""
     artifact = dataset.artifact
     if artifact is None:
         raise ValueError(f"{dataset} is not ready.")
-    path = storage().local_path(artifact) / artifact.manifest[0]["path"]
-    name = f"{dataset.project.slug}-dataset-{dataset.number}.jsonl"
-    return attachment(pieces_of_file(path), by=by, name=name, content_type=JSONL, length=artifact.size_bytes)
+
+    def pieces() -> Iterator[bytes]:
+        return pieces_of_file(storage().local_path(artifact) / artifact.manifest[0]["path"])
+
+    name, length = f"{dataset.project.slug}-dataset-{dataset.number}.jsonl", artifact.size_bytes
+    return attachment(pieces, method=method, by=by, name=name, content_type=JSONL, length=length)
 
 
-def issues_as_csv(batch: Import, *, by: User) -> StreamingHttpResponse:
+def issues_as_csv(batch: Import, *, by: User, method: str | None) -> StreamingHttpResponse:
     """Every bad and repeated line of an import."""
 
     def lines() -> Iterator[str]:
@@ -62,4 +68,5 @@ def issues_as_csv(batch: Import, *, by: User) -> StreamingHttpResponse:
         for issue in rows_by_key(issues_of(batch), size=2000, by="line"):
             yield csv_line([issue.line, issue.kind, issue.field, issue.reason, issue.excerpt])
 
-    return attachment(lines(), by=by, name=f"import-{batch.pk}-lines.csv", content_type=CSV)
+    name = f"import-{batch.pk}-lines.csv"
+    return attachment(lines, method=method, by=by, name=name, content_type=CSV)

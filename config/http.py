@@ -1,6 +1,8 @@
-"""The web server's HTTP protocol, with a limit for what comes before a request is one: `uvicorn --http config.http:Http`.
+"""The web server's HTTP protocol, with limits for what stands before and after a request: `uvicorn --http config.http:Http`.
 
-uvicorn by itself waits for ever for the end of a request's headers and keeps all of them, however many there are.
+uvicorn by itself waits for ever for the end of a request's headers and keeps all of them, however many there are. And it
+takes the last part of an answer, which is the whole of most, without waiting for its reader: unread, it would stay in
+memory for ever. (Between two parts core.limits waits, and leaves who does not read.)
 """
 
 from asyncio import TimerHandle, Transport
@@ -10,6 +12,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 # Beyond it the connection ends. Below it core.limits answers in words what is too long.
 HEAD_BYTES = 256 * 1024
 HEAD_SECONDS = 30.0
+# What is left of an answer must be read at this pace, else the connection ends: 4 kB a second, as core.limits has it.
+READ_SECONDS = 60.0
+READ_BYTES = 256 * 1024
 
 _TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain\r\n"
@@ -21,6 +26,8 @@ class Http(HttpToolsProtocol):
     _head = 0
     _in_head = True
     _waiting: TimerHandle | None = None
+    _reading: TimerHandle | None = None
+    _chunk = 0
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -28,9 +35,11 @@ class Http(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._stop_reading()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._chunk = len(data)
         super().data_received(data)
         if not self._in_head:
             return
@@ -51,7 +60,34 @@ class Http(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._in_head, self._head = True, 0
+        # What came last belongs to this request: it must not count for the next one's headers.
+        self._in_head, self._head = True, -self._chunk
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._stop_reading()
+        self._expect_reader()
+
+    def _expect_reader(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left:
+            self._reading = self.loop.call_later(READ_SECONDS, self._look_at_reader, left)
+
+    def _look_at_reader(self, before: int) -> None:
+        self._reading = None
+        left = self.transport.get_write_buffer_size()
+        if left and left > before - READ_BYTES:
+            self.logger.warning(
+                "Nobody read the rest of an answer (%d bytes); the connection was ended.", left
+            )
+            self.transport.abort()
+        else:
+            self._expect_reader()
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
     def _expect_head(self) -> None:
         self._stop_waiting()

@@ -390,6 +390,7 @@ SPECTACULAR_SETTINGS = {
         "ModelVersionKindEnum": "training.models.ModelVersion.Kind",
         "BaseModelKindEnum": "training.models.BaseModel.Kind",
         "ExampleStatusEnum": "annotation.models.Example.Status",
+        "LeasePurposeEnum": "annotation.models.Assignment.Purpose",
         "OutcomeEnum": "annotation.models.Assignment.Outcome",
         "WeightCheckOutcomeEnum": "inference.models.WeightCheck.Outcome",
     },

@@ -13,7 +13,6 @@ from django.core.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
-from django.db import IntegrityError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.request import UnreadablePostError
 from rest_framework import exceptions
@@ -23,6 +22,7 @@ from rest_framework.views import set_rollback
 
 from core.disks import storage_error
 from core.errors import ExpectedError, Invalid, TooLarge, TooManyFields
+from core.races import conflict_of
 
 log = logging.getLogger(__name__)
 _CODES = {
@@ -86,6 +86,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if not isinstance(error, ExpectedError) and (full := storage_error(error)) is not None:
         log.error("The request could not be stored", exc_info=error)
         error = full
+    error = conflict_of(error) or error
     if (own := _own_answer(error)) is not None:
         set_rollback()
         status, body = own
@@ -117,11 +118,6 @@ def _own_answer(error: Exception) -> tuple[int, dict[str, Any]] | None:
         return over.status, expected_body(over)
     if isinstance(error, (SuspiciousOperation, UnreadablePostError)):
         return 400, error_body("unreadable", "The request could not be read.")
-    if isinstance(error, IntegrityError):
-        # Two requests wanted the same at once, and only the database could see it.
-        log.warning("A constraint refused a write", exc_info=error)
-        detail = "Somebody else wrote the same at the same time."
-        return 409, error_body("conflict", detail, "Read it again, then decide.")
     return None
 
 

@@ -6,7 +6,7 @@ No database connection either: it goes back to the pool before a portion is sent
 import csv
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -60,23 +60,28 @@ def _give_place_back(person: int) -> None:
 
 
 def attachment(
-    pieces: Iterable[str] | Iterable[bytes],
+    pieces: Callable[[], Iterable[str] | Iterable[bytes]],
     *,
+    method: str | None,
     by: User,
     name: str,
     content_type: str,
     length: int | None = None,
 ) -> StreamingHttpResponse:
-    """A download called `name`, made while it is sent. `pieces` may be a generator that reads the database: with
+    """A download called `name`, made while it is sent. What `pieces` gives may be a generator that reads the database: with
     `core.connections.rows_by_key`, as a cursor would be lost between two portions.
 
-    `length` is the size in bytes, where it is known beforehand: browsers show how much is left. Raises TooMany (429)
-    when the person has AT_ONCE_EACH open in this process.
+    `method` is the request's: for HEAD the headers are the same and `pieces` is not called. `length` is the size in bytes,
+    where it is known beforehand: browsers show how much is left. Raises TooMany (429) when the person has AT_ONCE_EACH open
+    in this process.
     """
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     if length is not None:
         headers["Content-Length"] = str(length)
-    return Download(_portions(iter(pieces)), person=by.pk, content_type=content_type, headers=headers)
+    if method == "HEAD":
+        # Not a plain answer without a body: that would get a Content-Length of 0.
+        return StreamingHttpResponse(_portions(iter(())), content_type=content_type, headers=headers)
+    return Download(_portions(iter(pieces())), person=by.pk, content_type=content_type, headers=headers)
 
 
 async def _portions(pieces: Iterator[Any]) -> AsyncIterator[Any]:

@@ -11,6 +11,7 @@ from core.errors import ExpectedError, Invalid
 from core.filters import Filter, search_field
 from core.models import Membership, Project, Role, Run
 from core.models.people import LONGEST_PASSWORD, MOST_TOKENS
+from core.queries import left_but_acted
 from core.text import storable
 
 ROLE_HELP = {
@@ -241,10 +242,12 @@ class AuditFilter(Filter):
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         members = Membership.objects.filter(project=project).values_list("user_id", "user__name")
+        others = left_but_acted(project).values_list("pk", "name")
         who = self.fields["who"]
         if isinstance(who, forms.ChoiceField):
             who.choices = [
                 ("", "anybody"),
                 *((str(pk), name) for pk, name in members),
+                *((str(pk), f"{name} (no member now)") for pk, name in others),
                 ("Guildhall", "Guildhall itself"),
             ]

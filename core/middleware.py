@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -20,7 +20,8 @@ from core import health
 from core.api_errors import expected_body, is_below, json_error, retry_header
 from core.connections import release_connection
 from core.disks import storage_error
-from core.errors import Conflict, ExpectedError, OtherPerson, PartAway
+from core.errors import ExpectedError, OtherPerson, PartAway
+from core.races import conflict_of, sqlstate
 
 log = logging.getLogger(__name__)
 
@@ -130,13 +131,8 @@ class ExpectedErrorMiddleware(_Middleware):
     its own where there is no such page."""
 
     def process_exception(self, request: HttpRequest, raised: Exception) -> HttpResponse | None:
-        error = raised if isinstance(raised, ExpectedError) else noted_storage_error(request, raised)
-        if isinstance(raised, IntegrityError):
-            # Two requests wanted the same at once, and only the database could see it.
-            log.warning("A constraint refused a write", exc_info=raised)
-            error = Conflict(
-                "Somebody else wrote the same at the same time.", "Look at the page again, then decide."
-            )
+        error = raised if isinstance(raised, ExpectedError) else conflict_of(raised)
+        error = error or noted_storage_error(request, raised)
         return None if error is None else expected_response(request, error)
 
 
@@ -219,7 +215,7 @@ def _too_long_response(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def away_response(request: HttpRequest, error: Exception) -> HttpResponse:
-    if getattr(error.__cause__, "sqlstate", None) == _STOPPED:
+    if sqlstate(error) == _STOPPED:
         return _too_long_response(request, error)
     log.warning("PostgreSQL did not answer: %s", error)
     since = health.note_away("postgres")

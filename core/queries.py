@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from core.access import Access
@@ -135,6 +135,13 @@ def audit_entries(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Audit
             match |= Q(object_type=kind, object_id=str(pk))
         entries = entries.filter(match)
     return entries
+
+
+def left_but_acted(project: Project) -> QuerySet[User]:
+    """People whose acts are in the project's record and who are no members now, by name."""
+    acted = AuditEntry.objects.filter(project_id=project.pk, actor_id=OuterRef("pk"))
+    members = Membership.objects.filter(project=project).values("user_id")
+    return User.objects.filter(Exists(acted)).exclude(pk__in=members).order_by("name", "pk")
 
 
 def own_work(user: User, *, days: int = 30) -> list[tuple[str, int]]:

@@ -1,7 +1,7 @@
-"""What a page showed, so that an action is about that and not about what came since. Pure functions.
+"""What a page or the API showed, so that an action is about that and not about what came since. Pure functions.
 
-The page sends a stamp of what it showed along (a hidden field); the service compares it, under its lock, with what is
-there now.
+A page sends a stamp of what it showed along (the hidden field `seen`), a program what it read as `seen`; the service
+compares it, under its lock, with what is there now.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ def stamp(*values: Any) -> str:
 
 
 def must_be_as_seen(seen: str, *values: Any, what: str) -> None:
-    """Conflict when `seen` is the stamp of something else. An empty one was sent by nobody who saw a page."""
+    """Conflict when `seen` is the stamp of something else. An empty one does not say what was seen."""
     if seen and seen != stamp(*values):
         raise Conflict(
-            f"{what} changed since you opened this page.",
-            "Look at what is there now, then decide again. What you typed is kept here.",
+            f"{what} changed since you looked.",
+            "Nothing was done. Look at what is there now, then decide again.",
         )

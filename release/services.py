@@ -152,7 +152,7 @@ def _roll_back(
 
 def _lock(project: Project) -> None:
     """Two admins decide one after the other: the second sees what the first did."""
-    Project.objects.select_for_update(of=("self",)).get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True, of=("self",)).get(pk=project.pk)
 
 
 def _must_still_be(project: Project, expected: ModelVersion | None) -> None:

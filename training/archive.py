@@ -53,7 +53,10 @@ def zip_stream(folder: Path, names: list[str]) -> Iterator[bytes]:
     yield pipe.take()
 
 
-def archive_response(version: ModelVersion, *, by: User) -> StreamingHttpResponse:
-    folder = storage().local_path(version.artifact)
-    names = [str(entry["path"]) for entry in version.artifact.manifest]
-    return attachment(zip_stream(folder, names), by=by, name=f"{version.served_name}.zip", content_type=ZIP)
+def archive_response(version: ModelVersion, *, by: User, method: str | None) -> StreamingHttpResponse:
+    artifact = version.artifact
+
+    def pieces() -> Iterator[bytes]:
+        return zip_stream(storage().local_path(artifact), [str(entry["path"]) for entry in artifact.manifest])
+
+    return attachment(pieces, method=method, by=by, name=f"{version.served_name}.zip", content_type=ZIP)

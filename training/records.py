@@ -137,7 +137,7 @@ def register_version(
 ) -> ModelVersion:
     """The run's model version, numbered per project. A run has one; asked again, it gives the one there is."""
     # Two runs of one project that end at the same moment are numbered one after the other.
-    project = Project.objects.select_for_update().get(pk=training.project_id)
+    project = Project.objects.select_for_update(no_key=True).get(pk=training.project_id)
     existing = ModelVersion.objects.filter(training=training).first()
     if existing is not None:
         return existing

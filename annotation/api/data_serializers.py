@@ -7,8 +7,9 @@ from rest_framework import serializers
 
 from annotation.models import DatasetRow, DatasetVersion, Example, Import, ImportIssue, Review, WithheldRow
 from annotation.services.datasets import MAX_SHARE, SEED
+from annotation.services.examples import example_stamp
 from annotation.splits import DEFAULT_SHARES, SPLITS, TEST, VALIDATION
-from core.api.fields import WrittenField
+from core.api.fields import SeenField, WrittenField
 from core.api.serializers import PersonSerializer, RunSerializer
 
 
@@ -18,7 +19,7 @@ class MessageSerializer(serializers.Serializer[Any]):
 
 
 class ExampleSerializer(serializers.ModelSerializer[Example]):
-    """A prompt and its completion as they are now."""
+    """A prompt and its completion as they are now. `seen` goes with taking it out of use or putting it back."""
 
     messages = MessageSerializer(many=True, read_only=True)
     context = serializers.ListField(child=serializers.CharField(), read_only=True)  # type: ignore[assignment]
@@ -28,15 +29,19 @@ class ExampleSerializer(serializers.ModelSerializer[Example]):
     )
     created_by = PersonSerializer(read_only=True, allow_null=True)
     submitted_by = PersonSerializer(read_only=True, allow_null=True)
+    seen = serializers.SerializerMethodField()
 
     class Meta:
         model = Example
         fields = (
             "id", "status", "messages", "context", "completion", "slice", "edge", "tags", "group", "source", "license",
             "external_id", "origin", "origin_detail", "revision", "content_hash", "batch", "created_by", "submitted_by",
-            "submitted_at", "created_at", "changed_at",
+            "submitted_at", "created_at", "changed_at", "seen",
         )  # fmt: skip
         read_only_fields = fields
+
+    def get_seen(self, example: Example) -> str:
+        return example_stamp(example)
 
 
 class NewExampleSerializer(serializers.Serializer[Any]):
@@ -77,10 +82,12 @@ class RevisionSerializer(serializers.Serializer[Any]):
 
 class RetireSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=300)
+    seen = SeenField()
 
 
 class RequeueSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
+    seen = SeenField()
 
 
 class ImportKeySerializer(serializers.Serializer[Any]):
@@ -182,6 +189,7 @@ class NewDatasetSerializer(FreezeSettingsSerializer):
     """The settings of a freeze, and a note."""
 
     note = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
+    seen = SeenField()
 
 
 class PreviewSliceSerializer(serializers.Serializer[Any]):
@@ -194,7 +202,8 @@ class PreviewSerializer(serializers.Serializer[Any]):
     """What a freeze would take now; `new` counts what the newest ready version (`since`) does not know.
 
     `unreviewed` rows were approved without a review. `counts` is what the version's `counts` would be. With many rows
-    `whole` is false: prompts were not compared, and near-duplicates may still change the splits.
+    `whole` is false: prompts were not compared, and near-duplicates may still change the splits. `seen` goes with the
+    freeze.
     """
 
     total = serializers.IntegerField()
@@ -204,6 +213,7 @@ class PreviewSerializer(serializers.Serializer[Any]):
     counts = serializers.DictField(allow_null=True)
     whole = serializers.BooleanField()
     slices = PreviewSliceSerializer(many=True)
+    seen = serializers.CharField()
 
 
 class DatasetRowSerializer(serializers.ModelSerializer[DatasetRow]):

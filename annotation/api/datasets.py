@@ -51,7 +51,8 @@ class Datasets(mixins.ListModelMixin, _Datasets):
 
     @extend_schema(request=NewDatasetSerializer, responses={202: DatasetSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Freezes what is approved into the next version; look at `status` until it is ready or failed."""
+        """Freezes what is approved into the next version; look at `status` until it is ready or failed. 409 when it is not
+        what the preview was of whose `seen` is sent."""
         given = NewDatasetSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         dataset = start_freeze(by=self.access.user, project=self.access.project, **given.validated_data)
@@ -74,6 +75,7 @@ class DatasetPreview(_Datasets):
             "counts": shown.counts,
             "whole": shown.whole,
             "slices": [{"slice": name, "approved": n, "new": new} for name, n, new in shown.slices],
+            "seen": shown.seen,
         }
         return Response(PreviewSerializer(body).data)
 
@@ -113,4 +115,4 @@ class DatasetDownload(_Datasets):
     @extend_schema(responses={(200, "application/jsonl"): OpenApiTypes.BINARY})
     def get(self, request: Request, slug: str, number: int) -> StreamingHttpResponse:
         """The version's artifact: one JSON object a line."""
-        return dataset_as_jsonl(self.ready(number), by=self.access.user)
+        return dataset_as_jsonl(self.ready(number), by=self.access.user, method=request.method)

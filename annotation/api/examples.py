@@ -74,7 +74,9 @@ class ExamplesDownload(_Examples):
     @extend_schema(responses={(200, "application/jsonl"): OpenApiTypes.BINARY})
     def get(self, request: Request, slug: str) -> StreamingHttpResponse:
         """What the filters select, as JSON Lines that an import reads."""
-        return examples_as_jsonl(self.access.project, self.wanted(), by=self.access.user)
+        return examples_as_jsonl(
+            self.access.project, self.wanted(), by=self.access.user, method=request.method
+        )
 
 
 class OneExample(_Examples):
@@ -100,7 +102,7 @@ class RetireExample(_Examples):
         """Takes an example out of everything that is frozen from now on."""
         given = RetireSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        retire(by=self.access.user, example=self.one(pk), reason=given.validated_data["reason"])
+        retire(by=self.access.user, example=self.one(pk), **given.validated_data)
         return Response(ExampleSerializer(self.one(pk)).data)
 
 
@@ -112,5 +114,5 @@ class RequeueExample(_Examples):
         """Puts an approved or retired example back into the queue."""
         given = RequeueSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        requeue(by=self.access.user, example=self.one(pk), reason=given.validated_data["reason"])
+        requeue(by=self.access.user, example=self.one(pk), **given.validated_data)
         return Response(ExampleSerializer(self.one(pk)).data)

@@ -19,6 +19,8 @@ from annotation.api.work_serializers import (
     LeaseSerializer,
     MyWorkSerializer,
     SavedDraftSerializer,
+    SkippedSerializer,
+    SkipSerializer,
     SubmitSerializer,
     TakeSerializer,
     UntilSerializer,
@@ -122,12 +124,13 @@ class Submit(WorkView):
     @extend_schema(request=SubmitSerializer, responses=ExampleSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Hands the pair to the reviewers. A refused pair is kept as a draft."""
-        content = self.given(SubmitSerializer)
-        example, base = self.example(pk), content["base_revision"]
+        typed = self.given(DraftContentSerializer)
+        example, base = self.example(pk), typed["base_revision"]
         keep = partial(
-            services.save_draft, by=self.access.user, example=example, content=content, base_revision=base
+            services.save_draft, by=self.access.user, example=example, content=typed, base_revision=base
         )
         with kept_if_refused(keep):
+            content = self.given(SubmitSerializer)
             services.submit(
                 by=self.access.user,
                 example=example,
@@ -144,13 +147,44 @@ def pair_of(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Leave(WorkView):
-    skip = False
-
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Gives the item back, its draft kept. A skipped item comes to this person again after everything else."""
-        services.leave(by=self.access.user, example=self.example(pk), purpose=self.purpose, skip=self.skip)
+        """Gives the item back, its draft kept."""
+        services.leave(by=self.access.user, example=self.example(pk), purpose=self.purpose, skip=False)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class Skip(WorkView):
+    @extend_schema(request=SkipSerializer, responses={204: None})
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Gives the item back, its draft kept. It comes to this person again after everything else."""
+        reason = self.given(SkipSerializer)["reason"]
+        services.leave(
+            by=self.access.user, example=self.example(pk), purpose=self.purpose, skip=True, reason=reason
+        )
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class UndoSkip(WorkView):
+    @extend_schema(request=None, responses=LeaseSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Takes one's last skip of this item back and opens it; what was open goes back, its draft kept."""
+        lease = services.undo_skip(by=self.access.user, example=self.example(pk), purpose=self.purpose)
+        lease.example = self.example(pk)
+        return Response(LeaseSerializer(lease).data)
+
+
+class Skipped(WorkView):
+    """What this person skipped, to annotate or to review."""
+
+    serializer_class = SkippedSerializer
+    read_roles = (Role.ANNOTATOR, Role.REVIEWER)
+
+    @extend_schema(responses=SkippedSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """What this person skipped and what still waits since then, the newest first; 100 at most."""
+        found = queries.skipped_by(self.access.user, self.access.project, 100)
+        return Response(SkippedSerializer(found, many=True).data)
 
 
 class TakeBack(WorkView):

@@ -13,7 +13,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation import services
-from annotation.api.queue import READERS, Heartbeat, KeepDraft, Leave, Take, TakeNext, WorkView, pair_of
+from annotation.api.queue import (
+    READERS,
+    Heartbeat,
+    KeepDraft,
+    Leave,
+    Skip,
+    Take,
+    TakeNext,
+    UndoSkip,
+    WorkView,
+    pair_of,
+)
 from annotation.api.work_serializers import (
     AcceptedManySerializer,
     AcceptManySerializer,
@@ -24,6 +35,7 @@ from annotation.api.work_serializers import (
     ReturnedManySerializer,
     ReturnManySerializer,
     SendBackSerializer,
+    TypedAcceptSerializer,
     UndoneManySerializer,
 )
 from annotation.filters import ReviewFilter
@@ -65,6 +77,16 @@ class ReviewLeave(Leave):
     write_roles = (Role.REVIEWER,)
 
 
+class ReviewSkip(Skip):
+    purpose = REVIEW
+    write_roles = (Role.REVIEWER,)
+
+
+class ReviewUndoSkip(UndoSkip):
+    purpose = REVIEW
+    write_roles = (Role.REVIEWER,)
+
+
 class InReview(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = InReviewSerializer
     pagination_class = Pages
@@ -89,10 +111,11 @@ class Accept(WorkView):
     @extend_schema(request=AcceptSerializer, responses=DecisionSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Approves a pair one has open, with `content` after correcting it."""
-        given = self.given(AcceptSerializer)
-        content = given.get("content")
+        typed = self.given(TypedAcceptSerializer)
         example = self.example(pk)
-        with kept_if_refused(partial(keep_review, self.access.user, example, given, content)):
+        with kept_if_refused(partial(keep_review, self.access.user, example, typed, typed.get("content"))):
+            given = self.given(AcceptSerializer)
+            content = given.get("content")
             review = services.accept(
                 by=self.access.user,
                 example=example,

@@ -82,6 +82,21 @@ class SavedDraftSerializer(serializers.ModelSerializer[Draft]):
         read_only_fields = fields
 
 
+class SkipSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(
+        required=False, allow_blank=True, default="", max_length=300, help_text="Why; for the record."
+    )
+
+
+class SkippedSerializer(serializers.ModelSerializer[Assignment]):
+    reason = serializers.CharField(source="note", read_only=True)
+
+    class Meta:
+        model = Assignment
+        fields = ("example", "purpose", "reason", "finished_at")
+        read_only_fields = fields
+
+
 class CheckedSerializer(serializers.Serializer[Any]):
     check = serializers.CharField()
     level = serializers.ChoiceField(choices=("ok", "warn", "bad"))
@@ -121,6 +136,12 @@ class AcceptSerializer(serializers.Serializer[Any]):
     comment = serializers.CharField(required=False, allow_blank=True, default="")
     revision = CountField(required=False, default=0)
     content = SubmitSerializer(required=False)
+
+
+class TypedAcceptSerializer(AcceptSerializer):
+    """An acceptance as far as it is written: what is refused as one is kept as this."""
+
+    content = DraftContentSerializer(required=False)  # type: ignore[assignment]  # takes more
 
 
 class SendBackSerializer(serializers.Serializer[Any]):

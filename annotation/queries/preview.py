@@ -1,11 +1,12 @@
 """What a freeze would do now, shown before anybody freezes."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import BigIntegerField, Count, F, Func, Max, Q, QuerySet, Sum, TextField, Value
+from django.db.models.functions import Cast, Concat
 
 from annotation.cleaning import mark_in_pair
 from annotation.content import nfc, prompt_hash
@@ -23,6 +24,7 @@ from annotation.queries.datasets import (
 from annotation.splits import SPLITS, Group, assign_splits, untested
 from core.marks import known_marks
 from core.models import Project
+from core.seen import stamp
 
 # Up to so many rows the plan is made whole while the page waits (some two seconds); above, prompts are not compared.
 WHOLE = 10_000
@@ -35,7 +37,8 @@ class Preview:
     """What a freeze would take now. `slices` is [(slice, approved, of them new to the newest ready version)].
 
     `counts` is what DatasetVersion.counts would be, or None when not asked for. Unless it is `whole`, prompts were not
-    compared: nothing is said about withheld rows, and near-duplicates may still change the splits.
+    compared: nothing is said about withheld rows, and near-duplicates may still change the splits. `seen` is the stamp of
+    `what_a_freeze_takes`.
     """
 
     total: int = 0
@@ -45,13 +48,33 @@ class Preview:
     slices: list[tuple[str, int, int]] = field(default_factory=list)
     counts: dict[str, Any] | None = None
     whole: bool = True
+    seen: str = ""
+
+
+def what_a_freeze_takes(project: Project, *, slices: Sequence[str], sources: Sequence[str]) -> list[Any]:
+    """Which approved examples at which revisions, after which dataset version, with which system prompt: what a stamp of a
+    preview is made of. One pass over the examples inside the database."""
+    words = [Cast("pk", TextField()), Value(":"), Cast("revision", TextField())]
+    hashed = Func(
+        Concat(*words, output_field=TextField()),
+        Value(0),
+        function="hashtextextended",
+        output_field=BigIntegerField(),
+    )
+    found = approved(project, slices=slices, sources=sources).order_by()
+    taken = found.aggregate(count=Count("pk"), all=Sum(hashed))
+    newest = DatasetVersion.objects.filter(project=project).aggregate(number=Max("number"))
+    return [taken["count"], str(taken["all"]), newest["number"], project.system_prompt]
 
 
 def preview(project: Project, settings: Mapping[str, Any], *, most: int | None = None) -> Preview:
     """The counts of approved examples against the newest ready version, and what a freeze with these settings (as
-    DatasetVersion.settings) would make of them; with `most` only when there are no more than that. At most six queries."""
-    examples = approved(project, slices=settings["slices"], sources=settings["sources"]).order_by()
-    counted = _counted(project, examples)
+    DatasetVersion.settings) would make of them; with `most` only when there are no more than that. At most eight queries."""
+    chosen = {"slices": settings["slices"], "sources": settings["sources"]}
+    # First: what changes while the rest is counted must look as if it came later.
+    seen = stamp(*what_a_freeze_takes(project, **chosen))
+    examples = approved(project, **chosen).order_by()
+    counted = replace(_counted(project, examples), seen=seen)
     if not counted.total or (most is not None and counted.total > most):
         return counted
     if counted.total > WHOLE:

@@ -9,11 +9,13 @@ from django.db.models import Max
 from annotation.cleaning import clean_text
 from annotation.models import DatasetVersion, Source
 from annotation.queries.datasets import approved
+from annotation.queries.preview import what_a_freeze_takes
 from annotation.splits import DEFAULT_SHARES, TEST, VALIDATION
 from core.audit import record
 from core.errors import Invalid
 from core.marks import known_marks
 from core.models import Project, Run, User
+from core.seen import must_be_as_seen
 from core.services.runs import launch_run
 from core.transitions import transition
 
@@ -40,12 +42,13 @@ def start_freeze(
     seed: int = SEED,
     separate_near_duplicates: bool = True,
     note: str = "",
+    seen: str = "",
 ) -> DatasetVersion:
     """Takes the project's next version number and launches the run that freezes what is approved when it starts.
 
     Shares are of one, at most a half each. With `separate_near_duplicates`, new prompts that are nearly the same stay in one
     split, and those of training or validation that are nearly a test row's are withheld. Raises Invalid for wrong shares, an unknown source, or when no approved
-    example matches.
+    example matches, and Conflict when it would take something else than the preview showed (`seen`).
     """
     wrong: dict[str, list[str]] = {}
     for name, share in ((VALIDATION, validation), (TEST, test)):
@@ -69,7 +72,10 @@ def start_freeze(
             "Approve examples first, or choose other slices and sources.",
         )
     # The project's row is the turnstile: two freezes at the same moment get two numbers.
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    if seen:
+        takes = what_a_freeze_takes(project, slices=slices, sources=sources)
+        must_be_as_seen(seen, *takes, what="What would be frozen")
     newest = DatasetVersion.objects.filter(project=project).aggregate(newest=Max("number"))["newest"]
     number = (newest or 0) + 1
     run = launch_run(by=by, project=project, kind="freeze", title=f"Freeze dataset {number}")

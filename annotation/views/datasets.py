@@ -24,8 +24,8 @@ from annotation.services.datasets import FREEZE_DEFAULTS, start_freeze
 from annotation.splits import LEAST_TEST, SPLITS, TEST, TESTED_FROM
 from annotation.views.data_forms import FreezeForm
 from core.access import Access, project_page
-from core.errors import ExpectedError
-from core.forms import take_errors
+from core.errors import Conflict, ExpectedError
+from core.forms import status_of, take_errors
 from core.models import Role
 from core.paging import cut
 from core.params import Params
@@ -57,20 +57,26 @@ def dataset_new(request: HttpRequest, access: Access) -> HttpResponse:
     params = Params(request.GET)
     chosen = {name: params.texts(name) for name in ("slices", "sources")}
     form = _form(access, request.POST if request.method == "POST" else None, **chosen)
+    told = False
     if request.method == "POST" and form.is_valid():
         try:
             dataset = start_freeze(
-                by=access.user, project=access.project, note=form.cleaned_data["note"], **form.settings()
+                by=access.user,
+                project=access.project,
+                note=form.cleaned_data["note"],
+                seen=request.POST.get("seen", ""),
+                **form.settings(),
             )
         except ExpectedError as error:
+            told = isinstance(error, Conflict)
             take_errors(form, error)
         else:
             return redirect("annotation:dataset", access.project.slug, dataset.number)
     defaults = FREEZE_DEFAULTS | chosen
     asked = form.settings() if form.is_bound and not form.errors else defaults
-    context = {"form": form, **_preview(access, asked, at_once=request.method == "POST")}
-    status = 422 if request.method == "POST" else 200
-    return render(request, "annotation/dataset_new.html", context, status=status)
+    # Where people work all day something is approved every few seconds. Whoever was told once that it changes may freeze.
+    context = {"form": form, "told": told, **_preview(access, asked, at_once=request.method == "POST")}
+    return render(request, "annotation/dataset_new.html", context, status=status_of(form))
 
 
 @project_page(Role.ADMIN)
@@ -202,4 +208,4 @@ def dataset_withheld(request: HttpRequest, access: Access, number: int) -> HttpR
 @require_safe
 def dataset_download(request: HttpRequest, access: Access, number: int) -> StreamingHttpResponse:
     """The artifact itself: one JSON object a line, in the version's order."""
-    return dataset_as_jsonl(_ready(access, number), by=access.user)
+    return dataset_as_jsonl(_ready(access, number), by=access.user, method=request.method)

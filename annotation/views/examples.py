@@ -42,7 +42,8 @@ def examples(request: HttpRequest, access: Access) -> HttpResponse:
 def examples_download(request: HttpRequest, access: Access) -> StreamingHttpResponse:
     """What the filters show, all of it, in the shape that an import reads."""
     wanted = ExampleFilter(request.GET, project=access.project).checked()
-    return examples_as_jsonl(access.project, find_examples(access.project, wanted), by=access.user)
+    found = find_examples(access.project, wanted)
+    return examples_as_jsonl(access.project, found, by=access.user, method=request.method)
 
 
 def _example(access: Access, pk: int) -> Example:

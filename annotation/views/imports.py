@@ -86,7 +86,7 @@ def import_detail(request: HttpRequest, access: Access, pk: int) -> HttpResponse
 @require_safe
 def import_issues(request: HttpRequest, access: Access, pk: int) -> StreamingHttpResponse:
     """All bad and repeated lines as CSV."""
-    return issues_as_csv(_batch(access, pk), by=access.user)
+    return issues_as_csv(_batch(access, pk), by=access.user, method=request.method)
 
 
 @project_page(Role.ADMIN)

@@ -21,6 +21,27 @@ class CountField(serializers.IntegerField):
         super().__init__(min_value=min_value, max_value=LARGEST_COUNT, **kwargs)
 
 
+class SeenField(serializers.CharField):
+    """What was read as `seen` with the object: the request is refused (409) when the object changed since. Without it, it
+    counts whatever is there."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            required=False,
+            allow_blank=True,
+            default="",
+            max_length=40,
+            help_text="What was read as `seen`: refused (409) when something changed since. May be left out.",
+            **kwargs,
+        )
+
+
+class SeenSerializer(serializers.Serializer[Any]):
+    """For an action that takes nothing else."""
+
+    seen = SeenField()
+
+
 class WrittenField(serializers.CharField):
     """A text as it was written: outer spaces and line breaks are kept, and a number is no text (as one, 1.10 would be 1.1)."""
 

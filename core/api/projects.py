@@ -73,7 +73,7 @@ class OneProject(ProjectAPIView):
 
     @extend_schema(request=ProjectChangeSerializer, responses=ProjectSerializer)
     def patch(self, request: Request, slug: str) -> Response:
-        """Changes the project's settings."""
+        """Changes the project's settings. 409 when they are not those of which `seen` was read."""
         given = ProjectChangeSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         project = update_project(by=self.access.user, project=self.access.project, **given.validated_data)
@@ -137,11 +137,12 @@ class Person(ProjectAPIView):
 
     @extend_schema(responses=MembershipSerializer)
     def patch(self, request: Request, slug: str, pk: int) -> Response:
-        """Changes somebody's roles. 409 when it would leave the project without an admin."""
+        """Changes somebody's roles. 409 when they are not those of which `seen` was read, or when the project would be left
+        without an admin."""
         given = RolesSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         membership = change_roles(
-            by=self.access.user, membership=self._membership(pk), roles=given.validated_data["roles"]
+            by=self.access.user, membership=self._membership(pk), **given.validated_data
         )
         return Response(MembershipSerializer(membership).data)
 

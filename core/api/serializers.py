@@ -4,9 +4,11 @@ from typing import Any
 
 from rest_framework import serializers
 
+from core.api.fields import SeenField
 from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
 from core.models.people import LONGEST_PASSWORD, MOST_TEMPERATURE, MOST_TOKENS
 from core.sentences import sentence
+from core.services.projects import roles_stamp, settings_stamp
 
 
 class PersonSerializer(serializers.ModelSerializer[User]):
@@ -16,8 +18,9 @@ class PersonSerializer(serializers.ModelSerializer[User]):
 
 
 class ProjectSerializer(serializers.ModelSerializer[Project]):
-    """A project. `slug` is its address, given once."""
+    """A project. `slug` is its address, given once. `seen` goes with a change of the settings."""
 
+    seen = serializers.SerializerMethodField()
     slug = serializers.SlugField(max_length=60, required=False)
     lease_minutes = serializers.IntegerField(min_value=1, max_value=480, required=False)
 
@@ -25,9 +28,12 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
         model = Project
         fields = (
             "slug", "name", "description", "guideline", "system_prompt", "lease_minutes", "temperature", "max_tokens",
-            "created_at",
+            "created_at", "seen",
         )  # fmt: skip
         read_only_fields = ("created_at",)
+
+    def get_seen(self, project: Project) -> str:
+        return settings_stamp(project)
 
 
 class NewProjectSerializer(serializers.Serializer[Any]):
@@ -56,15 +62,22 @@ class ProjectChangeSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="The longest answer unless a request says otherwise.",
     )
+    seen = SeenField()
 
 
 class MembershipSerializer(serializers.ModelSerializer[Membership]):
+    """`seen` goes with a change of the roles."""
+
     user = PersonSerializer(read_only=True)
     roles = serializers.ListField(child=serializers.ChoiceField(choices=Role.choices))
+    seen = serializers.SerializerMethodField()
 
     class Meta:
         model = Membership
-        fields = ("id", "user", "roles", "created_at")
+        fields = ("id", "user", "roles", "created_at", "seen")
+
+    def get_seen(self, membership: Membership) -> str:
+        return roles_stamp(membership)
 
 
 class MyMembershipSerializer(serializers.ModelSerializer[Membership]):
@@ -121,6 +134,7 @@ class RolesSerializer(serializers.Serializer[Any]):
     roles = serializers.ListField(
         child=serializers.ChoiceField(choices=Role.choices), allow_empty=False, max_length=len(Role)
     )
+    seen = SeenField()
 
 
 class KeySerializer(serializers.ModelSerializer[ApiToken]):

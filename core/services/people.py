@@ -184,7 +184,7 @@ def _replace_password(*, by: User | None, user: User, hashed: str, must_change: 
 
 def locked(user: User) -> User:
     """The account's row, locked: passwords, memberships and deactivation are decided one after the other."""
-    return User.objects.select_for_update().get(pk=user.pk)
+    return User.objects.select_for_update(no_key=True).get(pk=user.pk)
 
 
 def may_manage(by: User, user: User) -> bool:
@@ -243,7 +243,7 @@ def deactivate_person(*, by: User, user: User) -> None:
         raise Conflict("You cannot deactivate your own account.", "Ask another admin or an operator.")
     with transaction.atomic():
         # All operators first: two of them must not deactivate each other at the same moment.
-        operators = list(User.objects.select_for_update().filter(is_operator=True).order_by("pk"))
+        operators = list(User.objects.select_for_update(no_key=True).filter(is_operator=True).order_by("pk"))
         locked(user)
         require_manager(by, user)
         if user.is_operator and not any(one.is_active and one.pk != user.pk for one in operators):

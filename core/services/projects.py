@@ -102,8 +102,8 @@ def update_project(*, by: User, project: Project, seen: str = "", **values: Any)
     project.refresh_from_db(from_queryset=Project.objects.select_for_update(no_key=True))
     if seen and seen != settings_stamp(project):
         raise Conflict(
-            "Somebody changed the settings since you opened this page.",
-            "What you typed is kept below and not saved. The audit page says what changed; saving again writes over it.",
+            "Somebody changed the settings since you looked.",
+            "Nothing was saved. The audit page says what changed; saving again writes over it.",
         )
     if values.get("system_prompt", project.system_prompt) != project.system_prompt:
         refuse_marks(system_prompt=values["system_prompt"])
@@ -165,9 +165,15 @@ def invite(*, by: User, project: Project, email: str, name: str, roles: list[str
     with transaction.atomic():
         is_new = user is None
         if user is None:
-            user = create_account(
-                by=by, email=email, name=name, project=project, hashed=hashed or "", must_change=True
-            )
+            try:
+                user = create_account(
+                    by=by, email=email, name=name, project=project, hashed=hashed or "", must_change=True
+                )
+            except Invalid:  # nobody had one a moment ago
+                raise Conflict(
+                    "Somebody else made an account for this address at this moment.",
+                    "Send it again: then the person with that account is added.",
+                ) from None
         else:
             user = locked(user)
             if not user.is_active:
@@ -196,6 +202,11 @@ def _end_keys(project: Project, maker: User) -> int:
     """Revokes the application keys that somebody made here, who knows their secrets and may manage them no more."""
     keys = ApiToken.objects.filter(project=project, created_by=maker, revoked_at=None)
     return keys.update(revoked_at=timezone.now())
+
+
+def roles_stamp(membership: Membership) -> str:
+    """What a page that shows somebody's roles sends along when they are changed."""
+    return stamp(sorted(membership.roles))
 
 
 @transaction.atomic

@@ -18,7 +18,7 @@ def create_token(*, by: User, name: str, project: Project | None = None) -> tupl
 
     Conflict when the person's password or account changed since this request was let in: a token must not outlive that.
     """
-    now = User.objects.select_for_update().get(pk=by.pk)
+    now = User.objects.select_for_update(no_key=True).get(pk=by.pk)
     if not now.is_active or now.must_change_password or now.password != by.password:
         raise Conflict("Your account changed meanwhile, so no token was made.", "Sign in again.")
     kind = ApiToken.Kind.APPLICATION if project else ApiToken.Kind.PERSONAL

@@ -41,4 +41,5 @@ def audit_csv(request: HttpRequest, access: Access) -> StreamingHttpResponse:
             cells = [getattr(entry, name) for name in COLUMNS[1:-1]]
             yield csv_line([entry.at.isoformat(), *cells, json.dumps(entry.detail, ensure_ascii=False)])
 
-    return attachment(lines(), by=access.user, name=f"audit-{access.project.slug}.csv", content_type=CSV)
+    name = f"audit-{access.project.slug}.csv"
+    return attachment(lines, method=request.method, by=access.user, name=name, content_type=CSV)

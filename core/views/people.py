@@ -11,10 +11,9 @@ from core.forms import AddPersonForm, PeopleFilter, RolesForm, status_of, take_e
 from core.models import Membership, Role, User
 from core.paging import cut
 from core.queries import maker_of, people_of
-from core.seen import stamp
 from core.sentences import actor_name
 from core.services.people import reset_password
-from core.services.projects import change_roles, invite, remove_member
+from core.services.projects import change_roles, invite, remove_member, roles_stamp
 
 
 @project_page(Role.ADMIN, Role.VIEWER)
@@ -76,7 +75,7 @@ def person_roles(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
                 return redirect("core:home", access.project.slug)
             return redirect("core:people", access.project.slug)
     membership.refresh_from_db(fields=["roles"])
-    context = {"form": form, "membership": membership, "seen": stamp(sorted(membership.roles))}
+    context = {"form": form, "membership": membership, "seen": roles_stamp(membership)}
     return render(request, "core/person_roles.html", context, status=status_of(form))
 
 

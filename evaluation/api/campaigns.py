@@ -1,5 +1,6 @@
 """Campaigns, their results and single ratings."""
 
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -12,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.models import DatasetVersion
+from core.api.fields import SeenSerializer
 from core.downloads import CSV, attachment
 from core.errors import Invalid
 from core.models import Role
@@ -132,24 +134,24 @@ class _CampaignVerb(ProjectAPIView):
     queryset = Campaign.objects.none()
     write_roles = ADMINS
 
-    def _do(self, verb: Any, pk: int) -> Response:
+    def _do(self, verb: Any, pk: int, **values: Any) -> Response:
         campaign = self.access.get(Campaign.objects.select_related("project"), pk=pk)
-        verb(by=self.access.user, campaign=campaign)
+        verb(by=self.access.user, campaign=campaign, **values)
         return Response(CampaignSerializer(campaigns_of(self.access.project).get(pk=pk)).data)
 
 
 class CampaignClose(_CampaignVerb):
-    @extend_schema(request=None)
+    @extend_schema(request=SeenSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Takes no ratings any more; raters may see the results."""
-        return self._do(services.close_campaign, pk)
+        return self._do(services.close_campaign, pk, **self.given(SeenSerializer))
 
 
 class CampaignReopen(_CampaignVerb):
-    @extend_schema(request=None)
+    @extend_schema(request=SeenSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Takes ratings again."""
-        return self._do(services.reopen_campaign, pk)
+        return self._do(services.reopen_campaign, pk, **self.given(SeenSerializer))
 
 
 class CampaignRetry(_CampaignVerb):
@@ -185,7 +187,13 @@ class CampaignRatings(ProjectAPIView):
     def get(self, request: Request, slug: str, pk: int) -> StreamingHttpResponse:
         """Every rating with its versions named, as CSV."""
         campaign = self.access.get(Campaign, pk=pk)
-        return attachment(csv_lines(campaign), by=self.access.user, name=csv_name(campaign), content_type=CSV)
+        return attachment(
+            partial(csv_lines, campaign),
+            method=request.method,
+            by=self.access.user,
+            name=csv_name(campaign),
+            content_type=CSV,
+        )
 
 
 class CampaignComparisons(mixins.ListModelMixin, ProjectAPIView):

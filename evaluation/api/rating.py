@@ -1,5 +1,7 @@
 """Rating by program. As on the page, nothing names a version before the campaign is closed."""
 
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 from django.shortcuts import get_object_or_404
@@ -11,8 +13,14 @@ from rest_framework.response import Response
 from core.errors import Conflict
 from core.models import Role
 from core.project_api import ProjectAPIView
+from core.services.drafts import kept_if_refused
 from evaluation import services
-from evaluation.api.serializers import BlindComparisonSerializer, SayingSerializer, ShareSerializer
+from evaluation.api.serializers import (
+    BlindComparisonSerializer,
+    SayingSerializer,
+    ShareSerializer,
+    form_fields_of,
+)
 from evaluation.models import Campaign, Comparison
 from evaluation.queries import open_campaigns
 from evaluation.queries.rating import own_comparisons, shares_of
@@ -57,11 +65,15 @@ class _Own(ProjectAPIView):
         mine = own_comparisons(self.access.user)
         return get_object_or_404(mine, campaign__project=self.access.project, token=token)
 
-    def keep(self, request: Request, token: str, service: Any) -> Comparison:
-        given = SayingSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+    def keep(self, request: Request, token: str, service: Any, *, changing: bool = False) -> Comparison:
         comparison = self.own(token)
-        service(by=self.access.user, comparison=comparison, **given.validated_data)
+        own: dict[str, Any] = {"by": self.access.user, "comparison": comparison}
+        typed = form_fields_of(request.data)
+        content = typed | ({"change": "1"} if changing else {})
+        # A body that says nothing must not replace the words of an earlier one.
+        words = partial(services.save_draft, **own, content=content) if typed else nullcontext
+        with kept_if_refused(words):
+            service(**own, **self.given(SayingSerializer))
         return comparison
 
 
@@ -75,14 +87,14 @@ class OwnComparison(_Own):
 
     @extend_schema(request=SayingSerializer, responses={201: BlindComparisonSerializer})
     def post(self, request: Request, slug: str, token: str) -> Response:
-        """Rates it, once: 409 when it was rated before or the campaign is closed."""
+        """Rates it, once: 409 when it was rated before or the campaign is closed. What is refused is kept as `draft`."""
         comparison = self.keep(request, token, services.rate)
         return Response(BlindComparisonSerializer(comparison).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=SayingSerializer, responses=BlindComparisonSerializer)
     def put(self, request: Request, slug: str, token: str) -> Response:
-        """Changes one's rating while the campaign is open."""
-        comparison = self.keep(request, token, services.change_rating)
+        """Changes one's rating while the campaign is open. What is refused is kept as `draft`."""
+        comparison = self.keep(request, token, services.change_rating, changing=True)
         return Response(BlindComparisonSerializer(comparison).data)
 
 

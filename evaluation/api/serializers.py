@@ -6,12 +6,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api.fields import IdField, WrittenField
+from core.api.fields import IdField, SeenField, WrittenField
 from core.api.serializers import PersonSerializer, RunSerializer
-from evaluation.models import Campaign, Comparison, Entry, PlanStage, Rating
+from evaluation.models import Campaign, Comparison, Entry, PlanStage, Rating, RatingDraft, Score
 from evaluation.queries import Results
 from evaluation.services.campaigns import MOST_PER_PROMPT, MOST_PROMPTS, MOST_TOKENS
 from evaluation.services.doubt import LONGEST_REASON
+from evaluation.services.plan import campaign_stamp
 from evaluation.services.rating import SIDES, Scores
 from training.models import ModelVersion
 
@@ -34,7 +35,8 @@ class PlanStageSerializer(serializers.ModelSerializer[PlanStage]):
 
 class CampaignSerializer(serializers.ModelSerializer[Campaign]):
     """`wanted` ratings are planned: prompts that are asked, times ratings a prompt. `ratings` counts without those set
-    aside; each growth of the plan is one of `plan_stages`."""
+    aside; each growth of the plan is one of `plan_stages`. `seen` goes with closing, opening again and growing; ratings
+    that come in do not change it."""
 
     baseline = serializers.SerializerMethodField()
     candidate = serializers.SerializerMethodField()
@@ -47,6 +49,7 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
     corrections = serializers.IntegerField(source="correction_count", read_only=True)
     wanted = serializers.IntegerField(read_only=True)
     run = RunSerializer(read_only=True)
+    seen = serializers.SerializerMethodField()
 
     class Meta:
         model = Campaign
@@ -70,7 +73,11 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
             "opened_at",
             "closed_at",
             "run",
+            "seen",
         )
+
+    def get_seen(self, campaign: Campaign) -> str:
+        return campaign_stamp(campaign)
 
     @extend_schema_field(VersionNameSerializer)
     def get_baseline(self, campaign: Campaign) -> Any:
@@ -105,6 +112,7 @@ class NewCampaignSerializer(serializers.Serializer[Any]):
 
 class AddPromptsSerializer(serializers.Serializer[Any]):
     prompts = serializers.IntegerField(min_value=1, max_value=MOST_PROMPTS)
+    seen = SeenField()
 
 
 class AddRatersSerializer(serializers.Serializer[Any]):
@@ -112,6 +120,7 @@ class AddRatersSerializer(serializers.Serializer[Any]):
 
     people = serializers.ListField(child=IdField(), required=False, max_length=200)
     ratings_per_prompt = serializers.IntegerField(min_value=1, max_value=MOST_PER_PROMPT, required=False)
+    seen = SeenField()
 
 
 class SetAsideSerializer(serializers.Serializer[Any]):
@@ -303,6 +312,58 @@ class SaidSerializer(serializers.Serializer[Any]):
     comment = serializers.CharField()
 
 
+class TypedScoresSerializer(serializers.Serializer[Any]):
+    a = serializers.DictField(child=serializers.IntegerField())
+    b = serializers.DictField(child=serializers.IntegerField())
+
+
+class RatingDraftSerializer(serializers.Serializer[Any]):
+    """What was typed and not taken yet, in the shape of a rating; any of it may be missing."""
+
+    choice = serializers.CharField(allow_blank=True)
+    scores = TypedScoresSerializer(allow_null=True, help_text="Null when they were left out on purpose.")
+    comment = serializers.CharField(allow_blank=True)
+    corrections = CorrectionsSerializer()
+    saved_at = serializers.DateTimeField()
+
+
+def form_fields_of(body: Any) -> dict[str, Any]:
+    """A rating as it was sent, right or wrong, under the names of the page's form: as such it is kept as a draft."""
+    body = _mapping(body)
+    scores, corrections = _mapping(body.get("scores")), _mapping(body.get("corrections"))
+    fields: dict[str, Any] = {"choice": body.get("choice"), "comment": body.get("comment")}
+    if "scores" in body and body["scores"] is None:
+        fields["skip_scores"] = "1"
+    for side in SIDES:
+        given = _mapping(scores.get(side))
+        fields |= {f"{criterion}_{side}": given.get(criterion) for criterion in Score.Criterion.values}
+        fields[f"correction_{side}"] = corrections.get(side)
+    return {name: value for name, value in fields.items() if value and isinstance(value, (str, int))}
+
+
+def body_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A draft's form fields in the shape in which a program sends a rating."""
+    scores = {
+        side: {
+            criterion: fields[f"{criterion}_{side}"]
+            for criterion in Score.Criterion.values
+            if f"{criterion}_{side}" in fields
+        }
+        for side in SIDES
+    }
+    typed = {side: fields[f"correction_{side}"] for side in SIDES if f"correction_{side}" in fields}
+    return {
+        "choice": fields.get("choice", ""),
+        "scores": None if fields.get("skip_scores") else scores,
+        "comment": fields.get("comment", ""),
+        "corrections": typed,
+    }
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
 class BlindComparisonSerializer(serializers.Serializer[Comparison]):
     """One comparison as its rater may know it: a token and two sides, nothing about whose they are."""
 
@@ -315,6 +376,7 @@ class BlindComparisonSerializer(serializers.Serializer[Comparison]):
     a = BlindAnswerSerializer(source="a.generation")
     b = BlindAnswerSerializer(source="b.generation")
     said = serializers.SerializerMethodField()
+    draft = serializers.SerializerMethodField()
 
     @extend_schema_field(SaidSerializer(allow_null=True))
     def get_said(self, comparison: Comparison) -> Any:
@@ -327,6 +389,12 @@ class BlindComparisonSerializer(serializers.Serializer[Comparison]):
             "scores": scores_of(comparison, rating),
             "comment": rating.comment,
         }
+
+    @extend_schema_field(RatingDraftSerializer(allow_null=True))
+    def get_draft(self, comparison: Comparison) -> Any:
+        """What the rater typed, here or on the page, and what was not taken yet."""
+        draft = RatingDraft.objects.filter(comparison=comparison).first()
+        return None if draft is None else {**body_of(draft.content), "saved_at": draft.saved_at}
 
 
 class ShareSerializer(serializers.Serializer[Any]):

@@ -15,7 +15,7 @@ from core.transitions import transition
 from evaluation.models import Answer, Campaign, Comparison, Entry, Prompt, Rating
 from evaluation.queries.campaigns import held_out_rows
 from evaluation.sampling import choose
-from evaluation.services.plan import begin_stage, lock, must_be_idle, settle_stage
+from evaluation.services.plan import begin_stage, lock, must_be_as_shown, must_be_idle, settle_stage
 from inference.queries import is_served
 from training.models import ModelVersion
 
@@ -209,8 +209,12 @@ def again(run: Run, by: User) -> None:
 
 
 @transaction.atomic
-def close_campaign(*, by: User, campaign: Campaign) -> Campaign:
-    """No rating comes in afterwards. Raters may then see the results and the names."""
+def close_campaign(*, by: User, campaign: Campaign, seen: str = "") -> Campaign:
+    """No rating comes in afterwards. Raters may then see the results and the names.
+
+    Conflict when its status or plan is not as the person saw it (`seen`, see `campaign_stamp`).
+    """
+    must_be_as_shown(lock(campaign), seen)
     transition(campaign, Campaign.Status.CLOSED, closed_at=timezone.now())
     campaign.comparisons.filter(status=Comparison.Status.OPEN).update(status=Comparison.Status.EXPIRED)
     record(by=by, project=campaign.project, verb="campaign.closed", obj=campaign)
@@ -218,7 +222,9 @@ def close_campaign(*, by: User, campaign: Campaign) -> Campaign:
 
 
 @transaction.atomic
-def reopen_campaign(*, by: User, campaign: Campaign) -> Campaign:
+def reopen_campaign(*, by: User, campaign: Campaign, seen: str = "") -> Campaign:
+    """Takes ratings again. Conflict as for `close_campaign`."""
+    must_be_as_shown(lock(campaign), seen)
     transition(campaign, Campaign.Status.OPEN, closed_at=None)
     record(by=by, project=campaign.project, verb="campaign.reopened", obj=campaign)
     return campaign

@@ -41,7 +41,7 @@ def set_aside(*, by: User, campaign: Campaign, reason: str, votes: int | None = 
         )
     if votes is not None and votes != count:
         raise Conflict(
-            f"It is {count:,} votes now, not {votes:,}: the campaign went on since you opened this page.",
+            f"It is {count:,} votes now, not {votes:,}: the campaign went on since you looked.",
             "Nothing was set aside. Look at the number, then decide again.",
         )
     record(

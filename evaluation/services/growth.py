@@ -19,6 +19,7 @@ from evaluation.services.campaigns import (
 from evaluation.services.plan import (
     begin_stage,
     lock,
+    must_be_as_shown,
     must_be_idle,
     must_be_open,
     must_have_all_answers,
@@ -33,13 +34,15 @@ def most_more_prompts(campaign: Campaign) -> int:
 
 
 @transaction.atomic
-def add_prompts(*, by: User, campaign: Campaign, prompts: int) -> PlanStage:
+def add_prompts(*, by: User, campaign: Campaign, prompts: int, seen: str = "") -> PlanStage:
     """Draws more test prompts and launches the run that makes their answers; each joins when both are there.
 
     The campaign stays open meanwhile, and a run that fails leaves it with what it had. Raises Invalid when there are
-    fewer prompts left, Conflict unless the campaign is open and has all its answers, Refused when a version is not served.
+    fewer prompts left, Conflict unless the campaign is open, has all its answers and is as the person saw it (`seen`, see
+    `campaign_stamp`), Refused when a version is not served.
     """
     campaign = lock(campaign)
+    must_be_as_shown(campaign, seen)
     must_be_open(campaign)
     must_have_all_answers(campaign)
     left = most_more_prompts(campaign)
@@ -74,14 +77,21 @@ def add_prompts(*, by: User, campaign: Campaign, prompts: int) -> PlanStage:
 
 @transaction.atomic
 def add_raters(
-    *, by: User, campaign: Campaign, people: list[int] | None = None, ratings_per_prompt: int | None = None
+    *,
+    by: User,
+    campaign: Campaign,
+    people: list[int] | None = None,
+    ratings_per_prompt: int | None = None,
+    seen: str = "",
 ) -> PlanStage | None:
     """Gives members (ids of users) the role rater, and asks for more ratings per prompt, by different people.
 
     Only more ratings per prompt change the plan; the new stage is returned then, else None. Raises Invalid when neither
-    is asked for, when there would be fewer ratings than now, or when somebody is no member or rates already.
+    is asked for, when there would be fewer ratings than now, or when somebody is no member or rates already, and Conflict
+    as `add_prompts`.
     """
     campaign = lock(campaign)
+    must_be_as_shown(campaign, seen)
     must_be_open(campaign)
     people = sorted(set(people or []))
     per_prompt = campaign.ratings_per_prompt if ratings_per_prompt is None else ratings_per_prompt

@@ -1,9 +1,12 @@
 """How many ratings a campaign plans. Each growth of the plan is a stage of its own, so that a verdict can allow for it."""
 
+from typing import Any
+
 from django.db.models import Max
 
 from core.errors import Conflict
 from core.models import User
+from core.seen import must_be_as_seen, stamp
 from evaluation.models import Campaign, PlanStage, Prompt, Rating
 
 
@@ -13,6 +16,22 @@ def lock(campaign: Campaign) -> Campaign:
         from_queryset=Campaign.objects.select_for_update(no_key=True, of=("self",)).order_by()
     )
     return campaign
+
+
+def _standing(campaign: Campaign) -> list[Any]:
+    stages = sorted(stage.number for stage in campaign.plan_stages.all())
+    return [str(campaign.status), campaign.ratings_per_prompt, stages]
+
+
+def campaign_stamp(campaign: Campaign) -> str:
+    """What a page that shows the campaign sends along when it is closed, opened again or grows. Ratings that come in
+    change nothing in it."""
+    return stamp(*_standing(campaign))
+
+
+def must_be_as_shown(campaign: Campaign, seen: str) -> None:
+    """Conflict when the (locked) campaign is not as somebody saw it (`seen`, see `campaign_stamp`)."""
+    must_be_as_seen(seen, *_standing(campaign), what="This campaign")
 
 
 def must_be_open(campaign: Campaign) -> None:

@@ -104,7 +104,8 @@ def _back(access: Access, campaign: Campaign) -> HttpResponse:
 @project_page(Role.ADMIN)
 @require_POST
 def campaign_close(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    campaign = services.close_campaign(by=access.user, campaign=_campaign(access, pk))
+    seen = request.POST.get("seen", "")
+    campaign = services.close_campaign(by=access.user, campaign=_campaign(access, pk), seen=seen)
     messages.success(request, "Closed. Raters may see the results now.")
     return _back(access, campaign)
 
@@ -112,7 +113,8 @@ def campaign_close(request: HttpRequest, access: Access, pk: int) -> HttpRespons
 @project_page(Role.ADMIN)
 @require_POST
 def campaign_reopen(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    campaign = services.reopen_campaign(by=access.user, campaign=_campaign(access, pk))
+    seen = request.POST.get("seen", "")
+    campaign = services.reopen_campaign(by=access.user, campaign=_campaign(access, pk), seen=seen)
     messages.success(request, "Open again. Results are hidden from raters once more.")
     return _back(access, campaign)
 

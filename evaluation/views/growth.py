@@ -17,6 +17,7 @@ from evaluation.models import Campaign
 from evaluation.queries import campaigns_of
 from evaluation.queries.campaigns import rater_count
 from evaluation.queries.gaps import gaps_of
+from evaluation.services.plan import campaign_stamp
 
 
 def _campaign(access: Access, pk: int) -> Campaign:
@@ -42,9 +43,9 @@ def add_prompts(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     campaign = access.get(campaigns_of(access.project), pk=pk)
     form = AddPromptsForm(campaign, _given(request))
     if request.method == "POST" and form.is_valid():
-        more = form.cleaned_data["prompts"]
+        more, seen = form.cleaned_data["prompts"], request.POST.get("seen", "")
         try:
-            services.add_prompts(by=access.user, campaign=campaign, prompts=more)
+            services.add_prompts(by=access.user, campaign=campaign, prompts=more, seen=seen)
         except ExpectedError as error:
             take_errors(form, error)
         else:
@@ -64,7 +65,8 @@ def add_raters(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     form = AddRatersForm(campaign, _given(request))
     if request.method == "POST" and form.is_valid():
         try:
-            services.add_raters(by=access.user, campaign=campaign, **form.cleaned_data)
+            seen = request.POST.get("seen", "")
+            services.add_raters(by=access.user, campaign=campaign, seen=seen, **form.cleaned_data)
         except ExpectedError as error:
             take_errors(form, error)
         else:
@@ -87,7 +89,8 @@ def _draw(
     if request.method != "POST" and request.htmx:  # type: ignore[attr-defined]
         return render(request, "evaluation/_plan.html", form.preview())
     status = status_of(form) if request.method == "POST" else 200
-    return render(request, page, {**context, **form.preview(), "form": form}, status=status)
+    context |= {**form.preview(), "form": form, "seen": campaign_stamp(form.campaign)}
+    return render(request, page, context, status=status)
 
 
 @project_page(Role.ADMIN)

@@ -1,6 +1,7 @@
 """What a campaign says: results, single ratings, export."""
 
 import uuid
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -21,6 +22,7 @@ from evaluation.queries.campaigns import rater_count
 from evaluation.queries.comparisons import rated_slices, raters_of
 from evaluation.queries.export import csv_lines, csv_name
 from evaluation.queries.gaps import gaps_of
+from evaluation.services.plan import campaign_stamp
 
 CHART_SLICES = 12
 
@@ -41,6 +43,7 @@ def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "results": results,
         "insider": insider,
         "may_change": access.has(Role.ADMIN),
+        "seen": campaign_stamp(found),
         "charts": _charts(results) if results.n else {},
         "subnav": subnav(access, found, "results"),
         "gaps": gaps_of(found) if insider else None,
@@ -143,4 +146,10 @@ def comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpRe
 def ratings_csv(request: HttpRequest, access: Access, pk: int) -> StreamingHttpResponse:
     """Every rating with its versions named."""
     found = access.get(Campaign, pk=pk)
-    return attachment(csv_lines(found), by=access.user, name=csv_name(found), content_type=CSV)
+    return attachment(
+        partial(csv_lines, found),
+        method=request.method,
+        by=access.user,
+        name=csv_name(found),
+        content_type=CSV,
+    )

@@ -21,7 +21,7 @@ def point_route(
     when it is live already. Whoever comes second waits for the first and then decides on what is live by then.
     """
     # The project's row is the lock, since the first route of a project has none of its own.
-    Project.objects.select_for_update(of=("self",)).get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True, of=("self",)).get(pk=project.pk)
     version = (
         ModelVersion.objects.select_for_update(of=("self",)).select_related("base_model").get(pk=version.pk)
     )

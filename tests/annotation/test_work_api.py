@@ -23,6 +23,7 @@ ANNOTATORS, REVIEWERS = {Role.ANNOTATOR}, {Role.REVIEWER}
 ROUTES: dict[str, tuple[str, set[str]]] = {
     "queue/": ("get", READERS),
     "queue/my-work/": ("get", set(Role.values)),
+    "queue/skipped/": ("get", ANNOTATORS | REVIEWERS),
     "queue/next/": ("post", ANNOTATORS),
     "queue/checks/": ("post", ANNOTATORS | REVIEWERS),
     "queue/{pk}/take/": ("post", ANNOTATORS),
@@ -30,6 +31,7 @@ ROUTES: dict[str, tuple[str, set[str]]] = {
     "queue/{pk}/draft/": ("put", ANNOTATORS),
     "queue/{pk}/submit/": ("post", ANNOTATORS),
     "queue/{pk}/skip/": ("post", ANNOTATORS),
+    "queue/{pk}/skip/undo/": ("post", ANNOTATORS),
     "queue/{pk}/release/": ("post", ANNOTATORS),
     "queue/{pk}/take-back/": ("post", ANNOTATORS),
     "reviews/": ("get", READERS),
@@ -43,6 +45,7 @@ ROUTES: dict[str, tuple[str, set[str]]] = {
     "reviews/{pk}/accept/": ("post", REVIEWERS),
     "reviews/{pk}/return/": ("post", REVIEWERS),
     "reviews/{pk}/skip/": ("post", REVIEWERS),
+    "reviews/{pk}/skip/undo/": ("post", REVIEWERS),
     "reviews/{pk}/release/": ("post", REVIEWERS),
     "decisions/{pk}/undo/": ("post", REVIEWERS),
 }
@@ -229,3 +232,45 @@ def test_the_list_of_reviews_makes_a_constant_number_of_queries(world: World) ->
     for _ in range(10):
         make_example(world.project, status="in_review", submitted_by=world.annotator, created_by=world.admin)
     assert count() == few <= 8
+
+
+@pytest.mark.parametrize("purpose", ["annotate", "review"])
+def test_a_skip_has_a_reason_and_can_be_taken_back(world: World, purpose: str) -> None:
+    status, path = {"annotate": ("queued", "queue"), "review": ("in_review", "reviews")}[purpose]
+    person = world.annotator if purpose == "annotate" else world.reviewer
+    first, second = (make_example(world.project, status=status) for _ in range(2))
+    api = Api(world, person)
+    assert api("post", f"{path}/{first.pk}/take/").status_code == 200
+    too_long = api("post", f"{path}/{first.pk}/skip/", {"reason": "x" * 301})
+    assert too_long.status_code == 422 and "reason" in too_long.json()["fields"]
+    assert api("post", f"{path}/{first.pk}/skip/", {"reason": "Needs the customs team."}).status_code == 204
+    (skipped,) = api("get", "queue/skipped/").json()
+    assert skipped.pop("finished_at")
+    assert skipped == {"example": first.pk, "purpose": purpose, "reason": "Needs the customs team."}
+    assert api("post", f"{path}/next/").json()["example"]["id"] == second.pk
+    back = api("post", f"{path}/{first.pk}/skip/undo/")
+    assert back.status_code == 200 and back.json()["example"]["id"] == first.pk
+    assert back.json()["purpose"] == purpose and api("get", "queue/skipped/").json() == []
+    again = api("post", f"{path}/{first.pk}/skip/undo/")
+    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+    # A skip without a reason, and without a body, is one as before.
+    assert api("post", f"{path}/{first.pk}/skip/").status_code == 204
+    assert api("get", "queue/skipped/").json()[0]["reason"] == ""
+    other = Api(world, world.reviewer if purpose == "annotate" else world.annotator)
+    assert other("get", "queue/skipped/").json() == []
+
+
+def test_a_pair_that_is_no_pair_yet_is_refused_and_kept(world: World) -> None:
+    """The form of the body refuses it before any rule of the work does."""
+    mine, in_review = make_example(world.project), make_example(world.project, status="in_review")
+    annotator, reviewer = Api(world, world.annotator), Api(world, world.reviewer)
+    annotator("post", f"queue/{mine.pk}/take/")
+    shown = reviewer("post", f"reviews/{in_review.pk}/take/").json()["example"]
+    body = pair(shown, "Half an answer", reason="x" * 301)
+    refused = annotator("post", f"queue/{mine.pk}/submit/", body)
+    assert refused.status_code == 422 and "reason" in refused.json()["fields"]
+    refused = reviewer("post", f"reviews/{in_review.pk}/accept/", {"comment": "Why so?", "content": body})
+    assert refused.status_code == 422 and "content.reason" in refused.json()["fields"]
+    for example, words in ((mine, {}), (in_review, {"comment": "Why so?"})):
+        kept = Draft.objects.get(example=example).content
+        assert kept["completion"] == "Half an answer" and words.items() <= kept.items()

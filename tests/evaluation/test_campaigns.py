@@ -9,7 +9,7 @@ from core.models import AuditEntry, Role, Run
 from core.runs import RunContext, RunFailed
 from core.tasks import execute_run
 from evaluation import services
-from evaluation.models import Answer, Campaign, Comparison, Entry, Prompt, Rating
+from evaluation.models import Answer, Campaign, Comparison, Entry, Prompt, Rating, RatingDraft
 from evaluation.queries import results_by_version, results_for, results_of
 from evaluation.runner import answers
 from evaluation.statistics.votes import ASSUMED_CORRELATION
@@ -488,7 +488,7 @@ def test_a_rater_rates_by_program(world, campaign, as_user):
     assert rater.get(f"{api}/rating/").json()[0]["left"] == 4
     held = rater.post(f"{api}/campaigns/{campaign.pk}/next/").json()
     assert set(held) == {
-        "token", "status", "expires_at", "messages", "context", "slice", "a", "b", "said",
+        "token", "status", "expires_at", "messages", "context", "slice", "a", "b", "said", "draft",
     }  # fmt: skip
     assert set(held["a"]) == {"text"} and held["said"] is None
     own = f"{api}/rating/{held['token']}/"
@@ -510,6 +510,39 @@ def test_a_rater_rates_by_program(world, campaign, as_user):
     services.close_campaign(by=world.admin, campaign=campaign)
     assert send("put").status_code == 409 and rater.get(own).status_code == 409
     assert rater.get(f"{api}/campaigns/{campaign.pk}/results/").json()["by_rater"] == []
+
+
+def test_a_rating_that_the_api_refuses_is_kept_as_the_pages_draft(world, campaign, as_user):
+    rater, api = as_user(world.rater), f"/api/v1/projects/{world.project.slug}"
+    held = rater.post(f"{api}/campaigns/{campaign.pk}/next/").json()
+    own = f"{api}/rating/{held['token']}/"
+
+    def send(method, body):
+        return getattr(rater, method)(own, body, content_type="application/json").status_code
+
+    half = {"a": {"accuracy": 4}, "b": {}}
+    typed = {"scores": half, "comment": "B is made up.", "corrections": {"b": "As it should be."}}
+    assert held["draft"] is None and send("post", typed) == 422
+    draft = rater.get(own).json()["draft"]
+    assert draft.pop("saved_at")
+    assert draft == {"choice": "", **typed}
+    page = rater.get(f"/p/{world.project.slug}/rate/compare/{held['token']}/").content.decode()
+    assert "B is made up." in page and "As it should be." in page
+    # A body of any shape is refused as before; one that says nothing takes no words away.
+    strange = {"comment": ["x"], "scores": {"a": [], "b": {"tone": {}}}}
+    for odd in ({}, {"scores": 5, "corrections": "b"}, strange):
+        assert send("post", odd) == 422
+    assert rater.get(own).json()["draft"]["corrections"] == typed["corrections"]
+    assert send("post", typed | {"choice": "a", "scores": FULL_SCORES}) == 201
+    assert rater.get(own).json()["draft"] is None and not RatingDraft.objects.exists()
+    # A change that is refused is kept too; what nobody may change any more is not.
+    assert send("put", {"choice": "best", "scores": None, "comment": "On second thoughts."}) == 422
+    kept = rater.get(own).json()["draft"]
+    assert (kept["comment"], kept["scores"]) == ("On second thoughts.", None)
+    RatingDraft.objects.all().delete()
+    services.close_campaign(by=world.admin, campaign=campaign)
+    assert send("put", {"choice": "a", "scores": None, "comment": "Too late."}) == 409
+    assert not RatingDraft.objects.exists()
 
 
 def test_an_admin_reads_results_and_ratings_by_program(world, campaign, as_user):

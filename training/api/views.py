@@ -294,5 +294,6 @@ class DownloadModelVersion(TrainingView):
     def get(self, request: Request, slug: str, pk: int) -> HttpResponseBase:
         """The version's files as a zip. Admins only, and on record."""
         version = self.version(pk)
-        services.note_download(by=self.access.user, version=version)
-        return archive_response(version, by=self.access.user)
+        if request.method != "HEAD":
+            services.note_download(by=self.access.user, version=version)
+        return archive_response(version, by=self.access.user, method=request.method)

@@ -99,7 +99,7 @@ def _queue(
     note: str,
 ) -> TrainingRun:
     # Numbers are given out one at a time per project.
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     highest = TrainingRun.objects.filter(project=project).aggregate(highest=Max("number"))["highest"]
     number = (highest or 0) + 1
     run = launch_run(
@@ -148,7 +148,7 @@ def count_tokens(
     """Has a worker count the dataset's tokens for the base, once. Asked again it gives the count there is, and starts
     one again whose run failed."""
     # Two who ask at the same moment start one run.
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     count, _ = TokenCount.objects.select_related("run").get_or_create(dataset=dataset, base_model=base_model)
     if count.lengths is None and (count.run is None or not count.run.is_active):
         count.run = launch_run(
@@ -184,6 +184,6 @@ def count_again(run: Run, by: User) -> None:
     """The same count goes on (core.runs.RunKind.on_again)."""
     if run.project_id is not None:
         # Whoever asks for the count at this moment holds this lock.
-        Project.objects.select_for_update().get(pk=run.project_id)
+        Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
     if not TokenCount.objects.filter(run=run, lengths=None).exists():
         raise Conflict("These tokens were counted by a later run.", "Nothing needs to be done.")

@@ -123,5 +123,6 @@ def check_files(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 def download(request: HttpRequest, access: Access, pk: int) -> HttpResponseBase:
     """The version's files as a zip. On record, since weights carry what they were trained on."""
     one = _version(access, pk)
-    services.note_download(by=access.user, version=one)
-    return archive_response(one, by=access.user)
+    if request.method != "HEAD":
+        services.note_download(by=access.user, version=one)
+    return archive_response(one, by=access.user, method=request.method)
