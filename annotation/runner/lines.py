@@ -47,6 +47,7 @@ _EDGES = {
     for name in (value, str(label).lower().replace(" ", "_"))
 }
 _DRAIN = 1 << 16
+_MOST_LOOKED_UP = 200  # keys of one row
 _NO_MARKS = Marks(shapes=False)
 
 
@@ -305,7 +306,9 @@ class _Reader:
             elif own is None and may_be(key):
                 perhaps.append((key, value))
             elif own is None or (own == "messages" and key != own and not isinstance(value, list)):
-                self.result.notes.append(note_on(key))
+                # Beyond so many, keys are values that stand where keys should be; no known one is looked for behind them.
+                known = len(self.result.notes) < _MOST_LOOKED_UP
+                self.result.notes.append(note_on(key) if known else KeyNote(shown(key)[1:-1], "ignored"))
             elif own == "prompt" and isinstance(value, dict) and "messages" in value:
                 self._prompt_object(key, value)
             elif alpaca and plain(key) == "input":
@@ -363,7 +366,8 @@ class _Reader:
             if not exact:
                 names = f"{shown(first)} and {shown(key)}"
                 raise BadField(shown(key)[1:-1], f"{names} are both read as {own}. Keep one of them.")
-            self.result.notes = [note for note in self.result.notes if note.key != shown(other)[1:-1]]
+            if other == first:  # it was told as read, and is not
+                self.result.notes = [note for note in self.result.notes if note.key != shown(other)[1:-1]]
             self._leave_out(other, f"The row has {own} as well, which is taken.")
             if exact == first:
                 return

@@ -328,6 +328,25 @@ def test_a_control_mark_is_refused_with_its_field(text: str):
         assert "control mark" in issue.reason
 
 
+def test_a_row_of_a_great_many_keys_takes_work_in_proportion(monkeypatch: pytest.MonkeyPatch):
+    """Spellings of one key, and unknown keys: neither is compared with all before it."""
+    from annotation.runner import lines, shapes
+
+    looked_up = []
+    near = shapes._near
+    monkeypatch.setattr(shapes, "_near", lambda name, known: looked_up.append(name) or near(name, known))
+    shapes._says_of.cache_clear()
+    unknown = {f"value {at} of a table": at for at in range(5000)}
+    assert len(taken({"prompt": "a", "completion": "b"} | unknown).notes) == 5000
+    assert len(looked_up) <= 2 * lines._MOST_LOOKED_UP
+
+    compared = []
+    monkeypatch.setattr(lines, "shown", lambda key: compared.append(key) or f"“{key[:60]}”")
+    spelt = {"prompt": "a", "completion": "b"} | {"_" * at + "prompt": "c" for at in range(1, 60)}
+    assert len(taken(spelt).notes) == 59
+    assert len(compared) < 10 * len(spelt)
+
+
 # --- why a line is no JSON ---------------------------------------------------------------------------------
 REASONS = {
     "{'prompt':'a','completion':'b'}": "single quotes at character 2",
