@@ -272,7 +272,7 @@ def _keep_corrections(by: User, comparison: Comparison, corrections: Mapping[str
     for side, text in (corrections or {}).items():
         answer: Answer = getattr(comparison, side)
         text = clean_text(text)
-        if not text.strip() or text.strip() == clean_text(answer.generation.text).strip():
+        if not text.strip() or trimmed(text) == trimmed(clean_text(answer.generation.text)):
             continue
         if Correction.objects.filter(comparison=comparison, answer=answer).exists():
             continue
