@@ -610,7 +610,7 @@ def _tags(key: str, given: Any) -> list[str]:
     parts = [given] if isinstance(given, str) else given
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise BadField(key, "Must be a list of texts.")
-    tags = list(dict.fromkeys(filter(None, (clean_name(_text(key, part, MAX_TAG)) for part in parts))))
+    tags = list(dict.fromkeys(filter(None, (_name(key, part, MAX_TAG) for part in parts))))
     if len(tags) > MAX_TAGS:
         raise BadField(key, f"Has {len(tags)} tags; at most {MAX_TAGS} are taken.")
     return tags
@@ -621,7 +621,12 @@ def _label(key: str, given: Any, limit: int) -> str:
         return ""
     if isinstance(given, Number) and given.is_whole:
         given = given.text  # ids are often numbers
-    return clean_name(_text(key, given, limit))
+    return _name(key, given, limit)
+
+
+def _name(key: str, given: Any, limit: int) -> str:
+    """A name as it is stored. Some letters are two in Unicode form NFC, so its length is looked at once more."""
+    return _text(key, clean_name(_text(key, given, limit)), limit)
 
 
 def _text(name: str, given: Any, limit: int = MAX_TEXT) -> str:

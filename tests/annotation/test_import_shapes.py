@@ -347,6 +347,18 @@ def test_a_row_of_a_great_many_keys_takes_work_in_proportion(monkeypatch: pytest
     assert len(compared) < 10 * len(spelt)
 
 
+@pytest.mark.parametrize(
+    ("key", "most"),
+    [("slice", 120), ("group", 200), ("source", 120), ("license", 120), ("id", 200), ("tags", 40)],
+)
+def test_a_name_whose_letters_become_two_is_measured_as_it_is_stored(key: str, most: int):
+    """U+0958 is two letters in Unicode form NFC; the column would refuse what fitted before."""
+    row: dict[str, Any] = {"prompt": "a", "completion": "b"}
+    assert refused(row | {key: "\u0958" * most}).field == key
+    assert taken(row | {key: "\u0958" * (most // 2)})
+    assert taken(row | {key: "e\u0301" * (most // 2)})
+
+
 # --- why a line is no JSON ---------------------------------------------------------------------------------
 REASONS = {
     "{'prompt':'a','completion':'b'}": "single quotes at character 2",
@@ -366,6 +378,17 @@ REASONS = {
     '{"a":1} // x': "Something follows the object",
     "# x": "comment",
     "<xml/>": "is no JSON object",
+    '{"a":01}': "“01” at character 7, which is no number in JSON",
+    '{"a":1.}': "“1.” at character 7, which is no number",
+    '{"a":.5}': "“.5” at character 6, which is no number",
+    '{"a":+1}': "“+1” at character 6, which is no number",
+    '{"a":0x1F,"b":1}': "“0x1F” at character 7, which is no number",
+    '{"a":1_000}': "“1_000” at character 7, which is no number",
+    '{"a":-1e}': "“-1e” at character 8, which is no number",
+    '{"a":１}': "“１” at character 6, which is no number",
+    '{"a":TRUE}': "Holds TRUE at character 6, which is no JSON",
+    '{"a":[1,2}': "A comma or the end of the object is missing at character 10, where “}” stands.",
+    '{"a":1 2}': "A comma or the end of the object is missing at character 8, where “2” stands.",
     '{"a":1,"a":2}': "“a” stands twice",
     '{"c":[{"a":1,"a":1}]}': "“a” stands twice",
     '{"a":"\x00"}': "NUL character at character 7",
