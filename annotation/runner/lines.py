@@ -407,6 +407,9 @@ class _Reader:
             self._leave_out(prompt_key, f"The row has {key} as well, which is taken.")
             self.result.notes = [n for n in self.result.notes if (n.key, n.what) != (prompt_key, "read_as")]
             prompt = None
+        if chat is not None and _says(chat, prompt):
+            self._leave_out(prompt_key, f"It stands in {key} as well, which is taken.")
+            prompt = None
         if chat is not None and prompt is not None:
             raise BadField("prompt", f"Give `{key}` or `prompt`, not both.")
         before = chat_answer = None
@@ -565,6 +568,14 @@ _WEIGHT = "The file says not to train on this answer, or only in part. Guildhall
 
 def _is_nothing(value: Any) -> bool:
     return value in (None, [], {}) or (isinstance(value, str) and not value.strip())
+
+
+def _says(chat: Any, text: Any) -> bool:
+    """Whether a text is one of the messages of a chat, as UltraChat repeats the first question beside them."""
+    if not isinstance(chat, list) or not isinstance(text, str):
+        return False
+    said = (message.get("content", message.get("value")) for message in chat if isinstance(message, dict))
+    return any(isinstance(one, str) and one.strip() == text.strip() for one in said)
 
 
 def _ends_with_an_answer(chat: Any) -> bool:

@@ -134,6 +134,7 @@ def test_the_exact_name_wins_and_the_other_is_told():
         ({"response": "first", "prompt": "one", "completion": "  "}, "one", "first"),
         ({"messages": [], "prompt": "one", "completion": "first"}, "one", "first"),
         ({"messages": [ASK, ANSWER], "prompt": "", "user": "u-12"}, "When do you open?", "At 9."),
+        ({"prompt": "When do you open?", "messages": [ASK, ANSWER, ASK, ANSWER]}, "When do you open?", "At 9."),
         # A byte order mark before the first name, as converted tables have it.
         ({"\ufeffprompt": "one", "ｃｏｍｐｌｅｔｉｏｎ": "first"}, "one", "first"),
     ],
