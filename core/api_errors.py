@@ -1,6 +1,7 @@
 """One shape for every error below /api/: {"code", "detail", "advice"}, and "fields" where values are wrong."""
 
 import logging
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -145,4 +146,17 @@ def _flat(detail: Any, path: str = "") -> Iterator[tuple[str, str]]:
             nested = isinstance(inner, (dict, list))
             yield from _flat(inner, f"{path}.{at}" if path and nested else path)
     else:
-        yield path or "body", str(detail)
+        yield path or "body", _worded(str(detail), getattr(detail, "code", ""))
+
+
+# Types as Python names them, and values as it writes them, in DRF's own words.
+_OTHER_WORDS = {"not_a_list": "Give a list.", "not_a_dict": "Give an object."}
+_PYTHON_VALUE = re.compile(r'"(?:[\[{(].*|None|True|False)" is not a valid choice\.', re.DOTALL)
+
+
+def _worded(words: str, code: str) -> str:
+    if words.startswith("Invalid data. Expected a dictionary"):
+        return "Give an object."
+    if code == "invalid_choice" and _PYTHON_VALUE.fullmatch(words):
+        return "Give one of the choices, as a text."
+    return _OTHER_WORDS.get(code, words)

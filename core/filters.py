@@ -119,11 +119,13 @@ def search_field(label: str, hint: str = "") -> forms.CharField:
     )
 
 
-def unknown_names(given: Iterable[str], known: Iterable[str], *, paged: bool = True) -> dict[str, list[str]]:
+def unknown_names(
+    given: Iterable[str], known: Iterable[str], *, paged: bool = True, what: str = "parameter"
+) -> dict[str, list[str]]:
     """{name: what is wrong} for every parameter that is none of `known`; with `paged` those that turn pages are."""
     names = [*known, *(PAGING if paged else ())]
     told = f"There are: {', '.join(names)}." if names else "This address takes none."
-    return {name: [f"There is no parameter “{_short(name)}”. {told}"] for name in given if name not in names}
+    return {name: [f"There is no {what} “{_short(name)}”. {told}"] for name in given if name not in names}
 
 
 def not_a_choice(value: Any, choices: Iterable[Any]) -> str:

@@ -174,6 +174,10 @@ class ProjectSettingsForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in ("guideline", "system_prompt"):
+            written = self.fields[name]
+            if isinstance(written, forms.CharField):
+                written.strip = False  # a first line may be indented
         lease = self.fields["lease_minutes"]
         if isinstance(lease, forms.IntegerField):
             lease.min_value, lease.max_value = 1, 480

@@ -3,7 +3,8 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import IO, Any, NoReturn
+from itertools import islice
+from typing import IO, Any, NamedTuple, NoReturn
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -14,6 +15,8 @@ from core.errors import Invalid
 from core.text import is_storable
 
 MOST_DEPTH = 64  # of nested arrays and objects; nothing here needs more than six
+MOST_TOLD = 100  # texts of one body that are named as wrong
+MOST_OF_A_KEY = 200  # letters of a key that are named
 MOST_DIGITS = 40  # of a whole number; columns hold 19
 
 
@@ -44,27 +47,41 @@ def load_json(data: bytes) -> Any:
     return value
 
 
-def walk(value: Any) -> Iterator[tuple[int, str, Any]]:
-    """(depth, path, value) of `value` and everything in it, keys included. Without recursion."""
-    rest: list[tuple[int, str, Any]] = [(0, "", value)]
+class Place(NamedTuple):
+    """Where a value stands: the key or number of it, and the place of what it is in. A path is only put together for those
+    that are told: a long key above many values would otherwise be written out for each of them."""
+
+    key: str | int
+    inside: "Place | None"
+
+    def path(self) -> str:
+        keys = []
+        place: Place | None = self
+        while place is not None:
+            keys.append(str(place.key)[:MOST_OF_A_KEY])
+            place = place.inside
+        return ".".join(reversed(keys))
+
+
+def walk(value: Any) -> Iterator[tuple[int, Place | None, Any]]:
+    """(depth, place, value) of `value` and everything in it, keys included. Without recursion."""
+    rest: list[tuple[int, Place | None, Any]] = [(0, None, value)]
     while rest:
-        depth, path, one = rest.pop()
-        yield depth, path, one
+        depth, place, one = rest.pop()
+        yield depth, place, one
         if isinstance(one, dict):
             for key, inner in one.items():
-                inside = f"{path}.{key}" if path else str(key)
+                inside = Place(key, place)
                 yield depth + 1, inside, key
                 rest.append((depth + 1, inside, inner))
         elif isinstance(one, list):
-            rest.extend(
-                (depth + 1, f"{path}.{at}" if path else str(at), inner) for at, inner in enumerate(one)
-            )
+            rest.extend((depth + 1, Place(at, place), inner) for at, inner in enumerate(one))
 
 
-def unstorable(value: Any) -> list[str]:
-    """Paths of texts in `value` that PostgreSQL refuses, readable: "messages.0.content"."""
-    found = (path for _, path, one in walk(value) if isinstance(one, str) and not is_storable(one))
-    return [readable(path) for path in found]
+def unstorable(value: Any, *, most: int = MOST_TOLD) -> list[str]:
+    """Paths of texts in `value` that PostgreSQL refuses, readable: "messages.0.content". At most `most` of them."""
+    found = (place for _, place, one in walk(value) if isinstance(one, str) and not is_storable(one))
+    return [readable(place.path() if place else "") for place in islice(found, most)]
 
 
 def readable(text: str) -> str:

@@ -4,6 +4,7 @@ import re
 
 UNREADABLE = "\ufffd"
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_BLANK_LINES = re.compile(r"\A(?:[^\S\r\n]*(?:\r\n|\r|\n))+")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
@@ -33,6 +34,11 @@ def is_storable(text: str) -> bool:
 def plain_line_ends(text: str) -> str:
     """The text with \\n where it has \\r\\n or \\r; nothing else changes."""
     return _LINE_END.sub("\n", text) if "\r" in text else text
+
+
+def trimmed(text: str) -> str:
+    """The text without blank lines before it and white space behind it; its first line keeps its indentation."""
+    return _BLANK_LINES.sub("", text.rstrip())
 
 
 def lines_of(text: str) -> list[str]:

@@ -219,7 +219,7 @@ class RatingForm(forms.Form):
 
     choice = forms.CharField(required=False, max_length=8)
     skip_scores = forms.BooleanField(required=False)
-    comment = TypedText(required=False)
+    comment = TypedText(required=False, strip=False)
 
     def __init__(self, data: QueryDict | None = None, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)

@@ -390,15 +390,24 @@ def make_served(version: Any) -> Any:
     return version
 
 
-def make_held_out(project: Project, rows: int = 8, *, slices: tuple[str, ...] = ("customs", "delay")) -> Any:
-    """A ready dataset version with `rows` test rows and as many that were trained on; slices take turns."""
+def make_held_out(
+    project: Project,
+    rows: int = 8,
+    *,
+    slices: tuple[str, ...] = ("customs", "delay"),
+    questions: tuple[str, ...] = (),
+) -> Any:
+    """A ready dataset version with `rows` test rows and as many that were trained on; slices take turns. `questions` are asked
+    by the first rows."""
     from annotation.models import DatasetRow, Example, GroupSplit
 
     dataset = make_dataset(project)
     for position in range(2 * rows):
         example = make_example(
             project,
-            question=f"Held-out question {position} of {project.slug}?",
+            question=questions[position]
+            if position < len(questions)
+            else f"Held-out question {position} of {project.slug}?",
             context=[f"FD-{position} | cleared"],
             slice=slices[position % len(slices)],
             status=Example.Status.APPROVED,

@@ -364,3 +364,135 @@ def _file(name: str) -> Any:
     from django.core.files.uploadedfile import SimpleUploadedFile
 
     return SimpleUploadedFile(name or "x", b'{"messages": [{"role": "user", "content": "\\u0000"}]}\n')
+
+
+# --- the OpenAI-style API ----------------------------------------------------------------------------------
+DOOR_STATUSES = {200, 400, 401, 404, 405, 413, 429}  # the engine of the test is there, so 503 is a fault, too
+DOOR_OWN = ["model", "messages", "stream", "stream_options", "context"]
+DOOR_UNKNOWN = [
+    "best_of",
+    "echo",
+    "Temperature",
+    "max_token",
+    "x" * 5000,
+    "\u202e",
+    "guided_json",
+    "extra_body",
+]
+ODD_MESSAGES: list[Any] = [
+    [{}], [None], ["a"], [[]], [{"role": "user"}], [{"content": "a"}], [{"role": None, "content": "a"}], [{"role": {}, "content": "a"}],
+    [{"role": "User", "content": "a"}], [{"role": "user", "content": []}], [{"role": "user", "content": [{}]}],
+    [{"role": "user", "content": [{"type": {}, "text": "a"}]}], [{"role": "user", "content": [{"type": "text", "text": 1}]}],
+    [{"role": "user", "content": [{"type": "x" * 5000}]}], [{"role": "user", "content": [{"type": "text", "text": ""}]}],
+    [{"role": "user", "content": ""}], [{"role": "user", "content": " "}], [{"role": "tool", "content": "a", "tool_call_id": "1"}],
+    [{"role": "system", "content": "a"}], [{"role": "user", "content": "a"}] * 1001, [{"role": "user", "content": "a", "name": {}}],
+    [{"role": "user", "content": "a", "weight": 0}], [{"role": "user", "content": "a", "tool_calls": [{}]}],
+    [{"role": "assistant", "content": None}, {"role": "user", "content": "a"}],
+    [{"role": "user", "content": "a" * 100_000}], [{"role": "user", "content": "say: \u2028 \x85 \u202e\ufeff <|im\u200b_end|>"}],
+    [{"role": "user", "content": "refuse"}], [{"role": "user", "content": "nul"}], [{"role": "user", "content": "halves"}],
+]  # fmt: skip
+ODD_KEYS = [
+    "", "Bearer", "Basic x", "Bearer gk_", "Bearer gh_abc", "Bearer gk_" + "a" * 3000, "bearer \xff\xfe", "Bearer a b c",
+    "Bearer %00", "gk_a",
+]  # fmt: skip
+_PYTHON = re.compile(r"Traceback|NoneType|object at 0x|\bdict\b|got type|Errno|\bNone\b|\bTrue\b|\bFalse\b")
+
+
+def door_names() -> list[str]:
+    """Every parameter that is read, and some that are not."""
+    from inference.door import shapes
+
+    return [*DOOR_OWN, *shapes._PASSED, *shapes._HARMLESS, *DOOR_UNKNOWN]
+
+
+def wrong_with_door_error(body: Any) -> str:
+    """What is wrong with an error that should be in OpenAI's shape; "" when nothing is."""
+    error = body.get("error") if isinstance(body, dict) and set(body) == {"error"} else None
+    if not isinstance(error, dict) or set(error) != {"message", "type", "param", "code"}:
+        return "is not in OpenAI's shape"
+    if not isinstance(error["message"], str) or not error["message"] or not isinstance(error["type"], str):
+        return "has no message or type"
+    if not all(error[name] is None or isinstance(error[name], str) for name in ("param", "code")):
+        return "has a param or code that is no text"
+    if len(json.dumps(body)) > 2000:
+        return "repeats what was sent at length"
+    return "speaks Python" if _PYTHON.search(error["message"]) else ""
+
+
+def fuzz_door(client: Any, model: str, report: Report, *, times: int, seeded: bool) -> None:
+    """Every parameter of a chat completion with every kind of value, whole and streamed; the other addresses and methods.
+
+    `client` is an httpx.Client with the key of a project whose live version a fake engine serves.
+    """
+
+    def sent(method: str, path: str, label: str, **options: Any) -> None:
+        report.cases += 1
+        answer = client.request(method, path, **options)
+        place, told = f"{method} {path[:40]} {label}", f"{options!r:.400} {answer.text[:500]}"
+        if answer.status_code >= 500:
+            report.server_errors.setdefault(place, told)
+        elif wrong := _wrong_with_door_answer(answer, method):
+            report.schema_violations.setdefault(f"{place} {wrong}", told)
+
+    _fuzz_parameters(sent, model, times, seeded=seeded)
+    for raw in RAW_BODIES:
+        sent("POST", "/v1/chat/completions", "raw", content=raw)
+    paths = [
+        "chat/completions",
+        "models",
+        f"models/{model}",
+        "models/%00",
+        "models/%ff",
+        "models/" + "a" * 4000,
+        "",
+        "x",
+        "%F0",
+    ]
+    for path in paths:
+        for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"):
+            sent(method, f"/v1/{path}", path[:20])
+    for secret in ODD_KEYS:
+        for path in ("chat/completions", "models"):
+            sent("GET", f"/v1/{path}", "key", headers={"Authorization": secret.encode("latin-1")})
+
+
+def _fuzz_parameters(sent: Any, model: str, times: int, *, seeded: bool) -> None:
+    names, values = door_names(), [*ODD_JSON, *ODD_MESSAGES]
+    base = {"model": model, "messages": [{"role": "user", "content": "say: a b"}], "max_tokens": 4}
+
+    def once(drawn: tuple[str, Any, bool, str]) -> None:
+        name, odd, stream, where = drawn
+        body: dict[str, Any] = {**base, "stream": True} if stream else dict(base)
+        if where == "message":
+            body["messages"] = [{"role": "user", "content": "say: a", name: odd}]
+        elif where == "options":
+            body |= {"stream": True, "stream_options": {"include_usage": True, name: odd}}
+        else:
+            body[name] = odd
+        sent("POST", "/v1/chat/completions", f"{where} {name[:30]}", content=json.dumps(body).encode())
+
+    drawn = st.tuples(
+        st.sampled_from(names),
+        one_of(values),
+        st.booleans(),
+        st.sampled_from(["body", "body", "body", "message", "options"]),
+    )
+    tried(drawn, times * len(names), seeded=seeded)(once)
+    for at, odd in enumerate(values):
+        once(("messages", odd, bool(at % 2), "body"))
+
+
+def _wrong_with_door_answer(answer: Any, method: str) -> str:
+    if answer.status_code not in DOOR_STATUSES:
+        return f"said {answer.status_code}"
+    if method == "HEAD":
+        return ""
+    if answer.status_code != 200:
+        return wrong_with_door_error(answer.json())
+    if not answer.headers["content-type"].startswith("text/event-stream"):
+        return "" if answer.json().get("object") in ("chat.completion", "list", "model") else "is no answer"
+    *events, last = [block.removeprefix("data: ") for block in re.split(r"\r?\n\r?\n", answer.text) if block]
+    if last != "[DONE]":
+        return "does not end"
+    bodies = [json.loads(event) for event in events]
+    return next((found for body in bodies if "error" in body and (found := wrong_with_door_error(body))), "")

@@ -9,15 +9,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from core.models import Membership, Role
 from core.services.tokens import create_token
 from tests.factories import World
-from tests.fuzzing import Report, fuzz_api, fuzz_pages, unnamed
+from tests.fuzzing import Report, fuzz_api, fuzz_door, fuzz_pages, unnamed
+from tests.inference.conftest import Served, answering, control, key, live, served
 from tests.test_permission_walk import Address, addresses, full
 
-__all__ = ["full"]  # a fixture
+__all__ = ["answering", "control", "full", "key", "live", "served"]  # fixtures
 
 pytestmark = [
     pytest.mark.slow,
@@ -78,6 +80,25 @@ def test_no_input_breaks_a_page(everything: tuple[World, dict[str, Any]], as_use
     fuzz_pages(places, client, report, times=TIMES or 8, seeded=SEEDED)
     assert report.pages > 80
     finished(report)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_input_breaks_the_openai_style_api(served: Served, live: str, key: str) -> None:
+    report = Report()
+    head = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    with httpx.Client(base_url=live, headers=head, timeout=30) as client:
+        fuzz_door(client, served.world.project.slug, report, times=TIMES or 6, seeded=SEEDED)
+        # After all that it answers as before.
+        hello = {
+            "model": served.world.project.slug,
+            "messages": [{"role": "user", "content": "say: still here"}],
+        }
+        assert (
+            client.post("/v1/chat/completions", json=hello).json()["choices"][0]["message"]["content"]
+            == "still here"
+        )
+    assert report.cases > 250
+    assert not report.told(), f"{report.counts()}\n\n{report.told()}"
 
 
 def _filled(address: Address, world: World, samples: dict[str, Any]) -> str:

@@ -32,6 +32,9 @@ class ChatTokenizer(Protocol):
 
     def ids_of(self, text: str) -> list[int]: ...
 
+    def text_of(self, ids: list[int]) -> str:
+        """What the ids stand for, control tokens included."""
+
     def id_of(self, token: str) -> int | None:
         """None when it is not one token of this tokenizer."""
 
@@ -126,6 +129,9 @@ class FileTokenizer:
 
     def ids_of(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def text_of(self, ids: list[int]) -> str:
+        return str(self._tokenizer.decode(ids, skip_special_tokens=False))
 
     def id_of(self, token: str) -> int | None:
         return self._tokenizer.token_to_id(token)

@@ -207,6 +207,8 @@ class RowEncoder:
             self._note("template_refuses", row, str(error)[:200])
             return None
         prompt, whole = self.tokenizer.ids_of(prompt_text), self.tokenizer.ids_of(whole_text)
+        if whole[: len(prompt)] != prompt and whole_text.startswith(prompt_text):
+            whole = self._continued(prompt, whole_text[len(prompt_text) :], whole)
         if self._marks_in(whole) != self._marks_of_shape([*(m["role"] for m in messages), "assistant"]):
             self._note("forged_turn", row)
             return None
@@ -243,6 +245,17 @@ class RowEncoder:
         elif asked or answered:
             self._note("control_marks", row, asked or answered)
         return bool(asked or answered)
+
+    def _continued(self, prompt: list[int], answer_text: str, whole: list[int]) -> list[int]:
+        """The prompt's ids, and after them those of the answer on its own, which is how an engine writes it; `whole` where that
+        would not say the same.
+
+        An answer that begins with a tab, an indented line or a line break melts with the line break that the template writes
+        before it into one token. (Some tokenizers begin every text with a space of their own: there it would not say the same.)
+        """
+        continued = prompt + self.tokenizer.ids_of(answer_text)
+        same = self.tokenizer.text_of(continued) == self.tokenizer.text_of(whole)
+        return continued if same else whole
 
     def _answer(self, row: dict[str, Any], prompt: list[int], whole: list[int]) -> list[int] | None:
         """The answer's ids, up to and including the end of the turn: what the template writes after it (a line break) is

@@ -9,11 +9,11 @@ from annotation.models import DatasetRow, DatasetVersion, Example, Import, Impor
 from annotation.services.datasets import MAX_SHARE, SEED
 from annotation.services.examples import example_stamp
 from annotation.splits import DEFAULT_SHARES, SPLITS, TEST, VALIDATION
-from core.api.fields import SeenField, WrittenField
+from core.api.fields import Body, SeenField, TextField, WrittenField
 from core.api.serializers import PersonSerializer, RunSerializer
 
 
-class MessageSerializer(serializers.Serializer[Any]):
+class MessageSerializer(Body):
     role = serializers.ChoiceField(choices=["system", "user", "assistant"])
     content = WrittenField()
 
@@ -44,7 +44,7 @@ class ExampleSerializer(serializers.ModelSerializer[Example]):
         return example_stamp(example)
 
 
-class NewExampleSerializer(serializers.Serializer[Any]):
+class NewExampleSerializer(Body):
     """A pair written by hand; it goes to the reviewers. `reason` answers a check that objects."""
 
     messages = MessageSerializer(many=True)
@@ -52,11 +52,11 @@ class NewExampleSerializer(serializers.Serializer[Any]):
         child=WrittenField(allow_blank=True), required=False, default=list
     )
     completion = WrittenField()
-    slice = serializers.CharField(required=False, default="", allow_blank=True)
+    slice = TextField(required=False, default="", allow_blank=True)
     edge = serializers.ChoiceField(choices=Example.Edge.choices, required=False, default="", allow_blank=True)
-    tags = serializers.ListField(child=serializers.CharField(), required=False, default=list)
-    group = serializers.CharField(required=False, default="", allow_blank=True, max_length=200)
-    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=300)
+    tags = serializers.ListField(child=TextField(), required=False, default=list)
+    group = TextField(required=False, default="", allow_blank=True, max_length=200)
+    reason = TextField(required=False, default="", allow_blank=True, max_length=300)
 
 
 class RevisionReviewSerializer(serializers.ModelSerializer[Review]):
@@ -80,13 +80,13 @@ class RevisionSerializer(serializers.Serializer[Any]):
     reviews = RevisionReviewSerializer(many=True)
 
 
-class RetireSerializer(serializers.Serializer[Any]):
-    reason = serializers.CharField(max_length=300)
+class RetireSerializer(Body):
+    reason = TextField(max_length=300)
     seen = SeenField()
 
 
-class RequeueSerializer(serializers.Serializer[Any]):
-    reason = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
+class RequeueSerializer(Body):
+    reason = TextField(max_length=300, required=False, default="", allow_blank=True)
     seen = SeenField()
 
 
@@ -122,13 +122,13 @@ class ImportSerializer(serializers.ModelSerializer[Import]):
         read_only_fields = fields
 
 
-class NewImportSerializer(serializers.Serializer[Any]):
+class NewImportSerializer(Body):
     file = serializers.FileField(help_text="UTF-8 JSON Lines")
     destination = serializers.ChoiceField(
         choices=Import.Destination.choices, required=False, default=Import.Destination.QUEUE
     )
-    default_source = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
-    default_license = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
+    default_source = TextField(max_length=120, required=False, default="", allow_blank=True)
+    default_license = TextField(max_length=120, required=False, default="", allow_blank=True)
 
 
 class ImportIssueSerializer(serializers.ModelSerializer[ImportIssue]):
@@ -162,7 +162,7 @@ class DatasetSerializer(serializers.ModelSerializer[DatasetVersion]):
         read_only_fields = fields
 
 
-class FreezeSettingsSerializer(serializers.Serializer[Any]):
+class FreezeSettingsSerializer(Body):
     """What a freeze takes and how it divides it. Shares are of one: 0.1 is a tenth."""
 
     validation = serializers.FloatField(
@@ -171,12 +171,8 @@ class FreezeSettingsSerializer(serializers.Serializer[Any]):
     test = serializers.FloatField(
         min_value=0, max_value=MAX_SHARE, required=False, default=DEFAULT_SHARES[TEST]
     )
-    slices = serializers.ListField(
-        child=serializers.CharField(), required=False, default=list, max_length=1000
-    )
-    sources = serializers.ListField(
-        child=serializers.CharField(), required=False, default=list, max_length=1000
-    )
+    slices = serializers.ListField(child=TextField(), required=False, default=list, max_length=1000)
+    sources = serializers.ListField(child=TextField(), required=False, default=list, max_length=1000)
     seed = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, default=SEED)
     separate_near_duplicates = serializers.BooleanField(
         required=False,
@@ -188,7 +184,7 @@ class FreezeSettingsSerializer(serializers.Serializer[Any]):
 class NewDatasetSerializer(FreezeSettingsSerializer):
     """The settings of a freeze, and a note."""
 
-    note = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
+    note = TextField(max_length=300, required=False, default="", allow_blank=True)
     seen = SeenField()
 
 

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from annotation.api.data_serializers import ExampleSerializer
 from annotation.models import Assignment, Draft, Example, Review
-from core.api.fields import CountField, IdField
+from core.api.fields import Body, CountField, IdField, TextField, WrittenField
 from core.api.serializers import PersonSerializer
 
 ONLY = ("edge", "returned", "feedback")
@@ -30,10 +30,10 @@ class UntilSerializer(serializers.ModelSerializer[Assignment]):
         read_only_fields = fields
 
 
-class TakeSerializer(serializers.Serializer[Any]):
+class TakeSerializer(Body):
     """Which part of the queue to take from; everything is optional."""
 
-    slice = serializers.CharField(required=False, allow_blank=True, max_length=120)
+    slice = TextField(required=False, allow_blank=True, max_length=120)
     edge = serializers.ChoiceField(required=False, allow_blank=True, choices=Example.Edge.choices)
     origin = serializers.ChoiceField(required=False, allow_blank=True, choices=Example.Origin.choices)
     only = serializers.ChoiceField(required=False, allow_blank=True, choices=ONLY)
@@ -41,17 +41,17 @@ class TakeSerializer(serializers.Serializer[Any]):
 
 def _text(**more: Any) -> serializers.CharField:
     """Words as they were typed: nothing at all is fine, and spaces at the ends stay."""
-    return serializers.CharField(required=False, allow_blank=True, trim_whitespace=False, default="", **more)
+    return WrittenField(required=False, allow_blank=True, default="", **more)
 
 
-class DraftMessageSerializer(serializers.Serializer[Any]):
+class DraftMessageSerializer(Body):
     """A turn that may not be written yet."""
 
     role = serializers.ChoiceField(choices=["system", "user", "assistant"], required=False, default="user")
     content = _text()
 
 
-class DraftContentSerializer(serializers.Serializer[Any]):
+class DraftContentSerializer(Body):
     """A pair in any state of being written: empty turns, records and tags are fine, and so are over-long texts."""
 
     messages = DraftMessageSerializer(many=True, required=False, default=list)
@@ -70,7 +70,7 @@ class SubmitSerializer(DraftContentSerializer):
     """A whole pair. `reason` answers a check that objects (code needs_reason). Empty turns, records and tags are left out."""
 
     messages = DraftMessageSerializer(many=True)
-    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=300)
+    reason = TextField(required=False, allow_blank=True, default="", max_length=300)
 
 
 class SavedDraftSerializer(serializers.ModelSerializer[Draft]):
@@ -82,8 +82,8 @@ class SavedDraftSerializer(serializers.ModelSerializer[Draft]):
         read_only_fields = fields
 
 
-class SkipSerializer(serializers.Serializer[Any]):
-    reason = serializers.CharField(
+class SkipSerializer(Body):
+    reason = TextField(
         required=False, allow_blank=True, default="", max_length=300, help_text="Why; for the record."
     )
 
@@ -127,13 +127,13 @@ class InReviewSerializer(ExampleSerializer):
         read_only_fields = fields
 
 
-class AcceptSerializer(serializers.Serializer[Any]):
+class AcceptSerializer(Body):
     """`content` corrects the pair first. `revision` is the one that was read; without it, the one that was opened.
 
     When the pair is at another one by now, nothing is decided (409).
     """
 
-    comment = serializers.CharField(required=False, allow_blank=True, default="")
+    comment = WrittenField(required=False, allow_blank=True, default="")
     revision = CountField(required=False, default=0)
     content = SubmitSerializer(required=False)
 
@@ -144,10 +144,10 @@ class TypedAcceptSerializer(AcceptSerializer):
     content = DraftContentSerializer(required=False)  # type: ignore[assignment]  # takes more
 
 
-class SendBackSerializer(serializers.Serializer[Any]):
+class SendBackSerializer(Body):
     """`revision` is the one that was read; without it, the one that was opened. Refused (409) when it is not current."""
 
-    comment = serializers.CharField()
+    comment = WrittenField()
     revision = CountField(required=False, default=0)
 
 
@@ -160,19 +160,19 @@ class DecisionSerializer(serializers.ModelSerializer[Review]):
         read_only_fields = fields
 
 
-class ListedSerializer(serializers.Serializer[Any]):
+class ListedSerializer(Body):
     """An example as a list showed it: decided only while it is still at this revision."""
 
     example = IdField()
     revision = CountField(min_value=1)
 
 
-class AcceptManySerializer(serializers.Serializer[Any]):
+class AcceptManySerializer(Body):
     examples = serializers.ListField(child=ListedSerializer(), allow_empty=False, max_length=500)
 
 
 class ReturnManySerializer(AcceptManySerializer):
-    comment = serializers.CharField(max_length=5000, help_text="What would be right; one comment for all.")
+    comment = WrittenField(max_length=5000, help_text="What would be right; one comment for all.")
 
 
 class LeftSerializer(serializers.Serializer[Any]):

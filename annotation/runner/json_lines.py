@@ -190,7 +190,10 @@ def _of_another_notation(fault: _Fault) -> str:
             f"Names and texts stand in single quotes {place}, as Python prints them. JSON wants double quotes; write the file with "
             "a JSON writer (in Python: json.dumps)."
         )
-    if word := re.match(r"(None|True|False|undefined|nan|inf)\b", rest):
+    is_value = fault.message.startswith("Expecting value")
+    if is_value and (
+        word := re.match(r"(?:none|true|false|null|nil|undefined|nan|inf|yes|no)\b", rest, re.IGNORECASE)
+    ):
         return f"Holds {word.group()} {place}, which is no JSON. JSON knows null, true and false, in small letters."
     if here in "“”„«»":
         return f'Holds a typographic quotation mark {place}. JSON wants the plain one (").'
@@ -201,7 +204,25 @@ def _of_another_notation(fault: _Fault) -> str:
     return ""
 
 
-_JUDGES = (_in_a_text, _at_the_end, _behind_the_object, _of_another_notation)
+def _in_a_number(fault: _Fault) -> str:
+    """A number as other notations write it: 01, 1., .5, +1, 0x10, 1_000, １."""
+    before = re.search(r"[-0-9.eE]*\Z", fault.text[max(0, fault.at - 40) : fault.at])
+    after = re.match(r"[-+.\w]{0,40}", fault.rest)
+    begun, goes_on = before.group() if before else "", after.group() if after else ""
+    if "','" in fault.message:
+        wrong = bool(re.search(r"\d[.eE]?\Z", begun) and goes_on)
+    else:
+        wrong = fault.message.startswith("Expecting value") and bool(re.match(r"[-+.]*\d", goes_on))
+    if not wrong:
+        return ""
+    number = begun + goes_on
+    return (
+        f"Holds {shown(number[:40])} {fault.place}, which is no number in JSON: digits 0 to 9 without a zero, a plus or a point before "
+        "them, a point only between digits. Write what is no number as a text, in double quotes."
+    )
+
+
+_JUDGES = (_in_a_text, _at_the_end, _behind_the_object, _of_another_notation, _in_a_number)
 
 
 def _expected(fault: _Fault) -> str:
@@ -213,10 +234,9 @@ def _expected(fault: _Fault) -> str:
     if "':'" in fault.message:
         return f"A colon is missing {place}, {stands}. Names and values are parted by a colon."
     if "','" in fault.message:
-        return (
-            f"A comma or the end of the object is missing {place}, {stands}. A double quote inside a text is written as "
-            '\\".'
-        )
+        what = f"A comma or the end of the object is missing {place}, {stands}."
+        after_a_text = fault.text[: fault.at].rstrip().endswith('"')
+        return f'{what} A double quote inside a text is written as \\".' if after_a_text else what
     return f"Not JSON {place}, {stands}: a value is missing or not in quotes."
 
 

@@ -29,11 +29,13 @@ from annotation.runner.shapes import (
     KeyNote,
     is_filled,
     known_names,
+    may_be,
     meaning_of,
     note_on,
     own_key,
     plain,
     says_bad,
+    says_not_to_train,
     weight_of,
 )
 from core.marks import Marks, words_for
@@ -45,6 +47,7 @@ _EDGES = {
     for name in (value, str(label).lower().replace(" ", "_"))
 }
 _DRAIN = 1 << 16
+_MOST_LOOKED_UP = 200  # keys of one row
 _NO_MARKS = Marks(shapes=False)
 
 
@@ -282,7 +285,10 @@ class _Reader:
     # --- keys ----------------------------------------------------------------------------------------------
     def _sort_keys(self) -> None:
         """Gives each key its place: taken, read as another one, refused, or noted as not taken."""
-        alpaca = any(plain(key) == "instruction" and is_filled(value) for key, value in self.data.items())
+        alpaca = any(
+            plain(key) == "instruction" and not _is_nothing(value) for key, value in self.data.items()
+        )
+        perhaps: list[tuple[str, Any]] = []
         for key, value in self.data.items():
             own = own_key(key)
             if what := meaning_of(key):
@@ -293,41 +299,89 @@ class _Reader:
                             f"The row has {what}. Only text can be taught here, so it is not taken.",
                         )
                     )
-            elif weight_of(key, value) == 0:
+            elif says_not_to_train(key, value):
                 raise BadField(shown(key)[1:-1], f"Is {_short(value)}. {_WEIGHT}")
             elif says_bad(key, value):
                 self._bad_answer(key, value)
+            elif own is None and may_be(key):
+                perhaps.append((key, value))
             elif own is None or (own == "messages" and key != own and not isinstance(value, list)):
-                self.result.notes.append(note_on(key))
+                # Beyond so many, keys are values that stand where keys should be; no known one is looked for behind them.
+                known = len(self.result.notes) < _MOST_LOOKED_UP
+                self.result.notes.append(note_on(key) if known else KeyNote(shown(key)[1:-1], "ignored"))
+            elif own == "prompt" and isinstance(value, dict) and "messages" in value:
+                self._prompt_object(key, value)
             elif alpaca and plain(key) == "input":
-                if is_filled(value):
+                if not _is_nothing(value):
                     self.input = (key, value)
                     self.result.notes.append(KeyNote(key, "read_as", "prompt, below the instruction"))
             else:
                 self._place(own, key, value)
 
+        self._read_perhaps(perhaps)
+
+    def _prompt_object(self, key: str, value: dict[str, Any]) -> None:
+        """A prompt as OpenAI's preference files have it: {"messages": [...], "tools": []}."""
+        for part, said in value.items():
+            name = f"{key}.{shown(part)[1:-1]}"
+            if (what := meaning_of(part)) and is_filled(said):
+                self.issues.append(
+                    Issue(name, f"The row has {what}. Only text can be taught here, so it is not taken.")
+                )
+            elif part != "messages" and is_filled(said):
+                self.result.notes.append(KeyNote(name, "ignored"))
+        self._place("prompt", key, value["messages"])
+
+    def _read_perhaps(self, perhaps: list[tuple[str, Any]]) -> None:
+        """Keys that are read only where the row has no other for the same thing."""
+        for own in ("prompt", "completion"):
+            named = [(key, value) for key, value in perhaps if may_be(key) == own]
+            taken = [self._of(own), *([self._of("messages")] if own == "prompt" else [])]
+            has = next((key for key, value in taken if not _is_nothing(value)), None)
+            if has is None and own == "completion" and _ends_with_an_answer(self._of("messages")[1]):
+                has = self._of("messages")[0]
+            for key, value in named:
+                if has is not None:
+                    self._leave_out(key, f"The row has {has} as well, which is taken.")
+                elif not _is_nothing(value):
+                    one = value[0] if isinstance(value, list) and len(value) == 1 else value
+                    if isinstance(one, list) or (
+                        isinstance(value, list) and len(value) > 1 and isinstance(value[0], str)
+                    ):
+                        raise BadField(
+                            key, f"Holds several texts, and a row has one {own}. Keep one, as “{own}”."
+                        )
+                    self._place(own, key, one if isinstance(one, str) else value)
+
     def _place(self, own: str, key: str, value: Any) -> None:
         if value is None and key != own:
             return
-        if own in self.given and self.given[own][1] is not None:
-            first = self.given[own][0]
+        first, stood = self.given.get(own, ("", None))
+        if first and _is_nothing(value):
+            if value:
+                self._leave_out(key, "It is blank.")
+            return
+        if first and not _is_nothing(stood):
             exact, other = (first, key) if first == own else (key, first) if key == own else ("", "")
             if not exact:
                 names = f"{shown(first)} and {shown(key)}"
-                raise BadField(key, f"{names} are both read as {own}. Keep one of them.")
-            self.result.notes = [note for note in self.result.notes if note.key != other]
+                raise BadField(shown(key)[1:-1], f"{names} are both read as {own}. Keep one of them.")
+            if other == first:  # it was told as read, and is not
+                self.result.notes = [note for note in self.result.notes if note.key != shown(other)[1:-1]]
             self._leave_out(other, f"The row has {own} as well, which is taken.")
             if exact == first:
                 return
         elif key != own:
+            if first and stood:
+                self._leave_out(first, "It is blank.")
             self.result.notes.append(KeyNote(shown(key)[1:-1], "read_as", own))
         self.given[own] = (key, value)
 
-    def _bad_answer(self, key: str, value: Any) -> None:
+    def _bad_answer(self, key: str, value: Any, place: str = "") -> None:
         said = f"{shown(key)} is {_short(value)}: the file marks this answer as a bad one."
         if self.needs_completion:
             raise BadField(
-                key,
+                place or shown(key)[1:-1],
                 f"{said} It is not taken as an approved or submitted pair; import it into the queue to correct it.",
             )
         self.result.bad_answer = True
@@ -345,9 +399,16 @@ class _Reader:
         key, chat = self._of("messages")
         prompt_key, prompt = self._of("prompt")
         answer_key, answer = self._of("completion")
+        if _is_nothing(chat) and not _is_nothing(prompt):
+            chat = None
+        if _is_nothing(prompt) and not _is_nothing(chat):
+            prompt = None
         if chat is not None and prompt is not None and prompt_key != "prompt":
             self._leave_out(prompt_key, f"The row has {key} as well, which is taken.")
             self.result.notes = [n for n in self.result.notes if (n.key, n.what) != (prompt_key, "read_as")]
+            prompt = None
+        if chat is not None and _says(chat, prompt):
+            self._leave_out(prompt_key, f"It stands in {key} as well, which is taken.")
             prompt = None
         if chat is not None and prompt is not None:
             raise BadField("prompt", f"Give `{key}` or `prompt`, not both.")
@@ -437,10 +498,17 @@ class _Reader:
         if role == "system" and index:
             raise BadField(f"{name}.{role_key}", "A system message can only stand first.")
         for other, value in message.items():
+            if other in (role_key, text_key):
+                continue
+            part = f"{name}.{shown(other)[1:-1]}"
             weight = weight_of(other, value)
             if learned and weight not in (None, 1):
-                raise BadField(f"{name}.{shown(other)[1:-1]}", f"Is {_short(value)}. {_WEIGHT}")
-            if weight is None and other not in (role_key, text_key) and is_filled(value):
+                raise BadField(part, f"Is {_short(value)}. {_WEIGHT}")
+            if (what := meaning_of(other)) and is_filled(value):
+                raise BadField(part, f"Holds {what}, and only text is taken here.")
+            if learned and says_bad(other, value):
+                self._bad_answer(other, value, part)
+            elif weight is None and value not in (None, "", [], {}):
                 self.result.notes.append(KeyNote(f"messages[].{shown(other)[1:-1]}", "ignored"))
         return {"role": role, "content": text}
 
@@ -498,6 +566,22 @@ class _Reader:
 _WEIGHT = "The file says not to train on this answer, or only in part. Guildhall trains on every approved answer, so the row is not taken."
 
 
+def _is_nothing(value: Any) -> bool:
+    return value in (None, [], {}) or (isinstance(value, str) and not value.strip())
+
+
+def _says(chat: Any, text: Any) -> bool:
+    """Whether a text is one of the messages of a chat, as UltraChat repeats the first question beside them."""
+    if not isinstance(chat, list) or not isinstance(text, str):
+        return False
+    said = (message.get("content", message.get("value")) for message in chat if isinstance(message, dict))
+    return any(isinstance(one, str) and one.strip() == text.strip() for one in said)
+
+
+def _ends_with_an_answer(chat: Any) -> bool:
+    return isinstance(chat, list) and bool(chat) and _is_answer(chat[-1])
+
+
 def _is_answer(message: Any) -> bool:
     if not isinstance(message, dict):
         return False
@@ -537,7 +621,7 @@ def _tags(key: str, given: Any) -> list[str]:
     parts = [given] if isinstance(given, str) else given
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise BadField(key, "Must be a list of texts.")
-    tags = list(dict.fromkeys(filter(None, (clean_name(_text(key, part, MAX_TAG)) for part in parts))))
+    tags = list(dict.fromkeys(filter(None, (_name(key, part, MAX_TAG) for part in parts))))
     if len(tags) > MAX_TAGS:
         raise BadField(key, f"Has {len(tags)} tags; at most {MAX_TAGS} are taken.")
     return tags
@@ -548,7 +632,12 @@ def _label(key: str, given: Any, limit: int) -> str:
         return ""
     if isinstance(given, Number) and given.is_whole:
         given = given.text  # ids are often numbers
-    return clean_name(_text(key, given, limit))
+    return _name(key, given, limit)
+
+
+def _name(key: str, given: Any, limit: int) -> str:
+    """A name as it is stored. Some letters are two in Unicode form NFC, so its length is looked at once more."""
+    return _text(key, clean_name(_text(key, given, limit)), limit)
 
 
 def _text(name: str, given: Any, limit: int = MAX_TEXT) -> str:

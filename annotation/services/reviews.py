@@ -17,6 +17,7 @@ from annotation.services.leases import Outcome, Purpose
 from core.audit import record
 from core.errors import Conflict, ExpectedError, Invalid
 from core.models import Project, User
+from core.text import trimmed
 from core.transitions import transition
 
 COMMENT_MAX = 5000
@@ -106,7 +107,7 @@ def accept(
         by=by,
         example=example,
         verdict=Review.Verdict.ACCEPTED,
-        comment=clean_text(comment).strip()[:COMMENT_MAX],
+        comment=trimmed(clean_text(comment))[:COMMENT_MAX],
         lease=lease,
     )
     record(
@@ -150,7 +151,7 @@ def send_back(*, by: User, example: Example, comment: str, revision: int = 0) ->
 
 
 def _needed(comment: str) -> str:
-    comment = clean_text(comment).strip()[:COMMENT_MAX]
+    comment = trimmed(clean_text(comment))[:COMMENT_MAX]
     if not comment:
         raise Invalid(
             "Say what would be right.",

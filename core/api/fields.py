@@ -1,9 +1,14 @@
-"""Fields of the API: numbers as the database's columns hold them, and text as people wrote it."""
+"""What requests to the API are read with: numbers as the database's columns hold them, text as it was written, and bodies of
+which nothing is left out in silence."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
+from django.http import QueryDict
 from rest_framework import serializers
 
+from core.filters import unknown_names
 from core.numbers import LARGEST_COUNT, LARGEST_ID
 
 
@@ -21,7 +26,23 @@ class CountField(serializers.IntegerField):
         super().__init__(min_value=min_value, max_value=LARGEST_COUNT, **kwargs)
 
 
-class SeenField(serializers.CharField):
+class TextField(serializers.CharField):
+    """A text, without outer spaces. A number is none: as one, 1.10 would become 1.1."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+class WrittenField(TextField):
+    """A text as it was written: outer spaces and line breaks are kept."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+
+
+class SeenField(TextField):
     """What was read as `seen` with the object: the request is refused (409) when the object changed since. Without it, it
     counts whatever is there."""
 
@@ -36,19 +57,21 @@ class SeenField(serializers.CharField):
         )
 
 
-class SeenSerializer(serializers.Serializer[Any]):
+# A request's body, or an object in one. Names that it does not know are refused: a misspelt one would be lost in silence.
+# (Not its docstring: the schema would show that for every body without one.)
+class Body(serializers.Serializer[Any]):
+    def to_internal_value(self, data: Any) -> Any:
+        known = [name for name, field in self.fields.items() if not field.read_only]
+        if isinstance(data, Mapping):
+            # Of a posted form a part may be named as in messages[0]role.
+            posted = isinstance(data, QueryDict)
+            names = {re.split(r"[\[.]", str(name))[0] if posted else str(name) for name in data}
+            if wrong := unknown_names(sorted(names), known, paged=False, what="field"):
+                raise serializers.ValidationError(wrong)
+        return super().to_internal_value(data)
+
+
+class SeenSerializer(Body):
     """For an action that takes nothing else."""
 
     seen = SeenField()
-
-
-class WrittenField(serializers.CharField):
-    """A text as it was written: outer spaces and line breaks are kept, and a number is no text (as one, 1.10 would be 1.1)."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(trim_whitespace=False, **kwargs)
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return str(super().to_internal_value(data))

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api.fields import SeenField
+from core.api.fields import Body, SeenField, TextField, WrittenField
 from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
 from core.models.people import LONGEST_PASSWORD, MOST_TEMPERATURE, MOST_TOKENS
 from core.sentences import sentence
@@ -36,19 +36,19 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
         return settings_stamp(project)
 
 
-class NewProjectSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=120)
+class NewProjectSerializer(Body):
+    name = TextField(max_length=120)
     slug = serializers.SlugField(max_length=60, required=False, default="")
-    description = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
-    guideline = serializers.CharField(required=False, default="", allow_blank=True)
-    system_prompt = serializers.CharField(required=False, default="", allow_blank=True)
+    description = TextField(max_length=300, required=False, default="", allow_blank=True)
+    guideline = WrittenField(required=False, default="", allow_blank=True)
+    system_prompt = WrittenField(required=False, default="", allow_blank=True)
 
 
-class ProjectChangeSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=120, required=False)
-    description = serializers.CharField(max_length=300, required=False, allow_blank=True)
-    guideline = serializers.CharField(required=False, allow_blank=True)
-    system_prompt = serializers.CharField(required=False, allow_blank=True)
+class ProjectChangeSerializer(Body):
+    name = TextField(max_length=120, required=False)
+    description = TextField(max_length=300, required=False, allow_blank=True)
+    guideline = WrittenField(required=False, allow_blank=True)
+    system_prompt = WrittenField(required=False, allow_blank=True)
     lease_minutes = serializers.IntegerField(min_value=1, max_value=480, required=False)
     temperature = serializers.FloatField(
         min_value=0,
@@ -100,10 +100,10 @@ class MeSerializer(serializers.ModelSerializer[User]):
         return list(MyMembershipSerializer(self.context["memberships"], many=True).data)
 
 
-class MeChangeSerializer(serializers.Serializer[Any]):
+class MeChangeSerializer(Body):
     """What one may change of oneself; what is left out stays."""
 
-    name = serializers.CharField(max_length=120, required=False)
+    name = TextField(max_length=120, required=False)
     theme = serializers.ChoiceField(choices=User.Theme.choices, required=False)
 
 
@@ -113,9 +113,9 @@ class FirstPasswordSerializer(serializers.Serializer[Any]):
     first_password = serializers.CharField(read_only=True)
 
 
-class NewPersonSerializer(serializers.Serializer[Any]):
+class NewPersonSerializer(Body):
     email = serializers.EmailField(max_length=254)
-    name = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
+    name = TextField(max_length=120, required=False, default="", allow_blank=True)
     roles = serializers.ListField(
         child=serializers.ChoiceField(choices=Role.choices), allow_empty=False, max_length=len(Role)
     )
@@ -130,7 +130,7 @@ class AddedPersonSerializer(MembershipSerializer):
         fields = (*MembershipSerializer.Meta.fields, "first_password")  # type: ignore[assignment]
 
 
-class RolesSerializer(serializers.Serializer[Any]):
+class RolesSerializer(Body):
     roles = serializers.ListField(
         child=serializers.ChoiceField(choices=Role.choices), allow_empty=False, max_length=len(Role)
     )
@@ -166,8 +166,8 @@ class AccountSerializer(serializers.ModelSerializer[User]):
         read_only_fields = fields
 
 
-class NewKeySerializer(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=120)
+class NewKeySerializer(Body):
+    name = TextField(max_length=120)
 
 
 class MadeKeySerializer(KeySerializer):
@@ -179,9 +179,9 @@ class MadeKeySerializer(KeySerializer):
         fields = (*KeySerializer.Meta.fields, "secret")  # type: ignore[assignment]
 
 
-class PasswordSerializer(serializers.Serializer[Any]):
-    old = serializers.CharField(trim_whitespace=False, max_length=LONGEST_PASSWORD)
-    new = serializers.CharField(trim_whitespace=False, max_length=LONGEST_PASSWORD)
+class PasswordSerializer(Body):
+    old = WrittenField(max_length=LONGEST_PASSWORD)
+    new = WrittenField(max_length=LONGEST_PASSWORD)
 
 
 class RunSerializer(serializers.ModelSerializer[Run]):

@@ -20,6 +20,7 @@ from core.services.people import (
     locked,
     reissue_first_password,
 )
+from core.text import plain_line_ends, storable
 
 
 @transaction.atomic
@@ -40,6 +41,7 @@ def create_project(
     name = name.strip()
     if not name:
         raise Invalid("A project needs a name.", fields={"name": ["Give it a name."]})
+    guideline, system_prompt = _written(guideline), _written(system_prompt)
     refuse_marks(system_prompt=system_prompt)
     slug = (slug or slugify(name)[:60].strip("-_")).lower()
     try:
@@ -62,6 +64,11 @@ def create_project(
     Membership.objects.create(project=project, user=by, roles=[Role.ADMIN])
     record(by=by, project=project, verb="project.created", obj=project)
     return project
+
+
+def _written(text: str) -> str:
+    """As it is stored: browsers send \\r\\n for line ends, and what a model reads must not depend on who sent it."""
+    return plain_line_ends(storable(text))
 
 
 SETTINGS_FIELDS = (
@@ -99,6 +106,7 @@ def update_project(*, by: User, project: Project, seen: str = "", **values: Any)
     which `seen` is the stamp: saving a whole form must not undo what somebody else changed.
     """
     _check_sampling(values)
+    values = {name: _written(value) if isinstance(value, str) else value for name, value in values.items()}
     project.refresh_from_db(from_queryset=Project.objects.select_for_update(no_key=True))
     if seen and seen != settings_stamp(project):
         raise Conflict(

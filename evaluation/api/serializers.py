@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api.fields import IdField, SeenField, WrittenField
+from core.api.fields import Body, IdField, SeenField, TextField, WrittenField
 from core.api.serializers import PersonSerializer, RunSerializer
 from evaluation.models import Campaign, Comparison, Entry, PlanStage, Rating, RatingDraft, Score
 from evaluation.queries import Results
@@ -93,10 +93,10 @@ def _version(campaign: Any, position: int) -> ModelVersion:
     return entry.version
 
 
-class NewCampaignSerializer(serializers.Serializer[Any]):
+class NewCampaignSerializer(Body):
     """`baseline` and `candidate` are ids of model versions, `dataset` the id of a dataset version."""
 
-    name = serializers.CharField(max_length=120)
+    name = TextField(max_length=120)
     baseline = IdField()
     candidate = IdField()
     dataset = IdField()
@@ -110,12 +110,12 @@ class NewCampaignSerializer(serializers.Serializer[Any]):
     )
 
 
-class AddPromptsSerializer(serializers.Serializer[Any]):
+class AddPromptsSerializer(Body):
     prompts = serializers.IntegerField(min_value=1, max_value=MOST_PROMPTS)
     seen = SeenField()
 
 
-class AddRatersSerializer(serializers.Serializer[Any]):
+class AddRatersSerializer(Body):
     """`people` are ids of members who get the role rater; `ratings_per_prompt` is never less than it is."""
 
     people = serializers.ListField(child=IdField(), required=False, max_length=200)
@@ -123,10 +123,10 @@ class AddRatersSerializer(serializers.Serializer[Any]):
     seen = SeenField()
 
 
-class SetAsideSerializer(serializers.Serializer[Any]):
+class SetAsideSerializer(Body):
     """`votes` is the number that was shown (`votes_in_doubt`): refused (409) when it is another one by now."""
 
-    reason = serializers.CharField(max_length=LONGEST_REASON)
+    reason = TextField(max_length=LONGEST_REASON)
     votes = serializers.IntegerField(required=False, allow_null=True, min_value=0, default=None)
 
 
@@ -264,36 +264,30 @@ class ResultsSerializer(serializers.Serializer[Results]):
     median_seconds = serializers.FloatField(allow_null=True)
 
 
-class ScoresSerializer(serializers.Serializer[Any]):
+class ScoresSerializer(Body):
     accuracy = serializers.IntegerField(min_value=1, max_value=5)
     tone = serializers.IntegerField(min_value=1, max_value=5)
     conciseness = serializers.IntegerField(min_value=1, max_value=5)
 
 
-class BothScoresSerializer(serializers.Serializer[Any]):
+class BothScoresSerializer(Body):
     a = ScoresSerializer()
     b = ScoresSerializer()
 
 
-class CorrectionsSerializer(serializers.Serializer[Any]):
+class CorrectionsSerializer(Body):
     """Answers as they should be; only those that were rewritten."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        # A correction under another name would be lost without a word.
-        if isinstance(data, Mapping) and (unknown := sorted(map(str, set(data) - set(self.fields)))):
-            raise serializers.ValidationError({name: ["The answers are called a and b."] for name in unknown})
-        return super().to_internal_value(data)
 
     a = WrittenField(required=False, allow_blank=True)
     b = WrittenField(required=False, allow_blank=True)
 
 
-class SayingSerializer(serializers.Serializer[Any]):
+class SayingSerializer(Body):
     """A rating as it is sent. `scores` is complete, or null to leave them out."""
 
     choice = serializers.ChoiceField(choices=Rating.Choice.choices)
     scores = BothScoresSerializer(allow_null=True)
-    comment = serializers.CharField(required=False, default="", allow_blank=True)
+    comment = WrittenField(required=False, default="", allow_blank=True)
     corrections = CorrectionsSerializer(required=False)
 
 

@@ -11,6 +11,7 @@ from core.errors import Conflict, Invalid
 from core.models import User
 from core.services import drafts
 from core.services.drafts import FormState
+from core.text import trimmed
 from evaluation.models import Campaign, Comparison, Rating, RatingDraft, Score
 from evaluation.services.rating import SIDES
 
@@ -53,7 +54,7 @@ def _clean(comparison: Comparison, content: Mapping[str, Any]) -> dict[str, Any]
             if str(content.get(name)) in {"1", "2", "3", "4", "5"}:
                 kept[name] = int(content[name])
         text = clean_text(content.get(f"correction_{side}"))
-        if text and text.strip() != clean_text(getattr(comparison, side).generation.text).strip():
+        if text and trimmed(text) != trimmed(clean_text(getattr(comparison, side).generation.text)):
             kept[f"correction_{side}"] = text
     if comment := clean_text(content.get("comment")):
         kept["comment"] = comment

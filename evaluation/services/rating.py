@@ -14,6 +14,7 @@ from core.audit import record
 from core.errors import Conflict, Invalid
 from core.marks import refuse_marks
 from core.models import Membership, User
+from core.text import trimmed
 from core.transitions import transition
 from evaluation.models import (
     Answer,
@@ -133,7 +134,7 @@ def rate(
         comparison=comparison,
         choice=choice,
         preferred=_preferred(comparison, choice),
-        comment=clean_text(comment).strip(),
+        comment=trimmed(clean_text(comment)),
         seconds=max((now - comparison.shown_at).total_seconds(), 0.0),
     )
     _keep_scores(rating, scores)
@@ -164,7 +165,7 @@ def change_rating(
     before = rating.choice
     rating.choice = choice
     rating.preferred = _preferred(comparison, choice)
-    rating.comment = clean_text(comment).strip()
+    rating.comment = trimmed(clean_text(comment))
     rating.save(update_fields=["choice", "preferred", "comment", "changed_at"])
     rating.scores.all().delete()
     _keep_scores(rating, scores)
@@ -271,7 +272,7 @@ def _keep_corrections(by: User, comparison: Comparison, corrections: Mapping[str
     for side, text in (corrections or {}).items():
         answer: Answer = getattr(comparison, side)
         text = clean_text(text)
-        if not text.strip() or text.strip() == clean_text(answer.generation.text).strip():
+        if not text.strip() or trimmed(text) == trimmed(clean_text(answer.generation.text)):
             continue
         if Correction.objects.filter(comparison=comparison, answer=answer).exists():
             continue

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation.models import Example
-from core.api.fields import WrittenField
+from core.api.fields import Body, TextField, WrittenField
 from core.models import ApiToken
 from inference import queries
 from inference.models import Conversation, Deployment, Engine, Generation, WeightCheck
@@ -133,23 +133,23 @@ class ConversationTurnsSerializer(ConversationSerializer):
         return ChatTurnSerializer(queries.turns_of(conversation), many=True).data
 
 
-class NewConversationSerializer(serializers.Serializer[Any]):
-    candidate = serializers.CharField(max_length=40)
+class NewConversationSerializer(Body):
+    candidate = TextField(max_length=40)
     context = WrittenField(  # type: ignore[assignment]
         max_length=MAX_CONTEXT, required=False, default="", allow_blank=True, help_text="One record a line."
     )
-    title = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
+    title = TextField(max_length=120, required=False, default="", allow_blank=True)
 
 
-class QuestionSerializer(serializers.Serializer[Any]):
+class QuestionSerializer(Body):
     text = WrittenField(
         max_length=MAX_QUESTION, required=False, help_text="Left out: the last question is asked again."
     )
 
 
-class CorrectionSerializer(serializers.Serializer[Any]):
+class CorrectionSerializer(Body):
     completion = WrittenField(max_length=20_000)
-    topic = serializers.CharField(
+    topic = TextField(
         max_length=120, required=False, default="", allow_blank=True, help_text="The slice it belongs to."
     )
     edge = serializers.ChoiceField(choices=Example.Edge.choices, required=False, default="")

@@ -36,9 +36,13 @@ class DoorError(Exception):
         self.param, self.code, self.retry = param, code, retry
 
     def body(self) -> dict[str, Any]:
-        return {
-            "error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code},
-        }
+        # What was sent is named, and not sent back at length.
+        message, param = _cut(self.message, 500), None if self.param is None else _cut(self.param, 100)
+        return {"error": {"message": message, "type": self.kind, "param": param, "code": self.code}}
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 @dataclass(frozen=True)
@@ -134,10 +138,22 @@ def _messages(value: Any) -> list[dict[str, str]]:
             ) from None
         if text is None:
             raise DoorError(f"Invalid type for '{where}.content': expected a string.", param=where)
+        _refuse_unknown_fields(where, message)
         read.append({"role": role, "content": text})
     if read[-1]["role"] != "user":
         raise DoorError("The last of 'messages' must be from the user.", param="messages")
     return read
+
+
+def _refuse_unknown_fields(where: str, message: dict[str, Any]) -> None:
+    """Clients send answers back with all of their fields, most of them empty; a filled one that is not read would be lost."""
+    for name, value in message.items():
+        if name in ("role", "content") or value is False or value in (None, "", [], {}):
+            continue
+        if name != "name":
+            raise DoorError(f"Unrecognized field of '{where}': {name}", param=where)
+        if not isinstance(value, str):
+            raise DoorError(f"Invalid type for '{where}.name': expected a string.", param=where)
 
 
 def refuse_marks(asked: DoorRequest, marks: Marks) -> None:
@@ -168,7 +184,10 @@ def _include_usage(body: dict[str, Any], stream: bool) -> bool:
         return False
     if not stream:
         raise DoorError("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
-    if not isinstance(options, dict) or not isinstance(options.get("include_usage", False), bool):
+    known = ("include_usage", "include_obfuscation")
+    if not isinstance(options, dict) or not all(
+        name in known and isinstance(value, bool) for name, value in options.items()
+    ):
         raise DoorError(
             "Invalid 'stream_options': expected {\"include_usage\": boolean}.", param="stream_options"
         )

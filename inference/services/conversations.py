@@ -12,7 +12,7 @@ from core.audit import record
 from core.errors import Conflict, Invalid
 from core.marks import refuse_marks
 from core.models import Project, User
-from core.text import lines_of
+from core.text import lines_of, trimmed
 from inference.models import Conversation, CorrectionDraft, Generation
 from inference.queries import history, turns_of
 from inference.services.generations import Opened, open_generation
@@ -117,7 +117,7 @@ def correct(*, by: User, generation: Generation, completion: str, topic: str = "
     better = _clean(completion, "completion", 20_000, "The answer")
     if not better:
         raise Invalid("Write the answer it should have given.", fields={"completion": ["Write an answer."]})
-    if better.strip() == generation.text.strip():
+    if trimmed(better) == trimmed(clean_text(generation.text)):
         raise Invalid(
             "This is the answer as it was.",
             fields={"completion": ["This is the answer as it was. Change what is wrong, then send it."]},

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api.fields import IdField
+from core.api.fields import Body, IdField, TextField
 from core.api.serializers import PersonSerializer
 from evaluation.api.serializers import VersionNameSerializer
 from release.models import Release
@@ -88,7 +88,7 @@ class LiveSerializer(serializers.Serializer[Standing]):
     previous = VersionNameSerializer(allow_null=True, help_text="What a rollback goes back to.")
 
 
-class MakeLiveSerializer(serializers.Serializer[Any]):
+class MakeLiveSerializer(Body):
     """`version` goes live; `replaces` is the id of what is live now (null: nothing), so that nobody overwrites unseen.
 
     `gate` is what each check said when it was read, by its name; when one says something worse now, it is refused (409).
@@ -97,7 +97,7 @@ class MakeLiveSerializer(serializers.Serializer[Any]):
     version = IdField()
     replaces = IdField(allow_null=True)
     sign_off = serializers.BooleanField()
-    note = serializers.CharField(required=False, default="", allow_blank=True)
+    note = TextField(required=False, default="", allow_blank=True)
     gate = serializers.DictField(
         child=serializers.ChoiceField(choices=("pass", "hold", "fail")),
         required=False,
@@ -106,11 +106,11 @@ class MakeLiveSerializer(serializers.Serializer[Any]):
     )
 
 
-class RollBackSerializer(serializers.Serializer[Any]):
+class RollBackSerializer(Body):
     """`away_from` is the id of what is live now; `reason` is kept in the history and in the audit."""
 
     away_from = IdField()
-    reason = serializers.CharField(max_length=2000)
+    reason = TextField(max_length=2000)
 
 
 class StepSerializer(serializers.Serializer[Any]):

@@ -2,41 +2,27 @@
 // lost lease is told without taking the words away.
 import { toEnd } from "./gh-desk.js";
 import { announce } from "./lib.js";
+import { spansOf, treeOf } from "./marking.js";
 
 // The words to mark, by field and tone, as the last check found them: {"completion-ok": ["14 November"], ...}.
 let marked = {};
+let trees = {};
 const TONES = ["bad", "warn", "ok"];
 
-/** Where `word` stands in `text` on its own, as [start, end). */
-function places(text, word) {
-  const found = [];
-  const letter = /[\p{L}\p{N}]/u;
-  for (let at = text.indexOf(word); word && at !== -1; at = text.indexOf(word, at + word.length)) {
-    const end = at + word.length;
-    const glued = (letter.test(word[0]) && letter.test(text[at - 1] ?? "")) || (letter.test(word.at(-1)) && letter.test(text[end] ?? ""));
-    if (!glued) found.push([at, end]);
-  }
-  return found;
+/** The tree of a field's words, made once for each check. */
+function wordsOf(field) {
+  trees[field] ??= treeOf(TONES.map((tone) => marked[`${field}-${tone}`] ?? []));
+  return trees[field];
 }
 
-/** The text as nodes, marked words in <mark>; where two overlap the graver tone and the longer word win. */
+/** The text as nodes, marked words in <mark>. */
 function paint(text, field) {
-  const spans = [];
-  for (const tone of TONES) {
-    const words = [...(marked[`${field}-${tone}`] ?? [])].sort((a, b) => b.length - a.length);
-    for (const word of words) {
-      for (const [start, end] of places(text, word)) {
-        if (!spans.some((span) => start < span.end && span.start < end)) spans.push({ start, end, tone });
-      }
-    }
-  }
-  spans.sort((a, b) => a.start - b.start);
   const nodes = [];
   let at = 0;
-  for (const { start, end, tone } of spans) {
+  for (const { start, end, tone } of spansOf(text, wordsOf(field)).spans) {
     nodes.push(text.slice(at, start));
     const mark = document.createElement("mark");
-    mark.className = tone;
+    mark.className = TONES[tone];
     mark.textContent = text.slice(start, end);
     nodes.push(mark);
     at = end;
@@ -114,6 +100,7 @@ customElements.define("gh-read", GhRead);
 class GhMarks extends HTMLElement {
   connectedCallback() {
     marked = JSON.parse(this.dataset.words || "{}");
+    trees = {};
     document.dispatchEvent(new CustomEvent("gh-marks"));
     this.dispatchEvent(new CustomEvent("gh-counts", { bubbles: true }));
   }

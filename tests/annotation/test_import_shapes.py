@@ -106,6 +106,9 @@ def test_unknown_keys_are_noted_and_near_ones_suggested():
     assert says["sclie"] == "Did you mean “slice”?"
     assert says["weather"] == ""
     assert all(note.what == "ignored" for note in row.notes)
+    assert (
+        taken({"prompt": "a", "completion": "b", "massages": 1}).notes[0].says == "Did you mean “messages”?"
+    )
     assert "completon" in refused({"prompt": "a", "completon": "b"}).reason
     assert "Did you mean “completion”?" in refused({"prompt": "a", "completon": "b"}).reason
 
@@ -119,10 +122,63 @@ def test_the_exact_name_wins_and_the_other_is_told():
     assert "both read as completion" in refused({"prompt": "a", "answer": "x", "output": "y"}).reason
 
 
+@pytest.mark.parametrize(
+    ("row", "prompt", "completion"),
+    [
+        ({"user": "one", "assistant": "first"}, "one", "first"),
+        ({"inputs": "one", "targets": "first"}, "one", "first"),
+        ({"prompt": "one", "answers": ["first"]}, "one", "first"),
+        ({"prompt": "one", "expected_output": "first", "completion": None}, "one", "first"),
+        # An empty field of its own name hides no answer under another.
+        ({"prompt": "one", "completion": "", "response": "first"}, "one", "first"),
+        ({"response": "first", "prompt": "one", "completion": "  "}, "one", "first"),
+        ({"messages": [], "prompt": "one", "completion": "first"}, "one", "first"),
+        ({"messages": [ASK, ANSWER], "prompt": "", "user": "u-12"}, "When do you open?", "At 9."),
+        ({"prompt": "When do you open?", "messages": [ASK, ANSWER, ASK, ANSWER]}, "When do you open?", "At 9."),
+        # A byte order mark before the first name, as converted tables have it.
+        ({"\ufeffprompt": "one", "ｃｏｍｐｌｅｔｉｏｎ": "first"}, "one", "first"),
+    ],
+)  # fmt: skip
+def test_an_answer_under_a_less_certain_name_is_not_lost(row: dict[str, Any], prompt: str, completion: str):
+    found = taken(row)
+    assert (found.messages[-1]["content"], found.completion) == (prompt, completion)
+    noted = {note.key for note in found.notes}
+    for key, value in row.items():
+        assert key in OWN or not value or key.replace("\ufeff", "\ufffd") in noted, key
+
+
+def test_a_less_certain_name_gives_way_and_is_told():
+    row = taken({"question": "one", "answer": "first", "user": "u-12", "target": "web"})
+    assert (row.messages[0]["content"], row.completion) == ("one", "first")
+    assert KeyNote("user", "ignored", "The row has question as well, which is taken.") in row.notes
+    assert KeyNote("target", "ignored", "The row has answer as well, which is taken.") in row.notes
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "one", "responses": ["first", "second"]},
+        {"prompt": "one", "answers": {"text": ["first"]}},
+        {"prompt": "one", "target": "first", "ideal": "second"},
+    ],
+)
+def test_answers_of_which_one_would_be_lost_are_refused_even_for_the_queue(row: dict[str, Any]):
+    assert refused(row, approved=False).field in row
+
+
 # --- keys that change the meaning --------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    "row", [{"label": False}, {"label": 0}, {"label": "bad"}, {"approved": False}, {"status": "rejected"}]
-)
+    "row",
+    [
+        {"label": False}, {"label": 0}, {"label": "bad"}, {"approved": False}, {"status": "rejected"}, {"Label": "False"},
+        {"label": "0.0"}, {"label": "-1"}, {"label": "\u22121"}, {"label": [False]}, {"labels": ["bad", "wrong"]}, {"label": "KO"},
+        {"label": "thumbs-down"}, {"thumbs": "down"}, {"thumbs_up": False}, {"feedback": "👎🏽"}, {"rating": "👎"}, {"rating": -1},
+        {"score": 0}, {"reward": -0.5}, {"vote": -1}, {"quality": "Not OK"}, {"preferred": False}, {"is_desirable": False},
+        {"human_label": "no"}, {"good_answer": False}, {"feedback": {"rating": "bad"}}, {"feedback": {"type": "negative"}},
+        {"metadata": {"label": False}}, {"is_bad": True}, {"rejected": True}, {"flagged": "yes"}, {"Thumbs Down": 1}, {"skip": True},
+        {"lable": False}, {"aproved": "no"}, {"raiting": -1},
+    ],
+)  # fmt: skip
 def test_an_answer_marked_as_bad_is_never_approved(row: dict[str, Any]):
     pair = {"prompt": "a", "completion": "b"} | row
     issue = refused(pair)
@@ -133,15 +189,36 @@ def test_an_answer_marked_as_bad_is_never_approved(row: dict[str, Any]):
     assert kept.notes[0].says.startswith("a bad answer")
 
 
-@pytest.mark.parametrize("row", [{"label": True}, {"label": "price"}, {"status": "approved"}, {"label": 1}])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"label": True}, {"label": "price"}, {"status": "approved"}, {"label": 1}, {"rating": 5}, {"score": 0.2}, {"is_bad": False},
+        {"rejected": "a worse answer"}, {"metadata": {"label": True, "status": "new"}}, {"order": {"status": "returned"}}, {"vote": 0},
+        {"height": 0}, {"store": False}, {"labels": ["bad", "tone"]}, {"label": []},
+    ],
+)  # fmt: skip
 def test_other_labels_are_noted(row: dict[str, Any]):
     found = taken({"prompt": "a", "completion": "b"} | row)
     assert [(note.key, note.what) for note in found.notes] == [(next(iter(row)), "ignored")]
 
 
+def test_an_answer_marked_as_bad_in_its_own_message_is_never_approved():
+    pair = {"messages": [ASK, ANSWER | {"label": False}]}
+    assert refused(pair).field == "messages[1].label"
+    assert taken(pair, approved=False).bad_answer
+    # Of an earlier answer it is told: that one is not what is learned.
+    earlier = taken({"messages": [ASK, ANSWER | {"label": False}, ASK, ANSWER]})
+    assert (earlier.bad_answer, [note.key for note in earlier.notes]) == (False, ["messages[].label"])
+
+
 @pytest.mark.parametrize(
-    "mark", [{"weight": 0}, {"weight": 0.5}, {"train": False}, {"weight": "0"}, {"masked": True}]
-)
+    "mark",
+    [
+        {"weight": 0}, {"weight": 0.5}, {"train": False}, {"weight": "0"}, {"weight": "0.0"}, {"weight": -1}, {"masked": True},
+        {"Weight": 0}, {"loss_mask": 0}, {"trainable": False}, {"train_on_turn": "no"}, {"do_not_train": 1}, {"weights": [1, 0]},
+        {"weigth": 0}, {"trainabel": False},
+    ],
+)  # fmt: skip
 def test_a_turn_not_to_be_learned_is_refused(mark: dict[str, Any]):
     issue = refused({"messages": [ASK, ANSWER | mark]}, approved=False)
     assert issue.field == f"messages[1].{next(iter(mark))}"
@@ -151,14 +228,41 @@ def test_a_turn_not_to_be_learned_is_refused(mark: dict[str, Any]):
 
 
 def test_a_row_of_weight_nothing_is_refused_and_another_weight_is_noted():
-    assert "not to train" in refused({"prompt": "a", "completion": "b", "weight": 0}).reason
-    assert taken({"prompt": "a", "completion": "b", "weight": 12.5}).notes == [KeyNote("weight", "ignored")]
+    for mark in (
+        {"weight": 0},
+        {"sample_weight": 0.0},
+        {"weight": -2},
+        {"meta": {"weight": 0}},
+        {"loss_mask": [0, 0]},
+    ):
+        assert "not to train" in refused({"prompt": "a", "completion": "b"} | mark, approved=False).reason
+    told = KeyNote("weight", "ignored", "Every approved row counts once.")
+    assert taken({"prompt": "a", "completion": "b", "weight": 12.5}).notes == [told]
 
 
-@pytest.mark.parametrize("key", ["tools", "functions", "function_call", "images", "Tool Calls"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "tools", "functions", "function_call", "images", "Tool Calls", "available_tools", "tool_results", "image_url", "image_path",
+        "img", "audio_file", "input_audio", "videos", "attachments",
+    ],
+)  # fmt: skip
 def test_what_text_cannot_say_is_refused(key: str):
     assert refused({"prompt": "a", "completion": "b", key: [{"x": 1}]}).field == key
-    assert taken({"prompt": "a", "completion": "b", key: []}).completion == "b"
+    assert refused({"messages": [ASK | {key: "x"}, ANSWER]}).field == f"messages[0].{key}"
+    for nothing in ([], None, "", "[]", "null"):
+        assert taken({"prompt": "a", "completion": "b", key: nothing}).completion == "b"
+
+
+def test_a_prompt_as_an_object_of_messages_is_read_and_its_tools_are_not():
+    row = {
+        "input": {"messages": [ASK], "tools": []},
+        "preferred_output": [ANSWER],
+        "non_preferred_output": [ANSWER],
+    }
+    assert taken(row).completion == "At 9."
+    row["input"] = {"messages": [ASK], "tools": [{"name": "clock"}], "parallel_tool_calls": True}
+    assert refused(row).field == "input.tools"
 
 
 @pytest.mark.parametrize(
@@ -225,6 +329,37 @@ def test_a_control_mark_is_refused_with_its_field(text: str):
         assert "control mark" in issue.reason
 
 
+def test_a_row_of_a_great_many_keys_takes_work_in_proportion(monkeypatch: pytest.MonkeyPatch):
+    """Spellings of one key, and unknown keys: neither is compared with all before it."""
+    from annotation.runner import lines, shapes
+
+    looked_up = []
+    near = shapes._near
+    monkeypatch.setattr(shapes, "_near", lambda name, known: looked_up.append(name) or near(name, known))
+    shapes._says_of.cache_clear()
+    unknown = {f"value {at} of a table": at for at in range(5000)}
+    assert len(taken({"prompt": "a", "completion": "b"} | unknown).notes) == 5000
+    assert len(looked_up) <= 2 * lines._MOST_LOOKED_UP
+
+    compared = []
+    monkeypatch.setattr(lines, "shown", lambda key: compared.append(key) or f"“{key[:60]}”")
+    spelt = {"prompt": "a", "completion": "b"} | {"_" * at + "prompt": "c" for at in range(1, 60)}
+    assert len(taken(spelt).notes) == 59
+    assert len(compared) < 10 * len(spelt)
+
+
+@pytest.mark.parametrize(
+    ("key", "most"),
+    [("slice", 120), ("group", 200), ("source", 120), ("license", 120), ("id", 200), ("tags", 40)],
+)
+def test_a_name_whose_letters_become_two_is_measured_as_it_is_stored(key: str, most: int):
+    """U+0958 is two letters in Unicode form NFC; the column would refuse what fitted before."""
+    row: dict[str, Any] = {"prompt": "a", "completion": "b"}
+    assert refused(row | {key: "\u0958" * most}).field == key
+    assert taken(row | {key: "\u0958" * (most // 2)})
+    assert taken(row | {key: "e\u0301" * (most // 2)})
+
+
 # --- why a line is no JSON ---------------------------------------------------------------------------------
 REASONS = {
     "{'prompt':'a','completion':'b'}": "single quotes at character 2",
@@ -244,6 +379,17 @@ REASONS = {
     '{"a":1} // x': "Something follows the object",
     "# x": "comment",
     "<xml/>": "is no JSON object",
+    '{"a":01}': "“01” at character 7, which is no number in JSON",
+    '{"a":1.}': "“1.” at character 7, which is no number",
+    '{"a":.5}': "“.5” at character 6, which is no number",
+    '{"a":+1}': "“+1” at character 6, which is no number",
+    '{"a":0x1F,"b":1}': "“0x1F” at character 7, which is no number",
+    '{"a":1_000}': "“1_000” at character 7, which is no number",
+    '{"a":-1e}': "“-1e” at character 8, which is no number",
+    '{"a":１}': "“１” at character 6, which is no number",
+    '{"a":TRUE}': "Holds TRUE at character 6, which is no JSON",
+    '{"a":[1,2}': "A comma or the end of the object is missing at character 10, where “}” stands.",
+    '{"a":1 2}': "A comma or the end of the object is missing at character 8, where “2” stands.",
     '{"a":1,"a":2}': "“a” stands twice",
     '{"c":[{"a":1,"a":1}]}': "“a” stands twice",
     '{"a":"\x00"}': "NUL character at character 7",

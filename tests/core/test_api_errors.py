@@ -159,3 +159,21 @@ def test_the_api_has_a_page_of_its_own(world: World, as_user: Callable[[User], C
     assert "swagger-ui-bundle.js" in page.content.decode()
     assert "'unsafe" not in page["Content-Security-Policy"]
     assert Client().get("/api/").status_code == 302
+
+
+def test_naming_what_is_wrong_takes_work_in_proportion_to_the_body() -> None:
+    """A long key above many values: the path of each would be as long as the key."""
+    made = []
+
+    class Key(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            made.append(1)
+            return "k"
+
+    value = {Key("a" * 1000): [0] * 50_000 + ["\x00"] * 3}
+    assert unstorable(value) == ["k.50002", "k.50001", "k.50000"]
+    assert len(made) <= 4
+    assert len(unstorable({"a": ["\x00"] * 5000})) == 100
+    assert len(unstorable({"a" * 500_000: "\x00"})[0]) <= 200

@@ -254,6 +254,31 @@ def test_points_of_a_chart_answer_the_arrow_keys(page: Page) -> None:
     expect(page.locator(".chart-tip")).to_be_hidden()
 
 
+def test_words_are_marked_in_one_pass_however_many_there_are(page: Page) -> None:
+    """By the work that is done, not by seconds: twice the text and twice the words take about twice the steps."""
+    told = page.evaluate("""async () => {
+        const { spansOf, treeOf } = await import('/static/js/marking.js');
+        const marked = (text, tones) => spansOf(text, treeOf(tones)).spans.map((one) => [text.slice(one.start, one.end), one.tone]);
+        const steps = (text, tones) => spansOf(text, treeOf(tones)).steps;
+        const numbers = (count) => Array.from({ length: count }, (_, at) => String(1000000 + at));
+        return {
+            marked: marked('on 14 November and 4 on 14', [['4'], [], ['14', '14 November']]),
+            glued: marked('FD-1 FD-12 xFD-1', [[], [], ['FD-1']]),
+            nothing: marked('', [['a'], [''], []]),
+            same: [1, 2].map((size) => steps('1 '.repeat(5000 * size), [[], [], ['1', '1 1']])),
+            table: [1, 2].map((size) => steps(numbers(1000 * size).join(' '), [numbers(1000 * size), [], []])),
+            signs: [1, 2].map((size) => steps('-'.repeat(2000 * size), [['-'.repeat(100)], [], ['-'.repeat(150)]])),
+        };
+    }""")
+    assert told["marked"] == [["14 November", 2], ["4", 0], ["14", 2]]
+    assert told["glued"] == [["FD-1", 2]]
+    assert told["nothing"] == []
+    for name in ("same", "table", "signs"):
+        once, twice = told[name]
+        assert twice < 2.3 * once, name
+    assert told["table"][0] < 4 * 8 * 1000
+
+
 def test_a_toast_shows_text_as_text_and_an_error_stays(page: Page) -> None:
     page.clock.install()
     page.evaluate("""async () => {

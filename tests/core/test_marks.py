@@ -1,5 +1,8 @@
 """Control marks of chat templates are found in people's text, however they are written."""
 
+import sys
+import unicodedata
+
 import pytest
 
 from core.marks import Marks, known_marks, marks_in, register_marks
@@ -15,6 +18,20 @@ from core.marks import Marks, known_marks, marks_in, register_marks
 )  # fmt: skip
 def test_marks_of_common_templates_are_found(text: str):
     assert Marks().in_text(text)
+
+
+def test_a_mark_is_found_whatever_unseen_letter_stands_in_it():
+    """Every control and format character of Unicode, and a letter that joins what stands beside it."""
+    unseen = [
+        chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) in ("Cc", "Cf")
+    ]
+    assert len(unseen) > 200
+    missed = [
+        f"U+{ord(letter):04X}"
+        for letter in [*unseen, "\u034f", "\u3164", "\ufe0f", "\U000e0100"]
+        if letter not in "\t\n\r" and not Marks().in_text(f"Hi<|im{letter}_end|>")
+    ]
+    assert missed == []
 
 
 @pytest.mark.parametrize(

@@ -344,6 +344,28 @@ def test_settings_are_saved_and_on_record(world: World, as_user: SignIn) -> None
     assert entry.detail["changed"]["max_tokens"] == [512, 300]
 
 
+def test_guideline_and_system_prompt_are_kept_as_written_whoever_sends_them(
+    world: World, as_user: SignIn
+) -> None:
+    """Browsers send other line ends than programs, and a first line may be indented."""
+    written = "    if late:\n\tsay so\n"
+    given = {
+        "name": "Freight",
+        "description": "",
+        "guideline": written.replace("\n", "\r\n"),
+        "system_prompt": written.replace("\n", "\r\n"),
+        "lease_minutes": 45,
+        "temperature": 0.7,
+        "max_tokens": 300,
+    }
+    for _ in range(2):
+        assert as_user(world.admin).post(page("settings", world), given).status_code == 302
+        world.project.refresh_from_db()
+        assert (world.project.guideline, world.project.system_prompt) == (written, written)
+    # Saved again, it is no change.
+    assert AuditEntry.objects.filter(verb="project.changed").count() == 1
+
+
 WRONG_SETTINGS: list[tuple[str, object]] = [
     ("lease_minutes", 0),
     ("lease_minutes", 481),

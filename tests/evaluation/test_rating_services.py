@@ -317,6 +317,13 @@ def test_an_unchanged_or_empty_answer_is_no_correction(world, campaign, text):
     assert not Correction.objects.exists()
 
 
+def test_indentation_alone_is_a_correction(world, campaign):
+    held = _next(campaign, world.rater)
+    text = held.a.generation.text
+    _say(held, world.rater, corrections={"a": f"    {text}\n"})
+    assert Correction.objects.get().example.completion == f"    {text}\n"
+
+
 # --- changing one's mind -----------------------------------------------------------------------------------
 def test_a_rating_can_be_changed_while_the_campaign_is_open(world, campaign):
     held = _next(campaign, world.rater)

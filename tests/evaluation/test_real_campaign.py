@@ -24,6 +24,13 @@ pytestmark = [
     pytest.mark.timeout(1500),
 ]
 
+# The model says them after the question: characters at which str.splitlines ends a line, and an event stream does not.
+SEPARATORS = "\u2028\u2029\x85"
+ASKED = tuple(
+    f"Repeat exactly: {word}{letter}{word}"
+    for word, letter in zip(("a", "dog", "tree"), SEPARATORS, strict=True)
+)
+
 
 def test_a_campaign_on_the_real_engine(
     tmp_path: Path, settings: Any, sent: list[Any], monkeypatch: pytest.MonkeyPatch
@@ -48,7 +55,7 @@ def test_a_campaign_on_the_real_engine(
             name="Real",
             baseline=bare,
             candidate=adapter,
-            dataset=make_held_out(world.project, rows=4),
+            dataset=make_held_out(world.project, rows=4, questions=ASKED),
             prompts=4,
             ratings_per_prompt=2,
             temperature=0,
@@ -60,6 +67,10 @@ def test_a_campaign_on_the_real_engine(
         made = Answer.objects.select_related("generation", "entry")
         assert made.count() == 8
         assert all(0 < answer.generation.completion_tokens <= 24 for answer in made)
+        questions = [prompt.messages[-1]["content"] for prompt in campaign.prompts.all()]
+        assert set(ASKED) < set(questions)
+        texts = [answer.generation.text for answer in made]
+        assert any(letter in text for text in texts for letter in SEPARATORS), texts
         assert not campaign.prompts.filter(same_answer=True).exists()
 
         for _ in range(2):

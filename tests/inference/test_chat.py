@@ -12,11 +12,11 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation.models import Example
-from core.errors import Conflict, PartAway
+from core.errors import Conflict, Invalid, PartAway
 from core.models import AuditEntry, User
 from inference import queries
 from inference.models import Conversation, Deployment, Engine, Generation
-from inference.services import answer_now, ask, generate, start_conversation
+from inference.services import answer_now, ask, correct, generate, start_conversation
 from tests.factories import join, make_user
 from tests.inference.conftest import Served, wait_for
 
@@ -318,6 +318,15 @@ def test_states_are_told(served: Served, as_user: SignIn) -> None:
     assert "every 3s" in starting
     Deployment.objects.update(status=Deployment.Status.FAILED, error="secret reason smollm2")
     assert "secret" not in client.get(state).content.decode()
+
+
+def test_indentation_alone_is_a_correction_and_line_ends_are_none(served: Served) -> None:
+    rater = served.world.rater
+    answer_now(ask(by=rater, conversation=chat_of(served, rater), text="say: a:\r\n  b"))
+    kept = Generation.objects.get()
+    with pytest.raises(Invalid, match="as it was"):
+        correct(by=rater, generation=kept, completion="a:\r\n  b\n")
+    assert correct(by=rater, generation=kept, completion="  a:\n    b").completion == "  a:\n    b"
 
 
 def test_a_correction_becomes_an_annotation_item(served: Served, as_user: SignIn) -> None:

@@ -15,6 +15,7 @@ from core.services.tokens import create_token, revoke_token
 from inference.door.shapes import DoorError, read_request
 from inference.models import Deployment, Engine, Generation, Route
 from tests.fakes.engine import token_ids
+from tests.fuzzing import ODD_JSON, ODD_MESSAGES, door_names, wrong_with_door_error
 from tests.inference.conftest import Served, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -381,6 +382,10 @@ def test_archived_projects_are_closed(served: Served, client: openai.OpenAI) -> 
         ({"stream": "yes"}, "stream"),
         ({"stream_options": {"include_usage": True}}, "stream_options"),
         ({"stream": True, "stream_options": 3}, "stream_options"),
+        ({"stream": True, "stream_options": {"include_usgae": True}}, "stream_options"),
+        ({"messages": [{"role": "user", "content": "x", "weight": 0}]}, "messages[0]"),
+        ({"messages": [{"role": "user", "content": "x", "name": ["y"]}]}, "messages[0]"),
+        ({"Temperature": 0}, "Temperature"),
         ({"tools": [{"type": "function"}]}, "tools"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"logprobs": True}, "logprobs"),
@@ -401,7 +406,19 @@ def test_what_clients_send_by_habit_is_taken() -> None:
         {
             "model": "m",
             "messages": [
-                {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}
+                {
+                    "role": "assistant",
+                    "content": "c",
+                    "refusal": None,
+                    "annotations": [],
+                    "audio": None,
+                    "tool_calls": None,
+                },
+                {
+                    "role": "user",
+                    "name": "u",
+                    "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+                },
             ],
             "n": 1,
             "user": "u-1",
@@ -413,7 +430,7 @@ def test_what_clients_send_by_habit_is_taken() -> None:
             "parallel_tool_calls": True,
         }
     )
-    assert asked.messages == [{"role": "user", "content": "a\nb"}]
+    assert asked.messages == [{"role": "assistant", "content": "c"}, {"role": "user", "content": "a\nb"}]
     assert asked.params == {"top_p": 1, "max_completion_tokens": 7}
 
 
@@ -442,6 +459,23 @@ def test_garbage_is_refused_and_never_breaks(body: Any) -> None:
         read_request(body)
     except DoorError as error:
         json.dumps(error.body())
+
+
+def test_every_parameter_takes_or_refuses_every_kind_of_value() -> None:
+    """Without a socket, so that all of them are tried: each parameter with each odd value, at the top and in a message."""
+    tried = 0
+    for name in door_names():
+        for odd in [*ODD_JSON, *ODD_MESSAGES]:
+            for body in (
+                {"model": "m", "messages": HELLO, name: odd},
+                {"model": "m", "messages": [HELLO[0] | {name: odd}]},
+            ):
+                tried += 1
+                try:
+                    read_request(body)
+                except DoorError as error:
+                    assert wrong_with_door_error(error.body()) == "", (name, odd)
+    assert tried > 4000
 
 
 def test_unloaded_live_version(served: Served, client: openai.OpenAI) -> None:

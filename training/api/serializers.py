@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api.fields import CountField, IdField
+from core.api.fields import Body, CountField, IdField, TextField
 from core.api.serializers import RunSerializer
 from training.methods import METHODS
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
@@ -26,14 +26,12 @@ class BaseModelSerializer(serializers.ModelSerializer[BaseModel]):
         return base.run.error_message if base.run and base.status == BaseModel.Status.FAILED else ""
 
 
-class NewBaseModelSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=120)
+class NewBaseModelSerializer(Body):
+    name = TextField(max_length=120)
     kind = serializers.ChoiceField(choices=BaseModel.Kind.choices)
-    location = serializers.CharField(
-        max_length=300, help_text="Package, folder below the model folders, or owner/name."
-    )
-    revision = serializers.CharField(max_length=40, required=False, default="", allow_blank=True)
-    license = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
+    location = TextField(max_length=300, help_text="Package, folder below the model folders, or owner/name.")
+    revision = TextField(max_length=40, required=False, default="", allow_blank=True)
+    license = TextField(max_length=120, required=False, default="", allow_blank=True)
 
 
 class SettingSerializer(serializers.Serializer[Any]):
@@ -58,7 +56,7 @@ class MethodSerializer(serializers.Serializer[Any]):
     settings = SettingSerializer(many=True)
 
 
-class LaunchSerializer(serializers.Serializer[Any]):
+class LaunchSerializer(Body):
     method = serializers.ChoiceField(choices=[(one.name, one.label) for one in METHODS.values()])
     base_model = serializers.PrimaryKeyRelatedField(queryset=BaseModel.objects.all(), pk_field=IdField())
     dataset = CountField(min_value=1, help_text="The dataset version's number in this project.")
@@ -68,7 +66,7 @@ class LaunchSerializer(serializers.Serializer[Any]):
         help_text="Settings that differ from the method's defaults.",
         error_messages={"not_a_dict": "Give an object of settings and their values."},
     )
-    note = serializers.CharField(required=False, default="", allow_blank=True, max_length=300)
+    note = TextField(required=False, default="", allow_blank=True, max_length=300)
 
 
 class RowSerializer(serializers.Serializer[Any]):

@@ -57,6 +57,9 @@ class TransformersTokenizer:
     def ids_of(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    def text_of(self, ids: list[int]) -> str:
+        return str(self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
     def id_of(self, token: str) -> int | None:
         found = self._tokenizer.convert_tokens_to_ids(token)
         unknown = found is None or (
