@@ -483,7 +483,7 @@ def test_the_form_suggests_and_the_preview_counts(world, ready, as_user, page_of
     page = admin.get(page_of("evaluation:campaign-new")).content.decode()
     assert "6 test prompts" in page and "Effort and precision" in page
     told = admin.get(page_of("evaluation:campaign-preview"), {"prompts": 40, "ratings_per_prompt": 1}).content
-    assert b"<b>40</b>" in told and b"With more raters" in told and b"more raters" in told
+    assert b"<b>40</b>" in told and b"With more raters" in told and b"or less needs more raters." in told
     none = admin.get(page_of("evaluation:campaign-preview"), {"prompts": "x"})
     assert none.status_code == 200 and b"Type a number" in none.content
 
