@@ -126,7 +126,7 @@ def test_answers_and_their_scores_stand_in_two_columns_and_on_a_phone_one_above_
                 assert (
                     answer["x"] <= scale["x"] and scale["x"] + scale["width"] <= answer["x"] + answer["width"]
                 )
-        assert page.get_by_text("Model names are hidden until it closes.").is_visible()
+        assert page.get_by_text("Model names are hidden until the campaign closes.").is_visible()
         assert not page.get_by_text(re.compile(r"\b(left|right)\b", re.IGNORECASE)).count()
     page = open_page(world.rater, "evaluation:rate", slug, campaign.pk, size=PHONE)
     a, b = _box(page, ".answer[data-side=a]"), _box(page, ".answer[data-side=b]")
