@@ -13,7 +13,7 @@ WORTH_FREEZING = 20
 
 WORDINGS = {
     "import.started": "{actor} began to import {file}",
-    "import.stored": "{label} was imported: {accepted} added, {repeated} repeats, {rejected} bad lines",
+    "import.stored": "{label} was imported (added: {accepted}, repeats: {repeated}, bad lines: {rejected})",
     "import.removed": "{actor} removed what the import {label} had added ({examples} examples)",
     "dataset.started": "{actor} asked to freeze {label}",
     "dataset.frozen": "{label} was frozen with {rows} rows",

@@ -159,7 +159,7 @@ class ProjectSettingsForm(forms.ModelForm):
         }
         help_texts = {
             "guideline": "What a good answer does. Markdown; annotators and reviewers see it beside their work.",
-            "system_prompt": "Stands before every conversation, in training and in serving alike. Changing it "
+            "system_prompt": "Comes before every conversation, in training and in serving alike. Changing it "
             "affects the next dataset version and the next training run; versions made so far keep theirs.",
             "lease_minutes": "How long an annotator keeps an item without touching it, 1 to 480.",
             "temperature": "0 gives the most likely answer each time, 2 the most varied. Holds at /v1, in chats and in new "

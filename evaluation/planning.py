@@ -41,6 +41,16 @@ class Plan:
     def short_of_raters(self) -> bool:
         return self.raters < self.per_prompt
 
+    @property
+    def within_reach(self) -> tuple[tuple[float, int], ...]:
+        """Of `needs`, what some number of ratings by these raters settles."""
+        return tuple((rate, votes) for rate, votes in self.needs if votes is not None)
+
+    @property
+    def out_of_reach(self) -> float | None:
+        """The largest of the win rates that only more raters can settle; so do all below it."""
+        return max((rate for rate, votes in self.needs if votes is None), default=None)
+
 
 def plan(*, prompts: int, per_prompt: int, raters: int) -> Plan:
     """`raters` people share `prompts`, each prompt rated by `per_prompt` different ones (or by all, when they are fewer).

@@ -39,7 +39,7 @@ class NewChatForm(forms.Form):
         strip=False,
         max_length=MAX_CONTEXT,
         widget=forms.Textarea(attrs={"rows": 3, "class": "mono"}),
-        help_text="What the desk's systems say, one record a line. The model may state only what stands here.",
+        help_text="What the desk's systems say, one record a line. The model may state only what is written here.",
     )
 
     def __init__(self, *args: Any, choices: Sequence[tuple[str, str]], **kwargs: Any) -> None:

@@ -34,6 +34,7 @@ QUIET = (
     "engine.up",
     "engine.stopped",
     "conversation.started",
+    "route.changed",  # a release tells of it already
 )
 
 

@@ -29,7 +29,8 @@ def setting_field(one: Setting) -> forms.Field:
 
 
 def _field_of(one: Setting) -> forms.Field:
-    label = f"{one.label} ({one.unit})" if one.unit else one.label
+    # "Rows per step (rows)" would say it twice.
+    label = f"{one.label} ({one.unit})" if one.unit and one.unit not in one.label.lower() else one.label
     if one.kind == "bool":
         return forms.BooleanField(label=label, required=False, help_text=one.help)
     if one.kind == "choice":

@@ -22,7 +22,7 @@ CHECKS: dict[str, Check] = {
 SECONDS = 2.0  # processor time of one check; the largest pair that can be stored takes about half of it
 _WORST_FIRST = {"bad": 0, "warn": 1, "ok": 2}
 
-__all__ = ["CHECKS", "Check", "Finding", "Pair", "Span", "bad_findings", "run_checks"]
+__all__ = ["CHECKS", "Check", "Finding", "Pair", "Span", "bad_findings", "fact_marks", "marks", "run_checks"]
 
 
 def run_checks(
@@ -59,3 +59,28 @@ def _run(check: Check, pair: Pair, project: Project) -> list[Finding]:
         findings = [Finding("warn", "Not checked: this check failed. The failure is in the server's log.")]
     findings.sort(key=lambda finding: _WORST_FIRST[finding.level])
     return [replace(finding, check=check.name) for finding in findings]
+
+
+def marks(findings: list[Finding], content: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The words that findings point at: {"completion-ok": [...], "completion-bad": [...], "context-ok": [...], ...}.
+
+    Words instead of positions, so that the page can still mark them when the text has moved on.
+    """
+    texts = {
+        "completion": [str(content.get("completion") or "")],
+        "context": [str(record) for record in content.get("context") or []],
+        "messages": [str(m.get("content") or "") for m in content.get("messages") or []],
+    }
+    found: dict[str, dict[str, None]] = {}
+    for finding in findings:
+        for span in finding.spans:
+            if span.index < len(texts[span.field]):
+                words = texts[span.field][span.index][span.start : span.end]
+                found.setdefault(f"{span.field}-{span.tone}", {}).setdefault(words)
+    return {name: list(words) for name, words in found.items()}
+
+
+def fact_marks(content: Mapping[str, Any], project: Project) -> dict[str, list[str]]:
+    """The words to mark for the facts alone: which the records or the conversation hold, and which neither does.
+    Makes no query."""
+    return marks(_run(facts.CHECK, Pair.of(content), project), content)

@@ -411,7 +411,7 @@ class _Reader:
             self._leave_out(prompt_key, f"It stands in {key} as well, which is taken.")
             prompt = None
         if chat is not None and prompt is not None:
-            raise BadField("prompt", f"Give `{key}` or `prompt`, not both.")
+            raise BadField("prompt", f"Give “{key}” or “prompt”, not both.")
         before = chat_answer = None
         if isinstance(answer, list) and answer and all(isinstance(message, dict) for message in answer):
             # An answer as a list of messages, alone or behind the conversation it answers (TRL).
@@ -420,7 +420,7 @@ class _Reader:
             key, chat = prompt_key, prompt
         if chat is None and prompt is None:
             if not before:
-                raise BadField("messages", f"Missing: a row needs `messages` or `prompt`.{self._has()}")
+                raise BadField("messages", f"Missing: a row needs “messages” or “prompt”.{self._has()}")
             return self._with_system(answer_key, before), chat_answer or ""
         messages = self._chat(key, chat) if chat is not None else self._prompt(prompt_key, prompt)
         answered = ""

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django_htmx.http import HttpResponseClientRedirect
 
 from annotation.changes import Changes, changes
-from annotation.checks import Finding, run_checks
+from annotation.checks import Finding, marks, run_checks
 from annotation.errors import NeedsReason
 from annotation.models import Draft, Example, Review
 from annotation.queries import queue as queries
@@ -115,22 +115,3 @@ def live(
     """Checks the pair as it is being written. `known` gives the words to mark, by field and tone."""
     findings = run_checks(content, project, example_id=example.pk if example else None)
     return Live(findings, marks(findings, content), changes(base, content) if base is not None else None)
-
-
-def marks(findings: list[Finding], content: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The words that findings point at: {"completion-ok": [...], "completion-bad": [...], "context-ok": [...], ...}.
-
-    Words instead of positions, so that the page can still mark them when the text has moved on.
-    """
-    texts = {
-        "completion": [str(content.get("completion") or "")],
-        "context": [str(record) for record in content.get("context") or []],
-        "messages": [str(m.get("content") or "") for m in content.get("messages") or []],
-    }
-    found: dict[str, dict[str, None]] = {}
-    for finding in findings:
-        for span in finding.spans:
-            if span.index < len(texts[span.field]):
-                words = texts[span.field][span.index][span.start : span.end]
-                found.setdefault(f"{span.field}-{span.tone}", {}).setdefault(words)
-    return {name: list(words) for name, words in found.items()}

@@ -39,7 +39,9 @@ def line_spec(
         left, right = left - 0.5, right + 0.5
     x = alt.X(
         "x:Q", title=x_title or None, scale=alt.Scale(domain=[left, right], nice=False),
-        axis=alt.Axis(grid=False, tickCount=5 if wide else 4, domain=False, ticks=False),
+        axis=alt.Axis(
+            grid=False, tickCount=5 if wide else 4, domain=False, ticks=False, labelOverlap=True, labelSeparation=12,
+        ),
     )  # fmt: skip
     y = alt.Y(
         "y:Q", title=None, scale=alt.Scale(zero=from_zero, padding=6, nice=True),

@@ -497,8 +497,23 @@ def join_soft(labels: Iterable[str] | None) -> str:
 
 @register.filter
 def deed(verb: str) -> str:
-    """ "example.sent_back" -> "Example sent back"."""
-    return str(verb).replace(".", " ").replace("_", " ").capitalize()
+    """ "example.sent_back" -> "Examples sent back": how often it was done stands beside it."""
+    noun, _, action = str(verb).replace("_", " ").partition(".")
+    if action and not noun.endswith("s"):
+        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{noun} {action}".strip().capitalize()
+
+
+# Letters and signs of scripts that run from right to left, and what may stand inside a name of theirs.
+_RIGHT_TO_LEFT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001eeff"
+_NAME_FROM_THE_RIGHT = re.compile(rf"[{_RIGHT_TO_LEFT}](?:[{_RIGHT_TO_LEFT}\s.'’-]*[{_RIGHT_TO_LEFT}])?")
+
+
+@register.filter
+def isolated(value: Any) -> SafeString:
+    """A sentence of text with each name in it that runs from right to left in a <bdi>, so that the numbers and commas
+    beside the name keep their places. For sentences made in Python; a template puts a name of its own into a <bdi>."""
+    return mark_safe(_NAME_FROM_THE_RIGHT.sub(r"<bdi>\g<0></bdi>", conditional_escape(value)))  # noqa: S308 (escaped)
 
 
 @register.filter

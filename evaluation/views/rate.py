@@ -1,5 +1,6 @@
 """Rating. Nothing here may name a version, a campaign or an entry: a comparison is its token, an answer is a side."""
 
+import json
 import uuid
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from annotation.checks import fact_marks
 from core.access import Access, project_page
 from core.errors import Conflict, Invalid
 from core.models import Role
@@ -22,6 +24,7 @@ from evaluation.models import Campaign, Comparison, Rating, RatingDraft, Score
 from evaluation.queries.rating import answers_coming, last_rated, own_comparisons, rated_before, share_of
 from evaluation.services.rating import SIDES
 
+TONES = ("ok", "warn", "bad")
 # What a score of 1 and one of 5 mean.
 ENDS = {
     Score.Criterion.ACCURACY: ("wrong", "as the records say"),
@@ -147,6 +150,7 @@ def _show(
     context = {
         "comparison": comparison,
         "prompt": comparison.prompt,
+        "marks": json.dumps(_marks(comparison), ensure_ascii=False),
         "sides": [
             {
                 "side": side,
@@ -190,6 +194,25 @@ def _show(
         "before": rated_before(comparison),
     }
     return _draw(request, "evaluation/_comparison.html", context, status=status)
+
+
+def _marks(comparison: Comparison) -> dict[str, list[str]]:
+    """The values in both answers, by side and tone ("a-ok", "b-bad"), and those of the records that one of them uses."""
+    prompt = comparison.prompt
+    found: dict[str, list[str]] = {}
+    in_records: dict[str, None] = {}
+    for side, answer in (("a", comparison.a), ("b", comparison.b)):
+        content = {
+            "messages": prompt.messages,
+            "context": prompt.context,
+            "completion": answer.generation.text,
+        }
+        marks = fact_marks(content, comparison.campaign.project)
+        found |= {
+            f"{side}-{tone}": marks[f"completion-{tone}"] for tone in TONES if f"completion-{tone}" in marks
+        }
+        in_records |= dict.fromkeys(marks.get("context-ok", []))
+    return found | ({"context-ok": list(in_records)} if in_records else {})
 
 
 def _with_sides(rating: Rating, comparison: Comparison) -> Rating:

@@ -24,6 +24,11 @@ class GhChat extends HTMLElement {
       event.preventDefault();
       this.askAgain(event.target);
     });
+    // The form to correct an answer opens below the summary, where the composer may cover it.
+    this.log.addEventListener("click", (event) => {
+      const details = event.target.closest("details.correct > summary")?.parentElement;
+      if (details && !details.open) details.addEventListener("toggle", () => this.write(details), { once: true });
+    });
     this.stopButton.addEventListener("click", () => this.stop());
     document.addEventListener("keydown", this.onKey = (event) => { if (event.key === "Escape" && this.running) this.stop(); });
     this.keeper = this.form.closest("gh-autosave"); // a copy of the question, until the server has it
@@ -35,6 +40,13 @@ class GhChat extends HTMLElement {
   disconnectedCallback() {
     document.removeEventListener("keydown", this.onKey);
     this.running?.abort();
+  }
+
+  write(details) {
+    const field = details.querySelector("textarea");
+    if (!field || !details.open) return;
+    field.setSelectionRange(field.value.length, field.value.length);
+    field.focus(); // and is scrolled to, clear of the composer
   }
 
   ask() {

@@ -96,6 +96,37 @@ class GhRead extends HTMLElement {
 }
 customElements.define("gh-read", GhRead);
 
+// The same marks in text that was drawn from Markdown: within its tags, and with words for who does not see colours.
+const SAYS = { bad: "neither the records nor the conversation hold it", warn: "look at it again" };
+
+class GhShown extends HTMLElement {
+  connectedCallback() {
+    this.drawn = [...this.childNodes].map((node) => node.cloneNode(true));
+    this.draw = () => this.show();
+    document.addEventListener("gh-marks", this.draw);
+    this.show();
+  }
+
+  disconnectedCallback() { document.removeEventListener("gh-marks", this.draw); }
+
+  show() {
+    this.replaceChildren(...this.drawn.map((node) => node.cloneNode(true)));
+    const walker = document.createTreeWalker(this, NodeFilter.SHOW_TEXT);
+    const texts = [];
+    while (walker.nextNode()) texts.push(walker.currentNode);
+    for (const text of texts) {
+      const nodes = paint(text.data, this.dataset.field);
+      nodes.push(nodes.pop().slice(0, -1)); // without the line break that a textarea needs
+      text.replaceWith(...nodes);
+    }
+    for (const mark of this.querySelectorAll("mark")) {
+      if (SAYS[mark.className]) mark.title = SAYS[mark.className];
+    }
+    for (const legend of document.querySelectorAll(".marks-legend")) legend.hidden = !document.querySelector("gh-shown mark");
+  }
+}
+customElements.define("gh-shown", GhShown);
+
 // Arrives with each answer of the checks and hands its words to every text on the page.
 class GhMarks extends HTMLElement {
   connectedCallback() {

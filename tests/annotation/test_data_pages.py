@@ -456,7 +456,7 @@ def test_a_dataset_says_who_reviewed_its_rows_and_which_nobody_did(world: World,
     rows = text_of(client.get(page("dataset-rows", world.project, {"dataset": 1})))
     assert rows.count("reviewed by nobody") == 5
     assert rows.count(f"accepted by {world.reviewer.name}") == 1
-    assert rows.count(f"brought in by {world.admin.name}") == 6
+    assert rows.count(f"imported by {world.admin.name}") == 6
 
 
 def test_a_dataset_from_before_slices_were_looked_at_still_shows_which_lack_test_rows(

@@ -266,7 +266,7 @@ def test_the_pages_of_an_example_and_a_dataset_say_it(world: World, imported: An
         words = text_of(client.get(page("example", world.project, ids)))
         assert "Imported byAdmin Member Written byelsewhere (Archive 2024)" in words
         assert "Approved by Admin Member at import, as it came" in words
-        assert "Reviewed by nobody but who approved or wrote it" in words
+        assert "Reviewed by nobody else" in words
         words = text_of(client.get(page("dataset", world.project, ids)))
         assert "4 of 5 rows were never reviewed." in words
         assert "4 written elsewhere and taken as they came, from Archive 2024" in words

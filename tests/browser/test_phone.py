@@ -58,6 +58,7 @@ def test_nothing_is_cut_without_a_sign(
             continue  # a fragment of a page that is looked at itself
         page.goto(live_server.url + path, wait_until="load")
         seen += 1
+        page.evaluate("document.querySelectorAll('main details').forEach((one) => { one.open = true; })")
         found += [f"{path}: {one}" for one in page.evaluate(CUT)]
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:

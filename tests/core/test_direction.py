@@ -16,8 +16,24 @@ from django.utils.module_loading import import_string
 
 from annotation import services
 from annotation.models import Assignment, Source
-from core.models import Role
-from tests.factories import World, join, make_example, make_user
+from core.models import Role, Run, User
+from core.services.tokens import create_token
+from release.services import make_live
+from tests.factories import (
+    World,
+    join,
+    make_base_model,
+    make_campaign,
+    make_example,
+    make_frozen,
+    make_generation,
+    make_served,
+    make_training,
+    make_user,
+    make_version,
+    rate_all,
+)
+from training.models import SampleAnswer
 
 TEMPLATES = sorted((Path(settings.BASE_DIR) / "templates").rglob("*.html"))
 ARABIC = re.compile(r"[\u0590-\u08ff]")
@@ -186,4 +202,65 @@ def test_words_from_right_to_left_are_shown_so(name: str, arabic: World) -> None
     walker = _Walker()
     walker.feed(page.content.decode())
     assert walker.shown >= 2
+    assert walker.wrong == []
+
+
+PAGES_OF_WORK = {
+    "training:home": "", "training:run": "number", "training:version": "version", "release:home": "", "release:version": "version",
+    "release:release": "release", "evaluation:campaign": "campaign", "evaluation:comparisons": "campaign",
+    "evaluation:comparison": "comparison", "inference:answers": "", "inference:answer": "answer", "annotation:datasets": "",
+    "annotation:dataset": "dataset", "annotation:dataset-rows": "dataset", "core:run": "run", "core:audit": "", "core:home": "",
+    "core:keys": "", "core:me": None, "core:accounts": None,
+}  # fmt: skip
+
+
+@pytest.fixture
+def worked(world: World, sent: list[object]) -> tuple[User, dict[str, object]]:
+    """Somebody whose name is Arabic froze, trained, rated, asked and released. Gives them, and what the pages are of."""
+    person = make_user("مريم الحسن", email="maryam@example.org", is_operator=True)
+    join(world.project, person, *Role.values)
+    make_example(
+        world.project,
+        status="approved",
+        created_by=person,
+        question=WORDS,
+        completion=WORDS,
+        origin="chat",
+        slice="جمارك",
+    )
+    dataset = make_frozen(world.project, person, note=WORDS)
+    base = make_base_model()
+    training = make_training(
+        world.project, person, base_model=base, dataset=dataset, status=Run.Status.SUCCEEDED, note=WORDS
+    )
+    SampleAnswer.objects.create(training=training, step=1, question=WORDS, answer=WORDS, reference=WORDS)
+    version = make_served(make_version(world.project, person, base_model=base, training=training))
+    baseline = make_served(make_version(world.project, base_model=base))
+    campaign = make_campaign(world.project, person, versions=(baseline, version))
+    rating = rate_all(campaign, person, ["candidate"])[0]
+    type(rating).objects.filter(pk=rating.pk).update(comment=WORDS)
+    answer = make_generation(version, WORDS, user=person, question=WORDS)
+    release = make_live(by=person, version=baseline, replaces=None, sign_off=True, note=WORDS)
+    create_token(by=person, project=world.project, name="مفتاح")
+    return person, {
+        "number": training.number, "version": version.pk, "release": release.pk, "campaign": campaign.pk,
+        "comparison": rating.comparison.token, "answer": answer.public_id, "dataset": dataset.number, "run": training.run_id,
+    }  # fmt: skip
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", PAGES_OF_WORK)
+def test_names_from_right_to_left_keep_to_themselves_in_a_sentence(
+    name: str, worked: tuple[User, dict[str, object]]
+) -> None:
+    person, of = worked
+    client = Client()
+    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    what = PAGES_OF_WORK[name]
+    slug = person.memberships.get().project.slug
+    page = client.get(reverse(name, args=[] if what is None else [slug, *([of[what]] if what else [])]))
+    assert page.status_code == 200
+    walker = _Walker()
+    walker.feed(page.content.decode())
+    assert walker.shown >= 1
     assert walker.wrong == []

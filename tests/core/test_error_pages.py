@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from core import health
-from core.errors import Conflict, PartAway
+from core.errors import Conflict, PartAway, StorageFull, TooLarge
 from core.middleware import away_response
 from core.models import User
 from tests.factories import World
@@ -52,6 +52,8 @@ def test_an_unexpected_error_shows_no_trace(
     [
         (Conflict("It has changed.", "Reload it."), 409, b"That cannot be done now"),
         (PartAway("The engine does not answer.", "Try later."), 503, b"A part of the system is offline"),
+        (StorageFull("The disk is full.", "Free some space."), 507, b"Nothing can be stored now"),
+        (TooLarge("More than 64 kB.", "Send less."), 413, b"That is too large"),
     ],
 )
 def test_an_expected_error_is_a_page_a_toast_or_json(

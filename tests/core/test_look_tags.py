@@ -179,3 +179,30 @@ def test_a_key_is_written_as_caps() -> None:
     assert render('{% key "ctrl+enter" "submit" %}') == (
         '<span class="key"><kbd>Ctrl</kbd> <kbd>Enter</kbd> submit</span>'
     )
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("Mo froze 2 rows", "Mo froze 2 rows"),
+        ("يوسف بن عمر, 2 min ago", "<bdi>يوسف بن عمر</bdi>, 2 min ago"),
+        ("by دالية, יעל and Mo", "by <bdi>دالية</bdi>, <bdi>יעל</bdi> and Mo"),
+        ("<b>ع</b> & ב-ג 3", "&lt;b&gt;<bdi>ع</bdi>&lt;/b&gt; &amp; <bdi>ב-ג</bdi> 3"),
+        (None, "None"),
+    ],
+)
+def test_names_from_the_right_are_isolated_in_a_sentence(sentence: object, shown: str) -> None:
+    assert tags.isolated(sentence) == shown
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        ("example.sent_back", "Examples sent back"),
+        ("sessions.ended", "Sessions ended"),
+        ("query.asked", "Queries asked"),
+        ("odd", "Odd"),
+    ],
+)
+def test_what_one_did_is_counted_in_the_plural(verb: str, words: str) -> None:
+    assert tags.deed(verb) == words

@@ -583,9 +583,9 @@ def test_own_work_is_one_s_own(world: World, as_user: SignIn) -> None:
     record(by=world.annotator, project=world.project, verb="example.submitted", obj=world.project)
     record(by=world.annotator, project=world.project, verb="example.submitted", obj=world.project)
     text = as_user(world.annotator).get(reverse("core:me")).content.decode()
-    assert "Example submitted" in text
+    assert "Examples submitted" in text
     assert "<dd>2</dd>" in text
-    assert "Example submitted" not in as_user(world.rater).get(reverse("core:me")).content.decode()
+    assert "Examples submitted" not in as_user(world.rater).get(reverse("core:me")).content.decode()
 
 
 def test_renaming_oneself(world: World, as_user: SignIn) -> None:

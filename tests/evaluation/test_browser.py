@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from annotation.models import Example
 from core.models import User
-from evaluation.models import Comparison, Rating
+from evaluation.models import Comparison, Prompt, Rating
 from inference.models import Generation
 from release.services import make_live
 from tests.factories import FULL_SCORES, make_campaign, make_held_out, make_world, rate_all
@@ -126,7 +126,7 @@ def test_answers_and_their_scores_stand_in_two_columns_and_on_a_phone_one_above_
                 assert (
                     answer["x"] <= scale["x"] and scale["x"] + scale["width"] <= answer["x"] + answer["width"]
                 )
-        assert page.get_by_text("Model names are hidden until it closes.").is_visible()
+        assert page.get_by_text("Model names are hidden until the campaign closes.").is_visible()
         assert not page.get_by_text(re.compile(r"\b(left|right)\b", re.IGNORECASE)).count()
     page = open_page(world.rater, "evaluation:rate", slug, campaign.pk, size=PHONE)
     a, b = _box(page, ".answer[data-side=a]"), _box(page, ".answer[data-side=b]")
@@ -135,6 +135,30 @@ def test_answers_and_their_scores_stand_in_two_columns_and_on_a_phone_one_above_
     page.evaluate("document.querySelector('.answer[data-side=b] .text').style.minHeight = '200vh'")
     page.evaluate("window.scrollTo(0, document.querySelector('.answer[data-side=b]').offsetTop + 500)")
     expect(page.locator("#answer-b")).to_be_in_viewport()
+
+
+def test_values_are_marked_within_the_drawn_answer(open_page: Open) -> None:
+    world = make_world()
+    campaign = make_campaign(world.project, world.admin, prompts=2)
+    Prompt.objects.update(context=["FD-0 | ETA 3 Dec"], messages=[{"role": "user", "content": "When?"}])
+    Generation.objects.update(text="* **FD-0** arrives on 4 Dec.\n* Nothing else.")
+    page = open_page(world.rater, "evaluation:rate", world.project.slug, campaign.pk, size=WIDE)
+    for side in "ab":
+        answer = page.locator(f".answer[data-side={side}]")
+        expect(answer.locator("li strong mark.ok")).to_have_text("FD-0")
+        expect(answer.locator("mark.bad")).to_have_attribute(
+            "title", "neither the records nor the conversation hold it"
+        )
+        expect(answer.locator("li")).to_have_text(["FD-0 arrives on 4 Dec.", "Nothing else."])
+    expect(page.locator(".record mark")).to_have_text("FD-0")
+    expect(page.locator(".marks-legend")).to_be_visible()
+    assert faults(page) == []
+    # The next pair comes by htmx and has words of its own.
+    Generation.objects.update(text="Thank you.")
+    page.keyboard.press("j")
+    expect(page.locator(".answer[data-side=a] .text")).to_contain_text("Thank you.")
+    expect(page.locator("gh-shown mark")).to_have_count(0)
+    expect(page.locator(".marks-legend")).to_be_hidden()
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (PHONE, "dark")])

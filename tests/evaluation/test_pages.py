@@ -1,7 +1,9 @@
 """Evaluation's pages: who may open them, that they work, that they stay cheap, and that they stay blind."""
 
 import csv
+import html
 import io
+import json
 import re
 import uuid
 
@@ -11,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 
 from core.models import Role
 from evaluation import services
-from evaluation.models import Campaign, Comparison, Rating
+from evaluation.models import Campaign, Comparison, Prompt, Rating
+from inference.models import Generation
 from tests.factories import (
     FULL_SCORES,
     join,
@@ -196,6 +199,26 @@ def test_skip_and_hold(world, campaign, as_user, page_of):
     assert rater.post(page_of("evaluation:rate-hold", held.token)).status_code == 409
 
 
+def test_values_in_answers_are_marked_as_in_the_records_or_in_neither(world, campaign, as_user, page_of):
+    for side, text in ((0, "FD-0 arrives on 3 Dec."), (1, "**FD-99** is cleared.")):
+        Generation.objects.filter(campaign_answer__entry__position=side).update(text=text)
+    Prompt.objects.update(
+        context=["FD-0 | ETA 3 Dec", "FD-7 | cleared"], messages=[{"role": "user", "content": "When?"}]
+    )
+    page = as_user(world.rater).get(page_of("evaluation:rate", campaign.pk)).content.decode()
+    (words,) = re.findall(r'<gh-marks data-words="([^"]*)"', page)
+    found = json.loads(html.unescape(words))
+    right, wrong = ("a", "b") if "FD-0 arrives" in page.partition('data-side="b"')[0] else ("b", "a")
+    assert {"FD-0", "3 Dec"} <= set(found[f"{right}-ok"]) and f"{right}-bad" not in found
+    assert found[f"{wrong}-bad"] == ["FD-99"] and "FD-7" not in found["context-ok"]
+
+
+def test_an_answer_without_values_marks_nothing(world, campaign, as_user, page_of):
+    Generation.objects.update(text="Thank you.")
+    page = as_user(world.rater).get(page_of("evaluation:rate", campaign.pk)).content.decode()
+    assert '<gh-marks data-words="{}">' in page
+
+
 def test_answers_are_sanitised(world, campaign, as_user, page_of):
     for prompt in campaign.prompts.all():
         for answer in prompt.answers.all():
@@ -204,7 +227,7 @@ def test_answers_are_sanitised(world, campaign, as_user, page_of):
             )
             type(answer.generation).objects.filter(pk=answer.generation_id).update(text=text)
     page = as_user(world.rater).get(page_of("evaluation:rate", campaign.pk)).content.decode()
-    shown = page.split('class="text prose"')[1].split("</div>")[0]
+    shown = page.split('class="text prose"')[1].split("</gh-shown>")[0]
     assert "<strong>bold</strong>" in shown
     assert "<script" not in shown and 'href="javascript' not in shown and "<img" not in shown
 
@@ -483,7 +506,7 @@ def test_the_form_suggests_and_the_preview_counts(world, ready, as_user, page_of
     page = admin.get(page_of("evaluation:campaign-new")).content.decode()
     assert "6 test prompts" in page and "Effort and precision" in page
     told = admin.get(page_of("evaluation:campaign-preview"), {"prompts": 40, "ratings_per_prompt": 1}).content
-    assert b"<b>40</b>" in told and b"With more raters" in told and b"more raters" in told
+    assert b"<b>40</b>" in told and b"With more raters" in told and b"or less needs more raters." in told
     none = admin.get(page_of("evaluation:campaign-preview"), {"prompts": "x"})
     assert none.status_code == 200 and b"Type a number" in none.content
 

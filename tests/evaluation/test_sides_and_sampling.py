@@ -100,10 +100,13 @@ def test_a_plan_counts_ratings_and_knows_when_raters_are_short():
     assert 0 < made.half_width < 0.5 and 0.5 < made.finds < 1
     # Five people who vote alike never tell 60% from even; the form says what more raters would reach.
     assert dict(made.needs)[0.6] is None
+    assert made.out_of_reach == max(rate for rate, votes in made.needs if votes is None)
+    assert dict(made.within_reach) == {rate: votes for rate, votes in made.needs if votes}
     assert [larger.raters for larger in made.larger] == [7, 10, 15]
     assert made.half_width > made.larger[0].half_width > made.larger[-1].half_width
     assert made.finds > made.larger[0].finds > made.larger[-1].finds
-    assert plan(prompts=100, per_prompt=3, raters=30).needs[1][1] == votes_to_settle(0.65, 30)
+    many = plan(prompts=100, per_prompt=3, raters=30)
+    assert many.needs[1][1] == votes_to_settle(0.65, 30) and 0.65 in dict(many.within_reach)
     short = plan(prompts=10, per_prompt=3, raters=2)
     assert short.ratings == 20 and short.short_of_raters
     none = plan(prompts=10, per_prompt=1, raters=0)

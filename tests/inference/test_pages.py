@@ -122,7 +122,7 @@ def test_the_walk_from_an_answer_to_people(served: Served, as_user: SignIn) -> N
             "Reviewer Member",
             "Where is FD-1?",
             "<strong>At sea.</strong>",
-            "imported by Admin Member",
+            "imported by <bdi>Admin Member</bdi>",
             "1 of 2 rows was never reviewed.",
             "all 2 training rows used",
         ):

@@ -77,7 +77,7 @@ def test_an_admin_signs_off(world, versions, as_user, page_of):
     assert admin.post(address, {"sign_off": "on", "note": "Pilot."}).status_code == 302
     assert live_version(world.project) == versions.v1
     home = admin.get(page_of("release:home")).content.decode()
-    assert "“Pilot.”" in home and f"&quot;model&quot;: &quot;{world.project.slug}" not in home
+    assert "“<bdi>Pilot.</bdi>”" in home and f"&quot;model&quot;: &quot;{world.project.slug}" not in home
     assert f'"model": "{world.project.slug}"' in home and "/v1/chat/completions" in home
 
 
