@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 from benchmarks.program import Program
 from tests.browser import steps
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.heavy, pytest.mark.timeout(1800)]
 PICTURES = Path(__file__).resolve().parent.parent.parent / "build" / "pictures" / "loop"
 
 

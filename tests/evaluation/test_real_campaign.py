@@ -19,7 +19,7 @@ from tests.inference.test_real_vllm import is_loaded, make_adapter, real_base, t
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.alone,
+    pytest.mark.heavy,
     pytest.mark.django_db(transaction=True),
     pytest.mark.timeout(1500),
 ]

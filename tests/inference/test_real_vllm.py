@@ -31,7 +31,7 @@ from training.models import BaseModel, ModelVersion
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.alone,
+    pytest.mark.heavy,
     pytest.mark.django_db(transaction=True),
     pytest.mark.timeout(1500),
 ]

@@ -13,7 +13,7 @@ KILLED = ["web", "worker", "valkey", "postgres"]
 
 
 @pytest.mark.slow
-@pytest.mark.alone
+@pytest.mark.heavy
 @pytest.mark.timeout(900)
 def test_nothing_that_was_acknowledged_is_lost_and_nothing_is_given_twice():
     # The program that it starts has servers of its own; the tests' are another's.

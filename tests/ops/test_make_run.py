@@ -289,7 +289,7 @@ def make_stop(house: House) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "end",
     [ctrl_c, terminate_make, hang_up, kill_make, kill_guard, kill_supervisor, make_stop],
@@ -313,7 +313,7 @@ def test_nothing_is_left_however_it_ends(used_house: House, end: Callable[[House
 
 
 @pytest.mark.slow
-@pytest.mark.alone
+@pytest.mark.heavy
 def test_a_stop_while_it_is_still_starting_leaves_nothing(house: House):
     house.start()
     wait_for(lambda: "Starting PostgreSQL" in house.output(), seconds=60)
@@ -324,7 +324,7 @@ def test_a_stop_while_it_is_still_starting_leaves_nothing(house: House):
 
 
 @pytest.mark.slow
-@pytest.mark.alone
+@pytest.mark.heavy
 def test_the_second_start_keeps_the_data_and_one_runs_at_a_time(house: House):
     house.start()
     house.wait_ready()
@@ -362,7 +362,7 @@ def test_the_second_start_keeps_the_data_and_one_runs_at_a_time(house: House):
 
 
 @pytest.mark.slow
-@pytest.mark.alone
+@pytest.mark.heavy
 def test_a_process_that_dies_is_started_again_and_its_words_are_kept(used_house: House):
     house = used_house
     house.start()
@@ -387,7 +387,7 @@ def test_a_process_that_dies_is_started_again_and_its_words_are_kept(used_house:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
+@pytest.mark.heavy
 @pytest.mark.parametrize(("name", "program"), [("postgres", "bin/postgres"), ("broker", "valkey-server")])
 def test_pages_come_back_by_themselves_after_a_server_was_killed(used_house: House, name: str, program: str):
     house = used_house
@@ -407,7 +407,7 @@ def test_pages_come_back_by_themselves_after_a_server_was_killed(used_house: Hou
 
 
 @pytest.mark.slow
-@pytest.mark.alone
+@pytest.mark.heavy
 def test_a_killed_keeper_is_replaced(used_house: House):
     house = used_house
     house.start()
@@ -419,7 +419,7 @@ def test_a_killed_keeper_is_replaced(used_house: House):
 
 
 @pytest.mark.slow
-@pytest.mark.alone
+@pytest.mark.heavy
 def test_a_task_in_the_middle_of_long_work_is_not_waited_for(used_house: House, tmp_path: Path):
     house = used_house
     Path(house.environment["GUILDHALL_PROCFILE"]).write_text(PROCFILE + BUSY)

@@ -18,7 +18,7 @@ from .conftest import finish
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.alone,
+    pytest.mark.heavy,
     pytest.mark.django_db(transaction=True),
     pytest.mark.timeout(1200),
     pytest.mark.skipif(
