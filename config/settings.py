@@ -234,8 +234,10 @@ def _broker(url: str) -> str:
 
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "core.valkey.Cache",
         "LOCATION": REDIS_URL,
+        # As core.valkey.ANSWER_SECONDS, which cannot be imported here.
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
     }
 }
 
@@ -255,6 +257,9 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 12 * 3600,
     "socket_connect_timeout": 3,
+    # Without it a page that starts a run waits for ever for a broker that hangs. More than the second for which a worker's
+    # question after work may go without an answer.
+    "socket_timeout": 3,
 }
 CELERY_TASK_PUBLISH_RETRY = False
 RUN_HEARTBEAT_SECONDS = env.number("GUILDHALL_RUN_HEARTBEAT", 5, least=1, most=3600)

@@ -16,13 +16,15 @@ from django.core.exceptions import (
 )
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.request import UnreadablePostError
+from kombu.exceptions import OperationalError as BrokerAway
+from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_handler
 from rest_framework.views import set_rollback
 
 from core.disks import storage_error
-from core.errors import ExpectedError, Invalid, TooLarge, TooManyFields
+from core.errors import ExpectedError, Invalid, PartAway, TooLarge, TooManyFields
 from core.races import conflict_of
 
 log = logging.getLogger(__name__)
@@ -87,7 +89,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if not isinstance(error, ExpectedError) and (full := storage_error(error)) is not None:
         log.error("The request could not be stored", exc_info=error)
         error = full
-    error = conflict_of(error) or error
+    error = conflict_of(error) or valkey_away(error) or error
     if (own := _own_answer(error)) is not None:
         set_rollback()
         status, body = own
@@ -120,6 +122,18 @@ def _own_answer(error: Exception) -> tuple[int, dict[str, Any]] | None:
     if isinstance(error, (SuspiciousOperation, UnreadablePostError)):
         return 400, error_body("unreadable", "The request could not be read.")
     return None
+
+
+def valkey_away(error: BaseException) -> PartAway | None:
+    """Where something cannot be done without Valkey, in words."""
+    if not isinstance(error, (RedisError, BrokerAway)):
+        return None
+    log.warning("Valkey did not answer", exc_info=error)
+    return PartAway(
+        "A part of the system (Valkey) does not answer, and this cannot be done without it.",
+        "Try again in a minute. The page System status says since when it is away.",
+        retry_after=10,
+    )
 
 
 def over_limit(error: Exception) -> ExpectedError | None:

@@ -1,6 +1,7 @@
 """Remembering what was costly to work out and does not change."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from django.core.cache import cache
@@ -18,5 +19,6 @@ def kept(key: str, make: Callable[[], Value], *, seconds: int) -> Value:
     if found is None:
         found = make()
         if found:
-            cache.set(key, found, timeout=seconds)
+            with suppress(RedisError):
+                cache.set(key, found, timeout=seconds)
     return found

@@ -272,7 +272,8 @@ def _size(count: int) -> str:
 
 
 def _is_known(path: str, header: Callable[[bytes], str], network: str) -> bool:
-    """Whether the session or the token of a request is valid, as its view will ask again."""
+    """Whether the session or the token of a request is valid. Its view asks again, when the body is there: that may take
+    minutes, in which sessions, tokens and accounts end."""
     kind, _, secret = header(b"authorization").partition(" ")
     if kind.lower() == "bearer":
         wanted = ApiToken.Kind.APPLICATION if path.startswith("/v1/") else ApiToken.Kind.PERSONAL

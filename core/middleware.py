@@ -17,7 +17,7 @@ from django.utils.cache import patch_cache_control
 from django_htmx.http import HttpResponseClientRedirect
 
 from core import health
-from core.api_errors import expected_body, is_below, json_error, retry_header
+from core.api_errors import expected_body, is_below, json_error, retry_header, valkey_away
 from core.connections import release_connection
 from core.disks import storage_error
 from core.errors import ExpectedError, OtherPerson, PartAway
@@ -131,7 +131,7 @@ class ExpectedErrorMiddleware(_Middleware):
     its own where there is no such page."""
 
     def process_exception(self, request: HttpRequest, raised: Exception) -> HttpResponse | None:
-        error = raised if isinstance(raised, ExpectedError) else conflict_of(raised)
+        error = raised if isinstance(raised, ExpectedError) else conflict_of(raised) or valkey_away(raised)
         error = error or noted_storage_error(request, raised)
         return None if error is None else expected_response(request, error)
 

@@ -14,8 +14,9 @@ from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerAway
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
 
-from core import events, scratch
+from core import events, scratch, valkey
 from core.audit import record
 from core.disks import storage_error
 from core.errors import ExpectedError
@@ -29,9 +30,18 @@ Status = Run.Status
 
 def send(task: Task, pk: int, *, queue: str | None = None) -> bool:
     """Hands a message to the broker. False when the broker is away: the sweep sends it again later."""
+    if valkey.is_silent():
+        log.warning("The broker did not answer a moment ago; %s(%s) waits for the sweep", task.name, pk)
+        return False
     try:
         task.apply_async((pk,), queue=queue)
-    except (BrokerAway, RedisError, OSError):  # RedisError: it answers, and refuses writes (its disk is full)
+    except (
+        BrokerAway,
+        RedisError,
+        OSError,
+    ) as error:  # RedisError: it answers, and refuses writes (its disk is full)
+        if isinstance(error, RedisTimeout) or isinstance(error.__cause__, RedisTimeout):
+            valkey.note_silence()
         log.warning("The broker is away; %s(%s) waits for the sweep", task.name, pk)
         return False
     return True

@@ -1,5 +1,7 @@
 """Base models, methods, preflight, runs and model versions, for programs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
@@ -12,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.models import DatasetVersion
+from core.errors import Invalid
 from core.models import Role
 from core.project_api import ProjectAPIView
 from training import preflight, queries, services
@@ -137,6 +140,20 @@ class _Launching(TrainingView):
         values["dataset"] = self.access.get(DatasetVersion, number=values["dataset"])
         return values
 
+    @staticmethod
+    @contextmanager
+    def named_as_sent() -> Iterator[None]:
+        """A setting that is wrong has one name, its place in the body (recipe.rank), whoever finds it: what reads JSON, the
+        recipe, or the check before a launch."""
+        try:
+            yield
+        except Invalid as error:
+            # The recipe alone speaks of nothing but settings; the check names other fields too.
+            own = {*LaunchSerializer().fields} if isinstance(error, services.NotLaunchable) else set()
+            named = {"__all__": "body", **{name: name for name in own}}
+            error.fields = {named.get(name, f"recipe.{name}"): said for name, said in error.fields.items()}
+            raise
+
 
 class Preflight(_Launching):
     serializer_class = PreflightSerializer
@@ -148,13 +165,15 @@ class Preflight(_Launching):
         """What a launch with these values would need, and every problem with it. Starts no training; the first time a
         large dataset is asked about, a worker starts to count its tokens."""
         values = self.launch_values()
+        with self.named_as_sent():
+            recipe = recipe_from(METHODS[values["method"]].recipe, values["recipe"])
         found = services.check(
             by=self.access.user,
             project=self.access.project,
             base_model=values["base_model"],
             dataset=values["dataset"],
             method=values["method"],
-            recipe=recipe_from(METHODS[values["method"]].recipe, values["recipe"]),
+            recipe=recipe,
         )
         return Response(PreflightSerializer(preflight.as_answer(found)).data)
 
@@ -176,7 +195,9 @@ class TrainingRuns(mixins.ListModelMixin, _Launching):
     @extend_schema(request=LaunchSerializer, responses={201: TrainingRunSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Launches a fine-tune. 422, with every problem, when the preflight finds something that stops it."""
-        training = services.launch(by=self.access.user, project=self.access.project, **self.launch_values())
+        values = self.launch_values()
+        with self.named_as_sent():
+            training = services.launch(by=self.access.user, project=self.access.project, **values)
         return Response(TrainingRunSerializer(training).data, status=status.HTTP_201_CREATED)
 
 
