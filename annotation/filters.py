@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from annotation.models import Example
+from annotation.models import Example, GroupSplit, ImportIssue
 from annotation.queries.examples import people_of, slices_of, sources_of
 from core.filters import Filter, search_field
 from core.models import Project
@@ -49,6 +49,18 @@ class ExampleFilter(Filter):
         if text and not text.startswith("#") and not pattern(text):
             raise ValidationError(f"Type at least {LEAST} letters.")
         return text
+
+
+class SplitFilter(Filter):
+    """The tabs of a dataset's rows."""
+
+    split = forms.ChoiceField(choices=[("", "All"), *GroupSplit.Split.choices], required=False)
+
+
+class IssueFilter(Filter):
+    """The tabs of an import's lines."""
+
+    kind = forms.ChoiceField(choices=[("", "any"), *ImportIssue.Kind.choices], required=False)
 
 
 class ReviewFilter(Filter):

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.forms import Form
 from rest_framework.generics import GenericAPIView
+from rest_framework.mixins import ListModelMixin
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
@@ -21,6 +22,7 @@ class APIView(GenericAPIView):
     """
 
     asks: ClassVar[type[Filter] | type[Serializer[Any]] | None] = None
+    lists: ClassVar[bool] = False  # whether GET turns pages without being a ListModelMixin
     filter_backends = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -30,7 +32,8 @@ class APIView(GenericAPIView):
     def refuse_unknown(self, request: Request) -> None:
         reads = request.method in SAFE_METHODS
         known = asked_names(self.asks) if reads and self.asks else ()
-        if wrong := unknown_names(request.query_params, known, paged=reads and self.paginator is not None):
+        pages = self.paginator is not None and (self.lists or isinstance(self, ListModelMixin))
+        if wrong := unknown_names(request.query_params, known, paged=reads and pages):
             raise Invalid("Some parameters are not known.", "Nothing was done.", fields=wrong)
 
     def asked(self) -> dict[str, Any]:

@@ -319,6 +319,8 @@ class _Reader:
                 self._place(own, key, value)
 
         self._read_perhaps(perhaps)
+        if _is_nothing(self._of("completion")[1]):
+            self.given.pop("completion", None)  # messages may end with the answer
 
     def _prompt_object(self, key: str, value: dict[str, Any]) -> None:
         """A prompt as OpenAI's preference files have it: {"messages": [...], "tools": []}."""
@@ -396,22 +398,8 @@ class _Reader:
     # --- what is asked and answered ------------------------------------------------------------------------
     def _asked(self) -> tuple[list[dict[str, str]], str]:
         """The chat up to the customer's last message, and the agent's answer to it where the chat includes one."""
-        key, chat = self._of("messages")
-        prompt_key, prompt = self._of("prompt")
+        key, chat, prompt_key, prompt = self._chat_or_prompt()
         answer_key, answer = self._of("completion")
-        if _is_nothing(chat) and not _is_nothing(prompt):
-            chat = None
-        if _is_nothing(prompt) and not _is_nothing(chat):
-            prompt = None
-        if chat is not None and prompt is not None and prompt_key != "prompt":
-            self._leave_out(prompt_key, f"The row has {key} as well, which is taken.")
-            self.result.notes = [n for n in self.result.notes if (n.key, n.what) != (prompt_key, "read_as")]
-            prompt = None
-        if chat is not None and _says(chat, prompt):
-            self._leave_out(prompt_key, f"It stands in {key} as well, which is taken.")
-            prompt = None
-        if chat is not None and prompt is not None:
-            raise BadField("prompt", f"Give “{key}” or “prompt”, not both.")
         before = chat_answer = None
         if isinstance(answer, list) and answer and all(isinstance(message, dict) for message in answer):
             # An answer as a list of messages, alone or behind the conversation it answers (TRL).
@@ -433,6 +421,25 @@ class _Reader:
         ]:
             raise BadField(answer_key, "Does not begin with the conversation that the row asks about.")
         return self._with_system(key, messages), chat_answer or answered
+
+    def _chat_or_prompt(self) -> tuple[str, Any, str, Any]:
+        """(the file's name for messages, messages, its name for prompt, prompt), of which one at most holds something."""
+        key, chat = self._of("messages")
+        prompt_key, prompt = self._of("prompt")
+        if _is_nothing(chat) and not _is_nothing(prompt):
+            chat = None
+        if _is_nothing(prompt) and not _is_nothing(chat):
+            prompt = None
+        if chat is None or prompt is None:
+            return key, chat, prompt_key, prompt
+        if prompt_key != "prompt":
+            self._leave_out(prompt_key, f"The row has {key} as well, which is taken.")
+            self.result.notes = [n for n in self.result.notes if (n.key, n.what) != (prompt_key, "read_as")]
+        elif _says(chat, prompt):
+            self._leave_out(prompt_key, f"It stands in {key} as well, which is taken.")
+        else:
+            raise BadField("prompt", f"Give “{key}” or “prompt”, not both.")
+        return key, chat, prompt_key, None
 
     def _prompt(self, key: str, prompt: Any) -> list[dict[str, str]]:
         text = _text(key, prompt)

@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from annotation.downloads import dataset_as_jsonl
+from annotation.filters import SplitFilter
 from annotation.models import DatasetVersion, GroupSplit
 from annotation.queries.datasets import (
     compare,
@@ -180,17 +181,19 @@ def _ready(access: Access, number: int) -> DatasetVersion:
 @require_safe
 def dataset_rows(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     one = _ready(access, number)
-    split = Params(request.GET).choice("split", SPLITS)
+    filters = SplitFilter(request.GET)
+    split = filters.wanted().get("split", "")
     tabs = [("", "All", one.counts["total"])] + [
         (name, GroupSplit.Split(name).label, one.counts.get(name, 0)) for name in SPLITS
     ]
     context = {
         "dataset": one,
+        "filters": filters,
         "split": split,
         "tabs": tabs,
-        "page": cut(request, rows_of(one, split=split), 25),
+        "page": cut(request, filters.shown(rows_of(one, split=split)), 25),
     }
-    return render(request, "annotation/dataset_rows.html", context)
+    return render(request, "annotation/dataset_rows.html", context, status=filters.http_status)
 
 
 @project_page(*READERS)

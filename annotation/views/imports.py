@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation.downloads import issues_as_csv
+from annotation.filters import IssueFilter
 from annotation.models import Import, ImportIssue
 from annotation.queries.imports import imports_of, issues_of
 from annotation.services.imports import remove_import, start_import, why_not_removable
@@ -17,7 +18,6 @@ from core.errors import ExpectedError
 from core.forms import take_errors
 from core.models import Role
 from core.paging import cut
-from core.params import Params
 
 
 @project_page(Role.ADMIN, Role.VIEWER)
@@ -62,7 +62,8 @@ def _batch(access: Access, pk: int) -> Import:
 @require_safe
 def import_detail(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     batch = _batch(access, pk)
-    kind = Params(request.GET).choice("kind", ImportIssue.Kind.values)
+    filters = IssueFilter(request.GET)
+    kind = filters.wanted().get("kind", "")
     if not kind:
         kind = (
             ImportIssue.Kind.REJECTED if batch.rejected or not batch.repeated else ImportIssue.Kind.REPEATED
@@ -71,15 +72,16 @@ def import_detail(request: HttpRequest, access: Access, pk: int) -> HttpResponse
     context = {
         "batch": batch,
         "run": batch.run,
+        "filters": filters,
         "kind": kind,
-        "page": cut(request, issues_of(batch, kind=kind), 50),
+        "page": cut(request, filters.shown(issues_of(batch, kind=kind)), 50),
         "keys": sorted(batch.keys, key=lambda key: key["what"]),  # what was ignored comes first
         "ignored": [key for key in batch.keys if key["what"] == "ignored"],
         "may_change": access.has(Role.ADMIN),
         "removable": removable,
         "obstacle": why_not_removable(batch) if removable else "",
     }
-    return render(request, "annotation/import_detail.html", context)
+    return render(request, "annotation/import_detail.html", context, status=filters.http_status)
 
 
 @project_page(Role.ADMIN, Role.VIEWER)

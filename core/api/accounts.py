@@ -2,8 +2,7 @@
 
 from typing import Any, ClassVar, cast
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import generics, mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,7 +11,7 @@ from core.access import require_operator
 from core.api.serializers import AccountSerializer, FirstPasswordSerializer, KeySerializer
 from core.forms import AccountFilter
 from core.models import ApiToken, Membership, Role, User
-from core.project_api import ProjectAPIView
+from core.project_api import APIView, ProjectAPIView
 from core.queries import accounts, tokens_of
 from core.services.people import (
     deactivate_person,
@@ -26,12 +25,14 @@ from core.services.tokens import revoke_token_of
 ADMINS = (Role.ADMIN,)
 
 
-class OperatorAPIView(generics.GenericAPIView):
+class OperatorAPIView(APIView):
     """Refuses everybody but operators with 403, before the handler runs."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
+        # In APIView's order, but nothing is said about parameters to whoever may not ask.
+        generics.GenericAPIView.initial(self, request, *args, **kwargs)
         require_operator(request.user)
+        self.refuse_unknown(request)
 
 
 class OfAnybody(OperatorAPIView):
@@ -54,17 +55,12 @@ class OfMember(ProjectAPIView):
 class Accounts(mixins.ListModelMixin, OperatorAPIView):
     serializer_class = AccountSerializer
     queryset = User.objects.none()
+    asks = AccountFilter
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        wanted = AccountFilter(self.request.GET).wanted()
+        wanted = AccountFilter(self.request.GET).checked()
         return accounts(q=wanted.get("q", ""), state=wanted.get("state", ""))
 
-    @extend_schema(
-        parameters=[
-            OpenApiParameter("q", OpenApiTypes.STR, description="part of a name or address"),
-            OpenApiParameter("state", OpenApiTypes.STR, enum=["active", "deactivated", "operator"]),
-        ]
-    )
     def get(self, request: Request) -> Response:
         """Every account of the deployment. Operators only."""
         return self.list(request)

@@ -53,6 +53,7 @@ class Candidates(_Chatters):
 
 class Conversations(_Chatters):
     serializer_class = ConversationSerializer
+    lists = True
 
     @extend_schema(operation_id="conversations_list", responses=ConversationSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:

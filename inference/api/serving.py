@@ -37,6 +37,7 @@ class _Readers(ProjectAPIView):
 class Engines(_Readers):
     serializer_class = EngineSerializer
     queryset = Engine.objects.none()
+    lists = True
 
     @extend_schema(operation_id="engines_list", responses=EngineSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
@@ -52,6 +53,7 @@ class Engines(_Readers):
 class Deployments(_Readers):
     serializer_class = DeploymentSerializer
     queryset = Deployment.objects.none()
+    lists = True
 
     @extend_schema(operation_id="deployments_list", responses=DeploymentSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
@@ -105,6 +107,7 @@ class Speeds(_Readers):
 class Answers(_Readers):
     serializer_class = AnswerSerializer
     queryset = Generation.objects.none()
+    lists = True
     asks = AnswersFilter
 
     def found(self) -> QuerySet[Generation]:

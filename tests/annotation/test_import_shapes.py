@@ -135,6 +135,7 @@ def test_the_exact_name_wins_and_the_other_is_told():
         ({"messages": [], "prompt": "one", "completion": "first"}, "one", "first"),
         ({"messages": [ASK, ANSWER], "prompt": "", "user": "u-12"}, "When do you open?", "At 9."),
         ({"prompt": "When do you open?", "messages": [ASK, ANSWER, ASK, ANSWER]}, "When do you open?", "At 9."),
+        ({"messages": [ASK, ANSWER], "completion": ""}, "When do you open?", "At 9."),
         # A byte order mark before the first name, as converted tables have it.
         ({"\ufeffprompt": "one", "ｃｏｍｐｌｅｔｉｏｎ": "first"}, "one", "first"),
     ],
@@ -223,6 +224,7 @@ def test_a_turn_not_to_be_learned_is_refused(mark: dict[str, Any]):
     issue = refused({"messages": [ASK, ANSWER | mark]}, approved=False)
     assert issue.field == f"messages[1].{next(iter(mark))}"
     assert "not to train on this answer" in issue.reason
+    assert refused({"messages": [ASK, ANSWER | mark], "completion": " "}).field == issue.field
     # Of an earlier turn it is true anyway: only the last answer is learned.
     assert taken({"messages": [ASK, ANSWER | mark, ASK, ANSWER | {"weight": 1}]}).notes == []
 
