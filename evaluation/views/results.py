@@ -44,6 +44,8 @@ def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "insider": insider,
         "may_change": access.has(Role.ADMIN),
         "seen": campaign_stamp(found),
+        # Closing is the thing to do when nothing is missing any more; before, it is one choice among others.
+        "complete": bool(results.verdict.settled) or 0 < results.wanted <= results.n,
         "charts": _charts(results) if results.n else {},
         "subnav": subnav(access, found, "results"),
         "gaps": gaps_of(found) if insider else None,

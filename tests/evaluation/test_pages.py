@@ -522,6 +522,19 @@ def test_the_base_model_can_be_added_from_the_form(world, as_user, page_of):
     assert ModelVersion.objects.filter(project=world.project, kind="base", base_model=base).exists()
 
 
+def test_closing_is_the_thing_to_do_when_all_ratings_are_in(world, campaign, as_user, page_of):
+    def close_button():
+        page = as_user(world.admin).get(page_of("evaluation:campaign", campaign.pk)).content.decode()
+        (button,) = re.findall(r'<button class="([^"]*)">Close</button>', page)
+        return button.split()
+
+    assert close_button() == []
+    rate_all(campaign, world.rater, ["candidate", "tie", "baseline"])
+    assert close_button() == []
+    rate_all(campaign, world.rater, ["candidate"])
+    assert close_button() == ["go"]
+
+
 def test_close_reopen_delete(world, campaign, as_user, page_of):
     admin = as_user(world.admin)
     assert admin.post(page_of("evaluation:campaign-close", campaign.pk)).status_code == 302

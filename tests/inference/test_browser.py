@@ -97,6 +97,29 @@ def test_a_question_sent_too_early_goes_out_next(served: Served, open_page: Open
     expect(field).to_have_value("")
 
 
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["desk", "phone"])
+def test_the_form_to_correct_an_answer_opens_above_the_composer(
+    size: tuple[int, int], served: Served, open_page: Open
+) -> None:
+    rater = served.world.rater
+    chat = start_conversation(by=rater, project=served.world.project, version=served.adapter)
+    for number in range(1, 4):
+        make_generation(
+            served.adapter, conversation=chat, user=rater, turn=number, text="A long answer. " * 30
+        )
+    page = open_page(rater, f"{room(served)}chat/{chat.pk}/", size=size)
+    last = page.locator(".turn.bot").last
+    last.locator("details.correct > summary").click()
+    field = last.get_by_role("textbox", name="The answer it should have given")
+    expect(field).to_be_focused()
+    assert field.evaluate("one => one.selectionStart === one.value.length")
+    box, composer = field.bounding_box(), page.locator(".composer").bounding_box()
+    assert box and composer and 0 <= box["y"] and box["y"] + box["height"] <= composer["y"] + 1
+    # Closed again, it leaves the focus where it is put.
+    last.locator("details.correct > summary").click()
+    expect(field).to_be_hidden()
+
+
 @pytest.mark.parametrize("size", [WIDE, (768, 900), PHONE], ids=["desk", "tablet", "phone"])
 def test_the_composer_stays_at_the_foot(size: tuple[int, int], served: Served, open_page: Open) -> None:
     rater = served.world.rater
