@@ -59,6 +59,7 @@ _ERRORS = {
     "413": "The request is too large.",
     "415": "The body has another content type than those named here.",
     "422": "Some values or parameters are wrong; `fields` names each.",
+    "429": "Too many downloads of one person are open.",
     "503": "A part of the system does not answer at the moment.",
 }
 
@@ -127,6 +128,8 @@ class Schema(AutoSchema):
             found.add("404")  # a page after the last
         else:
             found.add("409")
+        if self.path.endswith(("/download/", ".csv")):
+            found.add("429")
         return found
 
 
