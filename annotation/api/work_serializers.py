@@ -66,6 +66,12 @@ class DraftContentSerializer(Body):
     base_revision = CountField(required=False, default=0, help_text="The revision it was begun from.")
 
 
+class TypedPairSerializer(DraftContentSerializer):
+    """A submission as far as it is written: what is refused as one is kept as this."""
+
+    reason = _text()
+
+
 class SubmitSerializer(DraftContentSerializer):
     """A whole pair. `reason` answers a check that objects (code needs_reason). Empty turns, records and tags are left out."""
 
@@ -141,7 +147,7 @@ class AcceptSerializer(Body):
 class TypedAcceptSerializer(AcceptSerializer):
     """An acceptance as far as it is written: what is refused as one is kept as this."""
 
-    content = DraftContentSerializer(required=False)  # type: ignore[assignment]  # takes more
+    content = TypedPairSerializer(required=False)  # type: ignore[assignment]  # takes more
 
 
 class SendBackSerializer(Body):

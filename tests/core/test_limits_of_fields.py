@@ -18,6 +18,7 @@ from release.models import Release
 from training.models import BaseModel, TrainingRun
 
 MODULES = [
+    "core.api.fields",
     "core.api.serializers", "annotation.api.data_serializers", "annotation.api.work_serializers",
     "training.api.serializers", "inference.api.serializers", "evaluation.api.serializers", "release.api.serializers",
 ]  # fmt: skip

