@@ -23,7 +23,6 @@ from annotation.api.work_serializers import (
     SkipSerializer,
     SubmitSerializer,
     TakeSerializer,
-    TypedPairSerializer,
     UntilSerializer,
 )
 from annotation.checks import run_checks
@@ -125,7 +124,7 @@ class Submit(WorkView):
     @extend_schema(request=SubmitSerializer, responses=ExampleSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Hands the pair to the reviewers. A refused pair is kept as a draft."""
-        typed = self.given(TypedPairSerializer)
+        typed = self.given(DraftContentSerializer)
         example, base = self.example(pk), typed["base_revision"]
         keep = partial(
             services.save_draft, by=self.access.user, example=example, content=typed, base_revision=base

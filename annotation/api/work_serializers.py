@@ -63,13 +63,8 @@ class DraftContentSerializer(Body):
     edge = _text()
     tags = serializers.ListField(child=_text(), required=False, default=list)
     comment = _text(help_text="A reviewer's comment, as far as it is written.")
+    reason = _text(help_text="Why it is right where a check objects, as far as it is written.")
     base_revision = CountField(required=False, default=0, help_text="The revision it was begun from.")
-
-
-class TypedPairSerializer(DraftContentSerializer):
-    """A submission as far as it is written: what is refused as one is kept as this."""
-
-    reason = _text()
 
 
 class SubmitSerializer(DraftContentSerializer):
@@ -147,7 +142,7 @@ class AcceptSerializer(Body):
 class TypedAcceptSerializer(AcceptSerializer):
     """An acceptance as far as it is written: what is refused as one is kept as this."""
 
-    content = TypedPairSerializer(required=False)  # type: ignore[assignment]  # takes more
+    content = DraftContentSerializer(required=False)  # type: ignore[assignment]  # takes more
 
 
 class SendBackSerializer(Body):

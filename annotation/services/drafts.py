@@ -17,6 +17,7 @@ from core.services import drafts
 from core.services.drafts import FormState
 
 COMMENT_MAX = 5000
+REASON_MAX = 300
 
 
 @transaction.atomic
@@ -69,6 +70,8 @@ def _draft_content(content: Mapping[str, Any]) -> dict[str, Any]:
     comment = clean_text(content.get("comment"))
     if comment.strip():
         clean["comment"] = comment[:COMMENT_MAX]
+    if reason := " ".join(clean_text(content.get("reason")).split())[:REASON_MAX]:
+        clean["reason"] = reason
     return clean
 
 

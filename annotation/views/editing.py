@@ -43,13 +43,12 @@ def whole_main(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def form_with(error: ExpectedError, form: PairForm, reason: str) -> PairForm:
+def form_with(error: ExpectedError, form: PairForm) -> PairForm:
     """The same form again, saying what is wrong; a check's objection asks for a reason."""
     if isinstance(error, NeedsReason):
         form.objections = [finding.says for finding in error.findings]
     form.errors = error.fields if isinstance(error, Invalid) else {}
     form.refused = error
-    form.reason = reason
     return form
 
 

@@ -29,6 +29,7 @@ def pair_from(post: QueryDict) -> dict[str, Any]:
         "edge": post.get("edge", ""),
         "tags": post.get("tags", ""),
         "comment": post.get("comment", ""),
+        "reason": post.get("reason", ""),
         "group": post.get("group", ""),
     }
 
@@ -48,7 +49,6 @@ class PairForm:
     errors: Mapping[str, list[str]] = field(default_factory=dict)
     refused: ExpectedError | None = None
     objections: list[str] = field(default_factory=list)
-    reason: str = ""
 
     @property
     def messages(self) -> list[Mapping[str, str]]:
@@ -62,6 +62,11 @@ class PairForm:
     def tags(self) -> str:
         tags = self.content.get("tags") or []
         return tags if isinstance(tags, str) else ", ".join(listed(tags))
+
+    @property
+    def reason(self) -> str:
+        """Why a pair that a check objects to is right, as far as it is written."""
+        return str(self.content.get("reason") or "")
 
     @property
     def edges(self) -> list[tuple[str, str]]:

@@ -186,17 +186,16 @@ def submit(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     example = _example(access, pk)
     content = pair_from(request.POST)
     base = whole_number(request.POST.get("base_revision"))
-    reason = request.POST.get("reason", "")
     given: dict[str, Any] = {
         "by": access.user, "example": example, "content": content, "base_revision": base,
     }  # fmt: skip
     try:
         with kept_if_refused(partial(services.save_draft, **given)) as words:
-            services.submit(**given, reason=reason)
+            services.submit(**given, reason=content["reason"])
     except ExpectedError as error:
         if not is_shown_again(error, words):
             raise
-        form = form_with(error, PairForm(access.project, content, base), reason)
+        form = form_with(error, PairForm(access.project, content, base))
         return whole_main(_item_page(request, access, _example(access, pk), form, None, status=error.status))
     return _onward(request, access)
 

@@ -223,7 +223,6 @@ def correct(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         return _correct_page(request, access, example, form)
     content = pair_from(request.POST)
     base = whole_number(request.POST.get("base_revision"))
-    reason = request.POST.get("reason", "")
     keep = partial(
         services.save_draft,
         by=access.user, example=example, content=content, base_revision=base, purpose=REVIEW,
@@ -231,13 +230,13 @@ def correct(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     try:
         with kept_if_refused(keep) as words:
             services.accept(
-                by=access.user, example=example, content=content, revision=base, reason=reason,
+                by=access.user, example=example, content=content, revision=base, reason=content["reason"],
                 comment=request.POST.get("comment", ""),
             )  # fmt: skip
     except ExpectedError as error:
         if not is_shown_again(error, words):
             raise
-        form = form_with(error, PairForm(access.project, content, base), reason)
+        form = form_with(error, PairForm(access.project, content, base))
         return whole_main(_correct_page(request, access, _example(access, pk), form, error.status))
     return _onward(request, access)
 

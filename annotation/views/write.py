@@ -41,17 +41,20 @@ def write(request: HttpRequest, access: Access) -> HttpResponse:
         draft = queries.new_draft_of(access.user, access.project)
         return _page(request, access, PairForm(access.project, draft.content if draft else {}), draft)
     content = pair_from(request.POST)
-    reason = request.POST.get("reason", "")
     keep = partial(services.save_new_draft, by=access.user, project=access.project, content=content)
     try:
         with kept_if_refused(keep) as words:
             example = services.write_example(
-                by=access.user, project=access.project, content=content, group=content["group"], reason=reason
+                by=access.user,
+                project=access.project,
+                content=content,
+                group=content["group"],
+                reason=content["reason"],
             )
     except ExpectedError as error:
         if not is_shown_again(error, words):
             raise
-        form = form_with(error, PairForm(access.project, content), reason)
+        form = form_with(error, PairForm(access.project, content))
         return whole_main(_page(request, access, form, None, status=error.status))
     messages.success(request, f"#{example.pk} submitted.")
     return go(request, "overview", access.project.slug)

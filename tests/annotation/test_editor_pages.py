@@ -235,6 +235,22 @@ def test_an_objection_asks_for_a_reason_in_the_page(world: World, as_user: SignI
     assert example.status == "in_review"
 
 
+def test_a_reason_being_written_is_kept(world: World, as_user: SignIn) -> None:
+    example = leased(world)
+    client = as_user(world.annotator)
+    typed = posted(example, "FD-99999 comes on 3 May.", reason="By phone, say")
+    assert client.post(url(world, "draft", example.pk), typed).status_code in {200, 204}
+    assert Draft.objects.get().content["reason"] == "By phone, say"
+    page = client.get(url(world, "item", example.pk)).content.decode()
+    assert 'value="By phone, say"' in page and "Check failed" not in page
+    assert client.post(url(world, "draft", example.pk), posted(example, "Ready.")).status_code in {200, 204}
+    assert "reason" not in Draft.objects.get().content
+    assert (
+        'name="reason" maxlength="300" value'
+        not in client.get(url(world, "item", example.pk)).content.decode()
+    )
+
+
 def test_skipping_gives_the_next_and_stopping_gives_the_item_back(world: World, as_user: SignIn) -> None:
     example = leased(world)
     other = make_example(world.project)
