@@ -172,7 +172,7 @@ def test_the_real_engine(
         turn_until(
             loop, lambda: Deployment.objects.filter(version=adapter, status="waiting").exists(), "the loss"
         )
-        assert not any(map(alive, members))
+        wait_for(lambda: not any(map(alive, members)), "the end of the engine's processes", 10)
         figures["after a kill: both served again, s"] = turn_until(
             loop, lambda: is_loaded(bare, adapter), "serving again"
         )
@@ -184,7 +184,7 @@ def test_the_real_engine(
         answers_come_from_their_own_weights(loop, world, base, base_path, tmp_path, bare, adapter, figures)
     finally:
         loop.shut_down()
-    assert not any(map(alive, members))
+    wait_for(lambda: not any(map(alive, members)), "the end of the engine's processes", 10)
     with capsys.disabled():
         print("\n" + "\n".join(f"{name:40} {value:8.1f}" for name, value in figures.items()))
 

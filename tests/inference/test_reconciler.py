@@ -146,7 +146,7 @@ def test_a_killed_engine_comes_back_with_its_adapters(
     child = psutil.Process(first.pid).children()[0]
     os.kill(first.pid, signal.SIGKILL)
     turn_until(loop, lambda: not is_loaded(adapter), "the loss being noticed")
-    assert not alive(child)
+    wait_for(lambda: not alive(child), "the end of its child", 10)
     turn_until(loop, lambda: is_loaded(base, adapter), "serving again")
     second = Engine.objects.get()
     assert second.pid != first.pid

@@ -306,8 +306,7 @@ def test_nothing_is_left_however_it_ends(used_house: House, end: Callable[[House
     before = house.processes()
     end(house)
     # About 15 s is promised; the machine may be busy.
-    wait_for(lambda: not house.processes(), seconds=40)
-    assert not any(alive(process) for process in before)
+    wait_for(lambda: not house.processes() and not any(map(alive, before)), "the end of all", seconds=40)
     assert house.make is not None
     house.make.wait(10)
 
