@@ -44,7 +44,8 @@ class GhChat extends HTMLElement {
 
   write(details) {
     const field = details.querySelector("textarea");
-    if (!field || !details.open) return;
+    // Who is in it already may have begun to write: the caret stays where it is.
+    if (!field || !details.open || document.activeElement === field) return;
     field.setSelectionRange(field.value.length, field.value.length);
     field.focus(); // and is scrolled to, clear of the composer
   }

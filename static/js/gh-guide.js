@@ -50,7 +50,9 @@ class GhGuide extends HTMLElement {
     remember(true);
     const part = this.part();
     if (part) this.show(part);
-    if (!this.quiet) this.text.focus({ preventScroll: true });
+    // A toggle is told a moment later: who has gone on to another field by then stays there.
+    const still = [this.from, document.body].includes(document.activeElement);
+    if (!this.quiet && still) this.text.focus({ preventScroll: true });
     this.quiet = false;
   }
 

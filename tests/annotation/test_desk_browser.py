@@ -301,6 +301,7 @@ def test_the_guideline_by_keyboard_alone(desk: World, browser: Browser, live_ser
     expect(page.locator("#completion")).to_be_focused()
     # While one types it stays open, and its pages turn with Alt.
     page.keyboard.press("Alt+g")
+    expect(text).to_be_focused()
     page.locator("#completion").focus()
     before = text.evaluate("box => box.scrollTop")
     page.keyboard.press("Alt+PageUp")
@@ -320,6 +321,23 @@ def test_the_guideline_by_keyboard_alone(desk: World, browser: Browser, live_ser
     page.reload()
     expect(drawer).to_be_visible()
     expect(page.locator("#completion")).to_be_focused()
+    page.context.close()
+
+
+def test_an_opening_guideline_takes_the_focus_from_nobody_who_went_on(
+    desk: World, browser: Browser, live_server
+) -> None:
+    example = make_example(desk.project)
+    services.take(by=desk.annotator, example=example, purpose=ANNOTATE)
+    page = open_page(browser, live_server.url, desk.annotator, url(desk, "item", example.pk), DESK)
+    expect(page.locator("#completion")).to_be_focused()
+    # Both before the browser tells that the drawer has opened.
+    page.evaluate(
+        "document.querySelector('.guide-open').click(); document.querySelector('#tags').focus();"
+        "new Promise((done) => document.querySelector('#guideline').addEventListener('toggle', () => setTimeout(done)))"
+    )
+    expect(page.locator("#guideline .prose")).to_be_visible()
+    expect(page.locator("#tags")).to_be_focused()
     page.context.close()
 
 
