@@ -181,7 +181,7 @@ def test_what_was_approved_after_the_preview_is_not_frozen_unseen(world: World, 
     assert answer.status_code == 409 and "What would be frozen changed since you looked" in text_of(answer)
     assert "Typed here." in page and freeze(seen=seen) == 409
     assert not DatasetVersion.objects.filter(project=world.project).exists()
-    # Where people work all day something is approved every few seconds: who was told once may freeze.
+    # In a busy project examples are approved every few seconds: a person who was told once may freeze.
     assert hidden(page, "seen") == ""
     make_example(world.project, status="approved")
     assert client.post(address, {**form, "seen": ""}).status_code == 302

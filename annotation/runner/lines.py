@@ -436,7 +436,7 @@ class _Reader:
             self._leave_out(prompt_key, f"The row has {key} as well, which is taken.")
             self.result.notes = [n for n in self.result.notes if (n.key, n.what) != (prompt_key, "read_as")]
         elif _says(chat, prompt):
-            self._leave_out(prompt_key, f"It stands in {key} as well, which is taken.")
+            self._leave_out(prompt_key, f"{key} says the same and is used.")
         else:
             raise BadField("prompt", f"Give “{key}” or “prompt”, not both.")
         return key, chat, prompt_key, None

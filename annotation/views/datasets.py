@@ -75,7 +75,7 @@ def dataset_new(request: HttpRequest, access: Access) -> HttpResponse:
             return redirect("annotation:dataset", access.project.slug, dataset.number)
     defaults = FREEZE_DEFAULTS | chosen
     asked = form.settings() if form.is_bound and not form.errors else defaults
-    # Where people work all day something is approved every few seconds. Whoever was told once that it changes may freeze.
+    # In a busy project examples are approved every few seconds. A person who was told once that the data changes may freeze.
     context = {"form": form, "told": told, **_preview(access, asked, at_once=request.method == "POST")}
     return render(request, "annotation/dataset_new.html", context, status=status_of(form))
 

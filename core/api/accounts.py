@@ -29,7 +29,7 @@ class OperatorAPIView(APIView):
     """Refuses everybody but operators with 403, before the handler runs."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        # In APIView's order, but nothing is said about parameters to whoever may not ask.
+        # In APIView's order, but people who may not ask learn nothing about parameters.
         generics.GenericAPIView.initial(self, request, *args, **kwargs)
         require_operator(request.user)
         self.refuse_unknown(request)
