@@ -1,6 +1,5 @@
 """Campaigns, their results and single ratings."""
 
-from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -14,7 +13,6 @@ from rest_framework.response import Response
 
 from annotation.models import DatasetVersion
 from core.api.fields import SeenSerializer
-from core.downloads import CSV, attachment
 from core.errors import Invalid
 from core.models import Role
 from core.project_api import ProjectAPIView
@@ -27,13 +25,13 @@ from evaluation.api.serializers import (
     PlanSerializer,
     ResultsSerializer,
 )
+from evaluation.downloads import ratings_as_csv
 from evaluation.forms import CampaignFilter, ComparisonFilter
 from evaluation.models import Campaign, Comparison
 from evaluation.planning import plan
 from evaluation.queries import browse, campaigns_of, comparison_detail, held_out_datasets, results_of
 from evaluation.queries.campaigns import rater_count
 from evaluation.queries.comparisons import rated_slices, raters_of
-from evaluation.queries.export import csv_lines, csv_name
 from training.models import ModelVersion
 
 READERS = (Role.ADMIN, Role.VIEWER)
@@ -187,13 +185,7 @@ class CampaignRatings(ProjectAPIView):
     def get(self, request: Request, slug: str, pk: int) -> StreamingHttpResponse:
         """Every rating with its versions named, as CSV."""
         campaign = self.access.get(Campaign, pk=pk)
-        return attachment(
-            partial(csv_lines, campaign),
-            method=request.method,
-            by=self.access.user,
-            name=csv_name(campaign),
-            content_type=CSV,
-        )
+        return ratings_as_csv(campaign, by=self.access.user, method=request.method)
 
 
 class CampaignComparisons(mixins.ListModelMixin, ProjectAPIView):

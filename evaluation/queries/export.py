@@ -36,10 +36,6 @@ COLUMNS = [
 ]
 
 
-def csv_name(campaign: Campaign) -> str:
-    return f"campaign-{campaign.pk}-ratings.csv"
-
-
 def csv_lines(campaign: Campaign) -> Iterator[str]:
     """The campaign's ratings as lines of CSV, read in portions."""
     yield csv_line(COLUMNS)

@@ -1,7 +1,6 @@
 """What a campaign says: results, single ratings, export."""
 
 import uuid
-from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -12,15 +11,14 @@ from django.views.decorators.http import require_safe
 
 from core.access import Access, project_page
 from core.charts import IntervalRow, interval_chart
-from core.downloads import CSV, attachment
 from core.models import Role
 from core.paging import cut
+from evaluation.downloads import ratings_as_csv
 from evaluation.forms import ComparisonFilter
 from evaluation.models import Campaign, Entry, Score
 from evaluation.queries import Results, browse, campaigns_of, comparison_detail, results_of
 from evaluation.queries.campaigns import rater_count
 from evaluation.queries.comparisons import rated_slices, raters_of
-from evaluation.queries.export import csv_lines, csv_name
 from evaluation.queries.gaps import gaps_of
 from evaluation.services.plan import campaign_stamp
 
@@ -148,10 +146,4 @@ def comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpRe
 def ratings_csv(request: HttpRequest, access: Access, pk: int) -> StreamingHttpResponse:
     """Every rating with its versions named."""
     found = access.get(Campaign, pk=pk)
-    return attachment(
-        partial(csv_lines, found),
-        method=request.method,
-        by=access.user,
-        name=csv_name(found),
-        content_type=CSV,
-    )
+    return ratings_as_csv(found, by=access.user, method=request.method)
