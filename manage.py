@@ -10,7 +10,7 @@ def main() -> None:
     from django.conf import settings
     from django.core.management import execute_from_command_line
 
-    from config import embedded
+    from supervisor import embedded
 
     settings.INSTALLED_APPS  # noqa: B018 - read first: a wrong setting ends here, in one sentence
     try:

@@ -1,4 +1,4 @@
-"""What annotation brings to the rest: its kinds of runs and its stage on a project's first screen."""
+"""What annotation brings to the rest: its stage on a project's first screen, and how its actions are described."""
 
 from django.apps import AppConfig
 
@@ -8,34 +8,9 @@ class AnnotationConfig(AppConfig):
     label = "annotation"
 
     def ready(self) -> None:
-        from annotation import data_stage
-        from annotation.stages import QUIET, STAGE, WORDINGS
-        from core.runs import RunKind, register_kind
-        from core.sentences import register_wordings
-        from core.stages import register_stage
+        from annotation.home import QUIET, STAGE, WORDINGS
+        from core.audit.sentences import register_wordings
+        from core.home.stages import register_stage
 
         register_stage(STAGE)
-        register_wordings(WORDINGS | data_stage.WORDINGS, quiet=QUIET)
-        register_kind(
-            RunKind(
-                "import",
-                "Import",
-                queue="default",
-                runner="annotation.runner.imports:run",
-                on_again="annotation.services.imports:again",
-                again_words="It reads the same file again from its first line; nothing is stored twice.",
-                subject="annotation.run_pages:of_import",
-            )
-        )
-        register_kind(
-            RunKind(
-                "freeze",
-                "Freeze",
-                queue="default",
-                runner="annotation.runner.freeze:run",
-                on_end="annotation.runner.freeze:settle",
-                on_again="annotation.services.datasets:again",
-                again_words="It freezes what is approved then, under the same number and settings.",
-                subject="annotation.run_pages:of_freeze",
-            )
-        )
+        register_wordings(WORDINGS, quiet=QUIET)

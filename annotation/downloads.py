@@ -1,4 +1,4 @@
-"""Examples, datasets and the lines of an import as files, for pages and API."""
+"""Examples as a file, for pages and API."""
 
 import json
 from collections.abc import Iterator
@@ -7,16 +7,14 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
-from annotation.models import DatasetVersion, Example, Import
-from annotation.queries.imports import issues_of
-from core.connections import rows_by_key
-from core.downloads import CSV, JSONL, attachment, csv_line, pieces_of_file
+from annotation.models import Example
+from core.http.downloads import JSONL, attachment
+from core.lists.rows import rows_by_key
 from core.models import Project, User
-from core.storage import storage
 
 
 def example_record(example: Example) -> dict[str, Any]:
-    """An example in the shape that an import reads. `source` must be loaded."""
+    """An example in the shape that an import reads."""
     return {
         "id": example.external_id or f"example-{example.pk}",
         "messages": example.messages,
@@ -26,7 +24,7 @@ def example_record(example: Example) -> dict[str, Any]:
         "edge": example.edge,
         "tags": example.tags,
         "group": example.group,
-        "source": example.source.name if example.source else "",
+        "source": example.source or "",
         "license": example.license,
         "status": example.status,
         "revision": example.revision,
@@ -37,7 +35,7 @@ def examples_as_jsonl(
     project: Project, found: QuerySet[Example], *, by: User, method: str | None
 ) -> StreamingHttpResponse:
     """The examples in the order they came, one JSON object a line: import the file elsewhere and they are the same."""
-    examples = found.select_related("source").defer("search_text")
+    examples = found.defer("search_text")
 
     def lines() -> Iterator[str]:
         for example in rows_by_key(examples):
@@ -45,28 +43,3 @@ def examples_as_jsonl(
 
     name = f"examples-{project.slug}.jsonl"
     return attachment(lines, method=method, by=by, name=name, content_type=JSONL)
-
-
-def dataset_as_jsonl(dataset: DatasetVersion, *, by: User, method: str | None) -> StreamingHttpResponse:
-    """A ready version's artifact as it lies in the store."""
-    artifact = dataset.artifact
-    if artifact is None:
-        raise ValueError(f"{dataset} is not ready.")
-
-    def pieces() -> Iterator[bytes]:
-        return pieces_of_file(storage().local_path(artifact) / artifact.manifest[0]["path"])
-
-    name, length = f"{dataset.project.slug}-dataset-{dataset.number}.jsonl", artifact.size_bytes
-    return attachment(pieces, method=method, by=by, name=name, content_type=JSONL, length=length)
-
-
-def issues_as_csv(batch: Import, *, by: User, method: str | None) -> StreamingHttpResponse:
-    """Every bad and repeated line of an import."""
-
-    def lines() -> Iterator[str]:
-        yield csv_line(["line", "kind", "field", "reason", "starts with"])
-        for issue in rows_by_key(issues_of(batch), size=2000, by="line"):
-            yield csv_line([issue.line, issue.kind, issue.field, issue.reason, issue.excerpt])
-
-    name = f"import-{batch.pk}-lines.csv"
-    return attachment(lines, method=method, by=by, name=name, content_type=CSV)

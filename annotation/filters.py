@@ -5,11 +5,11 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from annotation.models import Example, GroupSplit, ImportIssue
+from annotation.models import Example
 from annotation.queries.examples import people_of, slices_of, sources_of
-from core.filters import Filter, search_field
+from core.lists.filters import Filter, search_field
+from core.lists.search import LEAST, pattern
 from core.models import Project
-from core.search import LEAST, pattern
 
 
 class ExampleFilter(Filter):
@@ -31,13 +31,13 @@ class ExampleFilter(Filter):
     origin = forms.ChoiceField(
         label="Origin", required=False, choices=[("", "anywhere"), *Example.Origin.choices]
     )
-    batch = forms.IntegerField(required=False, widget=forms.HiddenInput, min_value=1)
+    import_id = forms.IntegerField(required=False, widget=forms.HiddenInput, min_value=1)
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, empty, choices in (
             ("slice", "any", [("-", "No slice"), *((name, name) for name in slices_of(project))]),
-            ("source", "any", sources_of(project).values_list("pk", "name")),
+            ("source", "any", [(name, name) for name in sources_of(project)]),
             ("person", "anybody", people_of(project).values_list("pk", "name")),
         ):
             field = self.fields[name]
@@ -49,18 +49,6 @@ class ExampleFilter(Filter):
         if text and not text.startswith("#") and not pattern(text):
             raise ValidationError(f"Type at least {LEAST} letters.")
         return text
-
-
-class SplitFilter(Filter):
-    """The tabs of a dataset's rows."""
-
-    split = forms.ChoiceField(choices=[("", "All"), *GroupSplit.Split.choices], required=False)
-
-
-class IssueFilter(Filter):
-    """The tabs of an import's lines."""
-
-    kind = forms.ChoiceField(choices=[("", "any"), *ImportIssue.Kind.choices], required=False)
 
 
 class ReviewFilter(Filter):

@@ -2,10 +2,10 @@
 
 from celery import shared_task
 
-from annotation.runner import leases
+from annotation.services import expiry
 
 
 @shared_task(name="annotation.tasks.expire_leases", ignore_result=True)
 def expire_leases() -> None:
     """Frees what people left open (beat, every minute). Whoever takes the next item does the same first."""
-    leases.expire_leases()
+    expiry.expire_leases()

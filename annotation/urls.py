@@ -1,8 +1,8 @@
-"""Annotate: the queue and the editor, reviews, examples, imports, dataset versions."""
+"""Annotate: the queue and the editor, reviews, examples."""
 
 from django.urls import path
 
-from annotation.views import datasets, examples, imports, queue, reviews, write
+from annotation.views import examples, queue, reviews, write
 
 app_name = "annotation"
 urlpatterns = [
@@ -40,22 +40,10 @@ urlpatterns = [
     path("review/<int:pk>/skip/undo/", reviews.review_skip_undo, name="review-skip-undo"),
     path("review/<int:pk>/release/", reviews.review_release, name="review-release"),
     path("decision/<int:pk>/undo/", reviews.review_undo, name="review-undo"),
-    # examples, imports, dataset versions
+    # examples
     path("examples/", examples.examples, name="examples"),
     path("examples/download/", examples.examples_download, name="examples-download"),
     path("examples/<int:pk>/", examples.example, name="example"),
     path("examples/<int:pk>/retire/", examples.example_retire, name="example-retire"),
     path("examples/<int:pk>/requeue/", examples.example_requeue, name="example-requeue"),
-    path("imports/", imports.imports, name="imports"),
-    path("imports/new/", imports.import_new, name="import-new"),
-    path("imports/<int:pk>/", imports.import_detail, name="import"),
-    path("imports/<int:pk>/lines.csv", imports.import_issues, name="import-issues"),
-    path("imports/<int:pk>/remove/", imports.import_remove, name="import-remove"),
-    path("datasets/", datasets.datasets, name="datasets"),
-    path("datasets/new/", datasets.dataset_new, name="dataset-new"),
-    path("datasets/new/preview/", datasets.dataset_preview, name="dataset-preview"),
-    path("datasets/<int:number>/", datasets.dataset, name="dataset"),
-    path("datasets/<int:number>/rows/", datasets.dataset_rows, name="dataset-rows"),
-    path("datasets/<int:number>/withheld/", datasets.dataset_withheld, name="dataset-withheld"),
-    path("datasets/<int:number>/download/", datasets.dataset_download, name="dataset-download"),
 ]

@@ -4,7 +4,7 @@
 
 Precision and recall of invented facts on the labelled rows (tests/annotation/labels), for those that the rules were made
 with and for those that were held out; how often each check speaks on all rows; how well the facts check tells apart the
-generations that people rated good and bad; seconds per 1,000 rows. The check against other pairs needs a database and is
+answers that people rated good and bad; seconds per 1,000 rows. The check against other pairs needs a database and is
 not run here.
 """
 
@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 DATA = ROOT.parent / "shared" / "data"
 LABELS = ROOT / "tests" / "annotation" / "labels" / "invented_facts.json"
-FILES = ("service_pairs", "rated_generations")
+FILES = ("service_pairs", "rated_answers")
 Row = dict[str, Any]
 
 
@@ -41,8 +41,8 @@ def row_hash(row: Row) -> str:
 
 
 def content_of(row: Row) -> Row:
-    """A row of either file as a pair. Of a rated generation the calls and their answers are records, the rest is said."""
-    if "generation" not in row:
+    """A row of either file as a pair. Of a rated answer the calls and their answers are records, the rest is said."""
+    if "answer" not in row:
         return {name: row[name] for name in ("messages", "context", "completion")}
     messages, context = [], []
     for turn in row["context"]:
@@ -52,8 +52,8 @@ def content_of(row: Row) -> Row:
             )
         else:
             context.append(json.dumps(turn.get("api") or turn.get("response") or {}))
-    generation = row["generation"]
-    completion = generation["text"] if "text" in generation else json.dumps(generation["api"])
+    answer = row["answer"]
+    completion = answer["text"] if "text" in answer else json.dumps(answer["api"])
     return {"messages": messages, "context": context, "completion": completion}
 
 
@@ -115,7 +115,7 @@ def judged(data: Path) -> dict[str, Verdicts]:
 
 
 def auc(bad: Iterable[float], good: Iterable[float]) -> float:
-    """How often a bad generation scores above a good one, ties counting half (Mann-Whitney U over its largest value)."""
+    """How often a bad answer scores above a good one, ties counting half (Mann-Whitney U over its largest value)."""
     counts_bad, counts_good = Counter(bad), Counter(good)
     above = sum(
         n * m * ((b > g) + (b == g) / 2) for b, n in counts_bad.items() for g, m in counts_good.items()
@@ -179,7 +179,7 @@ def main() -> None:
     print(f"\n{'check':<10}{'file':<20}{'rows':>6}{'bad':>6}{'warn':>6}")
     for name, file, rows, bad, warn in table:
         print(f"{name:<10}{file:<20}{rows:>6}{bad:>6}{warn:>6}")
-    print(f"\n{'check':<10}{'seconds per 1,000 rows':>24}{'AUC of bad generations':>24}")
+    print(f"\n{'check':<10}{'seconds per 1,000 rows':>24}{'AUC of bad answers':>24}")
     for name in seconds:
         print(f"{name:<10}{seconds[name]:>24.2f}{aucs[name]:>24.3f}")
     if options.json:

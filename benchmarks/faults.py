@@ -33,7 +33,7 @@ import httpx
 import psutil
 import psycopg
 
-from benchmarks.program import Program, until
+from tests.support.program import Program, until
 
 SLUG = "under-fire"
 AT = f"projects/{SLUG}/"
@@ -51,9 +51,9 @@ PROCESSES: dict[str, tuple[str, ...]] = {
     "beat": ("celery", "beat"),
     "engines": ("manage.py", "engines"),
     "valkey": ("valkey-server",),
-    "valkey keeper": ("config/embedded.py", "valkey"),
+    "valkey keeper": ("supervisor/embedded.py", "valkey"),
     "postgres": ("bin/postgres",),
-    "postgres keeper": ("config/embedded.py", "postgres"),
+    "postgres keeper": ("supervisor/embedded.py", "postgres"),
 }
 
 
@@ -81,7 +81,7 @@ def find(program: Program, name: str) -> psutil.Process | None:
     return None
 
 
-class Watch:
+class ServerWatch:
     """Says when a process that was killed does its work again."""
 
     def __init__(self, program: Program) -> None:
@@ -183,7 +183,7 @@ class Ledger:
         self.holders.pop((line, item), None)
 
 
-class Person(threading.Thread):
+class SimulatedUser(threading.Thread):
     """Does one thing again and again with a personal token, whatever the program answers."""
 
     serial = count(1)
@@ -200,10 +200,10 @@ class Person(threading.Thread):
         while not self.stop.is_set():
             try:
                 work()
-            except (httpx.HTTPError, Refused) as error:
+            except (httpx.HTTPError, RequestRefused) as error:
                 with self.ledger.lock:
                     self.ledger.failures[
-                        str(error) if isinstance(error, Refused) else type(error).__name__
+                        str(error) if isinstance(error, RequestRefused) else type(error).__name__
                     ] += 1
                 self.stop.wait(0.2)
         self.client.close()
@@ -211,7 +211,7 @@ class Person(threading.Thread):
     def call(self, method: str, path: str, **more: Any) -> Any:
         answer = self.client.request(method, path, **more)
         if answer.status_code >= 300:
-            raise Refused(f"{answer.status_code} {self.name.split()[0]}")
+            raise RequestRefused(f"{answer.status_code} {self.name.split()[0]}")
         return answer.json() if answer.status_code != NOTHING_WAITS else None
 
     def next_of(self, line: str, path: str) -> dict[str, Any] | None:
@@ -278,7 +278,7 @@ class Person(threading.Thread):
         self.stop.wait(1.0)
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The program answered, and not that it was done."""
 
 
@@ -297,8 +297,8 @@ def set_up(program: Program) -> dict[str, str]:
 
     django.setup()
     from core.models import Membership, Role, User
+    from core.services.keys import create_api_key
     from core.services.projects import create_project
-    from core.services.tokens import create_token
 
     admin = User.objects.create_user(email="admin@faults.test", password=os.urandom(16).hex(), name="Admin")
     project = create_project(by=admin, name="Under fire", slug=SLUG)
@@ -313,7 +313,7 @@ def set_up(program: Program) -> dict[str, str]:
             Membership.objects.create(
                 project=project, user=user, roles=[str(each) for each in held.get(role, [Role.ADMIN])]
             )
-            tokens[name] = create_token(by=user, name="load")[1]
+            tokens[name] = create_api_key(by=user, name="load")[1]
     return tokens
 
 
@@ -351,11 +351,11 @@ def asked(question: Callable[[], Any]) -> Any:
 
 def settle(ledger: Ledger) -> None:
     """Waits until no acknowledged import is unfinished: a killed worker's is taken up by another."""
-    from annotation.models import Import
     from core.models import Run
+    from dataset.models import DataImport
 
     def ended() -> bool:
-        active = Import.objects.filter(pk__in=ledger.imports, run__status__in=Run.ACTIVE)
+        active = DataImport.objects.filter(pk__in=ledger.imports, run__status__in=Run.ACTIVE)
         return not asked(active.exists)
 
     with contextlib.suppress(TimeoutError):
@@ -364,7 +364,8 @@ def settle(ledger: Ledger) -> None:
 
 def lost(ledger: Ledger) -> list[str]:
     """Every acknowledged write that is not in the database."""
-    from annotation.models import Draft, Import, Review, Revision
+    from annotation.models import Draft, Review, Revision
+    from dataset.models import DataImport
 
     def stored() -> tuple[set[Any], ...]:
         revisions = Revision.objects.filter(example__in=[pk for pk, _ in ledger.texts])
@@ -377,7 +378,7 @@ def lost(ledger: Ledger) -> list[str]:
             (row[0], row[1], row[2]["completion"])
             for row in Draft.objects.values_list("user__name", "example_id", "content")
         }
-        done = Import.objects.filter(run__status="succeeded", accepted=LINES)
+        done = DataImport.objects.filter(run__status="succeeded", accepted=LINES)
         return (
             texts,
             set(reviews.values_list("example_id", flat=True)),
@@ -399,7 +400,7 @@ def lost(ledger: Ledger) -> list[str]:
 
 
 # --- the benchmark ----------------------------------------------------------------------------------------------
-def kill(program: Program, watch: Watch, name: str) -> float:
+def kill(program: Program, watch: ServerWatch, name: str) -> float:
     """SIGKILL, and the seconds until the process does its work again."""
     process: psutil.Process = until(
         lambda: find(program, name), seconds=RECOVERS_WITHIN, what=f"a process {name}", every=0.2
@@ -418,8 +419,8 @@ def kill(program: Program, watch: Watch, name: str) -> float:
 def run(program: Program, names: list[str], *, rounds: int, queued: int) -> dict[str, Any]:
     tokens = set_up(program)
     fill(program, tokens, queued)
-    ledger, stop, watch = Ledger(), threading.Event(), Watch(program)
-    people = [Person(name, program.url, secret, ledger, stop) for name, secret in tokens.items()]
+    ledger, stop, watch = Ledger(), threading.Event(), ServerWatch(program)
+    people = [SimulatedUser(name, program.url, secret, ledger, stop) for name, secret in tokens.items()]
     for person in people:
         person.start()
     began = time.monotonic()

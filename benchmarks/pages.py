@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from benchmarks.program import ROOT, free_port, until
+from tests.support.program import ROOT, free_port, until
 
 BOUND_MS = 100
 SLUG = "freight-desk"
@@ -40,18 +40,19 @@ def percentile(values: list[float], share: float) -> float:
 
 def pages() -> Iterator[tuple[str, str]]:
     """(who, path) of every page that takes no object, and of the newest object's page for each kind that has one."""
-    from annotation.models import DatasetVersion, Example, Import
+    from annotation.models import Example
+    from dataset.models import DataImport, DatasetVersion
     from training.models import BaseModel
 
-    example, batch = Example.objects.latest("id").pk, Import.objects.latest("id").pk
+    example, data_import = Example.objects.latest("id").pk, DataImport.objects.latest("id").pk
     dataset = DatasetVersion.objects.latest("id").number
     base = BaseModel.objects.latest("id").pk
     own = ["", "loop/", "menu/"]
     admin = [
         *own, "runs/", "people/", "keys/", "settings/", "audit/", "annotate/", "annotate/examples/",
-        "annotate/examples/?q=customs", f"annotate/examples/{example}/", "annotate/imports/",
-        "annotate/imports/new/", f"annotate/imports/{batch}/", "annotate/datasets/", "annotate/datasets/new/",
-        f"annotate/datasets/{dataset}/", f"annotate/datasets/{dataset}/rows/", "annotate/review/", "train/",
+        "annotate/examples/?q=customs", f"annotate/examples/{example}/", "data/imports/",
+        "data/imports/new/", f"data/imports/{data_import}/", "data/datasets/", "data/datasets/new/",
+        f"data/datasets/{dataset}/", f"data/datasets/{dataset}/rows/", "annotate/review/", "train/",
         "train/launch/", "train/versions/", "train/bases/", f"train/bases/{base}/", "serve/", "serve/chat/",
         "serve/answers/", "rate/", "rate/campaigns/new/", "release/",
     ]  # fmt: skip
@@ -124,10 +125,10 @@ def count_queries(who: str, path: str) -> int:
 
 def freeze_once() -> None:
     """A dataset version, so that its pages have something to show."""
-    from annotation.services.datasets import start_freeze
     from config.demo import email_of
     from core.models import Project, User
     from core.tasks import execute_run
+    from dataset.services.versions import start_freeze
 
     dataset = start_freeze(by=User.objects.get(email=email_of("ada")), project=Project.objects.get(slug=SLUG))
     execute_run(dataset.run_id)
@@ -135,21 +136,22 @@ def freeze_once() -> None:
 
 def double() -> None:
     """As many examples, revisions, imports and audit entries again."""
-    from annotation.models import Example, Import, Revision
-    from core.audit import record
+    from annotation.models import Example, Revision
+    from core.audit.entries import record
     from core.models import Project, Run, User
+    from dataset.models import DataImport
 
     project, by = Project.objects.get(slug=SLUG), User.objects.order_by("id").first()
     for example in list(Example.objects.filter(project=project)):
         example.pk, example.arrival_hash = None, None
         example.save(force_insert=True)
         Revision.objects.create(example=example, number=1, reason="arrived", content=example.content(), by=by)
-    for batch in list(Import.objects.filter(project=project)) * 10:
+    for data_import in list(DataImport.objects.filter(project=project)) * 10:
         run = Run.objects.create(
             project=project, kind="import", title="again", status="succeeded", created_by=by
         )
-        batch.pk, batch.run = None, run
-        batch.save(force_insert=True)
+        data_import.pk, data_import.run = None, run
+        data_import.save(force_insert=True)
     for _ in range(500):
         record(by=by, project=project, verb="project.changed", obj=project)
 
@@ -204,7 +206,7 @@ def main() -> int:
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "GUILDHALL_LOG_LEVEL": "WARNING",
     }
-    from config import embedded
+    from supervisor import embedded
 
     try:
         with embedded.services(state):

@@ -28,7 +28,7 @@ from typing import Any
 import httpx
 from httpx_sse import EventSource
 
-from benchmarks.program import Api, Program, until
+from tests.support.program import Api, Program, until
 
 DEMO_PASSWORD = "freight-desk-demo"
 ADMIN, RATER = "ada@freight-desk.example", "kofi@freight-desk.example"
@@ -82,7 +82,7 @@ def measured(
         print(json.dumps(figures, indent=2) if as_json else table(figures), flush=True)
 
 
-class Loop:
+class MeasuredLoop:
     """One turn of the loop in a project of its own; `figures` fills as it goes."""
 
     def __init__(self, program: Program, api: Api, file: Path, rows: int, figures: dict[str, Any]) -> None:
@@ -99,19 +99,19 @@ class Loop:
     def import_file(self) -> None:
         say(f"Importing {self.file.name} ...")
         with self.file.open("rb") as file:
-            batch = self.api.post(
+            data_import = self.api.post(
                 f"{self.at}imports/",
                 files={"file": (self.file.name, file)},
                 data={"destination": "in_review"},
             )
-        batch = wait(self.api, f"{self.at}imports/{batch['id']}/", seconds=300)
-        took = seconds_between(batch["run"]["started_at"], batch["run"]["finished_at"])
+        data_import = wait(self.api, f"{self.at}imports/{data_import['id']}/", seconds=300)
+        took = seconds_between(data_import["run"]["started_at"], data_import["run"]["finished_at"])
         self.figures |= {
-            "lines": batch["lines"],
-            "accepted": batch["accepted"],
-            "exact_repeats": batch["repeated"],
-            "rejected": batch["rejected"],
-            "import_rows_per_second": batch["lines"] / took,
+            "lines": data_import["lines"],
+            "accepted": data_import["accepted"],
+            "exact_repeats": data_import["repeated"],
+            "rejected": data_import["rejected"],
+            "import_rows_per_second": data_import["lines"] / took,
         }
 
     def approve(self) -> None:
@@ -335,7 +335,7 @@ def main() -> int:
         Program(state) as program,
         program.signed_in(ADMIN, DEMO_PASSWORD) as api,
     ):
-        loop = Loop(program, api, given.file, given.rows, figures)
+        loop = MeasuredLoop(program, api, given.file, given.rows, figures)
         for step in (
             loop.prepare, loop.import_file, loop.approve, loop.freeze, loop.train, loop.serve, loop.ask, loop.rate,
         ):  # fmt: skip

@@ -22,9 +22,9 @@ from itertools import cycle, islice
 from typing import Any
 
 from benchmarks.pages import percentile
-from benchmarks.program import Api, Program, until
 from benchmarks.real_loop import ADMIN, DEMO_PASSWORD, measured, ready_dataset, say, seconds_between, wait
 from core.text import lines_of
+from tests.support.program import Api, Program, until
 
 PROJECT = "at-scale"
 AT = f"projects/{PROJECT}/"
@@ -38,8 +38,8 @@ PAGES = {
     "examples with a word": "annotate/examples/?q=latte",
     "examples with a number only one has": "annotate/examples/?q=case+{number}",
     "reviews": "annotate/review/",
-    "a new dataset, counted beforehand": "annotate/datasets/new/",
-    "a dataset's rows": "annotate/datasets/1/rows/",
+    "a new dataset, counted beforehand": "data/datasets/new/",
+    "a dataset's rows": "data/datasets/1/rows/",
 }
 
 
@@ -78,15 +78,17 @@ class Scale:
 
     def bring_in(self, path: Path, destination: str) -> dict[str, Any]:
         with path.open("rb") as file:
-            batch = self.api.post(
+            data_import = self.api.post(
                 f"{AT}imports/",
                 files={"file": (path.name, file)},
                 data={"destination": destination},
                 timeout=600,
             )
-        batch = wait(self.api, f"{AT}imports/{batch['id']}/", seconds=3600)
-        batch["seconds"] = seconds_between(batch["run"]["started_at"], batch["run"]["finished_at"])
-        return batch
+        data_import = wait(self.api, f"{AT}imports/{data_import['id']}/", seconds=3600)
+        data_import["seconds"] = seconds_between(
+            data_import["run"]["started_at"], data_import["run"]["finished_at"]
+        )
+        return data_import
 
     def import_files(self) -> None:
         half = self.rows // 2
@@ -147,7 +149,7 @@ class Scale:
     def download(self) -> None:
         say("Downloading ...")
         began, size, first = time.perf_counter(), 0, 0.0
-        with self.api.client.stream("GET", f"/p/{PROJECT}/annotate/datasets/1/download/") as answer:
+        with self.api.client.stream("GET", f"/p/{PROJECT}/data/datasets/1/download/") as answer:
             answer.raise_for_status()
             for piece in answer.iter_bytes():
                 first = first or time.perf_counter() - began
@@ -158,10 +160,10 @@ class Scale:
     def take_out(self) -> None:
         """An import that nobody has worked on yet goes as it came."""
         say("Taking an import out again ...")
-        batch = self.bring_in(self.write(self.rows + 1000, self.rows // 4), "queued")
+        data_import = self.bring_in(self.write(self.rows + 1000, self.rows // 4), "queued")
         began = time.monotonic()
-        self.api.post(f"{AT}imports/{batch['id']}/remove/", timeout=600)
-        self.figures |= {"removed_rows": batch["accepted"], "remove_seconds": time.monotonic() - began}
+        self.api.post(f"{AT}imports/{data_import['id']}/remove/", timeout=600)
+        self.figures |= {"removed_rows": data_import["accepted"], "remove_seconds": time.monotonic() - began}
 
 
 TABLE = [

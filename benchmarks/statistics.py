@@ -31,7 +31,7 @@ from scipy.special import expit
 
 from evaluation.statistics import Growth, Votes, first_plan, interval, judge, simultaneous
 from evaluation.statistics.power import least_settled_rate
-from release.gate import Comparison, Facts, human_preference
+from release.gate import Facts, RatedComparison, human_preference
 
 Rng = np.random.Generator
 _NODES, _WEIGHTS = hermegauss(80)
@@ -57,7 +57,7 @@ RATES = (0.5, 0.6, 0.8, 0.95)
 
 
 @dataclass(frozen=True)
-class Panel:
+class SimulatedPanel:
     """Who gives the votes: `order` mixed (in turn, shuffled), uneven (Zipf) or serial (one rater after another)."""
 
     raters: int
@@ -72,11 +72,18 @@ class Panel:
 
 
 NO_DIFFERENCE = [
-    Panel(20, spread=0.0), Panel(20), Panel(10), Panel(5), Panel(3), Panel(10, "uneven"), Panel(20, "uneven"),
-    Panel(10, "serial"), Panel(5, "serial"), Panel(20, spread=0.4, item_spread=0.8),
-    Panel(20, spread=0.4, item_spread=0.8, per_item=10), Panel(10, item_spread=0.8),
+    SimulatedPanel(20, spread=0.0), SimulatedPanel(20), SimulatedPanel(10), SimulatedPanel(5), SimulatedPanel(3), SimulatedPanel(10, "uneven"), SimulatedPanel(20, "uneven"),
+    SimulatedPanel(10, "serial"), SimulatedPanel(5, "serial"), SimulatedPanel(20, spread=0.4, item_spread=0.8),
+    SimulatedPanel(20, spread=0.4, item_spread=0.8, per_item=10), SimulatedPanel(10, item_spread=0.8),
 ]  # fmt: skip
-GATE_PANELS = [Panel(20), Panel(10), Panel(5), Panel(2), Panel(10, "uneven"), Panel(10, "serial")]
+GATE_PANELS = [
+    SimulatedPanel(20),
+    SimulatedPanel(10),
+    SimulatedPanel(5),
+    SimulatedPanel(2),
+    SimulatedPanel(10, "uneven"),
+    SimulatedPanel(10, "serial"),
+]
 
 
 @functools.cache
@@ -91,7 +98,7 @@ def centre(rate: float, spread: float) -> float:
     return low
 
 
-def draw(rng: Rng, panel: Panel, rate: float, count: int) -> Votes:
+def draw(rng: Rng, panel: SimulatedPanel, rate: float, count: int) -> Votes:
     """`count` votes of a panel in the order they come."""
     if panel.order == "serial":
         raters = np.arange(count) * panel.raters // count
@@ -169,7 +176,7 @@ def settled(votes: Votes, planned: int) -> str | None:
     return judge(votes, planned=planned, baseline="A", candidate="B").settled
 
 
-def alarms(rng: Rng, panel: Panel, rounds: int) -> tuple[float, float]:
+def alarms(rng: Rng, panel: SimulatedPanel, rounds: int) -> tuple[float, float]:
     ours = plain = 0
     for _ in range(rounds):
         votes = draw(rng, panel, 0.5, VOTES)
@@ -178,7 +185,7 @@ def alarms(rng: Rng, panel: Panel, rounds: int) -> tuple[float, float]:
     return ours / rounds, plain / rounds
 
 
-def power(rng: Rng, panel: Panel, rate: float, rounds: int, count: int = VOTES) -> float:
+def power(rng: Rng, panel: SimulatedPanel, rate: float, rounds: int, count: int = VOTES) -> float:
     return sum(settled(draw(rng, panel, rate, count), count) == "candidate" for _ in range(rounds)) / rounds
 
 
@@ -187,7 +194,7 @@ def passes(votes: Votes, planned: int, *, campaigns: int = 1) -> bool:
     """Whether the gate's question to people passes on these votes, all campaigns closed."""
     verdict = judge(votes, planned=planned, baseline="A", candidate="B")
     rate = interval(votes)
-    comparison = Comparison(
+    comparison = RatedComparison(
         against="A", campaigns=campaigns, open=False, n=len(votes), planned=planned, raters=rate.clusters,
         settled=verdict.settled, says=verdict.says, rate=rate.value, low=rate.low, high=rate.high,
         rate_among_all=rate.value, bad=0.0, bad_low=0.0, bad_high=0.0, prompts=len(votes), prompts_differing=len(votes),
@@ -195,17 +202,17 @@ def passes(votes: Votes, planned: int, *, campaigns: int = 1) -> bool:
     return human_preference(Facts(version="B", opponent="A", human=comparison)).result == "pass"
 
 
-def asked_once(rng: Rng, panel: Panel) -> bool:
+def asked_once(rng: Rng, panel: SimulatedPanel) -> bool:
     return passes(draw(rng, panel, 0.5, VOTES), VOTES)
 
 
-def closed_and_opened(rng: Rng, panel: Panel) -> bool:
+def closed_and_opened(rng: Rng, panel: SimulatedPanel) -> bool:
     """The campaign is closed after every 25 votes, the gate asked, the campaign opened again."""
     votes = draw(rng, panel, 0.5, VOTES)
     return any(passes(votes.first(count), VOTES) for count in range(25, VOTES + 1, 25))
 
 
-def repeated(rng: Rng, panel: Panel) -> bool:
+def repeated(rng: Rng, panel: SimulatedPanel) -> bool:
     """Five campaigns of 100 votes by the same raters, the gate asked after each."""
     votes = draw(rng, panel, 0.5, VOTES)
     growths: list[Growth] = []
@@ -216,7 +223,7 @@ def repeated(rng: Rng, panel: Panel) -> bool:
     return False
 
 
-def extended(rng: Rng, panel: Panel) -> bool:
+def extended(rng: Rng, panel: SimulatedPanel) -> bool:
     """200 votes planned; while the candidate is ahead and nothing settled, 50 more, up to 500."""
     votes = draw(rng, panel, 0.5, VOTES)
     growths = [Growth(200, 0)]
@@ -229,7 +236,7 @@ def extended(rng: Rng, panel: Panel) -> bool:
     return False
 
 
-def grown_early(rng: Rng, panel: Panel) -> bool:
+def grown_early(rng: Rng, panel: SimulatedPanel) -> bool:
     """125 votes planned; just before the first look the plan grows to 500 unless the candidate is well ahead."""
     votes = draw(rng, panel, 0.5, VOTES)
     growths = [Growth(125, 0)]
@@ -239,7 +246,7 @@ def grown_early(rng: Rng, panel: Panel) -> bool:
     return passes(votes.first(plan), plan)
 
 
-STRATEGIES: dict[str, Callable[[Rng, Panel], bool]] = {
+STRATEGIES: dict[str, Callable[[Rng, SimulatedPanel], bool]] = {
     "asked once": asked_once,
     "closed and opened every 25": closed_and_opened,
     "five campaigns of 100": repeated,
@@ -261,7 +268,7 @@ def slice_alarms(rng: Rng, slices: int, rounds: int) -> tuple[float, float]:
     ours = single = 0
     groups = np.arange(VOTES) % slices
     for _ in range(rounds):
-        votes = draw(rng, Panel(20), 0.5, VOTES)
+        votes = draw(rng, SimulatedPanel(20), 0.5, VOTES)
         ours += any(_excludes(found) for found in simultaneous(votes, groups).values())
         single += any(_excludes(interval(votes.where(groups == name))) for name in range(slices))
     return ours / rounds, single / rounds
@@ -305,20 +312,20 @@ def measure(*, rounds: int, seed: int, say: Callable[[str], None]) -> dict[str, 
         say(f"  {panel!s:55} {ours:.3f} ({plain:.3f})")
     say(f"Power at a win rate of .6, {VOTES} votes")
     for panel in (
-        Panel(20, spread=0.0),
-        Panel(20, spread=0.4),
-        Panel(20),
-        Panel(10, spread=0.0),
-        Panel(5, spread=0.4),
+        SimulatedPanel(20, spread=0.0),
+        SimulatedPanel(20, spread=0.4),
+        SimulatedPanel(20),
+        SimulatedPanel(10, spread=0.0),
+        SimulatedPanel(5, spread=0.4),
     ):
         say(f"  {panel!s:55} {power(rng, panel, 0.6, rounds // 2):.3f}")
-    power_60 = power(rng, Panel(10, spread=0.4), 0.6, rounds)
-    say(f"  {Panel(10, spread=0.4)!s:55} {power_60:.3f}")
+    power_60 = power(rng, SimulatedPanel(10, spread=0.4), 0.6, rounds)
+    say(f"  {SimulatedPanel(10, spread=0.4)!s:55} {power_60:.3f}")
     say("Planning: what is promised with 80% power, and what is reached (rater sd 0.8)")
     for raters, count in ((5, 300), (10, 300), (20, 300), (40, 300)):
         rate = least_settled_rate(count, raters)
         assert rate is not None
-        reached = power(rng, Panel(raters), rate, rounds // 2, count)
+        reached = power(rng, SimulatedPanel(raters), rate, rounds // 2, count)
         say(f"  {raters} raters, {count} votes: {rate:.3f} -> {reached:.3f}")
     say("The gate's question to people, no difference: how often it passes")
     gate = []

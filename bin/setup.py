@@ -80,7 +80,7 @@ def check_python() -> None:
 
 def check_port() -> None:
     """Before minutes of installing, not after."""
-    from core.ports import problem
+    from core.host.ports import problem
 
     host = os.environ.get("GUILDHALL_HOST", "").strip() or "127.0.0.1"
     words = problem(host, os.environ.get("GUILDHALL_PORT", "").strip() or "8000")

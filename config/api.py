@@ -10,6 +10,7 @@ urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("v1/", include("core.api_urls")),
     path("v1/projects/<slug:slug>/", include("annotation.api_urls")),
+    path("v1/projects/<slug:slug>/", include("dataset.api_urls")),
     path("v1/projects/<slug:slug>/", include("training.api_urls")),
     path("v1/projects/<slug:slug>/", include("inference.api_urls")),
     path("v1/projects/<slug:slug>/", include("evaluation.api_urls")),

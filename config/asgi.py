@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from config import env
+from core.host import env
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Removing a large import is the longest that a page asks of the database.
@@ -17,8 +17,8 @@ env.own_default("GUILDHALL_DB_STATEMENT_SECONDS", "60")
 django = get_asgi_application()
 
 # They need the models, which are there only now.
-from core.limits import Limits, Rule
-from inference.door.shapes import MAX_BODY
+from core.http.limits import Limits, Rule
+from inference.openai_api.shapes import MAX_BODY
 
 # Django keeps a body that arrives in a file without a name in the default folder, which may be small.
 tempfile.tempdir = str(settings.UPLOAD_DIR)
@@ -26,7 +26,7 @@ tempfile.tempdir = str(settings.UPLOAD_DIR)
 # The form or the lines around the file of an import.
 _AROUND = 1024 * 1024
 RULES = (
-    Rule(re.compile(r"/p/[^/]+/annotate/imports/new/$"), settings.IMPORT_MAX_BYTES + _AROUND),
+    Rule(re.compile(r"/p/[^/]+/data/imports/new/$"), settings.IMPORT_MAX_BYTES + _AROUND),
     Rule(re.compile(r"/api/v1/projects/[^/]+/imports/$"), settings.IMPORT_MAX_BYTES + _AROUND),
     Rule(re.compile(r"/v1/"), MAX_BODY),
 )

@@ -10,20 +10,21 @@ from typing import Any
 
 from django.conf import settings
 
-from annotation.models import Assignment, Import, Source
-from annotation.services import leases, reviews
+from annotation.models import Lease
+from annotation.services import leases, reviewing
 from annotation.services.examples import write_example
-from annotation.services.imports import start_import
 from core.errors import PartAway
+from core.host.scratch import scratch
 from core.models import Project, Role, Run, User
-from core.scratch import scratch
 from core.services.people import create_person
 from core.services.projects import add_member, create_project
 from core.tasks import execute_run
+from dataset.models import DataImport, Source
+from dataset.services.imports import start_import
 from training.models import BaseModel
 from training.services import ensure_base_version, register_base_model
 
-DATA = Path(__file__).resolve().parent.parent / "annotation" / "demo"
+DATA = Path(__file__).resolve().parent.parent / "dataset" / "demo"
 SLUG = "freight-desk"
 # Known to everybody who can read this file; the demo is for one's own machine and is off in production.
 PASSWORD = "freight-desk-demo"  # noqa: S105
@@ -98,16 +99,18 @@ def _fill(people: dict[str, User], say: Say) -> Project:
     approved = by_stage["approved"]
     written = approved[::WRITTEN_HERE_EVERY]
     imported = [row for row in approved if row not in written]
-    _import(people["ada"], project, "freight-desk-archive.jsonl", imported, Import.Destination.APPROVED)
-    _import(people["ada"], project, "edge-cases-to-write.jsonl", by_stage["queued"], Import.Destination.QUEUE)
+    _import(people["ada"], project, "freight-desk-archive.jsonl", imported, DataImport.Destination.APPROVED)
+    _import(
+        people["ada"], project, "edge-cases-to-write.jsonl", by_stage["queued"], DataImport.Destination.QUEUE
+    )
     for row in written:
         example = _write(people, project, row)
-        leases.take(by=people["rhea"], example=example, purpose=Assignment.Purpose.REVIEW)
-        reviews.accept(by=people["rhea"], example=example)
+        leases.take(by=people["rhea"], example=example, purpose=Lease.Purpose.REVIEW)
+        reviewing.accept(by=people["rhea"], example=example)
     for row in by_stage["returned"]:
         example = _write(people, project, row)
-        leases.take(by=people["rhea"], example=example, purpose=Assignment.Purpose.REVIEW)
-        reviews.send_back(by=people["rhea"], example=example, comment=row["comment"])
+        leases.take(by=people["rhea"], example=example, purpose=Lease.Purpose.REVIEW)
+        reviewing.send_back(by=people["rhea"], example=example, comment=row["comment"])
     for row in by_stage["in_review"]:
         _write(people, project, row)
     say(f"Freight desk has {sum(map(len, by_stage.values()))} pairs; {len(approved)} are approved.")
@@ -138,7 +141,7 @@ def _write(people: dict[str, User], project: Project, row: dict[str, Any]) -> An
         project=project,
         content={**content, "edge": row["edge"] or ""},
         group=row["group"],
-        source=source,
+        source=source.name,
         reason="Said so by the desk.",
     )
 

@@ -2,17 +2,17 @@
 
 uvicorn by itself waits for ever for the end of a request's headers and keeps all of them, however many there are. And it
 takes the last part of an answer, which is the whole of most, without waiting for its reader: unread, it would stay in
-memory for ever. (Between two parts core.limits waits, and leaves who does not read.)
+memory for ever. (Between two parts core.http.limits waits, and leaves who does not read.)
 """
 
 from asyncio import TimerHandle, Transport
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# Beyond it the connection ends. Below it core.limits answers in words what is too long.
+# Beyond it the connection ends. Below it core.http.limits answers in words what is too long.
 HEAD_BYTES = 256 * 1024
 HEAD_SECONDS = 30.0
-# What is left of an answer must be read at this pace, else the connection ends: 4 kB a second, as core.limits has it.
+# What is left of an answer must be read at this pace, else the connection ends: 4 kB a second, as core.http.limits has it.
 READ_SECONDS = 60.0
 READ_BYTES = 256 * 1024
 

@@ -17,7 +17,7 @@ def main() -> int:
         django.setup()
         from django.conf import settings
 
-        from core import scratch
+        from core.host import scratch
 
         scratch.sweep()
         call_command("migrate", interactive=False, verbosity=0)

@@ -12,8 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from config import embedded, env
-from core.sockets import own_state_dir
+from core.host import env
+from core.host.sockets import own_state_dir
+from supervisor import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = env.choice("GUILDHALL_ENV", ("development", "production", "test"), "development")
@@ -86,6 +87,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "annotation",
+    "dataset",
     "training",
     "inference",
     "evaluation",
@@ -93,22 +95,22 @@ INSTALLED_APPS = [
     "config",
 ]
 MIDDLEWARE = [
-    "core.middleware.ReleaseMiddleware",
-    "core.middleware.PartAwayMiddleware",
+    "core.http.middleware.ReleaseMiddleware",
+    "core.http.middleware.PartAwayMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "core.middleware.NoStoreMiddleware",
+    "core.http.middleware.NoStoreMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     # Every page asks for a sign-in, with a password of one's own, unless its view says otherwise.
-    "core.middleware.SignedInMiddleware",
+    "core.http.middleware.SignedInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "core.middleware.ExpectedErrorMiddleware",
+    "core.http.middleware.ExpectedErrorMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
@@ -127,7 +129,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "core.context.furniture",
+                "core.http.context.furniture",
             ],
             "loaders": [
                 (
@@ -234,9 +236,9 @@ def _broker(url: str) -> str:
 
 CACHES = {
     "default": {
-        "BACKEND": "core.valkey.Cache",
+        "BACKEND": "core.host.valkey.Cache",
         "LOCATION": REDIS_URL,
-        # As core.valkey.ANSWER_SECONDS, which cannot be imported here.
+        # As core.host.valkey.ANSWER_SECONDS, which cannot be imported here.
         "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
     }
 }
@@ -288,7 +290,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-PASSWORD_HASHERS = ["core.hashers.BoundedArgon2PasswordHasher"]
+PASSWORD_HASHERS = ["core.sign_in.hashers.BoundedArgon2PasswordHasher"]
 # Each takes 100 MB and a core for a tenth of a second; others wait, and get 503 after a few seconds.
 HASHES_AT_ONCE = env.number("GUILDHALL_HASHES_AT_ONCE", 2, least=1, most=64)
 AUTH_PASSWORD_VALIDATORS = [
@@ -308,10 +310,10 @@ AXES_USERNAME_FORM_FIELD = "username"
 # docs/decisions/sign-in.md says why these are counted as they are.
 SIGN_IN_TRIES = env.number("GUILDHALL_SIGN_IN_TRIES", 8, least=1, most=1000)
 SIGN_IN_TRIES_PER_NETWORK = env.number("GUILDHALL_SIGN_IN_TRIES_PER_NETWORK", 30, least=1, most=100_000)
-TOKEN_TRIES_PER_NETWORK = 100
-AXES_FAILURE_LIMIT = "core.attempts.axes_limit"
-AXES_USERNAME_CALLABLE = "core.attempts.axes_name"
-AXES_CLIENT_IP_CALLABLE = "core.attempts.axes_network"
+API_KEY_TRIES_PER_NETWORK = 100
+AXES_FAILURE_LIMIT = "core.sign_in.attempts.axes_limit"
+AXES_USERNAME_CALLABLE = "core.sign_in.attempts.axes_name"
+AXES_CLIENT_IP_CALLABLE = "core.sign_in.attempts.axes_network"
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
@@ -342,7 +344,7 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": ["'none'"],
     }
 }
-# Of any body but an import's file; core.limits keeps it before Django reads a byte.
+# Of any body but an import's file; core.http.limits keeps it before Django reads a byte.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 2
@@ -350,26 +352,26 @@ IMPORT_MAX_BYTES = env.number("GUILDHALL_IMPORT_MAX_MB", 512, least=1, most=1024
 IMPORT_MAX_LINE_BYTES = 1024 * 1024
 UPLOAD_DIR = STATE_DIR / "tmp"
 FILE_UPLOAD_TEMP_DIR = str(UPLOAD_DIR)
-FILE_UPLOAD_HANDLERS = ["core.scratch.HeldUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["core.host.scratch.HeldUploadHandler"]
 
 # --- API ---------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "core.authentication.TokenAuthentication",
-        "core.authentication.SessionAuthentication",
+        "core.sign_in.authentication.ApiKeyAuthentication",
+        "core.sign_in.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PAGINATION_CLASS": "core.pagination.Pages",
+    "DEFAULT_PAGINATION_CLASS": "core.api.pagination.Pages",
     "PAGE_SIZE": 50,
     "DEFAULT_FILTER_BACKENDS": [],
     "DEFAULT_SCHEMA_CLASS": "core.api.schema.Schema",
-    "DEFAULT_METADATA_CLASS": "core.api.metadata.Methods",
+    "DEFAULT_METADATA_CLASS": "core.api.metadata.AllowedMethods",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": [
-        "core.parsing.JSONParser",
+        "core.api.parsing.JSONParser",
         "rest_framework.parsers.MultiPartParser",
     ],
-    "EXCEPTION_HANDLER": "core.api_errors.exception_handler",
+    "EXCEPTION_HANDLER": "core.api.errors.exception_handler",
     # "?format=" would be a parameter that no operation documents.
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
@@ -389,14 +391,14 @@ SPECTACULAR_SETTINGS = {
     ],
     # Fields of the same name with different choices would else be named by a hash.
     "ENUM_NAME_OVERRIDES": {
-        "GenerationPurposeEnum": "inference.models.Generation.Purpose",
-        "GenerationStatusEnum": "inference.models.Generation.Status",
+        "AnswerPurposeEnum": "inference.models.Answer.Purpose",
+        "AnswerStatusEnum": "inference.models.Answer.Status",
         "ModelVersionStatusEnum": "training.models.ModelVersion.Status",
         "ModelVersionKindEnum": "training.models.ModelVersion.Kind",
         "BaseModelKindEnum": "training.models.BaseModel.Kind",
         "ExampleStatusEnum": "annotation.models.Example.Status",
-        "LeasePurposeEnum": "annotation.models.Assignment.Purpose",
-        "OutcomeEnum": "annotation.models.Assignment.Outcome",
+        "LeasePurposeEnum": "annotation.models.Lease.Purpose",
+        "OutcomeEnum": "annotation.models.Lease.Outcome",
         "WeightCheckOutcomeEnum": "inference.models.WeightCheck.Outcome",
     },
 }

@@ -5,11 +5,12 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("core.urls")),
     path("p/<slug:slug>/annotate/", include("annotation.urls")),
+    path("p/<slug:slug>/data/", include("dataset.urls")),
     path("p/<slug:slug>/train/", include("training.urls")),
     path("p/<slug:slug>/serve/", include("inference.urls")),
     path("p/<slug:slug>/rate/", include("evaluation.urls")),
     path("p/<slug:slug>/release/", include("release.urls")),
-    path("v1/", include("inference.door_urls")),
+    path("v1/", include("inference.openai_api.urls")),
     path("api/", include("config.api")),
 ]
 

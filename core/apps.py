@@ -8,6 +8,8 @@ class CoreConfig(AppConfig):
     verbose_name = "People, projects, runs and audit"
 
     def ready(self) -> None:
+        from core import tasks  # noqa: F401 - core.runs.messages finds them by name
+
         # Not in the settings: reading them must change nothing on the disk.
         for folder in (settings.UPLOAD_DIR, settings.STATIC_ROOT):
             folder.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ Op = Literal["equal", "change"]
 
 
 @dataclass(frozen=True)
-class Piece:
+class DiffPiece:
     """A stretch of both texts. In an equal one `old` is `new`; in a change one of them may be empty."""
 
     op: Op
@@ -42,7 +42,7 @@ class Piece:
 
 
 @dataclass
-class Budget:
+class DiffBudget:
     """How much a comparison may still spend, and what it spent, in cells."""
 
     left: int = CELLS
@@ -60,7 +60,7 @@ class Budget:
 class Diff:
     """`old` and `new` joined over all pieces are the two texts, letter for letter. `spent` is in cells."""
 
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[DiffPiece, ...] = ()
     spent: int = 0
     apart: bool = False  # over half differs
 
@@ -72,7 +72,7 @@ class Diff:
 Block = tuple[Op, int, int, int, int]
 
 
-def blocks(old: Sequence[Hashable], new: Sequence[Hashable], budget: Budget) -> list[Block]:
+def blocks(old: Sequence[Hashable], new: Sequence[Hashable], budget: DiffBudget) -> list[Block]:
     """Aligns two sequences: (op, from and to in `old`, from and to in `new`), in order and without gaps."""
     head = _alike(old, new)
     tail = _alike(old[head:][::-1], new[head:][::-1])
@@ -93,7 +93,7 @@ def _alike(old: Sequence[Hashable], new: Sequence[Hashable]) -> int:
     return count
 
 
-def _middle(old: Sequence[Hashable], new: Sequence[Hashable], at: int, budget: Budget) -> Iterator[Block]:
+def _middle(old: Sequence[Hashable], new: Sequence[Hashable], at: int, budget: DiffBudget) -> Iterator[Block]:
     if not old or not new or not budget.spend(len(old) * len(new)):
         yield "change", at, at + len(old), at, at + len(new)
         return
@@ -125,7 +125,7 @@ def _units(text: str) -> tuple[list[str], list[str]]:
     return words, whole
 
 
-def _by_words(old: str, new: str, budget: Budget) -> Iterator[Block]:
+def _by_words(old: str, new: str, budget: DiffBudget) -> Iterator[Block]:
     old_words, old_whole = _units(old)
     new_words, new_whole = _units(new)
     a, b = _starts(old_whole), _starts(new_whole)
@@ -152,7 +152,7 @@ def _starts(parts: Sequence[str]) -> list[int]:
     return list(accumulate(map(len, parts), initial=0))
 
 
-def _by_lines(old: str, new: str, budget: Budget) -> Iterator[Block]:
+def _by_lines(old: str, new: str, budget: DiffBudget) -> Iterator[Block]:
     old_lines, new_lines = whole_lines_of(old), whole_lines_of(new)
     a, b = _starts(old_lines), _starts(new_lines)
     for op, a1, a2, b1, b2 in blocks(old_lines, new_lines, budget):
@@ -216,9 +216,9 @@ def _is_short(before: _Stretch, island: _Stretch, after: _Stretch) -> bool:
 
 
 def _compare(old: str, new: str, most: int) -> Diff:
-    budget = Budget(left=most)
+    budget = DiffBudget(left=most)
     stretches = _phrases(old, _by_lines(old, new, budget))
-    pieces = [Piece(s.op, old[s.a1 : s.a2], new[s.b1 : s.b2]) for s in stretches]
+    pieces = [DiffPiece(s.op, old[s.a1 : s.a2], new[s.b1 : s.b2]) for s in stretches]
     differs = sum(len(piece.old) + len(piece.new) for piece in pieces if piece.op == "change")
     long = max(old.count(" "), new.count(" ")) + 1 >= SIDES_FROM
     apart = bool(old and new and long and differs > MOST_CHANGED * (len(old) + len(new)))

@@ -1,12 +1,8 @@
-"""Publishing and subscribing. Handlers only create rows and queue runs; they may be called more than once."""
+"""Who subscribes to which events. Handlers only create rows and queue runs; they may be called more than once."""
 
 from collections.abc import Callable
-from typing import Any
 
-from django.db import transaction
-from django.utils import timezone
-
-from core.models import Delivery, Event, Project
+from core.models import Event
 
 Handler = Callable[[Event], None]
 _subscribers: dict[str, dict[str, Handler]] = {}
@@ -21,14 +17,6 @@ def handler_for(kind: str, name: str) -> Handler | None:
     return _subscribers.get(kind, {}).get(name)
 
 
-def publish(*, project: Project | None, kind: str, payload: dict[str, Any]) -> Event:
-    """Writes the event and one delivery per subscriber in the caller's transaction, and sends them on commit."""
-    from core.tasks import deliver, send
-
-    event = Event.objects.create(project=project, kind=kind, payload=payload)
-    deliveries = Delivery.objects.bulk_create(
-        Delivery(event=event, subscriber=name, due_at=timezone.now()) for name in _subscribers.get(kind, {})
-    )
-    for delivery in deliveries:
-        transaction.on_commit(lambda pk=delivery.pk: send(deliver, pk))  # type: ignore[misc]
-    return event
+def subscribers_of(kind: str) -> list[str]:
+    """The names under which handlers for events of `kind` are registered."""
+    return list(_subscribers.get(kind, {}))

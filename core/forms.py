@@ -8,7 +8,7 @@ from django.contrib.auth.password_validation import password_validators_help_tex
 from django.core.validators import ProhibitNullCharactersValidator
 
 from core.errors import ExpectedError, Invalid
-from core.filters import Filter, search_field
+from core.lists.filters import Filter, search_field
 from core.models import Membership, Project, Role, Run
 from core.models.people import LONGEST_PASSWORD, MOST_TOKENS
 from core.queries import left_but_acted

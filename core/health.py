@@ -19,7 +19,7 @@ _lock = Lock()
 
 
 @dataclass(frozen=True)
-class Part:
+class SystemPart:
     """One part of the system as the status page and /readyz tell of it."""
 
     name: str
@@ -30,7 +30,7 @@ class Part:
     needed_for: str
 
 
-Check = Callable[[], list[Part]]
+Check = Callable[[], list[SystemPart]]
 _checks: dict[str, Check] = {}
 
 
@@ -50,13 +50,13 @@ def note_up(name: str) -> None:
         _away_since.pop(name, None)
 
 
-def _part(name: str, label: str, up: bool, detail: str, needed_for: str) -> Part:
+def _part(name: str, label: str, up: bool, detail: str, needed_for: str) -> SystemPart:
     if up:
         note_up(name)
-    return Part(name, label, up, detail, None if up else note_away(name), needed_for)
+    return SystemPart(name, label, up, detail, None if up else note_away(name), needed_for)
 
 
-def postgres() -> Part:
+def postgres() -> SystemPart:
     """Asked over a connection of its own: a pool would first wait for one of its old connections to come back."""
     try:
         with psycopg.connect(settings.DATABASE_URL, connect_timeout=2) as link:
@@ -67,7 +67,7 @@ def postgres() -> Part:
     return _part("postgres", "PostgreSQL", True, "answers", "every page")
 
 
-def broker() -> Part:
+def broker() -> SystemPart:
     try:
         client = Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)
         client.ping()
@@ -88,7 +88,7 @@ def broker() -> Part:
     )
 
 
-def beat() -> Part:
+def beat() -> SystemPart:
     """Beat's note is written by a worker, so it vouches for beat and the default queue together."""
     try:
         noted = cache.get("alive:beat")
@@ -99,7 +99,7 @@ def beat() -> Part:
     return _part("worker", "Workers", bool(fresh), detail, "imports, training, campaigns")
 
 
-def parts() -> list[Part]:
+def parts() -> list[SystemPart]:
     """Every part's state, the database first."""
     found = [postgres(), broker(), beat()]
     # The rest is read from the database: without it each check would only wait in vain.
@@ -108,7 +108,7 @@ def parts() -> list[Part]:
             found.extend(check())
         except Exception as error:  # noqa: BLE001
             found.append(
-                Part(
+                SystemPart(
                     "engines",
                     "Engines",
                     False,

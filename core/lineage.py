@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Step:
+class LineageStep:
     """`kind` says what it is ("Dataset version"), `label` which one; `url` and `detail` may be empty."""
 
     kind: str

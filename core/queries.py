@@ -8,9 +8,9 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from core.access import Access
-from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
-from core.numbers import whole_number
-from core.params import day_end, day_start
+from core.lists.numbers import whole_number
+from core.lists.params import day_end, day_start
+from core.models import ApiKey, AuditEntry, Membership, Project, Role, Run, User
 
 # A free worker takes a run in less than this.
 UNTAKEN = timedelta(seconds=15)
@@ -53,18 +53,18 @@ def maker_of(user: User) -> AuditEntry | None:
     return entries.filter(verb__in=("person.created", "operator.created")).order_by("pk").first()
 
 
-def keys_of(project: Project) -> QuerySet[ApiToken]:
+def application_keys_of(project: Project) -> QuerySet[ApiKey]:
     """Application keys, living ones first, newest first. One query."""
     return (
-        ApiToken.objects.filter(project=project)
+        ApiKey.objects.filter(project=project)
         .select_related("created_by")
         .order_by(F("revoked_at").desc(nulls_first=True), "-created_at")
     )
 
 
-def tokens_of(user: User) -> QuerySet[ApiToken]:
+def personal_keys_of(user: User) -> QuerySet[ApiKey]:
     """Personal tokens, living ones first, newest first. One query."""
-    return ApiToken.objects.filter(user=user).order_by(F("revoked_at").desc(nulls_first=True), "-created_at")
+    return ApiKey.objects.filter(user=user).order_by(F("revoked_at").desc(nulls_first=True), "-created_at")
 
 
 def runs_of(project: Project, *, status: str = "", kind: str = "", q: str = "") -> QuerySet[Run]:
@@ -108,7 +108,7 @@ def visible_audit(access: Access) -> QuerySet[AuditEntry]:
         return entries
     own = Q(actor_id=access.user.pk)
     if access.has(Role.ANNOTATOR, Role.REVIEWER):
-        own |= Q(object_type__startswith="annotation.")
+        own |= Q(object_type__startswith="annotation.") | Q(object_type__startswith="datasets.")
     return entries.filter(own)
 
 

@@ -6,11 +6,11 @@ class EvaluationConfig(AppConfig):
     label = "evaluation"
 
     def ready(self) -> None:
-        from core.runs import RunKind, register_kind
-        from core.sentences import register_wordings
-        from core.stages import register_loop_back, register_stage
+        from core.audit.sentences import register_wordings
+        from core.home.stages import register_loop_back, register_stage
+        from core.runs.kinds import RunKind, register_kind
+        from evaluation.home import corrections_back, stage
         from evaluation.links import links_of
-        from evaluation.stages import corrections_back, stage
         from training.links import register_version_links
 
         register_kind(

@@ -4,7 +4,7 @@ from functools import partial
 
 from django.http import StreamingHttpResponse
 
-from core.downloads import CSV, attachment
+from core.http.downloads import CSV, attachment
 from core.models import User
 from evaluation.models import Campaign
 from evaluation.queries.export import csv_lines

@@ -5,11 +5,11 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from annotation.models import DatasetVersion
-from core.filters import Filter, search_field
 from core.forms import TypedText
+from core.lists.filters import Filter, search_field
+from core.lists.numbers import LARGEST_COUNT, whole_number
 from core.models import Project, User
-from core.numbers import LARGEST_COUNT, whole_number
+from dataset.models import DatasetVersion
 from evaluation.models import Campaign, Rating, Score
 from evaluation.planning import plan
 from evaluation.queries.campaigns import held_out_datasets, rater_count

@@ -26,9 +26,7 @@ class Campaign(models.Model):
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="campaigns")
     name = models.CharField(max_length=120)
-    dataset = models.ForeignKey(
-        "annotation.DatasetVersion", on_delete=models.PROTECT, related_name="campaigns"
-    )
+    dataset = models.ForeignKey("datasets.DatasetVersion", on_delete=models.PROTECT, related_name="campaigns")
     run = models.OneToOneField("core.Run", null=True, on_delete=models.PROTECT, related_name="campaign")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PREPARING)
     ratings_per_prompt = models.PositiveSmallIntegerField(default=3, help_text="By different people.")
@@ -116,15 +114,15 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
         return self.current().filter(~models.Exists(_doubtful_answers()), same_answer=False)
 
 
-def _doubtful_answers() -> "models.QuerySet[Answer]":
-    return Answer.objects.filter(prompt=models.OuterRef("pk")).exclude(generation__doubt="")
+def _doubtful_answers() -> "models.QuerySet[CampaignAnswer]":
+    return CampaignAnswer.objects.filter(prompt=models.OuterRef("pk")).exclude(answer__doubt="")
 
 
 class Prompt(models.Model):
     """A test prompt of a campaign, cut from a test row of its dataset version."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="prompts")
-    row = models.ForeignKey("annotation.DatasetRow", on_delete=models.PROTECT, related_name="+")
+    row = models.ForeignKey("datasets.DatasetRow", on_delete=models.PROTECT, related_name="+")
     position = models.PositiveIntegerField()
     messages = models.JSONField()
     context = models.JSONField(default=list)
@@ -158,13 +156,13 @@ class Prompt(models.Model):
         return f"prompt {self.position}"
 
 
-class Answer(models.Model):
+class CampaignAnswer(models.Model):
     """What an entry answered to a prompt, made before rating begins so that no side is slower."""
 
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="answers")
     entry = models.ForeignKey(Entry, on_delete=models.CASCADE, related_name="answers")
-    generation = models.OneToOneField(
-        "inference.Generation", on_delete=models.PROTECT, related_name="campaign_answer"
+    answer = models.OneToOneField(
+        "inference.Answer", on_delete=models.PROTECT, related_name="campaign_answer"
     )
 
     class Meta:
@@ -175,7 +173,7 @@ class Answer(models.Model):
 
 
 class Comparison(models.Model):
-    """One prompt put before one rater, with the sides shuffled. Raters know it by `token` alone."""
+    """One prompt put before one rater, with the sides shuffled. Raters know it by `public_id` alone."""
 
     class Status(models.TextChoices):
         OPEN = "open", "Open"
@@ -191,12 +189,12 @@ class Comparison(models.Model):
         Status.EXPIRED: {Status.OPEN, Status.RATED},
     }
 
-    token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="comparisons")
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="comparisons")
     rater = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="comparisons")
-    a = models.ForeignKey(Answer, on_delete=models.PROTECT, related_name="+")
-    b = models.ForeignKey(Answer, on_delete=models.PROTECT, related_name="+")
+    a = models.ForeignKey(CampaignAnswer, on_delete=models.PROTECT, related_name="+")
+    b = models.ForeignKey(CampaignAnswer, on_delete=models.PROTECT, related_name="+")
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
     shown_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
@@ -216,12 +214,12 @@ class Comparison(models.Model):
         indexes = [models.Index(name="comparison_by_status", fields=["campaign", "status"])]
 
     def __str__(self) -> str:
-        return f"comparison {self.token}"
+        return f"comparison {self.public_id}"
 
     @property
     def in_doubt(self) -> bool:
         """Whether one of its answers may come from other weights than its version's."""
-        return bool(self.a.generation.doubt or self.b.generation.doubt)
+        return bool(self.a.answer.doubt or self.b.answer.doubt)
 
 
 class RatingQuerySet(models.QuerySet["Rating"]):
@@ -306,7 +304,7 @@ class Correction(models.Model):
     """An answer that a rater rewrote, and the annotation item it became."""
 
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="corrections")
-    answer = models.ForeignKey(Answer, on_delete=models.PROTECT, related_name="corrections")
+    answer = models.ForeignKey(CampaignAnswer, on_delete=models.PROTECT, related_name="corrections")
     text = models.TextField()
     example = models.OneToOneField("annotation.Example", on_delete=models.PROTECT, related_name="+")
     by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+")

@@ -23,7 +23,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RatingPlan:
     """`needs` lists (true win rate, ratings that settle it with these raters and 80% power, None when no number does);
     `larger` what more raters would reach on the same prompts."""
 
@@ -52,13 +52,13 @@ class Plan:
         return max((rate for rate, votes in self.needs if votes is None), default=None)
 
 
-def plan(*, prompts: int, per_prompt: int, raters: int) -> Plan:
+def plan(*, prompts: int, per_prompt: int, raters: int) -> RatingPlan:
     """`raters` people share `prompts`, each prompt rated by `per_prompt` different ones (or by all, when they are fewer).
 
     The figures are the verdict's own rule worked out beforehand (`evaluation.statistics.power`).
     """
     here = panel(prompts=prompts, per_prompt=per_prompt, raters=raters)
-    return Plan(
+    return RatingPlan(
         prompts=prompts,
         per_prompt=per_prompt,
         raters=raters,

@@ -1,4 +1,4 @@
-"""Which page shows what a run of evaluation works on (core.runs.RunKind.subject)."""
+"""Which page shows what a run of evaluation works on (core.runs.kinds.RunKind.subject)."""
 
 from django.urls import reverse
 

@@ -5,16 +5,20 @@ from django.urls import path
 from inference.api import chat, serving
 
 urlpatterns = [
-    path("engines/", serving.Engines.as_view(), name="api-engines"),
-    path("deployments/", serving.Deployments.as_view(), name="api-deployments"),
-    path("deployments/<int:pk>/load/", serving.Load.as_view(), name="api-load"),
-    path("deployments/<int:pk>/unload/", serving.Unload.as_view(), name="api-unload"),
-    path("speeds/", serving.Speeds.as_view(), name="api-speeds"),
-    path("answers/", serving.Answers.as_view(), name="api-answers"),
-    path("answers/<uuid:public_id>/", serving.Answer.as_view(), name="api-answer"),
-    path("chat/candidates/", chat.Candidates.as_view(), name="api-chat-candidates"),
-    path("conversations/", chat.Conversations.as_view(), name="api-conversations"),
-    path("conversations/<int:pk>/", chat.OneConversation.as_view(), name="api-conversation"),
-    path("conversations/<int:pk>/ask/", chat.Ask.as_view(), name="api-ask"),
-    path("conversations/<int:pk>/answers/<uuid:answer>/correct/", chat.Correct.as_view(), name="api-correct"),
+    path("engines/", serving.EnginesView.as_view(), name="api-engines"),
+    path("deployments/", serving.DeploymentsView.as_view(), name="api-deployments"),
+    path("deployments/<int:pk>/load/", serving.LoadView.as_view(), name="api-load"),
+    path("deployments/<int:pk>/unload/", serving.UnloadView.as_view(), name="api-unload"),
+    path("speeds/", serving.SpeedsView.as_view(), name="api-speeds"),
+    path("answers/", serving.AnswersView.as_view(), name="api-answers"),
+    path("answers/<uuid:public_id>/", serving.AnswerView.as_view(), name="api-answer"),
+    path("chat/candidates/", chat.ChatModelsView.as_view(), name="api-chat-candidates"),
+    path("conversations/", chat.ConversationsView.as_view(), name="api-conversations"),
+    path("conversations/<int:pk>/", chat.ConversationView.as_view(), name="api-conversation"),
+    path("conversations/<int:pk>/ask/", chat.AskView.as_view(), name="api-ask"),
+    path(
+        "conversations/<int:pk>/answers/<uuid:public_id>/correct/",
+        chat.CorrectView.as_view(),
+        name="api-correct",
+    ),
 ]

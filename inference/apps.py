@@ -6,13 +6,13 @@ class InferenceConfig(AppConfig):
     label = "inference"
 
     def ready(self) -> None:
+        from core.audit.sentences import register_wordings
         from core.events import subscribe
         from core.health import register_check
-        from core.sentences import register_wordings
-        from core.stages import register_stage
+        from core.home.stages import register_stage
         from inference import handlers, health
+        from inference.home import QUIET, STAGE, WORDINGS
         from inference.links import links_of
-        from inference.stages import QUIET, STAGE, WORDINGS
         from training.links import register_version_links
 
         subscribe("model_version.registered", "inference.serve", handlers.serve_registered_version)

@@ -7,8 +7,8 @@ from django import forms
 
 from annotation.models import Example
 from core.errors import Invalid
-from core.filters import Filter, search_field
-from inference.models import Generation
+from core.lists.filters import Filter, search_field
+from inference.models import Answer
 from inference.services.conversations import MAX_CONTEXT, MAX_QUESTION
 
 
@@ -79,10 +79,10 @@ class AnswersFilter(Filter):
     q = search_field("Text or id", "words of question or answer, or an id")
     version = forms.ChoiceField(label="Version", required=False)
     purpose = forms.ChoiceField(
-        label="Asked by", required=False, choices=[("", "anybody"), *Generation.Purpose.choices]
+        label="Asked by", required=False, choices=[("", "anybody"), *Answer.Purpose.choices]
     )
     status = forms.ChoiceField(
-        label="Ended", required=False, choices=[("", "any way"), *Generation.Status.choices]
+        label="Ended", required=False, choices=[("", "any way"), *Answer.Status.choices]
     )
     doubt = forms.ChoiceField(
         label="Weights", required=False, choices=[("", "all"), ("yes", "in doubt"), ("no", "not in doubt")]

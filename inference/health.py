@@ -2,20 +2,22 @@
 
 from django.utils import timezone
 
-from core.health import Part
+from core.health import SystemPart
 from inference.models import Deployment, Engine
 from inference.queries import HEARTBEAT_STALE
 
 NEEDED_FOR = "chat, campaigns and answers to applications"
 
 
-def engines() -> list[Part]:
+def engines() -> list[SystemPart]:
     """One part per engine that should run, or one that says why there is none. Two queries."""
     rows = list(Engine.objects.exclude(status=Engine.Status.STOPPED).order_by("pk"))
     newest = max((row.heartbeat_at for row in rows if row.heartbeat_at), default=None)
     if rows and (newest is None or newest < timezone.now() - HEARTBEAT_STALE):
         return [
-            Part("engines", "Engines", False, "the engines process gives no sign of life", newest, NEEDED_FOR)
+            SystemPart(
+                "engines", "Engines", False, "the engines process gives no sign of life", newest, NEEDED_FOR
+            )
         ]
     if not rows:
         waiting = (
@@ -24,18 +26,18 @@ def engines() -> list[Part]:
             .first()
         )
         if waiting is None:
-            return [Part("engines", "Engines", True, "none is needed", None, NEEDED_FOR)]
+            return [SystemPart("engines", "Engines", True, "none is needed", None, NEEDED_FOR)]
         detail = "a model version waits for the engines process"
-        return [Part("engines", "Engines", False, detail, waiting.requested_at, NEEDED_FOR)]
+        return [SystemPart("engines", "Engines", False, detail, waiting.requested_at, NEEDED_FOR)]
     return [_part(number, row) for number, row in enumerate(rows, start=1)]
 
 
-def _part(number: int, engine: Engine) -> Part:
+def _part(number: int, engine: Engine) -> SystemPart:
     up = engine.status == Engine.Status.UP
     detail = {
         Engine.Status.UP: "answers",
         Engine.Status.DOWN: "down; it is started again by itself",
     }.get(Engine.Status(engine.status), "starting")
-    return Part(
+    return SystemPart(
         f"engine-{engine.pk}", f"Engine {number}", up, detail, None if up else engine.since, NEEDED_FOR
     )

@@ -15,7 +15,7 @@ def links_of(access: Access, version: ModelVersion) -> list[VersionLink]:
         return []
     url = reverse("inference:chat", args=[access.project.slug])
     return [
-        VersionLink("Chat with it", f"{url}?with={one.token}")
+        VersionLink("Chat with it", f"{url}?with={one.code}")
         for one in candidates(access)
         if one.version.pk == version.pk and one.state.ready
     ]

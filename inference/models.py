@@ -121,7 +121,7 @@ class Deployment(models.Model):
 class WeightCheck(models.Model):
     """That an engine's models were asked alone and beside one another, and whether each gave the same answers.
 
-    Kept for ever: it tells which answers may be believed. A failed one marks answers (`Generation.doubt`).
+    Kept for ever: it tells which answers may be believed. A failed one marks answers (`Answer.doubt`).
     """
 
     class Outcome(models.TextChoices):
@@ -208,7 +208,7 @@ class Conversation(models.Model):
         return self.title or f"Conversation {self.pk}"
 
 
-class Generation(models.Model):
+class Answer(models.Model):
     """One answer: what was asked, of which version, with which settings, what came back and how fast."""
 
     class Purpose(models.TextChoices):
@@ -230,25 +230,25 @@ class Generation(models.Model):
     }
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="generations")
-    version = models.ForeignKey("training.ModelVersion", on_delete=models.PROTECT, related_name="generations")
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="answers")
+    version = models.ForeignKey("training.ModelVersion", on_delete=models.PROTECT, related_name="answers")
     purpose = models.CharField(max_length=8, choices=Purpose.choices)
     conversation = models.ForeignKey(
         Conversation,
         null=True,
         blank=True,
         on_delete=models.CASCADE,
-        related_name="generations",
+        related_name="answers",
     )
     user = models.ForeignKey(
         "core.User",
         null=True,
         blank=True,
         on_delete=models.PROTECT,
-        related_name="generations",
+        related_name="answers",
     )
-    token = models.ForeignKey(
-        "core.ApiToken",
+    api_key = models.ForeignKey(
+        "core.ApiKey",
         null=True,
         blank=True,
         on_delete=models.SET_NULL,
@@ -284,14 +284,12 @@ class Generation(models.Model):
     class Meta:
         ordering = ["id"]
         indexes = [
-            models.Index(name="generation_by_version", fields=["version", "-id"]),
-            models.Index(name="generation_by_project", fields=["project", "-id"]),
-            models.Index(
-                name="generation_in_doubt", fields=["project", "-id"], condition=~models.Q(doubt="")
-            ),
+            models.Index(name="answer_by_version", fields=["version", "-id"]),
+            models.Index(name="answer_by_project", fields=["project", "-id"]),
+            models.Index(name="answer_in_doubt", fields=["project", "-id"], condition=~models.Q(doubt="")),
             # What `icontains` compares is in upper case.
-            GinIndex(OpClass(Upper("question"), name="gin_trgm_ops"), name="generation_question"),
-            GinIndex(OpClass(Upper("text"), name="gin_trgm_ops"), name="generation_text"),
+            GinIndex(OpClass(Upper("question"), name="gin_trgm_ops"), name="answer_question"),
+            GinIndex(OpClass(Upper("text"), name="gin_trgm_ops"), name="answer_text"),
         ]
 
     def __str__(self) -> str:
@@ -304,12 +302,12 @@ class CorrectionDraft(DraftBase):
     Private to whoever wrote it, and deleted when the correction is filed.
     """
 
-    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="correction_drafts")
+    answer = models.ForeignKey(Answer, on_delete=models.CASCADE, related_name="correction_drafts")
     user = models.ForeignKey("core.User", on_delete=models.CASCADE, related_name="+")
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(name="correction_draft_once", fields=["generation", "user"]),
+            models.UniqueConstraint(name="correction_draft_once", fields=["answer", "user"]),
             models.CheckConstraint(
                 name="correction_draft_is_a_form",
                 condition=models.Q(content__contains={}),  # jsonb @> '{}' holds for objects alone
@@ -317,4 +315,4 @@ class CorrectionDraft(DraftBase):
         ]
 
     def __str__(self) -> str:
-        return f"draft of a correction of {self.generation_id}"
+        return f"draft of a correction of {self.answer_id}"

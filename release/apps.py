@@ -6,12 +6,12 @@ class ReleaseConfig(AppConfig):
     label = "release"
 
     def ready(self) -> None:
+        from core.audit.sentences import register_wordings
         from core.events import subscribe
-        from core.sentences import register_wordings
-        from core.stages import register_stage
+        from core.home.stages import register_stage
         from release import handlers
+        from release.home import stage
         from release.links import links_of
-        from release.stages import stage
         from training.links import register_version_links
 
         subscribe("model_version.ready", "release.measure", handlers.measure_ready_version)

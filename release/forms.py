@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from core.numbers import LARGEST_ID
+from core.lists.numbers import LARGEST_ID
 
 
 class SignOffForm(forms.Form):

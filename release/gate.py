@@ -19,7 +19,7 @@ MOST_BOTH_BAD = 0.20
 
 
 @dataclass(frozen=True)
-class Check:
+class Criterion:
     name: str
     label: str
     result: Result
@@ -30,7 +30,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RatedComparison:
     """What people said of the version under the gate beside `against`, in all campaigns between the two. Shares of one.
 
     `settled` says whom the verdict names: "candidate" is the version under the gate. `planned` ratings were asked for by
@@ -74,8 +74,8 @@ class Facts:
     parity_differing: int = 0
     held_out: HeldOut = field(default_factory=HeldOut)
     opponent: str = ""
-    human: Comparison | None = None
-    newest: Comparison | None = None
+    human: RatedComparison | None = None
+    newest: RatedComparison | None = None
     served: bool = False
     served_says: str = ""
     files: Sequence[str] | None = None
@@ -86,7 +86,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Gate:
-    checks: tuple[Check, ...] = field(default_factory=tuple)
+    checks: tuple[Criterion, ...] = field(default_factory=tuple)
 
     @property
     def result(self) -> Result:
@@ -95,7 +95,7 @@ class Gate:
         return "fail" if "fail" in found else "hold" if "hold" in found or not found else "pass"
 
     @property
-    def open_points(self) -> list[Check]:
+    def open_points(self) -> list[Criterion]:
         return [check for check in self.checks if check.result != "pass"]
 
     @property
@@ -143,9 +143,9 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{share * 100:.0f}%"
 
 
-def _parity(facts: Facts) -> Check:
-    def say(result: Result, says: str) -> Check:
-        return Check("token_parity", "Tokens agree", result, says)
+def _parity(facts: Facts) -> Criterion:
+    def say(result: Result, says: str) -> Criterion:
+        return Criterion("token_parity", "Tokens agree", result, says)
 
     if not facts.parity_checked:
         return say("hold", "Trainer and engine have not been compared token by token yet.")
@@ -157,9 +157,9 @@ def _parity(facts: Facts) -> Check:
     return say("pass", f"{facts.parity_checked} prompts have the same token ids in trainer and engine.")
 
 
-def _loss(facts: Facts) -> Check:
+def _loss(facts: Facts) -> Criterion:
     verdict = judge(facts.held_out)
-    return Check("held_out_loss", "Loss on test rows", verdict.result, verdict.says)
+    return Criterion("held_out_loss", "Loss on test rows", verdict.result, verdict.says)
 
 
 def _why_unknown(facts: Facts) -> str:
@@ -174,12 +174,12 @@ def _why_unknown(facts: Facts) -> str:
     return ""
 
 
-def human_preference(facts: Facts) -> Check:
+def human_preference(facts: Facts) -> Criterion:
     """Passes on the settled verdict and the planned ratings of at least two raters, every campaign closed. Of candidates that
     are no better than what is live it passes at most one in twenty (`benchmarks/statistics.py`)."""
 
-    def say(result: Result, says: str) -> Check:
-        return Check("human_preference", "People prefer it", result, says)
+    def say(result: Result, says: str) -> Criterion:
+        return Criterion("human_preference", "People prefer it", result, says)
 
     found = facts.human
     if (unknown := _why_unknown(facts)) or found is None:
@@ -214,9 +214,9 @@ def human_preference(facts: Facts) -> Check:
     )
 
 
-def _both_bad(facts: Facts) -> Check:
-    def say(result: Result, says: str) -> Check:
-        return Check("both_bad", "Good enough", result, says)
+def _both_bad(facts: Facts) -> Criterion:
+    def say(result: Result, says: str) -> Criterion:
+        return Criterion("both_bad", "Good enough", result, says)
 
     found = facts.human or facts.newest
     if found is None or not found.n or found.bad is None or found.bad_low is None or found.bad_high is None:
@@ -232,14 +232,14 @@ def _both_bad(facts: Facts) -> Check:
     return say("pass" if found.bad_high <= MOST_BOTH_BAD else "hold", words)
 
 
-def _served(facts: Facts) -> Check:
+def _served(facts: Facts) -> Criterion:
     says = "An engine serves it." if facts.served else f"No engine serves it. {facts.served_says}".strip()
-    return Check("served", "Served", "pass" if facts.served else "fail", says)
+    return Criterion("served", "Served", "pass" if facts.served else "fail", says)
 
 
-def _files(facts: Facts) -> Check:
-    def say(result: Result, says: str) -> Check:
-        return Check("files_intact", "Files intact", result, says)
+def _files(facts: Facts) -> Criterion:
+    def say(result: Result, says: str) -> Criterion:
+        return Criterion("files_intact", "Files intact", result, says)
 
     if facts.files is None:
         return say(

@@ -7,14 +7,14 @@ from functools import cached_property
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
-from core.connections import without_connection
-from core.lineage import Step
+from core.database.connections import without_connection
+from core.lineage import LineageStep
 from core.models import Project, Run
 from evaluation.queries import Results, results_by_version, results_for
 from inference.models import Deployment, Route
 from inference.queries import State, route_of, state_of, way_back
 from release.files import Files, files_of
-from release.gate import Comparison, Facts, Gate, evaluate
+from release.gate import Facts, Gate, RatedComparison, evaluate
 from release.held_out import HeldOut, LossVerdict, judge
 from release.losses import held_out_of, opponents
 from release.models import Release
@@ -225,10 +225,10 @@ def _newest(results: list[Results]) -> Results | None:
     return next((r for r in results if r.pair.n), next(iter(results), None))
 
 
-def _compared(results: Results, version: ModelVersion) -> Comparison:
+def _compared(results: Results, version: ModelVersion) -> RatedComparison:
     pair = results.pair.seen_from(version)
     rate, bad = pair.win_rate, pair.both_bad_rate
-    return Comparison(
+    return RatedComparison(
         against=str(pair.baseline),
         campaigns=len(pair.campaigns),
         open=pair.open,
@@ -276,12 +276,12 @@ def measuring(version: ModelVersion) -> Measuring | None:
 
 
 # --- who decided -------------------------------------------------------------------------------------------
-def who_decided(version: ModelVersion) -> list[Step]:
+def who_decided(version: ModelVersion) -> list[LineageStep]:
     """From the releases of a version back to its run, its dataset and its people. A constant number of queries."""
     slug = version.project.slug
     away = Q(replaced=version, action=Release.Action.ROLLBACK)
     steps = [
-        Step(
+        LineageStep(
             kind=release.get_action_display(),
             label=f"{release} by {release.signed_off_by.name}",
             url=reverse("release:release", args=[slug, release.pk]),
@@ -298,7 +298,7 @@ def who_decided(version: ModelVersion) -> list[Step]:
         )
         raters = ", ".join(one.rater.name for one in results.raters[:6])
         steps.append(
-            Step(
+            LineageStep(
                 kind="Comparison",
                 label=results.campaign.name,
                 url=reverse("evaluation:campaign", args=[slug, results.campaign.pk]),
@@ -308,7 +308,7 @@ def who_decided(version: ModelVersion) -> list[Step]:
             )
         )
     steps.append(
-        Step(
+        LineageStep(
             "Model version",
             str(version),
             reverse("training:version", args=[slug, version.pk]),
@@ -319,22 +319,22 @@ def who_decided(version: ModelVersion) -> list[Step]:
     if training is not None:
         people = people_trained_on(training)
         steps += [
-            Step(
+            LineageStep(
                 "Training run",
                 str(training),
                 reverse("training:run", args=[slug, training.number]),
                 f"launched by {training.launched_by.name}, code {training.code_version}",
             ),
-            Step(
+            LineageStep(
                 "Dataset version",
                 str(training.dataset),
-                reverse("annotation:dataset", args=[slug, training.dataset.number]),
+                reverse("datasets:dataset", args=[slug, training.dataset.number]),
                 _dataset_detail(training),
             ),
-            Step("People", ", ".join(people.names) or "not known", "", people.sentence),
+            LineageStep("People", ", ".join(people.names) or "not known", "", people.sentence),
         ]
     steps.append(
-        Step(
+        LineageStep(
             "Base model",
             version.base_model.name,
             reverse("training:base", args=[slug, version.base_model_id]),

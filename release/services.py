@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from django.db import transaction
 
-from core.audit import record
+from core.audit.entries import record
 from core.errors import Conflict, Invalid, Refused
 from core.models import Project, User
 from inference.models import Deployment

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from config import embedded
+from supervisor import embedded
 
-pytest_plugins = ["tests.fixtures"]
+pytest_plugins = ["tests.support.fixtures"]
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from config import embedded
+from supervisor import embedded
 
 TEST_STATE_VARIABLE = "GUILDHALL_TEST_STATE"
 

@@ -1,4 +1,4 @@
-"""No input breaks the API or a page: every operation and every page, with the kinds of tests/fuzzing.py.
+"""No input breaks the API or a page: every operation and every page, with the kinds of tests/support/fuzzing.py.
 
 FUZZ_TIMES (cases for each operation and page) and FUZZ_REPORT (a file for the counts) are set by benchmarks/fuzz.py.
 """
@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from core.models import Membership, Role
-from core.services.tokens import create_token
-from tests.factories import World
-from tests.fuzzing import Report, fuzz_api, fuzz_door, fuzz_pages, unnamed
+from core.services.keys import create_api_key
 from tests.inference.conftest import Served, answering, control, key, live, served
+from tests.support.factories import World
+from tests.support.fuzzing import Report, fuzz_api, fuzz_door, fuzz_pages, unnamed
 from tests.test_permission_walk import Address, addresses, full
 
 __all__ = ["answering", "control", "full", "key", "live", "served"]  # fixtures
@@ -50,7 +50,7 @@ def finished(report: Report) -> None:
 
 def test_no_input_breaks_the_api(everything: tuple[World, dict[str, Any]]) -> None:
     world, samples = everything
-    _, secret = create_token(by=world.admin, name="fuzz")
+    _, secret = create_api_key(by=world.admin, name="fuzz")
     paths = {}
     for address in addresses():
         template = "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", address.route)

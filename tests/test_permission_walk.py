@@ -16,18 +16,18 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
+from core.api.base import ProjectAPIView
 from core.models import Role
-from core.project_api import ProjectAPIView
-from core.services.tokens import create_token
-from tests.factories import (
+from core.services.keys import create_api_key
+from tests.support.factories import (
     World,
     join,
     load_onto,
+    make_answer_row,
     make_base_model,
     make_campaign,
     make_engine,
     make_example,
-    make_generation,
     make_run,
     make_user,
     make_version,
@@ -96,9 +96,10 @@ def full(world: World) -> tuple[World, dict[str, Any]]:
 
 def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     """The world with one of every object in its project, and how addresses name them."""
-    from annotation.models import Import, Review
+    from annotation.models import Review
     from core.models import Artifact
     from core.storage import storage
+    from dataset.models import DataImport
     from inference.models import Conversation
     from release.models import Release
 
@@ -119,12 +120,12 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     campaign = make_campaign(project, world.admin, versions=(first, second))
     comparison = rate_all(campaign, world.rater, ["candidate"])[0].comparison
     conversation = Conversation.objects.create(project=project, user=world.rater, version=second)
-    generation = make_generation(second, conversation=conversation, user=world.rater)
+    answer = make_answer_row(second, conversation=conversation, user=world.rater)
     upload = Artifact.objects.create(
         kind="upload", sha256="0" * 64, key="upload/00/" + "0" * 64, size_bytes=1, manifest=[]
     )
     storage().local_path(upload).mkdir(parents=True, exist_ok=True)
-    batch = Import.objects.create(
+    batch = DataImport.objects.create(
         project=project,
         run=make_run(project, kind="import", status="succeeded", finished_at=timezone.now()),
         upload=upload,
@@ -134,9 +135,9 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     made = Release.objects.create(
         project=project, action="live", version=second, gate=[], signed_off_by=world.admin
     )
-    key, _ = create_token(by=world.admin, project=project, name="app")
+    key, _ = create_api_key(by=world.admin, project=project, name="app")
     extra = join(project, make_user("Extra"), Role.VIEWER)
-    token, _ = create_token(by=extra.user, name="program")
+    token, _ = create_api_key(by=extra.user, name="program")
     training = second.training
     named = {
         r"(item/|/review/|reviews/|queue/|examples/)<int:pk>": example.pk,
@@ -148,12 +149,12 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
         r"(versions/|gate/)<int:pk>": second.pk,
         r"(bases/|base-models/|new/base/)<int:pk>": base.pk,
         r"(chat/|conversations/)<int:pk>": conversation.pk,
-        r"(answers/|generations/)<uuid:\w+>": generation.public_id,
+        r"(answers/|answers/)<uuid:\w+>": answer.public_id,
         r"(campaigns/)<int:pk>": campaign.pk,
-        r"(compare/|comparisons/|rating/)<uuid:token>": comparison.token,
+        r"(compare/|comparisons/|rating/)<uuid:public_id>": comparison.public_id,
         r"(history/|releases/)<int:pk>": made.pk,
         r"(people/)<int:pk>": extra.pk,
-        r"(tokens/)<int:token>": token.pk,
+        r"(keys/)<int:api_key>": token.pk,
         r"(keys/)<int:pk>": key.pk,
         r"(deployments/)<int:pk>": second.deployment.pk,
         r"(engines/)<int:pk>": engine.pk,

@@ -6,9 +6,9 @@ from django.urls import reverse
 from core import runs as core_runs
 from core.errors import Conflict, Refused
 from core.models import Run
-from core.services.runs import launch_run, request_cancel, start_again
-from core.tasks import end_unstarted
-from tests.factories import (
+from core.runs.control import launch_run, request_cancel, start_again
+from core.runs.execution import end_unstarted
+from tests.support.factories import (
     make_base_model,
     make_campaign,
     make_dataset,
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def _import(world, tmp_path):
-    from annotation.services.imports import start_import
+    from dataset.services.imports import start_import
 
     file = tmp_path / "pairs.jsonl"
     file.write_text('{"prompt": "Where?", "completion": "At sea."}\n')
@@ -31,7 +31,7 @@ def _import(world, tmp_path):
 
 
 def _freeze(world, tmp_path):
-    from annotation.services.datasets import start_freeze
+    from dataset.services.versions import start_freeze
 
     make_example(world.project, status="approved", completion="At sea.")
     dataset = start_freeze(by=world.admin, project=world.project)
@@ -129,7 +129,7 @@ def test_it_can_be_started_again_and_its_page_says_so(
         assert "Only those who run this deployment can start it again" in project_admin.content.decode()
         with pytest.raises(Refused):
             start_again(by=world.admin, run=run)
-        from tests.factories import join
+        from tests.support.factories import join
 
         join(world.project, world.operator, "admin")
     client = as_user(person)
@@ -183,7 +183,7 @@ def test_by_program_it_is_the_same(world, as_user, sent, tmp_path):
 
 
 def test_a_run_of_a_kind_that_is_gone_is_shown_without_a_button(world, as_user):
-    from tests.factories import make_run
+    from tests.support.factories import make_run
 
     run = make_run(world.project, kind="gone", status="failed")
     page = as_user(world.admin).get(reverse("core:run", args=[world.project.slug, run.pk]))

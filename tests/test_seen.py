@@ -8,18 +8,18 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from annotation.models import DatasetVersion
 from core.errors import Conflict
 from core.models import Role, User
 from core.seen import must_be_as_seen, stamp
 from core.services.projects import change_roles, update_project
+from dataset.models import DatasetVersion
 from evaluation import services as evaluation
-from inference.models import Generation
+from inference.models import Answer
 from inference.queries import live_version
 from release import queries, services
-from tests.factories import World, make_campaign, make_example, make_held_out, rate_all
-from tests.reading import text_of
 from tests.release.conftest import make_versions
+from tests.support.factories import World, make_campaign, make_example, make_held_out, rate_all
+from tests.support.reading import text_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sent")]
 SignIn = Callable[[User | None], Client]
@@ -90,7 +90,7 @@ def test_not_more_votes_are_set_aside_than_the_page_named(world: World, as_user:
     rated = rate_all(campaign, world.rater, ["candidate", "baseline"])
 
     def doubt(*comparisons: int) -> None:
-        Generation.objects.filter(campaign_answer__prompt__in=comparisons).update(doubt="Other weights.")
+        Answer.objects.filter(campaign_answer__prompt__in=comparisons).update(doubt="Other weights.")
 
     doubt(rated[0].comparison.prompt_id)
     client, address = as_user(world.admin), f"/p/{world.project.slug}/rate/campaigns/{campaign.pk}/set-aside/"
@@ -162,7 +162,7 @@ def test_two_admins_who_save_at_once_do_not_write_over_each_other(world: World, 
 
 def test_what_was_approved_after_the_preview_is_not_frozen_unseen(world: World, as_user: SignIn) -> None:
     client, api = as_user(world.admin), f"/api/v1/projects/{world.project.slug}/datasets/"
-    address = reverse("annotation:dataset-new", args=[world.project.slug])
+    address = reverse("datasets:dataset-new", args=[world.project.slug])
     approved = [make_example(world.project, status="approved") for _ in range(3)]
     seen = hidden(client.get(address).content.decode(), "seen")
     assert seen and client.get(f"{api}preview/").json()["seen"] == seen

@@ -7,9 +7,9 @@ import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
 
+from core.api.base import APIView
 from core.models import Membership, Role
-from core.project_api import APIView
-from tests.factories import World, make_held_out
+from tests.support.factories import World, make_held_out
 from tests.test_permission_walk import Address, addresses, full
 
 __all__ = ["full"]  # a fixture
@@ -58,15 +58,15 @@ def test_the_tabs_of_pages_show_nothing_for_a_name_they_do_not_know(
     full: tuple[World, dict[str, Any]], as_user: Any
 ) -> None:
     """A dataset's rows in a split "tset", an import's lines of a kind "rejcted": not all of them."""
-    from annotation.models import Import
+    from dataset.models import DataImport
 
     world, samples = full
     number, batch = make_held_out(world.project).number, samples[r"(imports/)<int:pk>"]
-    Import.objects.filter(pk=batch).update(rejected=1)
+    DataImport.objects.filter(pk=batch).update(rejected=1)
     client = as_user(world.admin)
     for path, wrong, right in (
-        (reverse("annotation:dataset-rows", args=[world.project.slug, number]), "split=tset", "split=test"),
-        (reverse("annotation:import", args=[world.project.slug, batch]), "kind=rejcted", "kind=rejected"),
+        (reverse("datasets:dataset-rows", args=[world.project.slug, number]), "split=tset", "split=test"),
+        (reverse("datasets:import", args=[world.project.slug, batch]), "kind=rejcted", "kind=rejected"),
     ):
         told = client.get(f"{path}?{wrong}")
         assert told.status_code == 422, path

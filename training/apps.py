@@ -9,13 +9,13 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         # Both connect to signals of Celery in the worker's main process, before its pool forks.
+        from core.audit.sentences import register_wordings
+        from core.home.stages import register_stage
         from core.marks import register_marks
-        from core.runs import RunKind, register_kind
-        from core.sentences import register_wordings
-        from core.stages import register_stage
-        from training import machine, stopping  # noqa: F401
+        from core.runs.kinds import RunKind, register_kind
+        from training.home import STAGE, WORDINGS
+        from training.host import machine, stopping  # noqa: F401
         from training.queries import control_tokens
-        from training.stages import STAGE, WORDINGS
 
         register_kind(
             RunKind(
@@ -23,7 +23,7 @@ class TrainingConfig(AppConfig):
                 "Base model",
                 queue="default",
                 runner="training.runner.base_models:run",
-                on_end="training.records:base_run_ended",
+                on_end="training.services.results:base_run_ended",
                 on_again="training.services.base_models:again",
                 again_words="It fetches the model again from the beginning.",
                 operators_again=True,
@@ -36,7 +36,7 @@ class TrainingConfig(AppConfig):
                 "Training",
                 queue="gpu",
                 runner="training.runner.train:run",
-                on_end="training.records:training_run_ended",
+                on_end="training.services.results:training_run_ended",
                 on_again="training.services.runs:again",
                 again_words="It goes on from its last checkpoint, or from the beginning when it has none.",
                 subject="training.run_pages:of_training",

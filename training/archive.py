@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.http import StreamingHttpResponse
 
-from core.downloads import ZIP, attachment
+from core.http.downloads import ZIP, attachment
 from core.models import User
 from core.storage import storage
 from training.models import ModelVersion

@@ -19,7 +19,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
-from annotation.rendering import Message
+from annotation.text.rendering import Message
 
 
 class ChatTokenizer(Protocol):
@@ -67,7 +67,7 @@ def plain_marks_of(tokenizer: ChatTokenizer) -> list[str]:
 class _Generation(Extension):
     """`{% generation %}` marks what a model wrote; for the text alone it changes nothing."""
 
-    tags = {"generation"}
+    tags = {"answer"}
 
     def parse(self, parser: Parser) -> list[Node]:
         next(parser.stream)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from core.numbers import whole_number
+from core.lists.numbers import whole_number
 
 KEEP = 2
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from annotation.datasets import iter_rows
-from annotation.models import DatasetVersion
 from core.models import Run
 from core.storage import storage
+from dataset.models import DatasetVersion
+from dataset.rows import iter_rows
 from training.chat_template import ChatTokenizer, FileTokenizer, open_tokenizer
 from training.models import BaseModel, TokenCount
 from training.rows import Lengths, Problem, RowEncoder, measure

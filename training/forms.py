@@ -7,15 +7,15 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS
 
-from annotation.models import DatasetVersion
 from core.errors import Invalid
-from core.filters import Filter, search_field
+from core.lists.filters import Filter, search_field
 from core.models import Project, Run
+from dataset.models import DatasetVersion
 from training import queries
+from training.host.packages import PACKAGES, model_folders
 from training.methods import METHODS, Recipe, Setting, recipe_from, settings_of
 from training.methods.base import plain
 from training.models import BaseModel, ModelVersion, TrainingRun
-from training.packages import PACKAGES, model_folders
 
 COMMON = ("method", "base_model", "dataset", "note")
 
@@ -182,7 +182,7 @@ def _dataset_label(dataset: DatasetVersion) -> str:
     return f"{label}, {dataset.note}" if dataset.note else label
 
 
-class RunFilter(Filter):
+class TrainingRunFilter(Filter):
     q = search_field("Search", "number, note, base, person")
     status = forms.ChoiceField(choices=[("", "any"), *Run.Status.choices], required=False)
     method = forms.ChoiceField(

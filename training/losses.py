@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet, Sum
 
-from annotation.models import DatasetRow, DatasetVersion, Example, GroupSplit
+from annotation.models import Example
+from dataset.models import DatasetRow, DatasetVersion, GroupSplit
 from training.held_out import MOST_ROWS, HeldOutRow, newest_of_each
 from training.models import LossMeasurement, ModelVersion, RowLoss
 from training.queries import system_prompt_of

@@ -72,7 +72,7 @@ class TrainingRun(models.Model):
     number = models.PositiveIntegerField()
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="training_runs")
     dataset = models.ForeignKey(
-        "annotation.DatasetVersion",
+        "datasets.DatasetVersion",
         on_delete=models.PROTECT,
         related_name="training_runs",
     )
@@ -133,7 +133,7 @@ class TokenCount(models.Model):
     """
 
     dataset = models.ForeignKey(
-        "annotation.DatasetVersion", on_delete=models.CASCADE, related_name="token_counts"
+        "datasets.DatasetVersion", on_delete=models.CASCADE, related_name="token_counts"
     )
     base_model = models.ForeignKey(BaseModel, on_delete=models.CASCADE, related_name="token_counts")
     run = models.OneToOneField(

@@ -8,14 +8,14 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from annotation.datasets import iter_rows
-from annotation.models import DatasetRow, DatasetVersion, GroupSplit
-from annotation.queries import People, people_behind
-from annotation.rendering import chat_messages
+from annotation.text.rendering import chat_messages
 from core.keeping import kept
+from core.lists.numbers import LARGEST_COUNT, whole_number
 from core.marks import Marks, marks_of
 from core.models import Project, Run
-from core.numbers import LARGEST_COUNT, whole_number
+from dataset.models import DatasetRow, DatasetVersion, GroupSplit
+from dataset.queries import Contributors, people_behind
+from dataset.rows import iter_rows
 from training.counting import Counted
 from training.draws import draw, tokens_seen, trained_on
 from training.estimates import DataFigures, steps_of, tokens_in
@@ -113,10 +113,10 @@ def trained_rows(training: TrainingRun | None) -> QuerySet[DatasetRow]:
     return rows.select_related("revision", "example").order_by("position")
 
 
-def people_trained_on(training: TrainingRun | None) -> People:
+def people_trained_on(training: TrainingRun | None) -> Contributors:
     """The people behind the rows that a run really trains on. At most three queries."""
     if training is None:
-        return People()
+        return Contributors()
     return people_behind(
         training.dataset, split=GroupSplit.Split.TRAIN, positions=trained_positions(training)
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from annotation.rendering import chat_messages
+from annotation.text.rendering import chat_messages
 from training.chat_template import ChatTokenizer
 from training.draws import draw
 

@@ -1,9 +1,9 @@
-"""Which page shows what a run of training works on (core.runs.RunKind.subject)."""
+"""Which page shows what a run of training works on (core.runs.kinds.RunKind.subject)."""
 
 from django.urls import reverse
 
-from annotation.models import DatasetVersion
 from core.models import Run
+from dataset.models import DatasetVersion
 from training.models import BaseModel, LossMeasurement, ModelVersion, TrainingRun
 
 
@@ -25,7 +25,7 @@ def of_token_count(run: Run) -> tuple[str, str] | None:
     dataset = DatasetVersion.objects.filter(pk=run.params.get("dataset")).select_related("project").first()
     if dataset is None:
         return None
-    return str(dataset), reverse("annotation:dataset", args=[dataset.project.slug, dataset.number])
+    return str(dataset), reverse("datasets:dataset", args=[dataset.project.slug, dataset.number])
 
 
 def of_files_check(run: Run) -> tuple[str, str] | None:

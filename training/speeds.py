@@ -13,7 +13,7 @@ from statistics import median
 from django.db.models import QuerySet
 
 from core.models import Project, Run
-from training.machine import Machine
+from training.host.machine import Machine
 from training.methods import Method, Recipe
 from training.models import BaseModel, TrainingRun
 
@@ -34,7 +34,7 @@ _TABLE = Path(__file__).with_name("device_speeds.toml")
 
 
 @dataclass(frozen=True)
-class Speed:
+class TrainingSpeed:
     """Tokens a second, and what the figure rests on, for people."""
 
     tokens_per_second: float
@@ -73,7 +73,7 @@ def general_speed(
     device_name: str,
     threads: int,
     bfloat16: bool,
-) -> Speed:
+) -> TrainingSpeed:
     """Tokens a second where nothing was measured here: by published figures on a GPU, by ours on a CPU."""
     share = RECOMPUTED_SHARE["full" if full else "lora"] if save_memory else 1.0
     share *= DROPOUT_SHARE if dropout else 1.0
@@ -85,9 +85,9 @@ def general_speed(
         source = f"scaled from a published figure for the {entry.name}: {entry.source}"
         if known is None:
             source = f"no figure is published for this device; the slowest of the list, {source}"
-        return Speed(entry.pace * share / size, source)
+        return TrainingSpeed(entry.pace * share / size, source)
     share *= (CPU_FULL_SHARE if full else 1.0) * (CPU_BFLOAT16_GAIN if bfloat16 else 1.0)
-    return Speed(
+    return TrainingSpeed(
         CPU_LORA_PACE * max(threads, 1) * share / size,
         "scaled from a measurement with 135M parameters on two processors",
     )
@@ -95,7 +95,7 @@ def general_speed(
 
 def _general(
     base_model: BaseModel, machine: Machine, *, full: bool, save_memory: bool, dropout: bool
-) -> Speed:
+) -> TrainingSpeed:
     return general_speed(
         parameters=int(base_model.parameter_count or 0),
         full=full,
@@ -163,7 +163,7 @@ def expected_speed(
     recipe: Recipe,
     machine: Machine,
     past: list[TrainingRun],
-) -> Speed:
+) -> TrainingSpeed:
     """What a run will probably reach; `past` is `like_runs` of it."""
     if past:
         newest = f"Run {past[0].number}"
@@ -172,7 +172,7 @@ def expected_speed(
             if len(past) == 1
             else f"the median of {len(past)} runs of this project, last {newest}"
         )
-        return Speed(median(float(run.undisturbed_speed or 0) for run in past), source)
+        return TrainingSpeed(median(float(run.undisturbed_speed or 0) for run in past), source)
     general = _general(
         base_model,
         machine,
@@ -183,7 +183,7 @@ def expected_speed(
     factor = correction(machine)
     if factor is None:
         return general
-    return Speed(
+    return TrainingSpeed(
         general.tokens_per_second * factor,
         f"{general.source}; corrected by runs of this installation on this device",
     )

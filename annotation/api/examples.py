@@ -8,7 +8,7 @@ from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation.api.data_serializers import (
+from annotation.api.example_serializers import (
     ExampleSerializer,
     NewExampleSerializer,
     RequeueSerializer,
@@ -20,14 +20,14 @@ from annotation.filters import ExampleFilter
 from annotation.models import Example
 from annotation.queries.examples import find_examples, history_of
 from annotation.services.examples import requeue, retire, write_example
+from core.api.base import ProjectAPIView
 from core.models import Role
-from core.project_api import ProjectAPIView
 
 READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
 
 
 def _loaded(examples: QuerySet[Example]) -> QuerySet[Example]:
-    return examples.select_related("source", "created_by", "submitted_by").defer("search_text")
+    return examples.select_related("created_by", "submitted_by").defer("search_text")
 
 
 class _Examples(ProjectAPIView):
@@ -43,7 +43,7 @@ class _Examples(ProjectAPIView):
         return self.access.get(_loaded(Example.objects.all()), pk=pk)
 
 
-class Examples(mixins.ListModelMixin, _Examples):
+class ExamplesView(mixins.ListModelMixin, _Examples):
     write_roles = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN)
     asks = ExampleFilter
 
@@ -67,7 +67,7 @@ class Examples(mixins.ListModelMixin, _Examples):
         return Response(ExampleSerializer(example).data, status=status.HTTP_201_CREATED)
 
 
-class ExamplesDownload(_Examples):
+class ExamplesDownloadView(_Examples):
     asks = ExampleFilter
     pagination_class = None
 
@@ -79,13 +79,13 @@ class ExamplesDownload(_Examples):
         )
 
 
-class OneExample(_Examples):
+class ExampleView(_Examples):
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """One example as it is now."""
         return Response(ExampleSerializer(self.one(pk)).data)
 
 
-class ExampleHistory(_Examples):
+class ExampleHistoryView(_Examples):
     pagination_class = None
 
     @extend_schema(responses=RevisionSerializer(many=True))
@@ -94,7 +94,7 @@ class ExampleHistory(_Examples):
         return Response(RevisionSerializer(history_of(self.one(pk)), many=True).data)
 
 
-class RetireExample(_Examples):
+class RetireExampleView(_Examples):
     write_roles = (Role.ADMIN, Role.REVIEWER)
 
     @extend_schema(request=RetireSerializer, responses=ExampleSerializer)
@@ -106,7 +106,7 @@ class RetireExample(_Examples):
         return Response(ExampleSerializer(self.one(pk)).data)
 
 
-class RequeueExample(_Examples):
+class RequeueExampleView(_Examples):
     write_roles = (Role.ADMIN, Role.REVIEWER)
 
     @extend_schema(request=RequeueSerializer, responses=ExampleSerializer)

@@ -11,8 +11,8 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from annotation import services
-from annotation.api.data_serializers import ExampleSerializer
-from annotation.api.work_serializers import (
+from annotation.api.example_serializers import ExampleSerializer
+from annotation.api.serializers import (
     CheckedSerializer,
     CountsSerializer,
     DraftContentSerializer,
@@ -26,11 +26,11 @@ from annotation.api.work_serializers import (
     UntilSerializer,
 )
 from annotation.checks import run_checks
-from annotation.cleaning import clean_in_bounds
-from annotation.models import Assignment, Example
+from annotation.models import Example, Lease
 from annotation.queries import queue as queries
+from annotation.text.cleaning import clean_in_bounds
+from core.api.base import ProjectAPIView
 from core.models import Role
-from core.project_api import ProjectAPIView
 from core.services.drafts import kept_if_refused
 
 READERS = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER)
@@ -40,7 +40,7 @@ NOTHING_WAITS = OpenApiResponse(description="Nothing waits.")
 class WorkView(ProjectAPIView):
     """One line of work: annotating here, reviewing in annotation.api.reviews."""
 
-    purpose: ClassVar[str] = Assignment.Purpose.ANNOTATE
+    purpose: ClassVar[str] = Lease.Purpose.ANNOTATE
     serializer_class: type[Serializer[Any]] = LeaseSerializer
     pagination_class = None
     queryset = Example.objects.none()
@@ -48,21 +48,19 @@ class WorkView(ProjectAPIView):
     write_roles: ClassVar[tuple[str, ...]] = (Role.ANNOTATOR,)
 
     def example(self, pk: int) -> Example:
-        example = self.access.get(
-            Example.objects.select_related("source", "created_by", "submitted_by"), pk=pk
-        )
+        example = self.access.get(Example.objects.select_related("created_by", "submitted_by"), pk=pk)
         example.project = self.access.project
         return example
 
 
-class Waiting(WorkView):
+class WaitingView(WorkView):
     @extend_schema(responses=CountsSerializer)
     def get(self, request: Request, slug: str) -> Response:
         """How much waits for this person, by kind."""
         return Response(CountsSerializer(queries.overview(self.access.user, self.access.project)).data)
 
 
-class TakeNext(WorkView):
+class TakeNextView(WorkView):
     @extend_schema(request=TakeSerializer, responses={200: LeaseSerializer, 204: NOTHING_WAITS})
     def post(self, request: Request, slug: str) -> Response:
         """The next item, leased; the one that is open already if there is one; 204 when nothing waits."""
@@ -78,7 +76,7 @@ class TakeNext(WorkView):
         return Response(LeaseSerializer(lease).data)
 
 
-class Take(WorkView):
+class TakeView(WorkView):
     @extend_schema(request=None, responses=LeaseSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Opens this very item; what was open goes back, its draft kept."""
@@ -87,7 +85,7 @@ class Take(WorkView):
         return Response(LeaseSerializer(lease).data)
 
 
-class Heartbeat(WorkView):
+class HeartbeatView(WorkView):
     @extend_schema(request=None, responses=UntilSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Extends the lease. 409 (lease_lost) when somebody else has the item."""
@@ -95,7 +93,7 @@ class Heartbeat(WorkView):
         return Response(UntilSerializer(lease).data)
 
 
-class KeepDraft(WorkView):
+class KeepDraftView(WorkView):
     serializer_class = SavedDraftSerializer
 
     @extend_schema(request=DraftContentSerializer, responses=SavedDraftSerializer)
@@ -118,7 +116,7 @@ class KeepDraft(WorkView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class Submit(WorkView):
+class SubmitView(WorkView):
     serializer_class = ExampleSerializer
 
     @extend_schema(request=SubmitSerializer, responses=ExampleSerializer)
@@ -146,7 +144,7 @@ def pair_of(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: content[name] for name in ("messages", "context", "completion", "slice", "edge", "tags")}
 
 
-class Leave(WorkView):
+class LeaveView(WorkView):
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Gives the item back, its draft kept."""
@@ -154,7 +152,7 @@ class Leave(WorkView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class Skip(WorkView):
+class SkipView(WorkView):
     @extend_schema(request=SkipSerializer, responses={204: None})
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Gives the item back, its draft kept. It comes to this person again after everything else."""
@@ -165,7 +163,7 @@ class Skip(WorkView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class UndoSkip(WorkView):
+class UndoSkipView(WorkView):
     @extend_schema(request=None, responses=LeaseSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Takes one's last skip of this item back and opens it; what was open goes back, its draft kept."""
@@ -174,7 +172,7 @@ class UndoSkip(WorkView):
         return Response(LeaseSerializer(lease).data)
 
 
-class Skipped(WorkView):
+class SkippedView(WorkView):
     """What this person skipped, to annotate or to review."""
 
     serializer_class = SkippedSerializer
@@ -187,7 +185,7 @@ class Skipped(WorkView):
         return Response(SkippedSerializer(found, many=True).data)
 
 
-class TakeBack(WorkView):
+class UndoSubmitView(WorkView):
     @extend_schema(request=None, responses=LeaseSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Undoes a submit for as long as no reviewer opened it."""
@@ -196,7 +194,7 @@ class TakeBack(WorkView):
         return Response(LeaseSerializer(lease).data)
 
 
-class RunChecks(WorkView):
+class RunChecksView(WorkView):
     write_roles = (Role.ANNOTATOR, Role.REVIEWER)
     serializer_class = CheckedSerializer
 
@@ -207,7 +205,7 @@ class RunChecks(WorkView):
         return Response(CheckedSerializer(run_checks(content, self.access.project), many=True).data)
 
 
-class MyWork(WorkView):
+class MyWorkView(WorkView):
     serializer_class = MyWorkSerializer
     read_roles = ()
 

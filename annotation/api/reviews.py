@@ -15,17 +15,17 @@ from rest_framework.response import Response
 from annotation import services
 from annotation.api.queue import (
     READERS,
-    Heartbeat,
-    KeepDraft,
-    Leave,
-    Skip,
-    Take,
-    TakeNext,
-    UndoSkip,
+    HeartbeatView,
+    KeepDraftView,
+    LeaveView,
+    SkipView,
+    TakeNextView,
+    TakeView,
+    UndoSkipView,
     WorkView,
     pair_of,
 )
-from annotation.api.work_serializers import (
+from annotation.api.serializers import (
     AcceptedManySerializer,
     AcceptManySerializer,
     AcceptSerializer,
@@ -39,55 +39,55 @@ from annotation.api.work_serializers import (
     UndoneManySerializer,
 )
 from annotation.filters import ReviewFilter
-from annotation.models import Assignment, Example, Review
+from annotation.models import Example, Lease, Review
 from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
 from annotation.services.examples import content_of
-from annotation.services.reviews import Bulk
+from annotation.services.reviewing import Bulk
+from core.api.base import ProjectAPIView
+from core.api.pagination import Pages
 from core.models import Role, User
-from core.pagination import Pages
-from core.project_api import ProjectAPIView
 from core.services.drafts import kept_if_refused
 
-REVIEW = Assignment.Purpose.REVIEW
+REVIEW = Lease.Purpose.REVIEW
 
 
-class ReviewTakeNext(TakeNext):
+class ReviewTakeNextView(TakeNextView):
     purpose = REVIEW
     write_roles = (Role.REVIEWER,)
 
 
-class ReviewTake(Take):
+class ReviewTakeView(TakeView):
     purpose = REVIEW
     write_roles = (Role.REVIEWER,)
 
 
-class ReviewHeartbeat(Heartbeat):
+class ReviewHeartbeatView(HeartbeatView):
     purpose = REVIEW
     write_roles = (Role.REVIEWER,)
 
 
-class ReviewDraft(KeepDraft):
+class ReviewDraftView(KeepDraftView):
     purpose = REVIEW
     write_roles = (Role.REVIEWER,)
 
 
-class ReviewLeave(Leave):
+class ReviewLeaveView(LeaveView):
     purpose = REVIEW
     write_roles = (Role.REVIEWER,)
 
 
-class ReviewSkip(Skip):
+class ReviewSkipView(SkipView):
     purpose = REVIEW
     write_roles = (Role.REVIEWER,)
 
 
-class ReviewUndoSkip(UndoSkip):
+class ReviewUndoSkipView(UndoSkipView):
     purpose = REVIEW
     write_roles = (Role.REVIEWER,)
 
 
-class InReview(mixins.ListModelMixin, ProjectAPIView):
+class InReviewView(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = InReviewSerializer
     pagination_class = Pages
     queryset = Example.objects.none()
@@ -104,7 +104,7 @@ class InReview(mixins.ListModelMixin, ProjectAPIView):
         return self.list(request)
 
 
-class Accept(WorkView):
+class AcceptView(WorkView):
     serializer_class = DecisionSerializer
     write_roles = (Role.REVIEWER,)
 
@@ -127,7 +127,7 @@ class Accept(WorkView):
         return Response(DecisionSerializer(review).data)
 
 
-class SendBack(WorkView):
+class SendBackView(WorkView):
     serializer_class = DecisionSerializer
     write_roles = (Role.REVIEWER,)
 
@@ -154,7 +154,7 @@ def keep_review(
         services.save_comment(**words, comment=comment, content=content_of(example))
 
 
-class AcceptMany(WorkView):
+class AcceptManyView(WorkView):
     serializer_class = AcceptedManySerializer
     write_roles = (Role.REVIEWER,)
 
@@ -175,7 +175,7 @@ class AcceptMany(WorkView):
         )
 
 
-class ReturnMany(WorkView):
+class ReturnManyView(WorkView):
     serializer_class = ReturnedManySerializer
     write_roles = (Role.REVIEWER,)
 
@@ -207,7 +207,7 @@ def _left(outcome: Bulk) -> list[dict[str, Any]]:
     return [{"example": pk, "why": why} for pk, why in outcome.left]
 
 
-class UndoMany(WorkView):
+class UndoManyView(WorkView):
     serializer_class = UndoneManySerializer
     write_roles = (Role.REVIEWER,)
 
@@ -219,7 +219,7 @@ class UndoMany(WorkView):
         return Response(UndoneManySerializer({"undone": outcome.done, "left": _left(outcome)}).data)
 
 
-class UndoDecision(WorkView):
+class UndoDecisionView(WorkView):
     write_roles = (Role.REVIEWER,)
 
     @extend_schema(request=None, responses=LeaseSerializer)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from annotation.checks import boilerplate, facts, length, privacy, repeated
-from annotation.checks.base import Budget, Check, Finding, OutOfTime, Pair, Span
+from annotation.checks.base import Check, Finding, OutOfTime, Pair, Span, TimeBudget
 from core.models import Project
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def bad_findings(
 
 def _run(check: Check, pair: Pair, project: Project) -> list[Finding]:
     try:
-        findings = check.run(pair, project, Budget(SECONDS))
+        findings = check.run(pair, project, TimeBudget(SECONDS))
     except OutOfTime:
         findings = [Finding("warn", "Not checked: the text is too long to be read in time.")]
     except Exception:  # a check is help at the side: no text may keep people from their work

@@ -72,7 +72,7 @@ class OutOfTime(Exception):
     """A check used up its time."""
 
 
-class Budget:
+class TimeBudget:
     """How much processor time a check may take. Its own thread's time, so that a busy machine changes no verdict."""
 
     _EVERY = 64  # steps between two looks at the clock
@@ -91,7 +91,7 @@ class Budget:
             raise OutOfTime
 
 
-UNLIMITED = Budget(None)
+UNLIMITED = TimeBudget(None)
 
 
 @dataclass(frozen=True)
@@ -101,5 +101,5 @@ class Check:
 
     name: str
     about: str
-    run: Callable[[Pair, Project, Budget], list[Finding]]
+    run: Callable[[Pair, Project, TimeBudget], list[Finding]]
     asks_database: bool = False

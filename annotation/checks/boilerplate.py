@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from annotation.checks.base import UNLIMITED, Budget, Check, Finding, Level, Pair, Span
+from annotation.checks.base import UNLIMITED, Check, Finding, Level, Pair, Span, TimeBudget
 from core.models import Project
 
 # Only what says nothing wherever it is said. "I am happy to help you with that" may lead into an answer, so it is not here.
@@ -38,7 +38,7 @@ _UNFINISHED = re.compile(
 )
 
 
-def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Finding]:
+def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Finding]:
     findings = []
     checks: tuple[tuple[Iterator[re.Match[str]], Level, str], ...] = (
         (_left_open(pair, budget), "bad", "Something was left to fill in: {}."),
@@ -53,13 +53,13 @@ def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Findin
     return findings or [Finding("ok", "No empty phrases, nothing left to fill in.")]
 
 
-def _hollow(pair: Pair, budget: Budget) -> Iterator[re.Match[str]]:
+def _hollow(pair: Pair, budget: TimeBudget) -> Iterator[re.Match[str]]:
     for match in _HOLLOW.finditer(pair.completion):
         budget.spend()
         yield match
 
 
-def _left_open(pair: Pair, budget: Budget) -> Iterator[re.Match[str]]:
+def _left_open(pair: Pair, budget: TimeBudget) -> Iterator[re.Match[str]]:
     for match in _UNFINISHED.finditer(pair.completion):
         budget.spend()
         yield match

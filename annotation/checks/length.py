@@ -1,6 +1,6 @@
 """Length: nothing written, a nod instead of an answer, more than anybody reads, or the question said back."""
 
-from annotation.checks.base import UNLIMITED, Budget, Check, Finding, Pair
+from annotation.checks.base import UNLIMITED, Check, Finding, Pair, TimeBudget
 from core.models import Project
 
 LONG = 220  # words
@@ -14,7 +14,7 @@ _NODS = frozenset(
 )  # fmt: skip
 
 
-def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Finding]:
+def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Finding]:
     if pair.is_call:
         return [Finding("ok", f"A structured call, {len(pair.completion):,} characters.")]
     words = len(pair.completion.split())

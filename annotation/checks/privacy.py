@@ -17,7 +17,7 @@ from stdnum.nl import bsn
 from stdnum.pl import pesel
 from stdnum.us import ssn
 
-from annotation.checks.base import UNLIMITED, Budget, Check, Finding, Level, Pair, Span
+from annotation.checks.base import UNLIMITED, Check, Finding, Level, Pair, Span, TimeBudget
 from core.models import Project
 
 Place = tuple[int, int]
@@ -180,7 +180,7 @@ _KINDS: tuple[tuple[str, Level, Callable[[str], Iterator[Place]]], ...] = (
 )
 
 
-def personal_data(text: str, budget: Budget = UNLIMITED) -> Iterator[tuple[str, Level, int, int]]:
+def personal_data(text: str, budget: TimeBudget = UNLIMITED) -> Iterator[tuple[str, Level, int, int]]:
     """(what it is, how bad, start, end) of everything personal in a text; no place twice, the worst kind first."""
     taken: list[Place] = []
     for kind, level, finder in _KINDS:
@@ -191,7 +191,7 @@ def personal_data(text: str, budget: Budget = UNLIMITED) -> Iterator[tuple[str, 
                 yield kind, level, start, end
 
 
-def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Finding]:
+def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Finding]:
     ours = project.system_prompt  # the desk's own address is in what every model of the project is given
     findings = []
     for field, name, texts in (

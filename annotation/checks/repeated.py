@@ -5,11 +5,11 @@ from django.db.models import QuerySet, Value
 from django.db.models.functions import MD5, Lower
 from rapidfuzz.distance import Indel
 
-from annotation.checks.base import UNLIMITED, Budget, Check, Finding, Pair
+from annotation.checks.base import UNLIMITED, Check, Finding, Pair, TimeBudget
 from annotation.checks.facts import facts_of
 from annotation.checks.facts.fact import BARE
-from annotation.content import loosely
 from annotation.models import QUESTION, QUESTION_LETTERS, SAID, Example
+from annotation.text.hashes import loosely
 from core.models import Project
 
 ALIKE = 0.85  # share of the question that is the same: 1 less the letters added and removed over all letters
@@ -21,7 +21,7 @@ _YES = ("yes", "yeah", "yep", "sure", "of course", "certainly", "absolutely")
 _NO = ("no", "nope", "not", "never", "unfortunately", "sorry", "i'm sorry", "i am sorry")
 
 
-def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Finding]:
+def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Finding]:
     try:
         # Help at the side must not make the page wait: a query over a very large project is given up.
         with transaction.atomic():
@@ -41,7 +41,7 @@ def _others(pair: Pair, project: Project) -> QuerySet[Example]:
     return others.exclude(pk=pair.example) if pair.example else others
 
 
-def _same_question(pair: Pair, project: Project, budget: Budget) -> list[Finding]:
+def _same_question(pair: Pair, project: Project, budget: TimeBudget) -> list[Finding]:
     """Pairs with the same records: with others the same question rightly has another answer."""
     question = loosely(pair.question)[:QUESTION_LETTERS]
     if len(question) < _LEAST_QUESTION:

@@ -2,36 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from annotation.changes import Changes, changes
-from annotation.models import DatasetRow, Example, Review, Revision, Source
+from annotation.models import Example, Review, Revision
+from annotation.text.changes import Changes, changes
+from core.lists.numbers import whole_number
+from core.lists.search import pattern
 from core.models import Project, User
-from core.numbers import whole_number
-from core.search import pattern
 
 
 def find_examples(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Example]:
     """The project's examples, newest first. One query.
 
     `wanted`, all optional: q (text, or "#12" for one example), status, slice ("-" for none), edge ("any" for every edge
-    case), source (a primary key), tag, origin, person (primary key of who wrote, submitted or reviewed it), batch (primary
-    key of an import).
+    case), source (a name), tag, origin, person (primary key of who wrote, submitted or reviewed it), import_id.
     """
     found = Example.objects.filter(project=project).order_by("-pk")
-    for name in ("status", "origin"):
+    for name in ("status", "origin", "source", "import_id"):
         if wanted.get(name):
             found = found.filter(**{name: wanted[name]})
     if slice_name := wanted.get("slice"):
         found = found.filter(slice="" if slice_name == "-" else slice_name)
     if edge := wanted.get("edge"):
         found = found.exclude(edge="") if edge == "any" else found.filter(edge=edge)
-    for name in ("source", "batch"):
-        if wanted.get(name):
-            found = found.filter(**{f"{name}_id": wanted[name]})
     if wanted.get("tag"):
         found = found.filter(tags__contains=[wanted["tag"]])
     if person := wanted.get("person"):
@@ -49,25 +45,32 @@ def _search(found: QuerySet[Example], text: str) -> QuerySet[Example]:
 
 def slices_of(project: Project) -> list[str]:
     """The slices in use, sorted, without the empty one. One query that hops from value to value on an index."""
+    return [name for name in _values_in_use("slice", project) if name]
+
+
+def sources_of(project: Project) -> list[str]:
+    """The sources in use, sorted. One query that hops from value to value on an index."""
+    return _values_in_use("source", project)
+
+
+def _values_in_use(column: Literal["slice", "source"], project: Project) -> list[str]:
+    # The column's name is one of ours, not a person's text.
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             WITH RECURSIVE hop AS (
-                (SELECT slice FROM annotation_example WHERE project_id = %(p)s ORDER BY slice LIMIT 1)
+                (SELECT {column} AS value FROM annotation_example
+                 WHERE project_id = %(p)s AND {column} IS NOT NULL ORDER BY {column} LIMIT 1)
                 UNION ALL
-                SELECT (SELECT e.slice FROM annotation_example e WHERE e.project_id = %(p)s AND e.slice > hop.slice
-                        ORDER BY e.slice LIMIT 1)
-                FROM hop WHERE hop.slice IS NOT NULL
+                SELECT (SELECT e.{column} FROM annotation_example e WHERE e.project_id = %(p)s AND e.{column} > hop.value
+                        ORDER BY e.{column} LIMIT 1)
+                FROM hop WHERE hop.value IS NOT NULL
             )
-            SELECT slice FROM hop WHERE slice <> ''
-            """,
+            SELECT value FROM hop WHERE value IS NOT NULL
+            """,  # noqa: S608
             {"p": project.pk},
         )
         return [row[0] for row in cursor.fetchall()]
-
-
-def sources_of(project: Project) -> QuerySet[Source]:
-    return Source.objects.filter(project=project)
 
 
 def people_of(project: Project) -> QuerySet[User]:
@@ -79,7 +82,7 @@ def people_of(project: Project) -> QuerySet[User]:
 
 
 @dataclass(frozen=True)
-class Step:
+class HistoryStep:
     """One revision, what it changed of the one before (nothing for the first), and what reviewers said of it."""
 
     revision: Revision
@@ -87,7 +90,7 @@ class Step:
     reviews: list[Review] = field(default_factory=list)
 
 
-def history_of(example: Example, newest: int | None = None) -> list[Step]:
+def history_of(example: Example, newest: int | None = None) -> list[HistoryStep]:
     """The revisions, newest first: all, or the `newest` so many. Two queries."""
     found = Revision.objects.filter(example=example).select_related("by").order_by("-number")
     # One more than is told, so that the oldest of them is compared with the one before it.
@@ -99,15 +102,6 @@ def history_of(example: Example, newest: int | None = None) -> list[Step]:
     before: Revision | None = None
     for revision in revisions:
         what = changes(before.content, revision.content) if before else None
-        steps.append(Step(revision, what, reviews.get(revision.pk, [])))
+        steps.append(HistoryStep(revision, what, reviews.get(revision.pk, [])))
         before = revision
     return steps[::-1][:newest]
-
-
-def datasets_holding(example: Example) -> QuerySet[DatasetRow]:
-    """Its rows in dataset versions, newest version first. One query."""
-    return (
-        DatasetRow.objects.filter(example=example)
-        .select_related("dataset", "revision")
-        .order_by("-dataset__number")
-    )

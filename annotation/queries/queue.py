@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils import timezone
 
-from annotation.changes import Changes, changes
-from annotation.models import Assignment, Draft, Example, Review, Revision
+from annotation.models import Draft, Example, Lease, Review, Revision
+from annotation.text.changes import Changes, changes
+from core.lists.numbers import whole_number
+from core.lists.search import folded, pattern
 from core.models import Project, User
-from core.numbers import whole_number
-from core.search import folded, pattern
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     WaitingExample = WithAnnotations[Example, Waits]
     SentExample = WithAnnotations[Example, Sent]
 
-Purpose = Assignment.Purpose
+Purpose = Lease.Purpose
 E = TypeVar("E", bound=Example)
 OWN_FIRST = timedelta(days=1)  # so long does an item that was sent back wait for the person who submitted it
 MANY = 1000  # the editor tells how many wait up to this number; beyond it nobody counts
@@ -66,8 +66,8 @@ def waiting_for(
         examples = examples.filter(status=Example.Status.RETURNED)
     if (filters or {}).get("only") == "feedback":
         examples = examples.filter(queue_rank=0)
-    skips = Assignment.objects.filter(
-        example=OuterRef("pk"), user=user, purpose=purpose, outcome=Assignment.Outcome.SKIPPED
+    skips = Lease.objects.filter(
+        example=OuterRef("pk"), user=user, purpose=purpose, outcome=Lease.Outcome.SKIPPED
     )
     return examples.annotate(
         held=Exists(_holding()),
@@ -76,9 +76,9 @@ def waiting_for(
     )
 
 
-def _holding() -> QuerySet[Assignment]:
-    return Assignment.objects.filter(
-        example=OuterRef("pk"), outcome=Assignment.Outcome.OPEN, expires_at__gt=timezone.now()
+def _holding() -> QuerySet[Lease]:
+    return Lease.objects.filter(
+        example=OuterRef("pk"), outcome=Lease.Outcome.OPEN, expires_at__gt=timezone.now()
     )
 
 
@@ -88,7 +88,7 @@ def in_order(examples: QuerySet[E]) -> QuerySet[E]:
 
 
 @dataclass(frozen=True)
-class Line:
+class WaitingKind:
     """How much waits of one kind, for the overview; `key` and `value` are the filter that takes from it."""
 
     label: str
@@ -114,8 +114,8 @@ class Overview:
     feedback: int = 0
     edge: int = 0
     rest: int = 0
-    edge_by_slice: list[Line] = field(default_factory=list)
-    edge_by_kind: list[Line] = field(default_factory=list)
+    edge_by_slice: list[WaitingKind] = field(default_factory=list)
+    edge_by_kind: list[WaitingKind] = field(default_factory=list)
     to_review: int = 0
     held_by_others: int = 0
 
@@ -152,8 +152,10 @@ def overview(user: User, project: Project) -> Overview:
     by_kind = sorted(kinds.items(), key=lambda row: (-row[1], row[0]))
     return Overview(
         **counts,
-        edge_by_slice=[Line(name or "no slice", count, "slice", name) for name, count in by_slice],
-        edge_by_kind=[Line(str(Example.Edge(edge).label), count, "edge", edge) for edge, count in by_kind],
+        edge_by_slice=[WaitingKind(name or "no slice", count, "slice", name) for name, count in by_slice],
+        edge_by_kind=[
+            WaitingKind(str(Example.Edge(edge).label), count, "edge", edge) for edge, count in by_kind
+        ],
         to_review=waiting_for(user, project, Purpose.REVIEW).exclude(pk__in=list(held)).count(),
     )
 
@@ -161,9 +163,7 @@ def overview(user: User, project: Project) -> Overview:
 def _held(project: Project) -> dict[int, int]:
     """What anybody has open now, and who: as many as there are people at work, so it is fetched rather than joined."""
     return dict(
-        Assignment.objects.filter(
-            project=project, outcome=Assignment.Outcome.OPEN, expires_at__gt=timezone.now()
-        )
+        Lease.objects.filter(project=project, outcome=Lease.Outcome.OPEN, expires_at__gt=timezone.now())
         .order_by()
         .values_list("example", "user")
     )
@@ -175,22 +175,22 @@ def waiting_count(user: User, project: Project, purpose: str) -> int:
     return free.order_by()[: MANY + 1].count()
 
 
-def open_lease(user: User, project: Project, purpose: str) -> Assignment | None:
+def open_lease(user: User, project: Project, purpose: str) -> Lease | None:
     return (
-        Assignment.objects.select_related("example", "example__submitted_by")
-        .filter(user=user, project=project, purpose=purpose, outcome=Assignment.Outcome.OPEN)
+        Lease.objects.select_related("example", "example__submitted_by")
+        .filter(user=user, project=project, purpose=purpose, outcome=Lease.Outcome.OPEN)
         .filter(expires_at__gt=timezone.now())
         .first()
     )
 
 
-def lease_of(user: User, example: Example, purpose: str) -> Assignment | None:
+def lease_of(user: User, example: Example, purpose: str) -> Lease | None:
     """The person's newest lease of the example, in whatever state."""
-    return Assignment.objects.filter(user=user, example=example, purpose=purpose).order_by("-id").first()
+    return Lease.objects.filter(user=user, example=example, purpose=purpose).order_by("-id").first()
 
 
-def is_live(lease: Assignment | None) -> bool:
-    return bool(lease and lease.outcome == Assignment.Outcome.OPEN and lease.expires_at > timezone.now())
+def is_live(lease: Lease | None) -> bool:
+    return bool(lease and lease.outcome == Lease.Outcome.OPEN and lease.expires_at > timezone.now())
 
 
 def held_until(user: User, example: Example, purpose: str) -> datetime | None:
@@ -217,7 +217,7 @@ def recent_work(user: User, project: Project, limit: int = 8) -> "list[SentExamp
 
     `takeable_back` is a hint for the page; the service decides.
     """
-    opened = Assignment.objects.filter(
+    opened = Lease.objects.filter(
         example=OuterRef("pk"), purpose=Purpose.REVIEW, leased_at__gte=OuterRef("submitted_at")
     )
     comment = (
@@ -238,17 +238,17 @@ def recent_work(user: User, project: Project, limit: int = 8) -> "list[SentExamp
     )
 
 
-def skipped_by(user: User, project: Project, limit: int = 8) -> list[Assignment]:
+def skipped_by(user: User, project: Project, limit: int = 8) -> list[Lease]:
     """What the person skipped and what still waits since then, the newest skip first, each with its example."""
-    later = Assignment.objects.filter(
+    later = Lease.objects.filter(
         example=OuterRef("example"), user=user, purpose=OuterRef("purpose"), id__gt=OuterRef("id")
     )
     waits = Q(
         purpose=Purpose.ANNOTATE, example__status__in=[Example.Status.QUEUED, Example.Status.RETURNED]
     ) | Q(purpose=Purpose.REVIEW, example__status=Example.Status.IN_REVIEW)
     return list(
-        Assignment.objects.select_related("example")
-        .filter(waits, user=user, project=project, outcome=Assignment.Outcome.SKIPPED)
+        Lease.objects.select_related("example")
+        .filter(waits, user=user, project=project, outcome=Lease.Outcome.SKIPPED)
         .filter(finished_at__gte=F("example__waiting_since"))
         .exclude(Exists(later))
         .order_by("-finished_at")[:limit]
@@ -274,7 +274,7 @@ def review_list(project: Project, user: User, wanted: Mapping[str, Any] | None =
     holder = _holding().values("user__name")[:1]
     return in_order(
         found.defer("search_text")
-        .select_related("submitted_by", "source")
+        .select_related("submitted_by")
         .annotate(
             held_by=Subquery(holder),
             own=Case(When(submitted_by=user, then=Value(True)), default=Value(False)),
@@ -459,8 +459,8 @@ def my_work(user: User) -> list[dict[str, Any]]:
         )
     given = Review.objects.filter(by=user, at__gte=since, undone_at=None).order_by()
     add("reviewed", given.values_list("example__project").annotate(Count("id")))
-    held = Assignment.objects.filter(
-        user=user, outcome=Assignment.Outcome.OPEN, expires_at__gt=timezone.now()
+    held = Lease.objects.filter(
+        user=user, outcome=Lease.Outcome.OPEN, expires_at__gt=timezone.now()
     ).order_by()
     add("open", held.values_list("project").annotate(Count("id")))
     projects = Project.objects.in_bulk(rows)

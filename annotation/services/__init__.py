@@ -1,10 +1,10 @@
 """Everything that changes examples. Other apps and this app's views, API and tasks call these names."""
 
+from annotation.services.annotating import submit, take_back, take_next
 from annotation.services.drafts import discard_draft, item_state, save_comment, save_draft, save_new_draft
 from annotation.services.examples import file_correction, requeue, retire, write_example
 from annotation.services.leases import heartbeat, leave, take, undo_skip, why_not_open
-from annotation.services.queue import submit, take_back, take_next
-from annotation.services.reviews import accept, accept_many, send_back, send_back_many, undo, undo_many
+from annotation.services.reviewing import accept, accept_many, send_back, send_back_many, undo, undo_many
 
 __all__ = [
     "accept",

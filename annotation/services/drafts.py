@@ -6,11 +6,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.cleaning import clean_draft, clean_text
-from annotation.models import Assignment, Draft, Example
+from annotation.models import Draft, Example, Lease
 from annotation.services import leases
 from annotation.services.leases import Outcome, Purpose
-from core.audit import record
+from annotation.text.cleaning import clean_draft, clean_text
+from core.audit.entries import record
 from core.errors import Conflict
 from core.models import Project, User
 from core.services import drafts
@@ -86,7 +86,7 @@ def discard_draft(*, by: User, project: Project, example: Example | None) -> Non
 
 def item_state(*, by: User, example: Example, purpose: str) -> FormState:
     """For pages that were opened before: does the lease hold, and if not, what happened? Reads only."""
-    mine = Assignment.objects.filter(example=example, user=by, purpose=purpose).order_by("-id").first()
+    mine = Lease.objects.filter(example=example, user=by, purpose=purpose).order_by("-id").first()
     if mine is not None and mine.outcome == Outcome.OPEN and mine.expires_at > timezone.now():
         return FormState(editable=True, held=True, can_open=True, until=mine.expires_at)
     why = leases.why_not(example, by, purpose) or ""

@@ -8,15 +8,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotation.checks import bad_findings
-from annotation.cleaning import clean_pair, clean_text
-from annotation.content import content_hash, group_of_prompt, search_text
 from annotation.errors import NeedsReason
-from annotation.models import Assignment, Draft, Example, Revision, Source
-from core.audit import record
+from annotation.models import Draft, Example, Lease, Revision
+from annotation.text.cleaning import clean_pair, clean_text
+from annotation.text.hashes import content_hash, group_of_prompt, search_text
+from core.audit.entries import record
+from core.database.transitions import transition
 from core.errors import Invalid
 from core.models import Project, User
 from core.seen import must_be_as_seen, stamp
-from core.transitions import transition
 
 
 def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def write_example(
     project: Project,
     content: Mapping[str, Any],
     group: str = "",
-    source: Source | None = None,
+    source: str | None = None,
     reason: str = "",
 ) -> Example:
     """A pair written here from nothing: it goes to the reviewers, and the writer's draft of a new example is used up."""
@@ -173,8 +173,8 @@ def example_stamp(example: Example) -> str:
 
 def _end_leases(example: Example) -> None:
     """Whoever has it open loses it; what they typed stays as their draft."""
-    Assignment.objects.filter(example=example, outcome=Assignment.Outcome.OPEN).update(
-        outcome=Assignment.Outcome.RELEASED, finished_at=timezone.now()
+    Lease.objects.filter(example=example, outcome=Lease.Outcome.OPEN).update(
+        outcome=Lease.Outcome.RELEASED, finished_at=timezone.now()
     )
 
 

@@ -9,15 +9,15 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation.errors import LeaseLost
-from annotation.models import Assignment, Example, Revision
+from annotation.models import Example, Lease, Revision
 from annotation.services.examples import lock
-from core.audit import record
+from core.audit.entries import record
+from core.database.transitions import transition
 from core.errors import Conflict
 from core.models import Project, User
-from core.transitions import transition
 
-Outcome = Assignment.Outcome
-Purpose = Assignment.Purpose
+Outcome = Lease.Outcome
+Purpose = Lease.Purpose
 OPEN_TO = {
     Purpose.ANNOTATE: (Example.Status.QUEUED, Example.Status.RETURNED),
     Purpose.REVIEW: (Example.Status.IN_REVIEW,),
@@ -28,17 +28,17 @@ def lease_end(project: Project) -> datetime:
     return timezone.now() + timedelta(minutes=project.lease_minutes)
 
 
-def latest(*, example: Example, user: User, purpose: str) -> Assignment | None:
+def latest(*, example: Example, user: User, purpose: str) -> Lease | None:
     """The person's newest lease of this example, locked: a draft and a submit of two tabs take turns here."""
     return (
-        Assignment.objects.select_for_update()
+        Lease.objects.select_for_update()
         .filter(example=example, user=user, purpose=purpose)
         .order_by("-id")
         .first()
     )
 
 
-def changed_since(example: Example, revision: int, lease: Assignment) -> bool:
+def changed_since(example: Example, revision: int, lease: Lease) -> bool:
     """Whether the (locked) example is not what the person read: `revision`, or with 0 what it was when they opened it."""
     if revision:
         return revision != example.revision
@@ -47,18 +47,18 @@ def changed_since(example: Example, revision: int, lease: Assignment) -> bool:
     return newer.exclude(reason=Revision.Reason.ARRIVED).exists()
 
 
-def close(lease: Assignment, outcome: str, note: str = "") -> None:
+def close(lease: Lease, outcome: str, note: str = "") -> None:
     """Ends a lease that `hold` gave. Another's lease on the same example, over but not swept yet, ends with it."""
     now = timezone.now()
     transition(lease, outcome, field="outcome", finished_at=now, note=note)
-    Assignment.objects.filter(example=lease.example_id, outcome=Outcome.OPEN).update(
+    Lease.objects.filter(example=lease.example_id, outcome=Outcome.OPEN).update(
         outcome=Outcome.EXPIRED, finished_at=now
     )
 
 
 def close_open(*, user: User, project: Project, purpose: str) -> None:
     """Gives back whatever the person has open for `purpose`, drafts kept, to make room for another item."""
-    Assignment.objects.filter(user=user, project=project, purpose=purpose, outcome=Outcome.OPEN).update(
+    Lease.objects.filter(user=user, project=project, purpose=purpose, outcome=Outcome.OPEN).update(
         outcome=Outcome.RELEASED, finished_at=timezone.now()
     )
 
@@ -66,7 +66,7 @@ def close_open(*, user: User, project: Project, purpose: str) -> None:
 def why_not(example: Example, user: User, purpose: str) -> str | None:
     """Why the person cannot have the (locked) example open now, as a sentence; None when they can."""
     holder = (
-        Assignment.objects.select_related("user")
+        Lease.objects.select_related("user")
         .filter(example=example, outcome=Outcome.OPEN)
         .exclude(user=user, purpose=purpose)
         .first()
@@ -93,13 +93,13 @@ def why_not(example: Example, user: User, purpose: str) -> str | None:
     return None
 
 
-def open_lease(example: Example, user: User, purpose: str) -> Assignment:
+def open_lease(example: Example, user: User, purpose: str) -> Lease:
     """A new lease on the (locked) example. IntegrityError when the example or the person has one open."""
-    Assignment.objects.filter(example=example, outcome=Outcome.OPEN, expires_at__lte=timezone.now()).update(
+    Lease.objects.filter(example=example, outcome=Outcome.OPEN, expires_at__lte=timezone.now()).update(
         outcome=Outcome.EXPIRED, finished_at=timezone.now()
     )
     with transaction.atomic():
-        return Assignment.objects.create(
+        return Lease.objects.create(
             example=example,
             project=example.project,
             user=user,
@@ -114,7 +114,7 @@ def why_not_open(*, by: User, example: Example, purpose: str) -> str:
 
 
 @transaction.atomic
-def take(*, by: User, example: Example, purpose: str) -> Assignment:
+def take(*, by: User, example: Example, purpose: str) -> Lease:
     """Opens this very example for the person; what they had open goes back. LeaseLost when it cannot be had.
 
     Asking for what one has open already extends it.
@@ -145,16 +145,16 @@ def _refuse(example: Example, user: User, purpose: str) -> None:
         raise LeaseLost(f"#{example.pk} is not yours now. {reason}", "What you wrote is kept as your draft.")
 
 
-def _extend(lease: Assignment, project: Project) -> Assignment:
+def _extend(lease: Lease, project: Project) -> Lease:
     until = lease_end(project)
-    if not Assignment.objects.filter(pk=lease.pk, outcome=Outcome.OPEN).update(expires_at=until):
+    if not Lease.objects.filter(pk=lease.pk, outcome=Outcome.OPEN).update(expires_at=until):
         raise LeaseLost("Your time is over.", "What you wrote is kept as your draft.")
     lease.expires_at = until
     return lease
 
 
 @transaction.atomic
-def hold(*, example: Example, user: User, purpose: str) -> Assignment:
+def hold(*, example: Example, user: User, purpose: str) -> Lease:
     """The person's lease on the (locked) example, to be used up now. One that ran out counts while nobody took it."""
     mine = latest(example=example, user=user, purpose=purpose)
     if mine is None or mine.outcome not in (Outcome.OPEN, Outcome.EXPIRED):
@@ -165,9 +165,9 @@ def hold(*, example: Example, user: User, purpose: str) -> Assignment:
 
 
 @transaction.atomic
-def heartbeat(*, by: User, example: Example, purpose: str) -> Assignment:
+def heartbeat(*, by: User, example: Example, purpose: str) -> Lease:
     """Extends a lease. One that ran out comes back to life while nobody else took the example."""
-    mine = Assignment.objects.filter(example=example, user=by, purpose=purpose).order_by("-id").first()
+    mine = Lease.objects.filter(example=example, user=by, purpose=purpose).order_by("-id").first()
     if mine is None or mine.outcome not in (Outcome.OPEN, Outcome.EXPIRED):
         raise LeaseLost(
             f"You do not have #{example.pk} open.",
@@ -213,7 +213,7 @@ def leave(*, by: User, example: Example, purpose: str, skip: bool, reason: str =
 
 
 @transaction.atomic
-def undo_skip(*, by: User, example: Example, purpose: str) -> Assignment:
+def undo_skip(*, by: User, example: Example, purpose: str) -> Lease:
     """Takes the person's last skip of this example back and opens it; what they have open now is given back.
 
     Conflict when they did not skip it, LeaseLost when it cannot be had any more.
@@ -224,7 +224,7 @@ def undo_skip(*, by: User, example: Example, purpose: str) -> Assignment:
         raise Conflict(f"#{example.pk} is not among what you skipped.", "Reload the page.")
     transition(mine, Outcome.RELEASED, field="outcome")
     # An earlier skip of the same wait would put it last again.
-    Assignment.objects.filter(
+    Lease.objects.filter(
         example=example,
         user=by,
         purpose=purpose,

@@ -9,14 +9,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django_htmx.http import HttpResponseClientRedirect
 
-from annotation.changes import Changes, changes
 from annotation.checks import Finding, marks, run_checks
 from annotation.errors import NeedsReason
+from annotation.forms import PairForm
 from annotation.models import Draft, Example, Review
 from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
 from annotation.services.examples import content_of
-from annotation.views.pair_forms import PairForm
+from annotation.text.changes import Changes, changes
 from core.access import Access
 from core.errors import Conflict, ExpectedError, Invalid
 from core.models import Project
@@ -85,7 +85,7 @@ def item_form(example: Example, draft: Draft | None) -> PairForm:
 
 
 @dataclass(frozen=True)
-class Live:
+class LiveSide:
     """The side of the editor that follows the typing."""
 
     findings: list[Finding]
@@ -110,7 +110,7 @@ class Live:
 
 def live(
     content: Mapping[str, Any], project: Project, example: Example | None, base: Mapping[str, Any] | None
-) -> Live:
+) -> LiveSide:
     """Checks the pair as it is being written. `known` gives the words to mark, by field and tone."""
     findings = run_checks(content, project, example_id=example.pk if example else None)
-    return Live(findings, marks(findings, content), changes(base, content) if base is not None else None)
+    return LiveSide(findings, marks(findings, content), changes(base, content) if base is not None else None)

@@ -6,17 +6,17 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from annotation.downloads import examples_as_jsonl
+from annotation.extensions import page_details
 from annotation.filters import ExampleFilter
-from annotation.models import Example, GroupSplit
-from annotation.queries.examples import datasets_holding, find_examples, history_of
-from annotation.queries.provenance import example_provenance
+from annotation.forms import RetireForm
+from annotation.models import Example
+from annotation.queries.examples import find_examples, history_of
 from annotation.services.examples import example_stamp, requeue, retire
-from annotation.views.data_forms import RetireForm
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import status_of, take_errors
+from core.lists.paging import cut
 from core.models import Role
-from core.paging import cut
 
 NEWEST = 30  # revisions on the page: each is compared word by word with the one before
 READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
@@ -27,7 +27,7 @@ READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
 def examples(request: HttpRequest, access: Access) -> HttpResponse:
     filters = ExampleFilter(request.GET, project=access.project)
     wanted = filters.wanted()
-    found = filters.shown(find_examples(access.project, wanted)).select_related("source", "submitted_by")
+    found = filters.shown(find_examples(access.project, wanted)).select_related("submitted_by")
     context = {
         "filters": filters,
         "wanted": wanted,
@@ -48,9 +48,7 @@ def examples_download(request: HttpRequest, access: Access) -> StreamingHttpResp
 
 def _example(access: Access, pk: int) -> Example:
     return access.get(
-        Example.objects.select_related("source", "batch", "created_by", "submitted_by", "project").defer(
-            "search_text"
-        ),
+        Example.objects.select_related("created_by", "submitted_by", "project").defer("search_text"),
         pk=pk,
     )
 
@@ -58,14 +56,11 @@ def _example(access: Access, pk: int) -> Example:
 def _page(
     request: HttpRequest, access: Access, example: Example, form: RetireForm, status: int = 200
 ) -> HttpResponse:
-    split = GroupSplit.objects.filter(project=access.project, group=example.group).first()
     context = {
         "example": example,
-        "known": example_provenance(example),
         "history": history_of(example, NEWEST),
         "older": max(0, example.revision - NEWEST),
-        "held_in": list(datasets_holding(example)),
-        "split": split,
+        **page_details(example),
         "form": form,
         "may_change": access.has(Role.ADMIN, Role.REVIEWER),
         "seen": example_stamp(example),

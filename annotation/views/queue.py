@@ -10,10 +10,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation import services
-from annotation.cleaning import clean_in_bounds
-from annotation.models import Assignment, Draft, Example
+from annotation.forms import PairForm, TakeForm, pair_from, whole_number
+from annotation.models import Draft, Example, Lease
 from annotation.queries import queue as queries
 from annotation.services.examples import content_of
+from annotation.text.cleaning import clean_in_bounds
 from annotation.views.editing import (
     form_with,
     go,
@@ -24,7 +25,6 @@ from annotation.views.editing import (
     side,
     whole_main,
 )
-from annotation.views.pair_forms import PairForm, TakeForm, pair_from, whole_number
 from annotation.views.undo import last_step
 from core.access import Access, project_page
 from core.errors import ExpectedError
@@ -33,7 +33,7 @@ from core.services.drafts import kept_if_refused
 from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 
 READERS = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER)
-ANNOTATE = Assignment.Purpose.ANNOTATE
+ANNOTATE = Lease.Purpose.ANNOTATE
 
 
 @project_page(*READERS)
@@ -48,7 +48,7 @@ def overview(request: HttpRequest, access: Access) -> HttpResponse:
         "annotates": annotates,
         "reviews": reviews,
         "open_item": queries.open_lease(user, project, ANNOTATE) if annotates else None,
-        "open_review": queries.open_lease(user, project, Assignment.Purpose.REVIEW) if reviews else None,
+        "open_review": queries.open_lease(user, project, Lease.Purpose.REVIEW) if reviews else None,
         "drafts": list(queries.drafts_of(user, project)[:6]) if annotates or reviews else [],
         "recent": queries.recent_work(user, project),
         "standing": queries.standing(project),
@@ -88,7 +88,7 @@ def _onward(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 def _example(access: Access, pk: int) -> Example:
-    example = access.get(Example.objects.select_related("source", "submitted_by").defer("search_text"), pk=pk)
+    example = access.get(Example.objects.select_related("submitted_by").defer("search_text"), pk=pk)
     example.project = access.project
     return example
 
@@ -129,7 +129,7 @@ def item(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     example = _example(access, pk)
     draft = queries.draft_of(access.user, example)
     lease = queries.lease_of(access.user, example, ANNOTATE)
-    if draft is None and (lease is None or lease.outcome == Assignment.Outcome.DONE):
+    if draft is None and (lease is None or lease.outcome == Lease.Outcome.DONE):
         return go(request, "example", access.project.slug, pk)
     return _item_page(request, access, example, item_form(example, draft), draft)
 

@@ -13,13 +13,14 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation import services
-from annotation.changes import changes
 from annotation.filters import ReviewFilter
-from annotation.models import Assignment, Draft, Example, Review
+from annotation.forms import PairForm, TakeForm, pair_from, whole_number
+from annotation.models import Draft, Example, Lease, Review
 from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
 from annotation.services.examples import content_of
-from annotation.services.reviews import Bulk
+from annotation.services.reviewing import Bulk
+from annotation.text.changes import changes
 from annotation.views.editing import (
     form_with,
     go,
@@ -29,17 +30,16 @@ from annotation.views.editing import (
     side,
     whole_main,
 )
-from annotation.views.pair_forms import PairForm, TakeForm, pair_from, whole_number
 from annotation.views.queue import READERS
 from annotation.views.undo import last_step
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
+from core.lists.paging import cut
 from core.models import Role
-from core.paging import cut
 from core.services.drafts import kept_if_refused
 from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 
-REVIEW = Assignment.Purpose.REVIEW
+REVIEW = Lease.Purpose.REVIEW
 NAMED = 20  # numbers in one message
 MOST_SELECTED = 500  # as in the API; a page lists far fewer
 
@@ -97,7 +97,7 @@ def _onward(request: HttpRequest, access: Access) -> HttpResponse:
 
 def _example(access: Access, pk: int) -> Example:
     example = access.get(
-        Example.objects.select_related("source", "submitted_by", "created_by").defer("search_text"), pk=pk
+        Example.objects.select_related("submitted_by", "created_by").defer("search_text"), pk=pk
     )
     example.project = access.project
     return example

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.models import Assignment, Review
+from annotation.models import Lease, Review
 from annotation.queries import queue as queries
 from core.access import Access
 
@@ -26,8 +26,8 @@ class Undo:
 def last_step(access: Access, purpose: str, *, besides: int | None = None) -> Undo | None:
     """The newest step of the last two minutes that can still be undone; not one with the example `besides`."""
     user, project = access.user, access.project
-    steps = [_skips(access, purpose), *(_decisions(access) if purpose == Assignment.Purpose.REVIEW else [])]
-    if purpose == Assignment.Purpose.ANNOTATE:
+    steps = [_skips(access, purpose), *(_decisions(access) if purpose == Lease.Purpose.REVIEW else [])]
+    if purpose == Lease.Purpose.ANNOTATE:
         for example in queries.recent_work(user, project, 1):
             if example.takeable_back and example.submitted_at:
                 url = reverse("annotation:take-back", args=[project.slug, example.pk])
@@ -38,7 +38,7 @@ def last_step(access: Access, purpose: str, *, besides: int | None = None) -> Un
 
 def _skips(access: Access, purpose: str) -> Undo | None:
     slug = access.project.slug
-    name = "review-skip-undo" if purpose == Assignment.Purpose.REVIEW else "skip-undo"
+    name = "review-skip-undo" if purpose == Lease.Purpose.REVIEW else "skip-undo"
     for skip in queries.skipped_by(access.user, access.project, 2):
         if skip.purpose == purpose and skip.finished_at:
             return Undo(

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation import services
+from annotation.forms import PairForm, pair_from
 from annotation.models import Draft
 from annotation.queries import queue as queries
 from annotation.views.editing import (
@@ -18,7 +19,6 @@ from annotation.views.editing import (
     side,
     whole_main,
 )
-from annotation.views.pair_forms import PairForm, pair_from
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.models import Role

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import health
+from core.api.base import APIView
 from core.api.serializers import (
     KeySerializer,
     MadeKeySerializer,
@@ -17,14 +18,13 @@ from core.api.serializers import (
     PartSerializer,
     PasswordSerializer,
 )
-from core.models import ApiToken, User
-from core.project_api import APIView
-from core.queries import memberships_of, tokens_of
+from core.models import ApiKey, User
+from core.queries import memberships_of, personal_keys_of
+from core.services.keys import create_api_key, revoke_api_key
 from core.services.people import change_password, choose_theme, rename_person
-from core.services.tokens import create_token, revoke_token
 
 
-class Me(APIView):
+class MeView(APIView):
     serializer_class = MeSerializer
     queryset = User.objects.none()
 
@@ -49,7 +49,7 @@ class Me(APIView):
         return Response(MeSerializer(user, context={"memberships": memberships_of(user)}).data)
 
 
-class Password(APIView):
+class PasswordView(APIView):
     serializer_class = PasswordSerializer
     queryset = User.objects.none()
 
@@ -63,12 +63,12 @@ class Password(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class Tokens(mixins.ListModelMixin, APIView):
+class PersonalKeysView(mixins.ListModelMixin, APIView):
     serializer_class = KeySerializer
-    queryset = ApiToken.objects.none()
+    queryset = ApiKey.objects.none()
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        return tokens_of(cast(User, self.request.user)).select_related("created_by")
+        return personal_keys_of(cast(User, self.request.user)).select_related("created_by")
 
     def get(self, request: Request) -> Response:
         """One's own personal tokens, without their secrets."""
@@ -79,23 +79,23 @@ class Tokens(mixins.ListModelMixin, APIView):
         """Makes a personal token."""
         given = NewKeySerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        token, secret = create_token(by=cast(User, request.user), **given.validated_data)
-        return Response({**KeySerializer(token).data, "secret": secret}, status=status.HTTP_201_CREATED)
+        api_key, secret = create_api_key(by=cast(User, request.user), **given.validated_data)
+        return Response({**KeySerializer(api_key).data, "secret": secret}, status=status.HTTP_201_CREATED)
 
 
-class Token(APIView):
+class PersonalKeyView(APIView):
     serializer_class = KeySerializer
-    queryset = ApiToken.objects.none()
+    queryset = ApiKey.objects.none()
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, pk: int) -> Response:
         """Revokes one's own token."""
         user = cast(User, request.user)
-        revoke_token(by=user, token=generics.get_object_or_404(ApiToken, pk=pk, user=user))
+        revoke_api_key(by=user, api_key=generics.get_object_or_404(ApiKey, pk=pk, user=user))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class Status(APIView):
+class StatusView(APIView):
     serializer_class = PartSerializer
     queryset = User.objects.none()
     pagination_class = None

@@ -8,11 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.access import require_operator
+from core.api.base import APIView, ProjectAPIView
 from core.api.serializers import AccountSerializer, FirstPasswordSerializer, KeySerializer
 from core.forms import AccountFilter
-from core.models import ApiToken, Membership, Role, User
-from core.project_api import APIView, ProjectAPIView
-from core.queries import accounts, tokens_of
+from core.models import ApiKey, Membership, Role, User
+from core.queries import accounts, personal_keys_of
+from core.services.keys import revoke_api_key_of
 from core.services.people import (
     deactivate_person,
     end_sessions,
@@ -20,7 +21,6 @@ from core.services.people import (
     require_manager,
     reset_password,
 )
-from core.services.tokens import revoke_token_of
 
 ADMINS = (Role.ADMIN,)
 
@@ -35,14 +35,14 @@ class OperatorAPIView(APIView):
         self.refuse_unknown(request)
 
 
-class OfAnybody(OperatorAPIView):
+class AnyAccountView(OperatorAPIView):
     """`person` is the account with this id."""
 
     def person(self) -> User:
         return generics.get_object_or_404(User, pk=self.kwargs["pk"])
 
 
-class OfMember(ProjectAPIView):
+class MembersAccountView(ProjectAPIView):
     """`person` is the account of the membership with this id."""
 
     read_roles: ClassVar[tuple[str, ...]] = ADMINS
@@ -52,7 +52,7 @@ class OfMember(ProjectAPIView):
         return self.access.get(Membership.objects.select_related("user"), pk=self.kwargs["pk"]).user
 
 
-class Accounts(mixins.ListModelMixin, OperatorAPIView):
+class AccountsView(mixins.ListModelMixin, OperatorAPIView):
     serializer_class = AccountSerializer
     queryset = User.objects.none()
     asks = AccountFilter
@@ -116,12 +116,12 @@ class _EndSessions:
 
 class _Tokens(mixins.ListModelMixin):
     serializer_class: Any = KeySerializer
-    queryset: Any = ApiToken.objects.none()
+    queryset: Any = ApiKey.objects.none()
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
         person = self.person()  # type: ignore[attr-defined]
         require_manager(cast(User, self.request.user), person)  # type: ignore[attr-defined]
-        return tokens_of(person).select_related("created_by")
+        return personal_keys_of(person).select_related("created_by")
 
     @extend_schema(responses=KeySerializer(many=True))
     def get(self, request: Request, **kwargs: Any) -> Response:
@@ -131,54 +131,54 @@ class _Tokens(mixins.ListModelMixin):
 
 class _Token:
     serializer_class: Any = KeySerializer
-    queryset: Any = ApiToken.objects.none()
+    queryset: Any = ApiKey.objects.none()
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, **kwargs: Any) -> Response:
         """Revokes one of the person's tokens at once."""
         person = self.person()  # type: ignore[attr-defined]
-        token = generics.get_object_or_404(ApiToken, pk=kwargs["token"], user=person)
-        revoke_token_of(by=cast(User, request.user), user=person, token=token)
+        api_key = generics.get_object_or_404(ApiKey, pk=kwargs["api_key"], user=person)
+        revoke_api_key_of(by=cast(User, request.user), user=person, api_key=api_key)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class MemberAccount(_Account, OfMember): ...
+class MemberAccountView(_Account, MembersAccountView): ...
 
 
-class MemberDeactivate(_Deactivate, OfMember): ...
+class MemberDeactivateView(_Deactivate, MembersAccountView): ...
 
 
-class MemberReactivate(_Reactivate, OfMember): ...
+class MemberReactivateView(_Reactivate, MembersAccountView): ...
 
 
-class MemberEndSessions(_EndSessions, OfMember): ...
+class MemberEndSessionsView(_EndSessions, MembersAccountView): ...
 
 
-class MemberTokens(_Tokens, OfMember): ...
+class MemberKeysView(_Tokens, MembersAccountView): ...
 
 
-class MemberToken(_Token, OfMember): ...
+class MemberKeyView(_Token, MembersAccountView): ...
 
 
-class OneAccount(_Account, OfAnybody): ...
+class AccountView(_Account, AnyAccountView): ...
 
 
-class Deactivate(_Deactivate, OfAnybody): ...
+class DeactivateView(_Deactivate, AnyAccountView): ...
 
 
-class Reactivate(_Reactivate, OfAnybody): ...
+class ReactivateView(_Reactivate, AnyAccountView): ...
 
 
-class EndSessions(_EndSessions, OfAnybody): ...
+class EndSessionsView(_EndSessions, AnyAccountView): ...
 
 
-class AccountTokens(_Tokens, OfAnybody): ...
+class AccountKeysView(_Tokens, AnyAccountView): ...
 
 
-class AccountToken(_Token, OfAnybody): ...
+class AccountKeyView(_Token, AnyAccountView): ...
 
 
-class ResetPassword(OfAnybody):
+class AccountPasswordView(AnyAccountView):
     serializer_class = FirstPasswordSerializer
     queryset = User.objects.none()
 

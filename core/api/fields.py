@@ -8,8 +8,8 @@ from typing import Any
 from django.http import QueryDict
 from rest_framework import serializers
 
-from core.filters import unknown_names
-from core.numbers import LARGEST_COUNT, LARGEST_ID
+from core.lists.filters import unknown_names
+from core.lists.numbers import LARGEST_COUNT, LARGEST_ID
 
 
 class IdField(serializers.IntegerField):

@@ -6,7 +6,7 @@ from rest_framework.metadata import BaseMetadata
 from rest_framework.request import Request
 
 
-class Methods(BaseMetadata):
+class AllowedMethods(BaseMetadata):
     """The methods of an address. DRF's own would fetch objects and describe forms; the schema says all that."""
 
     def determine_metadata(self, request: Request, view: Any) -> dict[str, Any]:

@@ -7,16 +7,16 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
 class BrowserScheme(SessionScheme):
-    target_class = "core.authentication.SessionAuthentication"
+    target_class = "core.sign_in.authentication.SessionAuthentication"
 
 
-class TokenScheme(OpenApiAuthenticationExtension):
-    target_class = "core.authentication.TokenAuthentication"
-    name = "token"
+class ApiKeyScheme(OpenApiAuthenticationExtension):
+    target_class = "core.sign_in.authentication.ApiKeyAuthentication"
+    name = "api_key"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "A personal token from /me/tokens/, beginning with gh_.",
+            "description": "A personal token from /me/keys/, beginning with gh_.",
         }

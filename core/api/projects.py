@@ -1,4 +1,4 @@
-"""Projects, their people, keys, runs and record."""
+"""ProjectsView, their people, keys, runs and record."""
 
 from typing import cast
 
@@ -8,6 +8,7 @@ from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.base import APIView, ProjectAPIView
 from core.api.serializers import (
     AddedPersonSerializer,
     AuditEntrySerializer,
@@ -25,20 +26,19 @@ from core.api.serializers import (
     RunSerializer,
 )
 from core.forms import AuditFilter, PeopleFilter, RunFilter
-from core.loop import loop_context
-from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
-from core.project_api import APIView, ProjectAPIView
-from core.queries import audit_entries, keys_of, memberships_of, people_of, runs_of
+from core.home.compose import loop_context
+from core.models import ApiKey, AuditEntry, Membership, Project, Role, Run, User
+from core.queries import application_keys_of, audit_entries, memberships_of, people_of, runs_of
+from core.runs.control import request_cancel, start_again
+from core.services.keys import create_api_key, revoke_api_key
 from core.services.people import reset_password
 from core.services.projects import change_roles, create_project, invite, remove_member, update_project
-from core.services.runs import request_cancel, start_again
-from core.services.tokens import create_token, revoke_token
 
 READERS = (Role.ADMIN, Role.VIEWER)
 ADMINS = (Role.ADMIN,)
 
 
-class Projects(mixins.ListModelMixin, APIView):
+class ProjectsView(mixins.ListModelMixin, APIView):
     serializer_class = ProjectSerializer
     queryset = Project.objects.none()
 
@@ -62,7 +62,7 @@ class Projects(mixins.ListModelMixin, APIView):
         return Response(ProjectSerializer(project).data, status=status.HTTP_201_CREATED)
 
 
-class OneProject(ProjectAPIView):
+class ProjectView(ProjectAPIView):
     serializer_class = ProjectSerializer
     queryset = Project.objects.none()
     write_roles = ADMINS
@@ -80,7 +80,7 @@ class OneProject(ProjectAPIView):
         return Response(ProjectSerializer(project).data)
 
 
-class Loop(ProjectAPIView):
+class HomeView(ProjectAPIView):
     serializer_class = LoopSerializer
     queryset = Project.objects.none()
 
@@ -101,7 +101,7 @@ class Loop(ProjectAPIView):
         return Response(LoopSerializer({"stages": stages, "next": context["next_items"]}).data)
 
 
-class People(mixins.ListModelMixin, ProjectAPIView):
+class MembersView(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = MembershipSerializer
     queryset = Membership.objects.none()
     read_roles, write_roles = READERS, ADMINS
@@ -127,7 +127,7 @@ class People(mixins.ListModelMixin, ProjectAPIView):
         return Response(body, status=status.HTTP_201_CREATED)
 
 
-class Person(ProjectAPIView):
+class MemberView(ProjectAPIView):
     serializer_class = RolesSerializer
     queryset = Membership.objects.none()
     read_roles, write_roles = READERS, ADMINS
@@ -153,7 +153,7 @@ class Person(ProjectAPIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class ResetPassword(ProjectAPIView):
+class MemberPasswordView(ProjectAPIView):
     serializer_class = FirstPasswordSerializer
     queryset = Membership.objects.none()
     read_roles, write_roles = ADMINS, ADMINS
@@ -166,13 +166,13 @@ class ResetPassword(ProjectAPIView):
         return Response({"first_password": first})
 
 
-class Keys(mixins.ListModelMixin, ProjectAPIView):
+class ApplicationKeysView(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = KeySerializer
-    queryset = ApiToken.objects.none()
+    queryset = ApiKey.objects.none()
     read_roles, write_roles = READERS, ADMINS
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        return keys_of(self.access.project)
+        return application_keys_of(self.access.project)
 
     def get(self, request: Request, slug: str) -> Response:
         """Application keys, without their secrets."""
@@ -183,26 +183,26 @@ class Keys(mixins.ListModelMixin, ProjectAPIView):
         """Makes an application key; its secret is in the answer, once."""
         given = NewKeySerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        token, secret = create_token(
+        api_key, secret = create_api_key(
             by=self.access.user, project=self.access.project, name=given.validated_data["name"]
         )
-        return Response({**KeySerializer(token).data, "secret": secret}, status=status.HTTP_201_CREATED)
+        return Response({**KeySerializer(api_key).data, "secret": secret}, status=status.HTTP_201_CREATED)
 
 
-class Key(ProjectAPIView):
+class ApplicationKeyView(ProjectAPIView):
     serializer_class = KeySerializer
-    queryset = ApiToken.objects.none()
+    queryset = ApiKey.objects.none()
     read_roles, write_roles = READERS, ADMINS
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, slug: str, pk: int) -> Response:
         """Revokes an application key at once."""
-        token = self.access.get(ApiToken.objects.select_related("project"), pk=pk)
-        revoke_token(by=self.access.user, token=token)
+        api_key = self.access.get(ApiKey.objects.select_related("project"), pk=pk)
+        revoke_api_key(by=self.access.user, api_key=api_key)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class Audit(mixins.ListModelMixin, ProjectAPIView):
+class AuditView(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = AuditEntrySerializer
     queryset = AuditEntry.objects.none()
     read_roles = READERS
@@ -217,7 +217,7 @@ class Audit(mixins.ListModelMixin, ProjectAPIView):
         return self.list(request)
 
 
-class Runs(mixins.ListModelMixin, ProjectAPIView):
+class RunsView(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = RunSerializer
     queryset = Run.objects.none()
     read_roles = READERS
@@ -231,7 +231,7 @@ class Runs(mixins.ListModelMixin, ProjectAPIView):
         return self.list(request)
 
 
-class OneRun(ProjectAPIView):
+class RunView(ProjectAPIView):
     serializer_class = RunSerializer
     queryset = Run.objects.none()
     read_roles = READERS
@@ -242,7 +242,7 @@ class OneRun(ProjectAPIView):
         return Response(RunSerializer(found).data)
 
 
-class CancelRun(ProjectAPIView):
+class CancelRunView(ProjectAPIView):
     serializer_class = RunSerializer
     queryset = Run.objects.none()
     read_roles, write_roles = READERS, ADMINS
@@ -254,7 +254,7 @@ class CancelRun(ProjectAPIView):
         return Response(RunSerializer(request_cancel(by=self.access.user, run=found)).data)
 
 
-class ResumeRun(ProjectAPIView):
+class ResumeRunView(ProjectAPIView):
     serializer_class = RunSerializer
     queryset = Run.objects.none()
     read_roles, write_roles = READERS, ADMINS

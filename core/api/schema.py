@@ -9,7 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
-from core.numbers import LARGEST_ID
+from core.lists.numbers import LARGEST_ID
 
 TAGS = {
     "Account": "The signed-in person: name, password, personal tokens, and the state of the system.",
@@ -38,8 +38,8 @@ _MODULES = {
     "annotation.api.examples": "Examples",
     "annotation.api.queue": "Queue",
     "annotation.api.reviews": "Reviews",
-    "annotation.api.imports": "Imports",
-    "annotation.api.datasets": "Datasets",
+    "dataset.api.imports": "Imports",
+    "dataset.api.versions": "Datasets",
     "training.api": "Training",
     "inference.api.chat": "Chat",
     "inference.api": "Serving",

@@ -5,9 +5,9 @@ from typing import Any
 from rest_framework import serializers
 
 from core.api.fields import Body, SeenField, TextField, WrittenField
-from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
+from core.audit.sentences import sentence
+from core.models import ApiKey, AuditEntry, Membership, Project, Role, Run, User
 from core.models.people import LONGEST_PASSWORD, MOST_TEMPERATURE, MOST_TOKENS
-from core.sentences import sentence
 from core.services.projects import roles_stamp, settings_stamp
 
 
@@ -137,13 +137,13 @@ class RolesSerializer(Body):
     seen = SeenField()
 
 
-class KeySerializer(serializers.ModelSerializer[ApiToken]):
+class KeySerializer(serializers.ModelSerializer[ApiKey]):
     """A key or token without its secret, which nobody can read again."""
 
     created_by = PersonSerializer(read_only=True, allow_null=True)
 
     class Meta:
-        model = ApiToken
+        model = ApiKey
         fields = ("id", "name", "prefix", "created_by", "created_at", "last_used_at", "revoked_at")
         read_only_fields = ("prefix", "created_at", "last_used_at", "revoked_at")
 

@@ -18,9 +18,9 @@ from core.charts import drawing
 from core.charts.data import (
     MAX_ROWS,
     Bar,
+    IntervalMark,
     IntervalRow,
-    Line,
-    Row,
+    LineSeries,
     Series,
     count,
     figure,
@@ -45,7 +45,7 @@ def line_chart(
     from_zero: bool = False,
 ) -> SafeString:
     """Lines over a common x, such as loss by step. `x_max` keeps room for what is still to come."""
-    lines = [Line(one.name, thin(finite_points(one.points)), one.dotted) for one in series[:MOST_LINES]]
+    lines = [LineSeries(one.name, thin(finite_points(one.points)), one.dotted) for one in series[:MOST_LINES]]
     lines = [line for line in lines if line.points]
     if not lines:
         return drawing.nothing("Nothing to draw yet.")
@@ -85,7 +85,7 @@ def interval_chart(
     show = percent if as_percent else figure
     line = reference if finite(reference) else None
 
-    def drawn(row: IntervalRow) -> Row:
+    def drawn(row: IntervalRow) -> IntervalMark:
         value = float(row.value or 0)
         words = f"{row.name}: {show(value)}"
         low = high = value
@@ -94,7 +94,7 @@ def interval_chart(
             words += f", 95% interval {show(low)} to {show(high)}"
         if row.n is not None:
             words += f", n {count(row.n)}"
-        return Row(row.name, value, low, high, words)
+        return IntervalMark(row.name, value, low, high, words)
 
     def spec(wide: bool) -> Any:
         from core.charts.specs import interval_spec

@@ -35,7 +35,7 @@ class Bar:
     value: float | None
 
 
-class Line(NamedTuple):
+class LineSeries(NamedTuple):
     """A Series whose points are all finite, and not too many."""
 
     name: str
@@ -43,7 +43,7 @@ class Line(NamedTuple):
     dotted: bool
 
 
-class Row(NamedTuple):
+class IntervalMark(NamedTuple):
     """An IntervalRow whose value is finite. Without an interval `low` and `high` are the value itself."""
 
     name: str

@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from core.charts.data import Bar, Line, Row, distinct, figure
+from core.charts.data import Bar, IntervalMark, LineSeries, distinct, figure
 
 WIDE, NARROW = 640, 330  # px: the boxes a chart is drawn for
 SERIES = [f"var(--series-{n})" for n in range(1, 6)]
@@ -28,7 +28,7 @@ CONFIG: dict[str, Any] = {
 
 
 def line_spec(
-    series: Sequence[Line], x_title: str, y_title: str, x_max: float | None, from_zero: bool, wide: bool
+    series: Sequence[LineSeries], x_title: str, y_title: str, x_max: float | None, from_zero: bool, wide: bool
 ) -> Any:
     names = [one.name for one in series]
     colour = alt.Color("series:N", scale=alt.Scale(domain=names, range=SERIES[: len(names)]), legend=None)
@@ -86,12 +86,12 @@ def line_spec(
     )  # fmt: skip
 
 
-def _plot_width(series: Sequence[Line], wide: bool) -> int:
+def _plot_width(series: Sequence[LineSeries], wide: bool) -> int:
     longest = max(len(one.name) for one in series)
     return (WIDE if wide else NARROW) - 52 - min(130, round(6.6 * longest) + 12)
 
 
-def _end_labels(series: Sequence[Line], height: int, from_zero: bool) -> list[dict[str, Any]]:
+def _end_labels(series: Sequence[LineSeries], height: int, from_zero: bool) -> list[dict[str, Any]]:
     ys = [y for one in series for _, y in one.points]
     low, high = (min(0.0, *ys) if from_zero else min(ys)), max(ys)
     least = (high - low or 1.0) * 15 / height
@@ -107,7 +107,7 @@ def _end_labels(series: Sequence[Line], height: int, from_zero: bool) -> list[di
 
 
 def interval_spec(
-    rows: Sequence[Row],
+    rows: Sequence[IntervalMark],
     reference: float | None,
     as_percent: bool,
     domain: tuple[float, float] | None,

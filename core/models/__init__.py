@@ -2,11 +2,11 @@ from core.models.artifacts import Artifact
 from core.models.audit import AuditEntry
 from core.models.drafts import DraftBase
 from core.models.events import Delivery, Event
-from core.models.people import ApiToken, Membership, Project, Role, User
+from core.models.people import ApiKey, Membership, Project, Role, User
 from core.models.runs import Run
 
 __all__ = [
-    "ApiToken",
+    "ApiKey",
     "Artifact",
     "AuditEntry",
     "Delivery",

@@ -152,7 +152,7 @@ class Membership(models.Model):
         return [Role(role).label for role in Role.values if role in self.roles]
 
 
-class ApiToken(models.Model):
+class ApiKey(models.Model):
     """A bearer token: a person's own (API) or a project's application key (the OpenAI-compatible door).
 
     Only the SHA-256 digest is kept. Tokens carry 256 random bits, so a fast hash is enough.
@@ -163,8 +163,12 @@ class ApiToken(models.Model):
         APPLICATION = "application", "Application key"
 
     kind = models.CharField(max_length=12, choices=Kind.choices)
-    user = models.ForeignKey(User, null=True, blank=True, on_delete=models.CASCADE, related_name="tokens")
-    project = models.ForeignKey(Project, null=True, blank=True, on_delete=models.CASCADE, related_name="keys")
+    user = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.CASCADE, related_name="personal_keys"
+    )
+    project = models.ForeignKey(
+        Project, null=True, blank=True, on_delete=models.CASCADE, related_name="application_keys"
+    )
     name = models.CharField(max_length=120)
     prefix = models.CharField(max_length=12)
     digest = models.CharField(max_length=64, unique=True)
@@ -177,7 +181,7 @@ class ApiToken(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.CheckConstraint(
-                name="token_belongs",
+                name="api_key_belongs",
                 condition=models.Q(kind="personal", user__isnull=False, project__isnull=True)
                 | models.Q(kind="application", user__isnull=True, project__isnull=False),
             ),

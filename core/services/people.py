@@ -11,10 +11,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from core import attempts
-from core.audit import record
+from core.audit.entries import record
 from core.errors import Conflict, Invalid, Refused
-from core.models import ApiToken, Membership, Project, Role, User
+from core.models import ApiKey, Membership, Project, Role, User
+from core.sign_in import attempts
 
 
 def _checked(password: str, user: User, field: str) -> str:
@@ -136,8 +136,8 @@ def change_password(*, by: User, new: str, old: str) -> None:
             password=hashed, must_change_password=False
         ):
             raise Conflict("The password was changed meanwhile.", "Sign in again with the new one.")
-        ended = end_tokens(by)
-        record(by=by, project=None, verb="password.changed", obj=by, tokens=ended)
+        ended = end_api_keys(by)
+        record(by=by, project=None, verb="password.changed", obj=by, api_keys=ended)
     by.password, by.must_change_password = hashed, False
 
 
@@ -176,7 +176,7 @@ def _replace_password(*, by: User | None, user: User, hashed: str, must_change: 
         password=hashed, must_change_password=must_change, session_round=F("session_round") + 1
     )
     user.password, user.must_change_password = hashed, must_change
-    record_everywhere(by=by, user=user, verb=verb, tokens=end_tokens(user))
+    record_everywhere(by=by, user=user, verb=verb, api_keys=end_api_keys(user))
 
 
 # --- managing somebody's account ---------------------------------------------------------------------------
@@ -219,9 +219,9 @@ def record_everywhere(*, by: User | None, user: User, verb: str, **detail: Any) 
         record(by=by, project=project, verb=verb, obj=user, **detail)
 
 
-def end_tokens(user: User) -> int:
+def end_api_keys(user: User) -> int:
     """Revokes every personal token of the account and says how many there were."""
-    return ApiToken.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
+    return ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
 
 
 def end_sessions(*, by: User, user: User) -> None:
@@ -256,9 +256,11 @@ def deactivate_person(*, by: User, user: User) -> None:
         ):
             raise Conflict(f"{user.name} is deactivated already.", "Reload the page.")
         user.is_active = False
-        keys = ApiToken.objects.filter(created_by=user, user=None, revoked_at=None)
+        keys = ApiKey.objects.filter(created_by=user, user=None, revoked_at=None)
         ended = keys.update(revoked_at=timezone.now())
-        record_everywhere(by=by, user=user, verb="person.deactivated", tokens=end_tokens(user), keys=ended)
+        record_everywhere(
+            by=by, user=user, verb="person.deactivated", api_keys=end_api_keys(user), keys=ended
+        )
 
 
 def _keep_admins(user: User) -> None:

@@ -7,10 +7,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
-from core.audit import record
+from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.marks import refuse_marks
-from core.models import ApiToken, Membership, Project, Role, User
+from core.models import ApiKey, Membership, Project, Role, User
 from core.models.people import MOST_TEMPERATURE, MOST_TOKENS
 from core.seen import must_be_as_seen, stamp
 from core.services.people import (
@@ -208,7 +208,7 @@ def _keep_an_admin(project: Project, leaving: Membership) -> None:
 
 def _end_keys(project: Project, maker: User) -> int:
     """Revokes the application keys that somebody made here, who knows their secrets and may manage them no more."""
-    keys = ApiToken.objects.filter(project=project, created_by=maker, revoked_at=None)
+    keys = ApiKey.objects.filter(project=project, created_by=maker, revoked_at=None)
     return keys.update(revoked_at=timezone.now())
 
 

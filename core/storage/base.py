@@ -11,9 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
-from core.connections import release_connection
+from core.database.connections import release_connection
+from core.host.scratch import held
 from core.models import Artifact
-from core.scratch import held
 
 # Files are hashed in pieces of this size, so that memory stays the same whatever their length.
 PIECE = 1024 * 1024

@@ -13,8 +13,8 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from core.connections import release_connection
-from core.disks import StoreError
+from core.database.connections import release_connection
+from core.host.disks import StoreError
 from core.models import Artifact
 from core.storage.base import (
     PIECE,
@@ -56,7 +56,7 @@ _DENIED = {"AccessDenied", "AllAccessDisabled", "MethodNotAllowed", "403"}
 
 
 def _store_error(error: Exception) -> StoreError:
-    """With the errno that a disk in the same state gives, so that core.disks finds the words."""
+    """With the errno that a disk in the same state gives, so that core.host.disks finds the words."""
     said = getattr(error, "response", None) or {}
     code = str(said.get("Error", {}).get("Code", ""))
     status = str(said.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))

@@ -21,9 +21,9 @@ from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
-from core.diff import Piece, compare
+from core.diff import DiffPiece, compare
 from core.models import Role, Run, User
-from core.runs import Again, again_for
+from core.runs.kinds import Again, again_for
 from core.text import lines_of
 
 register = template.Library()
@@ -334,7 +334,7 @@ def guideline(text: Any) -> Guideline:
 # --- what changed ------------------------------------------------------------------------------------------
 
 
-def _marked(pieces: Iterable[Piece], *, old: bool, new: bool) -> SafeString:
+def _marked(pieces: Iterable[DiffPiece], *, old: bool, new: bool) -> SafeString:
     out: list[str] = []
     for piece in pieces:
         if piece.op == "equal":
@@ -518,7 +518,7 @@ def isolated(value: Any) -> SafeString:
 
 @register.filter
 def object_kind(object_type: str) -> str:
-    """ "annotation.datasetversion" -> "dataset version", as the model calls itself; what is gone keeps its bare name."""
+    """ "datasets.datasetversion" -> "dataset version", as the model calls itself; what is gone keeps its bare name."""
     try:
         return str(apps.get_model(object_type)._meta.verbose_name)
     except (LookupError, ValueError):

@@ -10,12 +10,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, operator_page, project_page
+from core.audit.sentences import actor_name
 from core.forms import AccountFilter
-from core.models import ApiToken, Membership, Role, User
-from core.paging import cut
+from core.lists.paging import cut
+from core.models import ApiKey, Membership, Role, User
 from core.queries import accounts as all_accounts
-from core.queries import maker_of, memberships_of, tokens_of
-from core.sentences import actor_name
+from core.queries import maker_of, memberships_of, personal_keys_of
+from core.services.keys import revoke_api_key_of
 from core.services.people import (
     deactivate_person,
     end_sessions,
@@ -23,7 +24,6 @@ from core.services.people import (
     reactivate_person,
     reset_password,
 )
-from core.services.tokens import revoke_token_of
 
 Deed = Callable[..., None]
 # The last part of an address, what it does, and what the person who did it reads.
@@ -50,9 +50,9 @@ def _draw(request: HttpRequest, by: User, subject: Subject) -> HttpResponse:
     """The page of one account. What may not be managed shows no tokens and no buttons."""
     person, root = subject.person, subject.root
     manages = by.pk != person.pk and may_manage(by, person)
-    page = cut(request, tokens_of(person)) if manages else None
-    for token in page or ():
-        token.revoke_url = f"{root}tokens/{token.pk}/revoke/"
+    page = cut(request, personal_keys_of(person)) if manages else None
+    for api_key in page or ():
+        api_key.revoke_url = f"{root}keys/{api_key.pk}/revoke/"
     maker = maker_of(person)
     context = {
         "person": person,
@@ -78,9 +78,9 @@ def _do(request: HttpRequest, by: User, subject: Subject, deed: str) -> HttpResp
     return redirect(subject.page)
 
 
-def _revoke(request: HttpRequest, by: User, subject: Subject, token: int) -> HttpResponse:
-    found = get_object_or_404(ApiToken, pk=token, user=subject.person)
-    revoke_token_of(by=by, user=subject.person, token=found)
+def _revoke(request: HttpRequest, by: User, subject: Subject, api_key: int) -> HttpResponse:
+    found = get_object_or_404(ApiKey, pk=api_key, user=subject.person)
+    revoke_api_key_of(by=by, user=subject.person, api_key=found)
     messages.success(request, f"The token {found.name} of {subject.person.name} is revoked.")
     return redirect(subject.page)
 
@@ -108,8 +108,8 @@ def person_deed(request: HttpRequest, access: Access, pk: int, deed: str) -> Htt
 
 @project_page(Role.ADMIN)
 @require_POST
-def person_token_revoke(request: HttpRequest, access: Access, pk: int, token: int) -> HttpResponse:
-    return _revoke(request, access.user, _member(access, pk), token)
+def person_key_revoke(request: HttpRequest, access: Access, pk: int, api_key: int) -> HttpResponse:
+    return _revoke(request, access.user, _member(access, pk), api_key)
 
 
 # --- for operators -------------------------------------------------------------------------------------------
@@ -157,5 +157,5 @@ def account_password(request: HttpRequest, operator: User, pk: int) -> HttpRespo
 
 @require_POST
 @operator_page
-def account_token_revoke(request: HttpRequest, operator: User, pk: int, token: int) -> HttpResponse:
-    return _revoke(request, operator, _anybody(pk), token)
+def account_key_revoke(request: HttpRequest, operator: User, pk: int, api_key: int) -> HttpResponse:
+    return _revoke(request, operator, _anybody(pk), api_key)

@@ -7,7 +7,7 @@ from django.urls import Resolver404, resolve
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from core.api_errors import error_body
+from core.api.errors import error_body
 
 
 @require_safe

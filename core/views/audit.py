@@ -8,13 +8,13 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from core.access import Access, project_page
-from core.connections import rows_by_key
-from core.downloads import CSV, attachment, csv_line
+from core.audit.sentences import sentence
 from core.forms import AuditFilter
+from core.http.downloads import CSV, attachment, csv_line
+from core.lists.paging import cut
+from core.lists.rows import rows_by_key
 from core.models import Role
-from core.paging import cut
 from core.queries import audit_entries
-from core.sentences import sentence
 
 COLUMNS = ("at", "actor", "verb", "object_type", "object_id", "object_label", "detail")
 

@@ -6,9 +6,9 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from core.api_errors import error_body, expected_body, json_error, over_limit, server_error_body
+from core.api.errors import error_body, expected_body, json_error, over_limit, server_error_body
 from core.errors import ExpectedError, Refused
-from core.middleware import away_response, noted_storage_error, prefers_json, wants_json
+from core.http.middleware import away_response, noted_storage_error, prefers_json, wants_json
 
 
 def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:

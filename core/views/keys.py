@@ -7,10 +7,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from core.access import Access, project_page
 from core.forms import KeyForm
-from core.models import ApiToken, Role
-from core.paging import cut
-from core.queries import keys_of
-from core.services.tokens import create_token, revoke_token
+from core.lists.paging import cut
+from core.models import ApiKey, Role
+from core.queries import application_keys_of
+from core.services.keys import create_api_key, revoke_api_key
 
 
 @project_page(Role.ADMIN, Role.VIEWER)
@@ -22,19 +22,24 @@ def keys(request: HttpRequest, access: Access) -> HttpResponse:
     if request.method == "POST":
         access.require(Role.ADMIN)
         if form.is_valid():
-            made, secret = create_token(
+            made, secret = create_api_key(
                 by=access.user, name=form.cleaned_data["name"], project=access.project
             )
             form = KeyForm()
     status = 422 if form.is_bound else 200
-    context = {"form": form, "made": made, "secret": secret, "page": cut(request, keys_of(access.project))}
-    return render(request, "core/keys.html", context, status=status)
+    context = {
+        "form": form,
+        "made": made,
+        "secret": secret,
+        "page": cut(request, application_keys_of(access.project)),
+    }
+    return render(request, "core/application_keys.html", context, status=status)
 
 
 @project_page(Role.ADMIN)
 @require_POST
 def key_revoke(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    token = access.get(ApiToken.objects.select_related("project"), pk=pk)
-    revoke_token(by=access.user, token=token)
-    messages.success(request, f"The key {token.name} is revoked. What still uses it gets 401 from now on.")
-    return redirect("core:keys", access.project.slug)
+    api_key = access.get(ApiKey.objects.select_related("project"), pk=pk)
+    revoke_api_key(by=access.user, api_key=api_key)
+    messages.success(request, f"The key {api_key.name} is revoked. What still uses it gets 401 from now on.")
+    return redirect("core:application-keys", access.project.slug)

@@ -5,7 +5,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from core.access import Access, project_page
-from core.loop import loop_context
+from core.home.compose import loop_context
 
 
 @project_page()

@@ -7,14 +7,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from core.audit.sentences import counted, sentence
 from core.errors import ExpectedError
 from core.forms import KeyForm, NameForm, PasswordForm, status_of, take_errors
-from core.models import ApiToken
-from core.paging import cut
-from core.queries import memberships_of, own_deeds, own_work, tokens_of
-from core.sentences import counted, sentence
+from core.lists.paging import cut
+from core.models import ApiKey
+from core.queries import memberships_of, own_deeds, own_work, personal_keys_of
+from core.services.keys import create_api_key, revoke_api_key
 from core.services.people import change_password, rename_person
-from core.services.tokens import create_token, revoke_token
 from core.views.start import signed_in
 
 
@@ -68,22 +68,22 @@ def password(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def tokens(request: HttpRequest) -> HttpResponse:
+def api_keys(request: HttpRequest) -> HttpResponse:
     """Personal tokens for the API; a POST makes one and shows its secret in the answer, this once."""
     user = signed_in(request)
     form = KeyForm(request.POST or None)
     made = secret = None
     if request.method == "POST" and form.is_valid():
-        made, secret = create_token(by=user, name=form.cleaned_data["name"])
+        made, secret = create_api_key(by=user, name=form.cleaned_data["name"])
         form = KeyForm()
     status = 422 if form.is_bound else 200
-    context = {"form": form, "made": made, "secret": secret, "page": cut(request, tokens_of(user))}
-    return render(request, "core/tokens.html", context, status=status)
+    context = {"form": form, "made": made, "secret": secret, "page": cut(request, personal_keys_of(user))}
+    return render(request, "core/personal_keys.html", context, status=status)
 
 
 @require_POST
-def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
-    token = get_object_or_404(ApiToken, pk=pk, user=signed_in(request))
-    revoke_token(by=signed_in(request), token=token)
-    messages.success(request, f"The token {token.name} is revoked.")
-    return redirect("core:tokens")
+def personal_key_revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    api_key = get_object_or_404(ApiKey, pk=pk, user=signed_in(request))
+    revoke_api_key(by=signed_in(request), api_key=api_key)
+    messages.success(request, f"The token {api_key.name} is revoked.")
+    return redirect("core:personal-keys")

@@ -6,12 +6,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.access import Access, project_page
+from core.audit.sentences import actor_name
 from core.errors import ExpectedError
 from core.forms import AddPersonForm, PeopleFilter, RolesForm, status_of, take_errors
+from core.lists.paging import cut
 from core.models import Membership, Role, User
-from core.paging import cut
 from core.queries import maker_of, people_of
-from core.sentences import actor_name
 from core.services.people import reset_password
 from core.services.projects import change_roles, invite, remove_member, roles_stamp
 

@@ -7,12 +7,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, project_page
 from core.forms import RunFilter
+from core.lists.paging import cut
+from core.lists.params import Params
 from core.models import Role, Run, User
-from core.paging import cut
-from core.params import Params
 from core.queries import runs_of, why_it_waits
-from core.runs import kind_label, subject_of
-from core.services.runs import request_cancel, start_again
+from core.runs.control import request_cancel, start_again
+from core.runs.kinds import kind_label, subject_of
 
 
 @project_page(Role.ADMIN, Role.VIEWER)

@@ -1,4 +1,4 @@
-"""Signing in and out. django-axes counts failed tries in the authentication backend, core.attempts those of a network."""
+"""Signing in and out. django-axes counts failed tries in the authentication backend, core.sign_in.attempts those of a network."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from core import attempts
 from core.errors import Busy
 from core.forms import SignInForm
 from core.models import User
+from core.sign_in import attempts
 from core.views.theme import remember_theme
 
 

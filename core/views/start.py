@@ -9,8 +9,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import NewProjectForm, take_errors
+from core.lists.params import Params
 from core.models import User
-from core.params import Params
 from core.queries import memberships_of
 from core.services.projects import create_project
 

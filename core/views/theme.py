@@ -5,7 +5,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from core.forms import ThemeForm
-from core.params import Params
+from core.lists.params import Params
 from core.services.people import choose_theme
 
 COOKIE = "gh_theme"

@@ -1,4 +1,4 @@
-"""Campaigns, their results and single ratings."""
+"""CampaignsView, their results and single ratings."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation.models import DatasetVersion
+from core.api.base import ProjectAPIView
 from core.api.fields import SeenSerializer
 from core.errors import Invalid
 from core.models import Role
-from core.project_api import ProjectAPIView
+from dataset.models import DatasetVersion
 from evaluation import services
 from evaluation.api.serializers import (
     CampaignSerializer,
@@ -38,7 +38,7 @@ READERS = (Role.ADMIN, Role.VIEWER)
 ADMINS = (Role.ADMIN,)
 
 
-class Campaigns(mixins.ListModelMixin, ProjectAPIView):
+class CampaignsView(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = CampaignSerializer
     queryset = Campaign.objects.none()
     read_roles, write_roles = READERS, ADMINS
@@ -48,7 +48,7 @@ class Campaigns(mixins.ListModelMixin, ProjectAPIView):
         return campaigns_of(self.access.project, **CampaignFilter(self.request.GET).checked())
 
     def get(self, request: Request, slug: str) -> Response:
-        """Campaigns, the newest first."""
+        """CampaignsView, the newest first."""
         return self.list(request)
 
     @extend_schema(request=NewCampaignSerializer, responses={201: CampaignSerializer})
@@ -75,7 +75,7 @@ class Campaigns(mixins.ListModelMixin, ProjectAPIView):
         return CampaignSerializer(campaigns_of(self.access.project).get(pk=campaign.pk)).data
 
 
-class CampaignPlan(ProjectAPIView):
+class CampaignPlanView(ProjectAPIView):
     serializer_class = PlanSerializer
     asks = PlanQuerySerializer
     pagination_class = None
@@ -111,7 +111,7 @@ class CampaignPlan(ProjectAPIView):
             )
 
 
-class OneCampaign(ProjectAPIView):
+class CampaignView(ProjectAPIView):
     serializer_class = CampaignSerializer
     queryset = Campaign.objects.none()
     read_roles, write_roles = READERS, ADMINS
@@ -138,28 +138,28 @@ class _CampaignVerb(ProjectAPIView):
         return Response(CampaignSerializer(campaigns_of(self.access.project).get(pk=pk)).data)
 
 
-class CampaignClose(_CampaignVerb):
+class CampaignCloseView(_CampaignVerb):
     @extend_schema(request=SeenSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Takes no ratings any more; raters may see the results."""
         return self._do(services.close_campaign, pk, **self.given(SeenSerializer))
 
 
-class CampaignReopen(_CampaignVerb):
+class CampaignReopenView(_CampaignVerb):
     @extend_schema(request=SeenSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Takes ratings again."""
         return self._do(services.reopen_campaign, pk, **self.given(SeenSerializer))
 
 
-class CampaignRetry(_CampaignVerb):
+class CampaignRetryView(_CampaignVerb):
     @extend_schema(request=None)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Makes the answers that are still missing after a failure, of an open campaign too."""
         return self._do(services.retry_campaign, pk)
 
 
-class CampaignResults(ProjectAPIView):
+class CampaignResultsView(ProjectAPIView):
     serializer_class = ResultsSerializer
     queryset = Campaign.objects.none()
     read_roles = (Role.ADMIN, Role.VIEWER, Role.RATER)
@@ -176,7 +176,7 @@ class CampaignResults(ProjectAPIView):
         return Response(data)
 
 
-class CampaignRatings(ProjectAPIView):
+class CampaignRatingsView(ProjectAPIView):
     serializer_class = ComparisonSerializer
     queryset = Comparison.objects.none()
     read_roles = ADMINS
@@ -188,7 +188,7 @@ class CampaignRatings(ProjectAPIView):
         return ratings_as_csv(campaign, by=self.access.user, method=request.method)
 
 
-class CampaignComparisons(mixins.ListModelMixin, ProjectAPIView):
+class CampaignComparisonsView(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = ComparisonSerializer
     asks = ComparisonFilter
     queryset = Comparison.objects.none()
@@ -206,12 +206,12 @@ class CampaignComparisons(mixins.ListModelMixin, ProjectAPIView):
         return self.list(request)
 
 
-class OneComparison(ProjectAPIView):
+class ComparisonView(ProjectAPIView):
     serializer_class = ComparisonSerializer
     queryset = Comparison.objects.none()
     read_roles = READERS
 
-    def get(self, request: Request, slug: str, token: str) -> Response:
+    def get(self, request: Request, slug: str, public_id: str) -> Response:
         """One rated comparison with versions named."""
         rated = comparison_detail(self.access.project).filter(rating__isnull=False)
-        return Response(ComparisonSerializer(get_object_or_404(rated, token=token)).data)
+        return Response(ComparisonSerializer(get_object_or_404(rated, public_id=public_id)).data)

@@ -8,8 +8,8 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.base import ProjectAPIView
 from core.models import Role
-from core.project_api import ProjectAPIView
 from evaluation import services
 from evaluation.api.serializers import (
     AddPromptsSerializer,
@@ -27,7 +27,7 @@ READERS = (Role.ADMIN, Role.VIEWER)
 ADMINS = (Role.ADMIN,)
 
 
-class CampaignGaps(ProjectAPIView):
+class CampaignGapsView(ProjectAPIView):
     serializer_class = GapsSerializer
     queryset = Campaign.objects.none()
     read_roles = READERS
@@ -57,7 +57,7 @@ class _Change(ProjectAPIView):
         return dict(given.validated_data)
 
 
-class CampaignPrompts(_Change):
+class CampaignPromptsView(_Change):
     @extend_schema(request=AddPromptsSerializer, responses={201: CampaignSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Adds test prompts to an open campaign and launches the run that makes their answers: a new plan stage."""
@@ -71,14 +71,14 @@ class CampaignPrompts(_Change):
         return self.change(services.drop_unanswered, pk)
 
 
-class CampaignRaters(_Change):
+class CampaignRatersView(_Change):
     @extend_schema(request=AddRatersSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Gives members the role rater, and asks for more ratings per prompt: a new plan stage."""
         return self.change(services.add_raters, pk, **self.sent(AddRatersSerializer))
 
 
-class CampaignSetAside(_Change):
+class CampaignSetAsideView(_Change):
     @extend_schema(request=SetAsideSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Sets all votes aside that rest on answers in doubt; 409 when there are none."""
@@ -90,7 +90,7 @@ class CampaignSetAside(_Change):
         return self.change(services.undo_set_aside, pk)
 
 
-class CampaignRemake(_Change):
+class CampaignRemakeView(_Change):
     @extend_schema(request=None)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Makes answers in doubt again, of prompts on which no vote rests that counts."""

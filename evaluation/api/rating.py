@@ -10,9 +10,9 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.base import ProjectAPIView
 from core.errors import Conflict
 from core.models import Role
-from core.project_api import ProjectAPIView
 from core.services.drafts import kept_if_refused
 from evaluation import services
 from evaluation.api.serializers import (
@@ -28,7 +28,7 @@ from evaluation.queries.rating import own_comparisons, shares_of
 RATERS = (Role.RATER,)
 
 
-class RatingWork(ProjectAPIView):
+class RatingWorkView(ProjectAPIView):
     serializer_class = ShareSerializer
     queryset = Campaign.objects.none()
     read_roles = RATERS
@@ -41,7 +41,7 @@ class RatingWork(ProjectAPIView):
         return Response(ShareSerializer(shares, many=True).data)
 
 
-class NextComparison(ProjectAPIView):
+class NextComparisonView(ProjectAPIView):
     serializer_class = BlindComparisonSerializer
     queryset = Comparison.objects.none()
     write_roles = RATERS
@@ -61,12 +61,12 @@ class _Own(ProjectAPIView):
     queryset = Comparison.objects.none()
     read_roles = write_roles = RATERS
 
-    def own(self, token: str) -> Comparison:
+    def own(self, public_id: str) -> Comparison:
         mine = own_comparisons(self.access.user)
-        return get_object_or_404(mine, campaign__project=self.access.project, token=token)
+        return get_object_or_404(mine, campaign__project=self.access.project, public_id=public_id)
 
-    def keep(self, request: Request, token: str, service: Any, *, changing: bool = False) -> Comparison:
-        comparison = self.own(token)
+    def keep(self, request: Request, public_id: str, service: Any, *, changing: bool = False) -> Comparison:
+        comparison = self.own(public_id)
         own: dict[str, Any] = {"by": self.access.user, "comparison": comparison}
         typed = form_fields_of(request.data)
         content = typed | ({"change": "1"} if changing else {})
@@ -77,38 +77,38 @@ class _Own(ProjectAPIView):
         return comparison
 
 
-class OwnComparison(_Own):
-    def get(self, request: Request, slug: str, token: str) -> Response:
+class OwnComparisonView(_Own):
+    def get(self, request: Request, slug: str, public_id: str) -> Response:
         """One's own comparison while its campaign is open."""
-        comparison = self.own(token)
+        comparison = self.own(public_id)
         if comparison.campaign.status != Campaign.Status.OPEN:
             raise Conflict("This campaign is closed.", "See its results.")
         return Response(BlindComparisonSerializer(comparison).data)
 
     @extend_schema(request=SayingSerializer, responses={201: BlindComparisonSerializer})
-    def post(self, request: Request, slug: str, token: str) -> Response:
+    def post(self, request: Request, slug: str, public_id: str) -> Response:
         """Rates it, once: 409 when it was rated before or the campaign is closed. What is refused is kept as `draft`."""
-        comparison = self.keep(request, token, services.rate)
+        comparison = self.keep(request, public_id, services.rate)
         return Response(BlindComparisonSerializer(comparison).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=SayingSerializer, responses=BlindComparisonSerializer)
-    def put(self, request: Request, slug: str, token: str) -> Response:
+    def put(self, request: Request, slug: str, public_id: str) -> Response:
         """Changes one's rating while the campaign is open. What is refused is kept as `draft`."""
-        comparison = self.keep(request, token, services.change_rating, changing=True)
+        comparison = self.keep(request, public_id, services.change_rating, changing=True)
         return Response(BlindComparisonSerializer(comparison).data)
 
 
-class SkipComparison(_Own):
+class SkipComparisonView(_Own):
     @extend_schema(request=None, responses={204: None})
-    def post(self, request: Request, slug: str, token: str) -> Response:
+    def post(self, request: Request, slug: str, public_id: str) -> Response:
         """Leaves it to somebody else."""
-        services.skip(by=self.access.user, comparison=self.own(token))
+        services.skip(by=self.access.user, comparison=self.own(public_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class HoldComparison(_Own):
+class HoldComparisonView(_Own):
     @extend_schema(request=None)
-    def post(self, request: Request, slug: str, token: str) -> Response:
+    def post(self, request: Request, slug: str, public_id: str) -> Response:
         """Keeps it for another quarter of an hour."""
-        held = services.hold(by=self.access.user, comparison=self.own(token))
+        held = services.hold(by=self.access.user, comparison=self.own(public_id))
         return Response(BlindComparisonSerializer(held).data)

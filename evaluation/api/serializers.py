@@ -361,14 +361,14 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 class BlindComparisonSerializer(serializers.Serializer[Comparison]):
     """One comparison as its rater may know it: a token and two sides, nothing about whose they are."""
 
-    token = serializers.UUIDField()
+    public_id = serializers.UUIDField()
     status = serializers.CharField()
     expires_at = serializers.DateTimeField()
     messages = TurnSerializer(source="prompt.messages", many=True)
     context = serializers.ListField(source="prompt.context", child=serializers.CharField())  # type: ignore[assignment]
     slice = serializers.CharField(source="prompt.slice")
-    a = BlindAnswerSerializer(source="a.generation")
-    b = BlindAnswerSerializer(source="b.generation")
+    a = BlindAnswerSerializer(source="a.answer")
+    b = BlindAnswerSerializer(source="b.answer")
     said = serializers.SerializerMethodField()
     draft = serializers.SerializerMethodField()
 
@@ -400,7 +400,7 @@ class ShareSerializer(serializers.Serializer[Any]):
     left = serializers.IntegerField(help_text="Pairs still to rate.")
 
 
-class CorrectionSerializer(serializers.Serializer[Any]):
+class RatingCorrectionSerializer(serializers.Serializer[Any]):
     version = serializers.CharField(source="answer.entry.version")
     text = serializers.CharField()
     example = serializers.IntegerField(source="example_id")
@@ -410,9 +410,9 @@ class CorrectionSerializer(serializers.Serializer[Any]):
 
 class NamedAnswerSerializer(serializers.Serializer[Any]):
     version = VersionNameSerializer(source="entry.version")
-    generation = serializers.UUIDField(source="generation.public_id")
-    text = serializers.CharField(source="generation.text")
-    doubt = serializers.CharField(source="generation.doubt")
+    answer = serializers.UUIDField(source="answer.public_id")
+    text = serializers.CharField(source="answer.text")
+    doubt = serializers.CharField(source="answer.doubt")
 
 
 class SetAsideMarkSerializer(serializers.Serializer[Rating]):
@@ -437,12 +437,12 @@ class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
     seconds = serializers.FloatField(source="rating.seconds", read_only=True)
     scores = serializers.SerializerMethodField()
     set_aside = serializers.SerializerMethodField()
-    corrections = CorrectionSerializer(many=True, read_only=True)
+    corrections = RatingCorrectionSerializer(many=True, read_only=True)
 
     class Meta:
         model = Comparison
         fields = (
-            "token",
+            "public_id",
             "campaign",
             "rater",
             "messages",

@@ -5,8 +5,8 @@ from typing import Any
 from django.db.models import Count, Exists, F, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from annotation.models import DatasetRow, DatasetVersion, GroupSplit
 from core.models import Membership, Project, Role
+from dataset.models import DatasetRow, DatasetVersion, GroupSplit
 from evaluation.models import Campaign, Comparison, Correction, Entry, Prompt, Rating
 
 

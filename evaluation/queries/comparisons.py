@@ -4,8 +4,8 @@ from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 
+from core.lists.search import either_form
 from core.models import Project, User
-from core.search import either_form
 from evaluation.models import Campaign, Comparison, Correction, Entry, Rating, Score
 
 OUTCOMES = [
@@ -31,9 +31,9 @@ def _full(found: QuerySet[Comparison]) -> QuerySet[Comparison]:
             "rater",
             "prompt__row__example",
             "campaign__project",
-            "a__generation",
+            "a__answer",
             "a__entry__version__base_model",
-            "b__generation",
+            "b__answer",
             "b__entry__version__base_model",
             "rating__preferred__version__base_model",
             "rating__set_aside_by",

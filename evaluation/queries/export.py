@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from core.connections import rows_by_key
-from core.downloads import csv_line
+from core.http.downloads import csv_line
+from core.lists.rows import rows_by_key
 from evaluation.models import Campaign, Comparison, Entry, Score
 from evaluation.queries.comparisons import export_rows
 
@@ -57,7 +57,7 @@ def _row(comparison: Comparison) -> list[Any]:
         said = "baseline"
     scores = {(s.criterion, s.entry.position): s.value for s in rating.scores.all()}
     return [
-        str(comparison.token),
+        str(comparison.public_id),
         comparison.prompt.position,
         comparison.prompt.slice,
         comparison.prompt.messages[-1]["content"],
@@ -68,8 +68,8 @@ def _row(comparison: Comparison) -> list[Any]:
         answers[Entry.CANDIDATE].entry.version,
         comparison.a.entry.version,
         comparison.b.entry.version,
-        answers[Entry.BASELINE].generation.text,
-        answers[Entry.CANDIDATE].generation.text,
+        answers[Entry.BASELINE].answer.text,
+        answers[Entry.CANDIDATE].answer.text,
         *(
             scores.get((criterion, position), "")
             for criterion in Score.Criterion.values
@@ -79,8 +79,8 @@ def _row(comparison: Comparison) -> list[Any]:
         round(rating.seconds, 1),
         comparison.rated_at.isoformat() if comparison.rated_at else "",
         " ".join(f"#{c.example_id}" for c in comparison.corrections.all()),
-        answers[Entry.BASELINE].generation.doubt,
-        answers[Entry.CANDIDATE].generation.doubt,
+        answers[Entry.BASELINE].answer.doubt,
+        answers[Entry.CANDIDATE].answer.doubt,
         rating.set_aside_at.isoformat() if rating.set_aside_at else "",
         rating.set_aside_by.name if rating.set_aside_by else "",
         rating.set_aside_reason,

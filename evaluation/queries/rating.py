@@ -122,7 +122,7 @@ def prompts_wanting(rater: User, campaign: Campaign, *, now: datetime, due: int 
 
 
 @dataclass(frozen=True)
-class Share:
+class RaterProgress:
     """A rater's part of one campaign: how many they rated, and how many are left for them (the open one included)."""
 
     campaign: Campaign
@@ -139,16 +139,16 @@ class Share:
         return min(self.rated + 1, self.total)
 
 
-def shares_of(rater: User, campaigns: list[Campaign]) -> list[Share]:
+def shares_of(rater: User, campaigns: list[Campaign]) -> list[RaterProgress]:
     """One share for each campaign, in their order. Three queries, however many campaigns."""
     now = timezone.now()
     rated = _by_campaign(Comparison.objects.filter(rater=rater, status=Status.RATED), campaigns)
     held = _by_campaign(Comparison.objects.filter(rater=rater, status=Status.OPEN), campaigns)
     left = _by_campaign(_with_room(now).filter(_not_seen_by(rater)), campaigns)
-    return [Share(c, rated.get(c.pk, 0), left.get(c.pk, 0) + held.get(c.pk, 0)) for c in campaigns]
+    return [RaterProgress(c, rated.get(c.pk, 0), left.get(c.pk, 0) + held.get(c.pk, 0)) for c in campaigns]
 
 
-def share_of(rater: User, campaign: Campaign) -> Share:
+def share_of(rater: User, campaign: Campaign) -> RaterProgress:
     return shares_of(rater, [campaign])[0]
 
 
@@ -170,9 +170,9 @@ def own_comparisons(rater: User) -> QuerySet[Comparison]:
         "campaign__project",
         "prompt__row__revision",
         "prompt__row__example",
-        "a__generation",
+        "a__answer",
         "a__entry",
-        "b__generation",
+        "b__answer",
         "b__entry",
     )
 

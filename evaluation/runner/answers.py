@@ -8,11 +8,11 @@ from contextlib import closing
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from core.audit import record
+from core.audit.entries import record
 from core.errors import PartAway, Refused
-from core.runs import RunContext, RunFailed
-from evaluation.models import Answer, Campaign, Entry, Prompt
-from inference.models import Generation
+from core.runs.context import RunContext, RunFailed
+from evaluation.models import Campaign, CampaignAnswer, Entry, Prompt
+from inference.models import Answer
 from inference.queries import is_served
 from inference.services import generate
 
@@ -29,7 +29,7 @@ def run(ctx: RunContext) -> None:
         if not is_served(entry.version):
             raise _not_served(entry)
     prompts = list(Prompt.objects.current().filter(campaign=campaign))
-    made = set(Answer.objects.filter(prompt__campaign=campaign).values_list("prompt_id", "entry_id"))
+    made = set(CampaignAnswer.objects.filter(prompt__campaign=campaign).values_list("prompt_id", "entry_id"))
     todo = [(p, e) for p in prompts for e in entries if (p.pk, e.pk) not in made]
     total = len(prompts) * len(entries)
     done = total - len(todo)
@@ -56,48 +56,50 @@ def _not_served(entry: Entry) -> RunFailed:
     )
 
 
-def _all(campaign: Campaign, todo: list[tuple[Prompt, Entry]]) -> Generator[Answer | None]:
+def _all(campaign: Campaign, todo: list[tuple[Prompt, Entry]]) -> Generator[CampaignAnswer | None]:
     """Yields as answers come in. Leaving early (a failure, a cancelled run) drops what has not begun."""
     pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="answers")
     try:
-        futures: list[Future[Answer | None]] = [pool.submit(_in_thread, campaign, p, e) for p, e in todo]
+        futures: list[Future[CampaignAnswer | None]] = [
+            pool.submit(_in_thread, campaign, p, e) for p, e in todo
+        ]
         for future in as_completed(futures):
             yield future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _in_thread(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer | None:
+def _in_thread(campaign: Campaign, prompt: Prompt, entry: Entry) -> CampaignAnswer | None:
     try:
         return make_answer(campaign, prompt, entry)
     finally:
         connection.close()  # each thread has a connection of its own
 
 
-def make_answer(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer | None:
+def make_answer(campaign: Campaign, prompt: Prompt, entry: Entry) -> CampaignAnswer | None:
     """Asks the entry's version once and keeps the answer. None when another worker was first.
 
     With the second answer of a prompt it is known whether they differ: from then on it is offered, and a new campaign opens
     with the first that is.
     """
-    generation = _generate(campaign, prompt, entry)
-    if generation.status != Generation.Status.DONE:
+    answer = _generate(campaign, prompt, entry)
+    if answer.status != Answer.Status.DONE:
         raise RunFailed(
             "answer_failed",
-            f"{entry.version} did not finish an answer: {generation.error or generation.get_status_display()}.",
+            f"{entry.version} did not finish an answer: {answer.error or answer.get_status_display()}.",
             "Look at the engine on the Serve page, then try again here; answers made so far are kept.",
         )
     try:
         with transaction.atomic():
             # Both answers may come at once: the later one must see the earlier one.
             Prompt.objects.select_for_update(no_key=True).get(pk=prompt.pk)
-            answer = Answer.objects.create(prompt=prompt, entry=entry, generation=generation)
+            campaign_answer = CampaignAnswer.objects.create(prompt=prompt, entry=entry, answer=answer)
             _compare(prompt.pk)
     except IntegrityError:
         return None
     # After the transaction: whoever changes a campaign locks it first and its prompts then.
     _open_with_first_answers(campaign)
-    return answer
+    return campaign_answer
 
 
 @transaction.atomic
@@ -116,7 +118,7 @@ def _open_with_first_answers(campaign: Campaign) -> None:
         record(by=None, project=campaign.project, verb="campaign.opened", obj=campaign)
 
 
-def _generate(campaign: Campaign, prompt: Prompt, entry: Entry) -> Generation:
+def _generate(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer:
     for attempt in range(TRIES):
         try:
             return generate(
@@ -126,7 +128,7 @@ def _generate(campaign: Campaign, prompt: Prompt, entry: Entry) -> Generation:
                 messages=prompt.messages,
                 context=prompt.context,
                 params=campaign.params,
-                purpose=Generation.Purpose.CAMPAIGN,
+                purpose=Answer.Purpose.CAMPAIGN,
             )
         except PartAway as error:
             if attempt == TRIES - 1:
@@ -143,7 +145,7 @@ def _generate(campaign: Campaign, prompt: Prompt, entry: Entry) -> Generation:
 
 def _compare(prompt_id: int) -> None:
     """Nobody is asked to choose between two equal texts."""
-    texts = Answer.objects.filter(prompt=prompt_id).values_list("generation__text", flat=True)
+    texts = CampaignAnswer.objects.filter(prompt=prompt_id).values_list("answer__text", flat=True)
     made = [text.strip() for text in texts]
     if len(made) == 2:
         Prompt.objects.filter(pk=prompt_id).update(same_answer=made[0] == made[1])

@@ -6,13 +6,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from annotation.models import DatasetRow, DatasetVersion
-from core.audit import record
+from core.audit.entries import record
+from core.database.transitions import transition
 from core.errors import Conflict, Invalid, Refused
 from core.models import Project, Run, User
-from core.services.runs import launch_run, start_again
-from core.transitions import transition
-from evaluation.models import Answer, Campaign, Comparison, Entry, Prompt, Rating
+from core.runs.control import launch_run, start_again
+from dataset.models import DatasetRow, DatasetVersion
+from evaluation.models import Campaign, CampaignAnswer, Comparison, Entry, Prompt, Rating
 from evaluation.queries.campaigns import held_out_rows
 from evaluation.sampling import choose
 from evaluation.services.plan import begin_stage, lock, must_be_as_shown, must_be_idle, settle_stage
@@ -193,7 +193,7 @@ def retry_campaign(*, by: User, campaign: Campaign) -> Campaign:
 
 
 def again(run: Run, by: User) -> None:
-    """The campaign waits for its answers again (core.runs.RunKind.on_again)."""
+    """The campaign waits for its answers again (core.runs.kinds.RunKind.on_again)."""
     campaign = Campaign.objects.select_related("project").filter(pk=run.params.get("campaign")).first()
     if campaign is None:
         raise Conflict("The campaign of this run was deleted.", "Create a new one.")
@@ -232,7 +232,7 @@ def reopen_campaign(*, by: User, campaign: Campaign, seen: str = "") -> Campaign
 
 @transaction.atomic
 def delete_campaign(*, by: User, campaign: Campaign) -> None:
-    """Only while nobody has rated: what people said is never thrown away. The generations stay on record."""
+    """Only while nobody has rated: what people said is never thrown away. The answers stay on record."""
     campaign = (
         Campaign.objects.select_for_update(of=("self",)).select_related("project", "run").get(pk=campaign.pk)
     )
@@ -242,6 +242,6 @@ def delete_campaign(*, by: User, campaign: Campaign) -> None:
         raise Refused("Its answers are being made.", "Cancel the run first.")
     project, label = campaign.project, str(campaign)
     Comparison.objects.filter(campaign=campaign).delete()
-    Answer.objects.filter(prompt__campaign=campaign).delete()
+    CampaignAnswer.objects.filter(prompt__campaign=campaign).delete()
     record(by=by, project=project, verb="campaign.deleted", obj=campaign, name=label)
     campaign.delete()

@@ -7,10 +7,10 @@ would decide the result.
 from django.db import transaction
 from django.utils import timezone
 
-from core.audit import record
+from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.models import User
-from evaluation.models import Answer, Campaign, Comparison, Prompt
+from evaluation.models import Campaign, CampaignAnswer, Comparison, Prompt
 from evaluation.queries.gaps import remakable_prompts, returnable_votes, votes_in_doubt
 from evaluation.services.campaigns import launch_answers, must_be_served
 from evaluation.services.plan import lock, must_be_idle, must_be_open, settle_stage
@@ -89,7 +89,7 @@ def remake_answers(*, by: User, campaign: Campaign) -> int:
     shown = set(Comparison.objects.filter(prompt__in=prompts).values_list("prompt_id", flat=True))
     _replace([prompt for prompt in prompts if prompt.pk in shown])
     fresh = [prompt.pk for prompt in prompts if prompt.pk not in shown]
-    Answer.objects.filter(prompt__in=fresh).delete()
+    CampaignAnswer.objects.filter(prompt__in=fresh).delete()
     Prompt.objects.filter(pk__in=fresh).update(same_answer=None)
     settle_stage(campaign)
     record(

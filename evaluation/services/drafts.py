@@ -5,8 +5,8 @@ from typing import Any
 
 from django.db import transaction
 
-from annotation.cleaning import clean_text
-from core.audit import record
+from annotation.text.cleaning import clean_text
+from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.models import User
 from core.services import drafts
@@ -30,7 +30,7 @@ def save_draft(
     """
     comparison = (
         Comparison.objects.select_for_update(of=("self",))
-        .select_related("campaign", "a__generation", "b__generation")
+        .select_related("campaign", "a__answer", "b__answer")
         .get(pk=comparison.pk, rater=by)
     )
     state = rating_state(comparison=comparison, changing=bool(content.get("change")))
@@ -54,7 +54,7 @@ def _clean(comparison: Comparison, content: Mapping[str, Any]) -> dict[str, Any]
             if str(content.get(name)) in {"1", "2", "3", "4", "5"}:
                 kept[name] = int(content[name])
         text = clean_text(content.get(f"correction_{side}"))
-        if text and trimmed(text) != trimmed(clean_text(getattr(comparison, side).generation.text)):
+        if text and trimmed(text) != trimmed(clean_text(getattr(comparison, side).answer.text)):
             kept[f"correction_{side}"] = text
     if comment := clean_text(content.get("comment")):
         kept["comment"] = comment

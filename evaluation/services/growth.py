@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from core.audit import record
+from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.models import Membership, Role, User
 from core.services.projects import change_roles

@@ -7,18 +7,18 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.cleaning import clean_text
 from annotation.models import Example
 from annotation.services import file_correction
-from core.audit import record
+from annotation.text.cleaning import clean_text
+from core.audit.entries import record
+from core.database.transitions import transition
 from core.errors import Conflict, Invalid
 from core.marks import refuse_marks
 from core.models import Membership, User
 from core.text import trimmed
-from core.transitions import transition
 from evaluation.models import (
-    Answer,
     Campaign,
+    CampaignAnswer,
     Comparison,
     Correction,
     Entry,
@@ -100,7 +100,7 @@ def _claim_prompt(by: User, campaign: Campaign, now: datetime, *, due: int) -> P
     return None
 
 
-def _sides(prompt: Prompt, lead: int, now: datetime) -> tuple[Answer, Answer]:
+def _sides(prompt: Prompt, lead: int, now: datetime) -> tuple[CampaignAnswer, CampaignAnswer]:
     """The rater's lead cannot change meanwhile, since the membership is locked, nor the prompt's, since the prompt is."""
     answers = {a.entry.position: a for a in prompt.answers.select_related("entry")}
     baseline, candidate = answers[Entry.BASELINE], answers[Entry.CANDIDATE]
@@ -247,7 +247,7 @@ def _check(choice: str, scores: Scores | None, comment: str, corrections: Mappin
 def _preferred(comparison: Comparison, choice: str) -> Entry | None:
     if choice not in SIDES:
         return None
-    answer: Answer = getattr(comparison, choice)
+    answer: CampaignAnswer = getattr(comparison, choice)
     return answer.entry
 
 
@@ -270,9 +270,9 @@ def _keep_corrections(by: User, comparison: Comparison, corrections: Mapping[str
     """Files what differs from the answer. The example joins the prompt's own group, so what was held out stays so."""
     filed = 0
     for side, text in (corrections or {}).items():
-        answer: Answer = getattr(comparison, side)
+        answer: CampaignAnswer = getattr(comparison, side)
         text = clean_text(text)
-        if not text.strip() or trimmed(text) == trimmed(clean_text(answer.generation.text)):
+        if not text.strip() or trimmed(text) == trimmed(clean_text(answer.answer.text)):
             continue
         if Correction.objects.filter(comparison=comparison, answer=answer).exists():
             continue
@@ -292,7 +292,7 @@ def _keep_corrections(by: User, comparison: Comparison, corrections: Mapping[str
                 # Annotators read this: it must not say which versions are compared.
                 "label": "An answer corrected while rating",
                 "url": _comparison_url(comparison),
-                "answer": answer.generation.text,
+                "answer": answer.answer.text,
             },
         )
         Correction.objects.create(comparison=comparison, answer=answer, text=text, example=example, by=by)
@@ -302,4 +302,4 @@ def _keep_corrections(by: User, comparison: Comparison, corrections: Mapping[str
 
 def _comparison_url(comparison: Comparison) -> str:
     """The page behind it opens for admins and viewers only."""
-    return reverse("evaluation:comparison", args=[comparison.campaign.project.slug, comparison.token])
+    return reverse("evaluation:comparison", args=[comparison.campaign.project.slug, comparison.public_id])

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from scipy import special  # not scipy.stats: it takes a second to load, and every process would wait for it
 
-from evaluation.statistics.votes import Estimate, Votes, estimate
+from evaluation.statistics.votes import VoteMean, Votes, estimate
 
 # With fewer effective votes than this on the rarer side the t interval is too narrow (Cochran's rule of five).
 FEW = 5.0
@@ -90,7 +90,7 @@ def simultaneous(votes: Votes, groups: np.ndarray, *, level: float = 0.95) -> di
     return {name: interval(votes.where(groups == name), level=each) for name in names}
 
 
-def _robust(figures: Estimate, level: float) -> tuple[float, float] | None:
+def _robust(figures: VoteMean, level: float) -> tuple[float, float] | None:
     spread = figures.mean * (1 - figures.mean)
     variance = max(figures.variance or 0.0, figures.independent)
     if figures.variance is None or min(spread, variance) < 1e-12:
@@ -100,7 +100,7 @@ def _robust(figures: Estimate, level: float) -> tuple[float, float] | None:
     return float(special.expit(centre - reach)), float(special.expit(centre + reach))
 
 
-def _assumed(figures: Estimate, level: float) -> tuple[float, float]:
+def _assumed(figures: VoteMean, level: float) -> tuple[float, float]:
     effective = figures.effective
     hits = figures.mean * effective
     tail = (1 - level) / 2

@@ -57,7 +57,7 @@ def codes(labels: Sequence[Hashable]) -> Codes:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class VoteMean:
     """A mean of votes, no rater counting for more than their votes tell.
 
     `effective` is how many independent votes it is worth at ASSUMED_CORRELATION. `variance` (None with fewer than two
@@ -75,7 +75,7 @@ class Estimate:
     df: float
 
 
-def estimate(votes: Votes) -> Estimate:
+def estimate(votes: Votes) -> VoteMean:
     """The rater-weighted mean of votes that all have a value, with a two-way cluster-robust variance.
 
     Rater g with n_g votes has the weight n_g / (1 + (n_g - 1)ρ), ρ = ASSUMED_CORRELATION: the best linear unbiased
@@ -109,7 +109,7 @@ def estimate(votes: Votes) -> Estimate:
             by_cell, _ = _meat(cells, parts, each)
             variance = max(variance, by_item, variance + by_item - by_cell)
             df = min(df, effective_items - 1)
-    return Estimate(len(votes), raters, mean, total, independent, float(each @ each), variance, df)
+    return VoteMean(len(votes), raters, mean, total, independent, float(each @ each), variance, df)
 
 
 def _meat(clusters: Codes, parts: Floats, each: Floats) -> tuple[float, Floats]:

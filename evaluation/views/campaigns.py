@@ -10,9 +10,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
 from core.forms import status_of, take_errors
+from core.lists.paging import cut
+from core.lists.params import Params
 from core.models import Role
-from core.paging import cut
-from core.params import Params
 from evaluation import services
 from evaluation.forms import CampaignFilter, CampaignForm
 from evaluation.models import Campaign

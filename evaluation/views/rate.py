@@ -14,8 +14,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation.checks import fact_marks
 from core.access import Access, project_page
 from core.errors import Conflict, Invalid
+from core.lists.params import Params
 from core.models import Role
-from core.params import Params
 from core.services.drafts import kept_if_refused
 from core.views.drafts import how_it_stands, saved, writer_of
 from evaluation import services
@@ -43,9 +43,9 @@ def rate(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 
 @project_page(Role.RATER)
 @require_http_methods(["GET", "HEAD", "POST"])
-def rate_comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpResponse:
+def rate_comparison(request: HttpRequest, access: Access, public_id: uuid.UUID) -> HttpResponse:
     """GET: one's own comparison, open or rated. POST: rates it, or changes the rating, and brings the next."""
-    comparison = _own(access, token)
+    comparison = _own(access, public_id)
     if request.method != "POST":
         if comparison.status not in (Comparison.Status.OPEN, Comparison.Status.RATED):
             return redirect("evaluation:rate", access.project.slug, comparison.campaign_id)
@@ -67,25 +67,25 @@ def rate_comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> H
 
 @project_page(Role.RATER)
 @require_POST
-def rate_skip(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpResponse:
-    comparison = _own(access, token)
+def rate_skip(request: HttpRequest, access: Access, public_id: uuid.UUID) -> HttpResponse:
+    comparison = _own(access, public_id)
     services.skip(by=access.user, comparison=comparison)
     return _after(request, access, comparison.campaign)
 
 
 @project_page(Role.RATER)
 @require_POST
-def rate_hold(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpResponse:
+def rate_hold(request: HttpRequest, access: Access, public_id: uuid.UUID) -> HttpResponse:
     """The heartbeat of an open comparison."""
-    held = services.hold(by=access.user, comparison=_own(access, token))
+    held = services.hold(by=access.user, comparison=_own(access, public_id))
     return JsonResponse({"until": held.expires_at.isoformat()})
 
 
 @project_page(Role.RATER)
 @require_http_methods(["GET", "HEAD", "POST"])
-def rate_draft(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpResponse:
+def rate_draft(request: HttpRequest, access: Access, public_id: uuid.UUID) -> HttpResponse:
     """POST keeps the form as far as it is filled in. GET says whether this comparison can still be rated here."""
-    comparison = _own(access, token)
+    comparison = _own(access, public_id)
     changing = "change" in Params(request.GET)
     if request.method != "POST":
         state = services.rating_state(comparison=comparison, changing=changing)
@@ -98,16 +98,18 @@ def rate_draft(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpRe
 
 @project_page(Role.RATER)
 @require_POST
-def rate_draft_discard(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpResponse:
-    comparison = _own(access, token)
+def rate_draft_discard(request: HttpRequest, access: Access, public_id: uuid.UUID) -> HttpResponse:
+    comparison = _own(access, public_id)
     services.discard_draft(by=access.user, comparison=comparison)
     if not getattr(request, "htmx", False):
-        return redirect("evaluation:rate-comparison", access.project.slug, token)
+        return redirect("evaluation:rate-comparison", access.project.slug, public_id)
     return _show(request, access, comparison)
 
 
-def _own(access: Access, token: uuid.UUID) -> Comparison:
-    return get_object_or_404(own_comparisons(access.user), campaign__project=access.project, token=token)
+def _own(access: Access, public_id: uuid.UUID) -> Comparison:
+    return get_object_or_404(
+        own_comparisons(access.user), campaign__project=access.project, public_id=public_id
+    )
 
 
 def _after(request: HttpRequest, access: Access, campaign: Campaign) -> HttpResponse:
@@ -155,7 +157,7 @@ def _show(
             {
                 "side": side,
                 "label": side.upper(),
-                "text": answer.generation.text,
+                "text": answer.answer.text,
                 "correction": data.get(f"correction_{side}", ""),
                 "filed": answer.pk in filed,
                 "chosen": data.get("choice") == side,
@@ -205,7 +207,7 @@ def _marks(comparison: Comparison) -> dict[str, list[str]]:
         content = {
             "messages": prompt.messages,
             "context": prompt.context,
-            "completion": answer.generation.text,
+            "completion": answer.answer.text,
         }
         marks = fact_marks(content, comparison.campaign.project)
         found |= {

@@ -11,8 +11,8 @@ from django.views.decorators.http import require_safe
 
 from core.access import Access, project_page
 from core.charts import IntervalRow, interval_chart
+from core.lists.paging import cut
 from core.models import Role
-from core.paging import cut
 from evaluation.downloads import ratings_as_csv
 from evaluation.forms import ComparisonFilter
 from evaluation.models import Campaign, Entry, Score
@@ -110,9 +110,9 @@ def comparisons(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_safe
-def comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpResponse:
+def comparison(request: HttpRequest, access: Access, public_id: uuid.UUID) -> HttpResponse:
     """One comparison with its names: both answers, what was said, what became of a correction."""
-    found = get_object_or_404(comparison_detail(access.project), token=token)
+    found = get_object_or_404(comparison_detail(access.project), public_id=public_id)
     rating = getattr(found, "rating", None)
     scores = {(s.entry_id, s.criterion): s.value for s in rating.scores.all()} if rating else {}
     corrected = {c.answer_id: c for c in found.corrections.all()}
@@ -122,7 +122,7 @@ def comparison(request: HttpRequest, access: Access, token: uuid.UUID) -> HttpRe
             "entry": answer.entry,
             "version": answer.entry.version,
             "role": "candidate" if answer.entry.position == Entry.CANDIDATE else "baseline",
-            "generation": answer.generation,
+            "answer": answer.answer,
             "preferred": rating is not None and rating.preferred_id == answer.entry_id,
             "correction": (correction := corrected.get(answer.pk)),
             "example_url": reverse("annotation:example", args=[access.project.slug, correction.example_id])

@@ -1,4 +1,4 @@
-"""Conversations with candidates."""
+"""ConversationsView with candidates."""
 
 from typing import Any
 from uuid import UUID
@@ -8,21 +8,21 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.base import ProjectAPIView
 from core.errors import Invalid
 from core.models import Role
-from core.project_api import ProjectAPIView
 from inference import queries, services
 from inference.api.serializers import (
     ChatCandidateSerializer,
+    ChatCorrectionSerializer,
     ChatTurnSerializer,
     ConversationSerializer,
     ConversationTurnsSerializer,
-    CorrectionSerializer,
     FiledSerializer,
     NewConversationSerializer,
     QuestionSerializer,
 )
-from inference.models import Conversation, Generation
+from inference.models import Answer, Conversation
 
 _CHATTERS = (Role.RATER, Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN)
 
@@ -41,7 +41,7 @@ class _Chatters(ProjectAPIView):
         return {**super().get_serializer_context(), "blind": access is None or queries.is_blind(access)}
 
 
-class Candidates(_Chatters):
+class ChatModelsView(_Chatters):
     serializer_class = ChatCandidateSerializer
     pagination_class = None
 
@@ -51,7 +51,7 @@ class Candidates(_Chatters):
         return Response(ChatCandidateSerializer(queries.candidates(self.access), many=True).data)
 
 
-class Conversations(_Chatters):
+class ConversationsView(_Chatters):
     serializer_class = ConversationSerializer
     lists = True
 
@@ -66,8 +66,8 @@ class Conversations(_Chatters):
         """Opens a conversation with a candidate."""
         given = NewConversationSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        token = given.validated_data.pop("candidate")
-        chosen = next((one for one in queries.candidates(self.access) if one.token == token), None)
+        code = given.validated_data.pop("candidate")
+        chosen = next((one for one in queries.candidates(self.access) if one.code == code), None)
         if chosen is None:
             raise Invalid("There is no such candidate.", fields={"candidate": ["See chat/candidates/."]})
         made = services.start_conversation(
@@ -76,7 +76,7 @@ class Conversations(_Chatters):
         return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
 
 
-class OneConversation(_Chatters):
+class ConversationView(_Chatters):
     serializer_class = ConversationTurnsSerializer
 
     @extend_schema(operation_id="conversations_retrieve", responses=ConversationTurnsSerializer)
@@ -87,7 +87,7 @@ class OneConversation(_Chatters):
         return Response(self.get_serializer(found).data)
 
 
-class Ask(_Chatters):
+class AskView(_Chatters):
     serializer_class = QuestionSerializer
 
     @extend_schema(request=QuestionSerializer, responses={200: ChatTurnSerializer})
@@ -103,22 +103,22 @@ class Ask(_Chatters):
         else:
             opened = services.ask_again(by=self.access.user, conversation=conversation, blind=blind)
         services.answer_now(opened)
-        turn = next(t for t in queries.turns_of(conversation) if t.number == opened.generation.turn)
+        turn = next(t for t in queries.turns_of(conversation) if t.number == opened.answer.turn)
         return Response(ChatTurnSerializer(turn).data)
 
 
-class Correct(_Chatters):
-    serializer_class = CorrectionSerializer
+class CorrectView(_Chatters):
+    serializer_class = ChatCorrectionSerializer
 
-    @extend_schema(request=CorrectionSerializer, responses={201: FiledSerializer})
-    def post(self, request: Request, slug: str, pk: int, answer: UUID) -> Response:
+    @extend_schema(request=ChatCorrectionSerializer, responses={201: FiledSerializer})
+    def post(self, request: Request, slug: str, pk: int, public_id: UUID) -> Response:
         """Files a better answer as an annotation item."""
-        given = CorrectionSerializer(data=request.data)
+        given = ChatCorrectionSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        generation = self.access.get(
-            Generation.objects.select_related("project", "conversation"),
-            public_id=answer,
+        answer = self.access.get(
+            Answer.objects.select_related("project", "conversation"),
+            public_id=public_id,
             conversation=self.own(pk),
         )
-        example = services.correct(by=self.access.user, generation=generation, **given.validated_data)
+        example = services.correct(by=self.access.user, answer=answer, **given.validated_data)
         return Response({"example": example.pk}, status=status.HTTP_201_CREATED)

@@ -7,9 +7,9 @@ from rest_framework import serializers
 
 from annotation.models import Example
 from core.api.fields import Body, TextField, WrittenField
-from core.models import ApiToken
+from core.models import ApiKey
 from inference import queries
-from inference.models import Conversation, Deployment, Engine, Generation, WeightCheck
+from inference.models import Answer, Conversation, Deployment, Engine, WeightCheck
 from inference.services.conversations import MAX_CONTEXT, MAX_QUESTION
 from training.queries import people_trained_on, trained_rows
 
@@ -84,9 +84,9 @@ class SpeedSerializer(serializers.Serializer[Any]):
 
 
 class ChatCandidateSerializer(serializers.Serializer[Any]):
-    """`token` is how conversations name a candidate; it tells nothing about the model behind it."""
+    """`code` is how conversations name a candidate; it tells nothing about the model behind it."""
 
-    token = serializers.CharField()
+    code = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
     live = serializers.BooleanField()
     ready = serializers.BooleanField(source="state.ready")
@@ -114,7 +114,7 @@ class ConversationSerializer(serializers.ModelSerializer[Conversation]):
         fields = ("id", "title", "candidate", "label", "context", "created_at", "changed_at")
 
     def get_candidate(self, conversation: Conversation) -> str:
-        return queries.candidate_token(conversation.version)
+        return queries.model_code(conversation.version)
 
     def get_label(self, conversation: Conversation) -> str:
         if self.context.get("blind", True):
@@ -147,7 +147,7 @@ class QuestionSerializer(Body):
     )
 
 
-class CorrectionSerializer(Body):
+class ChatCorrectionSerializer(Body):
     completion = WrittenField(max_length=20_000)
     topic = TextField(
         max_length=120, required=False, default="", allow_blank=True, help_text="The slice it belongs to."
@@ -159,26 +159,26 @@ class FiledSerializer(serializers.Serializer[Any]):
     example = serializers.IntegerField(help_text="The annotation item that it became.")
 
 
-class KeyNameSerializer(serializers.ModelSerializer[ApiToken]):
+class KeyNameSerializer(serializers.ModelSerializer[ApiKey]):
     class Meta:
-        model = ApiToken
+        model = ApiKey
         fields = ("name", "prefix")
 
 
-class AnswerSerializer(serializers.ModelSerializer[Generation]):
+class AnswerSerializer(serializers.ModelSerializer[Answer]):
     version_label = serializers.SerializerMethodField()
     user = serializers.SlugRelatedField[Any](slug_field="name", read_only=True, allow_null=True)
-    key = KeyNameSerializer(source="token", allow_null=True)
+    key = KeyNameSerializer(source="api_key", allow_null=True)
 
     class Meta:
-        model = Generation
+        model = Answer
         fields = (
             "public_id", "version", "version_label", "purpose", "user", "key", "question", "text", "status", "finish_reason",
             "error", "doubt", "prompt_tokens", "completion_tokens", "first_token_ms", "duration_ms", "created_at",
         )  # fmt: skip
 
-    def get_version_label(self, generation: Generation) -> str:
-        return queries.version_label(generation.version)
+    def get_version_label(self, answer: Answer) -> str:
+        return queries.version_label(answer.version)
 
 
 class LineageStepSerializer(serializers.Serializer[Any]):
@@ -226,12 +226,12 @@ class AnswerLineageSerializer(AnswerSerializer):
         fields = (*AnswerSerializer.Meta.fields, "messages", "params", "lineage", "people", "examples")  # type: ignore[assignment]
 
     @extend_schema_field(LineageStepSerializer(many=True))
-    def get_lineage(self, generation: Generation) -> Any:
-        return LineageStepSerializer(queries.lineage(generation), many=True).data
+    def get_lineage(self, answer: Answer) -> Any:
+        return LineageStepSerializer(queries.lineage(answer), many=True).data
 
     @extend_schema_field(PeopleSerializer)
-    def get_people(self, generation: Generation) -> Any:
-        return PeopleSerializer(people_trained_on(generation.version.training)).data
+    def get_people(self, answer: Answer) -> Any:
+        return PeopleSerializer(people_trained_on(answer.version.training)).data
 
-    def get_examples(self, generation: Generation) -> int:
-        return trained_rows(generation.version.training).count()
+    def get_examples(self, answer: Answer) -> int:
+        return trained_rows(answer.version.training).count()

@@ -10,8 +10,8 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.base import ProjectAPIView
 from core.models import Role
-from core.project_api import ProjectAPIView
 from inference import queries, services
 from inference.api.serializers import (
     AnswerLineageSerializer,
@@ -21,7 +21,7 @@ from inference.api.serializers import (
     SpeedSerializer,
 )
 from inference.forms import AnswersFilter
-from inference.models import Deployment, Engine, Generation
+from inference.models import Answer, Deployment, Engine
 from training.models import ModelVersion
 
 
@@ -34,7 +34,7 @@ class _Readers(ProjectAPIView):
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
 
-class Engines(_Readers):
+class EnginesView(_Readers):
     serializer_class = EngineSerializer
     queryset = Engine.objects.none()
     lists = True
@@ -50,7 +50,7 @@ class Engines(_Readers):
         return {**super().get_serializer_context(), "checks": getattr(self, "checks", {})}
 
 
-class Deployments(_Readers):
+class DeploymentsView(_Readers):
     serializer_class = DeploymentSerializer
     queryset = Deployment.objects.none()
     lists = True
@@ -73,7 +73,7 @@ class _OneVersion(_Readers):
         return Response(DeploymentSerializer(found).data, status=status.HTTP_202_ACCEPTED)
 
 
-class Load(_OneVersion):
+class LoadView(_OneVersion):
     @extend_schema(request=None, responses={202: DeploymentSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Asks the engines to serve a version."""
@@ -82,7 +82,7 @@ class Load(_OneVersion):
         return self.answer(version)
 
 
-class Unload(_OneVersion):
+class UnloadView(_OneVersion):
     @extend_schema(request=None, responses={202: DeploymentSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Asks the engines to stop serving a version; refused for the live one."""
@@ -91,9 +91,9 @@ class Unload(_OneVersion):
         return self.answer(version)
 
 
-class Speeds(_Readers):
+class SpeedsView(_Readers):
     serializer_class = SpeedSerializer
-    queryset = Generation.objects.none()
+    queryset = Answer.objects.none()
     pagination_class = None
 
     @extend_schema(operation_id="speeds_list", responses=SpeedSerializer(many=True))
@@ -104,13 +104,13 @@ class Speeds(_Readers):
         return Response(SpeedSerializer(rows, many=True).data)
 
 
-class Answers(_Readers):
+class AnswersView(_Readers):
     serializer_class = AnswerSerializer
-    queryset = Generation.objects.none()
+    queryset = Answer.objects.none()
     lists = True
     asks = AnswersFilter
 
-    def found(self) -> QuerySet[Generation]:
+    def found(self) -> QuerySet[Answer]:
         project = self.access.project
         wanted = AnswersFilter(self.request.GET, versions=queries.version_choices(project)).checked()
         return queries.filtered_answers(project, wanted)
@@ -121,9 +121,9 @@ class Answers(_Readers):
         return self.paged(self.found())
 
 
-class Answer(_Readers):
+class AnswerView(_Readers):
     serializer_class = AnswerLineageSerializer
-    queryset = Generation.objects.none()
+    queryset = Answer.objects.none()
 
     @extend_schema(operation_id="answers_retrieve", responses=AnswerLineageSerializer)
     def get(self, request: Request, slug: str, public_id: UUID) -> Response:

@@ -1,8 +1,8 @@
 """Engines that serve models: one file each, chosen from one dict. None of them is imported as a library; each is a process."""
 
-from inference.engines.base import Backend, EngineAway, EngineRefused, EngineSpec, Served, Step
+from inference.engines.base import Backend, EngineAway, EngineRefused, EngineSpec, Served, TokenStep
 from inference.engines.vllm import VLLM
 
 BACKENDS: dict[str, Backend] = {"vllm": VLLM()}
 
-__all__ = ["BACKENDS", "Backend", "EngineAway", "EngineRefused", "EngineSpec", "Served", "Step"]
+__all__ = ["BACKENDS", "Backend", "EngineAway", "EngineRefused", "EngineSpec", "Served", "TokenStep"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from annotation.rendering import Message
+from annotation.text.rendering import Message
 from core.text import storable
 
 # How long services wait for any engine. Between two pieces of an answer: a CPU that trains at the same time can take long
@@ -53,7 +53,7 @@ class Served:
 
 
 @dataclass
-class Piece:
+class AnswerPiece:
     """A step of a streamed answer: new text, or at the end why it stopped and what it counted."""
 
     text: str = ""
@@ -63,7 +63,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Step:
+class TokenStep:
     """One token of a greedy continuation, its log probability (nats), and those of the likeliest tokens at its place."""
 
     token: str
@@ -113,15 +113,15 @@ class Backend(Protocol):
     def adapter_loads(self, spec: EngineSpec) -> int | None:
         """How many adapters an engine may be given in its life, unloaded ones counted; None: as many as one likes."""
 
-    def continuation(self, url: str, model: str, text: str, tokens: int, seconds: float) -> list[Step]:
+    def continuation(self, url: str, model: str, text: str, tokens: int, seconds: float) -> list[TokenStep]:
         """The `tokens` greedy tokens that follow `text`, computed from nothing: no answer from a cache. Takes at most
         `seconds`."""
 
     def keep_writing(self, url: str, model: str, text: str, tokens: int, seconds: float) -> Iterator[None]:
         """Lets the model write `tokens` tokens without an end of its own; yields once a token. Closing it ends that."""
 
-    def chat(self, url: str, request: ChatRequest) -> Iterator[Piece]:
+    def chat(self, url: str, request: ChatRequest) -> Iterator[AnswerPiece]:
         """Streams one answer; for workers."""
 
-    def chat_async(self, url: str, request: ChatRequest) -> AsyncGenerator[Piece, None]:
+    def chat_async(self, url: str, request: ChatRequest) -> AsyncGenerator[AnswerPiece, None]:
         """Streams one answer; for the web process."""

@@ -20,8 +20,8 @@ from typing import Any
 
 import psutil
 
-from core.processes import as_child
-from core.sockets import private_dir
+from core.host.processes import as_child
+from core.host.sockets import private_dir
 from core.text import storable
 
 log = logging.getLogger(__name__)

@@ -18,17 +18,17 @@ import httpx
 from django.conf import settings
 from httpx_sse import EventSource
 
-from annotation.rendering import Message
+from annotation.text.rendering import Message
 from inference.engines.base import (
     ANSWER_SECONDS,
     STALL_SECONDS,
+    AnswerPiece,
     ChatRequest,
     EngineAway,
     EngineRefused,
     EngineSpec,
-    Piece,
     Served,
-    Step,
+    TokenStep,
 )
 
 # The only ranks vLLM reserves room for (its --max-lora-rank).
@@ -93,7 +93,7 @@ def _check(response: httpx.Response, body: bytes) -> None:
 _END = "[DONE]"
 
 
-def piece_of(data: str) -> Piece | None:
+def piece_of(data: str) -> AnswerPiece | None:
     """The data of one event as a piece; None for an empty one and the closing mark.
 
     Raises EngineRefused for an error that the engine reports inside the stream, EngineAway for what is no event.
@@ -108,7 +108,7 @@ def piece_of(data: str) -> Piece | None:
         raise EngineAway("It sent something that is no event.")
     if "error" in event:
         raise EngineRefused(_reason(data.encode()), 500)
-    piece = Piece()
+    piece = AnswerPiece()
     for choice in event.get("choices") or []:
         piece.text += (choice.get("delta") or {}).get("content") or ""
         piece.finish_reason = choice.get("finish_reason") or ""
@@ -132,7 +132,7 @@ class VLLM:
             "--port", str(port),
             "--max-model-len", str(min(settings.ENGINE_MAX_MODEL_LEN, spec.context_length)),
             # Sampling is what the request says, whatever a model's folder suggests; weights are safetensors only.
-            "--generation-config", "vllm",
+            "--answer-config", "vllm",
             "--load-format", "safetensors",
             "--disable-uvicorn-access-log",
         ]  # fmt: skip
@@ -236,14 +236,16 @@ class VLLM:
             "cache_salt": uuid.uuid4().hex,
         }
 
-    def continuation(self, url: str, model: str, text: str, tokens: int, seconds: float) -> list[Step]:
+    def continuation(self, url: str, model: str, text: str, tokens: int, seconds: float) -> list[TokenStep]:
         asked = {"logprobs": LIKELIEST, "return_tokens_as_token_ids": True}
         body = self._text_body(model, text, tokens) | asked
         answer = self._call("POST", f"{url}/v1/completions", seconds=seconds, body=body).json()
         try:
             told = answer["choices"][0]["logprobs"]
             steps = [
-                Step(str(token), float(logprob), {str(key): float(value) for key, value in likeliest.items()})
+                TokenStep(
+                    str(token), float(logprob), {str(key): float(value) for key, value in likeliest.items()}
+                )
                 for token, logprob, likeliest in zip(
                     told["tokens"], told["token_logprobs"], told["top_logprobs"], strict=True
                 )
@@ -276,7 +278,7 @@ class VLLM:
             "stream_options": {"include_usage": True},
         }
 
-    def chat(self, url: str, request: ChatRequest) -> Iterator[Piece]:
+    def chat(self, url: str, request: ChatRequest) -> Iterator[AnswerPiece]:
         body = self._chat_body(request)
         deadline = time.monotonic() + ANSWER_SECONDS
         try:
@@ -293,7 +295,7 @@ class VLLM:
         except httpx.HTTPError as error:
             raise EngineAway(_away(error)) from error
 
-    async def chat_async(self, url: str, request: ChatRequest) -> AsyncGenerator[Piece, None]:
+    async def chat_async(self, url: str, request: ChatRequest) -> AsyncGenerator[AnswerPiece, None]:
         body = self._chat_body(request)
         # Not asyncio.timeout: the answer may be read on by another task than the one that asked.
         deadline = time.monotonic() + ANSWER_SECONDS

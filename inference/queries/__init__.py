@@ -8,11 +8,11 @@ from inference.queries.answers import (
     version_choices,
 )
 from inference.queries.candidates import (
-    Candidate,
+    ChatModel,
     candidate_label,
-    candidate_token,
     candidates,
     is_blind,
+    model_code,
     version_label,
 )
 from inference.queries.chats import (
@@ -45,13 +45,13 @@ from inference.queries.serving import (
     usual_start,
     versions_of,
 )
-from inference.queries.speed import Speed, speeds
+from inference.queries.speed import AnswerSpeed, speeds
 
 __all__ = [
     "HEARTBEAT_STALE",
-    "Candidate",
+    "AnswerSpeed",
+    "ChatModel",
     "Serving",
-    "Speed",
     "State",
     "Suggestion",
     "Turn",
@@ -59,7 +59,6 @@ __all__ = [
     "answer_with_lineage",
     "answers",
     "candidate_label",
-    "candidate_token",
     "candidates",
     "conversations",
     "deployment_of",
@@ -75,6 +74,7 @@ __all__ = [
     "last_checks",
     "lineage",
     "live_version",
+    "model_code",
     "route_of",
     "serving",
     "speeds",

@@ -7,26 +7,26 @@ from typing import Any
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from core.lineage import Step
+from core.lineage import LineageStep
+from core.lists.search import either_form
 from core.models import Project
-from core.search import either_form
-from inference.models import Generation
+from inference.models import Answer
 from inference.queries.candidates import version_label
 from training.models import ModelVersion
 from training.queries import rows_words
 
 
-def answers(project: Project) -> QuerySet[Generation]:
+def answers(project: Project) -> QuerySet[Answer]:
     """Every answer of the project, newest first, with what a list shows."""
     return (
-        Generation.objects.filter(project=project)
-        .select_related("version__base_model", "user", "token", "conversation")
+        Answer.objects.filter(project=project)
+        .select_related("version__base_model", "user", "api_key", "conversation")
         .defer("params", "messages")
         .order_by("-id")
     )
 
 
-def filtered_answers(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Generation]:
+def filtered_answers(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Answer]:
     """`wanted`: q (part of the question or of the answer, or its id as an application got it), version (id), purpose,
     status, doubt ("yes": only answers that may come from other weights; "no": only the others)."""
     found = answers(project)
@@ -63,12 +63,12 @@ def version_choices(project: Project) -> list[tuple[str, str]]:
     return [(str(one.pk), version_label(one)) for one in answered_versions(project)]
 
 
-def answer_with_lineage(project: Project) -> QuerySet[Generation]:
-    return Generation.objects.filter(project=project).select_related(
+def answer_with_lineage(project: Project) -> QuerySet[Answer]:
+    return Answer.objects.filter(project=project).select_related(
         "project",
         "conversation",
         "user",
-        "token",
+        "api_key",
         "version__base_model__artifact",
         "version__artifact",
         "version__training__dataset__created_by",
@@ -77,23 +77,23 @@ def answer_with_lineage(project: Project) -> QuerySet[Generation]:
     )
 
 
-def _asked_by(one: Generation) -> str:
-    if one.token is not None:
-        return f"the application key {one.token.name}"
+def _asked_by(one: Answer) -> str:
+    if one.api_key is not None:
+        return f"the application key {one.api_key.name}"
     return one.user.name if one.user else "Guildhall itself"
 
 
-def lineage(one: Generation) -> list[Step]:
+def lineage(one: Answer) -> list[LineageStep]:
     """From the answer back, nearest first, as components/lineage.html takes it. At most one query: the rest is selected."""
     slug, version = one.project.slug, one.version
     steps = [
-        Step(
+        LineageStep(
             f"Answer, {one.get_purpose_display().lower()}",
             str(one.public_id),
             "",
             f"asked by {_asked_by(one)} on {one.created_at:%-d %b %Y, %H:%M} UTC",
         ),
-        Step(
+        LineageStep(
             "Model version",
             version_label(version),
             reverse("training:version", args=[slug, version.pk]),
@@ -105,20 +105,23 @@ def lineage(one: Generation) -> list[Step]:
         dataset = training.dataset
         frozen = f"frozen by {dataset.created_by.name}, " if dataset.created_by else ""
         steps += [
-            Step(
+            LineageStep(
                 "Training run",
                 f"Run {training.number}",
                 reverse("training:run", args=[slug, training.number]),
                 f"{training.method}, launched by {training.launched_by.name} on "
                 f"{training.created_at:%-d %b %Y}; code {training.code_version}",
             ),
-            Step(
+            LineageStep(
                 "Dataset version",
                 str(dataset),
-                reverse("annotation:dataset", args=[slug, dataset.number]),
+                reverse("datasets:dataset", args=[slug, dataset.number]),
                 f"{frozen}{rows_words(training)}; SHA-256 {dataset.content_hash[:16]}…",
             ),
         ]
     base = version.base_model
     where = f"{base.get_kind_display()} {base.location} {base.revision}".strip()
-    return [*steps, Step("Base model", base.name, reverse("training:base", args=[slug, base.pk]), where)]
+    return [
+        *steps,
+        LineageStep("Base model", base.name, reverse("training:base", args=[slug, base.pk]), where),
+    ]

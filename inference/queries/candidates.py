@@ -23,7 +23,7 @@ def is_blind(access: Access) -> bool:
 _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels: no words by accident
 
 
-def candidate_token(version: ModelVersion) -> str:
+def model_code(version: ModelVersion) -> str:
     """An opaque name for a version, the same for everybody and for ever, that tells nothing of its order or kind."""
     key = f"candidate:{settings.SECRET_KEY}".encode()
     return hmac.new(key, f"{version.project_id}:{version.pk}".encode(), hashlib.sha256).hexdigest()[:16]
@@ -31,20 +31,20 @@ def candidate_token(version: ModelVersion) -> str:
 
 def candidate_label(version: ModelVersion) -> str:
     """ "Candidate KTR": the same version always has the same letters."""
-    value = int(candidate_token(version), 16)
+    value = int(model_code(version), 16)
     letters = ""
     for _ in range(3):
         value, rest = divmod(value, len(_LETTERS))
         letters += _LETTERS[rest]
-    return f"Candidate {letters}"
+    return f"ChatModel {letters}"
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ChatModel:
     """A version one can chat with, named as this person may know it."""
 
     version: ModelVersion
-    token: str
+    code: str
     label: str
     detail: str
     live: bool
@@ -58,14 +58,14 @@ def version_label(version: ModelVersion) -> str:
     return f"{version} ({version.get_kind_display()})"
 
 
-def candidates(access: Access) -> list[Candidate]:
+def candidates(access: Access) -> list[ChatModel]:
     """Versions that are wanted and passed their check; for blind people in an order that says nothing."""
     blind = is_blind(access)
     route = None if blind else Route.objects.filter(project=access.project).first()
     found = [
-        Candidate(
+        ChatModel(
             version=deployment.version,
-            token=candidate_token(deployment.version),
+            code=model_code(deployment.version),
             label=candidate_label(deployment.version) if blind else version_label(deployment.version),
             detail="" if blind else deployment.version.note,
             live=bool(route and route.version_id == deployment.version_id),
@@ -75,4 +75,4 @@ def candidates(access: Access) -> list[Candidate]:
             wanted=Deployment.Wanted.LOADED, version__status=ModelVersion.Status.READY
         )
     ]
-    return sorted(found, key=lambda one: one.token) if blind else found
+    return sorted(found, key=lambda one: one.code) if blind else found

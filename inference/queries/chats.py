@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 from django.db.models import QuerySet
 
-from annotation.models import DatasetRow, DatasetVersion, Example, GroupSplit
+from annotation.models import Example
 from core.access import Access
 from core.models import Project, User
-from inference.models import Conversation, CorrectionDraft, Generation
+from dataset.models import DatasetRow, DatasetVersion, GroupSplit
+from inference.models import Answer, Conversation, CorrectionDraft
 
 
 def conversations(access: Access) -> QuerySet[Conversation]:
@@ -24,18 +25,18 @@ class Turn:
 
     number: int
     question: str
-    answer: Generation
+    answer: Answer
     tries: int
     draft: CorrectionDraft | None = None
 
 
 def turns_of(conversation: Conversation) -> list[Turn]:
     """The conversation as it stands: of each turn the newest answer. One query."""
-    newest: dict[int, Generation] = {}
+    newest: dict[int, Answer] = {}
     tries: dict[int, int] = {}
-    for generation in conversation.generations.filter(turn__isnull=False).order_by("id"):
-        number = generation.turn or 0
-        newest[number] = generation
+    for answer in conversation.answers.filter(turn__isnull=False).order_by("id"):
+        number = answer.turn or 0
+        newest[number] = answer
         tries[number] = tries.get(number, 0) + 1
     return [
         Turn(number, str(newest[number].messages[-1]["content"]), newest[number], tries[number])
@@ -45,8 +46,8 @@ def turns_of(conversation: Conversation) -> list[Turn]:
 
 def with_drafts(turns: list[Turn], user: User) -> list[Turn]:
     """The turns with the corrections that this person has begun and not sent. One query."""
-    begun = CorrectionDraft.objects.filter(user=user, generation__in=[turn.answer.pk for turn in turns])
-    drafts = {draft.generation_id: draft for draft in begun}
+    begun = CorrectionDraft.objects.filter(user=user, answer__in=[turn.answer.pk for turn in turns])
+    drafts = {draft.answer_id: draft for draft in begun}
     return [replace(turn, draft=drafts.get(turn.answer.pk)) for turn in turns]
 
 

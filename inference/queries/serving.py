@@ -10,7 +10,7 @@ from django.utils import timezone
 from core.errors import PartAway
 from core.models import Project
 from inference.engines import BACKENDS
-from inference.models import Deployment, Engine, Generation, Route, WeightCheck
+from inference.models import Answer, Deployment, Engine, Route, WeightCheck
 from training.models import ModelVersion
 
 # The engines process beats every second; after this long without a beat it is taken for dead.
@@ -224,6 +224,4 @@ def versions_of(engine: Engine) -> QuerySet[ModelVersion]:
 
 def is_answering(engine: Engine) -> bool:
     """Whether an answer of one of its versions is being written."""
-    return Generation.objects.filter(
-        version__in=versions_of(engine), status=Generation.Status.STREAMING
-    ).exists()
+    return Answer.objects.filter(version__in=versions_of(engine), status=Answer.Status.STREAMING).exists()

@@ -9,7 +9,7 @@ from django.db.models.functions import Cast, NullIf
 from django.utils import timezone
 
 from core.models import Project
-from inference.models import Generation
+from inference.models import Answer
 
 
 class Quantile(Aggregate):
@@ -24,7 +24,7 @@ class Quantile(Aggregate):
 
 
 @dataclass(frozen=True)
-class Speed:
+class AnswerSpeed:
     """Of answers finished in the last week: n, median and 95th percentile of time to first token (ms), and the
     median pace after it (tokens/s)."""
 
@@ -43,12 +43,12 @@ def _pace() -> ExpressionWrapper:
     )
 
 
-def speeds(project: Project) -> dict[int, Speed]:
+def speeds(project: Project) -> dict[int, AnswerSpeed]:
     """Speed by version id, measured at Guildhall: the engine's own metrics know only base models. One query."""
     rows = (
-        Generation.objects.filter(
+        Answer.objects.filter(
             project=project,
-            status=Generation.Status.DONE,
+            status=Answer.Status.DONE,
             first_token_ms__isnull=False,
             created_at__gt=timezone.now() - timedelta(days=7),
         )
@@ -63,6 +63,6 @@ def speeds(project: Project) -> dict[int, Speed]:
         )
     )
     return {
-        row["version_id"]: Speed(row["n"], row["first"], row["late"], row["pace_median"] or None)
+        row["version_id"]: AnswerSpeed(row["n"], row["first"], row["late"], row["pace_median"] or None)
         for row in rows
     }

@@ -1,16 +1,16 @@
 """Writing: deployments, the route, conversations, answers."""
 
-from inference.services.conversations import ask, ask_again, correct, start_conversation
-from inference.services.deployments import ensure_deployment, request_load, request_unload
-from inference.services.drafts import save_correction_draft
-from inference.services.generations import (
+from inference.services.answering import (
     Opened,
     TooLong,
     answer_now,
     generate,
-    open_generation,
+    open_answer,
     stream_answer,
 )
+from inference.services.conversations import ask, ask_again, correct, start_conversation
+from inference.services.deployments import ensure_deployment, request_load, request_unload
+from inference.services.drafts import save_correction_draft
 from inference.services.routes import point_route
 from inference.services.writing import end_abandoned, end_dead
 
@@ -25,7 +25,7 @@ __all__ = [
     "end_dead",
     "ensure_deployment",
     "generate",
-    "open_generation",
+    "open_answer",
     "point_route",
     "request_load",
     "request_unload",

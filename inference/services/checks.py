@@ -7,12 +7,12 @@ from django.db import transaction
 from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Q, Value
 from django.utils import timezone
 
-from core.audit import record
+from core.audit.entries import record
 from core.models import Project
 from inference.engines.base import ANSWER_SECONDS
-from inference.models import Engine, Generation, WeightCheck
-from inference.probing import Result
+from inference.models import Answer, Engine, WeightCheck
 from inference.queries import versions_of
+from inference.reconcile.probing import Result
 from inference.services.engines import set_status
 
 Outcome = WeightCheck.Outcome
@@ -95,7 +95,7 @@ def mark_answers(*, check: WeightCheck) -> int:
         return check.marked or 0
     since = check.doubtful_since or check.began_at
     versions = versions_of(check.engine)
-    answers = Generation.objects.alias(ended=_ended()).filter(
+    answers = Answer.objects.alias(ended=_ended()).filter(
         Q(duration_ms=None) | Q(ended__gte=since),
         # Whatever began earlier than an answer may last was over by then.
         created_at__gte=since - timedelta(seconds=ANSWER_SECONDS + 60),

@@ -5,17 +5,17 @@ from typing import Any
 from django.db import transaction
 from django.urls import reverse
 
-from annotation.cleaning import clean_text
 from annotation.models import Example
 from annotation.services import file_correction
-from core.audit import record
+from annotation.text.cleaning import clean_text
+from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.marks import refuse_marks
 from core.models import Project, User
 from core.text import lines_of, trimmed
-from inference.models import Conversation, CorrectionDraft, Generation
+from inference.models import Answer, Conversation, CorrectionDraft
 from inference.queries import history, turns_of
-from inference.services.generations import Opened, open_generation
+from inference.services.answering import Opened, open_answer
 from inference.services.writing import one_at_a_time
 from training.models import ModelVersion
 
@@ -56,14 +56,14 @@ def start_conversation(
 def _open(
     *, by: User, conversation: Conversation, messages: list[dict[str, str]], turn: int, blind: bool
 ) -> Opened:
-    return open_generation(
+    return open_answer(
         by=by,
         project=conversation.project,
         version=conversation.version,
         messages=messages,
         context=conversation.context,
         params={},
-        purpose=Generation.Purpose.CHAT,
+        purpose=Answer.Purpose.CHAT,
         conversation=conversation,
         turn=turn,
         blind=blind,
@@ -112,29 +112,29 @@ def ask_again(*, by: User, conversation: Conversation, blind: bool = False) -> O
 
 
 @transaction.atomic
-def correct(*, by: User, generation: Generation, completion: str, topic: str = "", edge: str = "") -> Example:
+def correct(*, by: User, answer: Answer, completion: str, topic: str = "", edge: str = "") -> Example:
     """Files a better answer to a chat's question as an annotation item that says where it came from; `topic` is its slice."""
     better = _clean(completion, "completion", 20_000, "The answer")
     if not better:
         raise Invalid("Write the answer it should have given.", fields={"completion": ["Write an answer."]})
-    if trimmed(better) == trimmed(clean_text(generation.text)):
+    if trimmed(better) == trimmed(clean_text(answer.text)):
         raise Invalid(
             "This is the answer as it was.",
             fields={"completion": ["This is the answer as it was. Change what is wrong, then send it."]},
         )
-    conversation = generation.conversation
-    if conversation is None or generation.status == Generation.Status.STREAMING:
+    conversation = answer.conversation
+    if conversation is None or answer.status == Answer.Status.STREAMING:
         raise Conflict("Only a finished answer of a chat can be corrected here.", "Wait until it is done.")
-    where = reverse("inference:answer", args=[generation.project.slug, generation.public_id])
+    where = reverse("inference:answer", args=[answer.project.slug, answer.public_id])
     detail: dict[str, Any] = {
-        "label": f"Chat of {by.name}, turn {generation.turn}",
+        "label": f"Chat of {by.name}, turn {answer.turn}",
         "url": where,
-        "answer": generation.text,
+        "answer": answer.text,
     }
     example = file_correction(
         by=by,
-        project=generation.project,
-        messages=[m for m in generation.messages if m["role"] != "system"],
+        project=answer.project,
+        messages=[m for m in answer.messages if m["role"] != "system"],
         context=conversation.context,
         completion=better,
         slice=topic,
@@ -143,6 +143,6 @@ def correct(*, by: User, generation: Generation, completion: str, topic: str = "
         origin=Example.Origin.CHAT,
         origin_detail=detail,
     )
-    CorrectionDraft.objects.filter(generation=generation, user=by).delete()
-    record(by=by, project=generation.project, verb="answer.corrected", obj=generation, example=example.pk)
+    CorrectionDraft.objects.filter(answer=answer, user=by).delete()
+    record(by=by, project=answer.project, verb="answer.corrected", obj=answer, example=example.pk)
     return example

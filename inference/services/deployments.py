@@ -5,10 +5,10 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from core.audit import record
+from core.audit.entries import record
+from core.database.transitions import transition
 from core.errors import Conflict, Refused
 from core.models import User
-from core.transitions import transition
 from inference.models import Deployment, Engine, Route
 from training.models import ModelVersion
 from training.services import mark_ready, mark_rejected

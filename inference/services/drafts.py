@@ -5,11 +5,11 @@ from typing import Any
 
 from django.db import transaction
 
-from annotation.cleaning import clean_text
+from annotation.text.cleaning import clean_text
 from core.errors import Conflict, Invalid
 from core.models import User
 from core.services import drafts
-from inference.models import CorrectionDraft, Generation
+from inference.models import Answer, CorrectionDraft
 
 LONGEST = 200_000  # characters of one text: what is too long to be sent is kept, to be shortened
 FIELDS = ("completion", "topic", "edge")
@@ -17,16 +17,16 @@ FIELDS = ("completion", "topic", "edge")
 
 @transaction.atomic
 def save_correction_draft(
-    *, by: User, generation: Generation, content: Mapping[str, Any], writer: str = "", seen: str | None = None
+    *, by: User, answer: Answer, content: Mapping[str, Any], writer: str = "", seen: str | None = None
 ) -> CorrectionDraft:
     """Keeps a correction in any state of being written. With `seen`, see core.services.drafts.keep.
 
     Conflict unless the conversation is the person's own; Invalid when a text is too long to be kept.
     """
-    if generation.conversation is None or generation.conversation.user_id != by.pk:
+    if answer.conversation is None or answer.conversation.user_id != by.pk:
         raise Conflict("This is not your conversation.", "Copy what you wrote.")
     kept = {name: clean_text(content.get(name)) for name in FIELDS}
     if max(map(len, kept.values())) > LONGEST:
         raise Invalid(f"The text is too long to be kept: at most {LONGEST:,} characters.", "Make it shorter.")
-    owner = {"generation": generation, "user": by}
+    owner = {"answer": answer, "user": by}
     return drafts.keep(CorrectionDraft, owner=owner, values={"content": kept}, writer=writer, seen=seen)

@@ -6,12 +6,12 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from core.audit import record
+from core.audit.entries import record
 from inference.models import Engine
-from inference.plan import Plan
+from inference.reconcile.plan import EnginePlan
 
 
-def rows_for(plan: Plan) -> list[Engine]:
+def rows_for(plan: EnginePlan) -> list[Engine]:
     """A row for every engine the plan asks for, and those that exist."""
     rows = {
         (row.base_model_id, row.version_id): row

@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from core.audit import record
+from core.audit.entries import record
 from core.errors import Conflict, Refused
 from core.models import Project, User
 from inference.models import Route

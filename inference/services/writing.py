@@ -14,7 +14,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from core.errors import Conflict
-from inference.models import Conversation, Generation
+from inference.models import Answer, Conversation
 
 log = logging.getLogger(__name__)
 
@@ -72,18 +72,18 @@ def _beat_of(process: int) -> _Beat:
 
 def prove(written: list[int]) -> None:
     """Notes that these answers are being written now."""
-    Generation.objects.filter(pk__in=written, status=Generation.Status.STREAMING).update(alive_at=Now())
+    Answer.objects.filter(pk__in=written, status=Answer.Status.STREAMING).update(alive_at=Now())
 
 
 @contextmanager
-def being_written(generation: Generation) -> Iterator[None]:
+def being_written(answer: Answer) -> Iterator[None]:
     """While it lasts this process gives signs of life for the answer."""
     beat = _beat_of(os.getpid())
-    beat.add(generation.pk)
+    beat.add(answer.pk)
     try:
         yield
     finally:
-        beat.drop(generation.pk)
+        beat.drop(answer.pk)
 
 
 def end_dead(conversation: Conversation) -> int:
@@ -97,20 +97,20 @@ def end_abandoned() -> int:
 
 
 def _dead(after: timedelta, **which: object) -> int:
-    return Generation.objects.filter(
-        status=Generation.Status.STREAMING,
-        pk__in=Generation.objects.filter(status=Generation.Status.STREAMING, **which)
+    return Answer.objects.filter(
+        status=Answer.Status.STREAMING,
+        pk__in=Answer.objects.filter(status=Answer.Status.STREAMING, **which)
         .annotate(seen=Coalesce("alive_at", "created_at"))
         .filter(seen__lt=Now() - after)
         .values("pk"),
-    ).update(status=Generation.Status.FAILED, error=CUT_OFF)
+    ).update(status=Answer.Status.FAILED, error=CUT_OFF)
 
 
 def one_at_a_time(conversation: Conversation) -> None:
     """Conflict while an answer of the conversation is being written; one whose process died is ended first."""
     end_dead(conversation)
     quiet = (
-        conversation.generations.filter(status=Generation.Status.STREAMING)
+        conversation.answers.filter(status=Answer.Status.STREAMING)
         .annotate(quiet=Now() - Coalesce(F("alive_at"), F("created_at")))
         .order_by("-id")
         .values_list("quiet", flat=True)

@@ -6,13 +6,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from annotation.queries import provenance_of
 from core.access import Access, project_page
+from core.lists.paging import cut
 from core.models import Role
-from core.paging import cut
+from dataset.queries import provenance_of
 from inference import queries
 from inference.forms import AnswersFilter
-from inference.views.room import subnav
+from inference.views.subnav import subnav
 from training.queries import people_trained_on, trained_rows
 
 

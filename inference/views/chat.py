@@ -14,16 +14,16 @@ from annotation.queries.examples import slices_of
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import take_errors
+from core.lists.paging import cut
+from core.lists.params import Params
 from core.models import Role
-from core.paging import cut
-from core.params import Params
 from core.services.drafts import FormState, kept_if_refused
 from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 from inference import queries, services
 from inference.forms import CorrectionForm, NewChatForm, QuestionForm
-from inference.models import Conversation, CorrectionDraft, Generation
-from inference.views.room import subnav
+from inference.models import Answer, Conversation, CorrectionDraft
 from inference.views.streams import stream_response, wants_stream
+from inference.views.subnav import subnav
 
 CHATTERS = (Role.RATER, Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN)
 
@@ -40,11 +40,11 @@ def chat(request: HttpRequest, access: Access) -> HttpResponse:
     """Choose a candidate and ask; below, one's own conversations."""
     found = queries.candidates(access)
     ideas = queries.suggestions(access.project)
-    choices = [(one.token, one.label) for one in found]
+    choices = [(one.code, one.label) for one in found]
     if request.method == "POST":
         form = NewChatForm(request.POST, choices=choices)
         if form.is_valid():
-            chosen = next(one for one in found if one.token == form.cleaned_data["candidate"])
+            chosen = next(one for one in found if one.code == form.cleaned_data["candidate"])
             try:
                 conversation = services.start_conversation(
                     by=access.user,
@@ -77,14 +77,14 @@ def chat(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 def _initial(
-    request: HttpRequest, found: list[queries.Candidate], ideas: list[queries.Suggestion]
+    request: HttpRequest, found: list[queries.ChatModel], ideas: list[queries.Suggestion]
 ) -> dict[str, str]:
     """The form as the address asks for it: `?try=2` takes a suggestion, `?with=<token>` a candidate."""
     ready = [one for one in found if one.state.ready] or found
     live = next((one for one in ready if one.live), ready[0] if ready else None)
-    initial = {"candidate": live.token if live else ""}
+    initial = {"candidate": live.code if live else ""}
     asked = Params(request.GET)
-    if wanted := asked.choice("with", {one.token for one in found}):
+    if wanted := asked.choice("with", {one.code for one in found}):
         initial["candidate"] = wanted
     number = asked.number("try", most=len(ideas) - 1)
     if number is not None:
@@ -108,7 +108,7 @@ def _page(
     context = {
         "conversation": conversation,
         "name": _name(access, conversation),
-        "token": queries.candidate_token(conversation.version),
+        "code": queries.model_code(conversation.version),
         "turns": queries.with_drafts(queries.turns_of(conversation), access.user),
         "state": queries.state_of(queries.deployment_of(conversation.version)),
         "blind": queries.is_blind(access),
@@ -163,7 +163,7 @@ def _answer(
         form.add_error("text", str(error))
         return _page(request, access, conversation, status=error.status, question=form)
     url = reverse("inference:conversation", args=[access.project.slug, conversation.pk])
-    return redirect(f"{url}#turn-{opened.generation.turn}")
+    return redirect(f"{url}#turn-{opened.answer.turn}")
 
 
 @project_page(*CHATTERS)
@@ -178,18 +178,18 @@ def ask_again(request: HttpRequest, access: Access, pk: int) -> HttpResponseBase
     return _answer(request, access, _own(access, pk), text=None)
 
 
-def _turn(conversation: Conversation, answer: UUID) -> queries.Turn | None:
-    return next((one for one in queries.turns_of(conversation) if one.answer.public_id == answer), None)
+def _turn(conversation: Conversation, public_id: UUID) -> queries.Turn | None:
+    return next((one for one in queries.turns_of(conversation) if one.answer.public_id == public_id), None)
 
 
 @project_page(*CHATTERS)
 @require_safe
-def turn(request: HttpRequest, access: Access, pk: int, answer: UUID) -> HttpResponse:
+def turn(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> HttpResponse:
     """One turn as it stands, for the page after a stop. 204 while the answer is still being ended."""
     found = _own(access, pk)
     services.end_dead(found)
-    one = _turn(found, answer)
-    if one is None or one.answer.status == Generation.Status.STREAMING:
+    one = _turn(found, public_id)
+    if one is None or one.answer.status == Answer.Status.STREAMING:
         return HttpResponse(status=204)
     turns = queries.turns_of(found)
     context = {
@@ -203,48 +203,48 @@ def turn(request: HttpRequest, access: Access, pk: int, answer: UUID) -> HttpRes
     return render(request, "inference/_turn.html", context)
 
 
-def _answer_of(access: Access, conversation: Conversation, answer: UUID) -> Generation:
-    found = Generation.objects.select_related("project", "conversation")
-    return access.get(found, public_id=answer, conversation=conversation)
+def _answer_of(access: Access, conversation: Conversation, public_id: UUID) -> Answer:
+    found = Answer.objects.select_related("project", "conversation")
+    return access.get(found, public_id=public_id, conversation=conversation)
 
 
 @project_page(*CHATTERS)
 @require_http_methods(["GET", "HEAD", "POST"])
-def correct_draft(request: HttpRequest, access: Access, pk: int, answer: UUID) -> HttpResponse:
+def correct_draft(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> HttpResponse:
     """POST keeps a correction while it is being written; GET says which tab saved it last."""
     found = _own(access, pk)
-    generation = _answer_of(access, found, answer)
+    answer = _answer_of(access, found, public_id)
     if request.method != "POST":
-        draft = CorrectionDraft.objects.filter(generation=generation, user=access.user).first()
+        draft = CorrectionDraft.objects.filter(answer=answer, user=access.user).first()
         here = reverse("inference:conversation", args=[access.project.slug, found.pk])
         return how_it_stands(FormState(True, True, True), draft, here)
     kept = services.save_correction_draft(
-        by=access.user, generation=generation, content=request.POST, **writer_of(request)
+        by=access.user, answer=answer, content=request.POST, **writer_of(request)
     )
     return saved(kept)
 
 
 @project_page(*CHATTERS)
 @require_POST
-def correct(request: HttpRequest, access: Access, pk: int, answer: UUID) -> HttpResponse:
+def correct(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> HttpResponse:
     """Files a better answer as an annotation item."""
     found = _own(access, pk)
-    generation = _answer_of(access, found, answer)
+    answer = _answer_of(access, found, public_id)
     form = CorrectionForm(request.POST)
     example = None
-    own: dict[str, Any] = {"by": access.user, "generation": generation}
+    own: dict[str, Any] = {"by": access.user, "answer": answer}
     try:
         with kept_if_refused(partial(services.save_correction_draft, **own, content=request.POST)):
             example = services.correct(**own, **form.checked())
     except ExpectedError as error:
         if not form.errors:
             take_errors(form, error)
-    shared = {"conversation": found, "answer": generation, "slices": slices_of(access.project)}
+    shared = {"conversation": found, "answer": answer, "slices": slices_of(access.project)}
     if getattr(request, "htmx", False):
         context = shared | {"correction": form, "given": request.POST, "filed": example, "open": True}
         return render(request, "inference/_correct.html", context, status=200 if example else 422)
     if example is None:
-        return _page(request, access, found, status=422, correction=form, correcting=generation.pk)
+        return _page(request, access, found, status=422, correction=form, correcting=answer.pk)
     messages.success(request, f"Your answer waits in the annotation queue as {example}.")
     url = reverse("inference:conversation", args=[access.project.slug, found.pk])
-    return redirect(f"{url}#turn-{generation.turn}")
+    return redirect(f"{url}#turn-{answer.turn}")

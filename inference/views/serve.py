@@ -8,10 +8,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, project_page
+from core.lists.paging import cut
 from core.models import Role
-from core.paging import cut
 from inference import queries, services
-from inference.views.room import subnav
+from inference.views.subnav import subnav
 from training.models import ModelVersion
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, StreamingHttpResponse
 from django.template.loader import render_to_string
 
-from core.connections import in_db
+from core.database.connections import in_db
 from core.errors import ExpectedError
 from inference import queries
 from inference.forms import CorrectionForm
@@ -24,7 +24,7 @@ def _event(kind: str, **data: Any) -> bytes:
 
 
 def _turn_html(request: HttpRequest, opened: Opened, conversation: Conversation, slices: list[str]) -> str:
-    one = next(turn for turn in queries.turns_of(conversation) if turn.number == opened.generation.turn)
+    one = next(turn for turn in queries.turns_of(conversation) if turn.number == opened.answer.turn)
     context = {
         "turn": one,
         "last": True,
@@ -40,10 +40,10 @@ async def _events(
     request: HttpRequest, opened: Opened, conversation: Conversation, slices: list[str]
 ) -> AsyncIterator[bytes]:
     """start {answer, turn}, text {text}..., then done {html} or failed {message, advice, html}."""
-    generation = opened.generation
+    answer = opened.answer
     pieces = stream_answer(opened)
     try:
-        yield _event("start", answer=str(generation.public_id), turn=generation.turn)
+        yield _event("start", answer=str(answer.public_id), turn=answer.turn)
         try:
             async for text in pieces:
                 yield _event("text", text=text)

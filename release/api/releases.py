@@ -5,10 +5,10 @@ from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.api.base import ProjectAPIView
 from core.api.serializers import RunSerializer
 from core.errors import Conflict, Invalid
 from core.models import Role
-from core.project_api import ProjectAPIView
 from inference.queries import live_version
 from release import queries, services
 from release.api.serializers import (
@@ -40,7 +40,7 @@ class _Release(ProjectAPIView):
         return found
 
 
-class Live(_Release):
+class LiveView(_Release):
     serializer_class = LiveSerializer
 
     def get(self, request: Request, slug: str) -> Response:
@@ -51,7 +51,7 @@ class Live(_Release):
         return Response(LiveSerializer(standing).data)
 
 
-class Candidates(_Release):
+class CandidatesView(_Release):
     serializer_class = CandidateSerializer
     pagination_class = None
 
@@ -63,7 +63,7 @@ class Candidates(_Release):
         return Response([CandidateSerializer(one).data for one in found])
 
 
-class VersionGate(_Release):
+class VersionGateView(_Release):
     serializer_class = CandidateSerializer
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
@@ -72,7 +72,7 @@ class VersionGate(_Release):
         return Response(CandidateSerializer(queries.candidate(version)).data)
 
 
-class MeasureLoss(_Release):
+class MeasureLossView(_Release):
     serializer_class = RunSerializer
 
     @extend_schema(request=None, responses={202: RunSerializer})
@@ -83,7 +83,7 @@ class MeasureLoss(_Release):
         return Response(RunSerializer(measurement.run).data, status=status.HTTP_202_ACCEPTED)
 
 
-class VersionLineage(_Release):
+class VersionLineageView(_Release):
     serializer_class = LineageSerializer
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
@@ -92,7 +92,7 @@ class VersionLineage(_Release):
         return Response(LineageSerializer({"steps": queries.who_decided(version)}).data)
 
 
-class Releases(mixins.ListModelMixin, _Release):
+class ReleasesView(mixins.ListModelMixin, _Release):
     serializer_class = ReleaseSerializer
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
@@ -127,7 +127,7 @@ class Releases(mixins.ListModelMixin, _Release):
         return ReleaseSerializer(queries.releases_of(self.access.project).get(pk=release.pk)).data
 
 
-class RollBack(_Release):
+class RollBackView(_Release):
     serializer_class = ReleaseSerializer
 
     @extend_schema(request=RollBackSerializer, responses={201: ReleaseSerializer})
@@ -148,7 +148,7 @@ class RollBack(_Release):
         return Response(body, status=status.HTTP_201_CREATED)
 
 
-class OneRelease(_Release):
+class ReleaseView(_Release):
     serializer_class = ReleaseSerializer
 
     def get(self, request: Request, slug: str, pk: int) -> Response:

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core.access import Access, project_page
 from core.errors import Conflict, ExpectedError
 from core.forms import status_of, take_errors
+from core.lists.paging import cut
 from core.models import Role
-from core.paging import cut
 from inference.queries import live_version
 from release import queries, services
 from release.forms import RollBackForm, SignOffForm

@@ -19,13 +19,13 @@ from annotation.checks import (
     privacy,
     run_checks,
 )
-from annotation.checks.base import Budget, OutOfTime
+from annotation.checks.base import OutOfTime, TimeBudget
 from annotation.checks.facts import facts_of
 from annotation.checks.privacy import personal_data
 from core.models import Project
-from tests.factories import World, make_example
+from tests.support.factories import World, make_example
 
-DEMO = Path(__file__).resolve().parents[2] / "annotation" / "demo"
+DEMO = Path(__file__).resolve().parents[2] / "dataset" / "demo"
 PROJECT = Project(
     system_prompt="You answer for the freight desk, open 08:00 to 17:00. Write to desk@ours.eu."
 )
@@ -437,7 +437,7 @@ def _sleep() -> list[Finding]:
 # --- the register ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("fault", [ValueError("poison"), OutOfTime()])
 def test_a_check_that_fails_or_takes_too_long_says_so_and_the_others_go_on(monkeypatch, caplog, fault):
-    def broken(pair: Pair, project: Project, budget: Budget) -> list[Finding]:
+    def broken(pair: Pair, project: Project, budget: TimeBudget) -> list[Finding]:
         raise fault
 
     monkeypatch.setitem(CHECKS, "facts", replace(CHECKS["facts"], run=broken))

@@ -10,13 +10,13 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from annotation import services
-from annotation.models import Assignment, Draft, Example
+from annotation.models import Draft, Example, Lease
 from core.models import Role, User
-from tests import look
-from tests.factories import World, join, make_example, make_user, make_world
+from tests.support import look
+from tests.support.factories import World, join, make_example, make_user, make_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.django_db(transaction=True)]
-ANNOTATE, REVIEW = Assignment.Purpose.ANNOTATE, Assignment.Purpose.REVIEW
+ANNOTATE, REVIEW = Lease.Purpose.ANNOTATE, Lease.Purpose.REVIEW
 DESK, TABLET, PHONE = (1440, 900), (768, 1024), (360, 780)
 SIZES = pytest.mark.parametrize("size", [DESK, TABLET, PHONE], ids=["desk", "tablet", "phone"])
 GUIDELINE = "# How we answer\n\n" + "\n\n".join(
@@ -424,7 +424,7 @@ def test_skipping_says_so_and_can_be_undone(desk: World, browser: Browser, live_
     expect(skipped).to_contain_text("No record of it.")
     assert "colleagues" not in page.locator("main").inner_text()  # what one has open oneself
     page.context.close()
-    assert Assignment.objects.get(outcome="skipped").note == "No record of it."
+    assert Lease.objects.get(outcome="skipped").note == "No record of it."
     assert second.pk
 
 

@@ -9,9 +9,9 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation import services
-from annotation.models import Assignment, Draft, Example
+from annotation.models import Draft, Example, Lease
 from core.errors import Conflict
-from tests.factories import World, make_example
+from tests.support.factories import World, make_example
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +27,7 @@ def _api(world: World, name: str, pk: int, **data: object):
 @pytest.fixture
 def item(world: World) -> Example:
     example = make_example(world.project)
-    services.take(by=world.annotator, example=example, purpose=Assignment.Purpose.ANNOTATE)
+    services.take(by=world.annotator, example=example, purpose=Lease.Purpose.ANNOTATE)
     return example
 
 

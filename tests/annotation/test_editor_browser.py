@@ -9,13 +9,13 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from annotation import services
-from annotation.models import Assignment, Draft, Example, Review
+from annotation.models import Draft, Example, Lease, Review
 from core.models import Role, User
-from tests import look
-from tests.factories import World, join, make_example, make_user, make_world
+from tests.support import look
+from tests.support.factories import World, join, make_example, make_user, make_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.django_db(transaction=True)]
-ANNOTATE, REVIEW = Assignment.Purpose.ANNOTATE, Assignment.Purpose.REVIEW
+ANNOTATE, REVIEW = Lease.Purpose.ANNOTATE, Lease.Purpose.REVIEW
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_turn_by_keyboard_alone(desk: World, browser: Browser, live_server) ->
     assert Example.objects.get(pk=example.pk).status == "queued"
     look.follow(page, "Alt+j")
     expect(page).to_have_title(re.compile("Delivery delay"))
-    assert Assignment.objects.filter(outcome="skipped").count() == 1
+    assert Lease.objects.filter(outcome="skipped").count() == 1
 
 
 def test_an_objection_asks_for_a_reason_without_leaving_the_keyboard(
@@ -183,8 +183,8 @@ def test_a_lost_lease_is_told_and_the_words_stay(desk: World, browser: Browser, 
     page = open_page(browser, live_server.url, desk.annotator, url(desk, "overview"))
     look.follow(page, "s")
     expect(page.locator("#completion")).to_be_focused()
-    example = Assignment.objects.get().example
-    Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    example = Lease.objects.get().example
+    Lease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     services.take(by=colleague, example=example, purpose=ANNOTATE)
     page.keyboard.press("Control+a")
     page.keyboard.type("Typed too late.")

@@ -13,14 +13,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation import services
-from annotation.models import Assignment, Draft, Example, Review
+from annotation.models import Draft, Example, Lease, Review
 from core.models import Role, User
-from tests.factories import World, join, make_example, make_user
-from tests.reading import text_of
+from tests.support.factories import World, join, make_example, make_user
+from tests.support.reading import text_of
 
 pytestmark = pytest.mark.django_db
 SignIn = Callable[[User | None], Client]
-ANNOTATE, REVIEW = Assignment.Purpose.ANNOTATE, Assignment.Purpose.REVIEW
+ANNOTATE, REVIEW = Lease.Purpose.ANNOTATE, Lease.Purpose.REVIEW
 READERS = {Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER}
 ANNOTATORS, REVIEWERS = {Role.ANNOTATOR}, {Role.REVIEWER}
 
@@ -129,7 +129,7 @@ def test_no_page_changes_anything_without_a_csrf_token(world: World) -> None:
     client.force_login(world.annotator, backend="django.contrib.auth.backends.ModelBackend")
     make_example(world.project)
     assert client.post(url(world, "next")).status_code == 403
-    assert not Assignment.objects.exists()
+    assert not Lease.objects.exists()
 
 
 # --- annotating --------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_a_draft_after_the_lease_was_lost_is_kept_and_the_page_says_what_to_do(
     example = leased(world)
     colleague = make_user("Ines Ferro")
     join(world.project, colleague, Role.ANNOTATOR)
-    Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    Lease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     services.take_next(by=colleague, project=world.project, purpose=ANNOTATE)
     client = as_user(world.annotator)
     answer = client.post(url(world, "draft", example.pk), posted(example, "Typed too late"))
@@ -202,7 +202,7 @@ def test_a_draft_after_the_lease_was_lost_is_kept_and_the_page_says_what_to_do(
 def test_a_lease_that_ran_out_can_be_opened_again(world: World, as_user: SignIn) -> None:
     example = leased(world)
     services.save_draft(by=world.annotator, example=example, content={"completion": "Begun"})
-    Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    Lease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     client = as_user(world.annotator)
     assert "Open it again" in client.get(url(world, "item", example.pk)).content.decode()
     assert client.post(url(world, "take", example.pk)).url == url(world, "item", example.pk)
@@ -257,7 +257,7 @@ def test_skipping_gives_the_next_and_stopping_gives_the_item_back(world: World, 
     client = as_user(world.annotator)
     assert client.post(url(world, "skip", example.pk)).url == url(world, "item", other.pk)
     assert client.post(url(world, "release", other.pk)).url == url(world, "overview")
-    assert not Assignment.objects.filter(outcome="open").exists()
+    assert not Lease.objects.filter(outcome="open").exists()
 
 
 def test_taking_a_submission_back_from_the_page(world: World, as_user: SignIn) -> None:
@@ -314,7 +314,7 @@ def test_what_was_typed_outlives_a_failure_that_nobody_foresaw(
 
     example = leased(world)
     monkeypatch.setattr("annotation.services.examples.reason_for_bad", broken)
-    monkeypatch.setattr("annotation.services.queue.reason_for_bad", broken)
+    monkeypatch.setattr("annotation.services.annotating.reason_for_bad", broken)
     client = as_user(world.annotator)
     address = url(world, "submit", example.pk) if name == "submit" else url(world, "write")
     with pytest.raises(RuntimeError, match="a fault"):
@@ -587,18 +587,18 @@ def test_a_skip_is_said_listed_and_undone(world: World, as_user: SignIn, purpose
         )
     page = text_of(client.post(url(world, name, example.pk), {"reason": "  No\n record. "}, follow=True))
     assert f"#{example.pk} skipped." in page
-    assert Assignment.objects.get(outcome="skipped").note == "No record."
+    assert Lease.objects.get(outcome="skipped").note == "No record."
     overview = text_of(client.get(url(world, "overview")))
     assert "You skipped" in overview and "“No record.”" in overview
     answer = client.post(url(world, f"{name}-undo", example.pk))
     assert answer.url == url(world, "item" if purpose == ANNOTATE else "review", example.pk)
-    assert not Assignment.objects.filter(outcome="skipped").exists()
-    assert Assignment.objects.get(outcome="open").example_id == example.pk
+    assert not Lease.objects.filter(outcome="skipped").exists()
+    assert Lease.objects.get(outcome="open").example_id == example.pk
     assert "You skipped" not in text_of(client.get(url(world, "overview")))
     # It is undone: a second press finds nothing to undo and changes nothing.
     again = client.post(url(world, f"{name}-undo", example.pk))
     assert again.status_code == 409
-    assert Assignment.objects.filter(outcome="open").count() == 1
+    assert Lease.objects.filter(outcome="open").count() == 1
 
 
 def test_what_one_has_open_oneself_is_not_open_with_colleagues(world: World, as_user: SignIn) -> None:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from annotation.checks import facts
-from annotation.checks.base import Budget, Finding, OutOfTime, Pair
+from annotation.checks.base import Finding, OutOfTime, Pair, TimeBudget
 from annotation.checks.facts import facts_of
 from benchmarks.checks import DATA, judged
 from core.models import Project
@@ -128,7 +128,7 @@ def _steps(text: str) -> int:
     return counting.steps
 
 
-class _Counting(Budget):
+class _Counting(TimeBudget):
     steps = 0
 
     def spend(self, steps: int = 1) -> None:
@@ -197,7 +197,7 @@ def test_no_text_raises(poison):
 
 def test_the_budget_ends_the_check():
     with pytest.raises(OutOfTime):
-        facts.run(Pair(("q",), ("7 kg " * 50_000,), ""), PROJECT, Budget(0.01))
+        facts.run(Pair(("q",), ("7 kg " * 50_000,), ""), PROJECT, TimeBudget(0.01))
 
 
 def test_every_fact_is_where_it_says():

@@ -10,13 +10,13 @@ from django.test import Client
 from annotation import checks
 from annotation.checks import CHECKS, Finding
 from annotation.models import Draft, Example, Revision
-from annotation.services.datasets import start_freeze
 from core.models import Role
 from core.tasks import execute_run
 from core.templatetags.guildhall import _cells_at_most, markdown
+from dataset.services.versions import start_freeze
 from evaluation.models import Prompt
-from inference.models import Conversation, Generation
-from tests.factories import World, join, make_example, make_user, make_world
+from inference.models import Answer, Conversation
+from tests.support.factories import World, join, make_example, make_user, make_world
 from tests.test_permission_walk import addresses, samples_of
 
 LONG = 19_000  # a text may have 20,000 characters
@@ -115,9 +115,7 @@ def poison(world: World, text: str) -> None:
     content = pair(text) | {"slice": text[:100], "edge": "", "tags": [text[:40]]}
     Example.objects.update(**pair(text), slice=text[:100], tags=[text[:40]], group=text[:200])
     Revision.objects.update(content=content, note=text[:300])
-    Generation.objects.update(
-        text=text, question=text, messages=[{"role": "user", "content": text}], error=text
-    )
+    Answer.objects.update(text=text, question=text, messages=[{"role": "user", "content": text}], error=text)
     Conversation.objects.update(title=text[:120], context=[text])
     Prompt.objects.update(messages=[{"role": "user", "content": text}], context=[text], slice=text[:100])
     type(world.project).objects.filter(pk=world.project.pk).update(
@@ -162,10 +160,7 @@ def test_it_is_frozen_and_read_back(world: World, as_user: Any):
     assert dataset.status == "ready", dataset.run and dataset.run.error_message
     client = as_user(world.admin)
     for page in ("", "rows/", "download/"):
-        assert (
-            client.get(f"/p/{world.project.slug}/annotate/datasets/{dataset.number}/{page}").status_code
-            == 200
-        )
+        assert client.get(f"/p/{world.project.slug}/data/datasets/{dataset.number}/{page}").status_code == 200
 
 
 # --- Markdown ------------------------------------------------------------------------------------------------------

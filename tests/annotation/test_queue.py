@@ -8,16 +8,16 @@ from django.utils import timezone
 
 from annotation import services
 from annotation.errors import LeaseLost, NeedsReason
-from annotation.models import Assignment, Draft, Example, Review, Revision
+from annotation.models import Draft, Example, Lease, Review, Revision
 from annotation.queries import my_work
 from annotation.queries import queue as queries
-from annotation.runner.leases import expire_leases
+from annotation.services.expiry import expire_leases
 from core.errors import Conflict, Invalid
 from core.models import AuditEntry, Role, User
-from tests.factories import World, join, make_example, make_user
+from tests.support.factories import World, join, make_example, make_user
 
 pytestmark = pytest.mark.django_db
-ANNOTATE, REVIEW = Assignment.Purpose.ANNOTATE, Assignment.Purpose.REVIEW
+ANNOTATE, REVIEW = Lease.Purpose.ANNOTATE, Lease.Purpose.REVIEW
 
 
 def content(example: Example, completion: str = "A new answer, written by hand.", **more: object) -> dict:
@@ -41,9 +41,7 @@ def take(world: World, person: User | None = None, **filters: str) -> Example | 
 
 def over(**lookup: object) -> None:
     """The time of these leases runs out."""
-    Assignment.objects.filter(outcome="open", **lookup).update(
-        expires_at=timezone.now() - timedelta(seconds=1)
-    )
+    Lease.objects.filter(outcome="open", **lookup).update(expires_at=timezone.now() - timedelta(seconds=1))
 
 
 def returned(world: World, author: User, *, days: float = 0) -> Example:
@@ -149,7 +147,7 @@ def test_only_what_waits_is_given(world):
 def test_asking_again_gives_the_open_item_again(world):
     make_example(world.project), make_example(world.project)
     assert take(world) == take(world)
-    assert Assignment.objects.count() == 1
+    assert Lease.objects.count() == 1
 
 
 def test_a_lease_runs_for_the_projects_minutes_and_a_heartbeat_extends_it(world):
@@ -157,9 +155,9 @@ def test_a_lease_runs_for_the_projects_minutes_and_a_heartbeat_extends_it(world)
     world.project.save()
     make_example(world.project)
     example = take(world)
-    lease = Assignment.objects.get()
+    lease = Lease.objects.get()
     assert timedelta(minutes=6) < lease.expires_at - timezone.now() <= timedelta(minutes=7)
-    Assignment.objects.update(expires_at=timezone.now() + timedelta(seconds=5))
+    Lease.objects.update(expires_at=timezone.now() + timedelta(seconds=5))
     assert services.heartbeat(by=world.annotator, example=example, purpose=ANNOTATE).expires_at > (
         timezone.now() + timedelta(minutes=6)
     )
@@ -185,8 +183,8 @@ def test_the_sweep_ends_what_is_over_and_nothing_else(world):
     over(user=world.annotator)
     assert expire_leases() == 1
     assert expire_leases() == 0
-    assert Assignment.objects.get(user=colleague).outcome == "open"
-    assert Assignment.objects.get(user=world.annotator).outcome == "expired"
+    assert Lease.objects.get(user=colleague).outcome == "open"
+    assert Lease.objects.get(user=world.annotator).outcome == "expired"
 
 
 def test_a_lease_that_ran_out_comes_back_to_life_while_nobody_took_the_item(world):
@@ -200,10 +198,10 @@ def test_a_lease_that_ran_out_comes_back_to_life_while_nobody_took_the_item(worl
 def test_the_database_itself_refuses_two_holders_and_two_items(world):
     one, two = make_example(world.project), make_example(world.project)
     common = {"project": world.project, "purpose": ANNOTATE, "expires_at": timezone.now()}
-    Assignment.objects.create(example=one, user=world.annotator, **common)
+    Lease.objects.create(example=one, user=world.annotator, **common)
     for example, user in ((one, world.reviewer), (two, world.annotator)):
         with pytest.raises(IntegrityError), transaction.atomic():
-            Assignment.objects.create(example=example, user=user, **common)
+            Lease.objects.create(example=example, user=user, **common)
 
 
 def test_opening_another_item_gives_the_first_back_with_its_draft(world):
@@ -211,7 +209,7 @@ def test_opening_another_item_gives_the_first_back_with_its_draft(world):
     services.take(by=world.annotator, example=first, purpose=ANNOTATE)
     services.save_draft(by=world.annotator, example=first, content=content(first, "Begun"))
     services.take(by=world.annotator, example=second, purpose=ANNOTATE)
-    assert Assignment.objects.get(example=first).outcome == "released"
+    assert Lease.objects.get(example=first).outcome == "released"
     assert Draft.objects.get(example=first).content["completion"] == "Begun"
 
 
@@ -332,7 +330,7 @@ def test_submitting_writes_a_revision_ends_the_lease_and_is_on_record(world):
     revision = Revision.objects.get(example=example, number=2)
     assert (revision.by, revision.reason, revision.content["tags"]) == (world.annotator, "submitted", ["eta"])
     assert not Draft.objects.exists()
-    assert Assignment.objects.get().outcome == "done"
+    assert Lease.objects.get().outcome == "done"
     entry = AuditEntry.objects.get(verb="example.submitted")
     assert (entry.actor_id, entry.detail["revision"]) == (world.annotator.pk, 2)
 
@@ -358,7 +356,7 @@ def test_what_is_missing_or_too_long_is_named_and_nothing_is_written(world, chan
     assert field in error.value.fields
     example.refresh_from_db()
     assert (example.status, example.revision) == ("queued", 1)
-    assert Assignment.objects.get().outcome == "open"
+    assert Lease.objects.get().outcome == "open"
 
 
 def test_empty_turns_and_records_are_left_out(world):
@@ -425,14 +423,14 @@ def test_a_failing_write_leaves_nothing_behind(world, monkeypatch):
     def fail(**kwargs: object) -> None:
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr("annotation.services.queue.record", fail)
+    monkeypatch.setattr("annotation.services.annotating.record", fail)
     with pytest.raises(RuntimeError):
         services.submit(by=world.annotator, example=example, content=content(example))
     example.refresh_from_db()
     assert (example.status, example.revision) == ("queued", 1)
     assert Revision.objects.filter(example=example).count() == 1
     assert Draft.objects.count() == 1
-    assert Assignment.objects.get().outcome == "open"
+    assert Lease.objects.get().outcome == "open"
 
 
 # --- taking a submission back ------------------------------------------------------------------------------
@@ -444,8 +442,8 @@ def test_a_submission_can_be_taken_back_until_a_reviewer_opens_it(world):
     services.take_back(by=world.annotator, example=first)
     first.refresh_from_db()
     assert first.status == "queued"
-    assert Assignment.objects.get(outcome="open").example == first
-    assert Assignment.objects.get(example=second).outcome == "released"
+    assert Lease.objects.get(outcome="open").example == first
+    assert Lease.objects.get(example=second).outcome == "released"
     services.submit(by=world.annotator, example=first, content=content(first))
     services.take_next(by=world.reviewer, project=world.project, purpose=REVIEW)
     with pytest.raises(Conflict, match="reviewer has opened"):

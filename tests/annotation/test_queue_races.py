@@ -12,14 +12,14 @@ from django.db import connection
 from django.utils import timezone
 
 from annotation import services
-from annotation.models import Assignment, Draft, Example, Review, Revision
-from annotation.runner.leases import expire_leases
+from annotation.models import Draft, Example, Lease, Review, Revision
+from annotation.services.expiry import expire_leases
 from core.errors import Conflict, ExpectedError
 from core.models import AuditEntry, Project, Role, User
-from tests.factories import join, make_example, make_project, make_user
+from tests.support.factories import join, make_example, make_project, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ANNOTATE, REVIEW = Assignment.Purpose.ANNOTATE, Assignment.Purpose.REVIEW
+ANNOTATE, REVIEW = Lease.Purpose.ANNOTATE, Lease.Purpose.REVIEW
 
 
 def content(example: Example, completion: str = "A new answer, written by hand.") -> dict:
@@ -71,7 +71,7 @@ def test_eight_threads_on_one_queue_get_every_item_once():
     at_once(*[partial(work, person) for person in people])
     assert Counter(pk for pk, _ in got) == Counter(example.pk for example in examples)
     assert Example.objects.filter(status=Example.Status.IN_REVIEW).count() == 40
-    assert Assignment.objects.filter(outcome="open").count() == 0
+    assert Lease.objects.filter(outcome="open").count() == 0
     assert dict(Revision.objects.filter(number=2).values_list("example", "by")) == dict(got)
     assert AuditEntry.objects.filter(verb="example.submitted").count() == 40
 
@@ -100,7 +100,7 @@ def test_one_person_asking_from_eight_tabs_gets_one_item():
         *[partial(services.take_next, by=person, project=project, purpose=ANNOTATE) for _ in range(8)]
     )
     assert len({lease.example_id for lease in leases}) == 1
-    assert Assignment.objects.count() == 1
+    assert Lease.objects.count() == 1
 
 
 def test_two_tabs_submit_the_same_item_and_one_is_told():
@@ -126,7 +126,7 @@ def test_two_people_submit_one_item_after_the_first_lost_the_lease():
     make_example(project)
     first, second = team(project, Role.ANNOTATOR, 2)
     example = services.take_next(by=first, project=project, purpose=ANNOTATE).example
-    Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    Lease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert services.take_next(by=second, project=project, purpose=ANNOTATE).example == example
     results = at_once(
         partial(services.submit, by=first, example=example, content=content(example, "By the first person.")),
@@ -155,7 +155,7 @@ def test_a_reviewer_opens_what_its_author_takes_back():
             partial(services.take_next, by=reviewer, project=project, purpose=REVIEW),
         )
         example.refresh_from_db()
-        holder = Assignment.objects.get(example=example, outcome="open")
+        holder = Lease.objects.get(example=example, outcome="open")
         if isinstance(back, Conflict):
             assert (example.status, holder.user, holder.purpose) == ("in_review", reviewer, REVIEW)
             assert taken.example == example
@@ -216,11 +216,11 @@ def test_the_sweep_and_a_submit_at_once_never_lose_the_work():
     for _ in range(5):
         make_example(project)
         example = services.take_next(by=person, project=project, purpose=ANNOTATE).example
-        Assignment.objects.filter(outcome="open").update(expires_at=timezone.now() - timedelta(seconds=1))
+        Lease.objects.filter(outcome="open").update(expires_at=timezone.now() - timedelta(seconds=1))
         sent, *_ = at_once(
             partial(services.submit, by=person, example=example, content=content(example)),
             expire_leases,
             expire_leases,
         )
         assert isinstance(sent, Example), sent
-        assert Assignment.objects.filter(example=example).latest("id").outcome == "done"
+        assert Lease.objects.filter(example=example).latest("id").outcome == "done"

@@ -6,10 +6,10 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from annotation import services
-from annotation.models import Assignment, Example, Review, Revision
+from annotation.models import Example, Lease, Review, Revision
 from core.models import User
-from tests import look
-from tests.factories import World, make_example, make_world
+from tests.support import look
+from tests.support.factories import World, make_example, make_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.django_db(transaction=True)]
 TABLET = (768, 900)
@@ -22,7 +22,7 @@ def desk(transactional_db: None) -> World:
         world.project, completion="Your container left Rotterdam on Monday. You can collect it on Thursday."
     )
     example = services.take_next(
-        by=world.annotator, project=world.project, purpose=Assignment.Purpose.ANNOTATE
+        by=world.annotator, project=world.project, purpose=Lease.Purpose.ANNOTATE
     ).example
     changed = {**example.content(), "tags": ["eta"], "slice": example.slice}
     changed["completion"] = "Your container left Rotterdam on Tuesday. You can collect it on Thursday."

@@ -6,18 +6,19 @@ import pytest
 from django.utils import timezone
 
 from annotation import services
-from annotation.changes import changes
-from annotation.cleaning import clean_draft
 from annotation.errors import LeaseLost, NeedsReason
-from annotation.models import Assignment, DatasetRow, DatasetVersion, Draft, Example, Review, Revision
+from annotation.models import Draft, Example, Lease, Review, Revision
 from annotation.queries import queue as queries
+from annotation.text.changes import changes
+from annotation.text.cleaning import clean_draft
 from core.errors import Conflict, Invalid
 from core.models import Artifact, AuditEntry, Role, User
-from tests.factories import World, join, make_example, make_user
+from dataset.models import DatasetRow, DatasetVersion
+from tests.support.factories import World, join, make_example, make_user
 
 pytestmark = pytest.mark.django_db
-REVIEW = Assignment.Purpose.REVIEW
-ANNOTATE = Assignment.Purpose.ANNOTATE
+REVIEW = Lease.Purpose.REVIEW
+ANNOTATE = Lease.Purpose.ANNOTATE
 
 
 def submitted(world: World, by: User | None = None, **fields: object) -> Example:
@@ -55,7 +56,7 @@ def test_nobody_reviews_what_they_submitted(world):
     outcome = services.accept_many(by=both, project=world.project, listed=[(own.pk, 1)])
     assert outcome.done == []
     # Not even with a lease that was opened before the four-eyes rule could see it.
-    Assignment.objects.create(
+    Lease.objects.create(
         example=own, project=world.project, user=both, purpose=REVIEW,
         expires_at=timezone.now() + timedelta(minutes=5),
     )  # fmt: skip
@@ -77,7 +78,7 @@ def test_accepting_approves_and_is_on_record(world):
     example.refresh_from_db()
     assert example.status == "approved"
     assert (review.verdict, review.revision.number, review.by) == ("accepted", 1, world.reviewer)
-    assert Assignment.objects.get().outcome == "done"
+    assert Lease.objects.get().outcome == "done"
     assert AuditEntry.objects.get(verb="example.approved").detail == {"revision": 1, "corrected": False}
 
 
@@ -154,8 +155,8 @@ def test_an_accept_can_be_taken_back_for_ten_minutes(world):
     example.refresh_from_db()
     review.refresh_from_db()
     assert example.status == "in_review" and review.undone_at is not None
-    assert Assignment.objects.get(outcome="open").example == example
-    assert Assignment.objects.get(example=other).outcome == "released"
+    assert Lease.objects.get(outcome="open").example == example
+    assert Lease.objects.get(example=other).outcome == "released"
     with pytest.raises(Conflict):
         services.undo(by=world.reviewer, review=review)
     assert AuditEntry.objects.filter(verb="review.undone").count() == 1
@@ -225,7 +226,7 @@ def test_a_failing_write_leaves_no_decision(world, monkeypatch):
     def fail(**kwargs: object) -> None:
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr("annotation.services.reviews.record", fail)
+    monkeypatch.setattr("annotation.services.reviewing.record", fail)
     for decide in (
         lambda: services.accept(
             by=world.reviewer, example=example, content=content(example, completion="Mine.")
@@ -319,7 +320,7 @@ def test_many_are_sent_back_with_one_comment_and_taken_back_together(world):
         (examples[0].pk, "returned"), (examples[1].pk, "in_review"), (examples[2].pk, "in_review"),
     }  # fmt: skip
     # Nothing is opened for the reviewer, and nobody else can take it back.
-    assert not Assignment.objects.filter(user=world.reviewer, outcome="open").exists()
+    assert not Lease.objects.filter(user=world.reviewer, outcome="open").exists()
     with pytest.raises(Conflict, match="nothing to take back"):
         services.undo_many(by=second_reviewer(world), project=world.project, batch=outcome.batch)
 
@@ -328,7 +329,7 @@ def test_a_decision_without_a_revision_is_about_what_was_opened(world):
     """A reviewer's time runs out, the pair goes back to the queue, comes again with other words: no old page decides it."""
     example = submitted(world)
     take(world)
-    Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1), outcome="expired")
+    Lease.objects.update(expires_at=timezone.now() - timedelta(seconds=1), outcome="expired")
     services.requeue(by=world.reviewer, example=example)
     services.take(by=world.annotator, example=example, purpose=ANNOTATE)
     example.refresh_from_db()
@@ -355,7 +356,7 @@ def test_a_submit_without_a_revision_does_not_write_over_what_somebody_else_subm
     example = services.take_next(by=world.annotator, project=world.project, purpose=ANNOTATE).example
     colleague = make_user()
     join(world.project, colleague, Role.ANNOTATOR)
-    Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1), outcome="expired")
+    Lease.objects.update(expires_at=timezone.now() - timedelta(seconds=1), outcome="expired")
     services.take(by=colleague, example=example, purpose=ANNOTATE)
     services.submit(
         by=colleague, example=example, content=content(example, completion="The colleague's words.")

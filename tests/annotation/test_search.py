@@ -7,8 +7,8 @@ from django.db import connection
 
 from annotation.models import Example
 from annotation.queries.examples import find_examples
-from core.search import either_form, pattern, searchable
-from tests.factories import World, make_example
+from core.lists.search import either_form, pattern, searchable
+from tests.support.factories import World, make_example
 
 SAME = [
     ("Café Zürich", unicodedata.normalize("NFD", "café")),

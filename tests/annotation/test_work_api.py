@@ -9,10 +9,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from annotation.models import Assignment, Draft, Example
+from annotation.models import Draft, Example, Lease
 from core.models import Role, User
-from core.services.tokens import create_token
-from tests.factories import World, join, make_example, make_user
+from core.services.keys import create_api_key
+from tests.support.factories import World, join, make_example, make_user
 
 pytestmark = pytest.mark.django_db
 SignIn = Callable[[User | None], Client]
@@ -55,7 +55,7 @@ class Api:
     """A program with a personal token."""
 
     def __init__(self, world: World, person: User) -> None:
-        _, secret = create_token(by=person, name="program")
+        _, secret = create_api_key(by=person, name="program")
         self.root = f"/api/v1/projects/{world.project.slug}/"
         self.client = Client(headers={"Authorization": f"Bearer {secret}"})
 
@@ -102,7 +102,7 @@ def test_an_id_of_another_project_is_not_found(world: World, path: str) -> None:
     elsewhere = make_example(world.other).pk
     body = {"messages": [], "comment": "x", "examples": []}
     assert Api(world, both)(ROUTES[path][0], path.format(pk=elsewhere), body).status_code in (404, 422)
-    assert Example.objects.get(pk=elsewhere).assignments.count() == 0
+    assert Example.objects.get(pk=elsewhere).leases.count() == 0
 
 
 def test_a_whole_turn_of_a_program(world: World) -> None:
@@ -148,7 +148,7 @@ def test_a_lost_lease_is_a_409_with_advice_and_the_words_are_kept(world: World) 
     join(world.project, colleague, Role.ANNOTATOR)
     mine, theirs = Api(world, world.annotator), Api(world, colleague)
     example = mine("post", "queue/next/").json()["example"]
-    Assignment.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    Lease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert theirs("post", "queue/next/").json()["example"]["id"] == example["id"]
     answer = mine("post", f"queue/{example['id']}/submit/", pair(example, "Typed too late, and sent."))
     assert answer.status_code == 409

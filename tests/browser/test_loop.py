@@ -10,8 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser
 
-from benchmarks.program import Program
-from tests.browser import steps
+from tests.support import steps
+from tests.support.program import Program
 
 pytestmark = [pytest.mark.slow, pytest.mark.heavy, pytest.mark.timeout(1800)]
 PICTURES = Path(__file__).resolve().parent.parent.parent / "build" / "pictures" / "loop"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from core.models import Membership, Role
-from tests import look
-from tests.factories import World
+from tests.support import look
+from tests.support.factories import World
 from tests.test_permission_walk import full, in_projects  # noqa: F401 (a fixture)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.django_db(transaction=True)]

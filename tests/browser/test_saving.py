@@ -11,18 +11,18 @@ from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from annotation import services
-from annotation.models import Assignment, Draft, Example, Review
+from annotation.models import Draft, Example, Lease, Review
 from core.models import Project, Role, User
 from evaluation.models import Rating, RatingDraft
 from inference.models import CorrectionDraft
 from inference.services import start_conversation
-from tests import look
-from tests.factories import (
+from tests.support import look
+from tests.support.factories import (
     World,
     join,
+    make_answer_row,
     make_campaign,
     make_example,
-    make_generation,
     make_user,
     make_version,
     make_world,
@@ -72,7 +72,7 @@ class Form:
 def _pair(world: World) -> Form:
     example = make_example(world.project, slice="customs documents")
     make_example(world.project, slice="delivery delay")
-    services.take(by=world.annotator, example=example, purpose=Assignment.Purpose.ANNOTATE)
+    services.take(by=world.annotator, example=example, purpose=Lease.Purpose.ANNOTATE)
     return Form(
         world.annotator,
         reverse("annotation:item", args=[world.project.slug, example.pk]),
@@ -100,7 +100,7 @@ def _review(world: World) -> Form:
     waiting = {"status": "in_review", "submitted_by": world.annotator, "submitted_at": timezone.now()}
     example = make_example(world.project, **waiting)
     make_example(world.project, **waiting)
-    services.take(by=world.reviewer, example=example, purpose=Assignment.Purpose.REVIEW)
+    services.take(by=world.reviewer, example=example, purpose=Lease.Purpose.REVIEW)
     return Form(
         world.reviewer,
         reverse("annotation:review", args=[world.project.slug, example.pk]),
@@ -138,7 +138,7 @@ def _rating(world: World) -> Form:
 def _chat(world: World) -> Form:
     version = make_version(world.project)
     chat = start_conversation(by=world.rater, project=world.project, version=version)
-    answer = make_generation(version, conversation=chat, user=world.rater, turn=1)
+    answer = make_answer_row(version, conversation=chat, user=world.rater, turn=1)
     return Form(
         world.rater,
         reverse("inference:conversation", args=[world.project.slug, chat.pk]),

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from core import sentences, stages
 from core.access import Access
+from core.audit import sentences
+from core.home import stages
+from core.home.stages import Glance, NextItem, Stage, StageCard
 from core.models import Role
-from core.stages import Glance, NextItem, Stage, StageCard
 
 
 def _card(access: Access) -> StageCard:

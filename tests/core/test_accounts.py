@@ -8,7 +8,8 @@ from django.test import Client
 from django.urls import reverse
 
 from core.errors import Conflict, Invalid, Refused
-from core.models import ApiToken, AuditEntry, Membership, Role, User
+from core.models import ApiKey, AuditEntry, Membership, Role, User
+from core.services.keys import create_api_key
 from core.services.people import (
     change_password,
     create_person,
@@ -19,8 +20,7 @@ from core.services.people import (
     reset_password,
 )
 from core.services.projects import change_roles, invite, remove_member
-from core.services.tokens import create_token
-from tests.factories import PASSWORD, World, join, make_user
+from tests.support.factories import PASSWORD, World, join, make_user
 
 SignIn = Callable[[User | None], Client]
 OWN = "a password of my own 7"
@@ -146,7 +146,7 @@ def test_one_address_is_made_once_even_when_two_ask_at_once(world: World, monkey
 
 
 def test_tokens_end_with_the_password(world: World) -> None:
-    _, secret = create_token(by=world.rater, name="notebook")
+    _, secret = create_api_key(by=world.rater, name="notebook")
     assert bearer(secret) == 200
     change_password(by=world.rater, old=PASSWORD, new=OWN)
     assert bearer(secret) == 401
@@ -154,27 +154,27 @@ def test_tokens_end_with_the_password(world: World) -> None:
 
 
 def test_tokens_and_sessions_end_with_a_reset(world: World, as_user: SignIn) -> None:
-    _, secret = create_token(by=world.rater, name="notebook")
+    _, secret = create_api_key(by=world.rater, name="notebook")
     there = sign_in(world.rater.email, PASSWORD)
     first = reset_password(by=world.admin, user=world.rater)
     assert bearer(secret) == 401
     assert not is_in(there)
     # Nor is a new token to be had before the person has chosen a password.
     fresh = sign_in(world.rater.email, first)
-    assert fresh.post("/api/v1/me/tokens/", {"name": "x"}, content_type="application/json").status_code == 403
-    assert fresh.post(reverse("core:tokens"), {"name": "x"})["Location"] == reverse("core:password")
+    assert fresh.post("/api/v1/me/keys/", {"name": "x"}, content_type="application/json").status_code == 403
+    assert fresh.post(reverse("core:personal-keys"), {"name": "x"})["Location"] == reverse("core:password")
 
 
 def test_a_token_is_not_made_by_a_request_that_the_reset_overtook(world: World) -> None:
     before = User.objects.get(pk=world.rater.pk)
     reset_password(by=world.admin, user=world.rater)
     with pytest.raises(Conflict):
-        create_token(by=before, name="late")
-    assert not ApiToken.objects.filter(user=before).exists()
+        create_api_key(by=before, name="late")
+    assert not ApiKey.objects.filter(user=before).exists()
 
 
 def test_a_token_of_an_account_with_a_given_password_is_refused(world: World) -> None:
-    _, secret = create_token(by=world.rater, name="notebook")
+    _, secret = create_api_key(by=world.rater, name="notebook")
     User.objects.filter(pk=world.rater.pk).update(must_change_password=True)
     assert bearer(secret) == 401
 
@@ -193,13 +193,13 @@ def test_two_changes_of_one_password_do_not_both_win(world: World) -> None:
 
 def test_keys_somebody_made_end_with_their_place_in_the_project(world: World) -> None:
     second = join(world.project, make_user("Second"), Role.ADMIN)
-    mine, _ = create_token(by=second.user, name="desk", project=world.project)
+    mine, _ = create_api_key(by=second.user, name="desk", project=world.project)
     elsewhere = join(world.other, second.user, Role.ADMIN)
-    kept, _ = create_token(by=second.user, name="there", project=world.other)
-    others, _ = create_token(by=world.admin, name="stays", project=world.project)
+    kept, _ = create_api_key(by=second.user, name="there", project=world.other)
+    others, _ = create_api_key(by=world.admin, name="stays", project=world.project)
     remove_member(by=world.admin, membership=second)
-    for token in (mine, kept, others):
-        token.refresh_from_db()
+    for api_key in (mine, kept, others):
+        api_key.refresh_from_db()
     assert mine.revoked_at
     assert not kept.revoked_at
     assert not others.revoked_at
@@ -216,8 +216,8 @@ def test_deactivation_ends_everything_and_reactivation_brings_nothing_back(
     world: World, as_user: SignIn
 ) -> None:
     second = join(world.project, make_user("Second"), Role.ADMIN).user
-    _, secret = create_token(by=second, name="notebook")
-    key, _ = create_token(by=second, name="desk", project=world.project)
+    _, secret = create_api_key(by=second, name="notebook")
+    key, _ = create_api_key(by=second, name="desk", project=world.project)
     there = sign_in(second.email, PASSWORD)
     assert is_in(there)
     url = reverse("core:person-deactivate", args=[world.project.slug, second.memberships.get().pk])
@@ -236,7 +236,7 @@ def test_deactivation_ends_everything_and_reactivation_brings_nothing_back(
 
 
 def test_sessions_can_be_ended_alone(world: World) -> None:
-    _, secret = create_token(by=world.rater, name="notebook")
+    _, secret = create_api_key(by=world.rater, name="notebook")
     there = sign_in(world.rater.email, PASSWORD)
     end_sessions(by=world.admin, user=world.rater)
     assert not is_in(there)
@@ -284,33 +284,33 @@ def test_deactivating_twice_is_a_conflict(world: World) -> None:
 def test_the_account_page_lists_tokens_without_secrets_and_revokes_them(
     world: World, as_user: SignIn
 ) -> None:
-    token, secret = create_token(by=world.rater, name="notebook")
+    api_key, secret = create_api_key(by=world.rater, name="notebook")
     client, pk = as_user(world.admin), Membership.objects.get(project=world.project, user=world.rater).pk
     page = client.get(reverse("core:person-account", args=[world.project.slug, pk])).content.decode()
     assert "notebook" in page
-    assert token.prefix in page
+    assert api_key.prefix in page
     assert secret not in page
-    revoke = reverse("core:person-token-revoke", args=[world.project.slug, pk, token.pk])
+    revoke = reverse("core:person-key-revoke", args=[world.project.slug, pk, api_key.pk])
     assert revoke in page
     assert client.post(revoke).status_code == 302
     assert bearer(secret) == 401
     assert client.post(revoke).status_code == 409
-    entry = AuditEntry.objects.get(verb="token.taken_away")
-    assert (entry.project_id, entry.detail) == (world.project.pk, {"token": "notebook"})
+    entry = AuditEntry.objects.get(verb="api_key.taken_away")
+    assert (entry.project_id, entry.detail) == (world.project.pk, {"api_key": "notebook"})
 
 
 def test_the_token_of_somebody_else_is_not_found_through_a_member(world: World, as_user: SignIn) -> None:
-    token, secret = create_token(by=world.neighbour, name="theirs")
+    api_key, secret = create_api_key(by=world.neighbour, name="theirs")
     pk = Membership.objects.get(project=world.project, user=world.rater).pk
-    path = reverse("core:person-token-revoke", args=[world.project.slug, pk, token.pk])
+    path = reverse("core:person-key-revoke", args=[world.project.slug, pk, api_key.pk])
     assert as_user(world.admin).post(path).status_code == 404
-    path = f"/api/v1/projects/{world.project.slug}/people/{pk}/tokens/{token.pk}/"
+    path = f"/api/v1/projects/{world.project.slug}/people/{pk}/keys/{api_key.pk}/"
     assert as_user(world.admin).delete(path).status_code == 404
     assert bearer(secret) == 200
 
 
 def test_what_an_admin_may_not_manage_shows_no_tokens_and_no_buttons(world: World, as_user: SignIn) -> None:
-    create_token(by=world.rater, name="notebook")
+    create_api_key(by=world.rater, name="notebook")
     join(world.other, world.rater, Role.RATER)
     client, pk = as_user(world.admin), Membership.objects.get(project=world.project, user=world.rater).pk
     page = client.get(reverse("core:person-account", args=[world.project.slug, pk])).content.decode()
@@ -326,7 +326,7 @@ def test_what_an_admin_may_not_manage_shows_no_tokens_and_no_buttons(world: Worl
 
 
 def test_operators_manage_every_account(world: World, as_user: SignIn) -> None:
-    token, secret = create_token(by=world.rater, name="notebook")
+    api_key, secret = create_api_key(by=world.rater, name="notebook")
     client = as_user(world.operator)
     listed = client.get(reverse("core:accounts"), {"q": world.rater.email}).content.decode()
     assert world.rater.name in listed
@@ -344,12 +344,12 @@ def test_operators_manage_every_account(world: World, as_user: SignIn) -> None:
     assert world.rater.email in gone
     assert world.admin.email not in gone
     assert (
-        client.post(reverse("core:account-token-revoke", args=[world.rater.pk, token.pk])).status_code == 409
+        client.post(reverse("core:account-key-revoke", args=[world.rater.pk, api_key.pk])).status_code == 409
     )
 
 
 def test_accounts_by_api(world: World, as_user: SignIn) -> None:
-    token, secret = create_token(by=world.rater, name="notebook")
+    api_key, secret = create_api_key(by=world.rater, name="notebook")
     client, base = as_user(world.operator), f"/api/v1/accounts/{world.rater.pk}/"
     listed = client.get("/api/v1/accounts/", {"q": world.rater.email}).json()
     assert [one["email"] for one in listed["results"]] == [world.rater.email]
@@ -357,7 +357,7 @@ def test_accounts_by_api(world: World, as_user: SignIn) -> None:
     tokens = client.get(base + "tokens/")
     assert [one["name"] for one in tokens.json()["results"]] == ["notebook"]
     assert secret not in tokens.content.decode()
-    assert client.delete(f"{base}tokens/{token.pk}/").status_code == 204
+    assert client.delete(f"{base}keys/{api_key.pk}/").status_code == 204
     assert bearer(secret) == 401
     assert client.post(base + "end-sessions/").status_code == 204
     first = client.post(base + "password/").json()["first_password"]

@@ -8,10 +8,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from core.audit import record
-from core.models import ApiToken, Membership, Project, Role, Run, User
-from core.services.tokens import create_token, revoke_token
-from tests.factories import PASSWORD, World, join, make_run, make_user
+from core.audit.entries import record
+from core.models import ApiKey, Membership, Project, Role, Run, User
+from core.services.keys import create_api_key, revoke_api_key
+from tests.support.factories import PASSWORD, World, join, make_run, make_user
 
 pytestmark = pytest.mark.usefixtures("plain_stages")
 
@@ -22,7 +22,7 @@ class Api:
     def __init__(self, user: User | None) -> None:
         self.headers = {}
         if user is not None:
-            _, secret = create_token(by=user, name="test")
+            _, secret = create_api_key(by=user, name="test")
             self.headers = {"Authorization": f"Bearer {secret}"}
 
     def __call__(self, method: str, path: str, body: Any = None) -> Any:
@@ -59,7 +59,7 @@ ROUTES: dict[str, tuple[set[str], str, set[str]]] = {
 def test_routes_open_for_their_roles_only(
     route: str, world: World, api: Callable[[User | None], Api]
 ) -> None:
-    key, _ = create_token(by=world.admin, name="desk", project=world.project)
+    key, _ = create_api_key(by=world.admin, name="desk", project=world.project)
     run = make_run(world.project)
     tail = route.format(member=member(world, "rater"), key=key.pk, run=run.pk)
     path = f"projects/{world.project.slug}/{tail}"
@@ -79,14 +79,14 @@ def test_routes_open_for_their_roles_only(
 def test_a_revoked_or_unknown_token_is_refused(world: World, api: Callable[[User | None], Api]) -> None:
     client = api(world.rater)
     assert client("get", "me/").status_code == 200
-    revoke_token(by=world.rater, token=ApiToken.objects.get(user=world.rater))
+    revoke_api_key(by=world.rater, api_key=ApiKey.objects.get(user=world.rater))
     assert client("get", "me/").status_code == 401
     client.headers = {"Authorization": "Bearer gh_nonsense"}
     assert client("get", "me/").status_code == 401
 
 
 def test_an_application_key_is_no_personal_token(world: World, api: Callable[[User | None], Api]) -> None:
-    _, secret = create_token(by=world.admin, name="desk", project=world.project)
+    _, secret = create_api_key(by=world.admin, name="desk", project=world.project)
     client = api(None)
     client.headers = {"Authorization": f"Bearer {secret}"}
     assert client("get", "me/").status_code == 401
@@ -138,15 +138,15 @@ def test_keys_by_api_never_show_a_secret_again(world: World, api: Callable[[User
     assert "digest" not in client("get", base).json()["results"][0]
     assert client("delete", f"{base}{made['id']}/").status_code == 204
     assert client("delete", f"{base}{made['id']}/").status_code == 409
-    theirs, _ = create_token(by=world.neighbour, name="x", project=world.other)
+    theirs, _ = create_api_key(by=world.neighbour, name="x", project=world.other)
     assert client("delete", f"{base}{theirs.pk}/").status_code == 404
 
 
 def test_tokens_by_api_are_one_s_own(world: World, api: Callable[[User | None], Api]) -> None:
-    made = api(world.rater)("post", "me/tokens/", {"name": "notebook"}).json()
+    made = api(world.rater)("post", "me/keys/", {"name": "notebook"}).json()
     assert made["secret"].startswith("gh_")
-    assert api(world.admin)("delete", f"me/tokens/{made['id']}/").status_code == 404
-    assert api(world.rater)("delete", f"me/tokens/{made['id']}/").status_code == 204
+    assert api(world.admin)("delete", f"me/keys/{made['id']}/").status_code == 404
+    assert api(world.rater)("delete", f"me/keys/{made['id']}/").status_code == 204
 
 
 def test_projects_by_api(world: World, api: Callable[[User | None], Api]) -> None:
@@ -216,7 +216,7 @@ def test_queries_of_a_list_do_not_grow_with_it(
         for _ in range(n):
             person = make_user()
             join(world.project, person, Role.RATER)
-            create_token(by=person, name="k", project=world.project)
+            create_api_key(by=person, name="k", project=world.project)
             make_run(world.project, created_by=person)
             record(by=person, project=world.project, verb="thing.done", obj=person)
 

@@ -8,17 +8,17 @@ import pytest
 from django.db import IntegrityError, OperationalError
 from django.test import Client
 
+from core.api.parsing import BadJson, load_json, unstorable
 from core.models import Project, User
-from core.parsing import BadJson, load_json, unstorable
-from core.services.tokens import create_token
-from tests.factories import World
+from core.services.keys import create_api_key
+from tests.support.factories import World
 
 pytestmark = pytest.mark.usefixtures("plain_stages")
 SHAPE = {"code", "detail", "advice"}
 
 
 def client_of(user: User) -> Client:
-    _, secret = create_token(by=user, name="test")
+    _, secret = create_api_key(by=user, name="test")
     return Client(raise_request_exception=False, headers={"Authorization": f"Bearer {secret}"})
 
 
@@ -75,7 +75,7 @@ def test_an_address_without_its_slash_is_told(world: World) -> None:
 
 
 def test_a_bad_token_is_told_the_truth(world: World) -> None:
-    _, key = create_token(by=world.admin, name="desk", project=world.project)
+    _, key = create_api_key(by=world.admin, name="desk", project=world.project)
     for header, words in (
         ("Bearer gh_unknown", "unknown or was revoked"),
         (f"Bearer {key}", "application key"),

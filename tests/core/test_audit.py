@@ -4,10 +4,10 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from core.audit import record
+from core.audit.entries import record
 from core.models import AuditEntry, Role
 from core.services.projects import remove_member, update_project
-from tests.factories import join, make_project, make_user
+from tests.support.factories import join, make_project, make_user
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,7 @@ from annotation.models import Example
 from core.api.fields import Body, TextField, WrittenField
 from core.text import trimmed
 from tests.core.test_limits_of_fields import MODULES, all_of
-from tests.factories import World, make_example
+from tests.support.factories import World, make_example
 
 pytestmark = pytest.mark.django_db
 

@@ -13,15 +13,16 @@ import pytest
 from django.conf import settings
 from django.db import connection, transaction
 
-from core.connections import release_connection, rows_by_key, without_connection
-from core.downloads import AT_ONCE_EACH
+from core.database.connections import release_connection, without_connection
+from core.http.downloads import AT_ONCE_EACH
+from core.lists.rows import rows_by_key
 from core.models import AuditEntry
-from tests.asgi import Exchange, scope, session_of
-from tests.factories import World, make_example, make_world
+from tests.support.asgi import Exchange, scope, session_of
+from tests.support.factories import World, make_example, make_world
 
 ROOT = Path(settings.BASE_DIR)
 # Who makes a streamed response: everything else goes through these.
-STREAMS = {"core/downloads.py", "inference/views/streams.py", "inference/door/views.py"}
+STREAMS = {"core/http/downloads.py", "inference/views/streams.py", "inference/openai_api/views.py"}
 
 
 def others() -> int:
@@ -101,7 +102,7 @@ def test_rows_come_by_key_each_once_and_none_that_was_added_later(django_assert_
 
 
 def test_streams_are_made_in_few_places_and_no_cursor_outlives_a_portion():
-    """A new streamed answer goes through core.downloads, or is added to STREAMS and walked below."""
+    """A new streamed answer goes through core.http.downloads, or is added to STREAMS and walked below."""
     made, cursors = set(), set()
     for app in ("core", "annotation", "training", "inference", "evaluation", "release", "config"):
         for path in (ROOT / app).rglob("*.py"):
@@ -119,7 +120,7 @@ def test_streams_are_made_in_few_places_and_no_cursor_outlives_a_portion():
                     made.add(name)
     assert made == STREAMS
     # Read at once, and never while an answer is being sent.
-    assert cursors <= {"annotation/queries/preview.py"}
+    assert cursors <= {"dataset/queries/preview.py"}
 
 
 # --- the walk -----------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.diff import CELLS, Budget, Diff, blocks, compare
+from core.diff import CELLS, Diff, DiffBudget, blocks, compare
 
 TEXT = st.text(alphabet="ab cd\n.,é|7", max_size=200)
 
@@ -104,8 +104,8 @@ def test_what_is_over_half_changed_is_read_side_by_side() -> None:
 
 
 def test_lists_are_aligned_within_the_budget() -> None:
-    budget = Budget(left=10)
+    budget = DiffBudget(left=10)
     found = blocks(["a", "b", "c", "d"], ["a", "x", "y", "z", "d"], budget)
     assert found == [("equal", 0, 1, 0, 1), ("change", 1, 3, 1, 4), ("equal", 3, 4, 4, 5)]
     assert budget.spent == 6
-    assert blocks(list("abcd"), list("dcba"), Budget(left=3)) == [("change", 0, 4, 0, 4)]
+    assert blocks(list("abcd"), list("dcba"), DiffBudget(left=3)) == [("change", 0, 4, 0, 4)]

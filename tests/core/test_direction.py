@@ -15,18 +15,19 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from annotation import services
-from annotation.models import Assignment, Source
+from annotation.models import Lease
 from core.models import Role, Run, User
-from core.services.tokens import create_token
+from core.services.keys import create_api_key
+from dataset.models import Source
 from release.services import make_live
-from tests.factories import (
+from tests.support.factories import (
     World,
     join,
+    make_answer_row,
     make_base_model,
     make_campaign,
     make_example,
     make_frozen,
-    make_generation,
     make_served,
     make_training,
     make_user,
@@ -79,7 +80,7 @@ def test_every_field_that_a_template_writes_out_says_its_direction(path: Path) -
 
 
 def _forms() -> list[type[forms.BaseForm]]:
-    for app in ("core.forms", "annotation.filters", "annotation.views.data_forms", "annotation.views.pair_forms",
+    for app in ("core.forms", "annotation.filters", "dataset.forms", "annotation.forms",
                 "training.forms", "inference.forms", "evaluation.forms", "release.forms"):  # fmt: skip
         import_string(f"{app}.forms")  # each of these modules uses django.forms
     found, rest = [], [forms.BaseForm]
@@ -162,9 +163,9 @@ def arabic(world: World) -> World:
     world.sent_back = make_example(
         world.project, status="in_review", submitted_by=person, submitted_at=timezone.now(), **pair
     )
-    services.take(by=world.reviewer, example=world.sent_back, purpose=Assignment.Purpose.REVIEW)
+    services.take(by=world.reviewer, example=world.sent_back, purpose=Lease.Purpose.REVIEW)
     services.send_back(by=world.reviewer, example=world.sent_back, comment=WORDS)
-    services.take(by=person, example=world.sent_back, purpose=Assignment.Purpose.ANNOTATE)
+    services.take(by=person, example=world.sent_back, purpose=Lease.Purpose.ANNOTATE)
     services.save_draft(
         by=person, example=world.sent_back, content={**world.sent_back.content(), "completion": WORDS}
     )
@@ -174,13 +175,13 @@ def arabic(world: World) -> World:
     world.in_review = make_example(
         world.project, status="in_review", submitted_by=other, submitted_at=timezone.now(), **pair
     )
-    services.take(by=person, example=world.in_review, purpose=Assignment.Purpose.REVIEW)
+    services.take(by=person, example=world.in_review, purpose=Lease.Purpose.REVIEW)
     return world
 
 
 PAGES = [
     "annotation:overview", "annotation:item", "annotation:review", "annotation:correct", "annotation:write",
-    "annotation:review-list", "annotation:examples", "annotation:example", "annotation:imports", "annotation:datasets",
+    "annotation:review-list", "annotation:examples", "annotation:example", "datasets:imports", "datasets:datasets",
     "inference:chat", "evaluation:home", "core:home", "core:people", "core:settings",
 ]  # fmt: skip
 
@@ -208,9 +209,9 @@ def test_words_from_right_to_left_are_shown_so(name: str, arabic: World) -> None
 PAGES_OF_WORK = {
     "training:home": "", "training:run": "number", "training:version": "version", "release:home": "", "release:version": "version",
     "release:release": "release", "evaluation:campaign": "campaign", "evaluation:comparisons": "campaign",
-    "evaluation:comparison": "comparison", "inference:answers": "", "inference:answer": "answer", "annotation:datasets": "",
-    "annotation:dataset": "dataset", "annotation:dataset-rows": "dataset", "core:run": "run", "core:audit": "", "core:home": "",
-    "core:keys": "", "core:me": None, "core:accounts": None,
+    "evaluation:comparison": "comparison", "inference:answers": "", "inference:answer": "answer", "datasets:datasets": "",
+    "datasets:dataset": "dataset", "datasets:dataset-rows": "dataset", "core:run": "run", "core:audit": "", "core:home": "",
+    "core:application-keys": "", "core:me": None, "core:accounts": None,
 }  # fmt: skip
 
 
@@ -239,12 +240,12 @@ def worked(world: World, sent: list[object]) -> tuple[User, dict[str, object]]:
     campaign = make_campaign(world.project, person, versions=(baseline, version))
     rating = rate_all(campaign, person, ["candidate"])[0]
     type(rating).objects.filter(pk=rating.pk).update(comment=WORDS)
-    answer = make_generation(version, WORDS, user=person, question=WORDS)
+    answer = make_answer_row(version, WORDS, user=person, question=WORDS)
     release = make_live(by=person, version=baseline, replaces=None, sign_off=True, note=WORDS)
-    create_token(by=person, project=world.project, name="مفتاح")
+    create_api_key(by=person, project=world.project, name="مفتاح")
     return person, {
         "number": training.number, "version": version.pk, "release": release.pk, "campaign": campaign.pk,
-        "comparison": rating.comparison.token, "answer": answer.public_id, "dataset": dataset.number, "run": training.run_id,
+        "comparison": rating.comparison.public_id, "answer": answer.public_id, "dataset": dataset.number, "run": training.run_id,
     }  # fmt: skip
 
 

@@ -19,14 +19,15 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
 from django.test import Client
 
-from annotation.models import Import
-from annotation.services.datasets import start_freeze
-from config.procfile import Process, Supervisor
-from core.disks import storage_error
+from core.host.disks import storage_error
 from core.models import Artifact
+from core.runs.messages import send
 from core.storage.s3 import _store_error
-from core.tasks import execute_run, send
-from tests.factories import World, make_example
+from core.tasks import execute_run
+from dataset.models import DataImport
+from dataset.services.versions import start_freeze
+from supervisor.procfile import Process, Supervisor
+from tests.support.factories import World, make_example
 
 ROWS = 900
 
@@ -132,7 +133,7 @@ def test_an_import_that_cannot_be_stored_says_so_and_can_be_sent_again(
     says: str,
 ):
     client = as_user(world.admin)
-    page = f"/p/{world.project.slug}/annotate/imports/new/"
+    page = f"/p/{world.project.slug}/data/imports/new/"
     api = f"/api/v1/projects/{world.project.slug}/imports/"
     spoil(disk)
     answer = upload(client, page)
@@ -141,7 +142,7 @@ def test_an_import_that_cannot_be_stored_says_so_and_can_be_sent_again(
     told = upload(client, api)
     assert told.status_code == status
     assert told.json()["code"] == code and says in told.json()["detail"] and told.json()["advice"]
-    assert not Import.objects.exists() and not Artifact.objects.exists()
+    assert not DataImport.objects.exists() and not Artifact.objects.exists()
     assert disk.names() == []
     mend(disk)
     assert upload(client, page).status_code == 302
@@ -157,7 +158,7 @@ def test_a_file_that_finds_no_space_while_it_arrives_is_told_in_words(
     settings.FILE_UPLOAD_TEMP_DIR = str(disk.folder)
     disk.fill()
     client = as_user(world.admin)
-    answer = upload(client, f"/p/{world.project.slug}/annotate/imports/new/")
+    answer = upload(client, f"/p/{world.project.slug}/data/imports/new/")
     assert answer.status_code == 507 and "no space left" in answer.content.decode()
     told = upload(client, f"/api/v1/projects/{world.project.slug}/imports/")
     assert (told.status_code, told.json()["code"]) == (507, "storage_full")

@@ -11,11 +11,11 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from core.downloads import AT_ONCE_EACH, CSV, ZIP, attachment, csv_line, pieces_of_file
 from core.errors import TooMany
+from core.http.downloads import AT_ONCE_EACH, CSV, ZIP, attachment, csv_line, pieces_of_file
 from core.models import AuditEntry, User
 from core.storage.folder import FolderStorage
-from tests.factories import World, make_example, make_frozen
+from tests.support.factories import World, make_example, make_frozen
 from tests.test_permission_walk import in_projects, samples_of
 
 # Closing an answer looks at the process's connection, which another test may have opened.

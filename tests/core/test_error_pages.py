@@ -10,9 +10,9 @@ from django.urls import reverse
 
 from core import health
 from core.errors import Conflict, PartAway, StorageFull, TooLarge
-from core.middleware import away_response
+from core.http.middleware import away_response
 from core.models import User
-from tests.factories import World
+from tests.support.factories import World
 
 pytestmark = pytest.mark.usefixtures("plain_stages")
 SignIn = Callable[[User | None], Client]

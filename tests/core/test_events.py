@@ -6,8 +6,9 @@ import pytest
 from django.utils import timezone
 
 from core import events
-from core.audit import record
+from core.audit.entries import record
 from core.models import AuditEntry, Delivery, Event
+from core.services.events import publish
 from core.tasks import DELIVERY_ATTEMPTS, deliver, sweep_deliveries
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,7 +29,7 @@ def test_each_subscriber_gets_its_own_delivery(world, subscribers, sent):
     got = []
     events.subscribe("dataset.frozen", "one", lambda event: got.append(("one", event.payload["n"])))
     events.subscribe("dataset.frozen", "two", lambda event: got.append(("two", event.payload["n"])))
-    events.publish(project=world.project, kind="dataset.frozen", payload={"n": 7})
+    publish(project=world.project, kind="dataset.frozen", payload={"n": 7})
     assert len(sent) == 2
     for _, pk in sent:
         deliver(pk)
@@ -42,7 +43,7 @@ def test_a_rolled_back_transaction_publishes_nothing(world, subscribers, sent):
 
     events.subscribe("thing.happened", "one", lambda event: None)
     with pytest.raises(RuntimeError), transaction.atomic():
-        events.publish(project=world.project, kind="thing.happened", payload={})
+        publish(project=world.project, kind="thing.happened", payload={})
         raise RuntimeError
     assert not Event.objects.exists()
     assert sent == []
@@ -54,7 +55,7 @@ def test_a_failing_handler_leaves_nothing_behind_and_is_retried_then_parked(worl
         raise ValueError("no engine")
 
     events.subscribe("thing.happened", "one", half_done)
-    events.publish(project=world.project, kind="thing.happened", payload={})
+    publish(project=world.project, kind="thing.happened", payload={})
     delivery = Delivery.objects.get()
     for attempt in range(1, DELIVERY_ATTEMPTS + 1):
         _due(delivery)
@@ -68,7 +69,7 @@ def test_a_failing_handler_leaves_nothing_behind_and_is_retried_then_parked(worl
 
 def test_the_sweep_sends_what_a_lost_message_left(world, subscribers, sent):
     events.subscribe("thing.happened", "one", lambda event: None)
-    events.publish(project=world.project, kind="thing.happened", payload={})
+    publish(project=world.project, kind="thing.happened", payload={})
     sent.clear()
     delivery = Delivery.objects.get()
     sweep_deliveries()
@@ -80,7 +81,7 @@ def test_the_sweep_sends_what_a_lost_message_left(world, subscribers, sent):
 
 def test_a_delivery_whose_worker_died_is_freed(world, subscribers, sent):
     events.subscribe("thing.happened", "one", lambda event: None)
-    events.publish(project=world.project, kind="thing.happened", payload={})
+    publish(project=world.project, kind="thing.happened", payload={})
     delivery = Delivery.objects.get()
     Delivery.objects.update(
         status="claimed",

@@ -11,11 +11,11 @@ from django.conf import settings
 from django.test import Client
 from django.urls import resolve, reverse
 
-from core import limits
-from core.limits import ANONYMOUS_BYTES, DRAIN_BYTES, Limits
-from core.services.tokens import create_token
-from tests.asgi import Exchange, ask, scope, session_of
-from tests.factories import World
+from core.http import limits
+from core.http.limits import ANONYMOUS_BYTES, DRAIN_BYTES, Limits
+from core.services.keys import create_api_key
+from tests.support.asgi import Exchange, ask, scope, session_of
+from tests.support.factories import World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -106,7 +106,7 @@ def test_people_who_signed_in_may_send_more_and_an_import_a_whole_file(
         return ask(app, "POST", path, [b"x" * 10], headers={"content-length": str(size), **headers}).status
 
     slug = world.project.slug
-    for path in (reverse("annotation:import-new", args=[slug]), f"/api/v1/projects/{slug}/imports/"):
+    for path in (reverse("datasets:import-new", args=[slug]), f"/api/v1/projects/{slug}/imports/"):
         resolve(path)
         assert rule(path) > settings.IMPORT_MAX_BYTES
         assert status(path, settings.IMPORT_MAX_BYTES, **cookie) == 200
@@ -114,11 +114,11 @@ def test_people_who_signed_in_may_send_more_and_an_import_a_whole_file(
         assert status(path, settings.IMPORT_MAX_BYTES) == 413
     assert status(f"/p/{slug}/annotate/write/", common, **cookie) == 200
     assert status(f"/p/{slug}/annotate/write/", common + 1, **cookie) == 413
-    _, secret = create_token(by=world.admin, name="notebook")
+    _, secret = create_api_key(by=world.admin, name="notebook")
     assert status("/api/v1/me/", MB, authorization=f"Bearer {secret}") == 200
     for wrong in (f"Bearer {secret}x", "Bearer", "Basic x"):
         assert status("/api/v1/me/", MB, authorization=wrong) == 413
-    _, key = create_token(by=world.admin, name="app", project=world.project)
+    _, key = create_api_key(by=world.admin, name="app", project=world.project)
     assert status("/v1/chat/completions", MB, authorization=f"Bearer {key}") == 200
     assert status("/v1/chat/completions", MB + 1, authorization=f"Bearer {key}") == 413
     # Each kind of token counts only where it is one.
@@ -154,7 +154,7 @@ def test_a_reader_who_does_not_read_is_left(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(limits, "SEND_SECONDS", 0.0)
-    caplog.set_level(logging.WARNING, "core.limits")
+    caplog.set_level(logging.WARNING, "core.http.limits")
 
     async def go() -> Exchange:
         exchange = Exchange(scope("GET", "/healthz"), stop_at_first="http.response.body")

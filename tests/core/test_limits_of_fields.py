@@ -9,9 +9,10 @@ from django import forms
 from django.db import connection, models
 from rest_framework import serializers
 
-from annotation.models import Draft, Example, Import, Review
-from core.models import ApiToken, Project, User
-from core.numbers import LARGEST_ID
+from annotation.models import Draft, Example, Review
+from core.lists.numbers import LARGEST_ID
+from core.models import ApiKey, Project, User
+from dataset.models import DataImport
 from evaluation.models import Campaign, Rating
 from inference.models import Conversation
 from release.models import Release
@@ -19,7 +20,7 @@ from training.models import BaseModel, TrainingRun
 
 MODULES = [
     "core.api.fields",
-    "core.api.serializers", "annotation.api.data_serializers", "annotation.api.work_serializers",
+    "core.api.serializers", "dataset.api.serializers", "annotation.api.serializers",
     "training.api.serializers", "inference.api.serializers", "evaluation.api.serializers", "release.api.serializers",
 ]  # fmt: skip
 # Serializers that take what a model's columns keep.
@@ -28,14 +29,14 @@ KEPT_IN: dict[str, list[type[models.Model]]] = {
     "ProjectChangeSerializer": [Project],
     "MeChangeSerializer": [User],
     "NewPersonSerializer": [User],
-    "NewKeySerializer": [ApiToken],
+    "NewKeySerializer": [ApiKey],
     "NewExampleSerializer": [Example],
     "DraftContentSerializer": [Draft],
     "SubmitSerializer": [Draft],
     "TakeSerializer": [Example],
     "AcceptSerializer": [Review],
     "SendBackSerializer": [Review],
-    "NewImportSerializer": [Import],
+    "NewImportSerializer": [DataImport],
     "NewBaseModelSerializer": [BaseModel],
     "LaunchSerializer": [TrainingRun],
     "NewCampaignSerializer": [Campaign],
@@ -43,7 +44,7 @@ KEPT_IN: dict[str, list[type[models.Model]]] = {
     "NewConversationSerializer": [Conversation],
     "MakeLiveSerializer": [Release],
 }
-# Checked and cut or refused by a service of their own: annotation.cleaning holds slices and tags to their columns.
+# Checked and cut or refused by a service of their own: annotation.text.cleaning holds slices and tags to their columns.
 BY_SERVICE = {"slice", "tags", "slug"}
 
 
@@ -124,7 +125,7 @@ def test_the_comparison_sees_what_is_too_wide() -> None:
     assert too_wide(serializers.ChoiceField(choices=["x"]), Example._meta.get_field("edge"))
 
 
-FORMS = ["core.forms", "annotation.views.data_forms", "annotation.views.pair_forms", "training.forms", "inference.forms",
+FORMS = ["core.forms", "dataset.forms", "annotation.forms", "training.forms", "inference.forms",
          "evaluation.forms", "release.forms"]  # fmt: skip
 
 

@@ -7,11 +7,11 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Browser, Page, expect
 
-from core.audit import record
+from core.audit.entries import record
 from core.models import Membership, Run
-from core.services.tokens import create_token
-from tests import look
-from tests.factories import PASSWORD, World, make_run, make_world
+from core.services.keys import create_api_key
+from tests.support import look
+from tests.support.factories import PASSWORD, World, make_run, make_world
 
 pytestmark = [
     pytest.mark.slow,
@@ -34,9 +34,9 @@ def desk(transactional_db: None) -> World:
         error_message="Line 17 is not JSON.", error_advice="Correct the line and import the file again.",
     )  # fmt: skip
     make_run(world.project, title="Import carrier FAQ", status=Run.Status.SUCCEEDED, message="Done.")
-    create_token(by=world.admin, name="help desk widget", project=world.project)
-    create_token(by=world.admin, name="my notebook")
-    create_token(by=world.rater, name="evening shift script")
+    create_api_key(by=world.admin, name="help desk widget", project=world.project)
+    create_api_key(by=world.admin, name="my notebook")
+    create_api_key(by=world.rater, name="evening shift script")
     for verb in ("member.added", "example.approved", "dataset.frozen"):
         record(by=world.admin, project=world.project, verb=verb, obj=world.rater, roles=["rater"])
     return world

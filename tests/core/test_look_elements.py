@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from core.charts import IntervalRow, interval_chart
-from tests import look
-from tests.factories import make_user
+from tests.support import look
+from tests.support.factories import make_user
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.django_db(transaction=True)]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.numbers import LARGEST_ID, whole_number
+from core.lists.numbers import LARGEST_ID, whole_number
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from django.test import Client
 from django.urls import reverse
 
 from core.models import AuditEntry, User
-from core.services.tokens import create_token
-from tests.factories import PASSWORD, make_user
+from core.services.keys import create_api_key
+from tests.support.factories import PASSWORD, make_user
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GOOD = "a harbour pilot 77"
@@ -131,13 +131,13 @@ def test_without_a_terminal_it_says_what_to_give(monkeypatch) -> None:
 @pytest.mark.django_db
 def test_a_password_set_at_the_machine_ends_tokens_and_is_on_record(password_file: str) -> None:
     person = make_user("Ops", is_operator=True)
-    token, _ = create_token(by=person, name="old")
+    api_key, _ = create_api_key(by=person, name="old")
     call_command("changepassword", person.email, password_file=password_file, stdout=io.StringIO())
     person.refresh_from_db()
-    token.refresh_from_db()
+    api_key.refresh_from_db()
     assert person.check_password(GOOD)
     assert person.session_round == 1
-    assert token.revoked_at
+    assert api_key.revoked_at
     assert AuditEntry.objects.filter(verb="password.set").count() == 1
     with pytest.raises(CommandError, match="no account"):
         call_command("changepassword", "nobody@example.org", password_file=password_file)

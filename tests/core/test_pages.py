@@ -7,12 +7,12 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from core import sentences
-from core.audit import record
-from core.models import ApiToken, AuditEntry, Membership, Project, Role, Run, User
-from core.services.tokens import create_token
-from tests.factories import PASSWORD, World, join, make_project, make_run, make_user
-from tests.reading import text_of
+from core.audit import sentences
+from core.audit.entries import record
+from core.models import ApiKey, AuditEntry, Membership, Project, Role, Run, User
+from core.services.keys import create_api_key
+from tests.support.factories import PASSWORD, World, join, make_project, make_run, make_user
+from tests.support.reading import text_of
 
 pytestmark = pytest.mark.usefixtures("plain_stages")
 SignIn = Callable[[User | None], Client]
@@ -295,7 +295,7 @@ def test_a_key_is_shown_once_and_revoked_for_good(world: World, as_user: SignIn)
     made = client.post(page("keys", world), {"name": "help desk"})
     secret = re.search(r'id="secret"[^>]*>(gk_[^<]+)<', made.content.decode())
     assert secret
-    key = ApiToken.objects.get()
+    key = ApiKey.objects.get()
     assert secret[1] not in (key.digest, key.prefix)
     assert secret[1] not in client.get(page("keys", world)).content.decode()
     client.post(page("key-revoke", world, key.pk))
@@ -307,18 +307,18 @@ def test_a_key_is_shown_once_and_revoked_for_good(world: World, as_user: SignIn)
 
 def test_a_key_without_a_name_is_refused(world: World, as_user: SignIn) -> None:
     assert as_user(world.admin).post(page("keys", world), {"name": " "}).status_code == 422
-    assert not ApiToken.objects.exists()
+    assert not ApiKey.objects.exists()
 
 
 def test_personal_tokens_are_one_s_own(world: World, as_user: SignIn) -> None:
-    made = as_user(world.rater).post(reverse("core:tokens"), {"name": "notebook"})
+    made = as_user(world.rater).post(reverse("core:personal-keys"), {"name": "notebook"})
     assert b"gh_" in made.content
-    token = ApiToken.objects.get(user=world.rater)
-    url = reverse("core:token-revoke", args=[token.pk])
+    api_key = ApiKey.objects.get(user=world.rater)
+    url = reverse("core:personal-key-revoke", args=[api_key.pk])
     assert as_user(world.admin).post(url).status_code == 404
     assert as_user(world.rater).post(url).status_code == 302
-    token.refresh_from_db()
-    assert token.revoked_at
+    api_key.refresh_from_db()
+    assert api_key.revoked_at
 
 
 # --- settings ----------------------------------------------------------------------------------------------
@@ -618,7 +618,7 @@ def test_queries_of_a_list_do_not_grow_with_it(name: str, world: World, as_user:
         for _ in range(n):
             person = make_user()
             join(world.project, person, Role.RATER)
-            create_token(by=world.admin, name="k", project=world.project)
+            create_api_key(by=world.admin, name="k", project=world.project)
             make_run(world.project, created_by=person, status=Run.Status.RUNNING)
             record(by=person, project=world.project, verb="thing.done", obj=person)
 

@@ -6,9 +6,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from core.models import ApiToken, Membership, Role, User
-from core.services.tokens import create_token
-from tests.factories import World, make_run
+from core.models import ApiKey, Membership, Role, User
+from core.services.keys import create_api_key
+from tests.support.factories import World, make_run
 
 pytestmark = pytest.mark.usefixtures("plain_stages")
 
@@ -51,7 +51,7 @@ WITH_ID = {
 
 @pytest.fixture
 def ids(world: World) -> dict[str, int]:
-    key, _ = create_token(by=world.admin, name="desk", project=world.project)
+    key, _ = create_api_key(by=world.admin, name="desk", project=world.project)
     return {
         "run": make_run(world.project, created_by=world.admin).pk,
         "member": Membership.objects.get(project=world.project, user=world.rater).pk,
@@ -96,14 +96,14 @@ def test_post_is_refused_to_every_other_role(
         status = as_user(getattr(world, role)).post(url, {"name": "x", "roles": ["admin"]}).status_code
         assert status == (405 if not may_post and role in may_get else 403), role
     assert Membership.objects.get(pk=ids["member"]).roles == ["rater"]
-    assert ApiToken.objects.filter(revoked_at=None).count() == 1
+    assert ApiKey.objects.filter(revoked_at=None).count() == 1
 
 
 @pytest.mark.parametrize("name", WITH_ID)
 def test_an_id_of_another_project_or_of_nothing_is_not_found(
     name: str, world: World, ids: dict[str, int], as_user: SignIn
 ) -> None:
-    key, _ = create_token(by=world.neighbour, name="theirs", project=world.other)
+    key, _ = create_api_key(by=world.neighbour, name="theirs", project=world.other)
     theirs = {
         "run": make_run(world.other).pk,
         "member": Membership.objects.get(project=world.other, user=world.neighbour).pk,
@@ -141,6 +141,6 @@ def test_deeds_are_not_done_by_get(name: str, world: World, as_user: SignIn) -> 
 def test_a_page_without_csrf_token_is_refused(world: World) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(world.admin, backend="django.contrib.auth.backends.ModelBackend")
-    answer = client.post(reverse("core:keys", args=[world.project.slug]), {"name": "x"})
+    answer = client.post(reverse("core:application-keys", args=[world.project.slug]), {"name": "x"})
     assert answer.status_code == 403
     assert b"This form is out of date" in answer.content

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import Invalid
-from core.filters import Filter, search_field
-from core.numbers import LARGEST_ID
-from core.params import Params, day_end, day_start
+from core.lists.filters import Filter, search_field
+from core.lists.numbers import LARGEST_ID
+from core.lists.params import Params, day_end, day_start
 from core.text import is_storable, storable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,7 +132,7 @@ def test_filters_that_are_understood_come_without_what_is_empty() -> None:
 GIVEN = {"GET", "query_params"}
 GUESSES = {"isdigit", "isnumeric", "isdecimal"}
 # Where text becomes a number: the one place for addresses, and those that read no request.
-NUMBERS = {"core/numbers.py", "core/ports.py"}
+NUMBERS = {"core/lists/numbers.py", "core/host/ports.py"}
 
 
 def raw_uses(tree: ast.AST, *, converts: bool) -> Iterator[str]:

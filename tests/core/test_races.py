@@ -18,12 +18,12 @@ from django.test import Client
 from django.urls import reverse
 from psycopg.errors import DeadlockDetected, LockNotAvailable, SerializationFailure, UniqueViolation
 
-from annotation.models import Assignment, Draft
+from annotation.models import Draft, Lease
 from core.models import AuditEntry, Project, Role, User
 from core.services.projects import invite
 from evaluation.models import Campaign, Rating
 from inference.models import Deployment
-from tests.factories import (
+from tests.support.factories import (
     World,
     join,
     make_base_model,
@@ -34,9 +34,9 @@ from tests.factories import (
     make_user,
     make_world,
 )
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 from training.models import BaseModel, ModelVersion
-from training.records import make_base_version
+from training.services.results import make_base_version
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
 SignIn = Callable[[User | None], Client]
@@ -167,9 +167,9 @@ def case_of(name: str, world: World, as_user: SignIn) -> Case:
         shown = services.next_comparison(by=world.rater, campaign=campaign)
         assert shown is not None
         path = (
-            f"{api}rating/{shown.token}/"
+            f"{api}rating/{shown.public_id}/"
             if by_api
-            else reverse("evaluation:rate-comparison", args=[world.project.slug, shown.token])
+            else reverse("evaluation:rate-comparison", args=[world.project.slug, shown.public_id])
         )
         body = {"choice": "a", "scores": None} if by_api else {"choice": "a", "skip_scores": "on"}
         return Case(lambda: Rating.objects.create(comparison=shown, choice="tie", seconds=1), post(rater, path, body),
@@ -237,7 +237,7 @@ def test_an_item_is_opened_by_one_of_two(world_of: World, as_user: SignIn) -> No
     join(world_of.project, colleague, Role.ANNOTATOR)
 
     def open_it() -> None:
-        Assignment.objects.create(
+        Lease.objects.create(
             example=example, project=world_of.project, user=colleague, purpose="annotate",
             expires_at=timezone.now() + timezone.timedelta(minutes=5),
         )  # fmt: skip

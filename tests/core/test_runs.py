@@ -13,11 +13,12 @@ from core import runs as core_runs
 from core.errors import Conflict
 from core.models import AuditEntry, Run
 from core.queries import why_it_waits
-from core.runs import RunContext, RunFailed, RunKind, register_kind
-from core.services.runs import launch_run, request_cancel, start_again
+from core.runs.context import RunContext, RunFailed
+from core.runs.control import launch_run, request_cancel, start_again
+from core.runs.kinds import RunKind, register_kind
 from core.tasks import execute_run, sweep_runs
-from tests.factories import make_run
-from tests.waiting import wait_for
+from tests.support.factories import make_run
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SEEN: list[int] = []
@@ -284,7 +285,7 @@ def _together(call, *, times):
 
 def test_a_worker_of_the_cancelled_attempt_cannot_end_the_resumed_run(world, sent):
     """The sweep took it for dead and ended it; it lives, and comes to its end while the resumed run waits."""
-    from core.tasks import _finish
+    from core.runs.execution import _finish
 
     run = _dead(world.project, status="cancelling", claim=uuid.uuid4())
     claim = run.claim

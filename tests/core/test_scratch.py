@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from django.core.files.uploadhandler import FileUploadHandler
 
-from core import scratch
+from core.host import scratch
 from core.storage.base import put_in_place
 from core.tasks import sweep_scratch
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 WORK = """
 import sys, time

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core import sentences
+from core.audit import sentences
+from core.audit.sentences import counted, digest, register_wordings, sentence
 from core.models import AuditEntry
-from core.sentences import counted, digest, register_wordings, sentence
 
 NOON = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
 _serial = iter(range(1, 10_000))

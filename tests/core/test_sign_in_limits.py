@@ -13,14 +13,14 @@ from django.test import Client
 from django.urls import reverse
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from core import attempts, hashers
 from core.errors import Busy
-from core.limits import Limits
+from core.http.limits import Limits
 from core.models import User
+from core.services.keys import create_api_key
 from core.services.people import change_password, create_person, reset_password
 from core.services.projects import invite
-from core.services.tokens import create_token
-from tests.factories import PASSWORD, World, make_user
+from core.sign_in import attempts, hashers
+from tests.support.factories import PASSWORD, World, make_user
 
 SIGN_IN = "/sign-in/"
 
@@ -138,7 +138,7 @@ def test_the_program_itself_is_behind_that_and_trusts_nobody_unasked() -> None:
     from config import asgi
 
     assert isinstance(asgi.application, ProxyHeadersMiddleware)
-    # What counts by network (core.limits) has to be inside, so that it sees who a trusted proxy speaks for.
+    # What counts by network (core.http.limits) has to be inside, so that it sees who a trusted proxy speaks for.
     assert isinstance(asgi.application.app, Limits)
     assert isinstance(asgi.application.app.app, type(get_asgi_application()))
     assert "127.0.0.1" not in asgi.application.trusted_hosts
@@ -174,9 +174,9 @@ def test_guesses_at_ones_own_password_are_counted(world: World, as_user, setting
 
 
 def test_unknown_tokens_are_counted_and_programs_that_run_go_on(world: World, settings) -> None:
-    settings.TOKEN_TRIES_PER_NETWORK = 5
-    _, running = create_token(by=world.rater, name="runs")
-    _, fresh = create_token(by=world.rater, name="never used from here")
+    settings.API_KEY_TRIES_PER_NETWORK = 5
+    _, running = create_api_key(by=world.rater, name="runs")
+    _, fresh = create_api_key(by=world.rater, name="never used from here")
 
     def use(secret: str, path: str = "/api/v1/me/", ip: str = "203.0.113.7") -> int:
         return Client().get(path, REMOTE_ADDR=ip, headers={"Authorization": f"Bearer {secret}"}).status_code
@@ -198,7 +198,7 @@ def test_without_valkey_people_still_sign_in(world: World, monkeypatch) -> None:
     for name in ("add", "incr", "decr", "get", "set", "delete"):
         monkeypatch.setattr(cache, name, away, raising=False)
     assert attempt(Client(), world.rater.email, PASSWORD, "203.0.113.7") == 302
-    _, secret = create_token(by=world.rater, name="x")
+    _, secret = create_api_key(by=world.rater, name="x")
     assert Client().get("/api/v1/me/", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
 
 
@@ -298,7 +298,7 @@ def test_what_django_answers_is_not_stored_and_static_files_are(world: World, as
     for path in (
         "/",
         f"/p/{slug}/people/",
-        "/me/tokens/",
+        "/me/keys/",
         "/api/v1/me/",
         "/api/v1/nothing/",
         "/nothing/",
@@ -306,7 +306,7 @@ def test_what_django_answers_is_not_stored_and_static_files_are(world: World, as
     ):
         assert "no-store" in client.get(path)["Cache-Control"], path
     assert "no-store" in Client().get("/v1/models")["Cache-Control"]
-    made = client.post("/me/tokens/", {"name": "x"})
+    made = client.post("/me/keys/", {"name": "x"})
     assert "no-store" in made["Cache-Control"]
     static = client.get("/static/css/base.css")
     assert static.status_code == 200

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.factories import make_campaign
+from tests.support.factories import make_campaign
 
 
 @pytest.fixture

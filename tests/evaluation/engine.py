@@ -3,7 +3,7 @@
 from core.errors import PartAway
 from evaluation.models import Prompt
 from evaluation.runner import answers
-from inference.models import Generation
+from inference.models import Answer
 
 
 def fake_engine(monkeypatch, answer=None, fail_after=None):
@@ -15,7 +15,7 @@ def fake_engine(monkeypatch, answer=None, fail_after=None):
             raise PartAway("The engine is away.")
         asked.append(version.pk)
         text = answer(version, messages) if answer else f"{version} says: {messages[-1]['content']}"
-        return Generation.objects.create(
+        return Answer.objects.create(
             project=project,
             version=version,
             purpose=purpose,
@@ -23,7 +23,7 @@ def fake_engine(monkeypatch, answer=None, fail_after=None):
             messages=messages,
             params=params,
             text=text,
-            status=Generation.Status.DONE,
+            status=Answer.Status.DONE,
         )
 
     monkeypatch.setattr(answers, "generate", generate)
@@ -33,7 +33,7 @@ def fake_engine(monkeypatch, answer=None, fail_after=None):
 
 def make_missing(campaign, *, at_most=None):
     """Makes the answers that a campaign lacks, in this thread, as its run does; then its run has succeeded."""
-    from core.tasks import end_unstarted
+    from core.runs.execution import end_unstarted
 
     entries = list(campaign.entries.select_related("version__base_model"))
     for prompt in Prompt.objects.unanswered().filter(campaign=campaign)[:at_most]:

@@ -11,11 +11,11 @@ from playwright.sync_api import Browser, Page, expect
 from annotation.models import Example
 from core.models import User
 from evaluation.models import Comparison, Prompt, Rating
-from inference.models import Generation
+from inference.models import Answer
 from release.services import make_live
-from tests.factories import FULL_SCORES, make_campaign, make_held_out, make_world, rate_all
 from tests.inference.conftest import live  # noqa: F401 - a fixture
-from tests.look import PHONE, WIDE, faults, follow, sign_in, watch
+from tests.support.factories import FULL_SCORES, make_campaign, make_held_out, make_world, rate_all
+from tests.support.look import PHONE, WIDE, faults, follow, sign_in, watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
 Open = Callable[..., Page]
@@ -141,7 +141,7 @@ def test_values_are_marked_within_the_drawn_answer(open_page: Open) -> None:
     world = make_world()
     campaign = make_campaign(world.project, world.admin, prompts=2)
     Prompt.objects.update(context=["FD-0 | ETA 3 Dec"], messages=[{"role": "user", "content": "When?"}])
-    Generation.objects.update(text="* **FD-0** arrives on 4 Dec.\n* Nothing else.")
+    Answer.objects.update(text="* **FD-0** arrives on 4 Dec.\n* Nothing else.")
     page = open_page(world.rater, "evaluation:rate", world.project.slug, campaign.pk, size=WIDE)
     for side in "ab":
         answer = page.locator(f".answer[data-side={side}]")
@@ -154,7 +154,7 @@ def test_values_are_marked_within_the_drawn_answer(open_page: Open) -> None:
     expect(page.locator(".marks-legend")).to_be_visible()
     assert faults(page) == []
     # The next pair comes by htmx and has words of its own.
-    Generation.objects.update(text="Thank you.")
+    Answer.objects.update(text="Thank you.")
     page.keyboard.press("j")
     expect(page.locator(".answer[data-side=a] .text")).to_contain_text("Thank you.")
     expect(page.locator("gh-shown mark")).to_have_count(0)
@@ -173,12 +173,12 @@ def test_the_pages_look_right(open_page: Open, size: tuple[int, int], scheme: st
     for user, name, args in [
         (world.rater, "evaluation:home", ()),
         (world.rater, "evaluation:rate", (campaign.pk,)),
-        (world.rater, "evaluation:rate-comparison", (rated.token,)),
+        (world.rater, "evaluation:rate-comparison", (rated.public_id,)),
         (world.admin, "evaluation:home", ()),
         (world.admin, "evaluation:campaign-new", ()),
         (world.admin, "evaluation:campaign", (campaign.pk,)),
         (world.admin, "evaluation:comparisons", (campaign.pk,)),
-        (world.admin, "evaluation:comparison", (rated.token,)),
+        (world.admin, "evaluation:comparison", (rated.public_id,)),
         (world.admin, "release:home", ()),
         (world.admin, "release:version", (baseline.pk,)),
         (world.admin, "release:release", (release.pk,)),
@@ -199,12 +199,10 @@ def test_the_pages_of_a_campaign_that_grows_or_is_in_doubt_look_right(
         world.project, world.admin, prompts=2, dataset=make_held_out(world.project, rows=5)
     )
     in_doubt = rate_all(doubted, world.rater, ["candidate"])[0].comparison
-    Generation.objects.filter(campaign_answer__prompt=in_doubt.prompt_id).update(
-        doubt="Other weights answered."
-    )
+    Answer.objects.filter(campaign_answer__prompt=in_doubt.prompt_id).update(doubt="Other weights answered.")
     for name, args in [
         ("campaign", (doubted.pk,)),
-        ("comparison", (in_doubt.token,)),
+        ("comparison", (in_doubt.public_id,)),
         ("add-prompts", (doubted.pk,)),
         ("add-raters", (doubted.pk,)),
         ("set-aside", (doubted.pk,)),

@@ -6,16 +6,17 @@ import pytest
 
 from core.errors import Conflict, Invalid, PartAway, Refused
 from core.models import AuditEntry, Role, Run
-from core.runs import RunContext, RunFailed
+from core.runs.context import RunContext, RunFailed
 from core.tasks import execute_run
 from evaluation import services
-from evaluation.models import Answer, Campaign, Comparison, Entry, Prompt, Rating, RatingDraft
+from evaluation.models import Campaign, CampaignAnswer, Comparison, Entry, Prompt, Rating, RatingDraft
 from evaluation.queries import results_by_version, results_for, results_of
 from evaluation.runner import answers
 from evaluation.statistics.votes import ASSUMED_CORRELATION
-from inference.models import Deployment, Generation
+from inference.models import Answer, Deployment
 from tests.evaluation.engine import fake_engine
-from tests.factories import (
+from tests.inference.conftest import answering, control, served  # noqa: F401 - fixtures
+from tests.support.factories import (
     FULL_SCORES,
     join,
     make_campaign,
@@ -25,7 +26,6 @@ from tests.factories import (
     make_world,
     rate_all,
 )
-from tests.inference.conftest import answering, control, served  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.django_db
 
@@ -53,12 +53,12 @@ def test_all_answers_are_made_and_the_campaign_opens_by_itself(monkeypatch, sent
     execute_run(campaign.run_id)
     campaign.refresh_from_db()
     assert campaign.status == Campaign.Status.OPEN and campaign.opened_at is not None
-    assert len(asked) == 6 and Answer.objects.count() == 6
+    assert len(asked) == 6 and CampaignAnswer.objects.count() == 6
     assert campaign.run.status == Run.Status.SUCCEEDED and campaign.run.done == campaign.run.total == 6
     assert AuditEntry.objects.filter(verb="campaign.opened").count() == 1
-    for answer in Answer.objects.select_related("generation", "entry"):
-        assert answer.generation.version_id == answer.entry.version_id
-        assert answer.generation.params == campaign.params
+    for answer in CampaignAnswer.objects.select_related("answer", "entry"):
+        assert answer.answer.version_id == answer.entry.version_id
+        assert answer.answer.params == campaign.params
 
 
 @pytest.mark.django_db(transaction=True)
@@ -72,16 +72,16 @@ def test_a_stopped_run_keeps_its_answers_and_goes_on_from_there(monkeypatch, sen
         execute_run(campaign.run_id)
         campaign.refresh_from_db()
         assert campaign.status == status
-    Answer.objects.exclude(prompt__campaign=campaign).delete()
+    CampaignAnswer.objects.exclude(prompt__campaign=campaign).delete()
     assert campaign.run.error_code == "engine_away" and "kept" in campaign.run.error_advice
-    kept = set(Answer.objects.values_list("generation_id", flat=True))
+    kept = set(CampaignAnswer.objects.values_list("answer_id", flat=True))
     assert len(kept) == 2
     asked = fake_engine(monkeypatch)
     services.retry_campaign(by=world.admin, campaign=campaign)
     execute_run(campaign.run_id)
     campaign.refresh_from_db()
     assert campaign.status == Campaign.Status.OPEN and len(asked) == 4
-    assert kept < set(Answer.objects.values_list("generation_id", flat=True))
+    assert kept < set(CampaignAnswer.objects.values_list("answer_id", flat=True))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -97,7 +97,7 @@ def test_a_campaign_is_rated_while_its_answers_are_made_and_judged_when_they_are
         held = services.next_comparison(by=world.rater, campaign=found) if found.status == "open" else None
         if held is not None:
             # Both answers are there, whoever gets it.
-            assert Answer.objects.filter(prompt=held.prompt).count() == 2
+            assert CampaignAnswer.objects.filter(prompt=held.prompt).count() == 2
             services.rate(by=world.rater, comparison=held, choice="a", scores=None)
             results = results_of([found])[found.pk]
             assert results.n == Rating.objects.count() and results.verdict.settled is None
@@ -195,19 +195,19 @@ def test_answers_come_over_http_from_anfake_engine(served, sent):  # noqa: F811
     execute_run(campaign.run_id)
     campaign.refresh_from_db()
     assert campaign.run.error_code == "all_same", campaign.run.error_message
-    made = Answer.objects.select_related("generation", "entry__version", "prompt")
+    made = CampaignAnswer.objects.select_related("answer", "entry__version", "prompt")
     assert made.count() == 12
     for answer in made:
-        generation = answer.generation
-        assert generation.status == "done" and generation.version == answer.entry.version
-        assert generation.text == f"You asked: {answer.prompt.messages[-1]['content']}"
-        assert generation.params == {"max_tokens": 16, "temperature": 0.6}
-        assert "FD-" in generation.messages[0]["content"]  # the records reached the engine
+        answer = answer.answer
+        assert answer.status == "done" and answer.version == answer.entry.version
+        assert answer.text == f"You asked: {answer.prompt.messages[-1]['content']}"
+        assert answer.params == {"max_tokens": 16, "temperature": 0.6}
+        assert "FD-" in answer.messages[0]["content"]  # the records reached the engine
 
 
 @pytest.mark.django_db(transaction=True)
 def test_cancelling_in_the_middle_stops_asking(monkeypatch, sent):
-    from core.services.runs import request_cancel
+    from core.runs.control import request_cancel
 
     world = make_world()
     monkeypatch.setattr(RunContext, "WRITE_EVERY_SECONDS", 0)
@@ -225,18 +225,18 @@ def test_cancelling_in_the_middle_stops_asking(monkeypatch, sent):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("answers")]
     campaign.refresh_from_db()
     assert campaign.run.status == Run.Status.CANCELLED and campaign.status == Campaign.Status.FAILED
-    assert Answer.objects.count() == len(asked) < 40
+    assert CampaignAnswer.objects.count() == len(asked) < 40
 
 
 def test_an_answer_that_failed_is_not_kept(world, campaign, monkeypatch):
     prompt, entry = campaign.prompts.first(), campaign.entries.first()
-    Answer.objects.filter(prompt=prompt, entry=entry).delete()
-    failed = Generation(status=Generation.Status.FAILED, error="out of memory", version=entry.version)
+    CampaignAnswer.objects.filter(prompt=prompt, entry=entry).delete()
+    failed = Answer(status=Answer.Status.FAILED, error="out of memory", version=entry.version)
     monkeypatch.setattr(answers, "generate", lambda **kwargs: failed)
     with pytest.raises(RunFailed) as caught:
         answers.make_answer(campaign, prompt, entry)
     assert "out of memory" in caught.value.message
-    assert not Answer.objects.filter(prompt=prompt, entry=entry).exists()
+    assert not CampaignAnswer.objects.filter(prompt=prompt, entry=entry).exists()
 
 
 def test_two_workers_on_one_answer_keep_one(world, campaign, monkeypatch):
@@ -245,7 +245,7 @@ def test_two_workers_on_one_answer_keep_one(world, campaign, monkeypatch):
 
 
 def test_a_cancelled_run_leaves_a_campaign_that_can_be_tried_again(world, sent):
-    from core.services.runs import request_cancel
+    from core.runs.control import request_cancel
 
     campaign = _plan(world)
     request_cancel(by=world.admin, run=campaign.run)
@@ -258,7 +258,7 @@ def test_a_cancelled_run_leaves_a_campaign_that_can_be_tried_again(world, sent):
 
 
 def test_the_runner_is_what_the_kind_names():
-    from core.runs import kind_of
+    from core.runs.kinds import kind_of
 
     kind = kind_of("campaign")
     assert kind.runner == f"{answers.run.__module__}:{answers.run.__name__}"
@@ -319,14 +319,14 @@ def test_a_rated_campaign_is_never_deleted(world, campaign):
     services.close_campaign(by=world.admin, campaign=campaign)
     with pytest.raises(Conflict):
         services.delete_campaign(by=world.admin, campaign=campaign)
-    assert Answer.objects.count() == 8
+    assert CampaignAnswer.objects.count() == 8
 
 
 def test_deleting_keeps_the_generations_and_a_record(world, campaign):
     services.next_comparison(by=world.rater, campaign=campaign)
     services.delete_campaign(by=world.admin, campaign=campaign)
     assert not Campaign.objects.exists() and not Comparison.objects.exists()
-    assert Generation.objects.count() == 8
+    assert Answer.objects.count() == 8
     assert AuditEntry.objects.get(verb="campaign.deleted").detail["name"] == campaign.name
 
 
@@ -488,10 +488,10 @@ def test_a_rater_rates_by_program(world, campaign, as_user):
     assert rater.get(f"{api}/rating/").json()[0]["left"] == 4
     held = rater.post(f"{api}/campaigns/{campaign.pk}/next/").json()
     assert set(held) == {
-        "token", "status", "expires_at", "messages", "context", "slice", "a", "b", "said", "draft",
+        "public_id", "status", "expires_at", "messages", "context", "slice", "a", "b", "said", "draft",
     }  # fmt: skip
     assert set(held["a"]) == {"text"} and held["said"] is None
-    own = f"{api}/rating/{held['token']}/"
+    own = f"{api}/rating/{held['public_id']}/"
     body = {"choice": "a", "scores": FULL_SCORES, "corrections": {"b": "As it should be."}}
 
     def send(method, **values):
@@ -515,7 +515,7 @@ def test_a_rater_rates_by_program(world, campaign, as_user):
 def test_a_rating_that_the_api_refuses_is_kept_as_the_pages_draft(world, campaign, as_user):
     rater, api = as_user(world.rater), f"/api/v1/projects/{world.project.slug}"
     held = rater.post(f"{api}/campaigns/{campaign.pk}/next/").json()
-    own = f"{api}/rating/{held['token']}/"
+    own = f"{api}/rating/{held['public_id']}/"
 
     def send(method, body):
         return getattr(rater, method)(own, body, content_type="application/json").status_code
@@ -526,7 +526,7 @@ def test_a_rating_that_the_api_refuses_is_kept_as_the_pages_draft(world, campaig
     draft = rater.get(own).json()["draft"]
     assert draft.pop("saved_at")
     assert draft == {"choice": "", **typed}
-    page = rater.get(f"/p/{world.project.slug}/rate/compare/{held['token']}/").content.decode()
+    page = rater.get(f"/p/{world.project.slug}/rate/compare/{held['public_id']}/").content.decode()
     assert "B is made up." in page and "As it should be." in page
     # A body of any shape is refused as before; one that says nothing takes no words away.
     strange = {"comment": ["x"], "scores": {"a": [], "b": {"tone": {}}}}
@@ -556,8 +556,8 @@ def test_an_admin_reads_results_and_ratings_by_program(world, campaign, as_user)
     one = listed["results"][0]
     assert one["preferred"]["id"] == campaign.entries.get(position=1).version_id
     assert one["scores"] == FULL_SCORES
-    detail = admin.get(f"/api/v1/projects/{world.project.slug}/comparisons/{one['token']}/")
-    assert detail.json()["token"] == one["token"]
+    detail = admin.get(f"/api/v1/projects/{world.project.slug}/comparisons/{one['public_id']}/")
+    assert detail.json()["public_id"] == one["public_id"]
     assert b"candidate_version" in b"".join(admin.get(f"{api}/ratings.csv"))
 
 

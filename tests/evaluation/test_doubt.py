@@ -9,17 +9,17 @@ from django.utils import timezone
 
 from core.errors import Conflict, Invalid
 from core.models import AuditEntry, Role
-from core.tasks import end_unstarted
+from core.runs.execution import end_unstarted
 from evaluation import services
-from evaluation.models import Answer, Campaign, Comparison, Prompt, Rating
+from evaluation.models import Campaign, CampaignAnswer, Comparison, Prompt, Rating
 from evaluation.queries import results_of
 from evaluation.queries.gaps import gaps_of
 from evaluation.queries.rating import share_of
-from inference.models import Deployment, Generation
+from inference.models import Answer, Deployment
 from tests.evaluation.engine import fake_engine, make_missing
 from tests.evaluation.test_rating_services import _at_once, _rater
-from tests.factories import FULL_SCORES, make_campaign, make_world, rate_all
-from tests.reading import text_of
+from tests.support.factories import FULL_SCORES, make_campaign, make_world, rate_all
+from tests.support.reading import text_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sent")]
 DOUBT = "Engine 1 answered with other weights between 14:02 and 14:10."
@@ -27,7 +27,7 @@ DOUBT = "Engine 1 answered with other weights between 14:02 and 14:10."
 
 def _doubt(campaign, *positions, entry=0):
     """Marks an answer of the prompts at these positions, as the engine's check does."""
-    return Generation.objects.filter(
+    return Answer.objects.filter(
         campaign_answer__prompt__campaign=campaign,
         campaign_answer__prompt__position__in=positions,
         campaign_answer__entry__position=entry,
@@ -150,9 +150,9 @@ def test_answers_made_again_are_rated_again_and_the_old_votes_stay_with_the_old_
     rate_all(doubted, world.rater, ["baseline", "baseline"])
     results = _results(doubted)
     assert (results.n, results.prompts, results.wanted) == (4, 4, 4) and results.losses >= 2
-    for comparison in Comparison.objects.filter(pk__in=old).select_related("a__generation"):
+    for comparison in Comparison.objects.filter(pk__in=old).select_related("a__answer"):
         assert (comparison.a_id, comparison.b_id) == old[comparison.pk]
-        assert comparison.a.generation.text.startswith("**Answer**")
+        assert comparison.a.answer.text.startswith("**Answer**")
     assert gaps_of(doubted).in_doubt == 0
     with pytest.raises(Conflict):  # the prompt is rated on its new answers now
         services.undo_set_aside(by=world.admin, campaign=doubted)
@@ -164,12 +164,12 @@ def test_prompts_nobody_saw_just_get_new_answers(world, monkeypatch):
     campaign = make_campaign(world.project, world.admin, prompts=3)
     campaign.prompts.filter(position=2).update(same_answer=True)
     _doubt(campaign, 1, 2)
-    old = set(Answer.objects.filter(prompt__position__in=[1, 2]).values_list("generation", flat=True))
+    old = set(CampaignAnswer.objects.filter(prompt__position__in=[1, 2]).values_list("answer", flat=True))
     services.remake_answers(by=world.admin, campaign=campaign)
     make_missing(campaign)
     assert campaign.prompts.count() == 3 and share_of(world.rater, campaign).left == 3
-    assert not Answer.objects.filter(generation__in=old).exists()
-    assert Generation.objects.filter(pk__in=old).count() == 4  # the answer log keeps them
+    assert not CampaignAnswer.objects.filter(answer__in=old).exists()
+    assert Answer.objects.filter(pk__in=old).count() == 4  # the answer log keeps them
     assert campaign.plan_stages.get().ratings_planned == 3
 
 
@@ -177,7 +177,7 @@ def test_answers_with_votes_that_count_are_not_made_again(world, doubted):
     assert gaps_of(doubted).remakable == 0
     with pytest.raises(Conflict, match="set such votes aside first"):
         services.remake_answers(by=world.admin, campaign=doubted)
-    assert Prompt.objects.count() == 4 and Answer.objects.count() == 8
+    assert Prompt.objects.count() == 4 and CampaignAnswer.objects.count() == 8
 
 
 def test_a_pair_whose_answers_are_made_again_takes_no_late_rating(world, monkeypatch):
@@ -313,7 +313,7 @@ def test_marks_show_wherever_votes_are_listed(world, doubted, as_user, page_of):
     assert shown(only="set_aside") == 2 and shown() == 4
     assert viewer.get(address).content.decode().count('<span class="tag warn">set aside') == 2
     vote = Rating.objects.filter(set_aside_at__isnull=False).first()
-    page = text_of(viewer.get(page_of("evaluation:comparison", vote.comparison.token)))
+    page = text_of(viewer.get(page_of("evaluation:comparison", vote.comparison.public_id)))
     assert "this vote counts nowhere" in page and "Wrong weights." in page and DOUBT in page
     rows = list(
         csv.DictReader(
@@ -389,7 +389,7 @@ def test_doubts_cost_the_same_however_many(world, as_user, page_of, name):
     rate_all(campaign, world.rater, ["tie"] * 2)
     _doubt(campaign, *range(8))
     before = _queries(client, address)
-    Generation.objects.update(doubt="")
+    Answer.objects.update(doubt="")
     rate_all(campaign, world.rater, ["tie"] * 6)
     _doubt(campaign, *range(8))
     assert _queries(client, address) <= before

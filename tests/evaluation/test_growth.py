@@ -1,15 +1,13 @@
 """A campaign that is open grows: more prompts, more ratings of each, more raters, each growth a stage of its plan."""
 
-from importlib import import_module
-
 import pytest
-from django.apps import apps
 from django.db import IntegrityError, transaction
 
 from core.errors import Conflict, Invalid, Refused
 from core.models import AuditEntry, Membership, Role, Run
-from core.services.runs import request_cancel
-from core.tasks import end_unstarted, execute_run
+from core.runs.control import request_cancel
+from core.runs.execution import end_unstarted
+from core.tasks import execute_run
 from evaluation import services
 from evaluation.models import Campaign, Comparison, PlanStage, Prompt, Rating
 from evaluation.queries.rating import share_of
@@ -17,8 +15,8 @@ from evaluation.services.growth import most_more_prompts
 from inference.models import Deployment
 from tests.evaluation.engine import fake_engine, make_missing
 from tests.evaluation.test_rating_services import _at_once, _rater
-from tests.factories import join, make_campaign, make_held_out, make_user, make_world, rate_all
-from tests.reading import text_of
+from tests.support.factories import join, make_campaign, make_held_out, make_user, make_world, rate_all
+from tests.support.reading import text_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sent")]
 
@@ -293,20 +291,6 @@ def test_a_stage_number_is_used_once_and_starts_at_one(world, campaign):
             PlanStage.objects.create(
                 campaign=campaign, number=number, ratings_planned=1, created_by=world.admin
             )
-
-
-def test_campaigns_from_before_get_their_first_stage(world, campaign):
-    failed = make_campaign(world.project, world.admin, prompts=2, ratings_per_prompt=3, status="failed")
-    campaign.prompts.filter(position=0).update(same_answer=True)
-    rate_all(campaign, world.rater, ["tie"])
-    PlanStage.objects.all().delete()
-    migration = import_module("evaluation.migrations.0002_campaign_growth")
-    migration.first_stages(apps, None)
-    assert _stages(campaign) == [(1, 3, 0)] and _stages(failed) == [(1, 6, 0)]
-    stage = campaign.plan_stages.get()
-    assert stage.created_by == world.admin and stage.created_at == campaign.created_at
-    assert failed.prompts.filter(same_answer=None).count() == 2
-    assert campaign.prompts.filter(same_answer=None).count() == 0
 
 
 # --- races -------------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from core.models import Role
 from evaluation import services
 from evaluation.models import Campaign, Comparison, Prompt, Rating
-from inference.models import Generation
-from tests.factories import (
+from inference.models import Answer
+from tests.support.factories import (
     FULL_SCORES,
     join,
     make_campaign,
@@ -25,7 +25,7 @@ from tests.factories import (
     make_world,
     rate_all,
 )
-from tests.reading import text_of
+from tests.support.reading import text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -61,7 +61,7 @@ POSTS = [
 @pytest.mark.parametrize(("name", "args", "allowed"), PAGES)
 def test_each_role_gets_its_pages_and_no_others(world, campaign, as_user, page_of, name, args, allowed):
     rated = rate_all(campaign, world.rater, ["tie"])[0].comparison
-    address = page_of(name, *[{"campaign": campaign.pk, "rated": rated.token}[arg] for arg in args])
+    address = page_of(name, *[{"campaign": campaign.pk, "rated": rated.public_id}[arg] for arg in args])
     for role, person in world.people().items():
         status = as_user(person).get(address).status_code
         if role in Role.values:
@@ -88,9 +88,9 @@ def test_nobody_sees_or_rates_a_colleagues_comparison(world, campaign, as_user, 
     join(world.project, colleague, Role.RATER)
     for name in ("evaluation:rate-comparison", "evaluation:rate-skip", "evaluation:rate-hold"):
         for person in (colleague, world.neighbour, world.stranger):
-            assert as_user(person).post(page_of(name, held.token), _say()).status_code == 404
-        assert as_user(world.admin).post(page_of(name, held.token), _say()).status_code == 403
-    assert as_user(colleague).get(page_of("evaluation:rate-comparison", held.token)).status_code == 404
+            assert as_user(person).post(page_of(name, held.public_id), _say()).status_code == 404
+        assert as_user(world.admin).post(page_of(name, held.public_id), _say()).status_code == 403
+    assert as_user(colleague).get(page_of("evaluation:rate-comparison", held.public_id)).status_code == 404
     assert not Rating.objects.exists()
 
 
@@ -114,10 +114,10 @@ def test_rating_brings_the_next_pair_at_once(world, campaign, as_user, page_of):
     page = rater.get(page_of("evaluation:rate", campaign.pk))
     assert b"1 of 4" in page.content
     held = Comparison.objects.get()
-    answer = rater.post(page_of("evaluation:rate-comparison", held.token), _say(comment="Good."), **HTMX)
+    answer = rater.post(page_of("evaluation:rate-comparison", held.public_id), _say(comment="Good."), **HTMX)
     assert answer.status_code == 200 and b"2 of 4" in answer.content
     assert b"<html" not in answer.content
-    assert str(held.token).encode() not in answer.content.split(b'id="rate-form"')[1].split(b">")[0]
+    assert str(held.public_id).encode() not in answer.content.split(b'id="rate-form"')[1].split(b">")[0]
     rating = Rating.objects.get()
     assert rating.comment == "Good." and rating.scores.count() == 6
 
@@ -126,7 +126,7 @@ def test_without_script_a_rating_leads_to_the_next_page(world, campaign, as_user
     rater = as_user(world.rater)
     rater.get(page_of("evaluation:rate", campaign.pk))
     held = Comparison.objects.get()
-    answer = rater.post(page_of("evaluation:rate-comparison", held.token), _say())
+    answer = rater.post(page_of("evaluation:rate-comparison", held.public_id), _say())
     assert (answer.status_code, answer.url) == (302, page_of("evaluation:rate", campaign.pk))
 
 
@@ -136,7 +136,7 @@ def test_what_is_missing_comes_back_with_what_was_said(world, campaign, as_user,
     rater.get(page_of("evaluation:rate", campaign.pk))
     held = Comparison.objects.get()
     answer = rater.post(
-        page_of("evaluation:rate-comparison", held.token),
+        page_of("evaluation:rate-comparison", held.public_id),
         _say(comment="Kept words", correction_b="Kept too", **wrong),
         **HTMX,
     )
@@ -148,7 +148,7 @@ def test_what_is_missing_comes_back_with_what_was_said(world, campaign, as_user,
 def test_scores_can_be_left_out(world, campaign, as_user, page_of):
     rater = as_user(world.rater)
     rater.get(page_of("evaluation:rate", campaign.pk))
-    address = page_of("evaluation:rate-comparison", Comparison.objects.get().token)
+    address = page_of("evaluation:rate-comparison", Comparison.objects.get().public_id)
     assert rater.post(address, {"choice": "both_bad", "skip_scores": "1"}).status_code == 302
     assert not Rating.objects.get().scores.exists()
 
@@ -156,11 +156,11 @@ def test_scores_can_be_left_out(world, campaign, as_user, page_of):
 def test_rating_twice_and_after_close_is_409_and_stores_nothing(world, campaign, as_user, page_of):
     rater = as_user(world.rater)
     rater.get(page_of("evaluation:rate", campaign.pk))
-    first = page_of("evaluation:rate-comparison", Comparison.objects.get().token)
+    first = page_of("evaluation:rate-comparison", Comparison.objects.get().public_id)
     rater.post(first, _say(), **HTMX)
     assert rater.post(first, _say(choice="b"), **HTMX).status_code == 409
     assert Rating.objects.get().choice == "a"
-    second = page_of("evaluation:rate-comparison", Comparison.objects.get(status="open").token)
+    second = page_of("evaluation:rate-comparison", Comparison.objects.get(status="open").public_id)
     services.close_campaign(by=world.admin, campaign=campaign)
     assert rater.post(second, _say()).status_code == 409
     assert rater.get(page_of("evaluation:rate", campaign.pk)).status_code == 409
@@ -171,7 +171,7 @@ def test_back_shows_what_was_said_and_changes_it(world, campaign, as_user, page_
     rater = as_user(world.rater)
     done = rate_all(campaign, world.rater, ["tie"], FULL_SCORES)[0].comparison
     page = rater.get(page_of("evaluation:rate", campaign.pk)).content.decode()
-    back = page_of("evaluation:rate-comparison", done.token)
+    back = page_of("evaluation:rate-comparison", done.public_id)
     assert f'href="{back}"' in page
     shown = rater.get(back).content.decode()
     assert re.search(r'value="tie"[^>]*checked', shown)
@@ -185,7 +185,7 @@ def test_the_last_pair_ends_with_thanks(world, as_user, page_of):
     campaign = make_campaign(world.project, world.admin, prompts=1)
     rater = as_user(world.rater)
     rater.get(page_of("evaluation:rate", campaign.pk))
-    address = page_of("evaluation:rate-comparison", Comparison.objects.get().token)
+    address = page_of("evaluation:rate-comparison", Comparison.objects.get().public_id)
     answer = rater.post(address, _say(), **HTMX)
     assert b"Done. Thank you." in answer.content and b'data-key="z"' in answer.content
 
@@ -194,14 +194,14 @@ def test_skip_and_hold(world, campaign, as_user, page_of):
     rater = as_user(world.rater)
     rater.get(page_of("evaluation:rate", campaign.pk))
     held = Comparison.objects.get()
-    assert "until" in rater.post(page_of("evaluation:rate-hold", held.token)).json()
-    assert rater.post(page_of("evaluation:rate-skip", held.token), **HTMX).status_code == 200
-    assert rater.post(page_of("evaluation:rate-hold", held.token)).status_code == 409
+    assert "until" in rater.post(page_of("evaluation:rate-hold", held.public_id)).json()
+    assert rater.post(page_of("evaluation:rate-skip", held.public_id), **HTMX).status_code == 200
+    assert rater.post(page_of("evaluation:rate-hold", held.public_id)).status_code == 409
 
 
 def test_values_in_answers_are_marked_as_in_the_records_or_in_neither(world, campaign, as_user, page_of):
     for side, text in ((0, "FD-0 arrives on 3 Dec."), (1, "**FD-99** is cleared.")):
-        Generation.objects.filter(campaign_answer__entry__position=side).update(text=text)
+        Answer.objects.filter(campaign_answer__entry__position=side).update(text=text)
     Prompt.objects.update(
         context=["FD-0 | ETA 3 Dec", "FD-7 | cleared"], messages=[{"role": "user", "content": "When?"}]
     )
@@ -214,7 +214,7 @@ def test_values_in_answers_are_marked_as_in_the_records_or_in_neither(world, cam
 
 
 def test_an_answer_without_values_marks_nothing(world, campaign, as_user, page_of):
-    Generation.objects.update(text="Thank you.")
+    Answer.objects.update(text="Thank you.")
     page = as_user(world.rater).get(page_of("evaluation:rate", campaign.pk)).content.decode()
     assert '<gh-marks data-words="{}">' in page
 
@@ -225,7 +225,7 @@ def test_answers_are_sanitised(world, campaign, as_user, page_of):
             text = (
                 "<script>alert(1)</script> **bold** [x](javascript:alert(1)) ![i](https://evil.example/i.png)"
             )
-            type(answer.generation).objects.filter(pk=answer.generation_id).update(text=text)
+            type(answer.answer).objects.filter(pk=answer.answer_id).update(text=text)
     page = as_user(world.rater).get(page_of("evaluation:rate", campaign.pk)).content.decode()
     shown = page.split('class="text prose"')[1].split("</gh-shown>")[0]
     assert "<strong>bold</strong>" in shown
@@ -247,12 +247,12 @@ def _identities(campaign):
             str(entry.pk),
             str(version.pk),
         }
-        for answer in entry.answers.select_related("generation"):
+        for answer in entry.answers.select_related("answer"):
             found |= {
                 str(answer.pk),
-                str(answer.generation_id),
-                str(answer.generation.public_id),
-                str(answer.generation.duration_ms),
+                str(answer.answer_id),
+                str(answer.answer.public_id),
+                str(answer.answer.duration_ms),
             }
     return found
 
@@ -260,7 +260,7 @@ def _identities(campaign):
 @pytest.fixture
 def telling():
     """A campaign whose ids are so large that no other number on a page can look like them."""
-    tables = ["evaluation_entry", "evaluation_answer", "inference_generation", "training_modelversion"]
+    tables = ["evaluation_entry", "evaluation_answer", "inference_answer", "training_modelversion"]
     with connection.cursor() as cursor:
         for position, table in enumerate(tables):
             cursor.execute(f"ALTER SEQUENCE {table}_id_seq RESTART WITH {770_000_000 + position * 1_000_000}")
@@ -303,30 +303,30 @@ def test_no_page_a_rater_can_reach_tells_who_is_who(telling, as_user):
         rater.get(page("evaluation:rate", campaign.pk)),
     ]
     held = Comparison.objects.get(rater=world.rater)
-    own = page("evaluation:rate-comparison", held.token)
+    own = page("evaluation:rate-comparison", held.public_id)
     seen += [
         rater.get(own),
         rater.post(own, {"choice": ""}, **HTMX),
-        rater.post(page("evaluation:rate-hold", held.token)),
+        rater.post(page("evaluation:rate-hold", held.public_id)),
         rater.post(own, _say(correction_a="As it should be."), **HTMX),
         rater.get(own),
         rater.post(own, _say(change="1", choice="b"), **HTMX),
         rater.post(own, _say(), **HTMX),
         rater.get(page("evaluation:campaign", campaign.pk)),
         rater.get(page("evaluation:comparisons", campaign.pk)),
-        rater.get(page("evaluation:comparison", held.token)),
+        rater.get(page("evaluation:comparison", held.public_id)),
         rater.get(page("evaluation:ratings-csv", campaign.pk)),
     ]
     api = f"/api/v1/projects/{slug}"
     seen += [
         rater.get(f"{api}/rating/"),
         rater.post(f"{api}/campaigns/{campaign.pk}/next/"),
-        rater.get(f"{api}/rating/{held.token}/"),
+        rater.get(f"{api}/rating/{held.public_id}/"),
         rater.get(f"{api}/campaigns/"),
         rater.get(f"{api}/campaigns/{campaign.pk}/"),
         rater.get(f"{api}/campaigns/{campaign.pk}/results/"),
         rater.get(f"{api}/campaigns/{campaign.pk}/comparisons/"),
-        rater.get(f"{api}/comparisons/{held.token}/"),
+        rater.get(f"{api}/comparisons/{held.public_id}/"),
         rater.get(f"{api}/loop/"),
     ]
     # Somebody who also annotates sees where the correction came from, and no more.
@@ -343,7 +343,7 @@ def test_no_page_a_rater_can_reach_tells_who_is_who(telling, as_user):
         annotator.get(page("annotation:examples")),
         annotator.get(page("annotation:example", example)),
         annotator.get(f"{api}/examples/{example}/"),
-        annotator.get(page("evaluation:comparison", held.token)),
+        annotator.get(page("evaluation:comparison", held.public_id)),
     ]
     assert "corrected while rating" in seen[-3].content.decode().lower()
     assert sum(response.status_code == 200 for response in seen) >= 20
@@ -433,7 +433,7 @@ def test_one_rating_leads_to_both_versions_and_the_example(world, campaign, as_u
     services.rate(
         by=world.rater, comparison=held, choice="a", scores=None, corrections={"b": "As it should be."}
     )
-    page = as_user(world.viewer).get(page_of("evaluation:comparison", held.token)).content.decode()
+    page = as_user(world.viewer).get(page_of("evaluation:comparison", held.public_id)).content.decode()
     for entry in campaign.entries.all():
         assert str(entry.version) in page
         assert page_of("training:version", entry.version_id) in page
@@ -512,7 +512,7 @@ def test_the_form_suggests_and_the_preview_counts(world, ready, as_user, page_of
 
 
 def test_the_base_model_can_be_added_from_the_form(world, as_user, page_of):
-    from tests.factories import make_base_model
+    from tests.support.factories import make_base_model
     from training.models import ModelVersion
 
     base = make_base_model()

@@ -22,7 +22,7 @@ from evaluation.queries.rating import (
     share_of,
 )
 from evaluation.sides import RATER_LIMIT
-from tests.factories import FULL_SCORES, join, make_campaign, make_user, make_world, rate_all
+from tests.support.factories import FULL_SCORES, join, make_campaign, make_user, make_world, rate_all
 
 pytestmark = pytest.mark.django_db
 
@@ -290,8 +290,8 @@ def test_a_correction_becomes_a_queued_example_that_says_where_it_came_from(worl
     assert example.status == Example.Status.QUEUED and example.origin == Example.Origin.RATING
     assert example.completion == "It cleared customs today.\nYour next step: none."
     assert example.messages == held.prompt.messages and example.context == held.prompt.context
-    assert str(held.token) in example.origin_detail["url"]
-    assert example.origin_detail["answer"] == correction.answer.generation.text
+    assert str(held.public_id) in example.origin_detail["url"]
+    assert example.origin_detail["answer"] == correction.answer.answer.text
 
 
 def test_a_correction_of_a_held_out_prompt_stays_held_out(world, campaign):
@@ -312,14 +312,14 @@ def test_what_annotators_read_names_no_version_and_no_campaign(world, campaign):
 @pytest.mark.parametrize("text", ["", "   ", None])
 def test_an_unchanged_or_empty_answer_is_no_correction(world, campaign, text):
     held = _next(campaign, world.rater)
-    same = held.a.generation.text + "\r\n" if text is None else text
+    same = held.a.answer.text + "\r\n" if text is None else text
     _say(held, world.rater, corrections={"a": same})
     assert not Correction.objects.exists()
 
 
 def test_indentation_alone_is_a_correction(world, campaign):
     held = _next(campaign, world.rater)
-    text = held.a.generation.text
+    text = held.a.answer.text
     _say(held, world.rater, corrections={"a": f"    {text}\n"})
     assert Correction.objects.get().example.completion == f"    {text}\n"
 

@@ -7,15 +7,23 @@ import pytest
 
 from core.storage import storage
 from evaluation import services
-from evaluation.models import Answer, Campaign
+from evaluation.models import Campaign, CampaignAnswer
 from evaluation.queries import results_for
-from inference import reconciler as module
 from inference.queries import live_version
-from inference.reconciler import Reconciler
+from inference.reconcile import loop as module
+from inference.reconcile.loop import Reconciler
 from release.queries import candidate, version_of
 from release.services import make_live, roll_back
-from tests.factories import FULL_SCORES, join, make_held_out, make_user, make_version, make_world, rate_all
 from tests.inference.test_real_vllm import is_loaded, make_adapter, real_base, turn_until
+from tests.support.factories import (
+    FULL_SCORES,
+    join,
+    make_held_out,
+    make_user,
+    make_version,
+    make_world,
+    rate_all,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -64,12 +72,12 @@ def test_a_campaign_on_the_real_engine(
         execute_run(campaign.run_id)
         campaign.refresh_from_db()
         assert campaign.status == Campaign.Status.OPEN, campaign.run.error_message
-        made = Answer.objects.select_related("generation", "entry")
+        made = CampaignAnswer.objects.select_related("answer", "entry")
         assert made.count() == 8
-        assert all(0 < answer.generation.completion_tokens <= 24 for answer in made)
+        assert all(0 < answer.answer.completion_tokens <= 24 for answer in made)
         questions = [prompt.messages[-1]["content"] for prompt in campaign.prompts.all()]
         assert set(ASKED) < set(questions)
-        texts = [answer.generation.text for answer in made]
+        texts = [answer.answer.text for answer in made]
         assert any(letter in text for text in texts for letter in SEPARATORS), texts
         assert not campaign.prompts.filter(same_answer=True).exists()
 

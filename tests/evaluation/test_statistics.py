@@ -220,7 +220,14 @@ def test_intervals_cover_what_plain_ones_miss(name):
 
 
 @pytest.mark.parametrize(
-    "panel", [bench.Panel(10), bench.Panel(5), bench.Panel(10, "uneven"), bench.Panel(10, "serial")], ids=str
+    "panel",
+    [
+        bench.SimulatedPanel(10),
+        bench.SimulatedPanel(5),
+        bench.SimulatedPanel(10, "uneven"),
+        bench.SimulatedPanel(10, "serial"),
+    ],
+    ids=str,
 )
 def test_the_verdict_rarely_errs_where_a_plain_test_often_does(panel):
     ours, plain = bench.alarms(np.random.default_rng(20261125), panel, 400)
@@ -230,15 +237,17 @@ def test_the_verdict_rarely_errs_where_a_plain_test_often_does(panel):
 
 def test_a_real_difference_is_found():
     rng = np.random.default_rng(20261125)
-    assert bench.power(rng, bench.Panel(10, spread=0.4), 0.6, 400) > 0.51
+    assert bench.power(rng, bench.SimulatedPanel(10, spread=0.4), 0.6, 400) > 0.51
     rate = least_settled_rate(300, 12)
-    assert bench.power(rng, bench.Panel(12), rate, 400, 300) == pytest.approx(0.8, abs=0.08)
+    assert bench.power(rng, bench.SimulatedPanel(12), rate, 400, 300) == pytest.approx(0.8, abs=0.08)
 
 
 @pytest.mark.parametrize("strategy", bench.STRATEGIES.values(), ids=lambda strategy: strategy.__name__)
 def test_the_gate_is_not_passed_by_chance(strategy):
     rng = np.random.default_rng(20261125)
-    assert sum(strategy(rng, bench.Panel(10)) for _ in range(200)) <= 14  # 7%; five standard errors above 2%
+    assert (
+        sum(strategy(rng, bench.SimulatedPanel(10)) for _ in range(200)) <= 14
+    )  # 7%; five standard errors above 2%
 
 
 def test_one_rater_does_not_pass_the_gate():

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.factories import World, load_onto, make_base_model, make_engine, make_version
-from tests.fakes.backend import FakeVLLM
-from tests.fakes.engine import Fake, token_ids
-from tests.waiting import wait_for
+from tests.support.factories import World, load_onto, make_base_model, make_engine, make_version
+from tests.support.fakes.backend import FakeVLLM
+from tests.support.fakes.engine import Fake, token_ids
+from tests.support.waiting import wait_for
 
 __all__ = ["wait_for"]  # tests of inference take it from here
 
@@ -106,6 +106,6 @@ def live(transactional_db: None) -> Iterator[str]:
 @pytest.fixture
 def key(world: World) -> str:
     """An application key of the project."""
-    from core.services.tokens import create_token
+    from core.services.keys import create_api_key
 
-    return create_token(by=world.admin, name="Help desk", project=world.project)[1]
+    return create_api_key(by=world.admin, name="Help desk", project=world.project)[1]

@@ -10,11 +10,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from annotation.models import Example
 from core.models import User
-from inference.models import Deployment, Engine, Generation, WeightCheck
+from inference.models import Answer, Deployment, Engine, WeightCheck
 from inference.services import answer_now, ask, start_conversation
-from tests.factories import join, make_generation, make_version
 from tests.inference.conftest import Served, wait_for
-from tests.look import PHONE, WIDE, faults, picture, sign_in, watch
+from tests.support.factories import join, make_answer_row, make_version
+from tests.support.look import PHONE, WIDE, faults, picture, sign_in, watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
 Open = Callable[..., Page]
@@ -104,7 +104,7 @@ def test_the_form_to_correct_an_answer_opens_above_the_composer(
     rater = served.world.rater
     chat = start_conversation(by=rater, project=served.world.project, version=served.adapter)
     for number in range(1, 4):
-        make_generation(
+        make_answer_row(
             served.adapter, conversation=chat, user=rater, turn=number, text="A long answer. " * 30
         )
     page = open_page(rater, f"{room(served)}chat/{chat.pk}/", size=size)
@@ -125,7 +125,7 @@ def test_the_composer_stays_at_the_foot(size: tuple[int, int], served: Served, o
     rater = served.world.rater
     chat = start_conversation(by=rater, project=served.world.project, version=served.adapter)
     for number in range(1, 7):
-        make_generation(
+        make_answer_row(
             served.adapter, conversation=chat, user=rater, turn=number, text="A long answer. " * 60
         )
     page = open_page(rater, f"{room(served)}chat/{chat.pk}/", size=size)
@@ -161,7 +161,7 @@ def test_asking_again_replaces_the_answer(served: Served, open_page: Open) -> No
     page.get_by_role("button", name="Ask again").click()
     expect(page.locator(".turn.bot .under")).to_contain_text("answer 2")
     expect(page.locator(".turn.bot")).to_have_count(1)
-    assert Generation.objects.filter(turn=1).count() == 2
+    assert Answer.objects.filter(turn=1).count() == 2
 
 
 def test_closing_the_tab_stores_what_came(served: Served, open_page: Open) -> None:
@@ -172,8 +172,8 @@ def test_closing_the_tab_stores_what_came(served: Served, open_page: Open) -> No
     page.keyboard.press("Enter")
     expect(page.locator(".turn.bot")).to_contain_text("word4")
     page.close()
-    wait_for(lambda: Generation.objects.filter(status="stopped").exists(), "the end being noted")
-    assert Generation.objects.get().text.startswith("word0 word1 word2 word3 word4")
+    wait_for(lambda: Answer.objects.filter(status="stopped").exists(), "the end being noted")
+    assert Answer.objects.get().text.startswith("word0 word1 word2 word3 word4")
 
 
 def test_an_engine_that_is_away_gives_the_words_back(served: Served, open_page: Open) -> None:
@@ -201,10 +201,10 @@ def test_without_script(served: Served, open_page: Open) -> None:
     expect(page.locator(".turn.bot")).to_contain_text("plain")
 
 
-def fill(served: Served) -> tuple[Any, Generation]:
+def fill(served: Served) -> tuple[Any, Answer]:
     """A conversation, answers of all kinds, and a version of each state."""
-    from annotation.models import DatasetRow, DatasetVersion
-    from tests.factories import make_example
+    from dataset.models import DatasetRow, DatasetVersion
+    from tests.support.factories import make_example
 
     world = served.world
     chat = start_conversation(
@@ -221,10 +221,10 @@ def fill(served: Served) -> tuple[Any, Generation]:
             "Your next step: none for now.\n\n- You hear from us when the container is loaded.",
         )
     )
-    made = Generation.objects.get()
+    made = Answer.objects.get()
     for number in range(30):
-        make_generation(served.adapter, f"Answer number {number} about a shipment.", user=world.admin)
-    make_generation(
+        make_answer_row(served.adapter, f"Answer number {number} about a shipment.", user=world.admin)
+    make_answer_row(
         served.base, "It broke", status="failed", error="It broke off in the middle of the answer."
     )
     waiting = make_version(world.project, world.admin, base_model=served.base.base_model, number=8)
@@ -261,8 +261,8 @@ def test_pages_are_in_order(served: Served, open_page: Open, scheme: str, size: 
             engine=served.engine, outcome=outcome, reason=reason, marked=marked, process="x", began_at=now, ended_at=now,
             models_checked=["smollm2", "one"],
         )  # fmt: skip
-    Generation.objects.filter(pk=made.pk).update(doubt="These words may come from other weights.")
-    Generation.objects.filter(conversation=chat).update(doubt="These words may come from other weights.")
+    Answer.objects.filter(pk=made.pk).update(doubt="These words may come from other weights.")
+    Answer.objects.filter(conversation=chat).update(doubt="These words may come from other weights.")
     join(served.world.project, served.world.stranger, "rater")
     found = []
     pages = {

@@ -15,10 +15,10 @@ from annotation.models import Example
 from core.errors import Conflict, Invalid, PartAway
 from core.models import AuditEntry, User
 from inference import queries
-from inference.models import Conversation, Deployment, Engine, Generation
+from inference.models import Answer, Conversation, Deployment, Engine
 from inference.services import answer_now, ask, correct, generate, start_conversation
-from tests.factories import join, make_user
 from tests.inference.conftest import Served, wait_for
+from tests.support.factories import join, make_user
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
 SignIn = Callable[[User | None], Client]
@@ -71,7 +71,7 @@ def test_an_answer_streams_and_is_kept(served: Served, live: str, as_user: SignI
     assert kinds == ["start", "text", "text", "text", "text", "done"]
     assert "".join(data["text"] for kind, data in told if kind == "text") == "**It** is at sea"
     assert "<strong>It</strong> is at sea" in told[-1][1]["html"]
-    kept = Generation.objects.get()
+    kept = Answer.objects.get()
     assert (kept.status, kept.text, kept.turn, kept.purpose) == ("done", "**It** is at sea", 1, "chat")
     assert kept.first_token_ms is not None
     assert kept.completion_tokens == 4
@@ -101,14 +101,14 @@ def test_closing_the_tab_ends_the_answer_and_keeps_what_came(
         for kind, data in events(answer.iter_lines()):
             if kind == "text" and "word3" in data["text"]:
                 break
-    wait_for(lambda: Generation.objects.filter(status="stopped").exists(), "the end being noted")
-    kept = Generation.objects.get()
+    wait_for(lambda: Answer.objects.filter(status="stopped").exists(), "the end being noted")
+    kept = Answer.objects.get()
     assert kept.text.startswith("word0 word1 word2 word3")
     assert kept.duration_ms is not None
     wait_for(lambda: served.fake.hung_up, "the engine being told")
     # And the conversation goes on.
     answer_now(ask(by=rater, conversation=chat, text="say: on"))
-    assert Generation.objects.filter(status="done").count() == 1
+    assert Answer.objects.filter(status="done").count() == 1
 
 
 def test_one_answer_at_a_time(served: Served, live: str, as_user: SignIn) -> None:
@@ -124,7 +124,7 @@ def test_one_answer_at_a_time(served: Served, live: str, as_user: SignIn) -> Non
         refused = second.post(url(served, "ask", chat.pk), data={"text": "me too"})
         assert refused.status_code == 409
         assert "still being written" in refused.json()["detail"]
-    wait_for(lambda: not Generation.objects.filter(status="streaming").exists(), "the end")
+    wait_for(lambda: not Answer.objects.filter(status="streaming").exists(), "the end")
 
 
 def test_eight_at_once_give_one_answer(served: Served) -> None:
@@ -150,7 +150,7 @@ def test_eight_at_once_give_one_answer(served: Served) -> None:
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["opened"] + ["refused"] * 7
-    assert Generation.objects.count() == 1
+    assert Answer.objects.count() == 1
 
 
 def test_an_engine_that_dies_in_mid_answer(served: Served, live: str, as_user: SignIn) -> None:
@@ -161,7 +161,7 @@ def test_an_engine_that_dies_in_mid_answer(served: Served, live: str, as_user: S
     ):
         told = list(events(answer.iter_lines()))
     assert [kind for kind, _ in told] == ["start", "text", "failed"]
-    kept = Generation.objects.get()
+    kept = Answer.objects.get()
     assert (kept.status, kept.text, kept.error) == ("failed", "You", "It broke.")
 
 
@@ -178,7 +178,7 @@ def test_a_stuck_stream_times_out(served: Served, monkeypatch: pytest.MonkeyPatc
             context=[],
             purpose="campaign",
         )
-    kept = Generation.objects.get()
+    kept = Answer.objects.get()
     assert (kept.status, kept.text) == ("failed", "You")
 
 
@@ -248,7 +248,7 @@ def test_away_says_which_engine_and_since_when(served: Served) -> None:
     Deployment.objects.all().delete()
     with pytest.raises(PartAway, match="not loaded"):
         generate(**arguments)
-    assert not Generation.objects.exists()
+    assert not Answer.objects.exists()
 
 
 # --- pages -------------------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ def test_a_new_chat_and_its_first_question(served: Served, as_user: SignIn) -> N
     client = as_user(served.world.rater)
     page = client.get(url(served, "chat"))
     assert page.status_code == 200
-    token = queries.candidate_token(served.adapter)
+    token = queries.model_code(served.adapter)
     assert token in page.content.decode()
     answer = client.post(
         url(served, "chat"), {"candidate": token, "text": "Where is FD-1?", "context": "FD-1 | sea"}
@@ -301,7 +301,7 @@ def test_asking_again_keeps_the_turn(served: Served, as_user: SignIn) -> None:
     assert client.post(url(served, "ask-again", chat.pk)).status_code == 409
     client.post(url(served, "ask", chat.pk), {"text": "say: one"})
     client.post(url(served, "ask-again", chat.pk))
-    assert list(Generation.objects.values_list("turn", flat=True)) == [1, 1]
+    assert list(Answer.objects.values_list("turn", flat=True)) == [1, 1]
     html = client.get(url(served, "conversation", chat.pk)).content.decode()
     assert html.count('class="chat-turn" id=') == 1
     assert "answer 2 to this question" in html
@@ -323,10 +323,10 @@ def test_states_are_told(served: Served, as_user: SignIn) -> None:
 def test_indentation_alone_is_a_correction_and_line_ends_are_none(served: Served) -> None:
     rater = served.world.rater
     answer_now(ask(by=rater, conversation=chat_of(served, rater), text="say: a:\r\n  b"))
-    kept = Generation.objects.get()
+    kept = Answer.objects.get()
     with pytest.raises(Invalid, match="as it was"):
-        correct(by=rater, generation=kept, completion="a:\r\n  b\n")
-    assert correct(by=rater, generation=kept, completion="  a:\n    b").completion == "  a:\n    b"
+        correct(by=rater, answer=kept, completion="a:\r\n  b\n")
+    assert correct(by=rater, answer=kept, completion="  a:\n    b").completion == "  a:\n    b"
 
 
 def test_a_correction_becomes_an_annotation_item(served: Served, as_user: SignIn) -> None:
@@ -334,7 +334,7 @@ def test_a_correction_becomes_an_annotation_item(served: Served, as_user: SignIn
     client = as_user(rater)
     chat = chat_of(served, rater, "FD-1 | sea")
     answer_now(ask(by=rater, conversation=chat, text="say: It left."))
-    kept = Generation.objects.get()
+    kept = Answer.objects.get()
     address = url(served, "correct", chat.pk, kept.public_id)
     same = client.post(address, {"completion": "It left.", "edge": ""}, headers={"HX-Request": "true"})
     assert same.status_code == 422
@@ -364,7 +364,7 @@ def test_the_turn_fragment_after_a_stop(served: Served, as_user: SignIn) -> None
     client = as_user(served.world.rater)
     chat = chat_of(served, served.world.rater)
     opened = ask(by=served.world.rater, conversation=chat, text="say: x")
-    address = url(served, "turn", chat.pk, opened.generation.public_id)
+    address = url(served, "turn", chat.pk, opened.answer.public_id)
     assert client.get(address).status_code == 204
     answer_now(opened)
     assert "Correct this answer" in client.get(address).content.decode()
@@ -374,7 +374,7 @@ def test_the_turn_fragment_after_a_stop(served: Served, as_user: SignIn) -> None
 def test_conversations_are_ones_own(served: Served, as_user: SignIn) -> None:
     chat = chat_of(served, served.world.rater)
     answer_now(ask(by=served.world.rater, conversation=chat, text="say: mine"))
-    answer = Generation.objects.get().public_id
+    answer = Answer.objects.get().public_id
     other = make_user("Other Rater")
     join(served.world.project, other, "rater")
     for person in (other, served.world.admin, served.world.neighbour, served.world.stranger):
@@ -394,7 +394,7 @@ def test_nothing_tells_whom_one_talks_to(served: Served, as_user: SignIn, role: 
     client = as_user(person)
     chat = chat_of(served, person)
     answer_now(ask(by=person, conversation=chat, text="say: hi", blind=True))
-    answer = Generation.objects.get()
+    answer = Answer.objects.get()
     Deployment.objects.filter(version=served.base).update(status="failed", error="reason v7 smollm2")
     pages = [
         url(served, "chat"),

@@ -12,12 +12,12 @@ from django.urls import reverse
 
 from annotation.models import Example
 from core.models import User
-from core.services.tokens import create_token
+from core.services.keys import create_api_key
 from inference import queries
-from inference.models import Conversation, Deployment, Engine, Generation
-from inference.services import open_generation
-from tests.factories import make_example, make_generation, make_version
+from inference.models import Answer, Conversation, Deployment, Engine
+from inference.services import open_answer
 from tests.inference.conftest import Served
+from tests.support.factories import make_answer_row, make_example, make_version
 from training.queries import trained_positions
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
@@ -70,9 +70,10 @@ def test_load_and_unload_buttons(served: Served, as_user: SignIn) -> None:
         assert as_user(person).post(url(served, "unload", served.base.pk)).status_code == status
 
 
-def walked(served: Served) -> Generation:
+def walked(served: Served) -> Answer:
     """An answer whose version was trained on two examples: one written and reviewed here, one taken as it was uploaded."""
-    from annotation.models import DatasetRow, Review
+    from annotation.models import Review
+    from dataset.models import DatasetRow
 
     world = served.world
     training = served.adapter.training
@@ -98,8 +99,8 @@ def walked(served: Served) -> Generation:
         )
     training.dataset.counts = {"train": 2, "validation": 1, "test": 0, "total": 3}
     training.dataset.save(update_fields=["counts"])
-    token, _ = create_token(by=world.admin, name="Help desk", project=world.project)
-    return make_generation(served.adapter, "**At sea.** <script>x</script>", purpose="door", token=token)
+    token, _ = create_api_key(by=world.admin, name="Help desk", project=world.project)
+    return make_answer_row(served.adapter, "**At sea.** <script>x</script>", purpose="door", api_key=token)
 
 
 def test_the_walk_from_an_answer_to_people(served: Served, as_user: SignIn) -> None:
@@ -111,7 +112,7 @@ def test_the_walk_from_an_answer_to_people(served: Served, as_user: SignIn) -> N
         for link in (
             reverse("training:version", args=[slug, served.adapter.pk]),
             reverse("training:run", args=[slug, training.number]),
-            reverse("annotation:dataset", args=[slug, training.dataset.number]),
+            reverse("datasets:dataset", args=[slug, training.dataset.number]),
             reverse("training:base", args=[slug, served.base.base_model.pk]),
             *(reverse("annotation:example", args=[slug, one.pk]) for one in Example.objects.all()),
         ):
@@ -162,7 +163,7 @@ def test_only_rows_really_trained_on_are_shown(served: Served, as_user: SignIn) 
 
 
 def test_the_answer_of_a_base_ends_at_the_base(served: Served, as_user: SignIn) -> None:
-    made = make_generation(served.base)
+    made = make_answer_row(served.base)
     text = as_user(served.world.admin).get(url(served, "answer", made.public_id)).content.decode()
     assert "Base model" in text
     assert "Training run" not in text
@@ -171,8 +172,8 @@ def test_the_answer_of_a_base_ends_at_the_base(served: Served, as_user: SignIn) 
 
 def test_answers_are_found(served: Served, as_user: SignIn) -> None:
     client = as_user(served.world.admin)
-    one = make_generation(served.adapter, "The container is in Basel.")
-    two = make_generation(served.base, "Nothing known.", status="failed", purpose="campaign")
+    one = make_answer_row(served.adapter, "The container is in Basel.")
+    two = make_answer_row(served.base, "Nothing known.", status="failed", purpose="campaign")
 
     def listed(**wanted: object) -> list[bool]:
         text = client.get(url(served, "answers"), wanted).content.decode()
@@ -197,7 +198,7 @@ def test_answers_are_found(served: Served, as_user: SignIn) -> None:
 
 
 def test_the_log_shows_and_searches_the_question_alone(served: Served, as_user: SignIn) -> None:
-    opened = open_generation(
+    opened = open_answer(
         by=served.world.rater,
         project=served.world.project,
         version=served.adapter,
@@ -208,7 +209,7 @@ def test_the_log_shows_and_searches_the_question_alone(served: Served, as_user: 
         ],
         context=["FD-1 | Valparaiso"],
         params={},
-        purpose=Generation.Purpose.CHAT,
+        purpose=Answer.Purpose.CHAT,
     )
     client = as_user(served.world.viewer)
 
@@ -221,7 +222,7 @@ def test_the_log_shows_and_searches_the_question_alone(served: Served, as_user: 
     text = client.get(url(served, "answers")).content.decode()
     assert "And &lt;b&gt;since&lt;/b&gt; when?" in text
     assert "x" * 200 not in text
-    text = client.get(url(served, "answer", opened.generation.public_id)).content.decode()
+    text = client.get(url(served, "answer", opened.answer.public_id)).content.decode()
     assert "x" * 300 in text
     listed = client.get(api(served, "answers/")).json()["results"]
     assert listed[0]["question"].startswith("And <b>since</b> when?")
@@ -232,7 +233,7 @@ def test_the_log_costs_the_same_with_more_answers(served: Served, as_user: SignI
     counts = []
     for _ in range(2):
         for at in range(3):
-            make_generation(
+            make_answer_row(
                 served.adapter, f"Answer {at}.", question=f"Question {at}?", user=served.world.rater
             )
         client.get(url(served, "answers"), {"q": "question"})
@@ -244,16 +245,14 @@ def test_the_log_costs_the_same_with_more_answers(served: Served, as_user: SignI
 
 def test_the_search_is_served_by_its_indexes(served: Served) -> None:
     """Among few rows of one project any index is as good, so the project is left out here."""
-    searched = Generation.objects.filter(
-        Q(question__icontains="valparaiso") | Q(text__icontains="valparaiso")
-    )
+    searched = Answer.objects.filter(Q(question__icontains="valparaiso") | Q(text__icontains="valparaiso"))
     asked = str(queries.filtered_answers(served.world.project, {"q": "valparaiso"}).query)
     assert str(searched.query).partition("WHERE ")[2].partition(" ORDER")[0].strip("()") in asked
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
         plan = searched.order_by().values("pk").explain()
-    assert "generation_question" in plan
-    assert "generation_text" in plan
+    assert "answer_question" in plan
+    assert "answer_text" in plan
 
 
 # --- API ---------------------------------------------------------------------------------------------------
@@ -298,10 +297,10 @@ def test_api_of_serving(served: Served, as_user: SignIn) -> None:
 
 def test_api_of_chat(served: Served, as_user: SignIn) -> None:
     client = as_user(served.world.rater)
-    token = queries.candidate_token(served.adapter)
+    token = queries.model_code(served.adapter)
     told = client.get(api(served, "chat/candidates/")).json()
-    assert token in [one["token"] for one in told]
-    assert set(told[0]) == {"token", "label", "live", "ready"}
+    assert token in [one["public_id"] for one in told]
+    assert set(told[0]) == {"code", "label", "live", "ready"}
     assert not any(one["live"] for one in told)
     wrong = client.post(api(served, "conversations/"), {"candidate": served.adapter.served_name})
     assert wrong.status_code == 422

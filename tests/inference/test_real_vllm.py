@@ -16,17 +16,17 @@ from asgiref.sync import async_to_sync
 from core.errors import PartAway
 from core.models import Project
 from core.storage import storage
-from inference import reconciler as module
 from inference.engines import vllm
 from inference.engines.vllm import VLLM
-from inference.models import Deployment, Engine, Generation, WeightCheck
-from inference.probing import Probe
-from inference.reconciler import Reconciler
-from inference.services import generate, open_generation, request_unload, stream_answer
-from tests.factories import World, make_version, make_world
-from tests.fakes.engine import Fake
+from inference.models import Answer, Deployment, Engine, WeightCheck
+from inference.reconcile import loop as module
+from inference.reconcile.loop import Reconciler
+from inference.reconcile.probing import Probe
+from inference.services import generate, open_answer, request_unload, stream_answer
 from tests.inference.conftest import wait_for
-from tests.processes import alive, family
+from tests.support.factories import World, make_version, make_world
+from tests.support.fakes.engine import Fake
+from tests.support.processes import alive, family
 from training.models import BaseModel, ModelVersion
 
 pytestmark = [
@@ -74,7 +74,7 @@ def is_loaded(*versions: Any) -> bool:
     return Deployment.objects.filter(version__in=versions, status="loaded").count() == len(versions)
 
 
-def answer(version: Any, text: str = "Where is FD-1?", **params: Any) -> Generation:
+def answer(version: Any, text: str = "Where is FD-1?", **params: Any) -> Answer:
     return generate(
         by=None,
         project=version.project,
@@ -240,7 +240,7 @@ def holds(engine: Engine, version: Any) -> bool:
 
 
 def stream_text(version: Any) -> str:
-    opened = open_generation(
+    opened = open_answer(
         by=None,
         project=version.project,
         version=version,

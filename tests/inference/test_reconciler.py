@@ -19,15 +19,15 @@ from django.conf import settings as django_settings
 from django.db import connection
 
 from core.models import AuditEntry
-from inference import reconciler as module
 from inference.engines import process as processes
-from inference.models import Deployment, Engine, Generation
-from inference.reconciler import Reconciler
+from inference.models import Answer, Deployment, Engine
+from inference.reconcile import loop as module
+from inference.reconcile.loop import Reconciler
 from inference.services import point_route, request_load, request_unload
-from tests.factories import World, make_base_model, make_generation, make_version, make_world
-from tests.fakes.engine import Fake
 from tests.inference.conftest import PARITY, wait_for
-from tests.processes import alive, family
+from tests.support.factories import World, make_answer_row, make_base_model, make_version, make_world
+from tests.support.fakes.engine import Fake
+from tests.support.processes import alive, family
 from training.models import ModelVersion
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("fake_engines", "sent")]
@@ -403,9 +403,9 @@ def test_answers_whose_writer_died_are_ended(loop: Reconciler, world: World) -> 
     from django.utils import timezone
 
     base, _ = make_pair(world)
-    old = make_generation(base, status="streaming")
-    fresh = make_generation(base, status="streaming")
-    Generation.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(hours=1))
+    old = make_answer_row(base, status="streaming")
+    fresh = make_answer_row(base, status="streaming")
+    Answer.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(hours=1))
     loop.tick()
     old.refresh_from_db()
     fresh.refresh_from_db()

@@ -13,12 +13,12 @@ from core.errors import Conflict, Refused
 from core.models import AuditEntry, Event
 from inference import handlers, health, queries
 from inference.models import Deployment, Engine, Route
-from inference.plan import make_plan
 from inference.queries import engine_model_name, is_served, live_version
+from inference.reconcile.plan import make_plan
 from inference.services import ensure_deployment, point_route, request_load, request_unload
 from inference.services.deployments import note_failed, note_loaded, note_waiting
-from tests.factories import load_onto, make_base_model, make_engine, make_generation, make_version
 from tests.inference.conftest import Served
+from tests.support.factories import load_onto, make_answer_row, make_base_model, make_engine, make_version
 from training.models import ModelVersion
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
@@ -223,9 +223,9 @@ def test_names_that_engines_use(served: Served) -> None:
 
 def test_speed_is_measured_over_finished_answers(served: Served) -> None:
     for first in (100, 200, 300):
-        make_generation(served.adapter, first_token_ms=first, duration_ms=first + 1000, completion_tokens=21)
-    make_generation(served.adapter, status="failed", first_token_ms=9000)
-    make_generation(served.base, completion_tokens=1, first_token_ms=50, duration_ms=50)
+        make_answer_row(served.adapter, first_token_ms=first, duration_ms=first + 1000, completion_tokens=21)
+    make_answer_row(served.adapter, status="failed", first_token_ms=9000)
+    make_answer_row(served.base, completion_tokens=1, first_token_ms=50, duration_ms=50)
     found = queries.speeds(served.world.project)
     fast = found[served.adapter.pk]
     assert (fast.n, fast.first_ms, fast.tokens_per_second) == (3, 200.0, 20.0)

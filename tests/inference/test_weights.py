@@ -15,20 +15,27 @@ from django.utils import timezone
 
 from core.errors import PartAway
 from core.models import AuditEntry
-from inference import checking as checking_module
-from inference import reconciler as module
-from inference import weights
-from inference.engines import BACKENDS, Step
+from inference.engines import BACKENDS, TokenStep
 from inference.engines import vllm as vllm_module
-from inference.models import Deployment, Engine, Generation, WeightCheck
-from inference.probing import Probe
+from inference.models import Answer, Deployment, Engine, WeightCheck
 from inference.queries import serving
-from inference.reconciler import Reconciler
-from inference.services import generate, open_generation, request_load, request_unload, stream_answer
+from inference.reconcile import checking as checking_module
+from inference.reconcile import loop as module
+from inference.reconcile import weights
+from inference.reconcile.loop import Reconciler
+from inference.reconcile.probing import Probe
+from inference.services import generate, open_answer, request_load, request_unload, stream_answer
 from inference.services.checks import doubt_since, finish_marks, mark_answers
-from tests.factories import World, make_base_model, make_generation, make_project, make_version, make_world
-from tests.fakes.engine import Fake
 from tests.inference.conftest import PARITY, Served, wait_for
+from tests.support.factories import (
+    World,
+    make_answer_row,
+    make_base_model,
+    make_project,
+    make_version,
+    make_world,
+)
+from tests.support.fakes.engine import Fake
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("fake_engines", "sent")]
 
@@ -86,12 +93,12 @@ def leaking(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Callable[[bool], 
 
 
 # --- comparing ---------------------------------------------------------------------------------------------
-def answers(*steps: Step) -> weights.Answers:
+def answers(*steps: TokenStep) -> weights.Answers:
     return tuple(tuple(steps) for _ in weights.PROMPTS)
 
 
-def step(token: str, logprob: float, **others: float) -> Step:
-    return Step(token, logprob, {token: logprob, **others})
+def step(token: str, logprob: float, **others: float) -> TokenStep:
+    return TokenStep(token, logprob, {token: logprob, **others})
 
 
 def test_the_same_numbers_are_no_difference() -> None:
@@ -173,7 +180,7 @@ def test_a_restart_for_room_waits_for_answers_that_are_being_written(
     base, (first,) = family(world, 1)
     turn_until(loop, lambda: is_loaded(base, first), "serving")
     pid = Engine.objects.get().pid
-    writing = make_generation(base, status="streaming", duration_ms=None)
+    writing = make_answer_row(base, status="streaming", duration_ms=None)
     request_unload(by=world.admin, version=first)
     second = make_version(world.project, world.admin, base_model=base.base_model)
     turn_until(
@@ -183,7 +190,7 @@ def test_a_restart_for_room_waits_for_answers_that_are_being_written(
         loop.tick()
     assert Engine.objects.get().pid == pid
     assert is_loaded(base)
-    Generation.objects.filter(pk=writing.pk).update(status="done")
+    Answer.objects.filter(pk=writing.pk).update(status="done")
     turn_until(loop, lambda: is_loaded(base, second), "serving after the restart")
     assert Engine.objects.get().pid != pid
 
@@ -264,10 +271,10 @@ def test_a_leak_takes_the_engine_out_marks_answers_and_is_gone_after_a_restart(
     leaking(True)
     base, (first,) = family(world, 1)
     turn_until(loop, lambda: is_loaded(base, first), "serving")
-    safe = make_generation(base, "before")
-    Generation.objects.filter(pk=safe.pk).update(created_at=timezone.now() - timedelta(hours=1))
-    doubtful, writing = make_generation(base, "garbage"), make_generation(first, "", status="streaming")
-    elsewhere = make_generation(make_version(world.project, base_model=make_base_model(slug="other")))
+    safe = make_answer_row(base, "before")
+    Answer.objects.filter(pk=safe.pk).update(created_at=timezone.now() - timedelta(hours=1))
+    doubtful, writing = make_answer_row(base, "garbage"), make_answer_row(first, "", status="streaming")
+    elsewhere = make_answer_row(make_version(world.project, base_model=make_base_model(slug="other")))
     leaking(False)
     pid = Engine.objects.get().pid
     second = make_version(world.project, world.admin, base_model=base.base_model)
@@ -334,7 +341,7 @@ def test_a_check_that_cannot_be_made_is_no_pass(
 ) -> None:
     base, (first,) = family(world, 1)
     turn_until(loop, lambda: is_loaded(base, first), "serving")
-    answer = make_generation(base)
+    answer = make_answer_row(base)
     control(refuse_text="no log probabilities here")
     second = make_version(world.project, world.admin, base_model=base.base_model)
     turn_until(loop, lambda: "not_made" in outcomes(), "the attempt")
@@ -425,9 +432,9 @@ def failed_check(engine: Engine, **fields: Any) -> WeightCheck:
 def test_marks_follow_when_an_answer_was_being_written(served: Served) -> None:
     now = timezone.now()
 
-    def at(minutes: float, **fields: Any) -> Generation:
-        one = make_generation(served.base, **fields)
-        Generation.objects.filter(pk=one.pk).update(created_at=now - timedelta(minutes=minutes))
+    def at(minutes: float, **fields: Any) -> Answer:
+        one = make_answer_row(served.base, **fields)
+        Answer.objects.filter(pk=one.pk).update(created_at=now - timedelta(minutes=minutes))
         return one
 
     long_before = at(30)
@@ -436,10 +443,10 @@ def test_marks_follow_when_an_answer_was_being_written(served: Served) -> None:
     inside, unfinished = at(5), at(5, status="streaming", duration_ms=None)
     marked_already = at(5, doubt="for another reason")
     check = failed_check(served.engine)
-    later = make_generation(served.base)
+    later = make_answer_row(served.base)
     assert mark_answers(check=check) == 3
     assert mark_answers(check=check) == 3  # once only
-    doubts = {one.pk: one.doubt for one in Generation.objects.all()}
+    doubts = {one.pk: one.doubt for one in Answer.objects.all()}
     assert all(doubts[one.pk] for one in (reached_into_it, inside, unfinished))
     assert not any(doubts[one.pk] for one in (long_before, ended_before, later))
     assert doubts[marked_already.pk] == "for another reason"
@@ -447,8 +454,8 @@ def test_marks_follow_when_an_answer_was_being_written(served: Served) -> None:
 
 def test_marks_left_undone_by_a_crash_are_made_later(served: Served) -> None:
     check = failed_check(served.engine)
-    answer = make_generation(served.adapter)
-    Generation.objects.filter(pk=answer.pk).update(created_at=check.ended_at - timedelta(seconds=1))
+    answer = make_answer_row(served.adapter)
+    Answer.objects.filter(pk=answer.pk).update(created_at=check.ended_at - timedelta(seconds=1))
     finish_marks()
     answer.refresh_from_db()
     check.refresh_from_db()
@@ -460,22 +467,20 @@ def test_full_weights_are_not_marked_with_their_base(served: Served) -> None:
     full = make_version(
         served.world.project, served.world.admin, base_model=served.base.base_model, kind="full"
     )
-    answer = make_generation(full)
+    answer = make_answer_row(full)
     check = failed_check(served.engine)
-    Generation.objects.filter(pk=answer.pk).update(created_at=check.ended_at - timedelta(seconds=1))
+    Answer.objects.filter(pk=answer.pk).update(created_at=check.ended_at - timedelta(seconds=1))
     assert mark_answers(check=check) == 0
 
 
 def test_an_answer_noted_after_the_marking_is_marked_when_it_ends(served: Served) -> None:
     """The race: the engine was looked up before the check failed, the answer noted after its answers were marked."""
-    opened = open_generation(
+    opened = open_answer(
         by=None, project=served.world.project, version=served.base, messages=[{"role": "user", "content": "say: one two"}],
         context=[], params={}, purpose="chat",
     )  # fmt: skip
     check = failed_check(served.engine)
-    Generation.objects.filter(pk=opened.generation.pk).update(
-        created_at=check.ended_at + timedelta(seconds=1)
-    )
+    Answer.objects.filter(pk=opened.answer.pk).update(created_at=check.ended_at + timedelta(seconds=1))
     assert mark_answers(check=check) == 0
 
     async def read() -> str:
@@ -483,9 +488,9 @@ def test_an_answer_noted_after_the_marking_is_marked_when_it_ends(served: Served
 
     with pytest.raises(PartAway, match="wrong weights"):
         async_to_sync(read)()
-    opened.generation.refresh_from_db()
-    assert (opened.generation.status, opened.generation.text) == ("done", "one two")
-    assert f"check {check.pk}" in opened.generation.doubt
+    opened.answer.refresh_from_db()
+    assert (opened.answer.status, opened.answer.text) == ("done", "one two")
+    assert f"check {check.pk}" in opened.answer.doubt
 
 
 def test_a_campaign_is_not_given_an_answer_in_doubt(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -501,7 +506,7 @@ def test_a_campaign_is_not_given_an_answer_in_doubt(served: Served, monkeypatch:
             by=None, project=served.world.project, version=served.base, context=[], purpose="campaign",
             messages=[{"role": "user", "content": "say: one"}],
         )  # fmt: skip
-    assert Generation.objects.get().doubt
+    assert Answer.objects.get().doubt
 
 
 def test_a_check_that_failed_before_an_answer_was_opened_says_nothing_about_it(served: Served) -> None:
@@ -522,10 +527,10 @@ def test_the_database_refuses_a_failure_without_a_reason(served: Served) -> None
 def test_marks_are_shown_wherever_an_answer_is(served: Served, as_user: Any) -> None:
     world, doubt = served.world, "These words may come from other weights than the version's."
     conversation = make_conversation(served)
-    answer = make_generation(
+    answer = make_answer_row(
         served.base, "garbage", doubt=doubt, conversation=conversation, turn=1, user=world.admin
     )
-    fine = make_generation(served.base, "fine words")
+    fine = make_answer_row(served.base, "fine words")
     client, slug = as_user(world.admin), world.project.slug
     for url in (
         f"/p/{slug}/serve/answers/",

@@ -2,13 +2,13 @@
 
 import pytest
 
-from config import alive
 from core import health
-from core.health import Part
+from core.health import SystemPart
+from supervisor import alive
 
 
-def part(name: str, up: bool) -> Part:
-    return Part(name, name, up, "", None, "")
+def part(name: str, up: bool) -> SystemPart:
+    return SystemPart(name, name, up, "", None, "")
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def part(name: str, up: bool) -> Part:
         ("web", [part("postgres", True)], 2),
     ],
 )
-def test_one_part_is_asked_for(monkeypatch, name: str, parts: list[Part], code: int):
+def test_one_part_is_asked_for(monkeypatch, name: str, parts: list[SystemPart], code: int):
     monkeypatch.setattr(health, "parts", lambda: parts)
     assert alive.main(name) == code
 

@@ -150,9 +150,7 @@ def _prose(path: Path) -> str:
 
 
 def _markdown() -> list[str]:
-    return sorted(
-        name for name in tracked() if name.endswith(".md") and not name.startswith("annotation/demo/")
-    )
+    return sorted(name for name in tracked() if name.endswith(".md") and not name.startswith("dataset/demo/"))
 
 
 @pytest.mark.parametrize("name", _markdown())
@@ -195,7 +193,7 @@ def test_templates_and_scripts_name_only_what_is_there() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "See core/nothing.py.", "See `docs/how-to/nothing.md`.", "as core.stages.nothing_here does", "`/p/<slug>/nothing/`",
+        "See core/nothing.py.", "See `docs/how-to/nothing.md`.", "as core.home.stages.nothing_here does", "`/p/<slug>/nothing/`",
         "`make nothing`", "in js/nothing.js", "below templates/nothing/",
     ],
 )  # fmt: skip
@@ -206,7 +204,7 @@ def test_what_is_not_there_is_found(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "See core/stages.py and `docs/decisions/state.md`.", "as core.stages.register_stage does", "`/p/<slug>/runs/`", "`make run`",
+        "See core/home/stages.py and `docs/decisions/state.md`.", "as core.home.stages.register_stage does", "`/p/<slug>/runs/`", "`make run`",
         "in js/lib.js", "below templates/core/", "`/v1/chat/completions`", "tests/ops/test_docs.py::test_x",
     ],
 )  # fmt: skip

@@ -15,10 +15,10 @@ import psycopg
 import pytest
 import redis
 
-from config import embedded
-from core.sockets import socket_dir
-from tests.processes import alive, command, only
-from tests.waiting import wait_for
+from core.host.sockets import socket_dir
+from supervisor import embedded
+from tests.support.processes import alive, command, only
+from tests.support.waiting import wait_for
 
 ROOT = Path(embedded.__file__).resolve().parent.parent
 BOTH = ["postgres", "valkey"]
@@ -51,7 +51,7 @@ def server(state: Path, name: str) -> psutil.Process:
 
 def keeper(state: Path, name: str) -> psutil.Process:
     def fits(line: list[str]) -> bool:
-        return "config/embedded.py" in " ".join(line) and name in line
+        return "supervisor/embedded.py" in " ".join(line) and name in line
 
     return only(lambda: [each for each in processes_of(state) if fits(command(each))])
 

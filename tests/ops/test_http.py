@@ -21,12 +21,12 @@ from uvicorn.server import ServerState
 
 from annotation.models import Example
 from config import http
-from core import downloads, limits
+from core.http import downloads, limits
 from core.models import User
-from tests.asgi import session_of
 from tests.core.test_connections import none_held
-from tests.factories import World, make_example, make_world
-from tests.waiting import wait_for
+from tests.support.asgi import session_of
+from tests.support.factories import World, make_example, make_world
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SignIn = Callable[[User | None], Client]

@@ -15,8 +15,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.processes import alive, command, only
-from tests.waiting import wait_for
+from tests.support.processes import alive, command, only
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -28,7 +28,7 @@ dying: sleep 1; echo last words; exit 3
 """
 # The real worker in the middle of a task that never ends by itself.
 BUSY = """
-worker: exec celery -A config worker -I tests.fakes.sleeping -Q default -c 1 --without-gossip --without-mingle -l warning
+worker: exec celery -A config worker -I tests.support.fakes.sleeping -Q default -c 1 --without-gossip --without-mingle -l warning
 """
 # Deaf to polite signals, with a child in a session of its own.
 DEAF = """
@@ -111,7 +111,7 @@ class House:
 
     @property
     def supervisor(self) -> psutil.Process:
-        return self.one("config.supervise", "--inner")
+        return self.one("supervisor.supervise", "--inner")
 
     @property
     def guard(self) -> psutil.Process:
@@ -395,7 +395,7 @@ def test_pages_come_back_by_themselves_after_a_server_was_killed(used_house: Hou
 
     wait_for(lambda: house.up(name), seconds=20)
     # Its keeper first, stopped, so that the server stays away long enough to be looked at.
-    keeper = house.one("config/embedded.py", {"postgres": "postgres", "broker": "valkey"}[name])
+    keeper = house.one("supervisor/embedded.py", {"postgres": "postgres", "broker": "valkey"}[name])
     keeper.suspend()
     house.one(program).kill()
     wait_for(lambda: house.up(name) is False, seconds=30)
@@ -412,7 +412,7 @@ def test_a_killed_keeper_is_replaced(used_house: House):
     house.start()
     house.wait_ready()
     for name in ("postgres", "valkey"):
-        house.one("config/embedded.py", name).kill()
+        house.one("supervisor/embedded.py", name).kill()
     wait_for(lambda: house.output().count("it is running again") == 2, seconds=60)
     wait_for(lambda: house.up("postgres", "broker"), seconds=60)
 

@@ -23,13 +23,13 @@ from django.test import Client
 from redis import Redis
 from redis.exceptions import ConnectionError as Away
 
-from config import embedded
-from core import valkey
-from core.hashers import BoundedArgon2PasswordHasher
+from core.host import valkey
 from core.models import Run, User
-from core.services.tokens import create_token
-from tests.factories import PASSWORD, make_example, make_world
-from tests.waiting import wait_for
+from core.services.keys import create_api_key
+from core.sign_in.hashers import BoundedArgon2PasswordHasher
+from supervisor import embedded
+from tests.support.factories import PASSWORD, make_example, make_world
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SignIn = Callable[[User | None], Client]
@@ -107,7 +107,7 @@ def test_everything_is_answered_while_valkey_is_silent(web: Web, as_user: SignIn
     world = make_world()
     for _ in range(3):
         make_example(world.project, status="approved")
-    _, secret = create_token(by=world.admin, name="program")
+    _, secret = create_api_key(by=world.admin, name="program")
     client = httpx.Client(
         base_url=web.address, timeout=LONGEST, headers={"Authorization": f"Bearer {secret}"}
     )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from tests.factories import make_base_model, make_losses, make_served, make_version, spread_losses
+from tests.support.factories import make_base_model, make_losses, make_served, make_version, spread_losses
 
 
 @dataclass

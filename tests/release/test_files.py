@@ -12,7 +12,7 @@ from core.models import Artifact
 from core.storage import Compared, storage
 from release import files, queries
 from release.files import files_of
-from tests.factories import make_version
+from tests.support.factories import make_version
 
 pytestmark = pytest.mark.django_db
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from release.gate import Comparison, Facts, evaluate, summary
+from release.gate import Facts, RatedComparison, evaluate, summary
 from release.held_out import HeldOut
 from tests.release.test_held_out import measured
 
-HUMAN = Comparison(
+HUMAN = RatedComparison(
     against="v1",
     campaigns=1,
     open=False,

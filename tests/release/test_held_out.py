@@ -7,7 +7,7 @@ import pytest
 
 from evaluation.statistics.paired import PairedRow
 from release.held_out import LEAST_GROUPS, LEAST_ROWS, MARGIN, HeldOut, MeasuredRow, judge
-from tests.factories import spread_losses
+from tests.support.factories import spread_losses
 
 
 def measured(mean, other, rows=40, *, slices=("customs",), tokens=40, groups=0):

@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from core.models import Event, Role, Run
 from release import handlers, queries, services
-from tests.factories import (
+from tests.support.factories import (
     make_held_out,
     make_losses,
     make_served,
@@ -14,7 +14,7 @@ from tests.factories import (
     make_version,
     spread_losses,
 )
-from tests.reading import text_of
+from tests.support.reading import text_of
 from training.models import LossMeasurement, MetricPoint, RowLoss
 
 pytestmark = pytest.mark.django_db
@@ -224,7 +224,7 @@ def test_all_prompts_that_differ_are_counted_not_only_those_shown(versions):
 
 def test_a_comparison_says_on_how_many_prompts_the_answers_differ(world, versions):
     from evaluation.models import Prompt
-    from tests.factories import make_campaign
+    from tests.support.factories import make_campaign
 
     campaign = make_campaign(world.project, world.admin, prompts=4, versions=(versions.base, versions.v1))
     Prompt.objects.filter(pk=campaign.prompts.first().pk).update(same_answer=True)

@@ -12,8 +12,8 @@ from inference.models import Deployment
 from inference.queries import live_version
 from release import services
 from release.models import Release
-from tests.factories import join, make_campaign, make_user, rate_all
-from tests.reading import text_of
+from tests.support.factories import join, make_campaign, make_user, rate_all
+from tests.support.reading import text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -149,7 +149,7 @@ def test_a_decision_keeps_its_gate_and_leads_to_people(world, live, as_user, pag
     page = as_user(world.viewer).get(page_of("release:release", first.pk)).content.decode()
     assert "The first." in page and "Nobody has compared it with" in page
     assert page_of("training:version", live.v1.pk) in page
-    assert page_of("annotation:dataset", live.v1.training.dataset.number) in page
+    assert page_of("datasets:dataset", live.v1.training.dataset.number) in page
 
 
 def test_the_first_screen_points_at_a_version_that_won(world, versions, as_user, page_of):
@@ -222,7 +222,7 @@ def _queries(client, address):
 
 
 def test_the_page_costs_the_same_with_more_versions_and_decisions(world, live, as_user, page_of):
-    from tests.factories import make_served, make_version
+    from tests.support.factories import make_served, make_version
 
     campaign = make_campaign(world.project, world.admin, prompts=2, versions=(live.base, live.v3))
     rate_all(campaign, world.rater, ["tie"])

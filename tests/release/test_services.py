@@ -1,23 +1,22 @@
 """Making live and going back: one change, signed, on record; and what must not happen."""
 
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from threading import Barrier
 
 import pytest
 from django.core.cache import cache
 from django.db import connection
 
+from core.audit.sentences import sentence
 from core.errors import Conflict, ExpectedError, Invalid, Refused
 from core.models import Artifact, AuditEntry, Role
-from core.sentences import sentence
 from evaluation import services as evaluation
 from inference.models import Deployment, Engine, Route
 from inference.queries import WayBack, live_version, way_back, ways_back
 from release import queries, services
 from release.models import Release
-from tests.factories import join, make_campaign, make_user, make_world, rate_all
 from tests.release.conftest import make_versions
+from tests.support.factories import join, make_campaign, make_user, make_world, rate_all
 from training.models import ModelVersion
 
 pytestmark = pytest.mark.django_db
@@ -219,22 +218,6 @@ def test_a_rejected_live_version_can_be_replaced(world, versions):
     _live(world, versions.v2, rejected)
     assert live_version(world.project) == versions.v2
     assert Deployment.objects.get(version=versions.v1).wanted == Deployment.Wanted.UNLOADED
-
-
-@pytest.mark.parametrize(
-    ("history", "expected"),
-    [
-        ([], []),
-        ([("live", 1)], []),
-        ([("live", 1), ("live", 2), ("live", 3), ("rollback", 2)], [1]),
-        ([("live", 1), ("live", 2), ("rollback", 1), ("live", 3)], [1]),
-        ([("live", 1), ("live", 2), ("live", 1), ("live", 3), ("rollback", 2)], [1]),
-        ([("live", 1), ("rollback", 1), ("live", 2)], [1]),
-    ],
-)
-def test_the_way_back_is_worked_out_from_an_old_history(history, expected):
-    migration = import_module("release.migrations.0002_way_back")
-    assert migration.way_back_of(history) == expected
 
 
 def test_after_a_roll_back_a_new_release_can_be_rolled_back_too(world, versions):

@@ -6,7 +6,8 @@ import pytest
 
 from core.models import Run
 from core.tasks import execute_run
-from training import services, stopping
+from training import services
+from training.host import stopping
 from training.models import BaseModel, TrainingRun
 
 from .tiny import make_model

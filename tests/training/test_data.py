@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.rendering import chat_messages
-from core.runs import RunFailed
+from annotation.text.rendering import chat_messages
+from core.runs.context import RunFailed
 from training.runner.data import (
     IGNORED,
     EncodedRow,

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.models import DatasetRow, Example
+from annotation.models import Example
 from core.models import Run
-from tests.factories import make_dataset, make_example, make_training, make_version
-from tests.reading import text_of
+from dataset.models import DatasetRow
+from tests.support.factories import make_dataset, make_example, make_training, make_version
+from tests.support.reading import text_of
 from training import queries
 from training.draws import draw, trained_on
 from training.estimates import steps_of

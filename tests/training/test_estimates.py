@@ -3,10 +3,10 @@
 import pytest
 
 from core.models import Run
-from tests.factories import make_base_model, make_dataset, make_training
+from tests.support.factories import make_base_model, make_dataset, make_training
 from training import estimates, preflight, speeds
 from training.estimates import KEPT, Shape
-from training.machine import Machine
+from training.host.machine import Machine
 from training.methods import METHODS, recipe_from
 
 LLAMA_8B = {

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from annotation.rendering import chat_messages
+from annotation.text.rendering import chat_messages
 from core.marks import Marks
-from tests.factories import write_tokenizer
+from tests.support.factories import write_tokenizer
 from training.chat_template import FileTokenizer, control_tokens_of, plain_marks_of
 from training.rows import RowEncoder
 

@@ -7,8 +7,8 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from core.models import Membership, Role, Run
-from tests import look
-from tests.factories import World, make_base_model, make_dataset, make_training, make_world
+from tests.support import look
+from tests.support.factories import World, make_base_model, make_dataset, make_training, make_world
 from training.models import TrainingRun
 
 pytestmark = [

@@ -3,15 +3,17 @@
 import pytest
 from django.db import transaction
 
-from annotation.datasets import iter_rows
-from annotation.models import DatasetRow, Example
+from annotation.models import Example
 from core.errors import Conflict, Refused
 from core.models import AuditEntry, Run
-from core.services.runs import request_cancel, start_again
+from core.runs.control import request_cancel, start_again
 from core.storage import storage
 from core.tasks import execute_run
-from tests.factories import make_example, make_frozen, make_training, make_version, spelled
-from training import losses, services, stopping
+from dataset.models import DatasetRow
+from dataset.rows import iter_rows
+from tests.support.factories import make_example, make_frozen, make_training, make_version, spelled
+from training import losses, services
+from training.host import stopping
 from training.models import LossMeasurement, ModelVersion, RowLoss
 from training.runner import held_out as runner
 
@@ -101,7 +103,7 @@ def test_a_loss_is_the_textbook_one(world, pair, tiny_base):
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from annotation.rendering import chat_messages
+    from annotation.text.rendering import chat_messages
 
     version, base = pair
     measure(world, version, base)
@@ -181,7 +183,7 @@ def test_a_stopped_worker_keeps_what_it_has_and_another_goes_on(world, pair, mon
 def test_a_cancelled_measurement_can_be_started_again(world, pair, monkeypatch):
     version, base = pair
     monkeypatch.setattr(runner, "TOKENS_AT_ONCE", 1)
-    monkeypatch.setattr("core.runs.RunContext.WRITE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("core.runs.context.RunContext.WRITE_EVERY_SECONDS", 0.0)
     found = services.measure_loss(by=world.admin, version=version, against=base)
     with pytest.raises(Conflict, match="already"):
         services.measure_loss(by=world.admin, version=version, against=base)

@@ -7,11 +7,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from core.api.parsing import MOST_DIGITS
 from core.models import AuditEntry, Role, Run
-from core.parsing import MOST_DIGITS
-from tests.factories import make_base_model, make_dataset, make_training, make_version
-from tests.reading import text_of
-from training import services
+from tests.support.factories import make_base_model, make_dataset, make_training, make_version
+from tests.support.reading import text_of
+from training import preflight, services
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
 
 pytestmark = pytest.mark.django_db
@@ -504,7 +504,6 @@ def test_a_value_out_of_range_is_named_beside_the_form_too(scene, as_user):
 
 
 def test_one_launch_checks_once(scene, as_user, monkeypatch):
-    from training import preflight
 
     checked = []
     check = preflight.check

@@ -10,7 +10,7 @@ from django.conf import settings as live_settings
 
 from core.storage import storage
 from core.tasks import execute_run
-from tests.factories import make_dataset
+from tests.support.factories import make_dataset
 from training import services
 from training.models import BaseModel, ModelVersion
 
@@ -29,7 +29,7 @@ pytestmark = [
 
 def demo_rows(count: int) -> list[dict]:
     """The first approved demo pairs, every fifth of them held out."""
-    path = Path(live_settings.BASE_DIR) / "annotation" / "demo" / "pairs" / "delivery_delay.jsonl"
+    path = Path(live_settings.BASE_DIR) / "dataset" / "demo" / "pairs" / "delivery_delay.jsonl"
     pairs = [json.loads(line) for line in path.read_text().splitlines()]
     kept = [pair for pair in pairs if pair["stage"] == "approved" and pair["completion"]][:count]
     return [
@@ -57,7 +57,7 @@ def test_smollm2_is_prepared_and_learns(world, sent):
     assert base.license == "Apache-2.0"
     assert ModelVersion.objects.filter(project=world.project, base_model=base, number=0).exists()
 
-    system_prompt = (Path(live_settings.BASE_DIR) / "annotation" / "demo" / "system_prompt.txt").read_text()
+    system_prompt = (Path(live_settings.BASE_DIR) / "dataset" / "demo" / "system_prompt.txt").read_text()
     dataset = make_dataset(world.project, content=demo_rows(20), settings={"system_prompt": system_prompt})
     held_before = psutil.Process().memory_info().rss
     training = finish(

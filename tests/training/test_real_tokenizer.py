@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from annotation.rendering import chat_messages
+from annotation.text.rendering import chat_messages
 from core.marks import Marks
 from training.chat_template import FileTokenizer
-from training.packages import PACKAGES
+from training.host.packages import PACKAGES
 from training.rows import RowEncoder
 from training.runner.data import TransformersTokenizer, render_prompt
 

@@ -7,11 +7,11 @@ import time
 import pytest
 from django.urls import reverse
 
-from annotation.rendering import chat_messages
+from annotation.text.rendering import chat_messages
 from core.models import Run
 from core.storage import storage
 from core.tasks import execute_run
-from tests.factories import make_base_model, make_dataset
+from tests.support.factories import make_base_model, make_dataset
 from training import counting, preflight, services
 from training.chat_template import FileTokenizer, open_tokenizer
 from training.draws import tokens_seen

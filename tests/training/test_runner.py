@@ -17,10 +17,12 @@ from core.errors import Conflict, Invalid
 from core.models import Artifact, AuditEntry, Delivery, Event, Run
 from core.storage import storage
 from core.tasks import execute_run, sweep_runs
-from tests import waiting
-from tests.factories import make_base_model, make_dataset, make_training
-from training import checkpoints, records, services, stopping, undisturbed
+from tests.support import waiting
+from tests.support.factories import make_base_model, make_dataset, make_training
+from training import checkpoints, services
+from training.host import stopping, undisturbed
 from training.models import BaseModel, ModelVersion
+from training.services import results
 
 from .conftest import finish
 from .tiny import ENDLESS, make_model
@@ -86,7 +88,7 @@ def test_the_adapter_is_the_model_that_was_measured(world, tiny_base):
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from annotation.datasets import iter_rows
+    from dataset.rows import iter_rows
     from training.runner.data import collate, encode_rows
     from training.runner.loop import completion_loss
 
@@ -346,7 +348,7 @@ def test_a_version_that_was_made_is_not_made_again(world, tiny_base):
 
 def test_checkpoints_of_runs_that_ended_long_ago_are_removed(world, tiny_base, settings, tmp_path):
     settings.STATE_DIR = tmp_path
-    long_ago = timezone.now() - timedelta(days=records.CHECKPOINT_DAYS + 1)
+    long_ago = timezone.now() - timedelta(days=results.CHECKPOINT_DAYS + 1)
     ended = {}
     for name, status, at in (
         ("old", "cancelled", long_ago),
@@ -359,7 +361,7 @@ def test_checkpoints_of_runs_that_ended_long_ago_are_removed(world, tiny_base, s
         ended[name] = training
     (tmp_path / "checkpoints" / "999999" / "step-00000004").mkdir(parents=True)
     (tmp_path / "checkpoints" / ".removing-half" / "step-00000004").mkdir(parents=True)
-    assert records.drop_old_checkpoints() == sorted([ended["old"].pk, 999999])
+    assert results.drop_old_checkpoints() == sorted([ended["old"].pk, 999999])
     left = {path.name for path in (tmp_path / "checkpoints").iterdir()}
     assert left == {str(ended["new"].pk), str(ended["active"].pk)}
     for name, step in (("old", None), ("new", 4), ("active", 4)):
@@ -440,7 +442,7 @@ def test_a_registration_that_fails_leaves_nothing_behind(world, tiny_base, monke
     def broken(**kwargs):
         raise RuntimeError("the broker said no")
 
-    monkeypatch.setattr(records, "publish", broken)
+    monkeypatch.setattr(results, "publish", broken)
     training = finish(launch_without_base_version(world, tiny_base, monkeypatch))
     assert training.run.status == Run.Status.FAILED
     assert training.run.error_code == "unexpected"

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from core.models import Run
-from core.runs import RunContext
-from tests.factories import make_dataset
+from core.runs.context import RunContext
+from tests.support.factories import make_dataset
 from training import services
+from training.host.undisturbed import Stretches
 from training.time_left import LEAST_SECONDS, TimeLeft
-from training.undisturbed import Stretches
 
 from .conftest import finish
 

@@ -13,10 +13,10 @@ from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation.models import DatasetVersion
+from core.api.base import ProjectAPIView
 from core.errors import Invalid
 from core.models import Role
-from core.project_api import ProjectAPIView
+from dataset.models import DatasetVersion
 from training import preflight, queries, services
 from training.api.serializers import (
     BaseModelSerializer,
@@ -31,7 +31,7 @@ from training.api.serializers import (
     TrainingRunSerializer,
 )
 from training.archive import archive_response
-from training.forms import RunFilter, VersionFilter
+from training.forms import TrainingRunFilter, VersionFilter
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
 
@@ -55,7 +55,7 @@ class TrainingView(ProjectAPIView):
 
 
 # --- base models -------------------------------------------------------------------------------------------
-class BaseModels(mixins.ListModelMixin, TrainingView):
+class BaseModelsView(mixins.ListModelMixin, TrainingView):
     serializer_class = BaseModelSerializer
     queryset = BaseModel.objects.select_related("run", "artifact").order_by("name")
 
@@ -75,7 +75,7 @@ class BaseModels(mixins.ListModelMixin, TrainingView):
         return Response(BaseModelSerializer(base).data, status=status.HTTP_201_CREATED)
 
 
-class OneBaseModel(TrainingView):
+class BaseModelView(TrainingView):
     serializer_class = BaseModelSerializer
     queryset = BaseModel.objects.select_related("run", "artifact")
 
@@ -84,7 +84,7 @@ class OneBaseModel(TrainingView):
         return Response(BaseModelSerializer(get_object_or_404(self.get_queryset(), pk=pk)).data)
 
 
-class PrepareBaseModel(TrainingView):
+class PrepareBaseModelView(TrainingView):
     serializer_class = BaseModelSerializer
     queryset = BaseModel.objects.select_related("run", "artifact")
 
@@ -98,7 +98,7 @@ class PrepareBaseModel(TrainingView):
         )
 
 
-class UseBaseModel(TrainingView):
+class UseBaseModelView(TrainingView):
     serializer_class = ModelVersionSerializer
     queryset = BaseModel.objects.select_related("artifact")
 
@@ -113,7 +113,7 @@ class UseBaseModel(TrainingView):
 
 
 # --- methods and preflight ---------------------------------------------------------------------------------
-class Methods(TrainingView):
+class MethodsView(TrainingView):
     serializer_class = MethodSerializer
     queryset = TrainingRun.objects.none()
     pagination_class = None
@@ -155,7 +155,7 @@ class _Launching(TrainingView):
             raise
 
 
-class Preflight(_Launching):
+class PreflightView(_Launching):
     serializer_class = PreflightSerializer
     queryset = TrainingRun.objects.none()
     write_roles = ADMINS
@@ -179,13 +179,13 @@ class Preflight(_Launching):
 
 
 # --- runs --------------------------------------------------------------------------------------------------
-class TrainingRuns(mixins.ListModelMixin, _Launching):
+class TrainingRunsView(mixins.ListModelMixin, _Launching):
     serializer_class = TrainingRunSerializer
-    asks = RunFilter
+    asks = TrainingRunFilter
     queryset = TrainingRun.objects.none()
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        wanted = RunFilter(self.request.GET).checked()
+        wanted = TrainingRunFilter(self.request.GET).checked()
         return queries.search_runs(self.access.project, **wanted).select_related("run__created_by")
 
     def get(self, request: Request, slug: str) -> Response:
@@ -201,7 +201,7 @@ class TrainingRuns(mixins.ListModelMixin, _Launching):
         return Response(TrainingRunSerializer(training).data, status=status.HTTP_201_CREATED)
 
 
-class OneTrainingRun(TrainingView):
+class TrainingRunView(TrainingView):
     serializer_class = TrainingRunSerializer
     queryset = TrainingRun.objects.none()
 
@@ -210,7 +210,7 @@ class OneTrainingRun(TrainingView):
         return Response(TrainingRunSerializer(self.training(number)).data)
 
 
-class Points(mixins.ListModelMixin, TrainingView):
+class PointsView(mixins.ListModelMixin, TrainingView):
     serializer_class = PointSerializer
     queryset = MetricPoint.objects.none()
 
@@ -223,7 +223,7 @@ class Points(mixins.ListModelMixin, TrainingView):
         return self.list(request)
 
 
-class Samples(mixins.ListModelMixin, TrainingView):
+class SamplesView(mixins.ListModelMixin, TrainingView):
     serializer_class = SampleSerializer
     queryset = SampleAnswer.objects.none()
 
@@ -237,7 +237,7 @@ class Samples(mixins.ListModelMixin, TrainingView):
         return self.list(request)
 
 
-class CancelTraining(TrainingView):
+class CancelTrainingView(TrainingView):
     serializer_class = TrainingRunSerializer
     queryset = TrainingRun.objects.none()
 
@@ -249,7 +249,7 @@ class CancelTraining(TrainingView):
         )
 
 
-class RetryTraining(TrainingView):
+class RetryTrainingView(TrainingView):
     serializer_class = TrainingRunSerializer
     queryset = TrainingRun.objects.none()
 
@@ -262,7 +262,7 @@ class RetryTraining(TrainingView):
 
 
 # --- model versions ----------------------------------------------------------------------------------------
-class ModelVersions(mixins.ListModelMixin, TrainingView):
+class ModelVersionsView(mixins.ListModelMixin, TrainingView):
     serializer_class = ModelVersionSerializer
     asks = VersionFilter
     queryset = ModelVersion.objects.none()
@@ -275,7 +275,7 @@ class ModelVersions(mixins.ListModelMixin, TrainingView):
         return self.list(request)
 
 
-class OneModelVersion(TrainingView):
+class ModelVersionView(TrainingView):
     serializer_class = OneModelVersionSerializer
     queryset = ModelVersion.objects.none()
 
@@ -284,7 +284,7 @@ class OneModelVersion(TrainingView):
         return Response(OneModelVersionSerializer(self.version(pk)).data)
 
 
-class CheckTokens(TrainingView):
+class CheckTokensView(TrainingView):
     serializer_class = ModelVersionSerializer
     queryset = ModelVersion.objects.none()
 
@@ -295,7 +295,7 @@ class CheckTokens(TrainingView):
         return Response(ModelVersionSerializer(version).data)
 
 
-class CheckFiles(TrainingView):
+class CheckFilesView(TrainingView):
     serializer_class = ModelVersionSerializer
     queryset = ModelVersion.objects.none()
 
@@ -306,7 +306,7 @@ class CheckFiles(TrainingView):
         return Response(ModelVersionSerializer(version).data, status=status.HTTP_202_ACCEPTED)
 
 
-class DownloadModelVersion(TrainingView):
+class DownloadModelVersionView(TrainingView):
     serializer_class = ModelVersionSerializer
     queryset = ModelVersion.objects.none()
     read_roles: ClassVar[tuple[str, ...]] = ADMINS

@@ -11,14 +11,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from core.disks import storage_error
-from core.runs import RunContext, RunFailed
-from core.scratch import scratch
+from core.host.disks import storage_error
+from core.host.scratch import scratch
+from core.runs.context import RunContext, RunFailed
 from core.storage import storage
-from training import records
 from training.chat_template import plain_marks_of
+from training.host.packages import PACKAGES, inside_model_folders
 from training.models import BaseModel
-from training.packages import PACKAGES, inside_model_folders
+from training.services import results
 
 # Weights are safetensors only: a pickle can run code. Everything else is text that tokenizers and engines read.
 KEPT = (
@@ -67,7 +67,7 @@ def run(ctx: RunContext) -> None:
         ctx.report(done=2, message="Storing the model under its hash.", now=True)
         artifact = storage().put(folder, kind="model")
         ctx.report(done=3, message="Writing it down.", now=True)
-    records.base_prepared(base_model=base, artifact=artifact, facts=facts)
+    results.base_prepared(base_model=base, artifact=artifact, facts=facts)
     ctx.report(done=4, now=True)
 
 
@@ -179,8 +179,8 @@ def inspect(folder: Path) -> dict[str, Any]:
     if architecture.get("model_type") not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise RunFailed(
             "architecture",
-            f"transformers has no text generation model of type {architecture.get('model_type')!r}.",
-            "Choose a decoder (text generation) model; encoders and image models cannot answer.",
+            f"transformers has no text answer model of type {architecture.get('model_type')!r}.",
+            "Choose a decoder (text answer) model; encoders and image models cannot answer.",
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -211,9 +211,9 @@ def inspect(folder: Path) -> dict[str, Any]:
 def _stop_token(tokenizer: Any, folder: Path) -> str:
     """The end-of-sequence token that the template writes after an answer; engines stop at it."""
     ends = {tokenizer.eos_token_id}
-    generation = folder / "generation_config.json"
-    if generation.is_file():
-        told = json.loads(generation.read_text()).get("eos_token_id")
+    answer = folder / "generation_config.json"
+    if answer.is_file():
+        told = json.loads(answer.read_text()).get("eos_token_id")
         ends.update(told if isinstance(told, list) else [told])
     mark = "Understood completely"
     text = tokenizer.apply_chat_template(

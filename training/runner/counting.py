@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from annotation.datasets import iter_rows
-from annotation.models import DatasetVersion
-from core.runs import RunContext, RunFailed
+from core.runs.context import RunContext, RunFailed
 from core.storage import storage
+from dataset.models import DatasetVersion
+from dataset.rows import iter_rows
 from training import counting
 from training.models import BaseModel
 from training.runner.data import TransformersTokenizer

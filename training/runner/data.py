@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from annotation.rendering import Message
-from core.runs import RunFailed
+from annotation.text.rendering import Message
+from core.runs.context import RunFailed
 from training.chat_template import control_tokens_of
 from training.draws import draw, row_stream
 from training.rows import (

@@ -13,16 +13,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from annotation.datasets import rows_at
-from core.runs import RunContext, RunFailed, RunHandedBack
-from training import records, stopping
+from core.runs.context import RunContext, RunFailed, RunHandedBack
+from dataset.rows import rows_at
 from training.held_out import ChosenRow, choose
+from training.host import stopping
 from training.losses import available_rows, datasets_of, prompt_digest
 from training.models import LossMeasurement, ModelVersion, RowLoss
 from training.queries import system_prompt_of
 from training.rows import EncodedRow, RowEncoder
 from training.runner.data import TransformersTokenizer, collate
 from training.runner.train import check_present, set_up_torch, tokenizer_of, understood
+from training.services import results
 
 # Padding included: with answers of a few hundred tokens and a vocabulary of 150,000 the scores then take about 2 GB.
 TOKENS_AT_ONCE = 4096
@@ -72,7 +73,7 @@ def run(ctx: RunContext) -> None:
         for side in sides:
             done = _measure(ctx, side, missing[side.pk], device=device, precision=precision, done=done)
     ctx.report(done=total, now=True)
-    records.note_losses_measured(measurement=measurement)
+    results.note_losses_measured(measurement=measurement)
 
 
 # --- which rows ------------------------------------------------------------------------------------------------
@@ -104,7 +105,7 @@ def _prepare(measurement: LossMeasurement) -> dict[int, dict[str, Rendered]]:
             "No test row is left that both versions can be measured on.",
             "Approve more examples and freeze again, so that the next version has test rows.",
         )
-    records.note_rows_chosen(
+    results.note_rows_chosen(
         measurement=measurement,
         rows=[one.stored() for one in kept],
         left_out={
@@ -166,7 +167,7 @@ def _measure(
         began, before = time.monotonic(), done
         for batch in _batches(rows):
             losses = _losses(model, [one.row for _, one in batch], device)
-            records.note_row_losses(
+            results.note_row_losses(
                 losses=[
                     RowLoss(
                         version=version,

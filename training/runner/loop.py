@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from core.runs import RunFailed
+from core.runs.context import RunFailed
 from training import checkpoints
 from training.estimates import CHECKPOINT_SECONDS
 from training.runner.data import IGNORED, EncodedRow, collate

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
+from training.host.undisturbed import Stretches
 from training.methods import Recipe
 from training.runner.data import Encoded, EncodedRow, plan_order
 from training.time_left import TimeLeft
-from training.undisturbed import Stretches
 
 # Losses written to the database: more cannot be told apart on a chart.
 MOST_POINTS = 200

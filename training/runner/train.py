@@ -8,24 +8,26 @@ import time
 from pathlib import Path
 from typing import Any
 
-from annotation.datasets import iter_rows
-from annotation.rendering import chat_messages
-from core.disks import storage_error
+from annotation.text.rendering import chat_messages
+from core.host.disks import storage_error
+from core.host.scratch import scratch
 from core.models import Artifact
-from core.runs import RunContext, RunFailed, RunHandedBack
-from core.scratch import scratch
+from core.runs.context import RunContext, RunFailed, RunHandedBack
 from core.storage import storage
-from training import checkpoints, records, stopping
-from training.code_version import code_version
+from dataset.rows import iter_rows
+from training import checkpoints
 from training.estimates import CHECKPOINT_SECONDS, steps_of
-from training.machine import multiplies_bfloat16, this_machine, threads
+from training.host import stopping
+from training.host.code_version import code_version
+from training.host.machine import multiplies_bfloat16, this_machine, threads
+from training.host.undisturbed import Stretches
 from training.methods import METHODS, Method, recipe_from
 from training.models import MetricPoint, ModelVersion, SampleAnswer, TrainingRun
 from training.runner.data import EncodedRow, encode_rows, render_prompt, stop_id_of
 from training.runner.memory import PeakMemory
 from training.runner.plan import TrainingPlan
+from training.services import results
 from training.time_left import TimeLeft
-from training.undisturbed import Stretches
 
 log = logging.getLogger(__name__)
 PARITY_PROMPTS = 8
@@ -51,7 +53,7 @@ def run(ctx: RunContext) -> None:
     ctx.report(message="Loading the machine-learning libraries.", left=left or None, now=True)
     device = set_up_torch(recipe.seed)
     checkpoints.clean(training.pk)
-    records.drop_old_checkpoints()
+    results.drop_old_checkpoints()
     ctx.report(message="Reading the dataset and counting its tokens.", now=True)
     base_folder = check_present(training.base_model.artifact, str(training.base_model))
     check_present(training.dataset.artifact, str(training.dataset))
@@ -79,7 +81,7 @@ def run(ctx: RunContext) -> None:
         time_left=_time_left(training),
         stretches=Stretches(device),
     )
-    records.note_progress(
+    results.note_progress(
         training=training,
         planned_steps=plan.steps,
         train_rows=data.facts.train_rows,
@@ -90,7 +92,7 @@ def run(ctx: RunContext) -> None:
     found = checkpoints.complete(training.pk)
     from_step, resume_from = found[0] if found else (0, None)
     if resume_from is not None or ctx.attempt > 1 or training.points.exists():
-        records.note_resume(training=training, attempt=ctx.attempt, from_step=from_step)
+        results.note_resume(training=training, attempt=ctx.attempt, from_step=from_step)
     plan.begin_at(from_step)
     ctx.report(
         done=from_step,
@@ -247,7 +249,7 @@ class _Database:
             figures["undisturbed_speed"] = self.plan.stretches.speed
         if self.plan.speed is not None:
             figures["tokens_per_second"] = self.plan.speed
-        records.note_progress(training=self.training, **figures)
+        results.note_progress(training=self.training, **figures)
 
     def step(self, *, step: int, message: str, left: float | None) -> None:
         self.ctx.report(done=step, message=message, left=left)
@@ -270,15 +272,15 @@ class _Database:
         point = self._point(
             MetricPoint.Series.TRAIN, step, loss, learning_rate=learning_rate, tokens_per_second=speed
         )
-        records.note_progress(training=self.training, points=[point])
+        results.note_progress(training=self.training, points=[point])
 
     def validation_point(self, *, step: int, loss: float) -> None:
         point = self._point(MetricPoint.Series.VALIDATION, step, loss)
         name = "loss_before" if step == 0 else "loss_after"
-        records.note_progress(training=self.training, points=[point], **{name: loss})
+        results.note_progress(training=self.training, points=[point], **{name: loss})
 
     def samples(self, *, step: int, answers: list[tuple[EncodedRow, str]]) -> None:
-        records.note_samples(
+        results.note_samples(
             training=self.training,
             samples=[
                 SampleAnswer(
@@ -294,7 +296,7 @@ class _Database:
 
     def saved(self, *, step: int) -> None:
         self.figures(step)
-        records.note_progress(training=self.training, checkpoint_step=step)
+        results.note_progress(training=self.training, checkpoint_step=step)
 
 
 def _register(
@@ -328,7 +330,7 @@ def _register(
                 f"The result could not be stored ({error.strerror or type(error).__name__}).",
                 f"Check space and rights of the artifact store. {_GOES_ON}",
             ) from error
-    records.register_version(
+    results.register_version(
         training=training,
         artifact=artifact,
         kind=method.version_kind,

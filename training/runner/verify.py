@@ -1,9 +1,9 @@
 """The runner of run kind "files_check": a version's stored files against their recorded hashes."""
 
-from core.runs import RunContext, RunFailed
+from core.runs.context import RunContext, RunFailed
 from core.storage import storage
-from training import records
 from training.models import ModelVersion
+from training.services import results
 
 
 def run(ctx: RunContext) -> None:
@@ -27,4 +27,4 @@ def run(ctx: RunContext) -> None:
             "Try again once the store answers; the worker's log has its error.",
         ) from error
     ctx.check()
-    records.note_files_checked(version=version, wrong=wrong)
+    results.note_files_checked(version=version, wrong=wrong)

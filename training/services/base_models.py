@@ -7,14 +7,14 @@ from pathlib import Path
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
-from core.audit import record
+from core.audit.entries import record
+from core.database.transitions import transition
 from core.errors import Conflict, Invalid, Refused
 from core.models import Project, Run, User
-from core.services.runs import launch_run, start_again
-from core.transitions import transition
+from core.runs.control import launch_run, start_again
+from training.host.packages import PACKAGES, inside_model_folders
 from training.models import BaseModel, ModelVersion
-from training.packages import PACKAGES, inside_model_folders
-from training.records import make_base_version
+from training.services.results import make_base_version
 
 _HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}$")
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
@@ -146,7 +146,7 @@ def prepare_again(*, by: User, base_model: BaseModel) -> BaseModel:
 
 
 def again(run: Run, by: User) -> None:
-    """The base is being prepared again (core.runs.RunKind.on_again)."""
+    """The base is being prepared again (core.runs.kinds.RunKind.on_again)."""
     transition(BaseModel.objects.get(run=run), BaseModel.Status.PREPARING)
 
 

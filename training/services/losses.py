@@ -4,7 +4,7 @@ from django.db import transaction
 
 from core.errors import Conflict, Refused
 from core.models import Run, User
-from core.services.runs import launch_run
+from core.runs.control import launch_run
 from training import losses
 from training.models import LossMeasurement, ModelVersion
 
@@ -45,7 +45,7 @@ def measure_loss(*, by: User | None, version: ModelVersion, against: ModelVersio
 
 
 def again(run: Run, by: User) -> None:
-    """Rows that are measured already are kept (core.runs.RunKind.on_again)."""
+    """Rows that are measured already are kept (core.runs.kinds.RunKind.on_again)."""
     measurement = LossMeasurement.objects.filter(pk=run.params.get("measurement")).first()
     if measurement is not None:
         # Whoever measures the two again at this moment holds this lock.

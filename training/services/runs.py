@@ -7,18 +7,18 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Max
 
-from annotation.models import DatasetVersion
-from core.audit import record
+from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.models import Project, Run, User
-from core.services.runs import launch_run, request_cancel, start_again
+from core.runs.control import launch_run, request_cancel, start_again
+from dataset.models import DatasetVersion
 from training import preflight
-from training.code_version import code_version
 from training.estimates import Estimate
+from training.host.code_version import code_version
 from training.methods import METHODS, Method, Recipe, recipe_from
 from training.methods.base import as_values
 from training.models import BaseModel, ModelVersion, TokenCount, TrainingRun
-from training.records import make_base_version
+from training.services.results import make_base_version
 
 
 class NotLaunchable(Invalid):
@@ -175,13 +175,13 @@ def retry(*, by: User, training: TrainingRun) -> TrainingRun:
 
 
 def again(run: Run, by: User) -> None:
-    """A run that made its version is done, even when it ended cancelled (core.runs.RunKind.on_again)."""
+    """A run that made its version is done, even when it ended cancelled (core.runs.kinds.RunKind.on_again)."""
     if ModelVersion.objects.filter(training__run=run).exists():
         raise Conflict("This run has made its model version already.", "Launch a new run to make another.")
 
 
 def count_again(run: Run, by: User) -> None:
-    """The same count goes on (core.runs.RunKind.on_again)."""
+    """The same count goes on (core.runs.kinds.RunKind.on_again)."""
     if run.project_id is not None:
         # Whoever asks for the count at this moment holds this lock.
         Project.objects.select_for_update(no_key=True).get(pk=run.project_id)

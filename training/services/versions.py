@@ -5,14 +5,14 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from core.audit import record
+from core.audit.entries import record
+from core.database.transitions import transition
 from core.errors import Conflict
-from core.events import publish
 from core.models import Run, User
-from core.services.runs import launch_run
-from core.transitions import transition
+from core.runs.control import launch_run
+from core.services.events import publish
 from training.models import ModelVersion
-from training.records import REGISTERED
+from training.services.results import REGISTERED
 
 Status = ModelVersion.Status
 
@@ -78,7 +78,7 @@ def note_download(*, by: User, version: ModelVersion) -> None:
 
 
 def check_files_again(run: Run, by: User) -> None:
-    """The same check goes on (core.runs.RunKind.on_again)."""
+    """The same check goes on (core.runs.kinds.RunKind.on_again)."""
     # Whoever starts another check at this moment holds this lock.
     version = (
         ModelVersion.objects.select_for_update(of=("self",)).filter(pk=run.params.get("version")).first()

@@ -10,8 +10,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
 from core.forms import status_of, take_errors
+from core.lists.paging import cut
 from core.models import Role
-from core.paging import cut
 from training import queries, services
 from training.forms import SOURCE_FIELDS, BaseModelForm
 from training.models import BaseModel

@@ -11,13 +11,13 @@ from core.access import Access, project_page
 from core.charts import line_chart
 from core.errors import ExpectedError
 from core.forms import status_of, take_errors
+from core.lists.numbers import LARGEST_COUNT
+from core.lists.paging import cut
+from core.lists.params import Params
 from core.models import Role
-from core.numbers import LARGEST_COUNT
-from core.paging import cut
-from core.params import Params
 from training import preflight, queries, services
 from training.curves import NOTE, loss_series
-from training.forms import COMMON, CompareForm, LaunchForm, RunFilter, kept_settings
+from training.forms import COMMON, CompareForm, LaunchForm, TrainingRunFilter, kept_settings
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import TrainingRun
 from training.views import room
@@ -30,7 +30,7 @@ SLOWED_SHARE = 0.9
 @project_page(*READERS)
 @require_safe
 def home(request: HttpRequest, access: Access) -> HttpResponse:
-    filters = RunFilter(request.GET)
+    filters = TrainingRunFilter(request.GET)
     page = cut(request, filters.shown(queries.search_runs(access.project, **filters.wanted())), 25)
     places = queries.queue_positions([one.run for one in page])
     rows = [(one, places.get(one.run_id), METHODS.get(one.method)) for one in page]

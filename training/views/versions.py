@@ -10,9 +10,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, project_page
 from core.charts import line_chart
-from core.lineage import Step
+from core.lineage import LineageStep
+from core.lists.paging import cut
 from core.models import Role
-from core.paging import cut
 from training import losses, queries, services
 from training.archive import archive_response
 from training.curves import NOTE, loss_series
@@ -42,10 +42,10 @@ def _version(access: Access, pk: int) -> ModelVersion:
     return access.get(queries.model_versions(access.project), pk=pk)
 
 
-def _lineage(access: Access, version: ModelVersion) -> list[Step]:
+def _lineage(access: Access, version: ModelVersion) -> list[LineageStep]:
     """Version, run, recipe, data, base, code, person: nearest first."""
     slug, base, training = access.project.slug, version.base_model, version.training
-    steps: list[Step] = []
+    steps: list[LineageStep] = []
     if training is not None:
         number = training.number
         packages = [
@@ -54,23 +54,28 @@ def _lineage(access: Access, version: ModelVersion) -> list[Step]:
             if training.environment.get(name)
         ]
         steps = [
-            Step(
+            LineageStep(
                 "Training run",
                 training.run.title,
                 reverse("training:run", args=[slug, number]),
                 f"{training.done_steps:,} steps, recipe {training.recipe_hash[:12]}",
             ),
-            Step("Launched by", training.launched_by.name, "", f"{training.created_at:%-d %b %Y, %H:%M} UTC"),
-            Step(
+            LineageStep(
+                "Launched by", training.launched_by.name, "", f"{training.created_at:%-d %b %Y, %H:%M} UTC"
+            ),
+            LineageStep(
                 "Dataset version",
                 str(training.dataset),
-                reverse("annotation:dataset", args=[slug, training.dataset.number]),
+                reverse("datasets:dataset", args=[slug, training.dataset.number]),
                 f"{queries.rows_words(training)}; content hash {training.dataset.content_hash[:16]}…",
             ),
-            Step("Code", training.code_version, "", ", ".join(packages)),
+            LineageStep("Code", training.code_version, "", ", ".join(packages)),
         ]
     where = f"{base.location} {base.revision[:12]}".strip()
-    return [*steps, Step("Base model", base.name, reverse("training:base", args=[slug, base.pk]), where)]
+    return [
+        *steps,
+        LineageStep("Base model", base.name, reverse("training:base", args=[slug, base.pk]), where),
+    ]
 
 
 @project_page(*READERS)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from annotation.checks.base import UNLIMITED, Budget, Check, Finding, Level, Pair, Span
+from annotation.checks.base import UNLIMITED, Check, Finding, Level, Pair, Span, TimeBudget
 from annotation.checks.facts.derived import list_lengths
 from annotation.checks.facts.fact import Fact
 from annotation.checks.facts.known import Known, weekday_of
@@ -40,7 +40,7 @@ class _Outcome:
             self.supported.update(dict.fromkeys(spans))
 
 
-def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Finding]:
+def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Finding]:
     sources = [*pair.messages, *pair.context, project.system_prompt]
     known = Known()
     for source, text in enumerate(sources):
@@ -61,7 +61,7 @@ def run(pair: Pair, project: Project, budget: Budget = UNLIMITED) -> list[Findin
     return findings
 
 
-def _compare(pair: Pair, known: Known, budget: Budget) -> _Outcome:
+def _compare(pair: Pair, known: Known, budget: TimeBudget) -> _Outcome:
     outcome = _Outcome()
     shown = len(pair.messages) + len(pair.context)  # the system prompt is not on the page
     for fact in facts_of(pair.completion, budget):

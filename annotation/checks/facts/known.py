@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date
 
-from annotation.checks.base import UNLIMITED, Budget
+from annotation.checks.base import UNLIMITED, TimeBudget
 from annotation.checks.facts.derived import Amounts, list_lengths
 from annotation.checks.facts.fact import BARE, COUNT, Fact, Key
 from annotation.checks.facts.identifiers import bare_number
@@ -29,7 +29,7 @@ class Known:
     own_lengths: set[int] = field(default_factory=set)  # of lists in the completion itself
     words: set[str] = field(default_factory=set)  # of the sources that have lists, without a plural's "s"
 
-    def add(self, source: int, text: str, budget: Budget = UNLIMITED) -> None:
+    def add(self, source: int, text: str, budget: TimeBudget = UNLIMITED) -> None:
         for fact in facts_of(text, budget):
             place = (source, fact.start, fact.end)
             for key in (*fact.keys, *(("any", value) for value in fact.values)):

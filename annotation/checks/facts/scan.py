@@ -7,7 +7,7 @@ bounded number of characters, so that time grows with the length of the text and
 import re
 from collections.abc import Iterator
 
-from annotation.checks.base import UNLIMITED, Budget
+from annotation.checks.base import UNLIMITED, TimeBudget
 from annotation.checks.facts import dates, identifiers, numbers
 from annotation.checks.facts.dates import Read
 from annotation.checks.facts.fact import Fact
@@ -36,7 +36,7 @@ _BEFORE_A = frozenset({"within", "in", "after", "take", "takes", "about", "next"
 _OTHER_FIGURES = re.compile(r"[^\x00-\x7f]")
 
 
-def facts_of(text: str, budget: Budget = UNLIMITED) -> Iterator[Fact]:
+def facts_of(text: str, budget: TimeBudget = UNLIMITED) -> Iterator[Fact]:
     """The facts of `text`. Enumerations ("1. ...") and phrases such as "a minute or two" state nothing."""
     text = _ascii_figures(text)
     at = 0

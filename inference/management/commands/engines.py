@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from inference.reconciler import Reconciler
+from inference.reconcile.loop import Reconciler
 
 
 class Command(BaseCommand):

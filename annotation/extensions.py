@@ -1,0 +1,34 @@
+"""What apps above annotation add to it: where an example went, and what an example's page shows of that.
+
+Downstream extends upstream: annotation asks what was registered and knows nothing of it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from annotation.models import Example
+
+FrozenCheck = Callable[[int], bool]
+PageDetails = Callable[[Example], Mapping[str, Any]]
+_frozen_checks: list[FrozenCheck] = []
+_page_details: list[PageDetails] = []
+
+
+def register_frozen_check(check: FrozenCheck) -> None:
+    """Call from AppConfig.ready. `check` says whether a revision, given by its id, can no longer be undone. One query."""
+    _frozen_checks.append(check)
+
+
+def is_frozen(revision_id: int) -> bool:
+    """Whether something permanent was made from this revision."""
+    return any(check(revision_id) for check in _frozen_checks)
+
+
+def register_page_details(details: PageDetails) -> None:
+    """Call from AppConfig.ready. `details` gives names and values for the template of an example's page; few queries."""
+    _page_details.append(details)
+
+
+def page_details(example: Example) -> dict[str, Any]:
+    """Everything that was registered for this example's page."""
+    return {name: value for details in _page_details for name, value in details(example).items()}

@@ -1,0 +1,127 @@
+"""Annotation on a project's first screen: how much is approved, and what waits for this person."""
+
+from django.urls import reverse
+
+from annotation.models import Example
+from annotation.queries.queue import Overview, overview
+from core.access import Access
+from core.home.stages import Glance, NextItem, Stage, StageCard
+from core.models import Role
+
+WORDINGS = {
+    "example.opened": "{actor} opened {label} to {purpose}",
+    "example.written": "{actor} wrote {label}",
+    "example.corrected": "{actor} filed a correction as {label}",
+    "example.submitted": "{actor} submitted {label} for review",
+    "example.taken_back": "{actor} took the submission of {label} back",
+    "example.skipped": "{actor} skipped {label}",
+    "example.skip_undone": "{actor} took {label} again after skipping it",
+    "example.released": "{actor} gave {label} back unfinished",
+    "example.approved": "{actor} accepted {label}",
+    "example.returned": "{actor} sent {label} back",
+    "example.retired": "{actor} retired {label}: {reason}",
+    "example.requeued": "{actor} put {label} back into the queue",
+    "review.undone": "{actor} took their decision on {label} back",
+    "draft.discarded": "{actor} discarded their draft of {label}",
+    "draft.of_new_discarded": "{actor} discarded the new example they were writing",
+}
+
+QUIET = (
+    "example.opened",
+    "example.skipped",
+    "example.skip_undone",
+    "example.released",
+    "draft.discarded",
+    "draft.of_new_discarded",
+)
+
+
+def _things(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def glance(access: Access) -> Glance:
+    """The person's own work. At most five queries."""
+    works = access.has(Role.ANNOTATOR, Role.REVIEWER)
+    waiting = overview(access.user, access.project) if works else None
+    own = _own_work(access, waiting) if waiting else []
+    return Glance(_card(access, waiting), own)
+
+
+def _card(access: Access, waiting: Overview | None) -> StageCard:
+    """Approved examples, and what waits for the person; for readers what waits at all."""
+    url = reverse("annotation:overview", args=[access.project.slug])
+    examples = Example.objects.filter(project=access.project)
+    approved = examples.filter(status=Example.Status.APPROVED).count()
+    if waiting is not None:
+        waits = (waiting.to_annotate if access.has(Role.ANNOTATOR) else 0) + (
+            waiting.to_review if access.has(Role.REVIEWER) else 0
+        )
+        line = f"approved; {waits:,} wait for you" if waits else "approved; nothing waits for you"
+        return StageCard(f"{approved:,}", line, url)
+    waits = examples.filter(
+        status__in=[Example.Status.QUEUED, Example.Status.RETURNED, Example.Status.IN_REVIEW]
+    ).count()
+    return StageCard(f"{approved:,}", f"approved; {waits:,} in the queue or in review", url)
+
+
+def _own_work(access: Access, waiting: Overview) -> list[NextItem]:
+    """What was sent back, what waits in the queue, what waits for review."""
+    items = _to_annotate(access, waiting) if access.has(Role.ANNOTATOR) else []
+    if access.has(Role.REVIEWER) and waiting.to_review:
+        items.append(
+            NextItem(
+                f"{_things(waiting.to_review, 'pair waits', 'pairs wait')} for a reviewer",
+                "What did not change since it was last reviewed is marked.",
+                reverse("annotation:review-list", args=[access.project.slug]),
+                "Review",
+                order=15,
+                tone="copper",
+            )
+        )
+    return items
+
+
+def _to_annotate(access: Access, waiting: Overview) -> list[NextItem]:
+    url = reverse("annotation:overview", args=[access.project.slug])
+    items = []
+    if waiting.sent_back:
+        items.append(
+            NextItem(
+                f"{_things(waiting.sent_back, 'pair was', 'pairs were')} sent back to you",
+                "A reviewer says what would be right. They come first.",
+                url,
+                "Correct",
+                order=10,
+                tone="copper",
+            )
+        )
+    fresh = waiting.to_annotate - waiting.sent_back
+    if fresh:
+        parts = [
+            _things(waiting.feedback, "comes from a rating or a chat", "come from ratings and chats")
+            if waiting.feedback
+            else "",
+            _things(waiting.edge, "is an edge case", "are edge cases") if waiting.edge else "",
+        ]
+        said = ", ".join(part for part in parts if part)
+        items.append(
+            NextItem(
+                f"{_things(fresh, 'pair waits', 'pairs wait')} in the queue",
+                f"{said[:1].upper()}{said[1:]}." if said else "Oldest first.",
+                url,
+                "Annotate",
+                order=25,
+            )
+        )
+    return items
+
+
+STAGE = Stage(
+    "annotate",
+    "Annotate",
+    1,
+    glance,
+    (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER),
+    "annotation:overview",
+)

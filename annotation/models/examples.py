@@ -1,0 +1,218 @@
+"""Examples and their revisions."""
+
+from typing import Any, ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.db import models
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import MD5, Left, Lower
+from django.utils import timezone
+
+# Expressions that are indexed; queries must use these very ones. The last turn's beginning, and a completion's words.
+QUESTION_LETTERS = 600
+QUESTION = Lower(Left(KeyTextTransform("content", KeyTransform(-1, "messages")), QUESTION_LETTERS))
+SAID = MD5(Lower("completion"))
+
+
+class Example(models.Model):
+    """A prompt/completion pair on its way to a dataset.
+
+    `messages` is the chat so far, [{"role": "system"|"user"|"assistant", "content": str}], ending with the
+    user; `context` holds back-office records as text. The texts here are the current ones; every earlier
+    state is a Revision.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "In the queue"
+        IN_REVIEW = "in_review", "In review"
+        RETURNED = "returned", "Sent back"
+        APPROVED = "approved", "Approved"
+        RETIRED = "retired", "Retired"
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        Status.QUEUED: {Status.IN_REVIEW, Status.RETIRED},
+        Status.IN_REVIEW: {
+            Status.APPROVED,
+            Status.RETURNED,
+            Status.RETIRED,
+            Status.QUEUED,
+        },
+        Status.RETURNED: {Status.IN_REVIEW, Status.RETIRED},
+        # Back to review when a reviewer takes a fresh decision back, to the queue when somebody reopens it.
+        Status.APPROVED: {Status.IN_REVIEW, Status.QUEUED, Status.RETIRED},
+        Status.RETIRED: {Status.QUEUED},
+    }
+
+    class Edge(models.TextChoices):
+        NONE = "", "Not an edge case"
+        ANGRY_CUSTOMER = "angry_customer", "Angry customer"
+        AMBIGUOUS_REQUEST = "ambiguous_request", "Ambiguous request"
+        MISSING_DOCUMENT = "missing_document", "Missing document"
+        REGULATION_QUESTION = "regulation_question", "Regulation question"
+        OFF_TOPIC = "off_topic", "Off topic"
+        TWO_QUESTIONS = "two_questions", "Two questions at once"
+        OTHER = "other", "Other edge case"
+
+    class Origin(models.TextChoices):
+        IMPORT = "import", "Import"
+        WRITTEN = "written", "Written here"
+        RATING = "rating", "Corrected while rating"
+        CHAT = "chat", "Corrected in chat"
+
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="examples")
+    # By its name, and the id of an import: both are rows of the app above, which adds the foreign keys (dataset.migrations).
+    source = models.CharField(max_length=120, null=True, blank=True)  # noqa: DJ001 - NULL refers to nothing
+    import_id = models.BigIntegerField(null=True, blank=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    messages = models.JSONField()
+    context = models.JSONField(default=list)
+    completion = models.TextField(blank=True)
+    slice = models.CharField(max_length=120, blank=True)
+    edge = models.CharField(max_length=24, choices=Edge.choices, blank=True, default="")
+    tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    group = models.CharField(
+        max_length=200,
+        help_text="Conversation or document; a group is never divided between splits.",
+    )
+    license = models.CharField(max_length=120, blank=True)
+    external_id = models.CharField(max_length=200, blank=True)
+    origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.IMPORT)
+    origin_detail = models.JSONField(
+        default=dict,
+        help_text="Where feedback came from: {label, url, answer, ...}; shown, never joined on.",
+    )
+    # SHA-256 of the pair as it first came in: importing the same file again finds it even after edits.
+    arrival_hash = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - NULL is not unique
+    content_hash = models.CharField(
+        max_length=64, help_text="SHA-256 of messages, context and completion now."
+    )
+    search_text = models.TextField(
+        help_text="All texts in one and in lower case, for search by trigram (annotation.text.hashes)."
+    )
+    revision = models.PositiveIntegerField(default=1)
+    created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
+    submitted_by = models.ForeignKey(
+        "core.User",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="submitted_examples",
+    )
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    waiting_since = models.DateTimeField(
+        default=timezone.now,
+        help_text="When it joined the line it stands in now: the queue, or the reviewers'.",
+    )
+    # What waits, in the order people get it: feedback from ratings and chat, then edge cases, then the rest.
+    queue_rank = models.GeneratedField(
+        expression=models.Case(
+            models.When(origin__in=["rating", "chat"], then=models.Value(0)),
+            models.When(~models.Q(edge=""), then=models.Value(1)),
+            default=models.Value(2),
+        ),
+        output_field=models.SmallIntegerField(),
+        db_persist=True,
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                name="example_arrives_once",
+                fields=["project", "arrival_hash"],
+                condition=models.Q(arrival_hash__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="example_status",
+                condition=models.Q(
+                    status__in=[
+                        "queued",
+                        "in_review",
+                        "returned",
+                        "approved",
+                        "retired",
+                    ]
+                ),
+            ),
+            models.CheckConstraint(
+                name="example_complete",
+                condition=models.Q(status__in=["queued", "returned", "retired"]) | ~models.Q(completion=""),
+            ),
+            models.CheckConstraint(name="example_group", condition=~models.Q(group="")),
+        ]
+        indexes = [
+            models.Index(name="example_by_status", fields=["project", "status", "id"]),
+            # The two lines people are served from: taking the next item reads one row of these.
+            models.Index(
+                name="example_queue",
+                fields=["project", "queue_rank", "waiting_since", "id"],
+                condition=models.Q(status__in=["queued", "returned"]),
+            ),
+            models.Index(
+                name="example_review",
+                fields=["project", "queue_rank", "waiting_since", "id"],
+                condition=models.Q(status="in_review"),
+            ),
+            models.Index(name="example_slice", fields=["project", "slice"]),
+            models.Index(name="example_content", fields=["project", "content_hash"]),
+            GinIndex(
+                name="example_search",
+                fields=["search_text"],
+                opclasses=["gin_trgm_ops"],
+            ),
+            GinIndex(name="example_tags", fields=["tags"]),
+            models.Index(name="example_import", fields=["import_id", "id"]),
+            models.Index(name="example_source", fields=["project", "source"]),
+            # For the check against other pairs: who asks nearly the same, and who answers in the same words.
+            GinIndex(OpClass(QUESTION, "gin_trgm_ops"), name="example_question"),
+            models.Index(models.F("project"), SAID, name="example_said"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"
+
+    @property
+    def question(self) -> str:
+        """The customer's last message."""
+        return str(self.messages[-1]["content"]) if self.messages else ""
+
+    def content(self) -> dict[str, Any]:
+        """The pair in its canonical shape, as revisions, hashes and dataset rows hold it."""
+        return {
+            "messages": self.messages,
+            "context": self.context,
+            "completion": self.completion,
+        }
+
+
+class Revision(models.Model):
+    """One state of an example, never changed afterwards. Number 1 is what came in."""
+
+    class Reason(models.TextChoices):
+        ARRIVED = "arrived", "Arrived"
+        WRITTEN = "written", "Written"
+        SUBMITTED = "submitted", "Submitted"
+        CORRECTED = "corrected", "Corrected in review"
+        RESTORED = "restored", "Restored"
+
+    example = models.ForeignKey(Example, on_delete=models.CASCADE, related_name="revisions")
+    number = models.PositiveIntegerField()
+    reason = models.CharField(max_length=10, choices=Reason.choices)
+    content = models.JSONField(help_text="messages, context, completion, slice, edge, tags")
+    note = models.CharField(
+        max_length=300,
+        blank=True,
+        help_text="Why it was submitted although a check objected.",
+    )
+    by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(name="revision_once", fields=["example", "number"])]
+
+    def __str__(self) -> str:
+        return f"#{self.example_id} r{self.number}"

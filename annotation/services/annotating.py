@@ -1,0 +1,168 @@
+"""The annotators' side of the queue: take the next item, submit, take a submission back."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from annotation.models import Draft, Example, Lease, Review, Revision
+from annotation.queries.queue import in_order, waiting_for
+from annotation.services import leases
+from annotation.services.examples import add_revision, content_of, fields_of, lock, reason_for_bad
+from annotation.services.expiry import expire_leases
+from annotation.services.leases import Outcome, Purpose
+from annotation.text.cleaning import clean_pair
+from core.audit.entries import record
+from core.database.transitions import transition
+from core.errors import Conflict
+from core.models import Project, User
+
+_TRIES = 20  # each try that fails means that somebody else got an item, so this is never many
+
+
+def take_next(
+    *,
+    by: User,
+    project: Project,
+    purpose: str,
+    filters: Mapping[str, str] | None = None,
+) -> Lease | None:
+    """Leases the next item to the person, or None when nothing waits for them.
+
+    Whoever has an item open gets that one again. Order: what they have a draft of, what was sent back to them (a
+    reviewer: what they sent back), feedback from ratings and chat, edge cases, the oldest; what they skipped last. `filters`
+    narrows it to a slice, an edge kind or an origin. Two people never get the same item: rows are locked with
+    SKIP LOCKED, and a partial unique constraint holds even if this code were wrong.
+    """
+    expire_leases(project)
+    for _ in range(_TRIES):
+        try:
+            return _take_one(by, project, purpose, filters or {})
+        except IntegrityError:
+            continue  # somebody's lease was committed between our look and our lock
+    raise Conflict(
+        "Many people are taking items at this moment.",
+        "Ask again; nothing is lost.",
+    )
+
+
+@transaction.atomic
+def _take_one(by: User, project: Project, purpose: str, filters: Mapping[str, str]) -> Lease | None:
+    held = (
+        Lease.objects.select_related("example")
+        .filter(user=by, project=project, purpose=purpose, outcome=Outcome.OPEN)
+        .first()
+    )
+    if held is not None:
+        return leases.heartbeat(by=by, example=held.example, purpose=purpose)
+    for line in _lines(by, project, purpose, filters):
+        example = line.select_for_update(skip_locked=True, no_key=True, of=("self",)).first()
+        if example is None:
+            continue
+        example.project = project
+        lease = leases.open_lease(example, by, purpose)
+        record(by=by, project=project, verb="example.opened", obj=example, purpose=purpose)
+        return lease
+    return None
+
+
+def _lines(
+    by: User, project: Project, purpose: str, filters: Mapping[str, str]
+) -> Iterator[QuerySet[Example]]:
+    """Where to look, one line after the other; each is served from an index, however long it is."""
+    waiting = waiting_for(by, project, purpose, filters).filter(held=False)
+    fresh = waiting.filter(skipped=False)
+    # What one has begun comes first: a draft whose lease ran out over lunch is what one was doing.
+    yield in_order(fresh.filter(Exists(Draft.objects.filter(example=OuterRef("pk"), user=by))))
+    if purpose == Purpose.ANNOTATE:
+        yield in_order(fresh.filter(status=Example.Status.RETURNED, submitted_by=by))
+    else:
+        sent_back = Review.objects.filter(
+            example=OuterRef("pk"), by=by, verdict=Review.Verdict.RETURNED, undone_at=None
+        )
+        yield in_order(fresh.filter(Exists(sent_back)))
+    yield in_order(fresh)
+    yield waiting.filter(skipped=True).order_by("skipped_at", "id")
+
+
+# --- submitting --------------------------------------------------------------------------------------------
+@transaction.atomic
+def submit(
+    *,
+    by: User,
+    example: Example,
+    content: Mapping[str, Any],
+    base_revision: int = 0,
+    reason: str = "",
+) -> Example:
+    """Hands the pair to the reviewers as a new revision and ends the lease.
+
+    Invalid when something is missing, NeedsReason when a check objects and `reason` is empty, LeaseLost when
+    somebody else has or had the item meanwhile, Conflict when the pair changed since `base_revision` (0: since the person opened it).
+    """
+    clean = clean_pair(content)
+    note = reason_for_bad(project=example.project, content=clean, example=example, reason=reason)
+    example = lock(example)
+    lease = leases.hold(example=example, user=by, purpose=Purpose.ANNOTATE)
+    if leases.changed_since(example, base_revision, lease):
+        raise Conflict(
+            f"#{example.pk} changed since you opened it.",
+            "What you wrote is kept as your draft. Reload to see both.",
+        )
+    now = timezone.now()
+    changed = clean != content_of(example)
+    transition(
+        example,
+        Example.Status.IN_REVIEW,
+        **fields_of(clean),
+        revision=example.revision + 1,
+        submitted_by=by,
+        submitted_at=now,
+        waiting_since=now,
+        changed_at=now,
+    )
+    add_revision(example, by=by, reason=Revision.Reason.SUBMITTED, content=clean, note=note)
+    leases.close(lease, Outcome.DONE)
+    Draft.objects.filter(example=example, user=by).delete()
+    record(
+        by=by,
+        project=example.project,
+        verb="example.submitted",
+        obj=example,
+        revision=example.revision,
+        changed=changed,
+        **({"reason": note} if note else {}),
+    )
+    return example
+
+
+@transaction.atomic
+def take_back(*, by: User, example: Example) -> Lease:
+    """Undoes a submit for as long as no reviewer opened it, and opens the item again.
+
+    The submitted revision stays in the history; what the person has open now goes back, its draft kept.
+    """
+    example = lock(example)
+    if example.status != Example.Status.IN_REVIEW or example.submitted_by_id != by.pk:
+        raise Conflict(f"#{example.pk} is not yours to take back.", "Reload the page.")
+    last_submit = (
+        Lease.objects.filter(example=example, user=by, purpose=Purpose.ANNOTATE).order_by("-id").first()
+    )
+    since = last_submit.leased_at if last_submit else example.submitted_at
+    if Lease.objects.filter(example=example, purpose=Purpose.REVIEW, leased_at__gte=since).exists():
+        raise Conflict(
+            f"A reviewer has opened #{example.pk} already.",
+            "They can send it back to you.",
+        )
+    sent_back_before = example.reviews.filter(undone_at=None, verdict=Review.Verdict.RETURNED).exists()
+    transition(
+        example,
+        Example.Status.RETURNED if sent_back_before else Example.Status.QUEUED,
+        waiting_since=timezone.now(),
+    )
+    leases.close_open(user=by, project=example.project, purpose=Purpose.ANNOTATE)
+    lease = leases.open_lease(example, by, Purpose.ANNOTATE)
+    record(by=by, project=example.project, verb="example.taken_back", obj=example)
+    return lease

@@ -1,0 +1,320 @@
+"""The reviewers' side: accept, send back, correct and accept; and take a fresh decision back."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from annotation.extensions import is_frozen
+from annotation.models import Draft, Example, Lease, Review, Revision
+from annotation.queries.queue import UNDO
+from annotation.services import leases
+from annotation.services.examples import add_revision, content_of, fields_of, lock, reason_for_bad
+from annotation.services.leases import Outcome, Purpose
+from annotation.text.cleaning import clean_pair, clean_text
+from core.audit.entries import record
+from core.database.transitions import transition
+from core.errors import Conflict, ExpectedError, Invalid
+from core.models import Project, User
+from core.text import trimmed
+
+COMMENT_MAX = 5000
+
+
+def _current_revision(example: Example) -> Revision:
+    """The revision the example's texts are. An example that came in bulk without one gets it now."""
+    revision = Revision.objects.filter(example=example, number=example.revision).first()
+    if revision is None:
+        revision = add_revision(example, by=None, reason=Revision.Reason.ARRIVED, content=content_of(example))
+    return revision
+
+
+def _as_seen(example: Example, revision: int, lease: Lease) -> None:
+    """A decision is about what the reviewer saw: when the pair changed since, it is no decision."""
+    if leases.changed_since(example, revision, lease):
+        raise Conflict(
+            f"#{example.pk} changed while you read it.",
+            "Reload to see what is new; what did not change is marked.",
+        )
+
+
+def _decide(
+    *,
+    by: User,
+    example: Example,
+    verdict: Review.Verdict,
+    comment: str,
+    lease: Lease | None,
+    batch: uuid.UUID | None = None,
+) -> Review:
+    review = Review.objects.create(
+        example=example,
+        revision=_current_revision(example),
+        verdict=verdict,
+        comment=comment,
+        by=by,
+        in_bulk=batch is not None,
+        batch=batch,
+    )
+    if lease is not None:
+        leases.close(lease, Outcome.DONE)
+    Draft.objects.filter(example=example, user=by).delete()
+    return review
+
+
+@transaction.atomic
+def accept(
+    *,
+    by: User,
+    example: Example,
+    comment: str = "",
+    content: Mapping[str, Any] | None = None,
+    revision: int = 0,
+    reason: str = "",
+) -> Review:
+    """Approves the pair. `content` that differs from it becomes a revision of the reviewer's first: correct and accept.
+
+    Conflict when somebody decided before, when `revision` is not the one it is at (0: it changed since the person
+    opened it), or when it is one's own.
+    """
+    clean = clean_pair(content) if content is not None else None
+    example = lock(example)
+    lease = leases.hold(example=example, user=by, purpose=Purpose.REVIEW)
+    _as_seen(example, revision, lease)
+    corrected = clean is not None and clean != content_of(example)
+    if corrected and clean is not None:
+        note = reason_for_bad(project=example.project, content=clean, example=example, reason=reason)
+        transition(
+            example,
+            Example.Status.APPROVED,
+            **fields_of(clean),
+            revision=example.revision + 1,
+            waiting_since=timezone.now(),
+            changed_at=timezone.now(),
+        )
+        add_revision(
+            example,
+            by=by,
+            reason=Revision.Reason.CORRECTED,
+            content=clean,
+            note=note,
+        )
+    else:
+        transition(example, Example.Status.APPROVED, waiting_since=timezone.now(), changed_at=timezone.now())
+    review = _decide(
+        by=by,
+        example=example,
+        verdict=Review.Verdict.ACCEPTED,
+        comment=trimmed(clean_text(comment))[:COMMENT_MAX],
+        lease=lease,
+    )
+    record(
+        by=by,
+        project=example.project,
+        verb="example.approved",
+        obj=example,
+        revision=example.revision,
+        corrected=corrected,
+    )
+    return review
+
+
+@transaction.atomic
+def send_back(*, by: User, example: Example, comment: str, revision: int = 0) -> Review:
+    """Returns the pair to whoever submitted it, saying what would be right. For a day it waits for them alone.
+
+    Conflict as for `accept`.
+    """
+    comment = _needed(comment)
+    example = lock(example)
+    lease = leases.hold(example=example, user=by, purpose=Purpose.REVIEW)
+    _as_seen(example, revision, lease)
+    transition(example, Example.Status.RETURNED, waiting_since=timezone.now(), changed_at=timezone.now())
+    review = _decide(
+        by=by,
+        example=example,
+        verdict=Review.Verdict.RETURNED,
+        comment=comment,
+        lease=lease,
+    )
+    record(
+        by=by,
+        project=example.project,
+        verb="example.returned",
+        obj=example,
+        revision=example.revision,
+        comment=comment[:300],
+    )
+    return review
+
+
+def _needed(comment: str) -> str:
+    comment = trimmed(clean_text(comment))[:COMMENT_MAX]
+    if not comment:
+        raise Invalid(
+            "Say what would be right.",
+            "Whoever wrote it reads your comment first.",
+            fields={"comment": ["Say what would be right: which sentence, and why."]},
+        )
+    return comment
+
+
+@transaction.atomic
+def undo(*, by: User, review: Review) -> Lease:
+    """Takes a decision back for ten minutes, as long as nothing came of it, and opens the pair for review again.
+
+    The review stays in the history, marked as taken back. A correction is undone by a further revision.
+    """
+    example = _take_back(by, review)
+    leases.close_open(user=by, project=example.project, purpose=Purpose.REVIEW)
+    return leases.open_lease(example, by, Purpose.REVIEW)
+
+
+def _take_back(by: User, review: Review) -> Example:
+    example = lock(review.example)
+    review = Review.objects.select_for_update().select_related("revision").get(pk=review.pk)
+    if review.by_id != by.pk:
+        raise Conflict(
+            "This is somebody else's decision.", "Ask them, or put the example back into the queue."
+        )
+    if review.undone_at is not None or timezone.now() - review.at > UNDO:
+        raise Conflict(
+            "A decision can be taken back for ten minutes, once.",
+            "An admin or reviewer can put the example back into the queue.",
+        )
+    expected = (
+        Example.Status.APPROVED if review.verdict == Review.Verdict.ACCEPTED else Example.Status.RETURNED
+    )
+    frozen = is_frozen(review.revision_id)
+    opened = Lease.objects.filter(
+        example=example, purpose=Purpose.ANNOTATE, leased_at__gte=review.at
+    ).exists()
+    if example.status != expected or example.revision != review.revision.number or frozen or opened:
+        what = "It is in a dataset version already." if frozen else "Somebody is working on it already."
+        raise Conflict(f"#{example.pk} has moved on. {what}", "Reload the page.")
+    now = timezone.now()
+    updates: dict[str, Any] = {"waiting_since": now, "changed_at": now}
+    restored = None
+    if review.revision.reason == Revision.Reason.CORRECTED:
+        restored = Revision.objects.filter(example=example, number=example.revision - 1).first()
+    if restored is not None:
+        updates |= fields_of(restored.content) | {"revision": example.revision + 1}
+    transition(example, Example.Status.IN_REVIEW, **updates)
+    if restored is not None:
+        add_revision(
+            example,
+            by=by,
+            reason=Revision.Reason.RESTORED,
+            content=restored.content,
+        )
+    review.undone_at = now
+    review.save(update_fields=["undone_at"])
+    record(
+        by=by,
+        project=example.project,
+        verb="review.undone",
+        obj=example,
+        verdict=review.verdict,
+    )
+    return example
+
+
+@dataclass
+class Bulk:
+    """What became of many: which were decided, and for the others why not. `batch` undoes them together."""
+
+    done: list[int] = field(default_factory=list)
+    left: list[tuple[int, str]] = field(default_factory=list)
+    batch: uuid.UUID | None = None
+
+
+# What a person chose from a list: each example with the revision that the list showed.
+Listed = Iterable[tuple[int, int]]
+
+
+@transaction.atomic
+def accept_many(*, by: User, project: Project, listed: Listed) -> Bulk:
+    """Approves each of these that the person may approve and that is still at the revision that was listed.
+
+    The others are left as they are, each with the reason.
+    """
+    return _decide_many(by, project, listed, Review.Verdict.ACCEPTED)
+
+
+@transaction.atomic
+def send_back_many(*, by: User, project: Project, listed: Listed, comment: str) -> Bulk:
+    """Returns each of these to whoever submitted it, with one comment for all; otherwise as `accept_many`."""
+    return _decide_many(by, project, listed, Review.Verdict.RETURNED, _needed(comment))
+
+
+def _decide_many(
+    by: User, project: Project, listed: Listed, verdict: Review.Verdict, comment: str = ""
+) -> Bulk:
+    wanted: dict[int, set[int]] = {}
+    for pk, revision in listed:
+        wanted.setdefault(pk, set()).add(revision)
+    outcome = Bulk()
+    batch = uuid.uuid4()
+    chosen = Example.objects.select_for_update(no_key=True, of=("self",)).select_related(
+        "project", "submitted_by"
+    )
+    for example in chosen.filter(project=project, pk__in=wanted).order_by("pk"):
+        revisions = wanted.pop(example.pk)
+        try:
+            with transaction.atomic():
+                if revisions != {example.revision}:
+                    raise Conflict("It changed since you listed it.")
+                _decide_unopened(by, example, verdict, comment, batch)
+        except ExpectedError as error:
+            outcome.left.append((example.pk, error.message))
+        else:
+            outcome.done.append(example.pk)
+    outcome.left += [(pk, "It is not in this project any more.") for pk in sorted(wanted)]
+    outcome.batch = batch if outcome.done else None
+    return outcome
+
+
+def _decide_unopened(
+    by: User, example: Example, verdict: Review.Verdict, comment: str, batch: uuid.UUID
+) -> None:
+    why = leases.why_not(example, by, Purpose.REVIEW)
+    if why:
+        raise Conflict(why)
+    accepted = verdict == Review.Verdict.ACCEPTED
+    status = Example.Status.APPROVED if accepted else Example.Status.RETURNED
+    transition(example, status, waiting_since=timezone.now(), changed_at=timezone.now())
+    own = Lease.objects.filter(example=example, user=by, purpose=Purpose.REVIEW, outcome=Outcome.OPEN).first()
+    _decide(by=by, example=example, verdict=verdict, comment=comment, lease=own, batch=batch)
+    record(
+        by=by,
+        project=example.project,
+        verb="example.approved" if accepted else "example.returned",
+        obj=example,
+        revision=example.revision,
+        in_bulk=True,
+        **({"comment": comment[:300]} if comment else {}),
+    )
+
+
+@transaction.atomic
+def undo_many(*, by: User, project: Project, batch: uuid.UUID) -> Bulk:
+    """Takes back, together, what one decided together, as `undo` does for one. None of them is opened.
+
+    Those that moved on are left, with the reason. Conflict when there is no such decision of this person.
+    """
+    made = Review.objects.filter(batch=batch, by=by, example__project=project, undone_at=None)
+    outcome = Bulk(batch=batch)
+    for review in made.select_related("example").order_by("example_id"):
+        try:
+            with transaction.atomic():
+                _take_back(by, review)
+        except ExpectedError as error:
+            outcome.left.append((review.example_id, error.message))
+        else:
+            outcome.done.append(review.example_id)
+    if not outcome.done and not outcome.left:
+        raise Conflict("There is nothing to take back.", "Reload the page.")
+    return outcome

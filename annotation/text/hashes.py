@@ -1,0 +1,94 @@
+"""What a pair is, as text: its hashes and its words for search. Pure functions; every writer of examples uses them."""
+
+import hashlib
+import json
+import unicodedata
+from typing import Any
+
+from core.lists.search import searchable
+
+# Everything a revision holds, in the order it is shown.
+CONTENT_FIELDS = ("messages", "context", "completion", "slice", "edge", "tags")
+
+
+def nfc(value: Any) -> Any:
+    """`value` with every text in it in Unicode form NFC, so that é typed in two ways is one letter."""
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, list):
+        return [nfc(part) for part in value]
+    if isinstance(value, dict):
+        return {nfc(name): nfc(part) for name, part in value.items()}
+    return value
+
+
+def canonical_json(value: Any) -> str:
+    """One spelling for one value: NFC, sorted keys, no spaces, letters as they are. Raises ValueError for NaN."""
+    text = _dump(value)
+    # Nearly all text is in NFC already, and asking is much cheaper than walking the value.
+    return text if unicodedata.is_normalized("NFC", text) else _dump(nfc(value))
+
+
+_dump = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def content_hash(*, messages: list[Any], context: list[str], completion: str) -> str:
+    """SHA-256 of a pair as it is now: what it asks, the records it may use, and the answer."""
+    return _sha256({"messages": messages, "context": context, "completion": completion})
+
+
+def arrival_hash(*, messages: list[Any], context: list[str], completion: str) -> str:
+    """SHA-256 by which a pair that comes in again is known, even after the stored one was edited.
+
+    A pair is what was asked and what was answered: the same question with the same answer teaches the same
+    thing whatever records stood beside it. A question that still waits for its answer differs by its records. White space
+    at the ends of texts makes no other pair.
+    """
+    turns = [{**message, "content": message["content"].strip()} for message in messages]
+    if completion:
+        return _sha256({"messages": turns, "completion": completion.strip()})
+    return _sha256({"messages": turns, "context": [record.strip() for record in context]})
+
+
+def prompt_hash(*, messages: list[Any], context: list[str]) -> str:
+    """SHA-256 that is equal for prompts which differ only in case, spacing or Unicode form.
+
+    In a record that is JSON, spacing outside its texts and the order of names do not count either.
+    """
+    words = [[m["role"], loosely(m["content"])] for m in messages]
+    return _sha256([words, [loosely(_compact(record)) for record in context]])
+
+
+def _compact(record: str) -> str:
+    """A JSON object or list in its canonical spelling, numbers digit by digit as they were; any other text as it is."""
+    if not record.lstrip().startswith(("{", "[")):
+        return record
+    try:
+        # Numbers stay text: as floats 1.10 and 1.1 would be one, and so would long identifiers.
+        return canonical_json(json.loads(record, parse_float=_verbatim, parse_int=_verbatim))
+    except (ValueError, RecursionError):
+        return record
+
+
+def _verbatim(number: str) -> dict[str, str]:
+    """Wrapped, so that the number 7 and the text "7" stay two things."""
+    return {"": number}
+
+
+def loosely(text: str) -> str:
+    """The text without what people do not see as a difference: case, runs of spaces, compatibility letters."""
+    return " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
+
+
+def group_of_prompt(*, messages: list[Any], context: list[str]) -> str:
+    """The group of an example that came without one: equal prompts share it, so no split divides them."""
+    return f"prompt-{prompt_hash(messages=messages, context=context)[:16]}"
+
+
+def search_text(*, messages: list[Any], context: list[str], completion: str) -> str:
+    """All words of a pair as search compares them (core.lists.search)."""
+    return searchable("\n".join([*(m["content"] for m in messages), *context, completion]))

@@ -1,0 +1,77 @@
+"""The bases of every API view; those inside a project live below /api/v1/projects/<slug>/."""
+
+from typing import Any, ClassVar
+
+from django.forms import Form
+from rest_framework.generics import GenericAPIView
+from rest_framework.mixins import ListModelMixin
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.serializers import Serializer
+
+from core.access import Access, open_project
+from core.errors import Invalid
+from core.lists.filters import Filter, unknown_names
+
+
+class APIView(GenericAPIView):
+    """Refuses parameters that it does not know: a misspelt filter must not look like no filter.
+
+    `asks` says what the query string of a GET may hold: a Filter, which the list's page and its download share, or a
+    serializer. The schema is made from it. Lists take `page` and `page_size`, too.
+    """
+
+    asks: ClassVar[type[Filter] | type[Serializer[Any]] | None] = None
+    lists: ClassVar[bool] = False  # whether GET turns pages without being a ListModelMixin
+    filter_backends = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        self.refuse_unknown(request)
+
+    def refuse_unknown(self, request: Request) -> None:
+        reads = request.method in SAFE_METHODS
+        known = asked_names(self.asks) if reads and self.asks else ()
+        pages = self.paginator is not None and (self.lists or isinstance(self, ListModelMixin))
+        if wrong := unknown_names(request.query_params, known, paged=reads and pages):
+            raise Invalid("Some parameters are not known.", "Nothing was done.", fields=wrong)
+
+    def asked(self) -> dict[str, Any]:
+        """What the query string asks for, by the serializer in `asks`. Raises ValidationError (422)."""
+        assert self.asks is not None
+        assert issubclass(self.asks, Serializer)
+        given = self.asks(data=self.request.query_params)
+        given.is_valid(raise_exception=True)
+        return dict(given.validated_data)
+
+    def given(self, serializer: type[Serializer[Any]]) -> dict[str, Any]:
+        """The body, by a serializer. Raises ValidationError (422)."""
+        checked = serializer(data=self.request.data)
+        checked.is_valid(raise_exception=True)
+        return dict(checked.validated_data)
+
+
+def asked_names(asks: type[Form] | type[Serializer[Any]]) -> list[str]:
+    """The parameters that a form or serializer reads."""
+    if issubclass(asks, Form):
+        return list(asks.base_fields)
+    return list(asks().fields)
+
+
+class ProjectAPIView(APIView):
+    """Opens the project before the handler runs: 404 for strangers, 403 without the role.
+
+    `read_roles` hold for GET, `write_roles` for everything else; no roles means any member. Handlers use
+    `self.access`, and fetch objects with `self.access.get(...)`.
+    """
+
+    read_roles: ClassVar[tuple[str, ...]] = ()
+    write_roles: ClassVar[tuple[str, ...]] = ()
+    access: Access
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # In APIView's order, but the project is opened before anything is said about parameters.
+        GenericAPIView.initial(self, request, *args, **kwargs)
+        roles = self.read_roles if request.method in SAFE_METHODS else self.write_roles
+        self.access = open_project(request.user, kwargs["slug"], *roles)  # type: ignore[arg-type]
+        self.refuse_unknown(request)

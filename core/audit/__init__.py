@@ -1,0 +1,1 @@
+"""Who did what: writing an entry of the audit, the actions there are, and how each is worded."""

@@ -1,0 +1,61 @@
+"""What the project's first screen and its API tell: the stages, what to do next, what happened lately."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypedDict
+
+from core.access import Access
+from core.audit.sentences import digest, quiet_verbs
+from core.errors import ExpectedError
+from core.home.stages import Glance, NextItem, Stage, StageCard, loop_back, next_items_of, stages
+from core.queries import visible_audit
+
+log = logging.getLogger(__name__)
+LATELY = 8
+LOOKED_AT = 200  # entries that are put together into those lines
+NEXT = 6
+
+
+@dataclass(frozen=True)
+class DrawnStage:
+    """A stage as this person sees it; `card` is None where the person's roles do not reach."""
+
+    stage: Stage
+    card: StageCard | None
+
+
+def _glance(stage: Stage, access: Access) -> Glance | None:
+    if not access.has(*stage.roles):
+        return None
+    try:
+        glance = stage.glance(access)
+        return Glance(glance.card, [*glance.next_items, *next_items_of(stage, access)])
+    except ExpectedError as error:
+        # One part that is away must not take the whole first screen with it.
+        log.warning("Stage %s of %s cannot tell: %s", stage.key, access.project, error)
+        return Glance(StageCard("–", error.message))
+
+
+def _lately(access: Access) -> list[tuple[str, datetime]]:
+    entries = visible_audit(access).exclude(verb__in=quiet_verbs()).order_by("-pk")
+    return digest(entries[:LOOKED_AT], LATELY)
+
+
+class LoopContext(TypedDict):
+    drawn: list[DrawnStage]
+    back: str
+    next_items: list[NextItem]
+    lately: list[tuple[str, datetime]]
+
+
+def loop_context(access: Access) -> LoopContext:
+    """Everything the loop's fragment shows. Queries: what each stage says of itself, and two."""
+    glances = [(stage, _glance(stage, access)) for stage in stages()]
+    to_do = [item for _, glance in glances if glance for item in glance.next_items]
+    return {
+        "drawn": [DrawnStage(stage, glance.card if glance else None) for stage, glance in glances],
+        "back": loop_back(access),
+        "next_items": sorted(to_do, key=lambda item: item.order)[:NEXT],
+        "lately": _lately(access),
+    }

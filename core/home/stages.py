@@ -1,0 +1,86 @@
+"""The loop's five stages on a project's first screen. Apps above core register theirs; core only draws them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from core.access import Access
+
+
+@dataclass(frozen=True)
+class StageCard:
+    """What a stage shows: a figure ("1,284"), a line under it, and where a click leads ("" for nowhere)."""
+
+    figure: str
+    line: str
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class NextItem:
+    """Something for this person to do. Lower `order` comes first; `tone` copper means it waits on them."""
+
+    title: str
+    line: str
+    url: str
+    action: str
+    order: int = 50
+    tone: Literal["accent", "copper"] = "accent"
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What one look at a stage tells one person: its card, and what there is for them to do."""
+
+    card: StageCard
+    next_items: list[NextItem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`glance` makes a constant number of queries, each fact once for the card and the next steps together."""
+
+    key: str
+    label: str
+    order: int
+    glance: Callable[[Access], Glance]
+    roles: tuple[str, ...]
+    url_name: str
+
+
+NextItems = Callable[[Access], list[NextItem]]
+_stages: dict[str, Stage] = {}
+_next_items: dict[str, list[NextItems]] = {}
+_loop_back: list[Callable[[Access], str]] = []
+
+
+def register_stage(stage: Stage) -> None:
+    """Call from AppConfig.ready. `roles` are those that see the stage in the navigation."""
+    _stages[stage.key] = stage
+
+
+def register_next_items(stage: str, items: NextItems) -> None:
+    """Adds what an app above has for people to do at the stage `stage` (its key). Few queries, each fact once."""
+    _next_items.setdefault(stage, []).append(items)
+
+
+def next_items_of(stage: Stage, access: Access) -> list[NextItem]:
+    """What was registered for the stage by apps above it."""
+    return [item for items in _next_items.get(stage.key, []) for item in items(access)]
+
+
+def register_loop_back(line: Callable[[Access], str]) -> None:
+    """Registers the sentence on the way back from release to annotation ("3 corrected answers came back this week").
+
+    At most one query; empty for nothing to say.
+    """
+    _loop_back.append(line)
+
+
+def loop_back(access: Access) -> str:
+    said = [line(access) for line in _loop_back]
+    return next((line for line in said if line), "Corrected answers and low ratings come back as new items")
+
+
+def stages() -> list[Stage]:
+    return sorted(_stages.values(), key=lambda stage: stage.order)

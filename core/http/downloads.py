@@ -1,0 +1,133 @@
+"""Downloads of any length, for pages and API: nothing is held but the portion that is being sent.
+
+No database connection either: it goes back to the pool before a portion is sent (core.database.connections).
+"""
+
+import csv
+import weakref
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from django.http import StreamingHttpResponse
+
+from core.database.connections import in_db
+from core.errors import TooMany
+from core.models import User
+
+CSV = "text/csv; charset=utf-8"
+JSONL = "application/jsonl; charset=utf-8"
+ZIP = "application/zip"
+# Bytes or characters that are made in one go. Large enough that the change of threads costs nothing beside it.
+_PORTION = 1 << 18
+# Each download that is open costs a thread and a portion in memory, in each web process.
+AT_ONCE_EACH = 4
+
+_open: Counter[int] = Counter()
+_lock = Lock()
+
+
+class Download(StreamingHttpResponse):
+    """A streamed file that counts as open until it is closed, or forgotten by a server that went on without it."""
+
+    def __init__(self, *args: Any, person: int, **kwargs: Any) -> None:
+        _take_place(person)
+        self._leave = weakref.finalize(self, _give_place_back, person)
+        super().__init__(*args, **kwargs)
+
+    def close(self) -> None:
+        self._leave()
+        super().close()
+
+
+def _take_place(person: int) -> None:
+    with _lock:
+        if _open[person] >= AT_ONCE_EACH:
+            raise TooMany(
+                f"You have {AT_ONCE_EACH} downloads open already.",
+                "Wait until one of them has finished, or stop one, then try again.",
+            )
+        _open[person] += 1
+
+
+def _give_place_back(person: int) -> None:
+    with _lock:
+        _open[person] -= 1
+        if _open[person] <= 0:
+            del _open[person]
+
+
+def attachment(
+    pieces: Callable[[], Iterable[str] | Iterable[bytes]],
+    *,
+    method: str | None,
+    by: User,
+    name: str,
+    content_type: str,
+    length: int | None = None,
+) -> StreamingHttpResponse:
+    """A download called `name`, made while it is sent. What `pieces` gives may be a generator that reads the database: with
+    `core.lists.rows.rows_by_key`, as a cursor would be lost between two portions.
+
+    `method` is the request's: for HEAD the headers are the same and `pieces` is not called. `length` is the size in bytes,
+    where it is known beforehand: browsers show how much is left. Raises TooMany (429) when the person has AT_ONCE_EACH open
+    in this process.
+    """
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    if length is not None:
+        headers["Content-Length"] = str(length)
+    if method == "HEAD":
+        # Not a plain answer without a body: that would get a Content-Length of 0.
+        return StreamingHttpResponse(_portions(iter(())), content_type=content_type, headers=headers)
+    return Download(_portions(iter(pieces())), person=by.pk, content_type=content_type, headers=headers)
+
+
+async def _portions(pieces: Iterator[Any]) -> AsyncIterator[Any]:
+    """The server is asynchronous; given a plain generator, Django would collect all of it before the first byte."""
+    try:
+        while portion := await in_db(_portion, pieces):
+            yield portion
+    finally:
+        if close := getattr(pieces, "close", None):
+            await in_db(close)
+
+
+def _portion(pieces: Iterator[Any]) -> Any:
+    """The next pieces as one, empty at the end."""
+    taken, size = [], 0
+    for piece in pieces:
+        taken.append(piece)
+        size += len(piece)
+        if size >= _PORTION:
+            break
+    return taken[0][:0].join(taken) if taken else b""
+
+
+def pieces_of_file(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_PORTION):
+            yield piece
+
+
+class _Line:
+    """A file for csv.writer that hands each line straight on."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+_writer: Any = csv.writer(_Line())
+
+
+def csv_line(cells: Iterable[Any]) -> str:
+    """One line of CSV. Words that begin like a formula get an apostrophe: spreadsheets would run them (OWASP, CSV injection)."""
+    return str(_writer.writerow([_cell(value) for value in cells]))
+
+
+def _cell(value: Any) -> Any:
+    if value is None or isinstance(value, (int, float)):
+        return value
+    text = str(value)
+    return f"'{text}" if text.lstrip()[:1] in {"=", "+", "-", "@"} or text[:1] in {"\t", "\r"} else text

@@ -1,0 +1,149 @@
+"""The filters of lists. One form serves a list's page, its download and the API, so all three understand the same.
+
+A filter that is not understood is never left out, since the list would then show what nobody asked for: the page says so
+at the field and lists nothing, downloads and the API answer 422 and name the parameter and what it takes.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.validators import MaxValueValidator
+from django.db.models import Model, QuerySet
+from django.http import QueryDict
+
+from core.errors import Invalid
+from core.lists.numbers import LARGEST_ID
+
+M = TypeVar("M", bound=Model)
+PAGING = ("page", "page_size")
+MOST_NAMED = 20  # choices that a message lists; a project may have thousands of slices
+
+
+class Filter(forms.Form):
+    """Base of every list's filters. Bind it to `request.GET`.
+
+    `also` names parameters of the page that are no filters.
+    """
+
+    also: tuple[str, ...] = ()
+
+    def __init__(self, data: QueryDict | Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
+        super().__init__(data, *args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field, forms.IntegerField) and field.max_value is None:
+                field.validators.append(MaxValueValidator(LARGEST_ID))
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status of a page with this form."""
+        return 200 if self.is_valid() else 422
+
+    @property
+    def messages(self) -> list[str]:
+        """What is wrong, with the field's label in front, for places away from the fields."""
+        return [
+            str(message) if name == NON_FIELD_ERRORS else f"{self[name].label}: {message}"
+            for name, errors in self.errors.items()
+            for message in errors
+        ]
+
+    def wanted(self) -> dict[str, Any]:
+        """What was asked for and understood, without what is empty."""
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "", [])}
+
+    def checked(self) -> dict[str, Any]:
+        """`wanted`, for downloads and the API. Raises Invalid (422), which names every wrong parameter."""
+        if not self.is_valid():
+            fields = {
+                name: [str(message) for message in errors]
+                for name, errors in self.errors.items()
+                if name != NON_FIELD_ERRORS
+            }
+            raise Invalid("Some filters are wrong.", "Nothing was listed.", fields=fields | self._unknown())
+        return self.wanted()
+
+    def shown(self, found: QuerySet[M]) -> QuerySet[M]:
+        """For pages: `found`, or nothing when a filter is wrong."""
+        return found if self.is_valid() else found.none()
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        for messages in self._unknown().values():
+            for message in messages:
+                self.add_error(None, message)
+        for name in self._repeated():
+            self.add_error(name, "Give it once.")
+        return values
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Django's own words for what a filter cannot be do not say what it can be."""
+        if field is not None and isinstance(error, ValidationError) and not hasattr(error, "error_dict"):
+            error = [self._worded(field, one) for one in error.error_list]
+        super().add_error(field, error)
+
+    def _worded(self, name: str, error: ValidationError) -> ValidationError:
+        field = self.fields[name]
+        if error.code == "invalid_choice" and isinstance(field, forms.ChoiceField):
+            choices: Any = field.choices
+            return ValidationError(not_a_choice(self.data.get(name), [value for value, _ in choices]))
+        if error.code == "null_characters_not_allowed":
+            return ValidationError("Take the NUL character out: no text has one.")
+        if error.code == "invalid" and isinstance(field, forms.DateField):
+            return ValidationError("Give a date as 2026-11-25.")
+        if isinstance(field, forms.IntegerField):
+            return ValidationError(number_words(field.min_value, field.max_value))
+        return error
+
+    def _unknown(self) -> dict[str, list[str]]:
+        return unknown_names(self.data, (*self.fields, *self.also))
+
+    def _repeated(self) -> list[str]:
+        if not isinstance(self.data, QueryDict):
+            return []
+        return [
+            name
+            for name, field in self.fields.items()
+            if not isinstance(field, forms.MultipleChoiceField) and len(self.data.getlist(name)) > 1
+        ]
+
+
+def search_field(label: str, hint: str = "") -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": hint}),
+    )
+
+
+def unknown_names(
+    given: Iterable[str], known: Iterable[str], *, paged: bool = True, what: str = "parameter"
+) -> dict[str, list[str]]:
+    """{name: what is wrong} for every parameter that is none of `known`; with `paged` those that turn pages are."""
+    names = [*known, *(PAGING if paged else ())]
+    told = f"There are: {', '.join(names)}." if names else "This address takes none."
+    return {name: [f"There is no {what} “{_short(name)}”. {told}"] for name in given if name not in names}
+
+
+def not_a_choice(value: Any, choices: Iterable[Any]) -> str:
+    """ "“aproved” is not one of: queued, approved." """
+    known = [str(one) for one in choices if one not in ("", None)]
+    more = f" and {len(known) - MOST_NAMED:,} more" if len(known) > MOST_NAMED else ""
+    if not known:
+        return f"“{_short(value)}” is not there; there is nothing to choose yet."
+    return f"“{_short(value)}” is not one of: {', '.join(known[:MOST_NAMED])}{more}."
+
+
+def number_words(least: Any, most: Any) -> str:
+    """What a whole number has to be, from `least` to `most`, both included."""
+    if least is not None and most is not None and most < LARGEST_ID:
+        return f"Give a whole number from {least:,} to {most:,}."
+    return f"Give a whole number of {least:,} or more." if least is not None else "Give a whole number."
+
+
+def _short(value: Any) -> str:
+    text = str(value if value is not None else "").replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return text if len(text) <= 60 else f"{text[:59]}…"

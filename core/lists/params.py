@@ -1,0 +1,83 @@
+"""What an address or a posted form carries, read so that nothing in it can break a page or a query.
+
+Lists have filters (core.lists.filters), programs send JSON (core.api.parsing and serializers). Everything else that a view
+reads from `request.GET` or `request.POST` itself is read through `Params`: a value that cannot be used is as good as
+none. Nothing here raises.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import date, datetime, time, timedelta
+
+from django.http import QueryDict
+from django.utils import timezone
+
+from core.lists.numbers import LARGEST_ID, whole_number
+from core.text import storable
+
+MOST_TEXT = 200_000  # characters; longer text than any column's limit is refused by the services, with words
+TRUE = frozenset({"1", "true", "yes", "on"})
+
+
+class Params:
+    """A query string or a posted form. Names that are not there read as empty."""
+
+    def __init__(self, given: QueryDict) -> None:
+        self._given = given
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._given
+
+    def text(self, name: str, default: str = "", *, most: int = MOST_TEXT) -> str:
+        """The last value as text that can be stored and searched for, cut at `most` characters."""
+        return storable(str(self._given.get(name, default)))[:most]
+
+    def texts(self, name: str) -> list[str]:
+        """Every value of a name that may be given several times, in order."""
+        return [storable(value) for value in self._given.getlist(name)]
+
+    def number(self, name: str, *, least: int = 0, most: int = LARGEST_ID) -> int | None:
+        """A whole number from `least` to `most`, else None."""
+        found = whole_number(self._given.get(name), most=most)
+        return found if found is not None and found >= least else None
+
+    def numbers(self, name: str, *, most: int = LARGEST_ID) -> list[int]:
+        """Ids of a name that is given once for each, in order; what is no id is left out."""
+        return ids_of(self._given.getlist(name), most=most)
+
+    def choice(self, name: str, choices: Collection[str], default: str = "") -> str:
+        """The value if it is one of `choices`, else `default`."""
+        value = self._given.get(name, default)
+        return value if value in choices else default
+
+    def flag(self, name: str) -> bool:
+        """Whether the value says yes: 1, true, yes or on."""
+        return str(self._given.get(name, "")).lower() in TRUE
+
+    def day(self, name: str) -> date | None:
+        """A date written as 2026-11-25, else None."""
+        try:
+            return date.fromisoformat(self.text(name, most=10))
+        except ValueError:
+            return None
+
+
+def ids_of(values: Iterable[object], *, most: int = LARGEST_ID) -> list[int]:
+    """The whole numbers from 1 to `most` among `values`."""
+    found = (whole_number(value, most=most) for value in values)
+    return [number for number in found if number]
+
+
+# At the ends of the calendar a time zone moves a moment out of what datetime can hold.
+_FIRST, _LAST = date(1, 1, 3), date(9999, 12, 29)
+
+
+def day_start(day: date) -> datetime | None:
+    """Midnight at the start of `day` in the current time zone; None for the calendar's first days: no bound."""
+    return datetime.combine(day, time.min, timezone.get_current_timezone()) if day >= _FIRST else None
+
+
+def day_end(day: date) -> datetime | None:
+    """Midnight at the end of `day`, the next day's start; None for the calendar's last days: no bound."""
+    if day > _LAST:
+        return None
+    return day_start(max(day + timedelta(days=1), _FIRST))

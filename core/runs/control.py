@@ -1,0 +1,103 @@
+"""Starting and stopping long work."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from core.audit.entries import record
+from core.errors import Conflict, Refused
+from core.models import Project, Run, User
+from core.runs.execution import end_unstarted
+from core.runs.kinds import again_for, kind_of, load_named
+from core.runs.messages import send_run
+
+
+@transaction.atomic
+def launch_run(
+    *,
+    by: User | None,
+    project: Project | None,
+    kind: str,
+    title: str,
+    params: dict[str, Any] | None = None,
+) -> Run:
+    """Creates a queued run and sends it to its queue once the transaction commits."""
+    spec = kind_of(kind)
+    run = Run.objects.create(
+        project=project,
+        kind=kind,
+        title=title,
+        queue=spec.queue,
+        params=params or {},
+        max_attempts=spec.max_attempts,
+        created_by=by,
+        message="Waiting for a worker.",
+    )
+    record(by=by, project=project, verb="run.launched", obj=run, kind=kind)
+    transaction.on_commit(lambda: send_run(run.pk, run.queue))
+    return run
+
+
+@transaction.atomic
+def request_cancel(*, by: User, run: Run) -> Run:
+    """Cancels a waiting run at once; asks a running one to stop at its next step. Conflict when it has ended."""
+    asked = {"cancel_requested_by": by}
+    if Run.objects.filter(pk=run.pk, status=Run.Status.QUEUED).update(
+        status=Run.Status.CANCELLING, message="Cancelling.", **asked
+    ):
+        run.refresh_from_db()
+        record(by=by, project=run.project, verb="run.cancel_requested", obj=run)
+        end_unstarted(run, Run.Status.CANCELLED, message="Cancelled before it started.")
+        run.refresh_from_db()
+        return run
+    if not Run.objects.filter(pk=run.pk, status=Run.Status.RUNNING).update(
+        status=Run.Status.CANCELLING,
+        message="Cancelling after the current step.",
+        **asked,
+    ):
+        raise Conflict("This run has already ended.", "Reload the page to see how.")
+    run.refresh_from_db()
+    record(by=by, project=run.project, verb="run.cancel_requested", obj=run)
+    return run
+
+
+@transaction.atomic
+def start_again(*, by: User, run: Run) -> Run:
+    """Puts a failed or cancelled run back into its queue with fresh attempts; its runner goes on from what it kept.
+
+    Of two who ask at the same moment one succeeds. Conflict when the run is active or succeeded, or when its kind
+    objects (its rows went on without it); Refused where only operators may. Nothing is written then.
+    """
+    was = run.status
+    again = again_for(run, by)
+    if again is not None and not again.allowed:
+        raise Refused("Only those who run this deployment can start this run again.", "Ask one of them.")
+    changed = again is not None and Run.objects.filter(pk=run.pk, status=was).update(
+        status=Run.Status.QUEUED,
+        attempt=0,
+        claim=None,
+        error_code="",
+        error_message="",
+        error_advice="",
+        message="Waiting for a worker.",
+        sent_at=None,
+        finished_at=None,
+        queued_at=timezone.now(),
+        cancel_requested_by=None,
+    )
+    if not changed:
+        raise Conflict(
+            "Only a failed or cancelled run can be started again.", "Reload the page to see its state."
+        )
+    run.refresh_from_db()
+    if on_again := kind_of(run.kind).on_again:
+        load_named(on_again)(run, by)
+    record(
+        by=by,
+        project=run.project,
+        verb="run.retried" if was == Run.Status.FAILED else "run.resumed",
+        obj=run,
+    )
+    transaction.on_commit(lambda: send_run(run.pk, run.queue))
+    return run

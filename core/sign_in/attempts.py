@@ -1,0 +1,221 @@
+"""How many wrong passwords and tokens are allowed, from where. docs/decisions/sign-in.md says why it is like this.
+
+django-axes counts wrong passwords for each pair of address and network, in the database, and asks the functions here for
+the names and the limit it counts by. What it cannot count (tries from one network over all addresses, guesses at the
+current password, unknown tokens) is counted in Valkey in windows of fifteen minutes. Without Valkey only axes counts.
+"""
+
+import hashlib
+import ipaddress
+import logging
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.core import signing
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+from redis.exceptions import RedisError
+
+from core.errors import TooMany
+
+log = logging.getLogger(__name__)
+
+WINDOW = 15 * 60  # seconds
+# Wrong tries at one address from unknown browsers, of all networks, until each network gets one try instead of several.
+ATTACKED_AFTER = 100
+DEVICE_COOKIE = "guildhall_device"
+DEVICE_AGE = 180 * 24 * 3600  # seconds
+_SALT = "core.sign_in.attempts.device"
+# Addresses that one browser can be known for; the oldest is forgotten first.
+_MOST_ADDRESSES = 5
+
+
+# --- where a request comes from ------------------------------------------------------------------------------
+
+
+def network_of(request: HttpRequest) -> str:
+    """The network that a request comes from. REMOTE_ADDR is the connection's other end, or what a trusted proxy said
+    (config.asgi)."""
+    return network_of_address(request.META.get("REMOTE_ADDR") or "")
+
+
+def network_of_address(given: str) -> str:
+    """An IPv4 address, or the /64 of an IPv6 address, which one person has for themselves alone. Something that is no
+    address (a Unix socket) is counted as one network."""
+    try:
+        address = ipaddress.ip_address(given)
+    except ValueError:
+        return "0.0.0.0"  # noqa: S104 - counted, not bound
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)).network_address)
+    return str(address)
+
+
+# --- counting ------------------------------------------------------------------------------------------------
+
+
+def _key(kind: str, of: str) -> str:
+    return f"limit:{kind}:{hashlib.sha256(of.encode()).hexdigest()[:32]}"
+
+
+def count(kind: str, of: str, *, seconds: int = WINDOW) -> int:
+    """Counts one more and returns how many there were in this window, this one included. 0 when Valkey is away."""
+    key = _key(kind, of)
+    try:
+        cache.add(key, 0, seconds)
+        return int(cache.incr(key))
+    except ValueError:  # the window ended between the two
+        return 1
+    except RedisError:
+        log.warning("Valkey does not answer: wrong tries (%s) are not counted", kind)
+        return 0
+
+
+def take_back(kind: str, of: str) -> None:
+    """The last one counted was no wrong try."""
+    try:
+        cache.decr(_key(kind, of))
+    except (ValueError, RedisError):
+        return
+
+
+def counted(kind: str, of: str) -> int:
+    try:
+        return int(cache.get(_key(kind, of)) or 0)
+    except RedisError:
+        return 0
+
+
+# --- sign-in -------------------------------------------------------------------------------------------------
+
+
+def _digest(email: str) -> str:
+    return hashlib.sha256(email.strip().lower().encode()).hexdigest()[:32]
+
+
+def _device(request: HttpRequest) -> tuple[str, list[str]] | None:
+    """The browser's own number, and the digests of the addresses that signed in with it."""
+    try:
+        given = signing.loads(request.COOKIES.get(DEVICE_COOKIE, ""), salt=_SALT, max_age=DEVICE_AGE)
+        return str(given["device"]), [str(digest) for digest in given["who"]]
+    except (signing.BadSignature, KeyError, TypeError):
+        return None
+
+
+def device_of(request: HttpRequest, email: str) -> str:
+    """The number of a browser in which this address has signed in before, else nothing."""
+    known = _device(request)
+    return known[0] if known is not None and _digest(email) in known[1] else ""
+
+
+def remember_device(request: HttpRequest, response: HttpResponse, email: str) -> None:
+    """After a sign-in: this browser's next tries for the address are counted by themselves."""
+    number, who = _device(request) or (secrets.token_hex(16), [])
+    digest = _digest(email)
+    who = [*(one for one in who if one != digest), digest][-_MOST_ADDRESSES:]
+    response.set_cookie(
+        DEVICE_COOKIE,
+        signing.dumps({"device": number, "who": who}, salt=_SALT),
+        max_age=DEVICE_AGE,
+        httponly=True,
+        secure=settings.SESSION_COOKIE_SECURE,
+        samesite="Lax",
+    )
+
+
+def count_sign_in(request: HttpRequest, email: str) -> None:
+    """Counts a try before its password is looked at, so that many at once cannot slip through. TooMany over the limit."""
+    if device_of(request, email):
+        return
+    if count("network", network_of(request)) > settings.SIGN_IN_TRIES_PER_NETWORK:
+        raise TooMany(
+            "There were too many wrong passwords from your network.",
+            "Wait 15 minutes, then try again. A browser in which you have signed in before is not affected.",
+            retry_after=WINDOW,
+        )
+
+
+def uncount_sign_in(request: HttpRequest, email: str) -> None:
+    """The try was right, or no password was looked at."""
+    if not device_of(request, email):
+        take_back("network", network_of(request))
+
+
+def note_wrong_password(request: HttpRequest, email: str) -> None:
+    if not device_of(request, email):
+        count("address", email, seconds=4 * WINDOW)
+
+
+# --- what django-axes asks -----------------------------------------------------------------------------------
+
+
+def axes_network(request: HttpRequest) -> str:
+    return network_of(request)
+
+
+def axes_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str | None:
+    """What wrong passwords are counted under: the address, or address and browser when the browser is known for it."""
+    name = (credentials or request.POST).get("username")
+    if name is None:
+        return None
+    device = device_of(request, str(name))
+    return f"{device} {name}"[:255] if device else str(name)[:255]
+
+
+def axes_limit(request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
+    """Tries for one address from one network; a single one while the address is guessed at from many networks."""
+    name = str((credentials or request.POST).get("username") or "")
+    attacked = counted("address", name) > ATTACKED_AFTER and not device_of(request, name)
+    return 1 if attacked else int(settings.SIGN_IN_TRIES)
+
+
+# --- guesses by those who are in -----------------------------------------------------------------------------
+
+
+def count_password_guess(person: int) -> None:
+    """Counts a try at one's own current password before it is looked at. TooMany over the limit."""
+    if count("password", str(person)) > settings.SIGN_IN_TRIES:
+        raise TooMany(
+            "The current password was wrong too often.",
+            "Wait 15 minutes, then try again. If it is forgotten, ask an admin of your project for a new one.",
+            retry_after=WINDOW,
+        )
+
+
+def forget_password_guesses(person: int) -> None:
+    try:
+        cache.delete(_key("password", str(person)))
+    except RedisError:
+        return
+
+
+# --- tokens --------------------------------------------------------------------------------------------------
+
+
+def check_api_key_guesses(digest: str, network: str) -> None:
+    """Called before a token is looked up. TooMany from a network that showed many unknown ones, but for a token that
+    worked from there within a day: a neighbour's guesses must not stop a program that runs."""
+    if counted("api_key", network) < settings.API_KEY_TRIES_PER_NETWORK:
+        return
+    try:
+        if cache.get(_key("token-known", f"{network} {digest}")):
+            return
+    except RedisError:
+        return
+    raise TooMany(
+        "There were too many unknown tokens from your network.", "Wait 15 minutes.", retry_after=WINDOW
+    )
+
+
+def note_unknown_api_key(network: str) -> None:
+    count("api_key", network)
+
+
+def note_good_api_key(digest: str, network: str) -> None:
+    try:
+        cache.set(_key("token-known", f"{network} {digest}"), 1, 24 * 3600)
+    except RedisError:
+        return

@@ -1,0 +1,86 @@
+"""Files of examples: upload, watch, read what was wrong, take out again."""
+
+from pathlib import Path
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.base import ProjectAPIView
+from core.models import Role
+from dataset.api.serializers import (
+    ImportIssueSerializer,
+    ImportSerializer,
+    IssueQuerySerializer,
+    NewImportSerializer,
+    RemovedSerializer,
+)
+from dataset.models import DataImport, ImportIssue
+from dataset.queries.imports import imports_of, issues_of
+from dataset.services.imports import remove_import, start_import
+
+
+class _Imports(ProjectAPIView):
+    serializer_class = ImportSerializer
+    queryset = DataImport.objects.none()
+    read_roles = (Role.ADMIN, Role.VIEWER)
+    write_roles = (Role.ADMIN,)
+
+    def one(self, pk: int) -> DataImport:
+        return self.access.get(imports_of(self.access.project), pk=pk)
+
+
+class ImportsView(mixins.ListModelMixin, _Imports):
+    parser_classes = (MultiPartParser,)
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        return imports_of(self.access.project)
+
+    def get(self, request: Request, slug: str) -> Response:
+        """The project's imports, newest first."""
+        return self.list(request)
+
+    @extend_schema(request={"multipart/form-data": NewImportSerializer}, responses={202: ImportSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Uploads a JSONL file and launches the run that reads it; look at `run.status` until it has ended."""
+        given = NewImportSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        values = dict(given.validated_data)
+        upload = values.pop("file")
+        data_import = start_import(
+            by=self.access.user,
+            project=self.access.project,
+            path=Path(upload.temporary_file_path()),
+            file_name=upload.name,
+            **values,
+        )
+        return Response(ImportSerializer(self.one(data_import.pk)).data, status=status.HTTP_202_ACCEPTED)
+
+
+class ImportView(_Imports):
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """One import, its counts and its run."""
+        return Response(ImportSerializer(self.one(pk)).data)
+
+
+class ImportIssuesView(mixins.ListModelMixin, _Imports):
+    serializer_class = ImportIssueSerializer  # type: ignore[assignment]
+    queryset = ImportIssue.objects.none()  # type: ignore[assignment]
+    asks = IssueQuerySerializer
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        return issues_of(self.one(self.kwargs["pk"]), **self.asked())
+
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """Lines that were not taken: bad ones with field and reason, repeats with what they repeat."""
+        return self.list(request)
+
+
+class RemoveImportView(_Imports):
+    @extend_schema(request=None, responses=RemovedSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Takes out what an import added, while nobody has worked on it and no dataset holds it."""
+        count = remove_import(by=self.access.user, data_import=self.one(pk))
+        return Response(RemovedSerializer({"removed": count}).data)

@@ -1,0 +1,170 @@
+"""What examples, imports and dataset versions look like in the API."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from core.api.fields import Body, SeenField, TextField
+from core.api.serializers import PersonSerializer, RunSerializer
+from dataset.models import DataImport, DatasetRow, DatasetVersion, ImportIssue, WithheldRow
+from dataset.services.versions import MAX_SHARE, SEED
+from dataset.splits import DEFAULT_SHARES, SPLITS, TEST, VALIDATION
+
+
+class ImportKeySerializer(serializers.Serializer[Any]):
+    """A key of the file's rows that was not taken under its own name."""
+
+    key = serializers.CharField(help_text="Empty for all keys beyond the first 200.")
+    what = serializers.ChoiceField(
+        choices=("ignored", "read_as"),
+        help_text="ignored: nothing of it is stored; read_as: taken, as `says` tells",
+    )
+    count = serializers.IntegerField(help_text="rows")
+    line = serializers.IntegerField(help_text="The first line with it.")
+    says = serializers.CharField(allow_blank=True)
+
+
+class ImportSerializer(serializers.ModelSerializer[DataImport]):
+    """An uploaded file. The counts are final once `stored_at` is set; `run` tells how far it is."""
+
+    run = RunSerializer(read_only=True)
+    created_by = PersonSerializer(read_only=True, allow_null=True)
+    removed_by = PersonSerializer(read_only=True, allow_null=True)
+    size_bytes = serializers.IntegerField(source="upload.size_bytes", read_only=True)
+    sha256 = serializers.CharField(source="upload.sha256", read_only=True)
+    keys = ImportKeySerializer(many=True, read_only=True)
+
+    class Meta:
+        model = DataImport
+        fields = (
+            "id", "file_name", "size_bytes", "sha256", "destination", "default_source", "default_license", "lines",
+            "accepted", "repeated", "rejected", "keys", "stored_at", "removed_at", "removed_by", "created_by", "created_at", "run",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class NewImportSerializer(Body):
+    file = serializers.FileField(help_text="UTF-8 JSON Lines")
+    destination = serializers.ChoiceField(
+        choices=DataImport.Destination.choices, required=False, default=DataImport.Destination.QUEUE
+    )
+    default_source = TextField(max_length=120, required=False, default="", allow_blank=True)
+    default_license = TextField(max_length=120, required=False, default="", allow_blank=True)
+
+
+class ImportIssueSerializer(serializers.ModelSerializer[ImportIssue]):
+    """A line that was not taken. `repeats` is the example it repeats."""
+
+    class Meta:
+        model = ImportIssue
+        fields = ("line", "kind", "field", "reason", "excerpt", "repeats")
+        read_only_fields = fields
+
+
+class RemovedSerializer(serializers.Serializer[Any]):
+    removed = serializers.IntegerField(help_text="examples")
+
+
+class DatasetSerializer(serializers.ModelSerializer[DatasetVersion]):
+    """A dataset version. `content_hash` is SHA-256 over its rows, splits and settings; `same_as` an earlier number."""
+
+    run = RunSerializer(read_only=True, allow_null=True)
+    created_by = PersonSerializer(read_only=True, allow_null=True)
+    same_as = serializers.IntegerField(source="same_as.number", default=None, read_only=True, allow_null=True)
+    settings = serializers.DictField(read_only=True)
+    counts = serializers.DictField(read_only=True)
+
+    class Meta:
+        model = DatasetVersion
+        fields = (
+            "id", "number", "note", "status", "content_hash", "same_as", "settings", "counts", "created_by", "created_at",
+            "run",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class FreezeSettingsSerializer(Body):
+    """What a freeze takes and how it divides it. Shares are of one: 0.1 is a tenth."""
+
+    validation = serializers.FloatField(
+        min_value=0, max_value=MAX_SHARE, required=False, default=DEFAULT_SHARES[VALIDATION]
+    )
+    test = serializers.FloatField(
+        min_value=0, max_value=MAX_SHARE, required=False, default=DEFAULT_SHARES[TEST]
+    )
+    slices = serializers.ListField(child=TextField(), required=False, default=list, max_length=1000)
+    sources = serializers.ListField(child=TextField(), required=False, default=list, max_length=1000)
+    seed = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, default=SEED)
+    separate_near_duplicates = serializers.BooleanField(
+        required=False,
+        default=True,
+        help_text="Keep prompts that are nearly the same in one split, and withhold those that are nearly a test row's.",
+    )
+
+
+class NewDatasetSerializer(FreezeSettingsSerializer):
+    """The settings of a freeze, and a note."""
+
+    note = TextField(max_length=300, required=False, default="", allow_blank=True)
+    seen = SeenField()
+
+
+class PreviewSliceSerializer(serializers.Serializer[Any]):
+    slice = serializers.CharField()
+    approved = serializers.IntegerField()
+    new = serializers.IntegerField()
+
+
+class PreviewSerializer(serializers.Serializer[Any]):
+    """What a freeze would take now; `new` counts what the newest ready version (`since`) does not know.
+
+    `unreviewed` rows were approved without a review. `counts` is what the version's `counts` would be. With many rows
+    `whole` is false: prompts were not compared, and near-duplicates may still change the splits. `seen` goes with the
+    freeze.
+    """
+
+    total = serializers.IntegerField()
+    new = serializers.IntegerField()
+    unreviewed = serializers.IntegerField()
+    since = serializers.IntegerField(allow_null=True)
+    counts = serializers.DictField(allow_null=True)
+    whole = serializers.BooleanField()
+    slices = PreviewSliceSerializer(many=True)
+    seen = serializers.CharField()
+
+
+class DatasetRowSerializer(serializers.ModelSerializer[DatasetRow]):
+    """One frozen row, with the text as it was."""
+
+    revision = serializers.IntegerField(source="revision.number", read_only=True)
+    content = serializers.SerializerMethodField()
+
+    class Meta:
+        model = DatasetRow
+        fields = ("position", "example", "revision", "split", "row_hash", "content")
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.DictField())
+    def get_content(self, row: DatasetRow) -> dict[str, Any]:
+        return dict(row.revision.content)
+
+
+class WithheldRowSerializer(serializers.ModelSerializer[WithheldRow]):
+    """An approved example that was left out; `repeats` is the test row it would have given away, and `similarity` how much
+    alike their turns are (0.8 to 1) when it only nearly repeats it. With reason `control_mark` its text holds `mark`."""
+
+    revision = serializers.IntegerField(source="revision.number", read_only=True)
+
+    class Meta:
+        model = WithheldRow
+        fields = ("example", "revision", "split", "reason", "repeats", "similarity", "mark")
+        read_only_fields = fields
+
+
+class SplitQuerySerializer(serializers.Serializer[Any]):
+    split = serializers.ChoiceField(choices=SPLITS, required=False)
+
+
+class IssueQuerySerializer(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=ImportIssue.Kind.choices, required=False)

@@ -1,0 +1,118 @@
+"""Dataset versions: freeze, read, compare, download."""
+
+from django.http import Http404, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api.base import ProjectAPIView
+from core.models import Role
+from dataset.api.serializers import (
+    DatasetRowSerializer,
+    DatasetSerializer,
+    FreezeSettingsSerializer,
+    NewDatasetSerializer,
+    PreviewSerializer,
+    SplitQuerySerializer,
+    WithheldRowSerializer,
+)
+from dataset.downloads import dataset_as_jsonl
+from dataset.models import DatasetRow, DatasetVersion, WithheldRow
+from dataset.queries.preview import preview
+from dataset.queries.versions import rows_of, versions_of, withheld_of
+from dataset.services.versions import start_freeze
+
+
+class _Datasets(ProjectAPIView):
+    serializer_class = DatasetSerializer
+    queryset = DatasetVersion.objects.none()
+    read_roles = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
+    write_roles = (Role.ADMIN,)
+
+    def one(self, number: int) -> DatasetVersion:
+        return self.access.get(versions_of(self.access.project), number=number)
+
+    def ready(self, number: int) -> DatasetVersion:
+        dataset = self.one(number)
+        if dataset.status != DatasetVersion.Status.READY:
+            raise Http404("This dataset has no rows.")
+        return dataset
+
+
+class DatasetsView(mixins.ListModelMixin, _Datasets):
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        return versions_of(self.access.project)
+
+    def get(self, request: Request, slug: str) -> Response:
+        """The project's dataset versions, newest first."""
+        return self.list(request)
+
+    @extend_schema(request=NewDatasetSerializer, responses={202: DatasetSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Freezes what is approved into the next version; look at `status` until it is ready or failed. 409 when it is not
+        what the preview was of whose `seen` is sent."""
+        given = NewDatasetSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        dataset = start_freeze(by=self.access.user, project=self.access.project, **given.validated_data)
+        return Response(DatasetSerializer(self.one(dataset.number)).data, status=status.HTTP_202_ACCEPTED)
+
+
+class DatasetPreviewView(_Datasets):
+    asks = FreezeSettingsSerializer
+    pagination_class = None
+
+    @extend_schema(responses=PreviewSerializer)
+    def get(self, request: Request, slug: str) -> Response:
+        """What a freeze with these settings would take now, how it would divide it, and what it would withhold."""
+        shown = preview(self.access.project, self.asked())
+        body = {
+            "total": shown.total,
+            "new": shown.new,
+            "unreviewed": shown.unreviewed,
+            "since": shown.since.number if shown.since else None,
+            "counts": shown.counts,
+            "whole": shown.whole,
+            "slices": [{"slice": name, "approved": n, "new": new} for name, n, new in shown.slices],
+            "seen": shown.seen,
+        }
+        return Response(PreviewSerializer(body).data)
+
+
+class DatasetView(_Datasets):
+    def get(self, request: Request, slug: str, number: int) -> Response:
+        """One version: hash, settings, counts."""
+        return Response(DatasetSerializer(self.one(number)).data)
+
+
+class DatasetRowsView(mixins.ListModelMixin, _Datasets):
+    serializer_class = DatasetRowSerializer  # type: ignore[assignment]
+    queryset = DatasetRow.objects.none()  # type: ignore[assignment]
+    asks = SplitQuerySerializer
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        return rows_of(self.ready(self.kwargs["number"]), **self.asked())
+
+    def get(self, request: Request, slug: str, number: int) -> Response:
+        """The version's rows in their order, as they were frozen."""
+        return self.list(request)
+
+
+class DatasetWithheldView(mixins.ListModelMixin, _Datasets):
+    serializer_class = WithheldRowSerializer  # type: ignore[assignment]
+    queryset = WithheldRow.objects.none()  # type: ignore[assignment]
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        return withheld_of(self.ready(self.kwargs["number"]))
+
+    def get(self, request: Request, slug: str, number: int) -> Response:
+        """Approved examples that the version left out, and why."""
+        return self.list(request)
+
+
+class DatasetDownloadView(_Datasets):
+    @extend_schema(responses={(200, "application/jsonl"): OpenApiTypes.BINARY})
+    def get(self, request: Request, slug: str, number: int) -> StreamingHttpResponse:
+        """The version's artifact: one JSON object a line."""
+        return dataset_as_jsonl(self.ready(number), by=self.access.user, method=request.method)

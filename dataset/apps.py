@@ -1,0 +1,25 @@
+"""What datasets brings to the rest: its kinds of runs, its next steps on a project's first screen, its part of an example's page."""
+
+from django.apps import AppConfig
+
+
+class DatasetsConfig(AppConfig):
+    # The package is `dataset`: one named `datasets` would hide Hugging Face's library of that name, which TRL imports.
+    name = "dataset"
+    label = "datasets"
+
+    def ready(self) -> None:
+        from annotation.extensions import register_frozen_check, register_page_details
+        from core.audit.sentences import register_wordings
+        from core.home.stages import register_next_items
+        from core.runs.kinds import register_kind
+        from dataset.extensions import in_a_dataset, of_example
+        from dataset.home import WORDINGS, next_items
+        from dataset.run_kinds import FREEZE, IMPORT
+
+        register_next_items("annotate", next_items)
+        register_wordings(WORDINGS)
+        register_kind(IMPORT)
+        register_kind(FREEZE)
+        register_frozen_check(in_a_dataset)
+        register_page_details(of_example)

@@ -1,0 +1,54 @@
+"""What the data side adds to annotation's stage: an admin's next steps, and how its deeds are worded."""
+
+from django.urls import reverse
+
+from annotation.models import Example
+from core.access import Access
+from core.home.stages import NextItem
+from core.models import Role
+from dataset.queries.versions import newest_ready, not_frozen_yet
+
+# Fewer new examples than this change little; more are worth a new version.
+WORTH_FREEZING = 20
+
+WORDINGS = {
+    "import.started": "{actor} began to import {file}",
+    "import.stored": "{label} was imported (added: {accepted}, repeats: {repeated}, bad lines: {rejected})",
+    "import.removed": "{actor} removed what the import {label} had added ({examples} examples)",
+    "dataset.started": "{actor} asked to freeze {label}",
+    "dataset.frozen": "{label} was frozen with {rows} rows",
+}
+
+
+def next_items(access: Access) -> list[NextItem]:
+    """Import the first data, or freeze what was approved since the newest dataset. At most four queries."""
+    if not access.has(Role.ADMIN):
+        return []
+    slug = access.project.slug
+    newest = newest_ready(access.project)
+    waiting = not_frozen_yet(access.project, newest)
+    if newest is None and not waiting:
+        if Example.objects.filter(project=access.project).exists():
+            return []
+        return [
+            NextItem(
+                "Bring in the first examples",
+                "A JSONL file with one conversation and its answer a line. Annotators can also write pairs here.",
+                reverse("datasets:import-new", args=[slug]),
+                "Import",
+                order=5,
+            )
+        ]
+    if waiting < WORTH_FREEZING and newest is not None:
+        return []
+    where = "in no dataset yet" if newest is None else f"not in dataset {newest.number}"
+    noun = "approved example is" if waiting == 1 else "approved examples are"
+    return [
+        NextItem(
+            f"{waiting:,} {noun} {where}",
+            "Freeze them, so that a model can be trained on them.",
+            reverse("datasets:dataset-new", args=[slug]),
+            "Freeze",
+            order=35,
+        )
+    ]

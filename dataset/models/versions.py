@@ -1,0 +1,156 @@
+"""Frozen datasets, their rows, and what was left out of them."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from annotation.models import Example, Revision
+
+
+class GroupSplit(models.Model):
+    """The split a group was given when it was first frozen. Permanent: what was test stays test."""
+
+    class Split(models.TextChoices):
+        TRAIN = "train", "Train"
+        VALIDATION = "validation", "Validation"
+        TEST = "test", "Test"
+
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="group_splits")
+    group = models.CharField(max_length=200)
+    split = models.CharField(max_length=10, choices=Split.choices)
+    decided_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="group_split_once", fields=["project", "group"])]
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.split}"
+
+
+class DatasetVersion(models.Model):
+    """Approved examples, frozen. `content_hash` is SHA-256 over canonical rows, splits and settings."""
+
+    class Status(models.TextChoices):
+        FREEZING = "freezing", "Freezing"
+        READY = "ready", "Ready"
+        FAILED = "failed", "Failed"
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        Status.FREEZING: {Status.READY, Status.FAILED},
+        Status.READY: set(),
+        Status.FAILED: {Status.FREEZING},
+    }
+
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="dataset_versions")
+    number = models.PositiveIntegerField()
+    note = models.CharField(max_length=300, blank=True)
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.FREEZING)
+    run = models.OneToOneField(
+        "core.Run", null=True, on_delete=models.PROTECT, related_name="dataset_version"
+    )
+    settings = models.JSONField(
+        help_text="validation and test (shares), seed, separate_near_duplicates, slices and sources (filters), "
+        "system_prompt"
+    )
+    content_hash = models.CharField(max_length=64, blank=True)
+    same_as = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        help_text="An earlier version with this content.",
+    )
+    artifact = models.ForeignKey("core.Artifact", null=True, on_delete=models.PROTECT, related_name="+")
+    counts = models.JSONField(
+        default=dict,
+        help_text="total, train, validation, test, slices: {slice: {split: rows}}, withheld, withheld_near, withheld_marked, "
+        "untested: {slice: why}, near: {groups, clusters, rows, largest}, validation_near_train",
+    )
+    created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(name="dataset_number", fields=["project", "number"]),
+            models.CheckConstraint(
+                name="dataset_ready_has_content",
+                condition=~models.Q(status="ready")
+                | (~models.Q(content_hash="") & models.Q(artifact__isnull=False)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Dataset {self.number}"
+
+
+class DatasetRow(models.Model):
+    """One row of a dataset version and the revision it was cut from."""
+
+    dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="rows")
+    example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="dataset_rows")
+    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="+")
+    position = models.PositiveIntegerField()
+    split = models.CharField(max_length=10, choices=GroupSplit.Split.choices)
+    row_hash = models.CharField(max_length=64)
+    # Of its prompt and records, read loosely (annotation.text.hashes): what was test once is known for good by it.
+    prompt_hash = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(name="row_position", fields=["dataset", "position"]),
+            models.UniqueConstraint(name="row_example", fields=["dataset", "example"]),
+        ]
+        indexes = [
+            models.Index(name="row_by_split", fields=["dataset", "split", "position"]),
+            models.Index(name="row_test_prompt", fields=["prompt_hash"], condition=models.Q(split="test")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset_id}/{self.position}"
+
+
+class WithheldRow(models.Model):
+    """An approved example that a dataset version left out: it would give a test row away, or its text holds a control mark."""
+
+    class Reason(models.TextChoices):
+        REPEATS_TEST = "repeats_test", "Asks what a test row asks"
+        NEAR_TEST = "near_test", "Asks nearly what a test row asks"
+        CONTROL_MARK = "control_mark", "Holds a control mark of chat templates"
+
+    dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="withheld")
+    example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="+")
+    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="+")
+    split = models.CharField(
+        max_length=10,
+        choices=GroupSplit.Split.choices,
+        blank=True,
+        help_text="Where it would have gone; empty where that was not decided.",
+    )
+    reason = models.CharField(max_length=12, choices=Reason.choices)
+    repeats = models.ForeignKey(Example, null=True, on_delete=models.PROTECT, related_name="+")
+    mark = models.CharField(max_length=80, blank=True, default="", help_text="The control mark in its text.")
+    similarity = models.FloatField(
+        null=True,
+        help_text="Jaccard similarity of the turns, 0.8 to 1, for a near-duplicate.",
+    )
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(name="withheld_once", fields=["dataset", "example"]),
+            models.CheckConstraint(
+                name="withheld_similarity",
+                condition=models.Q(reason__in=["repeats_test", "control_mark"], similarity__isnull=True)
+                | models.Q(reason="near_test", similarity__gt=0, similarity__lte=1),
+            ),
+            models.CheckConstraint(
+                name="withheld_because_of",
+                condition=models.Q(reason="control_mark", repeats__isnull=True) & ~models.Q(mark="")
+                | models.Q(reason__in=["repeats_test", "near_test"], repeats__isnull=False, mark=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.example_id} withheld from {self.dataset_id}"

@@ -1,0 +1,299 @@
+"""What a freeze will do with rows, before anything is written: splits, what is withheld, and what the counts will be.
+
+A freeze and its preview both ask a Planner, so what is shown is what is frozen. No database; bounded memory: about a
+kilobyte for each row, and the texts themselves are not kept.
+"""
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dataset.similarity import Prompts
+from dataset.splits import SPLITS, TEST, TRAIN, VALIDATION, Group, assign_splits, untested
+
+REPEATS_TEST, NEAR_TEST, CONTROL_MARK = "repeats_test", "near_test", "control_mark"
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """A row that may not train or validate, because of the test row of example `repeats`; or a row of any split whose text
+    holds the control mark `mark`, which takes no part in the splits.
+
+    `similarity` is the Jaccard similarity of their turns (0.8 to 1), None for an equal prompt.
+    """
+
+    example: int
+    split: str
+    reason: str
+    repeats: int | None
+    similarity: float | None = None
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class FreezePlan:
+    """`splits` of every group, `new` those decided now. `counts` is what DatasetVersion.counts holds."""
+
+    splits: dict[str, str]
+    new: dict[str, str]
+    withheld: list[Withheld]
+    counts: dict[str, Any]
+
+
+@dataclass
+class _Column:
+    """Values repeated in many rows, each kept once; a row holds their number."""
+
+    numbers: dict[Any, int] = field(default_factory=dict)
+    rows: "array[int]" = field(default_factory=lambda: array("l"))
+
+    def add(self, value: Any) -> None:
+        self.rows.append(self.numbers.setdefault(value, len(self.numbers)))
+
+    def names(self) -> list[Any]:
+        return list(self.numbers)
+
+
+class Planner:
+    """Takes the rows of a future version and the test rows of earlier ones, in any order, and plans.
+
+    `settings` as DatasetVersion.settings: validation, test (shares of one), seed, separate_near_duplicates (bool, else
+    True: a run may have been queued before there was that choice).
+    """
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.settings = settings
+        self._examples = array("q")
+        self._marked: list[Withheld] = []
+        self.groups, self.slices, self._prompts = _Column(), _Column(), _Column()
+        self.texts = array("l")
+        # What was held out before: its example, the number of its prompt and of its text.
+        self._before: list[tuple[int, int, int]] = []
+        self._similar = Prompts() if settings.get("separate_near_duplicates", True) else None
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def add(
+        self, *, example: int, group: str, slice_name: str, prompt: str, messages: Sequence[Mapping[str, str]]
+    ) -> None:
+        """One approved row. `prompt` is annotation.text.hashes.prompt_hash of it."""
+        self._examples.append(example)
+        self.groups.add(group)
+        self.slices.add(slice_name)
+        self._prompts.add(bytes.fromhex(prompt))
+        self.texts.append(self._text(messages))
+
+    def leave_out(self, *, example: int, mark: str) -> None:
+        """An approved row that nobody may train or be tested on: its text holds a control mark."""
+        self._marked.append(Withheld(example, "", CONTROL_MARK, None, None, mark[:80]))
+
+    def hold_out(self, *, example: int, prompt: str, messages: Sequence[Mapping[str, str]]) -> None:
+        """A test row of an earlier version, with the text it had there."""
+        numbers = self._prompts.numbers
+        known = numbers.setdefault(bytes.fromhex(prompt), len(numbers))
+        self._before.append((example, known, self._text(messages)))
+
+    def _text(self, messages: Sequence[Mapping[str, str]]) -> int:
+        return self._similar.add(messages) if self._similar is not None else 0
+
+    def plan(self, decided: Mapping[str, str], tell: Callable[[float], None] | None = None) -> FreezePlan:
+        """`decided` are the splits of groups from earlier versions; those of other groups are left alone. `tell` hears how
+        far the comparison of prompts is, as a share of one."""
+        clusters = self._similar.clusters(tell) if self._similar is not None else []
+        units = _Units(self, decided, clusters)
+        splits = units.assign()
+        row_splits = [splits[number] for number in self.groups.rows]
+        withheld = self._withheld(row_splits, clusters)
+        names = self.groups.names()
+        return FreezePlan(
+            splits=dict(zip(names, splits, strict=True)),
+            new={name: split for name, split in zip(names, splits, strict=True) if name not in decided},
+            withheld=sorted(withheld + self._marked, key=lambda row: row.example),
+            counts={
+                **self._counts(row_splits, withheld),
+                "untested": units.untested(),
+                "near": units.joined(),
+                "validation_near_train": self._validation_near_train(row_splits, withheld, clusters),
+            },
+        )
+
+    # --- what gives a test row away ------------------------------------------------------------------------
+    def _withheld(self, row_splits: list[str], clusters: list[int]) -> list[Withheld]:
+        prompts = _lowest(
+            (self._prompts.rows[row], self._examples[row]) for row in _rows_in(row_splits, TEST)
+        )
+        # An equal prompt of an earlier version counts only where this version has none.
+        prompts = _lowest((prompt, example) for example, prompt, _ in self._before) | prompts
+        repeats = {
+            row: prompts[self._prompts.rows[row]]
+            for row, split in enumerate(row_splits)
+            if split != TEST and self._prompts.rows[row] in prompts
+        }
+        withheld = [
+            Withheld(self._examples[row], row_splits[row], REPEATS_TEST, example)
+            for row, example in repeats.items()
+        ]
+        if self._similar is not None:
+            others = [row for row, split in enumerate(row_splits) if split != TEST and row not in repeats]
+            withheld += self._near_test(others, row_splits, clusters)
+        return sorted(withheld, key=lambda row: row.example)
+
+    def _near_test(self, rows: list[int], row_splits: list[str], clusters: list[int]) -> Iterator[Withheld]:
+        tested = _lowest(
+            [(self.texts[row], self._examples[row]) for row in _rows_in(row_splits, TEST)]
+            + [(text, example) for example, _, text in self._before]
+        )
+        near = self._nearest({self.texts[row] for row in rows}, set(tested), clusters)
+        for row in rows:
+            if found := near.get(self.texts[row]):
+                example, similarity = min(
+                    ((tested[text], share) for text, share in found.items()),
+                    key=lambda pair: (-pair[1], pair[0]),
+                )
+                yield Withheld(self._examples[row], row_splits[row], NEAR_TEST, example, similarity)
+
+    def _nearest(
+        self, texts: set[int], targets: set[int], clusters: list[int]
+    ) -> dict[int, dict[int, float]]:
+        """Prompts.nearest of the texts that have a target in their cluster: no other can be similar."""
+        if self._similar is None:
+            return {}
+        shared = {clusters[text] for text in texts} & {clusters[text] for text in targets}
+        return self._similar.nearest(
+            [text for text in texts if clusters[text] in shared],
+            [text for text in targets if clusters[text] in shared],
+        )
+
+    def _validation_near_train(
+        self, row_splits: list[str], withheld: list[Withheld], clusters: list[int]
+    ) -> int | None:
+        """How many rows of validation are near-duplicates of one in training; None where nobody compared."""
+        if self._similar is None:
+            return None
+        out = {row.example for row in withheld}
+        texts: dict[str, Counter[int]] = {split: Counter() for split in SPLITS}
+        for row, split in enumerate(row_splits):
+            if self._examples[row] not in out:
+                texts[split][self.texts[row]] += 1
+        near = self._nearest(set(texts[VALIDATION]), set(texts[TRAIN]), clusters)
+        return sum(texts[VALIDATION][text] for text in near)
+
+    def _counts(self, row_splits: list[str], withheld: list[Withheld]) -> dict[str, Any]:
+        out = {row.example for row in withheld}
+        names = self.slices.names()
+        by_slice: dict[str, Counter[str]] = defaultdict(Counter)
+        for row, split in enumerate(row_splits):
+            if self._examples[row] not in out:
+                by_slice[names[self.slices.rows[row]]][split] += 1
+        return {
+            "total": len(self) - len(out),
+            **{split: sum(counts[split] for counts in by_slice.values()) for split in SPLITS},
+            "slices": {
+                name: {split: counts[split] for split in SPLITS if counts[split]}
+                for name, counts in sorted(by_slice.items())
+            },
+            "withheld": len(out) + len(self._marked),
+            "withheld_marked": len(self._marked),
+            "withheld_near": sum(row.reason == NEAR_TEST for row in withheld),
+        }
+
+
+class _Units:
+    """The groups of a planner, new ones joined where their prompts are near-duplicates: what is assigned as one."""
+
+    def __init__(self, planner: Planner, decided: Mapping[str, str], clusters: list[int]) -> None:
+        self._settings = planner.settings
+        self._names: list[str] = planner.groups.names()
+        self._decided = [decided.get(name) for name in self._names]
+        self._parent = list(range(len(self._names)))
+        bound = self._join(planner, clusters) if clusters else {}
+        self._units = self._build(planner, bound)
+
+    def _root(self, group: int) -> int:
+        while self._parent[group] != group:
+            self._parent[group] = self._parent[self._parent[group]]
+            group = self._parent[group]
+        return group
+
+    def _join(self, planner: Planner, clusters: list[int]) -> dict[int, str]:
+        """Joins new groups by cluster. {group: split} for those that must follow a group which trains or validates.
+
+        A new near-duplicate of a training row cannot become a test row: the training row would have to go. A new
+        near-duplicate of a test row is joined to nothing: it is withheld unless the draw makes it a test row.
+        """
+        first: dict[int, int] = {}
+        splits: dict[int, set[str]] = defaultdict(set)
+        for group, text in zip(planner.groups.rows, planner.texts, strict=True):
+            cluster = clusters[text]
+            if split := self._decided[group]:
+                splits[cluster].add(split)
+            else:
+                joined = sorted((self._root(group), self._root(first.setdefault(cluster, group))))
+                self._parent[joined[1]] = joined[0]
+        bound = {}
+        for split in (VALIDATION, TRAIN):  # training decides where both are near
+            for cluster, group in first.items():
+                if split in splits[cluster]:
+                    bound[self._root(group)] = split
+        return bound
+
+    def _build(self, planner: Planner, bound: Mapping[int, str]) -> dict[int, Group]:
+        slices: dict[int, Counter[str]] = defaultdict(Counter)
+        slice_names = planner.slices.names()
+        for group, number in zip(planner.groups.rows, planner.slices.rows, strict=True):
+            slices[self._root(group)][slice_names[number]] += 1
+        members: dict[int, list[str]] = defaultdict(list)
+        for group, name in enumerate(self._names):
+            members[self._root(group)].append(name)
+        return {
+            root: Group(
+                name=min(members[root]),
+                rows=counts.total(),
+                split=self._decided[root] or bound.get(root),
+                slices=dict(sorted(counts.items())),
+                parts=len(members[root]),
+            )
+            for root, counts in slices.items()
+        }
+
+    def assign(self) -> list[str]:
+        """The split of every group, in the planner's order."""
+        assigned = assign_splits(
+            self._units.values(),
+            validation=self._settings["validation"],
+            test=self._settings["test"],
+            seed=str(self._settings["seed"]),
+        )
+        self._units = {
+            root: replace(unit, split=unit.split or assigned[unit.name]) for root, unit in self._units.items()
+        }
+        return [str(self._units[self._root(group)].split) for group in range(len(self._names))]
+
+    def untested(self) -> dict[str, str]:
+        """{slice: why} of the slices that should have test rows and have too few."""
+        return untested(self._units.values(), test=self._settings["test"])
+
+    def joined(self) -> dict[str, int]:
+        """How many new groups were joined, into how many units, and the rows of all and of the largest."""
+        joined = [unit for unit in self._units.values() if unit.parts > 1]
+        return {
+            "groups": sum(unit.parts for unit in joined),
+            "clusters": len(joined),
+            "rows": sum(unit.rows for unit in joined),
+            "largest": max((unit.rows for unit in joined), default=0),
+        }
+
+
+def _rows_in(row_splits: list[str], wanted: str) -> Iterator[int]:
+    return (row for row, split in enumerate(row_splits) if split == wanted)
+
+
+def _lowest(pairs: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """{key: the lowest value that comes with it}."""
+    lowest: dict[int, int] = {}
+    for key, value in pairs:
+        lowest[key] = min(value, lowest.get(key, value))
+    return lowest

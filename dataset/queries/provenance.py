@@ -1,0 +1,303 @@
+"""Who imported, wrote, approved and reviewed the answers of examples, in one vocabulary for every page.
+
+* imported by: who uploaded the file that an example came with; its words were written elsewhere.
+* written by: everybody who typed words of the answer here that are still in it: its writer, who edited it, a reviewer who
+  corrected it. A correction that was undone is none.
+* approved by: who let it into the data, and how: in review, in bulk (without opening it), or at import "as they are".
+* reviewed by: whose acceptance was not undone and who did not write the whole answer themselves. What nobody reviewed
+  so is counted as never reviewed.
+
+All of it belongs to one revision: what happened to an example after a dataset version was frozen changes nothing there.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from django.db import connection
+
+from annotation.models import Example, Revision
+from core.keeping import kept
+from core.models import User
+from dataset.models import DataImport, DatasetVersion
+
+How = Literal["review", "bulk", "import", ""]
+KEEP_SECONDS = 7 * 24 * 3600
+HOW = {"review": "in review", "bulk": "in bulk, without opening each", "import": "at import, as they came"}
+
+# `picked` is (example_id, revision_id, number). Only what may hold typed words is read with its texts: the first revision
+# of an imported example was written elsewhere.
+_FACTS = """
+facts AS MATERIALIZED (
+    SELECT p.example_id, p.revision_id, p.number, e.origin, e.import_id, e.source,
+           CASE WHEN e.origin = 'import' THEN coalesce(b.created_by_id, e.created_by_id) END AS importer_id,
+           e.origin = 'import' AND p.number = 1 AND b.destination = 'approved' AS as_they_came,
+           e.origin = 'import' AND CASE WHEN e.revision = 1 THEN e.completion <> '' ELSE EXISTS (
+               SELECT FROM annotation_revision a
+               WHERE a.example_id = p.example_id AND a.number = 1 AND a.content->>'completion' <> ''
+           ) END AS elsewhere
+    FROM picked p JOIN annotation_example e ON e.id = p.example_id
+    LEFT JOIN datasets_dataimport b ON b.id = e.import_id
+),
+texts AS (
+    SELECT v.example_id, v.number, v.by_id, v.reason, f.origin, v.content->>'completion' AS words,
+           lag(v.content->>'completion') OVER turns AS words_before, lead(v.reason) OVER turns AS reason_after
+    FROM facts f JOIN annotation_revision v ON v.example_id = f.example_id AND v.number <= f.number
+    WHERE f.number > 1 OR f.origin <> 'import'
+    WINDOW turns AS (PARTITION BY v.example_id ORDER BY v.number)
+),
+typed AS (
+    SELECT example_id, array_agg(DISTINCT by_id ORDER BY by_id) AS writers
+    FROM texts
+    WHERE by_id IS NOT NULL AND words <> '' AND words IS DISTINCT FROM words_before AND reason <> 'restored'
+      AND NOT (reason = 'corrected' AND reason_after IS NOT DISTINCT FROM 'restored')
+      AND NOT (reason = 'arrived' AND origin = 'import')
+    GROUP BY example_id
+),
+accepted AS (
+    SELECT DISTINCT ON (f.example_id) f.example_id, v.by_id, v.in_bulk, v.at
+    FROM facts f JOIN annotation_review v ON v.revision_id = f.revision_id
+    WHERE v.verdict = 'accepted' AND v.undone_at IS NULL
+    ORDER BY f.example_id, v.id DESC
+),
+known AS (
+    SELECT f.example_id, f.import_id, f.importer_id, f.source, f.elsewhere, coalesce(t.writers, '{}') AS writers,
+           coalesce(a.by_id, CASE WHEN f.as_they_came THEN f.importer_id END) AS approver_id,
+           CASE WHEN a.in_bulk THEN 'bulk' WHEN a.by_id IS NOT NULL THEN 'review'
+                WHEN f.as_they_came THEN 'import' ELSE '' END AS how,
+           a.by_id IS NOT NULL AND (f.elsewhere OR coalesce(t.writers, '{}') <> ARRAY[a.by_id]) AS reviewed,
+           a.at
+    FROM facts f LEFT JOIN typed t USING (example_id) LEFT JOIN accepted a USING (example_id)
+)
+"""
+_ROWS = """
+WITH picked AS MATERIALIZED (
+    SELECT d.example_id, d.revision_id, v.number
+    FROM datasets_datasetrow d JOIN annotation_revision v ON v.id = d.revision_id
+    WHERE d.dataset_id = %(dataset)s AND (%(split)s = '' OR d.split = %(split)s)
+      AND (%(positions)s::int[] IS NULL OR d.position = ANY(%(positions)s::int[]))
+),
+"""
+_REVISIONS = """
+WITH picked AS MATERIALIZED (
+    SELECT example_id, id AS revision_id, number FROM annotation_revision WHERE id = ANY(%(revisions)s::bigint[])
+),
+"""
+_GROUPED = """
+SELECT importer_id, source, elsewhere, writers, approver_id, how, reviewed, count(*)
+FROM known GROUP BY 1, 2, 3, 4, 5, 6, 7
+"""
+_EACH = """
+SELECT example_id, import_id, importer_id, source, elsewhere, writers, approver_id, how, reviewed, at FROM known
+"""
+
+
+def _select(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchall()
+
+
+# --- many rows ---------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class ContributorShare:
+    """A person and on how many rows; `how` they approved them, where that is the question."""
+
+    person: User
+    rows: int
+    how: str = ""
+
+    @property
+    def how_words(self) -> str:
+        return HOW.get(self.how, "")
+
+
+@dataclass(frozen=True)
+class Contributors:
+    """The people behind a set of rows, each list by number of rows. Counts are of rows.
+
+    `elsewhere` came with an import and nobody changed its answer here, `edited` came so and was changed, `here` was
+    written here. `sources` is [(name of a source, rows)] of the first two.
+    """
+
+    rows: int = 0
+    reviewed_rows: int = 0
+    elsewhere: int = 0
+    edited: int = 0
+    here: int = 0
+    imported: list[ContributorShare] = field(default_factory=list)
+    written: list[ContributorShare] = field(default_factory=list)
+    approved: list[ContributorShare] = field(default_factory=list)
+    reviewed: list[ContributorShare] = field(default_factory=list)
+    sources: list[tuple[str, int]] = field(default_factory=list)
+
+    @property
+    def never_reviewed(self) -> int:
+        return self.rows - self.reviewed_rows
+
+    @property
+    def reviewed_words(self) -> str:
+        """ "273 of 312 rows were never reviewed." """
+        if not self.rows:
+            return "It holds no rows."
+        if not self.never_reviewed:
+            return "The one row was reviewed." if self.rows == 1 else f"All {self.rows:,} rows were reviewed."
+        if self.never_reviewed == self.rows:
+            return (
+                "The one row was never reviewed."
+                if self.rows == 1
+                else f"None of the {self.rows:,} rows was ever reviewed."
+            )
+        verb = "was" if self.never_reviewed == 1 else "were"
+        return f"{self.never_reviewed:,} of {self.rows:,} rows {verb} never reviewed."
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line, for a step of a lineage: at most four names of each kind."""
+        parts = [
+            f"{words} {_names(shares)}"
+            for words, shares in (
+                ("imported by", self.imported),
+                ("written by", self.written),
+                ("approved by", self.approved),
+                ("reviewed by", self.reviewed),
+            )
+            if shares
+        ]
+        return "; ".join([*parts, self.reviewed_words[:-1]])
+
+    @property
+    def names(self) -> list[str]:
+        """Everybody once, by name."""
+        shares = [*self.imported, *self.written, *self.approved, *self.reviewed]
+        return sorted({share.person.name for share in shares})
+
+
+def _names(shares: Sequence[ContributorShare], most: int = 4) -> str:
+    names = list(dict.fromkeys(share.person.name for share in shares))
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def people_behind(
+    dataset: DatasetVersion, *, split: str = "", positions: Iterable[int] | None = None
+) -> Contributors:
+    """The people behind a dataset version's rows: of one split, or of the rows at `positions` alone.
+
+    Two queries at first, one afterwards: what was frozen never changes, so it is counted once (about a second for 100,000
+    rows) and remembered.
+    """
+    values = {
+        "dataset": dataset.pk,
+        "split": split,
+        "positions": None if positions is None else list(positions),
+    }
+    key = "provenance." + hashlib.sha256(json.dumps(values).encode()).hexdigest()
+    groups = kept(key, lambda: _select(_ROWS + _FACTS + _GROUPED, values), seconds=KEEP_SECONDS)
+    imported: Counter[int] = Counter()
+    written: Counter[int] = Counter()
+    approved: Counter[tuple[int, str]] = Counter()
+    reviewed: Counter[int] = Counter()
+    sources: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for importer, source, elsewhere, writers, approver, how, was_reviewed, rows in groups:
+        counts["rows"] += rows
+        counts["elsewhere" if elsewhere and not writers else "edited" if elsewhere else "here"] += rows
+        if importer is not None:
+            imported[importer] += rows
+        if elsewhere and source:
+            sources[source] += rows
+        for writer in writers:
+            written[writer] += rows
+        if approver is not None:
+            approved[approver, how] += rows
+        if was_reviewed:
+            counts["reviewed_rows"] += rows
+            reviewed[approver] += rows
+    users = User.objects.in_bulk({*imported, *written, *reviewed, *(pk for pk, _ in approved)})
+    return Contributors(
+        **counts,
+        imported=_shares(imported, users),
+        written=_shares(written, users),
+        approved=sorted(
+            (ContributorShare(users[pk], rows, how) for (pk, how), rows in approved.items()), key=_by_rows
+        ),
+        reviewed=_shares(reviewed, users),
+        sources=sources.most_common(),
+    )
+
+
+def _by_rows(share: ContributorShare) -> tuple[int, str, str]:
+    return -share.rows, share.person.name, share.how
+
+
+def _shares(counts: Counter[int], users: dict[int, User]) -> list[ContributorShare]:
+    return sorted((ContributorShare(users[pk], rows) for pk, rows in counts.items()), key=_by_rows)
+
+
+# --- single examples ---------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Provenance:
+    """Who did what with one revision of one example. `elsewhere`: its answer came with an import; nobody in `writers`
+    then means that it is still as it came. `approver` is None when nobody approved it, or when that is not known."""
+
+    elsewhere: bool = False
+    source: str = ""
+    imported_in: DataImport | None = None
+    importer: User | None = None
+    writers: list[User] = field(default_factory=list)
+    approver: User | None = None
+    how: How = ""
+    reviewer: User | None = None
+    at: datetime | None = None
+
+    @property
+    def how_words(self) -> str:
+        return (
+            HOW.get(self.how, "")
+            .replace("they", "it")
+            .replace(", without opening each", ", without opening it")
+        )
+
+    @property
+    def written_words(self) -> str:
+        """ "Mo Haddad", "elsewhere (Archive 2024)" or "elsewhere (Archive 2024), edited by Mo Haddad"."""
+        names = ", ".join(person.name for person in self.writers)
+        if not self.elsewhere:
+            return names or "not known"
+        where = f"elsewhere ({self.source})" if self.source else "elsewhere"
+        return f"{where}, edited by {names}" if names else where
+
+
+def provenance_of(revisions: Iterable[Revision]) -> dict[int, Provenance]:
+    """{example id: its provenance} at each of these revisions, at most one of an example. Three queries."""
+    rows = _select(_REVISIONS + _FACTS + _EACH, {"revisions": [revision.pk for revision in revisions]})
+    people: set[int] = set()
+    for _, _, importer, _, _, writers, approver, _, _, _ in rows:
+        people |= {pk for pk in (importer, approver, *writers) if pk is not None}
+    users = User.objects.in_bulk(people)
+    imports = DataImport.objects.in_bulk({row[1] for row in rows if row[1] is not None})
+    return {
+        example: Provenance(
+            elsewhere=elsewhere,
+            source=source or "",
+            imported_in=imports.get(import_id),
+            importer=users.get(importer),
+            writers=[users[pk] for pk in writers],
+            approver=users.get(approver),
+            how=how,
+            reviewer=users.get(approver) if reviewed else None,
+            at=at,
+        )
+        for example, import_id, importer, source, elsewhere, writers, approver, how, reviewed, at in rows
+    }
+
+
+def example_provenance(example: Example) -> Provenance:
+    """Of the example as it is now. Four queries."""
+    revision = Revision.objects.filter(example=example, number=example.revision).first()
+    return provenance_of([revision])[example.pk] if revision else Provenance(source=example.source or "")

@@ -1,0 +1,180 @@
+"""Reading dataset versions, and what the next one would hold."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import connection
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery
+
+from annotation.models import Example, Review
+from annotation.text.hashes import prompt_hash
+from core.models import Project
+from dataset.models import DatasetRow, DatasetVersion, GroupSplit, WithheldRow
+from dataset.planning import Planner
+
+# A review that counts: it accepted, and was not undone.
+ACCEPTANCE = Q(verdict=Review.Verdict.ACCEPTED, undone_at=None)
+
+
+def approved(
+    project: Project, *, slices: Sequence[str] = (), sources: Sequence[str] = ()
+) -> QuerySet[Example]:
+    """What a freeze would take now."""
+    examples = Example.objects.filter(project=project, status=Example.Status.APPROVED)
+    if slices:
+        examples = examples.filter(slice__in=slices)
+    if sources:
+        examples = examples.filter(source__in=sources)
+    return examples
+
+
+def versions_of(project: Project) -> QuerySet[DatasetVersion]:
+    """Every version, newest first, with what a list shows. One query."""
+    return (
+        DatasetVersion.objects.filter(project=project)
+        .select_related("project", "run__project", "run__created_by", "created_by", "same_as", "artifact")
+        .order_by("-number")
+    )
+
+
+def ready_datasets(project: Project) -> QuerySet[DatasetVersion]:
+    """Versions that can be trained on, newest first."""
+    return versions_of(project).filter(status=DatasetVersion.Status.READY)
+
+
+def newest_ready(project: Project) -> DatasetVersion | None:
+    return ready_datasets(project).first()
+
+
+def version_before(dataset: DatasetVersion) -> DatasetVersion | None:
+    """The last ready version with a lower number."""
+    return ready_datasets(dataset.project).filter(number__lt=dataset.number).first()
+
+
+def decided_splits(project: Project) -> dict[str, str]:
+    """{group: split} of every group that a version decided, for good. One query."""
+    return dict(GroupSplit.objects.filter(project=project).values_list("group", "split"))
+
+
+def add_tested_before(project: Project, planner: Planner) -> None:
+    """Tells the planner every test row of every version there is, in the text it had there. One query, streamed."""
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT DISTINCT ON (r.id) d.example_id, r.content -> 'messages', r.content -> 'context'
+            FROM datasets_datasetversion v JOIN datasets_datasetrow d ON d.dataset_id = v.id
+            JOIN annotation_revision r ON r.id = d.revision_id
+            WHERE v.project_id = %s AND d.split = 'test'
+            ORDER BY r.id
+            """,
+            [project.pk],
+        )
+        while rows := cursor.fetchmany(2000):
+            for example, messages, context in rows:
+                turns, records = json.loads(messages), json.loads(context)
+                planner.hold_out(
+                    example=example, prompt=prompt_hash(messages=turns, context=records), messages=turns
+                )
+
+
+def with_row(examples: QuerySet[Example], version: DatasetVersion) -> QuerySet[Example]:
+    """Joins each example to its row in `version`, as `held`: one hash join, whatever the size."""
+    return examples.annotate(
+        held=FilteredRelation("dataset_rows", condition=Q(dataset_rows__dataset=version))
+    )
+
+
+def left_out(version: DatasetVersion) -> Exists:
+    return Exists(
+        WithheldRow.objects.filter(
+            dataset=version, example=OuterRef("pk"), revision__number=OuterRef("revision")
+        )
+    )
+
+
+def not_frozen_yet(project: Project, newest: DatasetVersion | None) -> int:
+    """Approved examples that `newest`, the newest ready version, does not hold as they are now. Two queries."""
+    waiting = approved(project)
+    if newest is None:
+        return waiting.count()
+    joined = with_row(waiting, newest)
+    unknown = joined.filter(Q(held=None), ~left_out(newest)).count()
+    # Only an example with a second revision can be another than the one that was frozen.
+    edited = joined.filter(Q(revision__gt=1), Q(held__revision__number__lt=F("revision"))).count()
+    return unknown + edited
+
+
+@dataclass(frozen=True)
+class VersionDifference:
+    """One version against another: rows only here, only there, and in both with another text."""
+
+    other: DatasetVersion
+    added: int
+    gone: int
+    changed: int
+    same: int
+
+
+def compare(dataset: DatasetVersion, other: DatasetVersion) -> VersionDifference:
+    """Counts by example. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(*) FILTER (WHERE b.example_id IS NULL), count(*) FILTER (WHERE a.example_id IS NULL),
+                   count(*) FILTER (WHERE a.row_hash <> b.row_hash), count(*) FILTER (WHERE a.row_hash = b.row_hash)
+            FROM (SELECT example_id, row_hash FROM datasets_datasetrow WHERE dataset_id = %s) a
+            FULL JOIN (SELECT example_id, row_hash FROM datasets_datasetrow WHERE dataset_id = %s) b
+                USING (example_id)
+            """,
+            [dataset.pk, other.pk],
+        )
+        added, gone, changed, same = cursor.fetchone()
+    return VersionDifference(other, added, gone, changed, same)
+
+
+def rows_of(dataset: DatasetVersion, *, split: str = "", slice_name: str = "") -> QuerySet[DatasetRow]:
+    """The version's rows with the frozen texts (`revision.content`), in their order, and `revision.acceptances`: the reviews
+    that accepted just this revision and were not undone, none where nobody reviewed it. Two queries."""
+    rows = (
+        DatasetRow.objects.filter(dataset=dataset)
+        .select_related("revision__by", "example__created_by")
+        .prefetch_related(
+            Prefetch(
+                "revision__reviews",
+                Review.objects.filter(ACCEPTANCE).select_related("by").order_by("pk"),
+                to_attr="acceptances",
+            )
+        )
+        .order_by("position")
+    )
+    if split:
+        rows = rows.filter(split=split)
+    if slice_name:
+        rows = rows.filter(revision__content__slice="" if slice_name == "-" else slice_name)
+    return rows
+
+
+def withheld_of(dataset: DatasetVersion) -> QuerySet[WithheldRow]:
+    """What was left out, with its reason. `tested_messages` are the turns of the test row as they were frozen last, in this
+    version or an earlier one. One query."""
+    tested = DatasetRow.objects.filter(
+        dataset__project=dataset.project_id,
+        dataset__number__lte=dataset.number,
+        example=OuterRef("repeats"),
+        split=GroupSplit.Split.TEST,
+    ).order_by("-dataset__number")
+    return (
+        WithheldRow.objects.filter(dataset=dataset)
+        .select_related("example", "revision", "repeats")
+        .annotate(tested_messages=Subquery(tested.values("revision__content__messages")[:1]))
+    )
+
+
+def rows_of_example(example: Example) -> QuerySet[DatasetRow]:
+    """Its rows in dataset versions, newest version first. One query."""
+    return (
+        DatasetRow.objects.filter(example=example)
+        .select_related("dataset", "revision")
+        .order_by("-dataset__number")
+    )

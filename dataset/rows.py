@@ -1,0 +1,109 @@
+"""What a dataset version is made of: canonical rows, their hashes, and reading them back.
+
+Everything but `iter_rows` is a pure function of its arguments.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from annotation.text.hashes import canonical_json, nfc
+from core.storage import storage
+from dataset.models import DatasetVersion
+
+# Part of every content hash: a change to what a canonical row holds is a change of format.
+FORMAT = 1
+ROW_FIELDS = (
+    "messages",
+    "context",
+    "completion",
+    "slice",
+    "edge",
+    "tags",
+    "group",
+    "source",
+    "license",
+)
+
+
+# --- rows and hashes ---------------------------------------------------------------------------------------
+
+
+def canonical_row(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """ROW_FIELDS and nothing else, in Unicode form NFC, tags sorted. Raises KeyError when one is missing."""
+    row = {name: nfc(fields[name]) for name in ROW_FIELDS}
+    row["tags"] = sorted(set(row["tags"]))
+    return row
+
+
+def row_hash(row: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of one canonical row without its split: the row's own name, and its place in the order."""
+    return body_hash(canonical_json(row))
+
+
+def body_hash(body: str) -> str:
+    """`row_hash` of a row that is canonical JSON already."""
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+class ContentHash:
+    """SHA-256 over the settings and then every row with its split, each on a line of its own.
+
+    Rows are added in the order of their hash. That order depends on content alone, so the same content gives the
+    same hash in any project, whatever the examples are numbered.
+    """
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._sha = hashlib.sha256(canonical_json({"format": FORMAT, **settings}).encode() + b"\n")
+        self._last = ""
+
+    def add(self, row_sha256: str, split: str) -> None:
+        if row_sha256 < self._last:
+            raise ValueError("Rows must be added in the order of their hash.")
+        self._last = row_sha256
+        self._sha.update(f"{row_sha256} {split}\n".encode())
+
+    def hexdigest(self) -> str:
+        return self._sha.hexdigest()
+
+
+# --- reading back ------------------------------------------------------------------------------------------
+
+
+def iter_rows(dataset: DatasetVersion, split: str | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a frozen version in their order, or those of one split, streamed from its artifact.
+
+    Each is a dict: position (int, from 0), example (primary key), revision (its number within the example), split, slice,
+    edge, tags (list), group, source, license, messages ([{role, content}]), context (list of texts), completion.
+    Raises ValueError while the version is not ready.
+    """
+    if dataset.artifact is None:
+        raise ValueError(f"{dataset} is not ready: it has no rows to read.")
+    path = storage().local_path(dataset.artifact) / dataset.artifact.manifest[0]["path"]
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            row: dict[str, Any] = json.loads(line)
+            if split is None or row["split"] == split:
+                yield row
+
+
+def rows_at(dataset: DatasetVersion, positions: Iterable[int]) -> Iterator[dict[str, Any]]:
+    """The rows at these positions, as `iter_rows` gives them, in their order. Only they are parsed; others are skipped over.
+
+    Raises ValueError while the version is not ready.
+    """
+    if dataset.artifact is None:
+        raise ValueError(f"{dataset} is not ready: it has no rows to read.")
+    from core.storage import storage
+
+    left = set(positions)
+    path = storage().local_path(dataset.artifact) / dataset.artifact.manifest[0]["path"]
+    with path.open("rb") as lines:
+        for position, line in enumerate(lines):
+            if position in left:
+                row: dict[str, Any] = json.loads(line)
+                yield row
+                left.discard(position)
+                if not left:
+                    return

@@ -1,0 +1,44 @@
+"""The kinds of runs of datasets, and which page shows what such a run works on."""
+
+from django.urls import reverse
+
+from core.models import Run
+from core.runs.kinds import RunKind
+from dataset.models import DataImport, DatasetVersion
+
+
+def of_import(run: Run) -> tuple[str, str] | None:
+    data_import = DataImport.objects.filter(run=run).select_related("project").first()
+    if data_import is None:
+        return None
+    return f"Import of {data_import.file_name}", reverse(
+        "datasets:import", args=[data_import.project.slug, data_import.pk]
+    )
+
+
+def of_freeze(run: Run) -> tuple[str, str] | None:
+    dataset = DatasetVersion.objects.filter(run=run).select_related("project").first()
+    if dataset is None:
+        return None
+    return str(dataset), reverse("datasets:dataset", args=[dataset.project.slug, dataset.number])
+
+
+IMPORT = RunKind(
+    "import",
+    "Import",
+    queue="default",
+    runner="dataset.runner.imports:run",
+    on_again="dataset.services.imports:again",
+    again_words="It reads the same file again from its first line; nothing is stored twice.",
+    subject="dataset.run_kinds:of_import",
+)
+FREEZE = RunKind(
+    "freeze",
+    "Freeze",
+    queue="default",
+    runner="dataset.runner.freeze:run",
+    on_end="dataset.runner.freeze:settle",
+    on_again="dataset.services.versions:again",
+    again_words="It freezes what is approved then, under the same number and settings.",
+    subject="dataset.run_kinds:of_freeze",
+)

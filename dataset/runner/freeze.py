@@ -1,0 +1,254 @@
+"""Approved examples become a dataset version, in one transaction and with bounded memory.
+
+The rows go through a temporary table, so that PostgreSQL, and not this process, sorts and joins a million of them.
+Cancelled, killed or failed, a freeze leaves no split decided and no row; another worker starts it over.
+"""
+
+from collections.abc import Iterator
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F, QuerySet
+
+from annotation.models import Example, Revision
+from annotation.text.cleaning import mark_in_pair
+from annotation.text.hashes import canonical_json, prompt_hash
+from core.audit.entries import record
+from core.database.transitions import transition
+from core.host.scratch import scratch
+from core.marks import known_marks
+from core.models import Artifact, Run
+from core.runs.context import RunContext, RunFailed
+from core.services.events import publish
+from core.storage import storage
+from dataset.models import DatasetRow, DatasetVersion, GroupSplit
+from dataset.planning import FreezePlan, Planner
+from dataset.queries.versions import add_tested_before, approved, decided_splits
+from dataset.rows import ContentHash, body_hash, canonical_row
+from dataset.runner.bulk import copy_in
+from dataset.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
+
+BATCH = 2000
+# The steps of a freeze, as shares of the progress bar: reading, deciding, writing.
+_READ, _DECIDED, _ALL = 45, 70, 100
+
+# Temporary tables are filled and then analysed, so that every join below is planned for what is really there; the
+# statistics of the permanent ones may be from before the last freeze.
+_TABLES = """
+DROP TABLE IF EXISTS freeze_row, freeze_split, freeze_withheld;
+CREATE TEMPORARY TABLE freeze_row (
+    example_id bigint PRIMARY KEY, revision_id bigint, revision integer,
+    "group" text, prompt_hash text, row_hash text, body text
+) ON COMMIT DROP;
+CREATE TEMPORARY TABLE freeze_split ("group" text PRIMARY KEY, split text) ON COMMIT DROP;
+CREATE TEMPORARY TABLE freeze_withheld (
+    example_id bigint PRIMARY KEY, split text, reason text, repeats_id bigint, similarity double precision, mark text
+) ON COMMIT DROP
+"""
+_WITHHOLD = """
+INSERT INTO datasets_withheldrow
+    (dataset_id, example_id, revision_id, split, reason, repeats_id, similarity, mark)
+SELECT %s, w.example_id, r.revision_id, w.split, w.reason, w.repeats_id, w.similarity, w.mark
+FROM freeze_withheld w JOIN freeze_row r USING (example_id)
+ORDER BY w.example_id
+"""
+_KEPT = """
+SELECT r.example_id, r.revision_id, r.revision, r.prompt_hash, r.row_hash, r.body, s.split
+FROM freeze_row r JOIN freeze_split s USING ("group")
+WHERE NOT EXISTS (SELECT FROM freeze_withheld w WHERE w.example_id = r.example_id)
+ORDER BY r.row_hash COLLATE "C", r.example_id
+"""
+
+
+def run(ctx: RunContext) -> None:
+    """The runner of kind "freeze". Its run belongs to one DatasetVersion, which holds the settings."""
+    dataset = DatasetVersion.objects.select_related("project", "created_by").get(run=ctx.run)
+    if dataset.status == DatasetVersion.Status.READY:
+        return  # a worker died after the commit and before saying so
+    with reporting_outside(ctx) as report, transaction.atomic():
+        # Two versions of a project decide their splits one after the other.
+        wait_for_turn(
+            f"annotation.freeze.{dataset.project_id}",
+            report=report,
+            message="Waiting for another dataset of this project to be frozen.",
+        )
+        freeze(dataset, report=report)
+        still_ours(ctx.run)
+
+
+def settle(run: Run) -> None:
+    """After a run that was cancelled or failed its version is marked so, inside the transaction that ends the run."""
+    DatasetVersion.objects.filter(run=run, status=DatasetVersion.Status.FREEZING).update(
+        status=DatasetVersion.Status.FAILED
+    )
+
+
+def freeze(dataset: DatasetVersion, *, report: Report) -> None:
+    """Freezes what is approved now into `dataset`, inside the caller's transaction.
+
+    Decides splits for new groups, withholds what would give test rows away, writes rows and artifact, marks the
+    version ready and publishes "dataset.frozen". Raises RunFailed when nothing approved matches.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_TABLES)
+    planner = Planner(dataset.settings)
+    total = _gather(dataset, planner, report)
+    if not total:
+        raise RunFailed(
+            "nothing_approved",
+            "No approved example matches, so there is nothing to freeze.",
+            "Approve examples first, or freeze without the filters.",
+        )
+    report(done=_READ, total=_ALL, message=f"Looking for near-duplicates among {total:,} rows.", now=True)
+    if not len(planner):
+        raise RunFailed(
+            "nothing_usable",
+            "Every approved example that matches holds a control mark of chat templates, so there is nothing to freeze.",
+            "Open these examples, take the marks out, and freeze again.",
+        )
+    add_tested_before(dataset.project, planner)
+    plan = planner.plan(
+        decided_splits(dataset.project),
+        tell=lambda share: report(done=_READ + int((_DECIDED - _READ) * share)),
+    )
+    del planner
+    _keep(dataset, plan)
+    kept = plan.counts["total"]
+    report(done=_DECIDED, message=f"Writing {kept:,} rows.", now=True)
+    with scratch("freeze") as folder:
+        path = folder / "dataset.jsonl"
+        content = _write(dataset, path, kept, report)
+        artifact = storage().put(path, kind=Artifact.Kind.DATASET)
+    same_as = (
+        DatasetVersion.objects.filter(
+            project=dataset.project_id, status=DatasetVersion.Status.READY, content_hash=content
+        )
+        .order_by("number")
+        .first()
+    )
+    transition(
+        dataset,
+        DatasetVersion.Status.READY,
+        content_hash=content,
+        artifact=artifact,
+        same_as=same_as,
+        counts=plan.counts,
+    )
+    record(
+        by=dataset.created_by,
+        project=dataset.project,
+        verb="dataset.frozen",
+        obj=dataset,
+        content_hash=content,
+        rows=kept,
+        withheld=plan.counts["withheld"],
+    )
+    publish(project=dataset.project, kind="dataset.frozen", payload={"dataset": dataset.pk})
+
+
+def _gather(dataset: DatasetVersion, planner: Planner, report: Report) -> int:
+    """Copies the canonical rows into the temporary table, as one statement saw them, and to the planner; returns how many."""
+    examples: QuerySet[Example] = approved(
+        dataset.project, slices=dataset.settings["slices"], sources=dataset.settings["sources"]
+    )
+    expected = examples.count()
+    report(done=0, total=_ALL, message=f"Reading {expected:,} approved examples.", now=True)
+    columns = ("messages", "context", "completion", "slice", "edge", "tags", "group", "license")
+    revisions = (
+        Revision.objects.filter(example__in=examples, number=F("example__revision"))
+        .order_by()
+        .values_list(
+            "example_id", "pk", "number", "example__source", *(f"example__{name}" for name in columns)
+        )
+    )
+    done = 0
+    marks = known_marks()
+    for chunk in _chunks(revisions.iterator(chunk_size=BATCH)):
+        with connection.cursor() as cursor, cursor.copy("COPY freeze_row FROM STDIN") as copy:
+            for example_id, revision_id, number, source, *values in chunk:
+                row = canonical_row({**dict(zip(columns, values, strict=True)), "source": source or ""})
+                body = canonical_json(row)
+                prompt = prompt_hash(messages=row["messages"], context=row["context"])
+                copy.write_row((example_id, revision_id, number, row["group"], prompt, body_hash(body), body))
+                if mark := mark_in_pair(row, marks):
+                    planner.leave_out(example=example_id, mark=mark)
+                    continue
+                planner.add(
+                    example=example_id,
+                    group=row["group"],
+                    slice_name=row["slice"],
+                    prompt=prompt,
+                    messages=row["messages"],
+                )
+        done += len(chunk)
+        report(done=_READ * done // max(done, expected), message=f"Read {done:,} of {expected:,} examples.")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE freeze_row")
+    return done
+
+
+def _keep(dataset: DatasetVersion, plan: FreezePlan) -> None:
+    """Stores the plan: new groups' splits for good, what is withheld, and both as tables for writing the rows."""
+    copy_in(
+        GroupSplit,
+        (
+            GroupSplit(project_id=dataset.project_id, group=name, split=split)
+            for name, split in plan.new.items()
+        ),
+        leave_out=["id"],
+    )
+    with connection.cursor() as cursor:
+        with cursor.copy("COPY freeze_split FROM STDIN") as copy:
+            for row in plan.splits.items():
+                copy.write_row(row)
+        with cursor.copy("COPY freeze_withheld FROM STDIN") as copy:
+            for left_out in plan.withheld:
+                copy.write_row(astuple(left_out))
+        cursor.execute("ANALYZE freeze_split, freeze_withheld")
+        cursor.execute(_WITHHOLD, [dataset.pk])
+
+
+def _write(dataset: DatasetVersion, path: Path, total: int, report: Report) -> str:
+    """Writes the artifact's JSONL and the version's rows; returns the content hash."""
+    content = ContentHash(dataset.settings)
+    position = 0
+    with path.open("w", encoding="utf-8", newline="\n") as file, connection.chunked_cursor() as cursor:
+        cursor.execute(_KEPT)
+        while chunk := cursor.fetchmany(BATCH):
+            rows = []
+            for example_id, revision_id, revision, prompt, sha256, body, split in chunk:
+                content.add(sha256, split)
+                head = canonical_json(
+                    {"position": position, "example": example_id, "revision": revision, "split": split}
+                )
+                # The body is canonical JSON already: both objects become one without reading it again.
+                file.write(f"{head[:-1]},{body[1:]}\n")
+                rows.append(
+                    DatasetRow(
+                        dataset=dataset,
+                        example_id=example_id,
+                        revision_id=revision_id,
+                        position=position,
+                        split=split,
+                        row_hash=sha256,
+                        prompt_hash=prompt,
+                    )
+                )
+                position += 1
+            copy_in(DatasetRow, rows, leave_out=["id"])
+            done = _DECIDED + (_ALL - _DECIDED) * position // max(total, 1)
+            report(done=min(done, _ALL - 1), message=f"Wrote {position:,} of {total:,} rows.")
+    return content.hexdigest()
+
+
+def _chunks(rows: Iterator[Any]) -> Iterator[list[Any]]:
+    chunk = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == BATCH:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

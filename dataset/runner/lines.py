@@ -1,0 +1,694 @@
+"""From the bytes of an uploaded file to rows, one line at a time. Pure functions: no database, bounded memory.
+
+Text is kept as it is: line ends become \\n, and nothing else changes. Every key of a row is taken, or the row says in `notes`
+what became of it, or the row is refused.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from annotation.models import Example
+from annotation.text.chat_shapes import Unreadable, refuse_other_content, role_of, text_of
+from annotation.text.cleaning import (
+    MAX_ALL,
+    MAX_MESSAGES,
+    MAX_RECORDS,
+    MAX_SLICE,
+    MAX_TAG,
+    MAX_TAGS,
+    MAX_TEXT,
+    clean_name,
+    clean_text,
+)
+from core.marks import Marks, words_for
+from dataset.runner.json_lines import NotRead, Number, read_json, shown, write_json
+from dataset.runner.shapes import (
+    SHAREGPT_ROLES,
+    KeyNote,
+    is_filled,
+    known_names,
+    may_be,
+    meaning_of,
+    note_on,
+    own_key,
+    plain,
+    says_bad,
+    says_not_to_train,
+    weight_of,
+)
+
+EXCERPT = 120
+_EDGES = {
+    name: value
+    for value, label in Example.Edge.choices
+    for name in (value, str(label).lower().replace(" ", "_"))
+}
+_DRAIN = 1 << 16
+_MOST_LOOKED_UP = 200  # keys of one row
+_NO_MARKS = Marks(shapes=False)
+
+
+@dataclass(frozen=True)
+class FileLine:
+    """One line of the file. `text` is None when the line cannot be read at all; `problem` then says why."""
+
+    number: int
+    end: int  # bytes of the file up to and including this line
+    text: str | None
+    problem: str = ""
+    excerpt: str = ""
+    whole: bool = True  # False when the file ends without a line break after it
+
+
+@dataclass(frozen=True)
+class Issue:
+    field: str
+    reason: str
+
+
+@dataclass
+class ParsedExample:
+    """A valid line, in the shapes that Example holds. `group` is empty when the line names none; `bad_answer` when the file
+    marks the answer as a bad one; `notes` say what became of keys that were not taken under their own name."""
+
+    messages: list[dict[str, str]] = field(default_factory=list)
+    context: list[str] = field(default_factory=list)
+    completion: str = ""
+    slice: str = ""
+    edge: str = ""
+    tags: list[str] = field(default_factory=list)
+    group: str = ""
+    source: str = ""
+    license: str = ""
+    external_id: str = ""
+    bad_answer: bool = False
+    notes: list[KeyNote] = field(default_factory=list)
+
+
+class BadField(Exception):
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.issue = Issue(name, reason)
+
+
+# --- the file as a whole -----------------------------------------------------------------------------------
+_MAGIC = {
+    b"\x1f\x8b": ("compressed", "This file is compressed (gzip)."),
+    b"PK\x03\x04": ("compressed", "This file is a zip archive or a workbook (.xlsx)."),
+    b"BZh": ("compressed", "This file is compressed (bzip2)."),
+    b"\xfd7zXZ": ("compressed", "This file is compressed (xz)."),
+    b"\x28\xb5\x2f\xfd": ("compressed", "This file is compressed (zstd)."),
+    b"PAR1": ("other_format", "This file is Parquet. Imports are JSON Lines."),
+    b"%PDF": ("other_format", "This file is a PDF. Imports are JSON Lines."),
+}
+
+
+def _wrong_encoding(head: bytes) -> str:
+    if head.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
+        return "This file is encoded as UTF-32. Imports are UTF-8."
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[:200].count(0) > len(head[:200]) // 3 > 0:
+        return "This file looks like UTF-16. Imports are UTF-8."
+    return ""
+
+
+def wrong_format(head: bytes) -> tuple[str, str, str] | None:
+    """What the first bytes give away as not UTF-8 JSON Lines: (code, what it is, what to do), or None."""
+    if wrong := _wrong_encoding(head):
+        save_as = "Save it again as UTF-8 (in a text editor: Save as, encoding UTF-8) and import that file."
+        return "wrong_encoding", wrong, save_as
+    for magic, (code, what) in _MAGIC.items():
+        if head.startswith(magic):
+            unpack = "Unpack it and import the .jsonl file inside."
+            return (
+                code,
+                what,
+                unpack if code == "compressed" else "Convert it to JSON Lines and import that file.",
+            )
+    text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip()
+    first, _, rest = text.partition("\n")
+    if text.startswith("[") and not (_is_json(first) and rest.strip()):
+        return (
+            "json_array",
+            "This file is one JSON array. Imports are JSON Lines: one object per line, without brackets around them.",
+            "Convert it, for example with: jq -c '.[]' file.json > file.jsonl",
+        )
+    if first.strip() == "{":
+        return (
+            "json_object",
+            "This file holds JSON over several lines. Imports are JSON Lines: each object on one line.",
+            "Convert it, for example with: jq -c . file.json > file.jsonl",
+        )
+    if _is_table(text):
+        return (
+            "table",
+            "This file looks like a table (CSV). Imports are JSON Lines: one JSON object per line.",
+            "Convert it so that each row becomes one line with the column names as keys, and import that file.",
+        )
+    return None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _is_table(text: str) -> bool:
+    """Whether the first line names columns that an import knows, and the next one, if there is one, has as many cells."""
+    lines = [line for line in text.split("\n") if line.strip()][:2]
+    if not lines or lines[0].lstrip().startswith(("{", "[")):
+        return False
+    for delimiter in ",;\t|":
+        try:
+            header, *rows = csv.reader(lines, delimiter=delimiter)
+        except (csv.Error, ValueError):
+            continue
+        known = {plain(cell) for cell in header} & known_names()
+        if len(header) > 1 and known and (rows or len(known) > 1):
+            # Of a text with line breaks the first lines alone may have fewer cells.
+            return not rows or not lines[1].lstrip().startswith("{")
+    return False
+
+
+def read_lines(file: IO[bytes], *, max_bytes: int) -> Iterator[FileLine]:
+    """Yields every line that is not blank. No line longer than `max_bytes` is ever held in memory."""
+    number = end = 0
+    while raw := file.readline(max_bytes + 1):
+        number += 1
+        end += len(raw)
+        if number == 1:
+            raw = raw.removeprefix(b"\xef\xbb\xbf")
+        if len(raw) > max_bytes and not raw.endswith(b"\n"):
+            head = raw[: EXCERPT * 4].decode("utf-8", "replace")
+            length = len(raw)
+            del raw
+            while rest := file.readline(_DRAIN):
+                end += len(rest)
+                length += len(rest)
+                if rest.endswith(b"\n"):
+                    break
+            problem = f"The line is {length / 1e6:.1f} MB long; at most {max_bytes / (1 << 20):.0f} MB fit on one line."
+            yield FileLine(number, end, None, problem, _excerpt(head))
+            continue
+        whole = raw.endswith(b"\n")
+        if not raw.strip():
+            continue
+        try:
+            yield FileLine(number, end, raw.decode("utf-8"), whole=whole)
+        except UnicodeDecodeError as error:
+            problem = (
+                f"Byte {error.start + 1} of the line is not UTF-8 (it is {raw[error.start]:#04x}). "
+                "Save the file again as UTF-8."
+            )
+            yield FileLine(
+                number, end, None, problem, _excerpt(raw[: EXCERPT * 4].decode("utf-8", "replace"))
+            )
+
+
+# --- one line ----------------------------------------------------------------------------------------------
+def parse_line(
+    line: FileLine, *, needs_completion: bool, marks: Marks = _NO_MARKS
+) -> ParsedExample | list[Issue]:
+    """The line's row, or everything that is wrong with it.
+
+    `needs_completion` is False for rows that go to the annotators' queue: these may come without an answer, or with one that
+    the file marks as bad. No text may hold one of `marks`.
+    """
+    try:
+        return _Reader(_object(line), needs_completion, marks).row()
+    except BadField as bad:
+        return [bad.issue]
+    except RecursionError:
+        return [Issue("", "The line is nested too deeply to be a row.")]
+
+
+def _object(line: FileLine) -> dict[str, Any]:
+    if line.text is None:
+        raise BadField("", line.problem)
+    try:
+        data = read_json(line.text, whole=line.whole)
+    except NotRead as error:
+        raise BadField("", str(error)) from None
+    if not isinstance(data, dict):
+        raise BadField("", f"A row is a JSON object in braces; this line is {_name_of(data)}.")
+    return data
+
+
+class _Reader:
+    """Reads one object. What is wrong is gathered in `issues`, what became of other keys in `row.notes`."""
+
+    def __init__(self, data: dict[str, Any], needs_completion: bool, marks: Marks) -> None:
+        self.data, self.needs_completion, self.marks = data, needs_completion, marks
+        self.issues: list[Issue] = []
+        self.result = ParsedExample()
+        # {own key: (the file's key, value)}; prompts may have two parts, an instruction and its input.
+        self.given: dict[str, tuple[str, Any]] = {}
+        self.input: tuple[str, Any] | None = None
+
+    def take(self, read: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return read(*args)
+        except BadField as bad:
+            self.issues.append(bad.issue)
+            return None
+
+    def row(self) -> ParsedExample | list[Issue]:
+        self.take(self._sort_keys)
+        row = self.result
+        asked = self.take(self._asked)
+        if asked is not None:
+            row.messages, answered = asked
+            row.completion = self.take(self._completion, answered) or ""
+        row.context = self.take(_context, *self._of("context")) or []
+        row.slice = self.take(_label, *self._of("slice"), MAX_SLICE) or ""
+        row.edge = self.take(_edge, *self._of("edge")) or ""
+        row.tags = self.take(_tags, *self._of("tags")) or []
+        row.group = self.take(_label, *self._of("group"), 200) or ""
+        conversation = self.take(_label, *self._of("conversation_id"), 200) or ""
+        if row.group and conversation:
+            self._leave_out(self._of("conversation_id")[0], "The row has a group as well, which is taken.")
+        row.group = row.group or conversation
+        row.source = self.take(_label, *self._of("source"), 120) or ""
+        row.license = self.take(_label, *self._of("license"), 120) or ""
+        row.external_id = self.take(_label, *self._of("id"), 200) or ""
+        self._check_texts()
+        return self.issues or row
+
+    def _of(self, own: str) -> tuple[str, Any]:
+        """(the file's name for it, value) of one of our keys."""
+        return self.given.get(own, (own, None))
+
+    def _leave_out(self, key: str, says: str) -> None:
+        self.result.notes.append(KeyNote(shown(key)[1:-1], "ignored", says))
+
+    # --- keys ----------------------------------------------------------------------------------------------
+    def _sort_keys(self) -> None:
+        """Gives each key its place: taken, read as another one, refused, or noted as not taken."""
+        alpaca = any(
+            plain(key) == "instruction" and not _is_nothing(value) for key, value in self.data.items()
+        )
+        perhaps: list[tuple[str, Any]] = []
+        for key, value in self.data.items():
+            own = own_key(key)
+            if what := meaning_of(key):
+                if is_filled(value):
+                    self.issues.append(
+                        Issue(
+                            shown(key)[1:-1],
+                            f"The row has {what}. Only text can be taught here, so it is not taken.",
+                        )
+                    )
+            elif says_not_to_train(key, value):
+                raise BadField(shown(key)[1:-1], f"Is {_short(value)}. {_WEIGHT}")
+            elif says_bad(key, value):
+                self._bad_answer(key, value)
+            elif own is None and may_be(key):
+                perhaps.append((key, value))
+            elif own is None or (own == "messages" and key != own and not isinstance(value, list)):
+                # Beyond so many, keys are values that stand where keys should be; no known one is looked for behind them.
+                known = len(self.result.notes) < _MOST_LOOKED_UP
+                self.result.notes.append(note_on(key) if known else KeyNote(shown(key)[1:-1], "ignored"))
+            elif own == "prompt" and isinstance(value, dict) and "messages" in value:
+                self._prompt_object(key, value)
+            elif alpaca and plain(key) == "input":
+                if not _is_nothing(value):
+                    self.input = (key, value)
+                    self.result.notes.append(KeyNote(key, "read_as", "prompt, below the instruction"))
+            else:
+                self._place(own, key, value)
+
+        self._read_perhaps(perhaps)
+        if _is_nothing(self._of("completion")[1]):
+            self.given.pop("completion", None)  # messages may end with the answer
+
+    def _prompt_object(self, key: str, value: dict[str, Any]) -> None:
+        """A prompt as OpenAI's preference files have it: {"messages": [...], "tools": []}."""
+        for part, said in value.items():
+            name = f"{key}.{shown(part)[1:-1]}"
+            if (what := meaning_of(part)) and is_filled(said):
+                self.issues.append(
+                    Issue(name, f"The row has {what}. Only text can be taught here, so it is not taken.")
+                )
+            elif part != "messages" and is_filled(said):
+                self.result.notes.append(KeyNote(name, "ignored"))
+        self._place("prompt", key, value["messages"])
+
+    def _read_perhaps(self, perhaps: list[tuple[str, Any]]) -> None:
+        """Keys that are read only where the row has no other for the same thing."""
+        for own in ("prompt", "completion"):
+            named = [(key, value) for key, value in perhaps if may_be(key) == own]
+            taken = [self._of(own), *([self._of("messages")] if own == "prompt" else [])]
+            has = next((key for key, value in taken if not _is_nothing(value)), None)
+            if has is None and own == "completion" and _ends_with_an_answer(self._of("messages")[1]):
+                has = self._of("messages")[0]
+            for key, value in named:
+                if has is not None:
+                    self._leave_out(key, f"The row has {has} as well, which is taken.")
+                elif not _is_nothing(value):
+                    one = value[0] if isinstance(value, list) and len(value) == 1 else value
+                    if isinstance(one, list) or (
+                        isinstance(value, list) and len(value) > 1 and isinstance(value[0], str)
+                    ):
+                        raise BadField(
+                            key, f"Holds several texts, and a row has one {own}. Keep one, as “{own}”."
+                        )
+                    self._place(own, key, one if isinstance(one, str) else value)
+
+    def _place(self, own: str, key: str, value: Any) -> None:
+        if value is None and key != own:
+            return
+        first, stood = self.given.get(own, ("", None))
+        if first and _is_nothing(value):
+            if value:
+                self._leave_out(key, "It is blank.")
+            return
+        if first and not _is_nothing(stood):
+            exact, other = (first, key) if first == own else (key, first) if key == own else ("", "")
+            if not exact:
+                names = f"{shown(first)} and {shown(key)}"
+                raise BadField(shown(key)[1:-1], f"{names} are both read as {own}. Keep one of them.")
+            if other == first:  # it was told as read, and is not
+                self.result.notes = [note for note in self.result.notes if note.key != shown(other)[1:-1]]
+            self._leave_out(other, f"The row has {own} as well, which is taken.")
+            if exact == first:
+                return
+        elif key != own:
+            if first and stood:
+                self._leave_out(first, "It is blank.")
+            self.result.notes.append(KeyNote(shown(key)[1:-1], "read_as", own))
+        self.given[own] = (key, value)
+
+    def _bad_answer(self, key: str, value: Any, place: str = "") -> None:
+        said = f"{shown(key)} is {_short(value)}: the file marks this answer as a bad one."
+        if self.needs_completion:
+            raise BadField(
+                place or shown(key)[1:-1],
+                f"{said} It is not taken as an approved or submitted pair; import it into the queue to correct it.",
+            )
+        self.result.bad_answer = True
+        self.result.notes.append(
+            KeyNote(
+                shown(key)[1:-1],
+                "read_as",
+                "a bad answer: the row is in the queue, marked so, and not approved",
+            )
+        )
+
+    # --- what is asked and answered ------------------------------------------------------------------------
+    def _asked(self) -> tuple[list[dict[str, str]], str]:
+        """The chat up to the customer's last message, and the agent's answer to it where the chat includes one."""
+        key, chat, prompt_key, prompt = self._chat_or_prompt()
+        answer_key, answer = self._of("completion")
+        before = chat_answer = None
+        if isinstance(answer, list) and answer and all(isinstance(message, dict) for message in answer):
+            # An answer as a list of messages, alone or behind the conversation it answers (TRL).
+            before, chat_answer = self._answer_as_chat(answer_key, answer)
+        if chat is None and isinstance(prompt, list):
+            key, chat = prompt_key, prompt
+        if chat is None and prompt is None:
+            if not before:
+                raise BadField("messages", f"Missing: a row needs “messages” or “prompt”.{self._has()}")
+            return self._with_system(answer_key, before), chat_answer or ""
+        messages = self._chat(key, chat) if chat is not None else self._prompt(prompt_key, prompt)
+        answered = ""
+        if messages and messages[-1]["role"] == "assistant" and answer is None:
+            answered = messages.pop()["content"]
+        if not messages or messages[-1]["role"] != "user":
+            raise BadField(key, "Must end with a message of the user, which the completion answers.")
+        if before and [m for m in before if m["role"] != "system"] != [
+            m for m in messages if m["role"] != "system"
+        ]:
+            raise BadField(answer_key, "Does not begin with the conversation that the row asks about.")
+        return self._with_system(key, messages), chat_answer or answered
+
+    def _chat_or_prompt(self) -> tuple[str, Any, str, Any]:
+        """(the file's name for messages, messages, its name for prompt, prompt), of which one at most holds something."""
+        key, chat = self._of("messages")
+        prompt_key, prompt = self._of("prompt")
+        if _is_nothing(chat) and not _is_nothing(prompt):
+            chat = None
+        if _is_nothing(prompt) and not _is_nothing(chat):
+            prompt = None
+        if chat is None or prompt is None:
+            return key, chat, prompt_key, prompt
+        if prompt_key != "prompt":
+            self._leave_out(prompt_key, f"The row has {key} as well, which is taken.")
+            self.result.notes = [n for n in self.result.notes if (n.key, n.what) != (prompt_key, "read_as")]
+        elif _says(chat, prompt):
+            self._leave_out(prompt_key, f"{key} says the same and is used.")
+        else:
+            raise BadField("prompt", f"Give “{key}” or “prompt”, not both.")
+        return key, chat, prompt_key, None
+
+    def _prompt(self, key: str, prompt: Any) -> list[dict[str, str]]:
+        text = _text(key, prompt)
+        if self.input is not None:
+            text = f"{text}\n\n{_text(*self.input)}"
+        if not text.strip():
+            raise BadField(key, "Empty: there is nothing to answer.")
+        return [*self._history(), {"role": "user", "content": text}]
+
+    def _history(self) -> list[dict[str, str]]:
+        """Earlier turns beside an instruction, as [[question, answer], ...]."""
+        key = next((key for key in self.data if plain(key) == "history"), None)
+        given = self.data.get(key) if key is not None else None
+        if key is None or not given:
+            return []
+        if not isinstance(given, list) or not all(
+            isinstance(pair, list) and len(pair) == 2 for pair in given
+        ):
+            raise BadField(key, "Must be a list of pairs, a question and its answer each.")
+        self.result.notes = [note for note in self.result.notes if note.key != key]
+        self.result.notes.append(KeyNote(key, "read_as", "earlier turns"))
+        return [
+            {"role": role, "content": _filled(f"{key}[{at}]", text)}
+            for at, pair in enumerate(given)
+            for role, text in zip(("user", "assistant"), pair, strict=True)
+        ]
+
+    def _chat(self, key: str, given: Any) -> list[dict[str, str]]:
+        if not isinstance(given, list):
+            raise BadField(key, f"Must be a list of messages; it is {_name_of(given)}.")
+        if not given:
+            raise BadField(key, "Empty: there is nothing to answer.")
+        if len(given) > MAX_MESSAGES:
+            raise BadField(key, f"Has {len(given):,} messages; at most {MAX_MESSAGES} are taken.")
+        # Only the last answer is learned; what the file says of earlier ones (weight 0) is so anyway.
+        answer_key, answer = self._of("completion")
+        last = len(given) - 1 if answer is None or key == answer_key else -1
+        return [
+            self._message(f"{key}[{at}]", at, message, learned=at == last and _is_answer(message))
+            for at, message in enumerate(given)
+        ]
+
+    def _message(self, name: str, index: int, message: Any, *, learned: bool) -> dict[str, str]:
+        if not isinstance(message, dict):
+            raise BadField(name, f"Must be an object with role and content; it is {_name_of(message)}.")
+        role_key, text_key = (
+            ("from", "value") if "from" in message and "role" not in message else ("role", "content")
+        )
+        given = message.get(role_key)
+        if role_key == "from":
+            role = SHAREGPT_ROLES.get(given.lower()) if isinstance(given, str) else None
+        else:
+            role = role_of(given)
+        if role is None:
+            raise BadField(f"{name}.{role_key}", f"Must be system, user or assistant; it is {_short(given)}.")
+        try:
+            refuse_other_content(message)
+            text = text_of(message.get(text_key))
+        except Unreadable as error:
+            part = text_key if error.field == "content" else error.field
+            raise BadField(f"{name}.{part}", error.reason) from None
+        text = _filled(f"{name}.{text_key}", message.get(text_key) if text is None else text)
+        if role == "system" and index:
+            raise BadField(f"{name}.{role_key}", "A system message can only stand first.")
+        for other, value in message.items():
+            if other in (role_key, text_key):
+                continue
+            part = f"{name}.{shown(other)[1:-1]}"
+            weight = weight_of(other, value)
+            if learned and weight not in (None, 1):
+                raise BadField(part, f"Is {_short(value)}. {_WEIGHT}")
+            if (what := meaning_of(other)) and is_filled(value):
+                raise BadField(part, f"Holds {what}, and only text is taken here.")
+            if learned and says_bad(other, value):
+                self._bad_answer(other, value, part)
+            elif weight is None and value not in (None, "", [], {}):
+                self.result.notes.append(KeyNote(f"messages[].{shown(other)[1:-1]}", "ignored"))
+        return {"role": role, "content": text}
+
+    def _answer_as_chat(self, key: str, given: list[Any]) -> tuple[list[dict[str, str]], str]:
+        messages = self._chat(key, given)
+        if messages[-1]["role"] != "assistant":
+            raise BadField(key, "Must end with a message of the assistant, which is the answer.")
+        return messages[:-1], messages[-1]["content"]
+
+    def _with_system(self, key: str, messages: list[dict[str, str]]) -> list[dict[str, str]]:
+        system_key, given = self._of("system")
+        text = _text(system_key, given) if given is not None else ""
+        if not text.strip():
+            return messages
+        if messages[0]["role"] == "system":
+            raise BadField(system_key, f"A system message stands in `{key}` as well. Keep one of them.")
+        return [{"role": "system", "content": text}, *messages]
+
+    def _completion(self, answered: str) -> str:
+        key, given = self._of("completion")
+        text = answered if given is None or (isinstance(given, list) and answered) else _text(key, given)
+        if text.strip():
+            return text
+        if self.needs_completion:
+            words = "Missing: only rows for the annotation queue may come without a completion."
+            raise BadField("completion", words + self._has())
+        return ""
+
+    def _has(self) -> str:
+        """The keys of the row that nothing was made of, for whoever wonders where the text went."""
+        other = [note for note in self.result.notes if note.what == "ignored"][:4]
+        if not other:
+            return ""
+        return (
+            " The row has "
+            + ", ".join(f"“{note.key}”" for note in other)
+            + "."
+            + next((f" {note.says}" for note in other if note.says.startswith("Did you mean")), "")
+        )
+
+    # --- the texts together --------------------------------------------------------------------------------
+    def _check_texts(self) -> None:
+        row = self.result
+        texts = {f"messages[{at}].content": m["content"] for at, m in enumerate(row.messages)}
+        texts |= {f"context[{at}]": record for at, record in enumerate(row.context)}
+        texts["completion"] = row.completion
+        for name, text in texts.items():
+            if mark := self.marks.in_text(text):
+                self.issues.append(Issue(name, words_for(mark)))
+        size = sum(map(len, texts.values()))
+        if size > MAX_ALL:
+            self.issues.append(Issue("", f"The pair has {size:,} characters; at most {MAX_ALL:,} are taken."))
+
+
+_WEIGHT = "The file says not to train on this answer, or only in part. Guildhall trains on every approved answer, so the row is not taken."
+
+
+def _is_nothing(value: Any) -> bool:
+    return value in (None, [], {}) or (isinstance(value, str) and not value.strip())
+
+
+def _says(chat: Any, text: Any) -> bool:
+    """Whether a text is one of the messages of a chat, as UltraChat repeats the first question beside them."""
+    if not isinstance(chat, list) or not isinstance(text, str):
+        return False
+    said = (message.get("content", message.get("value")) for message in chat if isinstance(message, dict))
+    return any(isinstance(one, str) and one.strip() == text.strip() for one in said)
+
+
+def _ends_with_an_answer(chat: Any) -> bool:
+    return isinstance(chat, list) and bool(chat) and _is_answer(chat[-1])
+
+
+def _is_answer(message: Any) -> bool:
+    if not isinstance(message, dict):
+        return False
+    given = message.get("role", message.get("from"))
+    return isinstance(given, str) and SHAREGPT_ROLES.get(given.lower()) == "assistant"
+
+
+# --- values ------------------------------------------------------------------------------------------------
+def _context(key: str, given: Any) -> list[str]:
+    if given is None:
+        return []
+    records = given if isinstance(given, list) else [given]
+    if len(records) > MAX_RECORDS:
+        raise BadField(key, f"Has {len(records):,} records; at most {MAX_RECORDS} are taken.")
+    texts = []
+    for index, record in enumerate(records):
+        name = f"{key}[{index}]" if isinstance(given, list) else key
+        text = _text(name, write_json(record) if isinstance(record, (dict, list)) else record)
+        if text.strip():
+            texts.append(text)
+    return texts
+
+
+def _edge(key: str, given: Any) -> str:
+    if given is None or given == "":
+        return ""
+    name = given.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(given, str) else None
+    if name not in _EDGES:
+        known = ", ".join(value for value in Example.Edge.values if value)
+        raise BadField(key, f"{_short(given)} is not a kind of edge case. Known: {known}.")
+    return _EDGES[name]
+
+
+def _tags(key: str, given: Any) -> list[str]:
+    if given is None:
+        return []
+    parts = [given] if isinstance(given, str) else given
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise BadField(key, "Must be a list of texts.")
+    tags = list(dict.fromkeys(filter(None, (_name(key, part, MAX_TAG) for part in parts))))
+    if len(tags) > MAX_TAGS:
+        raise BadField(key, f"Has {len(tags)} tags; at most {MAX_TAGS} are taken.")
+    return tags
+
+
+def _label(key: str, given: Any, limit: int) -> str:
+    if given is None:
+        return ""
+    if isinstance(given, Number) and given.is_whole:
+        given = given.text  # ids are often numbers
+    return _name(key, given, limit)
+
+
+def _name(key: str, given: Any, limit: int) -> str:
+    """A name as it is stored. Some letters are two in Unicode form NFC, so its length is looked at once more."""
+    return _text(key, clean_name(_text(key, given, limit)), limit)
+
+
+def _text(name: str, given: Any, limit: int = MAX_TEXT) -> str:
+    """The text as the editor would store it (annotation.text.cleaning), or BadField where that would lose something."""
+    if not isinstance(given, str):
+        raise BadField(name, "Missing." if given is None else f"Must be a text; it is {_name_of(given)}.")
+    if len(given) > limit:
+        raise BadField(name, f"Has {len(given):,} characters; at most {limit:,} are taken.")
+    if "\x00" in given:
+        raise BadField(name, "Holds a NUL character, which no text can hold here. Take it out.")
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise BadField(name, "Holds half a surrogate pair (a broken \\u escape). Take it out.") from None
+    return clean_text(given)
+
+
+def _filled(name: str, given: Any) -> str:
+    text = _text(name, given)
+    if not text.strip():
+        raise BadField(name, "Empty.")
+    return text
+
+
+def excerpt_of(line: FileLine) -> str:
+    """The start of the line, fit to be shown and stored."""
+    return line.excerpt or _excerpt(line.text or "")
+
+
+def _excerpt(text: str) -> str:
+    clean = text[: EXCERPT * 2].encode("utf-8", "replace").decode("utf-8", "replace")
+    clean = "".join(letter if letter.isprintable() else "\ufffd" for letter in clean.strip())
+    return clean if len(clean) <= EXCERPT else clean[: EXCERPT - 1] + "…"
+
+
+def _short(value: Any) -> str:
+    text = _excerpt(write_json(value)) if value is not None else "missing"
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _name_of(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")

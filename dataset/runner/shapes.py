@@ -1,0 +1,327 @@
+"""Which keys a row of an imported file may have, and what is made of them. Tables and pure functions.
+
+To read another shape, add its keys to `READ_AS`, or to `CHANGES_MEANING` where a row with them cannot be taken as it is.
+"""
+
+import difflib
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from dataset.runner.json_lines import Number, shown
+
+# The keys of Guildhall's own shape.
+OWN = (
+    "messages", "prompt", "completion", "context", "slice", "edge", "tags", "group", "conversation_id", "source", "license",
+    "id", "system",
+)  # fmt: skip
+# Other names of the same things, as other tools write them; compared without case and without - _ and spaces.
+READ_AS = {
+    # OpenAI, TRL, ShareGPT
+    "conversations": "messages", "conversation": "messages", "dialog": "messages", "dialogue": "messages", "chat": "messages",
+    # question and answer tables, Alpaca
+    "question": "prompt", "query": "prompt", "instruction": "prompt", "input": "prompt",
+    "response": "completion", "answer": "completion", "output": "completion", "reply": "completion",
+    # preference pairs (TRL, OpenAI): the better answer is the answer
+    "chosen": "completion", "preferred_output": "completion",
+    "system_prompt": "system", "system_message": "system",
+    "record": "context", "records": "context", "contexts": "context",
+    "documents": "context", "docs": "context", "passages": "context", "ctx": "context",
+    "tag": "tags", "slices": "slice", "edge_case": "edge",
+    "licence": "license", "external_id": "id",
+}  # fmt: skip
+# Names that may hold a question or an answer, and in other files an id or a note: read only where a row has no other.
+MAY_BE = {
+    **dict.fromkeys(("user", "human", "customer", "inputs", "user_message", "user_input", "user_prompt"), "prompt"),
+    **dict.fromkeys(
+        (
+            "assistant", "bot", "agent", "gpt", "target", "targets", "ideal", "expected", "expected_output", "expected_answer",
+            "reference_answer", "ground_truth", "gold", "gold_answer", "correct_answer", "accepted_answer", "best_answer",
+            "final_answer", "model_output", "model_response", "assistant_response", "chosen_response", "completions", "responses",
+            "answers", "outputs", "replies",
+        ),
+        "completion",
+    ),
+}  # fmt: skip
+# Keys that are known and not taken, with what to say about them.
+NOT_TAKEN = {
+    "rejected": "The rejected answer is not kept; only the better one is.",
+    "non_preferred_output": "The answer that was not preferred is not kept; only the better one is.",
+    "revision": "Guildhall counts revisions anew.",
+    "status": "Where rows go is chosen with the import.",
+    "example": "Numbers of examples are given anew.",
+    "position": "Places in a dataset are given anew.",
+    "split": "Splits are decided when a dataset is frozen.",
+    "history": "",
+}
+# A row with one of these, filled, says something that text alone does not.
+CHANGES_MEANING = {
+    "tools": "tools that the model may call", "tool": "a tool", "available_tools": "tools that the model may call",
+    "tool_definitions": "tools that the model may call", "tool_calls": "tool calls", "tool_call": "a tool call",
+    "tool_choice": "a choice of tools", "tool_results": "results of tools", "tool_result": "the result of a tool",
+    "functions": "functions that the model may call", "function": "a function that the model may call",
+    "function_call": "a function call", "function_calls": "function calls", "attachments": "attachments",
+    "multi_modal_data": "images, audio or video",
+}  # fmt: skip
+_MEDIA = re.compile(
+    r"(?:input)?(image|img|picture|photo|screenshot|audio|video)s?(?:urls?|paths?|files?|bytes|base64|b64|data|ids?)?"
+)
+_MEDIA_WORDS = {"audio": "audio", "video": "video"}
+# Keys by which files say whether an answer is good, alone or with a word before or behind it: is_good, human_label.
+VERDICTS = (
+    "label", "labels", "approved", "accepted", "correct", "good", "valid", "desirable", "keep", "status", "verdict", "feedback",
+    "rating", "score", "reward", "grade", "vote", "thumb", "thumbs", "thumbs_up", "quality", "preferred", "liked",
+    "helpful", "acceptable", "ok", "useful", "usable", "passed", "decision", "judgement", "judgment", "assessment", "stars",
+)  # fmt: skip
+# The same with the opposite sense: true says that the answer is bad.
+AGAINST = (
+    "bad", "wrong", "incorrect", "invalid", "rejected", "declined", "undesirable", "dislike", "disliked", "flagged", "harmful",
+    "toxic", "unsafe", "hallucinated", "deleted", "removed", "retired", "skip", "skipped", "exclude", "excluded", "ignore",
+    "ignored", "discard", "discarded", "hidden", "thumbs_down", "downvoted", "spam",
+)  # fmt: skip
+_BEFORE = (
+    "",
+    "is",
+    "was",
+    "human",
+    "user",
+    "rater",
+    "annotator",
+    "reviewer",
+    "answer",
+    "response",
+    "completion",
+)
+_BEHIND = ("", "answer", "response", "completion")
+_BAD = {
+    "false", "f", "no", "n", "bad", "wrong", "incorrect", "invalid", "rejected", "reject", "declined", "refused", "undesirable",
+    "undesired", "negative", "down", "thumbs_down", "thumb_down", "downvote", "dislike", "disliked", "retired", "returned", "deleted",
+    "removed", "fail", "failed", "ko", "not_ok", "unacceptable", "disapproved", "not_approved", "unapproved", "poor", "unsafe",
+    "unhelpful", "unusable", "discard", "discarded", "\U0001f44e", "\u274c", "\u2717", "\u2718",
+}  # fmt: skip
+_YES = {"true", "t", "yes", "y", "1", "on"}
+_NO = {"false", "f", "no", "n", "off"}
+# Objects in which files put what they say about a row.
+_HOLDERS = {
+    "metadata",
+    "meta",
+    "extra",
+    "info",
+    "annotation",
+    "annotations",
+    "evaluation",
+    "review",
+    "attributes",
+    "properties",
+}
+# Ways to say, of a turn or a row, that it is not to be learned, or how much: 1 or true is all of it.
+_WEIGHTS = (
+    "weight", "weights", "loss_weight", "sample_weight", "example_weight", "importance", "train", "training", "trainable", "train_on",
+    "train_on_turn", "train_on_answer", "train_on_completion", "train_mask", "learn", "loss", "loss_mask", "compute_loss",
+    "include_in_loss", "in_loss",
+)  # fmt: skip
+_MASKS = (
+    "masked",
+    "mask",
+    "ignore_loss",
+    "no_loss",
+    "skip_loss",
+    "do_not_train",
+    "no_train",
+    "exclude_from_training",
+)
+SHAREGPT_ROLES = {
+    "human": "user", "user": "user", "customer": "user",
+    "gpt": "assistant", "assistant": "assistant", "bot": "assistant", "model": "assistant", "chatgpt": "assistant",
+    "system": "system", "developer": "system",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class KeyNote:
+    """A key of a row that was not taken (`what` is "ignored") or was read under another name ("read_as")."""
+
+    key: str
+    what: str
+    says: str = ""
+
+
+_LONGEST_KEY = 100  # letters of a key that are looked at; no known one has more
+
+
+def plain(key: str) -> str:
+    """A key without case, spaces, - and _, and without letters that are not seen: Slice, slice and SLICE are one."""
+    return _plain(key[:_LONGEST_KEY])
+
+
+@lru_cache(maxsize=4096)
+def _plain(key: str) -> str:
+    seen = "".join(one for one in unicodedata.normalize("NFKC", key) if unicodedata.category(one) != "Cf")
+    return re.sub(r"[\s_.-]+", "", seen).casefold()
+
+
+def _plain_set(names: tuple[str, ...] | set[str]) -> set[str]:
+    return {plain(name) for name in names}
+
+
+def _with_words(names: tuple[str, ...]) -> set[str]:
+    return {f"{before}{plain(name)}{behind}" for name in names for before in _BEFORE for behind in _BEHIND}
+
+
+_KNOWN = {plain(key): own for key, own in ({own: own for own in OWN} | READ_AS).items()}
+_OWN_NAMES = {plain(own): own for own in OWN}
+_MAY_BE = {plain(key): own for key, own in MAY_BE.items()}
+_NOT_TAKEN = {plain(key): says for key, says in NOT_TAKEN.items()}
+_MEANING = {plain(key): what for key, what in CHANGES_MEANING.items()}
+_FOR, _AGAINST = _with_words(VERDICTS), _with_words(AGAINST)
+_WEIGHT_NAMES, _MASK_NAMES = _plain_set(_WEIGHTS), _plain_set(_MASKS)
+_BAD_WORDS = _plain_set(_BAD)
+_NUMBER = re.compile(r"[-+]?[0-9]{1,30}(?:\.[0-9]{1,30})?")
+
+
+def _slips(name: str) -> set[str]:
+    """A name with one letter left out, or two changed about; the first letter is seldom the wrong one."""
+    left_out = {name[:at] + name[at + 1 :] for at in range(1, len(name))}
+    return left_out | {name[:at] + name[at + 1] + name[at] + name[at + 2 :] for at in range(1, len(name) - 1)}
+
+
+_JUDGING = _plain_set(VERDICTS) | _plain_set(AGAINST) | _WEIGHT_NAMES | _MASK_NAMES
+_LEAST_FOR_A_SLIP = 5
+_MISSPELT = {
+    slip: name for name in sorted(_JUDGING) if len(name) >= _LEAST_FOR_A_SLIP for slip in _slips(name)
+}
+
+
+@lru_cache(maxsize=4096)
+def _meant(name: str) -> str:
+    """The judging name that a plain key is a slip of (lable, weigth, aproved, raiting); itself when there is none."""
+    if name in _KNOWN or name in _FOR or name in _AGAINST or name in _JUDGING or name in _MAY_BE:
+        return name
+    if name in _MISSPELT:
+        return _MISSPELT[name]
+    one_less = (name[:at] + name[at + 1 :] for at in range(1, len(name)))
+    return next((one for one in one_less if len(one) >= _LEAST_FOR_A_SLIP and one in _JUDGING), name)
+
+
+def own_key(key: str) -> str | None:
+    """Guildhall's name for a key; None for one that it does not know."""
+    return key if key in OWN else _KNOWN.get(plain(key))
+
+
+def may_be(key: str) -> str | None:
+    """Which of Guildhall's keys this may be where a row has no other for it."""
+    return _MAY_BE.get(plain(key))
+
+
+def known_names() -> set[str]:
+    """Every name under which a column is read, in its plain form."""
+    return set(_KNOWN)
+
+
+def meaning_of(key: str) -> str:
+    """What a key holds that cannot be taken, in words; "" for all other keys."""
+    name = plain(key)
+    if media := _MEDIA.fullmatch(name):
+        return _MEDIA_WORDS.get(media[1], "images")
+    return _MEANING.get(name, "")
+
+
+def is_filled(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.strip().lower() not in ("", "[]", "{}", "null", "none", "auto")
+    return value not in (None, False, [], {})
+
+
+def _as_number(value: Any) -> float | None:
+    """The number that a value is or writes, 1 or 0 for true and false; None for anything else."""
+    if isinstance(value, Number):
+        return value.value
+    if isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, str):
+        return None
+    text = value.strip().replace("\u2212", "-")
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    word = plain(value)
+    return 1.0 if word in _YES else 0.0 if word in _NO else None
+
+
+def says_bad(key: str, value: Any, *, within: int = 3) -> bool:
+    """Whether the value marks the row's answer as a bad one: label false, approved 0, status rejected, is_bad true."""
+    name = _meant(plain(key))
+    if isinstance(value, dict) and within and (name in _FOR or name in _HOLDERS):
+        return any(
+            says_bad(
+                key if name in _FOR and plain(part) in ("value", "name", "type", "choice") else part,
+                said,
+                within=within - 1,
+            )
+            for part, said in value.items()
+        )
+    if name in _AGAINST:
+        return _as_number(value) == 1
+    if name not in _FOR:
+        return False
+    if isinstance(value, list):
+        return bool(value) and within > 0 and all(says_bad(key, said, within=within - 1) for said in value)
+    number = _as_number(value)
+    if number is not None:
+        return number < 0 if name.endswith("vote") else number <= 0
+    # A thumb has a colour of skin behind it.
+    return (
+        isinstance(value, str)
+        and plain(value).rstrip("\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff\ufe0f") in _BAD_WORDS
+    )
+
+
+def weight_of(key: str, value: Any) -> float | None:
+    """How much of a turn or row is to be learned by one of its keys: weight 0, train false, masked true; None for others.
+
+    Of a list, one for each turn or token, the last counts: it is the answer's.
+    """
+    name = _meant(plain(key))
+    if name not in _WEIGHT_NAMES and name not in _MASK_NAMES:
+        return None
+    number = _as_number(value[-1] if isinstance(value, list) and value else value)
+    if number is None:
+        return None
+    return 1 - number if name in _MASK_NAMES else number
+
+
+def says_not_to_train(key: str, value: Any) -> bool:
+    """Whether a key of a row says that it is not to be learned, itself or in an object of what is said about the row."""
+    if isinstance(value, dict) and plain(key) in _HOLDERS:
+        return any(
+            says_not_to_train(part, said) for part, said in value.items() if not isinstance(said, dict)
+        )
+    weight = weight_of(key, value)
+    return weight is not None and weight <= 0
+
+
+def note_on(key: str) -> KeyNote:
+    """What to say about a key that is not taken: why, or which known key it resembles."""
+    return KeyNote(shown(key)[1:-1], "ignored", _says_of(plain(key)))
+
+
+@lru_cache(maxsize=4096)
+def _says_of(name: str) -> str:
+    if not name or name in _NOT_TAKEN:
+        return _NOT_TAKEN.get(name, "")
+    if name in _WEIGHT_NAMES:
+        return "Every approved row counts once."
+    meant = _meant(name)
+    if meant != name:
+        return f"Did you mean “{meant}”?"
+    if name in _FOR or name in _AGAINST:
+        return ""
+    # Its own names first: "massages" is nearer to messages than to passages, another name of context.
+    near = _near(name, _OWN_NAMES) or _near(name, _KNOWN)
+    return f"Did you mean “{near}”?" if near else ""
+
+
+def _near(name: str, known: dict[str, str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    return known[near[0]] if near else ""

@@ -1,0 +1,104 @@
+"""Freezing approved examples into numbered, immutable dataset versions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+
+from annotation.text.cleaning import clean_text
+from core.audit.entries import record
+from core.database.transitions import transition
+from core.errors import Invalid
+from core.marks import known_marks
+from core.models import Project, Run, User
+from core.runs.control import launch_run
+from core.seen import must_be_as_seen
+from dataset.models import DatasetVersion, Source
+from dataset.queries.preview import what_a_freeze_takes
+from dataset.queries.versions import approved
+from dataset.splits import DEFAULT_SHARES, TEST, VALIDATION
+
+MAX_SHARE = 0.5
+SEED = 1
+FREEZE_DEFAULTS: dict[str, Any] = {
+    **DEFAULT_SHARES,
+    "seed": SEED,
+    "separate_near_duplicates": True,
+    "slices": [],
+    "sources": [],
+}
+
+
+@transaction.atomic
+def start_freeze(
+    *,
+    by: User | None,
+    project: Project,
+    validation: float = DEFAULT_SHARES[VALIDATION],
+    test: float = DEFAULT_SHARES[TEST],
+    slices: Sequence[str] = (),
+    sources: Sequence[str] = (),
+    seed: int = SEED,
+    separate_near_duplicates: bool = True,
+    note: str = "",
+    seen: str = "",
+) -> DatasetVersion:
+    """Takes the project's next version number and launches the run that freezes what is approved when it starts.
+
+    Shares are of one, at most a half each. With `separate_near_duplicates`, new prompts that are nearly the same stay in one
+    split, and those of training or validation that are nearly a test row's are withheld. Raises Invalid for wrong shares, an unknown source, or when no approved
+    example matches, and Conflict when it would take something else than the preview showed (`seen`).
+    """
+    wrong: dict[str, list[str]] = {}
+    for name, share in ((VALIDATION, validation), (TEST, test)):
+        if not 0 <= share <= MAX_SHARE:
+            wrong[name] = ["Choose a share between 0% and 50%."]
+    if not wrong and validation + test > MAX_SHARE:
+        wrong[TEST] = ["Together with validation this leaves less than half for training."]
+    known = set(Source.objects.filter(project=project, name__in=sources).values_list("name", flat=True))
+    if unknown := [name for name in sources if name not in known]:
+        wrong["sources"] = [f"There is no source named {unknown[0]}."]
+    if wrong:
+        raise Invalid("This cannot be frozen as asked.", "See the messages below the fields.", fields=wrong)
+    if mark := known_marks().in_text(project.system_prompt):
+        raise Invalid(
+            f"The project's system prompt holds “{mark}”, a control mark of chat templates.",
+            "Take it out in the project's settings, then freeze.",
+        )
+    if not approved(project, slices=slices, sources=sources).exists():
+        raise Invalid(
+            "No approved example matches, so there is nothing to freeze.",
+            "Approve examples first, or choose other slices and sources.",
+        )
+    # The project's row is the turnstile: two freezes at the same moment get two numbers.
+    project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    if seen:
+        takes = what_a_freeze_takes(project, slices=slices, sources=sources)
+        must_be_as_seen(seen, *takes, what="What would be frozen")
+    newest = DatasetVersion.objects.filter(project=project).aggregate(newest=Max("number"))["newest"]
+    number = (newest or 0) + 1
+    run = launch_run(by=by, project=project, kind="freeze", title=f"Freeze dataset {number}")
+    dataset = DatasetVersion.objects.create(
+        project=project,
+        number=number,
+        note=" ".join(clean_text(note).split())[:300],
+        run=run,
+        settings={
+            "validation": validation,
+            "test": test,
+            "seed": seed,
+            "separate_near_duplicates": separate_near_duplicates,
+            "slices": sorted(set(slices)),
+            "sources": sorted(set(sources)),
+            "system_prompt": project.system_prompt,
+        },
+        created_by=by,
+    )
+    record(by=by, project=project, verb="dataset.started", obj=dataset)
+    return dataset
+
+
+def again(run: Run, by: User) -> None:
+    """The version is frozen again from what is approved then (core.runs.kinds.RunKind.on_again)."""
+    transition(DatasetVersion.objects.get(run=run), DatasetVersion.Status.FREEZING)

@@ -1,0 +1,206 @@
+"""Which prompts ask nearly the same thing: word pairs with numbers masked, MinHash for candidates, exact Jaccard to decide.
+
+Near-duplicates of test rows in training flatter the test (Lee et al. 2022, "Deduplicating Training Data Makes Language
+Models Better", who use MinHash and a Jaccard similarity of 0.8). Compared are the turns: a prompt that differs only in its
+numbers counts as the same, and neither records nor completion count. docs/decisions/splits.md says why.
+"""
+
+import re
+import unicodedata
+from array import array
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rensa import RMinHash  # type: ignore[import-untyped]  # it comes without types
+
+from annotation.text.hashes import loosely
+
+SIMILAR = 0.8  # Jaccard similarity from which two prompts are near-duplicates (Lee et al. 2022)
+# Fixed, so that the same rows give the same candidates in every process and on every machine.
+SEED = 1
+# A pair at exactly SIMILAR shares no band with probability (1 - 0.8 ** 5) ** 40 = 1e-7.
+BANDS, BAND_ROWS = 40, 5
+# In a bucket of more texts than CROWDED only PATIENCE of them are compared with all others before it is divided further.
+CROWDED, PATIENCE = 128, 16
+_CHUNK = 4000
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+# Scripts written without spaces: each letter is a word, so a pair of words is a pair of letters.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+)
+_NUMBER = re.compile(r"0+(?: +0+)*")
+
+
+class _Plain(dict[int, str]):
+    """For str.translate: a digit becomes 0, what is neither a letter nor a mark a space."""
+
+    def __missing__(self, code: int) -> str:
+        letter = chr(code)
+        kind = unicodedata.category(letter)
+        if kind == "Nd":
+            plain = "0"
+        elif kind[0] in "PSZC":
+            plain = " "
+        elif _UNSPACED.match(letter):
+            plain = f" {letter} "
+        else:
+            plain = letter
+        self[code] = plain
+        return plain
+
+
+_PLAIN = _Plain()
+
+
+def words(text: str) -> list[str]:
+    """The text's words without case, punctuation and compatibility forms; every number, however long, is "0"."""
+    return _NUMBER.sub("0", loosely(text).translate(_PLAIN)).split()
+
+
+def shingles(messages: Sequence[Mapping[str, str]]) -> frozenset[str]:
+    """Adjacent words of all turns, in pairs. System messages are left out: they are the same in many rows.
+
+    A prompt of one word is that word; one without any (only signs) is its own text. Never empty.
+    """
+    turns = [message["content"] for message in messages if message["role"] != "system"]
+    every = [word for turn in turns for word in words(turn)]
+    if len(every) > 1:
+        return frozenset(map(" ".join, pairwise(every)))
+    return frozenset(every or [loosely(" ".join(turns))])
+
+
+def jaccard(first: Collection[Any], second: Collection[Any]) -> float:
+    """Shared members of two sets without repeats, as a share of all; 1.0 for equal ones."""
+    shared = len(set(first).intersection(second))
+    return shared / (len(first) + len(second) - shared)
+
+
+class Prompts:
+    """Prompts added one by one, each known by the number of its text: equal shingles, equal number, from 0.
+
+    Holds about a kilobyte for each different text. Everything it answers depends on the texts alone, except the
+    numbers themselves, which follow the order of adding.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[bytes, int] = {}
+        self._shingles: list[array[int]] = []
+
+    def __len__(self) -> int:
+        return len(self._shingles)
+
+    def add(self, messages: Sequence[Mapping[str, str]]) -> int:
+        """The number of this prompt's text."""
+        hashes = array("Q", sorted(set(RMinHash.hash_token_sets([list(shingles(messages))])[0])))
+        number = self._numbers.setdefault(blake2b(hashes.tobytes(), digest_size=16).digest(), len(self))
+        if number == len(self):
+            self._shingles.append(hashes)
+        return number
+
+    def similarity(self, first: int, second: int) -> float:
+        return jaccard(self._shingles[first], self._shingles[second])
+
+    def clusters(self, tell: Callable[[float], None] | None = None) -> list[int]:
+        """For each text the lowest number among those that near-duplicates lead to, step by step, from it.
+
+        `tell` hears how far it is, as a share of one.
+        """
+        parent = list(range(len(self)))
+
+        def root(number: int) -> int:
+            while parent[number] != number:
+                parent[number] = parent[parent[number]]
+                number = parent[number]
+            return number
+
+        numbers = np.arange(len(self))
+        keys = self._band_keys(numbers)
+        for band in range(BANDS):
+            if tell:
+                tell(band / BANDS)
+            pending = [(numbers, band)]
+            while pending:
+                members, by = pending.pop()
+                pending += [
+                    (bucket, by + 1)
+                    for bucket in _alike(members, keys[members, by % BANDS])
+                    if not self._join(bucket.tolist(), root, parent, thorough=by == band + BAND_ROWS)
+                ]
+        return [root(number) for number in range(len(self))]
+
+    def _join(
+        self, bucket: list[int], root: Callable[[int], int], parent: list[int], *, thorough: bool
+    ) -> bool:
+        """Joins what is similar in a bucket. False when it is crowded by texts that are not: comparing all of them would
+        take hours, so the caller divides it by the next band. Texts that are all similar join at the first comparison."""
+        rest, compared = bucket, 0
+        while len(rest) > 1:
+            if compared == PATIENCE and len(rest) > CROWDED and not thorough:
+                return False
+            *rest, first = rest
+            own = root(first)
+            others = [number for number in rest if root(number) != own]
+            if not others:
+                return True
+            compared += 1
+            for second, _ in self._similar(first, others):
+                one, other = sorted((root(first), root(second)))
+                parent[other] = one
+        return True
+
+    def nearest(self, numbers: Collection[int], targets: Collection[int]) -> dict[int, dict[int, float]]:
+        """{number: {target: similarity}} of the targets that are near-duplicates of a number, where there are any."""
+        near: dict[int, dict[int, float]] = {n: {n: 1.0} for n in set(numbers) & set(targets)}
+        asked, known = set(numbers), set(targets)
+        numbers = np.array(sorted(asked | known), dtype=np.int64)
+        keys = self._band_keys(numbers)
+        for band in range(BANDS):
+            for members in _alike(np.arange(len(numbers)), keys[:, band]):
+                bucket = numbers[members].tolist()
+                candidates = [number for number in bucket if number in known]
+                for number in bucket if candidates else []:
+                    if number in asked:
+                        seen = near.setdefault(number, {})
+                        seen.update(self._similar(number, [n for n in candidates if n not in seen]))
+        return {number: targets for number, targets in near.items() if targets}
+
+    def _similar(self, number: int, others: list[int]) -> Iterator[tuple[int, float]]:
+        """Those of `others` that are near-duplicates, by exact comparison."""
+        if not others:
+            return
+        own = set(self._shingles[number])
+        for other in others:
+            theirs = self._shingles[other]
+            # Sets whose sizes are too far apart cannot be similar, whatever is in them.
+            if SIMILAR * len(own) <= len(theirs) <= len(own) / SIMILAR:
+                similarity = len(shared := own.intersection(theirs)) / (len(own) + len(theirs) - len(shared))
+                if similarity >= SIMILAR:
+                    yield other, similarity
+
+    def _band_keys(self, numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """(len(numbers), BANDS): one key for each band of each digest; equal bands have equal keys."""
+        keys = np.empty((len(numbers), BANDS), dtype=np.uint64)
+        for start in range(0, len(numbers), _CHUNK):
+            sets = [self._shingles[number] for number in numbers[start : start + _CHUNK]]
+            digests = RMinHash.digest_matrix_from_token_hash_sets(sets, BANDS * BAND_ROWS, SEED).to_rows()
+            rows = np.array(digests, dtype=np.uint64).reshape(len(sets), BANDS, BAND_ROWS)
+            chunk = np.zeros((len(sets), BANDS), dtype=np.uint64)
+            for at in range(BAND_ROWS):
+                chunk = (chunk ^ rows[:, :, at]) * _MULTIPLIER
+                chunk ^= chunk >> np.uint64(29)
+            keys[start : start + _CHUNK] = chunk
+        return keys
+
+
+def _alike(members: NDArray[np.int64], keys: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
+    """The members that share a key with another, by key."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) + 1
+    starts = np.append(0, ends[:-1])
+    for start, end in zip(starts[ends - starts > 1], ends[ends - starts > 1], strict=True):
+        yield members[order[start:end]]

@@ -1,0 +1,214 @@
+"""Dataset versions: freezing one, what it holds, how it differs from the one before."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from annotation.queries.examples import slices_of, sources_of
+from core.access import Access, project_page
+from core.errors import Conflict, ExpectedError
+from core.forms import status_of, take_errors
+from core.lists.paging import cut
+from core.lists.params import Params
+from core.models import Role
+from dataset.downloads import dataset_as_jsonl
+from dataset.filters import SplitFilter
+from dataset.forms import FreezeForm
+from dataset.models import DatasetVersion, GroupSplit
+from dataset.queries.preview import AT_ONCE, WHOLE, preview
+from dataset.queries.provenance import people_behind
+from dataset.queries.versions import (
+    compare,
+    newest_ready,
+    not_frozen_yet,
+    rows_of,
+    version_before,
+    versions_of,
+    withheld_of,
+)
+from dataset.services.versions import FREEZE_DEFAULTS, start_freeze
+from dataset.splits import LEAST_TEST, SPLITS, TEST, TESTED_FROM
+
+READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
+
+
+@project_page(*READERS)
+@require_safe
+def datasets(request: HttpRequest, access: Access) -> HttpResponse:
+    context = {
+        "page": cut(request, versions_of(access.project), 25),
+        "waiting": not_frozen_yet(access.project, newest_ready(access.project)),
+        "can_freeze": access.has(Role.ADMIN),
+        "sees_runs": access.sees_all,
+    }
+    return render(request, "datasets/version_list.html", context)
+
+
+def _form(access: Access, data: Any, **initial: Any) -> FreezeForm:
+    sources = sources_of(access.project)
+    return FreezeForm(data, slices=slices_of(access.project), sources=sources, initial=initial)
+
+
+@project_page(Role.ADMIN)
+@require_http_methods(["GET", "HEAD", "POST"])
+def dataset_new(request: HttpRequest, access: Access) -> HttpResponse:
+    """The form, and beside it what would be frozen; that part asks for itself again as the form changes."""
+    params = Params(request.GET)
+    chosen = {name: params.texts(name) for name in ("slices", "sources")}
+    form = _form(access, request.POST if request.method == "POST" else None, **chosen)
+    told = False
+    if request.method == "POST" and form.is_valid():
+        try:
+            dataset = start_freeze(
+                by=access.user,
+                project=access.project,
+                note=form.cleaned_data["note"],
+                seen=request.POST.get("seen", ""),
+                **form.settings(),
+            )
+        except ExpectedError as error:
+            told = isinstance(error, Conflict)
+            take_errors(form, error)
+        else:
+            return redirect("datasets:dataset", access.project.slug, dataset.number)
+    defaults = FREEZE_DEFAULTS | chosen
+    asked = form.settings() if form.is_bound and not form.errors else defaults
+    # In a busy project examples are approved every few seconds. A person who was told once that the data changes may freeze.
+    context = {"form": form, "told": told, **_preview(access, asked, at_once=request.method == "POST")}
+    return render(request, "datasets/version_new.html", context, status=status_of(form))
+
+
+@project_page(Role.ADMIN)
+@require_safe
+def dataset_preview(request: HttpRequest, access: Access) -> HttpResponse:
+    """What a freeze with the form as it is would make: the part of the page that follows the form."""
+    form = _form(access, request.GET)
+    # A note is not asked for here, and whatever is wrong with the rest is said where the plan would be.
+    context = _preview(access, form.settings(), at_once=True) if form.is_valid() else {"form": form}
+    return render(request, "datasets/_freeze_preview.html", {"access": access, **context})
+
+
+def _preview(access: Access, settings: dict[str, Any], *, at_once: bool) -> dict[str, Any]:
+    """With many rows the plan takes a while: then the page shows the counts first and asks for it."""
+    shown = preview(access.project, settings, most=None if at_once else AT_ONCE)
+    new = {name: n for name, _, n in shown.slices} if shown.since else None
+    return {
+        "preview": shown,
+        "counts": shown.counts,
+        "settings": settings,
+        "whole": WHOLE,
+        **_split_table(shown.counts or {}, new),
+    }
+
+
+def _dataset(access: Access, number: int) -> DatasetVersion:
+    return access.get(versions_of(access.project), number=number)
+
+
+def _share_bars(counts: dict[str, int], longest: int) -> list[tuple[str, float, float]]:
+    """(split, start, width) in percent of the longest bar."""
+    bars, start = [], 0.0
+    for split in SPLITS:
+        width = 100 * counts.get(split, 0) / max(longest, 1)
+        bars.append((split, round(start, 2), round(width, 2)))
+        start += width
+    return bars
+
+
+def _split_table(counts: dict[str, Any], new: dict[str, int] | None = None) -> dict[str, Any]:
+    """What datasets/_split_table.html shows of a version's counts; `new` adds a column, {slice: rows}."""
+    by_slice = counts.get("slices", {})
+    untested = counts.get("untested")
+    if untested is None:  # a version from before the reason was kept
+        untested = {
+            name: ""
+            for name, row in by_slice.items()
+            if sum(row.values()) >= TESTED_FROM and row.get(TEST, 0) < LEAST_TEST
+        }
+    longest = max((sum(row.values()) for row in by_slice.values()), default=0)
+    slices = [
+        {
+            "name": name,
+            "counts": [row.get(split, 0) for split in SPLITS],
+            "total": sum(row.values()),
+            "bars": _share_bars(row, longest),
+            "new": (new or {}).get(name, 0),
+            "untested": name in untested,
+        }
+        for name, row in sorted(by_slice.items(), key=lambda item: (-sum(item[1].values()), item[0]))
+    ]
+    small = [row for row in slices if row["total"] < TESTED_FROM and not row["counts"][SPLITS.index(TEST)]]
+    return {
+        "splits": [(split, GroupSplit.Split(split).label, counts.get(split, 0)) for split in SPLITS],
+        "bars": _share_bars(counts, counts.get("total", 0)),
+        "slices": slices,
+        "shows_new": new is not None,
+        "untested": sorted(untested.items()),
+        "small": len(small),
+    }
+
+
+@project_page(*READERS)
+@require_safe
+def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
+    one = _dataset(access, number)
+    ready = one.status == DatasetVersion.Status.READY
+    before = version_before(one) if ready else None
+    context = {
+        "dataset": one,
+        "run": one.run,
+        "ready": ready,
+        "counts": one.counts,
+        **_split_table(one.counts),
+        "comparison": compare(one, before) if before else None,
+        "people": people_behind(one) if ready else None,
+        "sees_runs": access.sees_all,
+        "may_change": access.has(Role.ADMIN),
+    }
+    return render(request, "datasets/version_detail.html", context)
+
+
+def _ready(access: Access, number: int) -> DatasetVersion:
+    one = _dataset(access, number)
+    if one.status != DatasetVersion.Status.READY:
+        raise Http404("This dataset has no rows.")
+    return one
+
+
+@project_page(*READERS)
+@require_safe
+def dataset_rows(request: HttpRequest, access: Access, number: int) -> HttpResponse:
+    one = _ready(access, number)
+    filters = SplitFilter(request.GET)
+    split = filters.wanted().get("split", "")
+    tabs = [("", "All", one.counts["total"])] + [
+        (name, GroupSplit.Split(name).label, one.counts.get(name, 0)) for name in SPLITS
+    ]
+    context = {
+        "dataset": one,
+        "filters": filters,
+        "split": split,
+        "tabs": tabs,
+        "page": cut(request, filters.shown(rows_of(one, split=split)), 25),
+    }
+    return render(request, "datasets/version_rows.html", context, status=filters.http_status)
+
+
+@project_page(*READERS)
+@require_safe
+def dataset_withheld(request: HttpRequest, access: Access, number: int) -> HttpResponse:
+    one = _ready(access, number)
+    return render(
+        request,
+        "datasets/version_withheld.html",
+        {"dataset": one, "page": cut(request, withheld_of(one), 25)},
+    )
+
+
+@project_page(*READERS)
+@require_safe
+def dataset_download(request: HttpRequest, access: Access, number: int) -> StreamingHttpResponse:
+    """The artifact itself: one JSON object a line, in the version's order."""
+    return dataset_as_jsonl(_ready(access, number), by=access.user, method=request.method)

@@ -1,0 +1,119 @@
+"""Rating on the project's first screen. Raters see how much waits for them, never how it stands."""
+
+import math
+from datetime import timedelta
+from typing import Any
+
+from django.urls import reverse
+from django.utils import timezone
+
+from core.access import Access
+from core.home.stages import Glance, NextItem, Stage, StageCard
+from core.models import Role
+from evaluation.models import Campaign, Comparison, Correction
+from evaluation.queries import campaigns_of, open_campaigns
+from evaluation.queries.gaps import campaigns_in_doubt
+from evaluation.queries.rating import RaterProgress, seconds_a_rating, shares_of
+
+LOOKED_AT = 50  # newest campaigns that may ask something of an admin
+
+
+def _pairs(count: int) -> str:
+    return f"{count:,} pair" if count == 1 else f"{count:,} pairs"
+
+
+def glance(access: Access) -> Glance:
+    """Raters: what waits for them. Admins and viewers: how the campaigns stand."""
+    shares = shares_of(access.user, list(open_campaigns(access.project))) if access.has(Role.RATER) else []
+    campaigns = list(campaigns_of(access.project)) if access.sees_all else []
+    waiting = [share for share in shares if share.left]
+    seconds = seconds_a_rating(access.project) if waiting else 0.0
+    items = [_to_rate(access, share, seconds) for share in waiting]
+    if access.has(Role.ADMIN):
+        items += _for_admin(access, campaigns[:LOOKED_AT])
+    return Glance(_card(access, campaigns, left=sum(share.left for share in shares)), items)
+
+
+def _card(access: Access, campaigns: list[Any], *, left: int) -> StageCard:
+    """Admins and viewers: ratings in open campaigns, of how many. Raters: their own. Others: what is open."""
+    url = reverse("evaluation:home", args=[access.project.slug])
+    if access.sees_all:
+        live = [c for c in campaigns if c.status == Campaign.Status.OPEN]
+        waits = f"; {left:,} wait for you" if left else ""
+        if live:
+            rated, wanted = sum(c.rating_count for c in live), sum(c.wanted for c in live)
+            return StageCard(f"{rated:,}", f"of {wanted:,} ratings asked for{waits}", url)
+        total = sum(c.rating_count for c in campaigns)
+        preparing = sum(c.status == Campaign.Status.PREPARING for c in campaigns)
+        if preparing:
+            return StageCard(f"{total:,}", "ratings; answers are being made", url)
+        return StageCard(
+            f"{total:,}", "ratings; no campaign is open" if campaigns else "no campaign yet", url
+        )
+    if access.has(Role.RATER):
+        rated = Comparison.objects.filter(
+            campaign__project=access.project, rater=access.user, status=Comparison.Status.RATED
+        ).count()
+        line = f"rated by you; {left:,} wait for you" if left else "rated by you; nothing waits"
+        return StageCard(f"{rated:,}", line, url)
+    count = open_campaigns(access.project).count()
+    return StageCard(f"{count:,}", "comparison open" if count == 1 else "comparisons open")
+
+
+def _to_rate(access: Access, share: RaterProgress, seconds: float) -> NextItem:
+    minutes = max(1, math.ceil(share.left * seconds / 60))
+    return NextItem(
+        title=f"{_pairs(share.left)} of answers to compare",
+        line=f"About {minutes} minute{'' if minutes == 1 else 's'}. You see both answers, never whose they are.",
+        url=reverse("evaluation:rate", args=[access.project.slug, share.campaign.pk]),
+        action="Continue" if share.rated else "Rate",
+        order=20,
+        tone="copper",
+    )
+
+
+def _for_admin(access: Access, campaigns: list[Any]) -> list[NextItem]:
+    items = []
+    in_doubt = campaigns_in_doubt(access.project)
+    for campaign in campaigns:
+        url = reverse("evaluation:campaign", args=[access.project.slug, campaign.pk])
+        if campaign.pk in in_doubt:
+            line = "They may come from other weights than the version's. Look, then set the votes aside or keep them."
+            title = f"{in_doubt[campaign.pk]:,} votes of “{campaign.name}” rest on answers in doubt"
+            items.append(NextItem(title, line, url, "Look", 30, "copper"))
+        if (
+            campaign.status == Campaign.Status.OPEN
+            and campaign.unanswered_count
+            and not campaign.run.is_active
+        ):
+            line = "The rest of the campaign goes on. Try again, or drop the prompts without answers."
+            title = f"{campaign.unanswered_count:,} prompts of “{campaign.name}” have no answers"
+            items.append(NextItem(title, line, url, "Look", 30, "copper"))
+        if campaign.status == Campaign.Status.FAILED:
+            line = "The answers made so far are kept. See what stopped it, then try again."
+            items.append(
+                NextItem(f"“{campaign.name}” could not make its answers", line, url, "Look", 30, "copper")
+            )
+        elif campaign.status == Campaign.Status.OPEN and campaign.rating_count >= campaign.wanted > 0:
+            line = f"All {campaign.wanted:,} ratings are in. Read the results, then close it."
+            items.append(NextItem(f"“{campaign.name}” is fully rated", line, url, "Results", 30))
+    return items
+
+
+def corrections_back(access: Access) -> str:
+    """The way back to annotation: what raters rewrote this week."""
+    since = timezone.now() - timedelta(days=7)
+    count = Correction.objects.filter(comparison__campaign__project=access.project, at__gte=since).count()
+    if not count:
+        return ""
+    return f"{count:,} corrected {'answer' if count == 1 else 'answers'} came back from rating this week"
+
+
+stage = Stage(
+    key="rate",
+    label="Rate",
+    order=40,
+    glance=glance,
+    roles=(Role.RATER, Role.ADMIN, Role.VIEWER),
+    url_name="evaluation:home",
+)

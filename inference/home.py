@@ -1,0 +1,116 @@
+"""Serving on the project's first screen, and how its deeds read in the record."""
+
+from django.urls import reverse
+
+from core.access import Access
+from core.home.stages import Glance, NextItem, Stage, StageCard
+from core.models import Role
+from inference import queries
+from inference.models import Deployment
+from training.models import ModelVersion
+
+WORDINGS = {
+    "deployment.requested": "{actor} asked to serve {label}",
+    "deployment.requested_again": "{actor} asked once more to serve {label}",
+    "deployment.unload_requested": "{actor} asked to stop serving {label}",
+    "deployment.loaded": "{label} is served; {checked} prompts gave the same tokens",
+    "deployment.failed": "{label} could not be served: {reason}",
+    "deployment.unloaded": "{label} is not served any more",
+    "engine.up": "The engine {label} came up",
+    "engine.down": "The engine {label} went down: {error}",
+    "engine.stopped": "The engine {label} was stopped",
+    "engine.weights_differed": "The engine {label} answered with wrong weights and was taken out of service; {marked} answers "
+    "here are marked",
+    "route.changed": "{actor} made {label} live",
+    "conversation.started": "{actor} began a chat",
+    "answer.corrected": "{actor} corrected an answer of a chat",
+}
+
+# What engines do by themselves at every start, and small beginnings.
+QUIET = (
+    "deployment.requested",
+    "deployment.loaded",
+    "deployment.unloaded",
+    "engine.up",
+    "engine.stopped",
+    "conversation.started",
+    "route.changed",  # a release tells of it already
+)
+
+
+def glance(access: Access) -> Glance:
+    chats = access.has(Role.RATER)
+    found = queries.candidates(access) if chats or queries.is_blind(access) else []
+    candidates = sum(one.state.ready for one in found)
+    chat = [_chat(access)] if chats and candidates else []
+    if queries.is_blind(access):
+        return Glance(_blind_card(access, candidates), chat)
+    wanted = list(queries.deployments(access.project).filter(wanted=Deployment.Wanted.LOADED))
+    failed = _failed(access, wanted) if access.has(Role.ADMIN) else []
+    return Glance(_card(access, wanted), [*failed, *chat])
+
+
+def _blind_card(access: Access, candidates: int) -> StageCard:
+    """How many candidates the person can chat with."""
+    url = reverse("inference:chat", args=[access.project.slug])
+    return StageCard(
+        f"{candidates:,}", "candidate to chat with" if candidates == 1 else "candidates to chat with", url
+    )
+
+
+def _card(access: Access, wanted: list[Deployment]) -> StageCard:
+    """For admins and viewers: what is served and what is live."""
+    url = reverse("inference:home", args=[access.project.slug])
+    states = [queries.state_of(one) for one in wanted]
+    ready = sum(state.ready for state in states)
+    live = queries.live_version(access.project)
+    noun = "version served" if ready == 1 else "versions served"
+    if live is not None:
+        return StageCard(f"{ready:,}", f"{noun}; {live} is live", url)
+    if any(state.key == "starting" for state in states):
+        return StageCard(f"{ready:,}", f"{noun}; an engine is starting", url)
+    return StageCard(f"{ready:,}", f"{noun}; none is live", url)
+
+
+def _failed(access: Access, wanted: list[Deployment]) -> list[NextItem]:
+    """The newest version that could not be served; a rejected one has a line of its own in training."""
+    failed = next(
+        (
+            one
+            for one in wanted
+            if one.status == Deployment.Status.FAILED and one.version.status != ModelVersion.Status.REJECTED
+        ),
+        None,
+    )
+    if failed is None:
+        return []
+    return [
+        NextItem(
+            f"{failed.version} could not be served",
+            failed.error[:160],
+            reverse("inference:home", args=[access.project.slug]),
+            "See why",
+            order=22,
+            tone="copper",
+        )
+    ]
+
+
+def _chat(access: Access) -> NextItem:
+    return NextItem(
+        "Test a model",
+        "Ask what a customer would ask. An answer you correct becomes training material.",
+        reverse("inference:chat", args=[access.project.slug]),
+        "Chat",
+        order=60,
+    )
+
+
+STAGE = Stage(
+    key="serve",
+    label="Serve",
+    order=30,
+    glance=glance,
+    roles=(Role.ADMIN, Role.VIEWER, Role.RATER, Role.ANNOTATOR, Role.REVIEWER),
+    url_name="inference:home",
+)

@@ -1,0 +1,316 @@
+"""OpenAI's chat shapes: what a request may say, and what answers and errors look like. Pure.
+
+Field names and limits follow OpenAI's API reference for `POST /v1/chat/completions`.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from annotation.text.chat_shapes import Unreadable, refuse_other_content, role_of, text_of
+from core.api.parsing import unstorable
+from core.marks import Marks
+from inference.models import Answer
+
+MAX_BODY = 1024 * 1024
+MAX_MESSAGES = 1000
+
+
+class DoorError(Exception):
+    """An error in OpenAI's shape. `kind` is its `type`; `retry` seconds become a Retry-After header."""
+
+    def __init__(
+        self,
+        message: str,
+        status: int = 400,
+        *,
+        kind: str = "invalid_request_error",
+        param: str | None = None,
+        code: str | None = None,
+        retry: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message, self.status, self.kind = message, status, kind
+        self.param, self.code, self.retry = param, code, retry
+
+    def body(self) -> dict[str, Any]:
+        # What was sent is named, and not sent back at length.
+        message, param = _cut(self.message, 500), None if self.param is None else _cut(self.param, 100)
+        return {"error": {"message": message, "type": self.kind, "param": param, "code": self.code}}
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+@dataclass(frozen=True)
+class DoorRequest:
+    """A request that was read: `params` goes to the engine as it is."""
+
+    model: str
+    messages: list[dict[str, str]]
+    context: list[str]
+    stream: bool
+    include_usage: bool
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str, Any], Any]:
+    def check(name: str, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise DoorError(
+                f"Invalid type for '{name}': expected {'an integer' if whole else 'a number'}.", param=name
+            )
+        if not low <= value <= high:
+            raise DoorError(f"Invalid '{name}': it must be between {low} and {high}.", param=name)
+        return value
+
+    return check
+
+
+def _stop(name: str, value: Any) -> Any:
+    words = [value] if isinstance(value, str) else value
+    if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
+        raise DoorError("Invalid type for 'stop': expected a string or an array of strings.", param=name)
+    if len(words) > 4:
+        raise DoorError("Invalid 'stop': at most 4 sequences.", param=name)
+    return words
+
+
+_TOKENS = _number(1, 1_000_000, whole=True)
+_PASSED: dict[str, Callable[[str, Any], Any]] = {
+    "temperature": _number(0, 2),
+    "top_p": _number(0, 1),
+    "presence_penalty": _number(-2, 2),
+    "frequency_penalty": _number(-2, 2),
+    "seed": _number(-(2**63), 2**63 - 1, whole=True),
+    "max_tokens": _TOKENS,
+    "max_completion_tokens": _TOKENS,
+    "stop": _stop,
+}
+# What clients send that changes nothing here: only this value is true of Guildhall, or any value is harmless.
+_HARMLESS: dict[str, tuple[Any, ...] | type] = {
+    "n": (1,),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "logit_bias": ({},),
+    "response_format": ({"type": "text"},),
+    "modalities": (["text"],),
+    "store": (False,),
+    "tools": ([],),
+    "functions": ([],),
+    "tool_choice": ("none", "auto"),
+    "parallel_tool_calls": bool,
+    "service_tier": ("auto", "default"),
+    "metadata": dict,
+    "user": str,
+    "safety_identifier": str,
+    "prompt_cache_key": str,
+}
+_TYPES = {bool: "a boolean", dict: "an object", str: "a string"}
+_OWN = {"model", "messages", "stream", "stream_options", "context"}
+
+
+def _messages(value: Any) -> list[dict[str, str]]:
+    if not isinstance(value, list) or not value:
+        raise DoorError("'messages' must be a non-empty array.", param="messages")
+    if len(value) > MAX_MESSAGES:
+        raise DoorError(f"'messages' holds more than {MAX_MESSAGES} messages.", param="messages")
+    read = []
+    for at, message in enumerate(value):
+        where = f"messages[{at}]"
+        if not isinstance(message, dict):
+            raise DoorError(f"Invalid type for '{where}': expected an object.", param=where)
+        role = role_of(message.get("role"))
+        if role is None:
+            raise DoorError(
+                f"Invalid value for '{where}.role'. It may be system, developer, user or assistant.",
+                param=where,
+            )
+        try:
+            refuse_other_content(message)
+            text = text_of(message.get("content"))
+        except Unreadable as error:
+            raise DoorError(
+                f"'{where}.{error.field}' is not supported: {error.reason}", param=where
+            ) from None
+        if text is None:
+            raise DoorError(f"Invalid type for '{where}.content': expected a string.", param=where)
+        _refuse_unknown_fields(where, message)
+        read.append({"role": role, "content": text})
+    if read[-1]["role"] != "user":
+        raise DoorError("The last of 'messages' must be from the user.", param="messages")
+    return read
+
+
+def _refuse_unknown_fields(where: str, message: dict[str, Any]) -> None:
+    """Clients send answers back with all of their fields, most of them empty; a filled one that is not read would be lost."""
+    for name, value in message.items():
+        if name in ("role", "content") or value is False or value in (None, "", [], {}):
+            continue
+        if name != "name":
+            raise DoorError(f"Unrecognized field of '{where}': {name}", param=where)
+        if not isinstance(value, str):
+            raise DoorError(f"Invalid type for '{where}.name': expected a string.", param=where)
+
+
+def refuse_marks(asked: DoorRequest, marks: Marks) -> None:
+    """Raises DoorError for a control mark of chat templates in what a model would read: it would forge a turn."""
+    texts = {f"messages[{at}]": message["content"] for at, message in enumerate(asked.messages)}
+    texts |= {f"context[{at}]": record for at, record in enumerate(asked.context)}
+    for where, text in texts.items():
+        if mark := marks.in_text(text):
+            raise DoorError(
+                f"'{where}' holds '{mark}', a control mark of chat templates. A model would read it as the start or end of a "
+                "turn. Take it out or write it in another way.",
+                param=where,
+                code="control_mark",
+            )
+
+
+def _context(value: Any) -> list[str]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
+        raise DoorError("'context' must be an array of strings, one record each.", param="context")
+    return value
+
+
+def _include_usage(body: dict[str, Any], stream: bool) -> bool:
+    options = body.get("stream_options")
+    if options is None:
+        return False
+    if not stream:
+        raise DoorError("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
+    known = ("include_usage", "include_obfuscation")
+    if not isinstance(options, dict) or not all(
+        name in known and isinstance(value, bool) for name, value in options.items()
+    ):
+        raise DoorError(
+            "Invalid 'stream_options': expected {\"include_usage\": boolean}.", param="stream_options"
+        )
+    return bool(options.get("include_usage", False))
+
+
+def _refuse_unsupported(body: dict[str, Any]) -> None:
+    for name, value in body.items():
+        if value is None or name in _OWN or name in _PASSED:
+            continue
+        if name not in _HARMLESS:
+            raise DoorError(f"Unrecognized request argument supplied: {name}", param=name)
+        allowed = _HARMLESS[name]
+        if isinstance(allowed, type):
+            if not isinstance(value, allowed):
+                raise DoorError(f"Invalid type for '{name}': expected {_TYPES[allowed]}.", param=name)
+        # 1 == True in Python, so the types are compared, too.
+        elif not any(value == one and type(value) is type(one) for one in allowed):
+            only = " or ".join(json.dumps(one) for one in allowed if one)
+            told = f"{name} is only supported as {only}." if only else f"{name} is not supported."
+            raise DoorError(told, param=name, code="unsupported_value")
+
+
+def read_request(body: Any) -> DoorRequest:
+    """Checks a decoded body. Raises DoorError, status 400, that names the parameter."""
+    if not isinstance(body, dict):
+        raise DoorError("The body must be a JSON object.")
+    for path in unstorable(body):
+        where = re.sub(r"\.(\d+)", r"[\1]", path)
+        raise DoorError(
+            f"'{where}' holds a NUL character or half a character (a broken \\u escape).", param=where
+        )
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise DoorError("you must provide a model parameter", param="model")
+    stream = body.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise DoorError("Invalid type for 'stream': expected a boolean.", param="stream")
+    _refuse_unsupported(body)
+    params = {name: check(name, body[name]) for name, check in _PASSED.items() if body.get(name) is not None}
+    if params.get("top_p") == 0:
+        raise DoorError("Invalid 'top_p': it must be above 0.", param="top_p")
+    if "max_tokens" in params and "max_completion_tokens" in params:
+        raise DoorError("Give 'max_tokens' or 'max_completion_tokens', not both.", param="max_tokens")
+    return DoorRequest(
+        model=model,
+        messages=_messages(body.get("messages")),
+        context=_context(body.get("context")),
+        stream=bool(stream),
+        include_usage=_include_usage(body, bool(stream)),
+        params=params,
+    )
+
+
+# --- answers -----------------------------------------------------------------------------------------------
+def answer_id(answer: Answer) -> str:
+    """The id an application sees; the answer page is found by its last 32 characters."""
+    return f"chatcmpl-{answer.public_id.hex}"
+
+
+def usage(answer: Answer) -> dict[str, int]:
+    prompt, completion = answer.prompt_tokens or 0, answer.completion_tokens or 0
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def fingerprint(answer: Answer) -> str:
+    """OpenAI's `system_fingerprint`, which changes when answers may: the permanent name of the version that answered."""
+    return answer.version.served_name
+
+
+def version_headers(answer: Answer) -> dict[str, str]:
+    """The version that answered, short ("v3", "base") and by its permanent name."""
+    number = answer.version.number
+    return {
+        "X-Guildhall-Version": f"v{number}" if number else "base",
+        "X-Guildhall-Model": answer.version.served_name,
+    }
+
+
+def whole(answer: Answer, model: str) -> dict[str, Any]:
+    """A finished answer. `model` is the name the application asked for, never the engine's."""
+    message = {"role": "assistant", "content": answer.text, "refusal": None}
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": None,
+        "finish_reason": answer.finish_reason or "stop",
+    }
+    return {
+        "id": answer_id(answer),
+        "object": "chat.completion",
+        "created": int(answer.created_at.timestamp()),
+        "model": model,
+        "system_fingerprint": fingerprint(answer),
+        "choices": [choice],
+        "usage": usage(answer),
+    }
+
+
+def chunk(
+    answer: Answer,
+    model: str,
+    delta: dict[str, str] | None,
+    *,
+    finish: str | None = None,
+    include_usage: bool = False,
+    last: bool = False,
+) -> dict[str, Any]:
+    """One event of a stream; without `delta` the one that carries usage only."""
+    event: dict[str, Any] = {
+        "id": answer_id(answer),
+        "object": "chat.completion.chunk",
+        "created": int(answer.created_at.timestamp()),
+        "model": model,
+        "system_fingerprint": fingerprint(answer),
+        "choices": []
+        if delta is None
+        else [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}],
+    }
+    if include_usage:
+        event["usage"] = usage(answer) if last else None
+    return event
+
+
+def model_card(name: str, created: int) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": created, "owned_by": "guildhall"}

@@ -1,0 +1,262 @@
+"""/v1/chat/completions and /v1/models for applications, with a project's key instead of a sign-in."""
+
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http.request import UnreadablePostError
+from django.views.decorators.csrf import csrf_exempt
+
+from core.api.errors import server_error_body
+from core.api.parsing import BadJson, load_json
+from core.database.connections import in_db
+from core.errors import ExpectedError, TooMany
+from core.lists.numbers import whole_number
+from core.marks import known_marks
+from core.models import ApiKey
+from core.sign_in.attempts import network_of
+from core.sign_in.authentication import find_api_key
+from inference.models import Answer
+from inference.openai_api import shapes
+from inference.openai_api.shapes import DoorError, DoorRequest
+from inference.queries import route_of
+from inference.services import Opened, TooLong, open_answer, stream_answer
+
+log = logging.getLogger(__name__)
+DoorView = Callable[..., Awaitable[HttpResponseBase]]
+
+
+def _error(error: DoorError) -> JsonResponse:
+    response = JsonResponse(error.body(), status=error.status)
+    if error.retry is not None:
+        response["Retry-After"] = str(error.retry)
+    if error.status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _as_door_error(error: ExpectedError) -> DoorError:
+    """An expected error in OpenAI's shape. What an application may be told names no engine and no version."""
+    if error.status == 503:
+        return DoorError(
+            "The model does not answer at the moment. Try again in a few seconds.",
+            503,
+            kind="server_error",
+            code="engine_unavailable",
+            retry=5,
+        )
+    if isinstance(error, TooMany):
+        return DoorError(
+            f"{error.message} {error.advice}",
+            429,
+            kind="rate_limit_error",
+            code="rate_limit_exceeded",
+            retry=error.retry_after,
+        )
+    if isinstance(error, TooLong):
+        return DoorError(
+            "Messages and the answer asked for do not fit into the model's context length.",
+            400,
+            param="messages",
+            code="context_length_exceeded",
+        )
+    return DoorError("The model refused the request. Check its parameters.", 400)
+
+
+def _key_of(request: HttpRequest) -> ApiKey:
+    kind, _, secret = request.headers.get("Authorization", "").partition(" ")
+    api_key = None
+    if kind.lower() == "bearer":
+        api_key = find_api_key(secret.strip(), kind=ApiKey.Kind.APPLICATION, network=network_of(request))
+    if api_key is None or api_key.project is None or api_key.project.archived_at is not None:
+        raise DoorError(
+            _why_no_key(kind, secret.strip()), 401, kind="authentication_error", code="invalid_api_key"
+        )
+    return api_key
+
+
+def _why_no_key(kind: str, secret: str) -> str:
+    if kind.lower() != "bearer" or not secret:
+        return "No API key provided. Send a key of the project as: Authorization: Bearer gk_..."
+    if secret.startswith("gh_"):
+        return "Incorrect API key provided: this is a personal token, for /api/. /v1 takes an application key (gk_...)."
+    return "Incorrect API key provided: it is unknown or was revoked."
+
+
+def door(method: str) -> Callable[[DoorView], Any]:
+    """Decorates view(request, token, **rest): takes a key, no session; every error is in OpenAI's shape."""
+
+    def decorate(view: DoorView) -> Any:
+        @csrf_exempt
+        @login_not_required
+        @wraps(view)
+        async def inner(request: HttpRequest, **rest: Any) -> HttpResponseBase:
+            try:
+                api_key = await in_db(_key_of, request)
+                if request.method != method:
+                    refused = DoorError(f"Not allowed here; use {method}.", 405, code="method_not_supported")
+                    response = _error(refused)
+                    response["Allow"] = method
+                    return response
+                return await view(request, api_key, **rest)
+            except DoorError as error:
+                return _error(error)
+            except ExpectedError as error:
+                return _error(_as_door_error(error))
+            except (OperationalError, InterfaceError):
+                log.warning("The database does not answer at the door", exc_info=True)
+                return _error(
+                    DoorError(
+                        "The service is away for a moment. Try again in a few seconds.",
+                        503,
+                        kind="server_error",
+                        code="unavailable",
+                        retry=5,
+                    )
+                )
+
+            except Exception as error:  # noqa: BLE001 (a client of OpenAI's understands no other shape)
+                told = server_error_body(error)
+                return _error(DoorError(told["detail"], 500, kind="server_error", code="internal_error"))
+
+        return inner
+
+    return decorate
+
+
+def _read(request: HttpRequest) -> DoorRequest:
+    too_big = DoorError("The request is larger than 1 MiB.", 413, code="request_too_large")
+    try:
+        if (whole_number(request.headers.get("Content-Length")) or 0) > shapes.MAX_BODY:
+            raise too_big
+        body = request.body
+    except RequestDataTooBig:
+        raise too_big from None
+    except UnreadablePostError:
+        raise DoorError("The body could not be read.") from None
+    if len(body) > shapes.MAX_BODY:
+        raise too_big
+    try:
+        decoded = load_json(body)
+    except BadJson as error:
+        raise DoorError(f"We could not parse the JSON body of your request. {error}") from None
+    return shapes.read_request(decoded)
+
+
+def _unknown(name: str) -> DoorError:
+    return DoorError(
+        f"The model '{name}' does not exist or this key has no access to it. Its name is the project's address.",
+        404,
+        param="model",
+        code="model_not_found",
+    )
+
+
+def _open(api_key: ApiKey, asked: DoorRequest) -> Opened:
+    project = api_key.project
+    if project is None or asked.model != project.slug:
+        raise _unknown(asked.model)
+    shapes.refuse_marks(asked, known_marks())
+    route = route_of(project)
+    if route is None:
+        raise DoorError(
+            f"No model version of '{project.slug}' is live yet. An admin of the project makes one live.",
+            503,
+            kind="server_error",
+            code="no_live_version",
+            retry=60,
+        )
+    return open_answer(
+        by=None,
+        project=project,
+        version=route.version,
+        messages=asked.messages,
+        context=asked.context,
+        params=asked.params,
+        purpose=Answer.Purpose.DOOR,
+        api_key=api_key,
+        blind=True,
+    )
+
+
+def _event(body: Any) -> bytes:
+    return f"data: {json.dumps(body)}\n\n".encode()
+
+
+async def _events(
+    opened: Opened, asked: DoorRequest, pieces: AsyncGenerator[str, None], first: str
+) -> AsyncIterator[bytes]:
+    answer, model = opened.answer, asked.model
+    more: dict[str, Any] = {"include_usage": asked.include_usage}
+    try:
+        yield _event(shapes.chunk(answer, model, {"role": "assistant", "content": ""}, **more))
+        if first:
+            yield _event(shapes.chunk(answer, model, {"content": first}, **more))
+        async for text in pieces:
+            yield _event(shapes.chunk(answer, model, {"content": text}, **more))
+        finish = answer.finish_reason or "stop"
+        yield _event(shapes.chunk(answer, model, {}, finish=finish, **more))
+        if asked.include_usage:
+            yield _event(shapes.chunk(answer, model, None, include_usage=True, last=True))
+    except ExpectedError as error:
+        yield _event(_as_door_error(error).body())
+    finally:
+        await pieces.aclose()
+    yield b"data: [DONE]\n\n"
+
+
+@door("POST")
+async def chat_completions(request: HttpRequest, api_key: ApiKey) -> HttpResponseBase:
+    """An answer of the project's live version, streamed or whole."""
+    asked = _read(request)
+    opened = await in_db(_open, api_key, asked)
+    pieces = stream_answer(opened)
+    if not asked.stream:
+        async for _ in pieces:
+            pass
+        return JsonResponse(
+            shapes.whole(opened.answer, asked.model), headers=shapes.version_headers(opened.answer)
+        )
+    # The first piece is waited for here, so that an engine that is away is a 503 and not a broken stream.
+    first = await anext(pieces, "")
+    response = StreamingHttpResponse(
+        _events(opened, asked, pieces, first),
+        content_type="text/event-stream",
+        headers=shapes.version_headers(opened.answer),
+    )
+    response["Cache-Control"] = "no-cache"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+@door("GET")
+async def models(request: HttpRequest, api_key: ApiKey) -> HttpResponseBase:
+    """The one model this key may use: its project, when a version is live."""
+    return JsonResponse({"object": "list", "data": await in_db(_cards, api_key)})
+
+
+@door("GET")
+async def model(request: HttpRequest, api_key: ApiKey, name: str) -> HttpResponseBase:
+    for card in await in_db(_cards, api_key):
+        if card["id"] == name:
+            return JsonResponse(card)
+    raise _unknown(name)
+
+
+def _cards(api_key: ApiKey) -> list[dict[str, Any]]:
+    assert api_key.project is not None  # an application key belongs to a project, held by the database
+    route = route_of(api_key.project)
+    return [shapes.model_card(api_key.project.slug, int(route.changed_at.timestamp()))] if route else []
+
+
+@csrf_exempt
+@login_not_required
+async def nothing(request: HttpRequest, rest: str = "") -> HttpResponseBase:
+    """Any other address below /v1/, in the shape its clients understand."""
+    return _error(DoorError(f"Invalid URL ({request.method} {request.path})", 404, code="unknown_url"))

@@ -1,0 +1,266 @@
+"""Making what an engine that is up serves equal to what is wanted: adapters in and out, tokens compared."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.utils import timezone
+
+from core.errors import ExpectedError
+from core.host.disks import storage_error
+from core.models import Artifact
+from core.storage import storage
+from inference.engines import BACKENDS, Backend, EngineRefused, Served
+from inference.models import Deployment, Engine
+from inference.queries import engine_model_name
+from inference.reconcile import parity
+from inference.reconcile.checking import Checking
+from inference.services import deployments as notes
+from inference.services.engines import take_load
+from training.models import ModelVersion
+
+log = logging.getLogger(__name__)
+Status = Deployment.Status
+
+# Hashing weights takes time, and artifacts are never rewritten: each is verified once per life of this process.
+_verified: set[int] = set()
+
+
+def verified_path(artifact: Artifact) -> Path:
+    """The artifact's path. Raises EngineRefused when its files are not what was stored."""
+    store = storage()
+    try:
+        path = store.local_path(artifact)
+        wrong = store.verify_copy(artifact) if artifact.pk not in _verified else []
+    except OSError as error:
+        log.warning("The files of %s could not be read: %s", artifact, error)
+        raise EngineRefused(str(storage_error(error) or f"Its files could not be read: {error}")) from error
+    if artifact.pk not in _verified:
+        if wrong:
+            raise EngineRefused(
+                f"Its stored files are missing or differ from what was stored: {', '.join(wrong[:5])}. Restore them "
+                "from a backup, or train again."
+            )
+        _verified.add(artifact.pk)
+    return path
+
+
+class NoRoom(Exception):
+    """The engine may be given no more adapters in this life; a restart makes room."""
+
+
+def bring_in_step(
+    engine: Engine,
+    deployments: Sequence[Deployment],
+    checking: Checking,
+    waiting: Mapping[int, str] | None = None,
+) -> None:
+    """One pass over the deployments of an engine that is up: out, in, and checked before they are served.
+
+    `waiting` says why a deployment has no place in the engine, by its id. Raises EngineAway when the engine does not
+    answer, NoRoom when it has to be restarted for another adapter, and OutOfService when a check of its weights
+    failed; whatever else goes wrong ends with the deployment it concerns, and the others go on.
+    """
+    backend = BACKENDS[engine.backend]
+    served = {one.name: one for one in backend.served(engine.url)}
+    shares = engine.version_id is None  # one set of full weights has no others beside it to be taken for
+    checking.look(served.values())
+    passed = checking.poll(engine)
+    staying = []
+    for deployment in deployments:
+        reason = (waiting or {}).get(deployment.pk)
+        out = partial(_out, backend, engine, deployment, served, checking, reason)
+        if not _guarded(engine, deployment, out):
+            staying.append(deployment)
+    if shares and (checking.running or not checking.knows_base):
+        checking.begin(engine, _adapters(served))
+        return
+    if passed:
+        _announce(engine, staying, checking)
+    # The base first: it is served as soon as what it says alone is known.
+    staying.sort(key=lambda one: one.version.kind == ModelVersion.Kind.ADAPTER)
+    full: NoRoom | None = None
+    for deployment in staying:
+        try:
+            _guarded(engine, deployment, partial(_in, backend, engine, deployment, served, checking))
+        except NoRoom as error:
+            full = error
+        if not shares or not checking.due:
+            _announce(engine, [deployment], checking)
+    if shares and checking.due:
+        checking.begin(engine, _adapters(served))
+    if full is not None:
+        raise full
+
+
+def note_without_engine(deployment: Deployment, engine: Engine | None, reason: str) -> None:
+    """Says of a deployment that no engine serves at the moment what it is now. `engine`: the one that will."""
+    if deployment.wanted == Deployment.Wanted.UNLOADED:
+        if deployment.status != Status.UNLOADED:
+            notes.note_unloaded(deployment=deployment)
+    elif deployment.status == Status.FAILED:
+        return
+    elif deployment.version.status == ModelVersion.Status.REJECTED:
+        notes.note_failed(deployment=deployment, reason="The version is rejected, so it is not served.")
+    else:
+        notes.note_waiting(deployment=deployment, reason=reason, engine=engine)
+
+
+def _adapters(served: Mapping[str, Served]) -> list[str]:
+    return sorted(one.name for one in served.values() if one.parent)
+
+
+def _guarded(engine: Engine, deployment: Deployment, step: Callable[[], bool | None]) -> bool:
+    """What `step` returns; a refusal is noted with the deployment it concerns, and then this is True."""
+    try:
+        return bool(step())
+    except EngineRefused as error:
+        if deployment.status in (Status.WAITING, Status.LOADING):
+            notes.note_failed(deployment=deployment, reason=f"The engine refused it: {error.message}")
+        else:
+            log.warning("Engine %s refused to change %s: %s", engine.name, deployment, error.message)
+    except ExpectedError as error:
+        # Somebody changed the row meanwhile; the next pass sees what it is now.
+        log.info("Deployment %s: %s", deployment.pk, error)
+    return True
+
+
+def _out(
+    backend: Backend,
+    engine: Engine,
+    deployment: Deployment,
+    served: dict[str, Served],
+    checking: Checking,
+    reason: str | None,
+) -> bool:
+    """Takes out what should not be in the engine. True when the deployment needs nothing else in this pass."""
+    version = deployment.version
+    name = engine_model_name(version)
+    loaded = version.kind == ModelVersion.Kind.ADAPTER and name in served
+    wanted = deployment.wanted == Deployment.Wanted.LOADED and deployment.status != Status.FAILED
+    rejected = version.status == ModelVersion.Status.REJECTED
+    archived = version.project.archived_at is not None
+    if wanted and not rejected and not archived and reason is None:
+        return False
+    if loaded:
+        checking.cancel()
+        backend.unload_adapter(engine.url, name)
+        del served[name]
+    checking.reports.pop(deployment.pk, None)
+    if wanted and rejected:
+        notes.note_failed(deployment=deployment, reason="The version is rejected, so it is not served.")
+    elif wanted and archived:
+        notes.note_waiting(deployment=deployment, reason="The project is archived.")
+    elif wanted:
+        notes.note_waiting(deployment=deployment, reason=reason or "")
+    elif deployment.wanted == Deployment.Wanted.UNLOADED and deployment.status != Status.UNLOADED:
+        notes.note_unloaded(deployment=deployment)
+    return True
+
+
+def _in(
+    backend: Backend,
+    engine: Engine,
+    deployment: Deployment,
+    served: dict[str, Served],
+    checking: Checking,
+) -> None:
+    """Loads the version and compares its token ids; it is served once `_announce` says so."""
+    version = deployment.version
+    name = engine_model_name(version)
+    if name not in served:
+        checking.reports.pop(deployment.pk, None)
+    if deployment.status == Status.LOADED:
+        if name in served:
+            return
+        notes.note_waiting(
+            deployment=deployment, engine=engine, reason="The engine lost it; it is loaded again."
+        )
+    if deployment.pk in checking.reports:
+        return
+    if deployment.status == Status.WAITING:
+        notes.note_loading(deployment=deployment, engine=engine)
+    if version.kind == ModelVersion.Kind.ADAPTER:
+        _load(backend, engine, version, served, checking)
+    elif name not in served:
+        raise EngineRefused(
+            f"The engine does not serve {name}, only {', '.join(sorted(served)) or 'nothing'}."
+        )
+    _compare_tokens(backend, engine, deployment, served, checking)
+
+
+def _load(
+    backend: Backend,
+    engine: Engine,
+    version: ModelVersion,
+    served: dict[str, Served],
+    checking: Checking,
+) -> None:
+    name = version.served_name
+    path = verified_path(version.artifact)
+    holder = served.get(name)
+    # A name stands for one set of weights for ever; a second path under it would answer from the first's cache.
+    if holder is not None and holder.path and Path(holder.path) != path:
+        raise EngineRefused(
+            f"The name {name} is already taken by other files. Restart the engine to free the name."
+        )
+    if holder is None:
+        rank, room = (
+            backend.rank_to_start_with(version.adapter_rank or 0),
+            engine.options.get("max_lora_rank"),
+        )
+        if room is not None and rank > room:
+            raise NoRoom(f"Restarting with room for adapters of rank {rank}.")
+        if not take_load(engine=engine):
+            raise NoRoom("Restarting to free the places of adapters that were unloaded.")
+        checking.note_load(name)
+        backend.load_adapter(engine.url, name, path)
+        served[name] = Served(name, str(path), engine.base_model.slug)
+
+
+def _compare_tokens(
+    backend: Backend,
+    engine: Engine,
+    deployment: Deployment,
+    served: dict[str, Served],
+    checking: Checking,
+) -> None:
+    """Compares token ids; when they differ it takes the version out again and says why."""
+    version = deployment.version
+    name = engine_model_name(version)
+    prompts: list[dict[str, Any]] = version.parity_prompts
+    if not prompts:
+        _withdraw(backend, engine, version, served)
+        notes.note_failed(
+            deployment=deployment,
+            reason="No prompts for the token check were recorded with this version, so it cannot be shown that training "
+            "and serving read the same text. Ask for its check on the version's page.",
+        )
+        return
+    report = parity.compare(
+        prompts,
+        lambda messages: backend.tokenize(engine.url, name, messages),
+        engine=engine.name,
+        at=timezone.now(),
+    )
+    if report["differing_count"]:
+        _withdraw(backend, engine, version, served)
+        notes.note_failed(deployment=deployment, reason=parity.sentence(report), report=report)
+    else:
+        checking.reports[deployment.pk] = report
+
+
+def _announce(engine: Engine, deployments: Sequence[Deployment], checking: Checking) -> None:
+    """The versions whose tokens were compared are served from now on."""
+    for deployment in deployments:
+        report = checking.reports.pop(deployment.pk, None)
+        if report is not None:
+            _guarded(engine, deployment, partial(notes.note_loaded, deployment=deployment, report=report))
+
+
+def _withdraw(backend: Backend, engine: Engine, version: ModelVersion, served: dict[str, Served]) -> None:
+    if version.kind == ModelVersion.Kind.ADAPTER:
+        served.pop(version.served_name, None)
+        backend.unload_adapter(engine.url, version.served_name)

@@ -1,0 +1,119 @@
+"""What the engines should be, worked out from what is wanted. Pure: rows in, a plan out."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from inference.models import Deployment
+from training.models import BaseModel, ModelVersion
+
+
+@dataclass
+class BaseNeed:
+    """An engine for a base model, with room for adapters up to `rank` (0: none yet)."""
+
+    base_model: BaseModel
+    rank: int = 0
+
+
+@dataclass
+class EnginePlan:
+    """`bases` by base model id, `full` by version id; `waiting` says why a deployment gets no engine, by its id."""
+
+    bases: dict[int, BaseNeed] = field(default_factory=dict)
+    full: dict[int, ModelVersion] = field(default_factory=dict)
+    waiting: dict[int, str] = field(default_factory=dict)
+
+
+def make_plan(
+    wanted: Iterable[Deployment],
+    *,
+    live: Collection[int],
+    previous: Collection[int] = (),
+    max_full: int,
+    max_adapters: int | None = None,
+) -> EnginePlan:
+    """`wanted`: deployments to be served, version and base model selected; `live` and
+    `previous`: ids of versions that are live, or that a rollback goes back to.
+
+    A full fine-tune needs an engine of its own and at most `max_full` run at once; the engine of a base model holds at most
+    `max_adapters` adapters at once (None: any number). Live ones come first, then what a rollback goes back to, then
+    those that have their place already, then the ones asked for first.
+    """
+    plan = EnginePlan()
+    full: list[Deployment] = []
+    adapters: dict[int, list[Deployment]] = {}
+    for deployment in wanted:
+        version = deployment.version
+        if version.base_model.status != BaseModel.Status.READY:
+            plan.waiting[deployment.pk] = f"The base model {version.base_model.name} is not ready yet."
+            continue
+        if version.kind == ModelVersion.Kind.FULL:
+            full.append(deployment)
+            continue
+        plan.bases.setdefault(version.base_model_id, BaseNeed(version.base_model))
+        # One that failed is not in the engine and waits for a person.
+        if version.kind == ModelVersion.Kind.ADAPTER and deployment.status != Deployment.Status.FAILED:
+            adapters.setdefault(version.base_model_id, []).append(deployment)
+
+    def rank(one: Deployment, *, placed: bool) -> tuple[Any, ...]:
+        return (
+            one.version_id not in live,
+            one.version_id not in previous,
+            not placed,
+            one.requested_at,
+            one.pk,
+        )
+
+    full.sort(key=lambda one: rank(one, placed=one.engine_id is not None))
+    _place_full(plan, full, max_full)
+    for several in adapters.values():
+        several.sort(key=lambda one: rank(one, placed=_was_loaded(one)))
+        _place_adapters(plan, several, max_adapters)
+    return plan
+
+
+def _was_loaded(deployment: Deployment) -> bool:
+    """Loaded since it was asked for, before a restart of the engine too."""
+    return deployment.loaded_at is not None and deployment.loaded_at >= deployment.requested_at
+
+
+def _place_full(plan: EnginePlan, full: list[Deployment], most: int) -> None:
+    for deployment in full[:most]:
+        plan.full[deployment.version_id] = deployment.version
+    for deployment in full[most:]:
+        plan.waiting[deployment.pk] = (
+            f"Full weights need an engine of their own, and {most} of {most} is taken by "
+            f"{_holders(deployment, full[:most])}. {_advice(deployment, full[:most])}"
+            if most
+            else "This host serves no full weights: GUILDHALL_ENGINE_MAX_FULL is 0."
+        )
+
+
+def _place_adapters(plan: EnginePlan, adapters: list[Deployment], limit: int | None) -> None:
+    most = len(adapters) if limit is None else limit
+    for deployment in adapters[:most]:
+        need = plan.bases[deployment.version.base_model_id]
+        need.rank = max(need.rank, deployment.version.adapter_rank or 0)
+    for deployment in adapters[most:]:
+        plan.waiting[deployment.pk] = (
+            f"The engine of {deployment.version.base_model.name} holds {most} adapter{'s' if most > 1 else ''} at once, "
+            f"and {most} of {most} {'are' if most > 1 else 'is'} taken by {_holders(deployment, adapters[:most])}. "
+            f"{_advice(deployment, adapters[:most])} GUILDHALL_ENGINE_MAX_LORAS sets how many it holds."
+        )
+
+
+def _holders(waiting: Deployment, holders: list[Deployment]) -> str:
+    """Who has the places, by name in the project of the one that waits; what other projects serve is not named."""
+    project = waiting.version.project_id
+    own = [str(one.version) for one in holders if one.version.project_id == project]
+    others = len(holders) - len(own)
+    if others:
+        own.append(f"{others} version{'s' if others > 1 else ''} of other projects")
+    return ", ".join(own[:-1]) + (" and " if len(own) > 1 else "") + own[-1]
+
+
+def _advice(waiting: Deployment, holders: list[Deployment]) -> str:
+    if any(one.version.project_id == waiting.version.project_id for one in holders):
+        return "Unload one of this project to make room; the live one stays."
+    return "An admin of another project has to unload one to make room."

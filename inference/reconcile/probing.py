@@ -1,0 +1,277 @@
+"""Asks the models of one engine alone and beside one another. Runs in a thread of the engines process, without the database,
+so that engines are watched meanwhile; requests of people go on beside it.
+
+Cost, with P prompts, T tokens each, n adapters: the base alone, a new adapter alone, the base beside each adapter
+(n rounds), everything at once (one round): about (2n + 7) x P x (T + 6) tokens, once more for a round that differed.
+With P = 2, T = 6 and four adapters of a model of 135M parameters: 26 s on 0.4 of a core, and at most SECONDS.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as OutOfTime
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from inference.engines import Backend, EngineAway, EngineRefused
+from inference.models import WeightCheck
+from inference.reconcile import weights
+from inference.reconcile.weights import PROMPTS, TOKENS, Answers, Difference
+
+log = logging.getLogger(__name__)
+Outcome = WeightCheck.Outcome
+# A version is served only after this; an engine on a CPU that trains as well is slow.
+SECONDS = 300.0
+# What the companions write: never the end of it while the others answer, and within the shortest context that may be set.
+COMPANION_TEXT, COMPANION_TOKENS = "Once upon a time", 100
+
+
+class NotMade(Exception):
+    """The check could not be made; the text says why."""
+
+
+@dataclass
+class Result:
+    outcome: str
+    reason: str
+    began_at: datetime
+    ended_at: datetime
+    models: list[str]
+    report: dict[str, Any]
+    alone: dict[str, Answers] = field(default_factory=dict)
+    noise: float | None = None
+
+
+class Companion:
+    """A model that writes until it is stopped, so that others answer beside it."""
+
+    def __init__(self, begin: Callable[[], Any]) -> None:
+        self.writing = threading.Event()
+        self.ended = threading.Event()
+        self.problem: EngineAway | EngineRefused | None = None
+        self._stop = threading.Event()
+        self._begin = begin
+        self._thread = threading.Thread(target=self._write, daemon=True)
+        self._thread.start()
+
+    def _write(self) -> None:
+        try:
+            with closing(self._begin()) as pieces:
+                for _ in pieces:
+                    self.writing.set()
+                    if self._stop.is_set():
+                        return
+        except (EngineAway, EngineRefused) as error:
+            self.problem = error
+        finally:
+            self.ended.set()
+            self.writing.set()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+
+class Probe:
+    """One check of one engine. `alone`: what models said alone earlier in this life of the engine, and `noise`: by how much
+    the base then changed beside itself, in nats; what is missing is asked now."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        url: str,
+        base: str,
+        adapters: Sequence[str],
+        alone: Mapping[str, Answers],
+        noise: float | None = None,
+    ) -> None:
+        self.backend, self.url, self.base, self.adapters = backend, url, base, list(adapters)
+        self.alone = {name: said for name, said in alone.items() if name in {base, *adapters}}
+        self.noise = noise
+        self.began_at = timezone.now()
+        self.cancelled = threading.Event()
+        self.rounds = 0
+        self.largest = 0.0
+        self.found: dict[str, Any] = {}
+        self.once: list[dict[str, Any]] = []
+        self.together = True
+        self._deadline = time.monotonic() + SECONDS
+
+    def run(self) -> Result:
+        """Never raises."""
+        try:
+            reason = self._differences()
+            outcome = Outcome.FAILED if reason else Outcome.PASSED
+        except NotMade as problem:
+            outcome, reason = Outcome.NOT_MADE, str(problem)
+        except EngineAway as problem:
+            outcome, reason = Outcome.NOT_MADE, f"The engine did not answer it: {problem}"
+        except EngineRefused as problem:
+            outcome, reason = Outcome.NOT_MADE, f"The engine refused it: {problem.message}"
+        except Exception:
+            # Nobody else would notice: the thread would end, and the check seem to go on for ever.
+            log.exception("A check of weights broke")
+            outcome, reason = Outcome.NOT_MADE, "It broke; the log of the engines process says why."
+        report = {
+            "rounds": self.rounds,
+            "largest_shift": round(self.largest, 4),
+            "noise": self.noise,
+            "difference": self.found,
+            "not_repeated": self.once,
+            "all_at_once": self.together,
+            "alone": {name: weights.as_json(said) for name, said in self.alone.items()},
+        }
+        names = [self.base, *self.adapters]
+        return Result(outcome, reason, self.began_at, timezone.now(), names, report, self.alone, self.noise)
+
+    # --- what is asked -------------------------------------------------------------------------------------
+    def _differences(self) -> str:
+        """What differs, in a sentence; "" for nothing."""
+        if self.base not in self.alone or self.noise is None:
+            self._measure()
+        found = self._round([], [self.base])
+        for name in self.adapters:
+            if not found and name not in self.alone:
+                self.alone[name] = self._ask([name])[name]
+        for name in self.adapters:
+            found = found or self._round([name], [self.base])
+        if self.adapters and not found:
+            found = self._all_at_once()
+        return found
+
+    def _measure(self) -> None:
+        """What the base says alone, and how much that changes in a batch in which nothing can leak."""
+        self.alone[self.base] = self._ask([self.base])[self.base]
+        beside = self._ask([self.base], [self.base] * 4)[self.base]
+        noise, _ = weights.compare(self.alone[self.base], beside, weights.NOISE_MOST)
+        if noise > weights.NOISE_MOST:
+            raise NotMade(
+                f"Beside itself the base's answer changes by {noise:.2f} nats, too much to tell a wrong answer from rounding."
+            )
+        self.noise = round(noise, 4)
+
+    @property
+    def _limit(self) -> float:
+        return weights.limit_of(self.noise or 0.0)
+
+    def _all_at_once(self) -> str:
+        names = [self.base, *self.adapters]
+        try:
+            return self._round(names, names)
+        except NotAtOnce:
+            # An attached engine may have fewer slots than adapters, which then take turns.
+            self.together = False
+        for name in self.adapters:
+            if found := self._round([self.base], [name]):
+                return found
+        return ""
+
+    def _round(self, companions: list[str], asked: list[str]) -> str:
+        """Asks `asked` while `companions` write. A difference counts when it comes again."""
+        first = self._compare(self._ask(asked, companions))
+        if first is None:
+            return ""
+        again = self._compare(self._ask(asked, companions))
+        if again is None:
+            self.once.append({"model": first[0], "companions": companions, **vars(first[1])})
+            return ""
+        name, difference = again
+        self.found = {"model": name, "companions": companions, **vars(difference)}
+        return self._sentence(name, difference, companions)
+
+    def _compare(self, answers: dict[str, Answers]) -> tuple[str, Difference] | None:
+        for name, said in answers.items():
+            largest, difference = weights.compare(self.alone[name], said, self._limit)
+            self.largest = max(self.largest, largest)
+            if difference is not None:
+                return name, difference
+        return None
+
+    def _sentence(self, name: str, difference: Difference, companions: list[str]) -> str:
+        """It names no version: an engine serves several projects, and all of them read this."""
+        others = [one for one in companions if one != name]
+        if not companions:
+            where = "Asked again alone,"
+        elif len(others) > 1:
+            where = "Beside all others,"
+        else:
+            where = "Beside an adapter," if others and others[0] != self.base else "Beside the base,"
+        return (
+            f"{where} {'the base' if name == self.base else 'an adapter'} answered otherwise than alone: "
+            f"“{difference.prompt}” differs at token {difference.position} by {difference.by:.2f} nats, where rounding "
+            f"explains at most {self._limit:.2f}."
+        )
+
+    # --- how it is asked -----------------------------------------------------------------------------------
+    def _left(self) -> float:
+        left = self._deadline - time.monotonic()
+        if self.cancelled.is_set():
+            raise NotMade("What the engine serves changed meanwhile.")
+        if left <= 0:
+            raise NotMade(f"It was not done within {SECONDS / 60:.0f} minutes; the machine is too busy.")
+        return left
+
+    def _ask(self, asked: list[str], companions: Sequence[str] = ()) -> dict[str, Answers]:
+        """What `asked` answer to all prompts at once, while each of `companions` writes from before to after."""
+        self.rounds += 1
+        left = self._left()
+        beside = [
+            Companion(lambda name=name: self._keep_writing(name, left))  # type: ignore[misc]  # mypy: default arguments
+            for name in companions
+        ]
+        try:
+            for one in beside:
+                self._wait_for(one, beside)
+            answers = self._together(asked)
+            if any(one.ended.is_set() for one in beside):
+                raise NotAtOnce("The engine did not answer them at the same time.")
+            return answers
+        finally:
+            for one in beside:
+                one.stop()
+
+    def _keep_writing(self, name: str, seconds: float) -> Any:
+        return self.backend.keep_writing(self.url, name, COMPANION_TEXT, COMPANION_TOKENS, seconds)
+
+    def _wait_for(self, one: Companion, all_of_them: list[Companion]) -> None:
+        while not one.writing.wait(0.2):
+            self._left()
+            if any(other.ended.is_set() for other in all_of_them):
+                break
+        for other in all_of_them:
+            if other.problem is not None:
+                raise other.problem
+            if other.ended.is_set():
+                raise NotAtOnce("The engine did not answer them at the same time.")
+
+    def _together(self, asked: list[str]) -> dict[str, Answers]:
+        pool = ThreadPoolExecutor(len(asked) * len(PROMPTS))
+        try:
+            futures: dict[str, list[Future[Any]]] = {
+                name: [
+                    pool.submit(self.backend.continuation, self.url, name, prompt, TOKENS, self._left())
+                    for prompt in PROMPTS
+                ]
+                for name in asked
+            }
+            return {
+                name: tuple(tuple(self._result(one)) for one in several) for name, several in futures.items()
+            }
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _result(self, future: Future[Any]) -> Any:
+        while True:
+            try:
+                return future.result(timeout=min(0.5, self._left()))
+            except OutOfTime:
+                continue
+
+
+class NotAtOnce(NotMade):
+    """Requests that were to share a batch took turns."""

@@ -1,0 +1,70 @@
+"""Release on the project's first screen."""
+
+from django.urls import reverse
+from django.utils import timezone
+
+from core.access import Access
+from core.home.stages import Glance, NextItem, Stage, StageCard
+from core.models import Role
+from inference.models import Route
+from inference.queries import route_of
+from release.queries import Candidate, candidates, newest_ready
+
+
+def _days(since_seconds: float) -> str:
+    days = int(since_seconds // 86400)
+    if days:
+        return f"{days} day{'' if days == 1 else 's'}"
+    hours = int(since_seconds // 3600)
+    return f"{hours} h" if hours else "less than an hour"
+
+
+def glance(access: Access) -> Glance:
+    route = route_of(access.project)
+    return Glance(_card(access, route), _for_admin(access, route) if access.has(Role.ADMIN) else [])
+
+
+def _card(access: Access, route: Route | None) -> StageCard:
+    """What is live and since when; the newest version at the gate. Admins and viewers only see it."""
+    url = reverse("release:home", args=[access.project.slug])
+    newest = newest_ready(access.project)
+    ahead = newest is not None and newest.number > (route.version.number if route else 0)
+    waits = f"; {newest} at the gate" if ahead else ""
+    if route is None:
+        return StageCard("–", f"nothing is live yet{waits}", url)
+    figure = str(route.version) if route.version.number else "base"
+    since = _days((timezone.now() - route.changed_at).total_seconds())
+    return StageCard(figure, f"live {since}{waits}", url)
+
+
+def _for_admin(access: Access, route: Route | None) -> list[NextItem]:
+    """A version that beats what is live, or the first that could go live at all."""
+    against = route.version if route else None
+    found = [one for one in candidates(access.project, against, limit=5) if one.version.number]
+    best = next((one for one in found if _prefers(one)), None)
+    if best is not None:
+        opponent = "what is live" if route else "the base"
+        return [_item(access, best, f"{best.version} beats {opponent}: look at the gate", 25)]
+    if route is None and found:
+        first = found[0]
+        return [_item(access, first, f"Nothing is live yet; {first.version} is ready", 45)]
+    return []
+
+
+def _prefers(candidate: Candidate) -> bool:
+    return any(c.name == "human_preference" and c.result == "pass" for c in candidate.gate.checks)
+
+
+def _item(access: Access, candidate: Candidate, title: str, order: int) -> NextItem:
+    url = reverse("release:version", args=[access.project.slug, candidate.version.pk])
+    return NextItem(title=title, line=candidate.gate.says, url=url, action="Look at the gate", order=order)
+
+
+stage = Stage(
+    key="release",
+    label="Release",
+    order=50,
+    glance=glance,
+    roles=(Role.ADMIN, Role.VIEWER),
+    url_name="release:home",
+)

@@ -1,0 +1,62 @@
+"""Finds and ends processes that were left behind. A process sees those of others too once it has called `adopt_orphans`."""
+
+import contextlib
+import os
+import signal
+import time
+
+import psutil
+
+
+def sweep(*, patience: float) -> None:
+    """Ends all descendants of this process, politely for `patience` seconds, then not.
+
+    The keepers of the embedded servers stay: they end by themselves when nobody uses their server, and somebody may.
+    """
+    for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 3.0)):
+        deadline = time.monotonic() + seconds
+        signalled: set[int] = set()
+        while time.monotonic() < deadline:
+            remaining = _descendants()
+            if not remaining:
+                return
+            for each in remaining:
+                if each.pid not in signalled:
+                    signalled.add(each.pid)
+                    with contextlib.suppress(psutil.Error):
+                        each.send_signal(number)
+            time.sleep(0.05)
+
+
+def keepers() -> list[psutil.Process]:
+    """The keepers of embedded servers among this process's children."""
+    return [child for child in psutil.Process().children() if _is_keeper(child) and _lives(child)]
+
+
+def _descendants() -> list[psutil.Process]:
+    found: list[psutil.Process] = []
+    for child in psutil.Process().children():
+        if not _is_keeper(child):
+            found.append(child)
+            with contextlib.suppress(psutil.Error):
+                found += child.children(recursive=True)
+    return [each for each in found if _lives(each)]
+
+
+def _lives(process: psutil.Process) -> bool:
+    """False for a zombie; one of our own is given its burial on the way."""
+    try:
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return True
+        if process.ppid() == os.getpid():
+            os.waitpid(process.pid, os.WNOHANG)
+    except (psutil.Error, ChildProcessError):
+        pass
+    return False
+
+
+def _is_keeper(process: psutil.Process) -> bool:
+    try:
+        return any(word.endswith("supervisor/embedded.py") for word in process.cmdline())
+    except psutil.Error:
+        return False

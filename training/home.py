@@ -1,0 +1,118 @@
+"""Training on the project's first screen, and how its actions read in the audit."""
+
+from django.urls import reverse
+
+from core.access import Access
+from core.home.stages import Glance, NextItem, Stage, StageCard
+from core.models import Role, Run
+from core.templatetags.guildhall import time_left
+from dataset.models import DatasetVersion
+from training import queries
+from training.methods import METHODS
+from training.models import ModelVersion, TrainingRun
+
+WORDINGS = {
+    "base_model.added": "{actor} added the base model {label}",
+    "base_model.ready": "The base model {label} is ready",
+    "training.launched": "{actor} launched {label} on {base_model}, dataset {dataset}",
+    "training.resumed": "{label} went on from step {from_step}",
+    "model_version.registered": "Model version {label} was made",
+    "model_version.ready": "Model version {label} passed the token check",
+    "model_version.rejected": "Model version {label} was rejected: its tokens differ",
+    "model_version.check_requested": "{actor} asked for the token check of {label}",
+    "model_version.downloaded": "{actor} downloaded {label}",
+    "model_version.files_checked": "The files of {label} were checked",
+    "model_version.loss_measured": "The loss of {label} and {against} was measured on the same {rows} test rows",
+}
+
+
+def _left(run: Run) -> str:
+    left = run.time_left
+    return f", {time_left(left)}" if left is not None else ""
+
+
+def glance(access: Access) -> Glance:
+    return Glance(_card(access), _next_items(access))
+
+
+def _card(access: Access) -> StageCard:
+    """The running fine-tune, else how many versions there are."""
+    url = reverse("training:home", args=[access.project.slug])
+    active = list(
+        TrainingRun.objects.filter(project=access.project, run__status__in=Run.ACTIVE)
+        .select_related("run")
+        .order_by("number")
+    )
+    running = next((one for one in active if one.run.status != Run.Status.QUEUED), None)
+    if running is not None:
+        label = METHODS[running.method].label if running.method in METHODS else running.method
+        percent = running.run.percent
+        figure = f"{percent}%" if percent is not None else "…"
+        waiting = len(active) - 1
+        more = f"; {waiting} waiting" if waiting else ""
+        return StageCard(figure, f"{label} run {running.number}{_left(running.run)}{more}", url)
+    if active:
+        return StageCard(
+            f"{len(active)}", "runs wait for the machine" if len(active) > 1 else "run waits", url
+        )
+    done = TrainingRun.objects.filter(project=access.project, run__status=Run.Status.SUCCEEDED).count()
+    return StageCard(f"{done:,}", "fine-tune" if done == 1 else "fine-tunes", url)
+
+
+def _next_items(access: Access) -> list[NextItem]:
+    if not access.has(Role.ADMIN):
+        return []
+    slug = access.project.slug
+    items = []
+    failed = queries.latest_run(access.project)
+    if failed is not None and failed.run.status == Run.Status.FAILED:
+        items.append(
+            NextItem(
+                f"Run {failed.number} failed",
+                failed.run.error_message[:160],
+                reverse("training:run", args=[slug, failed.number]),
+                "See why",
+                order=20,
+                tone="copper",
+            )
+        )
+    rejected = ModelVersion.objects.filter(
+        project=access.project, status=ModelVersion.Status.REJECTED
+    ).first()
+    if rejected is not None:
+        items.append(
+            NextItem(
+                f"Model version {rejected} was rejected",
+                "The engine's tokens differ from the trainer's.",
+                reverse("training:version", args=[slug, rejected.pk]),
+                "See both",
+                order=25,
+                tone="copper",
+            )
+        )
+    untrained = (
+        DatasetVersion.objects.filter(project=access.project, status=DatasetVersion.Status.READY)
+        .order_by("-number")
+        .first()
+    )
+    if untrained is not None and not untrained.training_runs.exists():
+        items.append(
+            NextItem(
+                f"{untrained} is ready to train on",
+                untrained.note or "No run has used it yet.",
+                reverse("training:launch", args=[slug]) + f"?dataset={untrained.pk}",
+                "Launch a run",
+                order=40,
+            )
+        )
+    return items
+
+
+STAGE = Stage(
+    key="train",
+    label="Train",
+    order=20,
+    glance=glance,
+    roles=(Role.ADMIN, Role.VIEWER),
+    url_name="training:home",
+)

@@ -1,0 +1,114 @@
+"""What the machine that trains has: memory, disk, processors, GPU. Asked without torch.
+
+The `gpu` worker notes its machine in the cache when it starts, so that the preflight in the web process speaks of
+the machine that will do the work, not of its own.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+from celery.signals import worker_ready
+from django.conf import settings
+from django.core.cache import cache
+from redis.exceptions import RedisError
+
+from core.text import lines_of
+
+CACHE_KEY = "training.host.machine"
+GPU_QUEUE = "gpu"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`memory_free` is the GPU's where there is one, else the host's that could be used right now. Bytes."""
+
+    host: str
+    device: str  # "cpu" or "cuda"
+    device_name: str
+    threads: int
+    memory_total: int
+    memory_free: int
+    disk_free: int
+    bfloat16: bool = False  # whether it multiplies bfloat16 natively
+
+
+# Flags of /proc/cpuinfo: Intel and AMD since 2020 to 2022, Arm servers.
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+@lru_cache
+def multiplies_bfloat16(device: str) -> bool:
+    """Whether "cpu" or "cuda" has instructions for it; emulated, it is slower than float32. GPUs are taken to have them."""
+    if device == "cuda":
+        return True
+    try:
+        lines = lines_of(Path("/proc/cpuinfo").read_text())
+    except OSError:
+        return False
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return not _BFLOAT16_FLAGS.isdisjoint(flags.split())
+
+
+def threads() -> int:
+    """Threads a training may use: the setting, else the processors this process may run on."""
+    return int(settings.TRAINING_THREADS or len(os.sched_getaffinity(0)))
+
+
+def _gpu() -> tuple[str, int, int] | None:
+    """(name, total, free) of the GPU with most free memory, from nvidia-smi; None without one."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "unset") in ("", "-1") or not shutil.which("nvidia-smi"):
+        return None
+    try:
+        answer = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout
+        found = [[part.strip() for part in line.split(",")] for line in lines_of(answer) if line.strip()]
+        gpus = [(name, int(total) * 2**20, int(free) * 2**20) for name, total, free in found]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return max(gpus, key=lambda gpu: gpu[2]) if gpus else None
+
+
+def this_machine() -> Machine:
+    memory = psutil.virtual_memory()
+    gpu = _gpu()
+    settings.STATE_DIR.mkdir(parents=True, exist_ok=True)
+    device = "cuda" if gpu else "cpu"
+    return Machine(
+        host=socket.gethostname(),
+        device=device,
+        device_name=gpu[0] if gpu else f"CPU, {threads()} threads",
+        threads=threads(),
+        bfloat16=multiplies_bfloat16(device),
+        memory_total=gpu[1] if gpu else memory.total,
+        memory_free=gpu[2] if gpu else memory.available,
+        disk_free=shutil.disk_usage(settings.STATE_DIR).free,
+    )
+
+
+def training_machine() -> Machine:
+    """The machine of the last `gpu` worker that started; on the same host its figures are of this moment."""
+    try:
+        noted: dict[str, Any] | None = cache.get(CACHE_KEY)
+    except RedisError:
+        noted = None
+    if noted is None or noted["host"] == socket.gethostname():
+        return this_machine()
+    return Machine(**noted)
+
+
+@worker_ready.connect
+def _note_machine(sender: Any, **_: Any) -> None:
+    if GPU_QUEUE in sender.app.amqp.queues.consume_from:
+        cache.set(CACHE_KEY, asdict(this_machine()), timeout=None)

@@ -1,0 +1,157 @@
+"""The check before a launch: every problem at once, and what the run will need. No torch.
+
+Rows are judged by the worker's own rules (training.rows) on exact token counts, which are made once for a dataset and a base
+(training.counting). Until they are there, lengths are worked out from characters and called estimates.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.models import Project
+from dataset.models import DatasetVersion
+from training import counting, estimates, queries, speeds
+from training.counting import Counting
+from training.estimates import DataFigures, Estimate
+from training.host.machine import Machine, training_machine
+from training.methods import METHODS, Method, Recipe
+from training.models import BaseModel
+from training.preflight import findings
+from training.preflight.findings import PreflightFinding
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """`counting` is set while exact token counts are still to be made."""
+
+    findings: list[PreflightFinding] = field(default_factory=list)
+    estimate: Estimate | None = None
+    machine: Machine | None = None
+    data: DataFigures | None = None
+    counting: Counting | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.stops
+
+    @property
+    def stops(self) -> list[PreflightFinding]:
+        return [finding for finding in self.findings if finding.level == "stop"]
+
+    @property
+    def waits_for_count(self) -> bool:
+        """Whether the same check will say more in a moment."""
+        return self.counting is not None and not self.counting.failed
+
+
+def check(
+    *,
+    project: Project,
+    base_model: BaseModel | None,
+    dataset: DatasetVersion | None,
+    method: str,
+    recipe: Recipe,
+) -> Preflight:
+    """All problems and the estimate. Makes a constant number of queries.
+
+    Counts a small dataset's tokens the first time it is asked for; a large one is left to a worker
+    (training.services.count_tokens).
+    """
+    chosen = METHODS[method]
+    found = findings.base_findings(base_model) + findings.dataset_findings(project, dataset)
+    found += findings.rank_findings(chosen, recipe)
+    if base_model is None or dataset is None or base_model.status != BaseModel.Status.READY:
+        return Preflight(found)
+    if dataset.status != DatasetVersion.Status.READY or dataset.project_id != project.pk:
+        return Preflight(found)
+    counted = counting.counted(dataset, base_model)
+    waiting = counted if isinstance(counted, Counting) else None
+    if isinstance(counted, Counting) or counted.problems:
+        # Rows that cannot be encoded have no count, so neither have all of them together.
+        data = queries.estimated_figures(dataset, recipe)
+    else:
+        data = queries.exact_figures(counted, recipe)
+    machine = training_machine()
+    found += findings.row_findings(counted, recipe, base_model, dataset)
+    found += findings.data_findings(data, recipe, base_model, dataset)
+    estimate = _estimate(project, chosen, recipe, base_model, data, machine)
+    found += findings.machine_findings(estimate, machine)
+    found += findings.serving_findings(chosen, data)
+    found += findings.queue_findings()
+    return Preflight(found, estimate, machine, data, waiting)
+
+
+def _estimate(
+    project: Project,
+    method: Method,
+    recipe: Recipe,
+    base_model: BaseModel,
+    data: DataFigures,
+    machine: Machine,
+) -> Estimate:
+    parameters = int(base_model.parameter_count or 0)
+    trainable = method.trainable(base_model.architecture, parameters, recipe)
+    full = method.rank(recipe) is None
+    past = speeds.like_runs(project, base_model, method, recipe, machine.device_name)
+    speed = speeds.expected_speed(
+        project=project, base_model=base_model, method=method, recipe=recipe, machine=machine, past=past
+    )
+    units = estimates.unit_seconds(
+        tokens_per_second=speed.tokens_per_second,
+        validation_tokens=data.validation_tokens,
+        full=full,
+        recomputed=recipe.save_memory,
+        device=machine.device,
+        trainable=trainable,
+        parameters=parameters,
+    ) | speeds.measured_units(past, data.validation_tokens)
+    parts = estimates.seconds_by_part(units=units, tokens=data.tokens_seen, evaluations=recipe.evaluations)
+    return Estimate(
+        steps=estimates.steps_of(data.train_rows, recipe.batch_size, recipe.epochs),
+        tokens=data.tokens_seen,
+        trainable=trainable,
+        memory_bytes=_memory(method, recipe, base_model, data, machine, parameters, trainable),
+        seconds=sum(parts.values()),
+        parts=parts,
+        unit_seconds=units,
+        tokens_per_second=speed.tokens_per_second,
+        speed_from=speed.source,
+        disk_bytes=estimates.disk_bytes(parameters=parameters, trainable=trainable, full=full),
+        device=machine.device_name,
+        tokens_exact=data.exact,
+    )
+
+
+def _memory(
+    method: Method,
+    recipe: Recipe,
+    base_model: BaseModel,
+    data: DataFigures,
+    machine: Machine,
+    parameters: int,
+    trainable: int,
+) -> int:
+    return estimates.memory_bytes(
+        architecture=base_model.architecture,
+        parameters=parameters,
+        trainable=trainable,
+        rank=method.rank(recipe),
+        bytes_per_weight=method.bytes_per_weight(machine.device),
+        rows=min(recipe.rows_at_once, recipe.batch_size),
+        length=data.longest_row,
+        completion=round(2 * data.completion_tokens),
+        save_memory=recipe.save_memory,
+        device=machine.device,
+        bfloat16=machine.bfloat16,
+        dropout=method.dropout(recipe) > 0,
+    )
+
+
+def as_answer(preflight: Preflight) -> dict[str, Any]:
+    """For the API: {ok, counting, findings, estimate, machine}."""
+    return {
+        "ok": preflight.ok,
+        "counting": preflight.waits_for_count,
+        "findings": [finding.as_values() for finding in preflight.findings],
+        "estimate": preflight.estimate.as_values() if preflight.estimate else None,
+        "machine": vars(preflight.machine) if preflight.machine else None,
+    }

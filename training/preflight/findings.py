@@ -1,0 +1,288 @@
+"""What there is to know before a launch, one function for each thing that can be wrong."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from django.conf import settings
+
+from core.models import Project, Run
+from dataset.models import DatasetVersion
+from training import queries
+from training.counting import Counted, Counting
+from training.estimates import DataFigures, Estimate
+from training.host.machine import Machine
+from training.methods import Method, Recipe
+from training.models import BaseModel, ModelVersion
+from training.rows import NAMED_ROWS, Problem, RowRef, in_words, limit_problems
+
+Level = Literal["stop", "warn"]
+# Loss on fewer validation answers moves more by chance than by training.
+FEW_VALIDATION_ROWS = 10
+FEW_TRAIN_ROWS = 20
+MANY_EPOCHS = 5
+# Of the memory that is free now, other programs on the machine may want some back.
+MEMORY_MARGIN = 0.9
+
+
+@dataclass(frozen=True)
+class PreflightFinding:
+    """One thing to know. "stop" keeps the run from being launched; `setting` is the form's field, if it is one; `rows` are
+    the first rows that it speaks of."""
+
+    level: Level
+    message: str
+    advice: str = ""
+    setting: str = ""
+    rows: list[RowRef] = field(default_factory=list)
+
+    def as_values(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def base_findings(base_model: BaseModel | None) -> list[PreflightFinding]:
+    if base_model is None:
+        return [
+            PreflightFinding(
+                "stop", "No base model is chosen.", "Choose one, or ask an operator to add one.", "base_model"
+            )
+        ]
+    if base_model.status == BaseModel.Status.PREPARING:
+        return [
+            PreflightFinding(
+                "stop", f"{base_model} is still being prepared.", "Wait until it is ready.", "base_model"
+            )
+        ]
+    if base_model.status == BaseModel.Status.FAILED:
+        return [
+            PreflightFinding(
+                "stop", f"{base_model} could not be prepared.", "Its page says why.", "base_model"
+            )
+        ]
+    return []
+
+
+def dataset_findings(project: Project, dataset: DatasetVersion | None) -> list[PreflightFinding]:
+    if dataset is None or dataset.project_id != project.pk:
+        return [
+            PreflightFinding(
+                "stop", "No dataset version is chosen.", "Freeze approved examples into one first.", "dataset"
+            )
+        ]
+    if dataset.status == DatasetVersion.Status.FREEZING:
+        return [
+            PreflightFinding(
+                "stop", f"{dataset} is still being frozen.", "Wait until it is ready.", "dataset"
+            )
+        ]
+    if dataset.status != DatasetVersion.Status.READY:
+        return [PreflightFinding("stop", f"{dataset} could not be frozen.", "Choose another one.", "dataset")]
+    return []
+
+
+def rank_findings(method: Method, recipe: Recipe) -> list[PreflightFinding]:
+    rank = method.rank(recipe)
+    if rank is not None and rank > settings.ENGINE_MAX_LORA_RANK:
+        return [
+            PreflightFinding(
+                "stop",
+                f"Rank {rank} is more than the engines serve ({settings.ENGINE_MAX_LORA_RANK}).",
+                f"Choose at most {settings.ENGINE_MAX_LORA_RANK}, or have GUILDHALL_ENGINE_MAX_LORA_RANK raised.",
+                "rank",
+            )
+        ]
+    return []
+
+
+def row_findings(
+    counted: Counted | Counting, recipe: Recipe, base_model: BaseModel, dataset: DatasetVersion
+) -> list[PreflightFinding]:
+    """What the worker would refuse, row by row; or that rows are not counted yet."""
+    if isinstance(counted, Counting):
+        return [_counting_finding(counted, base_model, dataset)]
+    problems = counted.problems or limit_problems(
+        counted.lengths, max_length=recipe.max_length, most_rows=recipe.most_rows, seed=recipe.seed
+    )
+    return [_problem_finding(problem, recipe, base_model) for problem in problems]
+
+
+def _problem_finding(problem: Problem, recipe: Recipe, base_model: BaseModel) -> PreflightFinding:
+    message, advice = in_words(problem, stop_token=base_model.stop_token, max_length=recipe.max_length)
+    by_limit = problem.kind in ("completion_truncated", "no_whole_answer")
+    return PreflightFinding(
+        "stop", message, advice, "max_length" if by_limit else "dataset", problem.rows[:NAMED_ROWS]
+    )
+
+
+def _counting_finding(counting: Counting, base_model: BaseModel, dataset: DatasetVersion) -> PreflightFinding:
+    run = counting.run
+    if run is not None and counting.failed:
+        return PreflightFinding(
+            "warn",
+            f"Tokens of {dataset} could not be counted for {base_model}. {run.error_message}".strip(),
+            "The run checks every row before its first step and stops if one cannot be trained on.",
+            "dataset",
+        )
+    far = f", {run.percent}% done" if run is not None and run.percent is not None else ""
+    return PreflightFinding(
+        "stop",
+        f"The rows of {dataset} are being checked and their tokens counted for {base_model}{far}.",
+        "This is done once; the check goes on by itself when it has ended.",
+        "dataset",
+    )
+
+
+def data_findings(
+    data: DataFigures, recipe: Recipe, base_model: BaseModel, dataset: DatasetVersion
+) -> list[PreflightFinding]:
+    frozen = queries.split_rows(dataset)
+    findings = []
+    if not frozen["train"]:
+        findings.append(
+            PreflightFinding(
+                "stop",
+                "The dataset has no training rows.",
+                "Freeze again with more approved examples.",
+                "dataset",
+            )
+        )
+    elif data.train_rows < FEW_TRAIN_ROWS:
+        findings.append(
+            PreflightFinding(
+                "warn",
+                f"Only {data.train_rows} training rows: the model may learn them by heart and little else.",
+                "Approve more examples first, or use this run as a trial.",
+                "dataset",
+            )
+        )
+    if not frozen["validation"]:
+        findings.append(
+            PreflightFinding(
+                "stop",
+                "The dataset has no validation rows, so nobody could see whether the model learns or memorises.",
+                "Freeze again with a validation share above zero and at least three groups.",
+                "dataset",
+            )
+        )
+    elif data.validation_rows < FEW_VALIDATION_ROWS:
+        by_recipe = recipe.most_validation_rows == data.validation_rows
+        findings.append(
+            PreflightFinding(
+                "warn",
+                f"Only {data.validation_rows} validation rows: validation loss will move by chance.",
+                "Let the run use more of them."
+                if by_recipe
+                else "Freeze again with a larger validation share.",
+                "most_validation_rows" if by_recipe else "dataset",
+            )
+        )
+    if recipe.epochs > MANY_EPOCHS:
+        findings.append(
+            PreflightFinding(
+                "warn",
+                f"{recipe.epochs:g} epochs: validation loss usually rises again after three to five.",
+                "Watch the validation curve.",
+                "epochs",
+            )
+        )
+    if base_model.context_length and recipe.max_length > base_model.context_length:
+        findings.append(
+            PreflightFinding(
+                "stop",
+                f"Rows of {recipe.max_length:,} tokens do not fit into {base_model}, which was made for "
+                f"{base_model.context_length:,}.",
+                f"Choose at most {base_model.context_length:,}.",
+                "max_length",
+            )
+        )
+    return findings + _shortened_findings(data, recipe)
+
+
+def _shortened_findings(data: DataFigures, recipe: Recipe) -> list[PreflightFinding]:
+    if data.exact and data.shortened:
+        message = f"{data.shortened:,} rows are" if data.shortened > 1 else "1 row is"
+    elif not data.exact and data.longest_row >= recipe.max_length:
+        message = "Some rows are"
+    else:
+        return []
+    loses = "loses" if message == "1 row is" else "lose"
+    return [
+        PreflightFinding(
+            "warn",
+            f"{message} longer than {recipe.max_length:,} tokens and {loses} the end of the answer.",
+            "Raise “Longest row” if memory allows.",
+            "max_length",
+        )
+    ]
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
+
+
+def machine_findings(estimate: Estimate, machine: Machine) -> list[PreflightFinding]:
+    findings = []
+    if estimate.memory_bytes > machine.memory_total * MEMORY_MARGIN:
+        findings.append(
+            PreflightFinding(
+                "stop",
+                f"It needs about {_gb(estimate.memory_bytes)} of memory and the machine has "
+                f"{_gb(machine.memory_total)} in all.",
+                "Lower “Rows in memory at once” or “Longest row”, switch on “Gradient checkpointing”, or take a smaller base.",
+                "rows_at_once",
+            )
+        )
+    elif estimate.memory_bytes > machine.memory_free * MEMORY_MARGIN:
+        findings.append(
+            PreflightFinding(
+                "warn",
+                f"It needs about {_gb(estimate.memory_bytes)} of memory and {_gb(machine.memory_free)} are free now.",
+                "It may fit once other work on the machine has ended; fewer “Rows in memory at once” need less.",
+                "rows_at_once",
+            )
+        )
+    if estimate.disk_bytes > machine.disk_free * MEMORY_MARGIN:
+        findings.append(
+            PreflightFinding(
+                "stop",
+                f"It needs about {_gb(estimate.disk_bytes)} on disk for checkpoints and the result, and "
+                f"{_gb(machine.disk_free)} are free.",
+                "Make room in the state folder.",
+            )
+        )
+    return findings
+
+
+def serving_findings(method: Method, data: DataFigures) -> list[PreflightFinding]:
+    findings = []
+    if method.version_kind == ModelVersion.Kind.FULL and settings.ENGINE_MAX_FULL == 0:
+        findings.append(
+            PreflightFinding(
+                "warn",
+                "No engine may be started for full fine-tunes here, so the result could not be tried.",
+                "Have GUILDHALL_ENGINE_MAX_FULL raised, or train an adapter.",
+            )
+        )
+    if data.longest_row > settings.ENGINE_MAX_MODEL_LEN:
+        about = "" if data.exact else "about "
+        findings.append(
+            PreflightFinding(
+                "warn",
+                f"The longest row has {about}{data.longest_row:,} tokens and engines read "
+                f"{settings.ENGINE_MAX_MODEL_LEN:,}: such conversations could not be served.",
+                "Have GUILDHALL_ENGINE_MAX_MODEL_LEN raised.",
+                "max_length",
+            )
+        )
+    return findings
+
+
+def queue_findings() -> list[PreflightFinding]:
+    ahead = Run.objects.filter(queue="gpu", status__in=Run.ACTIVE).count()
+    if not ahead:
+        return []
+    noun = "run is" if ahead == 1 else "runs are"
+    return [
+        PreflightFinding(
+            "warn", f"{ahead} {noun} before it on this machine.", "It starts when they have ended."
+        )
+    ]

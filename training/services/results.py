@@ -1,0 +1,239 @@
+"""What workers write: progress, points, samples, and what a run results in.
+
+It stands below the runner, so that the runner can call it; `training.services` offers what people do.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.text import slugify
+
+from core.audit.entries import record
+from core.database.transitions import transition
+from core.errors import Conflict
+from core.models import Artifact, Project, Run, User
+from core.services.events import publish
+from training import checkpoints
+from training.models import (
+    BaseModel,
+    LossMeasurement,
+    MetricPoint,
+    ModelVersion,
+    RowLoss,
+    SampleAnswer,
+    TrainingRun,
+)
+
+# So long the checkpoints of a run that failed or was cancelled wait for somebody to start it again.
+CHECKPOINT_DAYS = 14
+REGISTERED = "model_version.registered"
+
+
+# --- base models -------------------------------------------------------------------------------------------
+@transaction.atomic
+def base_prepared(*, base_model: BaseModel, artifact: Artifact, facts: dict[str, Any]) -> BaseModel:
+    """The base is stored and described: it becomes ready."""
+    transition(base_model, BaseModel.Status.READY, artifact=artifact, **facts)
+    project = base_model.run.project if base_model.run else None
+    record(by=None, project=project, verb="base_model.ready", obj=base_model, artifact=artifact.sha256)
+    if project is not None:
+        make_base_version(by=None, project=project, base_model=base_model)
+    return base_model
+
+
+@transaction.atomic
+def make_base_version(*, by: User | None, project: Project, base_model: BaseModel) -> ModelVersion:
+    """The version of `project` that is the ready base itself (number 0); asked again, it gives the one there is."""
+    assert base_model.artifact is not None  # a ready base has one
+    digits = hashlib.sha256(f"{project.pk}/{base_model.pk}".encode()).hexdigest()[:8]
+    version, created = ModelVersion.objects.get_or_create(
+        project=project,
+        base_model=base_model,
+        number=0,
+        defaults={
+            "kind": ModelVersion.Kind.BASE,
+            "artifact": base_model.artifact,
+            "served_name": f"{project.slug[:48]}-{base_model.slug[:48]}-base-{digits}",
+            "parity_prompts": base_model.parity_prompts,
+        },
+    )
+    if created:
+        record(by=by, project=project, verb="model_version.registered", obj=version)
+        publish(project=project, kind=REGISTERED, payload={"version": version.pk})
+    return version
+
+
+def base_run_ended(run: Run) -> None:
+    """Called inside the transaction that ends a preparation (core.runs.kinds.RunKind.on_end)."""
+    if run.status != Run.Status.SUCCEEDED:
+        BaseModel.objects.filter(run=run, status=BaseModel.Status.PREPARING).update(
+            status=BaseModel.Status.FAILED
+        )
+
+
+# --- progress ----------------------------------------------------------------------------------------------
+@transaction.atomic
+def note_progress(*, training: TrainingRun, points: Iterable[MetricPoint] = (), **figures: Any) -> None:
+    """Writes points and figures as they come. A point that a resumed run makes again replaces the earlier one."""
+    MetricPoint.objects.bulk_create(
+        points,
+        update_conflicts=True,
+        unique_fields=["training", "series", "step"],
+        update_fields=["epoch", "loss", "learning_rate", "tokens_per_second"],
+    )
+    if figures:
+        for name, value in figures.items():
+            setattr(training, name, value)
+        training.save(update_fields=list(figures))
+
+
+@transaction.atomic
+def note_samples(*, training: TrainingRun, samples: Iterable[SampleAnswer]) -> None:
+    SampleAnswer.objects.bulk_create(
+        samples,
+        update_conflicts=True,
+        unique_fields=["training", "step", "question"],
+        update_fields=["answer", "reference"],
+    )
+
+
+@transaction.atomic
+def note_resume(*, training: TrainingRun, attempt: int, from_step: int) -> None:
+    """A worker took the run up again: what was measured after the checkpoint is measured anew."""
+    training.resumes = [
+        *training.resumes,
+        {"attempt": attempt, "from_step": from_step, "at": timezone.now().isoformat()},
+    ]
+    training.done_steps = from_step
+    training.checkpoint_step = from_step or None
+    training.save(update_fields=["resumes", "done_steps", "checkpoint_step"])
+    training.points.filter(step__gt=from_step).delete()
+    training.samples.filter(step__gt=from_step).delete()
+    record(by=None, project=training.project, verb="training.resumed", obj=training, from_step=from_step)
+
+
+# --- results -----------------------------------------------------------------------------------------------
+def served_name_of(project: Project, number: int, artifact: Artifact, training: TrainingRun) -> str:
+    """What engines call the version, for good: `<project>-v<number>-<8 hex>`.
+
+    The digits depend on the weights and on the run, so that two runs with identical weights keep names of their own.
+    """
+    digits = hashlib.sha256(f"{artifact.sha256}/{project.pk}/{training.pk}".encode()).hexdigest()[:8]
+    return f"{slugify(project.slug)[:80]}-v{number}-{digits}"
+
+
+@transaction.atomic
+def register_version(
+    *,
+    training: TrainingRun,
+    artifact: Artifact,
+    kind: str,
+    adapter_rank: int | None,
+    parity_prompts: list[dict[str, Any]],
+) -> ModelVersion:
+    """The run's model version, numbered per project. A run has one; asked again, it gives the one there is."""
+    # Two runs of one project that end at the same moment are numbered one after the other.
+    project = Project.objects.select_for_update(no_key=True).get(pk=training.project_id)
+    existing = ModelVersion.objects.filter(training=training).first()
+    if existing is not None:
+        return existing
+    newest = ModelVersion.objects.filter(project=project).order_by("-number").first()
+    number = (newest.number if newest else 0) + 1
+    version = ModelVersion.objects.create(
+        project=project,
+        number=number,
+        kind=kind,
+        base_model=training.base_model,
+        training=training,
+        artifact=artifact,
+        served_name=served_name_of(project, number, artifact, training),
+        adapter_rank=adapter_rank,
+        parity_prompts=parity_prompts,
+        note=training.note,
+    )
+    record(
+        by=None,
+        project=project,
+        verb="model_version.registered",
+        obj=version,
+        run=training.number,
+        artifact=artifact.sha256,
+    )
+    publish(project=project, kind=REGISTERED, payload={"version": version.pk})
+    return version
+
+
+@transaction.atomic
+def note_files_checked(*, version: ModelVersion, wrong: list[str]) -> None:
+    version.files_report = {"at": timezone.now().isoformat(), "wrong": wrong}
+    version.save(update_fields=["files_report"])
+    record(by=None, project=version.project, verb="model_version.files_checked", obj=version, wrong=wrong)
+
+
+# --- losses on test rows -----------------------------------------------------------------------------------
+@transaction.atomic
+def note_rows_chosen(
+    *,
+    measurement: LossMeasurement,
+    rows: list[dict[str, Any]],
+    left_out: dict[str, int],
+    prompts: dict[str, str],
+) -> None:
+    """Which rows are measured, before the first one is: shapes as LossMeasurement says."""
+    measurement.rows, measurement.left_out, measurement.prompts = rows, left_out, prompts
+    measurement.save(update_fields=["rows", "left_out", "prompts"])
+
+
+@transaction.atomic
+def note_row_losses(*, losses: Iterable[RowLoss]) -> None:
+    """Keeps losses as they come. A row that is measured again (with another prompt or precision) replaces the earlier one."""
+    RowLoss.objects.bulk_create(
+        losses,
+        update_conflicts=True,
+        unique_fields=["version", "row_hash"],
+        update_fields=["loss", "tokens", "rendered", "precision", "at"],
+    )
+
+
+@transaction.atomic
+def note_losses_measured(*, measurement: LossMeasurement) -> None:
+    record(
+        by=None,
+        project=measurement.version.project,
+        verb="model_version.loss_measured",
+        obj=measurement.version,
+        against=str(measurement.against),
+        rows=len(measurement.rows),
+    )
+
+
+def training_run_ended(run: Run) -> None:
+    """Called inside the transaction that ends a training. Conflicts are impossible: only the claim's holder ends it."""
+    training = TrainingRun.objects.filter(run=run).first()
+    if training is None:
+        raise Conflict("This run has no training.")
+    # A failed or cancelled run keeps its checkpoints: it can be started again and goes on from them.
+    if run.status == Run.Status.SUCCEEDED:
+        TrainingRun.objects.filter(pk=training.pk).update(checkpoint_step=None)
+        transaction.on_commit(lambda: checkpoints.remove(training.pk))
+
+
+@transaction.atomic
+def drop_old_checkpoints() -> list[int]:
+    """Removes the checkpoints on this machine of fine-tunes that ended CHECKPOINT_DAYS ago, or are gone; returns their ids.
+
+    Of a run that somebody starts again at this moment either all checkpoints are found or none.
+    """
+    here = checkpoints.trainings()
+    since = timezone.now() - timedelta(days=CHECKPOINT_DAYS)
+    trainings = TrainingRun.objects.filter(pk__in=here)
+    kept = trainings.filter(run__status__in=Run.ACTIVE) | trainings.filter(run__finished_at__gte=since)
+    old = sorted(here - set(kept.values_list("pk", flat=True)))
+    TrainingRun.objects.filter(pk__in=old).update(checkpoint_step=None)
+    for training_id in old:
+        checkpoints.remove(training_id)
+    return old
