@@ -39,8 +39,8 @@ LONGEST_SHOWN = 15
 
 # Libraries that take seconds or much memory to load, or that only some installations need: they are loaded where they are used.
 HEAVY = {
-    "accelerate", "altair", "boto3", "botocore", "gguf", "huggingface_hub", "peft", "psycopg", "safetensors",
-    "tokenizers", "torch", "transformers", "vl_convert", "vllm",
+    "accelerate", "altair", "boto3", "botocore", "gguf", "huggingface_hub", "peft", "safetensors",
+    "torch", "transformers", "vl_convert", "vllm",
 }  # fmt: skip
 NAMED = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 ENTRY_POINT = re.compile(r"^ *(django\.setup\(|setup\(\)|execute_from_command_line)", re.MULTILINE)
