@@ -294,6 +294,24 @@ def train(
     resume_from: Path | None,
 ) -> LoopResult:
     """Trains `model` in place until the planned last step, or until the worker is asked to stop."""
+    arguments = _arguments(plan, device=device, autocast=autocast, work=work)
+    watch = _Watch(plan, reporter, stop_asked)
+    loop = _Loop(
+        training_id=training_id,
+        plan=plan,
+        model=model,
+        args=arguments,
+        train_dataset=_Rows(plan.data.train, plan.order),
+        data_collator=lambda rows: collate(rows, plan.pad_id),
+        callbacks=[watch],
+    )
+    _silence(loop)
+    watch.loop = loop
+    loop.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    return LoopResult(stopped=watch.stopped, steps=loop.state.global_step, loss_after=watch.last_loss)
+
+
+def _arguments(plan: TrainingPlan, *, device: str, autocast: bool, work: Path) -> TrainingArguments:
     recipe = plan.recipe
     portion = min(recipe.rows_at_once, recipe.batch_size)
     while recipe.batch_size % portion:
@@ -327,21 +345,12 @@ def train(
     )
     # One process trains on one device, the worker's; several would each need their own share of the planned order.
     arguments._n_gpu = min(arguments.n_gpu, 1)  # noqa: SLF001
-    watch = _Watch(plan, reporter, stop_asked)
-    loop = _Loop(
-        training_id=training_id,
-        plan=plan,
-        model=model,
-        args=arguments,
-        train_dataset=_Rows(plan.data.train, plan.order),
-        data_collator=lambda rows: collate(rows, plan.pad_id),
-        callbacks=[watch],
-    )
-    # It prints every log line to standard output; the database and the page have them.
+    return arguments
+
+
+def _silence(loop: _Loop) -> None:
+    """It prints every log line to standard output; the database and the page have them."""
     for name in ("PrinterCallback", "ProgressCallback"):
         for callback in list(loop.callback_handler.callbacks):
             if type(callback).__name__ == name:
                 loop.remove_callback(callback)
-    watch.loop = loop
-    loop.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-    return LoopResult(stopped=watch.stopped, steps=loop.state.global_step, loss_after=watch.last_loss)
