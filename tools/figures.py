@@ -264,8 +264,8 @@ def reason_for(source: SourceFile, imported: ImportedName, heavy: set[str]) -> s
     """Why this import may be inside a function; None when no reason on the list explains it."""
     if imported.module.partition(".")[0] in HEAVY or module_of(imported, heavy):
         return "it is slow to load"
-    if source.path.name == "apps.py" and imported.function.endswith("ready"):
-        return "AppConfig.ready: models are not loaded before it"
+    if source.path.name == "apps.py":
+        return "AppConfig.ready and its steps: models are not loaded before it"
     if source.path.parts[0] in ("bin", "benchmarks") or ENTRY_POINT.search(source.text):
         return "an entry point: settings are chosen before Django is imported"
     return None
