@@ -67,6 +67,7 @@ class Figures:
     p99: int
     longest: int
     longest_functions: list[tuple[str, int]]
+    too_long: list[tuple[str, int]]
     over_p90_bound: int
     long_files: list[tuple[str, int]]
     public_functions: int
@@ -102,6 +103,7 @@ def measure(root: Path) -> Figures:
         p99=_percentile(ordered, 0.99),
         longest=ordered[-1] if ordered else 0,
         longest_functions=lengths[:LONGEST_SHOWN],
+        too_long=[pair for pair in lengths if pair[1] > Bounds.longest],
         over_p90_bound=sum(length > Bounds.p90 for length in ordered),
         long_files=_long_files(files),
         public_functions=len(public),
@@ -125,11 +127,9 @@ def broken(figures: Figures, bounds: Bounds = Bounds()) -> list[str]:
             f"The 90th percentile of the functions' lengths is {figures.p90} lines, the bound is {bounds.p90}: "
             f"{figures.over_p90_bound} of {figures.functions} functions are longer than that."
         )
-    too_long = [
-        f"{place} ({length})" for place, length in figures.longest_functions if length > bounds.longest
-    ]
-    if too_long:
-        found.append(f"Functions have at most {bounds.longest} lines; longer: {', '.join(too_long)}.")
+    if figures.too_long:
+        listed = ", ".join(f"{place} ({length})" for place, length in figures.too_long)
+        found.append(f"Functions have at most {bounds.longest} lines; longer: {listed}.")
     if len(figures.long_files) > bounds.long_files:
         listed = ", ".join(f"{path} ({lines})" for path, lines in figures.long_files)
         found.append(
