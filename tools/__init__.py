@@ -1,1 +1,1 @@
-"""What bin/structure and bin/architecture share: they read the code, they do not run it."""
+"""What bin/structure and bin/architecture are made of. They read the code; only the state diagrams load Django's models."""
