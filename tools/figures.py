@@ -10,8 +10,8 @@ What is counted, and how:
 * A circle is a group of modules of which each imports the others, directly or by way of the group. Imports inside
   functions count, in a list of their own; imports for type checkers only do not.
 * A lazy import is an import statement inside a function. `reason_for` lists the reasons that are accepted.
-* An `Any` annotation is a parameter whose whole annotation is `Any` (so the review counted: about 170 at commit b25e35f);
-  `dict[str, Any]` is not one. A `type: ignore` is a line with such a comment (74 at that commit).
+* An `Any` annotation is a parameter whose whole annotation is `Any` (171 at commit b25e35f); `dict[str, Any]` is not
+  one. A `type: ignore` is a line with such a comment (74 at that commit).
 * A doubled class is a public class at the top level of two or more modules under the same name. Two things are exempt:
   `Command`, which Django demands of every management command, and classes inside classes such as `Meta`.
 """
@@ -121,38 +121,47 @@ def measure(root: Path) -> Figures:
 
 def broken(figures: Figures, bounds: Bounds = Bounds()) -> list[str]:
     """One sentence for each bound that does not hold, with the places."""
-    found = []
+    problems = []
     if figures.p90 > bounds.p90:
-        found.append(
+        problems.append(
             f"The 90th percentile of the functions' lengths is {figures.p90} lines, the bound is {bounds.p90}: "
             f"{figures.over_p90_bound} of {figures.functions} functions are longer than that."
         )
     if figures.too_long:
         listed = ", ".join(f"{place} ({length})" for place, length in figures.too_long)
-        found.append(f"Functions have at most {bounds.longest} lines; longer: {listed}.")
+        problems.append(f"Functions have at most {bounds.longest} lines; longer: {listed}.")
     if len(figures.long_files) > bounds.long_files:
         listed = ", ".join(f"{path} ({lines})" for path, lines in figures.long_files)
-        found.append(
+        problems.append(
             f"At most {bounds.long_files} files have more than {LONG_FILE} lines; there are {len(figures.long_files)}: {listed}."
         )
     groups = figures.circles + figures.lazy_circles
     if len(groups) > bounds.circles:
         listed = "; ".join(" <-> ".join(group) for group in groups)
-        found.append(
+        problems.append(
             f"No modules import each other in a circle, not even inside functions; {len(groups)} do: {listed}."
         )
     if len(figures.doubled_classes) > bounds.doubled_classes:
         listed = "; ".join(
             f"{name} ({', '.join(places)})" for name, places in figures.doubled_classes.items()
         )
-        found.append(f"A public class has a name of its own; doubled: {listed}.")
+        problems.append(f"A public class has a name of its own; doubled: {listed}.")
     for what, places, bound in (
         ("parameters annotated `Any`", figures.any_annotations, bounds.any_annotations),
         ("`type: ignore` comments", figures.type_ignores, bounds.type_ignores),
     ):
         if len(places) > bound:
-            found.append(f"There are at most {bound} {what}; there are {len(places)}: {', '.join(places)}.")
-    return found
+            problems.append(f"There are at most {bound} {what}; there are {len(places)}: {_by_file(places)}.")
+    return problems
+
+
+def _by_file(places: list[str]) -> str:
+    """ "a.py:3,9; b.py:1", from "a.py:3 f(x)", "a.py:9 g(y)" and "b.py:1"."""
+    lines: dict[str, list[str]] = defaultdict(list)
+    for place in places:
+        path, _, line = place.split(" ")[0].partition(":")
+        lines[path].append(line)
+    return "; ".join(f"{path}:{','.join(numbers)}" for path, numbers in lines.items())
 
 
 def table(figures: Figures, bounds: Bounds = Bounds()) -> str:
@@ -205,12 +214,12 @@ def table(figures: Figures, bounds: Bounds = Bounds()) -> str:
 
 def _lengths(files: list[SourceFile]) -> list[tuple[str, int]]:
     """(place, lines) of every function, the longest first."""
-    found = [
+    lengths = [
         (f"{source.path}:{node.lineno} {name}", _length(node))
         for source in files
         for name, node in source.functions
     ]
-    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+    return sorted(lengths, key=lambda pair: (-pair[1], pair[0]))
 
 
 def _length(node: Function) -> int:
@@ -226,8 +235,8 @@ def _is_public(name: str) -> bool:
 
 
 def _long_files(files: list[SourceFile]) -> list[tuple[str, int]]:
-    found = [(str(source.path), source.lines) for source in files if source.lines > LONG_FILE]
-    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+    long = [(str(source.path), source.lines) for source in files if source.lines > LONG_FILE]
+    return sorted(long, key=lambda pair: (-pair[1], pair[0]))
 
 
 def _heavy_modules(files: list[SourceFile], graph: Graph) -> set[str]:
@@ -280,9 +289,9 @@ def _any_annotations(source: SourceFile) -> list[str]:
     ]
 
 
-def _parameters(given: ast.arguments) -> list[ast.arg]:
-    stars = [star for star in (given.vararg, given.kwarg) if star is not None]
-    return [*given.posonlyargs, *given.args, *given.kwonlyargs, *stars]
+def _parameters(arguments: ast.arguments) -> list[ast.arg]:
+    stars = [star for star in (arguments.vararg, arguments.kwarg) if star is not None]
+    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *stars]
 
 
 def _type_ignores(source: SourceFile) -> list[str]:
@@ -303,4 +312,4 @@ def _doubled(files: list[SourceFile], *kinds: type[ast.stmt]) -> dict[str, list[
         for name in sorted(names - exempt):
             if not name.startswith("_"):
                 places[name].append(str(source.path))
-    return {name: found for name, found in sorted(places.items()) if len(found) > 1}
+    return {name: paths for name, paths in sorted(places.items()) if len(paths) > 1}
