@@ -156,7 +156,7 @@ def broken(figures: Figures, bounds: Bounds = Bounds()) -> list[str]:
 
 
 def _by_file(places: list[str]) -> str:
-    """ "a.py:3,9; b.py:1", from "a.py:3 f(x)", "a.py:9 g(y)" and "b.py:1"."""
+    """The places with each file named once, before the numbers of its lines."""
     lines: dict[str, list[str]] = defaultdict(list)
     for place in places:
         path, _, line = place.split(" ")[0].partition(":")

@@ -37,7 +37,7 @@ class SourceFile:
 
     @cached_property
     def module(self) -> str:
-        """annotation.services.reviews, for annotation/services/reviews.py; a package is named like its folder."""
+        """The dotted name under which it is imported; a package is named like its folder."""
         parts = list(self.path.with_suffix("").parts)
         return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 

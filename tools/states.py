@@ -6,8 +6,8 @@ from django.db.models import Field, Model
 
 HEAD = """# States
 
-Every model below has a status that changes only as its `TRANSITIONS` table allows (`core/transitions.py`). `bin/architecture`
-makes this page from these tables; do not edit it.
+Every model below has a status that changes only as its `TRANSITIONS` table allows. `bin/architecture` makes this page from
+these tables; do not edit it.
 """
 
 
