@@ -17,11 +17,11 @@ setup: ## only the set-up: .venv and the locked packages
 test: ## all tests: the fast ones and the browser on both cores, then engines and training one by one
 	@"$(PYTHON)" bin/setup.py --tests && bin/test
 
-check: ## formatting, lint, types, import contracts, templates, migrations, API schema
+check: ## formatting, lint, types, import contracts, structure, templates, migrations, API schema
 	@"$(PYTHON)" bin/setup.py && bin/check
 
 format: ## put Python and templates into the house's format
-	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet . && $(BIN)/python manage.py spectacular --file docs/reference/openapi.yaml
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet . && $(BIN)/python manage.py spectacular --file docs/reference/openapi.yaml && $(BIN)/python bin/architecture
 
 bench: ## the page benchmark on the demo project
 	@"$(PYTHON)" bin/setup.py && $(BIN)/python benchmarks/pages.py

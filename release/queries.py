@@ -279,60 +279,18 @@ def measuring(version: ModelVersion) -> Measuring | None:
 def who_decided(version: ModelVersion) -> list[LineageStep]:
     """From the releases of a version back to its run, its dataset and its people. A constant number of queries."""
     slug = version.project.slug
-    away = Q(replaced=version, action=Release.Action.ROLLBACK)
     steps = [
-        LineageStep(
-            kind=release.get_action_display(),
-            label=f"{release} by {release.signed_off_by.name}",
-            url=reverse("release:release", args=[slug, release.pk]),
-            detail=f"{release.at:%d %b %Y, %H:%M} UTC" + (f": {release.note}" if release.note else ""),
-        )
-        for release in releases_of(version.project).filter(Q(version=version) | away)[:5]
-    ]
-    for results in results_for(version)[:3]:
-        rate = results.rate_of(version)
-        said = (
-            f"win rate {rate.value:.0%} ({rate.low:.0%} to {rate.high:.0%})"
-            if rate.value is not None
-            else "no result"
-        )
-        raters = ", ".join(one.rater.name for one in results.raters[:6])
-        steps.append(
-            LineageStep(
-                kind="Comparison",
-                label=results.campaign.name,
-                url=reverse("evaluation:campaign", args=[slug, results.campaign.pk]),
-                detail=f"{said}, {results.n} ratings"
-                + (f" by {raters}" if raters else "")
-                + f"; {differing_prompts(results)}",
-            )
-        )
-    steps.append(
+        *_release_steps(version, slug),
+        *(_comparison_step(results, version, slug) for results in results_for(version)[:3]),
         LineageStep(
             "Model version",
             str(version),
             reverse("training:version", args=[slug, version.pk]),
             f"{version.get_kind_display()}, SHA-256 {version.artifact.sha256[:16]}…, made {version.created_at:%d %b %Y}",
-        )
-    )
-    training = version.training
-    if training is not None:
-        people = people_trained_on(training)
-        steps += [
-            LineageStep(
-                "Training run",
-                str(training),
-                reverse("training:run", args=[slug, training.number]),
-                f"launched by {training.launched_by.name}, code {training.code_version}",
-            ),
-            LineageStep(
-                "Dataset version",
-                str(training.dataset),
-                reverse("datasets:dataset", args=[slug, training.dataset.number]),
-                _dataset_detail(training),
-            ),
-            LineageStep("People", ", ".join(people.names) or "not known", "", people.sentence),
-        ]
+        ),
+    ]
+    if version.training is not None:
+        steps += _training_steps(version.training, slug)
     steps.append(
         LineageStep(
             "Base model",
@@ -342,6 +300,56 @@ def who_decided(version: ModelVersion) -> list[LineageStep]:
         )
     )
     return steps
+
+
+def _release_steps(version: ModelVersion, slug: str) -> list[LineageStep]:
+    away = Q(replaced=version, action=Release.Action.ROLLBACK)
+    return [
+        LineageStep(
+            kind=release.get_action_display(),
+            label=f"{release} by {release.signed_off_by.name}",
+            url=reverse("release:release", args=[slug, release.pk]),
+            detail=f"{release.at:%d %b %Y, %H:%M} UTC" + (f": {release.note}" if release.note else ""),
+        )
+        for release in releases_of(version.project).filter(Q(version=version) | away)[:5]
+    ]
+
+
+def _comparison_step(results: Results, version: ModelVersion, slug: str) -> LineageStep:
+    rate = results.rate_of(version)
+    said = (
+        f"win rate {rate.value:.0%} ({rate.low:.0%} to {rate.high:.0%})"
+        if rate.value is not None
+        else "no result"
+    )
+    raters = ", ".join(one.rater.name for one in results.raters[:6])
+    return LineageStep(
+        kind="Comparison",
+        label=results.campaign.name,
+        url=reverse("evaluation:campaign", args=[slug, results.campaign.pk]),
+        detail=f"{said}, {results.n} ratings"
+        + (f" by {raters}" if raters else "")
+        + f"; {differing_prompts(results)}",
+    )
+
+
+def _training_steps(training: TrainingRun, slug: str) -> list[LineageStep]:
+    people = people_trained_on(training)
+    return [
+        LineageStep(
+            "Training run",
+            str(training),
+            reverse("training:run", args=[slug, training.number]),
+            f"launched by {training.launched_by.name}, code {training.code_version}",
+        ),
+        LineageStep(
+            "Dataset version",
+            str(training.dataset),
+            reverse("datasets:dataset", args=[slug, training.dataset.number]),
+            _dataset_detail(training),
+        ),
+        LineageStep("People", ", ".join(people.names) or "not known", "", people.sentence),
+    ]
 
 
 def differing_prompts(results: Results) -> str:

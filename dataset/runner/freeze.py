@@ -121,6 +121,11 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
         path = folder / "dataset.jsonl"
         content = _write(dataset, path, kept, report)
         artifact = storage().put(path, kind=Artifact.Kind.DATASET)
+    _finish(dataset, plan, content, artifact)
+
+
+def _finish(dataset: DatasetVersion, plan: FreezePlan, content: str, artifact: Artifact) -> None:
+    """Marks the version ready, names the earlier version with the same content, records and publishes it."""
     same_as = (
         DatasetVersion.objects.filter(
             project=dataset.project_id, status=DatasetVersion.Status.READY, content_hash=content
@@ -142,7 +147,7 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
         verb="dataset.frozen",
         obj=dataset,
         content_hash=content,
-        rows=kept,
+        rows=plan.counts["total"],
         withheld=plan.counts["withheld"],
     )
     publish(project=dataset.project, kind="dataset.frozen", payload={"dataset": dataset.pk})

@@ -50,22 +50,8 @@ def start_freeze(
     split, and those of training or validation that are nearly a test row's are withheld. Raises Invalid for wrong shares, an unknown source, or when no approved
     example matches, and Conflict when it would take something else than the preview showed (`seen`).
     """
-    wrong: dict[str, list[str]] = {}
-    for name, share in ((VALIDATION, validation), (TEST, test)):
-        if not 0 <= share <= MAX_SHARE:
-            wrong[name] = ["Choose a share between 0% and 50%."]
-    if not wrong and validation + test > MAX_SHARE:
-        wrong[TEST] = ["Together with validation this leaves less than half for training."]
-    known = set(Source.objects.filter(project=project, name__in=sources).values_list("name", flat=True))
-    if unknown := [name for name in sources if name not in known]:
-        wrong["sources"] = [f"There is no source named {unknown[0]}."]
-    if wrong:
-        raise Invalid("This cannot be frozen as asked.", "See the messages below the fields.", fields=wrong)
-    if mark := known_marks().in_text(project.system_prompt):
-        raise Invalid(
-            f"The project's system prompt holds “{mark}”, a control mark of chat templates.",
-            "Take it out in the project's settings, then freeze.",
-        )
+    _refuse_wrong_shares(project, validation=validation, test=test, sources=sources)
+    _refuse_marks(project)
     if not approved(project, slices=slices, sources=sources).exists():
         raise Invalid(
             "No approved example matches, so there is nothing to freeze.",
@@ -97,6 +83,29 @@ def start_freeze(
     )
     record(by=by, project=project, verb="dataset.started", obj=dataset)
     return dataset
+
+
+def _refuse_wrong_shares(project: Project, *, validation: float, test: float, sources: Sequence[str]) -> None:
+    """Raises Invalid with the messages of all fields that are wrong."""
+    wrong: dict[str, list[str]] = {}
+    for name, share in ((VALIDATION, validation), (TEST, test)):
+        if not 0 <= share <= MAX_SHARE:
+            wrong[name] = ["Choose a share between 0% and 50%."]
+    if not wrong and validation + test > MAX_SHARE:
+        wrong[TEST] = ["Together with validation this leaves less than half for training."]
+    known = set(Source.objects.filter(project=project, name__in=sources).values_list("name", flat=True))
+    if unknown := [name for name in sources if name not in known]:
+        wrong["sources"] = [f"There is no source named {unknown[0]}."]
+    if wrong:
+        raise Invalid("This cannot be frozen as asked.", "See the messages below the fields.", fields=wrong)
+
+
+def _refuse_marks(project: Project) -> None:
+    if mark := known_marks().in_text(project.system_prompt):
+        raise Invalid(
+            f"The project's system prompt holds “{mark}”, a control mark of chat templates.",
+            "Take it out in the project's settings, then freeze.",
+        )
 
 
 def again(run: Run, by: User) -> None:

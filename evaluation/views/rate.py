@@ -141,61 +141,69 @@ def _show(
     status: int = 200,
 ) -> HttpResponse:
     rating = Rating.objects.filter(comparison=comparison).prefetch_related("scores").first()
-    changing = rating is not None
     draft = RatingDraft.objects.filter(comparison=comparison).first()
     if data is None and draft is not None:
         data = draft.content
     elif data is None:
         data = RatingForm.initial_of(_with_sides(rating, comparison)) if rating is not None else {}
-    filed = set(comparison.corrections.values_list("answer", flat=True))
-    share = share_of(access.user, comparison.campaign)
     context = {
         "comparison": comparison,
         "prompt": comparison.prompt,
         "marks": json.dumps(_marks(comparison), ensure_ascii=False),
-        "sides": [
-            {
-                "side": side,
-                "label": side.upper(),
-                "text": answer.answer.text,
-                "correction": data.get(f"correction_{side}", ""),
-                "filed": answer.pk in filed,
-                "chosen": data.get("choice") == side,
-            }
-            for side, answer in (("a", comparison.a), ("b", comparison.b))
-        ],
+        "sides": _sides(comparison, data),
         "choices": [
             {"value": value, "label": label, "key": number, "chosen": data.get("choice") == value}
             for number, (value, label) in enumerate(Rating.Choice.choices, start=1)
         ],
-        "criteria": [
-            {
-                "label": criterion.label,
-                "low": ENDS[criterion][0],
-                "high": ENDS[criterion][1],
-                "sides": [
-                    {
-                        "name": f"{criterion.value}_{side}",
-                        "side": side.upper(),
-                        "value": str(data.get(f"{criterion.value}_{side}", "")),
-                        "missing": bool(errors and f"{criterion.value}_{side}" in errors),
-                    }
-                    for side in SIDES
-                ],
-            }
-            for criterion in Score.Criterion
-        ],
+        "criteria": _criteria(data, errors or {}),
         "values": ["1", "2", "3", "4", "5"],
         "skip_scores": bool(data.get("skip_scores")),
         "comment": data.get("comment", ""),
         "errors": _in_words(errors),
-        "changing": changing,
+        "changing": rating is not None,
         "draft": draft,
-        "share": share,
+        "share": share_of(access.user, comparison.campaign),
         "coming": answers_coming(comparison.campaign),
         "before": rated_before(comparison),
     }
     return _draw(request, "evaluation/_comparison.html", context, status=status)
+
+
+def _sides(comparison: Comparison, data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Both answers with what the person has entered for them."""
+    filed = set(comparison.corrections.values_list("answer", flat=True))
+    return [
+        {
+            "side": side,
+            "label": side.upper(),
+            "text": answer.answer.text,
+            "correction": data.get(f"correction_{side}", ""),
+            "filed": answer.pk in filed,
+            "chosen": data.get("choice") == side,
+        }
+        for side, answer in (("a", comparison.a), ("b", comparison.b))
+    ]
+
+
+def _criteria(data: dict[str, Any], errors: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """The criteria with both sides' scores; a score that is missing is marked."""
+    return [
+        {
+            "label": criterion.label,
+            "low": ENDS[criterion][0],
+            "high": ENDS[criterion][1],
+            "sides": [
+                {
+                    "name": f"{criterion.value}_{side}",
+                    "side": side.upper(),
+                    "value": str(data.get(f"{criterion.value}_{side}", "")),
+                    "missing": f"{criterion.value}_{side}" in errors,
+                }
+                for side in SIDES
+            ],
+        }
+        for criterion in Score.Criterion
+    ]
 
 
 def _marks(comparison: Comparison) -> dict[str, list[str]]:

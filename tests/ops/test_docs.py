@@ -26,6 +26,7 @@ APPS = (
     "inference",
     "release",
     "tests",
+    "tools",
     "training",
 )
 ENDINGS = "py|md|js|css|html|yaml|yml|toml|jsonl?|txt|sh|jinja"

@@ -135,37 +135,49 @@ def data_findings(
     data: DataFigures, recipe: Recipe, base_model: BaseModel, dataset: DatasetVersion
 ) -> list[PreflightFinding]:
     frozen = queries.split_rows(dataset)
-    findings = []
-    if not frozen["train"]:
-        findings.append(
+    return [
+        *_train_row_findings(data, frozen["train"]),
+        *_validation_row_findings(data, frozen["validation"], recipe),
+        *_recipe_findings(recipe, base_model),
+        *_shortened_findings(data, recipe),
+    ]
+
+
+def _train_row_findings(data: DataFigures, frozen: int) -> list[PreflightFinding]:
+    if not frozen:
+        return [
             PreflightFinding(
                 "stop",
                 "The dataset has no training rows.",
                 "Freeze again with more approved examples.",
                 "dataset",
             )
-        )
-    elif data.train_rows < FEW_TRAIN_ROWS:
-        findings.append(
+        ]
+    if data.train_rows < FEW_TRAIN_ROWS:
+        return [
             PreflightFinding(
                 "warn",
                 f"Only {data.train_rows} training rows: the model may learn them by heart and little else.",
                 "Approve more examples first, or use this run as a trial.",
                 "dataset",
             )
-        )
-    if not frozen["validation"]:
-        findings.append(
+        ]
+    return []
+
+
+def _validation_row_findings(data: DataFigures, frozen: int, recipe: Recipe) -> list[PreflightFinding]:
+    if not frozen:
+        return [
             PreflightFinding(
                 "stop",
                 "The dataset has no validation rows, so nobody could see whether the model learns or memorises.",
                 "Freeze again with a validation share above zero and at least three groups.",
                 "dataset",
             )
-        )
-    elif data.validation_rows < FEW_VALIDATION_ROWS:
+        ]
+    if data.validation_rows < FEW_VALIDATION_ROWS:
         by_recipe = recipe.most_validation_rows == data.validation_rows
-        findings.append(
+        return [
             PreflightFinding(
                 "warn",
                 f"Only {data.validation_rows} validation rows: validation loss will move by chance.",
@@ -174,7 +186,12 @@ def data_findings(
                 else "Freeze again with a larger validation share.",
                 "most_validation_rows" if by_recipe else "dataset",
             )
-        )
+        ]
+    return []
+
+
+def _recipe_findings(recipe: Recipe, base_model: BaseModel) -> list[PreflightFinding]:
+    findings = []
     if recipe.epochs > MANY_EPOCHS:
         findings.append(
             PreflightFinding(
@@ -194,7 +211,7 @@ def data_findings(
                 "max_length",
             )
         )
-    return findings + _shortened_findings(data, recipe)
+    return findings
 
 
 def _shortened_findings(data: DataFigures, recipe: Recipe) -> list[PreflightFinding]:

@@ -20,6 +20,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from core.runs.context import RunFailed
 from training import checkpoints
 from training.estimates import CHECKPOINT_SECONDS
+from training.runner.arguments import trainer_arguments
 from training.runner.data import IGNORED, EncodedRow, collate
 from training.runner.plan import TrainingPlan
 
@@ -294,39 +295,7 @@ def train(
     resume_from: Path | None,
 ) -> LoopResult:
     """Trains `model` in place until the planned last step, or until the worker is asked to stop."""
-    recipe = plan.recipe
-    portion = min(recipe.rows_at_once, recipe.batch_size)
-    while recipe.batch_size % portion:
-        portion -= 1
-    arguments = TrainingArguments(
-        output_dir=str(work),
-        per_device_train_batch_size=portion,
-        gradient_accumulation_steps=recipe.batch_size // portion,
-        max_steps=plan.steps,
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type="constant_with_warmup" if recipe.schedule == "constant" else recipe.schedule,
-        warmup_steps=math.ceil(recipe.warmup * plan.steps),
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.max_grad_norm,
-        optim="adamw_torch",
-        logging_strategy="steps",
-        logging_steps=plan.log_every,
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        eval_strategy="no",
-        bf16=autocast,
-        use_cpu=device == "cpu",
-        gradient_checkpointing=recipe.save_memory,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if recipe.save_memory else None,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        report_to=[],
-        disable_tqdm=True,
-        seed=recipe.seed,
-        data_seed=recipe.seed,
-    )
-    # One process trains on one device, the worker's; several would each need their own share of the planned order.
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # noqa: SLF001
+    arguments = trainer_arguments(plan, device=device, autocast=autocast, work=work)
     watch = _Watch(plan, reporter, stop_asked)
     loop = _Loop(
         training_id=training_id,
@@ -337,11 +306,15 @@ def train(
         data_collator=lambda rows: collate(rows, plan.pad_id),
         callbacks=[watch],
     )
-    # It prints every log line to standard output; the database and the page have them.
+    _silence(loop)
+    watch.loop = loop
+    loop.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    return LoopResult(stopped=watch.stopped, steps=loop.state.global_step, loss_after=watch.last_loss)
+
+
+def _silence(loop: _Loop) -> None:
+    """It prints every log line to standard output; the database and the page have them."""
     for name in ("PrinterCallback", "ProgressCallback"):
         for callback in list(loop.callback_handler.callbacks):
             if type(callback).__name__ == name:
                 loop.remove_callback(callback)
-    watch.loop = loop
-    loop.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-    return LoopResult(stopped=watch.stopped, steps=loop.state.global_step, loss_after=watch.last_loss)

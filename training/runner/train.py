@@ -6,7 +6,7 @@ import platform
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annotation.text.rendering import chat_messages
 from core.host.disks import storage_error
@@ -21,13 +21,16 @@ from training.host import stopping
 from training.host.code_version import code_version
 from training.host.machine import multiplies_bfloat16, this_machine, threads
 from training.host.undisturbed import Stretches
-from training.methods import METHODS, Method, recipe_from
+from training.methods import METHODS, Method, Recipe, recipe_from
 from training.models import MetricPoint, ModelVersion, SampleAnswer, TrainingRun
 from training.runner.data import EncodedRow, encode_rows, render_prompt, stop_id_of
 from training.runner.memory import PeakMemory
 from training.runner.plan import TrainingPlan
 from training.services import results
 from training.time_left import TimeLeft
+
+if TYPE_CHECKING:
+    from training.runner.loop import LoopResult
 
 log = logging.getLogger(__name__)
 PARITY_PROMPTS = 8
@@ -46,80 +49,20 @@ def run(ctx: RunContext) -> None:
     if ModelVersion.objects.filter(training=training).exists():
         # The worker died between registering the version and ending the run: there is nothing left to do.
         return
+    began = time.monotonic()
     method = METHODS[training.method]
     recipe = recipe_from(method.recipe, training.recipe)
-    began = time.monotonic()
-    left = float(training.estimate.get("seconds") or 0) if not training.measured else None
-    ctx.report(message="Loading the machine-learning libraries.", left=left or None, now=True)
-    device = set_up_torch(recipe.seed)
-    checkpoints.clean(training.pk)
-    results.drop_old_checkpoints()
+    device = _prepare(ctx, training, recipe)
     ctx.report(message="Reading the dataset and counting its tokens.", now=True)
     base_folder = check_present(training.base_model.artifact, str(training.base_model))
     check_present(training.dataset.artifact, str(training.dataset))
-    tokenizer = tokenizer_of(base_folder)
-    system_prompt = str(training.dataset.settings.get("system_prompt", ""))
-    data = encode_rows(
-        _watched(iter_rows(training.dataset), ctx),
-        tokenizer,
-        stop_token=training.base_model.stop_token,
-        system_prompt=system_prompt,
-        max_length=recipe.max_length,
-        most_rows=recipe.most_rows,
-        most_validation_rows=recipe.most_validation_rows,
-        seed=recipe.seed,
-    )
-
-    from training.runner.loop import train
-
-    plan = TrainingPlan(
-        recipe=recipe,
-        data=data,
-        steps=steps_of(len(data.train), recipe.batch_size, recipe.epochs),
-        tokenizer=tokenizer,
-        stop_id=stop_id_of(tokenizer, training.base_model.stop_token),
-        time_left=_time_left(training),
-        stretches=Stretches(device),
-    )
-    results.note_progress(
-        training=training,
-        planned_steps=plan.steps,
-        train_rows=data.facts.train_rows,
-        data_facts=data.facts.as_values(),
-        environment=_environment(device),
-        code_version=code_version(),
-    )
-    found = checkpoints.complete(training.pk)
-    from_step, resume_from = found[0] if found else (0, None)
-    if resume_from is not None or ctx.attempt > 1 or training.points.exists():
-        results.note_resume(training=training, attempt=ctx.attempt, from_step=from_step)
-    plan.begin_at(from_step)
-    ctx.report(
-        done=from_step,
-        total=plan.steps,
-        message=f"Loading {training.base_model.name}.",
-        left=plan.seconds_left(from_step),
-        now=True,
-    )
+    plan = _plan(ctx, training, recipe, base_folder, device)
+    resume_from = _begin(ctx, training, plan, device)
     with PeakMemory(device) as memory, scratch("training") as work:
         model = method.load(base_folder, recipe, device)
         plan.clock.add("load", time.monotonic() - began)
         reporter = _Database(ctx, training, plan, memory)
-        try:
-            with stopping.holding_back_sigterm():
-                result = train(
-                    training_id=training.pk,
-                    model=model,
-                    plan=plan,
-                    reporter=reporter,
-                    stop_asked=stopping.stop_asked,
-                    device=device,
-                    autocast=multiplies_bfloat16(device),
-                    work=work,
-                    resume_from=resume_from,
-                )
-        except (MemoryError, RuntimeError, OSError) as error:
-            raise understood(error) from error
+        result = _train(training, model, plan, reporter, device=device, work=work, resume_from=resume_from)
         reporter.figures(result.steps)
         if result.stopped:
             raise RunHandedBack
@@ -131,9 +74,111 @@ def run(ctx: RunContext) -> None:
                 now=True,
             )
             _register(
-                training, method, recipe, model, tokenizer, base_folder, system_prompt, result.loss_after
+                training,
+                method,
+                recipe,
+                model,
+                plan.tokenizer,
+                base_folder,
+                _system_prompt(training),
+                result.loss_after,
             )
         reporter.figures(result.steps)
+
+
+def _prepare(ctx: RunContext, training: TrainingRun, recipe: Recipe) -> str:
+    """Loads torch and clears what earlier attempts left behind; returns the device."""
+    left = float(training.estimate.get("seconds") or 0) if not training.measured else None
+    ctx.report(message="Loading the machine-learning libraries.", left=left or None, now=True)
+    device = set_up_torch(recipe.seed)
+    checkpoints.clean(training.pk)
+    results.drop_old_checkpoints()
+    return device
+
+
+def _system_prompt(training: TrainingRun) -> str:
+    return str(training.dataset.settings.get("system_prompt", ""))
+
+
+def _plan(
+    ctx: RunContext, training: TrainingRun, recipe: Recipe, base_folder: Path, device: str
+) -> TrainingPlan:
+    """The rows as token ids, and the steps that they make."""
+    tokenizer = tokenizer_of(base_folder)
+    data = encode_rows(
+        _watched(iter_rows(training.dataset), ctx),
+        tokenizer,
+        stop_token=training.base_model.stop_token,
+        system_prompt=_system_prompt(training),
+        max_length=recipe.max_length,
+        most_rows=recipe.most_rows,
+        most_validation_rows=recipe.most_validation_rows,
+        seed=recipe.seed,
+    )
+    return TrainingPlan(
+        recipe=recipe,
+        data=data,
+        steps=steps_of(len(data.train), recipe.batch_size, recipe.epochs),
+        tokenizer=tokenizer,
+        stop_id=stop_id_of(tokenizer, training.base_model.stop_token),
+        time_left=_time_left(training),
+        stretches=Stretches(device),
+    )
+
+
+def _begin(ctx: RunContext, training: TrainingRun, plan: TrainingPlan, device: str) -> Path | None:
+    """Writes down what is about to be trained and where it starts; returns the checkpoint to resume from, if any."""
+    results.note_progress(
+        training=training,
+        planned_steps=plan.steps,
+        train_rows=plan.data.facts.train_rows,
+        data_facts=plan.data.facts.as_values(),
+        environment=_environment(device),
+        code_version=code_version(),
+    )
+    complete = checkpoints.complete(training.pk)
+    from_step, resume_from = complete[0] if complete else (0, None)
+    if resume_from is not None or ctx.attempt > 1 or training.points.exists():
+        results.note_resume(training=training, attempt=ctx.attempt, from_step=from_step)
+    plan.begin_at(from_step)
+    ctx.report(
+        done=from_step,
+        total=plan.steps,
+        message=f"Loading {training.base_model.name}.",
+        left=plan.seconds_left(from_step),
+        now=True,
+    )
+    return resume_from
+
+
+def _train(
+    training: TrainingRun,
+    model: Any,
+    plan: TrainingPlan,
+    reporter: "_Database",
+    *,
+    device: str,
+    work: Path,
+    resume_from: Path | None,
+) -> "LoopResult":
+    """The training itself. Raises RunFailed when memory or disk is full."""
+    from training.runner.loop import train
+
+    try:
+        with stopping.holding_back_sigterm():
+            return train(
+                training_id=training.pk,
+                model=model,
+                plan=plan,
+                reporter=reporter,
+                stop_asked=stopping.stop_asked,
+                device=device,
+                autocast=multiplies_bfloat16(device),
+                work=work,
+                resume_from=resume_from,
+            )
+    except (MemoryError, RuntimeError, OSError) as error:
+        raise understood(error) from error
 
 
 def _time_left(training: TrainingRun) -> TimeLeft:
