@@ -9,7 +9,7 @@ class DatasetsConfig(AppConfig):
     label = "datasets"
 
     def ready(self) -> None:
-        from annotation.extensions import register_frozen_check, register_page_details
+        from annotation.registry import register_frozen_check, register_page_details
         from core.audit.sentences import register_wordings
         from core.home.stages import register_next_items
         from core.runs.kinds import register_kind

@@ -1,4 +1,4 @@
-"""What this app adds to an example's page, and which revisions can no longer be undone (annotation.extensions)."""
+"""What this app adds to an example's page, and which revisions can no longer be undone (annotation.registry)."""
 
 from typing import Any
 

@@ -8,23 +8,13 @@ class EvaluationConfig(AppConfig):
     def ready(self) -> None:
         from core.audit.sentences import register_wordings
         from core.home.stages import register_loop_back, register_stage
-        from core.runs.kinds import RunKind, register_kind
+        from core.runs.kinds import register_kind
         from evaluation.home import corrections_back, stage
         from evaluation.links import links_of
+        from evaluation.run_kinds import CAMPAIGN
         from training.links import register_version_links
 
-        register_kind(
-            RunKind(
-                "campaign",
-                "Campaign answers",
-                queue="default",
-                runner="evaluation.runner.answers:run",
-                on_end="evaluation.services.campaigns:settle_campaign",
-                on_again="evaluation.services.campaigns:again",
-                again_words="Answers made so far are kept.",
-                subject="evaluation.run_pages:of_campaign",
-            )
-        )
+        register_kind(CAMPAIGN)
         register_stage(stage)
         register_version_links("evaluation", links_of)
         register_loop_back(corrections_back)

@@ -8,9 +8,9 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.extensions import is_frozen
 from annotation.models import Draft, Example, Lease, Review, Revision
 from annotation.queries.queue import UNDO
+from annotation.registry import is_frozen
 from annotation.services import leases
 from annotation.services.examples import add_revision, content_of, fields_of, lock, reason_for_bad
 from annotation.services.leases import Outcome, Purpose

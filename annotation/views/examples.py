@@ -6,11 +6,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from annotation.downloads import examples_as_jsonl
-from annotation.extensions import page_details
 from annotation.filters import ExampleFilter
 from annotation.forms import RetireForm
 from annotation.models import Example
 from annotation.queries.examples import find_examples, history_of
+from annotation.registry import page_details
 from annotation.services.examples import example_stamp, requeue, retire
 from core.access import Access, project_page
 from core.errors import ExpectedError

@@ -8,7 +8,7 @@ from django.conf import settings
 from inference.engines import BACKENDS, EngineAway, EngineRefused
 from inference.models import Engine
 from inference.reconcile.checking import Checking
-from inference.services.engines import set_status
+from inference.reconcile.rows import set_status
 
 Status = Engine.Status
 LOOK_EVERY_SECONDS = 5.0

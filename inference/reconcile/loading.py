@@ -17,8 +17,8 @@ from inference.models import Deployment, Engine
 from inference.queries import engine_model_name
 from inference.reconcile import parity
 from inference.reconcile.checking import Checking
+from inference.reconcile.rows import take_load
 from inference.services import deployments as notes
-from inference.services.engines import take_load
 from training.models import ModelVersion
 
 log = logging.getLogger(__name__)

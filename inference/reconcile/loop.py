@@ -27,11 +27,11 @@ from inference.queries import is_answering, ways_back
 from inference.reconcile.attached import EngineWatch, look_for
 from inference.reconcile.checking import Checking, OutOfService, life_of, of_adopted
 from inference.reconcile.loading import NoRoom, bring_in_step, note_without_engine, verified_path
+from inference.reconcile.marking import finish_marks, mark_answers, take_out_of_service
 from inference.reconcile.one_at_a_time import OneAtATime
 from inference.reconcile.plan import EnginePlan, make_plan
+from inference.reconcile.rows import rows_for, set_status
 from inference.services import deployments as notes
-from inference.services.checks import finish_marks, mark_answers, take_out_of_service
-from inference.services.engines import rows_for, set_status
 from inference.services.writing import end_abandoned
 from training.models import ModelVersion
 

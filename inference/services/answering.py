@@ -17,7 +17,7 @@ from inference.engines import BACKENDS, EngineAway, EngineRefused
 from inference.engines.base import AnswerPiece, ChatRequest
 from inference.models import Answer, Conversation
 from inference.queries import Serving, serving
-from inference.services.checks import doubt_since
+from inference.queries.doubt import doubt_since
 from inference.services.writing import being_written
 from training.models import ModelVersion
 from training.queries import marks_of_base, system_prompt_of

@@ -19,13 +19,14 @@ from inference.engines import BACKENDS, TokenStep
 from inference.engines import vllm as vllm_module
 from inference.models import Answer, Deployment, Engine, WeightCheck
 from inference.queries import serving
+from inference.queries.doubt import doubt_since
 from inference.reconcile import checking as checking_module
 from inference.reconcile import loop as module
 from inference.reconcile import weights
 from inference.reconcile.loop import Reconciler
+from inference.reconcile.marking import finish_marks, mark_answers
 from inference.reconcile.probing import Probe
 from inference.services import generate, open_answer, request_load, request_unload, stream_answer
-from inference.services.checks import doubt_since, finish_marks, mark_answers
 from tests.inference.conftest import PARITY, Served, wait_for
 from tests.support.factories import (
     World,

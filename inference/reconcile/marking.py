@@ -12,8 +12,9 @@ from core.models import Project
 from inference.engines.base import ANSWER_SECONDS
 from inference.models import Answer, Engine, WeightCheck
 from inference.queries import versions_of
+from inference.queries.doubt import doubt_of
 from inference.reconcile.probing import Result
-from inference.services.engines import set_status
+from inference.reconcile.rows import set_status
 
 Outcome = WeightCheck.Outcome
 
@@ -54,27 +55,6 @@ def take_out_of_service(*, engine: Engine, process: str, result: Result, advice:
         url="",
     )
     return check
-
-
-def doubt_of(check: WeightCheck) -> str:
-    """What an answer's mark says. It names no engine and no model: people who rate blind read it."""
-    since = check.doubtful_since or check.began_at
-    return (
-        f"These words may come from other weights than the version's. A check on {check.ended_at:%-d %b %Y at %H:%M} UTC "
-        f"found the engine answering with wrong weights; this answer was written after {since:%-d %b %Y, %H:%M} UTC, when "
-        f"the last check that passed began (check {check.pk})."
-    )
-
-
-def doubt_since(engine_id: int, last_check: int) -> str:
-    """The mark for an answer that ends now and was opened when `last_check` was the engine's newest; "" when none
-    failed since."""
-    failed = (
-        WeightCheck.objects.filter(engine_id=engine_id, outcome=Outcome.FAILED, pk__gt=last_check)
-        .order_by("pk")
-        .first()
-    )
-    return doubt_of(failed) if failed else ""
 
 
 def _ended() -> ExpressionWrapper:

@@ -1,0 +1,95 @@
+"""The kinds of runs of training, and which page shows what such a run works on."""
+
+from django.urls import reverse
+
+from core.models import Run
+from core.runs.kinds import RunKind
+from dataset.models import DatasetVersion
+from training.models import BaseModel, LossMeasurement, ModelVersion, TrainingRun
+
+
+def of_training(run: Run) -> tuple[str, str] | None:
+    training = TrainingRun.objects.filter(run=run).select_related("project").first()
+    if training is None:
+        return None
+    return str(training), reverse("training:run", args=[training.project.slug, training.number])
+
+
+def of_base_model(run: Run) -> tuple[str, str] | None:
+    base = BaseModel.objects.filter(run=run).first()
+    if base is None or run.project is None:
+        return None
+    return str(base), reverse("training:base", args=[run.project.slug, base.pk])
+
+
+def of_token_count(run: Run) -> tuple[str, str] | None:
+    dataset = DatasetVersion.objects.filter(pk=run.params.get("dataset")).select_related("project").first()
+    if dataset is None:
+        return None
+    return str(dataset), reverse("datasets:dataset", args=[dataset.project.slug, dataset.number])
+
+
+def of_files_check(run: Run) -> tuple[str, str] | None:
+    return _version(ModelVersion.objects.filter(pk=run.params.get("version")).first(), run)
+
+
+def of_test_loss(run: Run) -> tuple[str, str] | None:
+    measurement = LossMeasurement.objects.filter(pk=run.params.get("measurement")).first()
+    return _version(measurement.version if measurement else None, run)
+
+
+def _version(version: ModelVersion | None, run: Run) -> tuple[str, str] | None:
+    if version is None or run.project is None:
+        return None
+    return f"Model version {version}", reverse("training:version", args=[run.project.slug, version.pk])
+
+
+BASE_MODEL = RunKind(
+    "base_model",
+    "Base model",
+    queue="default",
+    runner="training.runner.base_models:run",
+    on_end="training.services.results:base_run_ended",
+    on_again="training.services.base_models:again",
+    again_words="It fetches the model again from the beginning.",
+    operators_again=True,
+    subject="training.run_kinds:of_base_model",
+)
+TRAINING = RunKind(
+    "training",
+    "Training",
+    queue="gpu",
+    runner="training.runner.train:run",
+    on_end="training.services.results:training_run_ended",
+    on_again="training.services.runs:again",
+    again_words="It goes on from its last checkpoint, or from the beginning when it has none.",
+    subject="training.run_kinds:of_training",
+    max_attempts=5,
+)
+TOKEN_COUNT = RunKind(
+    "token_count",
+    "Token count",
+    queue="default",
+    runner="training.runner.counting:run",
+    on_again="training.services.runs:count_again",
+    subject="training.run_kinds:of_token_count",
+)
+FILES_CHECK = RunKind(
+    "files_check",
+    "File check",
+    queue="default",
+    runner="training.runner.verify:run",
+    on_again="training.services.versions:check_files_again",
+    again_words="It reads all files again.",
+    subject="training.run_kinds:of_files_check",
+)
+TEST_LOSS = RunKind(
+    "test_loss",
+    "Loss on test rows",
+    queue="gpu",
+    runner="training.runner.held_out:run",
+    on_again="training.services.losses:again",
+    again_words="Rows measured so far are kept.",
+    subject="training.run_kinds:of_test_loss",
+)
+ALL = (BASE_MODEL, TRAINING, TOKEN_COUNT, FILES_CHECK, TEST_LOSS)
