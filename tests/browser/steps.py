@@ -279,7 +279,7 @@ def make_live(desk: Desk, which: str) -> None:
     desk.go("release/")
     desk.picture("release")
     desk.turn(
-        page.locator(".candidate", has_text=which).get_by_role("link", name=re.compile("Look and decide"))
+        page.locator(".candidate", has_text=which).get_by_role("link", name=re.compile("Open and decide"))
     )
     desk.picture("gate")
     page.locator("#id_note").fill("First turn of the loop; few ratings yet.")

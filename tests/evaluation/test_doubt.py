@@ -289,7 +289,7 @@ def test_an_admin_sets_votes_aside_on_the_page_and_makes_the_answers_again(
     admin.post(aside, {"reason": "Wrong weights."})
     assert admin.post(page_of("evaluation:remake-answers", doubted.pk)).status_code == 302
     page = text_of(admin.get(address))
-    assert "The campaign stays open" in page and "Let them count again" not in page
+    assert "The campaign stays open" in page and "Count them again" not in page
     assert admin.post(page_of("evaluation:remake-answers", doubted.pk)).status_code == 409
 
 
@@ -314,7 +314,7 @@ def test_marks_show_wherever_votes_are_listed(world, doubted, as_user, page_of):
     assert viewer.get(address).content.decode().count('<span class="tag warn">set aside') == 2
     vote = Rating.objects.filter(set_aside_at__isnull=False).first()
     page = text_of(viewer.get(page_of("evaluation:comparison", vote.comparison.token)))
-    assert "this vote counts nowhere" in page and "Wrong weights." in page and DOUBT in page
+    assert "this vote does not count" in page and "Wrong weights." in page and DOUBT in page
     rows = list(
         csv.DictReader(
             io.StringIO(

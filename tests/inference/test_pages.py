@@ -46,7 +46,7 @@ def test_serve_page(served: Served, as_user: SignIn) -> None:
 def test_serve_page_before_there_is_anything(world: Any, as_user: SignIn) -> None:
     text = as_user(world.admin).get(f"/p/{world.project.slug}/serve/").content.decode()
     assert "No engine yet" in text
-    assert "No version yet" in text
+    assert "No model versions yet" in text
 
 
 def test_load_and_unload_buttons(served: Served, as_user: SignIn) -> None:
@@ -193,7 +193,7 @@ def test_answers_are_found(served: Served, as_user: SignIn) -> None:
         for address in (url(served, "answers"), api(served, "answers/")):
             assert client.get(address, {"q": nonsense}).status_code == 200
             assert client.get(address, {"version": nonsense}).status_code == 422
-    assert "No answer fits" in client.get(url(served, "answers"), {"q": "nobody said this"}).content.decode()
+    assert "No answer matches" in client.get(url(served, "answers"), {"q": "nobody said this"}).content.decode()
 
 
 def test_the_log_shows_and_searches_the_question_alone(served: Served, as_user: SignIn) -> None:

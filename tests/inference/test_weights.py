@@ -553,7 +553,7 @@ def make_conversation(served: Served) -> Any:
 def test_the_serving_page_and_the_api_tell_of_checks(served: Served, as_user: Any) -> None:
     world = served.world
     client, slug = as_user(world.viewer), world.project.slug
-    assert "were not checked yet" in client.get(f"/p/{slug}/serve/").content.decode()
+    assert "have not been checked yet" in client.get(f"/p/{slug}/serve/").content.decode()
     url = f"/p/{slug}/serve/engines/{served.engine.pk}/checks/"
     assert "No check yet" in client.get(url).content.decode()
     failed_check(served.engine, marked=3, models_checked=["smollm2", "a-secret-name"])

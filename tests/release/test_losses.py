@@ -150,7 +150,7 @@ def test_the_table_shows_each_slice(world, versions, as_user, page_of):
 def test_without_test_rows_the_page_says_what_to_do(world, versions, as_user, page_of):
     LossMeasurement.objects.filter(version=versions.v1).delete()
     page = text_of(as_user(world.admin).get(page_of("release:version", versions.v1.pk)))
-    assert "holds no test rows. Freeze a dataset with test rows" in page
+    assert "has no test rows. Freeze a dataset with test rows" in page
     assert as_user(world.admin).post(page_of("release:measure", versions.v1.pk)).status_code == 400
     assert as_user(world.admin).post(page_of("release:measure", versions.base.pk)).status_code == 400
     assert not Run.objects.filter(kind="test_loss", status="queued").exists()

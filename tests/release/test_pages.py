@@ -123,7 +123,7 @@ def test_something_else_is_said_in_own_words(world, live, as_user, page_of):
 def test_no_button_back_to_what_is_not_served(world, live, as_user, page_of):
     Deployment.objects.filter(version=live.v1).update(status=Deployment.Status.WAITING, engine=None)
     page = text_of(as_user(world.admin).get(page_of("release:home")))
-    assert "rolling back has to wait" in page and "Roll back to" not in page
+    assert "you cannot roll back now" in page and "Roll back to" not in page
     body = {"away_from": live.v2.pk, "why": "Made live by mistake"}
     answer = as_user(world.admin).post(page_of("release:roll-back"), body)
     assert answer.status_code == 400 and live_version(world.project) == live.v2

@@ -162,7 +162,7 @@ def test_another_projects_run_and_version_are_404(scene, as_user):
 def test_the_run_page_shows_loss_figures_samples_and_the_version(scene, as_user):
     shown = as_user(scene.admin).get(url(scene, "run", scene.done.number))
     for said in ("3.05", "1.84", "262 tokens/s", "3.1 GB", "Customs holds it: send the invoice.", "Customs holds FD-7.",
-                  "as adapter in vLLM", "model version v", "1 row was cut at “Longest row”: the end of the answer is missing."):  # fmt: skip
+                  "as adapter in vLLM", "model version v", "1 row was cut at “Longest row”: the end of the completion is missing."):  # fmt: skip
         assert said in text_of(shown), said
     page = shown.content.decode()
     assert "<svg" in page
