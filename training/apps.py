@@ -1,4 +1,4 @@
-"""What training brings to the rest: its kinds of runs, its stage on a project's first screen, its words for the record."""
+"""Registers training with core: its kinds of background jobs, its stage on Home, its audit sentences."""
 
 from django.apps import AppConfig
 
@@ -25,7 +25,7 @@ class TrainingConfig(AppConfig):
                 runner="training.runner.base_models:run",
                 on_end="training.records:base_run_ended",
                 on_again="training.services.base_models:again",
-                again_words="It fetches the model again from the beginning.",
+                again_words="It downloads the model again from the beginning.",
                 operators_again=True,
                 subject="training.run_pages:of_base_model",
             )
@@ -38,7 +38,7 @@ class TrainingConfig(AppConfig):
                 runner="training.runner.train:run",
                 on_end="training.records:training_run_ended",
                 on_again="training.services.runs:again",
-                again_words="It goes on from its last checkpoint, or from the beginning when it has none.",
+                again_words="It continues from its last checkpoint, or from the beginning if it has none.",
                 subject="training.run_pages:of_training",
                 max_attempts=5,
             )
@@ -67,7 +67,7 @@ class TrainingConfig(AppConfig):
         register_kind(
             RunKind(
                 "test_loss",
-                "Loss on test rows",
+                "Test loss",
                 queue="gpu",
                 runner="training.runner.held_out:run",
                 on_again="training.services.losses:again",

@@ -177,7 +177,7 @@ def train(desk: Desk, *, epochs: str = "0.1") -> None:
     page.get_by_label("Epochs").fill(epochs)
     page.get_by_text("More settings").click()
     page.get_by_label("Validation rows to measure on").fill("8")
-    page.get_by_label("Evaluations on the way").fill("1")
+    page.get_by_label("Evaluations during training").fill("1")
     expect(page.locator("#preflight")).to_contain_text("Will be served", timeout=20_000)
     desk.picture("launch")
     desk.turn(desk.button("Launch"))

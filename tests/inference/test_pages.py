@@ -193,7 +193,9 @@ def test_answers_are_found(served: Served, as_user: SignIn) -> None:
         for address in (url(served, "answers"), api(served, "answers/")):
             assert client.get(address, {"q": nonsense}).status_code == 200
             assert client.get(address, {"version": nonsense}).status_code == 422
-    assert "No answer matches" in client.get(url(served, "answers"), {"q": "nobody said this"}).content.decode()
+    assert (
+        "No answer matches" in client.get(url(served, "answers"), {"q": "nobody said this"}).content.decode()
+    )
 
 
 def test_the_log_shows_and_searches_the_question_alone(served: Served, as_user: SignIn) -> None:

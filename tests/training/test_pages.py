@@ -72,7 +72,7 @@ def scene(world, sent):
     waiting = make_training(world.project, world.admin, **common)
     failed = make_training(world.project, world.admin, status=Run.Status.FAILED, **common)
     Run.objects.filter(pk=failed.run_id).update(
-        error_code="diverged", error_message="The loss stopped being a number at step 7.", error_advice="Lower the learning rate."
+        error_code="diverged", error_message="The loss became NaN or infinite at step 7.", error_advice="Lower the learning rate."
     )  # fmt: skip
     world.base, world.dataset, world.done, world.version = base, dataset, done, version
     world.running, world.waiting, world.failed = running, waiting, failed
@@ -194,7 +194,7 @@ def test_a_failed_run_says_why_and_can_be_tried_again(
 ):
     client = as_user(scene.admin)
     page = client.get(url(scene, "run", scene.failed.number)).content.decode()
-    assert "The loss stopped being a number at step 7." in page
+    assert "The loss became NaN or infinite at step 7." in page
     assert "Lower the learning rate." in page
     again = reverse("core:run-resume", args=[scene.project.slug, scene.failed.run_id])
     assert again in page and "Choose “Try again” to start it again." in page
@@ -360,7 +360,7 @@ def test_the_launch_form_comes_with_the_check_and_follows_the_method(scene, as_u
     assert 'name="rank"' in page
     full = client.get(url(scene, "launch") + "?method=full").content.decode()
     assert 'name="rank"' not in full
-    assert "by an engine of its own" in full
+    assert "by its own engine" in full
     again = client.get(url(scene, "launch") + f"?like={scene.done.number}").content.decode()
     assert f'value="{scene.dataset.pk}" selected' in again
     for nonsense in ("?like=x", "?like=99999", "?method=magic", "?base_model=zzz", "?dataset=-1"):
