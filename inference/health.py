@@ -1,4 +1,4 @@
-"""Engines as parts of the system. Told without names: everybody who signs in may see the status page."""
+"""Engines on the System status page. Without names, since everyone who signs in may see that page."""
 
 from django.utils import timezone
 
@@ -15,7 +15,7 @@ def engines() -> list[Part]:
     newest = max((row.heartbeat_at for row in rows if row.heartbeat_at), default=None)
     if rows and (newest is None or newest < timezone.now() - HEARTBEAT_STALE):
         return [
-            Part("engines", "Engines", False, "the engines process gives no sign of life", newest, NEEDED_FOR)
+            Part("engines", "Engines", False, "the engines process is not responding", newest, NEEDED_FOR)
         ]
     if not rows:
         waiting = (
@@ -25,7 +25,7 @@ def engines() -> list[Part]:
         )
         if waiting is None:
             return [Part("engines", "Engines", True, "none is needed", None, NEEDED_FOR)]
-        detail = "a model version waits for the engines process"
+        detail = "a model version is waiting for the engines process"
         return [Part("engines", "Engines", False, detail, waiting.requested_at, NEEDED_FOR)]
     return [_part(number, row) for number, row in enumerate(rows, start=1)]
 
@@ -34,7 +34,7 @@ def _part(number: int, engine: Engine) -> Part:
     up = engine.status == Engine.Status.UP
     detail = {
         Engine.Status.UP: "answers",
-        Engine.Status.DOWN: "down; it is started again by itself",
+        Engine.Status.DOWN: "down; it is started again automatically",
     }.get(Engine.Status(engine.status), "starting")
     return Part(
         f"engine-{engine.pk}", f"Engine {number}", up, detail, None if up else engine.since, NEEDED_FOR

@@ -1,4 +1,4 @@
-"""Writing: deployments, the route, conversations, answers."""
+"""Writes deployments, the route, conversations and answers."""
 
 from inference.services.conversations import ask, ask_again, correct, start_conversation
 from inference.services.deployments import ensure_deployment, request_load, request_unload

@@ -336,7 +336,7 @@ def test_the_first_screen(served: Served, as_user: SignIn) -> None:
     admin = as_user(served.world.admin).get(home).content.decode()
     assert "versions served; v7 is live" in admin
     rater = as_user(served.world.rater).get(home).content.decode()
-    assert "candidates to chat with" in rater
+    assert "candidates to test" in rater
     assert "Test a model" in rater
     Deployment.objects.filter(version=served.base).update(status="failed", error="It broke.")
     assert "could not be served" in as_user(served.world.admin).get(home).content.decode()

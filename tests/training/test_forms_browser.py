@@ -96,7 +96,7 @@ def test_a_cancelled_run_is_resumed_from_its_page(scene: World, page: Page) -> N
     training = make_training(scene.project, scene.admin, status=Run.Status.CANCELLED, checkpoint_step=40)
     page.goto(reverse("training:run", args=[scene.project.slug, training.number]))
     expect(page.get_by_text("last checkpoint at step 40")).to_be_visible()
-    expect(page.get_by_text("It goes on from its last checkpoint")).to_be_visible()
+    expect(page.get_by_text("It continues from its last checkpoint")).to_be_visible()
     page.get_by_role("button", name="Resume").click()
     expect(page.locator("#run-status")).to_have_text("Queued")
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
