@@ -2,10 +2,9 @@
 
     python benchmarks/checks.py [--json] [--data ../shared/data]
 
-Precision and recall of invented facts on the labelled rows (tests/annotation/labels), for those that the rules were made
-with and for those that were held out; how often each check speaks on all rows; how well the facts check tells apart the
-generations that people rated good and bad; seconds per 1,000 rows. The check against other pairs needs a database and is
-not run here.
+Precision and recall of invented facts on the labelled rows (tests/annotation/labels), for rows used to make the rules
+and for test rows; how often each check marks a row; how well the facts check separates answers that people rated good
+and bad; seconds per 1,000 rows. The check against other examples needs a database and does not run here.
 """
 
 import argparse
@@ -41,7 +40,8 @@ def row_hash(row: Row) -> str:
 
 
 def content_of(row: Row) -> Row:
-    """A row of either file as a pair. Of a rated generation the calls and their answers are records, the rest is said."""
+    """A row of either file as an example. In a rated answer the calls and their results are records, the rest is
+    text."""
     if "generation" not in row:
         return {name: row[name] for name in ("messages", "context", "completion")}
     messages, context = [], []
@@ -59,7 +59,7 @@ def content_of(row: Row) -> Row:
 
 @dataclass
 class Verdicts:
-    """Of labelled rows: what the check said against what the reader said."""
+    """For labelled rows: the result of the check against the label."""
 
     right: int = 0
     false: int = 0
@@ -86,7 +86,7 @@ class Verdicts:
 
 
 def labelled(data: Path) -> Iterator[tuple[Row, Row]]:
-    """(label, row) of every label whose row is in the data."""
+    """(label, row) of every label with a row in the data."""
     rows = {row_hash(row): row for name in FILES for row in rows_of(data, name)}
     for label in json.loads(LABELS.read_text()):
         if label["row"] in rows:
@@ -94,7 +94,7 @@ def labelled(data: Path) -> Iterator[tuple[Row, Row]]:
 
 
 def flagged(row: Row) -> bool:
-    """Whether the facts check objects, at either level."""
+    """Whether the facts check has a finding, at either level."""
     from annotation.checks import facts
     from annotation.checks.base import Pair
     from core.models import Project
@@ -115,7 +115,7 @@ def judged(data: Path) -> dict[str, Verdicts]:
 
 
 def auc(bad: Iterable[float], good: Iterable[float]) -> float:
-    """How often a bad generation scores above a good one, ties counting half (Mann-Whitney U over its largest value)."""
+    """How often a bad answer scores above a good one, ties counting half (Mann-Whitney U over its largest value)."""
     counts_bad, counts_good = Counter(bad), Counter(good)
     above = sum(
         n * m * ((b > g) + (b == g) / 2) for b, n in counts_bad.items() for g, m in counts_good.items()
@@ -124,7 +124,7 @@ def auc(bad: Iterable[float], good: Iterable[float]) -> float:
 
 
 def spoken(data: Path) -> tuple[list[list[Any]], dict[str, float], dict[str, float]]:
-    """How many rows of each file each check marks, seconds per 1,000 rows, and the AUC of the rated ones."""
+    """The number of rows of each file that each check marks, seconds per 1,000 rows, and the AUC of the rated ones."""
     from annotation.checks import CHECKS
     from annotation.checks.base import UNLIMITED, Pair
     from core.models import Project
@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     options = parser.parse_args()
     if not options.data.is_dir():
-        sys.exit(f"{options.data} is not there: this measures on the real rows only.")
+        sys.exit(f"{options.data} does not exist: this benchmark needs the real rows.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     import django
 
@@ -179,7 +179,7 @@ def main() -> None:
     print(f"\n{'check':<10}{'file':<20}{'rows':>6}{'bad':>6}{'warn':>6}")
     for name, file, rows, bad, warn in table:
         print(f"{name:<10}{file:<20}{rows:>6}{bad:>6}{warn:>6}")
-    print(f"\n{'check':<10}{'seconds per 1,000 rows':>24}{'AUC of bad generations':>24}")
+    print(f"\n{'check':<10}{'seconds per 1,000 rows':>24}{'AUC of bad answers':>24}")
     for name in seconds:
         print(f"{name:<10}{seconds[name]:>24.2f}{aucs[name]:>24.3f}")
     if options.json:

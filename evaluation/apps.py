@@ -21,7 +21,7 @@ class EvaluationConfig(AppConfig):
                 runner="evaluation.runner.answers:run",
                 on_end="evaluation.services.campaigns:settle_campaign",
                 on_again="evaluation.services.campaigns:again",
-                again_words="Answers made so far are kept.",
+                again_words="Finished answers are kept.",
                 subject="evaluation.run_pages:of_campaign",
             )
         )
@@ -31,23 +31,23 @@ class EvaluationConfig(AppConfig):
         register_wordings(
             {
                 "campaign.created": "{actor} planned the campaign {label}: {candidate} against {baseline}, {prompts} prompts",
-                "campaign.opened": "The campaign {label} opened: its first answers are made",
+                "campaign.opened": "The campaign {label} opened: its first answers are ready",
                 "campaign.answered": "The campaign {label} has all its answers",
                 "campaign.failed": "The campaign {label} could not make its answers",
-                "campaign.retried": "{actor} tried again to make the answers of the campaign {label}",
+                "campaign.retried": "{actor} retried the answers of the campaign {label}",
                 "campaign.closed": "{actor} closed the campaign {label}",
                 "campaign.reopened": "{actor} opened the campaign {label} again",
                 "campaign.prompts_added": "{actor} added {prompts} prompts to the campaign {label}",
                 "campaign.prompts_joined": "The campaign {label} has all its answers: the new prompts can be rated",
                 "campaign.growth_failed": "The campaign {label} could not make all its answers",
                 "campaign.prompts_dropped": "{actor} dropped {prompts} prompts without answers from the campaign {label}",
-                "campaign.ratings_raised": "{actor} asked for {ratings_per_prompt} ratings per prompt in the campaign {label}",
-                "campaign.answers_remade": "{actor} had the answers to {prompts} prompts of the campaign {label} made again",
+                "campaign.ratings_raised": "{actor} set {ratings_per_prompt} ratings per prompt in the campaign {label}",
+                "campaign.answers_remade": "{actor} started making the answers to {prompts} prompts of the campaign {label} again",
                 "ratings.set_aside": "{actor} set {votes} votes of the campaign {label} aside: {reason}",
-                "ratings.set_aside_undone": "{actor} let {votes} votes of the campaign {label} count again",
+                "ratings.set_aside_undone": "{actor} counted {votes} votes of the campaign {label} again",
                 "campaign.deleted": "{actor} deleted the campaign {name}",
                 "comparison.rated": "{actor} compared two answers",
-                "comparison.skipped": "{actor} left a comparison to somebody else",
+                "comparison.skipped": "{actor} skipped a comparison",
                 "rating.changed": "{actor} changed a rating",
                 "rating.draft_discarded": "{actor} discarded an unsent rating",
             }

@@ -1,4 +1,4 @@
-"""Which page shows what a run of evaluation works on (core.runs.RunKind.subject)."""
+"""The page of the object that a background job of evaluation works on (core.runs.RunKind.subject)."""
 
 from django.urls import reverse
 

@@ -263,7 +263,7 @@ class Generation(models.Model):
         help_text="Everything sent to the engine, system prompt and records included."
     )
     question = models.TextField(
-        blank=True, default="", db_default="", help_text="The last message of who asked, alone."
+        blank=True, default="", db_default="", help_text="The last message of the user."
     )
     params = models.JSONField(default=dict)
     text = models.TextField(blank=True)

@@ -118,7 +118,10 @@ class Probe:
         except Exception:
             # Otherwise nothing would report it: the thread would end, and the check would seem to run without end.
             log.exception("A check of weights failed unexpectedly")
-            outcome, reason = Outcome.NOT_MADE, "It failed unexpectedly. The log of the engines process has the reason."
+            outcome, reason = (
+                Outcome.NOT_MADE,
+                "It failed unexpectedly. The log of the engines process has the reason.",
+            )
         report = {
             "rounds": self.rounds,
             "largest_shift": round(self.largest, 4),

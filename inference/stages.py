@@ -21,7 +21,7 @@ WORDINGS = {
     "engine.stopped": "The engine {label} was stopped",
     "engine.weights_differed": "The engine {label} answered with wrong weights and was taken out of service; {marked} answers "
     "here are marked",
-    "route.changed": "{actor} made {label} live",
+    "route.changed": "{actor} released {label}",
     "conversation.started": "{actor} started a chat",
     "answer.corrected": "{actor} corrected an answer of a chat",
 }

@@ -285,14 +285,14 @@ def make_live(desk: Desk, which: str) -> None:
     page.locator("#id_note").fill("First turn of the loop; few ratings yet.")
     page.locator("#id_sign_off").check()
     desk.turn(page.get_by_role("button", name=re.compile("^Release")))
-    desk.told("is live. Applications are answered by it from now on.")
+    desk.told("is live. It answers applications from now on.")
 
 
 def roll_back(desk: Desk) -> None:
     page = desk.page
     desk.go("release/")
     page.locator("summary", has_text=re.compile("Roll back to")).click()
-    page.get_by_label("Made live by mistake").check()
+    page.get_by_label("Released by mistake").check()
     desk.turn(page.get_by_role("button", name=re.compile("Roll back to")))
     desk.told("is live again.")
     desk.picture("rolled-back")

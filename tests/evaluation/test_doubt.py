@@ -175,7 +175,7 @@ def test_prompts_nobody_saw_just_get_new_answers(world, monkeypatch):
 
 def test_answers_with_votes_that_count_are_not_made_again(world, doubted):
     assert gaps_of(doubted).remakable == 0
-    with pytest.raises(Conflict, match="set such votes aside first"):
+    with pytest.raises(Conflict, match="Set such votes aside first"):
         services.remake_answers(by=world.admin, campaign=doubted)
     assert Prompt.objects.count() == 4 and Answer.objects.count() == 8
 
@@ -295,7 +295,7 @@ def test_an_admin_sets_votes_aside_on_the_page_and_makes_the_answers_again(
 
 def test_the_first_screen_tells_the_admin(world, doubted, as_user, page_of):
     page = text_of(as_user(world.admin).get(page_of("core:home")))
-    assert "2 votes of" in page and "rest on answers in doubt" in page
+    assert "2 votes of" in page and "are on answers in doubt" in page
     assert "in doubt" not in text_of(as_user(world.rater).get(page_of("core:home")))
     _set_aside(world, doubted)
     assert "in doubt" not in text_of(as_user(world.admin).get(page_of("core:home")))

@@ -125,7 +125,7 @@ def test_no_more_prompts_than_there_are(world, campaign, monkeypatch):
     assert campaign.prompts.count() == 4 and _stages(campaign) == [(1, 4, 0)]
     _add(world, campaign, 6)
     make_missing(campaign)
-    with pytest.raises(Invalid, match="No prompt can be added"):
+    with pytest.raises(Invalid, match="No prompts can be added"):
         _add(world, campaign, 1)
 
 
@@ -218,7 +218,7 @@ def test_a_stage_that_added_nothing_goes_with_its_prompts(world, campaign):
 
 def test_a_new_campaign_whose_answers_failed_is_not_dropped_to_nothing(world, campaign):
     Prompt.objects.filter(campaign=campaign).update(same_answer=None)
-    with pytest.raises(Conflict, match="No prompt would be left"):
+    with pytest.raises(Conflict, match="No prompts would be left"):
         services.drop_unanswered(by=world.admin, campaign=campaign)
     Campaign.objects.filter(pk=campaign.pk).update(status="failed")
     with pytest.raises(Conflict, match="not open yet"):
