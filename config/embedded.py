@@ -285,7 +285,7 @@ class Postgres(Server):
         version = self.data / "PG_VERSION"
         if not version.exists() or not (self.data / "global" / "pg_control").exists():
             raise EmbeddedError(
-                f"{self.data} is not a complete PostgreSQL database; restore it from a backup, or move it away to start with an empty one."
+                f"{self.data} is not a complete PostgreSQL database; restore it from a backup, or move it to another place to start with an empty one."
             )
         major = version.read_text().strip()
         if major != POSTGRES_MAJOR:

@@ -20,7 +20,7 @@ def trailing_mean(values: Sequence[float], window: int = WINDOW) -> list[float]:
 
 
 def loss_series(points: dict[str, list[MetricPoint]], prefix: str = "") -> list[Series]:
-    """Training and validation loss by step; `prefix` tells runs on one chart apart."""
+    """Training and validation loss by step; `prefix` distinguishes runs on one chart."""
     train, held_out = points["train"], points["validation"]
     means = trailing_mean([point.loss for point in train])
     return [

@@ -10,7 +10,7 @@ from typing import Any
 
 # English text in chat form, SmolLM2's tokenizer on the demo examples; other tokenizers of 32k to 200k entries are 3.5 to 4.7.
 CHARACTERS_PER_TOKEN = 4.1
-# Role names and turn marks of ChatML-like templates.
+# Role names and control tokens of ChatML-like templates.
 TOKENS_PER_MESSAGE = 5
 # What a worker needs besides weights and activations (measured on a CPU: 0.55 GB for Python, torch, transformers and peft,
 # and the same amount held by the allocator at the end of a run; a CUDA context adds to it).

@@ -54,7 +54,7 @@ def _card(access: Access) -> StageCard:
     if active:
         return StageCard(f"{len(active)}", "runs are queued" if len(active) > 1 else "run is queued", url)
     done = TrainingRun.objects.filter(project=access.project, run__status=Run.Status.SUCCEEDED).count()
-    return StageCard(f"{done:,}", "fine-tune" if done == 1 else "fine-tunes", url)
+    return StageCard(f"{done:,}", "training run" if done == 1 else "training runs", url)
 
 
 def _next_items(access: Access) -> list[NextItem]:

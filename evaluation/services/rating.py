@@ -186,7 +186,7 @@ def skip(*, by: User, comparison: Comparison) -> None:
     """Skips the comparison; another rater gets the prompt."""
     _lock_open(comparison)
     if comparison.status != Status.OPEN:
-        raise Conflict("This comparison is no longer open.", "Go on with the next one.")
+        raise Conflict("This comparison is no longer open.", "Continue with the next one.")
     transition(comparison, Status.SKIPPED)
     RatingDraft.objects.filter(comparison=comparison).delete()
     record(by=by, project=comparison.campaign.project, verb="comparison.skipped", obj=comparison)
@@ -199,7 +199,7 @@ def hold(*, by: User, comparison: Comparison) -> Comparison:
         pk=comparison.pk, rater=by, status=Status.OPEN, campaign__status=Campaign.Status.OPEN
     )
     if not held.update(expires_at=timezone.now() + LEASE):
-        raise Conflict("This comparison is no longer open.", "Go on with the next one.")
+        raise Conflict("This comparison is no longer open.", "Continue with the next one.")
     comparison.refresh_from_db(fields=["expires_at"])
     return comparison
 

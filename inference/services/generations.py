@@ -213,7 +213,7 @@ def _expected(opened: Opened, error: Exception) -> ExpectedError:
                 "Start a new one, or shorten the question and its records.",
             )
         why = "" if opened.blind else f": {error.message}"
-        return Refused(f"{name} refused this{why or '.'}", "Try other words, or tell an admin.")
+        return Refused(f"{name} refused this{why or '.'}", "Try other words, or ask an admin.")
     return PartAway(
         f"{name} stopped responding.{'' if opened.blind else f' {error}'}",
         "The text so far is kept. The engine is started again automatically. Try again in a minute.",
