@@ -274,7 +274,7 @@ def test_an_admin_sets_votes_aside_on_the_page_and_makes_the_answers_again(
 ):
     admin, address = as_user(world.admin), page_of("evaluation:campaign", doubted.pk)
     page = text_of(admin.get(address))
-    assert "2 votes rest on answers that may come from other weights" in page
+    assert "2 votes are based on answers that may come from other weights" in page
     assert "Raters are not asked about 2 prompts" in page and "Make these answers again" not in page
     aside = page_of("evaluation:set-aside", doubted.pk)
     assert "Single votes cannot be chosen" in text_of(admin.get(aside))
@@ -331,7 +331,7 @@ def test_marks_show_wherever_votes_are_listed(world, doubted, as_user, page_of):
 
 def test_a_viewer_sees_it_and_a_rater_does_not(world, doubted, as_user, page_of):
     page = text_of(as_user(world.viewer).get(page_of("evaluation:campaign", doubted.pk)))
-    assert "2 votes rest on answers" in page and "Set them aside" not in page
+    assert "2 votes are based on answers" in page and "Set them aside" not in page
     services.close_campaign(by=world.admin, campaign=doubted)
     page = as_user(world.rater).get(page_of("evaluation:campaign", doubted.pk))
     assert page.status_code == 200 and "other weights" not in text_of(page)

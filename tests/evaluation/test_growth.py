@@ -405,13 +405,13 @@ def test_the_page_says_when_all_planned_ratings_are_in(world, campaign, as_user,
     assert "planned ratings are in" not in text_of(admin.get(address))
     rate_all(campaign, world.rater, ["tie"] * 4)
     assert services.next_comparison(by=_rater(world.project), campaign=campaign) is None
-    assert "All 4 planned ratings are in. Nothing more is offered" in text_of(admin.get(address))
+    assert "All 4 planned ratings are in. Raters get no more comparisons" in text_of(admin.get(address))
 
 
 def test_the_page_says_when_too_few_people_rate(world, as_user, page_of):
     campaign = _campaign(world, ratings_per_prompt=3)
     page = text_of(as_user(world.admin).get(page_of("evaluation:campaign", campaign.pk)))
-    assert "by 3 different people, and 1 person holds the role rater" in page
+    assert "by 3 different people, and 1 person has the role rater" in page
 
 
 def test_an_empty_rest_says_what_else_helps(world, as_user, page_of):

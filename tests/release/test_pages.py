@@ -166,7 +166,7 @@ def test_the_first_screen_points_at_a_version_that_won(world, versions, as_user,
         rate_all(campaign, rater, ["candidate"] * 9 + ["tie"])
     close_campaign(by=world.admin, campaign=campaign)
     page = admin.get(page_of("core:home")).content.decode()
-    assert f"{versions.v1} beats the base: look at the gate" in page
+    assert f"{versions.v1} beats the base model: see the gate" in page
 
 
 # --- API ---------------------------------------------------------------------------------------------------

@@ -182,11 +182,11 @@ def test_a_waiting_run_says_its_place_in_the_queue(scene, as_user):
     assert "next in the queue" in page
     second = make_training(scene.project, scene.admin, base_model=scene.base, dataset=scene.dataset)
     assert (
-        "place 2 in the queue" in as_user(scene.viewer).get(url(scene, "run", second.number)).content.decode()
+        "number 2 in the queue" in as_user(scene.viewer).get(url(scene, "run", second.number)).content.decode()
     )
     listed = as_user(scene.viewer).get(url(scene, "home")).content.decode()
-    assert "place 1 in the queue" in listed
-    assert "place 2 in the queue" in listed
+    assert "number 1 in the queue" in listed
+    assert "number 2 in the queue" in listed
 
 
 def test_a_failed_run_says_why_and_can_be_tried_again(
@@ -527,7 +527,7 @@ def test_the_check_says_what_its_figures_rest_on(scene, as_user):
     assert "scaled from a measurement with 135M parameters" in page
     assert "counted row by row" in page
     assert "validation loss" in page
-    assert "engines here read 2,048" in text_of(as_user(scene.admin).get(url(scene, "base", scene.base.pk)))
+    assert "engines here accept 2,048" in text_of(as_user(scene.admin).get(url(scene, "base", scene.base.pk)))
 
 
 def test_the_lineage_tells_the_rows_that_were_really_trained_on(scene, as_user):
