@@ -51,7 +51,7 @@ def test_what_was_typed_survives_another_method_and_a_closed_section_says_so(
     summary.click()
     expect(section).not_to_have_attribute("open", "")
     expect(summary).to_have_text("More settings 1 changed")
-    page.get_by_label("Full").check()
+    page.get_by_label("Full: Trains every weight").check()
     expect(page.locator("[name=rank][type=number]")).to_have_count(0)
     expect(section).to_have_attribute("open", "")
     expect(page.get_by_label("Training rows")).to_have_value("16")

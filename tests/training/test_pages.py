@@ -182,7 +182,8 @@ def test_a_waiting_run_says_its_place_in_the_queue(scene, as_user):
     assert "next in the queue" in page
     second = make_training(scene.project, scene.admin, base_model=scene.base, dataset=scene.dataset)
     assert (
-        "number 2 in the queue" in as_user(scene.viewer).get(url(scene, "run", second.number)).content.decode()
+        "number 2 in the queue"
+        in as_user(scene.viewer).get(url(scene, "run", second.number)).content.decode()
     )
     listed = as_user(scene.viewer).get(url(scene, "home")).content.decode()
     assert "number 1 in the queue" in listed
