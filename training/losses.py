@@ -44,7 +44,7 @@ class Available:
 def available_rows(version: ModelVersion, against: ModelVersion) -> Available:
     """The test rows of both versions' datasets, each example once, without what either was trained on.
 
-    Splits are permanent, so none should have been; a row whose example or prompt is among a version's training rows is
+    Splits are permanent, so none should have been; a row with an example or prompt among a version's training rows is
     left out anyway, and counted. Three queries.
     """
     datasets = datasets_of(version, against)

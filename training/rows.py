@@ -82,7 +82,7 @@ _WORDS = {
             "In {named} the chat template renders the prompt differently when the completion follows, so it is not "
             "clear which tokens are the completion."
         ),
-        "Choose a base model whose template does not change earlier turns.",
+        "Choose a base model with a template that does not change earlier turns.",
     ),
     "no_stop_token": (
         (

@@ -109,7 +109,7 @@ def _general(
 
 
 def undisturbed_runs(device_name: str) -> QuerySet[TrainingRun]:
-    """Finished runs on this device whose speed nothing else slowed, newest first."""
+    """Finished, undisturbed runs on this device, newest first."""
     return (
         TrainingRun.objects.filter(
             run__status=Run.Status.SUCCEEDED,

@@ -20,7 +20,7 @@ def _count(source: QuerySet, path: str) -> Coalesce:
 
 def with_progress(campaigns: QuerySet[Campaign]) -> QuerySet[Any]:
     """Adds entries with versions, plan stages, `prompt_count`, `asked_count`, `unanswered_count`, `unmade_count` (of these,
-    without those whose answers are made again), `rating_count` (those that count), `set_aside_count`, `rater_count`,
+    without those with answers being made again), `rating_count` (those that count), `set_aside_count`, `rater_count`,
     `correction_count` and `wanted` (ratings planned). Three queries in all.
 
     Prompts without answers count as asked until their answers turn out to be the same.

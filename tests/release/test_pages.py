@@ -240,7 +240,7 @@ def test_the_page_costs_the_same_with_more_versions_and_decisions(world, live, a
 
 def test_a_version_leads_to_its_chat_comparison_and_gate(world, live, as_user, page_of):
     """Whoever sees a link may follow it; a comparison begun there is with what is live."""
-    offered = {"admin": ["Test it in chat", "Compare it", "See the gate"], "viewer": ["See the gate"]}
+    offered = {"admin": ["Compare it", "See the gate", "Test it in chat"], "viewer": ["See the gate"]}
     for role, labels in offered.items():
         client = as_user(getattr(world, role))
         page = client.get(page_of("training:version", live.v3.pk)).content.decode()

@@ -174,7 +174,7 @@ def inspect(folder: Path) -> dict[str, Any]:
         raise RunFailed(
             "remote_code",
             "The model comes with its own Python code, which never runs here.",
-            "Choose a model whose architecture is part of transformers.",
+            "Choose a model with an architecture from transformers.",
         )
     if architecture.get("model_type") not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise RunFailed(
@@ -227,7 +227,7 @@ def _stop_token(tokenizer: Any, folder: Path) -> str:
         "no_stop_token",
         "The chat template writes no end-of-turn token after an answer, so engines would not stop a model trained with "
         "it.",
-        "Choose an instruction-tuned model whose template ends each turn, or correct eos_token in its tokenizer.",
+        "Choose an instruction-tuned model with a template that ends each turn, or correct eos_token in its tokenizer.",
     )
 
 
