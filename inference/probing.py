@@ -210,7 +210,7 @@ class Probe:
         return (
             f"{where} {'the base model' if name == self.base else 'an adapter'} answered differently than alone: "
             f"“{difference.prompt}” differs at token {difference.position} by {difference.by:.2f} nats, and rounding "
-            "explains at most {self._limit:.2f}."
+            f"explains at most {self._limit:.2f}."
         )
 
     # --- requests ------------------------------------------------------------------------------------------
