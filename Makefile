@@ -1,6 +1,6 @@
-# `make run` runs Guildhall, `make test` tests it, `make check` checks the code. Each sets up what it is missing.
+# `make run` runs Guildhall, `make test` tests it, `make check` checks the code. Each installs what is missing.
 
-# The first Python on the PATH that the locked packages are for; else whatever is there, which then says what is needed.
+# The first Python on the PATH that fits the locked packages; else python3, which then reports what is needed.
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/null 2>&1 && { echo "$$p"; exit; }; \
 	done; command -v python3 || echo python3.11)
@@ -20,16 +20,16 @@ test: ## all tests: the fast ones and the browser on both cores, then engines an
 check: ## formatting, lint, types, import contracts, structure, templates, migrations, API schema
 	@"$(PYTHON)" bin/setup.py && bin/check
 
-format: ## put Python and templates into the house's format
+format: ## format Python and templates
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet . && $(BIN)/python manage.py spectacular --file docs/reference/openapi.yaml && $(BIN)/python bin/architecture
 
 bench: ## the page benchmark on the demo project
 	@"$(PYTHON)" bin/setup.py && $(BIN)/python benchmarks/pages.py
 
-stop: ## stop a `make run` that was started elsewhere
+stop: ## stop a `make run` from another terminal
 	@$(BIN)/python -m supervisor.stop
 
-clean: ## remove caches; .venv and .state stay
+clean: ## remove caches; .venv and .state are kept
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 help: ## this list

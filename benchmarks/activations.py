@@ -1,10 +1,11 @@
-"""How many bytes a layer keeps per token for the backward pass, counted by autograd's hooks, beside what the estimates say.
+"""The bytes that a layer keeps per token for the backward pass, counted by autograd's hooks, compared with the
+estimates.
 
     python benchmarks/activations.py [--json]
 
-Every tensor that autograd saves in the forward pass of a Llama is counted once by its storage, parameters excluded. What is
-kept is linear in the widths of a layer, so small layers of several shapes give the coefficients of `training.estimates.KEPT`
-exactly, and with them any size. One process, a minute or two.
+Every tensor that autograd saves in the forward pass of a Llama is counted once by its storage, parameters excluded. The
+size is linear in the widths of a layer, so small layers of several shapes give the exact coefficients of
+`training.estimates.KEPT`, valid for any size. One process, a minute or two.
 """
 
 import argparse
@@ -30,7 +31,7 @@ SHAPES = [
     (128, 256, 4, 32, 2, 16),
     (192, 320, 6, 32, 2, 16),
 ]
-# Llama 3.1 8B, for what people know: default LoRA, with dropout, all weights, and with activations computed twice.
+# Llama 3.1 8B, as a known example: default LoRA, with dropout, all weights, and with activations computed twice.
 EIGHT = Shape(hidden=4096, layers=32, queries=4096, keys=1024, inner=14336, heads=32, vocabulary=128_256)
 
 
@@ -65,7 +66,7 @@ def _model(
 
 
 def _saved(model: Any, tokens: int, *, bfloat16: bool) -> int:
-    """Bytes that one forward pass over the layers saves; scores are left out."""
+    """Bytes that one forward pass over the layers saves; logits are left out."""
     import torch
 
     weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
@@ -74,7 +75,7 @@ def _saved(model: Any, tokens: int, *, bfloat16: bool) -> int:
     def pack(tensor: Any) -> Any:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = (storage.nbytes(), tensor)  # held, so that no other takes its place
+            kept[storage.data_ptr()] = (storage.nbytes(), tensor)  # kept, so that its memory is not reused
         return tensor
 
     ids = torch.randint(0, 256, (1, tokens))
@@ -87,7 +88,7 @@ def _saved(model: Any, tokens: int, *, bfloat16: bool) -> int:
 def bytes_per_token(
     shape: tuple[int, ...], *, adapter: bool, bfloat16: bool, dropout: bool, twice: bool = False
 ) -> float:
-    """What one more layer keeps for one more token."""
+    """The bytes that one more layer keeps for one more token."""
     per_layers = []
     for layers in (1, 2):
         model = _model(shape, layers, adapter=adapter, bfloat16=bfloat16, dropout=dropout, twice=twice)

@@ -2,10 +2,10 @@
 
     python benchmarks/checks.py [--json] [--data ../shared/data]
 
-Precision and recall of invented facts on the labelled rows (tests/annotation/labels), for those that the rules were made
-with and for those that were held out; how often each check speaks on all rows; how well the facts check tells apart the
-answers that people rated good and bad; seconds per 1,000 rows. The check against other pairs needs a database and is
-not run here.
+Precision and recall of invented facts on the labelled rows (tests/annotation/labels), for rows used to make the rules
+and for test rows; how often each check marks a row; how well the facts check separates apart the
+answers that people rated good
+and bad; seconds per 1,000 rows. The check against other examples needs a database and does not run here.
 """
 
 import argparse
@@ -41,7 +41,8 @@ def row_hash(row: Row) -> str:
 
 
 def content_of(row: Row) -> Row:
-    """A row of either file as a pair. Of a rated answer the calls and their answers are records, the rest is said."""
+    """A row of either file as an example. In a rated answer the calls and their results are records, the rest is
+    text."""
     if "answer" not in row:
         return {name: row[name] for name in ("messages", "context", "completion")}
     messages, context = [], []
@@ -59,7 +60,7 @@ def content_of(row: Row) -> Row:
 
 @dataclass
 class Verdicts:
-    """Of labelled rows: what the check said against what the reader said."""
+    """For labelled rows: the result of the check against the label."""
 
     right: int = 0
     false: int = 0
@@ -86,7 +87,7 @@ class Verdicts:
 
 
 def labelled(data: Path) -> Iterator[tuple[Row, Row]]:
-    """(label, row) of every label whose row is in the data."""
+    """(label, row) of every label with a row in the data."""
     rows = {row_hash(row): row for name in FILES for row in rows_of(data, name)}
     for label in json.loads(LABELS.read_text()):
         if label["row"] in rows:
@@ -94,7 +95,7 @@ def labelled(data: Path) -> Iterator[tuple[Row, Row]]:
 
 
 def flagged(row: Row) -> bool:
-    """Whether the facts check objects, at either level."""
+    """Whether the facts check has a finding, at either level."""
     from annotation.checks import facts
     from annotation.checks.base import Pair
     from core.models import Project
@@ -124,7 +125,7 @@ def auc(bad: Iterable[float], good: Iterable[float]) -> float:
 
 
 def spoken(data: Path) -> tuple[list[list[Any]], dict[str, float], dict[str, float]]:
-    """How many rows of each file each check marks, seconds per 1,000 rows, and the AUC of the rated ones."""
+    """The number of rows of each file that each check marks, seconds per 1,000 rows, and the AUC of the rated ones."""
     from annotation.checks import CHECKS
     from annotation.checks.base import UNLIMITED, Pair
     from core.models import Project
@@ -162,7 +163,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     options = parser.parse_args()
     if not options.data.is_dir():
-        sys.exit(f"{options.data} is not there: this measures on the real rows only.")
+        sys.exit(f"{options.data} does not exist: this benchmark needs the real rows.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     import django
 

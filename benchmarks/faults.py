@@ -1,10 +1,11 @@
-"""Eight people at work while every process of the program is killed, one after the other: is anything lost, how soon is it back?
+"""Eight people work while every process of the program is killed, one after the other: is anything lost, how fast is
+the recovery?
 
     python benchmarks/faults.py [--rounds 3] [--only web,postgres] [--json]
 
-The program runs as `make run` runs it, with its own PostgreSQL and Valkey on a state folder of its own. Three annotators
-take, draft and submit, two reviewers accept, two people write pairs, one imports files. Every answer that said "stored"
-is noted, and afterwards looked for in the database. `--json` prints one JSON object as the last line.
+The program runs as with `make run`, with its own PostgreSQL and Valkey in its own state folder. Three annotators take,
+draft and submit, two reviewers accept, two people write examples, one imports files. Every acknowledged write is noted
+and later checked in the database. `--json` prints one JSON object as the last line.
 """
 
 import sys
@@ -39,11 +40,11 @@ SLUG = "under-fire"
 AT = f"projects/{SLUG}/"
 QUEUED = 3000
 LINES = 20  # of one import
-BETWEEN = 25  # writes that must be acknowledged between a recovery and the next kill
+BETWEEN = 25  # acknowledged writes between a recovery and the next kill
 RECOVERS_WITHIN = 240.0
 NOTHING_WAITS = 204
 
-# What the command line of each process holds, all of it.
+# Parts of each process's command line; all must match.
 PROCESSES: dict[str, tuple[str, ...]] = {
     "web": ("config.asgi:application",),
     "worker": ("celery", "worker@"),
@@ -63,11 +64,11 @@ def say(words: str) -> None:
 
 # --- the program's processes ------------------------------------------------------------------------------------
 def find(program: Program, name: str) -> psutil.Process | None:
-    """The leading process of that name: of a group, the one whose parent is not of it."""
+    """The leading process of that name: in a group, the one with its parent outside the group."""
     words = PROCESSES[name]
     found = []
     assert program.process is not None
-    # The supervisor adopts whose own parent ended. Celery writes its title over its environment, so that tells nothing.
+    # The supervisor adopts orphans. Celery writes its title over its environment, so the environment cannot be used.
     for process in psutil.Process(program.process.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
             line = process.cmdline()
@@ -82,7 +83,7 @@ def find(program: Program, name: str) -> psutil.Process | None:
 
 
 class ServerWatch:
-    """Says when a process that was killed does its work again."""
+    """Checks when a killed process works again."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -91,7 +92,7 @@ class ServerWatch:
         process = find(self.program, name)
         if process is None or process.pid == before:
             return False
-        with contextlib.suppress(Exception):  # whatever a part that is away answers
+        with contextlib.suppress(Exception):  # any error of an offline part
             return bool(getattr(self, "_" + name.split(maxsplit=1)[0])(killed))
         return False
 
@@ -141,12 +142,12 @@ class ServerWatch:
 # --- the load ---------------------------------------------------------------------------------------------------
 @dataclass
 class Ledger:
-    """What the program said it had stored."""
+    """The writes that the program acknowledged."""
 
     texts: list[tuple[int, str]] = field(default_factory=list)  # example, completion: written or submitted
     drafts: dict[tuple[str, int], str] = field(
         default_factory=dict
-    )  # last one of a person; gone with a submit
+    )  # a person's last one; removed by a submit
     accepted: list[int] = field(default_factory=list)
     imports: list[int] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
@@ -158,7 +159,7 @@ class Ledger:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def acknowledged(self, kind: str) -> None:
-        """Called with the lock held."""
+        """The caller has the lock."""
         now = time.monotonic()
         self.longest_pause = max(self.longest_pause, now - self.last)
         self.last = now
@@ -170,7 +171,7 @@ class Ledger:
             return sum(self.kinds.values())
 
     def given(self, line: str, item: int, person: str) -> None:
-        """An item came as somebody's next one. Whoever gets another one no longer holds the earlier."""
+        """A person got an example as their next one. With another one, they no longer have the earlier one."""
         with self.lock:
             for held in [key for key, who in self.holders.items() if who == person and key[0] == line]:
                 del self.holders[held]
@@ -184,7 +185,7 @@ class Ledger:
 
 
 class SimulatedUser(threading.Thread):
-    """Does one thing again and again with a personal token, whatever the program answers."""
+    """Repeats one action with a personal key, for any response of the program."""
 
     serial = count(1)
 
@@ -240,7 +241,7 @@ class SimulatedUser(threading.Thread):
         try:
             self.call("POST", f"queue/{pk}/submit/", json=pair | {"reason": "as agreed"})
         except httpx.HTTPError:
-            with self.ledger.lock:  # it may have been stored all the same, and the draft be gone with it
+            with self.ledger.lock:  # it may have been stored anyway, and the draft removed with it
                 self.ledger.drafts.pop((self.name, pk))
             raise
         with self.ledger.lock:
@@ -267,7 +268,7 @@ class SimulatedUser(threading.Thread):
         )
         with self.ledger.lock:
             self.ledger.texts.append((made["id"], text))
-            self.ledger.acknowledged("written pair")
+            self.ledger.acknowledged("written example")
 
     def importer(self) -> None:
         lines = "".join(_line(self.text()) for _ in range(LINES))
@@ -279,7 +280,7 @@ class SimulatedUser(threading.Thread):
 
 
 class RequestRefused(Exception):
-    """The program answered, and not that it was done."""
+    """The program responded with an error."""
 
 
 def _line(text: str) -> str:
@@ -291,7 +292,7 @@ ROLES = {"annotator": 3, "reviewer": 2, "writer": 2, "importer": 1}
 
 
 def set_up(program: Program) -> dict[str, str]:
-    """The project, a person and a token for each thread, and work for them. Django runs here on the program's database."""
+    """The project, a person and a key for each thread, and work for them. Django runs here on the program's database."""
     os.environ.update(program.environment)
     import django
 
@@ -318,7 +319,7 @@ def set_up(program: Program) -> dict[str, str]:
 
 
 def fill(program: Program, tokens: dict[str, str], rows: int) -> None:
-    """The queue, by an import, which proves the worker too."""
+    """Fills the queue by an import, which also tests the worker."""
     lines = "".join(_line(f"First lot, {n}.") for n in range(rows))
     headers = {"Authorization": f"Bearer {tokens['importer 1']}"}
     with httpx.Client(base_url=f"{program.url}/api/v1/{AT}", headers=headers, timeout=120) as client:
@@ -335,9 +336,9 @@ def fill(program: Program, tokens: dict[str, str], rows: int) -> None:
         until(ended, seconds=RECOVERS_WITHIN, what="the first import")
 
 
-# --- looking for what was acknowledged --------------------------------------------------------------------------
+# --- checking acknowledged writes --------------------------------------------------------------------------
 def asked(question: Callable[[], Any]) -> Any:
-    """The database may have been killed a moment ago, and this process's connections with it."""
+    """The database may have been killed just now, with this process's connections."""
     from django.db import InterfaceError, OperationalError, connection
 
     for _ in range(60):
@@ -350,7 +351,7 @@ def asked(question: Callable[[], Any]) -> Any:
 
 
 def settle(ledger: Ledger) -> None:
-    """Waits until no acknowledged import is unfinished: a killed worker's is taken up by another."""
+    """Waits until no acknowledged import is unfinished: another worker resumes a killed worker's import."""
     from core.models import Run
     from dataset.models import DataImport
 
@@ -401,7 +402,7 @@ def lost(ledger: Ledger) -> list[str]:
 
 # --- the benchmark ----------------------------------------------------------------------------------------------
 def kill(program: Program, watch: ServerWatch, name: str) -> float:
-    """SIGKILL, and the seconds until the process does its work again."""
+    """SIGKILL, and the seconds until the process works again."""
     process: psutil.Process = until(
         lambda: find(program, name), seconds=RECOVERS_WITHIN, what=f"a process {name}", every=0.2
     )
@@ -470,7 +471,7 @@ def table(found: dict[str, Any]) -> str:
     rows += [
         "",
         f"{found['writes_acknowledged']:,} writes acknowledged in {found['seconds']:.0f} s ({kinds})",
-        f"{found['writes_lost']} lost, {found['items_given_twice']} items given twice",
+        f"{found['writes_lost']} lost, {found['items_given_twice']} examples given twice",
         f"longest time without an acknowledged write: {found['longest_pause_seconds']:.1f} s",
         f"not acknowledged: {found['not_acknowledged']}",
         *(f"LOST {each}" for each in found["lost"]),
@@ -485,7 +486,7 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=3, help="how often each process is killed")
     parser.add_argument("--only", default="", help=f"some of: {', '.join(PROCESSES)}")
-    parser.add_argument("--queued", type=int, default=QUEUED, help="items in the queue at the start")
+    parser.add_argument("--queued", type=int, default=QUEUED, help="examples in the queue at the start")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     arguments = parser.parse_args()
     names = [name.strip() for name in arguments.only.split(",") if name.strip()] or list(PROCESSES)

@@ -1,4 +1,4 @@
-"""Input of odd kinds at every operation of the API and every page, for as long as one likes.
+"""Unusual input for every operation of the API and every page, any number of times.
 
     python benchmarks/fuzz.py [--times 40] [--json]
 

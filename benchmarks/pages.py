@@ -1,10 +1,10 @@
-"""Every page of the demo project: 95th percentile of the response time, and whether its queries stay constant.
+"""Every page of the demo project: 95th percentile of the response time, and whether its number of queries is constant.
 
     python benchmarks/pages.py [--rounds 30] [--json]
 
-The program's own web process (uvicorn) answers over HTTP, one request at a time; the times are the client's. Queries are
-counted in this process on the same database, once as the demo is and once with as many examples and audit entries again.
-The bound is 95% under 100 ms; a page above it, or one whose queries grow, makes the exit code 1.
+The program's own web process (uvicorn) answers over HTTP, one request at a time; the times are the client's. Queries
+are counted in this process on the same database, first with the demo and then with twice as many examples and audit
+entries. The limit is 95% under 100 ms; a slower page, or one with growing queries, makes the exit code 1.
 """
 
 import sys
@@ -39,7 +39,7 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def pages() -> Iterator[tuple[str, str]]:
-    """(who, path) of every page that takes no object, and of the newest object's page for each kind that has one."""
+    """(who, path) of every page without an object, and of the newest object's page for each kind."""
     from annotation.models import Example
     from dataset.models import DataImport, DatasetVersion
     from training.models import BaseModel
@@ -113,7 +113,7 @@ def count_queries(who: str, path: str) -> int:
     client = Client()
     for key, value in cookies_of(who).items():
         client.cookies[key] = value
-    client.get(path)  # caches of templates and charts are not what is counted
+    client.get(path)  # fills caches of templates and charts, which are not counted
     with CaptureQueriesContext(
         connection,
     ) as captured:
@@ -124,7 +124,7 @@ def count_queries(who: str, path: str) -> int:
 
 
 def freeze_once() -> None:
-    """A dataset version, so that its pages have something to show."""
+    """A dataset version, so that its pages have content."""
     from config.demo import email_of
     from core.models import Project, User
     from core.tasks import execute_run

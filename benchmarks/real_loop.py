@@ -2,8 +2,8 @@
 
     python benchmarks/real_loop.py ../shared/data/service_pairs.jsonl [--json] [--rows 400]
 
-Starts the program on a state folder of its own, with a real base model and a real engine, and prints one table (or with
-`--json` one JSON object of the same figures). Nothing is simulated; times are wall-clock, as a person would wait.
+Starts the program with its own state folder, a real base model and a real engine, and prints one table (or with
+`--json` one JSON object with the same figures). Nothing is simulated; times are wall-clock times.
 """
 
 import sys
@@ -46,7 +46,7 @@ def seconds_between(first: str, second: str) -> float:
 
 
 def ended(api: Api, path: str, key: str = "run") -> dict[str, Any] | None:
-    """The object at `path` once its run has ended; RuntimeError when the run failed."""
+    """The object at `path` after its run has ended; RuntimeError when the run failed."""
     found = api.get(path)
     run = found[key] if key else found
     if run["status"] == "failed":
@@ -59,7 +59,7 @@ def wait(api: Api, path: str, *, seconds: float, key: str = "run") -> dict[str, 
 
 
 def ready_dataset(api: Api, at: str, number: int) -> dict[str, Any] | None:
-    """The dataset version of the project at `at` once it is frozen; RuntimeError when it could not be."""
+    """The dataset version of the project at `at` after it is frozen; RuntimeError when it failed."""
     found: dict[str, Any] = api.get(f"{at}datasets/{number}/")
     if found["status"] == "failed":
         raise RuntimeError("The dataset could not be frozen.")
@@ -70,9 +70,9 @@ def ready_dataset(api: Api, at: str, number: int) -> dict[str, Any] | None:
 def measured(
     name: str, figures: dict[str, Any], table: Callable[[dict[str, Any]], str], as_json: bool
 ) -> Iterator[Path]:
-    """A state folder for one benchmark. In the end it is removed and the figures are printed.
+    """A state folder for one benchmark. At the end it is removed and the figures are printed.
 
-    Also when a step failed: what was measured until then took minutes to measure.
+    Also after a failed step: the earlier measurements took minutes.
     """
     state = Path(tempfile.mkdtemp(prefix=f"guildhall-{name}-"))
     try:
@@ -83,7 +83,7 @@ def measured(
 
 
 class MeasuredLoop:
-    """One turn of the loop in a project of its own; `figures` fills as it goes."""
+    """One turn of the loop in a separate project; `figures` is filled step by step."""
 
     def __init__(self, program: Program, api: Api, file: Path, rows: int, figures: dict[str, Any]) -> None:
         self.program, self.api, self.file, self.rows, self.figures = program, api, file, rows, figures
@@ -124,7 +124,7 @@ class MeasuredLoop:
             listed = [{"example": example["id"], "revision": example["revision"]} for example in page]
             answer = self.api.post(f"{self.at}reviews/accept-many/", {"examples": listed})
             if not answer["accepted"]:
-                raise RuntimeError(f"Nothing more could be accepted: {answer['left'][:3]}")
+                raise RuntimeError(f"No more examples could be accepted: {answer['left'][:3]}")
             approved += len(answer["accepted"])
         self.figures["approved"] = approved
         self.figures["approve_rows_per_second"] = approved / (time.monotonic() - began)
@@ -149,7 +149,7 @@ class MeasuredLoop:
     def train(self) -> None:
         base = until(self._base, seconds=300, what="the base model")
         self.api.post(f"{self.at}base-models/{base['id']}/use/")
-        say(f"Training LoRA on {self.rows} pairs ...")
+        say(f"Training LoRA on {self.rows} examples ...")
         values = {
             "method": "lora",
             "base_model": base["id"],
@@ -161,7 +161,7 @@ class MeasuredLoop:
                 "evaluations": 2,
             },
         }
-        # A worker counts the tokens of a large dataset the first time it is asked about.
+        # A worker counts the tokens of a large dataset on the first request.
         until(
             lambda: not self.api.post(f"{self.at}training-preflight/", values)["counting"],
             seconds=600,
@@ -194,7 +194,7 @@ class MeasuredLoop:
         say("Waiting until the new version is served ...")
         until(lambda: self._served(self.tuned), seconds=300, what="the tuned version being served", every=0.2)
         versions = {one["id"]: one for one in self.api.get(f"{self.at}model-versions/")["results"]}
-        # By the server's own clock, token check included: asking it again and again would be slower than the loading.
+        # By the server's own clock, token check included: polling would be slower than loading.
         self.figures["trained_to_served_seconds"] = seconds_between(
             versions[self.tuned]["created_at"], self._deployment(self.tuned)["loaded_at"]
         )
@@ -209,7 +209,7 @@ class MeasuredLoop:
         return bool(self._deployment(version)["ready"])
 
     def ask(self) -> None:
-        """Through the door, as an application does, streaming."""
+        """Through the OpenAI-compatible API, like an application, with streaming."""
         say("Asking it as an application ...")
         self.api.post(
             f"{self.at}releases/",
@@ -231,7 +231,7 @@ class MeasuredLoop:
                 began = time.monotonic()
                 with client.stream("POST", "/v1/chat/completions", json=body, timeout=120) as response:
                     if response.status_code != 200:
-                        raise RuntimeError(f"The door said {response.status_code}: {response.read()[:500]!r}")
+                        raise RuntimeError(f"/v1 returned {response.status_code}: {response.read()[:500]!r}")
                     seen = 0.0
                     for event in EventSource(response).iter_sse():
                         if not seen and event.data.startswith("{"):
@@ -280,11 +280,11 @@ class MeasuredLoop:
         found = self.api.get(f"{self.at}campaigns/{campaign}/")
         if found["status"] == "failed":
             raise RuntimeError(f"The campaign failed: {found['run']['error_message']}")
-        # It opens with its first answers; here all of them are rated in one go.
+        # It opens with its first answers; here all of them are rated at once.
         return bool(found["status"] == "open" and found["run"]["status"] not in ("queued", "running"))
 
     def _token(self, html: str) -> str | None:
-        """The comparison that the page's form asks about; None when there is none left."""
+        """The comparison in the page's form; None when none is left."""
         form = re.search(r'<form[^>]*id="rate-form"[^>]*>', html)
         token = re.search(r"/rate/compare/([0-9a-f-]{36})/", form[0]) if form else None
         return token[1] if token else None
@@ -292,20 +292,20 @@ class MeasuredLoop:
 
 TABLE = (
     ("Lines read", "lines", "{:,.0f}"),
-    ("Exact repeats, reported and not taken", "exact_repeats", "{:,.0f}"),
+    ("Exact repeats, reported and not imported", "exact_repeats", "{:,.0f}"),
     ("Import, rows a second", "import_rows_per_second", "{:,.0f}"),
     ("Approved by a reviewer, rows a second", "approve_rows_per_second", "{:,.0f}"),
     ("Frozen rows", "frozen_rows", "{:,.0f}"),
     ("Freezing, seconds", "freeze_seconds", "{:.1f}"),
-    ("Pairs trained on (LoRA)", "trained_pairs", "{:,.0f}"),
+    ("Examples trained on (LoRA)", "trained_pairs", "{:,.0f}"),
     ("Training, seconds", "training_seconds", "{:,.0f}"),
-    ("Held-out completion loss before", "held_out_loss_before", "{:.3f}"),
-    ("Held-out completion loss after", "held_out_loss_after", "{:.3f}"),
+    ("Validation loss before", "held_out_loss_before", "{:.3f}"),
+    ("Validation loss after", "held_out_loss_after", "{:.3f}"),
     ("It fell by", "held_out_loss_fall", "{:.0%}"),
     ("Training, tokens a second", "training_tokens_per_second", "{:,.0f}"),
     ("Training, peak memory, bytes", "training_peak_memory_bytes", "{:,.0f}"),
     ("From trained to served, seconds", "trained_to_served_seconds", "{:.1f}"),
-    ("Time to first token through the door, median ms", "first_token_ms_median", "{:,.0f}"),
+    ("Time to first token through /v1, median ms", "first_token_ms_median", "{:,.0f}"),
     ("Whole answer (48 tokens at most), median ms", "answer_ms_median", "{:,.0f}"),
     ("Rating page: shown, rated, stored, median ms", "rating_round_trip_ms_median", "{:,.0f}"),
 )
@@ -322,12 +322,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("file", type=Path, help="JSONL, one pair a line")
-    parser.add_argument("--rows", type=int, default=400, help="pairs to train on")
+    parser.add_argument("file", type=Path, help="JSONL, one example per line")
+    parser.add_argument("--rows", type=int, default=400, help="examples to train on")
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     given = parser.parse_args()
     if not given.file.is_file():
-        say(f"{given.file} is not there; give the path of a JSONL file.")
+        say(f"{given.file} does not exist; give the path of a JSONL file.")
         return 2
     figures: dict[str, Any] = {}
     with (
@@ -341,7 +341,7 @@ def main() -> int:
         ):  # fmt: skip
             step()
     if figures["held_out_loss_fall"] < MUST_FALL:
-        say(f"The held-out loss fell by less than {MUST_FALL:.0%}.")
+        say(f"The validation loss fell by less than {MUST_FALL:.0%}.")
         return 1
     return 0
 

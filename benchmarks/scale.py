@@ -1,9 +1,9 @@
-"""How the data room stands up to many examples: a large file imported, imported again, queued, listed, frozen, downloaded.
+"""Speed with many examples: a large file imported, imported again, queued, listed, frozen, downloaded.
 
     python benchmarks/scale.py ../shared/data/service_pairs.jsonl [--rows 200000] [--json]
 
-The rows are the given real pairs, taken again and again with a case number of their own in the question, half of them
-approved and half queued. The program runs on a state folder of its own; all times are wall-clock over HTTP.
+The rows are the given real examples, repeated with a unique case number in the question, half of them approved and half
+queued. The program runs with its own state folder; all times are wall-clock times over HTTP.
 """
 
 import sys
@@ -30,7 +30,7 @@ PROJECT = "at-scale"
 AT = f"projects/{PROJECT}/"
 ROUNDS = 15
 PAGES = {
-    "the first screen": "",
+    "Home": "",
     "the queue's overview": "annotate/",
     "examples, newest first": "annotate/examples/",
     "examples, the last page offered": "annotate/examples/?page=200",
@@ -38,14 +38,14 @@ PAGES = {
     "examples with a word": "annotate/examples/?q=latte",
     "examples with a number only one has": "annotate/examples/?q=case+{number}",
     "reviews": "annotate/review/",
-    "a new dataset, counted beforehand": "data/datasets/new/",
+    "a new dataset, with its preview": "data/datasets/new/",
     "a dataset's rows": "data/datasets/1/rows/",
 }
 
 
 def numbered(file: Path, first: int, count: int) -> Iterator[dict[str, Any]]:
-    """`count` of the file's pairs, round and round, each question with a number that no other has, in digits and in letters:
-    prompts that differ in digits alone would be one text to a freeze."""
+    """`count` of the file's examples, repeated, each question with a unique number, in digits and in letters: for a
+    freeze, prompts that differ only in digits are the same text."""
     pairs = [json.loads(line) for line in lines_of(file.read_text())]
     for number, pair in enumerate(islice(cycle(pairs), count), first):
         *before, last = pair["messages"]
@@ -121,8 +121,8 @@ class Scale:
         self.freeze("second_freeze")
 
     def take(self) -> None:
-        """The next item of the queue, taken and given back, as an annotator's page does it."""
-        say("Taking items ...")
+        """The next example of the queue, taken and released, like on an annotator's page."""
+        say("Taking examples ...")
         times = []
         for _ in range(ROUNDS):
             began = time.perf_counter()
@@ -133,7 +133,7 @@ class Scale:
         self.figures["next_p95_ms"] = percentile(times, 0.95)
 
     def look(self) -> None:
-        say("Looking at pages ...")
+        say("Loading pages ...")
         one = self.api.get(f"{AT}examples/", page_size=1)["results"][0]
         values = {"slice": one["slice"], "number": self.rows // 3}
         for name, path in PAGES.items():
@@ -158,8 +158,8 @@ class Scale:
         self.figures |= {"download_first_ms": 1000 * first, "download_mb_per_second": size / 1e6 / took}
 
     def take_out(self) -> None:
-        """An import that nobody has worked on yet goes as it came."""
-        say("Taking an import out again ...")
+        """Removes an import that nobody has worked on."""
+        say("Removing an import ...")
         data_import = self.bring_in(self.write(self.rows + 1000, self.rows // 4), "queued")
         began = time.monotonic()
         self.api.post(f"{AT}imports/{data_import['id']}/remove/", timeout=600)
@@ -176,8 +176,8 @@ TABLE = [
         "downloading it: first byte, ms; MB a second",
         "{download_first_ms:,.0f}; {download_mb_per_second:,.0f}",
     ),
-    ("next item of the queue, median and p95, ms", "{next_median_ms:.0f}; {next_p95_ms:.0f}"),
-    ("taking an import out: rows; seconds", "{removed_rows:,}; {remove_seconds:.1f}"),
+    ("next example of the queue, median and p95, ms", "{next_median_ms:.0f}; {next_p95_ms:.0f}"),
+    ("removing an import: rows; seconds", "{removed_rows:,}; {remove_seconds:.1f}"),
 ]
 
 
@@ -198,12 +198,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("file", type=Path, help="JSONL, one pair a line")
+    parser.add_argument("file", type=Path, help="JSONL, one example per line")
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     given = parser.parse_args()
     if not given.file.is_file():
-        say(f"{given.file} is not there; give the path of a JSONL file.")
+        say(f"{given.file} does not exist; give the path of a JSONL file.")
         return 2
     figures: dict[str, Any] = {}
     with (

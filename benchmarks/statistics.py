@@ -1,11 +1,11 @@
-"""What the intervals cover and how often the verdict errs, by simulation: ours beside a plain binomial interval.
+"""Coverage of the intervals and error rate of the verdict, by simulation: ours compared with a plain binomial interval.
 
     python benchmarks/statistics.py [--rounds 4000] [--json]
 
-Raters lean by a normal deviate (sd on the logit scale), items too where a design says so; the true win rate is exact over
+Raters differ by a normal deviate (sd on the logit scale), items too in some designs; the true win rate is exact over
 all raters and items. The last line with --json is one object: the smallest coverage of a 95% interval over all designs and
 over those with uneven raters, the largest rate of false alarms, the power at a win rate of .6 (10 raters, rater sd 0.4, 500
-votes), the largest rate at which a candidate that is no better passes the gate's question to people, the largest rate at
+votes), the largest rate at which a candidate that is not better passes the gate's rating criterion, the largest rate at
 which some slice looks different when none is, and whether mirrored votes give mirrored figures.
 """
 
@@ -58,7 +58,7 @@ RATES = (0.5, 0.6, 0.8, 0.95)
 
 @dataclass(frozen=True)
 class SimulatedPanel:
-    """Who gives the votes: `order` mixed (in turn, shuffled), uneven (Zipf) or serial (one rater after another)."""
+    """The raters: `order` mixed (in turn, shuffled), uneven (Zipf) or serial (one rater after another)."""
 
     raters: int
     order: str = "mixed"
@@ -99,7 +99,7 @@ def centre(rate: float, spread: float) -> float:
 
 
 def draw(rng: Rng, panel: SimulatedPanel, rate: float, count: int) -> Votes:
-    """`count` votes of a panel in the order they come."""
+    """`count` votes of a panel in their order."""
     if panel.order == "serial":
         raters = np.arange(count) * panel.raters // count
     elif panel.order == "uneven":
@@ -145,7 +145,7 @@ def designs() -> Iterator[Design]:
 
 
 def coverage(rng: Rng, design: Design, rounds: int) -> tuple[float, float, float]:
-    """How often our interval and a plain one hold the true rate, and the mean width of ours."""
+    """How often our interval and a plain one contain the true rate, and the mean width of ours."""
     intercept = centre(design.rate, math.hypot(design.spread, design.item_spread))
     count, questions, n = design.raters.max() + 1, design.items.max() + 1, len(design.raters)
     ours = plain = width = 0.0
@@ -166,7 +166,7 @@ def coverage(rng: Rng, design: Design, rounds: int) -> tuple[float, float, float
 
 # --- the verdict -------------------------------------------------------------------------------------------
 def plain_alarm(votes: Votes, every: int = 10) -> bool:
-    """Whether a plain 5% test that is looked at every 10 votes ever fires."""
+    """Whether a plain 5% test at every 10 votes gives a false alarm."""
     counts = np.arange(every, len(votes) + 1, every)
     means = np.cumsum(votes.values)[counts - 1] / counts
     return bool((np.abs(means - 0.5) * 2 * np.sqrt(counts) > PLAIN).any())
@@ -191,7 +191,7 @@ def power(rng: Rng, panel: SimulatedPanel, rate: float, rounds: int, count: int 
 
 # --- the gate ----------------------------------------------------------------------------------------------
 def passes(votes: Votes, planned: int, *, campaigns: int = 1) -> bool:
-    """Whether the gate's question to people passes on these votes, all campaigns closed."""
+    """Whether the gate's rating criterion passes on these votes, with all campaigns closed."""
     verdict = judge(votes, planned=planned, baseline="A", candidate="B")
     rate = interval(votes)
     comparison = RatedComparison(
@@ -207,13 +207,13 @@ def asked_once(rng: Rng, panel: SimulatedPanel) -> bool:
 
 
 def closed_and_opened(rng: Rng, panel: SimulatedPanel) -> bool:
-    """The campaign is closed after every 25 votes, the gate asked, the campaign opened again."""
+    """After every 25 votes the campaign is closed, the gate is read and the campaign is opened again."""
     votes = draw(rng, panel, 0.5, VOTES)
     return any(passes(votes.first(count), VOTES) for count in range(25, VOTES + 1, 25))
 
 
 def repeated(rng: Rng, panel: SimulatedPanel) -> bool:
-    """Five campaigns of 100 votes by the same raters, the gate asked after each."""
+    """Five campaigns of 100 votes by the same raters; the gate is read after each."""
     votes = draw(rng, panel, 0.5, VOTES)
     growths: list[Growth] = []
     for number in range(1, 6):
@@ -264,7 +264,7 @@ def one_rater_passes() -> bool:
 
 # --- slices, planning, mirrors -----------------------------------------------------------------------------
 def slice_alarms(rng: Rng, slices: int, rounds: int) -> tuple[float, float]:
-    """How often some slice of a campaign without differences excludes one half: corrected, and not."""
+    """How often some slice of a campaign without differences excludes one half: corrected and uncorrected."""
     ours = single = 0
     groups = np.arange(VOTES) % slices
     for _ in range(rounds):
@@ -321,19 +321,19 @@ def measure(*, rounds: int, seed: int, say: Callable[[str], None]) -> dict[str, 
         say(f"  {panel!s:55} {power(rng, panel, 0.6, rounds // 2):.3f}")
     power_60 = power(rng, SimulatedPanel(10, spread=0.4), 0.6, rounds)
     say(f"  {SimulatedPanel(10, spread=0.4)!s:55} {power_60:.3f}")
-    say("Planning: what is promised with 80% power, and what is reached (rater sd 0.8)")
+    say("Planning: the promised win rate with 80% power, and the power reached (rater sd 0.8)")
     for raters, count in ((5, 300), (10, 300), (20, 300), (40, 300)):
         rate = least_settled_rate(count, raters)
         assert rate is not None
         reached = power(rng, SimulatedPanel(raters), rate, rounds // 2, count)
         say(f"  {raters} raters, {count} votes: {rate:.3f} -> {reached:.3f}")
-    say("The gate's question to people, no difference: how often it passes")
+    say("The gate's rating criterion without a difference: how often it passes")
     gate = []
     for name, strategy in STRATEGIES.items():
         for panel in GATE_PANELS:
             gate.append(sum(strategy(rng, panel) for _ in range(rounds // 4)) / (rounds // 4))
             say(f"  {name:35} {panel!s:30} {gate[-1]:.3f}")
-    say("Some slice excludes one half though none differs, 20 raters: corrected (each alone)")
+    say("Some slice excludes one half although none differs, 20 raters: corrected (each alone)")
     slices = []
     for count in (10, 32):
         ours, single = slice_alarms(rng, count, rounds // 4)

@@ -1,11 +1,11 @@
-"""Makes .venv and installs the locked packages into it. Runs with the system's Python and needs nothing but that.
+"""Makes .venv and installs the locked packages into it. Needs only the system's Python.
 
-    python3.11 bin/setup.py          set up what is missing; at once when nothing is
-    python3.11 bin/setup.py --tests  and Chromium, for the browser tests
-    python3.11 bin/setup.py --run    and first see whether `make run` could start at all (the port)
+    python3.11 bin/setup.py          set up what is missing
+    python3.11 bin/setup.py --tests  also Chromium, for the browser tests
+    python3.11 bin/setup.py --run    first check whether `make run` can start (the port)
 
-Says what it is doing. When something is missing it ends with one sentence that says what to do.
-Packages come from wherever pip on this machine is set up to take them (pip's own settings, PIP_INDEX_URL and the like).
+Reports its progress. If something is missing, it ends with one sentence of advice.
+Packages come from the index in pip's settings on this machine (pip.conf, PIP_INDEX_URL).
 """
 
 import errno
@@ -27,7 +27,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "guildhall-lock"
 LOG = VENV / "setup.log"
 NEEDED_PYTHON = (3, 11)
-# GB: the packages, and what pip unpacks on the way. Measured: 3.6 on a CPU, about 12 with CUDA.
+# GB: the packages, and pip's temporary files. Measured: 3.6 on a CPU, about 12 with CUDA.
 NEEDED_DISK = {"cpu": 6, "gpu": 20}
 TORCH_LINE = re.compile(r"^torch==(\S+)", re.MULTILINE)
 
@@ -53,7 +53,7 @@ def main(arguments: "list[str]") -> int:
         say(str(error))
         return 1
     except KeyboardInterrupt:
-        say("Interrupted; the next start goes on from here.")
+        say("Interrupted; the next start continues from here.")
         return 130
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -67,7 +67,7 @@ def check_python() -> None:
     found = sys.version_info[:2]
     if found != NEEDED_PYTHON:
         raise SetupError(
-            "Guildhall needs Python {}.{} and this is {}.{}; install it, or name it: make run PYTHON=/path/to/python3.11".format(
+            "Guildhall needs Python {}.{} and this is {}.{}; install it, or give its path: make run PYTHON=/path/to/python3.11".format(
                 *NEEDED_PYTHON, *found
             )
         )
@@ -79,7 +79,7 @@ def check_python() -> None:
 
 
 def check_port() -> None:
-    """Before minutes of installing, not after."""
+    """Checked before minutes of installing."""
     from core.host.ports import problem
 
     host = os.environ.get("GUILDHALL_HOST", "").strip() or "127.0.0.1"
@@ -89,7 +89,7 @@ def check_port() -> None:
 
 
 def accelerator() -> str:
-    """`gpu` where an NVIDIA driver answers with at least one device; GUILDHALL_ACCELERATOR=cpu|gpu overrules."""
+    """`gpu` if an NVIDIA driver reports at least one device; GUILDHALL_ACCELERATOR=cpu|gpu overrides it."""
     named = os.environ.get("GUILDHALL_ACCELERATOR", "").strip()
     if named:
         if named not in NEEDED_DISK:
@@ -122,7 +122,7 @@ def install(kind: str) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Another set-up is at work here; waiting for it.")
+            say("Another set-up is running here; waiting for it.")
             fcntl.flock(lock, fcntl.LOCK_EX)
         if up_to_date(wanted):
             return
@@ -147,7 +147,7 @@ def make_environment(kind: str) -> None:
             raise SetupError(
                 f"Installing needs about {NEEDED_DISK[kind]} GB and {ROOT} has {free:.1f} GB free; free some space and start again."
             )
-    what = "an NVIDIA GPU: taking the GPU builds" if kind == "gpu" else "no NVIDIA GPU: taking the CPU builds"
+    what = "an NVIDIA GPU: using the GPU builds" if kind == "gpu" else "no NVIDIA GPU: using the CPU builds"
     say(f"This machine has {what} of torch and vLLM. The first set-up takes a few minutes.")
     if not fresh:
         return
@@ -172,7 +172,7 @@ def runs_this_python() -> bool:
 
 
 def install_torch(kind: str, lock: Path) -> None:
-    """By itself and with its dependencies: which build there is depends on the index that pip is set up with."""
+    """Separately, with its dependencies: the build depends on the index in pip's settings."""
     found = TORCH_LINE.search(lock.read_text())
     if kind == "gpu" or found is None:
         return  # the GPU lock names torch's CUDA packages too
@@ -190,7 +190,7 @@ def install_locked(locks: "list[Path]") -> None:
 
 
 def pip(arguments: "list[str]", total: int = 0) -> None:
-    """Runs pip with its words in a log; tells how far it is. Raises SetupError with the likely reason."""
+    """Runs pip with its output in a log; shows its progress. Raises SetupError with the likely reason."""
     command = [
         str(PYTHON),
         "-m",
@@ -201,7 +201,7 @@ def pip(arguments: "list[str]", total: int = 0) -> None:
         "--progress-bar",
         "off",
     ]
-    # A machine's pip may be told to read a directory of wheels; those settings stay in force.
+    # A machine's pip may use a directory of wheels; those settings are kept.
     lines: list[str] = []
     collected = 0
     with (
@@ -221,7 +221,7 @@ def pip(arguments: "list[str]", total: int = 0) -> None:
                 progress(total, total)
                 say("Unpacking them.")
     if process.returncode:
-        raise SetupError(f"{reason(lines)} The whole story is in {LOG}.")
+        raise SetupError(f"{reason(lines)} The full log is {LOG}.")
 
 
 def progress(done: int, total: int) -> None:
@@ -248,7 +248,7 @@ def reason(lines: "list[str]") -> str:
         return "pip cannot reach its package index: check the network, or pip's settings, and start again."
     missing = re.search(r"No matching distribution found for (\S+)", text)
     if missing:
-        return f"pip's package index does not have {missing.group(1)}: check which index pip is set up with."
+        return f"pip's package index does not have {missing.group(1)}: check the index in pip's settings."
     errors = [line for line in lines if line.startswith("ERROR")]
     return f"pip failed ({(errors or lines or ['no message'])[-1][:200]})."
 
@@ -266,7 +266,7 @@ def verify(kind: str) -> None:
         )
     if kind == "gpu" and asked.stdout.strip() == "cpu":
         raise SetupError(
-            "There is a GPU but pip gave a CPU build of torch; set pip to an index with the CUDA build, remove .venv and start again."
+            "This machine has a GPU but pip installed a CPU build of torch; set pip to an index with the CUDA build, remove .venv and start again."
         )
 
 
@@ -278,7 +278,7 @@ def quiet_environment() -> "dict[str, str]":
 
 
 def ensure_chromium() -> None:
-    """The browser tests drive the Chromium on the PATH; as root it is installed from the system's own packages."""
+    """The browser tests use the Chromium on the PATH; as root it is installed from the system's packages."""
     if any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
         return
     advice = "The browser tests need Chromium on the PATH; install it (on Debian: apt-get install chromium) and start again."

@@ -1,4 +1,4 @@
-"""The REST API's address book: each app lists its own routes, this file hangs them under /api/v1/."""
+"""The routes of the REST API: each app lists its own routes, this file puts them under /api/v1/."""
 
 from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView

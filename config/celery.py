@@ -16,5 +16,6 @@ app.autodiscover_tasks()
 
 @worker_process_init.connect
 def _end_with_the_worker(**kwargs: object) -> None:
-    """A task's process would outlive a killed worker and go on training beside the one that takes its run up."""
+    """Without this a task's process would survive a killed worker and continue training beside the worker that resumes
+    its run."""
     die_with_parent()

@@ -1,6 +1,6 @@
-"""The demo project "Freight desk": people of every role, and hand-written pairs in every stage of their life.
+"""The demo project "Freight desk": people of every role, and hand-written examples in every state.
 
-Everything is made by the services that pages use, so the demo's history is as real as any other project's.
+Everything is made by the services that pages use, so the demo's history is real.
 """
 
 import json
@@ -26,7 +26,7 @@ from training.services import ensure_base_version, register_base_model
 
 DATA = Path(__file__).resolve().parent.parent / "dataset" / "demo"
 SLUG = "freight-desk"
-# Known to everybody who can read this file; the demo is for one's own machine and is off in production.
+# Public, since it is in this file; the demo is for a local machine and is off in production.
 PASSWORD = "freight-desk-demo"  # noqa: S105
 PEOPLE: dict[str, tuple[str, list[str]]] = {
     "ada": ("Ada Okafor", [Role.ADMIN]),
@@ -39,7 +39,7 @@ PEOPLE: dict[str, tuple[str, list[str]]] = {
     "vera": ("Vera Lindqvist", [Role.VIEWER]),
 }
 SHOWN = ("ada", "mo", "rhea", "kofi", "vera")
-# Every so many approved pairs were written and reviewed in Guildhall; the rest came by import.
+# Every n-th approved example is written and reviewed in Guildhall; the rest is imported.
 WRITTEN_HERE_EVERY = 8
 Say = Callable[[str], None]
 
@@ -49,7 +49,7 @@ def email_of(name: str) -> str:
 
 
 def rows() -> list[dict[str, Any]]:
-    """Every pair of the demo, in the order of the files."""
+    """Every example of the demo, in the order of the files."""
     found: list[dict[str, Any]] = []
     for file in sorted((DATA / "pairs").glob("*.jsonl")):
         with file.open(encoding="utf-8") as lines:
@@ -58,7 +58,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 def build(say: Say) -> Project:
-    """Makes the demo project unless it is there already; a second call changes nothing."""
+    """Makes the demo project unless it exists; a second call changes nothing."""
     project = Project.objects.filter(slug=SLUG).first()
     if project is None:
         say("Making the demo project, Freight desk (once).")
@@ -113,12 +113,12 @@ def _fill(people: dict[str, User], say: Say) -> Project:
         reviewing.send_back(by=people["rhea"], example=example, comment=row["comment"])
     for row in by_stage["in_review"]:
         _write(people, project, row)
-    say(f"Freight desk has {sum(map(len, by_stage.values()))} pairs; {len(approved)} are approved.")
+    say(f"Freight desk has {sum(map(len, by_stage.values()))} examples; {len(approved)} are approved.")
     return project
 
 
 def _import(by: User, project: Project, name: str, chosen: list[dict[str, Any]], destination: str) -> None:
-    """Through the importer, done here and now instead of by a worker, which may not run yet."""
+    """Through the importer, in this process instead of in a worker, which may not run yet."""
     kept = ("id", "messages", "context", "completion", "slice", "edge", "tags", "group", "source", "license")
     with scratch("demo") as folder:
         path = folder / name
@@ -128,7 +128,7 @@ def _import(by: User, project: Project, name: str, chosen: list[dict[str, Any]],
     execute_run(batch.run_id)
     run = Run.objects.get(pk=batch.run_id)
     if run.status != Run.Status.SUCCEEDED:
-        raise PartAway(f"The demo's pairs could not be imported: {run.error_message}", run.error_advice)
+        raise PartAway(f"The demo's examples could not be imported: {run.error_message}", run.error_advice)
 
 
 def _write(people: dict[str, User], project: Project, row: dict[str, Any]) -> Any:
@@ -142,13 +142,13 @@ def _write(people: dict[str, User], project: Project, row: dict[str, Any]) -> An
         content={**content, "edge": row["edge"] or ""},
         group=row["group"],
         source=source.name,
-        reason="Said so by the desk.",
+        reason="Confirmed by the desk.",
     )
 
 
 def _base_model(project: Project) -> None:
-    """SmolLM2-135M-Instruct out of its package. A worker prepares it once (half a minute) after the first start, and
-    makes it the project's version 0 then."""
+    """SmolLM2-135M-Instruct from its package. A worker prepares it once (half a minute) after the first start, and then
+    makes it the project's version 0."""
     base = BaseModel.objects.filter(slug="smollm2-135m").first()
     admin = User.objects.get(email=email_of("ada"))
     if base is None:
@@ -166,7 +166,7 @@ def _base_model(project: Project) -> None:
 
 
 def _welcome() -> None:
-    """What `make run` prints once the pages answer."""
+    """The text that `make run` prints when the pages are available."""
     lines = ["Demo sign-ins (password for all: " + PASSWORD + ")"]
     for name in SHOWN:
         roles = ", ".join(Role(role).label.lower() for role in PEOPLE[name][1])

@@ -1,18 +1,18 @@
-"""The web server's HTTP protocol, with limits for what stands before and after a request: `uvicorn --http config.http:Http`.
+"""The web server's HTTP protocol, with limits for headers and for unread responses: `uvicorn --http config.http:Http`.
 
-uvicorn by itself waits for ever for the end of a request's headers and keeps all of them, however many there are. And it
-takes the last part of an answer, which is the whole of most, without waiting for its reader: unread, it would stay in
-memory for ever. (Between two parts core.http.limits waits, and leaves who does not read.)
+Without it uvicorn waits for the end of a request's headers without a limit and stores all of them. It also accepts the
+last part of a response, which is often the whole, without waiting for the client: unread, it would stay in memory.
+(Between two parts core.http.limits waits, and disconnects clients that do not read.)
 """
 
 from asyncio import TimerHandle, Transport
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# Beyond it the connection ends. Below it core.http.limits answers in words what is too long.
+# Above it the connection ends. Below it core.http.limits answers with a message about what is too long.
 HEAD_BYTES = 256 * 1024
 HEAD_SECONDS = 30.0
-# What is left of an answer must be read at this pace, else the connection ends: 4 kB a second, as core.http.limits has it.
+# The rest of a response must be read at this speed, else the connection ends: 4 kB a second, as in core.http.limits.
 READ_SECONDS = 60.0
 READ_BYTES = 256 * 1024
 
@@ -45,7 +45,7 @@ class Http(HttpToolsProtocol):
             return
         self._head += len(data)
         if self._head > HEAD_BYTES and not self.transport.is_closing():
-            self.logger.warning("The headers of a request are too long; the connection was ended.")
+            self.logger.warning("The headers of a request are too long; the connection was closed.")
             self.transport.write(_TOO_LONG)
             self.transport.close()
 
@@ -60,7 +60,7 @@ class Http(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        # What came last belongs to this request: it must not count for the next one's headers.
+        # The last data belongs to this request: it must not count for the next one's headers.
         self._in_head, self._head = True, -self._chunk
 
     def on_response_complete(self) -> None:
@@ -78,7 +78,7 @@ class Http(HttpToolsProtocol):
         left = self.transport.get_write_buffer_size()
         if left and left > before - READ_BYTES:
             self.logger.warning(
-                "Nobody read the rest of an answer (%d bytes); the connection was ended.", left
+                "The client did not read the rest of a response (%d bytes); the connection was closed.", left
             )
             self.transport.abort()
         else:

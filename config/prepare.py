@@ -1,6 +1,6 @@
 """Brings the database up to date and, outside production, the demo project: one process, one start of Django.
 
-`make run` runs this before anything else starts. Ends with one sentence when the settings or the database are wrong.
+`make run` runs this before anything else starts. Ends with one sentence if the settings or the database are wrong.
 """
 
 import os
@@ -28,7 +28,7 @@ def main() -> int:
     except OperationalError as error:
         first = (str(error).strip().splitlines() or ["no message"])[0]
         return _say(
-            f"The database does not answer ({first}); start it, or correct DATABASE_URL, and try again."
+            f"The database does not respond ({first}); start it, or correct DATABASE_URL, and try again."
         )
     return 0
 

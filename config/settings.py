@@ -20,7 +20,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = env.choice("GUILDHALL_ENV", ("development", "production", "test"), "development")
 PRODUCTION = ENVIRONMENT == "production"
 DEBUG = env.flag("GUILDHALL_DEBUG", default=False)
-# What this program writes (logs, uploads, sockets, databases) is for its own user alone.
+# Files of this program (logs, uploads, sockets, databases) are for its own user only.
 os.umask(0o077)
 STATE_DIR = env.own_folder("GUILDHALL_STATE", BASE_DIR / ".state")
 try:
@@ -37,19 +37,19 @@ if PRODUCTION:
     # A leading dot is Django's other wildcard.
     named = env.items("GUILDHALL_ALLOWED_HOSTS")
     if not named or any("*" in host or host.startswith(".") for host in named):
-        raise env.WrongSetting("GUILDHALL_ALLOWED_HOSTS must name the hosts in production; '*' is refused.")
+        raise env.WrongSetting("GUILDHALL_ALLOWED_HOSTS must list the hosts in production; '*' is refused.")
 ALLOWED_HOSTS = env.hosts("GUILDHALL_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env.origins("GUILDHALL_TRUSTED_ORIGINS")
-# X-Forwarded-For and X-Forwarded-Proto are believed from these addresses and from nobody else (config/asgi.py).
+# X-Forwarded-For and X-Forwarded-Proto are trusted only from these addresses (config/asgi.py).
 TRUSTED_PROXIES = env.networks("GUILDHALL_TRUSTED_PROXIES")
 env.gone(
     "GUILDHALL_BEHIND_PROXY",
-    "name the addresses of your proxies in GUILDHALL_TRUSTED_PROXIES instead, and remove it.",
+    "list the addresses of your proxies in GUILDHALL_TRUSTED_PROXIES instead, and remove it.",
 )
 
 
 def _is_weak(secret: str) -> bool:
-    """Too short, a few letters over and over, or one text repeated: 40 times "a" is 40 letters and no secret."""
+    """Too short, only a few different letters, or one repeated text: 40 times "a" is not a secret."""
     return len(secret) < 32 or len(set(secret)) < 10 or secret in (secret + secret)[1:-1]
 
 
@@ -67,12 +67,12 @@ if PRODUCTION:
         raise env.WrongSetting("GUILDHALL_DEBUG must be off in production.")
 if SECRET_KEY == DEVELOPMENT_SECRET and HOST not in {"127.0.0.1", "localhost", "::1"}:
     raise env.WrongSetting(
-        f"GUILDHALL_HOST={HOST} lets others reach this program; set GUILDHALL_SECRET_KEY to 32 random characters first."
+        f"GUILDHALL_HOST={HOST} makes this program reachable for others; set GUILDHALL_SECRET_KEY to 32 random characters first."
     )
 
 # --- applications ------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    # Before Django's own: its commands createsuperuser and changepassword take the place of those.
+    # Before Django's own apps: its commands createsuperuser and changepassword replace theirs.
     "core",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -105,7 +105,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    # Every page asks for a sign-in, with a password of one's own, unless its view says otherwise.
+    # Every page needs a sign-in with an own password, unless its view allows others.
     "core.http.middleware.SignedInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -155,8 +155,8 @@ DATABASE_URL = env.text("DATABASE_URL") or embedded.database_url(STATE_DIR)
 REDIS_URL = env.text("REDIS_URL") or embedded.redis_url(STATE_DIR)
 
 
-# The web process stops a statement that takes longer, waits for a lock included: nobody waits that long for a page, and
-# its connection is one of few. Workers (0) may take as long as their work does. config/asgi.py says which this is.
+# The web process stops a longer statement, lock waits included: nobody waits that long for a page, and connections are
+# few. Workers (0) have no limit. config/asgi.py sets it for the web process.
 DB_STATEMENT_SECONDS = env.number("GUILDHALL_DB_STATEMENT_SECONDS", 0, least=0, most=3600)
 
 
@@ -174,9 +174,9 @@ def _database(url: str) -> dict[str, Any]:
         raise env.WrongSetting(
             "DATABASE_URL must start with postgresql:// (PostgreSQL is the only database)."
         )
-    # Without the value and without psycopg's words: both repeat the address, password included.
+    # Without the value and without psycopg's message: both contain the password.
     not_understood = env.WrongSetting(
-        "DATABASE_URL is not an address PostgreSQL understands; write postgresql://user:password@host:port/name."
+        "DATABASE_URL is not a valid PostgreSQL URL; write postgresql://user:password@host:port/name."
     )
     try:
         parts = conninfo_to_dict(url)
@@ -196,7 +196,7 @@ def _database(url: str) -> dict[str, Any]:
         "HOST": parts.pop("host", ""),
         "PORT": parts.pop("port", ""),
         "CONN_HEALTH_CHECKS": True,
-        # Under ASGI each request has a thread of its own, so connections are pooled per process, not per thread.
+        # Under ASGI each request has its own thread, so connections are pooled per process, not per thread.
         "OPTIONS": {
             **parts,
             **_options(str(parts.get("options") or "")),
@@ -214,9 +214,9 @@ DATABASES = {"default": _database(DATABASE_URL)}
 
 def _broker(url: str) -> str:
     """Celery and redis-py name a Unix socket and its database differently; other addresses are the same."""
-    # Without the value: it may hold a password.
+    # Without the value: it may contain a password.
     not_understood = env.WrongSetting(
-        "REDIS_URL must start with redis://, rediss:// or unix:// and name a server: redis://:password@host:6379/0."
+        "REDIS_URL must start with redis://, rediss:// or unix:// and have a server: redis://:password@host:6379/0."
     )
     try:
         parts = urlsplit(url)
@@ -238,7 +238,7 @@ CACHES = {
     "default": {
         "BACKEND": "core.host.valkey.Cache",
         "LOCATION": REDIS_URL,
-        # As core.host.valkey.ANSWER_SECONDS, which cannot be imported here.
+        # The same as core.host.valkey.ANSWER_SECONDS, which cannot be imported here.
         "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
     }
 }
@@ -250,17 +250,17 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_ALWAYS_EAGER = False
-# LOGGING below is for workers, too.
+# LOGGING below is for workers too.
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
-# A run is claimed in the database, so a message delivered twice does nothing; the wait may be long.
+# A run is claimed in the database, so a message delivered twice does nothing; the timeout can be long.
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 12 * 3600,
     "socket_connect_timeout": 3,
-    # Without it a page that starts a run waits for ever for a broker that hangs. More than the second for which a worker's
-    # question after work may go without an answer.
+    # Without it a page that starts a background job would wait without end for a broker that hangs. It is more than one
+    # second, since a worker's request for work may wait that long.
     "socket_timeout": 3,
 }
 CELERY_TASK_PUBLISH_RETRY = False
@@ -268,8 +268,8 @@ RUN_HEARTBEAT_SECONDS = env.number("GUILDHALL_RUN_HEARTBEAT", 5, least=1, most=3
 RUN_STALE_SECONDS = env.number("GUILDHALL_RUN_STALE", 30, least=2, most=24 * 3600)
 if RUN_STALE_SECONDS < 2 * RUN_HEARTBEAT_SECONDS:
     raise env.WrongSetting(
-        f"GUILDHALL_RUN_STALE={RUN_STALE_SECONDS} is less than twice GUILDHALL_RUN_HEARTBEAT={RUN_HEARTBEAT_SECONDS}, so runs "
-        "that work would be taken for dead; raise it."
+        f"GUILDHALL_RUN_STALE={RUN_STALE_SECONDS} is less than twice GUILDHALL_RUN_HEARTBEAT={RUN_HEARTBEAT_SECONDS}, so "
+        "working runs would count as dead; raise it."
     )
 CELERY_BEAT_SCHEDULE = {
     "sweep-runs": {"task": "core.tasks.sweep_runs", "schedule": 10.0},
@@ -291,7 +291,7 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 PASSWORD_HASHERS = ["core.sign_in.hashers.BoundedArgon2PasswordHasher"]
-# Each takes 100 MB and a core for a tenth of a second; others wait, and get 503 after a few seconds.
+# Each takes 100 MB and a core for a tenth of a second; others wait and get 503 after a few seconds.
 HASHES_AT_ONCE = env.number("GUILDHALL_HASHES_AT_ONCE", 2, least=1, most=64)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -305,9 +305,10 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "core:sign-in"
 LOGIN_REDIRECT_URL = "core:start"
 LOGOUT_REDIRECT_URL = "core:sign-in"
-# Axes would look for our USERNAME_FIELD (email) in the credentials, which Django calls username, and count nobody.
+# Axes would look for our USERNAME_FIELD (email) in the credentials, which Django calls username, and would count
+# nothing.
 AXES_USERNAME_FORM_FIELD = "username"
-# docs/decisions/sign-in.md says why these are counted as they are.
+# docs/decisions/sign-in.md explains what is counted.
 SIGN_IN_TRIES = env.number("GUILDHALL_SIGN_IN_TRIES", 8, least=1, most=1000)
 SIGN_IN_TRIES_PER_NETWORK = env.number("GUILDHALL_SIGN_IN_TRIES_PER_NETWORK", 30, least=1, most=100_000)
 API_KEY_TRIES_PER_NETWORK = 100
@@ -344,7 +345,7 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": ["'none'"],
     }
 }
-# Of any body but an import's file; core.http.limits keeps it before Django reads a byte.
+# For any body except an import's file; core.http.limits enforces it before Django reads the body.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 2
@@ -372,13 +373,13 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.MultiPartParser",
     ],
     "EXCEPTION_HANDLER": "core.api.errors.exception_handler",
-    # "?format=" would be a parameter that no operation documents.
+    # "?format=" would be an undocumented parameter.
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Guildhall",
-    "DESCRIPTION": "Human-in-the-loop fine-tuning: everything the pages do, for programs.",
+    "DESCRIPTION": "Human-in-the-loop training of language models: all actions of the pages, for programs.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
@@ -389,7 +390,7 @@ SPECTACULAR_SETTINGS = {
         "core.api.schema.with_examples",
         "core.api.schema.with_applications",
     ],
-    # Fields of the same name with different choices would else be named by a hash.
+    # Otherwise fields of the same name with different choices would get a hash as name.
     "ENUM_NAME_OVERRIDES": {
         "AnswerPurposeEnum": "inference.models.Answer.Purpose",
         "AnswerStatusEnum": "inference.models.Answer.Status",
@@ -418,29 +419,29 @@ ARTIFACT_S3_PREFIX = env.matching(
     "GUILDHALL_S3_PREFIX",
     "guildhall/",
     r"(?!.*\.\.)[A-Za-z0-9_.-][A-Za-z0-9_./-]{0,198}/",
-    "the beginning of a key that ends with a slash (guildhall/)",
+    "a key prefix that ends with a slash (guildhall/)",
 )
 if ARTIFACT_STORE == "s3" and not ARTIFACT_S3_BUCKET:
-    raise env.WrongSetting("GUILDHALL_ARTIFACTS=s3 needs a bucket; name it in GUILDHALL_S3_BUCKET.")
+    raise env.WrongSetting("GUILDHALL_ARTIFACTS=s3 needs a bucket; set it in GUILDHALL_S3_BUCKET.")
 MODEL_DIR = STATE_DIR / "models"
 MODEL_FOLDERS = env.folders("GUILDHALL_MODEL_FOLDERS")
 ENGINE_URLS = env.urls("GUILDHALL_ENGINE_URLS")
-# The name by which other processes reach the engines that are started here. On loopback they listen there and nowhere
-# else; with another name (containers) on every address of their own network.
+# The host name of locally started engines for other processes. With loopback they listen only there; with another name
+# (containers) on every address of their own network.
 ENGINE_HOST = env.host("GUILDHALL_ENGINE_HOST", "127.0.0.1")
 ENGINE_LISTEN = ENGINE_HOST if ENGINE_HOST in {"127.0.0.1", "::1", "localhost"} else "0.0.0.0"  # noqa: S104
 ENGINE_HOST = f"[{ENGINE_HOST}]" if ":" in ENGINE_HOST else ENGINE_HOST
 ENGINE_PORTS_FROM = env.number("GUILDHALL_ENGINE_PORTS_FROM", 8101, least=1024, most=65000)
 ENGINE_KV_CACHE_GIB = env.number("GUILDHALL_ENGINE_KV_GIB", 2, least=1, most=1024)
-# Of one GPU's memory, for each engine: several engines and a fine-tune may share it.
+# Of one GPU's memory, for each engine: several engines and a training run may share it.
 ENGINE_GPU_PERCENT = env.number("GUILDHALL_ENGINE_GPU_PERCENT", 35, least=5, most=95)
-# Adapters that one engine holds at once; on a CPU it gets slots beyond that (inference/engines/vllm.py says why).
+# Adapters that one engine has at once; on a CPU it gets more slots than that (see inference/engines/vllm.py).
 ENGINE_MAX_LORAS = env.number("GUILDHALL_ENGINE_MAX_LORAS", 4, least=1, most=256)
 ENGINE_MAX_LORA_RANK = env.number("GUILDHALL_ENGINE_MAX_LORA_RANK", 64, least=1, most=512)
 ENGINE_MAX_MODEL_LEN = env.number("GUILDHALL_ENGINE_MAX_MODEL_LEN", 2048, least=128, most=1_000_000)
 ENGINE_MAX_FULL = env.number("GUILDHALL_ENGINE_MAX_FULL", 1, least=0, most=64)
 TRAINING_THREADS = env.number("GUILDHALL_TRAINING_THREADS", 0, least=0, most=4096)
-# Read by the Procfile and the container files; looked at here so that a wrong one is told before anything starts.
+# Read by the Procfile and the container files; checked here so that a wrong value is reported before anything starts.
 WEB_PROCESSES = env.number("GUILDHALL_WEB_PROCESSES", 1, least=1, most=256)
 WORKER_CONCURRENCY = env.number("GUILDHALL_WORKER_CONCURRENCY", 2, least=1, most=256)
 # The demo project, made at the start.
@@ -459,7 +460,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # Without DEBUG files are served by WhiteNoise straight from static/, so a first start needs no collecting;
 # containers collect at build time and set GUILDHALL_COLLECTED.
 WHITENOISE_USE_FINDERS = not env.flag("GUILDHALL_COLLECTED")
-# Somebody who edits a style sheet should see it without a restart.
+# Changes of a style sheet should be visible without a restart.
 WHITENOISE_AUTOREFRESH = ENVIRONMENT == "development"
 LOG_LEVEL = env.choice("GUILDHALL_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO")
 LOGGING = {
@@ -472,7 +473,7 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
         "axes": {"level": "WARNING"},
-        # Two lines for every sweep, several a minute; failures come at ERROR all the same.
+        # Two lines for every sweep, several a minute; failures are logged at ERROR anyway.
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
     },

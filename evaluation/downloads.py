@@ -1,4 +1,4 @@
-"""Files that evaluation gives away."""
+"""Downloads of evaluation."""
 
 from functools import partial
 
@@ -11,6 +11,6 @@ from evaluation.queries.export import csv_lines
 
 
 def ratings_as_csv(campaign: Campaign, *, by: User, method: str | None) -> StreamingHttpResponse:
-    """Every rating of the campaign, versions named."""
+    """Every rating of the campaign, with model names."""
     name = f"campaign-{campaign.pk}-ratings.csv"
     return attachment(partial(csv_lines, campaign), method=method, by=by, name=name, content_type=CSV)

@@ -1,4 +1,4 @@
-"""Forms of evaluation. They check shapes; services decide."""
+"""Forms of evaluation. They validate formats; services decide."""
 
 from typing import Any
 
@@ -25,19 +25,20 @@ from training.queries import ready_versions
 
 
 class CampaignForm(forms.Form):
-    """A new campaign. Initial values compare `candidate` (the newest version) with what is live (else the one before)."""
+    """A new campaign. Initial values compare `candidate` (the newest version) with the live version (else the one
+    before)."""
 
-    name = forms.CharField(max_length=120, help_text="Raters never see it while the campaign is open.")
+    name = forms.CharField(max_length=120, help_text="Raters do not see it while the campaign is open.")
     baseline: "forms.ModelChoiceField[ModelVersion]" = forms.ModelChoiceField(
-        queryset=None, help_text="What you have: the version that is live, or the base model."
+        queryset=None, help_text="Your present model: the live version, or the base model."
     )
     candidate: "forms.ModelChoiceField[ModelVersion]" = forms.ModelChoiceField(
-        queryset=None, help_text="What you want to know about: its win rate over the baseline is the result."
+        queryset=None, help_text="The model you want to test: its win rate over the baseline is the result."
     )
     dataset: "forms.ModelChoiceField[DatasetVersion]" = forms.ModelChoiceField(
         queryset=None,
         label="Dataset",
-        help_text="Its test split gives the prompts. No version was ever trained on them.",
+        help_text="Its test split gives the prompts. No version was trained on them.",
     )
     prompts = forms.IntegerField(label="Test prompts", min_value=1, max_value=MOST_PROMPTS)
     ratings_per_prompt = forms.IntegerField(
@@ -46,7 +47,7 @@ class CampaignForm(forms.Form):
     temperature = forms.FloatField(
         min_value=0,
         max_value=2,
-        help_text="The project's own, as applications are answered. 0 gives each version's most likely answer.",
+        help_text="The default is the project's value, which applications get too. 0 gives each version's most likely answer.",
     )
     max_tokens = forms.IntegerField(label="Longest answer, in tokens", min_value=1, max_value=MOST_TOKENS)
 
@@ -87,7 +88,7 @@ class CampaignForm(forms.Form):
         self.initial["ratings_per_prompt"] = max(1, min(3, rater_count(self.project)))
 
     def most_prompts(self) -> int:
-        """How many prompts the dataset chosen so far holds out; MOST_PROMPTS while none is chosen."""
+        """The number of test prompts of the chosen dataset; MOST_PROMPTS while none is chosen."""
         chosen = str(self["dataset"].value() or "")
         held = {str(found.pk): found.held_out for found in self._choices("dataset").queryset}
         return min(held.get(chosen, MOST_PROMPTS), MOST_PROMPTS)
@@ -102,8 +103,8 @@ class CampaignForm(forms.Form):
         return values
 
     def preview(self) -> dict[str, Any]:
-        """`plan`: what the values typed so far ask for, None while they make no sense; `capped`: the number of prompts
-        it is for, when more were typed than there are."""
+        """`plan`: the plan for the present values, None while they are not valid; `capped`: its number of prompts, when
+        more were typed than exist."""
         prompts, per_prompt = _number(self["prompts"].value()), _number(self["ratings_per_prompt"].value())
         if not prompts or not per_prompt or per_prompt > MOST_PER_PROMPT:
             return {"plan": None}
@@ -118,7 +119,7 @@ def _number(value: Any) -> int | None:
 
 
 class AddPromptsForm(forms.Form):
-    """More prompts for a campaign that is open."""
+    """Adds prompts to an open campaign."""
 
     prompts = forms.IntegerField(label="Prompts to add", min_value=1, max_value=MOST_PROMPTS)
 
@@ -131,7 +132,7 @@ class AddPromptsForm(forms.Form):
         field.help_text = f"{self.left:,} test prompts of {campaign.dataset} are not in this campaign yet."
 
     def preview(self) -> dict[str, Any]:
-        """As CampaignForm.preview, for the campaign with the added prompts."""
+        """Like CampaignForm.preview, for the campaign with the added prompts."""
         more = _number(self["prompts"].value())
         if not more:
             return {"plan": None}
@@ -144,7 +145,7 @@ class AddPromptsForm(forms.Form):
 
 
 class AddRatersForm(forms.Form):
-    """More ratings per prompt, and more people who give them."""
+    """Adds ratings per prompt, and raters."""
 
     ratings_per_prompt = forms.IntegerField(
         label="Ratings per prompt", max_value=MOST_PER_PROMPT, help_text="By different people."
@@ -154,7 +155,7 @@ class AddRatersForm(forms.Form):
         required=False,
         coerce=int,
         widget=forms.CheckboxSelectMultiple,
-        help_text="Members of the project who do not rate yet. Admins and viewers can open the results while the "
+        help_text="Members of the project without the role rater. Admins and viewers can open the results while the "
         "campaign runs, so their ratings are marked.",
     )
 
@@ -164,7 +165,7 @@ class AddRatersForm(forms.Form):
         super().__init__(data, initial={"ratings_per_prompt": campaign.ratings_per_prompt})
         now = campaign.ratings_per_prompt
         self.fields["ratings_per_prompt"].widget.attrs["min"] = now
-        self.fields["ratings_per_prompt"].help_text = f"By different people; {now} now, never fewer."
+        self.fields["ratings_per_prompt"].help_text = f"By different people; {now} now, not fewer."
         choices = [(m.user_id, f"{m.user.name} ({', '.join(m.role_labels)})") for m in could_rate(campaign)]
         self.fields["people"].choices = choices  # type: ignore[attr-defined]
         if not choices:
@@ -184,7 +185,7 @@ class SetAsideForm(forms.Form):
     reason = forms.CharField(
         max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Kept with each vote and shown wherever it is listed.",
+        help_text="Stored with each vote and shown with it.",
     )
 
 
@@ -197,25 +198,25 @@ class ComparisonFilter(Filter):
     """Filters of the list of ratings of one campaign."""
 
     q = search_field("Search")
-    outcome = forms.ChoiceField(label="Said", required=False, choices=[("", "Anything"), *OUTCOMES])
+    outcome = forms.ChoiceField(label="Rating", required=False, choices=[("", "Any rating"), *OUTCOMES])
     slice = forms.ChoiceField(required=False)
     rater = forms.ChoiceField(required=False)
     only = forms.ChoiceField(
         label="With",
         required=False,
-        choices=[("", "Anything"), *ONLY],
+        choices=[("", "Any"), *ONLY],
     )
 
     def __init__(self, data: QueryDict, *, slices: list[str], raters: list[User]) -> None:
         super().__init__(data)
         any_slice = [("", "Any slice"), *((name, name) for name in slices if name)]
-        any_rater = [("", "Anybody"), *((str(one.pk), one.name) for one in raters)]
+        any_rater = [("", "Any rater"), *((str(one.pk), one.name) for one in raters)]
         self.fields["slice"].choices = any_slice  # type: ignore[attr-defined]
         self.fields["rater"].choices = any_rater  # type: ignore[attr-defined]
 
 
 class RatingForm(forms.Form):
-    """What a rater sends. Missing values are the service's business, which names them."""
+    """A rater's form. The service reports missing values."""
 
     choice = forms.CharField(required=False, max_length=8)
     skip_scores = forms.BooleanField(required=False)
@@ -231,7 +232,7 @@ class RatingForm(forms.Form):
                 )
 
     def values(self) -> dict[str, Any]:
-        """Keyword arguments for services.rate. A score that is no number counts as missing."""
+        """Keyword arguments for services.rate. A score that is not a number counts as missing."""
         self.full_clean()
         data = self.cleaned_data
         scores = {
@@ -251,7 +252,7 @@ class RatingForm(forms.Form):
 
     @staticmethod
     def initial_of(rating: Rating) -> dict[str, Any]:
-        """What the rater said before, as the form sends it."""
+        """The rater's earlier rating, as form values."""
         comparison = rating.comparison
         side_of = {comparison.a.entry_id: "a", comparison.b.entry_id: "b"}
         scores = {f"{s.criterion}_{side_of[s.entry_id]}": s.value for s in rating.scores.all()}

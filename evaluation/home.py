@@ -1,4 +1,4 @@
-"""Rating on the project's first screen. Raters see how much waits for them, never how it stands."""
+"""Evaluation's card on Home. Raters see the number of their comparisons, but no results."""
 
 import math
 from datetime import timedelta
@@ -15,15 +15,15 @@ from evaluation.queries import campaigns_of, open_campaigns
 from evaluation.queries.gaps import campaigns_in_doubt
 from evaluation.queries.rating import RaterProgress, seconds_a_rating, shares_of
 
-LOOKED_AT = 50  # newest campaigns that may ask something of an admin
+LOOKED_AT = 50  # newest campaigns that may need an admin
 
 
 def _pairs(count: int) -> str:
-    return f"{count:,} pair" if count == 1 else f"{count:,} pairs"
+    return f"{count:,} comparison" if count == 1 else f"{count:,} comparisons"
 
 
 def glance(access: Access) -> Glance:
-    """Raters: what waits for them. Admins and viewers: how the campaigns stand."""
+    """Raters: their comparisons. Admins and viewers: the progress of campaigns."""
     shares = shares_of(access.user, list(open_campaigns(access.project))) if access.has(Role.RATER) else []
     campaigns = list(campaigns_of(access.project)) if access.sees_all else []
     waiting = [share for share in shares if share.left]
@@ -35,14 +35,15 @@ def glance(access: Access) -> Glance:
 
 
 def _card(access: Access, campaigns: list[Any], *, left: int) -> StageCard:
-    """Admins and viewers: ratings in open campaigns, of how many. Raters: their own. Others: what is open."""
+    """Admins and viewers: ratings of planned ratings in open campaigns. Raters: their own. Others: the number of open
+    campaigns."""
     url = reverse("evaluation:home", args=[access.project.slug])
     if access.sees_all:
         live = [c for c in campaigns if c.status == Campaign.Status.OPEN]
-        waits = f"; {left:,} wait for you" if left else ""
+        waits = f"; {left:,} left for you" if left else ""
         if live:
             rated, wanted = sum(c.rating_count for c in live), sum(c.wanted for c in live)
-            return StageCard(f"{rated:,}", f"of {wanted:,} ratings asked for{waits}", url)
+            return StageCard(f"{rated:,}", f"of {wanted:,} planned ratings{waits}", url)
         total = sum(c.rating_count for c in campaigns)
         preparing = sum(c.status == Campaign.Status.PREPARING for c in campaigns)
         if preparing:
@@ -54,17 +55,17 @@ def _card(access: Access, campaigns: list[Any], *, left: int) -> StageCard:
         rated = Comparison.objects.filter(
             campaign__project=access.project, rater=access.user, status=Comparison.Status.RATED
         ).count()
-        line = f"rated by you; {left:,} wait for you" if left else "rated by you; nothing waits"
+        line = f"rated by you; {left:,} left for you" if left else "rated by you; none left"
         return StageCard(f"{rated:,}", line, url)
     count = open_campaigns(access.project).count()
-    return StageCard(f"{count:,}", "comparison open" if count == 1 else "comparisons open")
+    return StageCard(f"{count:,}", "campaign open" if count == 1 else "campaigns open")
 
 
 def _to_rate(access: Access, share: RaterProgress, seconds: float) -> NextItem:
     minutes = max(1, math.ceil(share.left * seconds / 60))
     return NextItem(
-        title=f"{_pairs(share.left)} of answers to compare",
-        line=f"About {minutes} minute{'' if minutes == 1 else 's'}. You see both answers, never whose they are.",
+        title=f"{_pairs(share.left)} to rate",
+        line=f"About {minutes} minute{'' if minutes == 1 else 's'}. You see two answers without model names.",
         url=reverse("evaluation:rate", args=[access.project.slug, share.campaign.pk]),
         action="Continue" if share.rated else "Rate",
         order=20,
@@ -78,21 +79,21 @@ def _for_admin(access: Access, campaigns: list[Any]) -> list[NextItem]:
     for campaign in campaigns:
         url = reverse("evaluation:campaign", args=[access.project.slug, campaign.pk])
         if campaign.pk in in_doubt:
-            line = "They may come from other weights than the version's. Look, then set the votes aside or keep them."
-            title = f"{in_doubt[campaign.pk]:,} votes of “{campaign.name}” rest on answers in doubt"
-            items.append(NextItem(title, line, url, "Look", 30, "copper"))
+            line = "The answers may come from other weights than the version's. Check them, then set the votes aside or keep them."
+            title = f"{in_doubt[campaign.pk]:,} votes of “{campaign.name}” are on answers in doubt"
+            items.append(NextItem(title, line, url, "Open", 30, "copper"))
         if (
             campaign.status == Campaign.Status.OPEN
             and campaign.unanswered_count
             and not campaign.run.is_active
         ):
-            line = "The rest of the campaign goes on. Try again, or drop the prompts without answers."
+            line = "The rest of the campaign continues. Try again, or drop the prompts without answers."
             title = f"{campaign.unanswered_count:,} prompts of “{campaign.name}” have no answers"
-            items.append(NextItem(title, line, url, "Look", 30, "copper"))
+            items.append(NextItem(title, line, url, "Open", 30, "copper"))
         if campaign.status == Campaign.Status.FAILED:
-            line = "The answers made so far are kept. See what stopped it, then try again."
+            line = "Finished answers are kept. See the reason, then try again."
             items.append(
-                NextItem(f"“{campaign.name}” could not make its answers", line, url, "Look", 30, "copper")
+                NextItem(f"“{campaign.name}” could not make its answers", line, url, "Open", 30, "copper")
             )
         elif campaign.status == Campaign.Status.OPEN and campaign.rating_count >= campaign.wanted > 0:
             line = f"All {campaign.wanted:,} ratings are in. Read the results, then close it."
@@ -101,12 +102,12 @@ def _for_admin(access: Access, campaigns: list[Any]) -> list[NextItem]:
 
 
 def corrections_back(access: Access) -> str:
-    """The way back to annotation: what raters rewrote this week."""
+    """The return to annotation: answers that raters corrected this week."""
     since = timezone.now() - timedelta(days=7)
     count = Correction.objects.filter(comparison__campaign__project=access.project, at__gte=since).count()
     if not count:
         return ""
-    return f"{count:,} corrected {'answer' if count == 1 else 'answers'} came back from rating this week"
+    return f"{count:,} corrected {'answer' if count == 1 else 'answers'} returned from rating this week"
 
 
 stage = Stage(

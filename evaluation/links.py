@@ -1,4 +1,4 @@
-"""What a model version's page offers from here: a comparison with another one."""
+"""The link from a model version's page to a comparison with another version."""
 
 from django.urls import reverse
 

@@ -1,4 +1,4 @@
-"""Campaigns in which people compare answers blind, and what they said."""
+"""Campaigns in which people compare answers blind, and their ratings."""
 
 import uuid
 from typing import ClassVar
@@ -46,19 +46,17 @@ class Campaign(models.Model):
 
 
 class PlanStage(models.Model):
-    """How many ratings a campaign planned from some moment on. A campaign begins with stage 1; adding prompts or
-    asking for more ratings per prompt begins the next one. Closing and reopening begins none.
+    """The number of ratings that a campaign plans from some moment on. A campaign starts with stage 1; adding prompts
+    or ratings per prompt starts the next one. Closing and reopening do not start one.
     """
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="plan_stages")
     number = models.PositiveSmallIntegerField(help_text="From 1.")
     ratings_planned = models.PositiveIntegerField(
-        help_text="Of the whole campaign: prompts on which the answers differ, times ratings per prompt. Prompts whose "
-        "answers are still being made count as differing."
+        help_text="Of the whole campaign: prompts on which the answers differ, times ratings per prompt. Prompts "
+        "without answers count as differing."
     )
-    rated_before = models.PositiveIntegerField(
-        default=0, help_text="Ratings that counted when the stage began."
-    )
+    rated_before = models.PositiveIntegerField(default=0, help_text="Counted ratings when the stage began.")
     created_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -74,7 +72,7 @@ class PlanStage(models.Model):
 
 
 class Entry(models.Model):
-    """A model version that takes part in a campaign: position 0 is the baseline, 1 the candidate."""
+    """A model version in a campaign: position 0 is the baseline, 1 the candidate."""
 
     BASELINE, CANDIDATE = 0, 1
 
@@ -99,18 +97,18 @@ class Entry(models.Model):
 
 class PromptQuerySet(models.QuerySet["Prompt"]):
     def current(self) -> "PromptQuerySet":
-        """Without those whose answers were made again: a copy with the new answers took their place."""
+        """Without those with answers that were made again: a copy with the new answers replaced them."""
         return self.filter(replaced_by__isnull=True)
 
     def unanswered(self) -> "PromptQuerySet":
         return self.current().filter(same_answer__isnull=True)
 
     def in_doubt(self) -> "PromptQuerySet":
-        """Current prompts of which an answer may come from other weights than its version's."""
+        """Current prompts with an answer that may come from other weights than its version's."""
         return self.current().filter(models.Exists(_doubtful_answers()))
 
     def offered(self) -> "PromptQuerySet":
-        """What raters may be asked: both answers are made, they differ, and neither is in doubt."""
+        """Prompts for raters: both answers are made, they differ, and neither is in doubt."""
         return self.current().filter(~models.Exists(_doubtful_answers()), same_answer=False)
 
 
@@ -119,7 +117,7 @@ def _doubtful_answers() -> "models.QuerySet[CampaignAnswer]":
 
 
 class Prompt(models.Model):
-    """A test prompt of a campaign, cut from a test row of its dataset version."""
+    """A test prompt of a campaign, from a test row of its dataset version."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="prompts")
     row = models.ForeignKey("datasets.DatasetRow", on_delete=models.PROTECT, related_name="+")
@@ -129,7 +127,7 @@ class Prompt(models.Model):
     slice = models.CharField(max_length=120, blank=True)
     same_answer = models.BooleanField(
         null=True,
-        help_text="Both entries answered word for word alike, so nobody is asked. Empty until both answers are made.",
+        help_text="Both entries gave exactly the same answer, so it is not shown to raters. Empty before both answers are made.",
     )
     replaces = models.OneToOneField(
         "self",
@@ -137,7 +135,7 @@ class Prompt(models.Model):
         blank=True,
         on_delete=models.CASCADE,
         related_name="replaced_by",
-        help_text="The same prompt with the answers it had before they were made again. Votes on them stay there.",
+        help_text="The same prompt with its earlier answers, before they were made again. Votes on them stay there.",
     )
 
     objects = PromptQuerySet.as_manager()
@@ -157,7 +155,7 @@ class Prompt(models.Model):
 
 
 class CampaignAnswer(models.Model):
-    """What an entry answered to a prompt, made before rating begins so that no side is slower."""
+    """An entry's answer to a prompt, made before rating so that no side is slower."""
 
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="answers")
     entry = models.ForeignKey(Entry, on_delete=models.CASCADE, related_name="answers")
@@ -173,7 +171,7 @@ class CampaignAnswer(models.Model):
 
 
 class Comparison(models.Model):
-    """One prompt put before one rater, with the sides shuffled. Raters know it by `public_id` alone."""
+    """One prompt for one rater, with the sides shuffled. Raters only see its `public_id`."""
 
     class Status(models.TextChoices):
         OPEN = "open", "Open"
@@ -185,7 +183,7 @@ class Comparison(models.Model):
         Status.OPEN: {Status.RATED, Status.SKIPPED, Status.EXPIRED},
         Status.RATED: set(),
         Status.SKIPPED: set(),
-        # A late rating is work done all the same, so an expired comparison may still be rated.
+        # A late rating is valid work, so an expired comparison can still be rated.
         Status.EXPIRED: {Status.OPEN, Status.RATED},
     }
 
@@ -227,14 +225,14 @@ class RatingQuerySet(models.QuerySet["Rating"]):
         return self.filter(set_aside_at__isnull=True)
 
     def in_doubt(self) -> "RatingQuerySet":
-        """Those given on an answer that may come from other weights than its version's."""
+        """Those on an answer that may come from other weights than its version's."""
         return self.exclude(comparison__a__generation__doubt="", comparison__b__generation__doubt="")
 
 
 class Rating(models.Model):
-    """What a rater said of one comparison. `preferred` is None for a tie or when both are bad.
+    """A rater's rating of one comparison. `preferred` is None for a tie or when both are bad.
 
-    A rating that is set aside counts nowhere; it stays readable, with the reason.
+    A rating that is set aside does not count; it stays readable, with the reason.
     """
 
     class Choice(models.TextChoices):
@@ -301,7 +299,7 @@ class Score(models.Model):
 
 
 class Correction(models.Model):
-    """An answer that a rater rewrote, and the annotation item it became."""
+    """An answer that a rater corrected, and the example it became."""
 
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="corrections")
     answer = models.ForeignKey(CampaignAnswer, on_delete=models.PROTECT, related_name="corrections")
@@ -318,7 +316,7 @@ class Correction(models.Model):
 
 
 class RatingDraft(DraftBase):
-    """What a rater has chosen and typed of one comparison and not sent: the form's fields that hold something.
+    """A rater's unsent rating of one comparison: the form's fields that are not empty.
 
     Private to the comparison's rater, and deleted when the comparison is rated or skipped.
     """
@@ -329,7 +327,7 @@ class RatingDraft(DraftBase):
         constraints = [
             models.CheckConstraint(
                 name="rating_draft_is_a_form",
-                condition=models.Q(content__contains={}),  # jsonb @> '{}' holds for objects alone
+                condition=models.Q(content__contains={}),  # jsonb @> '{}' is true for objects only
             )
         ]
 

@@ -1,4 +1,4 @@
-"""What a planned campaign asks of people, and what it can find."""
+"""The effort of a planned campaign, and the differences it can detect."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ MORE_RATERS = (2, 5, 10)
 
 @dataclass(frozen=True)
 class Panel:
-    """What `raters` people who give `ratings` in all would reach.
+    """The precision of `raters` people with `ratings` ratings in total.
 
-    `half_width` is of the win rate's 95% interval around an even result (None with fewer than three raters); `finds` the
-    least true win rate that is settled with 80% power (None when nothing would be).
+    `half_width` is of the win rate's 95% interval around an even result (None with fewer than three raters); `finds`
+    the smallest true win rate that is detected with 80% power (None when none is).
     """
 
     raters: int
@@ -24,8 +24,8 @@ class Panel:
 
 @dataclass(frozen=True)
 class RatingPlan:
-    """`needs` lists (true win rate, ratings that settle it with these raters and 80% power, None when no number does);
-    `larger` what more raters would reach on the same prompts."""
+    """`needs` lists (true win rate, ratings that detect it with these raters and 80% power, None when no number does);
+    `larger` has the figures for more raters on the same prompts."""
 
     prompts: int
     per_prompt: int
@@ -43,19 +43,19 @@ class RatingPlan:
 
     @property
     def within_reach(self) -> tuple[tuple[float, int], ...]:
-        """Of `needs`, what some number of ratings by these raters settles."""
+        """The part of `needs` that some number of ratings by these raters detects."""
         return tuple((rate, votes) for rate, votes in self.needs if votes is not None)
 
     @property
     def out_of_reach(self) -> float | None:
-        """The largest of the win rates that only more raters can settle; so do all below it."""
+        """The largest win rate that needs more raters; all smaller ones need them too."""
         return max((rate for rate, votes in self.needs if votes is None), default=None)
 
 
 def plan(*, prompts: int, per_prompt: int, raters: int) -> RatingPlan:
     """`raters` people share `prompts`, each prompt rated by `per_prompt` different ones (or by all, when they are fewer).
 
-    The figures are the verdict's own rule worked out beforehand (`evaluation.statistics.power`).
+    The figures use the verdict's own rule (`evaluation.statistics.power`).
     """
     here = panel(prompts=prompts, per_prompt=per_prompt, raters=raters)
     return RatingPlan(

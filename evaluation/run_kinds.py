@@ -23,6 +23,6 @@ CAMPAIGN = RunKind(
     runner="evaluation.runner.answers:run",
     on_end="evaluation.services.campaigns:settle_campaign",
     on_again="evaluation.services.campaigns:again",
-    again_words="Answers made so far are kept.",
+    again_words="Finished answers are kept.",
     subject="evaluation.run_kinds:of_campaign",
 )

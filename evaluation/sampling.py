@@ -1,4 +1,4 @@
-"""Which held-out prompts a campaign asks about."""
+"""Chooses the test prompts of a campaign."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ T = TypeVar("T")
 
 
 def choose(rows: Sequence[tuple[T, str]], count: int, *, seed: int) -> list[T]:
-    """`count` of the rows, each slice in proportion, in an order of its own. Rows are (key, slice).
+    """`count` of the rows, each slice in proportion, in a random order. Rows are (key, slice).
 
-    A systematic sample: rows stand by slice, inside a slice in an order drawn from `seed`, and every (N/count)-th is
-    taken, so each slice gets its share to within one row (Cochran, Sampling Techniques, 3rd ed. 1977, ch. 8).
+    A systematic sample: rows are sorted by slice, inside a slice in an order drawn from `seed`, and every (N/count)-th
+    is taken, so each slice gets its share to within one row (Cochran, Sampling Techniques, 3rd ed. 1977, ch. 8).
     Raises ValueError when there are fewer rows.
     """
     if count > len(rows):

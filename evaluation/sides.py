@@ -1,16 +1,17 @@
-"""Whether the candidate's answer is A or B, which is where it is shown: balanced for each rater and within each prompt, and not to be inferred.
+"""Decides whether the candidate's answer is A or B: balanced for each rater and within each prompt, and not
+predictable.
 
 A *lead* is how often the candidate was A minus how often it was B, 0 when balanced.
 
 * A rater's lead stays within RATER_LIMIT: a fair coin until the limit is reached, then the other side. This is the big
-  stick design (Soares & Wu, Communications in Statistics A 12, 1983), which of all designs with the same limit on the
-  imbalance is the hardest to predict on average (Kundt, Statistics in Medicine 26, 2007).
+  stick design (Soares & Wu, Communications in Statistics A 12, 1983), which is the hardest to predict on average of all
+  designs with the same limit (Kundt, Statistics in Medicine 26, 2007).
 * Within a prompt the second rater gets the side opposite to the first's, the fourth the opposite of the third's. No
-  rater sees what colleagues were shown, so this gives nothing away.
-* A skipped comparison leaves both leads as they were, and the next one has a new coin.
+  rater sees what colleagues were shown, so this reveals nothing.
+* A skipped comparison does not change the leads, and the next one has a new coin.
 
-The coin comes from the operating system (`secrets`), not from the campaign's seed: nobody who knows the seed can compute
-it. The sides that were drawn are stored with each comparison.
+The coin comes from the operating system (`secrets`), not from the campaign's seed: so it cannot be computed from the
+seed. The sides are stored with each comparison.
 """
 
 import secrets
@@ -24,7 +25,7 @@ def fair_coin() -> bool:
 
 
 def due_side(rater_lead: int) -> int:
-    """1 when the candidate has to be A for this rater next, -1 when B, 0 when either will do."""
+    """1 when the candidate must be A for this rater next, -1 for B, 0 for either."""
     if abs(rater_lead) < RATER_LIMIT:
         return 0
     return -1 if rater_lead > 0 else 1

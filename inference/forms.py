@@ -1,4 +1,4 @@
-"""Forms of chats and lists. They check shapes; what is allowed is decided by the services."""
+"""Forms of chats and lists. They validate formats; the services decide what is allowed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ class QuestionForm(forms.Form):
     text = forms.CharField(
         label="Your question",
         strip=False,
-        required=False,  # the service says it better
+        required=False,  # the service has a better message
         widget=forms.Textarea(
             attrs={"rows": 2, "maxlength": MAX_QUESTION, "placeholder": "Ask as a customer would"}
         ),
@@ -24,9 +24,9 @@ class QuestionForm(forms.Form):
 
 
 class NewChatForm(forms.Form):
-    """`candidate` holds an opaque token, never a version's id or name."""
+    """`candidate` is an opaque token, not a version's id or name."""
 
-    candidate = forms.ChoiceField(label="Who answers", widget=forms.RadioSelect)
+    candidate = forms.ChoiceField(label="Candidate", widget=forms.RadioSelect)
     text = forms.CharField(
         label="First question",
         strip=False,
@@ -39,7 +39,7 @@ class NewChatForm(forms.Form):
         strip=False,
         max_length=MAX_CONTEXT,
         widget=forms.Textarea(attrs={"rows": 3, "class": "mono"}),
-        help_text="What the desk's systems say, one record a line. The model may state only what is written here.",
+        help_text="What your systems show about the case, one record per line. The model may state only what is in the records.",
     )
 
     def __init__(self, *args: Any, choices: Sequence[tuple[str, str]], **kwargs: Any) -> None:
@@ -58,7 +58,7 @@ class NewChatForm(forms.Form):
 class CorrectionForm(forms.Form):
     completion = forms.CharField(
         label="The answer it should have given",
-        required=False,  # the service says it better
+        required=False,  # the service has a better message
         strip=False,
         widget=forms.Textarea(attrs={"rows": 5}),
     )
@@ -68,18 +68,20 @@ class CorrectionForm(forms.Form):
     edge = forms.ChoiceField(label="Edge case", required=False, choices=Example.Edge.choices)
 
     def checked(self) -> dict[str, Any]:
-        """What services.correct takes. Invalid, with the fields named, when a value is not one of those offered."""
+        """The arguments of services.correct. Invalid, with its fields, when a value is not one of the choices."""
         if not self.is_valid():
             fields = {name: [str(message) for message in found] for name, found in self.errors.items()}
-            raise Invalid("This correction was not sent.", "The reasons are below the fields.", fields=fields)
+            raise Invalid(
+                "The correction was not filed.", "See the messages below the fields.", fields=fields
+            )
         return self.cleaned_data
 
 
 class AnswersFilter(Filter):
-    q = search_field("Text or id", "words of question or answer, or an id")
+    q = search_field("Text or id", "words of a question or answer, or an id")
     version = forms.ChoiceField(label="Version", required=False)
     purpose = forms.ChoiceField(
-        label="Asked by", required=False, choices=[("", "anybody"), *Answer.Purpose.choices]
+        label="Asked by", required=False, choices=[("", "anyone"), *Answer.Purpose.choices]
     )
     status = forms.ChoiceField(
         label="Ended", required=False, choices=[("", "any way"), *Answer.Status.choices]

@@ -1,4 +1,4 @@
-"""What happens here when something happened upstream. May be called more than once for one event."""
+"""Handlers of events from apps below. May be called more than once for one event."""
 
 from core.models import Event
 from inference.services import ensure_deployment
@@ -6,7 +6,7 @@ from training.models import ModelVersion
 
 
 def serve_registered_version(event: Event) -> None:
-    """A version was registered, or its check was asked for again: it should be served."""
+    """A version was registered, or its check was requested again: it should be served."""
     version = (
         ModelVersion.objects.select_related("project", "base_model")
         .filter(pk=event.payload["version"])

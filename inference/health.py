@@ -1,4 +1,4 @@
-"""Engines as parts of the system. Told without names: everybody who signs in may see the status page."""
+"""Engines on the System status page. Without names, since everyone who signs in may see that page."""
 
 from django.utils import timezone
 
@@ -16,7 +16,7 @@ def engines() -> list[SystemPart]:
     if rows and (newest is None or newest < timezone.now() - HEARTBEAT_STALE):
         return [
             SystemPart(
-                "engines", "Engines", False, "the engines process gives no sign of life", newest, NEEDED_FOR
+                "engines", "Engines", False, "the engines process is not responding", newest, NEEDED_FOR
             )
         ]
     if not rows:
@@ -27,7 +27,7 @@ def engines() -> list[SystemPart]:
         )
         if waiting is None:
             return [SystemPart("engines", "Engines", True, "none is needed", None, NEEDED_FOR)]
-        detail = "a model version waits for the engines process"
+        detail = "a model version is waiting for the engines process"
         return [SystemPart("engines", "Engines", False, detail, waiting.requested_at, NEEDED_FOR)]
     return [_part(number, row) for number, row in enumerate(rows, start=1)]
 
@@ -36,7 +36,7 @@ def _part(number: int, engine: Engine) -> SystemPart:
     up = engine.status == Engine.Status.UP
     detail = {
         Engine.Status.UP: "answers",
-        Engine.Status.DOWN: "down; it is started again by itself",
+        Engine.Status.DOWN: "down; it is started again automatically",
     }.get(Engine.Status(engine.status), "starting")
     return SystemPart(
         f"engine-{engine.pk}", f"Engine {number}", up, detail, None if up else engine.since, NEEDED_FOR

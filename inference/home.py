@@ -1,4 +1,4 @@
-"""Serving on the project's first screen, and how its deeds read in the record."""
+"""Serving's card on Home, and the audit sentences of its actions."""
 
 from django.urls import reverse
 
@@ -10,23 +10,23 @@ from inference.models import Deployment
 from training.models import ModelVersion
 
 WORDINGS = {
-    "deployment.requested": "{actor} asked to serve {label}",
-    "deployment.requested_again": "{actor} asked once more to serve {label}",
-    "deployment.unload_requested": "{actor} asked to stop serving {label}",
-    "deployment.loaded": "{label} is served; {checked} prompts gave the same tokens",
-    "deployment.failed": "{label} could not be served: {reason}",
-    "deployment.unloaded": "{label} is not served any more",
-    "engine.up": "The engine {label} came up",
+    "deployment.requested": "{actor} requested to load {label}",
+    "deployment.requested_again": "{actor} requested again to load {label}",
+    "deployment.unload_requested": "{actor} requested to unload {label}",
+    "deployment.loaded": "{label} is loaded; {checked} prompts gave the same tokens",
+    "deployment.failed": "{label} could not be loaded: {reason}",
+    "deployment.unloaded": "{label} was unloaded",
+    "engine.up": "The engine {label} started",
     "engine.down": "The engine {label} went down: {error}",
     "engine.stopped": "The engine {label} was stopped",
     "engine.weights_differed": "The engine {label} answered with wrong weights and was taken out of service; {marked} answers "
     "here are marked",
-    "route.changed": "{actor} made {label} live",
-    "conversation.started": "{actor} began a chat",
+    "route.changed": "{actor} released {label}",
+    "conversation.started": "{actor} started a chat",
     "answer.corrected": "{actor} corrected an answer of a chat",
 }
 
-# What engines do by themselves at every start, and small beginnings.
+# Automatic actions of engines at every start, and actions of little interest.
 QUIET = (
     "deployment.requested",
     "deployment.loaded",
@@ -34,7 +34,7 @@ QUIET = (
     "engine.up",
     "engine.stopped",
     "conversation.started",
-    "route.changed",  # a release tells of it already
+    "route.changed",  # a release has its own entry
 )
 
 
@@ -51,11 +51,9 @@ def glance(access: Access) -> Glance:
 
 
 def _blind_card(access: Access, candidates: int) -> StageCard:
-    """How many candidates the person can chat with."""
+    """The number of candidates that the person can chat with."""
     url = reverse("inference:chat", args=[access.project.slug])
-    return StageCard(
-        f"{candidates:,}", "candidate to chat with" if candidates == 1 else "candidates to chat with", url
-    )
+    return StageCard(f"{candidates:,}", "candidate to test" if candidates == 1 else "candidates to test", url)
 
 
 def _card(access: Access, wanted: list[Deployment]) -> StageCard:
@@ -73,7 +71,7 @@ def _card(access: Access, wanted: list[Deployment]) -> StageCard:
 
 
 def _failed(access: Access, wanted: list[Deployment]) -> list[NextItem]:
-    """The newest version that could not be served; a rejected one has a line of its own in training."""
+    """The newest version that could not be served; a rejected one has its own line in training."""
     failed = next(
         (
             one
@@ -99,7 +97,7 @@ def _failed(access: Access, wanted: list[Deployment]) -> list[NextItem]:
 def _chat(access: Access) -> NextItem:
     return NextItem(
         "Test a model",
-        "Ask what a customer would ask. An answer you correct becomes training material.",
+        "Ask what a customer would ask. An answer you correct goes to annotation.",
         reverse("inference:chat", args=[access.project.slug]),
         "Chat",
         order=60,

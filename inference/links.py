@@ -1,4 +1,4 @@
-"""What a model version's page offers from here: a chat with it."""
+"""The link from a model version's page to a chat with it."""
 
 from django.urls import reverse
 
@@ -15,7 +15,7 @@ def links_of(access: Access, version: ModelVersion) -> list[VersionLink]:
         return []
     url = reverse("inference:chat", args=[access.project.slug])
     return [
-        VersionLink("Chat with it", f"{url}?with={one.code}")
+        VersionLink("Test it in chat", f"{url}?with={one.code}")
         for one in candidates(access)
         if one.version.pk == version.pk and one.state.ready
     ]

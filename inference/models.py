@@ -1,4 +1,4 @@
-"""Engines, what they serve, and every answer that was generated."""
+"""Engines, deployments, conversations and all answers."""
 
 import uuid
 from typing import ClassVar
@@ -16,7 +16,7 @@ class Engine(models.Model):
     for a base model, that model's adapters. Only the `engines` process changes these rows."""
 
     class Status(models.TextChoices):
-        WANTED = "wanted", "About to start"
+        WANTED = "wanted", "Starting soon"
         STARTING = "starting", "Starting"
         UP = "up", "Up"
         DOWN = "down", "Down"
@@ -27,7 +27,7 @@ class Engine(models.Model):
     )
     name = models.CharField(max_length=120, unique=True)
     base_model = models.ForeignKey("training.BaseModel", on_delete=models.PROTECT, related_name="engines")
-    # Set when the engine serves one full fine-tune instead of the base model.
+    # Set when the engine serves one full model instead of the base model.
     version = models.OneToOneField(
         "training.ModelVersion",
         null=True,
@@ -40,19 +40,19 @@ class Engine(models.Model):
     port = models.PositiveIntegerField(null=True, blank=True)
     pid = models.IntegerField(null=True, blank=True)
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.WANTED)
-    since = models.DateTimeField(null=True, blank=True, help_text="When it came into this status.")
+    since = models.DateTimeField(null=True, blank=True, help_text="Since when it has this status.")
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     restarts = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True)
     options = models.JSONField(
         default=dict,
         blank=True,
-        help_text="What it was started with: max_lora_rank, max_loras, adapter_loads (how many adapters it may take in "
-        "its life; none: as many as one likes), max_model_len; start_seconds once it was up.",
+        help_text="Its start options: max_lora_rank, max_loras, adapter_loads (the number of adapters it may load "
+        "before a restart; none: any number), max_model_len; start_seconds once it was up.",
     )
-    # Counted before each load: an adapter keeps its place in the engine's memory after it was unloaded.
+    # Counted before each load: an adapter keeps its place in the engine's memory after it is unloaded.
     adapter_loads = models.PositiveIntegerField(
-        default=0, help_text="Adapters that were loaded into it since its process started."
+        default=0, help_text="Adapters loaded since its process started."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -76,7 +76,7 @@ class Engine(models.Model):
 
 
 class Deployment(models.Model):
-    """That a model version should be served, and whether it is."""
+    """A model version that should be served, and its state."""
 
     class Wanted(models.TextChoices):
         LOADED = "loaded", "Loaded"
@@ -112,38 +112,38 @@ class Deployment(models.Model):
     error = models.TextField(blank=True)
     requested_at = models.DateTimeField(auto_now_add=True)
     loaded_at = models.DateTimeField(null=True, blank=True)
-    seconds_to_load = models.FloatField(null=True, help_text="From being wanted to being served, in seconds.")
+    seconds_to_load = models.FloatField(null=True, help_text="Seconds from the request until it is served.")
 
     def __str__(self) -> str:
         return f"{self.version} on {self.engine or 'no engine'}"
 
 
 class WeightCheck(models.Model):
-    """That an engine's models were asked alone and beside one another, and whether each gave the same answers.
+    """A check that asks an engine's models alone and together, and whether each gave the same answers.
 
-    Kept for ever: it tells which answers may be believed. A failed one marks answers (`Answer.doubt`).
+    Kept permanently: it shows which answers are reliable. A failed one marks answers (`Answer.doubt`).
     """
 
     class Outcome(models.TextChoices):
         PASSED = "passed", "Passed"
         FAILED = "failed", "Failed"
-        NOT_MADE = "not_made", "Could not be made"
+        NOT_MADE = "not_made", "Could not be done"
 
     engine = models.ForeignKey(Engine, on_delete=models.PROTECT, related_name="weight_checks")
-    process = models.CharField(max_length=200, help_text="Which life of the engine: its process, or its URL.")
+    process = models.CharField(max_length=200, help_text="The start of the engine: its process, or its URL.")
     outcome = models.CharField(max_length=8, choices=Outcome.choices)
-    reason = models.TextField(blank=True, help_text="What differed, or why it could not be made.")
-    models_checked = models.JSONField(default=list, help_text="Names that the engine was asked by.")
+    reason = models.TextField(blank=True, help_text="What differed, or why it could not be done.")
+    models_checked = models.JSONField(default=list, help_text="Names of the models that were asked.")
     report = models.JSONField(
         default=dict,
-        help_text="rounds, largest_shift and noise (nats), difference, and the answers given alone.",
+        help_text="rounds, largest_shift and noise (nats), difference, and the answers of models alone.",
     )
     began_at = models.DateTimeField()
     ended_at = models.DateTimeField(help_text="For a failed one: when the engine was taken out of service.")
-    # Answers from here on may come from other weights: when the last check that passed began.
+    # Answers since then may come from other weights: the start of the last passed check.
     doubtful_since = models.DateTimeField(null=True, blank=True)
     marked = models.PositiveIntegerField(
-        null=True, blank=True, help_text="How many answers it marked; none: not marked yet."
+        null=True, blank=True, help_text="The number of answers it marked; none: not marked yet."
     )
 
     class Meta:
@@ -167,22 +167,22 @@ class WeightCheck(models.Model):
 
     @property
     def adapters(self) -> int:
-        """How many adapters were asked, beside the base."""
+        """The number of adapters asked besides the base model."""
         return max(0, len(self.models_checked) - 1)
 
 
 class Route(models.Model):
-    """The project's live pointer. Changing it is one UPDATE; only `inference.services` does."""
+    """The project's live pointer. Only `inference.services` changes it, in one UPDATE."""
 
     project = models.OneToOneField("core.Project", on_delete=models.CASCADE, related_name="route")
     version = models.ForeignKey("training.ModelVersion", on_delete=models.PROTECT, related_name="live_routes")
-    # Each release puts what it replaced on top, each rollback takes off down to where it went, so that rolling back twice
-    # goes back two steps. Read by inference.queries.way_back alone.
+    # Each release pushes the version it replaced. Each rollback pops down to its target, so that two rollbacks go back
+    # two steps. Only inference.queries.way_back reads it.
     way_back = ArrayField(
         models.BigIntegerField(),
         default=list,
         blank=True,
-        help_text="Ids of the model versions that a rollback can go back to, the nearest last.",
+        help_text="Ids of the model versions that a rollback can return to, the nearest last.",
     )
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -197,7 +197,7 @@ class Conversation(models.Model):
         "training.ModelVersion", on_delete=models.PROTECT, related_name="conversations"
     )
     title = models.CharField(max_length=120, blank=True)
-    context = models.JSONField(default=list, help_text="Records the agent laid beside the conversation.")
+    context = models.JSONField(default=list, help_text="Records for the conversation.")
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -209,7 +209,7 @@ class Conversation(models.Model):
 
 
 class Answer(models.Model):
-    """One answer: what was asked, of which version, with which settings, what came back and how fast."""
+    """One answer: its question, version, settings, text and speed."""
 
     class Purpose(models.TextChoices):
         CHAT = "chat", "Chat"
@@ -219,7 +219,7 @@ class Answer(models.Model):
     class Status(models.TextChoices):
         STREAMING = "streaming", "Streaming"
         DONE = "done", "Done"
-        STOPPED = "stopped", "Stopped by the person"
+        STOPPED = "stopped", "Stopped by the user"
         FAILED = "failed", "Failed"
 
     TRANSITIONS: ClassVar[dict[str, set[str]]] = {
@@ -257,11 +257,13 @@ class Answer(models.Model):
     turn = models.PositiveIntegerField(
         null=True,
         blank=True,
-        help_text="Which turn of its conversation it answers, from 1. Answered again it keeps the turn; the newest counts.",
+        help_text="The turn of the conversation, from 1. A new answer to the same question has the same turn; the newest counts.",
     )
-    messages = models.JSONField(help_text="What the engine was sent, system prompt and records included.")
+    messages = models.JSONField(
+        help_text="Everything sent to the engine, system prompt and records included."
+    )
     question = models.TextField(
-        blank=True, default="", db_default="", help_text="The last message of who asked, alone."
+        blank=True, default="", db_default="", help_text="The last message of the user."
     )
     params = models.JSONField(default=dict)
     text = models.TextField(blank=True)
@@ -270,7 +272,7 @@ class Answer(models.Model):
     error = models.TextField(blank=True)
     doubt = models.TextField(
         blank=True,
-        help_text="Why these words may come from other weights than the version's. Empty: nothing speaks for that.",
+        help_text="Why this answer may come from other weights than the version's. Empty: no doubt.",
     )
     prompt_tokens = models.PositiveIntegerField(null=True)
     completion_tokens = models.PositiveIntegerField(null=True)
@@ -278,7 +280,7 @@ class Answer(models.Model):
     duration_ms = models.PositiveIntegerField(null=True)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     alive_at = models.DateTimeField(
-        null=True, blank=True, help_text="The last sign of life of the process that writes it."
+        null=True, blank=True, help_text="The last heartbeat of the process that writes it."
     )
 
     class Meta:
@@ -287,7 +289,7 @@ class Answer(models.Model):
             models.Index(name="answer_by_version", fields=["version", "-id"]),
             models.Index(name="answer_by_project", fields=["project", "-id"]),
             models.Index(name="answer_in_doubt", fields=["project", "-id"], condition=~models.Q(doubt="")),
-            # What `icontains` compares is in upper case.
+            # `icontains` compares in upper case.
             GinIndex(OpClass(Upper("question"), name="gin_trgm_ops"), name="answer_question"),
             GinIndex(OpClass(Upper("text"), name="gin_trgm_ops"), name="answer_text"),
         ]
@@ -297,9 +299,9 @@ class Answer(models.Model):
 
 
 class CorrectionDraft(DraftBase):
-    """A better answer to a chat's question that its writer has not sent yet: {completion, topic, edge}.
+    """A correction of a chat answer that its writer has not sent yet: {completion, topic, edge}.
 
-    Private to whoever wrote it, and deleted when the correction is filed.
+    Private to its writer, and deleted when the correction is filed.
     """
 
     answer = models.ForeignKey(Answer, on_delete=models.CASCADE, related_name="correction_drafts")
@@ -310,7 +312,7 @@ class CorrectionDraft(DraftBase):
             models.UniqueConstraint(name="correction_draft_once", fields=["answer", "user"]),
             models.CheckConstraint(
                 name="correction_draft_is_a_form",
-                condition=models.Q(content__contains={}),  # jsonb @> '{}' holds for objects alone
+                condition=models.Q(content__contains={}),  # jsonb @> '{}' is true for objects only
             ),
         ]
 

@@ -19,7 +19,7 @@ class ReleaseConfig(AppConfig):
         register_version_links("release", links_of)
         register_wordings(
             {
-                "release.made_live": "{actor} made {label} live (gate: {gate})",
+                "release.made_live": "{actor} released {label} (gate: {gate})",
                 "release.rolled_back": "{actor} rolled back from {replaced} to {label}",
             }
         )

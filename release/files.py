@@ -1,5 +1,5 @@
-"""Whether a version's files are what was stored: hashed here when that is quick, else as far as the store says without
-reading them. What was compared is part of the answer."""
+"""Whether a version's files are what was stored: hashed here when that is quick, else checked by what the store reports
+without reading. The result includes what was compared."""
 
 import logging
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from core.storage import Compared, Storage, storage
 from training.models import ModelVersion
 
 log = logging.getLogger(__name__)
-# About half a second of hashing for one version, and some hundredths for each of a list; what is larger is checked by
-# a run on the version's page. Sign-off hashes again, so that remembering for a day risks nothing.
+# About half a second of hashing for one version, and some hundredths for each of a list; larger files are checked by a
+# background job on the version's page. Sign-off hashes again, so caching for a day is safe.
 QUICK_BYTES = 512_000_000
 QUICK_BYTES_IN_LIST = 64_000_000
-# Reading over a network at 100 MB a second: as long as a page may wait. In lists nothing is read.
+# Reading over a network at 100 MB a second: the longest acceptable wait for a page. In lists nothing is read.
 QUICK_BYTES_REMOTE = 64_000_000
 KEEP_SECONDS = 24 * 3600
-# What the store says without reading is asked again sooner: it is cheap, and tells less.
+# Checks without reading are repeated sooner: they are cheap and less certain.
 KEEP_UNREAD_SECONDS = 900
 
 
 @dataclass(frozen=True)
 class Files:
-    """`wrong` names missing or changed files. `read_on` is the day of an earlier check that the answer rests on."""
+    """`wrong` lists missing or changed files. `read_on` is the day of the earlier check that was used."""
 
     wrong: list[str]
     compared: Compared
@@ -34,10 +34,10 @@ class Files:
 
 
 def files_of(version: ModelVersion, *, fresh: bool = False, in_list: bool = False) -> Files | None:
-    """How the stored files compare with their record; None when the store cannot be read now.
+    """Compares the stored files with their record; None when the store cannot be read now.
 
-    What is small enough is hashed here and the result remembered for a day; `fresh` hashes without asking what is
-    remembered. The rest is compared as far as that goes without reading, and by what a run last read.
+    Small files are hashed here and the result is cached for a day; `fresh` ignores the cache. Others are compared
+    without reading, and by the last check of a background job.
     """
     store, artifact = storage(), version.artifact
     limit = _limit(store, fresh=fresh, in_list=in_list)
@@ -86,4 +86,4 @@ def _remember(key: str, files: Files, seconds: int) -> None:
     try:
         cache.set(key, files, seconds)
     except RedisError:
-        log.debug("The cache is away; the files are compared again next time")
+        log.debug("The cache is offline; the files are compared again next time")

@@ -1,4 +1,4 @@
-"""Forms of release. They check shapes; services decide."""
+"""Forms of release. They validate formats; services decide."""
 
 from typing import Any
 
@@ -8,22 +8,22 @@ from core.lists.numbers import LARGEST_ID
 
 
 class SignOffForm(forms.Form):
-    """`replaces` is the id of what was live when the page was drawn; empty for nothing."""
+    """`replaces` is the id of the version that was live when the page was rendered; empty for none."""
 
     replaces = forms.IntegerField(required=False, min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput)
     note = forms.CharField(
         required=False,
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="Stays on record with the gate.",
+        help_text="Stored permanently with the gate.",
     )
     sign_off = forms.BooleanField(required=False, label="I have read the gate and sign this off")
 
     def ask_for_a_reason(self) -> None:
-        """Called when a check holds or fails: then it is not released without a reason. The service refuses it."""
+        """Called when a criterion is on hold or failed: a release then needs a reason. The service checks this."""
         note = self.fields["note"]
         note.label = "Reason (required)"
-        note.help_text = "Why it is released despite the open checks. It stays on record with the gate."
+        note.help_text = "Why you release despite open criteria. Stored permanently with the gate."
         note.required = True
 
     def __init__(self, *args: object, signer: str = "", **kwargs: object) -> None:
@@ -33,14 +33,14 @@ class SignOffForm(forms.Form):
 
 
 class RollBackForm(forms.Form):
-    """Why what is live is taken back: one of the usual reasons, in more words where they help. `reason()` gives both."""
+    """The reason for a rollback: one of the usual reasons, with details if needed. `reason()` returns both."""
 
     OTHER = "other"
     REASONS = (
         ("Wrong or invented answers", "Wrong or invented answers"),
         ("Slow or failing answers", "Slow or failing answers"),
-        ("Made live by mistake", "Made live by mistake"),
-        (OTHER, "Something else"),
+        ("Released by mistake", "Released by mistake"),
+        (OTHER, "Other"),
     )
 
     away_from = forms.IntegerField(min_value=1, max_value=LARGEST_ID, widget=forms.HiddenInput)
@@ -55,13 +55,13 @@ class RollBackForm(forms.Form):
         required=False,
         max_length=1900,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Needed when it is something else. Kept in the history and in the audit.",
+        help_text="Required for “Other”. Shown in the history and the audit.",
     )
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         if values.get("why") == self.OTHER and not values.get("detail"):
-            self.add_error("detail", "Say what happened.")
+            self.add_error("detail", "Describe what happened.")
         return values
 
     def reason(self) -> str:

@@ -1,6 +1,6 @@
-"""The gate: what has to be true of a model version before it goes live. Pure: facts in, checks out.
+"""The gate: the criteria for a release of a model version. Pure: facts in, results out.
 
-Every check says pass, hold or fail in one sentence. What is not known holds; it never passes.
+Every criterion passes, holds or fails, with one sentence. Unknown facts hold; they do not pass.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,8 +13,8 @@ from release.held_out import HeldOut, judge
 Result = Literal["pass", "hold", "fail"]
 Compared = Literal["contents", "checksums", "sizes"]
 
-# Above this share of "both bad" an answer is no help, whichever version wins. A choice of this house, not a standard:
-# one customer in five left without a usable answer is where an agent stops trusting a draft.
+# Above this share of "both bad" a version is not good enough, even if it wins. A choice of this project, not a
+# standard: when one customer in five gets no usable answer, agents stop trusting the drafts.
 MOST_BOTH_BAD = 0.20
 
 
@@ -31,12 +31,12 @@ class Criterion:
 
 @dataclass(frozen=True)
 class RatedComparison:
-    """What people said of the version under the gate beside `against`, in all campaigns between the two. Shares of one.
+    """The ratings of the version against `against`, in all campaigns between the two. Shares of one.
 
-    `settled` says whom the verdict names: "candidate" is the version under the gate. `planned` ratings were asked for by
-    the first plan, `n` are in. `rate` leaves "both bad" out, `rate_among_all` counts it as a tie. The answers of
-    `prompts_differing` of `prompts` differ; the others were shown to nobody. `in_doubt` of the ratings were
-    given on answers that may come from other weights.
+    `settled` is the verdict: "candidate" is the version under the gate. The first plan has `planned` ratings, `n` are
+    in. `rate` leaves "both bad" out, `rate_among_all` counts it as a tie. The answers of
+    `prompts_differing` of `prompts` differ; the others were not shown to raters. `in_doubt` of the ratings are on
+    answers that may come from other weights.
     """
 
     against: str
@@ -61,12 +61,12 @@ class RatedComparison:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a version. None, empty or 0 is "not known".
+    """The known facts of a version. None, empty or 0 means "not known".
 
     `held_out` is its loss and its opponent's on the same test rows.
-    `opponent` names the version to beat: the live one, or the base while nothing is live. `human` is the comparison
-    with that opponent, `newest` the newest with any version. `files` lists files that are missing or changed, None when they
-    could not be checked; `files_compared` is what was compared, and `files_read_on` when, if not now.
+    `opponent` is the name of the version to beat: the live one, or the base model while nothing is live. `human` is the comparison
+    with that opponent, `newest` the newest with any version. `files` lists files that are missing or changed, None when
+    they could not be checked; `files_compared` is what was compared, and `files_read_on` the day, if not today.
     """
 
     version: str
@@ -90,7 +90,7 @@ class Gate:
 
     @property
     def result(self) -> Result:
-        """The worst of the checks."""
+        """The worst result of the criteria."""
         found = {check.result for check in self.checks}
         return "fail" if "fail" in found else "hold" if "hold" in found or not found else "pass"
 
@@ -104,20 +104,20 @@ class Gate:
 
     @property
     def results(self) -> dict[str, str]:
-        """What each check says, by its name: pass, hold or fail."""
+        """The result of each criterion, by its name: pass, hold or fail."""
         return {check.name: check.result for check in self.checks}
 
     def stored(self) -> list[dict[str, Any]]:
-        """As Release.gate keeps it."""
+        """In the format of Release.gate."""
         return [check.stored() for check in self.checks]
 
 
 def summary(results: Iterable[str]) -> str:
-    """How many checks came out how, without a full stop: "4 of 6 passed, 2 on hold"."""
+    """The number of criteria by result, without a full stop: "4 of 6 passed, 2 on hold"."""
     found = list(results)
     counts = {name: found.count(name) for name in ("pass", "hold", "fail")}
     if found and counts["pass"] == len(found):
-        return f"All {len(found)} checks passed"
+        return f"All {len(found)} criteria passed"
     parts = [f"{counts['pass']} of {len(found)} passed"]
     if counts["hold"]:
         parts.append(f"{counts['hold']} on hold")
@@ -148,7 +148,7 @@ def _parity(facts: Facts) -> Criterion:
         return Criterion("token_parity", "Tokens agree", result, says)
 
     if not facts.parity_checked:
-        return say("hold", "Trainer and engine have not been compared token by token yet.")
+        return say("hold", "The tokens of trainer and engine have not been compared yet.")
     if facts.parity_differing:
         return say(
             "fail",
@@ -159,24 +159,24 @@ def _parity(facts: Facts) -> Criterion:
 
 def _loss(facts: Facts) -> Criterion:
     verdict = judge(facts.held_out)
-    return Criterion("held_out_loss", "Loss on test rows", verdict.result, verdict.says)
+    return Criterion("held_out_loss", "Test loss", verdict.result, verdict.says)
 
 
 def _why_unknown(facts: Facts) -> str:
-    """Why there is no win rate to judge; empty when there is one."""
+    """Why there is no win rate; empty when there is one."""
     found = facts.human
     if not facts.opponent:
-        return "There is nothing to compare it with: nothing is live, and it is the base itself."
+        return "It cannot be compared: nothing is live, and it is the base model itself."
     if found is None or not found.n:
-        return f"Nobody has compared it with {facts.opponent} yet."
+        return f"It has not been compared with {facts.opponent} yet."
     if found.rate is None:
-        return f"All {found.n} ratings against {found.against} say both bad, so none says which is better."
+        return f"All {found.n} ratings against {found.against} are “both bad”, so none shows which is better."
     return ""
 
 
 def human_preference(facts: Facts) -> Criterion:
-    """Passes on the settled verdict and the planned ratings of at least two raters, every campaign closed. Of candidates that
-    are no better than what is live it passes at most one in twenty (`benchmarks/statistics.py`)."""
+    """Passes with a settled verdict and the planned ratings of at least two raters, when every campaign is closed. It
+    passes at most one in twenty candidates that are not better than the live version (`benchmarks/statistics.py`)."""
 
     def say(result: Result, says: str) -> Criterion:
         return Criterion("human_preference", "People prefer it", result, says)
@@ -195,14 +195,14 @@ def human_preference(facts: Facts) -> Criterion:
     if found.settled == "baseline":
         return say("fail", f"{found.says} {words}")
     if found.in_doubt:
-        votes = "rating rests" if found.in_doubt == 1 else "ratings rest"
+        votes = "rating is" if found.in_doubt == 1 else "ratings are"
         return say(
             "hold",
             f"{found.in_doubt:,} {votes} on answers that may come from other weights. Set these aside on the "
             f"campaign's page. {words}",
         )
     if found.open:
-        return say("hold", f"The comparison is still open. So far: {words}")
+        return say("hold", f"The campaign is still open. So far: {words}")
     if found.n < found.planned:
         return say(
             "hold",
@@ -220,15 +220,15 @@ def _both_bad(facts: Facts) -> Criterion:
 
     found = facts.human or facts.newest
     if found is None or not found.n or found.bad is None or found.bad_low is None or found.bad_high is None:
-        return say("hold", "Nobody has said yet whether its answers are good enough to send.")
+        return say("hold", "No rater has judged yet whether its answers are good enough to send.")
     words = (
-        f"{_percent(found.bad)} of {found.n} pairs were both bad "
-        f"(95% interval {_percent(found.bad_low)} to {_percent(found.bad_high)}; at most {_percent(MOST_BOTH_BAD)} may be)."
+        f"{_percent(found.bad)} of {found.n} comparisons were “both bad” "
+        f"(95% interval {_percent(found.bad_low)} to {_percent(found.bad_high)}; at most {_percent(MOST_BOTH_BAD)} is allowed)."
     )
     if found.bad_low > MOST_BOTH_BAD:
         return say("fail", words)
     if found.open or found.n < found.planned:
-        return say("hold", f"The comparison is not complete. So far: {words}")
+        return say("hold", f"The campaign is not complete. So far: {words}")
     return say("pass" if found.bad_high <= MOST_BOTH_BAD else "hold", words)
 
 
@@ -243,7 +243,7 @@ def _files(facts: Facts) -> Criterion:
 
     if facts.files is None:
         return say(
-            "hold", "Its files could not be read, so they have not been compared with their recorded hashes."
+            "hold", "Its files could not be read, so they could not be compared with their recorded hashes."
         )
     if facts.files:
         shown = ", ".join(facts.files[:3]) + (" and more" if len(facts.files) > 3 else "")
@@ -258,11 +258,12 @@ def _files(facts: Facts) -> Criterion:
     if facts.files_compared == "checksums":
         return say(
             "pass",
-            f"The store's own SHA-256 of its {files} is the recorded one. The contents were not read again.",
+            f"The store's own SHA-256 of its {files} equals the recorded one. The contents were not read again.",
         )
     if facts.files_read_on is not None:
         on = f"{facts.files_read_on:%-d %b %Y}"
         return say(
-            "pass", f"Its {files} had the recorded hashes when they were read on {on}, and none changed size."
+            "pass",
+            f"Its {files} had the recorded hashes when they were read on {on}, and no size has changed.",
         )
     return say("pass", f"The contents of its {files} have the recorded hashes.")

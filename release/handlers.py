@@ -1,4 +1,4 @@
-"""What happens here when something happened upstream. May be called more than once for one event."""
+"""Handlers of events from apps below. May be called more than once for one event."""
 
 import logging
 
@@ -11,12 +11,12 @@ from training.models import ModelVersion
 from training.services import measure_loss
 
 log = logging.getLogger(__name__)
-# A measurement that is started by itself may hold up the machine that trains for so long; a longer one waits for a person.
+# An automatic measurement may take this long on the training machine; a person must start a longer one.
 MOST_SECONDS = 300.0
 
 
 def measure_ready_version(event: Event) -> None:
-    """A version became ready: its loss is measured beside its opponent's, where that is quick."""
+    """A version became ready: its loss and its opponent's are measured, if that is quick."""
     version = (
         ModelVersion.objects.select_related("project", "base_model", "training__dataset")
         .filter(pk=event.payload["version"], status=ModelVersion.Status.READY)
@@ -34,4 +34,4 @@ def measure_ready_version(event: Event) -> None:
     try:
         measure_loss(by=None, version=version, against=against)
     except ExpectedError as error:
-        log.info("The loss of %s is not measured by itself: %s", version, error)
+        log.info("The loss of %s is not measured automatically: %s", version, error)

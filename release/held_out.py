@@ -1,10 +1,10 @@
-"""Whether a version's loss on test rows is no worse than that of the version it would replace. Pure: facts in, verdict out.
+"""Whether a version's test loss is no worse than that of the version it would replace. Pure: facts in, result out.
 
-Both losses are of the same rows, none of which either version was trained on. What a pass means: a version whose true loss
-is higher by MARGIN or more gets one in at most 2.5% of measurements when differences between rows are symmetric, in up to
-7% when they are as skewed as a log-normal distribution with sigma 1 (simulated with 20 to 200 rows; tests/release repeats
-it). A version that is neither better nor worse passes only when there are enough rows to show it: 200 rows of 100
-conversations in 40%, when the difference varies by 0.3 from row to row; until then it holds.
+Both losses are of the same rows, none of which either version was trained on. A version with a true loss higher by
+MARGIN or more passes in at most 2.5% of measurements when differences between rows are symmetric, and in up to 7% when
+they are as skewed as a log-normal distribution with sigma 1 (simulated with 20 to 200 rows; tests/release repeats
+it). A version that is neither better nor worse passes only with enough rows: 200 rows of 100 conversations in 40%, when
+the difference varies by 0.3 from row to row; with fewer rows it holds.
 """
 
 from collections import defaultdict
@@ -17,14 +17,14 @@ from evaluation.statistics.paired import PairedDifference, PairedRow, holm, pair
 Result = Literal["pass", "hold", "fail"]
 State = Literal["no_opponent", "missing", "running", "failed", "outdated", "measured"]
 
-# How much higher a loss may be, in nats a token, and still count as no worse. 0.05 is 5% more perplexity
+# How much higher a loss may be, in nats per token, and still count as no worse. 0.05 is 5% more perplexity
 # (e^0.05 = 1.051); training the demo moves its loss by 1.3, and a different seed by some hundredths.
 MARGIN = 0.05
-# With fewer rows one unusual answer decides, and where differences are skewed the t interval covers less than it says
+# With fewer rows one unusual row decides, and where differences are skewed the t interval covers less than it says
 # (simulated with 10 rows: 92% instead of 95%). Ten groups keep Satterthwaite's degrees of freedom above about five when
-# groups are uneven, below which the method is not to be trusted (Pustejovsky & Tipton 2018: four or fewer).
+# groups are uneven, below which the method is not reliable (Pustejovsky & Tipton 2018: four or fewer).
 LEAST_ROWS, LEAST_GROUPS = 20, 10
-# A slice is judged from here on. It has to be clearly worse to fail the gate, so fewer rows do.
+# The minimum for a slice. It must be clearly worse to fail the gate, so fewer rows are enough.
 LEAST_SLICE_ROWS, LEAST_SLICE_GROUPS = 8, 5
 LEVEL = 0.95
 NAMED_SLICES = 3
@@ -38,10 +38,11 @@ class MeasuredRow:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What is known of the loss of `version` (pair.loss) and of `opponent` (pair.other) on the same test rows.
+    """The known losses of `version` (pair.loss) and of `opponent` (pair.other) on the same test rows.
 
     `own_tokens` is False when the two have different tokenizers: both losses are then divided by the opponent's tokens.
-    `trained_on` counts test rows left out because one of the two was trained on them. `says` explains a failed run.
+    `trained_on` counts test rows left out because one of the two was trained on them. `says` explains a failed
+    background job.
     """
 
     state: State = "missing"
@@ -55,7 +56,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class SliceLine:
-    """One slice of the table. `result` is "unknown" when it has too few rows to say."""
+    """One slice of the table. `result` is "unknown" with too few rows."""
 
     slice: str
     n: int
@@ -77,7 +78,7 @@ class LossVerdict:
 
 
 def judge(facts: HeldOut) -> LossVerdict:
-    """Fails when the loss is higher beyond noise, overall or in a slice; passes when at most MARGIN higher."""
+    """Fails when the loss is significantly higher, overall or in a slice; passes when it is at most MARGIN higher."""
     if facts.state != "measured":
         return LossVerdict("hold", _why_unknown(facts))
     overall = paired_difference([row.pair for row in facts.rows], level=LEVEL)
@@ -89,7 +90,7 @@ def judge(facts: HeldOut) -> LossVerdict:
     if overall.n < LEAST_ROWS or overall.groups < LEAST_GROUPS:
         says = (
             f"Only {_rows(overall.n)} of {overall.groups} conversation{'' if overall.groups == 1 else 's'} could be "
-            f"measured; at least {LEAST_ROWS} of {LEAST_GROUPS} are needed. So far {_figures(facts, overall)}"
+            f"measured; the minimum is {LEAST_ROWS} of {LEAST_GROUPS}. So far {_figures(facts, overall)}"
         )
         return LossVerdict("hold", says, overall, slices)
     result, says = _compare(
@@ -100,7 +101,7 @@ def judge(facts: HeldOut) -> LossVerdict:
 
 
 def _compare(opponent: str, overall: PairedDifference, worse_slices: Sequence[str]) -> tuple[Result, str]:
-    # There are at least LEAST_GROUPS groups by now.
+    # There are at least LEAST_GROUPS groups here.
     assert overall.high is not None
     assert overall.p_higher is not None
     if _is_worse(overall, overall.p_higher, (1 - LEVEL) / 2):
@@ -114,21 +115,21 @@ def _compare(opponent: str, overall: PairedDifference, worse_slices: Sequence[st
 
 def _why_unknown(facts: HeldOut) -> str:
     return {
-        "no_opponent": "There is nothing to compare its loss with: nothing is live, and it is the base itself.",
-        "missing": f"Its loss was not measured on the same test rows as that of {facts.opponent} yet.",
+        "no_opponent": "Its loss cannot be compared: nothing is live, and it is the base model itself.",
+        "missing": f"Its loss has not been measured on the same test rows as that of {facts.opponent} yet.",
         "running": f"Its loss and that of {facts.opponent} are being measured on test rows.",
         "failed": f"Its loss could not be measured: {facts.says}",
-        "outdated": f"Its loss was measured under other conditions than now ({facts.says}). Measure it again.",
+        "outdated": f"Its loss was measured under other conditions ({facts.says}). Measure it again.",
     }[facts.state]
 
 
 def _is_worse(difference: PairedDifference, p_value: float, limit: float) -> bool:
-    """Higher beyond noise, unless the whole interval lies within what counts as no worse."""
+    """Significantly higher, unless the whole interval is within what counts as no worse."""
     return p_value < limit and difference.high is not None and difference.high > MARGIN
 
 
 def _by_slice(rows: Sequence[MeasuredRow]) -> tuple[SliceLine, ...]:
-    """The largest slice first. Whether one is worse is corrected for their number, one-sided at (1 - LEVEL)."""
+    """The largest slice first. The tests for "worse" are corrected for the number of slices, one-sided at (1 - LEVEL)."""
     pairs: dict[str, list[PairedRow]] = defaultdict(list)
     for row in rows:
         pairs[row.slice].append(row.pair)
@@ -185,10 +186,10 @@ def _figures(facts: HeldOut, one: PairedDifference) -> str:
     interval = ""
     if one.low is not None and one.high is not None:
         interval = f", 95% interval {_signed(one.low)} to {_signed(one.high)}"
-    unit = "" if facts.own_tokens else f"; per token of {facts.opponent}, whose tokenizer differs"
+    unit = "" if facts.own_tokens else f"; per token of {facts.opponent}, which has another tokenizer"
     return (
         f"{one.other:.2f} {who}, {one.loss:.2f} now on {same} (difference {_signed(one.difference)}{interval}; "
-        f"at most {_signed(MARGIN)} counts as no worse{unit})."
+        f"up to {_signed(MARGIN)} counts as no worse{unit})."
     )
 
 

@@ -1,4 +1,4 @@
-"""Release on the project's first screen."""
+"""Release's card on Home."""
 
 from django.urls import reverse
 from django.utils import timezone
@@ -25,11 +25,11 @@ def glance(access: Access) -> Glance:
 
 
 def _card(access: Access, route: Route | None) -> StageCard:
-    """What is live and since when; the newest version at the gate. Admins and viewers only see it."""
+    """The live version and since when; the newest candidate. Admins and viewers only."""
     url = reverse("release:home", args=[access.project.slug])
     newest = newest_ready(access.project)
     ahead = newest is not None and newest.number > (route.version.number if route else 0)
-    waits = f"; {newest} at the gate" if ahead else ""
+    waits = f"; {newest} is a candidate" if ahead else ""
     if route is None:
         return StageCard("–", f"nothing is live yet{waits}", url)
     figure = str(route.version) if route.version.number else "base"
@@ -38,16 +38,16 @@ def _card(access: Access, route: Route | None) -> StageCard:
 
 
 def _for_admin(access: Access, route: Route | None) -> list[NextItem]:
-    """A version that beats what is live, or the first that could go live at all."""
+    """A version that beats the live one, or the first that could be released."""
     against = route.version if route else None
     found = [one for one in candidates(access.project, against, limit=5) if one.version.number]
     best = next((one for one in found if _prefers(one)), None)
     if best is not None:
-        opponent = "what is live" if route else "the base"
-        return [_item(access, best, f"{best.version} beats {opponent}: look at the gate", 25)]
+        opponent = "the live version" if route else "the base model"
+        return [_item(access, best, f"{best.version} beats {opponent}: see the gate", 25)]
     if route is None and found:
         first = found[0]
-        return [_item(access, first, f"Nothing is live yet; {first.version} is ready", 45)]
+        return [_item(access, first, f"No version is live yet; {first.version} is ready", 45)]
     return []
 
 
@@ -57,7 +57,7 @@ def _prefers(candidate: Candidate) -> bool:
 
 def _item(access: Access, candidate: Candidate, title: str, order: int) -> NextItem:
     url = reverse("release:version", args=[access.project.slug, candidate.version.pk])
-    return NextItem(title=title, line=candidate.gate.says, url=url, action="Look at the gate", order=order)
+    return NextItem(title=title, line=candidate.gate.says, url=url, action="See the gate", order=order)
 
 
 stage = Stage(

@@ -1,4 +1,4 @@
-"""What a model version's page offers from here: its gate."""
+"""The link from a model version's page to its gate."""
 
 from django.urls import reverse
 
@@ -10,6 +10,4 @@ from training.models import ModelVersion
 def links_of(access: Access, version: ModelVersion) -> list[VersionLink]:
     if not access.sees_all or version.status != ModelVersion.Status.READY:
         return []
-    return [
-        VersionLink("Look at the gate", reverse("release:version", args=[access.project.slug, version.pk]))
-    ]
+    return [VersionLink("See the gate", reverse("release:version", args=[access.project.slug, version.pk]))]

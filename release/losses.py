@@ -1,4 +1,4 @@
-"""What was measured of versions' losses on test rows, as the gate sees it."""
+"""Measured test losses of versions, as facts for the gate."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,9 @@ Losses = dict[int, dict[str, Loss]]
 
 
 def opponents(versions: Sequence[ModelVersion], live: ModelVersion | None) -> dict[int, ModelVersion | None]:
-    """{version id: the version it has to match}: the live one; while nothing else is live, the base it was made from.
+    """{version id: its opponent}: the live version; while nothing else is live, its base model.
 
-    None for a base while nothing is live. One query.
+    None for a base model while nothing is live. One query.
     """
     bases = {
         base.base_model_id: base
@@ -30,7 +30,7 @@ def opponents(versions: Sequence[ModelVersion], live: ModelVersion | None) -> di
 
 
 def held_out_of(versions: Sequence[ModelVersion], live: ModelVersion | None) -> dict[int, HeldOut]:
-    """{version id: what is known of its loss beside its opponent's}. Three queries, whatever the number of versions."""
+    """{version id: facts of its loss and its opponent's}. Three queries for any number of versions."""
     against = opponents(versions, live)
     others = {other.pk: other for other in against.values() if other is not None}
     measurements = measurements_of(versions, others.values())
@@ -94,13 +94,13 @@ def _changed(
     own: dict[str, Loss],
     its: dict[str, Loss],
 ) -> str:
-    """Why the stored losses cannot be compared any more; empty when they can."""
+    """Why the stored losses can no longer be compared; empty when they can."""
     for one, side in ((version, "version"), (other, "against")):
         if measurement.prompts.get(side) != prompt_digest(one):
-            return f"the system prompt of {one} was another"
+            return f"the system prompt of {one} was different"
     hashes = [row["hash"] for row in measurement.rows]
     if any(row_hash not in own or row_hash not in its for row_hash in hashes):
-        return "some rows have no loss any more"
+        return "some rows no longer have a loss"
     if any(own[row_hash].precision != its[row_hash].precision for row_hash in hashes):
-        return "the two were measured in different precision"
+        return "the two were measured with different precision"
     return ""

@@ -1,4 +1,4 @@
-"""Who put which version live, on what evidence, and what was taken back."""
+"""Releases and rollbacks, with their evidence and sign-off."""
 
 from django.db import models
 
@@ -6,10 +6,10 @@ from release.gate import summary
 
 
 class Release(models.Model):
-    """One change of the live pointer, with its gate result and the person who signed it off. Never edited."""
+    """One change of the live version, with its gate result and the person who signed it off. It never changes."""
 
     class Action(models.TextChoices):
-        LIVE = "live", "Made live"
+        LIVE = "live", "Released"
         ROLLBACK = "rollback", "Rolled back"
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="releases")
@@ -22,7 +22,7 @@ class Release(models.Model):
         on_delete=models.PROTECT,
         related_name="+",
     )
-    gate = models.JSONField(help_text="[{name, result: pass|hold|fail, says}] as it stood at sign-off")
+    gate = models.JSONField(help_text="[{name, result: pass|hold|fail, says}] at sign-off")
     note = models.TextField(blank=True)
     signed_off_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="releases")
     at = models.DateTimeField(auto_now_add=True)
@@ -34,9 +34,9 @@ class Release(models.Model):
     def __str__(self) -> str:
         if self.action == self.Action.ROLLBACK:
             return f"Rolled back from {self.replaced or 'nothing'} to {self.version}"
-        return f"{self.version} made live"
+        return f"{self.version} released"
 
     @property
     def gate_says(self) -> str:
-        """How the checks stood at sign-off, in a few words."""
+        """The gate's result at sign-off, in a few words."""
         return summary(check["result"] for check in self.gate)

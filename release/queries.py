@@ -1,4 +1,4 @@
-"""What is live, what could be, and who decided."""
+"""Reads the live version, candidates, gates and releases."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,13 +22,13 @@ from training.losses import count_test_rows, measurements_of, seconds_to_measure
 from training.models import ModelVersion, TrainingRun
 from training.queries import people_trained_on, rows_words
 
-# What a check of a version's files found, or None when the store could not be read.
+# The result of a file check, or None when the store could not be read.
 FilesRead = Callable[[], Files | None]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A ready version with its gate against what is live."""
+    """A ready version with its gate against the live version."""
 
     version: ModelVersion
     gate: Gate
@@ -37,15 +37,16 @@ class Candidate:
 
     @cached_property
     def loss(self) -> LossVerdict:
-        """Its loss on test rows beside its opponent's, with the table by slice."""
+        """Its test loss and its opponent's, with the table by slice."""
         return judge(self.held_out)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What is live, since when and by whom, and what a rollback would bring back (None: there is nothing).
+    """The live version, since when and by whom, and the target of a rollback (None: none).
 
-    `passed_over` was live before and was rejected since; `was_live_last` is what the newest release replaced.
+    `passed_over` was live before and was rejected since; `was_live_last` is the version that the newest release
+    replaced.
     """
 
     route: Route | None
@@ -61,7 +62,7 @@ class Standing:
 
     @property
     def passed_over_words(self) -> str:
-        """ "v2 was live before and was rejected since." Empty when nothing was passed over."""
+        """ "v2 was live before and was rejected since." Empty when no version was skipped."""
         if not self.passed_over:
             return ""
         verb = "was" if len(self.passed_over) == 1 else "were"
@@ -70,16 +71,16 @@ class Standing:
 
     @property
     def no_way_back(self) -> str:
-        """Why nothing can be rolled back to; empty when something can."""
+        """Why a rollback is not possible; empty when it is."""
         if self.previous is not None or self.live is None:
             return ""
         if self.passed_over:
-            return f"There is nothing to roll back to: {self.passed_over_words}"
+            return f"You cannot roll back: {self.passed_over_words}"
         if self.was_live_last is None or self.was_live_last == self.live:
-            return f"Nothing was live before {self.live}, so there is nothing to roll back to."
+            return f"Nothing was live before {self.live}, so you cannot roll back."
         return (
-            f"{self.live} was the first to go live, so there is nothing earlier to roll back to. {self.was_live_last}, which "
-            "was live until then, can be made live again."
+            f"{self.live} was the first live version, so you cannot roll back further. You can release "
+            f"{self.was_live_last} again, which was live before the rollback."
         )
 
 
@@ -96,7 +97,7 @@ def standing(project: Project) -> Standing:
     """At most seven queries."""
     route = route_of(project)
     newest = releases_of(project).first()
-    # The newest release is what made the live version live, unless the pointer was moved without one.
+    # The newest release is that of the live version, unless the pointer was changed without one.
     release = newest if newest and route and newest.version_id == route.version_id else None
     back = way_back(project)
     state = state_of(_deployments([back.target]).get(back.target.pk)) if back.target else None
@@ -135,7 +136,7 @@ def candidates(project: Project, live: ModelVersion | None, *, limit: int = 20) 
 
 
 def candidate(version: ModelVersion, *, files: FilesRead | None = None) -> Candidate:
-    """One version with its gate. `files` gives what was read of its files just before, as at sign-off."""
+    """One version with its gate. `files` is a file check from just before, as at sign-off."""
     opponent = live_opponent(version)
     state = state_of(_deployments([version]).get(version.pk))
     held_out = held_out_of([version], opponent)[version.pk]
@@ -144,14 +145,14 @@ def candidate(version: ModelVersion, *, files: FilesRead | None = None) -> Candi
 
 
 def read_files(version: ModelVersion, *, fresh: bool) -> FilesRead:
-    """For `candidate`: reads and hashes now, which may take seconds, so it is done outside a transaction."""
+    """For `candidate`: reads and hashes now. This may take seconds, so it runs outside a transaction."""
     with without_connection():
         found = files_of(version, fresh=fresh)
     return lambda: found
 
 
 def live_opponent(version: ModelVersion) -> ModelVersion | None:
-    """What is live, unless that is the version itself."""
+    """The live version, unless that is the version itself."""
     live = route_of(version.project)
     return live.version if live and live.version_id != version.pk else None
 
@@ -192,7 +193,7 @@ def _facts(
     return Facts(
         version=str(version),
         parity_checked=int(report.get("checked") or 0),
-        # `differing` shows a few; `differing_count` counts them all (reports of before it existed do not have it).
+        # `differing` shows a few; `differing_count` counts them all (older reports do not have it).
         parity_differing=int(report.get("differing_count", len(report.get("differing") or ()))),
         held_out=held_out,
         opponent=_opponent_name(version, live),
@@ -208,7 +209,7 @@ def _facts(
 
 
 def _is_opponent(other: ModelVersion, version: ModelVersion, live: ModelVersion | None) -> bool:
-    """The live version has to be beaten; while nothing else is live, the base the version was made from."""
+    """The opponent is the live version; while nothing else is live, the version's base model."""
     if live is not None:
         return other.pk == live.pk
     return other.kind == ModelVersion.Kind.BASE and other.base_model_id == version.base_model_id
@@ -221,7 +222,7 @@ def _opponent_name(version: ModelVersion, live: ModelVersion | None) -> str:
 
 
 def _newest(results: list[Results]) -> Results | None:
-    """The newest comparison with ratings, else the newest. Results come newest first; each knows its whole pair."""
+    """The newest comparison with ratings, else the newest. Results come newest first; each includes its whole pair."""
     return next((r for r in results if r.pair.n), next(iter(results), None))
 
 
@@ -253,7 +254,8 @@ def _compared(results: Results, version: ModelVersion) -> RatedComparison:
 # --- measuring -------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Measuring:
-    """What the gate page offers: the version to measure against, about how many rows and seconds, and the last run."""
+    """For the gate page: the version to measure against, the estimated rows and seconds, and the last background
+    job."""
 
     against: ModelVersion
     rows: int
@@ -262,7 +264,7 @@ class Measuring:
 
 
 def measuring(version: ModelVersion) -> Measuring | None:
-    """None for a base while nothing is live: it has no opponent."""
+    """None for a base model while nothing is live: it has no opponent."""
     against = opponents([version], live_opponent(version))[version.pk]
     if against is None:
         return None
@@ -353,7 +355,7 @@ def _training_steps(training: TrainingRun, slug: str) -> list[LineageStep]:
 
 
 def differing_prompts(results: Results) -> str:
-    """ "on 37 of 40 prompts the two answers differ": the others put nobody before a choice."""
+    """ "on 37 of 40 prompts the two answers differ": the others were not shown to raters."""
     differing = results.prompts - results.same_answers
     return f"on {differing} of {results.prompts} prompts the two answers differ"
 

@@ -1,4 +1,4 @@
-"""Changing what is live: one decision, one transaction, one row that is never edited."""
+"""Changes of the live version: one decision, one transaction, one row that never changes."""
 
 from collections.abc import Mapping
 
@@ -28,11 +28,12 @@ def make_live(
     note: str = "",
     gate_seen: Mapping[str, str] | None = None,
 ) -> Release:
-    """Points the project's applications at `version`, with the gate as it stands now on record.
+    """Points the project's applications at `version` and stores the gate of this moment.
 
-    `replaces` is what the person saw as live (None: nothing); when that has changed meanwhile it is a Conflict and nothing
-    happens. `gate_seen` is what each check said when the person read it, by its name: when one says something worse now, it
-    is a Conflict too. `sign_off` is the person's own yes. A gate that holds or fails can be overridden, with a note that says why.
+    `replaces` is the version that the person saw as live (None: nothing); if it has changed, this is a Conflict.
+    `gate_seen` has the result of each criterion that the person read, by its name: if one is worse now, this is a
+    Conflict too. `sign_off` is the person's own confirmation. A gate that is on hold or failed can be overridden with a
+    note that gives the reason.
     Raises Invalid without sign-off or note, and Refused when the version is not ready or not served.
     """
     version = queries.version_of(version.project).get(pk=version.pk)
@@ -55,23 +56,25 @@ def _make_live(
     _must_still_be(project, replaces)
     found = queries.candidate(queries.version_of(project).get(pk=version.pk), files=files)
     if found.version.status != ModelVersion.Status.READY:
-        raise Refused(f"{version} is not ready.", "Only a version that passed its token check can go live.")
+        raise Refused(
+            f"{version} is not ready.", "Only a version that passed its token check can be released."
+        )
     if not found.state.ready:
         raise Refused(
-            f"{version} is not served, so applications would get no answer. {found.state.sentence}",
-            "Load it on the Serve page, then make it live.",
+            f"{version} is not loaded, so applications would get no answer. {found.state.sentence}",
+            "Load it on the Serve page, then release it.",
         )
     _must_be_no_worse(found.gate, gate_seen)
     note = note.strip()
     fields: dict[str, list[str]] = {}
     if not sign_off:
-        fields["sign_off"] = ["Say that you sign this off."]
+        fields["sign_off"] = ["Confirm that you sign this off."]
     if found.gate.result != "pass" and not note:
-        fields["note"] = [f"{found.gate.says} Say why it goes live all the same."]
+        fields["note"] = [f"{found.gate.says} Give the reason for releasing it anyway."]
     if len(note) > LONGEST_NOTE:
         fields["note"] = [f"Keep the note under {LONGEST_NOTE:,} characters."]
     if fields:
-        raise Invalid("It is not live yet.", fields=fields)
+        raise Invalid("It was not released.", fields=fields)
     release = _switch(by, project, version, replaces, Release.Action.LIVE, found.gate.stored(), note)
     record(
         by=by,
@@ -89,21 +92,23 @@ def _make_live(
 
 
 def measure_loss(*, by: User, version: ModelVersion) -> LossMeasurement:
-    """Measures the version beside the one it has to match, on the same test rows. Refused when there is no such other."""
+    """Measures the version and its opponent on the same test rows. Refused when it has no opponent."""
     found = queries.measuring(version)
     if found is None:
         raise Refused(
-            f"There is nothing to compare {version} with: nothing is live, and it is the base itself.",
-            "Measure a trained version, or make one live first.",
+            f"{version} cannot be compared: nothing is live, and it is the base model itself.",
+            "Measure a trained version, or release one first.",
         )
     return training.measure_loss(by=by, version=version, against=found.against)
 
 
 def roll_back(*, by: User, project: Project, away_from: ModelVersion, reason: str) -> Release:
-    """Brings back the version that was live before `away_from`, which the person saw as live; twice goes back two steps.
+    """Rolls back to the version that was live before `away_from`, which the person saw as live; two rollbacks go back
+    two steps.
 
-    It needs no passing gate (it was live before), only an engine that serves it, and a `reason`. Conflict when something
-    else is live by now; Invalid without a reason; Refused when there is nothing before, or when nothing serves it.
+    It does not need a passed gate (it was live before), only an engine that serves it, and a `reason`. Conflict when
+    another version is live now; Invalid without a reason; Refused when there is no earlier version, or no engine serves
+    it.
     """
     back = queries.standing(project).previous
     files = (
@@ -119,20 +124,24 @@ def _roll_back(
     by: User, project: Project, away_from: ModelVersion, reason: str, files: queries.FilesRead | None
 ) -> Release:
     _lock(project)
-    # Still what it was when its files were read: the way back changes only when what is live changes.
+    # Still the same as when its files were read: the way back changes only with the live version.
     _must_still_be(project, away_from)
     reason = reason.strip()
     if not reason or len(reason) > LONGEST_NOTE:
-        missing = "Say why you roll back." if not reason else f"Keep it under {LONGEST_NOTE:,} characters."
+        missing = (
+            "Give the reason for the rollback."
+            if not reason
+            else f"Keep it under {LONGEST_NOTE:,} characters."
+        )
         raise Invalid(f"{away_from} is still live.", missing, fields={"reason": [missing]})
     standing = queries.standing(project)
     back = standing.previous
     if back is None:
-        raise Refused(standing.no_way_back, "Make another version live instead.")
+        raise Refused(standing.no_way_back, "Release another version instead.")
     if not state_of(deployment_of(back)).ready:
         raise Refused(
-            f"{back} is not served at the moment, so rolling back would leave applications without answers.",
-            "Load it on the Serve page; roll back once it is served.",
+            f"{back} is not loaded, so applications would get no answers after a rollback.",
+            "Load it on the Serve page, then roll back.",
         )
     gate = queries.candidate(queries.version_of(project).get(pk=back.pk), files=files).gate
     release = _switch(by, project, back, away_from, Release.Action.ROLLBACK, gate.stored(), reason)
@@ -151,7 +160,7 @@ def _roll_back(
 
 
 def _lock(project: Project) -> None:
-    """Two admins decide one after the other: the second sees what the first did."""
+    """Two admins decide one after the other: the second sees the result of the first."""
     Project.objects.select_for_update(no_key=True, of=("self",)).get(pk=project.pk)
 
 
@@ -159,20 +168,20 @@ def _must_still_be(project: Project, expected: ModelVersion | None) -> None:
     live = live_version(project)
     if (live.pk if live else None) != (expected.pk if expected else None):
         raise Conflict(
-            f"{live} went live while you were deciding." if live else "Nothing is live any more.",
-            "Look at the page again before you decide.",
+            f"{live} went live meanwhile." if live else "No version is live now.",
+            "Read the page again before you decide.",
         )
 
 
 def _must_be_no_worse(gate: Gate, seen: Mapping[str, str] | None) -> None:
-    """A check that passes by now is no surprise; one that holds or fails and did not when it was read is."""
+    """A criterion that passes now is fine; one that holds or fails now and did not before is a conflict."""
     if seen is None:
         return
     worse = [check.label for check in gate.open_points if seen.get(check.name) != check.result]
     if worse:
         raise Conflict(
             f"The gate changed since you read it: {', '.join(worse)}.",
-            "Read what it says now, then decide again. Nothing was released.",
+            "Nothing was released. Read the gate again, then decide.",
         )
 
 
@@ -200,7 +209,7 @@ def _switch(
 
 
 def _keep_loaded(by: User, version: ModelVersion) -> None:
-    """What was live stays wanted, so that the way back is open. A rejected version is not loaded again."""
+    """The replaced version stays loaded, so that a rollback is possible. A rejected version is not loaded again."""
     if version.status == ModelVersion.Status.REJECTED:
         return
     deployment = deployment_of(version)

@@ -1,7 +1,7 @@
-"""Exit code 0 while a process gives its signs of life, for container health checks: `python -m supervisor.alive engines`.
+"""Exit code 0 while a process sends heartbeats, for container health checks: `python -m supervisor.alive engines`.
 
-`worker` stands for beat and the default queue (beat's notes are written by a worker), `engines` for the process that starts
-engines: an engine that is still loading is no reason to start that process again.
+`worker` covers beat and the default queue (a worker writes beat's heartbeats), `engines` the process that starts
+engines: an engine that is loading is no reason to restart that process.
 """
 
 import os
@@ -12,7 +12,7 @@ PARTS = ("postgres", "broker", "worker", "engines")
 
 def main(name: str) -> int:
     if name not in PARTS:
-        print(f"There is no part {name!r}; there are {', '.join(PARTS)}.", file=sys.stderr)
+        print(f"Unknown part {name!r}. Choose one of {', '.join(PARTS)}.", file=sys.stderr)
         return 2
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     import django
@@ -20,7 +20,7 @@ def main(name: str) -> int:
     django.setup()
     from core import health
 
-    # Without the database nobody's signs of life can be read.
+    # Without the database no heartbeat can be read.
     return 0 if all(part.up for part in health.parts() if part.name in {name, "postgres"}) else 1
 
 

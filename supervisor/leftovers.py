@@ -1,4 +1,4 @@
-"""Finds and ends processes that were left behind. A process sees those of others too once it has called `adopt_orphans`."""
+"""Finds and ends processes that were left behind. After `adopt_orphans` a process also sees those of others."""
 
 import contextlib
 import os
@@ -9,9 +9,9 @@ import psutil
 
 
 def sweep(*, patience: float) -> None:
-    """Ends all descendants of this process, politely for `patience` seconds, then not.
+    """Ends all descendants of this process: SIGTERM, then SIGKILL after `patience` seconds.
 
-    The keepers of the embedded servers stay: they end by themselves when nobody uses their server, and somebody may.
+    The keepers of the embedded servers stay: they end automatically when their server has no users.
     """
     for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 3.0)):
         deadline = time.monotonic() + seconds
@@ -44,7 +44,7 @@ def _descendants() -> list[psutil.Process]:
 
 
 def _lives(process: psutil.Process) -> bool:
-    """False for a zombie; one of our own is given its burial on the way."""
+    """False for a zombie; an own child is reaped here."""
     try:
         if process.status() != psutil.STATUS_ZOMBIE:
             return True

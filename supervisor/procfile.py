@@ -19,12 +19,12 @@ from core.host.processes import adopt_orphans, as_child
 from supervisor.leftovers import sweep
 
 ROOT = Path(__file__).resolve().parent.parent
-# Seconds between the polite signal and the one that cannot be refused; make run must be gone within about 15.
+# Seconds between SIGTERM and SIGKILL; make run must end within about 15.
 PATIENCE = 10.0
 LONGEST_PAUSE = 30.0
 HEAD_START = 10.0
 TEND_EVERY = 2.0
-# A process that has been up this long starts again without a longer pause than the first.
+# After this much time up, a process restarts with the shortest pause.
 STEADY_AFTER = 60.0
 LOG_LIMIT = 20 * 1024 * 1024
 COLOURS = (36, 33, 32, 35, 34, 31)
@@ -36,12 +36,12 @@ class StartError(Exception):
 
 
 def say(words: str) -> None:
-    with contextlib.suppress(OSError):  # the terminal may be gone
+    with contextlib.suppress(OSError):  # the terminal may be closed
         print(f"guildhall: {words}", flush=True)
 
 
 def read_procfile(path: Path) -> dict[str, str]:
-    """Name and shell command of each process, in order. Raises StartError for a line that is neither."""
+    """Name and shell command of each process, in order. Raises StartError for any other line."""
     commands = {}
     try:
         lines = path.read_text().splitlines()
@@ -54,16 +54,16 @@ def read_procfile(path: Path) -> dict[str, str]:
             continue
         name, colon, command = line.partition(":")
         if not colon or not _NAME.match(name) or not command.strip() or name in commands:
-            raise StartError(f"{path} line {number} is not a process of its own (name: command).")
+            raise StartError(f"{path} line {number} is not a valid unique process (name: command).")
         commands[name] = command.strip()
     if not commands:
-        raise StartError(f"{path} names no process.")
+        raise StartError(f"{path} has no processes.")
     return commands
 
 
 @dataclass
 class Process:
-    """One line of the Procfile and what became of it."""
+    """One line of the Procfile and its process."""
 
     name: str
     command: str
@@ -77,7 +77,7 @@ class Process:
     log_fails: bool = False
 
     def start(self, environment: dict[str, str]) -> None:
-        with contextlib.suppress(OSError):  # said when the log is written
+        with contextlib.suppress(OSError):  # reported when the log is written
             self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.started = time.monotonic()
         self.popen = subprocess.Popen(
@@ -95,7 +95,7 @@ class Process:
         os.set_blocking(self.pipe, False)
 
     def signal(self, number: int) -> None:
-        """To the process's whole group: it leads a session of its own."""
+        """Signals the whole group of the process, which leads its own session."""
         if self.popen is not None and self.popen.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.popen.pid, number)
@@ -111,7 +111,7 @@ class Process:
 
 @dataclass
 class Supervisor:
-    """Runs the processes. Single-threaded: children are started with a hook that threads would make unsafe."""
+    """Runs the processes. Single-threaded: children are started with a hook that is unsafe with threads."""
 
     state: Path
     environment: dict[str, str]
@@ -121,12 +121,12 @@ class Supervisor:
     stopping: bool = False
     welcomed: bool = False
     next_look: float = 0.0
-    # Called every few seconds; the servers that everything stands on are looked after by it.
+    # Called every few seconds; it checks the embedded servers.
     tend: Callable[[], None] = lambda: None
     next_tending: float = 0.0
 
     def run(self) -> None:
-        """The first process (the web) has the machine to itself until it answers, so that people wait least."""
+        """The first process (web) has the machine alone until it responds, so that users wait least."""
         first, *others = self.processes
         self._start(first)
         for process in others:
@@ -143,7 +143,7 @@ class Supervisor:
         self.stopping = True
 
     def stop(self) -> None:
-        """Polite first, then not; what the processes left behind goes too."""
+        """SIGTERM first, then SIGKILL; also ends processes that they left behind."""
         adopt_orphans()
         running = [
             process
@@ -175,7 +175,7 @@ class Supervisor:
                 if now >= process.due or (self.welcomed and not process.started):
                     self._start(process)
             elif (code := process.popen.poll()) is not None and process.pipe == -1:
-                # Whatever it had started goes with it: two engines on one port help nobody.
+                # Its child processes end too: two engines on one port would fail.
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.popen.pid, signal.SIGKILL)
                 process.popen = None
@@ -198,7 +198,7 @@ class Supervisor:
             if process.popen is not None and process.popen.stdout is not None:
                 process.popen.stdout.close()
             process.pipe = -1
-        # A grandchild may hold a dead process's pipe open for ever; stop listening to it.
+        # A grandchild may keep a dead process's pipe open; stop listening to it.
         for process in self.processes:
             if process.pipe != -1 and process.popen is not None and process.popen.poll() is not None:
                 self._drain(process)
@@ -219,10 +219,10 @@ class Supervisor:
             with process.log.open("ab") as log:
                 log.write(chunk)
             process.log_fails = False
-        except OSError as error:  # a full disk must not stop what still works
+        except OSError as error:  # a full disk must not stop the rest
             if not process.log_fails:
                 say(
-                    f"The log {process.log} cannot be written ({error.strerror}). Make space; it goes on by itself."
+                    f"The log {process.log} cannot be written ({error.strerror}). Free some space; it then continues automatically."
                 )
             process.log_fails = True
         *lines, process.partial = (process.partial + chunk).split(b"\n")
@@ -239,7 +239,7 @@ class Supervisor:
             sys.stdout.flush()
 
     def _welcome(self) -> None:
-        """Once, when the web answers: where to go and who to be."""
+        """Once, when the web process responds: prints the URL and the demo accounts."""
         now = time.monotonic()
         if self.welcomed or now < self.next_look:
             return
@@ -248,7 +248,7 @@ class Supervisor:
             with urllib.request.urlopen(f"{self.url}/healthz", timeout=2) as answer:  # noqa: S310 - our own http address
                 self.welcomed = answer.status == 200
         except urllib.error.HTTPError as error:
-            self.welcomed = error.code < 500  # production may want HTTPS or its own host name; it answers
+            self.welcomed = error.code < 500  # production may need HTTPS or its own host name; it responds
         except (OSError, ValueError):
             return
         if self.welcomed:

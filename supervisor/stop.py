@@ -1,4 +1,4 @@
-"""Stops a `make run` that runs on this state folder, from another terminal."""
+"""Stops a `make run` on this state folder from another terminal."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ def main() -> int:
     deadline = time.monotonic() + 60
     while embedded.lock_holder(file) is not None:
         if time.monotonic() > deadline:
-            print(f"guildhall: Process {pid} does not stop; look at its terminal.")
+            print(f"guildhall: Process {pid} does not stop; see its terminal.")
             return 1
         time.sleep(0.1)
     print("guildhall: Everything has stopped.")

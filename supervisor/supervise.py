@@ -1,13 +1,14 @@
 """What `make run` runs: the embedded servers, migrations, the demo, and then the Procfile's processes until Ctrl-C.
 
-Two processes guard each other so that nothing is left behind however one of them ends:
+Two processes watch each other so that nothing is left behind when one of them ends in any way:
 
 * the guard, in the terminal's foreground, turns Ctrl-C, SIGTERM and SIGHUP into one request to stop. It adopts every
-  process whose own parent ends, so after the supervisor is gone (killed, say) it finds and ends all that is left;
-* the supervisor, its child, starts and restarts the processes and stops them in order. The kernel tells it when the guard
-  is gone, and it then stops everything itself.
+  process after its parent has ended, so when the supervisor has ended (was killed, for example) it finds and ends the
+  rest;
+* the supervisor, its child, starts and restarts the processes and stops them in order. The kernel signals it when the
+  guard has ended, and it then stops everything itself.
 
-docs/decisions/ says why this is ours.
+docs/decisions/ explains why this is our own code.
 """
 
 import argparse
@@ -34,14 +35,14 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _StopAsked(BaseException):
-    """Raised by the signal handler while things are still starting."""
+    """Raised by the signal handler during the start."""
 
 
 # --- the guard -----------------------------------------------------------------------------------------------
 
 
 class Guard:
-    """Holds the terminal and outlives the supervisor, to clear up after it."""
+    """Keeps the terminal and ends after the supervisor, to clean up."""
 
     def __init__(self) -> None:
         self.child: subprocess.Popen[bytes] | None = None
@@ -55,7 +56,7 @@ class Guard:
             signal.signal(number, self._pass_on)
         self.child = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervise", "--inner", *sys.argv[1:]],
-            start_new_session=True,  # Ctrl-C reaches the guard alone, and once
+            start_new_session=True,  # Ctrl-C reaches only the guard, once
             cwd=ROOT,
             preexec_fn=as_child(os.getpid(), death_signal=signal.SIGTERM),
         )
@@ -64,16 +65,16 @@ class Guard:
         code = self._wait()
         sweep(patience=5.0)
         if code < 0 and not self.asked:
-            say("The supervisor was killed; everything it ran has been stopped.")
+            say("The supervisor was killed; all its processes have been stopped.")
         if code < 0:
-            # It could not wait for the embedded servers; they stop by themselves when their last user is gone.
+            # It could not wait for the embedded servers; they stop automatically when their last user has ended.
             deadline = time.monotonic() + 25.0
             while keepers() and time.monotonic() < deadline:
                 time.sleep(0.1)
         return code if code >= 0 else 1
 
     def _wait(self) -> int:
-        """Until the supervisor ends; buries adopted processes meanwhile."""
+        """Waits until the supervisor ends; reaps adopted processes meanwhile."""
         assert self.child is not None
         while True:
             pid, status = os.waitpid(-1, 0)
@@ -86,7 +87,7 @@ class Guard:
         if self.child is None or self.child.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
-            # Once more means now: the sweep afterwards ends what the supervisor could not.
+            # A second signal means at once: the sweep afterwards ends what the supervisor could not.
             os.kill(self.child.pid, signal.SIGKILL if self.asked > 2 else signal.SIGTERM)
 
 
@@ -107,7 +108,7 @@ def _raise_stop(number: int, frame: FrameType | None) -> NoReturn:
 def supervise(procfile: Path) -> int:
     for number in STOP_SIGNALS:
         signal.signal(number, _raise_stop)
-    os.umask(0o077)  # logs and the servers' data are for this user alone
+    os.umask(0o077)  # logs and the servers' data are only for this user
     state = env.own_folder("GUILDHALL_STATE", embedded.default_state_dir())
     try:
         commands = read_procfile(procfile)
@@ -147,16 +148,16 @@ def _start_and_run(state: Path, environment: dict[str, str], commands: dict[str,
 
 
 def _tend(state: Path, servers: list[str]) -> None:
-    """A killed keeper takes its server along; others would wait for it for ever."""
+    """A killed keeper ends its server; other processes would wait for it without end."""
     try:
         for name in embedded.revive(state, servers):
-            say(f"The keeper of {name} was gone; it is running again.")
-    except (embedded.EmbeddedError, OSError) as error:  # a full disk must not end what still works
+            say(f"The keeper of {name} had ended; it is running again.")
+    except (embedded.EmbeddedError, OSError) as error:  # a full disk must not end the rest
         say(str(error))
 
 
 def _prepare(environment: dict[str, str]) -> None:
-    say("Bringing the database and the demo project up to date.")
+    say("Updating the database and the demo project.")
     child = subprocess.Popen(
         [sys.executable, "-m", "config.prepare"],
         stdin=subprocess.DEVNULL,
@@ -166,7 +167,7 @@ def _prepare(environment: dict[str, str]) -> None:
         preexec_fn=as_child(os.getpid()),
     )
     if child.wait():
-        raise StartError("Nothing was started; see the words above.")
+        raise StartError("Nothing was started; see the messages above.")
 
 
 @contextlib.contextmanager
@@ -189,14 +190,14 @@ def _only_one(state: Path) -> Iterator[None]:
 
 
 def child_environment(state: Path) -> dict[str, str]:
-    """What every process of the program is started with."""
+    """The environment of every process of the program."""
     environment = dict(os.environ)
     for name, value in (("GUILDHALL_HOST", "127.0.0.1"), ("GUILDHALL_PORT", "8000")):
         environment[name] = environment.get(name, "").strip() or value
     environment["GUILDHALL_STATE"] = str(state)
     environment["PYTHONUNBUFFERED"] = "1"
-    environment["TQDM_DISABLE"] = "1"  # progress stands on the run's page; in a log, bars are noise
-    # The programs of this environment before any others of their name.
+    environment["TQDM_DISABLE"] = "1"  # progress is on the run's page; bars in a log are noise
+    # The programs of this environment come first.
     environment["PATH"] = os.pathsep.join(
         [str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
     )

@@ -1,4 +1,4 @@
-"""What training brings to the rest: its kinds of runs, its stage on a project's first screen, its words for the record."""
+"""Registers training with core: its kinds of background jobs, its stage on Home, its audit sentences."""
 
 from django.apps import AppConfig
 

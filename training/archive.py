@@ -15,7 +15,7 @@ CHUNK = 1024 * 1024
 
 
 class _Pipe:
-    """What zipfile writes to; it cannot seek, so nothing is held but the part on its way."""
+    """The object that zipfile writes to. It cannot seek, so only the part being sent is in memory."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

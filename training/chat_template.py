@@ -2,7 +2,7 @@
 
 The web process counts tokens with it: `tokenizers` does the work in transformers too, and the template is rendered with the
 same Jinja settings. Whether both give the same ids is not assumed: `open_tokenizer` compares them on the prompts that
-transformers rendered when the base was prepared, and gives None when one of them differs.
+transformers rendered when the base was prepared, and returns None when one of them differs.
 """
 
 import json
@@ -23,17 +23,17 @@ from annotation.text.rendering import Message
 
 
 class ChatTokenizer(Protocol):
-    """What counting and encoding need of a tokenizer."""
+    """What counting and encoding need from a tokenizer."""
 
-    control_tokens: list[str]  # tokens that mark turns and ends; typed by people they would act as such
+    control_tokens: list[str]  # tokens that mark turns and ends; if a person typed one, it would act as one
 
     def render(self, messages: list[Message], *, answer_follows: bool) -> str:
-        """The conversation as text; with `answer_follows` it ends where the answer begins."""
+        """The conversation as text; with `answer_follows` it ends where the completion begins."""
 
     def ids_of(self, text: str) -> list[int]: ...
 
     def text_of(self, ids: list[int]) -> str:
-        """What the ids stand for, control tokens included."""
+        """The text of the ids, control tokens included."""
 
     def id_of(self, token: str) -> int | None:
         """None when it is not one token of this tokenizer."""
@@ -43,13 +43,13 @@ _MARK_SHAPE = re.compile(r"[<\[].*[>\]]", re.DOTALL)
 
 
 def control_tokens_of(added: Iterable[tuple[str, bool]]) -> list[str]:
-    """Of a tokenizer's added tokens (text, special) those that mark something: special ones, and others in the shape of a
-    mark. Runs of spaces and plain words that were added to a vocabulary are text like any other."""
+    """Those of a tokenizer's added tokens (text, special) that are control tokens: special ones, and others in the
+    shape of one. Runs of spaces and plain words that were added to a vocabulary are normal text."""
     return [text for text, special in added if text.strip() and (special or _MARK_SHAPE.fullmatch(text))]
 
 
 def plain_marks_of(tokenizer: ChatTokenizer) -> list[str]:
-    """What parts the turns of a chat template that uses no control token for it, such as "### Response:" or "[/INST]"."""
+    """The separators between turns in a chat template without control tokens for them, such as "### Response:" or "[/INST]"."""
     said = ["Qjx1zq", "Qjx2zq", "Qjx3zq"]
     roles = ["user", "assistant", "user"]
     chat = [{"role": role, "content": text} for role, text in zip(roles, said, strict=True)]
@@ -65,7 +65,7 @@ def plain_marks_of(tokenizer: ChatTokenizer) -> list[str]:
 
 
 class _Generation(Extension):
-    """`{% generation %}` marks what a model wrote; for the text alone it changes nothing."""
+    """`{% generation %}` marks what a model wrote; it does not change the text."""
 
     tags = {"answer"}
 
@@ -138,9 +138,9 @@ class FileTokenizer:
 
 
 def open_tokenizer(folder: Path, parity_prompts: list[dict[str, Any]]) -> FileTokenizer | None:
-    """The tokenizer of a base, or None where only transformers can be trusted with it.
+    """The tokenizer of a base model, or None if only transformers reads it correctly.
 
-    `parity_prompts` are [{messages, token_ids}] as transformers rendered them; every one must come out the same.
+    `parity_prompts` are [{messages, token_ids}] as transformers rendered them; all of them must give the same ids.
     """
     try:
         tokenizer = FileTokenizer(folder)

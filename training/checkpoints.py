@@ -1,9 +1,9 @@
-"""Checkpoints of a running training: complete or absent, never half.
+"""Checkpoints of a running training: complete or absent, never partial.
 
     STATE_DIR/checkpoints/<training id>/step-00000040/     adapter or weights, optimizer, scheduler, rng, trainer state
     STATE_DIR/checkpoints/<training id>/.writing-<random>/  being written; ignored and removed
 
-A checkpoint is written beside its place and renamed into it when everything is on disk.
+A checkpoint is written to a temporary folder and renamed when everything is on disk.
 """
 
 import os
@@ -43,7 +43,7 @@ def _sync(folder: Path) -> None:
 
 
 def write(training_id: int, step: int, fill: Callable[[Path], None]) -> Path:
-    """Lets `fill` write into an empty folder and puts it in place whole; older ones than the last KEEP go."""
+    """Lets `fill` write into an empty folder and renames it when it is complete. Removes all but the last KEEP."""
     root = folder_of(training_id)
     root.mkdir(parents=True, exist_ok=True)
     target = root / f"step-{step:08d}"
@@ -64,13 +64,13 @@ def write(training_id: int, step: int, fill: Callable[[Path], None]) -> Path:
 
 
 def clean(training_id: int) -> None:
-    """Removes what a killed worker left half written."""
+    """Removes partial checkpoints of a killed worker."""
     for path in folder_of(training_id).glob(".writing-*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
 def trainings() -> set[int]:
-    """Ids of the fine-tunes that have checkpoints on this machine. Removes what an interrupted `remove` left."""
+    """Ids of the training runs that have checkpoints on this machine. Removes what an interrupted `remove` left."""
     root = Path(settings.STATE_DIR) / "checkpoints"
     for left in root.glob(".removing-*"):
         shutil.rmtree(left, ignore_errors=True)
@@ -78,7 +78,7 @@ def trainings() -> set[int]:
 
 
 def remove(training_id: int) -> None:
-    """Removes all checkpoints of a fine-tune, in one step as others see it: nobody resumes from half of one."""
+    """Removes all checkpoints of a training run in one atomic step, so that no run resumes from a partial one."""
     root = folder_of(training_id)
     gone = root.with_name(f".removing-{uuid.uuid4().hex}")
     try:

@@ -1,4 +1,4 @@
-"""Counting a dataset's tokens for a base, once, and reading the result back."""
+"""Counts a dataset's tokens for a base model once, and reads the stored result."""
 
 import json
 import zlib
@@ -16,13 +16,13 @@ from training.chat_template import ChatTokenizer, FileTokenizer, open_tokenizer
 from training.models import BaseModel, TokenCount
 from training.rows import Lengths, Problem, RowEncoder, measure
 
-# About 1,000 rows of customer service and 1.3 seconds of one processor; more than that is counted by a worker.
+# About 1,000 rows of customer service and 1.3 seconds of one processor; a worker counts larger datasets.
 COUNT_NOW_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
 class Counted:
-    """Exact lengths of all rows that training uses, and what is wrong with rows whatever the recipe."""
+    """Exact lengths of all rows that training uses, and the problems of rows that do not depend on the recipe."""
 
     lengths: dict[str, Lengths]
     problems: list[Problem]
@@ -30,7 +30,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Counting:
-    """The count is not there yet: a worker has it (`run`), should get it (no run), or could not do it (run failed)."""
+    """There is no count yet: a worker makes it (`run`), must be asked for it (no run), or failed (run failed)."""
 
     run: Run | None
 
@@ -65,7 +65,7 @@ def count_dataset(
 
 
 def keep(dataset: DatasetVersion, base_model: BaseModel, counted: Counted) -> None:
-    """Stores a count. Two that counted at the same time found the same, so either may stay."""
+    """Stores a count. Two processes that count at the same time get the same result, so either may be kept."""
     TokenCount.objects.update_or_create(
         dataset=dataset,
         base_model=base_model,
@@ -85,14 +85,15 @@ def _read(pk: int, _made: datetime) -> Counted:
 
 
 def file_tokenizer(base_model: BaseModel) -> FileTokenizer | None:
-    """The base's tokenizer as this process can read it; None where only transformers can."""
+    """The base model's tokenizer without transformers, or None if only transformers reads it correctly."""
     if base_model.artifact is None:
         return None
     return open_tokenizer(storage().local_path(base_model.artifact), base_model.parity_prompts)
 
 
 def counted(dataset: DatasetVersion, base_model: BaseModel) -> Counted | Counting:
-    """The exact count: stored, or made and stored here when that takes about a second; else who makes it."""
+    """The exact count: stored, or made and stored here if that takes about a second. Otherwise a Pending that names the
+    worker's run."""
     stored = (
         TokenCount.objects.filter(dataset=dataset, base_model=base_model)
         .defer("lengths", "problems")

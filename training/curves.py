@@ -1,13 +1,13 @@
-"""Loss curves, drawn alike on every page."""
+"""Loss curves, drawn the same way on every page."""
 
 from collections.abc import Sequence
 
 from core.charts import Series
 from training.models import MetricPoint
 
-# A step holds few rows of like length, so its loss swings with what was in it; the mean of a few shows where it goes.
+# A step has few rows of similar length, so its loss varies with the rows. The mean of some steps shows the trend.
 WINDOW = 5
-NOTE = f"Mean over answer tokens, in nats. Training: mean of the last {WINDOW} steps. Validation rows are never trained on."
+NOTE = f"Mean over completion tokens, in nats. Training: mean of the last {WINDOW} steps. Validation rows are never trained on."
 
 
 def trailing_mean(values: Sequence[float], window: int = WINDOW) -> list[float]:
@@ -20,7 +20,7 @@ def trailing_mean(values: Sequence[float], window: int = WINDOW) -> list[float]:
 
 
 def loss_series(points: dict[str, list[MetricPoint]], prefix: str = "") -> list[Series]:
-    """Training and validation loss by step; `prefix` tells runs on one chart apart."""
+    """Training and validation loss by step; `prefix` distinguishes runs on one chart."""
     train, held_out = points["train"], points["validation"]
     means = trailing_mean([point.loss for point in train])
     return [

@@ -1,5 +1,5 @@
-"""Which rows a run trains on, and in what order: pure functions of the seed, so that the check before a launch and the
-pages name the rows that a worker uses."""
+"""Which rows a run trains on, and in what order: pure functions of the seed, so that the preflight and the pages name
+the rows that a worker uses."""
 
 import random
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ Row = TypeVar("Row")
 
 
 def draw(count: int, most: int, seed: int) -> list[int]:
-    """At most `most` of `count` rows (0: all) in their order, the same ones for the same seed: a draw anyone may repeat."""
+    """At most `most` of `count` rows (0: all) in their order, the same ones for the same seed."""
     if not most or count <= most:
         return list(range(count))
     return sorted(random.Random(seed).sample(range(count), most))
 
 
 def permutations(count: int, seed: int) -> Iterator[list[int]]:
-    """One permutation of all rows after the other: no row is seen twice more often than another."""
+    """One permutation of all rows after another, so the number of times that rows are seen differs by one at most."""
     seen = 0
     while count:
         epoch = list(range(count))
@@ -46,8 +46,8 @@ def tokens_seen(lengths: list[int], *, rows: int, seed: int) -> int:
 def trained_on(rows: list[Row], *, most: int, seed: int, places: int) -> list[Row]:
     """The rows that a run saw in its first `places` (steps times rows a step), in their order.
 
-    `rows` is the whole training split in the dataset's order; `most` and `seed` are the recipe's. A run of less than one
-    epoch does not come to all the rows it drew.
+    `rows` is the whole training split in the dataset's order; `most` and `seed` are the recipe's. A run of less than
+    one epoch does not reach all its drawn rows.
     """
     drawn = [rows[at] for at in draw(len(rows), most, seed)]
     if places >= len(drawn):

@@ -1,25 +1,25 @@
-"""What a fine-tune will need, by arithmetic: pure functions, no database, no torch.
+"""Estimates what a training run needs: pure functions, no database, no torch.
 
-Formulas are first-order and lean to the safe side; each constant says where it comes from. The run page shows the
-estimate beside what was measured, so that they can be judged.
+Formulas are first-order and on the safe side; each constant has its source. The run page shows the estimate beside the
+measurement.
 """
 
 from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
 
-# English text in chat form, SmolLM2's tokenizer on the demo pairs; other tokenizers of 32k to 200k entries are 3.5 to 4.7.
+# English text in chat form, SmolLM2's tokenizer on the demo examples; other tokenizers of 32k to 200k entries are 3.5 to 4.7.
 CHARACTERS_PER_TOKEN = 4.1
-# Role names and turn marks of ChatML-like templates.
+# Role names and control tokens of ChatML-like templates.
 TOKENS_PER_MESSAGE = 5
-# What a worker takes besides weights and activations (measured on a CPU: 0.55 GB for Python, torch, transformers and peft,
-# and as much again that the allocator holds by the end of a run; a CUDA context adds to it).
+# What a worker needs besides weights and activations (measured on a CPU: 0.55 GB for Python, torch, transformers and peft,
+# and the same amount held by the allocator at the end of a run; a CUDA context adds to it).
 PROCESS_BYTES = {"cpu": 1_100_000_000, "cuda": 1_000_000_000}
-# Short greedy answers on the way: two questions, three times, of about 60 tokens.
+# Short greedy answers during training: two questions, three times, of about 60 tokens.
 SAMPLE_ROUNDS = 3
 ROUND_TOKENS = 120
-# A generated token costs about 25 trained ones on a CPU (measured); on a GPU transformers writes about 30 a second whatever
-# the model, since each token waits for the one before it.
+# A generated token costs about 25 trained ones on a CPU (measured). On a GPU transformers writes about 30 a second with
+# any model, since tokens are made one after the other.
 TRAINED_PER_GENERATED = 25
 GENERATED_PER_SECOND_ON_GPU = 30.0
 # Reading a checkpoint, importing the libraries, tokenising: seconds (measured 12 s for 135M parameters).
@@ -48,10 +48,11 @@ class DataFigures:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run is expected to need: bytes, and seconds by kind of work (`parts`); `*_from` says what they rest on.
+    """What a run is expected to need: bytes, and seconds by kind of work (`parts`); `*_from` says where they come from.
 
     `unit_seconds` is what one unit of each kind of work takes: a token trained on, one evaluation, one round of sample
-    answers, one checkpoint, the storing of the result. The running run starts from it and goes on with what it measures.
+    answers, one checkpoint, the storing of the result. A run starts with these values and replaces them with its own
+    measurements.
     """
 
     steps: int
@@ -72,7 +73,7 @@ class Estimate:
 
 
 def tokens_in(characters: int, messages: int) -> int:
-    """How many tokens a rendered conversation has, from its characters."""
+    """The estimated number of tokens of a rendered conversation, from its characters."""
     return ceil(characters / CHARACTERS_PER_TOKEN) + TOKENS_PER_MESSAGE * messages
 
 
@@ -84,7 +85,7 @@ def steps_of(rows: int, batch_size: int, epochs: float) -> int:
 # --- memory ------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Kept:
-    """Bytes a layer of Llama's kind keeps per token for the backward pass, by width: hidden, queries, keys and values,
+    """Bytes that a Llama-like layer keeps per token for the backward pass, by width: hidden, queries, keys and values,
     inner, adapter rank, heads, and a constant. Counted exactly by autograd's hooks (benchmarks/activations.py)."""
 
     hidden: int
@@ -116,7 +117,7 @@ KEPT = {
     (False, True, False): Kept(hidden=26, queries=4, keys=4, inner=8, rank=0),
     (False, False, False): Kept(hidden=24, queries=8, keys=8, inner=16, rank=0),
 }
-# What the process holds beyond that while it works: room of the products themselves, and freed blocks of other sizes. On a
+# What the process needs beyond that: the results of matrix products, and freed blocks of other sizes. On a
 # CPU the resident memory of LoRA on SmolLM2 135M, four rows of 256 tokens in float32, was 4.1 to 4.7 GB, of which 1.3 GB are
 # kept for the backward pass; CUDA's allocator gives back far more.
 HELD = {"cpu": 1.8, "cuda": 1.1}
@@ -136,7 +137,7 @@ class Shape:
 
     @classmethod
     def of(cls, architecture: dict[str, Any]) -> "Shape":
-        """From a config.json; what it does not say is taken as usual."""
+        """From a config.json, with the usual values for missing keys."""
         hidden = int(architecture.get("hidden_size") or 1024)
         heads = int(architecture.get("num_attention_heads") or max(1, hidden // 64))
         head = int(architecture.get("head_dim") or hidden // heads)
@@ -166,7 +167,7 @@ def activation_bytes(
     """Bytes kept per token of a portion of rows of `length` tokens, over all layers.
 
     With `save_memory` only each layer's input is kept, as wide as the weights are (float32 or bfloat16), and one layer's
-    inside at a time. Rows of different length bring a mask: each layer keeps a number for every pair of tokens, and on a
+    inside at a time. Rows of different length need a mask: each layer keeps a number for every pair of tokens, and on a
     GPU keys and values are repeated for every query head (transformers, integrations/sdpa_attention.py).
     """
     number = 2 if bfloat16 else 4
@@ -193,9 +194,10 @@ def memory_bytes(
     bfloat16: bool,
     dropout: bool,
 ) -> int:
-    """Peak memory of a training step: weights, gradients, Adam's two moments, activations, scores of answer tokens.
+    """Peak memory of a training step: weights, gradients, Adam's two moments, activations, logits of completion tokens.
 
-    `rows` and `length` describe the largest portion that is in memory at once. Scores are kept for answer tokens only,
+    `rows` and `length` describe the largest portion that is in memory at once. Logits are kept for completion tokens
+    only,
     three copies in float32.
     """
     shape = Shape.of(architecture)
@@ -221,7 +223,7 @@ def memory_bytes(
 
 # --- time --------------------------------------------------------------------------------------------------
 def times_needed(*, evaluations: int) -> dict[str, int]:
-    """How often each kind of work is done besides training itself; one evaluation is before the first step."""
+    """How often each kind of work besides training itself is done. One evaluation is before the first step."""
     return {"evaluate": evaluations + 1, "sample": SAMPLE_ROUNDS}
 
 
@@ -265,7 +267,7 @@ def seconds_by_part(*, units: dict[str, float], tokens: int, evaluations: int) -
 
 
 def disk_bytes(*, parameters: int, trainable: int, full: bool) -> int:
-    """Two checkpoints (weights and Adam's moments), the result on its way, and the result in the store."""
+    """Two checkpoints (weights and Adam's moments), the temporary copy of the result, and the result in the store."""
     checkpoint = trainable * 12
     result = parameters * 2 if full else trainable * 4
     return 2 * checkpoint + 2 * result

@@ -21,7 +21,7 @@ COMMON = ("method", "base_model", "dataset", "note")
 
 
 def setting_field(one: Setting) -> forms.Field:
-    """The form field of one setting; its help says what the default rests on, and `data-default` what the default is."""
+    """The form field of one setting; its help gives the reason for the default, and `data-default` the default."""
     field = _field_of(one)
     default = ("on" if one.default else "off") if one.kind == "bool" else one.default
     field.widget.attrs["data-default"] = default
@@ -50,11 +50,11 @@ def _field_of(one: Setting) -> forms.Field:
 
 
 def kept_settings(values: Mapping[str, Any], method: str) -> dict[str, Any]:
-    """Of the values that a form of another method (`was`) held, those that somebody chose: {setting: value as given}.
+    """The values in a form of another method (`was`) that a person chose: {setting: value as given}.
 
     A value that is the old method's default was not chosen, so the new method's default takes its place. Settings that
     `method` does not have are kept as well: they come back with the method that has them. "kept" names all of them, so
-    that a chosen value which happens to be another method's default is not taken for that default.
+    that a chosen value that equals another method's default still counts as chosen.
     """
     was = METHODS.get(str(values.get("was", "")))
     if was is None or method not in METHODS:
@@ -65,7 +65,7 @@ def kept_settings(values: Mapping[str, Any], method: str) -> dict[str, Any]:
     for other in METHODS.values():
         for one in settings_of(other.recipe):
             if one.name in before:
-                # A box that is not ticked is not sent.
+                # The browser does not send a box that is not ticked.
                 given = values.get(one.name, "" if one.kind == "bool" else None)
                 chosen = given is not None and (one.name in named or not before[one.name].is_default(given))
             else:
@@ -77,7 +77,7 @@ def kept_settings(values: Mapping[str, Any], method: str) -> dict[str, Any]:
 
 
 class LaunchForm(forms.Form):
-    """What to train from what, and how. `method` decides which settings there are."""
+    """The launch form. `method` decides which settings it has."""
 
     method = forms.ChoiceField(
         choices=[(method.name, f"{method.label}: {method.summary}") for method in METHODS.values()],
@@ -88,7 +88,7 @@ class LaunchForm(forms.Form):
     note = forms.CharField(
         required=False,
         max_length=300,
-        help_text="What you want to find out, for those who read the list later.",
+        help_text="What you want to find out. It is shown in the list of runs.",
     )
 
     def __init__(self, project: Project, method: str, *args: Any, **kwargs: Any) -> None:
@@ -116,8 +116,8 @@ class LaunchForm(forms.Form):
         return [self[one.name] for one in self.settings if one.advanced]
 
     def carried(self) -> list[tuple[str, str]]:
-        """(name, value) of settings that only other methods have, chosen before: hidden, so that they can come back. And
-        "kept", see `kept_settings`."""
+        """(name, value) of settings that only other methods have, chosen before: hidden, so that they are restored
+        later. Also "kept", see `kept_settings`."""
         held = self.data if self.is_bound else self.initial
         here = {one.name for one in self.settings}
         others = {one.name for method in METHODS.values() for one in settings_of(method.recipe)} - here
@@ -129,7 +129,7 @@ class LaunchForm(forms.Form):
         ]
 
     def advanced_is_open(self) -> bool:
-        """Nothing that was changed, or is wrong, lies in a closed section."""
+        """The section is open when it has a changed or wrong setting."""
         return any(
             self[one.name].errors or not one.is_default(self[one.name].value())
             for one in self.settings
@@ -137,7 +137,7 @@ class LaunchForm(forms.Form):
         )
 
     def named_errors(self) -> list[str]:
-        """ "Learning rate: at most 0.1.", for places away from the fields."""
+        """ "Learning rate: at most 0.1.", for error lists outside the fields."""
         labels = {one.name: one.label for one in self.settings}
         return [
             str(message)
@@ -183,7 +183,7 @@ def _dataset_label(dataset: DatasetVersion) -> str:
 
 
 class TrainingRunFilter(Filter):
-    q = search_field("Search", "number, note, base, person")
+    q = search_field("Search", "number, note, base model, person")
     status = forms.ChoiceField(choices=[("", "any"), *Run.Status.choices], required=False)
     method = forms.ChoiceField(
         choices=[("", "any"), *((method.name, method.label) for method in METHODS.values())], required=False
@@ -207,7 +207,7 @@ class CompareForm(Filter):
             field.choices = [(str(run.number), run.run.title) for run in runs]
 
 
-# The fields that say where a base of each kind comes from; the first names it.
+# The source fields of each kind of base model; the first one names it.
 SOURCE_FIELDS: dict[str, tuple[str, ...]] = {
     BaseModel.Kind.PACKAGE: ("package",),
     BaseModel.Kind.FOLDER: ("folder",),
@@ -223,7 +223,7 @@ _WHICH = {
 class BaseModelForm(forms.Form):
     """Where a base model comes from. Folders are chosen from those that the settings allow, never typed."""
 
-    # A browser would ask for the fields of kinds that are not chosen, and hidden.
+    # Otherwise a browser would require the hidden fields of other kinds.
     use_required_attribute = False
 
     kind = forms.ChoiceField(
@@ -238,7 +238,7 @@ class BaseModelForm(forms.Form):
     revision = forms.CharField(
         required=False,
         max_length=40,
-        help_text="The commit hash, 40 digits. It pins the model: what is trained on can never change.",
+        help_text="The commit hash, 40 digits. It pins the model, so that its files cannot change.",
     )
     license = forms.CharField(required=False, max_length=120)
 
@@ -248,9 +248,9 @@ class BaseModelForm(forms.Form):
         assert isinstance(folder, forms.ChoiceField)
         folder.choices = [("", "–"), *((str(path), str(path)) for path in model_folders())]
         if settings.MODEL_FOLDERS:
-            folder.help_text = "Folders with a config.json below the deployment's model folders."
+            folder.help_text = "Folders with a config.json below the model folders of this installation."
         else:
-            folder.help_text = "None is set up: GUILDHALL_MODEL_FOLDERS names the folders to look in."
+            folder.help_text = "No folder is set up. An operator sets the folders in GUILDHALL_MODEL_FOLDERS."
 
     def location(self) -> str:
         return str(self.cleaned_data.get(SOURCE_FIELDS[self.cleaned_data["kind"]][0]) or "")
@@ -260,7 +260,7 @@ class BaseModelForm(forms.Form):
         kind = values.get("kind")
         if kind is None:
             return values
-        # What was typed for another kind stays in the form, and is neither checked nor used.
+        # Values of another kind stay in the form. They are not checked and not used.
         for other, names in SOURCE_FIELDS.items():
             for name in names if other != kind else ():
                 self.errors.pop(name, None)
@@ -272,10 +272,8 @@ class BaseModelForm(forms.Form):
         return values
 
     def sources(self) -> list[tuple[str, list[forms.BoundField]]]:
-        """(kind, its fields) for each kind; the page shows those of the chosen one, none of which can be left out."""
+        """(kind, its fields) for each kind; the page shows those of the chosen kind, all required."""
         for names in SOURCE_FIELDS.values():
             for name in names:
-                self.fields[
-                    name
-                ].required = True  # for how it is shown: `clean` has asked for those of the chosen kind
+                self.fields[name].required = True  # for display only: `clean` checks those of the chosen kind
         return [(kind, [self[name] for name in names]) for kind, names in SOURCE_FIELDS.items()]

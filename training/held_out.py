@@ -1,4 +1,4 @@
-"""Which test rows two versions are measured on: pure functions of what the dataset versions hold."""
+"""Chooses the test rows that two versions are measured on: pure functions of the dataset versions."""
 
 import hashlib
 import math
@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# At most so many rows a measurement: two versions of a 135M model on two cores take about two minutes for them, and a mean
+# Most rows per measurement: two versions of a 135M model on two cores take about two minutes for them, and a mean
 # difference that varies by 0.3 from row to row is then known to within 0.04.
 MOST_ROWS = 200
-# Each slice gets up to this many before the rest is shared out, so that small ones can be judged too.
+# Each slice gets up to this many before the rest is distributed, so that small slices get a result too.
 LEAST_PER_SLICE = 10
 
 
 @dataclass(frozen=True)
 class HeldOutRow:
-    """One row of a test split: where it lies, and what it is known by."""
+    """One row of a test split: its place and its identifiers."""
 
     dataset: int
     position: int
@@ -29,7 +29,7 @@ class HeldOutRow:
 
 @dataclass(frozen=True)
 class ChosenRow:
-    """A row to measure. `weight` is how many test rows of its slice it stands for."""
+    """A row to measure. `weight` is the number of test rows of its slice that it represents."""
 
     row: HeldOutRow
     weight: float
@@ -44,7 +44,7 @@ class ChosenRow:
 
 
 def newest_of_each(rows: Iterable[HeldOutRow]) -> list[HeldOutRow]:
-    """One row an example: that of the newest dataset. `rows` come with the newest dataset first."""
+    """One row per example: the row of the newest dataset. `rows` come with the newest dataset first."""
     found: dict[int, HeldOutRow] = {}
     hashes: set[str] = set()
     for row in rows:
@@ -55,11 +55,12 @@ def newest_of_each(rows: Iterable[HeldOutRow]) -> list[HeldOutRow]:
 
 
 def choose(rows: Sequence[HeldOutRow], most: int = MOST_ROWS) -> list[ChosenRow]:
-    """At most `most` rows, from every slice, the same ones each time whatever their order.
+    """At most `most` rows, from every slice, the same ones each time in any order.
 
-    Every slice gets up to LEAST_PER_SLICE rows, or an equal share of `most` where there are too many slices for that; what
-    is left is shared out in proportion to what the slices have left. Inside a slice the rows with the lowest
-    hashes are taken, which is as good as a draw, and nobody can steer it. Weights put the slices back to their shares.
+    Every slice gets up to LEAST_PER_SLICE rows, or an equal share of `most` where there are too many slices for that; the
+    rest is distributed in proportion to the remaining rows of the slices. Inside a slice the rows with the lowest
+    hashes are taken, which is as good as a random draw, and nobody can influence it. Weights restore the shares of the
+    slices.
     """
     by_slice: dict[str, list[HeldOutRow]] = defaultdict(list)
     for row in rows:
@@ -74,7 +75,7 @@ def choose(rows: Sequence[HeldOutRow], most: int = MOST_ROWS) -> list[ChosenRow]
 
 
 def shares(sizes: Mapping[str, int], most: int) -> dict[str, int]:
-    """How many rows each slice gives: {slice: rows}. All of them when there are at most `most`."""
+    """The number of rows from each slice: {slice: rows}. All of them when there are at most `most`."""
     if sum(sizes.values()) <= most:
         return dict(sizes)
     least = min(LEAST_PER_SLICE, most // max(1, len(sizes)))
@@ -83,7 +84,7 @@ def shares(sizes: Mapping[str, int], most: int) -> dict[str, int]:
     free, rest = most - sum(given.values()), sum(left.values())
     exact = {name: free * size / rest for name, size in left.items()}
     given = {name: count + math.floor(exact[name]) for name, count in given.items()}
-    # Largest remainders first; the name decides between equals, so that the choice is the same each time.
+    # Largest remainders first; ties are ordered by name, so that the choice is the same each time.
     order = sorted(exact, key=lambda name: (math.floor(exact[name]) - exact[name], name))
     for name in order[: most - sum(given.values())]:
         given[name] += 1

@@ -1,4 +1,4 @@
-"""Training on the project's first screen, and how its actions read in the audit."""
+"""Training's card on Home, and the audit sentences of its actions."""
 
 from django.urls import reverse
 
@@ -15,11 +15,11 @@ WORDINGS = {
     "base_model.added": "{actor} added the base model {label}",
     "base_model.ready": "The base model {label} is ready",
     "training.launched": "{actor} launched {label} on {base_model}, dataset {dataset}",
-    "training.resumed": "{label} went on from step {from_step}",
+    "training.resumed": "{label} continued from step {from_step}",
     "model_version.registered": "Model version {label} was made",
     "model_version.ready": "Model version {label} passed the token check",
     "model_version.rejected": "Model version {label} was rejected: its tokens differ",
-    "model_version.check_requested": "{actor} asked for the token check of {label}",
+    "model_version.check_requested": "{actor} requested the token check of {label}",
     "model_version.downloaded": "{actor} downloaded {label}",
     "model_version.files_checked": "The files of {label} were checked",
     "model_version.loss_measured": "The loss of {label} and {against} was measured on the same {rows} test rows",
@@ -36,7 +36,7 @@ def glance(access: Access) -> Glance:
 
 
 def _card(access: Access) -> StageCard:
-    """The running fine-tune, else how many versions there are."""
+    """The running training run, else the number of versions."""
     url = reverse("training:home", args=[access.project.slug])
     active = list(
         TrainingRun.objects.filter(project=access.project, run__status__in=Run.ACTIVE)
@@ -49,14 +49,12 @@ def _card(access: Access) -> StageCard:
         percent = running.run.percent
         figure = f"{percent}%" if percent is not None else "…"
         waiting = len(active) - 1
-        more = f"; {waiting} waiting" if waiting else ""
+        more = f"; {waiting} queued" if waiting else ""
         return StageCard(figure, f"{label} run {running.number}{_left(running.run)}{more}", url)
     if active:
-        return StageCard(
-            f"{len(active)}", "runs wait for the machine" if len(active) > 1 else "run waits", url
-        )
+        return StageCard(f"{len(active)}", "runs are queued" if len(active) > 1 else "run is queued", url)
     done = TrainingRun.objects.filter(project=access.project, run__status=Run.Status.SUCCEEDED).count()
-    return StageCard(f"{done:,}", "fine-tune" if done == 1 else "fine-tunes", url)
+    return StageCard(f"{done:,}", "training run" if done == 1 else "training runs", url)
 
 
 def _next_items(access: Access) -> list[NextItem]:

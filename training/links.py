@@ -1,6 +1,6 @@
-"""Links that apps above training add to a model version's page (chat with it, compare it, make it live).
+"""Links that apps above training add to a model version's page (chat with it, compare it, release it).
 
-Downstream extends upstream: training shows what was registered and knows nothing of it.
+Downstream apps extend upstream ones: training shows the registered links and knows nothing about them.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _makers: dict[str, LinkMaker] = {}
 
 
 def register_version_links(name: str, maker: LinkMaker) -> None:
-    """Call from AppConfig.ready. `maker` makes few queries and gives only links that this person may follow."""
+    """Call from AppConfig.ready. `maker` makes few queries and returns only links that this person can open."""
     _makers[name] = maker
 
 

@@ -1,4 +1,4 @@
-"""Reading losses on test rows: what can be measured, what was, and how long it will take."""
+"""Reads test losses: what can be measured, what was measured, and how long it takes."""
 
 import hashlib
 from collections import defaultdict
@@ -17,7 +17,7 @@ TEST, TRAIN = GroupSplit.Split.TEST, GroupSplit.Split.TRAIN
 
 
 def datasets_of(*versions: ModelVersion) -> list[DatasetVersion]:
-    """The dataset versions these were trained on, the newest first. A base was trained on none of them."""
+    """The dataset versions these were trained on, the newest first. A base model was trained on none of them."""
     found = {one.training.dataset.pk: one.training.dataset for one in versions if one.training is not None}
     return sorted(found.values(), key=lambda dataset: -dataset.number)
 
@@ -34,7 +34,8 @@ def count_test_rows(version: ModelVersion, against: ModelVersion) -> int:
 
 @dataclass(frozen=True)
 class Available:
-    """Test rows that can be measured, and how many cannot: a version was trained on them, or they were retired since."""
+    """Test rows that can be measured, and the number that cannot: a version was trained on them, or they are retired
+    now."""
 
     rows: list[HeldOutRow]
     trained_on: int
@@ -44,8 +45,8 @@ class Available:
 def available_rows(version: ModelVersion, against: ModelVersion) -> Available:
     """The test rows of both versions' datasets, each example once, without what either was trained on.
 
-    Splits are permanent, so none should have been; a row whose example or prompt is among a version's training rows is
-    left out all the same, and counted. Three queries.
+    Splits are permanent, so none should have been; a row with an example or prompt among a version's training rows is
+    left out anyway, and counted. Three queries.
     """
     datasets = datasets_of(version, against)
     rows = newest_of_each(
@@ -84,7 +85,7 @@ def _trained_on(datasets: Sequence[DatasetVersion]) -> tuple[set[int], set[str]]
 
 
 def prompt_digest(version: ModelVersion) -> str:
-    """A hash of the system prompt that the version answers with now."""
+    """A hash of the version's present system prompt."""
     return hashlib.sha256(system_prompt_of(version).encode()).hexdigest()
 
 
@@ -117,9 +118,9 @@ def losses_of(versions: Iterable[int]) -> dict[int, dict[str, Loss]]:
 
 
 def seconds_to_measure(version: ModelVersion, against: ModelVersion) -> float | None:
-    """About how long measuring both takes, from how fast a training of theirs was evaluated; None without one.
+    """About how long measuring both takes, from the evaluation speed of their training runs; None without one.
 
-    Rows of validation and test are alike in length: the dataset draws both the same way.
+    Validation and test rows have similar lengths, since the dataset draws both the same way.
     """
     for one in (version, against):
         training = one.training
@@ -142,7 +143,7 @@ class MeanLoss:
 
 
 def mean_loss(version: ModelVersion) -> MeanLoss | None:
-    """Mean loss a token over all test rows this version was measured on; None without any. One query."""
+    """Mean loss per token over all test rows this version was measured on; None without any. One query."""
     summed = RowLoss.objects.filter(version=version).aggregate(
         loss=Sum("loss"), tokens=Sum("tokens"), rows=Count("pk")
     )

@@ -1,4 +1,4 @@
-"""What is trained from what, how, and what came out of it."""
+"""Base models, training runs, their measurements and the model versions they produce."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class BaseModel(models.Model):
-    """A model to start from, registered once for the whole deployment and stored as safetensors."""
+    """A model to start from, registered once for the whole installation and stored as safetensors."""
 
     class Kind(models.TextChoices):
         PACKAGE = "package", "Python package"
@@ -40,9 +40,9 @@ class BaseModel(models.Model):
     stop_token = models.CharField(max_length=60, blank=True)
     control_tokens = models.JSONField(
         default=list,
-        help_text="What begins or ends turns in its chat template; no text of people may hold it.",
+        help_text="Tokens that begin or end turns in its chat template; user text must not contain them.",
     )
-    # Copied to the model version that a base is in each project, for the token check.
+    # Copied to the base model's model version in each project, for the token check.
     parity_prompts = models.JSONField(default=list, help_text="[{messages, token_ids}]")
     created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -65,7 +65,7 @@ class BaseModel(models.Model):
 
 
 class TrainingRun(models.Model):
-    """One fine-tune: base model + dataset version + recipe. Its progress is a core Run."""
+    """One training run: base model + dataset version + recipe. Its progress is a core Run."""
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="training_runs")
     run = models.OneToOneField("core.Run", on_delete=models.PROTECT, related_name="training")
@@ -81,7 +81,7 @@ class TrainingRun(models.Model):
     recipe_hash = models.CharField(max_length=64)
     note = models.CharField(max_length=300, blank=True)
     code_version = models.CharField(max_length=80)
-    serving_plan = models.CharField(max_length=120, help_text="How the result will be served.")
+    serving_plan = models.CharField(max_length=120, help_text="How the result is served.")
     planned_steps = models.PositiveIntegerField(default=0)
     done_steps = models.PositiveIntegerField(default=0)
     checkpoint_step = models.PositiveIntegerField(
@@ -99,7 +99,7 @@ class TrainingRun(models.Model):
     loss_after = models.FloatField(null=True)
     resumes = models.JSONField(default=list, help_text="[{attempt, from_step, at}]")
     environment = models.JSONField(default=dict, help_text="torch, transformers, peft, device, threads")
-    # What was expected when it was launched, kept beside what was measured so that estimates can be judged.
+    # The estimate at launch, kept beside the measurements so that the two can be compared.
     estimate = models.JSONField(default=dict, help_text="training.estimates.Estimate, as at launch")
     data_facts = models.JSONField(
         default=dict, help_text="training.runner.data.DataFacts, exact, from the worker"
@@ -109,11 +109,11 @@ class TrainingRun(models.Model):
     )
     counted = models.JSONField(
         default=dict,
-        help_text="What those seconds were spent on: {train: tokens, evaluate, sample, save: how often}",
+        help_text="The work done in those seconds: {train: tokens, evaluate, sample, save: how often}",
     )
     undisturbed_speed = models.FloatField(
         null=True,
-        help_text="Tokens a second in stretches in which nothing else slowed the run; null when there were none.",
+        help_text="Tokens per second while nothing else slowed the run; null when there was no such time.",
     )
     launched_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="training_runs")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -127,9 +127,9 @@ class TrainingRun(models.Model):
 
 
 class TokenCount(models.Model):
-    """How many tokens each row of a frozen dataset has for one base, and which rows cannot be trained on.
+    """The number of tokens of each row of a frozen dataset for one base model, and the rows that cannot be trained on.
 
-    Rows and tokenizer never change, so this is worked out once. Only ids and numbers are kept, no text.
+    Rows and tokenizer never change, so this is computed once. Only ids and numbers are kept, no text.
     """
 
     dataset = models.ForeignKey(
@@ -141,7 +141,7 @@ class TokenCount(models.Model):
         null=True,
         on_delete=models.SET_NULL,
         related_name="token_count",
-        help_text="If it took one.",
+        help_text="The background job that counted, if there was one.",
     )
     lengths = models.BinaryField(
         null=True, help_text="training.rows.Lengths by split, packed; null while it runs."
@@ -161,7 +161,7 @@ class MetricPoint(models.Model):
 
     class Series(models.TextChoices):
         TRAIN = "train", "Training"
-        VALIDATION = "validation", "Held out"
+        VALIDATION = "validation", "Validation"
 
     training = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="points")
     series = models.CharField(max_length=10, choices=Series.choices)
@@ -181,7 +181,7 @@ class MetricPoint(models.Model):
 
 
 class SampleAnswer(models.Model):
-    """What the model answered to one validation question at some step: people would rather read than trust a loss."""
+    """The model's answer to one validation question at some step, for people to read beside the loss."""
 
     training = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="samples")
     step = models.PositiveIntegerField()
@@ -198,7 +198,7 @@ class SampleAnswer(models.Model):
 
 
 class ModelVersion(models.Model):
-    """Something that can answer: a base model in a project (number 0), an adapter, or full weights.
+    """A model that can answer: a base model in a project (number 0), an adapter, or full weights.
 
     `served_name` is what engines call it, permanently; weights at a served name never change.
     """
@@ -262,16 +262,16 @@ class ModelVersion(models.Model):
 
 
 class RowLoss(models.Model):
-    """How well a version predicts one row it was never trained on: the loss of the row's answer.
+    """How well a version predicts one row it was not trained on: the loss of the row's completion.
 
-    A row is known by its hash, so the same row of two dataset versions is one. `rendered` is a hash of the token ids it was
-    measured with: another system prompt or template gives other ids, and the row is measured again.
+    A row is identified by its hash, so the same row in two dataset versions counts as one. `rendered` is a hash of the token ids it was
+    measured with: with another system prompt or template the ids differ, and the row is measured again.
     """
 
     version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="row_losses")
     row_hash = models.CharField(max_length=64)
-    loss = models.FloatField(help_text="Summed over the answer's tokens, natural log.")
-    tokens = models.PositiveIntegerField(help_text="Tokens of the answer, its end included.")
+    loss = models.FloatField(help_text="Summed over the completion's tokens, natural log.")
+    tokens = models.PositiveIntegerField(help_text="Tokens of the completion, its end included.")
     rendered = models.CharField(max_length=64)
     precision = models.CharField(max_length=10, help_text="Of the weights: float32 or bfloat16.")
     at = models.DateTimeField(auto_now=True)
@@ -289,10 +289,10 @@ class RowLoss(models.Model):
 
 
 class LossMeasurement(models.Model):
-    """The measurement of two versions on the same test rows: which rows, and what was left out. The losses are RowLoss.
+    """The measurement of two versions on the same test rows: the rows, and the number left out. The losses are RowLoss.
 
-    There is one for a pair; measured again, it gets another run. Its rows follow from the two versions' datasets alone,
-    so that measuring again cannot choose easier ones.
+    A pair of versions has one; measuring again gives it another run. The rows depend only on the two versions'
+    datasets, so measuring again cannot choose easier rows.
     """
 
     version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="loss_measurements")

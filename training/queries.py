@@ -1,4 +1,4 @@
-"""Reading: what is ready, where it came from, how long a set of rows is."""
+"""Reads base models, training runs, model versions and the lengths of rows."""
 
 import sys
 from collections.abc import Callable
@@ -23,12 +23,12 @@ from training.methods.base import Recipe
 from training.models import BaseModel, MetricPoint, ModelVersion, TrainingRun
 from training.rows import TRAIN, facts_of
 
-# Enough rows to know mean and spread of lengths well; reading them takes a few milliseconds.
+# Enough rows for a good mean and spread of lengths; reading them takes a few milliseconds.
 SAMPLE_ROWS = 2000
 
 
 def system_prompt_of(version: ModelVersion) -> str:
-    """The system prompt a version answers with: a trained one's is its dataset's, a base takes the project's."""
+    """A version's system prompt: that of its dataset, or the project's for a base model."""
     if version.training_id is None:
         return version.project.system_prompt
     assert version.training is not None
@@ -36,7 +36,7 @@ def system_prompt_of(version: ModelVersion) -> str:
 
 
 def ready_versions(project: Project) -> QuerySet[ModelVersion]:
-    """Versions that passed the token check, newest first, the base last."""
+    """Versions that passed the token check, newest first, the base model last."""
     return (
         ModelVersion.objects.filter(project=project, status=ModelVersion.Status.READY)
         .select_related("base_model", "training__dataset", "project")
@@ -45,12 +45,12 @@ def ready_versions(project: Project) -> QuerySet[ModelVersion]:
 
 
 def control_tokens() -> set[str]:
-    """The marks of every base model that is ready (BaseModel.control_tokens). One query."""
+    """The control tokens of every base model that is ready (BaseModel.control_tokens). One query."""
     return {token for tokens in ready_bases().values_list("control_tokens", flat=True) for token in tokens}
 
 
 def marks_of_base(base_model: BaseModel) -> Marks:
-    """What begins and ends turns for this base; where its own tokens are not known, the marks of common templates."""
+    """The control tokens of this base model; if they are not known, those of common templates."""
     tokens = frozenset(base_model.control_tokens)
     return marks_of(tokens, shapes=not tokens)
 
@@ -60,7 +60,8 @@ def ready_bases() -> QuerySet[BaseModel]:
 
 
 def queue_position(run: Run) -> int | None:
-    """1 for the run that is next; None when it does not wait. Runs of other projects count: they share the machine."""
+    """1 for the run that is next; None when it is not queued. Runs of other projects count, since they share the
+    machine."""
     if run.status != Run.Status.QUEUED:
         return None
     waiting = Run.objects.filter(queue=run.queue, status=Run.Status.QUEUED)
@@ -68,7 +69,7 @@ def queue_position(run: Run) -> int | None:
 
 
 def queue_positions(runs: list[Run]) -> dict[int, int]:
-    """Run id to place in the queue, for those of `runs` that wait; one query."""
+    """{run id: place in the queue} for the queued runs among `runs`; one query."""
     if not any(run.status == Run.Status.QUEUED for run in runs):
         return {}
     waiting = Run.objects.filter(queue=runs[0].queue, status=Run.Status.QUEUED).order_by("queued_at", "pk")
@@ -76,7 +77,7 @@ def queue_positions(runs: list[Run]) -> dict[int, int]:
 
 
 def _kept(key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What frozen rows yield never changes, so it is worked out once."""
+    """Frozen rows never change, so this is computed once."""
     return kept(key, make, seconds=7 * 24 * 3600)
 
 
@@ -87,9 +88,9 @@ def split_rows(dataset: DatasetVersion) -> dict[str, int]:
 
 # --- what a run was trained on -----------------------------------------------------------------------------
 def trained_positions(training: TrainingRun) -> list[int] | None:
-    """Positions of the rows that a run really trains on; None when that is its dataset's whole training split.
+    """Positions of the rows that a run actually trains on; None when that is its dataset's whole training split.
 
-    A recipe may draw fewer rows, and less than one epoch does not come to all of them. At most one query.
+    A recipe may draw fewer rows, and a run of less than one epoch does not reach all of them. At most one query.
     """
     rows = split_rows(training.dataset)["train"]
     most, seed = int(training.recipe.get("most_rows") or 0), int(training.recipe.get("seed") or 0)
@@ -103,7 +104,7 @@ def trained_positions(training: TrainingRun) -> list[int] | None:
 
 
 def trained_rows(training: TrainingRun | None) -> QuerySet[DatasetRow]:
-    """The rows a run really trains on, in the dataset's order; empty without a run (a base model)."""
+    """The rows a run actually trains on, in the dataset's order; empty without a run (a base model)."""
     if training is None:
         return DatasetRow.objects.none()
     rows = DatasetRow.objects.filter(dataset=training.dataset_id, split=GroupSplit.Split.TRAIN)
@@ -114,7 +115,7 @@ def trained_rows(training: TrainingRun | None) -> QuerySet[DatasetRow]:
 
 
 def people_trained_on(training: TrainingRun | None) -> Contributors:
-    """The people behind the rows that a run really trains on. At most three queries."""
+    """The people behind the rows that a run actually trains on. At most three queries."""
     if training is None:
         return Contributors()
     return people_behind(
@@ -134,7 +135,7 @@ def rows_words(training: TrainingRun) -> str:
 
 
 def _lengths(dataset: DatasetVersion) -> dict[str, float]:
-    """Mean and longest row in tokens by arithmetic, from the first rows that are trained on."""
+    """Estimated mean and longest row in tokens, from the first training rows."""
 
     def measure() -> dict[str, float]:
         system_prompt = str(dataset.settings.get("system_prompt", ""))
@@ -154,7 +155,7 @@ def _lengths(dataset: DatasetVersion) -> dict[str, float]:
 
 
 def estimated_figures(dataset: DatasetVersion, recipe: Recipe) -> DataFigures:
-    """Rows the recipe takes, and their lengths worked out from characters."""
+    """The recipe's rows, with lengths estimated from characters."""
     rows = split_rows(dataset)
     train_rows = min(rows["train"], recipe.most_rows or sys.maxsize)
     validation_rows = min(rows["validation"], recipe.most_validation_rows or sys.maxsize)
@@ -172,7 +173,7 @@ def estimated_figures(dataset: DatasetVersion, recipe: Recipe) -> DataFigures:
 
 
 def exact_figures(counted: Counted, recipe: Recipe) -> DataFigures:
-    """Rows the recipe takes, and their tokens as the run will count them."""
+    """The recipe's rows, with exact token counts."""
     facts = facts_of(
         counted.lengths,
         max_length=recipe.max_length,
@@ -201,7 +202,7 @@ def training_runs(project: Project) -> QuerySet[TrainingRun]:
     )
 
 
-# A list to choose from must stay readable.
+# Keeps a choice list short.
 COMPARABLE = 100
 
 
@@ -211,7 +212,7 @@ def comparable_runs(project: Project) -> list[TrainingRun]:
 
 
 def model_versions(project: Project) -> QuerySet[ModelVersion]:
-    """Newest first, bases last."""
+    """Newest first, base models last."""
     return (
         ModelVersion.objects.filter(project=project)
         .select_related(
@@ -236,7 +237,7 @@ def points_of(training: TrainingRun) -> dict[str, list[MetricPoint]]:
 
 
 def sample_table(training: TrainingRun) -> list[dict[str, Any]]:
-    """[{question, reference, answers: [{step, answer}]}]: the same questions as the model learns."""
+    """[{question, reference, answers: [{step, answer}]}]: the same questions at each step."""
     table: dict[str, dict[str, Any]] = {}
     for sample in training.samples.order_by("step", "id"):
         row = table.setdefault(
@@ -287,5 +288,5 @@ def search_versions(
 
 
 def base_version(project: Project, base_model: BaseModel) -> ModelVersion | None:
-    """The version of the project that is this base itself."""
+    """The project's model version of this base model."""
     return ModelVersion.objects.filter(project=project, base_model=base_model, number=0).first()

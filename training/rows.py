@@ -1,7 +1,7 @@
-"""What a dataset's rows come to as tokens, and what keeps them from being trained on.
+"""A dataset's rows as tokens, and the problems that prevent training on them.
 
-Pure functions, no torch: the worker and the check before a launch both go through here, so that what one refuses the
-other has found before.
+Pure functions, no torch: the worker and the preflight both use this module, so that the preflight finds everything that
+the worker would refuse.
 """
 
 import re
@@ -23,7 +23,7 @@ SPLITS = (TRAIN, VALIDATION)
 # --- problems ----------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class RowRef:
-    """A row by its place in the dataset, and the example it came from."""
+    """A row: its place in the dataset, and its example."""
 
     position: int
     example: int
@@ -34,7 +34,7 @@ class RowRef:
 
 @dataclass
 class Problem:
-    """Rows that share one fault. `count` is all of them; `rows` the first KEPT_ROWS; `mark` a token in question."""
+    """Rows that share one problem. `count` is all of them; `rows` the first KEPT_ROWS; `mark` a token in question."""
 
     kind: str
     count: int = 0
@@ -67,7 +67,7 @@ class Problem:
         )
 
 
-# In the order in which they are told: what concerns the base first, then what concerns single rows.
+# In the order in which they are shown: the base model's problems first, then those of single rows.
 _WORDS = {
     "unknown_stop_token": (
         "The base model's tokenizer does not know its end-of-turn token {mark!r}.",
@@ -79,20 +79,20 @@ _WORDS = {
     ),
     "prompt_not_prefix": (
         (
-            "In {named} the chat template renders the prompt differently once the answer follows, so it cannot be told which "
-            "tokens are the answer."
+            "In {named} the chat template renders the prompt differently when the completion follows, so it is not "
+            "clear which tokens are the completion."
         ),
-        "Choose a base model whose template keeps the conversation as it is.",
+        "Choose a base model with a template that does not change earlier turns.",
     ),
     "no_stop_token": (
         (
-            "In {named} the rendered answer holds no end-of-turn token {stop!r}, so a model trained on it would never learn "
-            "to stop."
+            "In {named} the rendered completion has no end-of-turn token {stop!r}, so a model trained on it would not "
+            "learn to stop."
         ),
-        "Choose a base model whose chat template ends an answer with that token.",
+        "Choose a base model with a chat template that ends an answer with that token.",
     ),
     "stop_token_in_answer": (
-        "In {named} the answer itself contains {stop!r}, the mark that ends it.",
+        "In {named} the completion itself contains {stop!r}, the token that ends it.",
         "Correct these examples and freeze the dataset again.",
     ),
     "control_marks": (
@@ -103,7 +103,7 @@ _WORDS = {
         "Correct these examples and freeze the dataset again.",
     ),
     "forged_turn": (
-        "In {named} the texts come to more control tokens, once put together, than the chat template writes.",
+        "In {named} the texts, once put together, contain more control tokens than the chat template writes.",
         "Correct these examples and freeze the dataset again.",
     ),
     "control_marks_in_prompt": (
@@ -111,18 +111,18 @@ _WORDS = {
         "Correct the project's system prompt and freeze the dataset again.",
     ),
     "completion_truncated": (
-        "In {named} the prompt alone fills {max_length:,} tokens, so nothing of the answer is left to learn.",
+        "In {named} the prompt alone fills {max_length:,} tokens, so no part of the completion is left to learn.",
         "Raise “Longest row”, or shorten or retire these examples and freeze again.",
     ),
     "no_whole_answer": (
-        "All {count:,} training answers are cut at {max_length:,} tokens, so the model would never see where an answer ends.",
+        "All {count:,} training completions are cut at {max_length:,} tokens, so the model would not learn to stop.",
         "Raise “Longest row”, or shorten these examples and freeze again.",
     ),
 }
 
 
 def in_words(problem: Problem, *, stop_token: str = "", max_length: int = 0) -> tuple[str, str]:
-    """(what is wrong with which rows, what to do), for people."""
+    """(the problem with its rows, what to do), for users."""
     message, advice = _WORDS[problem.kind]
     return (
         message.format(
@@ -139,7 +139,7 @@ def in_words(problem: Problem, *, stop_token: str = "", max_length: int = 0) -> 
 # --- one row after the other -------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class EncodedRow:
-    """One row. `ids` are prompt and answer; the loss counts `ids[prompt_length:]`, end of turn included."""
+    """One row. `ids` are prompt and completion; the loss counts `ids[prompt_length:]`, end of turn included."""
 
     position: int
     ids: list[int]
@@ -152,12 +152,12 @@ class EncodedRow:
         return len(self.ids) - self.prompt_length
 
 
-# A character for private use and a hieroglyph: some tokenizers drop the first, few know the second.
+# A character for private use and a hieroglyph: some tokenizers drop the first, and few know the second.
 _IN_NO_VOCABULARY = "\ue000 \U00013000"
 
 
 class RowEncoder:
-    """Encodes rows one at a time, whole, and gathers what is wrong with them in `problems`."""
+    """Encodes rows one at a time, without cutting them, and collects their problems in `problems`."""
 
     def __init__(self, tokenizer: ChatTokenizer, *, stop_token: str, system_prompt: str) -> None:
         self.tokenizer = tokenizer
@@ -179,7 +179,7 @@ class RowEncoder:
 
     @property
     def problems(self) -> list[Problem]:
-        """In the order in which they are told."""
+        """In the order in which they are shown."""
         return [self._problems[kind] for kind in _WORDS if kind in self._problems]
 
     def _mark_in(self, *texts: str) -> str:
@@ -203,7 +203,7 @@ class RowEncoder:
             whole_text = self.tokenizer.render(
                 [*messages, {"role": "assistant", "content": row["completion"]}], answer_follows=False
             )
-        except Exception as error:  # noqa: BLE001 (a template may raise anything, and says why in its message)
+        except Exception as error:  # noqa: BLE001 (a template may raise anything; the message has the reason)
             self._note("template_refuses", row, str(error)[:200])
             return None
         prompt, whole = self.tokenizer.ids_of(prompt_text), self.tokenizer.ids_of(whole_text)
@@ -227,7 +227,7 @@ class RowEncoder:
         return sum(map(self._control.__contains__, ids))
 
     def _marks_of_shape(self, roles: list[str]) -> int:
-        """How many control tokens the template writes for a conversation of these roles, whatever is said in it."""
+        """How many control tokens the template writes for a conversation of these roles, with any text."""
         shape = tuple(roles)
         if shape not in self._expected:
             text = self.tokenizer.render(
@@ -237,7 +237,7 @@ class RowEncoder:
         return self._expected[shape]
 
     def _has_marks(self, row: dict[str, Any]) -> bool:
-        """Whether people's text holds a control token."""
+        """Whether user text contains a control token."""
         asked = self._mark_in(*(message["content"] for message in row["messages"]), *row["context"])
         answered = self._mark_in(row["completion"])
         if answered == self.stop_token and answered:
@@ -247,19 +247,19 @@ class RowEncoder:
         return bool(asked or answered)
 
     def _continued(self, prompt: list[int], answer_text: str, whole: list[int]) -> list[int]:
-        """The prompt's ids, and after them those of the answer on its own, which is how an engine writes it; `whole` where that
-        would not say the same.
+        """The prompt's ids, then those of the completion encoded alone, as an engine writes it; `whole` if the text
+        would not be the same.
 
-        An answer that begins with a tab, an indented line or a line break melts with the line break that the template writes
-        before it into one token. (Some tokenizers begin every text with a space of their own: there it would not say the same.)
+        A completion that begins with a tab, an indented line or a line break would merge with the template's line break
+        before it into one token. (Some tokenizers put a space before every text: there the text would not be the same.)
         """
         continued = prompt + self.tokenizer.ids_of(answer_text)
         same = self.tokenizer.text_of(continued) == self.tokenizer.text_of(whole)
         return continued if same else whole
 
     def _answer(self, row: dict[str, Any], prompt: list[int], whole: list[int]) -> list[int] | None:
-        """The answer's ids, up to and including the end of the turn: what the template writes after it (a line break) is
-        not the model's to say."""
+        """The completion's ids, up to and including the end of the turn. What the template writes after it (a line
+        break) is not part of the answer."""
         if whole[: len(prompt)] != prompt:
             self._note("prompt_not_prefix", row)
             return None
@@ -275,7 +275,7 @@ class RowEncoder:
 # --- lengths of all rows -----------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class DataFacts:
-    """Exact counts of what is trained on; tokens without padding."""
+    """Exact counts of the training data; tokens without padding."""
 
     train_rows: int
     validation_rows: int
@@ -307,7 +307,7 @@ class Lengths:
         return len(self.prompt)
 
     def whole(self, at: int, max_length: int) -> int:
-        """Tokens of a row as it is trained on: cut at `max_length`."""
+        """Tokens of a row in training: cut at `max_length`."""
         return min(self.prompt[at] + self.answer[at], max_length)
 
     def as_values(self) -> dict[str, list[int]]:
@@ -322,7 +322,7 @@ class Lengths:
 
 
 def measure(rows: Iterable[dict[str, Any]], encoder: RowEncoder) -> dict[str, Lengths]:
-    """{split: lengths} of the rows that training uses; what is wrong with them is in `encoder.problems`."""
+    """{split: lengths} of the rows that training uses; their problems are in `encoder.problems`."""
     lengths = {split: Lengths() for split in SPLITS}
     for row in rows:
         if row["split"] not in lengths:
@@ -341,7 +341,7 @@ def measure(rows: Iterable[dict[str, Any]], encoder: RowEncoder) -> dict[str, Le
 def limit_problems(
     lengths: dict[str, Lengths], *, max_length: int, most_rows: int = 0, seed: int = 0
 ) -> list[Problem]:
-    """What a limit of `max_length` tokens makes impossible: prompts that fill it, and no answer left whole."""
+    """The problems of a limit of `max_length` tokens: prompts that fill it, and no complete completion."""
     truncated = Problem("completion_truncated")
     for split in SPLITS:
         part = lengths[split]

@@ -51,7 +51,7 @@ BASE_MODEL = RunKind(
     runner="training.runner.base_models:run",
     on_end="training.services.results:base_run_ended",
     on_again="training.services.base_models:again",
-    again_words="It fetches the model again from the beginning.",
+    again_words="It downloads the model again from the beginning.",
     operators_again=True,
     subject="training.run_kinds:of_base_model",
 )
@@ -62,7 +62,7 @@ TRAINING = RunKind(
     runner="training.runner.train:run",
     on_end="training.services.results:training_run_ended",
     on_again="training.services.runs:again",
-    again_words="It goes on from its last checkpoint, or from the beginning when it has none.",
+    again_words="It continues from its last checkpoint, or from the beginning if it has none.",
     subject="training.run_kinds:of_training",
     max_attempts=5,
 )
@@ -85,7 +85,7 @@ FILES_CHECK = RunKind(
 )
 TEST_LOSS = RunKind(
     "test_loss",
-    "Loss on test rows",
+    "Test loss",
     queue="gpu",
     runner="training.runner.held_out:run",
     on_again="training.services.losses:again",

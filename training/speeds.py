@@ -1,7 +1,7 @@
 """How fast a device trains: published figures, rules measured here, and this installation's own runs.
 
-A project's estimate rests on its own runs of the same base and method, else on a published or measured figure that the runs
-of this installation correct as a whole. No run of another project is ever named.
+A project's estimate uses its own runs of the same base model and method. Without such runs it uses a published or
+measured figure, corrected by all runs of this installation. Runs of other projects are not named.
 """
 
 import tomllib
@@ -18,7 +18,7 @@ from training.methods import Method, Recipe
 from training.models import BaseModel, TrainingRun
 
 # Tokens times parameters a second and thread, float32 LoRA on a CPU: 257 tokens/s with 134.5M parameters on two
-# threads; native bfloat16 gave 529, a full fine-tune 0.8 of each, dropout 0.8 (docs/decisions/training.md).
+# threads; native bfloat16 gave 529, full training 0.8 of each, dropout 0.8 (docs/decisions/training.md).
 CPU_LORA_PACE = 1.7e10
 CPU_BFLOAT16_GAIN = 2.0
 CPU_FULL_SHARE = 0.8
@@ -35,7 +35,7 @@ _TABLE = Path(__file__).with_name("device_speeds.toml")
 
 @dataclass(frozen=True)
 class TrainingSpeed:
-    """Tokens a second, and what the figure rests on, for people."""
+    """Tokens per second, and the source of the figure, for users."""
 
     tokens_per_second: float
     source: str
@@ -74,7 +74,7 @@ def general_speed(
     threads: int,
     bfloat16: bool,
 ) -> TrainingSpeed:
-    """Tokens a second where nothing was measured here: by published figures on a GPU, by ours on a CPU."""
+    """Tokens per second if nothing was measured here: by published figures on a GPU, by ours on a CPU."""
     share = RECOMPUTED_SHARE["full" if full else "lora"] if save_memory else 1.0
     share *= DROPOUT_SHARE if dropout else 1.0
     size = max(parameters, 1)
@@ -84,7 +84,7 @@ def general_speed(
         share *= GPU_FULL_SHARE if full else 1.0
         source = f"scaled from a published figure for the {entry.name}: {entry.source}"
         if known is None:
-            source = f"no figure is published for this device; the slowest of the list, {source}"
+            source = f"no published figure for this device; the slowest of the list, {source}"
         return TrainingSpeed(entry.pace * share / size, source)
     share *= (CPU_FULL_SHARE if full else 1.0) * (CPU_BFLOAT16_GAIN if bfloat16 else 1.0)
     return TrainingSpeed(
@@ -109,7 +109,7 @@ def _general(
 
 
 def undisturbed_runs(device_name: str) -> QuerySet[TrainingRun]:
-    """Finished runs on this device whose speed nothing else slowed, newest first."""
+    """Finished, undisturbed runs on this device, newest first."""
     return (
         TrainingRun.objects.filter(
             run__status=Run.Status.SUCCEEDED,
@@ -124,7 +124,7 @@ def undisturbed_runs(device_name: str) -> QuerySet[TrainingRun]:
 def like_runs(
     project: Project, base_model: BaseModel, method: Method, recipe: Recipe, device_name: str
 ) -> list[TrainingRun]:
-    """The project's last undisturbed runs that did the same work: same base, method and device, and the same settings that
+    """The project's last undisturbed runs with the same work: same base, method and device, and the same settings that
     change the speed."""
     runs = undisturbed_runs(device_name).filter(
         project=project,
@@ -141,7 +141,7 @@ def like_runs(
 
 
 def correction(machine: Machine) -> float | None:
-    """How much faster this installation's runs on the device were than the general figure; None without such runs."""
+    """The ratio of this installation's speed on the device to the general figure; None without runs."""
     ratios = []
     for run in undisturbed_runs(machine.device_name)[:CORRECTING_RUNS]:
         general = _general(
@@ -164,7 +164,7 @@ def expected_speed(
     machine: Machine,
     past: list[TrainingRun],
 ) -> TrainingSpeed:
-    """What a run will probably reach; `past` is `like_runs` of it."""
+    """The expected speed of a run; `past` is `like_runs` of it."""
     if past:
         newest = f"Run {past[0].number}"
         source = (
@@ -190,9 +190,10 @@ def expected_speed(
 
 
 def measured_units(past: list[TrainingRun], validation_tokens: int) -> dict[str, float]:
-    """Seconds of one unit of work besides training, as the project's own like runs took; none for what they lack.
+    """Seconds of one unit of work besides training, as measured in the project's own similar runs; missing kinds are
+    left out.
 
-    Runs that were slowed for a part of their time took longer for this work too, by the share by which they trained slower.
+    Runs that were slowed for part of their time took longer for this work too, in the same proportion.
     """
     found: dict[str, list[float]] = {}
     for run in past:

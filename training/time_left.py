@@ -1,8 +1,7 @@
-"""How long a running fine-tune still takes: steps, evaluations, samples, checkpoints and storing counted apart.
+"""The time left of a training run: steps, evaluations, samples, checkpoints and storing counted apart.
 
-Pure: it is given what was done and how long that took, and a clock. Each kind of work is judged by what this run measured
-of it last; until then by the estimate that the run was launched with, corrected by how far the estimate was off for the
-work that was measured.
+Pure: its inputs are the work done, its duration and a clock. Each kind of work uses this run's last measurement. Before
+that it uses the estimate from the launch, corrected by the error of the estimate for the work that was measured.
 """
 
 import time
@@ -10,21 +9,21 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-# Steps that the pace is taken from: enough that rows of different length even out, few enough to follow a machine that
+# Steps that give the speed: enough that rows of different length even out, few enough to follow a machine that
 # becomes busy.
 RECENT_STEPS = 40
-# A process's first step also sets up memory and kernels; with this many others it says nothing more.
+# A process's first step also sets up memory and kernels; with this many other steps it is ignored.
 SETTLED_STEPS = 3
-# Work that a slow or busy machine slows alike; writing to a disk is another matter.
+# Work that a slow or busy machine slows equally; writing to a disk is different.
 COMPUTED = ("train", "evaluate", "sample")
-# Nothing is left only when the run has ended.
+# Zero is only reported when the run has ended.
 LEAST_SECONDS = 1.0
-# Work that takes longer than expected will take this share of its time more: an overrun grows, so does what it promises.
+# Work that takes longer than expected is assumed to need this share of its elapsed time more.
 OVERRUN_SHARE = 0.2
 
 
 class TimeLeft:
-    """Gathers what work took and says what is left. `expected` are seconds of one unit: a token, an evaluation, a round of
+    """Records how long work took and computes the time left. `expected` are seconds of one unit: a token, an evaluation, a round of
     sample answers, a checkpoint, the storing; `before` is what earlier attempts took, as {kind: (seconds, units)}."""
 
     def __init__(
@@ -51,7 +50,7 @@ class TimeLeft:
 
     # --- what happened
     def step(self, *, seconds: float, tokens: int) -> None:
-        """One optimiser step of so many tokens."""
+        """One optimiser step with this many tokens."""
         self._compare("train", seconds, tokens)
         if self._first is None:
             self._first = (seconds, tokens)
@@ -59,13 +58,13 @@ class TimeLeft:
             self._steps.append((seconds, tokens))
 
     def did(self, kind: str, seconds: float) -> None:
-        """One evaluation, round of samples, checkpoint or storing was finished."""
+        """One evaluation, round of samples, checkpoint or storing is finished."""
         self._compare(kind, seconds, 1)
         self._last[kind] = seconds
 
     @contextmanager
     def doing(self, kind: str) -> Iterator[None]:
-        """Around one evaluation and the like: while it runs, what is left of it shrinks."""
+        """Around one evaluation or similar work: while it runs, its remaining time decreases."""
         self._now, self._began, self._share_done = kind, self._clock(), 0.0
         try:
             yield
@@ -74,7 +73,7 @@ class TimeLeft:
             self._now = ""
 
     def progress(self, share: float) -> None:
-        """How much of the work that runs now is done, 0 to 1."""
+        """The finished share of the current work, 0 to 1."""
         self._share_done = share
 
     def _compare(self, kind: str, seconds: float, units: float) -> None:
@@ -84,14 +83,14 @@ class TimeLeft:
 
     # --- what is left
     def _foreseen_unit(self, kind: str) -> float | None:
-        """Seconds of one unit that nothing was measured of: a machine that was slower than expected will be slower here too."""
+        """Seconds of one unit that was not measured: a machine that was slower than expected is slower here too."""
         unit = self._expected.get(kind)
         if unit is None or kind not in COMPUTED or self._foreseen <= 0:
             return unit
         return unit * self._measured / self._foreseen
 
     def _unit(self, kind: str) -> float | None:
-        """Seconds of one unit: this run's own, else the expectation."""
+        """Seconds of one unit: measured in this run, else the estimate."""
         if kind == "train":
             steps = list(self._steps)
             if len(steps) < SETTLED_STEPS and self._first is not None:
@@ -101,18 +100,18 @@ class TimeLeft:
         return self._last[kind] if kind in self._last else self._foreseen_unit(kind)
 
     def _left_of_current(self) -> float:
-        """Seconds that the work that runs now still takes; `left` counts it as not done yet, so this replaces one unit."""
+        """Seconds left of the current work. `left` counts it as not done, so this replaces one unit."""
         spent = self._clock() - self._began
         expected = self._unit(self._now) or 0.0
         if self._share_done > 0:
-            # By its own pace, the more the further it is.
+            # Its own speed counts more the further it is.
             own = spent / self._share_done
             expected += (own - expected) * self._share_done
         return max(expected - spent, OVERRUN_SHARE * spent)
 
     def left(self, remaining: Mapping[str, float]) -> float | None:
-        """Seconds until the run ends, given units not done yet by kind (the piece that runs now included): {train: tokens,
-        evaluate, sample, store: times}. None while nothing is known of the pace."""
+        """Seconds until the run ends, given the units not done yet by kind (the current one included): {train: tokens,
+        evaluate, sample, store: times}. None while the speed is not known."""
         total = 0.0
         for kind, units in remaining.items():
             waiting = units

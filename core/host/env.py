@@ -1,7 +1,7 @@
-"""Reads typed settings from the environment. A wrong value stops the program with one sentence, never with a traceback.
+"""Reads typed settings from the environment. A wrong value stops the program with one sentence, without a traceback.
 
-Every reader names the variable, what was found and what is right. `READ` lists what was read, so that a test can hold
-each of them to that.
+Every error has the variable, its value and the valid values. `READ` lists the variables read, so that a test can check
+each of them.
 """
 
 import ipaddress
@@ -14,14 +14,14 @@ from urllib.parse import SplitResult, urlsplit
 _HOST = re.compile(r"^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*$")
 # Names of the variables that were read, in order.
 READ: list[str] = []
-# What this process takes for a variable that is unset, whatever the settings' default is.
+# This process's own defaults for unset variables, instead of the settings' defaults.
 _OWN_DEFAULTS: dict[str, str] = {}
 
 
 class WrongSetting(SystemExit):
     """Ends the program with this sentence on stderr and exit code 1.
 
-    SystemExit and no ordinary exception: celery, uvicorn and Django each catch those and print them as tracebacks.
+    SystemExit, not an ordinary exception: celery, uvicorn and Django catch those and print tracebacks.
     """
 
     def __init__(self, sentence: str) -> None:
@@ -29,14 +29,14 @@ class WrongSetting(SystemExit):
 
 
 def wrong(name: str, value: str, wanted: str) -> WrongSetting:
-    """To be raised: the value as it was found (on one line, at most 80 letters), and what it should be."""
+    """An error to raise: the value found (on one line, at most 80 characters), and what it should be."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in value)
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
     return WrongSetting(f"{name}={shown} is not {wanted}; correct it in the environment and start again.")
 
 
 def own_default(name: str, value: str) -> None:
-    """To be called before the settings are read, by a process whose default differs from that of the others."""
+    """For a process with another default; call it before the settings are read."""
     _OWN_DEFAULTS[name] = value
 
 
@@ -82,13 +82,13 @@ def _is_host(value: str) -> bool:
     try:
         ipaddress.ip_address(value)
     except ValueError:
-        # A name made of numbers alone is an address with a mistake in it (256.1.1.1).
+        # A name of numbers only is a wrong IP address (256.1.1.1).
         return bool(_HOST.match(value)) and not re.fullmatch(r"[0-9.]+", value)
     return True
 
 
 def split_url(value: str) -> SplitResult | None:
-    """The parts of an address with a host and, if at all, a port that exists; None for anything else."""
+    """The parts of a URL with a host and an optional valid port; None for anything else."""
     try:
         parts = urlsplit(value)
         port = parts.port
@@ -108,7 +108,7 @@ def host(name: str, default: str) -> str:
 
 
 def hosts(name: str, default: str = "") -> list[str]:
-    """Names that people type, without scheme and port; '*' and a leading dot stand for many."""
+    """Host names without scheme and port; '*' and a leading dot are wildcards."""
     found = items(name, default)
     for value in found:
         plain = value.removeprefix(".")
@@ -118,7 +118,7 @@ def hosts(name: str, default: str = "") -> list[str]:
 
 
 def origins(name: str) -> list[str]:
-    """Scheme and host, as browsers send them."""
+    """Scheme and host, in the form of browsers."""
     found = items(name)
     for value in found:
         parts = split_url(value.replace("://*.", "://any.", 1))
@@ -136,12 +136,12 @@ def origins(name: str) -> list[str]:
 
 
 def urls(name: str) -> list[str]:
-    """Comma-separated http addresses."""
+    """Comma-separated HTTP URLs."""
     return [_http(name, value) for value in items(name)]
 
 
 def url(name: str) -> str:
-    """One http address, or nothing."""
+    """One HTTP URL, or nothing."""
     value = text(name)
     return _http(name, value) if value else ""
 
@@ -162,7 +162,7 @@ def networks(name: str) -> list[str]:
         except ValueError:
             raise wrong(name, value, "an IP address or a network (10.0.0.5, 10.0.0.0/24)") from None
         if network.prefixlen == 0:
-            raise wrong(name, value, "a network of your own proxies: it would trust everybody")
+            raise wrong(name, value, "a network of your own proxies: this one would trust everyone")
     return found
 
 
@@ -176,7 +176,7 @@ def time_zone(name: str, default: str) -> str:
 
 
 def own_folder(name: str, default: Path, *, write: bool = True) -> Path:
-    """A folder that this program makes if need be, and in which it may write (or, without `write`, read)."""
+    """A folder that this program creates if needed and can write to (or, without `write`, read)."""
     path = _path(name, text(name, str(default)))
     try:
         if not path.exists():
@@ -184,8 +184,8 @@ def own_folder(name: str, default: Path, *, write: bool = True) -> Path:
             path.chmod(0o700 if write else 0o755)
         path.stat()
     except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or "it cannot be one").lower()
-        raise wrong(name, str(path), f"a folder that can be made ({reason})") from None
+        reason = (getattr(error, "strerror", None) or "it cannot be created").lower()
+        raise wrong(name, str(path), f"a folder that can be created ({reason})") from None
     if not path.is_dir():
         raise wrong(name, str(path), "a folder")
     if not os.access(path, os.R_OK | os.X_OK | (os.W_OK if write else 0)):
@@ -221,6 +221,6 @@ def matching(name: str, default: str, pattern: str, wanted: str) -> str:
 
 
 def gone(name: str, instead: str) -> None:
-    """A variable that earlier versions read: whoever still sets it should know what became of it."""
+    """A variable of earlier versions: the error names its replacement."""
     if text(name).lower() not in {"", "0", "false", "no", "off"}:
         raise WrongSetting(f"{name} is no longer read; {instead}")

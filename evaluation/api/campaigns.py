@@ -48,12 +48,12 @@ class CampaignsView(mixins.ListModelMixin, ProjectAPIView):
         return campaigns_of(self.access.project, **CampaignFilter(self.request.GET).checked())
 
     def get(self, request: Request, slug: str) -> Response:
-        """CampaignsView, the newest first."""
+        """CampaignsView, newest first."""
         return self.list(request)
 
     @extend_schema(request=NewCampaignSerializer, responses={201: CampaignSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Plans a campaign and launches the run that makes its answers. 422 names what is wrong."""
+        """Plans a campaign and starts the background job that makes its answers. 422 has the errors by field."""
         given = NewCampaignSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         values: dict[str, Any] = dict(given.validated_data)
@@ -83,7 +83,7 @@ class CampaignPlanView(ProjectAPIView):
     read_roles = ADMINS
 
     def get(self, request: Request, slug: str) -> Response:
-        """How many ratings a campaign would need, and what precision they buy."""
+        """The number of ratings that a campaign needs, and their precision."""
         asked = self.asked()
         dataset = asked.get("dataset")
         if dataset is not None:
@@ -100,14 +100,12 @@ class CampaignPlanView(ProjectAPIView):
         if held is None:
             raise Invalid(
                 "Some values are wrong.",
-                fields={
-                    "dataset": ["This project has no dataset version with this id that holds out prompts."]
-                },
+                fields={"dataset": ["This project has no dataset version with this id and test prompts."]},
             )
         if prompts > held.held_out:
             raise Invalid(
                 "Some values are wrong.",
-                fields={"prompts": [f"Choose 1 to {held.held_out}: {held} holds out no more prompts."]},
+                fields={"prompts": [f"Choose 1 to {held.held_out}: {held} has no more test prompts."]},
             )
 
 
@@ -117,12 +115,12 @@ class CampaignView(ProjectAPIView):
     read_roles, write_roles = READERS, ADMINS
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
-        """One campaign and how far it is."""
+        """One campaign and its progress."""
         return Response(CampaignSerializer(self.access.get(campaigns_of(self.access.project), pk=pk)).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, slug: str, pk: int) -> Response:
-        """Deletes a campaign in which nobody has rated; 409 otherwise."""
+        """Deletes a campaign without ratings; 409 otherwise."""
         services.delete_campaign(by=self.access.user, campaign=self.access.get(Campaign, pk=pk))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -141,21 +139,21 @@ class _CampaignVerb(ProjectAPIView):
 class CampaignCloseView(_CampaignVerb):
     @extend_schema(request=SeenSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Takes no ratings any more; raters may see the results."""
+        """Closes the campaign: it takes no more ratings, and raters can see the results."""
         return self._do(services.close_campaign, pk, **self.given(SeenSerializer))
 
 
 class CampaignReopenView(_CampaignVerb):
     @extend_schema(request=SeenSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Takes ratings again."""
+        """Opens the campaign again for ratings."""
         return self._do(services.reopen_campaign, pk, **self.given(SeenSerializer))
 
 
 class CampaignRetryView(_CampaignVerb):
     @extend_schema(request=None)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Makes the answers that are still missing after a failure, of an open campaign too."""
+        """Makes the answers that are missing after a failure, also of an open campaign."""
         return self._do(services.retry_campaign, pk)
 
 
@@ -165,11 +163,11 @@ class CampaignResultsView(ProjectAPIView):
     read_roles = (Role.ADMIN, Role.VIEWER, Role.RATER)
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
-        """Win rate, scores and agreement with intervals. Raters get it once the campaign is closed."""
+        """Win rate, scores and agreement with intervals. Raters get it when the campaign is closed."""
         campaign = self.access.get(Campaign, pk=pk)
         insider = self.access.has(*READERS)
         if not insider and campaign.status != Campaign.Status.CLOSED:
-            raise PermissionDenied("Results are shown to raters when the campaign is closed.")
+            raise PermissionDenied("Raters can see the results when the campaign is closed.")
         data = dict(ResultsSerializer(results_of([campaign])[campaign.pk]).data)
         if not insider:
             data["by_rater"] = []
@@ -183,7 +181,7 @@ class CampaignRatingsView(ProjectAPIView):
 
     @extend_schema(responses={(200, "text/csv"): OpenApiResponse(OpenApiTypes.STR)})
     def get(self, request: Request, slug: str, pk: int) -> StreamingHttpResponse:
-        """Every rating with its versions named, as CSV."""
+        """Every rating with its model names, as CSV."""
         campaign = self.access.get(Campaign, pk=pk)
         return ratings_as_csv(campaign, by=self.access.user, method=request.method)
 
@@ -202,7 +200,7 @@ class CampaignComparisonsView(mixins.ListModelMixin, ProjectAPIView):
         return browse(campaign, filters.checked())
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
-        """Ratings one by one, the newest first, with versions named."""
+        """Ratings one by one, newest first, with model names."""
         return self.list(request)
 
 
@@ -212,6 +210,6 @@ class ComparisonView(ProjectAPIView):
     read_roles = READERS
 
     def get(self, request: Request, slug: str, public_id: str) -> Response:
-        """One rated comparison with versions named."""
+        """One rated comparison with model names."""
         rated = comparison_detail(self.access.project).filter(rating__isnull=False)
         return Response(ComparisonSerializer(get_object_or_404(rated, public_id=public_id)).data)

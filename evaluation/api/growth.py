@@ -33,14 +33,14 @@ class CampaignGapsView(ProjectAPIView):
     read_roles = READERS
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
-        """Answers, prompts and votes that a campaign lacks or that are in doubt."""
+        """Missing and doubtful answers, prompts and votes of a campaign."""
         campaign = self.access.get(Campaign.objects.select_related("dataset"), pk=pk)
         gaps: Any = {**asdict(gaps_of(campaign)), "prompts_left": most_more_prompts(campaign)}
         return Response(GapsSerializer(gaps).data)
 
 
 class _Change(ProjectAPIView):
-    """Takes what was sent to a service, and answers with the campaign."""
+    """Passes the request to a service and returns the campaign."""
 
     serializer_class = CampaignSerializer
     queryset = Campaign.objects.none()
@@ -60,38 +60,39 @@ class _Change(ProjectAPIView):
 class CampaignPromptsView(_Change):
     @extend_schema(request=AddPromptsSerializer, responses={201: CampaignSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Adds test prompts to an open campaign and launches the run that makes their answers: a new plan stage."""
+        """Adds test prompts to an open campaign and starts the background job that makes their answers: a new plan
+        stage."""
         return self.change(
             services.add_prompts, pk, status.HTTP_201_CREATED, **self.sent(AddPromptsSerializer)
         )
 
     @extend_schema(responses=CampaignSerializer)
     def delete(self, request: Request, slug: str, pk: int) -> Response:
-        """Drops the prompts that have no answers after a run failed or was cancelled."""
+        """Drops the prompts without answers after a background job failed or was cancelled."""
         return self.change(services.drop_unanswered, pk)
 
 
 class CampaignRatersView(_Change):
     @extend_schema(request=AddRatersSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Gives members the role rater, and asks for more ratings per prompt: a new plan stage."""
+        """Gives members the role rater, and raises the ratings per prompt: a new plan stage."""
         return self.change(services.add_raters, pk, **self.sent(AddRatersSerializer))
 
 
 class CampaignSetAsideView(_Change):
     @extend_schema(request=SetAsideSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Sets all votes aside that rest on answers in doubt; 409 when there are none."""
+        """Sets aside all votes on answers in doubt; 409 when there are none."""
         return self.change(services.set_aside, pk, **self.sent(SetAsideSerializer))
 
     @extend_schema(responses=CampaignSerializer)
     def delete(self, request: Request, slug: str, pk: int) -> Response:
-        """Lets votes count again whose answers were not made again since."""
+        """Counts votes again if their answers were not made again since."""
         return self.change(services.undo_set_aside, pk)
 
 
 class CampaignRemakeView(_Change):
     @extend_schema(request=None)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Makes answers in doubt again, of prompts on which no vote rests that counts."""
+        """Makes answers in doubt again, for prompts without counted votes."""
         return self.change(services.remake_answers, pk)

@@ -1,4 +1,4 @@
-"""Rating by program. As on the page, nothing names a version before the campaign is closed."""
+"""Rating through the API. As on the page, no response names a version before the campaign is closed."""
 
 from contextlib import nullcontext
 from functools import partial
@@ -36,7 +36,7 @@ class RatingWorkView(ProjectAPIView):
 
     @extend_schema(responses=ShareSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
-        """What waits for the rater: open campaigns, by number only."""
+        """The rater's open campaigns, by number only."""
         shares = shares_of(self.access.user, list(open_campaigns(self.access.project)))
         return Response(ShareSerializer(shares, many=True).data)
 
@@ -70,7 +70,7 @@ class _Own(ProjectAPIView):
         own: dict[str, Any] = {"by": self.access.user, "comparison": comparison}
         typed = form_fields_of(request.data)
         content = typed | ({"change": "1"} if changing else {})
-        # A body that says nothing must not replace the words of an earlier one.
+        # An empty body must not replace the text of an earlier one.
         words = partial(services.save_draft, **own, content=content) if typed else nullcontext
         with kept_if_refused(words):
             service(**own, **self.given(SayingSerializer))
@@ -79,7 +79,7 @@ class _Own(ProjectAPIView):
 
 class OwnComparisonView(_Own):
     def get(self, request: Request, slug: str, public_id: str) -> Response:
-        """One's own comparison while its campaign is open."""
+        """Your own comparison while its campaign is open."""
         comparison = self.own(public_id)
         if comparison.campaign.status != Campaign.Status.OPEN:
             raise Conflict("This campaign is closed.", "See its results.")
@@ -87,13 +87,14 @@ class OwnComparisonView(_Own):
 
     @extend_schema(request=SayingSerializer, responses={201: BlindComparisonSerializer})
     def post(self, request: Request, slug: str, public_id: str) -> Response:
-        """Rates it, once: 409 when it was rated before or the campaign is closed. What is refused is kept as `draft`."""
+        """Rates it, once: 409 when it was rated before or the campaign is closed. A refused rating is kept as
+        `draft`."""
         comparison = self.keep(request, public_id, services.rate)
         return Response(BlindComparisonSerializer(comparison).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=SayingSerializer, responses=BlindComparisonSerializer)
     def put(self, request: Request, slug: str, public_id: str) -> Response:
-        """Changes one's rating while the campaign is open. What is refused is kept as `draft`."""
+        """Changes your rating while the campaign is open. A refused rating is kept as `draft`."""
         comparison = self.keep(request, public_id, services.change_rating, changing=True)
         return Response(BlindComparisonSerializer(comparison).data)
 
@@ -101,7 +102,7 @@ class OwnComparisonView(_Own):
 class SkipComparisonView(_Own):
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request, slug: str, public_id: str) -> Response:
-        """Leaves it to somebody else."""
+        """Skips it; another rater gets the prompt."""
         services.skip(by=self.access.user, comparison=self.own(public_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -109,6 +110,6 @@ class SkipComparisonView(_Own):
 class HoldComparisonView(_Own):
     @extend_schema(request=None)
     def post(self, request: Request, slug: str, public_id: str) -> Response:
-        """Keeps it for another quarter of an hour."""
+        """Extends the lease by a quarter of an hour."""
         held = services.hold(by=self.access.user, comparison=self.own(public_id))
         return Response(BlindComparisonSerializer(held).data)

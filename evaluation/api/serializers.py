@@ -1,4 +1,4 @@
-"""What evaluation's objects look like in the API. `Blind...` is all that a rater gets while a campaign is open."""
+"""Shapes of evaluation's API. Raters get only the `Blind...` ones while a campaign is open."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ class VersionNameSerializer(serializers.ModelSerializer[ModelVersion]):
 
 
 class PlanStageSerializer(serializers.ModelSerializer[PlanStage]):
-    """From when on how many ratings were planned in all, and how many were in then."""
+    """The total of planned ratings from some moment on, and the ratings that were in then."""
 
     class Meta:
         model = PlanStage
@@ -34,9 +34,9 @@ class PlanStageSerializer(serializers.ModelSerializer[PlanStage]):
 
 
 class CampaignSerializer(serializers.ModelSerializer[Campaign]):
-    """`wanted` ratings are planned: prompts that are asked, times ratings a prompt. `ratings` counts without those set
-    aside; each growth of the plan is one of `plan_stages`. `seen` goes with closing, opening again and growing; ratings
-    that come in do not change it."""
+    """`wanted` ratings are planned: rateable prompts times ratings per prompt. `ratings` counts without those set
+    aside; each growth of the plan is one of `plan_stages`. `seen` is sent with closing, opening again and growing; new
+    ratings do not change it."""
 
     baseline = serializers.SerializerMethodField()
     candidate = serializers.SerializerMethodField()
@@ -103,10 +103,10 @@ class NewCampaignSerializer(Body):
     prompts = serializers.IntegerField(min_value=1, max_value=MOST_PROMPTS)
     ratings_per_prompt = serializers.IntegerField(min_value=1, max_value=MOST_PER_PROMPT, default=3)
     temperature = serializers.FloatField(
-        min_value=0, max_value=2, required=False, help_text="Left out: the project's."
+        min_value=0, max_value=2, required=False, help_text="If missing, the project's value."
     )
     max_tokens = serializers.IntegerField(
-        min_value=1, max_value=MOST_TOKENS, required=False, help_text="Left out: the project's."
+        min_value=1, max_value=MOST_TOKENS, required=False, help_text="If missing, the project's value."
     )
 
 
@@ -116,7 +116,7 @@ class AddPromptsSerializer(Body):
 
 
 class AddRatersSerializer(Body):
-    """`people` are ids of members who get the role rater; `ratings_per_prompt` is never less than it is."""
+    """`people` are ids of members who get the role rater; `ratings_per_prompt` cannot become smaller."""
 
     people = serializers.ListField(child=IdField(), required=False, max_length=200)
     ratings_per_prompt = serializers.IntegerField(min_value=1, max_value=MOST_PER_PROMPT, required=False)
@@ -124,16 +124,16 @@ class AddRatersSerializer(Body):
 
 
 class SetAsideSerializer(Body):
-    """`votes` is the number that was shown (`votes_in_doubt`): refused (409) when it is another one by now."""
+    """`votes` is the number that was shown (`votes_in_doubt`): refused (409) when it has changed."""
 
     reason = TextField(max_length=LONGEST_REASON)
     votes = serializers.IntegerField(required=False, allow_null=True, min_value=0, default=None)
 
 
 class GapsSerializer(serializers.Serializer[Any]):
-    """What a campaign lacks. `unanswered` prompts wait for answers and `prompts_left` can be added. Raters are not asked
-    about `in_doubt` prompts; the answers of `remakable` ones can be made again. `votes_in_doubt` count; `returnable` of
-    those `set_aside` can be brought back."""
+    """What a campaign lacks. `unanswered` prompts wait for answers and `prompts_left` can be added. `in_doubt` prompts
+    are not shown to raters; the answers of `remakable` ones can be made again. `votes_in_doubt` count; `returnable` of
+    those `set_aside` can count again."""
 
     prompts_left = serializers.IntegerField()
     unanswered = serializers.IntegerField()
@@ -145,7 +145,7 @@ class GapsSerializer(serializers.Serializer[Any]):
 
 
 class PlanQuerySerializer(serializers.Serializer[Any]):
-    """With `dataset`, the id of a dataset version, no more prompts than it holds out."""
+    """With `dataset`, the id of a dataset version, at most its number of test prompts."""
 
     dataset = IdField(required=False)
     prompts = serializers.IntegerField(min_value=1, max_value=MOST_PROMPTS)
@@ -153,8 +153,8 @@ class PlanQuerySerializer(serializers.Serializer[Any]):
 
 
 class PanelSerializer(serializers.Serializer[Any]):
-    """`half_width` of the win rate's 95% interval around an even result, null with fewer than three raters; `finds` is the
-    least true win rate that the verdict settles with 80% power, null when none."""
+    """`half_width` of the win rate's 95% interval around an even result, null with fewer than three raters; `finds` is
+    the smallest true win rate that the verdict detects with 80% power, null when none."""
 
     raters = serializers.IntegerField()
     ratings = serializers.IntegerField()
@@ -163,7 +163,7 @@ class PanelSerializer(serializers.Serializer[Any]):
 
 
 class PlanSerializer(serializers.Serializer[Any]):
-    """As a panel; `larger` is what more raters would reach on the same prompts."""
+    """As a panel; `larger` are the figures for more raters on the same prompts."""
 
     prompts = serializers.IntegerField()
     per_prompt = serializers.IntegerField()
@@ -187,7 +187,7 @@ class IntervalSerializer(serializers.Serializer[Any]):
 
 
 class LookSerializer(serializers.Serializer[Any]):
-    """A planned look after `at` ratings; `z` is null until it was taken, and with fewer than two raters."""
+    """A planned look after `at` ratings; `z` is null before it is taken, and with fewer than two raters."""
 
     at = serializers.IntegerField()
     bound = serializers.FloatField()
@@ -195,8 +195,8 @@ class LookSerializer(serializers.Serializer[Any]):
 
 
 class VerdictSerializer(serializers.Serializer[Any]):
-    """Over all campaigns between the two versions. `settled`: baseline, candidate or null; `counted` of `planned` ratings
-    are in; `next_look` is after so many, null when all planned looks were taken."""
+    """Over all campaigns between the two versions. `settled`: baseline, candidate or null; `counted` of `planned`
+    ratings are in; `next_look` is the number of ratings for the next look, null when all planned looks are taken."""
 
     settled = serializers.CharField(allow_null=True)
     counted = serializers.IntegerField()
@@ -234,8 +234,9 @@ class RaterResultSerializer(serializers.Serializer[Any]):
 
 
 class ResultsSerializer(serializers.Serializer[Results]):
-    """`win_rate` is the candidate's over the baseline without "both bad", `win_rate_among_all` with it as a tie. Intervals of
-    slices hold together. `campaigns_together` counts the campaigns between the two versions that the verdict takes together.
+    """`win_rate` is the candidate's over the baseline without "both bad", `win_rate_among_all` with it as a tie. Intervals
+    of slices are joint. `campaigns_together` is the number of campaigns between the two versions that the verdict
+    combines.
     `by_rater` is empty for raters."""
 
     baseline = VersionNameSerializer()
@@ -276,14 +277,14 @@ class BothScoresSerializer(Body):
 
 
 class CorrectionsSerializer(Body):
-    """Answers as they should be; only those that were rewritten."""
+    """Corrected answers; only those that the rater rewrote."""
 
     a = WrittenField(required=False, allow_blank=True)
     b = WrittenField(required=False, allow_blank=True)
 
 
 class SayingSerializer(Body):
-    """A rating as it is sent. `scores` is complete, or null to leave them out."""
+    """A rating in a request. `scores` is complete, or null to skip the scores."""
 
     choice = serializers.ChoiceField(choices=Rating.Choice.choices)
     scores = BothScoresSerializer(allow_null=True)
@@ -312,17 +313,17 @@ class TypedScoresSerializer(serializers.Serializer[Any]):
 
 
 class RatingDraftSerializer(serializers.Serializer[Any]):
-    """What was typed and not taken yet, in the shape of a rating; any of it may be missing."""
+    """An unsent rating; any field may be missing."""
 
     choice = serializers.CharField(allow_blank=True)
-    scores = TypedScoresSerializer(allow_null=True, help_text="Null when they were left out on purpose.")
+    scores = TypedScoresSerializer(allow_null=True, help_text="Null when the rater skipped them.")
     comment = serializers.CharField(allow_blank=True)
     corrections = CorrectionsSerializer()
     saved_at = serializers.DateTimeField()
 
 
 def form_fields_of(body: Any) -> dict[str, Any]:
-    """A rating as it was sent, right or wrong, under the names of the page's form: as such it is kept as a draft."""
+    """A rating as sent, valid or not, under the field names of the page's form. It is kept as a draft in this form."""
     body = _mapping(body)
     scores, corrections = _mapping(body.get("scores")), _mapping(body.get("corrections"))
     fields: dict[str, Any] = {"choice": body.get("choice"), "comment": body.get("comment")}
@@ -336,7 +337,7 @@ def form_fields_of(body: Any) -> dict[str, Any]:
 
 
 def body_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A draft's form fields in the shape in which a program sends a rating."""
+    """A draft's form fields in the shape of a rating in the API."""
     scores = {
         side: {
             criterion: fields[f"{criterion}_{side}"]
@@ -359,7 +360,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 class BlindComparisonSerializer(serializers.Serializer[Comparison]):
-    """One comparison as its rater may know it: a token and two sides, nothing about whose they are."""
+    """One comparison as its rater may see it: a token and two sides, without model names."""
 
     public_id = serializers.UUIDField()
     status = serializers.CharField()
@@ -374,7 +375,7 @@ class BlindComparisonSerializer(serializers.Serializer[Comparison]):
 
     @extend_schema_field(SaidSerializer(allow_null=True))
     def get_said(self, comparison: Comparison) -> Any:
-        """What the rater said, None before."""
+        """The rating, None before it is given."""
         rating = Rating.objects.filter(comparison=comparison).prefetch_related("scores").first()
         if rating is None:
             return None
@@ -386,18 +387,18 @@ class BlindComparisonSerializer(serializers.Serializer[Comparison]):
 
     @extend_schema_field(RatingDraftSerializer(allow_null=True))
     def get_draft(self, comparison: Comparison) -> Any:
-        """What the rater typed, here or on the page, and what was not taken yet."""
+        """The rater's unsent rating, from the API or the page."""
         draft = RatingDraft.objects.filter(comparison=comparison).first()
         return None if draft is None else {**body_of(draft.content), "saved_at": draft.saved_at}
 
 
 class ShareSerializer(serializers.Serializer[Any]):
-    """A rater's part of an open campaign."""
+    """A rater's share of an open campaign."""
 
     campaign = serializers.IntegerField(source="campaign.pk")
     opened_at = serializers.DateTimeField(source="campaign.opened_at")
     rated = serializers.IntegerField()
-    left = serializers.IntegerField(help_text="Pairs still to rate.")
+    left = serializers.IntegerField(help_text="Comparisons still to rate.")
 
 
 class RatingCorrectionSerializer(serializers.Serializer[Any]):
@@ -422,8 +423,8 @@ class SetAsideMarkSerializer(serializers.Serializer[Rating]):
 
 
 class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
-    """A rated comparison with its names, for admins and viewers. `doubt` says why an answer may come from other weights
-    than its version's; a vote with `set_aside` counts nowhere."""
+    """A rated comparison with model names, for admins and viewers. `doubt` is the reason why an answer may come from
+    other weights than its version's; a vote with `set_aside` does not count."""
 
     rater = PersonSerializer(read_only=True)
     messages = TurnSerializer(source="prompt.messages", many=True, read_only=True)
@@ -467,12 +468,12 @@ class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
 
     @extend_schema_field(BothScoresSerializer(allow_null=True))
     def get_scores(self, comparison: Comparison) -> Any:
-        """None when the rater left the scores out."""
+        """None when the rater skipped the scores."""
         return scores_of(comparison, comparison.rating)
 
 
 def scores_of(comparison: Comparison, rating: Rating) -> Scores | None:
-    """The rating's scores by side, as they are sent."""
+    """The rating's scores by side, as in a request."""
     by_entry: dict[int, dict[str, int]] = {}
     for score in rating.scores.all():
         by_entry.setdefault(score.entry_id, {})[score.criterion] = score.value

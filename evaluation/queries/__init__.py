@@ -1,4 +1,4 @@
-"""What evaluation's pages, API and the release gate read."""
+"""Reads for evaluation's pages, its API and the release gate."""
 
 from evaluation.queries.campaigns import campaigns_of, held_out_datasets, open_campaigns, with_progress
 from evaluation.queries.comparisons import browse, comparison_detail

@@ -11,7 +11,7 @@ from evaluation.models import Campaign, Comparison, Correction, Entry, Prompt, R
 
 
 def _count(source: QuerySet, path: str) -> Coalesce:
-    """A scalar subquery: joins would multiply each other's rows."""
+    """A scalar subquery, since several joins would multiply rows."""
     counted = (
         source.filter(**{path: OuterRef("pk")}).order_by().values(path).annotate(n=Count("pk")).values("n")
     )
@@ -20,10 +20,10 @@ def _count(source: QuerySet, path: str) -> Coalesce:
 
 def with_progress(campaigns: QuerySet[Campaign]) -> QuerySet[Any]:
     """Adds entries with versions, plan stages, `prompt_count`, `asked_count`, `unanswered_count`, `unmade_count` (of these,
-    without those whose answers are made again), `rating_count` (those that count), `set_aside_count`, `rater_count`,
+    without those with answers being made again), `rating_count` (those that count), `set_aside_count`, `rater_count`,
     `correction_count` and `wanted` (ratings planned). Three queries in all.
 
-    Prompts whose answers are still being made are among those asked until the answers turn out the same.
+    Prompts without answers count as asked until their answers turn out to be the same.
     """
     entries = Entry.objects.select_related("version__base_model").order_by("position")
     return (
@@ -52,7 +52,7 @@ def _raters() -> Coalesce:
 
 
 def campaigns_of(project: Project, *, q: str = "", status: str = "") -> QuerySet[Any]:
-    """Newest first. `q` searches the name and who made it."""
+    """Newest first. `q` searches the name and the person who created it."""
     found = Campaign.objects.filter(project=project).order_by("-pk")
     if status:
         found = found.filter(status=status)
@@ -66,7 +66,7 @@ def open_campaigns(project: Project) -> QuerySet[Campaign]:
 
 
 def held_out_datasets(project: Project) -> QuerySet[Any]:
-    """Ready dataset versions with `held_out`, the number of their test rows; those without any are left out."""
+    """Ready dataset versions with `held_out`, the number of their test rows; versions without any are left out."""
     held = DatasetRow.objects.filter(split=GroupSplit.Split.TEST)
     return (
         DatasetVersion.objects.filter(project=project, status=DatasetVersion.Status.READY)
@@ -81,7 +81,7 @@ def held_out_rows(dataset: DatasetVersion) -> QuerySet[DatasetRow]:
 
 
 def rows_left(campaign: Campaign) -> QuerySet[DatasetRow]:
-    """Held-out rows of the campaign's dataset version that it does not ask about yet."""
+    """Test rows of the campaign's dataset version that are not in it yet."""
     asked = Prompt.objects.filter(campaign=campaign, row=OuterRef("pk"))
     return held_out_rows(campaign.dataset).filter(~Exists(asked))
 

@@ -1,4 +1,4 @@
-"""Ratings one by one, for admins and viewers: both answers, who said what, and what became of a correction."""
+"""Ratings one by one, for admins and viewers: both answers, the rating, its rater, and the result of a correction."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ ONLY = [
 
 
 def _full(found: QuerySet[Comparison]) -> QuerySet[Comparison]:
-    """Three queries: the comparisons, their scores, their corrections. What the engine was sent is long and not shown."""
+    """Three queries: the comparisons, their scores, their corrections. The full prompt is long and not shown."""
     sent = [f"{side}__generation__{name}" for side in ("a", "b") for name in ("messages", "params", "error")]
     return (
         found.defer(*sent)
@@ -85,7 +85,7 @@ def rated_slices(campaign: Campaign) -> list[str]:
 
 
 def raters_of(campaign: Campaign) -> list[User]:
-    """Who rated in it, by name. One query."""
+    """Its raters, by name. One query."""
     ids = Comparison.objects.filter(campaign=campaign, status=Comparison.Status.RATED).values("rater")
     return list(User.objects.filter(pk__in=ids).order_by("name"))
 

@@ -44,7 +44,7 @@ def csv_lines(campaign: Campaign) -> Iterator[str]:
 
 
 def rows_of(campaign: Campaign) -> Iterator[list[Any]]:
-    """One list a rating, in the order of COLUMNS; read in portions."""
+    """One list per rating, in the order of COLUMNS; read in portions."""
     for comparison in rows_by_key(export_rows(campaign)):
         yield _row(comparison)
 

@@ -1,4 +1,4 @@
-"""What a running campaign still lacks: answers that are to be made, answers in doubt, votes that rest on them."""
+"""What a running campaign lacks: missing answers, answers in doubt, votes on them."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from evaluation.models import Campaign, Prompt, Rating
 class Gaps:
     """`unanswered` prompts wait for their answers, `in_doubt` prompts are not offered because of them.
 
-    `votes_in_doubt` count and rest on answers in doubt; `set_aside` do not count; `returnable` of these rest on answers
-    that were not made again since. `remakable` prompts are in doubt and no vote that counts rests on them.
+    `votes_in_doubt` count and are on answers in doubt; `set_aside` do not count; `returnable` of these are on answers
+    that were not made again since. `remakable` prompts are in doubt and have no counted votes.
     """
 
     unanswered: int
@@ -25,12 +25,12 @@ class Gaps:
 
 
 def votes_in_doubt(campaign: Campaign) -> QuerySet[Rating]:
-    """Votes that count and rest on an answer that may come from other weights than its version's."""
+    """Counted votes on an answer that may come from other weights than its version's."""
     return Rating.objects.counted().in_doubt().filter(comparison__campaign=campaign)
 
 
 def campaigns_in_doubt(project: Project) -> dict[int, int]:
-    """For each campaign of which votes count that rest on answers in doubt: how many. One query."""
+    """{campaign id: counted votes on answers in doubt}, for campaigns with such votes. One query."""
     votes = Rating.objects.counted().in_doubt().filter(comparison__campaign__project=project).order_by()
     counted = votes.values("comparison__campaign").annotate(n=Count("pk"))
     return dict(counted.values_list("comparison__campaign", "n"))
@@ -51,7 +51,7 @@ def remakable_prompts(campaign: Campaign) -> QuerySet[Prompt]:
 
 
 def gaps_of(campaign: Campaign) -> Gaps:
-    """Six counts, whatever the campaign's size."""
+    """Six counts for a campaign of any size."""
     aside = Rating.objects.filter(comparison__campaign=campaign, set_aside_at__isnull=False)
     return Gaps(
         unanswered=Prompt.objects.unanswered().filter(campaign=campaign).count(),
@@ -64,7 +64,7 @@ def gaps_of(campaign: Campaign) -> Gaps:
 
 
 def could_rate(campaign: Campaign) -> QuerySet[Membership]:
-    """Members of the project who do not hold the role rater yet."""
+    """Members of the project without the role rater."""
     return (
         Membership.objects.filter(project=campaign.project_id, user__is_active=True)
         .exclude(roles__contains=[Role.RATER])

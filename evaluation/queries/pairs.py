@@ -1,4 +1,4 @@
-"""All campaigns between the same two versions, taken together: repeating a campaign does not buy another chance."""
+"""All campaigns between the same two versions, combined: repeating a campaign gives no second chance."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,11 +19,11 @@ COUNTED = (Campaign.Status.OPEN, Campaign.Status.CLOSED)
 
 @dataclass(frozen=True)
 class PairEvidence:
-    """What the campaigns of two versions say together, the candidate over the baseline of the newest one.
+    """The combined result of the campaigns of two versions, for the candidate and baseline of the newest one.
 
-    `win_rate` leaves "both bad" out, `win_rate_among_all` counts it as a tie. `prompts` were asked for, of which
-    `same_answers` got the same answer from both and were shown to nobody. `in_doubt` votes count although an answer they
-    were given on may come from other weights.
+    `win_rate` leaves "both bad" out, `win_rate_among_all` counts it as a tie. `same_answers` of `prompts` got the same
+    answer from both and were not shown to raters. `in_doubt` votes count, although one of their answers may come from
+    other weights.
     """
 
     baseline: ModelVersion
@@ -77,7 +77,7 @@ def siblings_of(campaigns: Iterable[Campaign]) -> dict[frozenset[int], list[Any]
 def evidence_of(
     campaigns: Sequence[Any], votes: Mapping[int, list[Vote]], same_answers: Mapping[int, int]
 ) -> PairEvidence:
-    """`campaigns` of one pair, the oldest first, as `siblings_of` gives them; the last one names the sides."""
+    """`campaigns` of one pair, the oldest first, as `siblings_of` gives them; the last one decides the sides."""
     newest = campaigns[-1].sides
     baseline, candidate = newest[Entry.BASELINE].version, newest[Entry.CANDIDATE].version
     counted = [campaign for campaign in campaigns if campaign.status in COUNTED]
@@ -116,8 +116,8 @@ def evidence_of(
 
 
 def _growths(campaigns: Sequence[Any], votes: Mapping[int, list[Vote]]) -> list[Growth]:
-    """How the plan of all campaigns together grew, by their stages. A campaign that had been closed when a stage of another one
-    began asks for no more than it had got."""
+    """The growth of the combined plan of all campaigns, by stages. A campaign that was closed when a stage of another
+    one began plans only the ratings it had."""
     stages = [(stage, campaign) for campaign in campaigns for stage in campaign.plan_stages.all()]
     stages.sort(key=lambda row: (row[0].created_at, row[1].pk))
     asked: dict[int, int] = {}

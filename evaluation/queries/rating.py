@@ -1,4 +1,5 @@
-"""What a rater may see: prompts that want ratings, their own comparisons, how many are left. Never a name or a standing."""
+"""What a rater may see: prompts that need ratings, their own comparisons, the number left. No model names, no
+results."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,17 +28,18 @@ from core.models import Project, Run, User
 from evaluation.models import Campaign, Comparison, Entry, Prompt, Rating
 
 Status = Comparison.Status
-USUAL_SECONDS = 40.0  # until enough ratings are in to know better
+USUAL_SECONDS = 40.0  # used until there are enough ratings
 ENOUGH_RATINGS = 5
 
 
 def _taken(now: datetime) -> Q:
-    """Comparisons that use up one of a prompt's ratings: rated, or in somebody's hands right now."""
+    """Comparisons that use up one of a prompt's ratings: rated, or open with somebody now."""
     return Q(status=Status.RATED) | Q(status=Status.OPEN, expires_at__gt=now)
 
 
 def has_room(prompt_id: int, campaign: Campaign, *, now: datetime) -> bool:
-    """Whether one more rater may get this prompt: it is offered, and fewer hold or rated it than the campaign asks."""
+    """Whether one more rater may get this prompt: it is offered, and has fewer open and finished ratings than
+    planned."""
     return _with_room(now).filter(pk=prompt_id, campaign=campaign).exists()
 
 
@@ -46,7 +48,7 @@ def is_offered(prompt_id: int) -> bool:
 
 
 def _with_room(now: datetime) -> QuerySet[Any]:
-    """Prompts of open campaigns that are offered and have room for one more rating, with `taken`."""
+    """Offered prompts of open campaigns that need one more rating, with `taken`."""
     return (
         Prompt.objects.offered()
         .filter(campaign__status=Campaign.Status.OPEN)
@@ -56,7 +58,7 @@ def _with_room(now: datetime) -> QuerySet[Any]:
 
 
 def _over_comparisons(now: datetime, figure: Any) -> Coalesce:
-    """A figure over a prompt's comparisons that are rated or in somebody's hands, 0 when there are none."""
+    """A figure over a prompt's comparisons that are rated or open with somebody, 0 when there are none."""
     counted = (
         Comparison.objects.filter(_taken(now), prompt=OuterRef("pk"))
         .order_by()
@@ -72,13 +74,13 @@ _LEAD = Sum(Case(When(a__entry__position=Entry.CANDIDATE, then=1), default=-1, o
 
 
 def prompt_lead(prompt_id: int, *, now: datetime) -> int:
-    """Over the comparisons of a prompt that are rated or in somebody's hands."""
+    """Over the comparisons of a prompt that are rated or open with somebody."""
     stood = Comparison.objects.filter(_taken(now), prompt=prompt_id)
     return int(stood.aggregate(lead=Coalesce(_LEAD, 0))["lead"])
 
 
 def rater_lead(rater: User, campaign: Campaign) -> int:
-    """Over what the rater rated in a campaign and has open. Ratings set aside do not count, nor do skipped ones."""
+    """Over the rater's rated and open comparisons in a campaign, without skipped ones and ratings set aside."""
     stood = Comparison.objects.filter(
         campaign=campaign,
         rater=rater,
@@ -89,24 +91,24 @@ def rater_lead(rater: User, campaign: Campaign) -> int:
 
 
 def answers_coming(campaign: Campaign) -> bool:
-    """Whether answers are still being made, so that more pairs join. One query."""
+    """Whether answers are still being made, so that more comparisons join. One query."""
     return (
         Prompt.objects.unanswered().filter(campaign=campaign, campaign__run__status__in=Run.ACTIVE).exists()
     )
 
 
 def _not_seen_by(rater: User) -> Any:
-    """An expired comparison may come back to its rater; a rated, skipped or open one may not."""
+    """A rater may get an expired comparison again, but not a rated, skipped or open one."""
     seen = Comparison.objects.filter(prompt=OuterRef("pk"), rater=rater).exclude(status=Status.EXPIRED)
     return ~Exists(seen)
 
 
 def prompts_wanting(rater: User, campaign: Campaign, *, now: datetime, due: int = 0) -> QuerySet[Prompt]:
-    """Prompts this rater may get next. Least rated first, so that all get one rating before any gets two; among
-    equals in an order of the rater's own, so that raters do not all meet at the same prompt.
+    """Prompts this rater may get next. Least rated first, so that all get one rating before any gets two; equal ones in
+    a different order for each rater, so that raters do not all get the same prompt.
 
-    `due` is the side on which the rater has to see the candidate next (evaluation.sides.due_side): prompts whose own
-    balance asks for the other side then come after the rest.
+    `due` is the side on which the rater must see the candidate next (evaluation.sides.due_side): prompts with a balance
+    that needs the other side come last.
     """
     lot = MD5(
         Concat(Value(f"{campaign.seed}:{rater.pk}:"), Cast("pk", TextField()), output_field=TextField())
@@ -123,7 +125,7 @@ def prompts_wanting(rater: User, campaign: Campaign, *, now: datetime, due: int 
 
 @dataclass(frozen=True)
 class RaterProgress:
-    """A rater's part of one campaign: how many they rated, and how many are left for them (the open one included)."""
+    """A rater's share of one campaign: comparisons rated, and comparisons left for them (the open one included)."""
 
     campaign: Campaign
     rated: int
@@ -135,12 +137,12 @@ class RaterProgress:
 
     @property
     def at(self) -> int:
-        """Which one comes now, counted from 1."""
+        """The number of the current one, from 1."""
         return min(self.rated + 1, self.total)
 
 
 def shares_of(rater: User, campaigns: list[Campaign]) -> list[RaterProgress]:
-    """One share for each campaign, in their order. Three queries, however many campaigns."""
+    """One share for each campaign, in their order. Three queries for any number of campaigns."""
     now = timezone.now()
     rated = _by_campaign(Comparison.objects.filter(rater=rater, status=Status.RATED), campaigns)
     held = _by_campaign(Comparison.objects.filter(rater=rater, status=Status.OPEN), campaigns)
@@ -158,7 +160,7 @@ def _by_campaign(rows: QuerySet, campaigns: list[Campaign]) -> dict[int, int]:
 
 
 def seconds_a_rating(project: Project) -> float:
-    """The median of the project's last 200 ratings, in seconds; USUAL_SECONDS while there are few."""
+    """The median of the project's last 200 ratings, in seconds; USUAL_SECONDS if there are few."""
     recent = Rating.objects.filter(comparison__campaign__project=project).order_by("-pk")
     found = list(recent.values_list("seconds", flat=True)[:200])
     return median(found) if len(found) >= ENOUGH_RATINGS else USUAL_SECONDS

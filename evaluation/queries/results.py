@@ -1,4 +1,4 @@
-"""What a campaign says, with how sure it is. Reads rows; evaluation.statistics does the sums."""
+"""The results of a campaign with their uncertainty. Reads rows; evaluation.statistics computes."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ class CriterionResult:
 
 @dataclass(frozen=True)
 class SliceResult:
-    """Intervals of all slices of a campaign hold together (`evaluation.statistics.simultaneous`)."""
+    """The intervals of all slices of a campaign are joint (`evaluation.statistics.simultaneous`)."""
 
     slice: str
     n: int
@@ -47,8 +47,8 @@ class SliceResult:
 
 @dataclass(frozen=True)
 class RaterResult:
-    """`sees_names`: this person may open the standings while the campaign runs, so they did not rate blind by role.
-    `hasty_votes` came too fast for both answers to have been read; `hasty`: that is their habit."""
+    """`sees_names`: this person may open the results while the campaign runs, so their role does not rate blind.
+    `hasty_votes` came too fast for reading both answers; `hasty`: this is a habit."""
 
     rater: User
     n: int
@@ -64,9 +64,9 @@ class RaterResult:
 
 @dataclass(frozen=True)
 class Results:
-    """`win_rate` is of the candidate over the baseline among wins, losses and ties, a tie as ½, no rater counting for more
-    than their votes tell. "Both bad" says nothing about which is better and is left out there; `win_rate_among_all` counts it
-    as a tie, `both_bad_rate` by itself. `pair` takes this campaign together with all others between the same versions,
+    """`win_rate` is of the candidate over the baseline among wins, losses and ties, a tie as ½, with raters weighted by
+    their votes. "Both bad" says nothing about which is better and is left out there; `win_rate_among_all` counts it
+    as a tie, `both_bad_rate` is its share. `pair` combines this campaign with all others between the same versions,
     and `verdict` is the pair's."""
 
     campaign: Campaign
@@ -130,7 +130,7 @@ def results_of(campaigns: Iterable[Campaign]) -> dict[int, Results]:
 
 
 def results_by_version(versions: Sequence[ModelVersion]) -> dict[int, list[Results]]:
-    """For each version id its campaigns' results, the newest first. A constant number of queries."""
+    """For each version id its campaigns' results, newest first. A constant number of queries."""
     entries = Entry.objects.filter(
         version__in=[v.pk for v in versions],
         campaign__status__in=[Campaign.Status.OPEN, Campaign.Status.CLOSED],
@@ -144,7 +144,7 @@ def results_by_version(versions: Sequence[ModelVersion]) -> dict[int, list[Resul
 
 
 def results_for(version: ModelVersion) -> list[Results]:
-    """Results of every campaign the version takes or took part in, the newest first."""
+    """Results of every campaign with the version, newest first."""
     return results_by_version([version])[version.pk]
 
 

@@ -1,4 +1,4 @@
-"""Ratings as the statistics take them. Those set aside do not count and are not read."""
+"""Ratings as input for the statistics. Ratings set aside do not count and are not read."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ Choice = Rating.Choice
 
 @dataclass
 class Vote:
-    """One rating. `item` is the held-out row's hash: the same question in another campaign is the same item.
+    """One rating. `item` is the test row's hash: the same question in another campaign is the same item.
 
     `outcome` is candidate, baseline, tie or both_bad; `characters` of both answers together; `in_doubt` when one of
     them may come from other weights; `scores` by entry position and criterion.
@@ -35,7 +35,7 @@ class Vote:
 
 
 def votes_of(campaigns: Sequence[int]) -> dict[int, list[Vote]]:
-    """By campaign id, in the order they were given. Two queries."""
+    """By campaign id, in the order of rating. Two queries."""
     by_id: dict[int, Vote] = {}
     by_campaign: dict[int, list[Vote]] = defaultdict(list)
     rows = (
@@ -67,13 +67,13 @@ def votes_of(campaigns: Sequence[int]) -> dict[int, list[Vote]]:
     for pk, position, criterion, value in scores.values_list(
         "rating", "entry__position", "criterion", "value"
     ):
-        if pk in by_id:  # a rating that came in between the two queries
+        if pk in by_id:  # a rating submitted between the two queries
             by_id[pk].scores[position, criterion] = value
     return by_campaign
 
 
 def as_votes(votes: Iterable[Vote], value: Callable[[Vote], float | None]) -> Votes:
-    """`value` is None for a vote that says nothing about the question."""
+    """`value` is None for a vote without information on the question."""
     rows = list(votes)
     return Votes.of(
         [value(vote) for vote in rows], [vote.rater for vote in rows], [vote.item for vote in rows]
@@ -86,13 +86,13 @@ def win(vote: Vote) -> float | None:
 
 
 def loss(vote: Vote) -> float | None:
-    """`win` with baseline and candidate in each other's place."""
+    """`win` with baseline and candidate swapped."""
     value = win(vote)
     return None if value is None else 1 - value
 
 
 def win_among_all(vote: Vote) -> float:
-    """`win`, with "both bad" as a tie: neither of two bad answers is the better one."""
+    """`win`, with "both bad" as a tie: neither of two bad answers is better."""
     value = win(vote)
     return 0.5 if value is None else value
 

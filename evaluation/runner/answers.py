@@ -1,4 +1,5 @@
-"""Makes the answers of a campaign. A prompt is shown to raters only when both its answers are there: no side is slower."""
+"""Makes the answers of a campaign. A prompt is shown to raters only when it has both answers, so that no side is
+slower."""
 
 import time
 from collections.abc import Generator
@@ -16,13 +17,13 @@ from inference.models import Answer
 from inference.queries import is_served
 from inference.services import generate
 
-AT_ONCE = 4  # an engine batches requests that come together
+AT_ONCE = 4  # an engine batches simultaneous requests
 TRIES = 4
-WAIT_SECONDS = 5.0  # between tries: an engine that restarts is back in under a minute
+WAIT_SECONDS = 5.0  # between tries: an engine restarts in less than a minute
 
 
 def run(ctx: RunContext) -> None:
-    """Answers that an earlier attempt made are kept; a version that no engine serves fails the run with advice."""
+    """Answers of an earlier attempt are kept. A version that no engine serves fails the run with advice."""
     campaign = Campaign.objects.select_related("project", "created_by").get(run=ctx.run)
     entries = list(campaign.entries.select_related("version__base_model", "version__project"))
     for entry in entries:
@@ -34,12 +35,12 @@ def run(ctx: RunContext) -> None:
     total = len(prompts) * len(entries)
     done = total - len(todo)
     ctx.report(done=done, total=total, message=_message(done, total), now=True)
-    # Closed by name: an exception keeps this frame, and with it the threads, alive until somebody has dealt with it.
+    # Closed explicitly: an exception keeps this frame and its threads alive until it is handled.
     with closing(_all(campaign, todo)) as answers:
         for _ in answers:
             done += 1
             ctx.report(done=done, total=total, message=_message(done, total))
-    ctx.report(done=done, total=total, message="Looking for answers that are the same.", now=True)
+    ctx.report(done=done, total=total, message="Comparing the answers.", now=True)
     _settle_left_over(campaign)
     _must_differ(campaign)
 
@@ -52,12 +53,12 @@ def _not_served(entry: Entry) -> RunFailed:
     return RunFailed(
         "not_served",
         f"No engine serves {entry.version} at the moment.",
-        "Load it on the Serve page, then try again here; answers made so far are kept.",
+        "Load it on the Serve page, then try again here; finished answers are kept.",
     )
 
 
 def _all(campaign: Campaign, todo: list[tuple[Prompt, Entry]]) -> Generator[CampaignAnswer | None]:
-    """Yields as answers come in. Leaving early (a failure, a cancelled run) drops what has not begun."""
+    """Yields after each answer. Leaving early (a failure, a cancelled run) drops requests that have not started."""
     pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="answers")
     try:
         futures: list[Future[CampaignAnswer | None]] = [
@@ -73,41 +74,41 @@ def _in_thread(campaign: Campaign, prompt: Prompt, entry: Entry) -> CampaignAnsw
     try:
         return make_answer(campaign, prompt, entry)
     finally:
-        connection.close()  # each thread has a connection of its own
+        connection.close()  # each thread has its own connection
 
 
 def make_answer(campaign: Campaign, prompt: Prompt, entry: Entry) -> CampaignAnswer | None:
-    """Asks the entry's version once and keeps the answer. None when another worker was first.
+    """Asks the entry's version once and stores the answer. None when another worker was first.
 
-    With the second answer of a prompt it is known whether they differ: from then on it is offered, and a new campaign opens
-    with the first that is.
+    The second answer of a prompt shows whether they differ. If so, the prompt is offered, and a new campaign opens with
+    its first offered prompt.
     """
     answer = _generate(campaign, prompt, entry)
     if answer.status != Answer.Status.DONE:
         raise RunFailed(
             "answer_failed",
             f"{entry.version} did not finish an answer: {answer.error or answer.get_status_display()}.",
-            "Look at the engine on the Serve page, then try again here; answers made so far are kept.",
+            "See the engine on the Serve page, then try again here; finished answers are kept.",
         )
     try:
         with transaction.atomic():
-            # Both answers may come at once: the later one must see the earlier one.
+            # Both answers may end at the same time: the later one must see the earlier one.
             Prompt.objects.select_for_update(no_key=True).get(pk=prompt.pk)
             campaign_answer = CampaignAnswer.objects.create(prompt=prompt, entry=entry, answer=answer)
             _compare(prompt.pk)
     except IntegrityError:
         return None
-    # After the transaction: whoever changes a campaign locks it first and its prompts then.
+    # After the transaction: changes lock the campaign first and then its prompts.
     _open_with_first_answers(campaign)
     return campaign_answer
 
 
 @transaction.atomic
 def _open_with_first_answers(campaign: Campaign) -> None:
-    """Opens a campaign whose answers are being made as soon as one prompt can be rated.
+    """Opens a preparing campaign as soon as one prompt can be rated.
 
     Prompts are answered in the order in which they were drawn, so the first ones are a fair draw of all; each is shown
-    only when both its answers are there. Nothing is judged before the plan is known, when all answers are made.
+    only when it has both answers. Verdicts start when the plan is known, after all answers are made.
     """
     if not Prompt.objects.offered().filter(campaign=campaign).exists():
         return
@@ -134,8 +135,8 @@ def _generate(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer:
             if attempt == TRIES - 1:
                 raise RunFailed(
                     "engine_away",
-                    f"No engine answered for {entry.version}: {error.message}",
-                    "Try again once the Serve page shows it loaded; answers made so far are kept.",
+                    f"No engine responded for {entry.version}: {error.message}",
+                    "Try again when the Serve page shows it as loaded; finished answers are kept.",
                 ) from error
             time.sleep(WAIT_SECONDS)
         except Refused as error:
@@ -144,7 +145,7 @@ def _generate(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer:
 
 
 def _compare(prompt_id: int) -> None:
-    """Nobody is asked to choose between two equal texts."""
+    """Raters do not get two equal texts."""
     texts = CampaignAnswer.objects.filter(prompt=prompt_id).values_list("answer__text", flat=True)
     made = [text.strip() for text in texts]
     if len(made) == 2:
@@ -152,13 +153,13 @@ def _compare(prompt_id: int) -> None:
 
 
 def _settle_left_over(campaign: Campaign) -> None:
-    """Prompts that had both answers before it was noted at once whether they differ."""
+    """Prompts with both answers from before the comparison was stored at once."""
     for prompt_id in Prompt.objects.unanswered().filter(campaign=campaign).values_list("pk", flat=True):
         _compare(prompt_id)
 
 
 def _must_differ(campaign: Campaign) -> None:
-    """Of a new campaign. One that is open has prompts that differ, and may well get more that do not."""
+    """For a new campaign. An open one has prompts that differ, and new ones may not differ."""
     campaign.refresh_from_db(fields=["status"])
     if campaign.status != Campaign.Status.PREPARING or campaign.prompts.filter(same_answer=False).exists():
         return

@@ -1,4 +1,4 @@
-"""Everything that changes a campaign or a rating."""
+"""Changes of campaigns and ratings."""
 
 from evaluation.services.campaigns import (
     close_campaign,

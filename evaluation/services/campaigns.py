@@ -39,10 +39,11 @@ def create_campaign(
     temperature: float | None = None,
     max_tokens: int | None = None,
 ) -> Campaign:
-    """Draws the held-out prompts, and launches the run that makes the answers. It opens by itself with the first pair.
+    """Draws the test prompts and starts the background job that makes the answers. The campaign opens automatically
+    with the first comparison.
 
     `temperature` is 0..2, `max_tokens` counts tokens of one answer; None takes the project's. Raises Invalid with the
-    fields at fault.
+    wrong fields.
     """
     name = name.strip()
     temperature = project.temperature if temperature is None else temperature
@@ -87,7 +88,7 @@ def create_campaign(
 
 
 def create_prompts(campaign: Campaign, rows: list[DatasetRow], count: int, *, seed: int) -> None:
-    """Draws `count` of the rows, each slice in proportion, and puts them behind the campaign's prompts so far."""
+    """Draws `count` of the rows, each slice in proportion, and adds them after the campaign's present prompts."""
     last = Prompt.objects.filter(campaign=campaign).aggregate(last=Max("position"))["last"]
     by_pk = {row.pk: row for row in rows}
     chosen = choose([(row.pk, row.revision.content.get("slice", "")) for row in rows], count, seed=seed)
@@ -105,7 +106,7 @@ def create_prompts(campaign: Campaign, rows: list[DatasetRow], count: int, *, se
 
 
 def _invalid(field: str, message: str) -> Invalid:
-    return Invalid("The campaign cannot be made like this.", fields={field: [message]})
+    return Invalid("The campaign cannot be created with these values.", fields={field: [message]})
 
 
 def _check(
@@ -146,7 +147,7 @@ def must_be_served(campaign: Campaign) -> None:
 
 
 def launch_answers(by: User, campaign: Campaign, title: str) -> None:
-    """Launches the run that makes every answer the campaign lacks."""
+    """Starts the background job that makes every missing answer."""
     campaign.run = launch_run(
         by=by, project=campaign.project, kind=KIND, title=title[:200], params={"campaign": campaign.pk}
     )
@@ -154,8 +155,8 @@ def launch_answers(by: User, campaign: Campaign, title: str) -> None:
 
 
 def settle_campaign(run: Run) -> None:
-    """Called in the transaction that ends the run. A campaign that opened with its first answers stays open, with the prompts
-    that have theirs. One in which nothing can be rated is marked failed, so that it can be tried again."""
+    """Called in the transaction that ends the run. A campaign that is open already stays open, with the prompts that
+    have answers. One without any rateable prompt is marked failed, so that it can be tried again."""
     campaign = Campaign.objects.select_related("project").filter(run=run).first()
     if campaign is None:
         return
@@ -178,9 +179,9 @@ def settle_campaign(run: Run) -> None:
 
 @transaction.atomic
 def retry_campaign(*, by: User, campaign: Campaign) -> Campaign:
-    """Makes the answers that are still missing: of a campaign that failed, or of prompts added to one that is open.
+    """Makes the missing answers of a failed campaign, or of prompts added to an open one.
 
-    Its run is started again, and goes on after the answers it has made.
+    Its background job is started again and continues after the finished answers.
     """
     run = campaign.run
     if run is None or run.status == Run.Status.SUCCEEDED:
@@ -196,11 +197,13 @@ def again(run: Run, by: User) -> None:
     """The campaign waits for its answers again (core.runs.kinds.RunKind.on_again)."""
     campaign = Campaign.objects.select_related("project").filter(pk=run.params.get("campaign")).first()
     if campaign is None:
-        raise Conflict("The campaign of this run was deleted.", "Create a new one.")
-    # Under the lock: somebody may be launching another run for it at this moment.
+        raise Conflict("The campaign of this background job was deleted.", "Create a new one.")
+    # Under the lock: another background job for it may be starting at this moment.
     campaign = lock(campaign)
     if campaign.run_id != run.pk:
-        raise Conflict("A later run makes the answers of this campaign.", "See the campaign's page.")
+        raise Conflict(
+            "A later background job makes the answers of this campaign.", "See the campaign's page."
+        )
     if campaign.status == Campaign.Status.FAILED:
         transition(campaign, Campaign.Status.PREPARING)
     elif not Prompt.objects.unanswered().filter(campaign=campaign).exists():
@@ -210,9 +213,9 @@ def again(run: Run, by: User) -> None:
 
 @transaction.atomic
 def close_campaign(*, by: User, campaign: Campaign, seen: str = "") -> Campaign:
-    """No rating comes in afterwards. Raters may then see the results and the names.
+    """The campaign takes no more ratings. Raters can then see the results and the names.
 
-    Conflict when its status or plan is not as the person saw it (`seen`, see `campaign_stamp`).
+    Conflict when its status or plan is not what the person saw (`seen`, see `campaign_stamp`).
     """
     must_be_as_shown(lock(campaign), seen)
     transition(campaign, Campaign.Status.CLOSED, closed_at=timezone.now())
@@ -223,7 +226,7 @@ def close_campaign(*, by: User, campaign: Campaign, seen: str = "") -> Campaign:
 
 @transaction.atomic
 def reopen_campaign(*, by: User, campaign: Campaign, seen: str = "") -> Campaign:
-    """Takes ratings again. Conflict as for `close_campaign`."""
+    """Opens the campaign again for ratings. Conflict as for `close_campaign`."""
     must_be_as_shown(lock(campaign), seen)
     transition(campaign, Campaign.Status.OPEN, closed_at=None)
     record(by=by, project=campaign.project, verb="campaign.reopened", obj=campaign)
@@ -232,14 +235,14 @@ def reopen_campaign(*, by: User, campaign: Campaign, seen: str = "") -> Campaign
 
 @transaction.atomic
 def delete_campaign(*, by: User, campaign: Campaign) -> None:
-    """Only while nobody has rated: what people said is never thrown away. The answers stay on record."""
+    """Only without ratings: ratings are not deleted. The answers stay are kept."""
     campaign = (
         Campaign.objects.select_for_update(of=("self",)).select_related("project", "run").get(pk=campaign.pk)
     )
     if Rating.objects.filter(comparison__campaign=campaign).exists():
-        raise Conflict("People have rated in this campaign, so it stays.", "Close it instead.")
+        raise Conflict("This campaign has ratings, so it cannot be deleted.", "Close it instead.")
     if campaign.run is not None and campaign.run.is_active:
-        raise Refused("Its answers are being made.", "Cancel the run first.")
+        raise Refused("Its answers are being made.", "Cancel the background job first.")
     project, label = campaign.project, str(campaign)
     Comparison.objects.filter(campaign=campaign).delete()
     CampaignAnswer.objects.filter(prompt__campaign=campaign).delete()

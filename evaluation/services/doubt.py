@@ -1,7 +1,7 @@
-"""Votes on answers that may come from other weights than their version's: set aside, brought back, asked for again.
+"""Votes on answers that may come from other weights than their version's: set aside, counted again, rated again.
 
-Only all such votes of a campaign can be set aside, never single ones: choosing among votes after seeing what they say
-would decide the result.
+Only all such votes of a campaign can be set aside, never single ones: choosing among known votes would decide the
+result.
 """
 
 from django.db import transaction
@@ -20,15 +20,15 @@ LONGEST_REASON = 2000
 
 @transaction.atomic
 def set_aside(*, by: User, campaign: Campaign, reason: str, votes: int | None = None) -> int:
-    """Sets all votes of the campaign aside that rest on answers in doubt. They count nowhere then. Gives their number.
+    """Sets aside all votes of the campaign on answers in doubt. They no longer count. Returns their number.
 
-    `votes` is how many the person was told it would be. Raises Invalid without a reason, Conflict when it is another number
-    by now, or when no vote that counts rests on such an answer.
+    `votes` is the number that the person saw. Raises Invalid without a reason, Conflict when the number has changed, or
+    when there is no such counted vote.
     """
     reason = reason.strip()
     if not reason or len(reason) > LONGEST_REASON:
         raise Invalid(
-            "A reason is needed.",
+            "Give a reason.",
             fields={"reason": [f"Give a reason of up to {LONGEST_REASON:,} characters."]},
         )
     campaign = lock(campaign)
@@ -36,13 +36,11 @@ def set_aside(*, by: User, campaign: Campaign, reason: str, votes: int | None = 
         set_aside_at=timezone.now(), set_aside_by=by, set_aside_reason=reason
     )
     if not count:
-        raise Conflict(
-            "No vote of this campaign that counts rests on an answer in doubt.", "Reload the page."
-        )
+        raise Conflict("This campaign has no counted votes on answers in doubt.", "Reload the page.")
     if votes is not None and votes != count:
         raise Conflict(
-            f"It is {count:,} votes now, not {votes:,}: the campaign went on since you looked.",
-            "Nothing was set aside. Look at the number, then decide again.",
+            f"There are {count:,} such votes now, not {votes:,}. The campaign changed since you opened the page.",
+            "Nothing was set aside. Check the new number, then decide again.",
         )
     record(
         by=by, project=campaign.project, verb="ratings.set_aside", obj=campaign, votes=count, reason=reason
@@ -52,16 +50,16 @@ def set_aside(*, by: User, campaign: Campaign, reason: str, votes: int | None = 
 
 @transaction.atomic
 def undo_set_aside(*, by: User, campaign: Campaign) -> int:
-    """Votes that were set aside count again. Gives their number.
+    """Counts votes again that were set aside. Returns their number.
 
-    Votes on answers that were made again since stay aside: the prompt is rated on its new answers.
+    Votes on answers that were made again since stay set aside: the new answers are rated.
     """
     campaign = lock(campaign)
     count = returnable_votes(campaign).update(set_aside_at=None, set_aside_by=None, set_aside_reason="")
     if not count:
         raise Conflict(
-            "No vote of this campaign can be brought back.",
-            "Votes on answers that were made again stay aside.",
+            "No vote of this campaign can be counted again.",
+            "Votes on answers that were made again stay set aside.",
         )
     record(by=by, project=campaign.project, verb="ratings.set_aside_undone", obj=campaign, votes=count)
     return count
@@ -69,11 +67,12 @@ def undo_set_aside(*, by: User, campaign: Campaign) -> int:
 
 @transaction.atomic
 def remake_answers(*, by: User, campaign: Campaign) -> int:
-    """Launches a run that makes both answers again for prompts with an answer in doubt. Gives the number of prompts.
+    """Starts a background job that makes both answers again for prompts with an answer in doubt. Returns the number of
+    prompts.
 
-    A prompt that raters saw keeps its answers and votes, and a copy of it takes its place; others just get new answers.
-    Prompts on which votes rest that count are left out: set these votes aside first. Raises Conflict when none is left,
-    unless the campaign is open, and while a run makes answers; Refused when a version is not served.
+    A prompt that raters saw keeps its answers and votes, and a copy replaces it; others only get new answers. Prompts
+    with counted votes are left out: set these votes aside first. Raises Conflict when none is left, when the campaign
+    is not open, and while a background job makes answers; Refused when a version is not served.
     """
     campaign = lock(campaign)
     must_be_open(campaign)
@@ -83,8 +82,7 @@ def remake_answers(*, by: User, campaign: Campaign) -> int:
     if not prompts:
         raise Conflict(
             "No answer of this campaign can be made again.",
-            "Answers can be made again when they are in doubt and no vote that counts rests on them: set such votes "
-            "aside first.",
+            "Answers in doubt can be made again when no counted vote is on them. Set such votes aside first.",
         )
     shown = set(Comparison.objects.filter(prompt__in=prompts).values_list("prompt_id", flat=True))
     _replace([prompt for prompt in prompts if prompt.pk in shown])
@@ -95,7 +93,7 @@ def remake_answers(*, by: User, campaign: Campaign) -> int:
     record(
         by=by, project=campaign.project, verb="campaign.answers_remade", obj=campaign, prompts=len(prompts)
     )
-    launch_answers(by, campaign, f"Answers made again for {campaign.name}")
+    launch_answers(by, campaign, f"New answers for {campaign.name}")
     return len(prompts)
 
 

@@ -1,4 +1,4 @@
-"""What a rater has chosen and typed of a comparison and not sent yet. Only that rater ever sees it."""
+"""A rater's unsent rating of a comparison. Only that rater sees it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from core.text import trimmed
 from evaluation.models import Campaign, Comparison, Rating, RatingDraft, Score
 from evaluation.services.rating import SIDES
 
-LONGEST = 200_000  # characters of one text: what is too long to be sent is kept, to be shortened
+LONGEST = 200_000  # characters of one text: a text too long to send is kept, so that it can be shortened
 Status = Comparison.Status
 
 
@@ -23,7 +23,7 @@ Status = Comparison.Status
 def save_draft(
     *, by: User, comparison: Comparison, content: Mapping[str, Any], writer: str = "", seen: str | None = None
 ) -> RatingDraft:
-    """Keeps the form as it is, in any state. `content` has the form's own field names; `change` is set to change a rating.
+    """Saves the form in any state. `content` has the form's own field names; `change` is set to change a rating.
 
     Conflict when the comparison is sent or skipped already: a late draft must not come back. With `seen`, see
     core.services.drafts.keep.
@@ -42,7 +42,7 @@ def save_draft(
 
 
 def _clean(comparison: Comparison, content: Mapping[str, Any]) -> dict[str, Any]:
-    """The known fields that hold something. A correction that is still the answer as it was is none."""
+    """The known fields that are not empty. A correction equal to the answer counts as empty."""
     kept: dict[str, Any] = {}
     if content.get("choice") in Rating.Choice.values:
         kept["choice"] = content["choice"]
@@ -61,14 +61,14 @@ def _clean(comparison: Comparison, content: Mapping[str, Any]) -> dict[str, Any]
     for value in kept.values():
         if isinstance(value, str) and len(value) > LONGEST:
             raise Invalid(
-                f"A text is too long to be kept: at most {LONGEST:,} characters.", "Make it shorter."
+                f"A text is too long to be saved: at most {LONGEST:,} characters.", "Make it shorter."
             )
     return kept
 
 
 @transaction.atomic
 def discard_draft(*, by: User, comparison: Comparison) -> None:
-    """Deletes what the rater had not sent. That it was deleted is audited, its words are not kept."""
+    """Deletes the unsent rating. The deletion is audited; the text is not kept."""
     gone, _ = RatingDraft.objects.filter(comparison=comparison, comparison__rater=by).delete()
     if gone:
         project = comparison.campaign.project
@@ -76,11 +76,11 @@ def discard_draft(*, by: User, comparison: Comparison) -> None:
 
 
 def rating_state(*, comparison: Comparison, changing: bool) -> FormState:
-    """For pages that were opened before: may this comparison still be rated (or its rating changed) here? Reads only."""
-    advice = "Go on with the next one."
+    """For pages opened earlier: whether this comparison can still be rated (or its rating changed) here. Reads only."""
+    advice = "Continue with the next one."
     if comparison.campaign.status != Campaign.Status.OPEN:
-        closed = "This campaign takes no ratings at the moment."
-        return FormState(False, False, False, detail=closed, advice="Copy what you typed if you need it.")
+        closed = "This campaign is not open for ratings at the moment."
+        return FormState(False, False, False, detail=closed, advice="Copy your text if you need it.")
     if comparison.status == Status.SKIPPED:
         return FormState(False, False, False, detail="You skipped this comparison.", advice=advice)
     if comparison.status == Status.RATED and not changing:

@@ -1,4 +1,4 @@
-"""A campaign that is open grows: more prompts, more ratings of each, more raters."""
+"""An open campaign grows: more prompts, more ratings per prompt, more raters."""
 
 from django.db import transaction
 
@@ -28,17 +28,17 @@ from evaluation.services.plan import (
 
 
 def most_more_prompts(campaign: Campaign) -> int:
-    """How many prompts can still be added: rows held out and not asked about, up to MOST_PROMPTS in all."""
+    """The number of prompts that can be added: test rows that are not in the campaign, up to MOST_PROMPTS in total."""
     room = MOST_PROMPTS - Prompt.objects.current().filter(campaign=campaign).count()
     return max(0, min(rows_left(campaign).count(), room))
 
 
 @transaction.atomic
 def add_prompts(*, by: User, campaign: Campaign, prompts: int, seen: str = "") -> PlanStage:
-    """Draws more test prompts and launches the run that makes their answers; each joins when both are there.
+    """Draws more test prompts and starts the background job that makes their answers; each joins when it has both.
 
-    The campaign stays open meanwhile, and a run that fails leaves it with what it had. Raises Invalid when there are
-    fewer prompts left, Conflict unless the campaign is open, has all its answers and is as the person saw it (`seen`, see
+    The campaign stays open meanwhile. If the background job fails, the campaign keeps its earlier prompts. Raises Invalid when there are
+    fewer prompts left, Conflict unless the campaign is open, has all its answers and is what the person saw (`seen`, see
     `campaign_stamp`), Refused when a version is not served.
     """
     campaign = lock(campaign)
@@ -48,12 +48,12 @@ def add_prompts(*, by: User, campaign: Campaign, prompts: int, seen: str = "") -
     left = most_more_prompts(campaign)
     if not left:
         raise Invalid(
-            "No prompt can be added.",
+            "No prompts can be added.",
             fields={"prompts": ["All test prompts of the dataset version are in this campaign."]},
         )
     if not 1 <= prompts <= left:
         raise Invalid(
-            "The prompts cannot be added.", fields={"prompts": [f"Choose 1 to {left}: that many are left."]}
+            "The prompts cannot be added.", fields={"prompts": [f"Choose 1 to {left}. More are not left."]}
         )
     must_be_served(campaign)
     number = campaign.plan_stages.count()
@@ -84,11 +84,11 @@ def add_raters(
     ratings_per_prompt: int | None = None,
     seen: str = "",
 ) -> PlanStage | None:
-    """Gives members (ids of users) the role rater, and asks for more ratings per prompt, by different people.
+    """Gives members (ids of users) the role rater, and raises the ratings per prompt, by different people.
 
     Only more ratings per prompt change the plan; the new stage is returned then, else None. Raises Invalid when neither
-    is asked for, when there would be fewer ratings than now, or when somebody is no member or rates already, and Conflict
-    as `add_prompts`.
+    is given, when there would be fewer ratings than now, or when somebody is not a member or is a rater already, and
+    Conflict like `add_prompts`.
     """
     campaign = lock(campaign)
     must_be_as_shown(campaign, seen)
@@ -98,7 +98,7 @@ def add_raters(
     if not campaign.ratings_per_prompt <= per_prompt <= MOST_PER_PROMPT:
         raise _wrong("ratings_per_prompt", f"Choose {campaign.ratings_per_prompt} to {MOST_PER_PROMPT}.")
     if not people and per_prompt == campaign.ratings_per_prompt:
-        raise _wrong("ratings_per_prompt", "Choose more ratings per prompt, people who shall rate, or both.")
+        raise _wrong("ratings_per_prompt", "Choose more ratings per prompt, new raters, or both.")
     _make_raters(by, campaign, people)
     return _raise_ratings(by, campaign, per_prompt) if per_prompt > campaign.ratings_per_prompt else None
 
@@ -110,7 +110,7 @@ def _wrong(field: str, message: str) -> Invalid:
 def _make_raters(by: User, campaign: Campaign, people: list[int]) -> None:
     members = list(could_rate(campaign).filter(user__in=people).select_for_update(of=("self",)))
     if len(members) != len(people):
-        raise _wrong("people", "Choose members of the project who do not hold the role rater yet.")
+        raise _wrong("people", "Choose members of the project without the role rater.")
     for member in members:
         membership = Membership.objects.select_related("user", "project").get(pk=member.pk)
         change_roles(by=by, membership=membership, roles=[*membership.roles, Role.RATER])
@@ -137,10 +137,10 @@ def _raise_ratings(by: User, campaign: Campaign, per_prompt: int) -> PlanStage:
 
 @transaction.atomic
 def drop_unanswered(*, by: User, campaign: Campaign) -> int:
-    """Takes back prompts whose answers could not be made. Gives their number. Conflict in the first stage once people rated.
+    """Drops prompts without answers. Returns their number. Conflict in the first stage once there are ratings.
 
-    The plan shrinks by them; a stage that added nothing else goes with them. A prompt whose answers were to be made
-    again has its earlier ones back, which are still in doubt.
+    The plan becomes smaller; a stage that added nothing else is removed. A prompt with answers being made again gets
+    its earlier ones back, which are still in doubt.
     """
     campaign = lock(campaign)
     if campaign.status not in (Campaign.Status.OPEN, Campaign.Status.CLOSED):
@@ -148,18 +148,18 @@ def drop_unanswered(*, by: User, campaign: Campaign) -> int:
     must_be_idle(campaign)
     missing = Prompt.objects.unanswered().filter(campaign=campaign)
     rated = campaign.comparisons.filter(rating__isnull=False)
-    # Of answers that were to be made again the earlier ones come back: the plan stays.
+    # For answers being made again, the earlier ones are restored; the plan does not change.
     if campaign.plan_stages.count() == 1 and missing.filter(replaces=None).exists() and rated.exists():
-        # Whoever has seen votes must not choose how long the first plan is: its looks are parts of it.
+        # A person who has seen votes must not choose the length of the first plan, since its looks are parts of it.
         raise Conflict(
-            "People have rated in this campaign already, so its first plan cannot become smaller.",
-            "Make the answers that are missing, or close the campaign and begin a new one.",
+            "This campaign has ratings already, so its first plan cannot become smaller.",
+            "Make the missing answers, or close the campaign and start a new one.",
         )
     unanswered = list(missing.values_list("pk", flat=True))
     if not unanswered:
         raise Conflict("All prompts of this campaign have their answers.", "Reload the page.")
     if not Prompt.objects.filter(campaign=campaign).exclude(pk__in=unanswered).exists():
-        raise Conflict("No prompt would be left.", "Try again to make the answers, or delete the campaign.")
+        raise Conflict("No prompts would be left.", "Try again to make the answers, or delete the campaign.")
     Prompt.objects.filter(pk__in=unanswered).delete()
     settle_stage(campaign)
     _forget_empty_stage(campaign)

@@ -1,4 +1,5 @@
-"""How many ratings a campaign plans. Each growth of the plan is a stage of its own, so that a verdict can allow for it."""
+"""The number of ratings that a campaign plans. Each growth of the plan is a separate stage, so that the verdict can
+correct for it."""
 
 from typing import Any
 
@@ -11,7 +12,7 @@ from evaluation.models import Campaign, PlanStage, Prompt, Rating
 
 
 def lock(campaign: Campaign) -> Campaign:
-    """Reads the campaign again and holds it against ratings, closing and other changes until the transaction ends."""
+    """Reads the campaign again and locks it against ratings, closing and other changes until the transaction ends."""
     campaign.refresh_from_db(
         from_queryset=Campaign.objects.select_for_update(no_key=True, of=("self",)).order_by()
     )
@@ -24,20 +25,19 @@ def _standing(campaign: Campaign) -> list[Any]:
 
 
 def campaign_stamp(campaign: Campaign) -> str:
-    """What a page that shows the campaign sends along when it is closed, opened again or grows. Ratings that come in
-    change nothing in it."""
+    """A stamp that a page sends when the campaign is closed, opened again or grows. New ratings do not change it."""
     return stamp(*_standing(campaign))
 
 
 def must_be_as_shown(campaign: Campaign, seen: str) -> None:
-    """Conflict when the (locked) campaign is not as somebody saw it (`seen`, see `campaign_stamp`)."""
+    """Conflict when the (locked) campaign is not what the person saw (`seen`, see `campaign_stamp`)."""
     must_be_as_seen(seen, *_standing(campaign), what="This campaign")
 
 
 def must_be_open(campaign: Campaign) -> None:
     if campaign.status != Campaign.Status.OPEN:
         raise Conflict(
-            f"This campaign is {campaign.get_status_display().lower()}, so its plan stays as it is.",
+            f"This campaign is {campaign.get_status_display().lower()}, so its plan cannot change.",
             "Open it again first." if campaign.status == Campaign.Status.CLOSED else "Wait until it is open.",
         )
 
@@ -45,12 +45,13 @@ def must_be_open(campaign: Campaign) -> None:
 def must_be_idle(campaign: Campaign) -> None:
     if campaign.run is not None and campaign.run.is_active:
         raise Conflict(
-            "Answers of this campaign are being made.", "Wait until they are made, or cancel the run."
+            "The answers of this campaign are being made.",
+            "Wait until they are ready, or cancel the background job.",
         )
 
 
 def must_have_all_answers(campaign: Campaign) -> None:
-    """One growth at a time: what an earlier one asked for is there or was dropped."""
+    """One growth at a time: an earlier one must be complete or dropped."""
     must_be_idle(campaign)
     if Prompt.objects.unanswered().filter(campaign=campaign).exists():
         raise Conflict(
@@ -59,7 +60,8 @@ def must_have_all_answers(campaign: Campaign) -> None:
 
 
 def begin_stage(*, by: User, campaign: Campaign) -> PlanStage:
-    """Notes what the campaign plans now, and how many ratings were in. The caller holds `lock` and has changed the plan."""
+    """Stores the campaign's new plan and its present number of ratings. The caller has the `lock` and has changed the
+    plan."""
     newest = PlanStage.objects.filter(campaign=campaign).aggregate(number=Max("number"))["number"] or 0
     return PlanStage.objects.create(
         campaign=campaign,
@@ -71,7 +73,7 @@ def begin_stage(*, by: User, campaign: Campaign) -> PlanStage:
 
 
 def settle_stage(campaign: Campaign) -> None:
-    """Corrects the newest stage once it is known on which prompts the answers differ, or when prompts were dropped."""
+    """Corrects the newest stage when it is known which answers differ, or when prompts were dropped."""
     newest = PlanStage.objects.filter(campaign=campaign).order_by("-number").first()
     if newest is not None:
         PlanStage.objects.filter(pk=newest.pk).update(ratings_planned=_planned(campaign))

@@ -1,4 +1,4 @@
-"""Putting two answers before a rater, and keeping what the rater says."""
+"""Gives comparisons to raters, and stores their ratings."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -41,14 +41,13 @@ Scores = Mapping[str, Mapping[str, int]]
 
 @transaction.atomic
 def next_comparison(*, by: User, campaign: Campaign) -> Comparison | None:
-    """The comparison this rater has open, else a new one on a prompt that still needs ratings; None when none does.
+    """The rater's open comparison, else a new one on a prompt that needs ratings; None when no prompt does.
 
-    Nobody gets a prompt twice, and a prompt that `ratings_per_prompt` people hold or have rated goes to nobody else.
-    Prompts whose answers are still being made, or in doubt, are not given; one that is held when a doubt comes up is
-    taken back.
-    Raises Conflict unless the campaign is open.
+    Nobody gets a prompt twice. A prompt is given to at most `ratings_per_prompt` people. Prompts with missing or
+    doubtful answers are not given; an open one is withdrawn when a doubt comes up.
+    Raises Conflict when the campaign is not open.
     """
-    # One request of a rater at a time, so that two tabs get the same comparison instead of an error.
+    # One request of a rater at a time, so that two tabs get the same comparison and no error.
     Membership.objects.select_for_update(no_key=True).filter(project=campaign.project_id, user=by).first()
     campaign.refresh_from_db(fields=["status"])
     _must_be_open(campaign)
@@ -77,14 +76,14 @@ def next_comparison(*, by: User, campaign: Campaign) -> Comparison | None:
 def _must_be_open(campaign: Campaign) -> None:
     if campaign.status != Campaign.Status.OPEN:
         raise Conflict(
-            "This campaign takes no ratings at the moment.",
-            "What you rated before counts. Go back to Rate to see whether there is something else.",
+            "This campaign is not open for ratings at the moment.",
+            "Your earlier ratings count. Go back to Rate to see other campaigns.",
         )
 
 
 def _claim_prompt(by: User, campaign: Campaign, now: datetime, *, due: int) -> Prompt | None:
-    """Locks a prompt with room for one more. Those that colleagues are being given right now are passed over first;
-    if only such are left, waits for them, since they may leave room."""
+    """Locks a prompt that needs one more rating. Prompts being given to colleagues at this moment are skipped first; if
+    only such are left, waits for them, since they may still need one."""
     for skip_locked in (True, False):
         while True:
             prompt = (
@@ -101,7 +100,7 @@ def _claim_prompt(by: User, campaign: Campaign, now: datetime, *, due: int) -> P
 
 
 def _sides(prompt: Prompt, lead: int, now: datetime) -> tuple[CampaignAnswer, CampaignAnswer]:
-    """The rater's lead cannot change meanwhile, since the membership is locked, nor the prompt's, since the prompt is."""
+    """The leads of rater and prompt cannot change meanwhile, since membership and prompt are locked."""
     answers = {a.entry.position: a for a in prompt.answers.select_related("entry")}
     baseline, candidate = answers[Entry.BASELINE], answers[Entry.CANDIDATE]
     if candidate_is_a(rater_lead=lead, prompt_lead=prompt_lead(prompt.pk, now=now)):
@@ -119,7 +118,7 @@ def rate(
     comment: str = "",
     corrections: Mapping[str, str] | None = None,
 ) -> Rating:
-    """Keeps the rating, once. A correction (side -> rewritten text) becomes an example in the annotation queue.
+    """Stores the rating, once. A correction (side -> rewritten text) becomes an example in the annotation queue.
 
     `scores` is complete or None. Raises Conflict when it was rated or skipped before or the campaign is closed, and
     Invalid when values are missing or wrong; nothing is stored then.
@@ -127,7 +126,7 @@ def rate(
     _check(choice, scores, comment, corrections)
     _lock_open(comparison)
     if comparison.status == Status.RATED:
-        raise Conflict("You have rated this one already.", "Go back to it to change the rating.")
+        raise Conflict("You have rated this one already.", "Open it to change the rating.")
     now = timezone.now()
     transition(comparison, Status.RATED, rated_at=now)
     rating = Rating.objects.create(
@@ -156,7 +155,7 @@ def change_rating(
     comment: str = "",
     corrections: Mapping[str, str] | None = None,
 ) -> Rating:
-    """Replaces the rater's own earlier rating while the campaign is open. A correction filed before stays as filed."""
+    """Replaces the rater's own earlier rating while the campaign is open. An earlier correction does not change."""
     _check(choice, scores, comment, corrections)
     _lock_open(comparison)
     rating = Rating.objects.select_for_update(of=("self",)).filter(comparison=comparison).first()
@@ -184,10 +183,10 @@ def change_rating(
 
 @transaction.atomic
 def skip(*, by: User, comparison: Comparison) -> None:
-    """The rater cannot judge this one; it goes to somebody else."""
+    """Skips the comparison; another rater gets the prompt."""
     _lock_open(comparison)
     if comparison.status != Status.OPEN:
-        raise Conflict("This comparison is not open any more.", "Go on with the next one.")
+        raise Conflict("This comparison is no longer open.", "Continue with the next one.")
     transition(comparison, Status.SKIPPED)
     RatingDraft.objects.filter(comparison=comparison).delete()
     record(by=by, project=comparison.campaign.project, verb="comparison.skipped", obj=comparison)
@@ -195,18 +194,18 @@ def skip(*, by: User, comparison: Comparison) -> None:
 
 @transaction.atomic
 def hold(*, by: User, comparison: Comparison) -> Comparison:
-    """Keeps the comparison with its rater for another LEASE."""
+    """Extends the rater's lease by LEASE."""
     held = Comparison.objects.filter(
         pk=comparison.pk, rater=by, status=Status.OPEN, campaign__status=Campaign.Status.OPEN
     )
     if not held.update(expires_at=timezone.now() + LEASE):
-        raise Conflict("This comparison is not open any more.", "Go on with the next one.")
+        raise Conflict("This comparison is no longer open.", "Continue with the next one.")
     comparison.refresh_from_db(fields=["expires_at"])
     return comparison
 
 
 def _lock_open(comparison: Comparison) -> None:
-    """Holds the campaign against being closed until the rating is in, and reads the comparison afresh."""
+    """Locks the campaign against closing until the rating is stored, and reads the comparison again."""
     campaign = (
         Campaign.objects.select_for_update(no_key=True, of=("self",))
         .select_related("project")
@@ -215,8 +214,8 @@ def _lock_open(comparison: Comparison) -> None:
     _must_be_open(campaign)
     if Prompt.objects.filter(replaces=comparison.prompt_id).exists():
         raise Conflict(
-            "The answers of this pair were made again meanwhile, so it takes no rating any more.",
-            "Go on with the next one; the pair comes back with its new answers.",
+            "The answers of this comparison were made again meanwhile, so it cannot be rated.",
+            "Continue with the next one. The prompt comes back with its new answers.",
         )
     comparison.refresh_from_db(fields=["status", "shown_at", "expires_at"])
     comparison.campaign = campaign
@@ -225,7 +224,7 @@ def _lock_open(comparison: Comparison) -> None:
 def _check(choice: str, scores: Scores | None, comment: str, corrections: Mapping[str, str] | None) -> None:
     fields: dict[str, list[str]] = {}
     if choice not in Rating.Choice.values:
-        fields["choice"] = ["Choose which answer you would send, or say that they are equal or both bad."]
+        fields["choice"] = ["Choose which answer you would send, or choose “Equal” or “Both bad”."]
     if scores is not None:
         for side in SIDES:
             given = scores.get(side, {})
@@ -237,7 +236,7 @@ def _check(choice: str, scores: Scores | None, comment: str, corrections: Mappin
         fields["comment"] = [f"Keep the note under {LONGEST_COMMENT:,} characters."]
     for side, text in (corrections or {}).items():
         if side not in SIDES:
-            fields["corrections"] = ["Corrections are for answer A or answer B: name them a and b."]
+            fields["corrections"] = ["Corrections must be named a or b, for answer A or answer B."]
         elif len(text) > LONGEST_CORRECTION:
             fields[f"correction_{side}"] = [f"Keep the answer under {LONGEST_CORRECTION:,} characters."]
     if fields:
@@ -267,7 +266,8 @@ def _keep_scores(rating: Rating, scores: Scores | None) -> None:
 
 
 def _keep_corrections(by: User, comparison: Comparison, corrections: Mapping[str, str] | None) -> int:
-    """Files what differs from the answer. The example joins the prompt's own group, so what was held out stays so."""
+    """Files corrections that differ from the answer. The example joins the prompt's group, so that it stays in the test
+    split."""
     filed = 0
     for side, text in (corrections or {}).items():
         answer: CampaignAnswer = getattr(comparison, side)
@@ -289,7 +289,7 @@ def _keep_corrections(by: User, comparison: Comparison, corrections: Mapping[str
             group=prompt.row.example.group,
             origin=Example.Origin.RATING,
             origin_detail={
-                # Annotators read this: it must not say which versions are compared.
+                # Annotators read this: it must not contain the names of the compared versions.
                 "label": "An answer corrected while rating",
                 "url": _comparison_url(comparison),
                 "answer": answer.answer.text,
@@ -301,5 +301,5 @@ def _keep_corrections(by: User, comparison: Comparison, corrections: Mapping[str
 
 
 def _comparison_url(comparison: Comparison) -> str:
-    """The page behind it opens for admins and viewers only."""
+    """The linked page is for admins and viewers only."""
     return reverse("evaluation:comparison", args=[comparison.campaign.project.slug, comparison.public_id])

@@ -1,4 +1,4 @@
-"""Pure calculations on ratings: no database, no Django. One file a concern, each with its formula and its source."""
+"""Pure calculations on ratings: no database, no Django. One file per topic, each with its formula and its source."""
 
 from evaluation.statistics.agreement import krippendorff_alpha
 from evaluation.statistics.intervals import NOTHING, Interval, interval, simultaneous

@@ -1,4 +1,4 @@
-"""How far several raters say the same of the same prompt."""
+"""The agreement of several raters on the same prompts."""
 
 from collections.abc import Hashable, Sequence
 
@@ -7,11 +7,11 @@ import numpy as np
 
 
 def krippendorff_alpha(units: Sequence[Sequence[Hashable]]) -> float | None:
-    """Krippendorff's alpha for nominal data; each unit is the list of what its raters said, gaps left out.
+    """Krippendorff's alpha for nominal data; each unit is the list of its raters' ratings, without gaps.
 
-    1 is perfect agreement, 0 what chance gives, below 0 worse than chance (Krippendorff, Content Analysis, 4th ed. 2018,
-    ch. 12; computed by the package `krippendorff`). None when no unit has two judgements or all judgements are alike,
-    where it is not defined.
+    1 is perfect agreement, 0 is chance, below 0 worse than chance (Krippendorff, Content Analysis, 4th ed. 2018,
+    ch. 12; computed by the package `krippendorff`). None when no unit has two ratings or all ratings are equal, where
+    it is not defined.
     """
     repeated = [unit for unit in units if len(unit) > 1]
     kinds = {kind: number for number, kind in enumerate({kind for unit in repeated for kind in unit})}

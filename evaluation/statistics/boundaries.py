@@ -1,6 +1,6 @@
-"""How strong evidence has to be when it is looked at more than once. All bounds are two-sided, on the scale of z.
+"""The strength of evidence needed when it is looked at more than once. All bounds are two-sided, on the scale of z.
 
-Looking at an ordinary 5% test every 10 votes up to 500 raises a false alarm in 30 of 100 comparisons without a difference.
+An ordinary 5% test at every 10 votes up to 500 gives a false alarm in 30 of 100 comparisons without a difference.
 """
 
 import math
@@ -10,14 +10,14 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-# Of the 5% of false alarms allowed, the planned looks may use up 4 and whatever comes after the plan (more prompts, a
-# campaign repeated) 1: together at most 5%, however the plan is changed (Bonferroni's inequality).
+# Of the 5% of false alarms allowed, the planned looks may use 4 and everything after the plan (more prompts, a repeated
+# campaign) 1: together at most 5% for any change of the plan (Bonferroni's inequality).
 ALPHA_PLANNED = 0.04
 ALPHA_AFTER = 0.01
 # A look after each quarter of the planned votes.
 LOOKS = (0.25, 0.5, 0.75, 1.0)
-# Where `mixture_bound` is tightest, as a standard deviation of true win rates around one half: most candidates that are
-# worth a campaign win 55 to 65% of the votes.
+# The point where `mixture_bound` is tightest, as a standard deviation of true win rates around one half: most
+# interesting candidates win 55 to 65% of the votes.
 MIXTURE_SPREAD = 0.1
 _GRID = 401  # an odd number of points, for Simpson's rule; 801 change the fourth decimal
 
@@ -75,10 +75,10 @@ def _solve(paths: np.ndarray, weights: np.ndarray, step: float, share: float) ->
 
 
 def mixture_bound(information: float, *, alpha: float = ALPHA_AFTER, spread: float = MIXTURE_SPREAD) -> float:
-    """The bound for |z| that may be asked after at every vote, when the mean has the variance 1/`information`.
+    """The bound for |z| that is valid at every vote, when the mean has the variance 1/`information`.
 
     √((1 + x)/x · ln((1 + x)/α²)) with x = spread² · information: the normal-mixture confidence sequence (Robbins, Annals of
-    Mathematical Statistics 41(5), 1970), which holds asymptotically for any mean (Waudby-Smith, Arbour, Sinha, Kennedy &
+    Mathematical Statistics 41(5), 1970), which is asymptotically valid for any mean (Waudby-Smith, Arbour, Sinha, Kennedy &
     Ramdas, "Time-uniform central limit theory and asymptotic confidence sequences", Annals of Statistics 52(6), 2024).
     """
     x = spread**2 * information

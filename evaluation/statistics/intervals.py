@@ -1,8 +1,8 @@
-"""Two-sided intervals for means of votes that come in clusters: several by one rater, several on one item.
+"""Two-sided intervals for means of clustered votes: several by one rater, several on one item.
 
-Votes of one person resemble each other, so a plain binomial interval is too narrow: with 20 raters of 20 votes whose
-leanings spread with a standard deviation of 0.8 logits, a nominal 95% interval covers 72%. `benchmarks/statistics.py`
-measures what this one covers.
+Votes of one person are similar, so a plain binomial interval is too narrow: with 20 raters of 20 votes and a standard
+deviation between raters of 0.8 logits, a nominal 95% interval covers 72%. `benchmarks/statistics.py` measures the
+coverage of this one.
 """
 
 import math
@@ -10,19 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy import special  # not scipy.stats: it takes a second to load, and every process would wait for it
+from scipy import special  # not scipy.stats: it takes a second to load in every process
 
 from evaluation.statistics.votes import VoteMean, Votes, estimate
 
 # With fewer effective votes than this on the rarer side the t interval is too narrow (Cochran's rule of five).
 FEW = 5.0
-# Two raters show one difference, which says nothing reliable about how raters spread.
+# Two raters give one difference, which is too little for the spread between raters.
 LEAST_RATERS = 3
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its interval. `n` counts votes, `clusters` raters; `method` says how the interval was made.
+    """A mean with its interval. `n` counts votes, `clusters` raters; `method` is the way the interval was computed.
 
     Without any vote `value`, `low` and `high` are None.
     """
@@ -35,7 +35,7 @@ class Interval:
     method: Literal["none", "clustered", "assumed", "both"]
 
     def mirrored(self) -> "Interval":
-        """The same figure seen from the other side: 1 - p."""
+        """The same figure for the other side: 1 - p."""
         if self.value is None or self.low is None or self.high is None:
             return self
         return replace(self, value=1 - self.value, low=1 - self.high, high=1 - self.low)
@@ -47,14 +47,14 @@ NOTHING = Interval(None, None, None, 0, 0, "none")
 def interval(votes: Votes, *, low: float = 0.0, high: float = 1.0, level: float = 0.95) -> Interval:
     """The rater-weighted mean of the votes that have a value, on the scale [low, high], with its interval.
 
-    A t interval on the logit scale around `estimate`: mean, two-way cluster-robust variance and degrees of freedom come
-    from there. The variance is never taken below what independent votes would leave.
+    A t interval on the logit scale around `estimate`: which gives mean, two-way cluster-robust variance and degrees of
+    freedom. The variance is at least that of independent votes.
 
-    With fewer than LEAST_RATERS raters, or where nobody differs, it is Clopper and Pearson's exact interval on the
+    With fewer than LEAST_RATERS raters, or without any difference, it is Clopper and Pearson's exact interval on the
     effective number of votes Σ n_g / (1 + (n_g - 1)ρ), after Korn & Graubard ("Confidence intervals for proportions with
     small expected number of positive counts estimated from survey data", Survey Methodology 24, 1998). Values between
     the ends count as fractions of a success, which can only widen it. With fewer than FEW effective votes on the rarer
-    side the wider of both is given. So the width is never zero, 12-0 included.
+    side the wider of both is used. So the width is not zero, even for 12-0.
 
     Raises ValueError for values outside the scale.
     """
@@ -63,7 +63,7 @@ def interval(votes: Votes, *, low: float = 0.0, high: float = 1.0, level: float 
         return NOTHING
     shares = (votes.values - low) / (high - low)
     if (shares < 0).any() or (shares > 1).any():
-        raise ValueError(f"A value lies outside {low}..{high}.")
+        raise ValueError(f"A value is outside {low}..{high}.")
     figures = estimate(Votes(shares, votes.raters, votes.items))
     robust = _robust(figures, level) if figures.raters >= LEAST_RATERS else None
     if robust is None:
@@ -78,7 +78,7 @@ def interval(votes: Votes, *, low: float = 0.0, high: float = 1.0, level: float 
 
 
 def simultaneous(votes: Votes, groups: np.ndarray, *, level: float = 0.95) -> dict[int, Interval]:
-    """An interval for each group of votes (codes from 0), all of them right at once with probability `level`.
+    """An interval for each group of votes (codes from 0), with joint probability `level`.
 
     Bonferroni: each at 1 - (1 - level) / m for the m groups that have a vote with a value. Uncorrected, some slice of ten
     excludes one half in a quarter of the campaigns in which nothing differs.

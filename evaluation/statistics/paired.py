@@ -1,4 +1,4 @@
-"""The difference between two models' losses on the same rows, with an interval that knows which rows belong together."""
+"""The difference between two models' losses on the same rows, with an interval that respects groups of rows."""
 
 import math
 from collections import defaultdict
@@ -10,9 +10,10 @@ from scipy import special  # not scipy.stats: it takes a second to load, and eve
 
 @dataclass(frozen=True)
 class PairedRow:
-    """One row under both models. Losses are summed natural logs over the answer; `tokens` is what both are divided by.
+    """One row under both models. Losses are summed natural logs over the completion; both are divided by `tokens`.
 
-    Rows of one `group` (a conversation, a document) resemble each other. `weight` is how many rows this one stands for.
+    Rows of one `group` (a conversation, a document) are similar. `weight` is the number of rows that this one
+    represents.
     """
 
     group: Hashable
@@ -27,7 +28,7 @@ class PairedDifference:
     """Means over tokens, in nats. `difference` is `loss` minus `other`: below zero is better.
 
     `p_higher` is the one-sided p-value against "not higher", from the t distribution with `freedom` degrees of freedom.
-    Bounds and p-value are None where rows of fewer than two groups give no spread.
+    Bounds and p-value are None with fewer than two groups, which give no spread.
     """
 
     n: int
@@ -46,9 +47,9 @@ def paired_difference(rows: Iterable[PairedRow], *, level: float = 0.95) -> Pair
 
     The variance is cluster-robust (CR2; Bell & McCaffrey, Survey Methodology 28, 2002) and the quantile Student's t with
     Satterthwaite's degrees of freedom (Imbens & Kolesár, Review of Economics and Statistics 98, 2016), both under the working
-    model that groups' differences a token vary alike, whatever their length; G-1 when all groups are equally long. The
-    interval is never narrower than the one that takes each row as a group of its own: a few groups whose means agree by
-    chance would otherwise count more rows than there are.
+    model that groups' differences per token vary equally for any length; G-1 when all groups are equally long. The
+    interval is at least as wide as the one with each row as its own group: otherwise a few groups with equal means by
+    chance would count as more rows than there are.
 
     Raises ValueError for rows without tokens.
     """
@@ -95,7 +96,7 @@ def _spread(groups: Sequence[Sequence[PairedRow]], difference: float, total: flo
     With h_g a group's share of the tokens, its sum u_g has variance s_g = h_g² in the working model; then e_g = u_g - h_g·Σu
     has cov(e_g, e_k) = s_g·[g = k] - B_gk with B_gk = h_g·s_k + h_k·s_g - h_g·h_k·S, S = Σs. CR2 scales e_g² by
     a_g = s_g / var(e_g), and the degrees of freedom are (Σ a_g·var(e_g))² / Σ a_g·a_k·cov(e_g, e_k)². The last sum is
-    written out so that it takes one pass.
+    expanded so that it needs one pass.
     """
     shares = [math.fsum(row.weight * row.tokens for row in group) / total for group in groups]
     rests = [

@@ -1,4 +1,4 @@
-"""Which of two versions is better: a test that is planned before the votes are seen, in one sentence."""
+"""Which of two versions is better: a test planned before the votes are known, with its result in one sentence."""
 
 import math
 from collections.abc import Iterable
@@ -13,15 +13,16 @@ from evaluation.statistics.intervals import FEW
 from evaluation.statistics.votes import Votes, estimate
 
 Side = Literal["baseline", "candidate"]
-# A vote's variance at a win rate of 85%: below it the votes' own variance says more about luck than about spread.
+# A vote's variance at a win rate of 85%: below it the votes' own variance shows luck more than spread.
 LEAST_SPREAD = 0.125
 
 
 @dataclass(frozen=True)
 class Growth:
-    """The plan was made or extended: `planned` ratings in all from when `before` of them were in.
+    """The plan was made or extended: `planned` ratings in total, after `before` of them were in.
 
-    `known` is False while a new campaign's answers are being made: prompts with the same answer from both leave the plan.
+    `known` is False while a new campaign's answers are being made: prompts with the same answer from both are removed
+    from the plan.
     """
 
     planned: int
@@ -31,7 +32,8 @@ class Growth:
 
 @dataclass(frozen=True)
 class Look:
-    """One planned look, after `at` ratings. `z` and `bound` are two-sided; None while it has not come or cannot be taken."""
+    """One planned look, after `at` ratings. `z` and `bound` are two-sided; None before it is taken or if it cannot be
+    taken."""
 
     at: int
     bound: float
@@ -40,8 +42,8 @@ class Look:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`settled` names who is better, or is None. `looks` are those of the plan; `next_look` says after how many ratings the
-    next one is (None when all were taken). `counted` are the ratings that are in, of `planned` in the first plan."""
+    """`settled` is the better side, or None. `looks` are those of the plan; `next_look` is the number of ratings for
+    the next one (None when all are taken). `counted` are the ratings that are in, of `planned` in the first plan."""
 
     settled: Side | None
     counted: int
@@ -56,17 +58,17 @@ class Verdict:
         return 0 < self.planned <= self.counted
 
     def mirrored(self) -> "Verdict":
-        """The same verdict with baseline and candidate in each other's place. The sentence names versions and stays."""
+        """The same verdict with baseline and candidate swapped. The sentence has version names and stays the same."""
         other: dict[Side | None, Side | None] = {"baseline": "candidate", "candidate": "baseline", None: None}
         looks = tuple(Look(look.at, look.bound, None if look.z is None else -look.z) for look in self.looks)
         return Verdict(other[self.settled], self.counted, self.planned, looks, self.next_look, self.says)
 
 
 def first_plan(growths: Iterable[Growth]) -> int:
-    """How many ratings the first plan asks for.
+    """The number of ratings in the first plan.
 
-    A plan that grew before its first look was due is taken as planned like that: nothing had been decided with. What is
-    added later leaves the first plan's looks where they were, so that nobody can go on asking until the answer is liked.
+    A plan that grew before its first look counts as planned that way, since nothing was decided yet. Later additions do
+    not move the first plan's looks, so that nobody can add ratings until the result is as wanted.
     """
     included = _first_growths(growths)
     return included[-1].planned if included else 0
@@ -88,19 +90,19 @@ def _first_growths(growths: Iterable[Growth]) -> list[Growth]:
 
 
 def judge(votes: Votes, *, planned: int, baseline: str, candidate: str, known: bool = True) -> Verdict:
-    """`votes` in the order they came, 1 for the candidate, 0 for the baseline, ½ for a tie, NaN for "both bad".
+    """`votes` in the order of rating, 1 for the candidate, 0 for the baseline, ½ for a tie, NaN for "both bad".
 
-    Settled takes a |z| at or above the bound of a planned look (`planned_bounds`), or, once the planned ratings are in,
-    above `mixture_bound` on all votes so far; and the present mean on the same side. z comes from a t test of
-    the rater-weighted mean against one half, with the variance that knows about raters and items. So looking, closing,
-    opening again, extending and repeating change nothing about how often it errs. One rater never settles it.
+    Settled needs a |z| at or above the bound of a planned look (`planned_bounds`), or, after the planned ratings, above
+    `mixture_bound` on all votes; and the present mean on the same side. z comes from a t test of
+    the rater-weighted mean against one half, with a variance that respects raters and items. So looking, closing,
+    opening again, extending and repeating do not change its error rate. One rater cannot settle it.
 
-    "Both bad" counts as a rating, for the plan, and says nothing about which is better. While the plan's size is not `known`
-    nothing is judged; the looks are taken, on the same votes, once it is.
+    "Both bad" counts as a rating for the plan, but not for which is better. There is no verdict while the plan's size
+    is not `known`; the looks are then taken later, on the same votes.
     """
     counted = len(votes)
     if not known:
-        says = "Not judged yet: answers are still being made. The looks are taken once it is known how many differ."
+        says = "No verdict yet: answers are being made. The looks are taken when the number of differing answers is known."
         return Verdict(None, counted, planned, (), None, says)
     looks = tuple(
         Look(at, bound, _z(votes.first(at)) if at <= counted else None)
@@ -115,14 +117,14 @@ def judge(votes: Votes, *, planned: int, baseline: str, candidate: str, known: b
     if settled:
         says = _who_is_better(names, settled, crossed.at if crossed else None)
     elif evidence is not None:
-        says = "Not settled: earlier votes settled it, but the votes since then point the other way."
+        says = "Not settled: an earlier look settled it, but later votes favour the other version."
     else:
         says = _why_not(votes, names, next_look=next_look, planned=planned)
     return Verdict(settled, counted, planned, looks, next_look, says)
 
 
 def look_counts(planned: int) -> list[int]:
-    """After how many ratings the looks are; none without a plan."""
+    """The numbers of ratings at the looks; none without a plan."""
     return sorted({math.ceil(share * planned) for share in LOOKS}) if planned >= len(LOOKS) else []
 
 
@@ -139,11 +141,11 @@ def _side(z: float) -> Side:
 def _variance(votes: Votes) -> tuple[float, float, float]:
     """Variance and degrees of freedom of the mean's t test against one half, and the mean's distance from it."""
     figures = estimate(votes.valued())
-    assert figures.variance is not None  # asked for two raters or more only
+    assert figures.variance is not None  # called for two raters or more only
     spread = max(figures.mean * (1 - figures.mean), LEAST_SPREAD)
     least = max(figures.independent, LEAST_SPREAD * figures.concentration)
     if min(figures.mean, 1 - figures.mean) * figures.effective < FEW:
-        # Nearly all say the same: how raters spread cannot be seen, so the spread assumed is the least.
+        # Nearly all agree: the spread between raters is unknown, so the assumed spread is the minimum.
         least = spread / figures.effective
     return max(figures.variance, least), figures.df, figures.mean - 0.5
 
@@ -172,11 +174,13 @@ def _why_not(votes: Votes, names: dict[Side, str], *, next_look: int | None, pla
     if next_look:
         return f"Not settled yet: {ahead}. The next look is after {next_look:,} of {planned:,} ratings."
     if len(np.unique(votes.valued().raters)) < 2:
-        return f"Not settled: {ahead}, and votes of one person settle nothing. Other people have to rate too."
+        return (
+            f"Not settled: {ahead}, and the votes of one person cannot settle it. Other people must rate too."
+        )
     if not look_counts(planned):
-        return f"Not settled: {ahead}. So few ratings were planned that nothing could be settled."
+        return f"Not settled: {ahead}. The plan has too few ratings to settle it."
     return (
-        f"Not settled: {ahead}, but after all {planned:,} planned ratings the difference can be chance. "
+        f"Not settled: {ahead}, but after all {planned:,} planned ratings the difference may be chance. "
         "More raters help more than more ratings by the same people."
     )
 

@@ -1,4 +1,4 @@
-"""Votes as arrays, and their mean with a variance that knows about raters and items."""
+"""Votes as arrays, and their mean with a variance that respects raters and items."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-# The intra-class correlation that raters' votes are weighted and planned with, and that is assumed where the data cannot
-# show it (one rater, no spread at all, a rate next to 0 or 1). A rater spread of sd 0.8 logits is 0.8² / (0.8² + π²/3) on
+# The intra-class correlation for weights and plans, and the assumption where the data cannot show it (one rater, no spread at all, a rate next to 0 or 1). A rater spread of sd 0.8 logits is 0.8² / (0.8² + π²/3) on
 # the latent scale (Snijders & Bosker, Multilevel Analysis, 2nd ed. 2012, ch. 17.2), which is above the correlation of the
-# votes themselves, so it errs to the careful side.
+# votes themselves, so it is on the safe side.
 ASSUMED_CORRELATION = 0.8**2 / (0.8**2 + pi**2 / 3)
 
 
 @dataclass(frozen=True)
 class Votes:
-    """n judgements in the order they came: `values` in 0..1, NaN for one that has none ("both bad" in a win rate);
-    `raters` and `items` say who judged what, as codes from 0."""
+    """n votes in their order: `values` in 0..1, NaN for one without a value ("both bad" in a win rate); `raters` and
+    `items` are codes from 0."""
 
     values: Floats
     raters: Codes
@@ -30,7 +29,7 @@ class Votes:
     def of(
         cls, values: Sequence[float | None], raters: Sequence[Hashable], items: Sequence[Hashable]
     ) -> "Votes":
-        """From any labels; None is a judgement without a value. Raises ValueError when the lengths differ."""
+        """From any labels; None is a vote without a value. Raises ValueError when the lengths differ."""
         if not len(values) == len(raters) == len(items):
             raise ValueError("Every vote needs a value, a rater and an item.")
         numbers = [np.nan if value is None else value for value in values]
@@ -46,7 +45,7 @@ class Votes:
         return Votes(self.values[kept], self.raters[kept], self.items[kept])
 
     def valued(self) -> "Votes":
-        """Those that have a value."""
+        """The votes with a value."""
         return self.where(~np.isnan(self.values))
 
 
@@ -58,11 +57,12 @@ def codes(labels: Sequence[Hashable]) -> Codes:
 
 @dataclass(frozen=True)
 class VoteMean:
-    """A mean of votes, no rater counting for more than their votes tell.
+    """A mean of votes, weighted by rater.
 
-    `effective` is how many independent votes it is worth at ASSUMED_CORRELATION. `variance` (None with fewer than two
+    `effective` is its number of independent votes at ASSUMED_CORRELATION. `variance` (None with fewer than two
     raters) is of the mean; `df` the degrees of freedom of its t quantile. `independent` is the variance that the same votes
-    would have if each were a person's only one, `concentration` Σ uᵢ² over the votes' weights uᵢ, 1/n when all weigh alike.
+    would have if each came from a different person, `concentration` Σ uᵢ² over the votes' weights uᵢ, 1/n for equal
+    weights.
     """
 
     n: int
@@ -79,7 +79,7 @@ def estimate(votes: Votes) -> VoteMean:
     """The rater-weighted mean of votes that all have a value, with a two-way cluster-robust variance.
 
     Rater g with n_g votes has the weight n_g / (1 + (n_g - 1)ρ), ρ = ASSUMED_CORRELATION: the best linear unbiased
-    weights for exchangeable votes inside a rater, so that 300 votes of one person do not outvote ten people. The variance
+    weights for exchangeable votes inside a rater, so that 300 votes of one person do not outweigh ten people. The variance
     is M_rater + M_item - M_rater×item (Cameron, Gelbach & Miller, "Robust inference with multiway clustering", J. Business
     & Economic Statistics 29(2), 2011), never below M_rater or M_item alone, each M corrected as CR2 (Bell & McCaffrey,
     "Bias reduction in standard errors for linear regression with multi-stage samples", Survey Methodology 28(2), 2002).
@@ -88,7 +88,7 @@ def estimate(votes: Votes) -> VoteMean:
     less one. Raises ValueError without votes.
     """
     if not len(votes):
-        raise ValueError("There are no votes to take a mean of.")
+        raise ValueError("A mean needs at least one vote.")
     counts = np.bincount(votes.raters).astype(float)
     seen = counts > 0
     weights = np.where(seen, counts / (1 + (counts - 1) * ASSUMED_CORRELATION), 0.0)
@@ -116,12 +116,12 @@ def _meat(clusters: Codes, parts: Floats, each: Floats) -> tuple[float, Floats]:
     """The sum over clusters of (their residuals' sum)² / (1 - leverage), and each cluster's share of the mean."""
     sums = np.bincount(clusters, parts).astype(float)
     shares = np.bincount(clusters, each).astype(float)
-    free = shares < 1 - 1e-9  # a cluster that holds everything has no residual
+    free = shares < 1 - 1e-9  # a cluster with all votes has no residual
     return float((sums[free] ** 2 / (1 - shares[free])).sum()), shares
 
 
 def _satterthwaite(shares: Floats, weights: Floats, total: float) -> float:
-    """Degrees of freedom of the CR2 variance of a weighted mean whose rater means vary as 1/weight.
+    """Degrees of freedom of the CR2 variance of a weighted mean with rater means that vary as 1/weight.
 
     trace(B)² / ‖B‖² for B = D (diag(1/w) - 1/W) D, D = diag(share / √(1 - share)).
     """

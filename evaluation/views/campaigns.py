@@ -1,4 +1,4 @@
-"""Campaigns: what waits for raters, the list, planning one, and its life."""
+"""Campaigns: the raters' comparisons, the list, planning one, and its actions."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ from training.services import ensure_base_version
 @project_page(Role.RATER, Role.ADMIN, Role.VIEWER)
 @require_safe
 def home(request: HttpRequest, access: Access) -> HttpResponse:
-    """Raters: what waits for them, and closed campaigns. Admins and viewers: all campaigns."""
+    """Raters: their comparisons, and closed campaigns. Admins and viewers: all campaigns."""
     context: dict[str, Any] = {"sees_all": access.sees_all}
     if access.has(Role.RATER):
         shares = shares_of(access.user, list(open_campaigns(access.project)))
@@ -54,7 +54,8 @@ def campaign_new(request: HttpRequest, access: Access) -> HttpResponse:
             take_errors(form, error)
         else:
             messages.success(
-                request, "The answers are being made. The campaign opens by itself with the first pair."
+                request,
+                "The answers are being made. The campaign opens automatically with the first comparison.",
             )
             return redirect("evaluation:campaign", access.project.slug, campaign.pk)
     context = {"form": form, **form.preview(), **_what_is_missing(access, form)}
@@ -75,20 +76,20 @@ def _what_is_missing(access: Access, form: CampaignForm) -> dict[str, Any]:
 @project_page(Role.ADMIN)
 @require_safe
 def campaign_preview(request: HttpRequest, access: Access) -> HttpResponse:
-    """How many ratings the form's values ask for, and what precision they buy."""
+    """The number of ratings for the form's values, and their precision."""
     return render(request, "evaluation/_plan.html", CampaignForm(access.project, request.GET).preview())
 
 
 @project_page(Role.ADMIN)
 @require_POST
 def base_add(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """Makes a base model a version of this project, so that it can be compared."""
+    """Adds a base model as a version of this project, so that it can be compared."""
     base = ready_bases().filter(pk=pk).first()
     if base is None:
-        raise Invalid("This base model is not ready.", "Look at it on the Train page.")
+        raise Invalid("This base model is not ready.", "See it on the Train page.")
     version = ensure_base_version(by=access.user, project=access.project, base_model=base)
     messages.success(
-        request, f"{version} is a version of this project now. It can be chosen once it is served."
+        request, f"{version} is now a model version of this project. You can choose it when it is loaded."
     )
     return redirect("evaluation:campaign-new", access.project.slug)
 
@@ -106,7 +107,7 @@ def _back(access: Access, campaign: Campaign) -> HttpResponse:
 def campaign_close(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     seen = request.POST.get("seen", "")
     campaign = services.close_campaign(by=access.user, campaign=_campaign(access, pk), seen=seen)
-    messages.success(request, "Closed. Raters may see the results now.")
+    messages.success(request, "Closed. Raters can see the results now.")
     return _back(access, campaign)
 
 
@@ -115,7 +116,7 @@ def campaign_close(request: HttpRequest, access: Access, pk: int) -> HttpRespons
 def campaign_reopen(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     seen = request.POST.get("seen", "")
     campaign = services.reopen_campaign(by=access.user, campaign=_campaign(access, pk), seen=seen)
-    messages.success(request, "Open again. Results are hidden from raters once more.")
+    messages.success(request, "Open again. Results are hidden from raters again.")
     return _back(access, campaign)
 
 
@@ -123,7 +124,7 @@ def campaign_reopen(request: HttpRequest, access: Access, pk: int) -> HttpRespon
 @require_POST
 def campaign_retry(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     campaign = services.retry_campaign(by=access.user, campaign=_campaign(access, pk))
-    messages.success(request, "Trying again. Answers made before are kept.")
+    messages.success(request, "Trying again. Finished answers are kept.")
     return _back(access, campaign)
 
 
@@ -131,5 +132,5 @@ def campaign_retry(request: HttpRequest, access: Access, pk: int) -> HttpRespons
 @require_POST
 def campaign_delete(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     services.delete_campaign(by=access.user, campaign=_campaign(access, pk))
-    messages.success(request, "Deleted. Nobody had rated in it.")
+    messages.success(request, "Deleted. It had no ratings.")
     return redirect("evaluation:home", access.project.slug)

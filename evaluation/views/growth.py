@@ -1,4 +1,4 @@
-"""A campaign that is open grows, and votes on answers in doubt are set aside."""
+"""Growth of an open campaign, and setting aside votes on answers in doubt."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def _prompts(count: int) -> str:
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def add_prompts(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """More test prompts. Asked by htmx, gives the plan that the typed number makes."""
+    """More test prompts. For htmx, returns the plan for the typed number."""
     campaign = access.get(campaigns_of(access.project), pk=pk)
     form = AddPromptsForm(campaign, _given(request))
     if request.method == "POST" and form.is_valid():
@@ -51,7 +51,7 @@ def add_prompts(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         else:
             messages.success(
                 request,
-                f"The answers to {_prompts(more)} are being made. Each joins when both its answers are there.",
+                f"The answers to {_prompts(more)} are being made. Each joins when it has both answers.",
             )
             return _back(access, pk)
     return _draw(request, "evaluation/add_prompts.html", form, {"campaign": campaign, "left": form.left})
@@ -60,7 +60,7 @@ def add_prompts(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def add_raters(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """More ratings per prompt and more raters. Asked by htmx, gives the plan that the form's values make."""
+    """More ratings per prompt and more raters. For htmx, returns the plan for the form's values."""
     campaign = access.get(campaigns_of(access.project), pk=pk)
     form = AddRatersForm(campaign, _given(request))
     if request.method == "POST" and form.is_valid():
@@ -70,14 +70,14 @@ def add_raters(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         except ExpectedError as error:
             take_errors(form, error)
         else:
-            messages.success(request, "Done. Raters find what waits for them on the project's first screen.")
+            messages.success(request, "Done. Raters find their comparisons on Home.")
             return _back(access, pk)
     context = {"campaign": campaign, "raters": rater_count(access.project)}
     return _draw(request, "evaluation/add_raters.html", form, context)
 
 
 def _given(request: HttpRequest) -> Any:
-    """What was sent, or typed so far; None when the form is opened."""
+    """The sent or typed values; None when the form is opened."""
     if request.method == "POST":
         return request.POST
     return request.GET if request.htmx else None  # type: ignore[attr-defined]
@@ -112,7 +112,7 @@ def set_aside(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         except ExpectedError as error:
             take_errors(form, error)
         else:
-            messages.success(request, f"Set {_votes(count)} aside. They count nowhere now.")
+            messages.success(request, f"Set {_votes(count)} aside. They do not count now.")
             return _back(access, pk)
     context = {"campaign": campaign, "form": form, "gaps": gaps_of(campaign)}
     return render(request, "evaluation/set_aside.html", context, status=status_of(form))

@@ -1,4 +1,5 @@
-"""Rating. Nothing here may name a version, a campaign or an entry: a comparison is its token, an answer is a side."""
+"""Rating. Nothing here may name a version, a campaign or an entry: a comparison is shown by its token, an answer by its
+side."""
 
 import json
 import uuid
@@ -25,11 +26,11 @@ from evaluation.queries.rating import answers_coming, last_rated, own_comparison
 from evaluation.services.rating import SIDES
 
 TONES = ("ok", "warn", "bad")
-# What a score of 1 and one of 5 mean.
+# The meaning of the scores 1 and 5.
 ENDS = {
-    Score.Criterion.ACCURACY: ("wrong", "as the records say"),
-    Score.Criterion.TONE: ("rude or cold", "as a good colleague"),
-    Score.Criterion.CONCISENESS: ("much to skip", "nothing to skip"),
+    Score.Criterion.ACCURACY: ("wrong", "matches the records"),
+    Score.Criterion.TONE: ("rude or cold", "like a good colleague"),
+    Score.Criterion.CONCISENESS: ("too long", "nothing to remove"),
 }
 
 
@@ -44,13 +45,13 @@ def rate(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.RATER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def rate_comparison(request: HttpRequest, access: Access, public_id: uuid.UUID) -> HttpResponse:
-    """GET: one's own comparison, open or rated. POST: rates it, or changes the rating, and brings the next."""
+    """GET: your own comparison, open or rated. POST: rates it, or changes the rating, and returns the next."""
     comparison = _own(access, public_id)
     if request.method != "POST":
         if comparison.status not in (Comparison.Status.OPEN, Comparison.Status.RATED):
             return redirect("evaluation:rate", access.project.slug, comparison.campaign_id)
         if comparison.campaign.status != Campaign.Status.OPEN:
-            raise Conflict("This campaign is closed, so its ratings stay as they are.", "See its results.")
+            raise Conflict("This campaign is closed, so its ratings cannot change.", "See its results.")
         return _show(request, access, comparison)
     form = RatingForm(request.POST)
     keep = services.change_rating if "change" in request.POST else services.rate
@@ -84,7 +85,7 @@ def rate_hold(request: HttpRequest, access: Access, public_id: uuid.UUID) -> Htt
 @project_page(Role.RATER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def rate_draft(request: HttpRequest, access: Access, public_id: uuid.UUID) -> HttpResponse:
-    """POST keeps the form as far as it is filled in. GET says whether this comparison can still be rated here."""
+    """POST saves the form as filled in so far. GET returns whether this comparison can still be rated here."""
     comparison = _own(access, public_id)
     changing = "change" in Params(request.GET)
     if request.method != "POST":
@@ -207,7 +208,7 @@ def _criteria(data: dict[str, Any], errors: dict[str, list[str]]) -> list[dict[s
 
 
 def _marks(comparison: Comparison) -> dict[str, list[str]]:
-    """The values in both answers, by side and tone ("a-ok", "b-bad"), and those of the records that one of them uses."""
+    """The values in both answers, by side and tone ("a-ok", "b-bad"), and the records' values that one of them uses."""
     prompt = comparison.prompt
     found: dict[str, list[str]] = {}
     in_records: dict[str, None] = {}
@@ -226,25 +227,25 @@ def _marks(comparison: Comparison) -> dict[str, list[str]]:
 
 
 def _with_sides(rating: Rating, comparison: Comparison) -> Rating:
-    """Saves reading the comparison again."""
+    """Avoids reading the comparison again."""
     rating.comparison = comparison
     return rating
 
 
 def _in_words(errors: dict[str, list[str]] | None) -> list[str]:
-    """Six scores that are missing are one message."""
+    """Six missing scores give one message."""
     return list(dict.fromkeys(message for found in (errors or {}).values() for message in found))
 
 
 def _draw(request: HttpRequest, fragment: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    """The same fragment alone for htmx, or inside its page."""
+    """The fragment alone for htmx, or inside its page."""
     if request.htmx:  # type: ignore[attr-defined]
         response = render(request, fragment, context, status=status)
         if "comparison" not in context or context["comparison"].status == Comparison.Status.OPEN:
-            # After a change of mind the address must not go on naming the comparison that was changed.
+            # After a changed rating the address must no longer contain that comparison.
             campaign = context["comparison"].campaign if "comparison" in context else context["campaign"]
             response["HX-Replace-Url"] = reverse("evaluation:rate", args=[campaign.project.slug, campaign.pk])
     else:
         response = render(request, "evaluation/rate.html", {**context, "fragment": fragment}, status=status)
-    response["Cache-Control"] = "no-store"  # Back must not bring a page whose comparison is rated
+    response["Cache-Control"] = "no-store"  # Back must not show a comparison that is rated already
     return response

@@ -1,4 +1,4 @@
-"""What a campaign says: results, single ratings, export."""
+"""A campaign's results, single ratings and export."""
 
 import uuid
 from typing import Any
@@ -33,7 +33,7 @@ def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     insider = access.sees_all
     if not insider and found.status != Campaign.Status.CLOSED:
         raise PermissionDenied(
-            "Results are shown to raters when the campaign is closed, so that rating stays blind."
+            "Raters can see the results when the campaign is closed, so that rating stays blind."
         )
     results = results_of([found])[found.pk]
     context: dict[str, Any] = {
@@ -42,7 +42,7 @@ def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "insider": insider,
         "may_change": access.has(Role.ADMIN),
         "seen": campaign_stamp(found),
-        # Closing is the thing to do when nothing is missing any more; before, it is one choice among others.
+        # Closing is the main action when nothing is missing; before, it is one action among others.
         "complete": bool(results.verdict.settled) or 0 < results.wanted <= results.n,
         "charts": _charts(results) if results.n else {},
         "subnav": subnav(access, found, "results"),
@@ -111,7 +111,7 @@ def comparisons(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_safe
 def comparison(request: HttpRequest, access: Access, public_id: uuid.UUID) -> HttpResponse:
-    """One comparison with its names: both answers, what was said, what became of a correction."""
+    """One comparison with model names: both answers, the rating, the result of a correction."""
     found = get_object_or_404(comparison_detail(access.project), public_id=public_id)
     rating = getattr(found, "rating", None)
     scores = {(s.entry_id, s.criterion): s.value for s in rating.scores.all()} if rating else {}
@@ -144,6 +144,6 @@ def comparison(request: HttpRequest, access: Access, public_id: uuid.UUID) -> Ht
 @project_page(Role.ADMIN)
 @require_safe
 def ratings_csv(request: HttpRequest, access: Access, pk: int) -> StreamingHttpResponse:
-    """Every rating with its versions named."""
+    """Every rating with its model names."""
     found = access.get(Campaign, pk=pk)
     return ratings_as_csv(found, by=access.user, method=request.method)

@@ -1,1 +1,1 @@
-"""The REST API of inference: what the Serve and chat pages do, for programs. The same services do the work."""
+"""Inference's part of the REST API: the actions of the Serve and chat pages. It uses the same services."""

@@ -36,7 +36,7 @@ class _Chatters(ProjectAPIView):
         return self.access.get(queries.conversations(self.access), pk=pk)
 
     def get_serializer_context(self) -> dict[str, Any]:
-        # The schema is drawn without a request, and so without an access.
+        # The schema is generated without a request, so without an access.
         access = getattr(self, "access", None)
         return {**super().get_serializer_context(), "blind": access is None or queries.is_blind(access)}
 
@@ -47,7 +47,7 @@ class ChatModelsView(_Chatters):
 
     @extend_schema(operation_id="chat_candidates_list", responses=ChatCandidateSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
-        """Whom one can chat with, named as this person may know them."""
+        """The models you can chat with, under the names you may see."""
         return Response(ChatCandidateSerializer(queries.candidates(self.access), many=True).data)
 
 
@@ -57,7 +57,7 @@ class ConversationsView(_Chatters):
 
     @extend_schema(operation_id="conversations_list", responses=ConversationSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
-        """One's own conversations, newest first."""
+        """Your own conversations, newest first."""
         page = self.paginate_queryset(queries.conversations(self.access))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
@@ -69,7 +69,7 @@ class ConversationsView(_Chatters):
         code = given.validated_data.pop("candidate")
         chosen = next((one for one in queries.candidates(self.access) if one.code == code), None)
         if chosen is None:
-            raise Invalid("There is no such candidate.", fields={"candidate": ["See chat/candidates/."]})
+            raise Invalid("This candidate does not exist.", fields={"candidate": ["See chat/candidates/."]})
         made = services.start_conversation(
             by=self.access.user, project=self.access.project, version=chosen.version, **given.validated_data
         )
@@ -92,7 +92,7 @@ class AskView(_Chatters):
 
     @extend_schema(request=QuestionSerializer, responses={200: ChatTurnSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Puts a question and waits for the answer."""
+        """Asks a question and waits for the answer."""
         given = QuestionSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         conversation, blind = self.own(pk), queries.is_blind(self.access)
@@ -112,7 +112,7 @@ class CorrectView(_Chatters):
 
     @extend_schema(request=ChatCorrectionSerializer, responses={201: FiledSerializer})
     def post(self, request: Request, slug: str, pk: int, public_id: UUID) -> Response:
-        """Files a better answer as an annotation item."""
+        """Files a better answer as an example for annotation."""
         given = ChatCorrectionSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         answer = self.access.get(

@@ -1,4 +1,4 @@
-"""Shapes of the API. People who rate blind get the shapes with neutral names."""
+"""Shapes of the API. People who rate blind get neutral names."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ from training.queries import people_trained_on, trained_rows
 
 
 class WeightCheckSerializer(serializers.ModelSerializer[WeightCheck]):
-    """That an engine's models gave the same answers alone and beside one another, or did not."""
+    """A check whether an engine's models give the same answers alone and together."""
 
-    adapters = serializers.IntegerField(help_text="How many adapters were asked, beside the base.")
+    adapters = serializers.IntegerField(help_text="The number of adapters asked besides the base model.")
 
     class Meta:
         model = WeightCheck
@@ -28,7 +28,7 @@ class WeightCheckSerializer(serializers.ModelSerializer[WeightCheck]):
 
 class EngineSerializer(serializers.ModelSerializer[Engine]):
     base_model = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
-    beating = serializers.SerializerMethodField(help_text="Whether the engines process touched it lately.")
+    beating = serializers.SerializerMethodField(help_text="Whether the engines process updated it recently.")
     weight_checks = serializers.SerializerMethodField(
         help_text="The newest checks of its weights, newest first."
     )
@@ -53,8 +53,8 @@ class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
     label = serializers.SerializerMethodField()  # type: ignore[assignment]
     engine = serializers.SlugRelatedField[Any](slug_field="name", read_only=True, allow_null=True)
     served_name = serializers.CharField(source="version.served_name")
-    ready = serializers.SerializerMethodField(help_text="Whether it answers right now.")
-    state = serializers.SerializerMethodField(help_text="Why it answers or does not, in one sentence.")
+    ready = serializers.SerializerMethodField(help_text="Whether it can answer now.")
+    state = serializers.SerializerMethodField(help_text="Why it can or cannot answer, in one sentence.")
 
     class Meta:
         model = Deployment
@@ -80,11 +80,13 @@ class SpeedSerializer(serializers.Serializer[Any]):
     n = serializers.IntegerField(help_text="answers")
     first_ms = serializers.FloatField(help_text="median time to first token, milliseconds")
     first_ms_p95 = serializers.FloatField(help_text="its 95th percentile")
-    tokens_per_second = serializers.FloatField(allow_null=True, help_text="median pace after the first token")
+    tokens_per_second = serializers.FloatField(
+        allow_null=True, help_text="median speed after the first token"
+    )
 
 
 class ChatCandidateSerializer(serializers.Serializer[Any]):
-    """`code` is how conversations name a candidate; it tells nothing about the model behind it."""
+    """`code` is the name of a candidate in conversations. It does not show which model it is."""
 
     code = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
@@ -100,7 +102,7 @@ class ChatTurnSerializer(serializers.Serializer[Any]):
     status = serializers.CharField(source="answer.status")
     finish_reason = serializers.CharField(source="answer.finish_reason")
     doubt = serializers.CharField(
-        source="answer.doubt", help_text="Why these words may come from other weights; empty: no doubt."
+        source="answer.doubt", help_text="Why this answer may come from other weights; empty: no doubt."
     )
     tries = serializers.IntegerField()
 
@@ -136,14 +138,16 @@ class ConversationTurnsSerializer(ConversationSerializer):
 class NewConversationSerializer(Body):
     candidate = TextField(max_length=40)
     context = WrittenField(  # type: ignore[assignment]
-        max_length=MAX_CONTEXT, required=False, default="", allow_blank=True, help_text="One record a line."
+        max_length=MAX_CONTEXT, required=False, default="", allow_blank=True, help_text="One record per line."
     )
     title = TextField(max_length=120, required=False, default="", allow_blank=True)
 
 
 class QuestionSerializer(Body):
     text = WrittenField(
-        max_length=MAX_QUESTION, required=False, help_text="Left out: the last question is asked again."
+        max_length=MAX_QUESTION,
+        required=False,
+        help_text="If it is missing, the last question is asked again.",
     )
 
 
@@ -156,7 +160,7 @@ class ChatCorrectionSerializer(Body):
 
 
 class FiledSerializer(serializers.Serializer[Any]):
-    example = serializers.IntegerField(help_text="The annotation item that it became.")
+    example = serializers.IntegerField(help_text="The example that it became.")
 
 
 class KeyNameSerializer(serializers.ModelSerializer[ApiKey]):
@@ -200,8 +204,8 @@ class ApproverRowsSerializer(PersonRowsSerializer):
 class PeopleSerializer(serializers.Serializer[Any]):
     """Who imported, wrote, approved and reviewed the rows; all counts are of rows.
 
-    `never_reviewed` rows were accepted by nobody but their writer. `elsewhere` came with an import and were taken as they
-    came, `edited` were changed here, `here` were written here.
+    `never_reviewed` rows were accepted only by their writer. `elsewhere` rows were imported and not changed, `edited`
+    rows were changed here, `here` rows were written here.
     """
 
     rows = serializers.IntegerField()
@@ -220,7 +224,7 @@ class AnswerLineageSerializer(AnswerSerializer):
         help_text="From the answer back to the base model, nearest first."
     )
     people = serializers.SerializerMethodField(help_text="The people behind the rows it was trained on.")
-    examples = serializers.SerializerMethodField(help_text="How many rows it was really trained on.")
+    examples = serializers.SerializerMethodField(help_text="The number of rows it was actually trained on.")
 
     class Meta(AnswerSerializer.Meta):
         fields = (*AnswerSerializer.Meta.fields, "messages", "params", "lineage", "people", "examples")  # type: ignore[assignment]

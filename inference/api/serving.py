@@ -57,7 +57,7 @@ class DeploymentsView(_Readers):
 
     @extend_schema(operation_id="deployments_list", responses=DeploymentSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
-        """What should be served, and what is."""
+        """The wanted and the present deployments."""
         return self.paged(queries.deployments(self.access.project))
 
 
@@ -76,7 +76,7 @@ class _OneVersion(_Readers):
 class LoadView(_OneVersion):
     @extend_schema(request=None, responses={202: DeploymentSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Asks the engines to serve a version."""
+        """Requests that the engines serve a version."""
         version = self.version(pk)
         services.request_load(by=self.access.user, version=version)
         return self.answer(version)
@@ -85,7 +85,7 @@ class LoadView(_OneVersion):
 class UnloadView(_OneVersion):
     @extend_schema(request=None, responses={202: DeploymentSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Asks the engines to stop serving a version; refused for the live one."""
+        """Requests that the engines stop serving a version; refused for the live one."""
         version = self.version(pk)
         services.request_unload(by=self.access.user, version=version)
         return self.answer(version)
@@ -98,7 +98,7 @@ class SpeedsView(_Readers):
 
     @extend_schema(operation_id="speeds_list", responses=SpeedSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
-        """Time to first token and pace of each version, measured here."""
+        """Time to first token and speed of each version, measured on this server."""
         found = queries.speeds(self.access.project)
         rows = [{"version": version, **asdict(speed)} for version, speed in sorted(found.items())]
         return Response(SpeedSerializer(rows, many=True).data)
@@ -127,6 +127,6 @@ class AnswerView(_Readers):
 
     @extend_schema(operation_id="answers_retrieve", responses=AnswerLineageSerializer)
     def get(self, request: Request, slug: str, public_id: UUID) -> Response:
-        """One answer and where it came from."""
+        """One answer and its lineage."""
         one = self.access.get(queries.answer_with_lineage(self.access.project), public_id=public_id)
         return Response(AnswerLineageSerializer(one).data)

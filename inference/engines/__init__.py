@@ -1,4 +1,5 @@
-"""Engines that serve models: one file each, chosen from one dict. None of them is imported as a library; each is a process."""
+"""Engines that serve models: one file each, chosen from one dict. None of them is imported as a library; each one is a
+process."""
 
 from inference.engines.base import Backend, EngineAway, EngineRefused, EngineSpec, Served, TokenStep
 from inference.engines.vllm import VLLM

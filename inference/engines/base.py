@@ -1,4 +1,4 @@
-"""What Guildhall asks of an engine. To add one, write a file beside this one and name it in `BACKENDS`."""
+"""The interface of engines. To add one, write a file in this folder and list it in `BACKENDS`."""
 
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
@@ -11,19 +11,19 @@ from core.text import storable
 # How long services wait for any engine. Between two pieces of an answer: a CPU that trains at the same time can take long
 # for the first one.
 STALL_SECONDS = 90.0
-# One answer in full; an engine that sends a piece now and then for ever is stuck as well.
+# A whole answer; an engine that sends pieces without end is also stuck.
 ANSWER_SECONDS = 600.0
 
 
 class EngineAway(Exception):
-    """The engine does not answer, or stopped in the middle of an answer."""
+    """The engine does not respond, or stopped in the middle of an answer."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(storable(message))  # what an engine says is stored and shown
+        super().__init__(storable(message))  # engine messages are stored and shown
 
 
 class EngineRefused(Exception):
-    """The engine answered that it will not do this; the text says why. `status` is its HTTP status."""
+    """The engine refused; the text has the reason. `status` is its HTTP status."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         self.message, self.status = storable(message), status
@@ -32,7 +32,7 @@ class EngineRefused(Exception):
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """What a local engine is started for. `model_path` is never written to and never changes."""
+    """What a local engine serves. `model_path` is read-only and never changes."""
 
     name: str
     model_path: Path
@@ -45,7 +45,7 @@ class EngineSpec:
 
 @dataclass(frozen=True)
 class Served:
-    """A name that an engine answers to. `parent` is the base model's name for an adapter, else ""."""
+    """A model name that an engine serves. `parent` is the base model's name for an adapter, else ""."""
 
     name: str
     path: str = ""
@@ -54,7 +54,7 @@ class Served:
 
 @dataclass
 class AnswerPiece:
-    """A step of a streamed answer: new text, or at the end why it stopped and what it counted."""
+    """A step of a streamed answer: new text, or at the end the finish reason and the token counts."""
 
     text: str = ""
     finish_reason: str = ""
@@ -64,7 +64,8 @@ class AnswerPiece:
 
 @dataclass(frozen=True)
 class TokenStep:
-    """One token of a greedy continuation, its log probability (nats), and those of the likeliest tokens at its place."""
+    """One token of a greedy continuation, its log probability (nats), and those of the most likely tokens at its
+    place."""
 
     token: str
     logprob: float
@@ -73,7 +74,7 @@ class TokenStep:
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """`model` is the engine's own name for the version; `params` are checked already, in OpenAI's names."""
+    """`model` is the version's name in the engine; `params` are validated, in OpenAI's names."""
 
     model: str
     messages: list[Message]
@@ -81,25 +82,25 @@ class ChatRequest:
 
 
 class Backend(Protocol):
-    """Calls take the engine's base URL, raise EngineAway when it does not answer and EngineRefused when it says no."""
+    """Calls take the engine's base URL, raise EngineAway when it does not respond and EngineRefused when it refuses."""
 
-    # How long a first start usually takes, in seconds, until this host has measured its own.
+    # How long a first start usually takes, in seconds, before this host has measured it.
     usual_start_seconds: int
 
     def command(self, spec: EngineSpec, port: int) -> list[str]:
         """The command line of a local engine that listens on settings.ENGINE_LISTEN:`port`."""
 
     def environment(self, spec: EngineSpec) -> dict[str, str]:
-        """Variables set for it, beside those of this process."""
+        """Environment variables for it, besides those of this process."""
 
     def options(self, spec: EngineSpec) -> dict[str, Any]:
-        """What the engine was started with, as kept in its row."""
+        """The engine's start options, as stored in its row."""
 
     def rank_to_start_with(self, needed: int) -> int:
-        """The adapter rank to start an engine with, so that adapters up to rank `needed` fit."""
+        """The adapter rank to start an engine with for adapters up to rank `needed`."""
 
     def healthy(self, url: str) -> bool:
-        """Whether it is ready to answer. Never raises."""
+        """Whether it is ready to answer. Does not raise."""
 
     def served(self, url: str) -> list[Served]: ...
 
@@ -111,14 +112,15 @@ class Backend(Protocol):
         """Token ids of the rendered prompt, the opening of the answer included."""
 
     def adapter_loads(self, spec: EngineSpec) -> int | None:
-        """How many adapters an engine may be given in its life, unloaded ones counted; None: as many as one likes."""
+        """The number of adapters that may be loaded between two starts of an engine, unloaded ones included; None: any
+        number."""
 
     def continuation(self, url: str, model: str, text: str, tokens: int, seconds: float) -> list[TokenStep]:
-        """The `tokens` greedy tokens that follow `text`, computed from nothing: no answer from a cache. Takes at most
-        `seconds`."""
+        """The `tokens` greedy tokens that follow `text`, computed without any cache. Takes at most `seconds`."""
 
     def keep_writing(self, url: str, model: str, text: str, tokens: int, seconds: float) -> Iterator[None]:
-        """Lets the model write `tokens` tokens without an end of its own; yields once a token. Closing it ends that."""
+        """Lets the model write `tokens` tokens without a stop token; yields once per token. Closing it stops the
+        engine."""
 
     def chat(self, url: str, request: ChatRequest) -> Iterator[AnswerPiece]:
         """Streams one answer; for workers."""

@@ -1,7 +1,7 @@
-"""A local engine's process: started in a group of its own, watched, found again, ended with everything it started.
+"""A local engine's process: started in its own process group, watched, found again, ended with all its child processes.
 
-An engine starts processes of its own that outlive it when it is killed, so ending one means ending its group. A file per
-engine tells the next engines process what the last one left behind.
+An engine starts child processes that keep running when it is killed, so its whole group is ended. One file per engine
+shows the next engines process what the last one left.
 """
 
 import json
@@ -26,7 +26,7 @@ from core.text import storable
 
 log = logging.getLogger(__name__)
 
-# Secrets and addresses that an engine has no business with.
+# Secrets and addresses that an engine does not need.
 _WITHHELD = ("GUILDHALL_", "DATABASE_URL", "REDIS_URL", "AWS_", "DJANGO_")
 _ERROR_LINE = re.compile(r"\b\w*(Error|Exception|Killed|Failure)\b.*")
 PORTS_TRIED = 500
@@ -34,9 +34,9 @@ PORTS_TRIED = 500
 
 @dataclass
 class EngineProcess:
-    """`created` (seconds since the epoch) tells the process from a later one that got its number.
+    """`created` (seconds since the epoch) distinguishes the process from a later one with the same pid.
 
-    `scratch` is the folder where it keeps sockets and the like, its own; it goes when the engine has ended.
+    `scratch` is its own folder for sockets and similar files; it is removed when the engine has ended.
     """
 
     pid: int
@@ -54,12 +54,12 @@ class EngineProcess:
         return _is_same(self.pid, self.created)
 
     def ask_to_stop(self) -> None:
-        """Sends SIGTERM to the engine itself, which then ends its own children."""
+        """Sends SIGTERM to the engine itself, which then ends its child processes."""
         if self.alive():
             _signal(self.pid, signal.SIGTERM)
 
     def stop(self, *, grace: float = 8.0) -> None:
-        """Ends the whole group: asks, waits up to `grace` seconds, then kills whatever is left."""
+        """Ends the whole group: asks, waits up to `grace` seconds, then kills the rest."""
         self.ask_to_stop()
         deadline = time.monotonic() + grace
         while time.monotonic() < deadline and (self.alive() or self._members()):
@@ -68,13 +68,13 @@ class EngineProcess:
         self.note.unlink(missing_ok=True)
 
     def kill_rest(self) -> None:
-        """Kills what is left of the group, and removes what it left on disk; a no-op when nothing is."""
+        """Kills the rest of the group and removes its files; does nothing when none are left."""
         deadline = time.monotonic() + 5.0
         while members := self._members():
             for pid in members:
                 _signal(pid, signal.SIGKILL)
             if time.monotonic() > deadline:
-                log.error("Processes %s of engine %s would not end", members, self.pid)
+                log.error("Processes %s of engine %s do not end", members, self.pid)
                 break
             time.sleep(0.05)
         if self.child is not None:
@@ -82,7 +82,7 @@ class EngineProcess:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _members(self) -> list[int]:
-        """Living processes of the group. Nothing when its number belongs to somebody else by now."""
+        """Running processes of the group. Empty when its number belongs to another program now."""
         if psutil.pid_exists(self.pid) and not _is_same(self.pid, self.created) and not _is_zombie(self.pid):
             return []
         found = []
@@ -95,7 +95,7 @@ class EngineProcess:
         return found
 
     def last_words(self) -> str:
-        """Why it ended, as well as its log tells: the last line that names an error, else the last line."""
+        """Why it ended, from its log: the last line with an error, else the last line."""
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, self.log.stat().st_size - 60_000))
@@ -105,11 +105,11 @@ class EngineProcess:
                     if line.strip()
                 ]
         except OSError:
-            return "It left no log."
+            return "It has no log."
         for line in reversed(lines):
             if found := _ERROR_LINE.search(line):
                 return found.group(0)[:500]
-        return lines[-1][:500] if lines else "It said nothing."
+        return lines[-1][:500] if lines else "Its log is empty."
 
 
 def _signal(pid: int, number: int) -> None:
@@ -135,13 +135,13 @@ def _is_same(pid: int, created: float) -> bool:
 
 
 def free_port(first: int, taken: Iterable[int | None]) -> int:
-    """The first loopback port from `first` on that is not in `taken` and that nobody listens on."""
+    """The first free loopback port from `first` on that is not in `taken`."""
     used = set(taken)
     for port in range(first, min(first + PORTS_TRIED, 65_536)):
         if port in used:
             continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            # Without this a port is refused for a minute after its last owner closed a connection.
+            # Without this a port cannot be used for a minute after its last owner closed a connection.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
@@ -161,16 +161,16 @@ def start(
     scratch: Path,
     details: dict[str, Any],
 ) -> EngineProcess:
-    """Starts an engine. It gets SIGTERM from the kernel when this process ends in whatever way.
+    """Starts an engine. The kernel sends it SIGTERM when this process ends in any way.
 
-    `folder` holds its note and its log (the log of the start before is kept as `.1`); `details` are kept in the note.
+    `folder` has its note and its log (the previous log is kept as `.1`); `details` are stored in the note.
     `scratch` becomes its temporary folder, emptied first; its path is short enough for sockets.
     """
     folder.mkdir(parents=True, exist_ok=True)
     log_path, note = folder / f"{name}.log", folder / f"{name}.json"
     if log_path.exists():
         log_path.replace(folder / f"{name}.log.1")
-    # vLLM keeps its sockets in the temporary folder, and leaves them there when it is killed.
+    # vLLM keeps its sockets in the temporary folder and does not remove them when it is killed.
     private_dir(scratch.parent)
     shutil.rmtree(scratch, ignore_errors=True)
     private_dir(scratch)
@@ -202,7 +202,7 @@ def start(
 
 
 def left_behind(folder: Path) -> dict[str, EngineProcess]:
-    """Engines that an earlier engines process noted, by name, whether or not they still live."""
+    """Engines that an earlier engines process noted, by name, running or not."""
     found = {}
     for note in sorted(folder.glob("*.json")):
         try:

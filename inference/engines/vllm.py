@@ -1,5 +1,5 @@
-"""vLLM as a process: its command line, and its HTTP API. tests/inference/test_real_vllm.py holds the real one to what is
-said here."""
+"""vLLM as a process: its command line, and its HTTP API. tests/inference/test_real_vllm.py checks this file against a
+real one."""
 
 import asyncio
 import json
@@ -33,17 +33,17 @@ from inference.engines.base import (
 
 # The only ranks vLLM reserves room for (its --max-lora-rank).
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-# On the CPU vLLM 0.32 marks a request without an adapter by slot -1 and then takes the weights of the last slot for it
-# (vllm/lora/ops/torch_ops/lora_ops.py; changes 48421 and 49656 there are open). So the last slot must never be taken. Slots
-# are given out from the first one on; an adapter keeps its slot after it was unloaded, as unloading removes only its
-# name; and loading it again takes another one. What counts is therefore how many adapters were ever loaded: as many as
-# may be loaded at once, some more for those that follow unloaded ones, and one slot that stays empty. A slot of rank 64
-# costs 39 MB with a model of 135M parameters. Triton's kernels on a GPU skip -1 (lora_expand_op.py), so there vLLM may
-# give the slots of unloaded adapters to others.
+# On the CPU vLLM 0.32 marks a request without an adapter by slot -1 and then uses the weights of the last slot for it
+# (vllm/lora/ops/torch_ops/lora_ops.py; changes 48421 and 49656 there are open). So the last slot must stay empty. Slots
+# are given out from the first one on. An adapter keeps its slot after it was unloaded, since unloading removes only its
+# name; loading it again takes another slot. So the number of all adapters loaded since the start counts: as many as may
+# be loaded at once, some more for later ones, and one empty slot. A slot of rank 64
+# costs 39 MB with a model of 135M parameters. Triton's kernels on a GPU skip -1 (lora_expand_op.py), so there vLLM can
+# reuse the slots of unloaded adapters.
 SPARE_LOADS = 4
 EMPTY_SLOTS = 1
 CONNECT_SECONDS = 3.0
-LIKELIEST = 5  # log probabilities asked for at each token; vLLM's own limit is 20
+LIKELIEST = 5  # log probabilities requested for each token; vLLM's own limit is 20
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
 _LIMITS = httpx.Limits(max_connections=500, max_keepalive_connections=50)
@@ -73,7 +73,7 @@ def _async_client() -> httpx.AsyncClient:
 
 
 def _reason(body: bytes) -> str:
-    """The message in an error answer: {"error": {"message"}} or {"message"} or plain text."""
+    """The message of an error response: {"error": {"message"}} or {"message"} or plain text."""
     try:
         told = json.loads(body)
     except ValueError:
@@ -96,7 +96,7 @@ _END = "[DONE]"
 def piece_of(data: str) -> AnswerPiece | None:
     """The data of one event as a piece; None for an empty one and the closing mark.
 
-    Raises EngineRefused for an error that the engine reports inside the stream, EngineAway for what is no event.
+    Raises EngineRefused for an error inside the stream, EngineAway for data that is not an event.
     """
     if not data or data == _END:
         return None
@@ -105,7 +105,7 @@ def piece_of(data: str) -> AnswerPiece | None:
     except (ValueError, RecursionError):
         event = None
     if not isinstance(event, dict):
-        raise EngineAway("It sent something that is no event.")
+        raise EngineAway("It sent data that is not an event.")
     if "error" in event:
         raise EngineRefused(_reason(data.encode()), 500)
     piece = AnswerPiece()
@@ -121,9 +121,9 @@ def piece_of(data: str) -> AnswerPiece | None:
 class VLLM:
     usual_start_seconds = 40
 
-    # --- starting one --------------------------------------------------------------------------------------
+    # --- start ---------------------------------------------------------------------------------------------
     def command(self, spec: EngineSpec, port: int) -> list[str]:
-        # `vllm serve` needs the metadata of a package named vllm, which the CPU build does not carry.
+        # `vllm serve` needs the metadata of a package named vllm, which the CPU build does not have.
         line = [
             sys.executable, "-m", "vllm.entrypoints.openai.api_server",
             "--model", str(spec.model_path),
@@ -131,7 +131,7 @@ class VLLM:
             "--host", settings.ENGINE_LISTEN,
             "--port", str(port),
             "--max-model-len", str(min(settings.ENGINE_MAX_MODEL_LEN, spec.context_length)),
-            # Sampling is what the request says, whatever a model's folder suggests; weights are safetensors only.
+            # Sampling parameters come from the request, not from the model's folder; weights are safetensors only.
             "--answer-config", "vllm",
             "--load-format", "safetensors",
             "--disable-uvicorn-access-log",
@@ -155,7 +155,7 @@ class VLLM:
             "PYTHONUNBUFFERED": "1",
         }
         if not spec.gpu:
-            # Half the cores, unpinned: threads that wait for one another stand still when training holds a core.
+            # Half the cores, unpinned: threads that wait for one another stop when training uses a core.
             # On two busy cores one thread gave 25 tokens/s where two gave 1.
             threads = max(1, (os.cpu_count() or 1) // 2)
             variables |= {
@@ -181,11 +181,11 @@ class VLLM:
         return settings.ENGINE_MAX_LORAS if loads is None else loads + EMPTY_SLOTS
 
     def rank_to_start_with(self, needed: int) -> int:
-        """The smallest rank vLLM knows that holds both the setting and what is needed."""
+        """The smallest rank of vLLM that is enough for both the setting and `needed`."""
         least = max(needed, settings.ENGINE_MAX_LORA_RANK)
         return next((rank for rank in RANKS if rank >= least), RANKS[-1])
 
-    # --- asking one ----------------------------------------------------------------------------------------
+    # --- requests ------------------------------------------------------------------------------------------
     def _call(
         self, method: str, url: str, *, seconds: float, body: dict[str, Any] | None = None
     ) -> httpx.Response:
@@ -213,7 +213,7 @@ class VLLM:
         ]
 
     def load_adapter(self, url: str, name: str, path: Path) -> None:
-        """Never in place: an adapter loaded over another under the same name answers from a stale prefix cache."""
+        """Not in place: an adapter loaded over another under the same name answers from a stale prefix cache."""
         body = {"lora_name": name, "lora_path": str(path)}
         self._call("POST", f"{url}/v1/load_lora_adapter", seconds=120, body=body)
 
@@ -226,7 +226,7 @@ class VLLM:
         return [int(token) for token in tokens]
 
     def _text_body(self, model: str, text: str, tokens: int) -> dict[str, Any]:
-        # A salt of its own keeps every request out of the prefix cache, where an answer from before would hide a change.
+        # A unique salt keeps every request out of the prefix cache, where an earlier answer would hide a change.
         return {
             "model": model,
             "prompt": text,
@@ -251,9 +251,9 @@ class VLLM:
                 )
             ]
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            raise EngineRefused("It gave no log probabilities with its answer.", 500) from error
+            raise EngineRefused("Its answer has no log probabilities.", 500) from error
         if len(steps) != tokens:
-            raise EngineRefused(f"It gave {len(steps)} tokens where {tokens} were asked for.", 500)
+            raise EngineRefused(f"It returned {len(steps)} tokens instead of {tokens}.", 500)
         return steps
 
     def keep_writing(self, url: str, model: str, text: str, tokens: int, seconds: float) -> Iterator[None]:
@@ -297,7 +297,7 @@ class VLLM:
 
     async def chat_async(self, url: str, request: ChatRequest) -> AsyncGenerator[AnswerPiece, None]:
         body = self._chat_body(request)
-        # Not asyncio.timeout: the answer may be read on by another task than the one that asked.
+        # Not asyncio.timeout: another task than the one that asked may read the rest of the answer.
         deadline = time.monotonic() + ANSWER_SECONDS
         try:
             async with _async_client().stream(
@@ -322,7 +322,7 @@ def _in_time(deadline: float) -> None:
 
 def _away(error: httpx.HTTPError) -> str:
     if isinstance(error, httpx.ReadTimeout):
-        return f"It said nothing for {STALL_SECONDS:.0f} seconds."
+        return f"It sent nothing for {STALL_SECONDS:.0f} seconds."
     if isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError)):
-        return "It broke off in the middle of the answer."
+        return "It stopped in the middle of the answer."
     return str(error) or type(error).__name__

@@ -1,1 +1,2 @@
-"""The door for applications: /v1/, in OpenAI's shape. `views` answers, `shapes` reads requests and writes answers."""
+"""The OpenAI-compatible API for applications: /v1/. `views` answers requests, `shapes` reads requests and writes
+responses."""

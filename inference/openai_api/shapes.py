@@ -1,4 +1,4 @@
-"""OpenAI's chat shapes: what a request may say, and what answers and errors look like. Pure.
+"""OpenAI's chat shapes: the allowed fields of requests, and the format of responses and errors. Pure.
 
 Field names and limits follow OpenAI's API reference for `POST /v1/chat/completions`.
 """
@@ -36,7 +36,7 @@ class DoorError(Exception):
         self.param, self.code, self.retry = param, code, retry
 
     def body(self) -> dict[str, Any]:
-        # What was sent is named, and not sent back at length.
+        # Names the value that was sent, shortened.
         message, param = _cut(self.message, 500), None if self.param is None else _cut(self.param, 100)
         return {"error": {"message": message, "type": self.kind, "param": param, "code": self.code}}
 
@@ -47,7 +47,7 @@ def _cut(text: str, most: int) -> str:
 
 @dataclass(frozen=True)
 class DoorRequest:
-    """A request that was read: `params` goes to the engine as it is."""
+    """A parsed request; `params` goes to the engine unchanged."""
 
     model: str
     messages: list[dict[str, str]]
@@ -90,7 +90,7 @@ _PASSED: dict[str, Callable[[str, Any], Any]] = {
     "max_completion_tokens": _TOKENS,
     "stop": _stop,
 }
-# What clients send that changes nothing here: only this value is true of Guildhall, or any value is harmless.
+# Parameters that clients send but that change nothing here: only this value is possible, or any value is harmless.
 _HARMLESS: dict[str, tuple[Any, ...] | type] = {
     "n": (1,),
     "logprobs": (False,),
@@ -117,7 +117,7 @@ def _messages(value: Any) -> list[dict[str, str]]:
     if not isinstance(value, list) or not value:
         raise DoorError("'messages' must be a non-empty array.", param="messages")
     if len(value) > MAX_MESSAGES:
-        raise DoorError(f"'messages' holds more than {MAX_MESSAGES} messages.", param="messages")
+        raise DoorError(f"'messages' has more than {MAX_MESSAGES} messages.", param="messages")
     read = []
     for at, message in enumerate(value):
         where = f"messages[{at}]"
@@ -146,7 +146,8 @@ def _messages(value: Any) -> list[dict[str, str]]:
 
 
 def _refuse_unknown_fields(where: str, message: dict[str, Any]) -> None:
-    """Clients send answers back with all of their fields, most of them empty; a filled one that is not read would be lost."""
+    """Clients send answers back with all their fields, most of them empty. A filled field that is not supported is an
+    error, so that it is not lost."""
     for name, value in message.items():
         if name in ("role", "content") or value is False or value in (None, "", [], {}):
             continue
@@ -157,14 +158,14 @@ def _refuse_unknown_fields(where: str, message: dict[str, Any]) -> None:
 
 
 def refuse_marks(asked: DoorRequest, marks: Marks) -> None:
-    """Raises DoorError for a control mark of chat templates in what a model would read: it would forge a turn."""
+    """Raises DoorError for a control token of a chat template in text for a model: it would act as a turn."""
     texts = {f"messages[{at}]": message["content"] for at, message in enumerate(asked.messages)}
     texts |= {f"context[{at}]": record for at, record in enumerate(asked.context)}
     for where, text in texts.items():
         if mark := marks.in_text(text):
             raise DoorError(
-                f"'{where}' holds '{mark}', a control mark of chat templates. A model would read it as the start or end of a "
-                "turn. Take it out or write it in another way.",
+                f"'{where}' contains '{mark}', a control token of chat templates. A model would read it as the start "
+                "or end of a turn. Remove it or write it in another way.",
                 param=where,
                 code="control_mark",
             )
@@ -204,7 +205,7 @@ def _refuse_unsupported(body: dict[str, Any]) -> None:
         if isinstance(allowed, type):
             if not isinstance(value, allowed):
                 raise DoorError(f"Invalid type for '{name}': expected {_TYPES[allowed]}.", param=name)
-        # 1 == True in Python, so the types are compared, too.
+        # 1 == True in Python, so the types are compared too.
         elif not any(value == one and type(value) is type(one) for one in allowed):
             only = " or ".join(json.dumps(one) for one in allowed if one)
             told = f"{name} is only supported as {only}." if only else f"{name} is not supported."
@@ -218,7 +219,7 @@ def read_request(body: Any) -> DoorRequest:
     for path in unstorable(body):
         where = re.sub(r"\.(\d+)", r"[\1]", path)
         raise DoorError(
-            f"'{where}' holds a NUL character or half a character (a broken \\u escape).", param=where
+            f"'{where}' contains a NUL character or half a character (a broken \\u escape).", param=where
         )
     model = body.get("model")
     if not isinstance(model, str) or not model:
@@ -244,7 +245,7 @@ def read_request(body: Any) -> DoorRequest:
 
 # --- answers -----------------------------------------------------------------------------------------------
 def answer_id(answer: Answer) -> str:
-    """The id an application sees; the answer page is found by its last 32 characters."""
+    """The id that an application gets. Its last 32 characters identify the answer page."""
     return f"chatcmpl-{answer.public_id.hex}"
 
 
@@ -254,12 +255,13 @@ def usage(answer: Answer) -> dict[str, int]:
 
 
 def fingerprint(answer: Answer) -> str:
-    """OpenAI's `system_fingerprint`, which changes when answers may: the permanent name of the version that answered."""
+    """OpenAI's `system_fingerprint`, which changes when answers can change: the permanent name of the version that
+    answered."""
     return answer.version.served_name
 
 
 def version_headers(answer: Answer) -> dict[str, str]:
-    """The version that answered, short ("v3", "base") and by its permanent name."""
+    """The version that answered: its short name ("v3", "base") and its permanent name."""
     number = answer.version.number
     return {
         "X-Guildhall-Version": f"v{number}" if number else "base",
@@ -268,7 +270,7 @@ def version_headers(answer: Answer) -> dict[str, str]:
 
 
 def whole(answer: Answer, model: str) -> dict[str, Any]:
-    """A finished answer. `model` is the name the application asked for, never the engine's."""
+    """A finished answer. `model` is the name from the request, not the engine's name."""
     message = {"role": "assistant", "content": answer.text, "refusal": None}
     choice = {
         "index": 0,
@@ -296,7 +298,7 @@ def chunk(
     include_usage: bool = False,
     last: bool = False,
 ) -> dict[str, Any]:
-    """One event of a stream; without `delta` the one that carries usage only."""
+    """One event of a stream; without `delta` it is the one with usage only."""
     event: dict[str, Any] = {
         "id": answer_id(answer),
         "object": "chat.completion.chunk",

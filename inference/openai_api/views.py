@@ -1,4 +1,4 @@
-"""/v1/chat/completions and /v1/models for applications, with a project's key instead of a sign-in."""
+"""/v1/chat/completions and /v1/models for applications, with an application key instead of a sign-in."""
 
 import json
 import logging
@@ -42,10 +42,10 @@ def _error(error: DoorError) -> JsonResponse:
 
 
 def _as_door_error(error: ExpectedError) -> DoorError:
-    """An expected error in OpenAI's shape. What an application may be told names no engine and no version."""
+    """An expected error in OpenAI's shape. Messages for applications contain no engine and no version."""
     if error.status == 503:
         return DoorError(
-            "The model does not answer at the moment. Try again in a few seconds.",
+            "The model is not available at the moment. Try again in a few seconds.",
             503,
             kind="server_error",
             code="engine_unavailable",
@@ -61,7 +61,7 @@ def _as_door_error(error: ExpectedError) -> DoorError:
         )
     if isinstance(error, TooLong):
         return DoorError(
-            "Messages and the answer asked for do not fit into the model's context length.",
+            "The messages and the requested answer do not fit into the model's context length.",
             400,
             param="messages",
             code="context_length_exceeded",
@@ -85,12 +85,13 @@ def _why_no_key(kind: str, secret: str) -> str:
     if kind.lower() != "bearer" or not secret:
         return "No API key provided. Send a key of the project as: Authorization: Bearer gk_..."
     if secret.startswith("gh_"):
-        return "Incorrect API key provided: this is a personal token, for /api/. /v1 takes an application key (gk_...)."
+        return "Incorrect API key provided: this is a personal key, for /api/. /v1 needs an application key (gk_...)."
     return "Incorrect API key provided: it is unknown or was revoked."
 
 
 def door(method: str) -> Callable[[DoorView], Any]:
-    """Decorates view(request, token, **rest): takes a key, no session; every error is in OpenAI's shape."""
+    """Decorates view(request, token, **rest): authenticates by key, not by session. Every error is in OpenAI's
+    shape."""
 
     def decorate(view: DoorView) -> Any:
         @csrf_exempt
@@ -110,10 +111,10 @@ def door(method: str) -> Callable[[DoorView], Any]:
             except ExpectedError as error:
                 return _error(_as_door_error(error))
             except (OperationalError, InterfaceError):
-                log.warning("The database does not answer at the door", exc_info=True)
+                log.warning("The database does not respond to the OpenAI-compatible API", exc_info=True)
                 return _error(
                     DoorError(
-                        "The service is away for a moment. Try again in a few seconds.",
+                        "The service is offline for a moment. Try again in a few seconds.",
                         503,
                         kind="server_error",
                         code="unavailable",
@@ -121,7 +122,7 @@ def door(method: str) -> Callable[[DoorView], Any]:
                     )
                 )
 
-            except Exception as error:  # noqa: BLE001 (a client of OpenAI's understands no other shape)
+            except Exception as error:  # noqa: BLE001 (OpenAI clients understand only this shape)
                 told = server_error_body(error)
                 return _error(DoorError(told["detail"], 500, kind="server_error", code="internal_error"))
 
@@ -151,7 +152,7 @@ def _read(request: HttpRequest) -> DoorRequest:
 
 def _unknown(name: str) -> DoorError:
     return DoorError(
-        f"The model '{name}' does not exist or this key has no access to it. Its name is the project's address.",
+        f"The model '{name}' does not exist or this key has no access to it. Its name is the short name of the project in its address.",
         404,
         param="model",
         code="model_not_found",
@@ -166,7 +167,7 @@ def _open(api_key: ApiKey, asked: DoorRequest) -> Opened:
     route = route_of(project)
     if route is None:
         raise DoorError(
-            f"No model version of '{project.slug}' is live yet. An admin of the project makes one live.",
+            f"No model version of '{project.slug}' is live yet. An admin of the project must release one.",
             503,
             kind="server_error",
             code="no_live_version",
@@ -223,7 +224,7 @@ async def chat_completions(request: HttpRequest, api_key: ApiKey) -> HttpRespons
         return JsonResponse(
             shapes.whole(opened.answer, asked.model), headers=shapes.version_headers(opened.answer)
         )
-    # The first piece is waited for here, so that an engine that is away is a 503 and not a broken stream.
+    # Waits for the first piece here, so that an offline engine gives a 503 and not a broken stream.
     first = await anext(pieces, "")
     response = StreamingHttpResponse(
         _events(opened, asked, pieces, first),
@@ -250,7 +251,7 @@ async def model(request: HttpRequest, api_key: ApiKey, name: str) -> HttpRespons
 
 
 def _cards(api_key: ApiKey) -> list[dict[str, Any]]:
-    assert api_key.project is not None  # an application key belongs to a project, held by the database
+    assert api_key.project is not None  # an application key belongs to a project (database constraint)
     route = route_of(api_key.project)
     return [shapes.model_card(api_key.project.slug, int(route.changed_at.timestamp()))] if route else []
 
@@ -258,5 +259,5 @@ def _cards(api_key: ApiKey) -> list[dict[str, Any]]:
 @csrf_exempt
 @login_not_required
 async def nothing(request: HttpRequest, rest: str = "") -> HttpResponseBase:
-    """Any other address below /v1/, in the shape its clients understand."""
+    """Any other URL below /v1/, with an error in OpenAI's shape."""
     return _error(DoorError(f"Invalid URL ({request.method} {request.path})", 404, code="unknown_url"))

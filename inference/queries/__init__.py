@@ -1,4 +1,4 @@
-"""Reading: what is served where, how fast it answered, who said what."""
+"""Reads deployments, speeds, conversations and answers."""
 
 from inference.queries.answers import (
     answer_with_lineage,

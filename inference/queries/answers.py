@@ -1,4 +1,4 @@
-"""Every answer, and where it came from."""
+"""Answers and their lineage."""
 
 import uuid
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from training.queries import rows_words
 
 
 def answers(project: Project) -> QuerySet[Answer]:
-    """Every answer of the project, newest first, with what a list shows."""
+    """Every answer of the project, newest first, with the columns of the list."""
     return (
         Answer.objects.filter(project=project)
         .select_related("version__base_model", "user", "api_key", "conversation")
@@ -27,12 +27,12 @@ def answers(project: Project) -> QuerySet[Answer]:
 
 
 def filtered_answers(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Answer]:
-    """`wanted`: q (part of the question or of the answer, or its id as an application got it), version (id), purpose,
+    """`wanted`: q (part of the question or of the answer, or the id that an application got), version (id), purpose,
     status, doubt ("yes": only answers that may come from other weights; "no": only the others)."""
     found = answers(project)
     if q := str(wanted.get("q") or "").strip():
         try:
-            # "chatcmpl-<32 hex digits>" is what an application got.
+            # "chatcmpl-<32 hex digits>" is the id that an application got.
             found = found.filter(public_id=uuid.UUID(q.removeprefix("chatcmpl-")))
         except ValueError:
             # Both columns have a trigram index over their upper case, which is what icontains compares.

@@ -1,4 +1,4 @@
-"""Whom one can chat with, under the names this person may know."""
+"""Models this user can chat with, under the names they may see."""
 
 import hashlib
 import hmac
@@ -13,18 +13,18 @@ from training.models import ModelVersion
 
 
 def is_blind(access: Access) -> bool:
-    """Whether names of model versions are kept from this person: only admins and viewers learn them here.
+    """Whether names of model versions are hidden from this person: only admins and viewers see them here.
 
-    Raters and annotators judge candidates, in campaigns that may be open at any time, so the rule has no window.
+    Raters and annotators rate candidates in campaigns that can open at any time, so the rule always applies.
     """
     return not access.sees_all
 
 
-_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels: no words by accident
+_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels, so that no words appear
 
 
 def model_code(version: ModelVersion) -> str:
-    """An opaque name for a version, the same for everybody and for ever, that tells nothing of its order or kind."""
+    """An opaque, permanent name for a version, the same for everyone. It does not show its order or kind."""
     key = f"candidate:{settings.SECRET_KEY}".encode()
     return hmac.new(key, f"{version.project_id}:{version.pk}".encode(), hashlib.sha256).hexdigest()[:16]
 
@@ -41,7 +41,7 @@ def candidate_label(version: ModelVersion) -> str:
 
 @dataclass(frozen=True)
 class ChatModel:
-    """A version one can chat with, named as this person may know it."""
+    """A version for chat, under the name this person may see."""
 
     version: ModelVersion
     code: str
@@ -59,7 +59,7 @@ def version_label(version: ModelVersion) -> str:
 
 
 def candidates(access: Access) -> list[ChatModel]:
-    """Versions that are wanted and passed their check; for blind people in an order that says nothing."""
+    """Versions that are wanted and passed their check; for people who rate blind in an order that shows nothing."""
     blind = is_blind(access)
     route = None if blind else Route.objects.filter(project=access.project).first()
     found = [

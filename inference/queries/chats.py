@@ -1,4 +1,4 @@
-"""Conversations and what to ask."""
+"""Conversations, and suggestions for questions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ def conversations(access: Access) -> QuerySet[Conversation]:
 
 @dataclass(frozen=True)
 class Turn:
-    """One question and the answer that counts for it."""
+    """One question and its current answer."""
 
     number: int
     question: str
@@ -31,7 +31,7 @@ class Turn:
 
 
 def turns_of(conversation: Conversation) -> list[Turn]:
-    """The conversation as it stands: of each turn the newest answer. One query."""
+    """The conversation with the newest answer of each turn. One query."""
     newest: dict[int, Answer] = {}
     tries: dict[int, int] = {}
     for answer in conversation.answers.filter(turn__isnull=False).order_by("id"):
@@ -45,14 +45,14 @@ def turns_of(conversation: Conversation) -> list[Turn]:
 
 
 def with_drafts(turns: list[Turn], user: User) -> list[Turn]:
-    """The turns with the corrections that this person has begun and not sent. One query."""
+    """The turns with this person's unsent corrections. One query."""
     begun = CorrectionDraft.objects.filter(user=user, answer__in=[turn.answer.pk for turn in turns])
     drafts = {draft.answer_id: draft for draft in begun}
     return [replace(turn, draft=drafts.get(turn.answer.pk)) for turn in turns]
 
 
 def history(turns: list[Turn]) -> list[dict[str, str]]:
-    """Turns as chat messages, answers that came to nothing left out together with their questions."""
+    """Turns as chat messages. Empty answers are left out together with their questions."""
     messages: list[dict[str, str]] = []
     for turn in turns:
         if turn.answer.text.strip():
@@ -76,7 +76,7 @@ class Suggestion:
 
 
 def suggestions(project: Project, limit: int = 6) -> list[Suggestion]:
-    """Questions no model of the project was trained on: test rows of the newest dataset, else what waits in the queue."""
+    """Questions no model of the project was trained on: test rows of the newest dataset, else examples in the queue."""
     rows = (
         DatasetRow.objects.filter(
             dataset__project=project,
@@ -96,7 +96,7 @@ def suggestions(project: Project, limit: int = 6) -> list[Suggestion]:
 
 
 def _single_questions(pairs: Iterable[tuple[list[dict[str, str]], list[str]]]) -> list[Suggestion]:
-    """Those that can be asked first in a chat: one message of a user, whatever the system says before it."""
+    """Those that can start a chat: one user message, with or without a system message before it."""
     return [
         Suggestion(str(messages[-1]["content"]), list(context))
         for messages, context in pairs

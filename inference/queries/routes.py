@@ -1,4 +1,4 @@
-"""What a rollback goes back to: the one answer that the engines, the Serve page and the Release page share."""
+"""The target of a rollback, shared by the engines, the Serve page and the Release page."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from training.models import ModelVersion
 
 @dataclass(frozen=True)
 class WayBack:
-    """`target` is what a rollback goes back to, None when there is nothing. `rejected` was live since then and is passed
-    over, nearest first: a version that was rejected answers nobody."""
+    """`target` is the version that a rollback returns to, or None. `rejected` are versions that were live since then
+    and are skipped, nearest first: a rejected version must not answer."""
 
     target: ModelVersion | None = None
     rejected: list[ModelVersion] = field(default_factory=list)
 
 
 def ways_back(routes: Iterable[Route]) -> dict[int, WayBack]:
-    """{project id: its way back}. One query beside that for the routes."""
+    """{project id: its way back}. One query besides that for the routes."""
     routes = list(routes)
     ids = {pk for route in routes for pk in route.way_back}
     versions = (
@@ -33,7 +33,7 @@ def ways_back(routes: Iterable[Route]) -> dict[int, WayBack]:
 
 
 def way_back(project: Project) -> WayBack:
-    """Of one project. At most two queries."""
+    """The way back of one project. At most two queries."""
     return ways_back(Route.objects.filter(project=project)).get(project.pk, WayBack())
 
 
@@ -41,7 +41,7 @@ def _way_back(route: Route, versions: dict[int, ModelVersion]) -> WayBack:
     rejected: list[ModelVersion] = []
     for pk in reversed(route.way_back):
         version = versions.get(pk)
-        # The live version stands on its own way back when it went live twice and what came between was rejected.
+        # The live version is on its own way back when it went live twice and the versions between were rejected.
         if version is None or pk == route.version_id or version in rejected:
             continue
         if version.status != ModelVersion.Status.REJECTED:

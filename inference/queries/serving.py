@@ -1,4 +1,4 @@
-"""What is served where, and why not."""
+"""Where versions are served, and why they are not."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,33 +13,33 @@ from inference.engines import BACKENDS
 from inference.models import Answer, Deployment, Engine, Route, WeightCheck
 from training.models import ModelVersion
 
-# The engines process beats every second; after this long without a beat it is taken for dead.
+# The engines process sends a heartbeat every second; after this long without one it is considered dead.
 HEARTBEAT_STALE = timedelta(seconds=60)
 CHECKS_SHOWN = 10
 
 
 def engine_model_name(version: ModelVersion) -> str:
-    """What engines call the version. A base model has one name in every project that uses it."""
+    """The version's name in engines. A base model has one name in every project that uses it."""
     return version.base_model.slug if version.kind == ModelVersion.Kind.BASE else version.served_name
 
 
 @dataclass(frozen=True)
 class Serving:
-    """Where a version answers now."""
+    """Where a version is served now."""
 
     url: str
     backend: str
     model: str
     engine_name: str
     engine_id: int
-    # The newest check of its weights when this was looked up; 0: none yet.
+    # The newest check of its weights at the time of this query; 0: none yet.
     last_check: int
 
 
 @dataclass(frozen=True)
 class State:
-    """Whether a version can answer, in words. `sentence` names the engine, `neutral` names nothing that tells
-    which model it is, for people who rate blind."""
+    """Whether a version can answer, in words. `sentence` has the engine's name; `neutral` does not show which model it
+    is, for people who rate blind."""
 
     key: str  # ready, starting, waiting, checking, away, failed, unloaded
     sentence: str
@@ -57,7 +57,7 @@ def _clock(moment: datetime | None) -> str:
 
 
 def usual_start(engine: Engine) -> int:
-    """Seconds a start took here last time, or the backend's own figure."""
+    """Seconds of the last start here, or the backend's own figure."""
     measured = engine.options.get("start_seconds")
     return round(measured) if measured else BACKENDS[engine.backend].usual_start_seconds
 
@@ -75,7 +75,7 @@ def deployment_of(version: ModelVersion) -> Deployment | None:
 
 
 def state_of(deployment: Deployment | None) -> State:  # noqa: PLR0911 - one return per state
-    """Why a version answers or does not, and what to do. Needs `engine` and `version` selected; no query."""
+    """Why a version can or cannot answer, and what to do. Needs `engine` and `version` selected; no query."""
     if deployment is None or deployment.wanted == Deployment.Wanted.UNLOADED:
         text = "This model version is not loaded."
         return State(
@@ -87,22 +87,22 @@ def state_of(deployment: Deployment | None) -> State:  # noqa: PLR0911 - one ret
             "failed",
             f"It could not be served. {deployment.error}".strip(),
             "This candidate could not be served.",
-            "An admin finds the reason on the Serve page.",
+            "An admin can see the reason on the Serve page.",
         )
     if engine is None:
         return State(
             "waiting",
-            deployment.error or "It waits for an engine.",
-            "This candidate waits for an engine.",
-            "This page goes on by itself.",
+            deployment.error or "It is waiting for an engine.",
+            "This candidate is waiting for an engine.",
+            "This page updates automatically.",
         )
     if not is_beating(engine):
         since = engine.heartbeat_at
         return State(
             "away",
-            f"The engines process gives no sign of life{_clock(since)}.",
-            f"The engine gives no sign of life{_clock(since)}.",
-            "It works again by itself once the engines process runs.",
+            f"The engines process has not responded{_clock(since)}.",
+            f"The engine has not responded{_clock(since)}.",
+            "It works again automatically when the engines process runs.",
             since,
         )
     if engine.status in (Engine.Status.STARTING, Engine.Status.WANTED):
@@ -111,33 +111,33 @@ def state_of(deployment: Deployment | None) -> State:  # noqa: PLR0911 - one ret
             "starting",
             f"The engine {engine.name} {text}",
             f"The engine {text}",
-            "You can write meanwhile.",
+            "You can write your question meanwhile.",
             engine.since,
         )
     if engine.status != Engine.Status.UP:
         return State(
             "away",
-            f"The engine {engine.name} is away{_clock(engine.since)}. {engine.error}".strip(),
-            f"The engine of this candidate is away{_clock(engine.since)}.",
-            "An admin finds on the Serve page what to do."
+            f"The engine {engine.name} is offline{_clock(engine.since)}. {engine.error}".strip(),
+            f"The engine of this candidate is offline{_clock(engine.since)}.",
+            "An admin can see on the Serve page what to do."
             if engine.attached
-            else "It is started again by itself.",
+            else "It is started again automatically.",
             engine.since,
         )
     if deployment.status != Deployment.Status.LOADED:
         return State(
             "checking",
-            f"It is being loaded into {engine.name}; its tokens and its answers are checked.",
+            f"It is being loaded into {engine.name}. Its tokens and answers are checked.",
             "This candidate is being loaded.",
-            "That takes a few seconds, on a busy machine up to some minutes.",
+            "This takes a few seconds, or some minutes on a busy machine.",
             engine.since,
         )
     return State("ready", "Served.", "Served.", since=deployment.loaded_at)
 
 
 def serving(version: ModelVersion, *, blind: bool = False) -> Serving:
-    """Where the version answers. Raises PartAway, saying which engine is away and since when."""
-    # Looked up before the state: a check that fails in between is then seen as newer when the answer ends.
+    """Where the version answers. Raises PartAway with the offline engine and the time."""
+    # Read before the state: a check that fails in between then counts as newer when the answer ends.
     checks = dict(
         WeightCheck.objects.filter(engine__deployments__version=version)
         .order_by()
@@ -164,7 +164,7 @@ def is_served(version: ModelVersion) -> bool:
 
 
 def live_version(project: Project) -> ModelVersion | None:
-    """What /v1 answers with for the project, or None when nothing is live."""
+    """The version that /v1 uses for the project, or None when nothing is live."""
     route = route_of(project)
     return route.version if route else None
 
@@ -178,7 +178,7 @@ def route_of(project: Project) -> Route | None:
 
 
 def deployments(project: Project) -> QuerySet[Deployment]:
-    """What the project has asked engines to serve, newest version first."""
+    """The deployments of the project, newest version first."""
     return (
         Deployment.objects.filter(version__project=project)
         .select_related("engine", "version__base_model", "version__training")
@@ -187,7 +187,7 @@ def deployments(project: Project) -> QuerySet[Deployment]:
 
 
 def unserved_versions(project: Project) -> QuerySet[ModelVersion]:
-    """Versions that nobody ever asked to serve."""
+    """Versions without a deployment."""
     return ModelVersion.objects.filter(project=project, deployment=None).select_related("base_model")
 
 
@@ -214,7 +214,7 @@ def last_checks(engines: list[Engine]) -> dict[int, list[WeightCheck]]:
 
 
 def versions_of(engine: Engine) -> QuerySet[ModelVersion]:
-    """Versions that this engine alone serves, loaded at the moment or not."""
+    """Versions of this engine, loaded at the moment or not."""
     if engine.version_id is not None:
         return ModelVersion.objects.filter(pk=engine.version_id)
     return ModelVersion.objects.filter(base_model_id=engine.base_model_id).exclude(

@@ -1,4 +1,4 @@
-"""How fast versions answer, measured here."""
+"""The speed of versions, measured on this server."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,7 @@ from inference.models import Answer
 
 
 class Quantile(Aggregate):
-    """PostgreSQL's percentile_cont: the value below which the share `q` lies, interpolated."""
+    """PostgreSQL's percentile_cont: the value below which the share `q` is, interpolated."""
 
     function = "PERCENTILE_CONT"
     output_field = FloatField()
@@ -26,7 +26,7 @@ class Quantile(Aggregate):
 @dataclass(frozen=True)
 class AnswerSpeed:
     """Of answers finished in the last week: n, median and 95th percentile of time to first token (ms), and the
-    median pace after it (tokens/s)."""
+    median speed after it (tokens/s)."""
 
     n: int
     first_ms: float
@@ -35,7 +35,7 @@ class AnswerSpeed:
 
 
 def _pace() -> ExpressionWrapper:
-    """Tokens a second after the first; NULL for answers of one token or of no measurable length."""
+    """Tokens per second after the first; NULL for answers of one token or of no measurable length."""
     after_first = NullIf(F("completion_tokens") - 1, 0)
     lasted = NullIf(F("duration_ms") - F("first_token_ms"), 0)
     return ExpressionWrapper(
@@ -44,7 +44,7 @@ def _pace() -> ExpressionWrapper:
 
 
 def speeds(project: Project) -> dict[int, AnswerSpeed]:
-    """Speed by version id, measured at Guildhall: the engine's own metrics know only base models. One query."""
+    """Speed by version id, measured at Guildhall: the engine's own metrics have only base models. One query."""
     rows = (
         Answer.objects.filter(
             project=project,

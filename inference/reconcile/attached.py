@@ -16,7 +16,7 @@ LOOK_EVERY_SECONDS = 5.0
 
 @dataclass
 class EngineWatch:
-    """What the loop remembers of an engine between passes. Clocks are monotonic seconds."""
+    """The loop's state of an engine between passes. Clocks are monotonic seconds."""
 
     failures: int = 0
     not_before: float = 0.0
@@ -24,13 +24,13 @@ class EngineWatch:
     up_at: float = 0.0
     misses: int = 0
     looked_at: float = 0.0
-    restart_asked: float = float("-inf")  # when a restart was last asked for that may wait for a quiet moment
-    restart_by: float = 0.0  # when it waits no longer
+    restart_asked: float = float("-inf")  # when a restart was last requested that may wait for a quiet moment
+    restart_by: float = 0.0  # the latest time for it
     checking: Checking = field(default_factory=Checking)
 
 
 def look_for(engine: Engine, wanted: bool, watch: EngineWatch) -> None:
-    """Finds which of the given URLs serves the model; asked anew every few seconds, at once while it is away."""
+    """Finds the URL that serves the model. Repeats every few seconds, and in each pass while the engine is offline."""
     if not wanted:
         if engine.status != Status.STOPPED:
             set_status(engine=engine, status=Status.STOPPED, attached=True)
@@ -38,7 +38,7 @@ def look_for(engine: Engine, wanted: bool, watch: EngineWatch) -> None:
     if engine.status == Status.UP and time.monotonic() - watch.looked_at < LOOK_EVERY_SECONDS:
         return
     if time.monotonic() < watch.not_before:
-        return  # out of service: it is looked at again in a while
+        return  # out of service: it is checked again later
     watch.looked_at = time.monotonic()
     expected = engine.version.served_name if engine.version else engine.base_model.slug
     seen: list[str] = []
@@ -46,7 +46,7 @@ def look_for(engine: Engine, wanted: bool, watch: EngineWatch) -> None:
         try:
             names = [one.name for one in BACKENDS[engine.backend].served(url)]
         except (EngineAway, EngineRefused) as error:
-            seen.append(f"{url} does not answer ({error})")
+            seen.append(f"{url} does not respond ({error})")
             continue
         if expected in names:
             watch.misses = 0
@@ -56,7 +56,7 @@ def look_for(engine: Engine, wanted: bool, watch: EngineWatch) -> None:
             return
         seen.append(f"{url} serves {', '.join(names) or 'nothing'}")
     watch.misses += 1
-    # One slow answer is not an outage.
+    # One slow response is not an outage.
     if engine.status != Status.UP or watch.misses >= 2:
         set_status(
             engine=engine,

@@ -1,6 +1,7 @@
-"""When the weights of an engine are checked: what the reconciler remembers of one engine's checks between passes.
+"""Decides when the weights of an engine are checked: the reconciler's state of one engine's checks between passes.
 
-Due after a start, after every load, when somebody else loaded or unloaded, and once an hour; made in a thread.
+A check is due after a start, after every load, when another program loaded or unloaded, and once an hour. It runs in a
+thread.
 """
 
 import threading
@@ -16,14 +17,15 @@ from inference.reconcile.probing import Probe, Result
 from inference.services import checks as notes
 
 EVERY_SECONDS = 3600.0
-AGAIN_SECONDS = 5.0  # after one that could not be made
-NOT_MADE_LIMIT = 3  # so many in a row, and the engine is not trusted any more
+AGAIN_SECONDS = 5.0  # after one that could not be done
+NOT_MADE_LIMIT = 3  # this many in a row, and the engine is taken out of service
 
 Outcome = WeightCheck.Outcome
 
 
 class OutOfService(Exception):
-    """The engine must not answer any more; the text says why. With `result` when it answered with wrong weights."""
+    """The engine must not answer any more; the text has the reason. `result` is set when it answered with wrong
+    weights."""
 
     def __init__(self, reason: str, result: Result | None = None) -> None:
         super().__init__(reason)
@@ -32,8 +34,8 @@ class OutOfService(Exception):
 
 @dataclass
 class Checking:
-    """Of one life of one engine. `alone`: what its models said alone; `reports`: token checks that passed, by deployment, of
-    versions that are served once the weights are checked."""
+    """State of one start of one engine. `alone`: the answers of its models alone; `reports`: passed token checks, by
+    deployment, of versions that are served once the weights are checked."""
 
     due: bool = True
     alone: dict[str, weights.Answers] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class Checking:
 
     @property
     def knows_base(self) -> bool:
-        """Whether what the base says alone is known: asked before the first adapter was loaded."""
+        """Whether the base model's answers alone are known. They are measured before the first adapter is loaded."""
         return self.noise is not None
 
     @property
@@ -56,7 +58,7 @@ class Checking:
         return self.probe is not None
 
     def look(self, served: Iterable[Served]) -> None:
-        """Notices time passed, and names that came without being loaded from here."""
+        """Notices that time passed, and models that were not loaded from here."""
         names = frozenset(one.name for one in served)
         if names - self.seen or (self.passed_at and time.monotonic() - self.passed_at > EVERY_SECONDS):
             self.due = True
@@ -68,7 +70,7 @@ class Checking:
         self.seen |= {name}
 
     def begin(self, engine: Engine, adapters: list[str]) -> None:
-        """Starts a check of the base and `adapters`, unless one was tried a moment ago."""
+        """Starts a check of the base and `adapters`, unless one was tried very recently."""
         if self.running or time.monotonic() < self.not_before:
             return
         base = engine.base_model.slug
@@ -80,13 +82,13 @@ class Checking:
         ).start()
 
     def cancel(self) -> None:
-        """What is served changes: a check under way tells nothing any more, and another is due."""
+        """The loaded models change: a running check is no longer valid, and another one is due."""
         if self.probe is not None:
             self.probe.cancelled.set()
 
     def poll(self, engine: Engine) -> bool:
-        """Takes the result of a check that is done. True when it passed; OutOfService when it failed, or could not be
-        made several times in a row."""
+        """Handles the result of a finished check. True when it passed; OutOfService when it failed, or could not be
+        done several times in a row."""
         if self.probe is None or not self.results:
             return False
         result = self.results[0]
@@ -106,8 +108,7 @@ class Checking:
         self.not_before = time.monotonic() + AGAIN_SECONDS
         if self.not_made >= NOT_MADE_LIMIT:
             raise OutOfService(
-                f"Whether it answers with the right weights could not be checked {self.not_made} times in a row. "
-                f"{result.reason}"
+                f"The check of its weights could not be done {self.not_made} times in a row. {result.reason}"
             )
         return False
 
@@ -117,12 +118,12 @@ class Checking:
 
 
 def life_of(engine: Engine) -> str:
-    """Which life of the engine this is: a restart gives another."""
+    """Identifies this start of the engine: it differs after a restart."""
     return f"process {engine.pid}" if engine.pid else engine.url
 
 
 def of_adopted(engine: Engine) -> Checking:
-    """For an engine that an earlier process of ours started: what its models said alone then."""
+    """For an engine that an earlier engines process started: the answers of its models alone at that time."""
     checking = Checking()
     last = engine.weight_checks.filter(outcome=Outcome.PASSED, process=life_of(engine)).first()
     if last is not None:
@@ -130,5 +131,5 @@ def of_adopted(engine: Engine) -> Checking:
             checking.alone = {name: weights.from_json(said) for name, said in last.report["alone"].items()}
             checking.noise = float(last.report["noise"])
         except (KeyError, TypeError, ValueError, AttributeError):
-            pass  # written by another version, about other prompts: asked again
+            pass  # written by another version, with other prompts: measured again
     return checking

@@ -1,4 +1,4 @@
-"""Making what an engine that is up serves equal to what is wanted: adapters in and out, tokens compared."""
+"""Makes the models of a running engine equal to the wanted ones: loads and unloads adapters, compares tokens."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -24,12 +24,12 @@ from training.models import ModelVersion
 log = logging.getLogger(__name__)
 Status = Deployment.Status
 
-# Hashing weights takes time, and artifacts are never rewritten: each is verified once per life of this process.
+# Hashing weights takes time, and artifacts are never rewritten: each is verified once per process.
 _verified: set[int] = set()
 
 
 def verified_path(artifact: Artifact) -> Path:
-    """The artifact's path. Raises EngineRefused when its files are not what was stored."""
+    """The artifact's path. Raises EngineRefused when its files differ from what was stored."""
     store = storage()
     try:
         path = store.local_path(artifact)
@@ -48,7 +48,7 @@ def verified_path(artifact: Artifact) -> Path:
 
 
 class NoRoom(Exception):
-    """The engine may be given no more adapters in this life; a restart makes room."""
+    """The engine cannot load more adapters before a restart."""
 
 
 def bring_in_step(
@@ -57,15 +57,15 @@ def bring_in_step(
     checking: Checking,
     waiting: Mapping[int, str] | None = None,
 ) -> None:
-    """One pass over the deployments of an engine that is up: out, in, and checked before they are served.
+    """One pass over the deployments of a running engine: unload, load, and check before serving.
 
-    `waiting` says why a deployment has no place in the engine, by its id. Raises EngineAway when the engine does not
-    answer, NoRoom when it has to be restarted for another adapter, and OutOfService when a check of its weights
-    failed; whatever else goes wrong ends with the deployment it concerns, and the others go on.
+    `waiting` has the reason why a deployment has no place in the engine, by its id. Raises EngineAway when the engine
+    does not respond, NoRoom when it must be restarted for another adapter, and OutOfService when a check of its weights
+    failed. Other errors affect only their deployment; the others continue.
     """
     backend = BACKENDS[engine.backend]
     served = {one.name: one for one in backend.served(engine.url)}
-    shares = engine.version_id is None  # one set of full weights has no others beside it to be taken for
+    shares = engine.version_id is None  # an engine with full weights has no other models
     checking.look(served.values())
     passed = checking.poll(engine)
     staying = []
@@ -79,7 +79,7 @@ def bring_in_step(
         return
     if passed:
         _announce(engine, staying, checking)
-    # The base first: it is served as soon as what it says alone is known.
+    # The base model first: it is served as soon as its answers alone are known.
     staying.sort(key=lambda one: one.version.kind == ModelVersion.Kind.ADAPTER)
     full: NoRoom | None = None
     for deployment in staying:
@@ -96,7 +96,7 @@ def bring_in_step(
 
 
 def note_without_engine(deployment: Deployment, engine: Engine | None, reason: str) -> None:
-    """Says of a deployment that no engine serves at the moment what it is now. `engine`: the one that will."""
+    """Updates the status of a deployment without an engine. `engine`: the one that will serve it."""
     if deployment.wanted == Deployment.Wanted.UNLOADED:
         if deployment.status != Status.UNLOADED:
             notes.note_unloaded(deployment=deployment)
@@ -113,7 +113,7 @@ def _adapters(served: Mapping[str, Served]) -> list[str]:
 
 
 def _guarded(engine: Engine, deployment: Deployment, step: Callable[[], bool | None]) -> bool:
-    """What `step` returns; a refusal is noted with the deployment it concerns, and then this is True."""
+    """The result of `step`; a refusal is stored with its deployment, and the result is then True."""
     try:
         return bool(step())
     except EngineRefused as error:
@@ -122,7 +122,7 @@ def _guarded(engine: Engine, deployment: Deployment, step: Callable[[], bool | N
         else:
             log.warning("Engine %s refused to change %s: %s", engine.name, deployment, error.message)
     except ExpectedError as error:
-        # Somebody changed the row meanwhile; the next pass sees what it is now.
+        # The row changed meanwhile; the next pass reads it again.
         log.info("Deployment %s: %s", deployment.pk, error)
     return True
 
@@ -135,7 +135,7 @@ def _out(
     checking: Checking,
     reason: str | None,
 ) -> bool:
-    """Takes out what should not be in the engine. True when the deployment needs nothing else in this pass."""
+    """Unloads what should not be in the engine. True when the deployment needs nothing else in this pass."""
     version = deployment.version
     name = engine_model_name(version)
     loaded = version.kind == ModelVersion.Kind.ADAPTER and name in served
@@ -167,7 +167,7 @@ def _in(
     served: dict[str, Served],
     checking: Checking,
 ) -> None:
-    """Loads the version and compares its token ids; it is served once `_announce` says so."""
+    """Loads the version and compares its token ids; `_announce` makes it served."""
     version = deployment.version
     name = engine_model_name(version)
     if name not in served:
@@ -176,7 +176,7 @@ def _in(
         if name in served:
             return
         notes.note_waiting(
-            deployment=deployment, engine=engine, reason="The engine lost it; it is loaded again."
+            deployment=deployment, engine=engine, reason="The engine lost it. It is loaded again."
         )
     if deployment.pk in checking.reports:
         return
@@ -201,7 +201,7 @@ def _load(
     name = version.served_name
     path = verified_path(version.artifact)
     holder = served.get(name)
-    # A name stands for one set of weights for ever; a second path under it would answer from the first's cache.
+    # A name belongs to one set of weights permanently. A second path under it would answer from the first one's cache.
     if holder is not None and holder.path and Path(holder.path) != path:
         raise EngineRefused(
             f"The name {name} is already taken by other files. Restart the engine to free the name."
@@ -212,9 +212,9 @@ def _load(
             engine.options.get("max_lora_rank"),
         )
         if room is not None and rank > room:
-            raise NoRoom(f"Restarting with room for adapters of rank {rank}.")
+            raise NoRoom(f"Restarting for adapters of rank {rank}.")
         if not take_load(engine=engine):
-            raise NoRoom("Restarting to free the places of adapters that were unloaded.")
+            raise NoRoom("Restarting to free the places of unloaded adapters.")
         checking.note_load(name)
         backend.load_adapter(engine.url, name, path)
         served[name] = Served(name, str(path), engine.base_model.slug)
@@ -227,7 +227,7 @@ def _compare_tokens(
     served: dict[str, Served],
     checking: Checking,
 ) -> None:
-    """Compares token ids; when they differ it takes the version out again and says why."""
+    """Compares token ids. If they differ, it unloads the version and stores the reason."""
     version = deployment.version
     name = engine_model_name(version)
     prompts: list[dict[str, Any]] = version.parity_prompts
@@ -235,8 +235,8 @@ def _compare_tokens(
         _withdraw(backend, engine, version, served)
         notes.note_failed(
             deployment=deployment,
-            reason="No prompts for the token check were recorded with this version, so it cannot be shown that training "
-            "and serving read the same text. Ask for its check on the version's page.",
+            reason="No prompts for the token check were recorded with this version, so training and serving cannot be "
+            "compared. Start the check on the version's page.",
         )
         return
     report = parity.compare(
@@ -253,7 +253,7 @@ def _compare_tokens(
 
 
 def _announce(engine: Engine, deployments: Sequence[Deployment], checking: Checking) -> None:
-    """The versions whose tokens were compared are served from now on."""
+    """The versions with equal tokens are served from now on."""
     for deployment in deployments:
         report = checking.reports.pop(deployment.pk, None)
         if report is not None:

@@ -1,7 +1,7 @@
-"""The engines process: a loop that makes what is served equal to what the database wants.
+"""The engines process: a loop that makes the served versions equal to those wanted in the database.
 
-One at a time holds a PostgreSQL advisory lock; a second one waits and takes over when the first is gone. Engines
-die with the process that started them. One that outlived it all the same is found by its note and adopted when it is
+One process at a time has a PostgreSQL advisory lock; a second one waits and takes over when the first has ended.
+Engines end with the process that started them. An engine that kept running is found by its note. It is adopted if it is
 healthy, else ended.
 """
 
@@ -39,17 +39,17 @@ log = logging.getLogger(__name__)
 Status = Engine.Status
 
 TICK_SECONDS = 1.0
-# After a failure: seconds to wait before the next start, by how many came in a row.
+# After a failure: seconds to wait before the next start, by the number of failures in a row.
 BACKOFF = (1, 2, 5, 10, 20, 40, 60)
 FORGIVEN_AFTER = 120.0  # seconds up after which earlier failures no longer count
 START_SECONDS = 900.0  # a large model on a slow disk
-MISSES = 6  # health checks in a row, 5 s each, before a silent engine is ended
+MISSES = 6  # health checks in a row, 5 s each, before an engine that does not respond is ended
 SWEEP_EVERY = 60.0
 STOP_GRACE = 8.0
-QUIET_SECONDS = 60.0  # a restart that can wait waits so long for answers that are being written
+QUIET_SECONDS = 60.0  # a restart that is not urgent waits this long for unfinished answers
 ATTACHED_ADVICE = (
-    "Start it again without adapters; on a CPU with --max-loras {slots} or more, so that one slot always stays empty. It "
-    "serves again once a check has passed."
+    "Start it again without adapters; on a CPU with --max-loras {slots} or more, so that one slot always stays empty. "
+    "It serves again when a check has passed."
 )
 
 
@@ -64,7 +64,7 @@ class Reconciler(OneAtATime):
 
     # --- the loop ------------------------------------------------------------------------------------------
     def run(self) -> None:
-        """Works until `stop` is set. Engines that it started are gone when it returns."""
+        """Works until `stop` is set. Engines that it started have ended when it returns."""
         recovered = False
         try:
             while not self.stop.is_set():
@@ -77,13 +77,13 @@ class Reconciler(OneAtATime):
                         self.tick()
                     elif recovered:
                         log.error(
-                            "Another engines process took over while the database was away; this one ends."
+                            "Another engines process took over while the database was offline; this one ends."
                         )
                         return
                 except (OperationalError, InterfaceError, psycopg.Error) as error:
-                    # Engines go on serving; what changed meanwhile is made up for when the database is back.
+                    # Engines continue to serve. Changes are applied when the database is back.
                     log.warning(
-                        "The database does not answer: %s",
+                        "The database does not respond: %s",
                         lines_of(str(error))[0] if str(error) else error,
                     )
                     self._drop_lock()
@@ -104,7 +104,7 @@ class Reconciler(OneAtATime):
             .order_by("pk")
             .select_related("project", "base_model")
         ):
-            # The event does this too; doing it here makes serving independent of the broker.
+            # The event does this too. Doing it here makes serving independent of the broker.
             notes.ensure_deployment(by=None, version=version)
         found = list(
             Deployment.objects.select_related(
@@ -168,7 +168,7 @@ class Reconciler(OneAtATime):
     def _spec(self, engine: Engine, plan: EnginePlan) -> EngineSpec:
         version, base = engine.version, engine.base_model
         weights = version.artifact if version else base.artifact
-        assert weights is not None  # the database holds that a ready base model has one
+        assert weights is not None  # a ready base model has one (database constraint)
         return EngineSpec(
             name=engine.name,
             model_path=verified_path(weights),
@@ -220,7 +220,7 @@ class Reconciler(OneAtATime):
         log.info("Engine %s starts on port %s (process %s)", engine.name, port, process.pid)
 
     def _answers(self, engine: Engine) -> bool:
-        """Whether it is healthy and is who it should be; another program may sit on the port."""
+        """Whether it is healthy and the right process; another program may use the port."""
         backend = BACKENDS[engine.backend]
         if not backend.healthy(engine.url):
             return False
@@ -240,7 +240,7 @@ class Reconciler(OneAtATime):
             log.info("Engine %s is up after %.0f s", engine.name, took)
         elif time.monotonic() - watch.began > START_SECONDS:
             self._crashed(
-                engine, process, f"It did not answer within {START_SECONDS / 60:.0f} minutes of its start."
+                engine, process, f"It did not respond within {START_SECONDS / 60:.0f} minutes of its start."
             )
 
     def _while_up(self, engine: Engine, process: EngineProcess, watch: EngineWatch) -> None:
@@ -251,22 +251,21 @@ class Reconciler(OneAtATime):
         else:
             watch.misses += 1
             if watch.misses >= MISSES:
-                self._crashed(engine, process, f"It did not answer {MISSES} health checks in a row.")
+                self._crashed(engine, process, f"It did not respond to {MISSES} health checks in a row.")
                 return
 
     def _restart_when_quiet(self, engine: Engine, reason: str) -> None:
-        """Restarts it once no answer is being written, or when that took too long to come."""
+        """Restarts it when no answer is being written, or after waiting too long for that."""
         watch, now = self._watch(engine), time.monotonic()
         if now - watch.restart_asked > QUIET_SECONDS / 2:
-            watch.restart_by = now + QUIET_SECONDS  # the first time, or after the need for it had gone
+            watch.restart_by = now + QUIET_SECONDS  # the first time, or after it was not needed for a while
         watch.restart_asked = now
         if now >= watch.restart_by or not is_answering(engine):
             log.info("Engine %s: %s", engine.name, reason)
             self._stop_engine(engine, reason, Status.WANTED)
 
     def _out_of_service(self, engine: Engine, error: OutOfService) -> None:
-        """Nothing is asked of it from here on; what it answered in doubt is marked; it starts again, and is checked
-        before it serves."""
+        """It gets no more requests; its doubtful answers are marked; it restarts and is checked before it serves."""
         life, watch = life_of(engine), self._watch(engine)
         if error.result is None:
             check = None
@@ -287,7 +286,7 @@ class Reconciler(OneAtATime):
             mark_answers(check=check)
 
     def _crashed(self, engine: Engine, process: EngineProcess, reason: str) -> None:
-        process.stop(grace=2.0)  # its own children may outlive it
+        process.stop(grace=2.0)  # its child processes may still run
         self.processes.pop(engine.pk, None)
         self._failed(engine, reason)
 
@@ -338,15 +337,15 @@ class Reconciler(OneAtATime):
         try:
             bring_in_step(engine, deployments, self._watch(engine).checking, plan.waiting)
         except EngineAway as error:
-            log.warning("Engine %s did not answer: %s", engine.name, error)
+            log.warning("Engine %s did not respond: %s", engine.name, error)
         except NoRoom as error:
             self._restart_when_quiet(engine, str(error))
         except OutOfService as error:
             self._out_of_service(engine, error)
 
-    # --- beginning and end ---------------------------------------------------------------------------------
+    # --- start and end -------------------------------------------------------------------------------------
     def recover(self) -> None:
-        """Looks at what an earlier engines process left: adopts what is healthy, ends the rest, corrects the rows."""
+        """Handles the engines of an earlier engines process: adopts healthy ones, ends the rest, corrects the rows."""
         left = processes.left_behind(self.folder)
         for engine in Engine.objects.select_related("base_model", "version").exclude(status=Status.STOPPED):
             if engine.attached:
@@ -370,7 +369,7 @@ class Reconciler(OneAtATime):
             set_status(
                 engine=engine,
                 status=Status.WANTED,
-                error="The engines process was started anew.",
+                error="The engines process was restarted.",
                 pid=None,
                 port=None,
                 url="",
@@ -379,7 +378,7 @@ class Reconciler(OneAtATime):
             process.stop(grace=STOP_GRACE)
 
     def shut_down(self) -> None:
-        """Ends every engine this process holds, all at once, and says so in their rows."""
+        """Ends all engines of this process at once and updates their rows."""
         held = dict(self.processes)
         for watch in self.watches.values():
             watch.checking.cancel()
@@ -402,7 +401,7 @@ class Reconciler(OneAtATime):
 
 
 def _counts_loads(engine: Engine) -> bool:
-    """Whether it was started by a program that knew how many adapters it may be given."""
+    """Whether it was started by a program version that limits the number of loaded adapters."""
     return engine.version_id is not None or "adapter_loads" in engine.options
 
 

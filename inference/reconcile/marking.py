@@ -1,5 +1,5 @@
-"""Checks that an engine's models answer with their own weights: what they found, and which answers that puts in doubt.
-Only the reconciler writes here; the code that ends an answer asks `doubt_since`."""
+"""Results of weight checks, and the answers that they put in doubt. Only the reconciler writes here; the code that ends
+an answer calls `doubt_since`."""
 
 from datetime import datetime, timedelta
 
@@ -20,7 +20,7 @@ Outcome = WeightCheck.Outcome
 
 
 def note_check(*, engine: Engine, process: str, result: Result) -> WeightCheck:
-    """Keeps what a check found. One that failed goes through `take_out_of_service`."""
+    """Stores the result of a check. A failed one goes through `take_out_of_service`."""
     return WeightCheck.objects.create(
         engine=engine,
         process=process,
@@ -35,20 +35,20 @@ def note_check(*, engine: Engine, process: str, result: Result) -> WeightCheck:
 
 
 def _last_pass(engine: Engine) -> datetime:
-    """When the last check that passed began: what was loaded while it ran is not covered by it."""
+    """The start of the last passed check: it does not cover models loaded while it ran."""
     passed = engine.weight_checks.filter(outcome=Outcome.PASSED).first()
     return passed.began_at if passed else engine.created_at
 
 
 @transaction.atomic
 def take_out_of_service(*, engine: Engine, process: str, result: Result, advice: str) -> WeightCheck:
-    """A check failed: from this commit on nothing is asked of the engine. Its answers are marked by `mark_answers`
-    afterwards, so that one noted meanwhile is seen either by that or when it ends."""
+    """A check failed: from this commit on the engine gets no requests. `mark_answers` marks its answers afterwards, so
+    that an answer opened meanwhile is marked there or when it ends."""
     check = note_check(engine=engine, process=process, result=result)
     set_status(
         engine=engine,
         status=Engine.Status.DOWN,
-        error=f"It answered with other weights than it was asked for. {result.reason} {advice}",
+        error=f"It answered with the wrong weights. {result.reason} {advice}",
         restarted=not engine.attached,
         pid=None,
         port=None,
@@ -66,7 +66,7 @@ def _ended() -> ExpressionWrapper:
 
 @transaction.atomic
 def mark_answers(*, check: WeightCheck) -> int:
-    """Marks every answer on which a failed check casts doubt and says so in each project; returns how many. Once only.
+    """Marks every answer in doubt after a failed check and records it in each project; returns their number. Once only.
 
     These are the answers of the engine's versions that were being written at any moment from `doubtful_since` to `ended_at`.
     """
@@ -77,7 +77,7 @@ def mark_answers(*, check: WeightCheck) -> int:
     versions = versions_of(check.engine)
     answers = Answer.objects.alias(ended=_ended()).filter(
         Q(duration_ms=None) | Q(ended__gte=since),
-        # Whatever began earlier than an answer may last was over by then.
+        # Answers older than the longest possible answer had ended by then.
         created_at__gte=since - timedelta(seconds=ANSWER_SECONDS + 60),
         created_at__lte=check.ended_at,
         version__in=versions,
@@ -101,6 +101,6 @@ def mark_answers(*, check: WeightCheck) -> int:
 
 
 def finish_marks() -> None:
-    """Marks what a process that was ended in between left unmarked."""
+    """Marks what a process left unmarked when it was ended in between."""
     for check in WeightCheck.objects.filter(outcome=Outcome.FAILED, marked=None).order_by("pk"):
         mark_answers(check=check)

@@ -1,4 +1,4 @@
-"""The lock that lets one engines process act while others wait for it to end."""
+"""The lock that allows one engines process to work while others wait."""
 
 import logging
 
@@ -7,7 +7,7 @@ from django.db import connection
 
 log = logging.getLogger(__name__)
 
-# Any constant that no other program on this database uses.
+# A constant that no other program on this database uses.
 LOCK_KEY = 0x6775_696C_6401
 
 
@@ -16,7 +16,7 @@ class OneAtATime:
         self._lock: psycopg.Connection | None = None
 
     def _hold_lock(self) -> bool:
-        """Whether this process is the one that may act. Asks the lock's own connection, so a lost one is noticed."""
+        """Whether this process has the lock. Asks the lock's own connection, so a lost connection is noticed."""
         if self._lock is not None:
             self._lock.execute("SELECT 1")
             return True
@@ -29,7 +29,7 @@ class OneAtATime:
         row = candidate.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY]).fetchone()
         if row is None or not row[0]:
             candidate.close()
-            log.info("Another engines process is at work; this one waits.")
+            log.info("Another engines process is working; this one waits.")
             return False
         self._lock = candidate
         return True

@@ -1,4 +1,4 @@
-"""The token check: what the trainer rendered and what the engine renders must be the same ids. Pure; no engine, no database."""
+"""The token check: trainer and engine must render the same ids. Pure; no engine, no database."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 from annotation.text.rendering import Message
 
-# Enough differing prompts to see what is wrong; the report is stored and shown.
+# Enough differing prompts to find the cause; the report is stored and shown.
 SHOWN = 5
 AROUND = 8
 
@@ -29,7 +29,7 @@ def compare(
     """Renders each of `prompts` ([{messages, token_ids}]) by `tokenize` and compares.
 
     Returns {checked, differing: [{prompt, position, trainer, engine, trainer_length, engine_length}], at, engine};
-    `trainer` and `engine` hold the ids around the first difference. `differing` lists at most SHOWN prompts,
+    `trainer` and `engine` are the ids around the first difference. `differing` lists at most SHOWN prompts,
     `differing_count` counts them all.
     """
     differing = []

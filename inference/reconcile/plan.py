@@ -1,4 +1,4 @@
-"""What the engines should be, worked out from what is wanted. Pure: rows in, a plan out."""
+"""Plans the engines from the wanted deployments. Pure: rows in, a plan out."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from training.models import BaseModel, ModelVersion
 
 @dataclass
 class BaseNeed:
-    """An engine for a base model, with room for adapters up to `rank` (0: none yet)."""
+    """An engine for a base model with adapters up to `rank` (0: none yet)."""
 
     base_model: BaseModel
     rank: int = 0
@@ -18,7 +18,8 @@ class BaseNeed:
 
 @dataclass
 class EnginePlan:
-    """`bases` by base model id, `full` by version id; `waiting` says why a deployment gets no engine, by its id."""
+    """`bases` by base model id, `full` by version id; `waiting` has the reason why a deployment gets no engine, by its
+    id."""
 
     bases: dict[int, BaseNeed] = field(default_factory=dict)
     full: dict[int, ModelVersion] = field(default_factory=dict)
@@ -34,11 +35,11 @@ def make_plan(
     max_adapters: int | None = None,
 ) -> EnginePlan:
     """`wanted`: deployments to be served, version and base model selected; `live` and
-    `previous`: ids of versions that are live, or that a rollback goes back to.
+    `previous`: ids of versions that are live, or that a rollback returns to.
 
-    A full fine-tune needs an engine of its own and at most `max_full` run at once; the engine of a base model holds at most
-    `max_adapters` adapters at once (None: any number). Live ones come first, then what a rollback goes back to, then
-    those that have their place already, then the ones asked for first.
+    A full model needs its own engine, and at most `max_full` run at once. The engine of a base model has at most
+    `max_adapters` adapters at once (None: any number). Live versions come first, then rollback targets, then those that
+    have a place already, then the earliest requests.
     """
     plan = EnginePlan()
     full: list[Deployment] = []
@@ -52,7 +53,7 @@ def make_plan(
             full.append(deployment)
             continue
         plan.bases.setdefault(version.base_model_id, BaseNeed(version.base_model))
-        # One that failed is not in the engine and waits for a person.
+        # A failed one is not in the engine and waits for a person.
         if version.kind == ModelVersion.Kind.ADAPTER and deployment.status != Deployment.Status.FAILED:
             adapters.setdefault(version.base_model_id, []).append(deployment)
 
@@ -74,7 +75,7 @@ def make_plan(
 
 
 def _was_loaded(deployment: Deployment) -> bool:
-    """Loaded since it was asked for, before a restart of the engine too."""
+    """Loaded since it was requested, also before a restart of the engine."""
     return deployment.loaded_at is not None and deployment.loaded_at >= deployment.requested_at
 
 
@@ -83,10 +84,10 @@ def _place_full(plan: EnginePlan, full: list[Deployment], most: int) -> None:
         plan.full[deployment.version_id] = deployment.version
     for deployment in full[most:]:
         plan.waiting[deployment.pk] = (
-            f"Full weights need an engine of their own, and {most} of {most} is taken by "
+            f"Full models need their own engine, and {most} of {most} is used by "
             f"{_holders(deployment, full[:most])}. {_advice(deployment, full[:most])}"
             if most
-            else "This host serves no full weights: GUILDHALL_ENGINE_MAX_FULL is 0."
+            else "This host serves no full models: GUILDHALL_ENGINE_MAX_FULL is 0."
         )
 
 
@@ -97,14 +98,14 @@ def _place_adapters(plan: EnginePlan, adapters: list[Deployment], limit: int | N
         need.rank = max(need.rank, deployment.version.adapter_rank or 0)
     for deployment in adapters[most:]:
         plan.waiting[deployment.pk] = (
-            f"The engine of {deployment.version.base_model.name} holds {most} adapter{'s' if most > 1 else ''} at once, "
-            f"and {most} of {most} {'are' if most > 1 else 'is'} taken by {_holders(deployment, adapters[:most])}. "
-            f"{_advice(deployment, adapters[:most])} GUILDHALL_ENGINE_MAX_LORAS sets how many it holds."
+            f"The engine of {deployment.version.base_model.name} has room for {most} adapter{'s' if most > 1 else ''}, "
+            f"and {most} of {most} {'are' if most > 1 else 'is'} used by {_holders(deployment, adapters[:most])}. "
+            f"{_advice(deployment, adapters[:most])} GUILDHALL_ENGINE_MAX_LORAS sets this number."
         )
 
 
 def _holders(waiting: Deployment, holders: list[Deployment]) -> str:
-    """Who has the places, by name in the project of the one that waits; what other projects serve is not named."""
+    """The versions that use the places: by name in the same project, only counted in other projects."""
     project = waiting.version.project_id
     own = [str(one.version) for one in holders if one.version.project_id == project]
     others = len(holders) - len(own)
@@ -115,5 +116,5 @@ def _holders(waiting: Deployment, holders: list[Deployment]) -> str:
 
 def _advice(waiting: Deployment, holders: list[Deployment]) -> str:
     if any(one.version.project_id == waiting.version.project_id for one in holders):
-        return "Unload one of this project to make room; the live one stays."
-    return "An admin of another project has to unload one to make room."
+        return "Unload one of this project. The live version stays."
+    return "An admin of another project must unload one first."

@@ -1,8 +1,9 @@
-"""Asks the models of one engine alone and beside one another. Runs in a thread of the engines process, without the database,
-so that engines are watched meanwhile; requests of people go on beside it.
+"""Asks the models of one engine alone and together. Runs in a thread of the engines process, without the database,
+so that engines are watched meanwhile. Requests of users continue at the same time.
 
-Cost, with P prompts, T tokens each, n adapters: the base alone, a new adapter alone, the base beside each adapter
-(n rounds), everything at once (one round): about (2n + 7) x P x (T + 6) tokens, once more for a round that differed.
+Cost, with P prompts, T tokens each, n adapters: the base model alone, a new adapter alone, the base model together with
+each adapter (n rounds), everything at once (one round): about (2n + 7) x P x (T + 6) tokens, and one more round for
+each difference.
 With P = 2, T = 6 and four adapters of a model of 135M parameters: 26 s on 0.4 of a core, and at most SECONDS.
 """
 
@@ -26,14 +27,15 @@ from inference.reconcile.weights import PROMPTS, TOKENS, Answers, Difference
 
 log = logging.getLogger(__name__)
 Outcome = WeightCheck.Outcome
-# A version is served only after this; an engine on a CPU that trains as well is slow.
+# A version is served only after this; an engine on a CPU that also trains is slow.
 SECONDS = 300.0
-# What the companions write: never the end of it while the others answer, and within the shortest context that may be set.
+# The text of the companions: long enough to last while the others answer, and within the shortest context that can be
+# set.
 COMPANION_TEXT, COMPANION_TOKENS = "Once upon a time", 100
 
 
 class NotMade(Exception):
-    """The check could not be made; the text says why."""
+    """The check could not be done; the text has the reason."""
 
 
 @dataclass
@@ -49,7 +51,7 @@ class Result:
 
 
 class Companion:
-    """A model that writes until it is stopped, so that others answer beside it."""
+    """A model that writes until it is stopped, while others answer."""
 
     def __init__(self, begin: Callable[[], Any]) -> None:
         self.writing = threading.Event()
@@ -78,8 +80,8 @@ class Companion:
 
 
 class Probe:
-    """One check of one engine. `alone`: what models said alone earlier in this life of the engine, and `noise`: by how much
-    the base then changed beside itself, in nats; what is missing is asked now."""
+    """One check of one engine. `alone`: answers of models alone since this start of the engine, and `noise`: the change
+    of the base model in a batch with itself, in nats. Missing values are measured now."""
 
     def __init__(
         self,
@@ -103,20 +105,23 @@ class Probe:
         self._deadline = time.monotonic() + SECONDS
 
     def run(self) -> Result:
-        """Never raises."""
+        """Does not raise."""
         try:
             reason = self._differences()
             outcome = Outcome.FAILED if reason else Outcome.PASSED
         except NotMade as problem:
             outcome, reason = Outcome.NOT_MADE, str(problem)
         except EngineAway as problem:
-            outcome, reason = Outcome.NOT_MADE, f"The engine did not answer it: {problem}"
+            outcome, reason = Outcome.NOT_MADE, f"The engine did not respond: {problem}"
         except EngineRefused as problem:
-            outcome, reason = Outcome.NOT_MADE, f"The engine refused it: {problem.message}"
+            outcome, reason = Outcome.NOT_MADE, f"The engine refused: {problem.message}"
         except Exception:
-            # Nobody else would notice: the thread would end, and the check seem to go on for ever.
-            log.exception("A check of weights broke")
-            outcome, reason = Outcome.NOT_MADE, "It broke; the log of the engines process says why."
+            # Otherwise nothing would report it: the thread would end, and the check would seem to run without end.
+            log.exception("A check of weights failed unexpectedly")
+            outcome, reason = (
+                Outcome.NOT_MADE,
+                "It failed unexpectedly. The log of the engines process has the reason.",
+            )
         report = {
             "rounds": self.rounds,
             "largest_shift": round(self.largest, 4),
@@ -131,7 +136,7 @@ class Probe:
 
     # --- what is asked -------------------------------------------------------------------------------------
     def _differences(self) -> str:
-        """What differs, in a sentence; "" for nothing."""
+        """The difference in a sentence; "" for none."""
         if self.base not in self.alone or self.noise is None:
             self._measure()
         found = self._round([], [self.base])
@@ -145,13 +150,13 @@ class Probe:
         return found
 
     def _measure(self) -> None:
-        """What the base says alone, and how much that changes in a batch in which nothing can leak."""
+        """The base model's answers alone, and their change in a batch where nothing can leak."""
         self.alone[self.base] = self._ask([self.base])[self.base]
         beside = self._ask([self.base], [self.base] * 4)[self.base]
         noise, _ = weights.compare(self.alone[self.base], beside, weights.NOISE_MOST)
         if noise > weights.NOISE_MOST:
             raise NotMade(
-                f"Beside itself the base's answer changes by {noise:.2f} nats, too much to tell a wrong answer from rounding."
+                f"In a batch with itself the base model's answer changes by {noise:.2f} nats. This is too much to distinguish a wrong answer from rounding."
             )
         self.noise = round(noise, 4)
 
@@ -172,7 +177,7 @@ class Probe:
         return ""
 
     def _round(self, companions: list[str], asked: list[str]) -> str:
-        """Asks `asked` while `companions` write. A difference counts when it comes again."""
+        """Asks `asked` while `companions` write. A difference counts when it occurs twice."""
         first = self._compare(self._ask(asked, companions))
         if first is None:
             return ""
@@ -193,31 +198,32 @@ class Probe:
         return None
 
     def _sentence(self, name: str, difference: Difference, companions: list[str]) -> str:
-        """It names no version: an engine serves several projects, and all of them read this."""
+        """The text has no version names, since all projects of an engine read it."""
         others = [one for one in companions if one != name]
         if not companions:
             where = "Asked again alone,"
         elif len(others) > 1:
-            where = "Beside all others,"
+            where = "Together with all others,"
         else:
-            where = "Beside an adapter," if others and others[0] != self.base else "Beside the base,"
+            with_adapter = others and others[0] != self.base
+            where = "Together with an adapter," if with_adapter else "Together with the base model,"
         return (
-            f"{where} {'the base' if name == self.base else 'an adapter'} answered otherwise than alone: "
-            f"“{difference.prompt}” differs at token {difference.position} by {difference.by:.2f} nats, where rounding "
+            f"{where} {'the base model' if name == self.base else 'an adapter'} answered differently than alone: "
+            f"“{difference.prompt}” differs at token {difference.position} by {difference.by:.2f} nats, and rounding "
             f"explains at most {self._limit:.2f}."
         )
 
-    # --- how it is asked -----------------------------------------------------------------------------------
+    # --- requests ------------------------------------------------------------------------------------------
     def _left(self) -> float:
         left = self._deadline - time.monotonic()
         if self.cancelled.is_set():
-            raise NotMade("What the engine serves changed meanwhile.")
+            raise NotMade("The models of the engine changed meanwhile.")
         if left <= 0:
-            raise NotMade(f"It was not done within {SECONDS / 60:.0f} minutes; the machine is too busy.")
+            raise NotMade(f"It did not finish within {SECONDS / 60:.0f} minutes. The machine is too busy.")
         return left
 
     def _ask(self, asked: list[str], companions: Sequence[str] = ()) -> dict[str, Answers]:
-        """What `asked` answer to all prompts at once, while each of `companions` writes from before to after."""
+        """The answers of `asked` to all prompts at once, while each of `companions` writes."""
         self.rounds += 1
         left = self._left()
         beside = [
@@ -274,4 +280,4 @@ class Probe:
 
 
 class NotAtOnce(NotMade):
-    """Requests that were to share a batch took turns."""
+    """Requests that should share a batch ran one after another."""

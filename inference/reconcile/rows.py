@@ -1,4 +1,4 @@
-"""The rows that tell of engines. Only the reconciler calls these."""
+"""The rows of engines. Only the reconciler calls these functions."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from inference.reconcile.plan import EnginePlan
 
 
 def rows_for(plan: EnginePlan) -> list[Engine]:
-    """A row for every engine the plan asks for, and those that exist."""
+    """A row for every engine of the plan, and the existing ones."""
     rows = {
         (row.base_model_id, row.version_id): row
         for row in Engine.objects.select_related("base_model__artifact", "version__artifact")
@@ -36,7 +36,7 @@ def rows_for(plan: EnginePlan) -> list[Engine]:
 def set_status(
     *, engine: Engine, status: str, error: str = "", restarted: bool = False, **fields: Any
 ) -> None:
-    """Writes what the engine is now. `since` moves only when the status does."""
+    """Stores the engine's state. `since` changes only when the status changes."""
     values: dict[str, Any] = {"error": error[:4000], **fields}
     changed = engine.status != status
     if changed:
@@ -50,7 +50,7 @@ def set_status(
 
 
 def take_load(*, engine: Engine) -> bool:
-    """Counts an adapter that is about to be loaded. False when the engine may be given no more in this life."""
+    """Counts an adapter that is about to be loaded. False when the engine cannot load more before a restart."""
     rows = Engine.objects.filter(pk=engine.pk)
     limit = engine.options.get("adapter_loads")
     if limit is not None:

@@ -1,8 +1,8 @@
-"""Whether models of one engine answer with their own weights: what each says alone must be what it says beside the others.
-Pure; no engine, no database.
+"""Checks whether the models of one engine answer with their own weights: each must give the same answers alone and
+together with the others. Pure; no engine, no database.
 
-Sums in a shared batch are added in another order, so numbers differ a little and a greedy choice between two nearly equal
-tokens may flip. That is noise. A leak changes the numbers themselves.
+In a shared batch sums are added in another order, so numbers differ a little, and a greedy choice between two nearly
+equal tokens may change. That is noise. A leak changes the numbers themselves.
 """
 
 from collections.abc import Sequence
@@ -11,25 +11,25 @@ from typing import Any
 
 from inference.engines import TokenStep
 
-# Plain text, not chats: every token costs an adapter on a CPU about 35 ms of one core, and a chat template brings thirty.
-# Both lead to continuations that language models are sure of.
+# Plain text, not chats: every token costs an adapter on a CPU about 35 ms of one core, and a chat template adds thirty.
+# Language models continue both with high certainty.
 PROMPTS = ("The capital of France is", "Monday, Tuesday, Wednesday,")
 TOKENS = 6
 
-# Changes of a token's log probability, in nats. Each life of an engine is measured before it gets an adapter: the base
-# beside itself. On a CPU (vLLM 0.32, bfloat16, 135M parameters) that is 0.000 in every round; leaks changed it by 1.34 (a
+# Changes of a token's log probability, in nats. Each start of an engine is measured before it gets an adapter: the base
+# model in a batch with itself. On a CPU (vLLM 0.32, bfloat16, 135M parameters) that is 0.000 in every round; leaks changed it by 1.34 (a
 # LoRA adapter whose B weights have a standard deviation of 0.05) and by 0.18 (0.005, the weakest tried).
-# NOISE_LEAST lets one rounding of a logit pass: from 16 to 32 two bfloat16 numbers lie 0.125 apart.
+# NOISE_LEAST lets one rounding of a logit pass: from 16 to 32 two bfloat16 numbers differ by 0.125.
 NOISE_LEAST = 0.15
 NOISE_FACTOR = 3.0
-NOISE_MOST = 0.5  # an engine as noisy as this by itself cannot be judged
+NOISE_MOST = 0.5  # an engine with this much noise cannot be checked
 
 Answers = tuple[tuple[TokenStep, ...], ...]  # one for each of PROMPTS
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two answers part: `by` nats, more than noise."""
+    """Where two answers differ: by `by` nats, more than noise."""
 
     prompt: str
     position: int
@@ -39,13 +39,14 @@ class Difference:
 
 
 def limit_of(noise: float) -> float:
-    """The largest change that counts as noise, in nats, for an engine whose base changed by `noise` beside itself."""
+    """The largest change that counts as noise, in nats, for an engine with `noise` of the base model in a batch with
+    itself."""
     return max(NOISE_LEAST, NOISE_FACTOR * noise)
 
 
 def _change(one: TokenStep, other: TokenStep) -> float:
-    """By how much the chosen tokens' log probabilities differ between two answers; at least that, where one answer does not
-    list the token among its likeliest. Near ties that only fall the other way give almost nothing."""
+    """The difference of the chosen tokens' log probabilities between two answers; a lower bound if one answer does not
+    list the token among its most likely ones. Near ties that change sides give almost zero."""
     return max(_from(one, other), _from(other, one))
 
 
@@ -67,7 +68,7 @@ def _compare(
         if by > limit:
             return largest, Difference(prompt, position, one.token, other.token, round(by, 3))
         if one.token != other.token:
-            break  # a near tie; from here on the two texts differ and cannot be compared
+            break  # a near tie; after it the two texts differ and cannot be compared
     return largest, None
 
 

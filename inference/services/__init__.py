@@ -1,4 +1,4 @@
-"""Writing: deployments, the route, conversations, answers."""
+"""Writes deployments, the route, conversations and answers."""
 
 from inference.services.answering import (
     Opened,

@@ -1,4 +1,4 @@
-"""One answer from a model version: asked, streamed, and kept as a row, however it ends."""
+"""One answer from a model version: requested, streamed, and stored as a row in every case."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ LIMITS = ("max_tokens", "max_completion_tokens")
 
 
 def sampling(project: Project, params: Mapping[str, Any]) -> dict[str, Any]:
-    """`params`, in OpenAI's names, with the project's temperature and length where they say nothing of them."""
+    """`params`, in OpenAI's names, with the project's temperature and length as defaults."""
     defaults: dict[str, Any] = {"temperature": project.temperature}
     if not any(name in params for name in LIMITS):
         defaults["max_tokens"] = project.max_tokens
@@ -37,8 +37,8 @@ def sampling(project: Project, params: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Opened:
-    """A answer that was noted and is about to be asked for. `blind`: its errors name no engine. `own_limit`: the
-    longest answer is what the request asked for, not the project's default."""
+    """An answer that is stored and about to be requested. `blind`: its errors have no engine name. `own_limit`: the
+    length limit comes from the request, not from the project."""
 
     answer: Answer
     serving: Serving
@@ -52,7 +52,7 @@ class Opened:
 
 @dataclass
 class Collected:
-    """What has come so far. Times are in milliseconds from the moment the engine was asked."""
+    """The answer so far. Times are in milliseconds since the request to the engine."""
 
     began: float = field(default_factory=time.monotonic)
     text: list[str] = field(default_factory=list)
@@ -66,8 +66,8 @@ class Collected:
         return round((time.monotonic() - self.began) * 1000)
 
     def add(self, piece: AnswerPiece) -> str:
-        """Keeps a piece and returns its text as it may be stored and passed on. The first half of a letter that was cut in two
-        waits for the next piece."""
+        """Stores a piece and returns its text in a form that can be stored and passed on. Half of a character waits for
+        the next piece."""
         text, self.half = self.half + piece.text, ""
         if "\ud800" <= text[-1:] <= "\udbff":
             text, self.half = text[:-1], text[-1]
@@ -77,7 +77,7 @@ class Collected:
         return self._keep(text)
 
     def end(self) -> str:
-        """What still waited, when nothing follows."""
+        """The rest, when nothing follows."""
         text, self.half = self.half, ""
         return self._keep(text)
 
@@ -114,10 +114,10 @@ def open_answer(
     api_key: ApiKey | None = None,
     blind: bool = False,
 ) -> Opened:
-    """Notes an answer that is about to be asked for. Raises PartAway when no engine serves the version.
+    """Stores an answer before it is requested. Raises PartAway when no engine serves the version.
 
-    `messages` is the conversation without the project's prompt; `chat_messages` puts that and the records in
-    front, as in training. `params` in OpenAI's names, the project's temperature and length beneath.
+    `messages` is the conversation without the project's prompt; `chat_messages` puts that and the records in front, as
+    in training. `params` use OpenAI's names; the project's temperature and length are the defaults.
     """
     where = serving(version, blind=blind)
     chat = chat_messages(messages=messages, context=context, system_prompt=system_prompt_of(version))
@@ -138,38 +138,38 @@ def open_answer(
 
 
 class ForgedTurn(Refused):
-    """A text that would be sent to an engine holds a mark which its chat template uses to begin or end turns."""
+    """A text for an engine contains a control token of its chat template."""
 
     code = "control_mark"
 
 
 def _refuse_forged_turns(chat: Sequence[Mapping[str, str]], version: ModelVersion) -> None:
-    """The last look before an engine: at the texts as they were put together, for the marks of this version's base.
+    """The last check before an engine: the complete texts, for control tokens of this version's base model.
 
-    What people write is refused with the field's name long before (core.marks). Here it can be a row from before that, a
-    system prompt, or an earlier answer of the model.
+    Text from users is refused earlier, with the name of the field (core.marks). Here it can be an older row, a system
+    prompt, or an earlier answer of the model.
     """
     marks = marks_of_base(version.base_model)
     for message in chat:
         if mark := marks.in_text(message["content"]):
             what = {"system": "The system prompt or a record", "user": "A question"}
             raise ForgedTurn(
-                f"{what.get(message['role'], 'An earlier answer')} holds “{mark}”, a control mark of this model's chat "
-                "template: the model would read it as the start or end of a turn.",
+                f"{what.get(message['role'], 'An earlier answer')} contains “{mark}”, a control token of this model's "
+                "chat template. The model would read it as the start or end of a turn.",
                 "Start a new conversation without it, or correct the text.",
             )
 
 
 def question_of(messages: Sequence[Mapping[str, str]]) -> str:
-    """The last message of who asks; empty when there is none."""
+    """The last user message; empty when there is none."""
     return next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
 
 
 def _close(opened: Opened, collected: Collected, status: str, error: str) -> None:
-    """Ends the row once; whoever ended it before (the sweep) wins."""
+    """Ends the row once; an earlier end (by the sweep) is kept."""
     answer = opened.answer
     fields = collected.fields() | {"error": error[:2000]}
-    # A check that failed while this was written, also when it marked its answers before this one was noted.
+    # A check that failed while this was written, also if it marked its answers before this one was stored.
     if doubt := doubt_since(opened.serving.engine_id, opened.serving.last_check):
         fields["doubt"] = doubt
     if Answer.objects.filter(pk=answer.pk, status=Status.STREAMING).update(status=status, **fields):
@@ -179,7 +179,7 @@ def _close(opened: Opened, collected: Collected, status: str, error: str) -> Non
 
 
 class TooLong(Refused):
-    """The conversation and the answer asked for do not fit into what the model can read."""
+    """The conversation and the requested answer do not fit into the model's context."""
 
     code = "too_long"
 
@@ -189,9 +189,9 @@ def _is_too_long(error: EngineRefused) -> bool:
 
 
 def _shorter(opened: Opened, error: Exception) -> ChatRequest | None:
-    """The request without its limit, when only the limit did not fit: the engine then fills the room there is.
+    """The request without its limit, when only the limit did not fit. The engine then uses the space that is left.
 
-    Applications that gave a limit themselves are told instead, as OpenAI does.
+    Applications with a limit of their own get an error instead, as from OpenAI.
     """
     if not isinstance(error, EngineRefused) or not _is_too_long(error):
         return None
@@ -203,35 +203,35 @@ def _shorter(opened: Opened, error: Exception) -> ChatRequest | None:
 
 
 def _expected(opened: Opened, error: Exception) -> ExpectedError:
-    """The engine's error as one for people."""
+    """The engine's error as one for users."""
     name = "The engine" if opened.blind else f"The engine {opened.serving.engine_name}"
     log.warning("Engine %s: %s: %s", opened.serving.engine_name, type(error).__name__, error)
     if isinstance(error, EngineRefused):
         if _is_too_long(error):
             return TooLong(
-                "This conversation is longer than the model can read.",
+                "This conversation is too long for the model.",
                 "Start a new one, or shorten the question and its records.",
             )
         why = "" if opened.blind else f": {error.message}"
-        return Refused(f"{name} refused this{why or '.'}", "Try other words, or tell an admin.")
+        return Refused(f"{name} refused this{why or '.'}", "Try other words, or ask an admin.")
     return PartAway(
-        f"{name} stopped answering.{'' if opened.blind else f' {error}'}",
-        "What came so far is kept. The engine is started again by itself; try again in a minute.",
+        f"{name} stopped responding.{'' if opened.blind else f' {error}'}",
+        "The text so far is kept. The engine is started again automatically. Try again in a minute.",
     )
 
 
 def _ended(collected: Collected) -> None:
     if not collected.finish_reason:
-        raise EngineAway("Its answer ended without saying why.")
+        raise EngineAway("Its answer ended without a reason.")
 
 
 def _believe(opened: Opened) -> None:
-    """Raises PartAway for an answer that is in doubt already: it is kept and marked, but given to nobody as an answer."""
+    """Raises PartAway for an answer that is in doubt already: it is stored and marked, but not returned."""
     if opened.answer.doubt:
         name = "The engine" if opened.blind else f"The engine {opened.serving.engine_name}"
         raise PartAway(
-            f"{name} was taken out of service while it answered: a check found it answering with wrong weights.",
-            "The answer is kept and marked. Ask again once the engine is back.",
+            f"{name} was taken out of service while it answered. A check found that it used wrong weights.",
+            "The answer is kept and marked. Ask again when the engine is back.",
         )
 
 
@@ -264,13 +264,13 @@ def _pieces_now(opened: Opened) -> Iterator[AnswerPiece]:
 
 
 async def stream_answer(opened: Opened) -> AsyncGenerator[str, None]:
-    """Asks the engine and yields the answer as it comes; the row is ended whatever happens.
+    """Asks the engine and yields the answer piece by piece; the row is always ended.
 
-    When the reader goes away (the tab is closed) the engine is told to stop and what came is kept as stopped.
-    Raises PartAway or Refused when the engine does not answer or will not.
+    When the reader leaves (the tab is closed) the engine is stopped and the text so far is kept as stopped. Raises
+    PartAway when the engine does not respond, Refused when it refuses.
     """
     collected = Collected()
-    status, problem = Status.FAILED, "Something went wrong that Guildhall did not expect."
+    status, problem = Status.FAILED, "An unexpected error occurred in Guildhall."
     try:
         with being_written(opened.answer):
             async with aclosing(_pieces(opened)) as pieces:
@@ -288,7 +288,7 @@ async def stream_answer(opened: Opened) -> AsyncGenerator[str, None]:
         status, problem = Status.STOPPED, ""
         raise
     finally:
-        # Shielded: the task that reads may be cancelled, and what came must be kept all the same.
+        # Shielded: the reading task may be cancelled, and the text so far must be kept.
         await asyncio.shield(in_db(_close, opened, collected, status, problem))
     _believe(opened)
 
@@ -296,7 +296,7 @@ async def stream_answer(opened: Opened) -> AsyncGenerator[str, None]:
 def answer_now(opened: Opened) -> Answer:
     """Asks the engine and waits for the whole answer; for workers and pages without script."""
     collected = Collected()
-    status, problem = Status.FAILED, "Something went wrong that Guildhall did not expect."
+    status, problem = Status.FAILED, "An unexpected error occurred in Guildhall."
     try:
         with without_connection(), being_written(opened.answer):
             for piece in _pieces_now(opened):
@@ -323,9 +323,9 @@ def generate(
     params: dict[str, Any] | None = None,
     purpose: str,
 ) -> Answer:
-    """A finished answer of a version; blocks until it is there. `params` as in open_answer.
+    """A finished answer of a version; blocks until it is complete. `params` as in open_answer.
 
-    Raises core.errors.PartAway when no engine serves the version or it goes away, Refused when it will not answer.
+    Raises core.errors.PartAway when no engine serves the version or it goes offline, Refused when it refuses.
     """
     opened = open_answer(
         by=by,

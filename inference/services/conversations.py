@@ -1,4 +1,4 @@
-"""Chatting with a candidate, and sending home what it got wrong."""
+"""Chat with a candidate, and filing corrections for annotation."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ MAX_CONTEXT = 8_000
 
 
 def _clean(text: str, field: str, limit: int, what: str) -> str:
-    """The text as it is stored: as it was typed, or nothing where only white space was."""
+    """The text to store: as typed, or empty if it is only white space."""
     text = clean_text(text)
     text = text if text.strip() else ""
     if len(text) > limit:
@@ -39,7 +39,7 @@ def _clean(text: str, field: str, limit: int, what: str) -> str:
 def start_conversation(
     *, by: User, project: Project, version: ModelVersion, context: str = "", title: str = ""
 ) -> Conversation:
-    """Opens a conversation with a version. `context` holds one record a line."""
+    """Opens a conversation with a version. `context` has one record per line."""
     records = _clean(context, "context", MAX_CONTEXT, "The records text")
     refuse_marks(context=records)
     conversation = Conversation.objects.create(
@@ -80,7 +80,7 @@ def _locked(conversation: Conversation) -> Conversation:
 
 @transaction.atomic
 def ask(*, by: User, conversation: Conversation, text: str, blind: bool = False) -> Opened:
-    """Puts a question; the answer is streamed by `stream_answer` or waited for by `answer_now`."""
+    """Asks a question. `stream_answer` streams the answer, or `answer_now` waits for it."""
     question = _clean(text, "text", MAX_QUESTION, "The question")
     if not question:
         raise Invalid("Write a question first.", fields={"text": ["Write a question first."]})
@@ -98,12 +98,12 @@ def ask(*, by: User, conversation: Conversation, text: str, blind: bool = False)
 
 @transaction.atomic
 def ask_again(*, by: User, conversation: Conversation, blind: bool = False) -> Opened:
-    """Asks the last question once more. The earlier answer is kept and no longer counts."""
+    """Asks the last question once more. The earlier answer is kept but no longer counts."""
     conversation = _locked(conversation)
     one_at_a_time(conversation)
     turns = turns_of(conversation)
     if not turns:
-        raise Conflict("There is no question to ask again.", "Write one first.")
+        raise Conflict("This conversation has no question to ask again.", "Write one first.")
     last = turns[-1]
     messages = [*history(turns[:-1]), {"role": "user", "content": last.question}]
     opened = _open(by=by, conversation=conversation, messages=messages, turn=last.number, blind=blind)
@@ -113,14 +113,14 @@ def ask_again(*, by: User, conversation: Conversation, blind: bool = False) -> O
 
 @transaction.atomic
 def correct(*, by: User, answer: Answer, completion: str, topic: str = "", edge: str = "") -> Example:
-    """Files a better answer to a chat's question as an annotation item that says where it came from; `topic` is its slice."""
+    """Files a better answer to a chat's question as an example with its origin; `topic` is its slice."""
     better = _clean(completion, "completion", 20_000, "The answer")
     if not better:
         raise Invalid("Write the answer it should have given.", fields={"completion": ["Write an answer."]})
     if trimmed(better) == trimmed(clean_text(answer.text)):
         raise Invalid(
-            "This is the answer as it was.",
-            fields={"completion": ["This is the answer as it was. Change what is wrong, then send it."]},
+            "This is the same answer.",
+            fields={"completion": ["This is the same answer. Change what is wrong, then send it."]},
         )
     conversation = answer.conversation
     if conversation is None or answer.status == Answer.Status.STREAMING:

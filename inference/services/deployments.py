@@ -1,4 +1,4 @@
-"""What should be served, and what became of it. People and events say what is wanted; the reconciler says what is."""
+"""Deployments: users and events say what is wanted; the reconciler reports what is served."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ Status = Deployment.Status
 
 @transaction.atomic
 def ensure_deployment(*, by: User | None, version: ModelVersion) -> Deployment:
-    """The version's deployment, made when it has none. One that failed, or was asked to be checked again, waits anew."""
+    """The version's deployment, created if needed. A failed one, or one with a new check request, waits again."""
     deployment, created = Deployment.objects.select_for_update(of=("self",)).get_or_create(version=version)
     if created:
         record(by=by, project=version.project, verb="deployment.requested", obj=deployment)
@@ -34,16 +34,16 @@ def _wait_anew(deployment: Deployment) -> None:
 
 @transaction.atomic
 def request_load(*, by: User, version: ModelVersion) -> Deployment:
-    """Asks the engines to serve a version. Conflict when that is so already; a failed one is tried again."""
+    """Requests that the engines serve a version. Conflict when it is requested already; a failed one is tried again."""
     if version.status == ModelVersion.Status.REJECTED:
         raise Refused(
             f"{version} was rejected: its token ids differ between trainer and engine.",
-            "Ask for the check again on the version's page first.",
+            "Start the check again on the version's page first.",
         )
     deployment, created = Deployment.objects.select_for_update(of=("self",)).get_or_create(version=version)
     if not created:
         if deployment.wanted == Deployment.Wanted.LOADED and deployment.status != Status.FAILED:
-            raise Conflict(f"{version} is loaded or on its way already.", "Reload the page.")
+            raise Conflict(f"{version} is loaded or being loaded already.", "Reload the page.")
         Deployment.objects.filter(pk=deployment.pk).update(
             wanted=Deployment.Wanted.LOADED, requested_at=timezone.now(), loaded_at=None
         )
@@ -56,14 +56,12 @@ def request_load(*, by: User, version: ModelVersion) -> Deployment:
 
 @transaction.atomic
 def request_unload(*, by: User, version: ModelVersion) -> Deployment:
-    """Asks the engines to stop serving a version. Refused for the live one."""
+    """Requests that the engines stop serving a version. Refused for the live one."""
     deployment = Deployment.objects.select_for_update(of=("self",)).filter(version=version).first()
     if deployment is None or deployment.wanted == Deployment.Wanted.UNLOADED:
         raise Conflict(f"{version} is not loaded.", "Reload the page.")
     if Route.objects.filter(version=version).exists():
-        raise Refused(
-            f"{version} is live: applications are answered by it.", "Make another version live first."
-        )
+        raise Refused(f"{version} is live: it answers applications.", "Release another version first.")
     Deployment.objects.filter(pk=deployment.pk).update(wanted=Deployment.Wanted.UNLOADED)
     deployment.wanted = Deployment.Wanted.UNLOADED
     record(by=by, project=version.project, verb="deployment.unload_requested", obj=deployment)
@@ -72,7 +70,7 @@ def request_unload(*, by: User, version: ModelVersion) -> Deployment:
 
 # --- what the reconciler found -----------------------------------------------------------------------------
 def note_waiting(*, deployment: Deployment, reason: str = "", engine: Engine | None = None) -> None:
-    """It is not served at the moment: its engine went away, or there is none yet."""
+    """It is not served at the moment: its engine is offline, or it has none yet."""
     if deployment.status == Status.WAITING:
         if deployment.error != reason or deployment.engine != engine:
             Deployment.objects.filter(pk=deployment.pk).update(error=reason, engine=engine)
@@ -86,11 +84,11 @@ def note_loading(*, deployment: Deployment, engine: Engine) -> None:
 
 @transaction.atomic
 def note_loaded(*, deployment: Deployment, report: dict[str, Any]) -> None:
-    """Served, and its token ids agree. A version that waited for its check becomes ready in the same transaction."""
+    """Served, with equal token ids. A version that waited for its check becomes ready in the same transaction."""
     version = deployment.version
     now = timezone.now()
     updates: dict[str, Any] = {"loaded_at": now, "error": ""}
-    # Coming back after an engine's restart is not a measurement of how long a wish takes.
+    # A reload after an engine's restart does not measure how long a request takes.
     if deployment.loaded_at is None or deployment.loaded_at < deployment.requested_at:
         updates["seconds_to_load"] = (now - deployment.requested_at).total_seconds()
     transition(deployment, Status.LOADED, **updates)
@@ -108,7 +106,8 @@ def note_loaded(*, deployment: Deployment, report: dict[str, Any]) -> None:
 
 @transaction.atomic
 def note_failed(*, deployment: Deployment, reason: str, report: dict[str, Any] | None = None) -> None:
-    """It cannot be served, and why. With a `report` that shows differing ids a version not yet ready is rejected."""
+    """It cannot be served, with the reason. If `report` shows differing ids, a version that is not ready yet is
+    rejected."""
     version = deployment.version
     transition(deployment, Status.FAILED, error=reason[:2000])
     if report is not None and version.status == ModelVersion.Status.REGISTERED:

@@ -1,4 +1,4 @@
-"""Corrections in chat that are being written. Only their writer ever sees them."""
+"""Unsent corrections in chat. Only their writer sees them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from core.models import User
 from core.services import drafts
 from inference.models import Answer, CorrectionDraft
 
-LONGEST = 200_000  # characters of one text: what is too long to be sent is kept, to be shortened
+LONGEST = 200_000  # characters of one text: a text too long to send is kept, so that it can be shortened
 FIELDS = ("completion", "topic", "edge")
 
 
@@ -19,14 +19,16 @@ FIELDS = ("completion", "topic", "edge")
 def save_correction_draft(
     *, by: User, answer: Answer, content: Mapping[str, Any], writer: str = "", seen: str | None = None
 ) -> CorrectionDraft:
-    """Keeps a correction in any state of being written. With `seen`, see core.services.drafts.keep.
+    """Saves an unsent correction. With `seen`, see core.services.drafts.keep.
 
-    Conflict unless the conversation is the person's own; Invalid when a text is too long to be kept.
+    Conflict unless the conversation is the person's own; Invalid when a text is too long to be saved.
     """
     if answer.conversation is None or answer.conversation.user_id != by.pk:
-        raise Conflict("This is not your conversation.", "Copy what you wrote.")
+        raise Conflict("This is not your conversation.", "Copy your text.")
     kept = {name: clean_text(content.get(name)) for name in FIELDS}
     if max(map(len, kept.values())) > LONGEST:
-        raise Invalid(f"The text is too long to be kept: at most {LONGEST:,} characters.", "Make it shorter.")
+        raise Invalid(
+            f"The text is too long to be saved: at most {LONGEST:,} characters.", "Make it shorter."
+        )
     owner = {"answer": answer, "user": by}
     return drafts.keep(CorrectionDraft, owner=owner, values={"content": kept}, writer=writer, seen=seen)

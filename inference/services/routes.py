@@ -14,13 +14,13 @@ from training.models import ModelVersion
 def point_route(
     *, by: User | None, project: Project, version: ModelVersion, rolling_back: bool = False
 ) -> Route:
-    """Makes `version` the project's live one and keeps the way back (Route.way_back).
+    """Makes `version` the project's live one and updates the way back (Route.way_back).
 
-    Forward, what was live is the next to go back to; with `rolling_back` the way back ends below `version`, which must be on
-    it. Raises Refused when the version is of another project, not ready, or not served right now, and Conflict
-    when it is live already. Whoever comes second waits for the first and then decides on what is live by then.
+    After a release, the replaced version is the next rollback target. With `rolling_back` the way back ends below
+    `version`, which must be on it. Raises Refused when the version is of another project, not ready, or not served right now, and Conflict
+    when it is live already. A second call waits for the first and then uses the new live version.
     """
-    # The project's row is the lock, since the first route of a project has none of its own.
+    # The project's row is the lock, since a new project has no route yet.
     Project.objects.select_for_update(no_key=True, of=("self",)).get(pk=project.pk)
     version = (
         ModelVersion.objects.select_for_update(of=("self",)).select_related("base_model").get(pk=version.pk)
@@ -30,17 +30,15 @@ def point_route(
     if version.status != ModelVersion.Status.READY:
         raise Refused(
             f"{version} is not ready: {version.get_status_display().lower()}.",
-            "Only a version that passed its token check can go live.",
+            "Only a version that passed its token check can be released.",
         )
     state = state_of(deployment_of(version))
     if not state.ready:
-        raise Refused(
-            f"{version} is not served right now. {state.sentence}", "Load it first, then make it live."
-        )
+        raise Refused(f"{version} is not loaded. {state.sentence}", "Load it first, then release it.")
     route = Route.objects.select_related("version").filter(project=project).first()
     if route is None:
         if rolling_back:
-            raise Conflict("Nothing is live, so there is nothing to roll back from.", "Reload the page.")
+            raise Conflict("Nothing is live, so you cannot roll back.", "Reload the page.")
         route = Route.objects.create(project=project, version=version)
         before = None
     else:
@@ -64,7 +62,7 @@ def point_route(
 
 
 def _below(way_back: list[int], version: ModelVersion) -> list[int]:
-    """The way back as it was when `version` was live last. Conflict when it was not live before."""
+    """The way back at the time when `version` was last live. Conflict when it was not live before."""
     if version.pk not in way_back:
         raise Conflict(f"{version} was not live before.", "Reload the page.")
     at = len(way_back) - 1 - way_back[::-1].index(version.pk)

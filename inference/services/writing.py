@@ -1,4 +1,5 @@
-"""Who is writing an answer proves it every few seconds, so that a killed process holds its conversation for seconds only."""
+"""A process that writes an answer sends a heartbeat every few seconds, so that a killed process blocks its conversation
+for seconds only."""
 
 import logging
 import os
@@ -19,15 +20,15 @@ from inference.models import Answer, Conversation
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 2.0
-# Three beats in a row missed: the process is gone, or can write nothing down anyway.
+# Three missed heartbeats in a row: the process has ended, or cannot write to the database.
 DEAD_AFTER = timedelta(seconds=7)
-# Who only tidies up waits longer, so that a database that was away for a while ends no answer that goes on.
+# The sweep waits longer, so that an offline database does not end answers that continue.
 SWEPT_AFTER = timedelta(seconds=60)
 CUT_OFF = "The program stopped while this answer was being written."
 
 
 class _Beat:
-    """One thread per process, while it writes any answer: one statement for all of them."""
+    """One thread per process while it writes answers: one statement for all of them."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -58,15 +59,15 @@ class _Beat:
                     return
             try:
                 prove(written)
-            except Exception:  # whatever the database says: the answers go on, and so does this
-                log.warning("Answers %s: no sign of life could be given", written, exc_info=True)
+            except Exception:  # on any database error the answers and this thread continue
+                log.warning("Answers %s: the heartbeat could not be written", written, exc_info=True)
             finally:
                 connection.close()
 
 
 @cache
 def _beat_of(process: int) -> _Beat:
-    """One per process: a forked worker has its parent's memory, and not its parent's thread."""
+    """One per process: a forked worker has its parent's memory but not its thread."""
     return _Beat()
 
 
@@ -77,7 +78,7 @@ def prove(written: list[int]) -> None:
 
 @contextmanager
 def being_written(answer: Answer) -> Iterator[None]:
-    """While it lasts this process gives signs of life for the answer."""
+    """While it is active, this process sends heartbeats for the answer."""
     beat = _beat_of(os.getpid())
     beat.add(answer.pk)
     try:
@@ -87,12 +88,12 @@ def being_written(answer: Answer) -> Iterator[None]:
 
 
 def end_dead(conversation: Conversation) -> int:
-    """Ends answers of a conversation whose process died while writing them; returns how many."""
+    """Ends answers of a conversation after their process died; returns their number."""
     return _dead(DEAD_AFTER, conversation=conversation)
 
 
 def end_abandoned() -> int:
-    """The same for every answer, some time later."""
+    """The same for all answers, after a longer time."""
     return _dead(SWEPT_AFTER)
 
 
@@ -107,7 +108,7 @@ def _dead(after: timedelta, **which: object) -> int:
 
 
 def one_at_a_time(conversation: Conversation) -> None:
-    """Conflict while an answer of the conversation is being written; one whose process died is ended first."""
+    """Conflict while an answer of the conversation is being written; an answer of a dead process is ended first."""
     end_dead(conversation)
     quiet = (
         conversation.answers.filter(status=Answer.Status.STREAMING)
@@ -121,9 +122,9 @@ def one_at_a_time(conversation: Conversation) -> None:
     if quiet > timedelta(seconds=2 * BEAT_SECONDS):
         left = max(1, round((DEAD_AFTER - quiet).total_seconds()) + 1)
         raise Conflict(
-            "The last answer was cut off: the program that wrote it gives no sign of life.",
+            "The last answer was cut off: the program that wrote it is not responding.",
             f"Ask again in {left} second{'s' if left != 1 else ''}.",
         )
     raise Conflict(
-        "An answer is still being written here.", "Wait for it, or stop it in the tab where it is written."
+        "An answer is still being written here.", "Wait for it, or stop it in the tab where you asked."
     )

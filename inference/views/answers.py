@@ -1,4 +1,4 @@
-"""Every answer of the project, and the walk from one to the people behind it."""
+"""The project's answers, and the lineage from one answer to the people behind it."""
 
 from uuid import UUID
 
@@ -28,7 +28,7 @@ def answers(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_safe
 def answer(request: HttpRequest, access: Access, public_id: UUID) -> HttpResponse:
-    """One answer and where it came from: version, run, dataset version, rows, people."""
+    """One answer and its lineage: version, run, dataset version, rows, people."""
     one = access.get(queries.answer_with_lineage(access.project), public_id=public_id)
     version = one.version
     page = cut(request, trained_rows(version.training), 20)

@@ -1,4 +1,4 @@
-"""Chatting with a candidate: choosing one, the conversation, asking, correcting."""
+"""Chat with a candidate: choosing one, the conversation, asking, correcting."""
 
 from functools import partial
 from typing import Any
@@ -37,7 +37,7 @@ def _name(access: Access, conversation: Conversation) -> str:
 @project_page(*CHATTERS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def chat(request: HttpRequest, access: Access) -> HttpResponse:
-    """Choose a candidate and ask; below, one's own conversations."""
+    """Choose a candidate and ask; below, your own conversations."""
     found = queries.candidates(access)
     ideas = queries.suggestions(access.project)
     choices = [(one.code, one.label) for one in found]
@@ -56,7 +56,7 @@ def chat(request: HttpRequest, access: Access) -> HttpResponse:
             except ExpectedError as error:
                 take_errors(form, error)
             else:
-                # Asked by the page itself once it is open, so that the answer streams.
+                # The page asks once it is open, so that the answer streams.
                 request.session[f"first-question:{conversation.pk}"] = form.cleaned_data["text"]
                 return redirect("inference:conversation", access.project.slug, conversation.pk)
     else:
@@ -79,7 +79,7 @@ def chat(request: HttpRequest, access: Access) -> HttpResponse:
 def _initial(
     request: HttpRequest, found: list[queries.ChatModel], ideas: list[queries.Suggestion]
 ) -> dict[str, str]:
-    """The form as the address asks for it: `?try=2` takes a suggestion, `?with=<token>` a candidate."""
+    """The form with values from the address: `?try=2` for a suggestion, `?with=<token>` for a candidate."""
     ready = [one for one in found if one.state.ready] or found
     live = next((one for one in ready if one.live), ready[0] if ready else None)
     initial = {"candidate": live.code if live else ""}
@@ -104,7 +104,7 @@ def _own(access: Access, pk: int) -> Conversation:
 def _page(
     request: HttpRequest, access: Access, conversation: Conversation, *, status: int = 200, **more: Any
 ) -> HttpResponse:
-    """The conversation; `more` carries what went wrong with a question or a correction."""
+    """The conversation; `more` has the errors of a question or a correction."""
     context = {
         "conversation": conversation,
         "name": _name(access, conversation),
@@ -133,7 +133,7 @@ def conversation(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(*CHATTERS)
 @require_safe
 def chat_state(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """Whether the candidate answers now; the page asks until it does."""
+    """Whether the candidate can answer now; the page reloads this until it can."""
     found = _own(access, pk)
     context = {
         "conversation": found,
@@ -185,7 +185,7 @@ def _turn(conversation: Conversation, public_id: UUID) -> queries.Turn | None:
 @project_page(*CHATTERS)
 @require_safe
 def turn(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> HttpResponse:
-    """One turn as it stands, for the page after a stop. 204 while the answer is still being ended."""
+    """One turn, for the page after a stop. 204 while the answer is still being ended."""
     found = _own(access, pk)
     services.end_dead(found)
     one = _turn(found, public_id)
@@ -211,7 +211,7 @@ def _answer_of(access: Access, conversation: Conversation, public_id: UUID) -> A
 @project_page(*CHATTERS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct_draft(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> HttpResponse:
-    """POST keeps a correction while it is being written; GET says which tab saved it last."""
+    """POST saves an unsent correction; GET returns the tab that saved it last."""
     found = _own(access, pk)
     answer = _answer_of(access, found, public_id)
     if request.method != "POST":
@@ -227,7 +227,7 @@ def correct_draft(request: HttpRequest, access: Access, pk: int, public_id: UUID
 @project_page(*CHATTERS)
 @require_POST
 def correct(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> HttpResponse:
-    """Files a better answer as an annotation item."""
+    """Files a better answer as an example for annotation."""
     found = _own(access, pk)
     answer = _answer_of(access, found, public_id)
     form = CorrectionForm(request.POST)
@@ -245,6 +245,6 @@ def correct(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> H
         return render(request, "inference/_correct.html", context, status=200 if example else 422)
     if example is None:
         return _page(request, access, found, status=422, correction=form, correcting=answer.pk)
-    messages.success(request, f"Your answer waits in the annotation queue as {example}.")
+    messages.success(request, f"Your correction is in the annotation queue as {example}.")
     url = reverse("inference:conversation", args=[access.project.slug, found.pk])
     return redirect(f"{url}#turn-{answer.turn}")

@@ -1,4 +1,4 @@
-"""Engines, what they serve, and how fast."""
+"""Engines, the versions they serve, and their speed."""
 
 from typing import Any
 
@@ -61,14 +61,14 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_safe
 def serving(request: HttpRequest, access: Access) -> HttpResponse:
-    """The tables alone; the page asks for them every few seconds."""
+    """Only the tables; the page reloads them every few seconds."""
     return render(request, "inference/_serving.html", _context(access))
 
 
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_safe
 def checks(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """Every check of an engine's weights, newest first: they say later which answers may be believed."""
+    """Every check of an engine's weights, newest first: they show which answers are reliable."""
     engine = next((one for one in queries.engines_of(access.project) if one.pk == pk), None)
     if engine is None:
         raise Http404

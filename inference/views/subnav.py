@@ -1,4 +1,4 @@
-"""What the pages of this room share."""
+"""Shared by the pages of this section."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from core.models import Role
 
 
 def subnav(access: Access, current: str) -> list[dict[str, Any]]:
-    """Engines and answers for those who may know names, the chat for those who may write."""
+    """Engines and answers for people who may see names, the chat for people who may write."""
     pages = []
     if access.sees_all:
         pages += [("home", "Engines and versions"), ("answers", "Answers")]

@@ -1,4 +1,4 @@
-"""What is live, the gate, and changing what is live."""
+"""The live version, the gate, releases and rollbacks."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
@@ -31,12 +31,12 @@ class _Release(ProjectAPIView):
     queryset = Release.objects.none()
 
     def seen(self, pk: int | None) -> ModelVersion | None:
-        """What the caller takes for live. An unknown id is as stale as any."""
+        """The version that the caller believes to be live. An unknown id counts as outdated."""
         if pk is None:
             return None
         found = ModelVersion.objects.filter(project=self.access.project, pk=pk).first()
         if found is None:
-            raise Conflict("That version is not live.", "Ask what is live, then decide again.")
+            raise Conflict("This version is not live.", "Read the live version again, then decide.")
         return found
 
 
@@ -44,7 +44,7 @@ class LiveView(_Release):
     serializer_class = LiveSerializer
 
     def get(self, request: Request, slug: str) -> Response:
-        """What answers applications now."""
+        """The version that answers applications now."""
         standing = queries.standing(self.access.project)
         if standing.route is None:
             return Response({"version": None, "since": None, "release": None, "previous": None})
@@ -67,7 +67,7 @@ class VersionGateView(_Release):
     serializer_class = CandidateSerializer
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
-        """One version at the gate."""
+        """One version with its gate."""
         version = self.access.get(queries.version_of(self.access.project), pk=pk)
         return Response(CandidateSerializer(queries.candidate(version)).data)
 
@@ -77,7 +77,7 @@ class MeasureLossView(_Release):
 
     @extend_schema(request=None, responses={202: RunSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Starts measuring its loss on test rows, and that of what it would replace. 409 while that is under way."""
+        """Starts measuring its test loss and that of the version it would replace. 409 while this runs."""
         version = self.access.get(queries.version_of(self.access.project), pk=pk)
         measurement = services.measure_loss(by=self.access.user, version=version)
         return Response(RunSerializer(measurement.run).data, status=status.HTTP_202_ACCEPTED)
@@ -87,7 +87,7 @@ class VersionLineageView(_Release):
     serializer_class = LineageSerializer
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
-        """From the decisions about a version back to its run, dataset and people."""
+        """From the releases of a version back to its run, dataset and people."""
         version = self.access.get(queries.version_of(self.access.project), pk=pk)
         return Response(LineageSerializer({"steps": queries.who_decided(version)}).data)
 
@@ -99,12 +99,12 @@ class ReleasesView(mixins.ListModelMixin, _Release):
         return queries.releases_of(self.access.project)
 
     def get(self, request: Request, slug: str) -> Response:
-        """Every change of what is live, the newest first."""
+        """Every change of the live version, newest first."""
         return self.list(request)
 
     @extend_schema(request=MakeLiveSerializer, responses={201: ReleaseSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Makes a version live. 409 when something else went live meanwhile; 422 without sign-off or a needed note."""
+        """Releases a version. 409 when another version went live meanwhile; 422 without sign-off or a required note."""
         given = MakeLiveSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         values = given.validated_data
@@ -132,12 +132,13 @@ class RollBackView(_Release):
 
     @extend_schema(request=RollBackSerializer, responses={201: ReleaseSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Brings back the version that was live before; twice goes back two steps. 422 without a reason."""
+        """Rolls back to the version that was live before; a second call goes back one more step. 422 without a
+        reason."""
         given = RollBackSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         seen = self.seen(given.validated_data["away_from"])
         if seen is None:
-            raise Conflict("That version is not live.", "Ask what is live, then decide again.")
+            raise Conflict("This version is not live.", "Read the live version again, then decide.")
         release = services.roll_back(
             by=self.access.user,
             project=self.access.project,
@@ -152,7 +153,7 @@ class ReleaseView(_Release):
     serializer_class = ReleaseSerializer
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
-        """One decision as it was made."""
+        """One decision."""
         return Response(
             ReleaseSerializer(self.access.get(queries.releases_of(self.access.project), pk=pk)).data
         )

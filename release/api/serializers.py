@@ -1,4 +1,4 @@
-"""What releases look like in the API."""
+"""Shapes of release's API."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ class GateSerializer(serializers.Serializer[Any]):
 
 
 class SliceLossSerializer(serializers.Serializer[Any]):
-    """One slice: losses in nats a token of the same rows; `against_opponent` is "unknown" where there are too few rows to say."""
+    """One slice: losses in nats per token of the same rows; `against_opponent` is "unknown" with too few rows."""
 
     slice = serializers.CharField()
     n = serializers.IntegerField()
@@ -41,7 +41,8 @@ class SliceLossSerializer(serializers.Serializer[Any]):
 
 
 class LossSerializer(serializers.Serializer[Candidate]):
-    """Its loss and its opponent's on the same test rows, in nats a token; figures are null until they are measured."""
+    """Its loss and its opponent's on the same test rows, in nats per token; figures are null before they are
+    measured."""
 
     state = serializers.ChoiceField(
         source="held_out.state",
@@ -66,7 +67,7 @@ class CandidateSerializer(serializers.Serializer[Candidate]):
 
 
 class ReleaseSerializer(serializers.ModelSerializer[Release]):
-    """One change of what is live, with the gate as it stood."""
+    """One change of the live version, with the gate at that moment."""
 
     version = VersionNameSerializer(read_only=True)
     replaced = VersionNameSerializer(read_only=True, allow_null=True)
@@ -80,18 +81,20 @@ class ReleaseSerializer(serializers.ModelSerializer[Release]):
 
 
 class LiveSerializer(serializers.Serializer[Standing]):
-    """What is live (null: nothing), by which release, and what a roll-back would bring back."""
+    """The live version (null: nothing), its release, and the target of a rollback."""
 
     version = VersionNameSerializer(source="route.version", allow_null=True)
     since = serializers.DateTimeField(source="route.changed_at", allow_null=True)
     release = ReleaseSerializer(allow_null=True)
-    previous = VersionNameSerializer(allow_null=True, help_text="What a rollback goes back to.")
+    previous = VersionNameSerializer(allow_null=True, help_text="The target of a rollback.")
 
 
 class MakeLiveSerializer(Body):
-    """`version` goes live; `replaces` is the id of what is live now (null: nothing), so that nobody overwrites unseen.
+    """`version` goes live; `replaces` is the id of the live version (null: nothing), so that nobody replaces a version
+    unseen.
 
-    `gate` is what each check said when it was read, by its name; when one says something worse now, it is refused (409).
+    `gate` has the result of each criterion that you read, by its name; if one is worse now, the release is refused
+    (409).
     """
 
     version = IdField()
@@ -107,7 +110,7 @@ class MakeLiveSerializer(Body):
 
 
 class RollBackSerializer(Body):
-    """`away_from` is the id of what is live now; `reason` is kept in the history and in the audit."""
+    """`away_from` is the id of the live version; `reason` is shown in the history and the audit."""
 
     away_from = IdField()
     reason = TextField(max_length=2000)

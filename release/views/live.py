@@ -1,4 +1,4 @@
-"""What is live, making another version live, and going back."""
+"""The live version, releases and rollbacks."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ from training.queries import people_trained_on
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_safe
 def home(request: HttpRequest, access: Access) -> HttpResponse:
-    """The live version, the candidates at the gate, the history, and how applications call."""
+    """The live version, the candidates with their gates, the history, and how applications call."""
     return _home(request, access)
 
 
@@ -52,7 +52,7 @@ def _version(access: Access, pk: int) -> ModelVersion:
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """One version at the gate, who decided about it, and for admins the sign-off."""
+    """One version with its gate, its releases, and for admins the sign-off."""
     found = _version(access, pk)
     live = queries.standing(access.project)
     if request.method != "POST":
@@ -74,18 +74,18 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
             )
         except ExpectedError as error:
             take_errors(form, error)
-            # What is live may have changed: the page shows what it is now, and the next try is about that.
+            # The live version may have changed: the page shows the new one, and the next try uses it.
             live = queries.standing(access.project)
             form.data = request.POST.copy()
             form.data["replaces"] = str(live.route.version_id) if live.route else ""
         else:
-            messages.success(request, f"{found} is live. Applications are answered by it from now on.")
+            messages.success(request, f"{found} is live. It answers applications from now on.")
             return redirect("release:home", access.project.slug)
     return _gate_page(request, access, found, live, form)
 
 
 def _gate_seen(request: HttpRequest) -> dict[str, str] | None:
-    """What the gate said on the page that was posted; None when that cannot be read."""
+    """The gate results on the posted page; None when they cannot be read."""
     try:
         seen = json.loads(request.POST.get("gate", ""))
     except (ValueError, RecursionError):
@@ -94,12 +94,12 @@ def _gate_seen(request: HttpRequest) -> dict[str, str] | None:
 
 
 def _seen(access: Access, pk: int | None) -> ModelVersion | None:
-    """What the person saw as live. An id that is none of the project's is as stale as any."""
+    """The version that the person saw as live. An id from outside the project counts as outdated."""
     if pk is None:
         return None
     found = ModelVersion.objects.filter(project=access.project, pk=pk).first()
     if found is None:
-        raise Conflict("What is live has changed.", "Look at the page again before you decide.")
+        raise Conflict("The live version has changed.", "Look at the page again before you decide.")
     return found
 
 
@@ -110,7 +110,7 @@ def _gate_page(
     live: queries.Standing,
     form: SignOffForm,
 ) -> HttpResponse:
-    # After a refused sign-off the page shows what the sign-off looked at.
+    # After a refused sign-off the page shows the gate that the sign-off read.
     candidate = queries.candidate(
         found, files=queries.read_files(found, fresh=True) if form.is_bound else None
     )
@@ -136,7 +136,7 @@ def _gate_page(
 @project_page(Role.ADMIN)
 @require_POST
 def measure(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """Starts measuring its loss and its opponent's on the same test rows."""
+    """Starts measuring the test loss of the version and its opponent."""
     found = _version(access, pk)
     services.measure_loss(by=access.user, version=found)
     return redirect("release:version", access.project.slug, found.pk)
@@ -145,13 +145,13 @@ def measure(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.ADMIN)
 @require_POST
 def roll_back(request: HttpRequest, access: Access) -> HttpResponse:
-    """Takes what is live back. Without a reason the page comes again and asks for one."""
+    """Rolls back the live version. Without a reason the page is shown again with an error."""
     form = RollBackForm(request.POST)
     form.full_clean()
     try:
         seen = _seen(access, form.cleaned_data.get("away_from"))
         if seen is None or seen != live_version(access.project):
-            raise Conflict("What is live has changed.", "Look at the page again before you decide.")
+            raise Conflict("The live version has changed.", "Look at the page again before you decide.")
         if not form.errors:
             release = services.roll_back(
                 by=access.user, project=access.project, away_from=seen, reason=form.reason()
@@ -165,14 +165,14 @@ def roll_back(request: HttpRequest, access: Access) -> HttpResponse:
         form.data = request.POST.copy()
         form.data["away_from"] = str(live.pk) if live else ""
         if live is None:
-            raise  # there is nothing to go back from, and no form to show the error in
+            raise  # nothing is live, so there is no form for the error
     return _home(request, access, form, status=status_of(form))
 
 
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_safe
 def release(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """One decision as it was made: who, when, on what evidence."""
+    """One decision: who, when, with what evidence."""
     found = access.get(queries.releases_of(access.project), pk=pk)
     steps = queries.who_decided(_version(access, found.version_id))
     own = reverse("release:release", args=[access.project.slug, found.pk])

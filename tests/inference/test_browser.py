@@ -76,7 +76,7 @@ def test_chat_by_keyboard(served: Served, open_page: Open) -> None:
     third.get_by_text("Correct this answer").click()
     third.get_by_role("textbox", name="The answer it should have given").fill("FD-1 is in Basel.")
     third.get_by_role("button", name="Send to annotation").click()
-    expect(third).to_contain_text("waits in the annotation queue")
+    expect(third).to_contain_text("is in the annotation queue")
     assert Example.objects.get().completion == "FD-1 is in Basel."
     assert said == []
 
@@ -224,9 +224,7 @@ def fill(served: Served) -> tuple[Any, Answer]:
     made = Answer.objects.get()
     for number in range(30):
         make_answer_row(served.adapter, f"Answer number {number} about a shipment.", user=world.admin)
-    make_answer_row(
-        served.base, "It broke", status="failed", error="It broke off in the middle of the answer."
-    )
+    make_answer_row(served.base, "It broke", status="failed", error="It stopped in the middle of the answer.")
     waiting = make_version(world.project, world.admin, base_model=served.base.base_model, number=8)
     Deployment.objects.create(
         version=waiting, status="failed", error="The engine refused it: DoRA is not yet supported."

@@ -169,7 +169,7 @@ def test_a_stuck_stream_times_out(served: Served, monkeypatch: pytest.MonkeyPatc
     from inference.engines import vllm
 
     monkeypatch.setattr(vllm, "STALL_SECONDS", 0.3)
-    with pytest.raises(PartAway, match="said nothing"):
+    with pytest.raises(PartAway, match="sent nothing"):
         generate(
             by=None,
             project=served.world.project,
@@ -338,7 +338,7 @@ def test_a_correction_becomes_an_annotation_item(served: Served, as_user: SignIn
     address = url(served, "correct", chat.pk, kept.public_id)
     same = client.post(address, {"completion": "It left.", "edge": ""}, headers={"HX-Request": "true"})
     assert same.status_code == 422
-    assert "This is the answer as it was." in same.content.decode()
+    assert "This is the same answer." in same.content.decode()
     assert "The answer it should have given" in same.content.decode()
     told = client.post(
         address,

@@ -46,7 +46,7 @@ def test_serve_page(served: Served, as_user: SignIn) -> None:
 def test_serve_page_before_there_is_anything(world: Any, as_user: SignIn) -> None:
     text = as_user(world.admin).get(f"/p/{world.project.slug}/serve/").content.decode()
     assert "No engine yet" in text
-    assert "No version yet" in text
+    assert "No model versions yet" in text
 
 
 def test_load_and_unload_buttons(served: Served, as_user: SignIn) -> None:
@@ -194,7 +194,9 @@ def test_answers_are_found(served: Served, as_user: SignIn) -> None:
         for address in (url(served, "answers"), api(served, "answers/")):
             assert client.get(address, {"q": nonsense}).status_code == 200
             assert client.get(address, {"version": nonsense}).status_code == 422
-    assert "No answer fits" in client.get(url(served, "answers"), {"q": "nobody said this"}).content.decode()
+    assert (
+        "No answer matches" in client.get(url(served, "answers"), {"q": "nobody said this"}).content.decode()
+    )
 
 
 def test_the_log_shows_and_searches_the_question_alone(served: Served, as_user: SignIn) -> None:
@@ -333,7 +335,7 @@ def test_the_first_screen(served: Served, as_user: SignIn) -> None:
     admin = as_user(served.world.admin).get(home).content.decode()
     assert "versions served; v7 is live" in admin
     rater = as_user(served.world.rater).get(home).content.decode()
-    assert "candidates to chat with" in rater
+    assert "candidates to test" in rater
     assert "Test a model" in rater
     Deployment.objects.filter(version=served.base).update(status="failed", error="It broke.")
     assert "could not be served" in as_user(served.world.admin).get(home).content.decode()

@@ -270,12 +270,12 @@ def test_health_tells_of_engines_without_names(served: Served) -> None:
 
     assert told() == [(True, "answers")]
     Engine.objects.update(status=Engine.Status.DOWN)
-    assert told() == [(False, "down; it is started again by itself")]
+    assert told() == [(False, "down; it is started again automatically")]
     Engine.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
-    assert told() == [(False, "the engines process gives no sign of life")]
+    assert told() == [(False, "the engines process is not responding")]
     assert health.engines()[0].since is not None
     assert "smollm2" not in str(health.engines())
     Engine.objects.update(status=Engine.Status.STOPPED)
     assert told() == [(True, "none is needed")]
     Deployment.objects.update(status="waiting")
-    assert told() == [(False, "a model version waits for the engines process")]
+    assert told() == [(False, "a model version is waiting for the engines process")]

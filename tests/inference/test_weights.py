@@ -282,12 +282,12 @@ def test_a_leak_takes_the_engine_out_marks_answers_and_is_gone_after_a_restart(
     turn_until(loop, lambda: "failed" in outcomes(), "the failure")
     engine, check = Engine.objects.get(name="smollm2"), WeightCheck.objects.get(outcome="failed")
     assert engine.status == Engine.Status.DOWN
-    assert "answered with other weights" in engine.error
+    assert "answered with the wrong weights" in engine.error
     assert first.served_name not in engine.error  # other projects read this as well
     assert engine.restarts == 1
     # Nobody is answered, and each is given the reason.
     loop.stop.set()
-    with pytest.raises(PartAway, match="answered with other weights"):
+    with pytest.raises(PartAway, match="answered with the wrong weights"):
         serving(base)
     for one in (safe, doubtful, writing, elsewhere):
         one.refresh_from_db()
@@ -526,7 +526,7 @@ def test_the_database_refuses_a_failure_without_a_reason(served: Served) -> None
 
 # --- pages and API -----------------------------------------------------------------------------------------
 def test_marks_are_shown_wherever_an_answer_is(served: Served, as_user: Any) -> None:
-    world, doubt = served.world, "These words may come from other weights than the version's."
+    world, doubt = served.world, "This answer may come from other weights than the version's."
     conversation = make_conversation(served)
     answer = make_answer_row(
         served.base, "garbage", doubt=doubt, conversation=conversation, turn=1, user=world.admin
@@ -559,7 +559,7 @@ def make_conversation(served: Served) -> Any:
 def test_the_serving_page_and_the_api_tell_of_checks(served: Served, as_user: Any) -> None:
     world = served.world
     client, slug = as_user(world.viewer), world.project.slug
-    assert "were not checked yet" in client.get(f"/p/{slug}/serve/").content.decode()
+    assert "have not been checked yet" in client.get(f"/p/{slug}/serve/").content.decode()
     url = f"/p/{slug}/serve/engines/{served.engine.pk}/checks/"
     assert "No check yet" in client.get(url).content.decode()
     failed_check(served.engine, marked=3, models_checked=["smollm2", "a-secret-name"])

@@ -62,7 +62,7 @@ def test_the_page_and_the_api_show_a_dead_answer_as_cut_off(open_one: Answer, se
     seen(open_one, DEAD_AFTER + timedelta(seconds=1))
     chat, slug = chat_of(open_one), served.world.project.slug
     page = as_user(served.world.rater).get(f"/p/{slug}/serve/chat/{chat.pk}/")
-    assert page.status_code == 200 and "It was not finished" in page.content.decode()
+    assert page.status_code == 200 and "This answer is not complete" in page.content.decode()
     told = as_user(served.world.rater).get(f"/api/v1/projects/{slug}/conversations/{chat.pk}/").json()
     assert told["turns"][0]["status"] == "failed"
 

@@ -38,5 +38,5 @@ def test_nothing_that_was_acknowledged_is_lost_and_nothing_is_given_twice():
     assert found["writes_lost"] == 0 and found["items_given_twice"] == 0
     assert found["writes_acknowledged"] >= 100
     # Every kind of write was tried, and each process came back.
-    assert {"draft", "submit", "written pair", "import"} <= found["by_kind"].keys()
+    assert {"draft", "submit", "written example", "import"} <= found["by_kind"].keys()
     assert found["recovery_seconds"].keys() == set(KILLED)

@@ -246,7 +246,7 @@ def test_a_full_disk_is_said_before_anything_is_installed(tmp_path: Path):
 
 def test_a_procfile_that_is_none_is_said_in_one_sentence(house: House):
     Path(house.environment["GUILDHALL_PROCFILE"]).write_text("this is no process\n")
-    assert "is not a process of its own" in one_sentence(house)
+    assert "is not a valid unique process" in one_sentence(house)
 
 
 # --- however it ends -----------------------------------------------------------------------------------------------

@@ -92,13 +92,13 @@ def test_an_unfinished_measurement_holds(versions, status, result, words):
 def test_conditions_that_changed_since_hold(world, versions):
     assert loss_check(versions.v1).result == "pass"
     RowLoss.objects.filter(version=versions.base).first().delete()
-    assert "no loss any more" in loss_check(versions.v1).says
+    assert "no longer have a loss" in loss_check(versions.v1).says
     RowLoss.objects.filter(version=versions.v2).update(precision="bfloat16")
     assert "different precision" in loss_check(versions.v2).says
     world.project.system_prompt = "Another one."
     world.project.save()
     check = loss_check(versions.v3)
-    assert check.result == "hold" and f"system prompt of {versions.base} was another" in check.says
+    assert check.result == "hold" and f"system prompt of {versions.base} was different" in check.says
 
 
 def test_the_base_itself_has_nothing_to_match_until_something_is_live(world, versions):
@@ -150,7 +150,7 @@ def test_the_table_shows_each_slice(world, versions, as_user, page_of):
 def test_without_test_rows_the_page_says_what_to_do(world, versions, as_user, page_of):
     LossMeasurement.objects.filter(version=versions.v1).delete()
     page = text_of(as_user(world.admin).get(page_of("release:version", versions.v1.pk)))
-    assert "holds no test rows. Freeze a dataset with test rows" in page
+    assert "has no test rows. Freeze a dataset with test rows" in page
     assert as_user(world.admin).post(page_of("release:measure", versions.v1.pk)).status_code == 400
     assert as_user(world.admin).post(page_of("release:measure", versions.base.pk)).status_code == 400
     assert not Run.objects.filter(kind="test_loss", status="queued").exists()

@@ -52,7 +52,7 @@ def test_only_admins_decide(world, live, as_user, page_of):
         expected = 403 if role in Role.values else 404
         client = as_user(person)
         assert client.post(page_of("release:version", live.v3.pk), sign).status_code == expected
-        back = {"away_from": live.v2.pk, "why": "Made live by mistake"}
+        back = {"away_from": live.v2.pk, "why": "Released by mistake"}
         assert client.post(page_of("release:roll-back"), back).status_code == expected
     assert as_user(world.admin).get(page_of("release:roll-back")).status_code == 405
     assert live_version(world.project) == live.v2 and Release.objects.count() == 2
@@ -70,7 +70,7 @@ def test_an_admin_signs_off(world, versions, as_user, page_of):
     address = page_of("release:version", versions.v1.pk)
     page = admin.get(address).content.decode()
     assert "I, Admin Member, have read the gate and sign this off" in page
-    assert "Nobody has compared it with" in page
+    assert "It has not been compared with" in page
     assert admin.post(address, {"sign_off": "on"}).status_code == 422
     assert admin.post(address, {"note": "Pilot."}).status_code == 422
     assert live_version(world.project) is None
@@ -88,7 +88,7 @@ def test_a_page_that_grew_old_is_refused(world, live, as_user, page_of):
     assert admin.post(page_of("release:version", live.v3.pk), stale | {"replaces": ""}).status_code == 409
     assert admin.post(page_of("release:roll-back"), {"away_from": live.v1.pk}).status_code == 409
     for nonsense in ("", "x", "999999"):
-        body = {"away_from": nonsense, "why": "Made live by mistake"}
+        body = {"away_from": nonsense, "why": "Released by mistake"}
         assert admin.post(page_of("release:roll-back"), body).status_code == 409
     assert Release.objects.count() == 2
 
@@ -108,7 +108,7 @@ def test_going_back_asks_for_a_reason_and_the_history_keeps_it(world, live, as_u
     page = text_of(admin.get(page_of("release:home")))
     assert f"Rolled back from {live.v2} to {live.v1}" in page
     assert "Wrong or invented answers: It invented a customs fee." in page
-    assert f"{live.v1} was the first to go live" in page and "Nothing was live before" not in page
+    assert f"{live.v1} was the first live version" in page and "Nothing was live before" not in page
     release = Release.objects.first()
     page = text_of(admin.get(page_of("release:release", release.pk)))
     assert f"Rolled back from {live.v2} to {live.v1}" in page and "It invented a customs fee." in page
@@ -123,8 +123,8 @@ def test_something_else_is_said_in_own_words(world, live, as_user, page_of):
 def test_no_button_back_to_what_is_not_served(world, live, as_user, page_of):
     Deployment.objects.filter(version=live.v1).update(status=Deployment.Status.WAITING, engine=None)
     page = text_of(as_user(world.admin).get(page_of("release:home")))
-    assert "rolling back has to wait" in page and "Roll back to" not in page
-    body = {"away_from": live.v2.pk, "why": "Made live by mistake"}
+    assert "you cannot roll back now" in page and "Roll back to" not in page
+    body = {"away_from": live.v2.pk, "why": "Released by mistake"}
     answer = as_user(world.admin).post(page_of("release:roll-back"), body)
     assert answer.status_code == 400 and live_version(world.project) == live.v2
 
@@ -147,14 +147,14 @@ def test_viewers_get_no_buttons(world, live, as_user, page_of):
 def test_a_decision_keeps_its_gate_and_leads_to_people(world, live, as_user, page_of):
     first = Release.objects.order_by("pk").first()
     page = as_user(world.viewer).get(page_of("release:release", first.pk)).content.decode()
-    assert "The first." in page and "Nobody has compared it with" in page
+    assert "The first." in page and "It has not been compared with" in page
     assert page_of("training:version", live.v1.pk) in page
     assert page_of("datasets:dataset", live.v1.training.dataset.number) in page
 
 
 def test_the_first_screen_points_at_a_version_that_won(world, versions, as_user, page_of):
     admin = as_user(world.admin)
-    assert "Nothing is live yet" in admin.get(page_of("core:home")).content.decode()
+    assert "No version is live yet" in admin.get(page_of("core:home")).content.decode()
     from evaluation.services import close_campaign
 
     campaign = make_campaign(
@@ -166,7 +166,7 @@ def test_the_first_screen_points_at_a_version_that_won(world, versions, as_user,
         rate_all(campaign, rater, ["candidate"] * 9 + ["tie"])
     close_campaign(by=world.admin, campaign=campaign)
     page = admin.get(page_of("core:home")).content.decode()
-    assert f"{versions.v1} beats the base: look at the gate" in page
+    assert f"{versions.v1} beats the base model: see the gate" in page
 
 
 # --- API ---------------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def test_the_page_costs_the_same_with_more_versions_and_decisions(world, live, a
 
 def test_a_version_leads_to_its_chat_comparison_and_gate(world, live, as_user, page_of):
     """Whoever sees a link may follow it; a comparison begun there is with what is live."""
-    offered = {"admin": ["Chat with it", "Compare it", "Look at the gate"], "viewer": ["Look at the gate"]}
+    offered = {"admin": ["Compare it", "See the gate", "Test it in chat"], "viewer": ["See the gate"]}
     for role, labels in offered.items():
         client = as_user(getattr(world, role))
         page = client.get(page_of("training:version", live.v3.pk)).content.decode()

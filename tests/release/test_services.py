@@ -86,7 +86,7 @@ def test_the_live_version_is_the_one_to_beat(world, versions):
     _live(world, versions.v1)
     fresh = queries.candidate(versions.v2).gate
     human = next(check for check in fresh.checks if check.name == "human_preference")
-    assert human.result == "hold" and f"compared it with {versions.v1}" in human.says
+    assert human.result == "hold" and f"compared with {versions.v1}" in human.says
 
 
 def test_a_win_rate_is_read_from_the_versions_own_side(world, versions):
@@ -109,7 +109,7 @@ def test_another_projects_version_or_one_not_ready_or_not_served_stays_out(world
 
 def test_a_stale_page_is_a_conflict(world, versions):
     _live(world, versions.v1)
-    with pytest.raises(Conflict, match="went live while"):
+    with pytest.raises(Conflict, match="went live meanwhile"):
         _live(world, versions.v2, replaces=None)
     with pytest.raises(Conflict):
         _live(world, versions.v2, replaces=versions.v3)
@@ -124,7 +124,7 @@ def test_going_back_goes_to_the_one_before_each_time(world, versions):
     _live(world, versions.v3, versions.v2)
     assert _back(world, versions.v3).version == versions.v2
     assert _back(world, versions.v2).version == versions.v1
-    with pytest.raises(Refused, match=f"{versions.v1} was the first to go live"):
+    with pytest.raises(Refused, match=f"{versions.v1} was the first live version"):
         _back(world, versions.v1)
     assert live_version(world.project) == versions.v1
     assert (
@@ -183,8 +183,8 @@ def test_nothing_was_live_before_is_said_only_when_it_is_true(world, versions):
     _back(world, versions.v2)
     words = queries.standing(world.project).no_way_back
     assert (
-        words.startswith(f"{versions.v1} was the first to go live")
-        and f"{versions.v2}, which was live until then" in words
+        words.startswith(f"{versions.v1} was the first live version")
+        and f"You can release {versions.v2} again" in words
     )
 
 
@@ -303,7 +303,7 @@ def test_who_decided_walks_back_to_people(world, versions):
         step.kind for step in queries.who_decided(queries.version_of(world.project).get(pk=versions.v1.pk))
     ]
     assert kinds == [
-        "Made live",
+        "Released",
         "Model version",
         "Training run",
         "Dataset version",

@@ -522,7 +522,7 @@ def rate_all(campaign: Any, rater: User, outcomes: list[str], scores: Any = None
     return made
 
 
-# --- losses on test rows ---------------------------------------------------------------------------------------
+# --- test losses --------------------------------------------------------------------------------------------
 def make_losses(
     version: Any,
     against: Any,

@@ -1,4 +1,4 @@
-"""Starts the whole program on a state folder of its own and talks to it over HTTP, as a browser or a client would."""
+"""Starts the whole program with its own state folder and uses it over HTTP, like a browser or a client."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ def free_port() -> int:
 
 
 def until(check: Callable[[], Any], *, seconds: float, what: str, every: float = 0.5) -> Any:
-    """The first true value of `check`, or TimeoutError naming `what` was waited for."""
+    """The first true value of `check`, or TimeoutError with `what`."""
     deadline = time.monotonic() + seconds
     while True:
         found = check()
@@ -50,7 +50,7 @@ class Program:
             "GUILDHALL_ENV": "development",
             "DJANGO_SETTINGS_MODULE": "config.settings",
         }
-        # The program is to be alone with its own embedded servers, whatever the caller's shell points at.
+        # The program uses its own embedded servers, with any settings of the caller's shell.
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -71,7 +71,7 @@ class Program:
         return self.state / "program.log"
 
     def start(self, *, seconds: float = 180) -> float:
-        """Starts everything and returns the seconds until the sign-in page answered."""
+        """Starts everything and returns the seconds until the sign-in page responded."""
         self.state.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
         with self.log.open("ab") as log:
@@ -83,7 +83,7 @@ class Program:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                # Nothing is left running when the test or benchmark itself is killed.
+                # Ends everything when the test or benchmark itself is killed.
                 preexec_fn=as_child(os.getpid(), death_signal=signal.SIGTERM),
             )
         try:
@@ -101,7 +101,7 @@ class Program:
         return False
 
     def stop(self) -> None:
-        """Ctrl-C, and waits until everything is gone."""
+        """Ctrl-C, and waits until everything has ended."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
@@ -113,7 +113,7 @@ class Program:
 
     @contextlib.contextmanager
     def signed_in(self, email: str, password: str) -> Iterator["Api"]:
-        """An API client with a personal token of that person, made as the person would make it."""
+        """An API client with a personal key of that person, made on the page."""
         with httpx.Client(base_url=self.url, timeout=60, follow_redirects=True) as client:
             page = client.get("/sign-in/")
             page.raise_for_status()
@@ -132,7 +132,7 @@ class Api:
         self.client = client
 
     def call(self, method: str, path: str, **options: Any) -> Any:
-        """Calls /api/v1/<path> and returns the JSON; an error raises with what the program said."""
+        """Calls /api/v1/<path> and returns the JSON; an error raises with the program's message."""
         headers = {"X-CSRFToken": self.client.cookies["csrftoken"], "Referer": str(self.client.base_url)}
         response = self.client.request(method, f"/api/v1/{path}", headers=headers, **options)
         if response.status_code >= 400:

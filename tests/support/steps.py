@@ -177,7 +177,7 @@ def train(desk: Desk, *, epochs: str = "0.1") -> None:
     page.get_by_label("Epochs").fill(epochs)
     page.get_by_text("More settings").click()
     page.get_by_label("Validation rows to measure on").fill("8")
-    page.get_by_label("Evaluations on the way").fill("1")
+    page.get_by_label("Evaluations during training").fill("1")
     expect(page.locator("#preflight")).to_contain_text("Will be served", timeout=20_000)
     desk.picture("launch")
     desk.turn(desk.button("Launch"))
@@ -279,20 +279,20 @@ def make_live(desk: Desk, which: str) -> None:
     desk.go("release/")
     desk.picture("release")
     desk.turn(
-        page.locator(".candidate", has_text=which).get_by_role("link", name=re.compile("Look and decide"))
+        page.locator(".candidate", has_text=which).get_by_role("link", name=re.compile("Open and decide"))
     )
     desk.picture("gate")
     page.locator("#id_note").fill("First turn of the loop; few ratings yet.")
     page.locator("#id_sign_off").check()
     desk.turn(page.get_by_role("button", name=re.compile("^Release")))
-    desk.told("is live. Applications are answered by it from now on.")
+    desk.told("is live. It answers applications from now on.")
 
 
 def roll_back(desk: Desk) -> None:
     page = desk.page
     desk.go("release/")
     page.locator("summary", has_text=re.compile("Roll back to")).click()
-    page.get_by_label("Made live by mistake").check()
+    page.get_by_label("Released by mistake").check()
     desk.turn(page.get_by_role("button", name=re.compile("Roll back to")))
     desk.told("is live again.")
     desk.picture("rolled-back")

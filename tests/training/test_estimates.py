@@ -145,7 +145,7 @@ def test_published_figures_are_given_back_and_say_where_they_come_from():
     assert a100.tokens_per_second == pytest.approx(2926, rel=0.01)
     assert general(full=True).tokens_per_second == pytest.approx(1650, rel=0.05)
     unknown = general(device_name="Some GPU 1")
-    assert "no figure is published for this device" in unknown.source
+    assert "no published figure for this device" in unknown.source
     assert unknown.tokens_per_second == pytest.approx(2777, rel=0.01)
     assert all(len(entry.source) > 20 and entry.pace > 1e13 for entry in speeds.published())
 

@@ -308,7 +308,7 @@ def test_without_test_rows_nothing_starts(world, tiny_base, tmp_path):
     base = make_version(world.project, base_model=tiny_base)
     with pytest.raises(Refused, match="no test rows"):
         services.measure_loss(by=world.admin, version=version, against=base)
-    with pytest.raises(Refused, match="Two different"):
+    with pytest.raises(Refused, match="two different"):
         services.measure_loss(by=world.admin, version=version, against=version)
     elsewhere = make_version(world.other, base_model=tiny_base)
     with pytest.raises(Refused, match="one project"):

@@ -72,7 +72,7 @@ def scene(world, sent):
     waiting = make_training(world.project, world.admin, **common)
     failed = make_training(world.project, world.admin, status=Run.Status.FAILED, **common)
     Run.objects.filter(pk=failed.run_id).update(
-        error_code="diverged", error_message="The loss stopped being a number at step 7.", error_advice="Lower the learning rate."
+        error_code="diverged", error_message="The loss became NaN or infinite at step 7.", error_advice="Lower the learning rate."
     )  # fmt: skip
     world.base, world.dataset, world.done, world.version = base, dataset, done, version
     world.running, world.waiting, world.failed = running, waiting, failed
@@ -162,7 +162,7 @@ def test_another_projects_run_and_version_are_404(scene, as_user):
 def test_the_run_page_shows_loss_figures_samples_and_the_version(scene, as_user):
     shown = as_user(scene.admin).get(url(scene, "run", scene.done.number))
     for said in ("3.05", "1.84", "262 tokens/s", "3.1 GB", "Customs holds it: send the invoice.", "Customs holds FD-7.",
-                  "as adapter in vLLM", "model version v", "1 row was cut at “Longest row”: the end of the answer is missing."):  # fmt: skip
+                  "as adapter in vLLM", "model version v", "1 row was cut at “Longest row”: the end of the completion is missing."):  # fmt: skip
         assert said in text_of(shown), said
     page = shown.content.decode()
     assert "<svg" in page
@@ -182,11 +182,12 @@ def test_a_waiting_run_says_its_place_in_the_queue(scene, as_user):
     assert "next in the queue" in page
     second = make_training(scene.project, scene.admin, base_model=scene.base, dataset=scene.dataset)
     assert (
-        "place 2 in the queue" in as_user(scene.viewer).get(url(scene, "run", second.number)).content.decode()
+        "number 2 in the queue"
+        in as_user(scene.viewer).get(url(scene, "run", second.number)).content.decode()
     )
     listed = as_user(scene.viewer).get(url(scene, "home")).content.decode()
-    assert "place 1 in the queue" in listed
-    assert "place 2 in the queue" in listed
+    assert "number 1 in the queue" in listed
+    assert "number 2 in the queue" in listed
 
 
 def test_a_failed_run_says_why_and_can_be_tried_again(
@@ -194,7 +195,7 @@ def test_a_failed_run_says_why_and_can_be_tried_again(
 ):
     client = as_user(scene.admin)
     page = client.get(url(scene, "run", scene.failed.number)).content.decode()
-    assert "The loss stopped being a number at step 7." in page
+    assert "The loss became NaN or infinite at step 7." in page
     assert "Lower the learning rate." in page
     again = reverse("core:run-resume", args=[scene.project.slug, scene.failed.run_id])
     assert again in page and "Choose “Try again” to start it again." in page
@@ -360,7 +361,7 @@ def test_the_launch_form_comes_with_the_check_and_follows_the_method(scene, as_u
     assert 'name="rank"' in page
     full = client.get(url(scene, "launch") + "?method=full").content.decode()
     assert 'name="rank"' not in full
-    assert "by an engine of its own" in full
+    assert "by its own engine" in full
     again = client.get(url(scene, "launch") + f"?like={scene.done.number}").content.decode()
     assert f'value="{scene.dataset.pk}" selected' in again
     for nonsense in ("?like=x", "?like=99999", "?method=magic", "?base_model=zzz", "?dataset=-1"):
@@ -526,7 +527,7 @@ def test_the_check_says_what_its_figures_rest_on(scene, as_user):
     assert "scaled from a measurement with 135M parameters" in page
     assert "counted row by row" in page
     assert "validation loss" in page
-    assert "engines here read 2,048" in text_of(as_user(scene.admin).get(url(scene, "base", scene.base.pk)))
+    assert "engines here accept 2,048" in text_of(as_user(scene.admin).get(url(scene, "base", scene.base.pk)))
 
 
 def test_the_lineage_tells_the_rows_that_were_really_trained_on(scene, as_user):

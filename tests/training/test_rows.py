@@ -106,7 +106,7 @@ def test_all_answers_cut_stops_and_some_answers_cut_are_told(world, tiny_base):
     assert any("1 row is longer than 200 tokens" in finding.message for finding in some.findings)
     every = [one | {"completion": "The planned arrival is 2 Dec. " * 20} for one in rows(count=8)]
     _, none = check(world, tiny_base, every, max_length=longest)
-    assert "All 6 training answers are cut at 200 tokens" in none.stops[0].message
+    assert "All 6 training completions are cut at 200 tokens" in none.stops[0].message
 
 
 def test_a_clean_dataset_passes_and_its_counts_are_those_of_the_run(world, tiny_base):

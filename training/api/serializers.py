@@ -41,7 +41,7 @@ class SettingSerializer(serializers.Serializer[Any]):
     help = serializers.CharField()
     unit = serializers.CharField()
     default = serializers.JSONField()
-    source = serializers.CharField(help_text="What the default rests on.")  # type: ignore[assignment]
+    source = serializers.CharField(help_text="Why the default is what it is.")  # type: ignore[assignment]
     least = serializers.FloatField(allow_null=True)
     most = serializers.FloatField(allow_null=True)
     choices = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
@@ -79,7 +79,7 @@ class FindingSerializer(serializers.Serializer[Any]):
     message = serializers.CharField()
     advice = serializers.CharField()
     setting = serializers.CharField()
-    rows = RowSerializer(many=True, help_text="The first rows that it speaks of.")
+    rows = RowSerializer(many=True, help_text="The first rows that it is about.")
 
 
 class EstimateSerializer(serializers.Serializer[Any]):
@@ -97,7 +97,7 @@ class EstimateSerializer(serializers.Serializer[Any]):
         help_text="Seconds of one token, evaluation, round of samples and so on.",
     )
     tokens_per_second = serializers.FloatField()
-    speed_from = serializers.CharField(help_text="What the speed rests on.")
+    speed_from = serializers.CharField(help_text="Where the speed comes from.")
     disk_bytes = serializers.IntegerField()
     device = serializers.CharField()
     tokens_exact = serializers.BooleanField()
@@ -116,7 +116,7 @@ class MachineSerializer(serializers.Serializer[Any]):
 class PreflightSerializer(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     counting = serializers.BooleanField(
-        help_text="Whether rows are still being counted: the same request says more in a moment."
+        help_text="Whether rows are still being counted. If so, send the same request again in a moment."
     )
     findings = FindingSerializer(many=True)
     estimate = EstimateSerializer(allow_null=True)
@@ -128,7 +128,9 @@ class TrainingRunSerializer(serializers.ModelSerializer[TrainingRun]):
     base_model = serializers.CharField(source="base_model.name", read_only=True)
     dataset = serializers.IntegerField(source="dataset.number", read_only=True)
     launched_by = serializers.CharField(source="launched_by.name", read_only=True)
-    model_version = serializers.SerializerMethodField(help_text="Id of the model version it made, or null.")
+    model_version = serializers.SerializerMethodField(
+        help_text="Id of the model version that the run made, or null."
+    )
     resumes = serializers.ListField(child=serializers.DictField(), read_only=True)
 
     class Meta:

@@ -51,7 +51,7 @@ class TrainingView(ProjectAPIView):
 
     def operators_only(self) -> None:
         if not self.access.user.is_operator:
-            raise PermissionDenied("Only those who run this deployment add base models.")
+            raise PermissionDenied("Only operators add base models.")
 
 
 # --- base models -------------------------------------------------------------------------------------------
@@ -60,7 +60,7 @@ class BaseModelsView(mixins.ListModelMixin, TrainingView):
     queryset = BaseModel.objects.select_related("run", "artifact").order_by("name")
 
     def get(self, request: Request, slug: str) -> Response:
-        """Base models of the deployment."""
+        """Base models of the installation."""
         return self.list(request)
 
     @extend_schema(request=NewBaseModelSerializer, responses={201: BaseModelSerializer})
@@ -104,7 +104,7 @@ class UseBaseModelView(TrainingView):
 
     @extend_schema(request=None)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Makes the base a model version of this project; asked again, gives the one there is."""
+        """Makes the base model a model version of this project. Repeated calls return the same version."""
         base = get_object_or_404(self.get_queryset(), pk=pk)
         version = services.ensure_base_version(
             by=self.access.user, project=self.access.project, base_model=base
@@ -120,7 +120,7 @@ class MethodsView(TrainingView):
 
     @extend_schema(responses=MethodSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
-        """The training methods, with every setting, its range, its default and what that rests on."""
+        """The training methods, with every setting, its range, its default and the reason for the default."""
         methods = [
             {
                 "name": one.name,
@@ -143,12 +143,12 @@ class _Launching(TrainingView):
     @staticmethod
     @contextmanager
     def named_as_sent() -> Iterator[None]:
-        """A setting that is wrong has one name, its place in the body (recipe.rank), whoever finds it: what reads JSON, the
-        recipe, or the check before a launch."""
+        """An error in a setting is reported under its place in the body (recipe.rank), whether the JSON parser, the
+        recipe or the preflight finds it."""
         try:
             yield
         except Invalid as error:
-            # The recipe alone speaks of nothing but settings; the check names other fields too.
+            # The recipe reports settings only; the preflight reports other fields too.
             own = {*LaunchSerializer().fields} if isinstance(error, services.NotLaunchable) else set()
             named = {"__all__": "body", **{name: name for name in own}}
             error.fields = {named.get(name, f"recipe.{name}"): said for name, said in error.fields.items()}
@@ -162,8 +162,8 @@ class PreflightView(_Launching):
 
     @extend_schema(request=LaunchSerializer, responses=PreflightSerializer)
     def post(self, request: Request, slug: str) -> Response:
-        """What a launch with these values would need, and every problem with it. Starts no training; the first time a
-        large dataset is asked about, a worker starts to count its tokens."""
+        """What a launch with these values would need, and every problem with it. Starts no training. On the first
+        request for a large dataset, a worker starts to count its tokens."""
         values = self.launch_values()
         with self.named_as_sent():
             recipe = recipe_from(METHODS[values["method"]].recipe, values["recipe"])
@@ -189,12 +189,12 @@ class TrainingRunsView(mixins.ListModelMixin, _Launching):
         return queries.search_runs(self.access.project, **wanted).select_related("run__created_by")
 
     def get(self, request: Request, slug: str) -> Response:
-        """Fine-tunes, newest first."""
+        """Training runs, newest first."""
         return self.list(request)
 
     @extend_schema(request=LaunchSerializer, responses={201: TrainingRunSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Launches a fine-tune. 422, with every problem, when the preflight finds something that stops it."""
+        """Launches a training run. 422, with every problem, when the preflight finds a problem."""
         values = self.launch_values()
         with self.named_as_sent():
             training = services.launch(by=self.access.user, project=self.access.project, **values)
@@ -206,7 +206,7 @@ class TrainingRunView(TrainingView):
     queryset = TrainingRun.objects.none()
 
     def get(self, request: Request, slug: str, number: int) -> Response:
-        """One fine-tune."""
+        """One training run."""
         return Response(TrainingRunSerializer(self.training(number)).data)
 
 
@@ -219,7 +219,7 @@ class PointsView(mixins.ListModelMixin, TrainingView):
         return MetricPoint.objects.filter(training=training).order_by("step", "series")
 
     def get(self, request: Request, slug: str, number: int) -> Response:
-        """Losses by step, in nats per answer token."""
+        """Losses by step, in nats per completion token."""
         return self.list(request)
 
 
@@ -233,7 +233,7 @@ class SamplesView(mixins.ListModelMixin, TrainingView):
         )
 
     def get(self, request: Request, slug: str, number: int) -> Response:
-        """Answers to validation questions as the model learned."""
+        """Answers to validation questions during training."""
         return self.list(request)
 
 
@@ -290,7 +290,7 @@ class CheckTokensView(TrainingView):
 
     @extend_schema(request=None)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Asks for the token check again."""
+        """Requests the token check again."""
         version = services.request_check(by=self.access.user, version=self.version(pk))
         return Response(ModelVersionSerializer(version).data)
 
@@ -301,7 +301,7 @@ class CheckFilesView(TrainingView):
 
     @extend_schema(request=None, responses={202: OpenApiResponse(ModelVersionSerializer)})
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Starts comparing the stored files with their hashes; `files_report` tells the result. 409 while one runs."""
+        """Starts comparing the stored files with their hashes; `files_report` has the result. 409 while one runs."""
         version = services.check_files(by=self.access.user, version=self.version(pk))
         return Response(ModelVersionSerializer(version).data, status=status.HTTP_202_ACCEPTED)
 
@@ -313,7 +313,7 @@ class DownloadModelVersionView(TrainingView):
 
     @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
     def get(self, request: Request, slug: str, pk: int) -> HttpResponseBase:
-        """The version's files as a zip. Admins only, and on record."""
+        """The version's files as a zip. Admins only. The download is audited."""
         version = self.version(pk)
         if request.method != "HEAD":
             services.note_download(by=self.access.user, version=version)

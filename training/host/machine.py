@@ -1,7 +1,7 @@
-"""What the machine that trains has: memory, disk, processors, GPU. Asked without torch.
+"""The memory, disk, processors and GPU of the training machine. Reads them without torch.
 
-The `gpu` worker notes its machine in the cache when it starts, so that the preflight in the web process speaks of
-the machine that will do the work, not of its own.
+The `gpu` worker notes its machine in the cache when it starts, so that the preflight in the web process uses the
+figures of that machine, not its own.
 """
 
 import os
@@ -27,7 +27,7 @@ GPU_QUEUE = "gpu"
 
 @dataclass(frozen=True)
 class Machine:
-    """`memory_free` is the GPU's where there is one, else the host's that could be used right now. Bytes."""
+    """`memory_free` is the GPU's where there is one, else the host's available memory. Bytes."""
 
     host: str
     device: str  # "cpu" or "cuda"
@@ -45,7 +45,8 @@ _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 @lru_cache
 def multiplies_bfloat16(device: str) -> bool:
-    """Whether "cpu" or "cuda" has instructions for it; emulated, it is slower than float32. GPUs are taken to have them."""
+    """Whether "cpu" or "cuda" has instructions for it; emulated, it is slower than float32. GPUs are assumed to have
+    them."""
     if device == "cuda":
         return True
     try:
@@ -98,7 +99,7 @@ def this_machine() -> Machine:
 
 
 def training_machine() -> Machine:
-    """The machine of the last `gpu` worker that started; on the same host its figures are of this moment."""
+    """The machine of the last `gpu` worker that started; on the same host its figures are current."""
     try:
         noted: dict[str, Any] | None = cache.get(CACHE_KEY)
     except RedisError:

@@ -1,4 +1,4 @@
-"""Where base models may come from on this host: known Python packages, and folders that the settings name."""
+"""The allowed sources of base models on this host: known Python packages, and folders from the settings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from django.conf import settings
 
 @dataclass(frozen=True)
 class ModelPackage:
-    """A Python package that carries a model as one GGUF file."""
+    """A Python package that contains a model as one GGUF file."""
 
     module: str
     file: str
@@ -27,13 +27,13 @@ PACKAGES: dict[str, ModelPackage] = {
 
 
 def inside_model_folders(path: Path) -> bool:
-    """Whether the path, links followed, lies below one of settings.MODEL_FOLDERS."""
+    """Whether the path, with links resolved, is below one of settings.MODEL_FOLDERS."""
     real = path.resolve()
     return any(real.is_relative_to(root) and real != root for root in settings.MODEL_FOLDERS)
 
 
 def model_folders() -> list[Path]:
-    """Folders below settings.MODEL_FOLDERS that hold a config.json, at most two levels down."""
+    """Folders below settings.MODEL_FOLDERS that contain a config.json, at most two levels down."""
     found = []
     for root in settings.MODEL_FOLDERS:
         for pattern in ("*/config.json", "*/*/config.json"):

@@ -1,8 +1,8 @@
-"""How a training hears that its worker is asked to stop, so that it can save and hand its run back.
+"""How a training run learns that its worker must stop, so that it can save and return the run to the queue.
 
-There are two ways it is told. On a warm shutdown Celery's main process lets the pool's process finish its task, which for
-a training may be hours: one byte of shared memory, made before the pool forks, carries the news across. On a cold one the
-pool's process itself gets SIGTERM: that is held back until the run is saved, and passed on then.
+There are two ways. On a warm shutdown Celery's main process lets the pool's process finish its task, which can take
+hours for a training run: one byte of shared memory, made before the pool forks, passes the request on. On a cold
+shutdown the pool's process itself gets SIGTERM: it is delayed until the run is saved, then delivered.
 """
 
 import mmap
@@ -16,7 +16,7 @@ from typing import Any
 
 from celery.signals import worker_shutting_down
 
-# After the run was handed back, the task has this long to say so to the database and the broker.
+# After the run is returned to the queue, the task has this long to report it to the database and the broker.
 PASS_ON_AFTER_SECONDS = 2.0
 _asked = mmap.mmap(-1, 1)
 
@@ -31,15 +31,15 @@ def stop_asked() -> bool:
 
 
 def forget() -> None:
-    """A fresh start, for a process that outlives a worker (tests)."""
+    """Resets the state, for a process that outlives a worker (tests)."""
     _asked[0] = 0
 
 
 @contextmanager
 def holding_back_sigterm() -> Iterator[None]:
-    """Inside, SIGTERM asks to stop instead of ending the process; afterwards it is delivered as it would have been."""
+    """Inside, SIGTERM requests a stop instead of ending the process; afterwards it is delivered normally."""
     if threading.current_thread() is not threading.main_thread():
-        # Signal handlers belong to the main thread; a pool of threads is stopped by the shared byte alone.
+        # Signal handlers belong to the main thread; a pool of threads is stopped only by the shared byte.
         yield
         return
     held: list[int] = []

@@ -1,9 +1,9 @@
-"""How fast a run is while nothing else slows it.
+"""The speed of a run while nothing else slows it.
 
-A run's average speed is that of its machine only if nothing else worked there. Steps are gathered into stretches of some
-seconds. On a CPU a stretch counts when other processes took less than a tenth of the machine's processor time; a run
-without such a stretch has no undisturbed speed, and no estimate rests on it. What else computes on a GPU cannot be seen
-from here: there the upper quartile of the stretches counts, which work that comes and goes does not lower.
+A run's average speed equals that of its machine only if nothing else worked there. Steps are grouped into stretches of
+some seconds. On a CPU a stretch counts when other processes took less than a tenth of the machine's processor time; a run
+without such a stretch has no undisturbed speed, and no estimate uses it. Other work on a GPU cannot be seen from here,
+so the upper quartile of the stretches counts; short other work does not lower it.
 """
 
 import time
@@ -19,14 +19,15 @@ def processor_seconds() -> tuple[float, float]:
     """(seconds all processes of the machine computed, seconds this one did), since some moment in the past."""
     times = psutil.cpu_times()
     idle = times.idle + getattr(times, "iowait", 0.0)
-    # A guest's time is in user's already; time stolen by other guests of the same host is in the sum, and slows.
+    # A guest's time is included in user time. Time stolen by other guests of the same host is in the sum, since it
+    # slows the run.
     busy = sum(times) - idle - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
     own = psutil.Process().cpu_times()
     return busy, own.user + own.system
 
 
 class Stretches:
-    """Takes steps as they end. `read` gives processor seconds as `processor_seconds` does."""
+    """Receives steps as they end. `read` returns processor seconds like `processor_seconds`."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Stretches:
 
     @property
     def speed(self) -> float | None:
-        """Tokens a second, padding not counted; None when every stretch was disturbed."""
+        """Tokens per second, padding not counted; None when every stretch was disturbed."""
         if not self._stretches:
             return None
         if self._device == "cpu":

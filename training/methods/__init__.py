@@ -1,5 +1,5 @@
 """Training methods: one file each, chosen from METHODS. To add one, write its file and list it here; the launch form,
-the preflight, the API and the runner take everything from it."""
+the preflight, the API and the runner read everything from it."""
 
 from training.methods.base import Method, Recipe, Setting, recipe_from, settings_of
 from training.methods.full import FullFineTune

@@ -1,7 +1,7 @@
-"""What every training method offers, and how its settings describe themselves.
+"""The interface of training methods, and the description of their settings.
 
-A recipe is a frozen dataclass. Each field carries what people need to choose it (label, help, unit, range) and where its
-default comes from; forms, the API and the documentation are generated from that. Nothing here imports torch.
+A recipe is a frozen dataclass. Each field has what people need to choose its value (label, help, unit, range) and the
+source of its default; forms, the API and the documentation are generated from that. Nothing here imports torch.
 """
 
 from dataclasses import MISSING, asdict, dataclass, field, fields
@@ -30,17 +30,17 @@ class Setting:
     advanced: bool
 
     def shown(self, value: Any) -> Any:
-        """A value for reading: 0 of a limit that then takes all reads "all"."""
+        """A value as text. 0 is shown as "all" where 0 means no limit."""
         return "all" if value == 0 and self.least == 0 and "0 takes all" in self.help else value
 
     def clean(self, value: Any) -> Any:
-        """The value in its type, or ValueError with a sentence for people. `value` is anything JSON can hold."""
+        """The value in its type, or ValueError with a sentence for the user. `value` is anything JSON can hold."""
         if self.kind == "bool":
             if not isinstance(value, bool):
                 raise ValueError("Choose true or false.")
             return value
         if self.kind == "choice":
-            # A list or an object cannot be looked up: it is no key.
+            # A list or an object is not hashable.
             if not isinstance(value, str) or value not in dict(self.choices):
                 raise ValueError("Choose one of " + ", ".join(key for key, _ in self.choices) + ".")
             return value
@@ -57,7 +57,7 @@ class Setting:
         return int(value) if self.kind == "int" else float(value)
 
     def is_default(self, given: Any) -> bool:
-        """Whether a value, as a form or a program gives it, is the default."""
+        """Whether a value, from a form or a program, is the default."""
         if self.kind == "bool":
             return (given is True or given == "on") == self.default
         if self.kind == "choice":
@@ -87,7 +87,7 @@ def setting(
     choices: tuple[tuple[str, str], ...] = (),
     advanced: bool = False,
 ) -> Any:
-    """A dataclass field with what `settings_of` needs. `source` says why the default is what it is."""
+    """A dataclass field with what `settings_of` needs. `source` is the reason for the default."""
     return field(
         default=default,
         metadata={
@@ -105,7 +105,7 @@ def setting(
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What all methods share. Lengths are in tokens, batch sizes in rows."""
+    """The settings that all methods share. Lengths are in tokens, batch sizes in rows."""
 
     epochs: float = setting(
         default=1.0,
@@ -113,7 +113,7 @@ class Recipe:
         help="How often each row is seen.",
         least=0.01,
         most=100,
-        source="one pass over a few hundred pairs takes minutes on two cores; small sets often gain from a second",
+        source="one pass over a few hundred examples takes minutes on two cores; a second pass often helps small sets",
     )
     learning_rate: float = setting(
         default=5e-4,
@@ -126,17 +126,17 @@ class Recipe:
     most_rows: int = setting(
         default=0,
         label="Training rows",
-        help="At most so many; fewer than there are gives a quick trial. They are drawn by the seed. 0 takes all.",
+        help="Upper limit. A small number gives a quick trial. The seed decides which rows are drawn. 0 takes all.",
         unit="rows",
         least=0,
         most=100_000_000,
         advanced=True,
-        source="rows that people approved are there to be learnt",
+        source="people approved all rows for training",
     )
     most_validation_rows: int = setting(
         default=200,
         label="Validation rows to measure on",
-        help="At most so many. Drawn by the seed, the same at every measurement. 0 takes all.",
+        help="Upper limit. Drawn by the seed, the same at every measurement. 0 takes all.",
         unit="rows",
         least=0,
         most=100_000_000,
@@ -146,7 +146,7 @@ class Recipe:
     batch_size: int = setting(
         default=4,
         label="Rows per step",
-        help="More is steadier, fewer gives more steps.",
+        help="More rows make steadier steps; fewer rows make more steps.",
         unit="rows",
         least=1,
         most=4096,
@@ -155,7 +155,7 @@ class Recipe:
     rows_at_once: int = setting(
         default=4,
         label="Rows in memory at once",
-        help="A step is done in portions of this size. Fewer needs less memory and changes nothing else.",
+        help="A step is computed in portions of this size. Fewer rows need less memory; the result is the same.",
         unit="rows",
         least=1,
         most=1024,
@@ -165,7 +165,7 @@ class Recipe:
     max_length: int = setting(
         default=1024,
         label="Longest row",
-        help="Longer rows lose the end of their answer, and the data check says which.",
+        help="Longer rows lose the end of their completion. The preflight lists them.",
         unit="tokens",
         least=16,
         most=131072,
@@ -178,7 +178,7 @@ class Recipe:
         choices=(
             ("cosine", "Falls slowly, then fast, then slowly"),
             ("linear", "Falls evenly"),
-            ("constant", "Stays"),
+            ("constant", "Constant"),
         ),
         advanced=True,
         source="the usual choice of published recipes for instruction tuning",
@@ -203,7 +203,7 @@ class Recipe:
     max_grad_norm: float = setting(
         default=1.0,
         label="Largest gradient",
-        help="Steeper ones are scaled down to this norm.",
+        help="Larger gradients are scaled down to this norm.",
         least=0.0,
         most=1000.0,
         advanced=True,
@@ -211,13 +211,13 @@ class Recipe:
     )
     evaluations: int = setting(
         default=3,
-        label="Evaluations on the way",
+        label="Evaluations during training",
         help="How often validation loss is measured, besides before the first step.",
         least=1,
         most=100,
         advanced=True,
-        source="three show where the curve turns; on small sets each can take as long as the training between two, and the "
-        "check beside says what share of the time they take",
+        source="three show where the curve turns; on small sets each can take as long as the training between two, and "
+        "the preflight shows their share of the time",
     )
     save_memory: bool = setting(
         default=False,
@@ -233,7 +233,7 @@ class Recipe:
         least=0,
         most=2**31 - 1,
         advanced=True,
-        source="any number does",
+        source="any number works",
     )
 
 
@@ -264,7 +264,7 @@ def recipe_from(recipe: type[Recipe], values: dict[str, Any]) -> Recipe:
     return recipe(**clean)
 
 
-# So many wrong settings are named in one sentence; `fields` names all.
+# The sentence names this many wrong settings; `fields` names all.
 NAMED = 3
 
 
@@ -288,8 +288,8 @@ def epochs_of(recipe: Recipe) -> str:
 
 
 class Method(Protocol):
-    """One way to train. Class variables are shown to people; `load` and `save` run in the worker only, and may
-    import torch; everything else also runs in the web process."""
+    """One way to train. Class variables are shown to users. `load` and `save` run in the worker only and may import
+    torch. Everything else also runs in the web process."""
 
     name: ClassVar[str]
     label: ClassVar[str]
@@ -298,7 +298,7 @@ class Method(Protocol):
     version_kind: ClassVar[str]  # of ModelVersion.Kind
 
     def serving_plan(self, recipe: Any) -> str:
-        """How the result will be served, for people: "as adapter in vLLM"."""
+        """How the result is served, for users: "as adapter in vLLM"."""
 
     def rank(self, recipe: Any) -> int | None:
         """The adapter's rank, for the engine's limit; None when there is no adapter."""
@@ -307,10 +307,10 @@ class Method(Protocol):
         """How many parameters are trained, by arithmetic."""
 
     def bytes_per_weight(self, device: str) -> int:
-        """What one frozen or trained weight takes in memory on "cpu" or "cuda"."""
+        """Bytes of one frozen or trained weight in memory on "cpu" or "cuda"."""
 
     def dropout(self, recipe: Any) -> float:
-        """The share of each adapter's input that is dropped; what is left of it is a copy that takes memory."""
+        """The share of each adapter's input that is dropped; the rest is a copy that needs memory."""
 
     def describe(self, recipe: Any) -> str:
         """The recipe in a few words: "r 16, lr 5e-4, 2 epochs"."""

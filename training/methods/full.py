@@ -1,4 +1,4 @@
-"""Full fine-tuning: every weight is trained; the result is a model of its own."""
+"""Full training: every weight is trained; the result is a complete model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ class FullRecipe(Recipe):
         help="The size of a step at its largest.",
         least=1e-7,
         most=1e-1,
-        source="1e-5 to 5e-5 in published recipes; a tenth of LoRA's or less",
+        source="1e-5 to 5e-5 in published recipes; at most a tenth of LoRA's",
     )
     save_memory: bool = setting(
         default=True,
@@ -28,13 +28,13 @@ class FullRecipe(Recipe):
 
 class FullFineTune:
     name: ClassVar[str] = "full"
-    label: ClassVar[str] = "Full fine-tune"
-    summary: ClassVar[str] = "Trains every weight. Slower and larger; needs an engine of its own."
+    label: ClassVar[str] = "Full"
+    summary: ClassVar[str] = "Trains every weight. Slower and larger; needs its own engine."
     recipe: type[Recipe] = FullRecipe
     version_kind: ClassVar[str] = "full"
 
     def serving_plan(self, recipe: Any) -> str:
-        return "by an engine of its own"
+        return "by its own engine"
 
     def rank(self, recipe: Any) -> int | None:
         return None
@@ -55,8 +55,8 @@ class FullFineTune:
         import torch
         from transformers import AutoModelForCausalLM
 
-        # Master weights in float32: a bfloat16 weight cannot hold the small steps of fine-tuning. Products run in
-        # bfloat16 by autocast.
+        # Master weights in float32: a bfloat16 weight cannot hold the small steps of fine-tuning. Matrix products run
+        # in bfloat16 by autocast.
         return AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
         )
@@ -64,5 +64,5 @@ class FullFineTune:
     def save(self, model: Any, folder: Path) -> None:
         import torch
 
-        # Served in bfloat16 like its base. The Trainer is done with the model by now.
+        # Served in bfloat16 like its base. The Trainer no longer needs the model.
         model.to(torch.bfloat16).save_pretrained(folder, safe_serialization=True)

@@ -1,4 +1,4 @@
-"""LoRA (Hu et al. 2021): small matrices beside the frozen weights, kept and served as an adapter."""
+"""LoRA (Hu et al. 2021): small matrices beside the frozen weights, stored and served as an adapter."""
 
 import json
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class LoRARecipe(Recipe):
         help="The size of a step at its largest.",
         least=1e-7,
         most=1e-1,
-        source="measured on the demo pairs: validation loss 1.71 against 1.80 with 5e-4; large models want less",
+        source="measured on the demo examples: validation loss 1.71 against 1.80 with 5e-4; large models need less",
     )
     rank: int = setting(
         default=16,
         label="Rank",
-        help="The adapter's size. More can learn more and forget more.",
+        help="The adapter's size. A higher rank can learn more and forget more.",
         least=1,
         most=512,
         source="16 suffices for a few thousand rows; the engine's limit is checked before launch",
@@ -40,11 +40,11 @@ class LoRARecipe(Recipe):
     dropout: float = setting(
         default=0.0,
         label="Dropout",
-        help="Against learning by heart over many epochs. Costs about a third of the speed and memory.",
+        help="Reduces memorising over many epochs. Makes training about a third slower and needs about a third more memory.",
         least=0.0,
         most=0.9,
         advanced=True,
-        source="PEFT's default: one or two epochs hardly overfit; QLoRA took 0.05 for small models",
+        source="PEFT's default: one or two epochs hardly overfit; QLoRA used 0.05 for small models",
     )
     targets: str = setting(
         default="all-linear",
@@ -56,7 +56,7 @@ class LoRARecipe(Recipe):
     rslora: bool = setting(
         default=False,
         label="Rank-stabilised scaling (rsLoRA)",
-        help="Scales by alpha / √rank, so that high ranks learn at the same pace.",
+        help="Scales by alpha / √rank, so that high ranks learn at the same speed.",
         advanced=True,
         source="off: it matters for ranks above 64 (Kalajdzievski 2023)",
     )
@@ -66,7 +66,7 @@ class LoRA:
     name: ClassVar[str] = "lora"
     label: ClassVar[str] = "LoRA"
     summary: ClassVar[str] = (
-        "Trains a small adapter beside the frozen model. Fast, small, served beside others."
+        "Trains a small adapter beside the frozen model. Fast and small; several share one engine."
     )
     recipe: type[Recipe] = LoRARecipe
     version_kind: ClassVar[str] = "adapter"
@@ -133,7 +133,7 @@ class LoRA:
     def save(self, model: Any, folder: Path) -> None:
         model.save_pretrained(folder, safe_serialization=True)
         (folder / "README.md").unlink(missing_ok=True)
-        # The base's path on this host means nothing elsewhere, and equal adapters should be equal to the byte.
+        # The base model's path is only valid on this host, and equal adapters should have equal bytes.
         config = folder / "adapter_config.json"
         values = json.loads(config.read_text())
         values["base_model_name_or_path"] = None

@@ -1,7 +1,7 @@
-"""The check before a launch: every problem at once, and what the run will need. No torch.
+"""The preflight: every problem at once, and what the run needs. No torch.
 
-Rows are judged by the worker's own rules (training.rows) on exact token counts, which are made once for a dataset and a base
-(training.counting). Until they are there, lengths are worked out from characters and called estimates.
+Rows are checked by the worker's own rules (training.rows) on exact token counts, which are made once for a dataset and
+a base model (training.counting). Before that, lengths are estimated from characters.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from training.preflight.findings import PreflightFinding
 
 @dataclass(frozen=True)
 class Preflight:
-    """`counting` is set while exact token counts are still to be made."""
+    """`counting` is set while there are no exact token counts."""
 
     findings: list[PreflightFinding] = field(default_factory=list)
     estimate: Estimate | None = None
@@ -39,7 +39,7 @@ class Preflight:
 
     @property
     def waits_for_count(self) -> bool:
-        """Whether the same check will say more in a moment."""
+        """Whether the same check will have more results in a moment."""
         return self.counting is not None and not self.counting.failed
 
 
@@ -53,7 +53,7 @@ def check(
 ) -> Preflight:
     """All problems and the estimate. Makes a constant number of queries.
 
-    Counts a small dataset's tokens the first time it is asked for; a large one is left to a worker
+    Counts a small dataset's tokens on the first call; a worker counts a large one
     (training.services.count_tokens).
     """
     chosen = METHODS[method]
@@ -66,7 +66,7 @@ def check(
     counted = counting.counted(dataset, base_model)
     waiting = counted if isinstance(counted, Counting) else None
     if isinstance(counted, Counting) or counted.problems:
-        # Rows that cannot be encoded have no count, so neither have all of them together.
+        # Rows that cannot be encoded have no count, so there is no total.
         data = queries.estimated_figures(dataset, recipe)
     else:
         data = queries.exact_figures(counted, recipe)

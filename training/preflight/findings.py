@@ -1,4 +1,4 @@
-"""What there is to know before a launch, one function for each thing that can be wrong."""
+"""The findings of the preflight, one function for each possible problem."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -16,18 +16,18 @@ from training.models import BaseModel, ModelVersion
 from training.rows import NAMED_ROWS, Problem, RowRef, in_words, limit_problems
 
 Level = Literal["stop", "warn"]
-# Loss on fewer validation answers moves more by chance than by training.
+# With fewer validation rows, loss changes more by chance than by training.
 FEW_VALIDATION_ROWS = 10
 FEW_TRAIN_ROWS = 20
 MANY_EPOCHS = 5
-# Of the memory that is free now, other programs on the machine may want some back.
+# Other programs on the machine may need some of the memory that is free now.
 MEMORY_MARGIN = 0.9
 
 
 @dataclass(frozen=True)
 class PreflightFinding:
-    """One thing to know. "stop" keeps the run from being launched; `setting` is the form's field, if it is one; `rows` are
-    the first rows that it speaks of."""
+    """One problem ("stop", the run cannot be launched) or warning ("warn"); `setting` is the form's field, if it is one; `rows`
+    are the first rows that it is about."""
 
     level: Level
     message: str
@@ -86,7 +86,7 @@ def rank_findings(method: Method, recipe: Recipe) -> list[PreflightFinding]:
             PreflightFinding(
                 "stop",
                 f"Rank {rank} is more than the engines serve ({settings.ENGINE_MAX_LORA_RANK}).",
-                f"Choose at most {settings.ENGINE_MAX_LORA_RANK}, or have GUILDHALL_ENGINE_MAX_LORA_RANK raised.",
+                f"Choose at most {settings.ENGINE_MAX_LORA_RANK}, or ask an operator to raise GUILDHALL_ENGINE_MAX_LORA_RANK.",
                 "rank",
             )
         ]
@@ -96,7 +96,7 @@ def rank_findings(method: Method, recipe: Recipe) -> list[PreflightFinding]:
 def row_findings(
     counted: Counted | Counting, recipe: Recipe, base_model: BaseModel, dataset: DatasetVersion
 ) -> list[PreflightFinding]:
-    """What the worker would refuse, row by row; or that rows are not counted yet."""
+    """Rows that the worker would refuse, or that the rows are not counted yet."""
     if isinstance(counted, Counting):
         return [_counting_finding(counted, base_model, dataset)]
     problems = counted.problems or limit_problems(
@@ -126,7 +126,7 @@ def _counting_finding(counting: Counting, base_model: BaseModel, dataset: Datase
     return PreflightFinding(
         "stop",
         f"The rows of {dataset} are being checked and their tokens counted for {base_model}{far}.",
-        "This is done once; the check goes on by itself when it has ended.",
+        "This is done once. The preflight continues automatically afterwards.",
         "dataset",
     )
 
@@ -157,7 +157,7 @@ def _train_row_findings(data: DataFigures, frozen: int) -> list[PreflightFinding
         return [
             PreflightFinding(
                 "warn",
-                f"Only {data.train_rows} training rows: the model may learn them by heart and little else.",
+                f"Only {data.train_rows} training rows: the model may only memorise them.",
                 "Approve more examples first, or use this run as a trial.",
                 "dataset",
             )
@@ -170,8 +170,8 @@ def _validation_row_findings(data: DataFigures, frozen: int, recipe: Recipe) -> 
         return [
             PreflightFinding(
                 "stop",
-                "The dataset has no validation rows, so nobody could see whether the model learns or memorises.",
-                "Freeze again with a validation share above zero and at least three groups.",
+                "The dataset has no validation rows, so you cannot see whether the model learns or memorises.",
+                "Freeze a new version with a validation share above zero and at least three groups.",
                 "dataset",
             )
         ]
@@ -180,8 +180,8 @@ def _validation_row_findings(data: DataFigures, frozen: int, recipe: Recipe) -> 
         return [
             PreflightFinding(
                 "warn",
-                f"Only {data.validation_rows} validation rows: validation loss will move by chance.",
-                "Let the run use more of them."
+                f"Only {data.validation_rows} validation rows: validation loss will change by chance.",
+                "Raise “Validation rows to measure on”."
                 if by_recipe
                 else "Freeze again with a larger validation share.",
                 "most_validation_rows" if by_recipe else "dataset",
@@ -205,7 +205,7 @@ def _recipe_findings(recipe: Recipe, base_model: BaseModel) -> list[PreflightFin
         findings.append(
             PreflightFinding(
                 "stop",
-                f"Rows of {recipe.max_length:,} tokens do not fit into {base_model}, which was made for "
+                f"Rows of {recipe.max_length:,} tokens do not fit into {base_model}, which supports "
                 f"{base_model.context_length:,}.",
                 f"Choose at most {base_model.context_length:,}.",
                 "max_length",
@@ -225,7 +225,7 @@ def _shortened_findings(data: DataFigures, recipe: Recipe) -> list[PreflightFind
     return [
         PreflightFinding(
             "warn",
-            f"{message} longer than {recipe.max_length:,} tokens and {loses} the end of the answer.",
+            f"{message} longer than {recipe.max_length:,} tokens and {loses} the end of the completion.",
             "Raise “Longest row” if memory allows.",
             "max_length",
         )
@@ -253,7 +253,7 @@ def machine_findings(estimate: Estimate, machine: Machine) -> list[PreflightFind
             PreflightFinding(
                 "warn",
                 f"It needs about {_gb(estimate.memory_bytes)} of memory and {_gb(machine.memory_free)} are free now.",
-                "It may fit once other work on the machine has ended; fewer “Rows in memory at once” need less.",
+                "Wait until other work on the machine has ended, or lower “Rows in memory at once”.",
                 "rows_at_once",
             )
         )
@@ -263,7 +263,7 @@ def machine_findings(estimate: Estimate, machine: Machine) -> list[PreflightFind
                 "stop",
                 f"It needs about {_gb(estimate.disk_bytes)} on disk for checkpoints and the result, and "
                 f"{_gb(machine.disk_free)} are free.",
-                "Make room in the state folder.",
+                "Free some space in the state folder.",
             )
         )
     return findings
@@ -275,8 +275,8 @@ def serving_findings(method: Method, data: DataFigures) -> list[PreflightFinding
         findings.append(
             PreflightFinding(
                 "warn",
-                "No engine may be started for full fine-tunes here, so the result could not be tried.",
-                "Have GUILDHALL_ENGINE_MAX_FULL raised, or train an adapter.",
+                "No engine can be started for full models here, so the result could not be served.",
+                "Ask an operator to raise GUILDHALL_ENGINE_MAX_FULL, or train an adapter.",
             )
         )
     if data.longest_row > settings.ENGINE_MAX_MODEL_LEN:
@@ -284,9 +284,9 @@ def serving_findings(method: Method, data: DataFigures) -> list[PreflightFinding
         findings.append(
             PreflightFinding(
                 "warn",
-                f"The longest row has {about}{data.longest_row:,} tokens and engines read "
-                f"{settings.ENGINE_MAX_MODEL_LEN:,}: such conversations could not be served.",
-                "Have GUILDHALL_ENGINE_MAX_MODEL_LEN raised.",
+                f"The longest row has {about}{data.longest_row:,} tokens and engines accept "
+                f"{settings.ENGINE_MAX_MODEL_LEN:,}: it could not be served.",
+                "Ask an operator to raise GUILDHALL_ENGINE_MAX_MODEL_LEN.",
                 "max_length",
             )
         )
@@ -300,6 +300,6 @@ def queue_findings() -> list[PreflightFinding]:
     noun = "run is" if ahead == 1 else "runs are"
     return [
         PreflightFinding(
-            "warn", f"{ahead} {noun} before it on this machine.", "It starts when they have ended."
+            "warn", f"{ahead} {noun} ahead of it on this machine.", "It starts when they have ended."
         )
     ]

@@ -1,6 +1,6 @@
-"""Prepares a base model: fetch it, keep what is needed as safetensors, look at it, store it.
+"""Prepares a base model: download it, convert it to safetensors, inspect it, store it.
 
-A base that cannot be fine-tuned into something that stops talking is refused here, with advice.
+A base model that would never learn to end an answer is refused here, with advice.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ KEPT = (
 )
 HUB_PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "LICENSE*", "NOTICE*"]
 
-# Rendered once per base, so that an engine can be compared with this tokenizer before anything was trained.
+# Rendered once per base, so that an engine can be compared with this tokenizer before any training.
 PARITY_CONVERSATIONS: list[list[dict[str, str]]] = [
     [{"role": "user", "content": "Where is my shipment?"}],
     [{"role": "system", "content": "Answer briefly."}, {"role": "user", "content": "Hello!"}],
@@ -60,20 +60,20 @@ def run(ctx: RunContext) -> None:
     with scratch("base") as temporary:
         folder = temporary / "model"
         folder.mkdir()
-        ctx.report(done=0, total=4, message=f"Fetching {base.location}.", now=True)
+        ctx.report(done=0, total=4, message=f"Downloading {base.location}.", now=True)
         FETCH[BaseModel.Kind(base.kind)](base, folder)
         ctx.report(done=1, message="Reading the model's description and trying its chat template.", now=True)
         facts = inspect(folder)
         ctx.report(done=2, message="Storing the model under its hash.", now=True)
         artifact = storage().put(folder, kind="model")
-        ctx.report(done=3, message="Writing it down.", now=True)
+        ctx.report(done=3, message="Saving the details.", now=True)
     results.base_prepared(base_model=base, artifact=artifact, facts=facts)
     ctx.report(done=4, now=True)
 
 
 # --- fetching ----------------------------------------------------------------------------------------------
 def _copy_kept(source: Path, folder: Path) -> None:
-    """Copies the files that are kept; RunFailed when there are no safetensors among them."""
+    """Copies the needed files; RunFailed when there are no safetensors among them."""
     for path in sorted(source.iterdir()):
         if path.is_file() and any(pattern.match(path.name) for pattern in KEPT):
             shutil.copyfile(path, folder / path.name)
@@ -87,15 +87,15 @@ def _copy_kept(source: Path, folder: Path) -> None:
 
 def _from_folder(base: BaseModel, folder: Path) -> None:
     source = Path(base.location)
-    # Asked again here: the folder may have become a link since the form was sent.
+    # Checked again here: the folder may have become a link since the form was sent.
     if not inside_model_folders(source):
         raise RunFailed(
             "folder_not_allowed",
-            "The folder does not lie in one of the model folders of this deployment.",
+            "The folder is not in one of the model folders of this installation.",
             "Move it there, or add its parent to GUILDHALL_MODEL_FOLDERS and restart.",
         )
     if not (source / "config.json").is_file():
-        raise RunFailed("no_config", "The folder holds no config.json.", "Choose the folder of one model.")
+        raise RunFailed("no_config", "The folder has no config.json.", "Choose the folder of one model.")
     _copy_kept(source, folder)
 
 
@@ -110,15 +110,15 @@ def _from_hub(base: BaseModel, folder: Path) -> None:
     except RepositoryNotFoundError:
         raise RunFailed(
             "hub_not_found",
-            f"The hub has no model {base.location!r} that this deployment may read.",
+            f"The hub has no model {base.location!r} that this installation may read.",
             "Check the name; for a gated model set HF_TOKEN for the workers.",
         ) from None
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         if storage_error(error) is not None:
-            raise  # nothing is wrong with the hub
+            raise  # the hub is not the cause
         raise RunFailed(
             "hub_away",
-            f"The model could not be fetched from the hub ({type(error).__name__}).",
+            f"The model could not be downloaded from the hub ({type(error).__name__}).",
             "Check the workers' network and HF_HUB_OFFLINE, then try again. A folder on this host needs no network.",
         ) from error
     _copy_kept(Path(snapshot), folder)
@@ -147,7 +147,7 @@ def _from_gguf(source: Path, folder: Path) -> None:
     model: Any = AutoModelForCausalLM.from_pretrained(
         source.parent, gguf_file=source.name, dtype=torch.bfloat16, trust_remote_code=False
     )
-    # The weights are plain numbers by now; without these marks transformers will save them.
+    # The weights are no longer quantised. Without these attributes transformers saves them.
     model.hf_quantizer = None
     model.is_quantized = False
     model.quantization_method = None
@@ -163,9 +163,9 @@ FETCH = {
 }
 
 
-# --- looking at it -----------------------------------------------------------------------------------------
+# --- inspecting it -----------------------------------------------------------------------------------------
 def inspect(folder: Path) -> dict[str, Any]:
-    """What BaseModel keeps about a model folder. RunFailed, with advice, when it cannot serve as a base."""
+    """What BaseModel stores about a model folder. RunFailed, with advice, when it cannot be a base model."""
     from transformers import AutoTokenizer
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -173,8 +173,8 @@ def inspect(folder: Path) -> dict[str, Any]:
     if "auto_map" in architecture:
         raise RunFailed(
             "remote_code",
-            "The model brings Python code of its own, and that is never run here.",
-            "Choose a model whose architecture is part of transformers.",
+            "The model comes with its own Python code, which never runs here.",
+            "Choose a model with an architecture from transformers.",
         )
     if architecture.get("model_type") not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise RunFailed(
@@ -193,7 +193,7 @@ def inspect(folder: Path) -> dict[str, Any]:
     if not tokenizer.chat_template:
         raise RunFailed(
             "no_chat_template",
-            "The model has no chat template, so conversations have no agreed shape.",
+            "The model has no chat template, so conversations cannot be rendered.",
             "Choose an instruction-tuned model (often named -Instruct or -Chat).",
         )
     stop_token = _stop_token(tokenizer, folder)
@@ -225,9 +225,9 @@ def _stop_token(tokenizer: Any, folder: Path) -> str:
             return str(tokenizer.convert_ids_to_tokens(token))
     raise RunFailed(
         "no_stop_token",
-        "The chat template writes no end-of-turn token after an answer that engines would stop at, so a model tuned "
-        "with it would never stop talking.",
-        "Choose an instruction-tuned model whose template ends each turn, or correct eos_token in its tokenizer.",
+        "The chat template writes no end-of-turn token after an answer, so engines would not stop a model trained with "
+        "it.",
+        "Choose an instruction-tuned model with a template that ends each turn, or correct eos_token in its tokenizer.",
     )
 
 
@@ -248,13 +248,13 @@ def _parity_prompts(tokenizer: Any) -> list[dict[str, Any]]:
         try:
             found.append({"messages": messages, "token_ids": render_prompt(tokenizer, messages)})
         except TemplateError:
-            # Some templates take no system message; their projects cannot use one either, and training says so.
+            # Some templates take no system message; their projects cannot use one either, and the preflight reports it.
             continue
     return found
 
 
 def _parameter_count(folder: Path, tied: bool) -> int:
-    """Numbers in the safetensors files, from their headers."""
+    """The number of parameters in the safetensors files, from their headers."""
     from safetensors import safe_open
 
     total = 0

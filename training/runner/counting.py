@@ -1,4 +1,4 @@
-"""The runner of run kind "token_count": counts the tokens of every row of a dataset for one base."""
+"""The runner of run kind "token_count": counts the tokens of every row of a dataset for one base model."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ REPORT_EVERY_ROWS = 100
 
 
 def run(ctx: RunContext) -> None:
-    """Counts with the base's own files where they suffice, else with transformers."""
+    """Counts with the base model's own files if possible, else with transformers."""
     dataset = DatasetVersion.objects.select_related("artifact").get(pk=ctx.params["dataset"])
     base = BaseModel.objects.select_related("artifact").get(pk=ctx.params["base_model"])
     tokenizer = counting.file_tokenizer(base) or _with_transformers(base)
@@ -26,7 +26,7 @@ def run(ctx: RunContext) -> None:
 def _with_transformers(base: BaseModel) -> TransformersTokenizer:
     from transformers import AutoTokenizer
 
-    assert base.artifact is not None  # a ready base has one
+    assert base.artifact is not None  # a ready base model has one
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             storage().local_path(base.artifact), trust_remote_code=False
@@ -41,7 +41,7 @@ def _with_transformers(base: BaseModel) -> TransformersTokenizer:
 
 
 def _watched(dataset: DatasetVersion, ctx: RunContext) -> Iterator[dict[str, Any]]:
-    """The rows, with progress and a chance to cancel on the way."""
+    """The rows, with progress and a check for cancellation."""
     total = int(dataset.counts.get("total", 0))
     for number, row in enumerate(iter_rows(dataset)):
         if number % REPORT_EVERY_ROWS == 0:

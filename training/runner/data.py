@@ -1,7 +1,8 @@
-"""From a dataset's rows to token ids and labels: rendered by the base's own chat template, loss on answers only.
+"""From a dataset's rows to token ids and labels: rendered by the base model's own chat template, loss on completions
+only.
 
-Everything that can be wrong with the data is found here, before the first step, and named by row. What it finds and how it
-is told lies in `training.rows`, where the check before a launch finds the same.
+All problems of the data are found here, before the first step, and reported by row. The problems and their texts are in
+`training.rows`, which the preflight uses too.
 """
 
 import random
@@ -69,13 +70,13 @@ class TransformersTokenizer:
 
 
 def render_prompt(tokenizer: Any, messages: list[Message]) -> list[int]:
-    """Token ids of a conversation up to where the answer begins: what an engine's /tokenize must give as well."""
+    """Token ids of a conversation up to the start of the answer; an engine's /tokenize must return the same."""
     chat = TransformersTokenizer(tokenizer)
     return chat.ids_of(chat.render(messages, answer_follows=True))
 
 
 def stop_id_of(tokenizer: Any, stop_token: str) -> int:
-    """The id of the base's end-of-turn token. RunFailed when this tokenizer does not know it as one token."""
+    """The id of the base model's end-of-turn token. RunFailed when this tokenizer does not know it as one token."""
     stop = TransformersTokenizer(tokenizer).id_of(stop_token) if stop_token else None
     if stop is None:
         raise RunFailed(
@@ -97,7 +98,7 @@ def encode_rows(
     most_validation_rows: int = 0,
     seed: int = 0,
 ) -> Encoded:
-    """Encodes the rows of splits train and validation. RunFailed names what is wrong, all rows of one kind at once.
+    """Encodes the rows of splits train and validation. RunFailed names the problem, with all rows of one kind at once.
 
     Every row is checked; then at most `most_rows` and `most_validation_rows` (0: all) are drawn by `seed`.
     """
@@ -116,7 +117,7 @@ def encode_rows(
                 prompt=whole.prompt_length,
                 answer=whole.answer_tokens,
             )
-            # Cut here, so that a long row does not lie in memory whole.
+            # Cut here, so that long rows do not fill the memory.
             encoded[row["split"]].append(replace(whole, ids=whole.ids[:max_length]))
     problems = encoder.problems or limit_problems(
         lengths, max_length=max_length, most_rows=most_rows, seed=seed
@@ -129,7 +130,9 @@ def encode_rows(
     if not train or not validation:
         missing = "training" if not train else "validation"
         raise RunFailed(
-            "no_rows", f"The dataset holds no {missing} rows.", "Freeze it again with more approved examples."
+            "no_rows",
+            f"The dataset has no {missing} rows.",
+            "Approve more examples and freeze a new version.",
         )
     facts = facts_of(
         lengths,
@@ -141,17 +144,17 @@ def encode_rows(
     return Encoded(train, validation, facts)
 
 
-# Rows of about equal length share a step, so that little is padding; the pool they are sorted in is small, so that
-# the order stays random.
+# Rows of similar length share a step to reduce padding. They are sorted within small pools, so that the order stays
+# random.
 POOL_STEPS = 16
 
 
 def plan_order(lengths: list[int], *, batch_size: int, steps: int, seed: int) -> list[int]:
     """Row numbers in the order they are trained on, `steps * batch_size` of them.
 
-    One permutation of all rows follows another, so that no row is seen twice more often than another; rows of like
-    length are brought together inside pools of POOL_STEPS steps. The order follows from its arguments alone, so a
-    resumed run goes on exactly where it was.
+    One permutation of all rows follows another, so that the number of times that rows are seen differs by one at most.
+    Rows of similar length are grouped inside pools of POOL_STEPS steps. The order follows from its arguments alone, so a
+    resumed run continues exactly where it stopped.
     """
     wanted = steps * batch_size
     stream = row_stream(len(lengths), places=wanted, seed=seed)
@@ -168,8 +171,8 @@ def plan_order(lengths: list[int], *, batch_size: int, steps: int, seed: int) ->
 def collate(rows: list[EncodedRow], pad_id: int) -> dict[str, Any]:
     """A batch padded on the left to its longest row.
 
-    Answers then end at the same place, and scores are needed for the last `keep` positions only: with a vocabulary
-    of 50,000 and short answers that saves a fifth of the work and most of the memory. Position ids are given so
+    Completions then end at the same place, and logits are needed for the last `keep` positions only: with a vocabulary
+    of 50,000 and short completions that saves a fifth of the work and most of the memory. Position ids are given so
     that padding does not shift them.
 
     input_ids, attention_mask, position_ids, labels: (rows, longest); keep: int.
@@ -190,6 +193,6 @@ def collate(rows: list[EncodedRow], pad_id: int) -> dict[str, Any]:
         "attention_mask": mask,
         "position_ids": (mask.cumsum(1) - 1).clamp(min=0),
         "labels": labels,
-        # One more position than the longest answer: its first token is predicted from the one before it.
+        # One more position than the longest completion: its first token is predicted from the one before it.
         "keep": max(row.answer_tokens for row in rows) + 1,
     }

@@ -1,7 +1,7 @@
-"""The runner of run kind "test_loss": the loss of two versions on the same test rows, each row's kept as data of its own.
+"""The runner of run kind "test_loss": the loss of two versions on the same test rows, stored for each row.
 
 Rendering, masking and loss are the trainer's (training.runner.data, training.runner.loop). Both versions are loaded in one
-precision: float32 on a CPU, bfloat16 on a GPU. A run that is taken up again goes on after the rows that are stored.
+precision: float32 on a CPU, bfloat16 on a GPU. A resumed run continues after the stored rows.
 """
 
 import gc
@@ -25,9 +25,10 @@ from training.runner.data import TransformersTokenizer, collate
 from training.runner.train import check_present, set_up_torch, tokenizer_of, understood
 from training.services import results
 
-# Padding included: with answers of a few hundred tokens and a vocabulary of 150,000 the scores then take about 2 GB.
+# Padding included: with completions of a few hundred tokens and a vocabulary of 150,000 the logits then take about 2
+# GB.
 TOKENS_AT_ONCE = 4096
-# Longer than any context; only used where a base model does not say how long its context is.
+# Longer than any context; only used if a base model does not state its context length.
 NO_LIMIT = 1 << 30
 
 
@@ -78,9 +79,9 @@ def run(ctx: RunContext) -> None:
 
 # --- which rows ------------------------------------------------------------------------------------------------
 def _prepare(measurement: LossMeasurement) -> dict[int, dict[str, Rendered]]:
-    """{version id: {row hash: the row as this version reads it}}, the same rows for both, and noted as chosen.
+    """{version id: {row hash: the row as this version reads it}}, the same rows for both, stored as chosen.
 
-    A row that one of the two cannot read whole (longer than its context, or without the end of an answer) is left out for
+    A row that one of the two cannot read whole (longer than its context, or without the end of a completion) is left out for
     both and counted. RunFailed when none is left.
     """
     version, against = measurement.version, measurement.against
@@ -181,22 +182,22 @@ def _measure(
                 ]
             )
             done += len(batch)
-            # At the pace of measuring alone: loading took its time once.
+            # Only the measuring speed counts: loading happens once.
             left = (time.monotonic() - began) / (done - before) * ((ctx.run.total or done) - done)
             ctx.report(done=done, message=f"Measuring {version} on test rows.", left=left)
             if stopping.stop_asked():
                 raise RunHandedBack
     except (MemoryError, RuntimeError) as error:
         raise understood(error, "Measure on a machine with more memory.") from error
-    # Two large models at once may not fit; the first goes before the second is loaded.
+    # Two large models at once may not fit; the first is freed before the second is loaded.
     del model
     gc.collect()
     return done
 
 
 def _batches(rows: dict[str, Rendered]) -> Iterator[list[tuple[str, Rendered]]]:
-    """Rows of like length together, at most TOKENS_AT_ONCE tokens with padding; the longest first, so that a machine
-    with too little memory says so at once."""
+    """Rows of similar length together, at most TOKENS_AT_ONCE tokens with padding; the longest first, so that a machine
+    with too little memory fails at once."""
     batch: list[tuple[str, Rendered]] = []
     for name, one in sorted(rows.items(), key=lambda item: (-len(item[1].row.ids), item[0])):
         if batch and (len(batch) + 1) * len(batch[0][1].row.ids) > TOKENS_AT_ONCE:
@@ -208,7 +209,7 @@ def _batches(rows: dict[str, Rendered]) -> Iterator[list[tuple[str, Rendered]]]:
 
 
 def _load(version: ModelVersion, *, device: str, precision: str) -> Any:
-    """The version's weights as they are served: a model of its own, or the base with the adapter beside it."""
+    """The version's weights as they are served: a full model, or the base model with the adapter."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -226,12 +227,12 @@ def _load(version: ModelVersion, *, device: str, precision: str) -> Any:
 
 
 def _losses(model: Any, rows: list[EncodedRow], device: str) -> list[float]:
-    """Each row's loss summed over its answer, in nats. RunFailed when one is not a number."""
+    """Each row's loss summed over its completion, in nats. RunFailed when one is not a number."""
     import torch
 
     from training.runner.loop import row_losses
 
-    # What stands for padding is masked out, so any id does.
+    # Padding is masked, so any id works.
     batch = {
         name: value.to(device) if hasattr(value, "to") else value for name, value in collate(rows, 0).items()
     }

@@ -30,10 +30,10 @@ SAMPLE_TOKENS = 80
 
 
 class Reporter(Protocol):
-    """What the loop tells while it works. `training.runner.train` writes it to the database; tests collect it."""
+    """What the loop reports. `training.runner.train` writes it to the database; tests collect it."""
 
     def step(self, *, step: int, message: str, left: float | None) -> None:
-        """After each step and on the way; `left` is seconds until the end. May raise RunCancelled or RunLost, which end the loop at once."""
+        """After each step and during longer work; `left` is seconds until the end. May raise RunCancelled or RunLost, which end the loop at once."""
 
     def train_point(
         self, *, step: int, loss: float, learning_rate: float | None, speed: float | None
@@ -56,7 +56,7 @@ class LoopResult:
 
 
 class _Rows(Dataset):
-    """The rows in the order they are trained on, all epochs laid end to end."""
+    """The rows in training order, all epochs one after another."""
 
     def __init__(self, rows: list[EncodedRow], order: list[int]) -> None:
         self.rows, self.order = rows, order
@@ -69,9 +69,9 @@ class _Rows(Dataset):
 
 
 def row_losses(model: Any, batch: dict[str, Any]) -> torch.Tensor:
-    """Each row's cross entropy summed over its answer tokens, in nats: (rows,), of a batch from `collate`.
+    """Each row's cross entropy summed over its completion tokens, in nats: (rows,), of a batch from `collate`.
 
-    Only the positions that predict answer tokens are scored (`logits_to_keep`).
+    Only the positions that predict completion tokens are scored (`logits_to_keep`).
     """
     keep = batch["keep"]
     scores = model(
@@ -91,7 +91,7 @@ def row_losses(model: Any, batch: dict[str, Any]) -> torch.Tensor:
 
 
 def completion_loss(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    """(summed cross entropy in nats, number of answer tokens) of a batch from `collate`."""
+    """(summed cross entropy in nats, number of completion tokens) of a batch from `collate`."""
     return row_losses(model, batch).sum(), (batch["labels"] != IGNORED).sum()
 
 
@@ -103,7 +103,7 @@ class _Loop(Trainer):
         self._training_id = training_id
         self._plan = plan
         self._staging: Path | None = None
-        # The loss below divides by the answer tokens of the whole step itself.
+        # The loss below divides by the completion tokens of the whole step itself.
         self.model_accepts_loss_kwargs = True
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
@@ -142,7 +142,7 @@ class _Loop(Trainer):
 
 @contextmanager
 def _apart(model: Any) -> Iterator[None]:
-    """Evaluation mode, no gradients, and random numbers that training never notices were drawn."""
+    """Evaluation mode, without gradients, and without effect on training's random numbers."""
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     was_training = model.training
     with torch.random.fork_rng(devices=devices), torch.no_grad():
@@ -156,8 +156,8 @@ def _apart(model: Any) -> Iterator[None]:
 def _diverged(what: str, step: int) -> RunFailed:
     return RunFailed(
         "diverged",
-        f"The {what} stopped being a number at step {step}.",
-        "Lower the learning rate, by a factor of three to ten, and launch again.",
+        f"The {what} became NaN or infinite at step {step}.",
+        "Divide the learning rate by three to ten and launch again.",
     )
 
 
@@ -231,7 +231,7 @@ class _Watch(TrainerCallback):
             speed=self.plan.speed,
         )
 
-    # --- what it does
+    # --- work
     def _tell(self, step: int, message: str) -> None:
         self.reporter.step(step=step, message=message, left=self.plan.seconds_left(step))
 
@@ -294,7 +294,7 @@ def train(
     work: Path,
     resume_from: Path | None,
 ) -> LoopResult:
-    """Trains `model` in place until the planned last step, or until the worker is asked to stop."""
+    """Trains `model` in place until the last planned step, or until the worker must stop."""
     arguments = trainer_arguments(plan, device=device, autocast=autocast, work=work)
     watch = _Watch(plan, reporter, stop_asked)
     loop = _Loop(
@@ -313,7 +313,7 @@ def train(
 
 
 def _silence(loop: _Loop) -> None:
-    """It prints every log line to standard output; the database and the page have them."""
+    """It prints every log line to standard output; they are in the database and on the page."""
     for name in ("PrinterCallback", "ProgressCallback"):
         for callback in list(loop.callback_handler.callbacks):
             if type(callback).__name__ == name:

@@ -6,7 +6,7 @@ import psutil
 
 
 class PeakMemory:
-    """Samples in a thread of its own. The kernel's own high-water mark would also count what ran here before."""
+    """Samples in its own thread. The kernel's high-water mark would also include earlier work of this process."""
 
     def __init__(self, device: str, *, every: float = 0.25) -> None:
         self.device = device

@@ -1,4 +1,4 @@
-"""What is decided before the first step, and what its work took."""
+"""The plan of a training run, made before the first step, and the time of its work."""
 
 import math
 import time
@@ -13,13 +13,13 @@ from training.methods import Recipe
 from training.runner.data import Encoded, EncodedRow, plan_order
 from training.time_left import TimeLeft
 
-# Losses written to the database: more cannot be told apart on a chart.
+# Losses written to the database: a chart cannot show more.
 MOST_POINTS = 200
 
 
 @dataclass
 class Clock:
-    """Seconds spent on what, and how many units of it were done (tokens for training), in this attempt."""
+    """Seconds by kind of work, and the units done (tokens for training), in this attempt."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     units: dict[str, int] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class TrainingPlan:
         self.pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stop_id
         lengths = [len(row.ids) for row in data.train]
         self.order = plan_order(lengths, batch_size=recipe.batch_size, steps=steps, seed=recipe.seed)
-        # tokens_until[s]: tokens seen after step s, so that a resumed run knows without counting again.
+        # tokens_until[s]: tokens seen after step s, so that a resumed run does not count again.
         per_step = [
             sum(lengths[row] for row in self.order[at : at + recipe.batch_size])
             for at in range(0, len(self.order), recipe.batch_size)
@@ -77,15 +77,15 @@ class TrainingPlan:
 
     # --- time
     def begin_at(self, step: int) -> None:
-        """From which step this attempt goes on: 0, or a checkpoint's. Work at a step is done before its checkpoint."""
-        first = 1 if step == 0 else 0  # before the first step validation loss and answers are taken too
+        """The step this attempt continues from: 0, or a checkpoint's. Work at a step is done before its checkpoint."""
+        first = 1 if step == 0 else 0  # validation loss and answers are measured before the first step too
         self._waiting = {
             "evaluate": first + sum(at > step for at in self.evaluate_at),
             "sample": first + sum(at > step for at in self.sample_at),
         }
 
     def stepped(self, step: int, *, seconds: float) -> None:
-        """Step number `step` was done in so many seconds."""
+        """Step number `step` took `seconds`."""
         tokens = self.tokens_until[step] - self.tokens_until[step - 1]
         self.clock.add("train", seconds, tokens)
         self.time_left.step(seconds=seconds, tokens=tokens)

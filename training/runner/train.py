@@ -42,12 +42,12 @@ OUT_OF_MEMORY_ADVICE = (
 
 
 def run(ctx: RunContext) -> None:
-    """Trains, or goes on from the last complete checkpoint; ends with a model version."""
+    """Trains, or continues from the last complete checkpoint; produces a model version."""
     training = TrainingRun.objects.select_related("project", "base_model", "dataset", "run").get(
         pk=ctx.params["training"]
     )
     if ModelVersion.objects.filter(training=training).exists():
-        # The worker died between registering the version and ending the run: there is nothing left to do.
+        # The worker died between registering the version and ending the run: nothing is left to do.
         return
     began = time.monotonic()
     method = METHODS[training.method]
@@ -182,7 +182,7 @@ def _train(
 
 
 def _time_left(training: TrainingRun) -> TimeLeft:
-    """What the estimate expected and earlier attempts measured, to go on from."""
+    """The estimate and the measurements of earlier attempts, as a start."""
     before = {
         kind: (float(training.measured.get(kind) or 0), float(units))
         for kind, units in training.counted.items()
@@ -192,14 +192,14 @@ def _time_left(training: TrainingRun) -> TimeLeft:
 
 
 def check_present(artifact: Artifact | None, what: str) -> Path:
-    """The artifact's folder on this host. RunFailed, naming the file, when `what` is not whole in the store."""
-    assert artifact is not None  # whatever is ready has one
+    """The artifact's folder on this host. RunFailed, naming the file, when `what` is not complete in the store."""
+    assert artifact is not None  # every ready object has one
     folder = storage().local_path(artifact)
     missing = [entry["path"] for entry in artifact.manifest if not (folder / entry["path"]).is_file()]
     if missing:
         raise RunFailed(
             "artifact_missing",
-            f"{what} is not whole in the artifact store: {missing[0]} is missing.",
+            f"{what} is not complete in the artifact store: {missing[0]} is missing.",
             "Restore the store from a backup, then try again.",
         )
     return folder
@@ -207,8 +207,8 @@ def check_present(artifact: Artifact | None, what: str) -> Path:
 
 def set_up_torch(seed: int) -> str:
     """Threads and seed; "cuda" when torch sees a GPU, else "cpu"."""
-    # Threads that spin while they wait for each other starve the engines and the web process on the same machine, and
-    # themselves with it. Read when torch is loaded.
+    # Threads that spin while they wait take processor time from the engines and the web process on the same machine,
+    # and from training itself. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
     from transformers import set_seed
@@ -228,7 +228,7 @@ def tokenizer_of(folder: Path) -> Any:
 
 
 def _watched(rows: Any, ctx: RunContext) -> Any:
-    """The rows, noticing a cancellation on the way."""
+    """The rows, with a check for cancellation."""
     for number, row in enumerate(rows):
         if number % 200 == 0:
             ctx.report(message=f"Reading the dataset and counting its tokens, row {number:,}.")
@@ -249,26 +249,26 @@ def _environment(device: str) -> dict[str, Any]:
     }
 
 
-_GOES_ON = "“Try again” goes on from the last checkpoint."
+_GOES_ON = "“Try again” continues from the last checkpoint."
 
 
 def understood(error: BaseException, advice: str = OUT_OF_MEMORY_ADVICE) -> RunFailed | BaseException:
-    """Running out of memory or of disk is something people can act on; anything else stays what it is."""
+    """Users can act when memory or disk is full. Other errors stay as they are."""
     if full := storage_error(error):
         return RunFailed(full.code, full.message, full.advice + " " + _GOES_ON)
     text = str(error).lower()
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-        return RunFailed("out_of_memory", "The machine ran out of memory in mid-step.", advice)
+        return RunFailed("out_of_memory", "The machine ran out of memory during a step.", advice)
     return error
 
 
 class _Database:
-    """The loop's reporter: writes points, samples and figures as they come."""
+    """The loop's reporter: writes points, samples and figures during training."""
 
     def __init__(self, ctx: RunContext, training: TrainingRun, plan: Any, memory: PeakMemory) -> None:
         self.ctx, self.training, self.plan, self.memory = ctx, training, plan, memory
         self._written = time.monotonic()
-        # Figures of earlier attempts count on.
+        # Figures of earlier attempts are included.
         self._before = dict(training.measured)
         self._counted_before = dict(training.counted)
         self._peak_before = training.peak_memory_bytes or 0
@@ -354,7 +354,7 @@ def _register(
     system_prompt: str,
     loss_after: float | None,
 ) -> None:
-    """Stores the weights and registers the version. A failing store leaves no version and fails the run."""
+    """Stores the weights and registers the version. If storing fails, there is no version and the run fails."""
     with scratch("result") as temporary:
         folder = temporary / "model"
         folder.mkdir()
@@ -363,7 +363,7 @@ def _register(
             if method.version_kind == ModelVersion.Kind.FULL:
                 _copy_tokenizer(base_folder, folder)
             artifact = storage().put(folder, kind="model")
-        except Exception as error:  # each library that writes has an error of its own
+        except Exception as error:  # each library has its own errors
             if full := storage_error(error):
                 raise RunFailed(
                     full.code, f"The result could not be stored. {full.message}", f"{full.advice} {_GOES_ON}"
@@ -373,7 +373,7 @@ def _register(
             raise RunFailed(
                 "store_failed",
                 f"The result could not be stored ({error.strerror or type(error).__name__}).",
-                f"Check space and rights of the artifact store. {_GOES_ON}",
+                f"Check free space and permissions of the artifact store. {_GOES_ON}",
             ) from error
     results.register_version(
         training=training,
@@ -385,7 +385,7 @@ def _register(
 
 
 def _copy_tokenizer(base_folder: Path, folder: Path) -> None:
-    """A full fine-tune is a model of its own: it brings its base's tokenizer and template, to the byte."""
+    """A full model is complete: it has exact copies of its base model's tokenizer and template files."""
     for path in sorted(base_folder.iterdir()):
         if (
             path.name != "config.json"
@@ -396,7 +396,7 @@ def _copy_tokenizer(base_folder: Path, folder: Path) -> None:
 
 
 def _parity_prompts(training: TrainingRun, tokenizer: Any, system_prompt: str) -> list[dict[str, Any]]:
-    """Rendered validation prompts, the first and longest among them, with the ids that the trainer saw."""
+    """Rendered validation prompts, the first and longest among them, with the ids that the trainer used."""
     conversations = [
         chat_messages(messages=row["messages"], context=row["context"], system_prompt=system_prompt)
         for row in iter_rows(training.dataset, split="validation")

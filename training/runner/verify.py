@@ -23,8 +23,8 @@ def run(ctx: RunContext) -> None:
     except OSError as error:
         raise RunFailed(
             "store_away",
-            "The artifact store could not be read, so nothing is known about the files.",
-            "Try again once the store answers; the worker's log has its error.",
+            "The artifact store could not be read, so the files could not be checked.",
+            "Try again when the store is available. The worker's log has the error.",
         ) from error
     ctx.check()
     results.note_files_checked(version=version, wrong=wrong)

@@ -1,4 +1,4 @@
-"""What people do in training: add base models, launch and retry runs, settle versions."""
+"""Actions of users in training: add base models, launch and retry runs, check versions."""
 
 from training.services.base_models import (
     ensure_base_version,

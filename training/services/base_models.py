@@ -1,4 +1,4 @@
-"""Base models: registered once for the deployment, used by every project."""
+"""Base models: registered once for the installation, used by every project."""
 
 import re
 import uuid
@@ -21,23 +21,23 @@ _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
 def slug_for(name: str) -> str:
-    """The address of a base model: what engines call it."""
+    """The slug of a base model: its name in engines."""
     return slugify(name)[:60].strip("-_")
 
 
 def _checked(kind: str, location: str, revision: str) -> tuple[str, str]:
-    """(location, revision) in their clean form, or Invalid."""
+    """(location, revision) normalised, or Invalid."""
     if kind == BaseModel.Kind.PACKAGE:
         if location not in PACKAGES:
             raise Invalid(
-                "This package is not one that carries a known model.",
+                "This package does not contain a known model.",
                 fields={"location": ["Choose one of " + ", ".join(PACKAGES) + "."]},
             )
         return location, ""
     if kind == BaseModel.Kind.FOLDER:
         if not inside_model_folders(Path(location)):
             raise Invalid(
-                "This folder does not lie in a model folder of this deployment.",
+                "This folder is not in a model folder of this installation.",
                 fields={"location": ["Only folders below GUILDHALL_MODEL_FOLDERS can be used."]},
             )
         return str(Path(location).resolve()), ""
@@ -47,10 +47,10 @@ def _checked(kind: str, location: str, revision: str) -> tuple[str, str]:
             wrong["location"] = ["Give it as owner/name."]
         if not _COMMIT.match(revision):
             wrong["revision"] = [
-                "Give the full commit hash, 40 digits 0-9 and a-f. A branch name can change under you."
+                "Give the full commit hash, 40 digits 0-9 and a-f. A branch can change later."
             ]
         if wrong:
-            raise Invalid("The model on the hub is not named exactly.", fields=wrong)
+            raise Invalid("The name or revision of the hub model is not complete.", fields=wrong)
         return location, revision
     raise Invalid("No such kind of base model.", fields={"kind": ["Choose package, folder or hub."]})
 
@@ -62,16 +62,18 @@ def _operators_in_words() -> str:
         .values_list("name", flat=True)[:3]
     )
     return (
-        f"Ask {' or '.join(names)}." if names else "Nobody is an operator yet: see docs on running Guildhall."
+        f"Ask {' or '.join(names)}."
+        if names
+        else "There is no operator yet. See the documentation on running Guildhall."
     )
 
 
 def _taken(name: str, slug: str) -> str:
-    """Which base model stands in the way of a name: another may have the same address without having the same name."""
+    """The base model that conflicts with a name. Another name can give the same slug."""
     other = BaseModel.objects.filter(slug=slug).first()
     if other is None or other.name == name:
-        return f"There is a base model named {name} already."
-    return f"The base model {other.name} has the same address ({slug})."
+        return f"A base model named {name} exists already."
+    return f"The name gives the same short name as the base model {other.name} ({slug})."
 
 
 @transaction.atomic
@@ -86,21 +88,21 @@ def register_base_model(
     slug: str = "",
     project: Project | None = None,
 ) -> BaseModel:
-    """Adds a base model and starts preparing it. Every project can use it; `project` is where it was asked for: its
-    run is shown there, and the base becomes a version there (number 0) as soon as it is ready.
+    """Adds a base model and starts preparing it. Every project can use it. `project` is the project of the request: it
+    shows the background job, and the base model becomes a version there (number 0) when it is ready.
 
-    Refused unless `by` runs the deployment (or is the system itself). Invalid for a place that is not allowed.
+    Refused unless `by` is an operator (or the system itself). Invalid for a source that is not allowed.
     """
     if by is not None and not by.is_operator:
         raise Refused(
-            "Only those who run this deployment add base models.",
+            "Only operators add base models.",
             _operators_in_words(),
         )
     name = " ".join(name.split())
     slug = slug_for(slug or name)
     if not name:
         raise Invalid("A base model needs a name.", fields={"name": ["Give it a name."]})
-    # A name in which nothing can be written in an address (東京).
+    # A name without any letter for a slug (東京).
     slug = slug or f"b-{uuid.uuid4().hex[:8]}"
     location, revision = _checked(kind, location.strip(), revision.strip().lower())
     try:
@@ -132,13 +134,13 @@ def register_base_model(
 
 
 def prepare_again(*, by: User, base_model: BaseModel) -> BaseModel:
-    """Starts a preparation that failed or was cancelled again. Refused to all but operators; Conflict otherwise."""
+    """Starts a failed or cancelled preparation again. Refused to all but operators; Conflict otherwise."""
     if not by.is_operator:
-        raise Refused("Only those who run this deployment prepare base models.", _operators_in_words())
+        raise Refused("Only operators prepare base models.", _operators_in_words())
     if base_model.run is None:
         raise Conflict(
             f"{base_model.name} has no preparation to start again.",
-            "Add the base model anew if it is missing.",
+            "Add the base model again if it is missing.",
         )
     base_model.run = start_again(by=by, run=base_model.run)
     base_model.refresh_from_db(fields=["status"])
@@ -146,13 +148,13 @@ def prepare_again(*, by: User, base_model: BaseModel) -> BaseModel:
 
 
 def again(run: Run, by: User) -> None:
-    """The base is being prepared again (core.runs.kinds.RunKind.on_again)."""
+    """The base model is being prepared again (core.runs.kinds.RunKind.on_again)."""
     transition(BaseModel.objects.get(run=run), BaseModel.Status.PREPARING)
 
 
 @transaction.atomic
 def ensure_base_version(*, by: User | None, project: Project, base_model: BaseModel) -> ModelVersion:
-    """The version of `project` that is the base model itself (number 0); made when it is not there yet."""
+    """The project's model version of the base model (number 0); created if needed."""
     if base_model.status != BaseModel.Status.READY or base_model.artifact is None:
         raise Conflict(f"{base_model} is not ready.", "Wait until it is prepared.")
     return make_base_version(by=by, project=project, base_model=base_model)

@@ -1,6 +1,6 @@
-"""What workers write: progress, points, samples, and what a run results in.
+"""What workers write: progress, loss points, samples and results of a run.
 
-It stands below the runner, so that the runner can call it; `training.services` offers what people do.
+It is below the runner, so that the runner can call it. `training.services` has the actions of users.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from training.models import (
     TrainingRun,
 )
 
-# So long the checkpoints of a run that failed or was cancelled wait for somebody to start it again.
+# How long the checkpoints of a failed or cancelled run are kept, so that it can be started again.
 CHECKPOINT_DAYS = 14
 REGISTERED = "model_version.registered"
 
@@ -36,7 +36,7 @@ REGISTERED = "model_version.registered"
 # --- base models -------------------------------------------------------------------------------------------
 @transaction.atomic
 def base_prepared(*, base_model: BaseModel, artifact: Artifact, facts: dict[str, Any]) -> BaseModel:
-    """The base is stored and described: it becomes ready."""
+    """Marks a stored base model as ready."""
     transition(base_model, BaseModel.Status.READY, artifact=artifact, **facts)
     project = base_model.run.project if base_model.run else None
     record(by=None, project=project, verb="base_model.ready", obj=base_model, artifact=artifact.sha256)
@@ -47,8 +47,8 @@ def base_prepared(*, base_model: BaseModel, artifact: Artifact, facts: dict[str,
 
 @transaction.atomic
 def make_base_version(*, by: User | None, project: Project, base_model: BaseModel) -> ModelVersion:
-    """The version of `project` that is the ready base itself (number 0); asked again, it gives the one there is."""
-    assert base_model.artifact is not None  # a ready base has one
+    """The project's model version of a ready base model (number 0). Repeated calls return the same one."""
+    assert base_model.artifact is not None  # a ready base model has one
     digits = hashlib.sha256(f"{project.pk}/{base_model.pk}".encode()).hexdigest()[:8]
     version, created = ModelVersion.objects.get_or_create(
         project=project,
@@ -78,7 +78,7 @@ def base_run_ended(run: Run) -> None:
 # --- progress ----------------------------------------------------------------------------------------------
 @transaction.atomic
 def note_progress(*, training: TrainingRun, points: Iterable[MetricPoint] = (), **figures: Any) -> None:
-    """Writes points and figures as they come. A point that a resumed run makes again replaces the earlier one."""
+    """Writes points and figures during the run. A repeated point of a resumed run replaces the earlier one."""
     MetricPoint.objects.bulk_create(
         points,
         update_conflicts=True,
@@ -103,7 +103,7 @@ def note_samples(*, training: TrainingRun, samples: Iterable[SampleAnswer]) -> N
 
 @transaction.atomic
 def note_resume(*, training: TrainingRun, attempt: int, from_step: int) -> None:
-    """A worker took the run up again: what was measured after the checkpoint is measured anew."""
+    """A worker resumed the run: what was measured after the checkpoint is measured again."""
     training.resumes = [
         *training.resumes,
         {"attempt": attempt, "from_step": from_step, "at": timezone.now().isoformat()},
@@ -118,9 +118,9 @@ def note_resume(*, training: TrainingRun, attempt: int, from_step: int) -> None:
 
 # --- results -----------------------------------------------------------------------------------------------
 def served_name_of(project: Project, number: int, artifact: Artifact, training: TrainingRun) -> str:
-    """What engines call the version, for good: `<project>-v<number>-<8 hex>`.
+    """The version's permanent name in engines: `<project>-v<number>-<8 hex>`.
 
-    The digits depend on the weights and on the run, so that two runs with identical weights keep names of their own.
+    The digits depend on the weights and on the run, so that two runs with identical weights have different names.
     """
     digits = hashlib.sha256(f"{artifact.sha256}/{project.pk}/{training.pk}".encode()).hexdigest()[:8]
     return f"{slugify(project.slug)[:80]}-v{number}-{digits}"
@@ -135,8 +135,8 @@ def register_version(
     adapter_rank: int | None,
     parity_prompts: list[dict[str, Any]],
 ) -> ModelVersion:
-    """The run's model version, numbered per project. A run has one; asked again, it gives the one there is."""
-    # Two runs of one project that end at the same moment are numbered one after the other.
+    """The run's model version, numbered per project. A run has one; repeated calls return it."""
+    # The lock numbers two runs of one project that end at the same moment one after the other.
     project = Project.objects.select_for_update(no_key=True).get(pk=training.project_id)
     existing = ModelVersion.objects.filter(training=training).first()
     if existing is not None:
@@ -174,7 +174,7 @@ def note_files_checked(*, version: ModelVersion, wrong: list[str]) -> None:
     record(by=None, project=version.project, verb="model_version.files_checked", obj=version, wrong=wrong)
 
 
-# --- losses on test rows -----------------------------------------------------------------------------------
+# --- test losses ----------------------------------------------------------------------------------------
 @transaction.atomic
 def note_rows_chosen(
     *,
@@ -183,14 +183,15 @@ def note_rows_chosen(
     left_out: dict[str, int],
     prompts: dict[str, str],
 ) -> None:
-    """Which rows are measured, before the first one is: shapes as LossMeasurement says."""
+    """Stores the chosen rows before the first one is measured, in the shapes of LossMeasurement."""
     measurement.rows, measurement.left_out, measurement.prompts = rows, left_out, prompts
     measurement.save(update_fields=["rows", "left_out", "prompts"])
 
 
 @transaction.atomic
 def note_row_losses(*, losses: Iterable[RowLoss]) -> None:
-    """Keeps losses as they come. A row that is measured again (with another prompt or precision) replaces the earlier one."""
+    """Stores losses during the measurement. A repeated row (with another prompt or precision) replaces the earlier
+    one."""
     RowLoss.objects.bulk_create(
         losses,
         update_conflicts=True,
@@ -216,7 +217,7 @@ def training_run_ended(run: Run) -> None:
     training = TrainingRun.objects.filter(run=run).first()
     if training is None:
         raise Conflict("This run has no training.")
-    # A failed or cancelled run keeps its checkpoints: it can be started again and goes on from them.
+    # A failed or cancelled run keeps its checkpoints: it can be started again and continues from them.
     if run.status == Run.Status.SUCCEEDED:
         TrainingRun.objects.filter(pk=training.pk).update(checkpoint_step=None)
         transaction.on_commit(lambda: checkpoints.remove(training.pk))
@@ -224,9 +225,10 @@ def training_run_ended(run: Run) -> None:
 
 @transaction.atomic
 def drop_old_checkpoints() -> list[int]:
-    """Removes the checkpoints on this machine of fine-tunes that ended CHECKPOINT_DAYS ago, or are gone; returns their ids.
+    """Removes this machine's checkpoints of training runs that ended CHECKPOINT_DAYS ago or no longer exist; returns
+    their ids.
 
-    Of a run that somebody starts again at this moment either all checkpoints are found or none.
+    A run that is started again at this moment finds either all its checkpoints or none.
     """
     here = checkpoints.trainings()
     since = timezone.now() - timedelta(days=CHECKPOINT_DAYS)

@@ -1,4 +1,4 @@
-"""Launching, cancelling and resuming fine-tunes."""
+"""Launching, cancelling and resuming training runs."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from training.services.results import make_base_version
 
 
 class NotLaunchable(Invalid):
-    """The check before the launch found something that stops it. `preflight` is that check, so that nobody runs it twice."""
+    """The preflight found a problem. `preflight` is its result, so that it need not run twice."""
 
     def __init__(self, found: preflight.Preflight) -> None:
         fields: dict[str, list[str]] = {}
@@ -43,7 +43,7 @@ def recipe_hash(method: str, values: dict[str, Any]) -> str:
 def check(
     *, by: User, project: Project, base_model: BaseModel, dataset: DatasetVersion, method: str, recipe: Recipe
 ) -> preflight.Preflight:
-    """The check before a launch; where rows are still to be counted, a worker is set to it."""
+    """The preflight. If rows are not counted yet, a worker starts to count them."""
     found = preflight.check(
         project=project, base_model=base_model, dataset=dataset, method=method, recipe=recipe
     )
@@ -62,7 +62,7 @@ def launch(
     recipe: dict[str, Any] | None = None,
     note: str = "",
 ) -> TrainingRun:
-    """Queues a fine-tune. NotLaunchable, with every problem at once, when the check finds something that stops it.
+    """Queues a training run. NotLaunchable, with every problem at once, when the preflight finds problems.
 
     `recipe` holds settings that differ from the method's defaults.
     """
@@ -98,7 +98,7 @@ def _queue(
     estimate: Estimate | None,
     note: str,
 ) -> TrainingRun:
-    # Numbers are given out one at a time per project.
+    # The lock gives out numbers one at a time per project.
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     highest = TrainingRun.objects.filter(project=project).aggregate(highest=Max("number"))["highest"]
     number = (highest or 0) + 1
@@ -126,7 +126,7 @@ def _queue(
         launched_by=by,
     )
     make_base_version(by=by, project=project, base_model=base_model)
-    # The message leaves when the transaction commits, so the worker finds both rows complete.
+    # The message is sent when the transaction commits, so the worker finds both rows complete.
     run.params = {"training": training.pk}
     run.save(update_fields=["params"])
     record(
@@ -145,9 +145,9 @@ def _queue(
 def count_tokens(
     *, by: User | None, project: Project, base_model: BaseModel, dataset: DatasetVersion
 ) -> TokenCount:
-    """Has a worker count the dataset's tokens for the base, once. Asked again it gives the count there is, and starts
-    one again whose run failed."""
-    # Two who ask at the same moment start one run.
+    """Lets a worker count the dataset's tokens for the base model, once. Repeated calls return the existing count and
+    start a failed one again."""
+    # Two requests at the same moment start one run.
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     count, _ = TokenCount.objects.select_related("run").get_or_create(dataset=dataset, base_model=base_model)
     if count.lengths is None and (count.run is None or not count.run.is_active):
@@ -163,27 +163,27 @@ def count_tokens(
 
 
 def cancel(*, by: User, training: TrainingRun) -> TrainingRun:
-    """Cancels a waiting run at once, a running one after its current step."""
+    """Cancels a queued run at once, a running one after its current step."""
     training.run = request_cancel(by=by, run=training.run)
     return training
 
 
 def retry(*, by: User, training: TrainingRun) -> TrainingRun:
-    """Starts a failed or cancelled run again; it goes on from its last complete checkpoint if it has one."""
+    """Starts a failed or cancelled run again; it continues from its last complete checkpoint if it has one."""
     training.run = start_again(by=by, run=training.run)
     return training
 
 
 def again(run: Run, by: User) -> None:
-    """A run that made its version is done, even when it ended cancelled (core.runs.kinds.RunKind.on_again)."""
+    """A run that made its version is complete, even when it ended as cancelled (core.runs.kinds.RunKind.on_again)."""
     if ModelVersion.objects.filter(training__run=run).exists():
         raise Conflict("This run has made its model version already.", "Launch a new run to make another.")
 
 
 def count_again(run: Run, by: User) -> None:
-    """The same count goes on (core.runs.kinds.RunKind.on_again)."""
+    """The same count continues (core.runs.kinds.RunKind.on_again)."""
     if run.project_id is not None:
-        # Whoever asks for the count at this moment holds this lock.
+        # A new request for the count holds this lock.
         Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
     if not TokenCount.objects.filter(run=run, lengths=None).exists():
-        raise Conflict("These tokens were counted by a later run.", "Nothing needs to be done.")
+        raise Conflict("These tokens were counted by a later run.", "You do not need to do anything.")

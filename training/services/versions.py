@@ -1,4 +1,4 @@
-"""Model versions after they were registered: the verdict of the token check, and checks of their files."""
+"""Model versions after registration: the result of the token check, and checks of their files."""
 
 from typing import Any
 
@@ -19,7 +19,8 @@ Status = ModelVersion.Status
 
 @transaction.atomic
 def mark_ready(*, by: User | None, version: ModelVersion, report: dict[str, Any]) -> ModelVersion:
-    """The engine's token ids agree with the trainer's: the version may be used. Again ready: the report is renewed."""
+    """The engine's token ids equal the trainer's: the version may be used. If it is ready already, only the report is
+    updated."""
     if version.status == Status.READY:
         version.parity_report = report
         version.save(update_fields=["parity_report"])
@@ -44,7 +45,7 @@ def mark_rejected(*, by: User | None, version: ModelVersion, report: dict[str, A
 
 @transaction.atomic
 def request_check(*, by: User, version: ModelVersion) -> ModelVersion:
-    """Asks for the token check again, after an engine was repaired or updated."""
+    """Requests the token check again, after an engine was repaired or updated."""
     if version.status == Status.REJECTED:
         transition(version, Status.REGISTERED)
     record(by=by, project=version.project, verb="model_version.check_requested", obj=version)
@@ -54,7 +55,7 @@ def request_check(*, by: User, version: ModelVersion) -> ModelVersion:
 
 @transaction.atomic
 def check_files(*, by: User, version: ModelVersion) -> ModelVersion:
-    """Starts a run that compares the stored files with their recorded hashes."""
+    """Starts a background job that compares the stored files with their recorded hashes."""
     locked = (
         ModelVersion.objects.select_for_update(of=("self",)).select_related("files_check").get(pk=version.pk)
     )
@@ -73,13 +74,13 @@ def check_files(*, by: User, version: ModelVersion) -> ModelVersion:
 
 @transaction.atomic
 def note_download(*, by: User, version: ModelVersion) -> None:
-    """Weights leave the house: that is put on record."""
+    """Records that weights were downloaded."""
     record(by=by, project=version.project, verb="model_version.downloaded", obj=version)
 
 
 def check_files_again(run: Run, by: User) -> None:
-    """The same check goes on (core.runs.kinds.RunKind.on_again)."""
-    # Whoever starts another check at this moment holds this lock.
+    """The same check continues (core.runs.kinds.RunKind.on_again)."""
+    # Another check that starts now holds this lock.
     version = (
         ModelVersion.objects.select_for_update(of=("self",)).filter(pk=run.params.get("version")).first()
     )

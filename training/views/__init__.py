@@ -8,7 +8,7 @@ from core.access import Access
 
 
 def room(access: Access, here: str) -> list[dict[str, Any]]:
-    """The pages of this room, for components/subnav.html."""
+    """The pages of this section, for components/subnav.html."""
     pages = [
         ("home", "Runs"),
         ("versions", "Model versions"),

@@ -1,4 +1,4 @@
-"""Base models: the list, adding one (operators), one of them, and taking it into the project."""
+"""Base models: the list, adding one (operators), one of them, and adding it to the project."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -22,13 +22,11 @@ READERS = (Role.ADMIN, Role.VIEWER)
 
 def _operators_only(access: Access) -> None:
     if not access.user.is_operator:
-        raise PermissionDenied(
-            "Only those who run this deployment add base models; any project can use them."
-        )
+        raise PermissionDenied("Only operators add base models; any project can use them.")
 
 
 def _base(pk: int) -> BaseModel:
-    """Base models belong to the deployment: members of every project may see them."""
+    """Base models belong to the installation: members of every project may see them."""
     return get_object_or_404(
         BaseModel.objects.select_related("run__project", "artifact", "created_by"), pk=pk
     )
@@ -78,7 +76,7 @@ def base_new(request: HttpRequest, access: Access) -> HttpResponse:
 @require_safe
 def base(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     one = _base(pk)
-    # The card asks for its run inside a project; elsewhere the run's last words are shown as they are.
+    # The card loads its background job inside a project; elsewhere the last message is shown as text.
     own_run = one.run is not None and one.run.project_id == access.project.pk
     version = queries.base_version(access.project, one)
     context = {
@@ -93,7 +91,7 @@ def base(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "can_retry": access.has(Role.ADMIN)
         and access.user.is_operator
         and one.status == BaseModel.Status.FAILED
-        # The card of a run of this project has the button already.
+        # The card of a background job of this project has the button already.
         and not own_run,
         "can_use": access.has(Role.ADMIN) and version is None and one.status == BaseModel.Status.READY,
         "can_launch": access.has(Role.ADMIN) and one.status == BaseModel.Status.READY,
@@ -112,7 +110,7 @@ def base_retry(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.ADMIN)
 @require_POST
 def base_use(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """Makes the base a version of this project, so that it can be served, chatted with and compared."""
+    """Makes the base model a version of this project, so that it can be served, tested in chat and compared."""
     version = services.ensure_base_version(by=access.user, project=access.project, base_model=_base(pk))
-    messages.success(request, f"{version} is a version of this project now.")
+    messages.success(request, f"{version} is now a model version of this project.")
     return redirect("training:version", access.project.slug, version.pk)

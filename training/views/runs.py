@@ -1,4 +1,4 @@
-"""Fine-tunes: the list, launching, watching, comparing. Starting one again is core's, as for every run."""
+"""Training runs: the list, launching, watching, comparing. Core starts them again, like every background job."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from training.models import TrainingRun
 from training.views import room
 
 READERS = (Role.ADMIN, Role.VIEWER)
-# A run whose average lies this far below its own undisturbed speed was slowed noticeably.
+# A run with an average this far below its own undisturbed speed was slowed noticeably.
 SLOWED_SHARE = 0.9
 
 
@@ -46,7 +46,7 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
 
 # --- launching ---------------------------------------------------------------------------------------------
 def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
-    """What the form starts with: the recipe of an earlier run (?like=), or values carried along in the address."""
+    """What the form starts with: the recipe of an earlier run (?like=), or values from the address."""
     asked = Params(request.GET)
     found: dict[str, Any] = {name: asked.text(name) for name in COMMON if asked.text(name)}
     like = asked.number("like", most=LARGEST_COUNT)
@@ -63,8 +63,8 @@ def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
 
 
 def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | None]:
-    """The preflight of what a fresh form shows, so that the page comes with it. When a value that was carried along
-    cannot be used, the form comes back with the reasons."""
+    """The preflight of a new form, so that the page includes it. When a value from the address cannot be used, the form
+    shows the reasons."""
     bases, datasets = form.fields["base_model"], form.fields["dataset"]
     first = {"base_model": bases.queryset.first(), "dataset": datasets.queryset.first()}  # type: ignore[attr-defined]
     if first["base_model"] is None or first["dataset"] is None:
@@ -149,7 +149,7 @@ def _parts(seconds: dict[str, float], total: float) -> list[tuple[str, float]]:
 @project_page(Role.ADMIN)
 @require_POST
 def check(request: HttpRequest, access: Access) -> HttpResponse:
-    """The preflight of the form's present values, as the launch page's side shows it."""
+    """The preflight of the form's present values, for the side of the launch page."""
     form = LaunchForm(access.project, request.POST.get("method", ""), request.POST)
     found = services.check(by=access.user, **form.chosen_values()) if form.is_valid() else None
     return render(request, "training/_preflight.html", _preflight_context(form, found))
@@ -164,7 +164,7 @@ def _live_context(access: Access, training: TrainingRun) -> dict[str, Any]:
     points = queries.points_of(training)
     chart = line_chart(
         series=loss_series(points),
-        label=f"Loss of {training} by step, in nats per answer token",
+        label=f"Loss of {training} by step, in nats per completion token",
         x_title="step",
         y_title="loss",
         x_max=training.planned_steps or None,
@@ -210,7 +210,7 @@ def run(request: HttpRequest, access: Access, number: int) -> HttpResponse:
 @project_page(*READERS)
 @require_safe
 def run_live(request: HttpRequest, access: Access, number: int) -> HttpResponse:
-    """Chart, figures and samples; the page asks for them again while the run is active."""
+    """Chart, figures and samples; the page reloads them while the run is active."""
     return render(request, "training/_run_live.html", _live_context(access, _training(access, number)))
 
 
@@ -242,7 +242,7 @@ def _both(a: TrainingRun, b: TrainingRun) -> Any:
 
 
 def _differences(a: TrainingRun, b: TrainingRun) -> list[tuple[str, Any, Any]]:
-    """(what, in a, in b) for everything that was chosen differently."""
+    """(what, in a, in b) for every setting that differs."""
     found: list[tuple[str, Any, Any]] = [
         ("Base model", a.base_model, b.base_model),
         ("Dataset", a.dataset, b.dataset),

@@ -1,4 +1,4 @@
-"""Model versions: the list, one version with its whole lineage, checks, and its files."""
+"""Model versions: the list, one version with its lineage, checks and files."""
 
 from typing import Any
 
@@ -112,7 +112,7 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @require_POST
 def check_tokens(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     one = services.request_check(by=access.user, version=_version(access, pk))
-    messages.success(request, f"The token check of {one} was asked for; an engine does it when it is up.")
+    messages.success(request, f"Token check of {one} requested. An engine does it when it is running.")
     return redirect("training:version", access.project.slug, one.pk)
 
 
@@ -126,7 +126,7 @@ def check_files(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.ADMIN)
 @require_safe
 def download(request: HttpRequest, access: Access, pk: int) -> HttpResponseBase:
-    """The version's files as a zip. On record, since weights carry what they were trained on."""
+    """The version's files as a zip. Audited, since weights contain information from their training data."""
     one = _version(access, pk)
     if request.method != "HEAD":
         services.note_download(by=access.user, version=one)

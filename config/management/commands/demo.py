@@ -8,11 +8,11 @@ from core.errors import ExpectedError
 
 
 class Command(BaseCommand):
-    help = "Makes the demo project with its people and pairs; does nothing when it is there already."
+    help = "Makes the demo project with its people and examples; does nothing if it exists."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.PRODUCTION:
-            raise CommandError("The demo's passwords are public, so it is never made in production.")
+            raise CommandError("The demo's passwords are public, so it cannot be made in production.")
         try:
             demo.build(self.stdout.write)
         except ExpectedError as error:

@@ -1,4 +1,4 @@
-"""`manage.py engines`: starts and watches the engines of this host until it is told to stop."""
+"""`manage.py engines`: starts and watches the engines of this host until it is stopped."""
 
 import signal
 import threading
@@ -10,7 +10,7 @@ from inference.reconcile.loop import Reconciler
 
 
 class Command(BaseCommand):
-    help = "Starts engines (or attaches to those in GUILDHALL_ENGINE_URLS) and serves what the database asks for."
+    help = "Starts engines (or attaches to those in GUILDHALL_ENGINE_URLS) and serves the model versions that the database lists."
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
