@@ -37,9 +37,9 @@ class Import(models.Model):
     """One uploaded JSONL file and what became of its lines."""
 
     class Destination(models.TextChoices):
-        QUEUE = "queued", "Queue for annotation"
-        REVIEW = "in_review", "Straight to review"
-        APPROVED = "approved", "Approved as they are"
+        QUEUE = "queued", "Annotation queue"
+        REVIEW = "in_review", "Review queue"
+        APPROVED = "approved", "Approved without review"
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="imports")
     run = models.OneToOneField("core.Run", on_delete=models.PROTECT, related_name="import_of")
@@ -559,7 +559,7 @@ class WithheldRow(models.Model):
 
     class Reason(models.TextChoices):
         REPEATS_TEST = "repeats_test", "Asks what a test row asks"
-        NEAR_TEST = "near_test", "Asks nearly what a test row asks"
+        NEAR_TEST = "near_test", "Asks nearly the same as a test row"
         CONTROL_MARK = "control_mark", "Holds a control mark of chat templates"
 
     dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="withheld")

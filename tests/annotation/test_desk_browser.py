@@ -134,8 +134,8 @@ def test_conversation_and_completion_are_on_the_first_screen_whatever_is_told(
     other.goto(url(desk, "item", example.pk))
     expect(page.get_by_text("open in another tab")).to_have_count(1)
     page.bring_to_front()
-    expect(page.get_by_text("is back.")).to_be_visible()
-    expect(page.get_by_text("changed after you began")).to_be_visible()
+    expect(page.get_by_text("This is your draft of")).to_be_visible()
+    expect(page.get_by_text("changed after you started")).to_be_visible()
     assert page.evaluate("scrollY") == 0
     assert seen(page.locator("#completion")) > (120 if size == DESK else 40)
     assert seen(page.locator(".thread")) > 60

@@ -266,10 +266,10 @@ def test_the_pages_of_an_example_and_a_dataset_say_it(world: World, imported: An
         words = text_of(client.get(page("example", world.project, ids)))
         assert "Imported byAdmin Member Written byelsewhere (Archive 2024)" in words
         assert "Approved by Admin Member at import, as it came" in words
-        assert "Reviewed by nobody else" in words
+        assert "Reviewed by no one else" in words
         words = text_of(client.get(page("dataset", world.project, ids)))
         assert "4 of 5 rows were never reviewed." in words
-        assert "4 written elsewhere and taken as they came, from Archive 2024" in words
+        assert "4 written elsewhere and not changed here, from Archive 2024" in words
     words = text_of(as_user(world.viewer).get(page("example", world.project, {"example": written.pk})))
     assert "elsewhere (Archive 2024), edited by Annotator Member" in words
     assert "Reviewed by Reviewer Member" in words
@@ -279,4 +279,4 @@ def test_the_pages_of_an_example_and_a_dataset_say_it(world: World, imported: An
 def test_an_example_that_nobody_has_answered_claims_no_author(world: World, imported: Any, as_user: SignIn):
     (example,) = imported("queued", completion="")
     words = text_of(as_user(world.annotator).get(page("example", world.project, {"example": example.pk})))
-    assert "Written by–" in words and "Approved by nobody yet" in words and "Reviewed by nobody yet" in words
+    assert "Written by–" in words and "Approved by no one yet" in words and "Reviewed by no one yet" in words

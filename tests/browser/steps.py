@@ -132,8 +132,8 @@ def annotate(desk: Desk) -> str:
         "I cannot see that in the records yet. Your next step: send us the reference, please. "
         "You hear from us when we have found it."
     )
-    expect(page.locator(".saved-state")).to_contain_text("saved", ignore_case=True, timeout=20_000)
-    expect(page.locator("#checks ~ .live, .live").first).not_to_contain_text("Reading", timeout=20_000)
+    expect(page.locator(".saved-state")).to_contain_text("Draft saved", timeout=20_000)
+    expect(page.locator("#checks ~ .live, .live").first).not_to_contain_text("Checking your text", timeout=20_000)
     desk.picture("annotate-item")
     page.keyboard.press("Control+Enter")
     page.wait_for_url(lambda url: f"/item/{number}/" not in url, timeout=20_000)

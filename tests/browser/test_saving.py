@@ -271,7 +271,7 @@ def test_a_lost_session_and_a_second_sign_in(form: Form, browser: Browser, live_
     ).to_be_visible()
     form.send(page)
     expect(page.locator("#toasts")).to_contain_text("You were signed out.")
-    expect(page.get_by_text("time is over")).to_have_count(0)
+    expect(page.get_by_text("reservation is over")).to_have_count(0)
     expect(form.at(page)).to_have_value("Typed while signed out.")
     # Somebody else signs in in another tab: nothing of it becomes theirs.
     look.sign_in(page.context, live_server.url, somebody)
