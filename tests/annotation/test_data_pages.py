@@ -228,7 +228,7 @@ def test_a_wrong_filter_lists_and_downloads_nothing(
     client, api = as_user(world.viewer), f"/api/v1/projects/{world.project.slug}/examples/"
     shown = client.get(page("examples", world.project, {}), query)
     assert shown.status_code == 422
-    assert "Nothing is listed" in shown.content.decode()
+    assert "Nothing to list" in shown.content.decode()
     assert "data-label" not in shown.content.decode()
     assert client.get(page("examples-download", world.project, {}), query).status_code == 422
     for address in (api, f"{api}download/"):
