@@ -199,7 +199,7 @@ def test_a_removed_turn_can_be_put_back(desk: World, browser: Browser, live_serv
     look.follow(page, "s")
     page.get_by_role("button", name="Remove this turn").nth(1).click()
     expect(page.locator("textarea[name=message]")).to_have_count(2)
-    page.get_by_role("button", name="Put it back").click()
+    page.get_by_role("button", name="Undo").click()
     expect(page.locator("textarea[name=message]").nth(1)).to_have_value("Let me look.")
 
 
