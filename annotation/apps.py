@@ -1,4 +1,4 @@
-"""What annotation brings to the rest: its kinds of runs and its stage on a project's first screen."""
+"""Registers annotation's kinds of runs and its stage on a project's Home."""
 
 from django.apps import AppConfig
 
@@ -23,7 +23,7 @@ class AnnotationConfig(AppConfig):
                 queue="default",
                 runner="annotation.runner.imports:run",
                 on_again="annotation.services.imports:again",
-                again_words="It reads the same file again from its first line; nothing is stored twice.",
+                again_words="It reads the same file again from its first line. Nothing is stored twice.",
                 subject="annotation.run_pages:of_import",
             )
         )
@@ -35,7 +35,7 @@ class AnnotationConfig(AppConfig):
                 runner="annotation.runner.freeze:run",
                 on_end="annotation.runner.freeze:settle",
                 on_again="annotation.services.datasets:again",
-                again_words="It freezes what is approved then, under the same number and settings.",
+                again_words="It freezes the examples approved at that time, with the same number and settings.",
                 subject="annotation.run_pages:of_freeze",
             )
         )

@@ -16,7 +16,7 @@ from core.storage import storage
 
 
 def example_record(example: Example) -> dict[str, Any]:
-    """An example in the shape that an import reads. `source` must be loaded."""
+    """An example in the format that an import reads. `source` must be loaded."""
     return {
         "id": example.external_id or f"example-{example.pk}",
         "messages": example.messages,
@@ -36,7 +36,7 @@ def example_record(example: Example) -> dict[str, Any]:
 def examples_as_jsonl(
     project: Project, found: QuerySet[Example], *, by: User, method: str | None
 ) -> StreamingHttpResponse:
-    """The examples in the order they came, one JSON object a line: import the file elsewhere and they are the same."""
+    """The examples in their order, one JSON object per line: an import of the file gives the same examples."""
     examples = found.select_related("source").defer("search_text")
 
     def lines() -> Iterator[str]:
@@ -48,7 +48,7 @@ def examples_as_jsonl(
 
 
 def dataset_as_jsonl(dataset: DatasetVersion, *, by: User, method: str | None) -> StreamingHttpResponse:
-    """A ready version's artifact as it lies in the store."""
+    """The artifact of a ready version, as it is in the store."""
     artifact = dataset.artifact
     if artifact is None:
         raise ValueError(f"{dataset} is not ready.")
@@ -61,7 +61,7 @@ def dataset_as_jsonl(dataset: DatasetVersion, *, by: User, method: str | None) -
 
 
 def issues_as_csv(batch: Import, *, by: User, method: str | None) -> StreamingHttpResponse:
-    """Every bad and repeated line of an import."""
+    """All bad and repeated lines of an import."""
 
     def lines() -> Iterator[str]:
         yield csv_line(["line", "kind", "field", "reason", "starts with"])

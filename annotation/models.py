@@ -1,4 +1,4 @@
-"""Examples and everything people decide about them, up to frozen dataset versions."""
+"""Examples, people's decisions about them, and dataset versions."""
 
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from core.models import DraftBase
 
-# Expressions that are indexed; queries must use these very ones. The last turn's beginning, and a completion's words.
+# Indexed expressions; queries must use exactly these. The start of the last turn, and the words of a completion.
 QUESTION_LETTERS = 600
 QUESTION = Lower(Left(KeyTextTransform("content", KeyTransform(-1, "messages")), QUESTION_LETTERS))
 SAID = MD5(Lower("completion"))
@@ -34,7 +34,7 @@ class Source(models.Model):
 
 
 class Import(models.Model):
-    """One uploaded JSONL file and what became of its lines."""
+    """One uploaded JSONL file and the result of its lines."""
 
     class Destination(models.TextChoices):
         QUEUE = "queued", "Annotation queue"
@@ -50,14 +50,16 @@ class Import(models.Model):
     default_license = models.CharField(max_length=120, blank=True)
     lines = models.PositiveIntegerField(default=0)
     accepted = models.PositiveIntegerField(default=0)
-    repeated = models.PositiveIntegerField(default=0, help_text="Lines whose pair the project already had.")
+    repeated = models.PositiveIntegerField(
+        default=0, help_text="Lines whose example the project already had."
+    )
     rejected = models.PositiveIntegerField(default=0)
     keys = models.JSONField(
         default=list,
-        help_text="Keys of the file that were not taken or were read under another name: "
+        help_text="Keys of the file that were not imported or were read under another name: "
         "[{key, what (ignored|read_as), count, line (the first), says}]",
     )
-    # Set in the transaction that stores the examples: a run taken up after that has nothing left to do.
+    # Set in the transaction that stores the examples: a run that is restarted after that has nothing to do.
     stored_at = models.DateTimeField(null=True, blank=True)
     removed_at = models.DateTimeField(null=True, blank=True)
     removed_by = models.ForeignKey(
@@ -75,7 +77,7 @@ class Import(models.Model):
 
 
 class ImportIssue(models.Model):
-    """A line that was not taken, and why: what is wrong with it, or which example it repeats."""
+    """A line that was not imported, and why: what is wrong with it, or which example it repeats."""
 
     class Kind(models.TextChoices):
         REJECTED = "rejected", "Rejected"
@@ -98,10 +100,10 @@ class ImportIssue(models.Model):
 
 
 class Example(models.Model):
-    """A prompt/completion pair on its way to a dataset.
+    """A prompt with its completion.
 
     `messages` is the chat so far, [{"role": "system"|"user"|"assistant", "content": str}], ending with the
-    user; `context` holds back-office records as text. The texts here are the current ones; every earlier
+    user; `context` contains back-office records as text. The texts here are the current ones; every earlier
     state is a Revision.
     """
 
@@ -121,7 +123,7 @@ class Example(models.Model):
             Status.QUEUED,
         },
         Status.RETURNED: {Status.IN_REVIEW, Status.RETIRED},
-        # Back to review when a reviewer takes a fresh decision back, to the queue when somebody reopens it.
+        # Back to review when a reviewer undoes a decision, to the queue when somebody reopens it.
         Status.APPROVED: {Status.IN_REVIEW, Status.QUEUED, Status.RETIRED},
         Status.RETIRED: {Status.QUEUED},
     }
@@ -139,7 +141,7 @@ class Example(models.Model):
     class Origin(models.TextChoices):
         IMPORT = "import", "Import"
         WRITTEN = "written", "Written here"
-        RATING = "rating", "Corrected while rating"
+        RATING = "rating", "Corrected in a rating"
         CHAT = "chat", "Corrected in chat"
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="examples")
@@ -162,22 +164,22 @@ class Example(models.Model):
     tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     group = models.CharField(
         max_length=200,
-        help_text="Conversation or document; a group is never divided between splits.",
+        help_text="Conversation or document; a group is in one split only.",
     )
     license = models.CharField(max_length=120, blank=True)
     external_id = models.CharField(max_length=200, blank=True)
     origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.IMPORT)
     origin_detail = models.JSONField(
         default=dict,
-        help_text="Where feedback came from: {label, url, answer, ...}; shown, never joined on.",
+        help_text="Where feedback came from: {label, url, answer, ...}; shown to people, not used in joins.",
     )
-    # SHA-256 of the pair as it first came in: importing the same file again finds it even after edits.
+    # SHA-256 of the example as it was imported: importing the same file again finds it even after edits.
     arrival_hash = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - NULL is not unique
     content_hash = models.CharField(
         max_length=64, help_text="SHA-256 of messages, context and completion now."
     )
     search_text = models.TextField(
-        help_text="All texts in one and in lower case, for search by trigram (annotation.content)."
+        help_text="All texts joined, in lower case, for search by trigram (annotation.content)."
     )
     revision = models.PositiveIntegerField(default=1)
     created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
@@ -191,9 +193,9 @@ class Example(models.Model):
     submitted_at = models.DateTimeField(null=True, blank=True)
     waiting_since = models.DateTimeField(
         default=timezone.now,
-        help_text="When it joined the line it stands in now: the queue, or the reviewers'.",
+        help_text="When it joined its present queue: the annotators' or the reviewers'.",
     )
-    # What waits, in the order people get it: feedback from ratings and chat, then edge cases, then the rest.
+    # The order of the queue: feedback from ratings and chat, then edge cases, then the rest.
     queue_rank = models.GeneratedField(
         expression=models.Case(
             models.When(origin__in=["rating", "chat"], then=models.Value(0)),
@@ -234,7 +236,7 @@ class Example(models.Model):
         ]
         indexes = [
             models.Index(name="example_by_status", fields=["project", "status", "id"]),
-            # The two lines people are served from: taking the next item reads one row of these.
+            # The two queues: taking the next example reads one row of these.
             models.Index(
                 name="example_queue",
                 fields=["project", "queue_rank", "waiting_since", "id"],
@@ -254,7 +256,7 @@ class Example(models.Model):
             ),
             GinIndex(name="example_tags", fields=["tags"]),
             models.Index(name="example_batch", fields=["batch", "id"]),
-            # For the check against other pairs: who asks nearly the same, and who answers in the same words.
+            # For the check against other examples: which have nearly the same question, and which have the same answer.
             GinIndex(OpClass(QUESTION, "gin_trgm_ops"), name="example_question"),
             models.Index(models.F("project"), SAID, name="example_said"),
         ]
@@ -268,7 +270,7 @@ class Example(models.Model):
         return str(self.messages[-1]["content"]) if self.messages else ""
 
     def content(self) -> dict[str, Any]:
-        """The pair in its canonical shape, as revisions, hashes and dataset rows hold it."""
+        """The example in its canonical shape, as in revisions, hashes and dataset rows."""
         return {
             "messages": self.messages,
             "context": self.context,
@@ -277,7 +279,7 @@ class Example(models.Model):
 
 
 class Revision(models.Model):
-    """One state of an example, never changed afterwards. Number 1 is what came in."""
+    """One kept state of an example's text. It does not change. Number 1 is the first state."""
 
     class Reason(models.TextChoices):
         ARRIVED = "arrived", "Arrived"
@@ -293,7 +295,7 @@ class Revision(models.Model):
     note = models.CharField(
         max_length=300,
         blank=True,
-        help_text="Why it was submitted although a check objected.",
+        help_text="Why it was submitted although a check failed.",
     )
     by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField(auto_now_add=True)
@@ -307,7 +309,7 @@ class Revision(models.Model):
 
 
 class Assignment(models.Model):
-    """A lease: one person holds one example, for annotation or review, until they finish or it expires."""
+    """A lease: one person has one example open, for annotation or review, until they finish or it expires."""
 
     class Purpose(models.TextChoices):
         ANNOTATE = "annotate", "Annotate"
@@ -328,9 +330,9 @@ class Assignment(models.Model):
             Outcome.EXPIRED,
         },
         Outcome.DONE: set(),
-        Outcome.SKIPPED: {Outcome.RELEASED},  # the person took the skip back
+        Outcome.SKIPPED: {Outcome.RELEASED},  # the person undid the skip
         Outcome.RELEASED: set(),
-        # Somebody may finish what nobody else took after their time was over.
+        # A person can finish an example after their lease, while no one else has taken it.
         Outcome.EXPIRED: {Outcome.DONE, Outcome.SKIPPED, Outcome.RELEASED},
     }
 
@@ -347,7 +349,7 @@ class Assignment(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="Why it was skipped, if the person said.",
+        help_text="Why it was skipped, if the person gave a reason.",
     )
 
     class Meta:
@@ -379,13 +381,13 @@ class Assignment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"#{self.example_id} held by {self.user_id}"
+        return f"#{self.example_id} leased to {self.user_id}"
 
 
 class Draft(DraftBase):
-    """What a person has typed and not submitted. It outlives the lease, so nothing typed is ever lost.
+    """Text that a person has typed and not submitted. It is kept when the lease ends, so that nothing typed is lost.
 
-    Without an `example` it is the new example this person is writing in the project.
+    Without an `example` it is the new example that this person writes in the project.
     """
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="drafts")
@@ -427,9 +429,9 @@ class Review(models.Model):
         null=True,
         blank=True,
         editable=False,
-        help_text="Decisions made together share it: they can be taken back together.",
+        help_text="The decisions of one bulk action have the same value: they can be undone together.",
     )
-    undone_at = models.DateTimeField(null=True, blank=True, help_text="When the reviewer took it back.")
+    undone_at = models.DateTimeField(null=True, blank=True, help_text="When the reviewer undid it.")
 
     class Meta:
         ordering = ["-id"]
@@ -451,7 +453,7 @@ class Review(models.Model):
 
 
 class GroupSplit(models.Model):
-    """The split a group was given when it was first frozen. Permanent: what was test stays test."""
+    """The split that a group got at its first freeze. Permanent: a test group stays test."""
 
     class Split(models.TextChoices):
         TRAIN = "train", "Train"
@@ -528,7 +530,7 @@ class DatasetVersion(models.Model):
 
 
 class DatasetRow(models.Model):
-    """One row of a dataset version and the revision it was cut from."""
+    """One row of a dataset version and its revision."""
 
     dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="rows")
     example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="dataset_rows")
@@ -536,7 +538,7 @@ class DatasetRow(models.Model):
     position = models.PositiveIntegerField()
     split = models.CharField(max_length=10, choices=GroupSplit.Split.choices)
     row_hash = models.CharField(max_length=64)
-    # Of its prompt and records, read loosely (annotation.content): what was test once is known for good by it.
+    # Of its prompt and records, normalised (annotation.content): it identifies test prompts permanently.
     prompt_hash = models.CharField(max_length=64)
 
     class Meta:
@@ -555,12 +557,12 @@ class DatasetRow(models.Model):
 
 
 class WithheldRow(models.Model):
-    """An approved example that a dataset version left out: it would give a test row away, or its text holds a control mark."""
+    """An approved example that a dataset version left out: it would leak a test row, or its text contains a control mark."""
 
     class Reason(models.TextChoices):
-        REPEATS_TEST = "repeats_test", "Asks what a test row asks"
+        REPEATS_TEST = "repeats_test", "Asks the same as a test row"
         NEAR_TEST = "near_test", "Asks nearly the same as a test row"
-        CONTROL_MARK = "control_mark", "Holds a control mark of chat templates"
+        CONTROL_MARK = "control_mark", "Contains a control mark of chat templates"
 
     dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="withheld")
     example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="+")
@@ -569,7 +571,7 @@ class WithheldRow(models.Model):
         max_length=10,
         choices=GroupSplit.Split.choices,
         blank=True,
-        help_text="Where it would have gone; empty where that was not decided.",
+        help_text="The split it would have; empty where that was not decided.",
     )
     reason = models.CharField(max_length=12, choices=Reason.choices)
     repeats = models.ForeignKey(Example, null=True, on_delete=models.PROTECT, related_name="+")

@@ -1,4 +1,4 @@
-"""Which page shows what a run of annotation works on (core.runs.RunKind.subject)."""
+"""The page of the object of an annotation run (core.runs.RunKind.subject)."""
 
 from django.urls import reverse
 

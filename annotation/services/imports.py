@@ -1,4 +1,4 @@
-"""Bringing files of examples in, and taking a mistaken import out again."""
+"""Imports files of examples, and removes an import that was a mistake."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def start_import(
 ) -> Import:
     """Stores the uploaded file at `path` as an artifact and launches the run that reads it.
 
-    The caller keeps `path`. Raises Invalid for an unknown destination, an empty file or one above IMPORT_MAX_BYTES.
+    The caller deletes `path`. Raises Invalid for an unknown destination, an empty file or one above IMPORT_MAX_BYTES.
     """
     if destination not in Import.Destination.values:
         raise Invalid(
@@ -38,14 +38,14 @@ def start_import(
         raise Invalid("The file is empty.", "Choose another file.", fields={"file": ["The file is empty."]})
     if size > settings.IMPORT_MAX_BYTES:
         limit = settings.IMPORT_MAX_BYTES // (1 << 20)
-        message = f"The file has {size / (1 << 20):,.0f} MB; at most {limit:,} MB are taken at once."
+        message = f"The file has {size / (1 << 20):,.0f} MB; at most {limit:,} MB are allowed."
         raise Invalid(
             message,
             "Divide it into several files.",
             fields={"file": [f"{message} Divide it into several files."]},
         )
     name = " ".join(clean_text(file_name).split())[-200:] or "upload.jsonl"
-    # Before the transaction: copying and hashing half a gigabyte is no reason to hold one open.
+    # Before the transaction: it must not stay open while half a gigabyte is copied and hashed.
     upload = storage().put(path, kind=Artifact.Kind.UPLOAD)
     with transaction.atomic():
         run = launch_run(by=by, project=project, kind="import", title=f"Import {name}"[:200])
@@ -65,29 +65,27 @@ def start_import(
 
 @transaction.atomic
 def remove_import(*, by: User, batch: Import) -> int:
-    """Takes out what an import added, and returns how many examples that were.
+    """Removes the examples that an import added, and returns their number.
 
-    Only while nobody has worked on any of them and no dataset version holds one; otherwise Conflict, and nothing
-    changes. The import itself stays on record, and the same file can be imported again.
+    Only while no one has worked on any of them and no dataset version contains one; otherwise Conflict, and nothing
+    changes. The import itself stays in the list, and the same file can be imported again.
     """
     batch = Import.objects.select_for_update().select_related("project", "run").get(pk=batch.pk)
     if batch.removed_at:
-        raise Conflict("What this import added was removed before.", "Reload the page.")
+        raise Conflict("The examples of this import were removed before.", "Reload the page.")
     if not batch.stored_at or batch.run.status in Run.ACTIVE:
-        raise Conflict(
-            "This import has added nothing that could be removed.", "Cancel its run if it is still going."
-        )
+        raise Conflict("This import has added no examples.", "Cancel it if it is still running.")
     examples = Example.objects.filter(batch=batch)
-    # Whoever opens one of them now waits for this lock, and then finds it gone.
+    # A person who opens one of them now waits for this lock, and then finds it deleted.
     count = len(examples.select_for_update().values_list("pk", flat=True))
     if obstacle := why_not_removable(batch):
         raise Conflict(
-            f"This import cannot be removed any more: {obstacle}.",
+            f"This import cannot be removed now: {obstacle}.",
             "Retire the examples that should not be used.",
         )
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            # Whatever else refers to one of these makes it fail here, and not at the commit.
+            # Any other row that refers to one of these makes it fail here, and not at the commit.
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             # Plain SQL: the ORM's cascade would first load every row.
             cursor.execute(
@@ -104,7 +102,7 @@ def remove_import(*, by: User, batch: Import) -> int:
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
     except IntegrityError:
         raise Conflict(
-            "This import cannot be removed any more: other work refers to its examples.",
+            "This import cannot be removed now: other data refers to its examples.",
             "Retire the examples that should not be used.",
         ) from None
     batch.removed_at, batch.removed_by = timezone.now(), by
@@ -114,28 +112,28 @@ def remove_import(*, by: User, batch: Import) -> int:
 
 
 def again(run: Run, by: User) -> None:
-    """The file is read again from its first line (core.runs.RunKind.on_again). Nothing of the earlier attempt was stored."""
+    """The file is read again from its first line (core.runs.RunKind.on_again). The earlier attempt stored nothing."""
     batch = Import.objects.select_for_update().get(run=run)
     if batch.removed_at:
-        raise Conflict("What this import added was removed.", "Import the file again.")
+        raise Conflict("The examples of this import were removed.", "Import the file again.")
     if batch.stored_at:
-        return  # its worker died after storing; the runner will find nothing left to do
-    # What an earlier attempt said about the lines is found again, and would be listed twice.
+        return  # its worker died after storing; the runner will find nothing to do
+    # The new attempt finds the problems of the lines again; they must not be listed twice.
     ImportIssue.objects.filter(batch=batch).delete()
     batch.lines = batch.accepted = batch.repeated = batch.rejected = 0
     batch.save(update_fields=["lines", "accepted", "repeated", "rejected"])
 
 
 def why_not_removable(batch: Import) -> str:
-    """What stands in the way of removing what an import added, in words; empty when nothing does."""
+    """Why the examples of an import cannot be removed, in words; empty when they can."""
     examples = Example.objects.filter(batch=batch)
     if DatasetRow.objects.filter(example__batch=batch).exists():
-        return "a dataset version holds examples of it"
+        return "a dataset version contains some of its examples"
     if WithheldRow.objects.filter(example__batch=batch).exists():
-        return "a dataset version refers to examples of it"
+        return "a dataset version refers to some of its examples"
     touched = (
         examples.exclude(status=batch.destination).exists()
         or examples.exclude(revision=1).exists()
         or any(model.objects.filter(example__batch=batch).exists() for model in (Assignment, Draft, Review))
     )
-    return "people have already worked on examples of it" if touched else ""
+    return "people have already worked on some of its examples" if touched else ""

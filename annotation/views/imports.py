@@ -1,4 +1,4 @@
-"""Files of examples: uploading one, watching it, what was wrong with its lines, and taking it out again."""
+"""Files of examples: upload one, follow it, list the problems of its lines, remove it."""
 
 from pathlib import Path
 
@@ -75,7 +75,7 @@ def import_detail(request: HttpRequest, access: Access, pk: int) -> HttpResponse
         "filters": filters,
         "kind": kind,
         "page": cut(request, filters.shown(issues_of(batch, kind=kind)), 50),
-        "keys": sorted(batch.keys, key=lambda key: key["what"]),  # what was ignored comes first
+        "keys": sorted(batch.keys, key=lambda key: key["what"]),  # ignored keys first
         "ignored": [key for key in batch.keys if key["what"] == "ignored"],
         "may_change": access.has(Role.ADMIN),
         "removable": removable,
@@ -97,5 +97,5 @@ def import_remove(request: HttpRequest, access: Access, pk: int) -> HttpResponse
     batch = _batch(access, pk)
     count = remove_import(by=access.user, batch=batch)
     noun = "example is" if count == 1 else "examples are"
-    messages.success(request, f"{count:,} {noun} out again. The import stays on record.")
+    messages.success(request, f"{count:,} {noun} removed. The import stays in the list.")
     return redirect("annotation:import", access.project.slug, batch.pk)

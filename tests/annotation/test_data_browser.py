@@ -203,6 +203,6 @@ def test_examples_are_filtered_without_a_page_load_and_retired(page: tuple[Page,
     tab.get_by_label("Why").fill("out of date")
     tab.get_by_role("button", name="Retire", exact=True).click()
     tab.get_by_role("dialog").get_by_role("button", name="Retire it").click()
-    expect(tab.get_by_text("is retired. Datasets frozen before keep it.")).to_be_visible()
+    expect(tab.get_by_text("is retired. Datasets that have it keep it.")).to_be_visible()
     keep.refresh_from_db()
     assert keep.status == "retired"

@@ -261,7 +261,7 @@ def test_an_error_is_beside_its_field_and_seen(
     page = open_page(browser, live_server.url, everybody, url(desk, "item", item.pk), size)
     page.locator("#completion").fill("")
     page.keyboard.press("Control+Enter")
-    expect(page.locator("#completion-error")).to_have_text("Write the answer.")
+    expect(page.locator("#completion-error")).to_have_text("Write the completion.")
     expect(page.locator("#completion")).to_be_focused()
     assert seen(page.locator("#completion-error")) > 8
     assert covered(page) == ""

@@ -218,7 +218,7 @@ def test_an_incomplete_pair_comes_back_with_what_is_wrong_and_every_word(
     )
     page = answer.content.decode()
     assert answer.status_code == 422
-    assert "Write the answer." in page and "A record I just added" in page
+    assert "Write the completion." in page and "A record I just added" in page
     assert Draft.objects.get().content["context"] == ["A record I just added"]
 
 
@@ -488,7 +488,7 @@ def test_the_review_list_shows_the_answer_and_what_changed(world: World, as_user
     make_example(world.project, completion="Written as a whole.", status="in_review")
     page = as_user(world.reviewer).get(url(world, "review-list")).content.decode()
     assert "<del>Monday</del><ins>Friday</ins>, we think." in page
-    assert "Marked: what changed since it came in." in page
+    assert "Marked: what changed since the first revision." in page
     assert "Also changed: slice, tags." in page
     assert "Written as a whole." in page
 

@@ -225,12 +225,12 @@ def test_people_behind_some_of_the_rows(world: World, imported: Any):
 @pytest.mark.parametrize(
     ("rows", "reviewed", "words"),
     [
-        (0, 0, "It holds no rows."),
-        (1, 0, "The one row was never reviewed."),
+        (0, 0, "It has no rows."),
+        (1, 0, "The one row was not reviewed."),
         (1, 1, "The one row was reviewed."),
         (5, 5, "All 5 rows were reviewed."),
         (5, 4, "1 of 5 rows was never reviewed."),
-        (312, 39, "273 of 312 rows were never reviewed."),
+        (312, 39, "273 of 312 rows were not reviewed."),
     ],
 )
 def test_how_many_were_reviewed_in_words(rows: int, reviewed: int, words: str):
