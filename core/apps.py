@@ -8,6 +8,6 @@ class CoreConfig(AppConfig):
     verbose_name = "People, projects, runs and audit"
 
     def ready(self) -> None:
-        # Not in the settings: reading them must change nothing on the disk.
+        # Not in the settings: reading them must not change anything on the disk.
         for folder in (settings.UPLOAD_DIR, settings.STATIC_ROOT):
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Publishing and subscribing. Handlers only create rows and queue runs; they may be called more than once."""
+"""Publishing and subscribing. Handlers only create rows and queue runs; they can be called more than once."""
 
 from collections.abc import Callable
 from typing import Any

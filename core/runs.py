@@ -1,4 +1,4 @@
-"""Kinds of runs, and what a runner is given while it works."""
+"""Kinds of runs, and the context of a runner."""
 
 import logging
 import threading
@@ -24,15 +24,15 @@ class RunKind:
     """`runner` is a dotted path "package.module:function", imported in the worker only (it may need torch).
 
     `on_end`, a dotted path too, is called with the run after it ended in any way, inside the transaction
-    that ends it: a kind settles its own rows there (a cancelled import, a failed training).
+    that ends it: a kind updates its own rows there (a cancelled import, a failed training).
 
     `on_again`, a dotted path, is called with the run and the person who starts a failed or cancelled run again, inside
-    the transaction that queues it: the kind puts its rows back to where they were while the run was active, or raises
-    Conflict or Refused. Runners must expect what an earlier attempt left, so nothing is done twice.
-    `again_words` tells people what starting it again does. `operators_again`: only operators may.
+    the transaction that queues it: the kind sets its rows back to the state of an active run, or raises
+    Conflict or Refused. Runners must expect data of an earlier attempt, so that nothing is done twice.
+    `again_words` describes for people what starting it again does. `operators_again`: only operators may.
 
-    `subject`, a dotted path, is called with a run of a project and gives (words, address) of what the run works on, or
-    None when that is gone.
+    `subject`, a dotted path, is called with a run of a project and gives (words, address) of the object of the run, or
+    None when it was deleted.
     """
 
     name: str
@@ -59,14 +59,14 @@ def kind_of(name: str) -> RunKind:
 
 
 def load_named(path: str) -> Any:
-    """What a dotted path "package.module:name" names."""
+    """The object of a dotted path "package.module:name"."""
     module, _, name = path.partition(":")
     return getattr(import_module(module), name)
 
 
 @dataclass(frozen=True)
 class Again:
-    """How a run that ended without success can be started again: the button's word, what happens then or whom to ask."""
+    """How a failed or cancelled run can be started again: the button's label, and what happens then or who can help."""
 
     verb: str
     words: str
@@ -74,18 +74,18 @@ class Again:
 
 
 def again_for(run: Run, user: User) -> Again | None:
-    """For a person who may change the run; None while it is active and after success."""
+    """For a person who can change the run; None while it is active and after success."""
     kind = _kinds.get(run.kind)
     if kind is None or run.status not in Run.UNFINISHED:
         return None
     verb = "Try again" if run.status == Run.Status.FAILED else "Resume"
     if kind.operators_again and not user.is_operator:
-        return Again(verb, "Only those who run this deployment can start it again. Ask one of them.", False)
+        return Again(verb, "Only an operator can start it again. Ask an operator.", False)
     return Again(verb, f"Choose “{verb}” to start it again. {kind.again_words}", True)
 
 
 def subject_of(run: Run) -> tuple[str, str] | None:
-    """(words, address) of the import, dataset, fine-tune and so on that the run works on."""
+    """(words, address) of the object of the run: an import, a dataset, a training run and so on."""
     kind = _kinds.get(run.kind)
     if kind is None or not kind.subject or run.project_id is None:
         return None
@@ -94,12 +94,12 @@ def subject_of(run: Run) -> tuple[str, str] | None:
 
 
 def kind_label(name: str) -> str:
-    """What people call the kind; runs outlive the code that made them, so an unknown one is just named."""
+    """The name of the kind for people; an old run can have an unknown kind, which is shown as it is."""
     return _kinds[name].label if name in _kinds else name.replace("_", " ").capitalize()
 
 
 class RunFailed(Exception):
-    """Raised by a runner for a failure it understands: a code, what happened, and what to do."""
+    """Raised by a runner for a known failure: a code, what happened, and what to do."""
 
     def __init__(self, code: str, message: str, advice: str = "") -> None:
         super().__init__(message)
@@ -111,21 +111,21 @@ class RunCancelled(Exception):
 
 
 class RunLost(Exception):
-    """Raised inside a runner whose claim another worker holds now; it must stop without writing."""
+    """Raised inside a runner when another worker has its run now; it must stop without writing."""
 
 
 class RunHandedBack(Exception):
-    """Raised by a runner whose worker is asked to stop, after saving what it has: the run waits for another worker.
+    """Raised by a runner whose worker must stop, after saving its state: the run waits for another worker.
 
     It does not count as an attempt; only lost workers do.
     """
 
 
 class RunContext:
-    """A runner's hold on its run: progress, heartbeat, cancellation.
+    """The connection of a runner to its run: progress, heartbeat, cancellation.
 
-    The heartbeat comes from a thread of its own, so that a long native step (a matrix product, a model
-    load) does not look like a dead worker.
+    The heartbeat comes from a separate thread, so that a long native step (a matrix product, a model
+    load) does not look like a lost worker.
     """
 
     # Progress is written at most this often; ETA is smoothed over the last reports.
@@ -164,7 +164,7 @@ class RunContext:
                         return
                     self._state = self._mine().values_list("status", flat=True).get()
                 except Exception:
-                    # The database may be away for a while; the run goes on and beats again when it is back.
+                    # The database can be offline for a while; the run continues and sends heartbeats again later.
                     log.warning(
                         "Run %s: heartbeat failed, will try again",
                         self.run.pk,
@@ -190,10 +190,10 @@ class RunContext:
         left: float | None = None,
         now: bool = False,
     ) -> None:
-        """Says how far the run is. Written at most twice a second unless `now`; notices cancellation.
+        """Reports the progress. Written at most twice a second unless `now`; checks for cancellation.
 
-        `left`: seconds until the end, from a runner that knows better than `done` of `total` tells; it counts down until
-        the next one is given.
+        `left`: seconds until the end, from a runner with a better estimate than `done` of `total`; it counts down until
+        the next one.
         """
         run = self.run
         if done is not None:
@@ -228,8 +228,8 @@ class RunContext:
         self.check()
 
     def _eta(self, clock: float) -> Any:
-        """From what the runner said is left, else from the pace since this attempt began; the work done by an earlier
-        attempt does not count as pace."""
+        """From the time left that the runner gave, else from the pace of this attempt; the work of an earlier attempt does not
+        count for the pace."""
         if self._ends is not None:
             return timezone.now() + timedelta(seconds=self._ends - clock)
         if self._first is None or not self.run.total:

@@ -1,4 +1,4 @@
-"""Celery tasks that every app shares. They carry a primary key and nothing else, and may be delivered twice."""
+"""Celery tasks that every app shares. They have only a primary key as argument, and can be delivered twice."""
 
 import logging
 import socket
@@ -29,7 +29,7 @@ Status = Run.Status
 
 
 def send(task: Task, pk: int, *, queue: str | None = None) -> bool:
-    """Hands a message to the broker. False when the broker is away: the sweep sends it again later."""
+    """Sends a message to the broker. False when the broker is offline: the sweep sends it again later."""
     if valkey.is_silent():
         log.warning("The broker did not answer a moment ago; %s(%s) waits for the sweep", task.name, pk)
         return False
@@ -39,22 +39,22 @@ def send(task: Task, pk: int, *, queue: str | None = None) -> bool:
         BrokerAway,
         RedisError,
         OSError,
-    ) as error:  # RedisError: it answers, and refuses writes (its disk is full)
+    ) as error:  # RedisError: it answers but refuses writes (its disk is full)
         if isinstance(error, RedisTimeout) or isinstance(error.__cause__, RedisTimeout):
             valkey.note_silence()
-        log.warning("The broker is away; %s(%s) waits for the sweep", task.name, pk)
+        log.warning("The broker is offline; %s(%s) waits for the sweep", task.name, pk)
         return False
     return True
 
 
 def send_run(run_id: int, queue: str) -> None:
-    """Sends a queued run's message and notes when the broker took it."""
+    """Sends a queued run's message and stores when the broker accepted it."""
     if send(execute_run, run_id, queue=queue):
         Run.objects.filter(pk=run_id).update(sent_at=timezone.now())
 
 
 def _finish(run: Run, claim: uuid.UUID | None, status: str, **fields: Any) -> None:
-    """Ends a run that `claim` still holds, lets its kind settle its own rows, and records it."""
+    """Ends a run whose `claim` is still valid, lets its kind update its own rows, and writes the audit entry."""
     with transaction.atomic():
         ended = Run.objects.filter(pk=run.pk, claim=claim, status__in=Run.ACTIVE).update(
             status=status, finished_at=timezone.now(), eta_at=None, **fields
@@ -88,7 +88,7 @@ def _fail(run: Run, claim: uuid.UUID, error: RunFailed | ExpectedError) -> None:
 
 
 def _hand_back(run: Run, claim: uuid.UUID) -> None:
-    """Puts a run that `claim` still holds back into its queue. Somebody who asked to cancel meanwhile is heard."""
+    """Puts a run whose `claim` is still valid back into its queue. A request to cancel in the meantime is respected."""
     with transaction.atomic():
         waits = Run.objects.filter(pk=run.pk, claim=claim, status=Status.RUNNING).update(
             status=Status.QUEUED,
@@ -108,13 +108,13 @@ def _hand_back(run: Run, claim: uuid.UUID) -> None:
 
 
 def end_unstarted(run: Run, status: str, **fields: Any) -> None:
-    """Ends a run that no worker holds (cancelled while it waited, or out of attempts)."""
+    """Ends a run without a worker (cancelled in the queue, or out of attempts)."""
     _finish(run, run.claim, status, **fields)
 
 
 @shared_task(name="core.tasks.execute_run", ignore_result=True)
 def execute_run(run_id: int) -> None:
-    """Claims a queued run and does it. A message for a run that is not queued any more does nothing."""
+    """Claims a queued run and does it. A message for a run that is not queued does nothing."""
     claim = uuid.uuid4()
     claimed = Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
         status=Status.RUNNING,
@@ -134,7 +134,7 @@ def execute_run(run_id: int) -> None:
         with RunContext(run, claim) as context:
             runner(context)
     except RunLost:
-        log.warning("Run %s is held by another worker now; this one stops", run_id)
+        log.warning("Run %s has another worker now; this one stops", run_id)
     except RunHandedBack:
         _hand_back(run, claim)
     except RunCancelled:
@@ -152,9 +152,9 @@ def execute_run(run_id: int) -> None:
             Status.FAILED,
             message="Failed.",
             error_code="unexpected",
-            error_message=f"Something went wrong that Guildhall did not expect ({type(error).__name__}).",
-            error_advice="The worker's log has the details. Try again; if it fails the same way, show this run "
-            "to whoever runs this deployment.",
+            error_message=f"There was an unexpected error ({type(error).__name__}).",
+            error_advice="The worker's log has the details. Try again. If it fails again, show this page "
+            "to the operator.",
         )
     else:
         _finish(run, claim, Status.SUCCEEDED, message="Done.")
@@ -162,7 +162,7 @@ def execute_run(run_id: int) -> None:
 
 @shared_task(name="core.tasks.sweep_runs", ignore_result=True)
 def sweep_runs() -> None:
-    """Takes up runs whose worker died and sends again what the broker lost."""
+    """Restarts runs whose worker died, and sends messages again that the broker lost."""
     now = timezone.now()
     stale = now - timedelta(seconds=settings.RUN_STALE_SECONDS)
     for run in Run.objects.filter(status=Status.RUNNING, heartbeat_at__lt=stale):
@@ -173,7 +173,7 @@ def sweep_runs() -> None:
                 message="Failed.",
                 error_code="worker_lost",
                 error_message=f"The worker stopped answering {run.attempt} times while doing this.",
-                error_advice="It may have run out of memory. Make the work smaller, or give the worker more.",
+                error_advice="Perhaps it needs more memory. Make the work smaller, or give the worker more memory.",
             )
             continue
         again = Run.objects.filter(
@@ -203,7 +203,7 @@ def sweep_runs() -> None:
         status=Status.QUEUED, sent_at=None, created_at__lt=now - timedelta(seconds=5)
     ):
         send_run(run.pk, run.queue)
-    # A broker that lost its memory has no message for runs sent long ago; a second one is harmless.
+    # A broker that lost its data has no message for older runs; a second message does no harm.
     for run in Run.objects.filter(status=Status.QUEUED, sent_at__lt=now - timedelta(minutes=2)):
         send_run(run.pk, run.queue)
 
@@ -238,7 +238,7 @@ def deliver(delivery_id: int) -> None:
 
 @shared_task(name="core.tasks.sweep_deliveries", ignore_result=True)
 def sweep_deliveries() -> None:
-    """Sends what is due and was not delivered; frees deliveries whose worker died with them."""
+    """Sends due deliveries again; frees deliveries whose worker died."""
     now = timezone.now()
     Delivery.objects.filter(status=Delivery.Status.CLAIMED, claimed_at__lt=now - timedelta(minutes=5)).update(
         status=Delivery.Status.WAITING
@@ -250,7 +250,7 @@ def sweep_deliveries() -> None:
 
 @shared_task(name="core.tasks.note_alive", ignore_result=True)
 def note_alive(part: str) -> None:
-    """Beat sends this and a worker runs it, so a fresh note proves both; the status page reads it."""
+    """Beat sends this and a worker runs it, so a recent note shows that both work; the status page reads it."""
     cache.set(f"alive:{part}", timezone.now().isoformat(), timeout=None)
 
 

@@ -1,4 +1,4 @@
-"""A status changes by conditional update, or not at all."""
+"""Changes a status by conditional update."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from core.errors import Conflict
 def transition(obj: Model, to: str, *, field: str = "status", **updates: Any) -> None:
     """Moves `obj` from the status it was read with to `to`, setting `updates` in the same statement.
 
-    The move must stand in the model's TRANSITIONS table. Raises `Conflict` when it does not, or when the
-    row's status is no longer the one read: nothing is written then. On success `obj` carries the new values.
+    The change must be in the model's TRANSITIONS table. Raises `Conflict` when it is not, or when the row's status is no longer
+    the one that was read: nothing is written then. On success `obj` has the new values.
     """
     model: Any = type(obj)
     old = getattr(obj, field)
@@ -26,7 +26,7 @@ def transition(obj: Model, to: str, *, field: str = "status", **updates: Any) ->
     if not changed:
         raise Conflict(
             f"Somebody changed this {noun} before you.",
-            "Reload the page to see what it is now.",
+            "Reload the page to see its present state.",
         )
     setattr(obj, field, to)
     for name, value in updates.items():

@@ -1,4 +1,4 @@
-"""Application keys: what programs show at the OpenAI-compatible door."""
+"""Application keys, for the OpenAI-compatible API."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +16,7 @@ from core.services.tokens import create_token, revoke_token
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def keys(request: HttpRequest, access: Access) -> HttpResponse:
-    """The list; a POST makes a key and shows its secret in the answer, this once."""
+    """The list; a POST creates a key and shows its secret in the response, only once."""
     form = KeyForm(request.POST or None)
     made = secret = None
     if request.method == "POST":
@@ -36,5 +36,5 @@ def keys(request: HttpRequest, access: Access) -> HttpResponse:
 def key_revoke(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     token = access.get(ApiToken.objects.select_related("project"), pk=pk)
     revoke_token(by=access.user, token=token)
-    messages.success(request, f"The key {token.name} is revoked. What still uses it gets 401 from now on.")
+    messages.success(request, f"The key {token.name} is revoked. Programs that use it get 401 from now on.")
     return redirect("core:keys", access.project.slug)

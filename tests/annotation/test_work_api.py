@@ -52,7 +52,7 @@ ROUTES: dict[str, tuple[str, set[str]]] = {
 
 
 class Api:
-    """A program with a personal token."""
+    """A program with a personal key."""
 
     def __init__(self, world: World, person: User) -> None:
         _, secret = create_token(by=person, name="program")

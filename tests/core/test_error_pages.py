@@ -86,7 +86,7 @@ def test_a_database_that_is_away_is_told_without_asking_it(db: None, monkeypatch
         answer = away_response(RequestFactory().get("/p/x/"), OperationalError("gone"))
     assert len(queries) == 0
     assert answer.status_code == 503
-    assert b"The database does not answer." in answer.content
+    assert b"The database is offline." in answer.content
     assert b"It has been offline since" in answer.content
     assert answer["Retry-After"]
 

@@ -216,7 +216,7 @@ def test_the_stages_are_reached_on_a_phone(desk: World, browser: Browser, live_s
 
 def test_filters_swap_the_list_and_keep_the_address(desk: World, admin_page: Page) -> None:
     admin_page.goto(reverse("core:people", args=[desk.project.slug]))
-    admin_page.get_by_label("Name or address").fill("rater mem")
+    admin_page.get_by_label("Name or e-mail").fill("rater mem")
     expect(admin_page.locator("#list tbody tr")).to_have_count(1)
     expect(admin_page).to_have_url(re.compile(r"\?q=rater(\+|%20)mem&role="))
     admin_page.reload()

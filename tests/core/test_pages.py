@@ -41,7 +41,7 @@ def test_wrong_password_says_so_and_keeps_nobody_in(world: World) -> None:
     client = Client()
     answer = client.post(reverse("core:sign-in"), {"username": world.rater.email, "password": "no"})
     assert answer.status_code == 422
-    assert b"do not belong together" in answer.content
+    assert b"Wrong e-mail or password." in answer.content
     assert "_auth_user_id" not in client.session
 
 
@@ -253,7 +253,7 @@ def test_the_last_admin_cannot_be_removed_others_can(world: World, as_user: Sign
         follow=True,
     )
     assert there.redirect_chain == [(f"{people}?q=a", 302)]
-    assert "A project needs an admin. Make somebody else admin first." in there.content.decode()
+    assert "A project needs an admin. First make another person admin." in there.content.decode()
     assert 'role="alert"' in there.content.decode()
     client.post(page("person-remove", world, member(world, "rater").pk))
     assert not world.rater.memberships.exists()
