@@ -14,7 +14,7 @@ from core.models import Project, User
 
 
 def example_record(example: Example) -> dict[str, Any]:
-    """An example in the shape that an import reads."""
+    """An example in the format that an import reads."""
     return {
         "id": example.external_id or f"example-{example.pk}",
         "messages": example.messages,
@@ -34,7 +34,7 @@ def example_record(example: Example) -> dict[str, Any]:
 def examples_as_jsonl(
     project: Project, found: QuerySet[Example], *, by: User, method: str | None
 ) -> StreamingHttpResponse:
-    """The examples in the order they came, one JSON object a line: import the file elsewhere and they are the same."""
+    """The examples in their order, one JSON object per line: an import of the file gives the same examples."""
     examples = found.defer("search_text")
 
     def lines() -> Iterator[str]:

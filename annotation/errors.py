@@ -1,4 +1,4 @@
-"""Expected errors of this app, on top of core.errors."""
+"""Expected errors of this app, in addition to core.errors."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class NeedsReason(Invalid):
-    """A check objects; with a reason it can be submitted all the same. `findings` says what is wrong."""
+    """A check failed; with a reason the example can be submitted anyway. `findings` says what is wrong."""
 
     code = "needs_reason"
 
@@ -23,6 +23,6 @@ class NeedsReason(Invalid):
 
 
 class LeaseLost(Conflict):
-    """The person's time is over and the item cannot be given back to them now."""
+    """The person's lease is over and they cannot get the example again now."""
 
     code = "lease_lost"

@@ -1,4 +1,4 @@
-"""The filters of the lists of examples, read by their pages, downloads and the API alike."""
+"""The filters of the lists of examples, for pages, downloads and the API."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ class ExampleFilter(Filter):
 
 
 class ReviewFilter(Filter):
-    """The filters above the list of what is in review."""
+    """The filters above the list of examples in review."""
 
     q = search_field("Search")
     edge = forms.ChoiceField(

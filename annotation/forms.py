@@ -1,4 +1,4 @@
-"""What the editor posts, and what its fields show."""
+"""The data that the editor posts, and the values of its fields."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from core.models import Project
 
 
 def pair_from(post: QueryDict) -> dict[str, Any]:
-    """The pair in a posted editor: `role` and `message` stand side by side, `record` once for each record."""
+    """The content of a posted editor: one `role` and `message` for each turn, one `record` for each record."""
     roles = post.getlist("role")
     texts = post.getlist("message")
     return {
@@ -41,7 +41,7 @@ def whole_number(text: str | None) -> int:
 
 @dataclass
 class PairForm:
-    """The editor's fields with what stands in them and what is wrong with it."""
+    """The editor's fields with their values and errors."""
 
     project: Project
     content: Mapping[str, Any]
@@ -65,7 +65,7 @@ class PairForm:
 
     @property
     def reason(self) -> str:
-        """Why a pair that a check objects to is right, as far as it is written."""
+        """The reason to keep a text that failed a check, complete or not."""
         return str(self.content.get("reason") or "")
 
     @property
@@ -88,6 +88,6 @@ class RetireForm(forms.Form):
     reason = forms.CharField(
         label="Why",
         max_length=300,
-        help_text="Stays on record, with your name.",
+        help_text="It is kept in the audit, with your name.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

@@ -1,4 +1,4 @@
-"""Annotation on a project's first screen: how much is approved, and what waits for this person."""
+"""Annotation on a project's Home: how many examples are approved, and what this person can do."""
 
 from django.urls import reverse
 
@@ -11,19 +11,19 @@ from core.models import Role
 WORDINGS = {
     "example.opened": "{actor} opened {label} to {purpose}",
     "example.written": "{actor} wrote {label}",
-    "example.corrected": "{actor} filed a correction as {label}",
+    "example.corrected": "{actor} sent a correction to the queue as {label}",
     "example.submitted": "{actor} submitted {label} for review",
-    "example.taken_back": "{actor} took the submission of {label} back",
+    "example.taken_back": "{actor} undid the submit of {label}",
     "example.skipped": "{actor} skipped {label}",
-    "example.skip_undone": "{actor} took {label} again after skipping it",
-    "example.released": "{actor} gave {label} back unfinished",
+    "example.skip_undone": "{actor} undid the skip of {label}",
+    "example.released": "{actor} stopped work on {label}",
     "example.approved": "{actor} accepted {label}",
     "example.returned": "{actor} sent {label} back",
     "example.retired": "{actor} retired {label}: {reason}",
     "example.requeued": "{actor} put {label} back into the queue",
-    "review.undone": "{actor} took their decision on {label} back",
+    "review.undone": "{actor} undid their decision on {label}",
     "draft.discarded": "{actor} discarded their draft of {label}",
-    "draft.of_new_discarded": "{actor} discarded the new example they were writing",
+    "draft.of_new_discarded": "{actor} discarded their draft of a new example",
 }
 
 QUIET = (
@@ -49,7 +49,7 @@ def glance(access: Access) -> Glance:
 
 
 def _card(access: Access, waiting: Overview | None) -> StageCard:
-    """Approved examples, and what waits for the person; for readers what waits at all."""
+    """Approved examples, and what waits for the person; for viewers all that waits."""
     url = reverse("annotation:overview", args=[access.project.slug])
     examples = Example.objects.filter(project=access.project)
     approved = examples.filter(status=Example.Status.APPROVED).count()
@@ -57,7 +57,7 @@ def _card(access: Access, waiting: Overview | None) -> StageCard:
         waits = (waiting.to_annotate if access.has(Role.ANNOTATOR) else 0) + (
             waiting.to_review if access.has(Role.REVIEWER) else 0
         )
-        line = f"approved; {waits:,} wait for you" if waits else "approved; nothing waits for you"
+        line = f"approved; {waits:,} for you" if waits else "approved; nothing for you"
         return StageCard(f"{approved:,}", line, url)
     waits = examples.filter(
         status__in=[Example.Status.QUEUED, Example.Status.RETURNED, Example.Status.IN_REVIEW]
@@ -66,13 +66,13 @@ def _card(access: Access, waiting: Overview | None) -> StageCard:
 
 
 def _own_work(access: Access, waiting: Overview) -> list[NextItem]:
-    """What was sent back, what waits in the queue, what waits for review."""
+    """Examples that were sent back, that are in the queue, and that wait for review."""
     items = _to_annotate(access, waiting) if access.has(Role.ANNOTATOR) else []
     if access.has(Role.REVIEWER) and waiting.to_review:
         items.append(
             NextItem(
-                f"{_things(waiting.to_review, 'pair waits', 'pairs wait')} for a reviewer",
-                "What did not change since it was last reviewed is marked.",
+                f"{_things(waiting.to_review, 'example waits', 'examples wait')} for review",
+                "Changes since the last review are marked.",
                 reverse("annotation:review-list", args=[access.project.slug]),
                 "Review",
                 order=15,
@@ -88,8 +88,8 @@ def _to_annotate(access: Access, waiting: Overview) -> list[NextItem]:
     if waiting.sent_back:
         items.append(
             NextItem(
-                f"{_things(waiting.sent_back, 'pair was', 'pairs were')} sent back to you",
-                "A reviewer says what would be right. They come first.",
+                f"{_things(waiting.sent_back, 'example was', 'examples were')} sent back to you",
+                "Each has a reviewer's comment. You get them first.",
                 url,
                 "Correct",
                 order=10,
@@ -107,7 +107,7 @@ def _to_annotate(access: Access, waiting: Overview) -> list[NextItem]:
         said = ", ".join(part for part in parts if part)
         items.append(
             NextItem(
-                f"{_things(fresh, 'pair waits', 'pairs wait')} in the queue",
+                f"{_things(fresh, 'example is', 'examples are')} in the queue",
                 f"{said[:1].upper()}{said[1:]}." if said else "Oldest first.",
                 url,
                 "Annotate",

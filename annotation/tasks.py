@@ -1,4 +1,4 @@
-"""What the workers do for annotation between requests."""
+"""Background tasks of annotation."""
 
 from celery import shared_task
 
@@ -7,5 +7,5 @@ from annotation.services import expiry
 
 @shared_task(name="annotation.tasks.expire_leases", ignore_result=True)
 def expire_leases() -> None:
-    """Frees what people left open (beat, every minute). Whoever takes the next item does the same first."""
+    """Ends expired leases (beat, every minute). Taking the next example does the same first."""
     expiry.expire_leases()

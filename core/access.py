@@ -1,4 +1,4 @@
-"""Who may open what. Every project object is reached through here, so a stranger sees 404 and nothing else."""
+"""Access control. All objects of a project are fetched through this, so other people see only 404."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True)
 class Access:
-    """A person inside a project. Objects of the project are fetched with `get`, never by bare primary key."""
+    """A person inside a project. Objects of the project are fetched with `get`, not by primary key alone."""
 
     user: User
     project: Project
@@ -29,7 +29,7 @@ class Access:
 
     @property
     def sees_all(self) -> bool:
-        """Admins and viewers see where everything came from: imports, answers, names of versions."""
+        """Admins and viewers see the origin of everything: imports, answers, names of versions."""
         return self.has(Role.ADMIN, Role.VIEWER)
 
     def require(self, *roles: str) -> None:
@@ -77,9 +77,9 @@ def project_page(*roles: str) -> Callable[[View], View]:
 
 
 def require_operator(user: Any) -> User:
-    """PermissionDenied (403) for everybody but those who run this deployment."""
+    """PermissionDenied (403) for everybody except operators."""
     if not isinstance(user, User) or not user.is_operator:
-        raise PermissionDenied("Only an operator of this deployment can do this.")
+        raise PermissionDenied("Only an operator of this installation can do this.")
     return user
 
 

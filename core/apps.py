@@ -10,6 +10,6 @@ class CoreConfig(AppConfig):
     def ready(self) -> None:
         from core import tasks  # noqa: F401 - core.runs.messages finds them by name
 
-        # Not in the settings: reading them must change nothing on the disk.
+        # Not in the settings: reading them must not change anything on the disk.
         for folder in (settings.UPLOAD_DIR, settings.STATIC_ROOT):
             folder.mkdir(parents=True, exist_ok=True)

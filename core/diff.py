@@ -1,8 +1,9 @@
-"""What differs between two texts, in phrases that people can read. Pure functions.
+"""The differences of two texts, in readable phrases. Pure functions.
 
-Equal beginnings and ends are cut off first. Between them lines are aligned, then the words of lines that differ. Both use
+Equal starts and ends are removed first. Between them lines are aligned, then the words of lines that differ. Both use
 the longest common subsequence of rapidfuzz, whose cost is the product of the two lengths: a comparison spends at most
-CELLS of it, and what would cost more is told as replaced in one piece. So the work is linear in the text beyond that.
+CELLS of it, and a part that would cost more is shown as replaced as a whole. So the work is linear in the text
+beyond that.
 """
 
 import re
@@ -17,16 +18,16 @@ from rapidfuzz.distance import LCSseq
 from core.text import whole_lines_of
 
 CELLS = 16_000_000  # length times length, for the whole comparison: about 4,000 words against 4,000
-SIDES_FROM = 12  # words; shorter texts are read as one line however much differs
-MOST_CHANGED = 0.5  # share of the letters; above it the two texts are read more easily side by side
-_LONGEST_KEPT = 200_000  # letters of both texts; longer ones are not kept in memory for the next time
+SIDES_FROM = 12  # words; shorter texts are shown as one line, for any difference
+MOST_CHANGED = 0.5  # share of the letters; above it the two texts are easier to read side by side
+_LONGEST_KEPT = 200_000  # letters of both texts; longer ones are not cached
 
 # Scripts written without spaces: each letter is a word.
 _LETTERS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _SIGNS = "\u0021-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u2010-\u2027\u2030-\u205e\u3001-\u3040"
-# What is neither a space nor a sign is a word, whatever the script: \w would cut marks off their letters.
+# Text that is neither a space nor a sign is a word, in every script: \w would cut marks off their letters.
 _IN_WORD = rf"[^\s{_LETTERS}{_SIGNS}]"
-# A word with what joins its parts ("1,284.50", "e-mail", "don't"), a letter or a sign, each with the white space after it.
+# A word with the signs that join its parts ("1,284.50", "e-mail", "don't"), a letter or a sign, each with the white space after it.
 _UNIT = re.compile(rf"({_IN_WORD}+(?:[.,:/'’_-]{_IN_WORD}+)*|\S)(\s*)|(\s+)")
 
 Op = Literal["equal", "change"]
@@ -34,7 +35,7 @@ Op = Literal["equal", "change"]
 
 @dataclass(frozen=True)
 class DiffPiece:
-    """A stretch of both texts. In an equal one `old` is `new`; in a change one of them may be empty."""
+    """A part of both texts. In an equal part `old` is `new`; in a change one of them can be empty."""
 
     op: Op
     old: str
@@ -43,7 +44,7 @@ class DiffPiece:
 
 @dataclass
 class DiffBudget:
-    """How much a comparison may still spend, and what it spent, in cells."""
+    """The rest of a comparison's budget, and the used part, in cells."""
 
     left: int = CELLS
     spent: int = 0
@@ -84,7 +85,7 @@ def blocks(old: Sequence[Hashable], new: Sequence[Hashable], budget: DiffBudget)
 
 
 def _alike(old: Sequence[Hashable], new: Sequence[Hashable]) -> int:
-    """How many items both begin with."""
+    """The number of equal items at the start of both."""
     count = 0
     for one, other in zip(old, new, strict=False):
         if one != other:
@@ -117,7 +118,7 @@ def _middle(old: Sequence[Hashable], new: Sequence[Hashable], at: int, budget: D
 
 
 def _units(text: str) -> tuple[list[str], list[str]]:
-    """The words and signs, and each with the white space after it. White space at the very beginning is an empty word."""
+    """The words and signs, and each with the white space after it. White space at the start is an empty word."""
     words, whole = [], []
     for match in _UNIT.finditer(text):
         words.append(match[1] or "")
@@ -131,14 +132,14 @@ def _by_words(old: str, new: str, budget: DiffBudget) -> Iterator[Block]:
     a, b = _starts(old_whole), _starts(new_whole)
     for op, a1, a2, b1, b2 in blocks(old_words, new_words, budget):
         if op == "change":
-            # The space after the last word belongs to neither, when both have it.
+            # The space after the last word belongs to neither when both have it.
             gone, come = "".join(old_whole[a1:a2]), "".join(new_whole[b1:b2])
             space = gone[len(gone.rstrip()) :]
             cut = len(space) if gone and space and come.endswith(space) else 0
             yield op, a[a1], a[a2] - cut, b[b1], b[b2] - cut
             yield "equal", a[a2] - cut, a[a2], b[b2] - cut, b[b2]
             continue
-        # The same words, but white space after them may differ.
+        # The same words, but white space after them can differ.
         for i, j in zip(range(a1, a2), range(b1, b2), strict=True):
             word = len(old_words[i])
             if old_whole[i] == new_whole[j]:
@@ -180,17 +181,17 @@ class _Stretch:
         return max(self.a2 - self.a1, self.b2 - self.b1)
 
     def take(self, other: "_Stretch") -> None:
-        """Grows by the one after it."""
+        """Adds the next part to it."""
         self.a2, self.b2 = other.a2, other.b2
         self.blank, self.breaks = self.blank and other.blank, self.breaks or other.breaks
 
 
 def _phrases(old: str, found: Iterator[Block]) -> list[_Stretch]:
-    """Joins stretches, and takes an island of equal text into the changes around it when it is too short to help.
+    """Joins parts, and merges an equal part into the changes around it when it is too short to help.
 
-    Too short is: white space alone, or no longer than the change on each side of it (the rule of Fraser's
-    diff-match-patch, "semantic cleanup"). Words with a line break stay an island, so that lines remain lines.
-    Every stretch is added once and taken once, so the cost is linear.
+    Too short means: white space only, or not longer than the change on each side of it (the rule of Fraser's
+    diff-match-patch, "semantic cleanup"). Words with a line break stay separate, so that lines remain lines.
+    Every part is added once and merged once, so the cost is linear.
     """
     kept: list[_Stretch] = []
     for op, a1, a2, b1, b2 in found:
@@ -229,7 +230,7 @@ _remembered = lru_cache(maxsize=64)(_compare)
 
 
 def compare(old: str, new: str, *, most: int = CELLS) -> Diff:
-    """What differs between the texts. It spends at most `most` cells; the last comparisons of short texts are kept."""
+    """The differences of the texts. It uses at most `most` cells; the last comparisons of short texts are cached."""
     if len(old) + len(new) > _LONGEST_KEPT:
         return _compare(old, new, most)
     return _remembered(old, new, most)

@@ -1,4 +1,4 @@
-"""Errors that people are meant to see: what happened, and what to do. Everything else is a bug and goes to the log."""
+"""Errors for people: what happened, and what to do. All other errors are bugs and go to the log."""
 
 
 class ExpectedError(Exception):
@@ -8,7 +8,7 @@ class ExpectedError(Exception):
     code = "refused"
 
     def __init__(self, message: str, advice: str = "", *, retry_after: int = 0) -> None:
-        """`retry_after`: seconds after which it is worth trying again, for the header of that name."""
+        """`retry_after`: seconds after which to try again, for the header of that name."""
         super().__init__(message)
         self.message = message
         self.advice = advice
@@ -19,7 +19,7 @@ class ExpectedError(Exception):
 
 
 class Refused(ExpectedError):
-    """The request is understood and cannot be carried out as it stands."""
+    """The request is understood but cannot be done in this form."""
 
 
 class Invalid(ExpectedError):
@@ -53,42 +53,42 @@ class OtherPerson(Conflict):
 
 
 class PartAway(ExpectedError):
-    """A part of the system (engine, broker, database) does not answer at the moment."""
+    """A part of the system (engine, broker, database) is offline."""
 
     status = 503
     code = "part_away"
 
 
 class TooMany(ExpectedError):
-    """The person has as many of these open as are allowed at once, or tried too often; the next one has to wait."""
+    """The person has too many of these open at a time, or tried too often; the next one must wait."""
 
     status = 429
     code = "too_many"
 
 
 class StorageFull(ExpectedError):
-    """There is no space left where something was to be written."""
+    """The disk is full."""
 
     status = 507
     code = "storage_full"
 
 
 class StorageReadOnly(ExpectedError):
-    """What was to be written may not be: the disk is read-only, or belongs to somebody else."""
+    """The disk is read-only, or belongs to another user."""
 
     status = 503
     code = "storage_read_only"
 
 
 class StorageAway(ExpectedError):
-    """The store (a bucket, a network disk) cannot be read or written at the moment."""
+    """The store (a bucket, a network disk) cannot be read or written now."""
 
     status = 503
     code = "storage_away"
 
 
 class TooLarge(ExpectedError):
-    """More bytes than are taken at this address."""
+    """More bytes than this address accepts."""
 
     status = 413
     code = "request_too_large"
@@ -99,7 +99,7 @@ class TooManyFields(ExpectedError):
 
 
 class Busy(ExpectedError):
-    """The program has as much of this work as it can carry; the same request will do in a few seconds."""
+    """The program has too much of this work now; the same request works in a few seconds."""
 
     status = 503
     code = "busy"

@@ -1,4 +1,4 @@
-"""Who subscribes to which events. Handlers only create rows and queue runs; they may be called more than once."""
+"""Who subscribes to which events. Handlers only create rows and queue runs; they can be called more than once."""
 
 from collections.abc import Callable
 

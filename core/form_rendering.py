@@ -1,16 +1,16 @@
-"""How Django's widgets become HTML here."""
+"""The HTML of Django's widgets."""
 
 from typing import Any
 
 from django.forms.renderers import DjangoTemplates
 from django.http import HttpRequest
 
-# What people write words into. Numbers, dates, addresses and passwords have a direction of their own.
+# Fields for words. Numbers, dates, addresses and passwords have a fixed direction.
 _WORDS = {"text", "search"}
 
 
 class AutoDirection(DjangoTemplates):
-    """Every field for words takes the direction of what is written in it (dir="auto"), in whatever script that is."""
+    """Every field for words takes the direction of its text (dir="auto")."""
 
     def render(self, template_name: str, context: dict[str, Any], request: HttpRequest | None = None) -> str:
         widget = context.get("widget")

@@ -1,4 +1,4 @@
-"""Forms of core's pages. They check shapes; what is allowed is decided by the services."""
+"""Forms of core's pages. They check the form of values; the services decide what is allowed."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ from core.queries import left_but_acted
 from core.text import storable
 
 ROLE_HELP = {
-    Role.ANNOTATOR: "writes and corrects pairs",
-    Role.REVIEWER: "accepts pairs or sends them back",
-    Role.RATER: "compares answers blind, chats with candidates",
+    Role.ANNOTATOR: "writes and corrects examples",
+    Role.REVIEWER: "accepts examples or sends them back",
+    Role.RATER: "compares answers without model names, chats with candidates",
     Role.ADMIN: "imports, trains, releases, manages people",
     Role.VIEWER: "reads everything, changes nothing",
 }
@@ -25,8 +25,8 @@ ROLE_CHOICES = [(role.value, f"{role.label}: {ROLE_HELP[role]}") for role in Rol
 
 
 def take_errors(form: forms.BaseForm, error: ExpectedError, *, at: str | None = None) -> None:
-    """Puts a service's error where the person looks: at the fields it names, else at the field `at` or on top of the form.
-    What was typed stays in the form. `status_of` then gives the error's status."""
+    """Puts a service's error into the form: at its fields, else at the field `at` or on top of the form. What was typed stays
+    in the form. `status_of` then gives the error's status."""
     form.error_status = error.status  # type: ignore[attr-defined]
     fields = error.fields if isinstance(error, Invalid) else {}
     for name, messages in fields.items():
@@ -43,7 +43,7 @@ def status_of(form: forms.BaseForm) -> int:
 
 
 class TypedText(forms.CharField):
-    """Text that a person typed: characters that no database takes are left out, so that the rest is not lost."""
+    """Text that a person typed: characters that the database refuses are removed, so that the rest is not lost."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -55,11 +55,10 @@ class TypedText(forms.CharField):
 
 
 class SignInForm(AuthenticationForm):
-    """E-mail addresses are compared in lower case: otherwise each spelling would have its own count of tries."""
+    """E-mail addresses are compared in lower case: otherwise each spelling would have its own count of attempts."""
 
     error_messages = {
-        "invalid_login": "This address and password do not belong together. Both are as you got them: check for "
-        "capital letters in the password.",
+        "invalid_login": "Wrong e-mail or password.",
         "inactive": "This account is deactivated. Ask an admin of your project.",
     }
 
@@ -101,7 +100,7 @@ class PasswordForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         if values.get("new") and values.get("again") and values["new"] != values["again"]:
-            self.add_error("again", "The two new passwords differ.")
+            self.add_error("again", "The two new passwords are different.")
         return values
 
 
@@ -116,7 +115,7 @@ class ThemeForm(forms.Form):
 class KeyForm(forms.Form):
     name = forms.CharField(
         max_length=120,
-        help_text="What will use it, so that you know it later: “help desk widget”, “my notebook”.",
+        help_text="The program that uses it: “help desk widget”, “my notebook”.",
     )
 
 
@@ -126,9 +125,9 @@ class NewProjectForm(forms.ModelForm):
         fields = ("name", "slug", "description")
         labels = {"slug": "Address"}
         help_texts = {
-            "slug": "Letters, digits and hyphens: the part after /p/. Left empty, it is made from the name. "
-            "It cannot be changed later.",
-            "description": "One line for those who choose between projects.",
+            "slug": "Letters, digits and hyphens: the part after /p/. If you leave it empty, it is made from the name. "
+            "You cannot change it later.",
+            "description": "One line, for the list of projects.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -136,7 +135,7 @@ class NewProjectForm(forms.ModelForm):
         self.fields["slug"].required = False
 
     def validate_unique(self) -> None:
-        """The service says whether the address is taken; it also knows the one made from the name."""
+        """The service checks whether the address is taken; it also knows the one made from the name."""
 
 
 class ProjectSettingsForm(forms.ModelForm):
@@ -152,18 +151,18 @@ class ProjectSettingsForm(forms.ModelForm):
             "max_tokens",
         )
         labels = {
-            "lease_minutes": "Minutes an item is held",
+            "lease_minutes": "Minutes that an example is reserved",
             "system_prompt": "System prompt",
             "temperature": "Temperature of answers",
             "max_tokens": "Longest answer, in tokens",
         }
         help_texts = {
-            "guideline": "What a good answer does. Markdown; annotators and reviewers see it beside their work.",
-            "system_prompt": "Comes before every conversation, in training and in serving alike. Changing it "
-            "affects the next dataset version and the next training run; versions made so far keep theirs.",
-            "lease_minutes": "How long an annotator keeps an item without touching it, 1 to 480.",
-            "temperature": "0 gives the most likely answer each time, 2 the most varied. Holds at /v1, in chats and in new "
-            "campaigns unless they say otherwise. Low values keep answers close to the records.",
+            "guideline": "How to write a good answer. Markdown; annotators and reviewers see it beside their work.",
+            "system_prompt": "It is put before every conversation, in training and in serving. A change "
+            "affects the next dataset version and the next training run. Existing versions keep theirs.",
+            "lease_minutes": "How long an example is reserved for a person who does not use the page, 1 to 480.",
+            "temperature": "0 gives the most likely answer each time, 2 the most varied. Used at /v1, in chats and in new "
+            "campaigns that set no other value. Low values keep answers close to the records.",
             "max_tokens": f"1 to {MOST_TOKENS:,}. An answer that reaches it is cut off. It also ends where the model’s "
             "context ends.",
         }
@@ -177,7 +176,7 @@ class ProjectSettingsForm(forms.ModelForm):
         for name in ("guideline", "system_prompt"):
             written = self.fields[name]
             if isinstance(written, forms.CharField):
-                written.strip = False  # a first line may be indented
+                written.strip = False  # a first line can be indented
         lease = self.fields["lease_minutes"]
         if isinstance(lease, forms.IntegerField):
             lease.min_value, lease.max_value = 1, 480
@@ -203,21 +202,21 @@ class AddPersonForm(RolesForm):
     name = forms.CharField(
         max_length=120,
         required=False,
-        help_text="For somebody new here. An existing account keeps its own name.",
+        help_text="For a new account. An existing account keeps its name.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     field_order = ("email", "name", "roles")
 
 
 class PeopleFilter(Filter):
-    q = search_field("Name or address")
+    q = search_field("Name or e-mail")
     role = forms.ChoiceField(
         choices=[("", "any"), *((role.value, role.label) for role in Role)], required=False
     )
 
 
 class AccountFilter(Filter):
-    q = search_field("Name or address")
+    q = search_field("Name or e-mail")
     state = forms.ChoiceField(
         choices=[
             ("", "any"),
@@ -250,8 +249,8 @@ class AuditFilter(Filter):
         who = self.fields["who"]
         if isinstance(who, forms.ChoiceField):
             who.choices = [
-                ("", "anybody"),
+                ("", "anyone"),
                 *((str(pk), name) for pk, name in members),
-                *((str(pk), f"{name} (no member now)") for pk, name in others),
+                *((str(pk), f"{name} (not a member now)") for pk, name in others),
                 ("Guildhall", "Guildhall itself"),
             ]

@@ -1,4 +1,4 @@
-"""Which part is up, and since when one is away. Each check is short and says so instead of raising."""
+"""Which parts are up, and since when a part is offline. Each check is short and returns errors instead of raising."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _lock = Lock()
 
 @dataclass(frozen=True)
 class SystemPart:
-    """One part of the system as the status page and /readyz tell of it."""
+    """One part of the system, for the status page and /readyz."""
 
     name: str
     label: str
@@ -40,7 +40,7 @@ def register_check(name: str, check: Check) -> None:
 
 
 def note_away(name: str) -> datetime:
-    """Remembers when this process first found the part away, and says when that was."""
+    """Stores when this process first found the part offline, and returns that time."""
     with _lock:
         return _away_since.setdefault(name, timezone.now())
 
@@ -57,7 +57,7 @@ def _part(name: str, label: str, up: bool, detail: str, needed_for: str) -> Syst
 
 
 def postgres() -> SystemPart:
-    """Asked over a connection of its own: a pool would first wait for one of its old connections to come back."""
+    """Uses a new connection: a pool would first wait for one of its old connections."""
     try:
         with psycopg.connect(settings.DATABASE_URL, connect_timeout=2) as link:
             link.execute("SELECT 1")
@@ -89,20 +89,20 @@ def broker() -> SystemPart:
 
 
 def beat() -> SystemPart:
-    """Beat's note is written by a worker, so it vouches for beat and the default queue together."""
+    """A worker writes beat's note, so the note shows that beat and the default queue work."""
     try:
         noted = cache.get("alive:beat")
     except Exception:  # noqa: BLE001
-        return _part("worker", "Workers", False, "unknown while the broker is away", "long work")
+        return _part("worker", "Workers", False, "unknown while the broker is offline", "long work")
     fresh = noted and datetime.fromisoformat(noted) > timezone.now() - timedelta(seconds=90)
-    detail = "at work" if fresh else "no sign of life from beat and worker"
+    detail = "working" if fresh else "beat and worker do not answer"
     return _part("worker", "Workers", bool(fresh), detail, "imports, training, campaigns")
 
 
 def parts() -> list[SystemPart]:
     """Every part's state, the database first."""
     found = [postgres(), broker(), beat()]
-    # The rest is read from the database: without it each check would only wait in vain.
+    # The other checks read the database: without it they would only wait.
     for check in _checks.values() if found[0].up else ():
         try:
             found.extend(check())

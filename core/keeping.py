@@ -1,4 +1,4 @@
-"""Remembering what was costly to work out and does not change."""
+"""Caches results that are expensive and do not change."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 
 def kept(key: str, make: Callable[[], Value], *, seconds: int) -> Value:
-    """What `make` gave for `key` within the last `seconds`; without the cache it is made each time. Empty is not kept."""
+    """The result of `make` for `key`, cached for `seconds`; without the cache it is made each time. Empty results are not cached."""
     try:
         found: Value | None = cache.get(key)
     except RedisError:

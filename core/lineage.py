@@ -1,4 +1,4 @@
-"""One step of the way back from a thing to what it was made from, as every page and the API show it."""
+"""One step of a lineage, for pages and the API."""
 
 from dataclasses import dataclass
 

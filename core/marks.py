@@ -1,8 +1,8 @@
 """Control marks of chat templates in people's text.
 
 A model reads a conversation as one text in which marks such as `<|im_end|>` begin and end the turns. Engines tokenise the
-rendered text, so a mark that a person typed acts like one that the template wrote: it would forge a turn. Such text is
-refused where it enters, with words; what is rendered for training or sent to an engine is looked at once more.
+rendered text, so a mark that a person typed acts like one of the template: it would forge a turn. Such text is
+refused at input, with a message; text for training or an engine is checked again.
 """
 
 import re
@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from core.errors import Invalid
 
-# Shapes of marks that common templates use, whether or not a base model here knows them: ChatML, Llama 3, Phi, Zephyr,
+# Marks of common templates, also those of models that are not in use: ChatML, Llama 3, Phi, Zephyr,
 # Command R, DeepSeek, gpt-oss (<|...|>), EXAONE ([|...|]), Gemma (<start_of_turn>), Llama 2 and Mistral ([INST], <<SYS>>).
 _SHAPES = (
     r"<\|[^\s<>|]{1,64}\|>",
@@ -21,7 +21,7 @@ _SHAPES = (
     r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT)\]",
     r"<</?SYS>>",
 )
-# Tokenizers that normalise drop these or read over them: control and format characters (Unicode's Cc and Cf, but for tab and line
+# Some tokenizers drop or ignore these: control and format characters (Unicode's Cc and Cf, but for tab and line
 # ends) and what Unicode calls default ignorable.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5"
@@ -33,13 +33,13 @@ _sources: list[Callable[[], Iterable[str]]] = []
 
 
 def register_marks(source: Callable[[], Iterable[str]]) -> None:
-    """Adds what gives further marks when asked: the tokens of the base models in use."""
+    """Registers a function that returns more marks: the tokens of the base models in use."""
     if source not in _sources:
         _sources.append(source)
 
 
 class Marks:
-    """A set of marks that is looked for in texts: the shapes of common templates and `tokens`, exactly as written."""
+    """A set of marks to find in texts: the patterns of common templates, and `tokens` exactly as written."""
 
     def __init__(self, tokens: Iterable[str] = (), *, shapes: bool = True) -> None:
         exact = sorted({token for token in tokens if token.strip()}, key=lambda token: (-len(token), token))
@@ -47,9 +47,9 @@ class Marks:
         self._pattern = re.compile("|".join(parts)) if parts else None
 
     def in_text(self, text: str) -> str:
-        """The first mark in the text, as a tokenizer may come to read it; "" when there is none.
+        """The first mark in the text, as a tokenizer can read it; "" when there is none.
 
-        Full-width and other compatibility letters count as their plain ones, and letters that are not seen are passed over.
+        Full-width and other compatibility letters count as their plain ones, and invisible letters are ignored.
         """
         if self._pattern is None:
             return ""
@@ -61,25 +61,25 @@ class Marks:
 
 @lru_cache(maxsize=64)
 def marks_of(tokens: frozenset[str], *, shapes: bool = True) -> Marks:
-    """Marks for a set of tokens, made once."""
+    """Marks for a set of tokens, cached."""
     return Marks(tokens, shapes=shapes)
 
 
 def known_marks() -> Marks:
-    """All marks that text may not hold here. One query for each registered source."""
+    """All forbidden marks. One query for each registered source."""
     return marks_of(frozenset(token for source in _sources for token in source()))
 
 
 def words_for(mark: str) -> str:
-    """What to tell whoever wrote the text."""
+    """The message for the author of the text."""
     return (
-        f"Holds “{mark}”, a control mark of chat templates. A model would read it as the start or end of a turn. "
-        "Take it out or write it in another way."
+        f"Contains “{mark}”, a control mark of chat templates. A model would read it as the start or end of a turn. "
+        "Remove it or write it in another way."
     )
 
 
 def marks_in(texts: Mapping[str, str | Iterable[str]], marks: Marks | None = None) -> dict[str, list[str]]:
-    """{field: [what is wrong]} for each field that holds a mark. `marks` None: all that are known."""
+    """{field: [message]} for each field with a mark. `marks` None: all known marks."""
     marks = known_marks() if marks is None else marks
     wrong = {}
     for name, given in texts.items():
@@ -90,6 +90,8 @@ def marks_in(texts: Mapping[str, str | Iterable[str]], marks: Marks | None = Non
 
 
 def refuse_marks(**texts: str | Iterable[str]) -> None:
-    """Raises Invalid, with the fields, when one of the texts holds a control mark. Names are those of form fields."""
+    """Raises Invalid, with the fields, when one of the texts contains a control mark. Names are those of form fields."""
     if wrong := marks_in(texts):
-        raise Invalid("A text holds a control mark of chat templates.", "It is marked below.", fields=wrong)
+        raise Invalid(
+            "A text contains a control mark of chat templates.", "See the messages below.", fields=wrong
+        )

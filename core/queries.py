@@ -1,4 +1,4 @@
-"""What core's pages and API read. Each function says how many queries it makes."""
+"""The queries of core's pages and API. Each function says how many queries it makes."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -36,7 +36,7 @@ def people_of(project: Project, *, q: str = "", role: str = "") -> QuerySet[Memb
 
 
 def accounts(*, q: str = "", state: str = "") -> QuerySet[User]:
-    """Every account of the deployment, with how many projects it is in. One query."""
+    """Every account of the installation, with its number of projects. One query."""
     found = User.objects.annotate(in_projects=Count("memberships")).order_by("name", "pk")
     if q:
         found = found.filter(Q(name__icontains=q) | Q(email__icontains=q))
@@ -48,13 +48,13 @@ def accounts(*, q: str = "", state: str = "") -> QuerySet[User]:
 
 
 def maker_of(user: User) -> AuditEntry | None:
-    """The record of who made the account. One query."""
+    """The audit entry of the account's creation. One query."""
     entries = AuditEntry.objects.filter(object_type="core.user", object_id=str(user.pk))
     return entries.filter(verb__in=("person.created", "operator.created")).order_by("pk").first()
 
 
 def application_keys_of(project: Project) -> QuerySet[ApiKey]:
-    """Application keys, living ones first, newest first. One query."""
+    """Application keys, valid ones first, newest first. One query."""
     return (
         ApiKey.objects.filter(project=project)
         .select_related("created_by")
@@ -63,7 +63,7 @@ def application_keys_of(project: Project) -> QuerySet[ApiKey]:
 
 
 def personal_keys_of(user: User) -> QuerySet[ApiKey]:
-    """Personal tokens, living ones first, newest first. One query."""
+    """Personal keys, valid ones first, newest first. One query."""
     return ApiKey.objects.filter(user=user).order_by(F("revoked_at").desc(nulls_first=True), "-created_at")
 
 
@@ -82,26 +82,26 @@ def runs_of(project: Project, *, status: str = "", kind: str = "", q: str = "") 
 
 
 def why_it_waits(run: Run) -> str:
-    """What a queued run waits for, in words; empty for other runs. Runs of other projects count. At most two queries."""
+    """Why a queued run waits, in words; empty for other runs. Runs of other projects count. At most two queries."""
     if run.status != Run.Status.QUEUED:
         return ""
     queue = Run.objects.filter(queue=run.queue)
     ahead = queue.filter(status=Run.Status.QUEUED, queued_at__lt=run.queued_at).count()
     if ahead:
-        return f"{ahead:,} run{' is' if ahead == 1 else 's are'} before it."
+        return f"{ahead:,} background job{' is' if ahead == 1 else 's are'} before it."
     if queue.filter(status__in=(Run.Status.RUNNING, Run.Status.CANCELLING)).exists():
         return "It is next: it starts when a worker is free."
     if timezone.now() - run.queued_at > UNTAKEN:
-        return "No worker has taken it yet. System status says whether the workers are running."
+        return "No worker has taken it yet. See System status for the workers."
     return ""
 
 
 def visible_audit(access: Access) -> QuerySet[AuditEntry]:
-    """What this person may read of the project's record.
+    """The audit entries of the project that this person can read.
 
-    Admins and viewers read all of it. Annotators and reviewers read what concerns annotation, and their own
-    deeds. Others read their own deeds only: a rater must not learn of a standing, a version or a name of what is
-    being compared from a line about somebody else's work.
+    Admins and viewers read all of it. Annotators and reviewers read entries about annotation, and their own actions.
+    Others read only their own actions: a rater must not see a result, a version or a model name in an entry of another
+    person.
     """
     entries = AuditEntry.objects.filter(project_id=access.project.pk)
     if access.sees_all:
@@ -113,7 +113,7 @@ def visible_audit(access: Access) -> QuerySet[AuditEntry]:
 
 
 def audit_entries(project: Project, wanted: Mapping[str, Any]) -> QuerySet[AuditEntry]:
-    """The project's record, newest first. `wanted`: who (actor id or name), what (part of the verb), since and
+    """The project's audit entries, newest first. `wanted`: who (actor id or name), what (part of the verb), since and
     until (dates, both included), object (part of its name, or its type and id as "core.run 12")."""
     entries = AuditEntry.objects.filter(project_id=project.pk).order_by("-pk")
     who = str(wanted.get("who") or "")
@@ -138,14 +138,14 @@ def audit_entries(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Audit
 
 
 def left_but_acted(project: Project) -> QuerySet[User]:
-    """People whose acts are in the project's record and who are no members now, by name."""
+    """People with audit entries in the project who are not members now, by name."""
     acted = AuditEntry.objects.filter(project_id=project.pk, actor_id=OuterRef("pk"))
     members = Membership.objects.filter(project=project).values("user_id")
     return User.objects.filter(Exists(acted)).exclude(pk__in=members).order_by("name", "pk")
 
 
 def own_work(user: User, *, days: int = 30) -> list[tuple[str, int]]:
-    """What the person did lately, as (verb, times), most frequent first. One query."""
+    """The person's recent actions, as (verb, times), most frequent first. One query."""
     since = timezone.now() - timedelta(days=days)
     counted = (
         AuditEntry.objects.filter(actor_id=user.pk, at__gte=since).values("verb").annotate(times=Count("pk"))
@@ -154,5 +154,5 @@ def own_work(user: User, *, days: int = 30) -> list[tuple[str, int]]:
 
 
 def own_deeds(user: User) -> QuerySet[AuditEntry]:
-    """The person's own deeds in every project, newest first. One query."""
+    """The person's own actions in every project, newest first. One query."""
     return AuditEntry.objects.filter(actor_id=user.pk).order_by("-pk")

@@ -1,7 +1,7 @@
-"""What a page or the API showed, so that an action is about that and not about what came since. Pure functions.
+"""Stamps of what a page or the API showed, so that an action is refused when the data changed after that. Pure functions.
 
-A page sends a stamp of what it showed along (the hidden field `seen`), a program what it read as `seen`; the service
-compares it, under its lock, with what is there now.
+A page sends a stamp of its data (the hidden field `seen`), a program the `seen` that it read; the service compares it, under
+its lock, with the present data.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ def stamp(*values: Any) -> str:
 
 
 def must_be_as_seen(seen: str, *values: Any, what: str) -> None:
-    """Conflict when `seen` is the stamp of something else. An empty one does not say what was seen."""
+    """Conflict when `seen` is the stamp of other values. An empty one is not compared."""
     if seen and seen != stamp(*values):
         raise Conflict(
-            f"{what} changed since you looked.",
-            "Nothing was done. Look at what is there now, then decide again.",
+            f"{what} changed after you loaded the page.",
+            "Nothing was done. Look at the present state, then decide again.",
         )

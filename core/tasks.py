@@ -1,4 +1,4 @@
-"""Celery tasks that every app shares. They carry a primary key and nothing else, and may be delivered twice."""
+"""Celery tasks that every app shares. They have only a primary key as argument, and can be delivered twice."""
 
 import logging
 from datetime import timedelta
@@ -59,7 +59,7 @@ def deliver(delivery_id: int) -> None:
 
 @shared_task(name="core.tasks.sweep_deliveries", ignore_result=True)
 def sweep_deliveries() -> None:
-    """Sends what is due and was not delivered; frees deliveries whose worker died with them."""
+    """Sends due deliveries again; frees deliveries whose worker died."""
     now = timezone.now()
     Delivery.objects.filter(status=Delivery.Status.CLAIMED, claimed_at__lt=now - timedelta(minutes=5)).update(
         status=Delivery.Status.WAITING
@@ -71,7 +71,7 @@ def sweep_deliveries() -> None:
 
 @shared_task(name="core.tasks.note_alive", ignore_result=True)
 def note_alive(part: str) -> None:
-    """Beat sends this and a worker runs it, so a fresh note proves both; the status page reads it."""
+    """Beat sends this and a worker runs it, so a recent note shows that both work; the status page reads it."""
     cache.set(f"alive:{part}", timezone.now().isoformat(), timeout=None)
 
 

@@ -1,4 +1,4 @@
-"""Text as it is kept: what PostgreSQL takes, and where lines end. Pure functions."""
+"""Text for storage: characters that PostgreSQL accepts, and line ends. Pure functions."""
 
 import re
 
@@ -9,9 +9,9 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 def storable(text: str) -> str:
-    """The text with U+FFFD for what PostgreSQL takes in no text: NUL, and halves of surrogate pairs.
+    """The text with U+FFFD for characters that PostgreSQL refuses: NUL, and halves of surrogate pairs.
 
-    Two halves beside each other, as when an answer was cut into pieces between them, become their letter.
+    Two halves beside each other, for example from an answer in pieces, become their letter.
     """
     try:
         text.encode()
@@ -21,7 +21,7 @@ def storable(text: str) -> str:
 
 
 def is_storable(text: str) -> bool:
-    """Whether PostgreSQL takes `text`: no NUL, no halves of characters."""
+    """Whether PostgreSQL accepts `text`: no NUL, no halves of characters."""
     if "\x00" in text:
         return False
     try:
@@ -37,13 +37,13 @@ def plain_line_ends(text: str) -> str:
 
 
 def trimmed(text: str) -> str:
-    """The text without blank lines before it and white space behind it; its first line keeps its indentation."""
+    """The text without blank lines before it and white space after it; its first line keeps its indentation."""
     return _BLANK_LINES.sub("", text.rstrip())
 
 
 def lines_of(text: str) -> list[str]:
     """Its lines without their ends. Only CR, LF and both together end a line: str.splitlines also cuts at U+2028, U+0085, form
-    feeds and more, which people's texts may hold inside a line."""
+    feeds and more, which people's texts can have inside a line."""
     lines = _LINE_END.split(text)
     return lines[:-1] if not lines[-1] else lines
 

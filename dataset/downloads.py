@@ -13,7 +13,7 @@ from dataset.queries.imports import issues_of
 
 
 def dataset_as_jsonl(dataset: DatasetVersion, *, by: User, method: str | None) -> StreamingHttpResponse:
-    """A ready version's artifact as it lies in the store."""
+    """The artifact of a ready version, as it is in the store."""
     artifact = dataset.artifact
     if artifact is None:
         raise ValueError(f"{dataset} is not ready.")
@@ -26,7 +26,7 @@ def dataset_as_jsonl(dataset: DatasetVersion, *, by: User, method: str | None) -
 
 
 def issues_as_csv(data_import: DataImport, *, by: User, method: str | None) -> StreamingHttpResponse:
-    """Every bad and repeated line of an import."""
+    """All bad and repeated lines of an import."""
 
     def lines() -> Iterator[str]:
         yield csv_line(["line", "kind", "field", "reason", "starts with"])

@@ -1,4 +1,4 @@
-"""Forms of imports, freezes and examples. They check shapes; what is allowed is decided by the services."""
+"""Forms of imports, freezes and examples. They check the form of values; the services decide what is allowed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from dataset.services.versions import SEED
 from dataset.splits import TEST, VALIDATION
 
 DESTINATION_HELP = {
-    DataImport.Destination.QUEUE: "annotators work through them; a completion may be missing",
+    DataImport.Destination.QUEUE: "annotators work on them; a completion can be missing",
     DataImport.Destination.REVIEW: "reviewers accept them or send them back",
-    DataImport.Destination.APPROVED: "they go into the next dataset, counted as reviewed by nobody",
+    DataImport.Destination.APPROVED: "they go into the next dataset and count as not reviewed",
 }
 
 
@@ -22,7 +22,7 @@ class ImportForm(forms.Form):
         widget=forms.ClearableFileInput(attrs={"accept": ".jsonl,.ndjson,.json,application/jsonl"}),
     )
     destination = forms.ChoiceField(
-        label="Where the examples go",
+        label="Destination of the examples",
         choices=[(value, f"{value.label}: {DESTINATION_HELP[value]}") for value in DataImport.Destination],
         initial=DataImport.Destination.QUEUE,
         widget=forms.RadioSelect,
@@ -31,13 +31,13 @@ class ImportForm(forms.Form):
         label="Source",
         max_length=120,
         required=False,
-        help_text="For lines that name none: “desk transcripts 2025”, “customs handbook”.",
+        help_text="Used for lines without one: “desk transcripts 2025”, “customs handbook”.",
     )
     default_license = forms.CharField(
         label="License",
         max_length=120,
         required=False,
-        help_text="For lines that name none: “internal”, “CC BY 4.0”.",
+        help_text="Used for lines without one: “internal”, “CC BY 4.0”.",
     )
 
 
@@ -47,7 +47,7 @@ class FreezeForm(forms.Form):
         min_value=0,
         max_value=50,
         initial=10,
-        help_text="Measured while training, to see when it stops getting better.",
+        help_text="Measured during training, to see when the model stops improving.",
         widget=forms.NumberInput(attrs={"class": "short"}),
     )
     test = forms.IntegerField(
@@ -55,26 +55,26 @@ class FreezeForm(forms.Form):
         min_value=0,
         max_value=50,
         initial=10,
-        help_text="Never trained on, in this or any later version.",
+        help_text="Not used for training, in this or any later version.",
         widget=forms.NumberInput(attrs={"class": "short"}),
     )
     note = forms.CharField(
-        max_length=300, required=False, help_text="What is new in it, for those who train on it later."
+        max_length=300, required=False, help_text="What is new in it, for the people who train on it."
     )
     separate_near_duplicates = forms.BooleanField(
         label="Keep near-duplicates of test rows out of training",
         required=False,
         initial=True,
-        help_text="New questions that differ only in numbers or a few words go to one split together; those that are nearly "
-        "a test row of an earlier dataset are withheld. Otherwise the test overstates how good a model is.",
+        help_text="New questions that differ only in numbers or a few words go to one split together. Questions that nearly "
+        "repeat a test row of an earlier dataset are withheld. Otherwise test results look too good.",
     )
     seed = forms.IntegerField(
-        label="Seed of the draw",
+        label="Random seed",
         min_value=0,
         max_value=2**31 - 1,
         required=False,
         initial=SEED,
-        help_text="Another number draws other groups. What an earlier dataset decided stays.",
+        help_text="Another number draws other groups. Splits from earlier datasets stay.",
         widget=forms.NumberInput(attrs={"class": "short"}),
     )
     slices = forms.MultipleChoiceField(
@@ -92,7 +92,7 @@ class FreezeForm(forms.Form):
                 field.choices = [(value, value) for value in values]
 
     def settings(self) -> dict[str, Any]:
-        """What a valid form asks for, as start_freeze and the preview take it; shares are of one."""
+        """The settings of a valid form, for start_freeze and the preview; shares are fractions of one."""
         chosen = {name: self.cleaned_data[name] for name in ("separate_near_duplicates", "slices", "sources")}
         chosen["seed"] = SEED if self.cleaned_data["seed"] is None else self.cleaned_data["seed"]
         return chosen | {name: self.cleaned_data[name] / 100 for name in (VALIDATION, TEST)}

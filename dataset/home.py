@@ -1,4 +1,4 @@
-"""What the data side adds to annotation's stage: an admin's next steps, and how its deeds are worded."""
+"""What the data side adds to annotation's stage: an admin's next steps, and the sentences for its actions."""
 
 from django.urls import reverse
 
@@ -8,14 +8,14 @@ from core.home.stages import NextItem
 from core.models import Role
 from dataset.queries.versions import newest_ready, not_frozen_yet
 
-# Fewer new examples than this change little; more are worth a new version.
+# Fewer new examples than this change little; with more, a new version is useful.
 WORTH_FREEZING = 20
 
 WORDINGS = {
-    "import.started": "{actor} began to import {file}",
+    "import.started": "{actor} started to import {file}",
     "import.stored": "{label} was imported (added: {accepted}, repeats: {repeated}, bad lines: {rejected})",
-    "import.removed": "{actor} removed what the import {label} had added ({examples} examples)",
-    "dataset.started": "{actor} asked to freeze {label}",
+    "import.removed": "{actor} removed the examples of the import {label} ({examples} examples)",
+    "dataset.started": "{actor} started to freeze {label}",
     "dataset.frozen": "{label} was frozen with {rows} rows",
 }
 
@@ -32,8 +32,8 @@ def next_items(access: Access) -> list[NextItem]:
             return []
         return [
             NextItem(
-                "Bring in the first examples",
-                "A JSONL file with one conversation and its answer a line. Annotators can also write pairs here.",
+                "Import the first examples",
+                "A JSONL file with one conversation and its completion in each line. Annotators can also write examples here.",
                 reverse("datasets:import-new", args=[slug]),
                 "Import",
                 order=5,
@@ -46,7 +46,7 @@ def next_items(access: Access) -> list[NextItem]:
     return [
         NextItem(
             f"{waiting:,} {noun} {where}",
-            "Freeze them, so that a model can be trained on them.",
+            "Freeze them to train a model on them.",
             reverse("datasets:dataset-new", args=[slug]),
             "Freeze",
             order=35,

@@ -1,6 +1,6 @@
-"""What a freeze will do with rows, before anything is written: splits, what is withheld, and what the counts will be.
+"""Plans a freeze before anything is written: splits, withheld rows, and counts.
 
-A freeze and its preview both ask a Planner, so what is shown is what is frozen. No database; bounded memory: about a
+A freeze and its preview both use a Planner, so the preview shows what is frozen. No database; bounded memory: about a
 kilobyte for each row, and the texts themselves are not kept.
 """
 
@@ -18,8 +18,8 @@ REPEATS_TEST, NEAR_TEST, CONTROL_MARK = "repeats_test", "near_test", "control_ma
 
 @dataclass(frozen=True)
 class Withheld:
-    """A row that may not train or validate, because of the test row of example `repeats`; or a row of any split whose text
-    holds the control mark `mark`, which takes no part in the splits.
+    """A row that must not be in training or validation, because of the test row of example `repeats`; or a row whose text
+    contains the control mark `mark`, which is in no split.
 
     `similarity` is the Jaccard similarity of their turns (0.8 to 1), None for an equal prompt.
     """
@@ -34,7 +34,7 @@ class Withheld:
 
 @dataclass(frozen=True)
 class FreezePlan:
-    """`splits` of every group, `new` those decided now. `counts` is what DatasetVersion.counts holds."""
+    """`splits` of every group, `new` those decided now. `counts` as in DatasetVersion.counts."""
 
     splits: dict[str, str]
     new: dict[str, str]
@@ -44,7 +44,7 @@ class FreezePlan:
 
 @dataclass
 class _Column:
-    """Values repeated in many rows, each kept once; a row holds their number."""
+    """Values repeated in many rows, each stored once; a row has their number."""
 
     numbers: dict[Any, int] = field(default_factory=dict)
     rows: "array[int]" = field(default_factory=lambda: array("l"))
@@ -59,8 +59,8 @@ class _Column:
 class Planner:
     """Takes the rows of a future version and the test rows of earlier ones, in any order, and plans.
 
-    `settings` as DatasetVersion.settings: validation, test (shares of one), seed, separate_near_duplicates (bool, else
-    True: a run may have been queued before there was that choice).
+    `settings` as DatasetVersion.settings: validation, test (shares of one), seed, separate_near_duplicates (bool, else True: an old queued run does not
+    have this setting).
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -69,7 +69,7 @@ class Planner:
         self._marked: list[Withheld] = []
         self.groups, self.slices, self._prompts = _Column(), _Column(), _Column()
         self.texts = array("l")
-        # What was held out before: its example, the number of its prompt and of its text.
+        # Earlier test rows: their example, the number of their prompt and of their text.
         self._before: list[tuple[int, int, int]] = []
         self._similar = Prompts() if settings.get("separate_near_duplicates", True) else None
 
@@ -87,11 +87,11 @@ class Planner:
         self.texts.append(self._text(messages))
 
     def leave_out(self, *, example: int, mark: str) -> None:
-        """An approved row that nobody may train or be tested on: its text holds a control mark."""
+        """An approved row that must not be in training or test: its text contains a control mark."""
         self._marked.append(Withheld(example, "", CONTROL_MARK, None, None, mark[:80]))
 
     def hold_out(self, *, example: int, prompt: str, messages: Sequence[Mapping[str, str]]) -> None:
-        """A test row of an earlier version, with the text it had there."""
+        """A test row of an earlier version, with its text in that version."""
         numbers = self._prompts.numbers
         known = numbers.setdefault(bytes.fromhex(prompt), len(numbers))
         self._before.append((example, known, self._text(messages)))
@@ -100,8 +100,8 @@ class Planner:
         return self._similar.add(messages) if self._similar is not None else 0
 
     def plan(self, decided: Mapping[str, str], tell: Callable[[float], None] | None = None) -> FreezePlan:
-        """`decided` are the splits of groups from earlier versions; those of other groups are left alone. `tell` hears how
-        far the comparison of prompts is, as a share of one."""
+        """`decided` are the splits of groups from earlier versions; those of other groups do not count. `tell` gets the
+        progress of the comparison of prompts, as a share of one."""
         clusters = self._similar.clusters(tell) if self._similar is not None else []
         units = _Units(self, decided, clusters)
         splits = units.assign()
@@ -120,7 +120,7 @@ class Planner:
             },
         )
 
-    # --- what gives a test row away ------------------------------------------------------------------------
+    # --- what would leak a test row ------------------------------------------------------------------------
     def _withheld(self, row_splits: list[str], clusters: list[int]) -> list[Withheld]:
         prompts = _lowest(
             (self._prompts.rows[row], self._examples[row]) for row in _rows_in(row_splits, TEST)
@@ -158,7 +158,7 @@ class Planner:
     def _nearest(
         self, texts: set[int], targets: set[int], clusters: list[int]
     ) -> dict[int, dict[int, float]]:
-        """Prompts.nearest of the texts that have a target in their cluster: no other can be similar."""
+        """Prompts.nearest of the texts that have a target in their cluster: other texts cannot be similar."""
         if self._similar is None:
             return {}
         shared = {clusters[text] for text in texts} & {clusters[text] for text in targets}
@@ -170,7 +170,7 @@ class Planner:
     def _validation_near_train(
         self, row_splits: list[str], withheld: list[Withheld], clusters: list[int]
     ) -> int | None:
-        """How many rows of validation are near-duplicates of one in training; None where nobody compared."""
+        """How many rows of validation are near-duplicates of one in training; None when they were not compared."""
         if self._similar is None:
             return None
         out = {row.example for row in withheld}
@@ -202,7 +202,7 @@ class Planner:
 
 
 class _Units:
-    """The groups of a planner, new ones joined where their prompts are near-duplicates: what is assigned as one."""
+    """The groups of a planner, with new groups joined when their prompts are near-duplicates: the units of assignment."""
 
     def __init__(self, planner: Planner, decided: Mapping[str, str], clusters: list[int]) -> None:
         self._settings = planner.settings
@@ -219,10 +219,10 @@ class _Units:
         return group
 
     def _join(self, planner: Planner, clusters: list[int]) -> dict[int, str]:
-        """Joins new groups by cluster. {group: split} for those that must follow a group which trains or validates.
+        """Joins new groups by cluster. Returns {group: split} for those that must follow a training or validation group.
 
-        A new near-duplicate of a training row cannot become a test row: the training row would have to go. A new
-        near-duplicate of a test row is joined to nothing: it is withheld unless the draw makes it a test row.
+        A new near-duplicate of a training row cannot become a test row: the training row would have to be removed. A new
+        near-duplicate of a test row is not joined: it is withheld unless the draw makes it a test row.
         """
         first: dict[int, int] = {}
         splits: dict[int, set[str]] = defaultdict(set)
@@ -234,7 +234,7 @@ class _Units:
                 joined = sorted((self._root(group), self._root(first.setdefault(cluster, group))))
                 self._parent[joined[1]] = joined[0]
         bound = {}
-        for split in (VALIDATION, TRAIN):  # training decides where both are near
+        for split in (VALIDATION, TRAIN):  # training decides when both are near
             for cluster, group in first.items():
                 if split in splits[cluster]:
                     bound[self._root(group)] = split
@@ -273,7 +273,7 @@ class _Units:
         return [str(self._units[self._root(group)].split) for group in range(len(self._names))]
 
     def untested(self) -> dict[str, str]:
-        """{slice: why} of the slices that should have test rows and have too few."""
+        """{slice: reason} of the slices with too few test rows."""
         return untested(self._units.values(), test=self._settings["test"])
 
     def joined(self) -> dict[str, int]:
@@ -292,7 +292,7 @@ def _rows_in(row_splits: list[str], wanted: str) -> Iterator[int]:
 
 
 def _lowest(pairs: Iterable[tuple[int, int]]) -> dict[int, int]:
-    """{key: the lowest value that comes with it}."""
+    """{key: its lowest value}."""
     lowest: dict[int, int] = {}
     for key, value in pairs:
         lowest[key] = min(value, lowest.get(key, value))

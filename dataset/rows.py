@@ -1,4 +1,4 @@
-"""What a dataset version is made of: canonical rows, their hashes, and reading them back.
+"""The content of a dataset version: canonical rows, their hashes, and reading them.
 
 Everything but `iter_rows` is a pure function of its arguments.
 """
@@ -12,7 +12,7 @@ from annotation.text.hashes import canonical_json, nfc
 from core.storage import storage
 from dataset.models import DatasetVersion
 
-# Part of every content hash: a change to what a canonical row holds is a change of format.
+# Part of every content hash: a change of the fields of a canonical row is a change of format.
 FORMAT = 1
 ROW_FIELDS = (
     "messages",
@@ -31,14 +31,14 @@ ROW_FIELDS = (
 
 
 def canonical_row(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """ROW_FIELDS and nothing else, in Unicode form NFC, tags sorted. Raises KeyError when one is missing."""
+    """Only ROW_FIELDS, in Unicode form NFC, tags sorted. Raises KeyError when one is missing."""
     row = {name: nfc(fields[name]) for name in ROW_FIELDS}
     row["tags"] = sorted(set(row["tags"]))
     return row
 
 
 def row_hash(row: Mapping[str, Any]) -> str:
-    """SHA-256, in hex, of one canonical row without its split: the row's own name, and its place in the order."""
+    """SHA-256, in hex, of one canonical row without its split: the name of the row, and its place in the order."""
     return body_hash(canonical_json(row))
 
 
@@ -51,7 +51,7 @@ class ContentHash:
     """SHA-256 over the settings and then every row with its split, each on a line of its own.
 
     Rows are added in the order of their hash. That order depends on content alone, so the same content gives the
-    same hash in any project, whatever the examples are numbered.
+    same hash in any project, with any numbers of the examples.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -89,7 +89,7 @@ def iter_rows(dataset: DatasetVersion, split: str | None = None) -> Iterator[dic
 
 
 def rows_at(dataset: DatasetVersion, positions: Iterable[int]) -> Iterator[dict[str, Any]]:
-    """The rows at these positions, as `iter_rows` gives them, in their order. Only they are parsed; others are skipped over.
+    """The rows at these positions, as `iter_rows` gives them, in their order. Only these are parsed; others are skipped.
 
     Raises ValueError while the version is not ready.
     """

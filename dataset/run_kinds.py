@@ -29,7 +29,7 @@ IMPORT = RunKind(
     queue="default",
     runner="dataset.runner.imports:run",
     on_again="dataset.services.imports:again",
-    again_words="It reads the same file again from its first line; nothing is stored twice.",
+    again_words="It reads the same file again from its first line. Nothing is stored twice.",
     subject="dataset.run_kinds:of_import",
 )
 FREEZE = RunKind(
@@ -39,6 +39,6 @@ FREEZE = RunKind(
     runner="dataset.runner.freeze:run",
     on_end="dataset.runner.freeze:settle",
     on_again="dataset.services.versions:again",
-    again_words="It freezes what is approved then, under the same number and settings.",
+    again_words="It freezes the examples approved at that time, with the same number and settings.",
     subject="dataset.run_kinds:of_freeze",
 )

@@ -1,8 +1,9 @@
-"""Which prompts ask nearly the same thing: word pairs with numbers masked, MinHash for candidates, exact Jaccard to decide.
+"""Finds prompts that ask nearly the same: word pairs with masked numbers, MinHash for candidates, exact Jaccard to decide.
 
-Near-duplicates of test rows in training flatter the test (Lee et al. 2022, "Deduplicating Training Data Makes Language
-Models Better", who use MinHash and a Jaccard similarity of 0.8). Compared are the turns: a prompt that differs only in its
-numbers counts as the same, and neither records nor completion count. docs/decisions/splits.md says why.
+Near-duplicates of test rows in training make test results too good (Lee et al. 2022, "Deduplicating Training Data Makes Language
+Models Better", who use MinHash and a Jaccard similarity of 0.8). The turns are compared: a prompt
+that differs only in its numbers counts as the same, and records and completion do not count. docs/decisions/splits.md has the
+reasons.
 """
 
 import re
@@ -24,7 +25,7 @@ SIMILAR = 0.8  # Jaccard similarity from which two prompts are near-duplicates (
 SEED = 1
 # A pair at exactly SIMILAR shares no band with probability (1 - 0.8 ** 5) ** 40 = 1e-7.
 BANDS, BAND_ROWS = 40, 5
-# In a bucket of more texts than CROWDED only PATIENCE of them are compared with all others before it is divided further.
+# In a bucket of more texts than CROWDED only PATIENCE of them are compared with all others before it is divided.
 CROWDED, PATIENCE = 128, 16
 _CHUNK = 4000
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -36,7 +37,7 @@ _NUMBER = re.compile(r"0+(?: +0+)*")
 
 
 class _Plain(dict[int, str]):
-    """For str.translate: a digit becomes 0, what is neither a letter nor a mark a space."""
+    """For str.translate: a digit becomes 0, a character that is not a letter or mark becomes a space."""
 
     def __missing__(self, code: int) -> str:
         letter = chr(code)
@@ -62,9 +63,9 @@ def words(text: str) -> list[str]:
 
 
 def shingles(messages: Sequence[Mapping[str, str]]) -> frozenset[str]:
-    """Adjacent words of all turns, in pairs. System messages are left out: they are the same in many rows.
+    """Pairs of adjacent words of all turns. System messages are left out: they are the same in many rows.
 
-    A prompt of one word is that word; one without any (only signs) is its own text. Never empty.
+    A prompt of one word is that word; one without words (only signs) is its own text. The result is not empty.
     """
     turns = [message["content"] for message in messages if message["role"] != "system"]
     every = [word for turn in turns for word in words(turn)]
@@ -74,7 +75,7 @@ def shingles(messages: Sequence[Mapping[str, str]]) -> frozenset[str]:
 
 
 def jaccard(first: Collection[Any], second: Collection[Any]) -> float:
-    """Shared members of two sets without repeats, as a share of all; 1.0 for equal ones."""
+    """The share of common members of two sets; 1.0 for equal sets."""
     shared = len(set(first).intersection(second))
     return shared / (len(first) + len(second) - shared)
 
@@ -82,8 +83,8 @@ def jaccard(first: Collection[Any], second: Collection[Any]) -> float:
 class Prompts:
     """Prompts added one by one, each known by the number of its text: equal shingles, equal number, from 0.
 
-    Holds about a kilobyte for each different text. Everything it answers depends on the texts alone, except the
-    numbers themselves, which follow the order of adding.
+    Uses about a kilobyte for each different text. Its results depend only on the texts, except the numbers, which follow the
+    order of adding.
     """
 
     def __init__(self) -> None:
@@ -105,9 +106,9 @@ class Prompts:
         return jaccard(self._shingles[first], self._shingles[second])
 
     def clusters(self, tell: Callable[[float], None] | None = None) -> list[int]:
-        """For each text the lowest number among those that near-duplicates lead to, step by step, from it.
+        """For each text the lowest number that is connected to it by near-duplicates.
 
-        `tell` hears how far it is, as a share of one.
+        `tell` gets the progress, as a share of one.
         """
         parent = list(range(len(self)))
 
@@ -135,7 +136,7 @@ class Prompts:
     def _join(
         self, bucket: list[int], root: Callable[[int], int], parent: list[int], *, thorough: bool
     ) -> bool:
-        """Joins what is similar in a bucket. False when it is crowded by texts that are not: comparing all of them would
+        """Joins similar texts in a bucket. False when it has too many texts that are not similar: comparing all of them would
         take hours, so the caller divides it by the next band. Texts that are all similar join at the first comparison."""
         rest, compared = bucket, 0
         while len(rest) > 1:
@@ -153,7 +154,7 @@ class Prompts:
         return True
 
     def nearest(self, numbers: Collection[int], targets: Collection[int]) -> dict[int, dict[int, float]]:
-        """{number: {target: similarity}} of the targets that are near-duplicates of a number, where there are any."""
+        """{number: {target: similarity}} of the targets that are near-duplicates of a number, if any."""
         near: dict[int, dict[int, float]] = {n: {n: 1.0} for n in set(numbers) & set(targets)}
         asked, known = set(numbers), set(targets)
         numbers = np.array(sorted(asked | known), dtype=np.int64)
@@ -175,7 +176,7 @@ class Prompts:
         own = set(self._shingles[number])
         for other in others:
             theirs = self._shingles[other]
-            # Sets whose sizes are too far apart cannot be similar, whatever is in them.
+            # Sets with very different sizes cannot be similar.
             if SIMILAR * len(own) <= len(theirs) <= len(own) / SIMILAR:
                 similarity = len(shared := own.intersection(theirs)) / (len(own) + len(theirs) - len(shared))
                 if similarity >= SIMILAR:

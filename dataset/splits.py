@@ -1,7 +1,7 @@
-"""Which split a group goes to: by its share in every slice, and for good. Pure functions of their arguments.
+"""Decides the split of a group: by its share in every slice, permanently. Pure functions of their arguments.
 
-A group (a conversation, a document, a cluster of near-duplicate prompts) is never divided, and a group that an earlier
-version decided keeps its split. docs/decisions/splits.md says why it is done so.
+A group (a conversation, a document, a cluster of near-duplicate prompts) is in one split only, and a group with a split from
+an earlier version keeps it. docs/decisions/splits.md has the reasons.
 """
 
 import hashlib
@@ -13,9 +13,9 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 HELD_OUT = (TEST, VALIDATION)
 DEFAULT_SHARES = {VALIDATION: 0.10, TEST: 0.10}
-# With fewer groups than this there is nothing to hold out without leaving training empty.
+# With fewer groups than this, validation and test would leave training empty.
 LEAST_GROUPS = 3
-# A slice with this many rows gets at least so many test rows, or a comparison says nothing about it.
+# A slice with this many rows gets at least LEAST_TEST test rows, so that models can be compared in it.
 TESTED_FROM = 10
 LEAST_TEST = 2
 
@@ -23,7 +23,7 @@ LEAST_TEST = 2
 @dataclass(frozen=True)
 class Group:
     """Rows that go to one split together. `slices` counts its rows by slice and adds up to `rows`; empty, all are in one
-    slice without a name. `parts` is how many conversations or documents it was put together from."""
+    slice without a name. `parts` is the number of conversations or documents that it joins."""
 
     name: str
     rows: int
@@ -37,23 +37,23 @@ class Group:
 
     @property
     def main_slice(self) -> str:
-        """The slice of most of its rows."""
+        """The slice with most of its rows."""
         return min(self.by_slice, key=lambda name: (-self.by_slice[name], name))
 
 
 def draw(seed: str, group: str) -> bytes:
-    """The group's place in the draw: as good as random, and always the same."""
+    """The group's place in the draw: pseudo-random, always the same."""
     return hashlib.sha256(f"{seed}\x00{group}".encode()).digest()
 
 
 def assign_splits(groups: Iterable[Group], *, validation: float, test: float, seed: str) -> dict[str, str]:
-    """Splits for the groups that have none yet: {group: split}. Groups that have one keep it.
+    """Splits for the groups without one: {group: split}. Groups with a split keep it.
 
     Slice by slice, new groups are drawn in a seeded order; each goes to test or validation, to the one that lacks more rows,
-    while that brings it closer to its share of the slice, and otherwise to train. Where a share gives a slice of
-    TESTED_FROM rows less than LEAST_TEST test rows, its share is raised to that. What rounding leaves over goes into the
-    next slice's account, so that many small slices still add up to the shares. With LEAST_GROUPS groups a split with a share
-    above zero gets at least one new group, if one is to be had: the smallest, so that little is taken from training.
+    while that brings it closer to its share of the slice, and otherwise to train. When a share gives a slice of TESTED_FROM
+    rows less than LEAST_TEST test rows, its share is raised to that. The rounding rest goes to the next slice, so that many
+    small slices still add up to the shares. With LEAST_GROUPS groups a split with a share above zero gets at least one new
+    group, if there is one: the smallest, so that training loses little.
     """
     drawn = sorted(groups, key=lambda group: (draw(seed, group.name), group.name))
     new = [group for group in drawn if not group.split]
@@ -93,7 +93,7 @@ def _walk(drawn: list[Group], shares: Mapping[str, float]) -> dict[str, str]:
                 decided[group.name] = split
             if split in due:
                 due[split] -= group.rows
-        # Only what rounding left over: a debt or credit of decided groups must not reach into the next slice.
+        # Only the rounding rest: a difference from decided groups must not change the next slice.
         small = min((group.rows for group in members if not group.split), default=0)
         if small:
             carried = {split: min(max(due[split], -small), small) for split in HELD_OUT}
@@ -101,7 +101,7 @@ def _walk(drawn: list[Group], shares: Mapping[str, float]) -> dict[str, str]:
 
 
 def _closest(due: Mapping[str, float], rows: int, rates: Mapping[str, float]) -> str:
-    # Half of the group past the mark is as far off as half of it short of the mark.
+    # Half of the group above the target is as far off as half of it below the target.
     short = [split for split in HELD_OUT if rates[split] > 0 and rows / 2 <= due[split]]
     return max(short, key=lambda split: due[split], default=TRAIN)
 
@@ -126,7 +126,7 @@ def _fill_slices(drawn: list[Group], held: dict[str, str]) -> None:
 
 
 def _fill_split(drawn: list[Group], held: dict[str, str], split: str) -> None:
-    """An empty split gets the smallest new group that trains, unless nothing else trains."""
+    """An empty split gets the smallest new training group, unless it is the only one."""
     if split in held.values():
         return
     training = [group for group in drawn if held[group.name] == TRAIN]
@@ -136,7 +136,7 @@ def _fill_split(drawn: list[Group], held: dict[str, str], split: str) -> None:
 
 
 def _keep_training(drawn: list[Group], held: dict[str, str]) -> None:
-    """Something must train: the largest new group of validation, or else of test, where all were held out."""
+    """Training must not be empty: it gets the largest new group of validation, or else of test."""
     for split in (VALIDATION, TEST):
         free = [group for group in drawn if not group.split and held[group.name] == split]
         if TRAIN not in held.values() and free:
@@ -153,9 +153,9 @@ def slice_rows(groups: Iterable[Group]) -> Counter[str]:
 
 
 def untested(groups: Iterable[Group], *, test: float) -> dict[str, str]:
-    """{slice: why} for the slices of at least TESTED_FROM rows that have fewer than LEAST_TEST test rows.
+    """{slice: reason} for the slices of at least TESTED_FROM rows that have fewer than LEAST_TEST test rows.
 
-    Every group has its split. The sentence says what prevents more, as far as the groups show it.
+    Every group must have its split. The sentence says what prevents more test rows, as far as the groups show it.
     """
     members: dict[str, list[Group]] = defaultdict(list)
     everything = list(groups)
@@ -175,11 +175,9 @@ def _why(members: list[Group], in_all: int, test: float) -> str:
     if test == 0:
         return "The test share is 0%."
     if len(members) == 1 and members[0].parts > 1:
-        return "All its questions are near-duplicates of one another, and near-duplicates stay in one split."
+        return "All its questions are near-duplicates, and near-duplicates stay in one split."
     if in_all < LEAST_GROUPS:
-        return f"There are fewer than {LEAST_GROUPS} groups in all, so everything trains."
+        return f"There are fewer than {LEAST_GROUPS} groups in all, so all rows are for training."
     if len(members) == 1:
-        return "All its rows are in one group (conversation or document), and a group is never divided."
-    return (
-        "Its groups had a split from earlier versions, which is permanent. New groups of it go to test first."
-    )
+        return "All its rows are in one group (conversation or document), and a group is in one split only."
+    return "Its groups have a permanent split from earlier versions. New groups go to test first."

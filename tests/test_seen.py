@@ -178,7 +178,7 @@ def test_what_was_approved_after_the_preview_is_not_frozen_unseen(world: World, 
     form = {"validation": 10, "test": 10, "note": "Typed here.", "seen": seen}
     answer = client.post(address, form)
     page = answer.content.decode()
-    assert answer.status_code == 409 and "What would be frozen changed since you looked" in text_of(answer)
+    assert answer.status_code == 409 and "The data to freeze changed since you looked" in text_of(answer)
     assert "Typed here." in page and freeze(seen=seen) == 409
     assert not DatasetVersion.objects.filter(project=world.project).exists()
     # In a busy project examples are approved every few seconds: a person who was told once may freeze.

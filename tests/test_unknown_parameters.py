@@ -70,7 +70,7 @@ def test_the_tabs_of_pages_show_nothing_for_a_name_they_do_not_know(
     ):
         told = client.get(f"{path}?{wrong}")
         assert told.status_code == 422, path
-        assert "Nothing is listed" in told.content.decode(), path
+        assert "Nothing to list" in told.content.decode(), path
         assert client.get(f"{path}?{right}").status_code == 200, path
 
 

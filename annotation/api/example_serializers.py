@@ -16,7 +16,7 @@ class MessageSerializer(Body):
 
 
 class ExampleSerializer(serializers.ModelSerializer[Example]):
-    """A prompt and its completion as they are now. `seen` goes with taking it out of use or putting it back."""
+    """A prompt and its completion as they are now. Send `seen` when you retire it or put it back into the queue."""
 
     messages = MessageSerializer(many=True, read_only=True)
     context = serializers.ListField(child=serializers.CharField(), read_only=True)  # type: ignore[assignment]
@@ -39,7 +39,7 @@ class ExampleSerializer(serializers.ModelSerializer[Example]):
 
 
 class NewExampleSerializer(Body):
-    """A pair written by hand; it goes to the reviewers. `reason` answers a check that objects."""
+    """An example written by hand; it goes to the reviewers. `reason` is needed when a check failed."""
 
     messages = MessageSerializer(many=True)
     context = serializers.ListField(  # type: ignore[assignment]
@@ -63,7 +63,7 @@ class RevisionReviewSerializer(serializers.ModelSerializer[Review]):
 
 
 class RevisionSerializer(serializers.Serializer[Any]):
-    """One revision, newest first, with what reviewers said of it."""
+    """One revision with its reviews, newest first."""
 
     number = serializers.IntegerField(source="revision.number")
     reason = serializers.CharField(source="revision.reason")

@@ -1,4 +1,4 @@
-"""Examples: find, read, write by hand, take out of use."""
+"""Examples: find, read, write by hand, retire."""
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
@@ -56,7 +56,7 @@ class ExamplesView(mixins.ListModelMixin, _Examples):
 
     @extend_schema(request=NewExampleSerializer, responses={201: ExampleSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Writes a pair by hand; reviewers get it next."""
+        """Writes an example by hand; it goes to the reviewers."""
         given = NewExampleSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         content = dict(given.validated_data)
@@ -73,7 +73,7 @@ class ExamplesDownloadView(_Examples):
 
     @extend_schema(responses={(200, "application/jsonl"): OpenApiTypes.BINARY})
     def get(self, request: Request, slug: str) -> StreamingHttpResponse:
-        """What the filters select, as JSON Lines that an import reads."""
+        """The examples that match the filters, as JSON Lines that an import can read."""
         return examples_as_jsonl(
             self.access.project, self.wanted(), by=self.access.user, method=request.method
         )
@@ -90,7 +90,7 @@ class ExampleHistoryView(_Examples):
 
     @extend_schema(responses=RevisionSerializer(many=True))
     def get(self, request: Request, slug: str, pk: int) -> Response:
-        """Every revision of an example, newest first, and what reviewers said of each."""
+        """All revisions of an example with their reviews, newest first."""
         return Response(RevisionSerializer(history_of(self.one(pk)), many=True).data)
 
 
@@ -99,7 +99,7 @@ class RetireExampleView(_Examples):
 
     @extend_schema(request=RetireSerializer, responses=ExampleSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Takes an example out of everything that is frozen from now on."""
+        """Retires an example: new dataset versions do not contain it."""
         given = RetireSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         retire(by=self.access.user, example=self.one(pk), **given.validated_data)

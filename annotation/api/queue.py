@@ -1,4 +1,4 @@
-"""The annotators' queue for programs: take, keep alive, draft, submit, skip, give back, take back."""
+"""The annotators' queue for programs: take, extend, draft, submit, skip, give back, undo."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -34,11 +34,11 @@ from core.models import Role
 from core.services.drafts import kept_if_refused
 
 READERS = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER)
-NOTHING_WAITS = OpenApiResponse(description="Nothing waits.")
+NOTHING_WAITS = OpenApiResponse(description="The queue is empty.")
 
 
 class WorkView(ProjectAPIView):
-    """One line of work: annotating here, reviewing in annotation.api.reviews."""
+    """One queue: annotation here, review in annotation.api.reviews."""
 
     purpose: ClassVar[str] = Lease.Purpose.ANNOTATE
     serializer_class: type[Serializer[Any]] = LeaseSerializer
@@ -56,14 +56,14 @@ class WorkView(ProjectAPIView):
 class WaitingView(WorkView):
     @extend_schema(responses=CountsSerializer)
     def get(self, request: Request, slug: str) -> Response:
-        """How much waits for this person, by kind."""
+        """How many examples wait for this person, by kind."""
         return Response(CountsSerializer(queries.overview(self.access.user, self.access.project)).data)
 
 
 class TakeNextView(WorkView):
     @extend_schema(request=TakeSerializer, responses={200: LeaseSerializer, 204: NOTHING_WAITS})
     def post(self, request: Request, slug: str) -> Response:
-        """The next item, leased; the one that is open already if there is one; 204 when nothing waits."""
+        """The next example, leased; the open one if there is one; 204 when the queue is empty."""
         lease = services.take_next(
             by=self.access.user,
             project=self.access.project,
@@ -79,7 +79,7 @@ class TakeNextView(WorkView):
 class TakeView(WorkView):
     @extend_schema(request=None, responses=LeaseSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Opens this very item; what was open goes back, its draft kept."""
+        """Opens this example; another open one goes back, and its draft is kept."""
         lease = services.take(by=self.access.user, example=self.example(pk), purpose=self.purpose)
         lease.example = self.example(pk)
         return Response(LeaseSerializer(lease).data)
@@ -88,7 +88,7 @@ class TakeView(WorkView):
 class HeartbeatView(WorkView):
     @extend_schema(request=None, responses=UntilSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Extends the lease. 409 (lease_lost) when somebody else has the item."""
+        """Extends the lease. 409 (lease_lost) when somebody else has the example."""
         lease = services.heartbeat(by=self.access.user, example=self.example(pk), purpose=self.purpose)
         return Response(UntilSerializer(lease).data)
 
@@ -98,7 +98,7 @@ class KeepDraftView(WorkView):
 
     @extend_schema(request=DraftContentSerializer, responses=SavedDraftSerializer)
     def put(self, request: Request, slug: str, pk: int) -> Response:
-        """Keeps what was typed, in any state of being written; it outlives the lease. At most 1,000,000 characters."""
+        """Saves a draft, complete or not; it is kept when the lease ends. At most 1,000,000 characters."""
         content = self.given(DraftContentSerializer)
         draft = services.save_draft(
             by=self.access.user,
@@ -111,7 +111,7 @@ class KeepDraftView(WorkView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, slug: str, pk: int) -> Response:
-        """Throws the draft away."""
+        """Discards the draft."""
         services.discard_draft(by=self.access.user, project=self.access.project, example=self.example(pk))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -121,7 +121,7 @@ class SubmitView(WorkView):
 
     @extend_schema(request=SubmitSerializer, responses=ExampleSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Hands the pair to the reviewers. A refused pair is kept as a draft."""
+        """Submits the example to the reviewers. A refused text is saved as a draft."""
         typed = self.given(DraftContentSerializer)
         example, base = self.example(pk), typed["base_revision"]
         keep = partial(
@@ -140,14 +140,14 @@ class SubmitView(WorkView):
 
 
 def pair_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The pair alone, without what came along with it."""
+    """The example alone, without the other fields."""
     return {name: content[name] for name in ("messages", "context", "completion", "slice", "edge", "tags")}
 
 
 class LeaveView(WorkView):
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Gives the item back, its draft kept."""
+        """Gives the example back and keeps its draft."""
         services.leave(by=self.access.user, example=self.example(pk), purpose=self.purpose, skip=False)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -155,7 +155,7 @@ class LeaveView(WorkView):
 class SkipView(WorkView):
     @extend_schema(request=SkipSerializer, responses={204: None})
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Gives the item back, its draft kept. It comes to this person again after everything else."""
+        """Skips the example and keeps its draft. This person gets it again after all others."""
         reason = self.given(SkipSerializer)["reason"]
         services.leave(
             by=self.access.user, example=self.example(pk), purpose=self.purpose, skip=True, reason=reason
@@ -166,21 +166,21 @@ class SkipView(WorkView):
 class UndoSkipView(WorkView):
     @extend_schema(request=None, responses=LeaseSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Takes one's last skip of this item back and opens it; what was open goes back, its draft kept."""
+        """Undoes your last skip of this example and opens it; another open one goes back, and its draft is kept."""
         lease = services.undo_skip(by=self.access.user, example=self.example(pk), purpose=self.purpose)
         lease.example = self.example(pk)
         return Response(LeaseSerializer(lease).data)
 
 
 class SkippedView(WorkView):
-    """What this person skipped, to annotate or to review."""
+    """Examples that this person skipped, in annotation or review."""
 
     serializer_class = SkippedSerializer
     read_roles = (Role.ANNOTATOR, Role.REVIEWER)
 
     @extend_schema(responses=SkippedSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
-        """What this person skipped and what still waits since then, the newest first; 100 at most."""
+        """Examples that this person skipped and that still wait, the newest skip first; 100 at most."""
         found = queries.skipped_by(self.access.user, self.access.project, 100)
         return Response(SkippedSerializer(found, many=True).data)
 
@@ -188,7 +188,7 @@ class SkippedView(WorkView):
 class UndoSubmitView(WorkView):
     @extend_schema(request=None, responses=LeaseSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Undoes a submit for as long as no reviewer opened it."""
+        """Undoes a submit while no reviewer has opened the example."""
         lease = services.take_back(by=self.access.user, example=self.example(pk))
         lease.example = self.example(pk)
         return Response(LeaseSerializer(lease).data)
@@ -200,7 +200,7 @@ class RunChecksView(WorkView):
 
     @extend_schema(request=DraftContentSerializer, responses=CheckedSerializer(many=True))
     def post(self, request: Request, slug: str) -> Response:
-        """What the checks say of a pair; nothing is stored."""
+        """The findings of the checks in a text; nothing is stored."""
         content = clean_in_bounds(self.given(DraftContentSerializer))
         return Response(CheckedSerializer(run_checks(content, self.access.project), many=True).data)
 
@@ -211,6 +211,6 @@ class MyWorkView(WorkView):
 
     @extend_schema(responses=MyWorkSerializer)
     def get(self, request: Request, slug: str) -> Response:
-        """What this person did in the project in the last seven days."""
+        """The work of this person in the project in the last seven days."""
         here = (row for row in queries.my_work(self.access.user) if row["project"] == self.access.project)
         return Response(MyWorkSerializer(next(here, queries.NO_WORK)).data)

@@ -1,4 +1,4 @@
-"""Reviews for programs: what is in review, the decisions, and taking one back."""
+"""Reviews for programs: examples in review, decisions, and undoing them."""
 
 import uuid
 from collections.abc import Mapping
@@ -100,7 +100,7 @@ class InReviewView(mixins.ListModelMixin, ProjectAPIView):
         return queries.review_list(project, self.access.user, wanted).select_related("created_by")
 
     def get(self, request: Request, slug: str) -> Response:
-        """Everything in review, in the order reviewers get it."""
+        """All examples in review, in the order of the review queue."""
         return self.list(request)
 
 
@@ -110,7 +110,7 @@ class AcceptView(WorkView):
 
     @extend_schema(request=AcceptSerializer, responses=DecisionSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Approves a pair one has open, with `content` after correcting it."""
+        """Approves an open example; with `content`, corrects it first."""
         typed = self.given(TypedAcceptSerializer)
         example = self.example(pk)
         with kept_if_refused(partial(keep_review, self.access.user, example, typed, typed.get("content"))):
@@ -133,7 +133,7 @@ class SendBackView(WorkView):
 
     @extend_schema(request=SendBackSerializer, responses=DecisionSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Returns a pair one has open to its author; the comment says what would be right."""
+        """Sends an open example back to its author; the comment says what would be right."""
         given, example = self.given(SendBackSerializer), self.example(pk)
         with kept_if_refused(partial(keep_review, self.access.user, example, given)):
             review = services.send_back(by=self.access.user, example=example, **given)
@@ -143,11 +143,11 @@ class SendBackView(WorkView):
 def keep_review(
     user: User, example: Example, given: Mapping[str, Any], content: Mapping[str, Any] | None = None
 ) -> None:
-    """Keeps what a refused decision held: the correction with the revision it was begun from, and the comment."""
+    """Saves the content of a refused decision: the correction with its base revision, and the comment."""
     words: dict[str, Any] = {"by": user, "example": example, "base_revision": given["revision"]}
     comment = given["comment"]
     if content:
-        # Where both name a revision, the text's own counts: a stale correction must still be seen to be stale.
+        # When both have a revision, the one of the text counts: an outdated correction must still show as outdated.
         words["base_revision"] = content["base_revision"] or given["revision"]
         services.save_draft(**words, content={**content, "comment": comment}, purpose=REVIEW)
     elif comment.strip():
@@ -160,9 +160,9 @@ class AcceptManyView(WorkView):
 
     @extend_schema(request=AcceptManySerializer, responses=AcceptedManySerializer)
     def post(self, request: Request, slug: str) -> Response:
-        """Approves many at once, each at the revision that was listed.
+        """Approves many examples at once, each at the listed revision.
 
-        What changed since, one's own and what somebody has open is left, with the reason.
+        Examples that changed, your own, and those that somebody has open are left out, with the reason.
         """
         given = self.given(AcceptManySerializer)
         outcome = services.accept_many(
@@ -181,9 +181,9 @@ class ReturnManyView(WorkView):
 
     @extend_schema(request=ReturnManySerializer, responses=ReturnedManySerializer)
     def post(self, request: Request, slug: str) -> Response:
-        """Returns many to their authors with one comment, each at the revision that was listed.
+        """Sends many examples back to their authors with one comment, each at the listed revision.
 
-        What changed since, one's own and what somebody has open is left, with the reason.
+        Examples that changed, your own, and those that somebody has open are left out, with the reason.
         """
         given = self.given(ReturnManySerializer)
         outcome = services.send_back_many(
@@ -213,7 +213,7 @@ class UndoManyView(WorkView):
 
     @extend_schema(operation_id="decisions_undo_many", request=None, responses=UndoneManySerializer)
     def post(self, request: Request, slug: str, batch: uuid.UUID) -> Response:
-        """Takes back, within ten minutes, what one decided together. What moved on is left, with the reason."""
+        """Undoes a bulk decision within ten minutes. Examples with later work are left out, with the reason."""
         get_list_or_404(Review.objects.only("pk"), batch=batch, example__project=self.access.project)
         outcome = services.undo_many(by=self.access.user, project=self.access.project, batch=batch)
         return Response(UndoneManySerializer({"undone": outcome.done, "left": _left(outcome)}).data)
@@ -224,7 +224,7 @@ class UndoDecisionView(WorkView):
 
     @extend_schema(request=None, responses=LeaseSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Takes one's own decision back within ten minutes; `pk` is the decision's. The pair is open for review again."""
+        """Undoes your own decision within ten minutes; `pk` is the decision's. The example is open for review again."""
         review = get_object_or_404(
             Review.objects.select_related("example"), pk=pk, example__project=self.access.project
         )

@@ -1,4 +1,4 @@
-"""What the queue and reviews look like in the API."""
+"""Serializers of the queue and of reviews."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ ONLY = ("edge", "returned", "feedback")
 
 
 class LeaseSerializer(serializers.ModelSerializer[Lease]):
-    """An item that is this person's until `expires_at`, and the example in it."""
+    """A lease: this person has the example open until `expires_at`."""
 
     example = ExampleSerializer(read_only=True)
 
@@ -31,7 +31,7 @@ class UntilSerializer(serializers.ModelSerializer[Lease]):
 
 
 class TakeSerializer(Body):
-    """Which part of the queue to take from; everything is optional."""
+    """Which part of the queue to take from; all fields are optional."""
 
     slice = TextField(required=False, allow_blank=True, max_length=120)
     edge = serializers.ChoiceField(required=False, allow_blank=True, choices=Example.Edge.choices)
@@ -40,19 +40,19 @@ class TakeSerializer(Body):
 
 
 def _text(**more: Any) -> serializers.CharField:
-    """Words as they were typed: nothing at all is fine, and spaces at the ends stay."""
+    """Text as it was typed: it can be empty, and spaces at the ends are kept."""
     return WrittenField(required=False, allow_blank=True, default="", **more)
 
 
 class DraftMessageSerializer(Body):
-    """A turn that may not be written yet."""
+    """A turn that can be empty."""
 
     role = serializers.ChoiceField(choices=["system", "user", "assistant"], required=False, default="user")
     content = _text()
 
 
 class DraftContentSerializer(Body):
-    """A pair in any state of being written: empty turns, records and tags are fine, and so are over-long texts."""
+    """An incomplete example: turns, records and tags can be empty, and texts can be too long."""
 
     messages = DraftMessageSerializer(many=True, required=False, default=list)
     context = serializers.ListField(  # type: ignore[assignment]  # a field, not DRF's property of that name
@@ -62,13 +62,13 @@ class DraftContentSerializer(Body):
     slice = _text()
     edge = _text()
     tags = serializers.ListField(child=_text(), required=False, default=list)
-    comment = _text(help_text="A reviewer's comment, as far as it is written.")
-    reason = _text(help_text="Why it is right where a check objects, as far as it is written.")
-    base_revision = CountField(required=False, default=0, help_text="The revision it was begun from.")
+    comment = _text(help_text="A reviewer's comment, complete or not.")
+    reason = _text(help_text="The reason to keep a text that failed a check, complete or not.")
+    base_revision = CountField(required=False, default=0, help_text="The revision it is based on.")
 
 
 class SubmitSerializer(DraftContentSerializer):
-    """A whole pair. `reason` answers a check that objects (code needs_reason). Empty turns, records and tags are left out."""
+    """A complete example. `reason` is needed when a check failed (code needs_reason). Empty turns, records and tags are removed."""
 
     messages = DraftMessageSerializer(many=True)
     reason = TextField(required=False, allow_blank=True, default="", max_length=300)
@@ -85,7 +85,7 @@ class SavedDraftSerializer(serializers.ModelSerializer[Draft]):
 
 class SkipSerializer(Body):
     reason = TextField(
-        required=False, allow_blank=True, default="", max_length=300, help_text="Why; for the record."
+        required=False, allow_blank=True, default="", max_length=300, help_text="The reason, for the audit."
     )
 
 
@@ -102,11 +102,11 @@ class CheckedSerializer(serializers.Serializer[Any]):
     check = serializers.CharField()
     level = serializers.ChoiceField(choices=("ok", "warn", "bad"))
     says = serializers.CharField()
-    example = serializers.IntegerField(allow_null=True, help_text="The example it speaks of.")
+    example = serializers.IntegerField(allow_null=True, help_text="The example that the finding is about.")
 
 
 class CountsSerializer(serializers.Serializer[Any]):
-    """What waits for this person; what colleagues have open is left out."""
+    """Examples that wait for this person, without those that colleagues have open."""
 
     sent_back = serializers.IntegerField()
     feedback = serializers.IntegerField()
@@ -117,7 +117,7 @@ class CountsSerializer(serializers.Serializer[Any]):
 
 
 class InReviewSerializer(ExampleSerializer):
-    """An example in review, who has it open and whether the asking person submitted it."""
+    """An example in review, who has it open, and whether this person submitted it."""
 
     held_by = serializers.CharField(allow_null=True, read_only=True)
     own = serializers.BooleanField(read_only=True)
@@ -129,9 +129,9 @@ class InReviewSerializer(ExampleSerializer):
 
 
 class AcceptSerializer(Body):
-    """`content` corrects the pair first. `revision` is the one that was read; without it, the one that was opened.
+    """`content` corrects the example first. `revision` is the one that was read; without it, the one that was opened.
 
-    When the pair is at another one by now, nothing is decided (409).
+    When the example is at another revision now, nothing is decided (409).
     """
 
     comment = WrittenField(required=False, allow_blank=True, default="")
@@ -140,7 +140,7 @@ class AcceptSerializer(Body):
 
 
 class TypedAcceptSerializer(AcceptSerializer):
-    """An acceptance as far as it is written: what is refused as one is kept as this."""
+    """An incomplete acceptance: the content of a refused one is saved in this shape."""
 
     content = DraftContentSerializer(required=False)  # type: ignore[assignment]  # takes more
 
@@ -162,7 +162,7 @@ class DecisionSerializer(serializers.ModelSerializer[Review]):
 
 
 class ListedSerializer(Body):
-    """An example as a list showed it: decided only while it is still at this revision."""
+    """An example of a list: it is decided only while it is still at this revision."""
 
     example = IdField()
     revision = CountField(min_value=1)
@@ -184,7 +184,7 @@ class LeftSerializer(serializers.Serializer[Any]):
 class DecidedManySerializer(serializers.Serializer[Any]):
     left = LeftSerializer(many=True)
     batch = serializers.UUIDField(
-        allow_null=True, help_text="Takes all of it back for ten minutes: POST decisions/{batch}/undo/."
+        allow_null=True, help_text="To undo all of it within ten minutes: POST decisions/{batch}/undo/."
     )
 
 

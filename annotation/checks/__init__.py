@@ -1,7 +1,7 @@
-"""Checks: what a machine can see in a pair before a colleague reads it. One file each; add yours to CHECKS.
+"""Checks: rules that look at an example before a colleague reads it. One file each; add yours to CHECKS.
 
-A check never decides. It says what it sees; "bad" asks the person who submits for a reason, which reviewers then read. A check
-that fails or takes too long says so and blocks nobody.
+A check does not decide. It gives findings; "bad" asks the person who submits for a reason, which reviewers then read. A check
+that fails or takes too long says so and blocks no one.
 """
 
 import logging
@@ -19,7 +19,7 @@ CHECKS: dict[str, Check] = {
     check.name: check
     for check in (facts.CHECK, privacy.CHECK, length.CHECK, boilerplate.CHECK, repeated.CHECK)
 }
-SECONDS = 2.0  # processor time of one check; the largest pair that can be stored takes about half of it
+SECONDS = 2.0  # processor time of one check; the largest example that can be stored takes about half of it
 _WORST_FIRST = {"bad": 0, "warn": 1, "ok": 2}
 
 __all__ = ["CHECKS", "Check", "Finding", "Pair", "Span", "bad_findings", "fact_marks", "marks", "run_checks"]
@@ -36,7 +36,7 @@ def run_checks(
 def bad_findings(
     content: Mapping[str, Any], project: Project, *, example_id: int | None = None
 ) -> list[Finding]:
-    """What asks for a reason before the pair can be submitted. Makes no query."""
+    """The findings that need a reason before a submit. Makes no query."""
     pair = Pair.of(content, example_id)
     return [
         finding
@@ -51,20 +51,22 @@ def _run(check: Check, pair: Pair, project: Project) -> list[Finding]:
     try:
         findings = check.run(pair, project, TimeBudget(SECONDS))
     except OutOfTime:
-        findings = [Finding("warn", "Not checked: the text is too long to be read in time.")]
-    except Exception:  # a check is help at the side: no text may keep people from their work
+        findings = [Finding("warn", "Not checked: the text is too long.")]
+    except Exception:  # a check is only a help: it must not block people's work
         log.exception(
             "The check %r failed on example %s of project %s.", check.name, pair.example, project.pk
         )
-        findings = [Finding("warn", "Not checked: this check failed. The failure is in the server's log.")]
+        findings = [
+            Finding("warn", "Not checked: this check had an error. The error is in the server's log.")
+        ]
     findings.sort(key=lambda finding: _WORST_FIRST[finding.level])
     return [replace(finding, check=check.name) for finding in findings]
 
 
 def marks(findings: list[Finding], content: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The words that findings point at: {"completion-ok": [...], "completion-bad": [...], "context-ok": [...], ...}.
+    """The words of the findings: {"completion-ok": [...], "completion-bad": [...], "context-ok": [...], ...}.
 
-    Words instead of positions, so that the page can still mark them when the text has moved on.
+    Words instead of positions, so that the page can still mark them when the text has changed.
     """
     texts = {
         "completion": [str(content.get("completion") or "")],
@@ -81,6 +83,6 @@ def marks(findings: list[Finding], content: Mapping[str, Any]) -> dict[str, list
 
 
 def fact_marks(content: Mapping[str, Any], project: Project) -> dict[str, list[str]]:
-    """The words to mark for the facts alone: which the records or the conversation hold, and which neither does.
+    """The words to mark for the facts only: those in the records or the conversation, and those in neither.
     Makes no query."""
     return marks(_run(facts.CHECK, Pair.of(content), project), content)

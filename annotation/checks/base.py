@@ -1,4 +1,4 @@
-"""What a check gets and what it gives."""
+"""The input and the output of a check."""
 
 import json
 import time
@@ -25,7 +25,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence of a check. `example` is the example it speaks of, if any."""
+    """One finding of a check. `example` is the example it is about, if any."""
 
     level: Level
     says: str
@@ -36,7 +36,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Pair:
-    """What is checked: {"messages", "context", "completion"} of a pair being written, and which example it is."""
+    """What is checked: {"messages", "context", "completion"} of a text being written, and which example it is."""
 
     messages: tuple[str, ...]
     context: tuple[str, ...]
@@ -73,16 +73,16 @@ class OutOfTime(Exception):
 
 
 class TimeBudget:
-    """How much processor time a check may take. Its own thread's time, so that a busy machine changes no verdict."""
+    """How much processor time a check may take. Time of its own thread, so that a busy machine does not change the result."""
 
-    _EVERY = 64  # steps between two looks at the clock
+    _EVERY = 64  # steps between two reads of the clock
 
     def __init__(self, seconds: float | None) -> None:
         self._until = None if seconds is None else time.thread_time() + seconds
         self._left = self._EVERY
 
     def spend(self, steps: int = 1) -> None:
-        """Some steps of work, each about as long as reading a word. OutOfTime when the time is used up."""
+        """Some steps of work, each about as long as reading a word. Raises OutOfTime when the time is used up."""
         self._left -= steps
         if self._left > 0:
             return
@@ -96,8 +96,8 @@ UNLIMITED = TimeBudget(None)
 
 @dataclass(frozen=True)
 class Check:
-    """`run` gives findings, the worst first, and calls `budget.spend()` as it goes. Only a check that needs no database
-    may find something "bad": those are run again when a pair is submitted, inside the transaction."""
+    """`run` gives findings, the worst first, and calls `budget.spend()` while it runs. Only a check without database queries
+    can give "bad" findings: these checks run again at a submit, inside the transaction."""
 
     name: str
     about: str

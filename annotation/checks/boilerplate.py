@@ -1,4 +1,4 @@
-"""Boilerplate: phrases that stand for an answer without being one, and what was left to fill in."""
+"""Boilerplate: empty phrases instead of an answer, and placeholders that were not filled in."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from annotation.checks.base import UNLIMITED, Check, Finding, Level, Pair, Span, TimeBudget
 from core.models import Project
 
-# Only what says nothing wherever it is said. "I am happy to help you with that" may lead into an answer, so it is not here.
+# Only phrases that are always empty. "I am happy to help you with that" can begin an answer, so it is not here.
 _HOLLOW = re.compile(
     r"""apologi[sz]e\ for\ (?:any|the)\ (?:inconvenience|confusion|delay|trouble)
       | sorry\ for\ (?:any|the)\ (?:inconvenience|confusion)
@@ -17,7 +17,7 @@ _HOLLOW = re.compile(
       | rest\ assured | at\ your\ earliest\ convenience""",
     re.IGNORECASE | re.VERBOSE,
 )
-# What a template leaves open. Brackets count only around words such as these: "[2]", "[sic]" and "[link](https://...)" do not.
+# Placeholders of templates. Brackets count only around words such as these: "[2]", "[sic]" and "[link](https://...)" do not.
 _OPEN = frozenset(
     {
         "address", "agent", "amount", "city", "company", "contact", "country", "customer", "date", "day", "department", "email",
@@ -41,8 +41,8 @@ _UNFINISHED = re.compile(
 def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Finding]:
     findings = []
     checks: tuple[tuple[Iterator[re.Match[str]], Level, str], ...] = (
-        (_left_open(pair, budget), "bad", "Something was left to fill in: {}."),
-        (_hollow(pair, budget), "warn", "Empty phrase: {}. Say what happened or what comes next instead."),
+        (_left_open(pair, budget), "bad", "A placeholder is not filled in: {}."),
+        (_hollow(pair, budget), "warn", "Empty phrase: {}. Say what happened or what happens next."),
     )
     for matches, level, says in checks:
         places = list(matches)
@@ -50,7 +50,7 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
             words = list(dict.fromkeys(f"“{match.group()}”" for match in places))
             spans = tuple(Span("completion", 0, match.start(), match.end(), level) for match in places[:100])
             findings.append(Finding(level, says.format(", ".join(words[:4])), spans))
-    return findings or [Finding("ok", "No empty phrases, nothing left to fill in.")]
+    return findings or [Finding("ok", "No empty phrases and no placeholders.")]
 
 
 def _hollow(pair: Pair, budget: TimeBudget) -> Iterator[re.Match[str]]:
@@ -75,4 +75,4 @@ def _left_open(pair: Pair, budget: TimeBudget) -> Iterator[re.Match[str]]:
             yield match
 
 
-CHECK = Check("phrases", "No boilerplate, nothing left to fill in", run)
+CHECK = Check("phrases", "No boilerplate and no placeholders", run)

@@ -1,11 +1,11 @@
-"""Length: nothing written, a nod instead of an answer, more than anybody reads, or the question said back."""
+"""Length: no text, an empty answer, too many words, or the question repeated."""
 
 from annotation.checks.base import UNLIMITED, Check, Finding, Pair, TimeBudget
 from core.models import Project
 
 LONG = 220  # words
-_ECHO = 3  # words; a greeting is rightly answered with a greeting
-# Short answers are often the right ones ("Cappuccino.", "Is that correct?"); these say nothing by themselves.
+_ECHO = 3  # words; a greeting can be answered with a greeting
+# Short answers are often right ("Cappuccino.", "Is that correct?"); these are empty.
 _NODS = frozenset(
     {
         "yes", "no", "ok", "okay", "sure", "thanks", "thank you", "you're welcome", "youre welcome", "of course", "right", "done",
@@ -19,13 +19,13 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
         return [Finding("ok", f"A structured call, {len(pair.completion):,} characters.")]
     words = len(pair.completion.split())
     if not words:
-        return [Finding("warn", "Nothing is written yet.")]
+        return [Finding("warn", "No completion yet.")]
     if words >= _ECHO and _plain(pair.completion) == _plain(pair.question):
-        return [Finding("bad", "The completion only repeats what the customer said.")]
+        return [Finding("bad", "The completion only repeats the customer's words.")]
     if pair.completion.lower().strip(" .,!?\n") in _NODS:
-        return [Finding("warn", f"Only “{pair.completion.strip()}”: does it answer the question?")]
+        return [Finding("warn", f"Only “{pair.completion.strip()}”. Does it answer the question?")]
     if words > LONG:
-        return [Finding("warn", f"{words:,} words are long for an answer; {LONG} is where readers stop.")]
+        return [Finding("warn", f"{words:,} words are long for an answer. Most readers stop at {LONG}.")]
     return [Finding("ok", f"{words} {'word' if words == 1 else 'words'}.")]
 
 
@@ -33,4 +33,4 @@ def _plain(text: str) -> str:
     return "".join(letter for letter in text.casefold() if letter.isalnum())
 
 
-CHECK = Check("length", "Neither empty nor endless, and not the question said back", run)
+CHECK = Check("length", "Not empty, not too long, and not the question repeated", run)

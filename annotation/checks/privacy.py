@@ -1,7 +1,7 @@
-"""Privacy: what identifies a person and has no place in training data.
+"""Privacy: data that identifies a person and must not be in training data.
 
-E-mail addresses, phone numbers, bank accounts, cards, national ids, IP addresses and postal addresses. Names are not looked
-for: a list of names cannot tell a person from a product or a place.
+E-mail addresses, phone numbers, bank accounts, cards, national ids, IP addresses and postal addresses. Names are not
+checked: a list of names cannot separate a person from a product or a place.
 """
 
 import ipaddress
@@ -24,7 +24,7 @@ Place = tuple[int, int]
 _MOST_SPANS = 100
 
 _EMAIL = re.compile(r"\b[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
-# Names that RFC 2606 keeps free for examples are nobody's.
+# Domain names that RFC 2606 reserves for examples belong to no one.
 _NOBODY = re.compile(
     r"(?:^|[@.])(?:example\.(?:com|org|net)|[\w-]+\.(?:example|test|invalid))$", re.IGNORECASE
 )
@@ -39,8 +39,8 @@ def _emails(text: str) -> Iterator[Place]:
 
 
 # --- phone numbers ------------------------------------------------------------------------------------------
-# A bare row of digits is more often a reference, so a number must look like one to call: international with +, written
-# as (555) 123-4567 or 555-123-4567, in a national form that a numbering plan knows, or spoken of as a phone number.
+# Plain digits are more often a reference, so a number must look like a phone number: international with +, written
+# as (555) 123-4567 or 555-123-4567, in the national form of a numbering plan, or called a phone number.
 _PHONE = re.compile(
     r"(?<![\w+])(?<![\w][-/.#])\+?\(?[0-9]{1,5}\)?(?:[ ./-]{0,2}\(?[0-9]{1,9}\)?){1,6}(?![\w]|[-/.,:][0-9])"
 )
@@ -56,14 +56,14 @@ _REFERENCE = re.compile(
     r"\b(?:order|invoice|booking|reference|ref|item|article|part|serial|ticket|case|id)\b[^\n\d]{0,12}$",
     re.IGNORECASE,
 )
-# Tried for numbers that begin with their trunk 0.
+# Countries to try for numbers that begin with a trunk 0.
 _REGIONS = ("GB", "DE", "FR", "NL", "BE", "IT", "CH", "AT", "SE", "AU", "NZ", "JP", "IN", "ZA", "IE")
 
 
 def _phones(text: str) -> Iterator[Place]:
     accounts = [
         match.span() for match in _IBAN.finditer(text)
-    ]  # valid or not, its groups of figures are no phone
+    ]  # valid or not, its groups of figures are not a phone number
     for match in _PHONE.finditer(text):
         said = match.group()
         if any(start < match.end() and match.start() < end for start, end in accounts[:_MOST_SPANS]):
@@ -102,7 +102,7 @@ _CARD = re.compile(
     r"(?<![\d-])[2-6][0-9]{3}(?:([ -]?)[0-9]{4}\1[0-9]{4}\1[0-9]{4}|[ -]?[0-9]{6}[ -]?[0-9]{5})(?![\d-])"
 )
 _SSN = re.compile(r"(?<![\w-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-])")
-# National ids are rows of digits, so the text must name them.
+# National ids are only digits, so the text must name them.
 _NATIONAL = re.compile(
     r"\b(?P<name>ssn|social\s+security(?:\s+(?:number|no\.?))?|bsn|burgerservicenummer|nhs(?:\s+number)?|pesel|dni|nie|sin|social\s+insurance(?:\s+number)?)"
     r"\b[^\w\n]{0,4}(?:is|number|no\.?)?[^\w\n]{0,4}(?P<id>[0-9XYZ][0-9A-Z -]{6,13}[0-9A-Z])(?!\w)",
@@ -116,7 +116,7 @@ _VALID: dict[str, Callable[[str], bool]] = {
 
 def _accounts(text: str) -> Iterator[Place]:
     for match in _IBAN.finditer(text):
-        # Words in capitals after it may have been taken along: the longest valid head counts.
+        # The match may contain words in capitals after it: the longest valid start counts.
         for end in range(match.end(), match.start() + 14, -1):
             if text[end - 1] != " " and iban.is_valid(text[match.start() : end]):
                 yield match.start(), end
@@ -160,7 +160,7 @@ def _ips(text: str) -> Iterator[Place]:
             address = ipaddress.ip_address(match.group())
         except ValueError:
             continue
-        # Private, local and documentation addresses are nobody's; "version 1.2.3.4" is none.
+        # Private, local and documentation addresses belong to no one; "version 1.2.3.4" is not an address.
         if address.is_global and not _VERSION.search(text, max(0, match.start() - 12), match.start()):
             yield match.span()
 
@@ -181,7 +181,7 @@ _KINDS: tuple[tuple[str, Level, Callable[[str], Iterator[Place]]], ...] = (
 
 
 def personal_data(text: str, budget: TimeBudget = UNLIMITED) -> Iterator[tuple[str, Level, int, int]]:
-    """(what it is, how bad, start, end) of everything personal in a text; no place twice, the worst kind first."""
+    """(kind, level, start, end) of all personal data in a text; no place twice, the worst kind first."""
     taken: list[Place] = []
     for kind, level, finder in _KINDS:
         for start, end in finder(text):
@@ -192,7 +192,7 @@ def personal_data(text: str, budget: TimeBudget = UNLIMITED) -> Iterator[tuple[s
 
 
 def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Finding]:
-    ours = project.system_prompt  # the desk's own address is in what every model of the project is given
+    ours = project.system_prompt  # the project's own address can be in its system prompt
     findings = []
     for field, name, texts in (
         ("completion", "The completion", [pair.completion]),
@@ -205,10 +205,10 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
                 if text[start:end] not in ours:
                     by_kind.setdefault((kind, level), []).append(Span(field, index, start, end, level))
         findings += [
-            Finding(level, f"{name} holds {kind}. Replace it with a made-up one.", tuple(spans))
+            Finding(level, f"{name} contains {kind}. Replace it with an invented one.", tuple(spans))
             for (kind, level), spans in by_kind.items()
         ]
-    return findings or [Finding("ok", "Nothing personal found.")]
+    return findings or [Finding("ok", "No personal data found.")]
 
 
 CHECK = Check("privacy", "No contact data, accounts, cards or national ids of people", run)

@@ -1,4 +1,4 @@
-"""Repeated: the same pair elsewhere, or nearly the same question with an answer that says otherwise."""
+"""Repeated: the same example elsewhere, or nearly the same question with a different answer."""
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet, Value
@@ -12,9 +12,9 @@ from annotation.models import QUESTION, QUESTION_LETTERS, SAID, Example
 from annotation.text.hashes import loosely
 from core.models import Project
 
-ALIKE = 0.85  # share of the question that is the same: 1 less the letters added and removed over all letters
-_TRIGRAMS = 0.6  # share of trigrams from which the index offers an example; ALIKE decides
-_LEAST_QUESTION, _LEAST_ANSWER = 12, 25  # characters; shorter ones are rightly alike ("yes please")
+ALIKE = 0.85  # equal share of two questions: 1 minus the letters added and removed over all letters
+_TRIGRAMS = 0.6  # share of trigrams from which the index returns an example; ALIKE decides
+_LEAST_QUESTION, _LEAST_ANSWER = 12, 25  # characters; shorter ones are often equal ("yes please")
 _MOST = 25  # examples that are compared
 _PATIENCE_MS = 1500
 _YES = ("yes", "yeah", "yep", "sure", "of course", "certainly", "absolutely")
@@ -23,7 +23,7 @@ _NO = ("no", "nope", "not", "never", "unfortunately", "sorry", "i'm sorry", "i a
 
 def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Finding]:
     try:
-        # Help at the side must not make the page wait: a query over a very large project is given up.
+        # The page must not wait for this help: a query over a very large project is stopped.
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL statement_timeout = {_PATIENCE_MS}")
@@ -32,8 +32,8 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL statement_timeout = DEFAULT")
     except OperationalError:
-        return [Finding("ok", "Not compared with other pairs: it took too long.")]
-    return findings or [Finding("ok", "No other pair asks nearly the same or answers in these words.")]
+        return [Finding("ok", "Not compared with other examples: it took too long.")]
+    return findings or [Finding("ok", "No other example has nearly the same question or the same answer.")]
 
 
 def _others(pair: Pair, project: Project) -> QuerySet[Example]:
@@ -42,7 +42,7 @@ def _others(pair: Pair, project: Project) -> QuerySet[Example]:
 
 
 def _same_question(pair: Pair, project: Project, budget: TimeBudget) -> list[Finding]:
-    """Pairs with the same records: with others the same question rightly has another answer."""
+    """Examples with the same records: with other records the same question can have another answer."""
     question = loosely(pair.question)[:QUESTION_LETTERS]
     if len(question) < _LEAST_QUESTION:
         return []
@@ -56,12 +56,14 @@ def _same_question(pair: Pair, project: Project, budget: TimeBudget) -> list[Fin
         if not _alike(question, loosely(other.question)[:QUESTION_LETTERS]):
             continue
         if loosely(other.completion) == loosely(pair.completion):
-            return [_finding("warn", "#{} is the same pair: question, records and answer.", other)]
+            return [
+                _finding("warn", "#{} is the same example: the same question, records and answer.", other)
+            ]
         if against := contradiction(pair.completion, other.completion):
             return [
                 _finding(
                     "warn",
-                    f"#{{}} asks nearly the same with the same records, and says otherwise: {against}.",
+                    f"#{{}} has nearly the same question and the same records, but another answer: {against}.",
                     other,
                 )
             ]
@@ -71,7 +73,7 @@ def _same_question(pair: Pair, project: Project, budget: TimeBudget) -> list[Fin
     return [
         _finding(
             "ok",
-            "#{} asks nearly the same with the same records; its answer says it in other words.",
+            "#{} has nearly the same question and the same records. Its answer uses other words.",
             worded_otherwise,
         )
     ]
@@ -82,12 +84,12 @@ def _finding(level: str, says: str, other: Example) -> Finding:
 
 
 def _alike(one: str, other: str) -> bool:
-    # Bit-parallel: QUESTION_LETTERS squared over 64 steps at most, whatever the text.
+    # Bit-parallel: at most QUESTION_LETTERS squared over 64 steps, for any text.
     return Indel.normalized_similarity(one, other) >= ALIKE
 
 
 def contradiction(one: str, other: str) -> str:
-    """In what two answers disagree: yes and no, or values of one kind of which they share none. Empty where they do not."""
+    """Where two answers disagree: yes and no, or values of one kind with none in common. Empty when they do not."""
     if {_yes_or_no(one), _yes_or_no(other)} == {"yes", "no"}:
         return "yes against no"
     mine, theirs = _values(one), _values(other)
@@ -106,7 +108,7 @@ def _yes_or_no(answer: str) -> str:
 
 
 def _values(answer: str) -> dict[str, dict[object, str]]:
-    """What an answer states, by kind: dates, times, and numbers by their unit, each value with its words."""
+    """The facts of an answer, by kind: dates, times, and numbers by their unit, each value with its words."""
     values: dict[str, dict[object, str]] = {}
     for fact in facts_of(answer[:5000]):
         if not fact.claims or fact.kind == "reference":
@@ -122,17 +124,17 @@ def _same_answer(pair: Pair, project: Project) -> list[Finding]:
     answer = pair.completion.strip()
     if len(answer) < _LEAST_ANSWER:
         return []
-    # The database makes small letters on both sides: its idea of them is not Python's.
+    # The database lowercases both sides: its rules are not Python's.
     others = _others(pair, project).alias(said=SAID).filter(said=MD5(Lower(Value(answer))))
     same = list(others.order_by("id").values_list("pk", flat=True)[: _MOST + 1])
     if not same:
         return []
     if len(same) == 1:
-        says = f"#{same[0]} is answered in the same words, to another question."
+        says = f"#{same[0]} has the same answer to another question."
     else:
         count = f"{_MOST} and more" if len(same) > _MOST else str(len(same))
-        says = f"A stock reply: {count} other pairs are answered in these words, #{same[0]} first."
+        says = f"A standard reply: {count} other examples have this answer, the first is #{same[0]}."
     return [Finding("ok", says, example=same[0])]
 
 
-CHECK = Check("repeated", "No other pair contradicts it or is the same", run, asks_database=True)
+CHECK = Check("repeated", "No other example contradicts it or is the same", run, asks_database=True)

@@ -9,17 +9,17 @@ from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import MD5, Left, Lower
 from django.utils import timezone
 
-# Expressions that are indexed; queries must use these very ones. The last turn's beginning, and a completion's words.
+# Indexed expressions; queries must use exactly these. The start of the last turn, and the words of a completion.
 QUESTION_LETTERS = 600
 QUESTION = Lower(Left(KeyTextTransform("content", KeyTransform(-1, "messages")), QUESTION_LETTERS))
 SAID = MD5(Lower("completion"))
 
 
 class Example(models.Model):
-    """A prompt/completion pair on its way to a dataset.
+    """A prompt with its completion.
 
     `messages` is the chat so far, [{"role": "system"|"user"|"assistant", "content": str}], ending with the
-    user; `context` holds back-office records as text. The texts here are the current ones; every earlier
+    user; `context` contains back-office records as text. The texts here are the current ones; every earlier
     state is a Revision.
     """
 
@@ -39,7 +39,7 @@ class Example(models.Model):
             Status.QUEUED,
         },
         Status.RETURNED: {Status.IN_REVIEW, Status.RETIRED},
-        # Back to review when a reviewer takes a fresh decision back, to the queue when somebody reopens it.
+        # Back to review when a reviewer undoes a decision, to the queue when somebody reopens it.
         Status.APPROVED: {Status.IN_REVIEW, Status.QUEUED, Status.RETIRED},
         Status.RETIRED: {Status.QUEUED},
     }
@@ -57,7 +57,7 @@ class Example(models.Model):
     class Origin(models.TextChoices):
         IMPORT = "import", "Import"
         WRITTEN = "written", "Written here"
-        RATING = "rating", "Corrected while rating"
+        RATING = "rating", "Corrected in a rating"
         CHAT = "chat", "Corrected in chat"
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="examples")
@@ -73,22 +73,22 @@ class Example(models.Model):
     tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     group = models.CharField(
         max_length=200,
-        help_text="Conversation or document; a group is never divided between splits.",
+        help_text="Conversation or document; a group is in one split only.",
     )
     license = models.CharField(max_length=120, blank=True)
     external_id = models.CharField(max_length=200, blank=True)
     origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.IMPORT)
     origin_detail = models.JSONField(
         default=dict,
-        help_text="Where feedback came from: {label, url, answer, ...}; shown, never joined on.",
+        help_text="Where feedback came from: {label, url, answer, ...}; shown to people, not used in joins.",
     )
-    # SHA-256 of the pair as it first came in: importing the same file again finds it even after edits.
+    # SHA-256 of the example as it was imported: importing the same file again finds it even after edits.
     arrival_hash = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - NULL is not unique
     content_hash = models.CharField(
         max_length=64, help_text="SHA-256 of messages, context and completion now."
     )
     search_text = models.TextField(
-        help_text="All texts in one and in lower case, for search by trigram (annotation.text.hashes)."
+        help_text="All texts joined, in lower case, for search by trigram (annotation.text.hashes)."
     )
     revision = models.PositiveIntegerField(default=1)
     created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
@@ -102,9 +102,9 @@ class Example(models.Model):
     submitted_at = models.DateTimeField(null=True, blank=True)
     waiting_since = models.DateTimeField(
         default=timezone.now,
-        help_text="When it joined the line it stands in now: the queue, or the reviewers'.",
+        help_text="When it joined its present queue: the annotators' or the reviewers'.",
     )
-    # What waits, in the order people get it: feedback from ratings and chat, then edge cases, then the rest.
+    # The order of the queue: feedback from ratings and chat, then edge cases, then the rest.
     queue_rank = models.GeneratedField(
         expression=models.Case(
             models.When(origin__in=["rating", "chat"], then=models.Value(0)),
@@ -145,7 +145,7 @@ class Example(models.Model):
         ]
         indexes = [
             models.Index(name="example_by_status", fields=["project", "status", "id"]),
-            # The two lines people are served from: taking the next item reads one row of these.
+            # The two queues: taking the next example reads one row of these.
             models.Index(
                 name="example_queue",
                 fields=["project", "queue_rank", "waiting_since", "id"],
@@ -166,7 +166,7 @@ class Example(models.Model):
             GinIndex(name="example_tags", fields=["tags"]),
             models.Index(name="example_import", fields=["import_id", "id"]),
             models.Index(name="example_source", fields=["project", "source"]),
-            # For the check against other pairs: who asks nearly the same, and who answers in the same words.
+            # For the check against other examples: which have nearly the same question, and which have the same answer.
             GinIndex(OpClass(QUESTION, "gin_trgm_ops"), name="example_question"),
             models.Index(models.F("project"), SAID, name="example_said"),
         ]
@@ -180,7 +180,7 @@ class Example(models.Model):
         return str(self.messages[-1]["content"]) if self.messages else ""
 
     def content(self) -> dict[str, Any]:
-        """The pair in its canonical shape, as revisions, hashes and dataset rows hold it."""
+        """The example in its canonical shape, as in revisions, hashes and dataset rows."""
         return {
             "messages": self.messages,
             "context": self.context,
@@ -189,7 +189,7 @@ class Example(models.Model):
 
 
 class Revision(models.Model):
-    """One state of an example, never changed afterwards. Number 1 is what came in."""
+    """One kept state of an example's text. It does not change. Number 1 is the first state."""
 
     class Reason(models.TextChoices):
         ARRIVED = "arrived", "Arrived"
@@ -205,7 +205,7 @@ class Revision(models.Model):
     note = models.CharField(
         max_length=300,
         blank=True,
-        help_text="Why it was submitted although a check objected.",
+        help_text="Why it was submitted although a check failed.",
     )
     by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField(auto_now_add=True)

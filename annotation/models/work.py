@@ -10,7 +10,7 @@ from core.models import DraftBase
 
 
 class Lease(models.Model):
-    """A lease: one person holds one example, for annotation or review, until they finish or it expires."""
+    """A lease: one person has one example open, for annotation or review, until they finish or it expires."""
 
     class Purpose(models.TextChoices):
         ANNOTATE = "annotate", "Annotate"
@@ -31,9 +31,9 @@ class Lease(models.Model):
             Outcome.EXPIRED,
         },
         Outcome.DONE: set(),
-        Outcome.SKIPPED: {Outcome.RELEASED},  # the person took the skip back
+        Outcome.SKIPPED: {Outcome.RELEASED},  # the person undid the skip
         Outcome.RELEASED: set(),
-        # Somebody may finish what nobody else took after their time was over.
+        # A person can finish an example after their lease, while no one else has taken it.
         Outcome.EXPIRED: {Outcome.DONE, Outcome.SKIPPED, Outcome.RELEASED},
     }
 
@@ -50,7 +50,7 @@ class Lease(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="Why it was skipped, if the person said.",
+        help_text="Why it was skipped, if the person gave a reason.",
     )
 
     class Meta:
@@ -82,13 +82,13 @@ class Lease(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"#{self.example_id} held by {self.user_id}"
+        return f"#{self.example_id} leased to {self.user_id}"
 
 
 class Draft(DraftBase):
-    """What a person has typed and not submitted. It outlives the lease, so nothing typed is ever lost.
+    """Text that a person has typed and not submitted. It is kept when the lease ends, so that nothing typed is lost.
 
-    Without an `example` it is the new example this person is writing in the project.
+    Without an `example` it is the new example that this person writes in the project.
     """
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="drafts")
@@ -130,9 +130,9 @@ class Review(models.Model):
         null=True,
         blank=True,
         editable=False,
-        help_text="Decisions made together share it: they can be taken back together.",
+        help_text="The decisions of one bulk action have the same value: they can be undone together.",
     )
-    undone_at = models.DateTimeField(null=True, blank=True, help_text="When the reviewer took it back.")
+    undone_at = models.DateTimeField(null=True, blank=True, help_text="When the reviewer undid it.")
 
     class Meta:
         ordering = ["-id"]

@@ -1,4 +1,4 @@
-"""What pages, the API and the apps above read of annotation."""
+"""The queries of annotation, for pages, the API and the apps above."""
 
 from annotation.queries.examples import find_examples, slices_of
 from annotation.queries.queue import my_work

@@ -1,4 +1,4 @@
-"""Finding examples, and everything that is known about one of them."""
+"""Finds examples, and all data about one of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ def _search(found: QuerySet[Example], text: str) -> QuerySet[Example]:
 
 
 def slices_of(project: Project) -> list[str]:
-    """The slices in use, sorted, without the empty one. One query that hops from value to value on an index."""
+    """The slices in use, sorted, without the empty one. One query that goes from value to value on an index."""
     return [name for name in _values_in_use("slice", project) if name]
 
 
@@ -83,7 +83,7 @@ def people_of(project: Project) -> QuerySet[User]:
 
 @dataclass(frozen=True)
 class HistoryStep:
-    """One revision, what it changed of the one before (nothing for the first), and what reviewers said of it."""
+    """One revision, its changes since the one before (none for the first), and its reviews."""
 
     revision: Revision
     changes: Changes | None = None
@@ -93,7 +93,7 @@ class HistoryStep:
 def history_of(example: Example, newest: int | None = None) -> list[HistoryStep]:
     """The revisions, newest first: all, or the `newest` so many. Two queries."""
     found = Revision.objects.filter(example=example).select_related("by").order_by("-number")
-    # One more than is told, so that the oldest of them is compared with the one before it.
+    # One more than requested, so that the oldest is compared with the one before it.
     revisions = list(found[: newest + 1] if newest else found)[::-1]
     reviews: dict[int, list[Review]] = {}
     for review in Review.objects.filter(example=example).select_related("by").order_by("pk"):

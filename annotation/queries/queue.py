@@ -1,4 +1,4 @@
-"""What waits for whom, and what a person did. Reads only."""
+"""The queues of a person, and their own work. Reads only."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 
 Purpose = Lease.Purpose
 E = TypeVar("E", bound=Example)
-OWN_FIRST = timedelta(days=1)  # so long does an item that was sent back wait for the person who submitted it
-MANY = 1000  # the editor tells how many wait up to this number; beyond it nobody counts
-LIST_DIFF = 8000  # characters of both answers: up to here the list of reviews marks what changed
-UNDO = timedelta(minutes=10)  # so long can a reviewer take a decision back
+OWN_FIRST = timedelta(days=1)  # how long an example that was sent back is reserved for its author
+MANY = 1000  # the editor shows the length of the queue up to this number
+LIST_DIFF = 8000  # characters of both completions: up to this the list of reviews marks changes
+UNDO = timedelta(minutes=10)  # how long a reviewer can undo a decision
 
 
 def waiting_for(
     user: User, project: Project, purpose: str, filters: Mapping[str, str] | None = None
 ) -> "QuerySet[WaitingExample]":
-    """Everything that waits in the line of `purpose` and that this person may take, free or not.
+    """All examples in the queue of `purpose` that this person can take, open with somebody or not.
 
     Annotated with `held` (somebody has it open), `skipped` and `skipped_at` (by this person).
     """
@@ -83,13 +83,13 @@ def _holding() -> QuerySet[Lease]:
 
 
 def in_order(examples: QuerySet[E]) -> QuerySet[E]:
-    """Feedback first, then edge cases, then the rest, each oldest first: the order of the index `example_queue`."""
+    """Feedback first, then edge cases, then the rest, each oldest first: in the order of the index `example_queue`."""
     return examples.order_by("queue_rank", "waiting_since", "id")
 
 
 @dataclass(frozen=True)
 class WaitingKind:
-    """How much waits of one kind, for the overview; `key` and `value` are the filter that takes from it."""
+    """The number of waiting examples of one kind, for the overview; `key` and `value` are the filter that takes from it."""
 
     label: str
     count: int
@@ -108,7 +108,7 @@ def standing(project: Project) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Overview:
-    """What waits for one person. Counts leave out what anybody has open, also the person."""
+    """The queues of one person. Counts leave out all open examples, also those of the person."""
 
     sent_back: int = 0
     feedback: int = 0
@@ -125,7 +125,7 @@ class Overview:
 
 
 def overview(user: User, project: Project) -> Overview:
-    """Three queries, each one pass over an index, whatever the size of the queue."""
+    """Three queries, each one pass over an index, for any size of the queue."""
     held = _held(project)
     own_open = {example for example, holder in held.items() if holder == user.pk}
     mine = Case(
@@ -161,7 +161,7 @@ def overview(user: User, project: Project) -> Overview:
 
 
 def _held(project: Project) -> dict[int, int]:
-    """What anybody has open now, and who: as many as there are people at work, so it is fetched rather than joined."""
+    """All open examples and their holders: as many as people at work, so they are fetched and not joined."""
     return dict(
         Lease.objects.filter(project=project, outcome=Lease.Outcome.OPEN, expires_at__gt=timezone.now())
         .order_by()
@@ -170,7 +170,7 @@ def _held(project: Project) -> dict[int, int]:
 
 
 def waiting_count(user: User, project: Project, purpose: str) -> int:
-    """How many items are free for this person, counted no further than MANY + 1. Two queries."""
+    """The number of free examples for this person, counted up to MANY + 1. Two queries."""
     free = waiting_for(user, project, purpose).exclude(pk__in=list(_held(project)))
     return free.order_by()[: MANY + 1].count()
 
@@ -185,7 +185,7 @@ def open_lease(user: User, project: Project, purpose: str) -> Lease | None:
 
 
 def lease_of(user: User, example: Example, purpose: str) -> Lease | None:
-    """The person's newest lease of the example, in whatever state."""
+    """The person's newest lease of the example, with any outcome."""
     return Lease.objects.filter(user=user, example=example, purpose=purpose).order_by("-id").first()
 
 
@@ -194,13 +194,13 @@ def is_live(lease: Lease | None) -> bool:
 
 
 def held_until(user: User, example: Example, purpose: str) -> datetime | None:
-    """Until when the example is this person's; None when it is not, or not any more."""
+    """The end of this person's lease of the example; None without a valid lease."""
     lease = lease_of(user, example, purpose)
     return lease.expires_at if lease and is_live(lease) else None
 
 
 def drafts_of(user: User, project: Project) -> QuerySet[Draft]:
-    """Texts begun and not submitted, newest first, their examples loaded."""
+    """Drafts, newest first, with their examples loaded."""
     return Draft.objects.select_related("example").filter(user=user, project=project).order_by("-saved_at")
 
 
@@ -213,7 +213,7 @@ def new_draft_of(user: User, project: Project) -> Draft | None:
 
 
 def recent_work(user: User, project: Project, limit: int = 8) -> "list[SentExample]":
-    """What the person submitted last, newest first, each with `takeable_back` and its last review's comment.
+    """The person's last submits, newest first, each with `takeable_back` and its last review's comment.
 
     `takeable_back` is a hint for the page; the service decides.
     """
@@ -239,7 +239,7 @@ def recent_work(user: User, project: Project, limit: int = 8) -> "list[SentExamp
 
 
 def skipped_by(user: User, project: Project, limit: int = 8) -> list[Lease]:
-    """What the person skipped and what still waits since then, the newest skip first, each with its example."""
+    """Skipped examples that still wait, the newest skip first, each with its example."""
     later = Lease.objects.filter(
         example=OuterRef("example"), user=user, purpose=OuterRef("purpose"), id__gt=OuterRef("id")
     )
@@ -257,7 +257,7 @@ def skipped_by(user: User, project: Project, limit: int = 8) -> list[Lease]:
 
 # --- review ------------------------------------------------------------------------------------------------
 def review_list(project: Project, user: User, wanted: Mapping[str, Any] | None = None) -> QuerySet[Example]:
-    """What is in review, in the reviewers' order, with `held_by` (who has it open) and `own` (submitted by the person).
+    """Examples in review, in the reviewers' order, with `held_by` (who has it open) and `own` (submitted by the person).
 
     `wanted`, all optional: q (text or "#12"), edge ("any" for every kind), slice.
     """
@@ -283,9 +283,9 @@ def review_list(project: Project, user: User, wanted: Mapping[str, Any] | None =
 
 
 def baseline(example: Example) -> Revision | None:
-    """The revision a reviewer compares with: the last one that was reviewed, else what came in.
+    """The revision a reviewer compares with: the last reviewed one, else the imported one.
 
-    None when there is nothing earlier: the pair was written whole by its author.
+    None when there is no earlier one: its author wrote all of it.
     """
     reviewed = (
         Revision.objects.filter(example=example, reviews__undone_at=None, number__lt=example.revision)
@@ -302,7 +302,7 @@ def baseline(example: Example) -> Revision | None:
 
 @dataclass(frozen=True)
 class ReviewRow:
-    """A pair in the list of what is in review, and what changed in it since a reviewer, or the import, had it."""
+    """An example in the list of reviews, and its changes since the last review or the import."""
 
     example: Example
     base: Revision | None
@@ -310,12 +310,12 @@ class ReviewRow:
 
     @property
     def free(self) -> bool:
-        """Whether the person can decide it: not their own, and nobody has it open."""
+        """Whether the person can decide it: not their own, and no one has it open."""
         return not (getattr(self.example, "own", False) or getattr(self.example, "held_by", None))
 
     @property
     def value(self) -> str:
-        """What selecting it sends: the example and the revision that is shown."""
+        """The value of its checkbox: the example and the shown revision."""
         return f"{self.example.pk}:{self.example.revision}"
 
     @property
@@ -323,14 +323,14 @@ class ReviewRow:
         if self.base is None:
             return ""
         return (
-            "it came in"
+            "the first revision"
             if self.base.reason == Revision.Reason.ARRIVED
-            else f"revision {self.base.number} was reviewed"
+            else f"the review of revision {self.base.number}"
         )
 
     @property
     def marks(self) -> bool:
-        """Whether the answer is shown with what changed in it; a long one is opened for that."""
+        """Whether the list shows the changes of the completion; a long one must be opened for that."""
         if self.changes is None or self.changes.completion.state != "changed":
             return False
         return len(self.changes.completion.old) + len(self.changes.completion.new) <= LIST_DIFF
@@ -346,7 +346,7 @@ class ReviewRow:
 
 
 def review_rows(examples: Iterable[Example]) -> list[ReviewRow]:
-    """The examples of one page of the list. One query, whatever their number; see `baseline` for what is compared."""
+    """The examples of one page of the list. One query for any number; see `baseline` for the compared revision."""
     page = list(examples)
     reviewed = Exists(Review.objects.filter(revision=OuterRef("pk"), undone_at=None))
     found = (
@@ -379,7 +379,7 @@ def reviews_of(example: Example) -> QuerySet[Review]:
 
 
 def undoable(user: User, project: Project, limit: int = 5) -> list[Review]:
-    """The person's latest decisions that can still be taken back, newest first."""
+    """The person's latest decisions that can still be undone, newest first."""
     return list(_undoable(user, project).filter(batch=None).select_related("example").order_by("-id")[:limit])
 
 
@@ -397,17 +397,17 @@ def _undoable(user: User, project: Project) -> QuerySet[Review]:
 
 @dataclass(frozen=True)
 class BulkDecision:
-    """What a person decided together and can still take back together."""
+    """A bulk decision that the person can still undo."""
 
     batch: uuid.UUID
     verdict: str
     count: int
     at: datetime
-    newest: int  # the greatest id among its reviews
+    newest: int  # the highest id of its reviews
 
 
 def undoable_bulk(user: User, project: Project, limit: int = 3) -> list[BulkDecision]:
-    """The person's latest decisions in bulk that can still be taken back, newest first. One query."""
+    """The person's latest bulk decisions that can still be undone, newest first. One query."""
     found = _undoable(user, project).exclude(batch=None).order_by()
     rows = found.values("batch", "verdict").annotate(count=Count("id"), made=Max("at"), newest=Max("id"))
     return [
@@ -418,7 +418,7 @@ def undoable_bulk(user: User, project: Project, limit: int = 3) -> list[BulkDeci
 
 
 def submission_note(example: Example) -> str:
-    """Why the current revision was submitted although a check objected; empty when none did."""
+    """The reason why the current revision was submitted although a check failed; empty when none failed."""
     return str(
         Revision.objects.filter(example=example, number=example.revision)
         .values_list("note", flat=True)
@@ -432,8 +432,8 @@ NO_WORK = dict.fromkeys(("submitted", "accepted", "sent_back", "reviewed", "open
 
 
 def my_work(user: User) -> list[dict[str, Any]]:
-    """What the person did in the last seven days, project by project: [{project, submitted, accepted, sent_back,
-    reviewed, open}]. `accepted` and `sent_back` are what reviewers said of their submissions. Four queries."""
+    """The person's work of the last seven days, by project: [{project, submitted, accepted, sent_back,
+    reviewed, open}]. `accepted` and `sent_back` count reviews of their submits. Four queries."""
     since = timezone.now() - timedelta(days=7)
     rows: dict[int, dict[str, Any]] = {}
 

@@ -1,1 +1,1 @@
-"""Long work on examples, done by a worker: imports and freezes."""
+"""Long work on examples in a worker: imports and freezes."""

@@ -1,4 +1,4 @@
-"""Everything that changes examples. Other apps and this app's views, API and tasks call these names."""
+"""All functions that change examples. Other apps and this app's views, API and tasks call them."""
 
 from annotation.services.annotating import submit, take_back, take_next
 from annotation.services.drafts import discard_draft, item_state, save_comment, save_draft, save_new_draft

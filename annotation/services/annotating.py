@@ -1,4 +1,4 @@
-"""The annotators' side of the queue: take the next item, submit, take a submission back."""
+"""The annotators' side of the queue: take the next example, submit, undo a submit."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,7 +19,7 @@ from core.database.transitions import transition
 from core.errors import Conflict
 from core.models import Project, User
 
-_TRIES = 20  # each try that fails means that somebody else got an item, so this is never many
+_TRIES = 20  # each failed try means that somebody else got an example, so a few are enough
 
 
 def take_next(
@@ -29,22 +29,22 @@ def take_next(
     purpose: str,
     filters: Mapping[str, str] | None = None,
 ) -> Lease | None:
-    """Leases the next item to the person, or None when nothing waits for them.
+    """Leases the next example to the person; None when the queue is empty for them.
 
-    Whoever has an item open gets that one again. Order: what they have a draft of, what was sent back to them (a
-    reviewer: what they sent back), feedback from ratings and chat, edge cases, the oldest; what they skipped last. `filters`
-    narrows it to a slice, an edge kind or an origin. Two people never get the same item: rows are locked with
-    SKIP LOCKED, and a partial unique constraint holds even if this code were wrong.
+    A person who has an example open gets that one again. Order: examples with their draft, those sent back to them (a
+    reviewer: those they sent back), feedback from ratings and chat, edge cases, the oldest; skipped ones last. `filters`
+    narrows it to a slice, an edge kind or an origin. Two people do not get the same example: rows are locked with
+    SKIP LOCKED, and a partial unique constraint prevents it even if this code is wrong.
     """
     expire_leases(project)
     for _ in range(_TRIES):
         try:
             return _take_one(by, project, purpose, filters or {})
         except IntegrityError:
-            continue  # somebody's lease was committed between our look and our lock
+            continue  # somebody's lease was committed between our read and our lock
     raise Conflict(
-        "Many people are taking items at this moment.",
-        "Ask again; nothing is lost.",
+        "Many people are opening examples now.",
+        "Try again. Your work is saved.",
     )
 
 
@@ -71,10 +71,10 @@ def _take_one(by: User, project: Project, purpose: str, filters: Mapping[str, st
 def _lines(
     by: User, project: Project, purpose: str, filters: Mapping[str, str]
 ) -> Iterator[QuerySet[Example]]:
-    """Where to look, one line after the other; each is served from an index, however long it is."""
+    """The queries to try, one after the other; each uses an index, for any length of the queue."""
     waiting = waiting_for(by, project, purpose, filters).filter(held=False)
     fresh = waiting.filter(skipped=False)
-    # What one has begun comes first: a draft whose lease ran out over lunch is what one was doing.
+    # Started work comes first: a draft whose lease expired is what the person was working on.
     yield in_order(fresh.filter(Exists(Draft.objects.filter(example=OuterRef("pk"), user=by))))
     if purpose == Purpose.ANNOTATE:
         yield in_order(fresh.filter(status=Example.Status.RETURNED, submitted_by=by))
@@ -97,10 +97,11 @@ def submit(
     base_revision: int = 0,
     reason: str = "",
 ) -> Example:
-    """Hands the pair to the reviewers as a new revision and ends the lease.
+    """Submits the example to the reviewers as a new revision and ends the lease.
 
-    Invalid when something is missing, NeedsReason when a check objects and `reason` is empty, LeaseLost when
-    somebody else has or had the item meanwhile, Conflict when the pair changed since `base_revision` (0: since the person opened it).
+    Invalid when something is missing, NeedsReason when a check failed and `reason` is empty, LeaseLost when somebody else
+    has or had the example in the meantime, Conflict when the example changed since `base_revision` (0: since the person
+    opened it).
     """
     clean = clean_pair(content)
     note = reason_for_bad(project=example.project, content=clean, example=example, reason=reason)
@@ -108,8 +109,8 @@ def submit(
     lease = leases.hold(example=example, user=by, purpose=Purpose.ANNOTATE)
     if leases.changed_since(example, base_revision, lease):
         raise Conflict(
-            f"#{example.pk} changed since you opened it.",
-            "What you wrote is kept as your draft. Reload to see both.",
+            f"#{example.pk} changed after you opened it.",
+            "Your text is saved as your draft. Reload to see both.",
         )
     now = timezone.now()
     changed = clean != content_of(example)
@@ -140,21 +141,21 @@ def submit(
 
 @transaction.atomic
 def take_back(*, by: User, example: Example) -> Lease:
-    """Undoes a submit for as long as no reviewer opened it, and opens the item again.
+    """Undoes a submit while no reviewer has opened the example, and opens it again.
 
-    The submitted revision stays in the history; what the person has open now goes back, its draft kept.
+    The submitted revision stays in the history; the example the person has open now goes back, and its draft is kept.
     """
     example = lock(example)
     if example.status != Example.Status.IN_REVIEW or example.submitted_by_id != by.pk:
-        raise Conflict(f"#{example.pk} is not yours to take back.", "Reload the page.")
+        raise Conflict(f"You cannot undo the submit of #{example.pk}.", "Reload the page.")
     last_submit = (
         Lease.objects.filter(example=example, user=by, purpose=Purpose.ANNOTATE).order_by("-id").first()
     )
     since = last_submit.leased_at if last_submit else example.submitted_at
     if Lease.objects.filter(example=example, purpose=Purpose.REVIEW, leased_at__gte=since).exists():
         raise Conflict(
-            f"A reviewer has opened #{example.pk} already.",
-            "They can send it back to you.",
+            f"A reviewer has already opened #{example.pk}.",
+            "The reviewer can send it back to you.",
         )
     sent_back_before = example.reviews.filter(undone_at=None, verdict=Review.Verdict.RETURNED).exists()
     transition(

@@ -1,4 +1,4 @@
-"""Drafts of pairs, and how an item stands for somebody whose page was opened earlier."""
+"""Drafts of examples, and the state of an example for a page that was opened earlier."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,15 +31,15 @@ def save_draft(
     writer: str = "",
     seen: str | None = None,
 ) -> Draft:
-    """Keeps what the person has typed, whether or not their lease still runs.
+    """Saves what the person has typed, also when their lease is over.
 
-    Conflict when they never had the example, or have submitted it since: a late draft must not come back to life. With
-    `seen`, see core.services.drafts.keep. Content may be in any state; Invalid only when it is too large to keep.
+    Conflict when they did not have the example, or have submitted it: a late draft must not appear again. For `seen`, see
+    core.services.drafts.keep. Content can be incomplete; Invalid only when it is too large.
     """
     mine = leases.latest(example=example, user=by, purpose=purpose)
     if mine is None or mine.outcome == Outcome.DONE:
         state = item_state(by=by, example=example, purpose=purpose)
-        raise Conflict(state.detail, state.advice or "Copy what you wrote.")
+        raise Conflict(state.detail, state.advice or "Copy your text.")
     values = {"content": _draft_content(content), "base_revision": base_revision or example.revision}
     owner = {"user": by, "project": example.project, "example": example}
     return drafts.keep(Draft, owner=owner, values=values, writer=writer, seen=seen)
@@ -49,7 +49,7 @@ def save_draft(
 def save_new_draft(
     *, by: User, project: Project, content: Mapping[str, Any], writer: str = "", seen: str | None = None
 ) -> Draft:
-    """Keeps the new example the person is writing; there is one in each project. With `seen`, see core.services.drafts."""
+    """Saves the new example that the person writes; there is one per project. For `seen`, see core.services.drafts."""
     values = {"content": {**_draft_content(content), "group": clean_text(content.get("group"))[:200]}}
     owner = {"user": by, "project": project, "example": None}
     return drafts.keep(Draft, owner=owner, values=values, writer=writer, seen=seen)
@@ -59,7 +59,7 @@ def save_new_draft(
 def save_comment(
     *, by: User, example: Example, comment: str, content: Mapping[str, Any], **more: Any
 ) -> Draft:
-    """Keeps a reviewer's comment. A correction they have begun stays in the same draft; else `content` is the pair's."""
+    """Saves a reviewer's comment. A correction they have started stays in the same draft; else `content` is the example's."""
     draft = Draft.objects.filter(example=example, user=by).first()
     words = {**(draft.content if draft else content), "comment": comment}
     return save_draft(by=by, example=example, content=words, purpose=Purpose.REVIEW, **more)
@@ -77,7 +77,7 @@ def _draft_content(content: Mapping[str, Any]) -> dict[str, Any]:
 
 @transaction.atomic
 def discard_draft(*, by: User, project: Project, example: Example | None) -> None:
-    """Deletes a draft because its writer asked for it. That it was deleted is audited, its words are not kept."""
+    """Deletes a draft at the request of its writer. The discard is audited, the text is not kept."""
     gone, _ = Draft.objects.filter(project=project, user=by, example=example).delete()
     if gone:
         verb = "draft.discarded" if example else "draft.of_new_discarded"
@@ -85,7 +85,7 @@ def discard_draft(*, by: User, project: Project, example: Example | None) -> Non
 
 
 def item_state(*, by: User, example: Example, purpose: str) -> FormState:
-    """For pages that were opened before: does the lease hold, and if not, what happened? Reads only."""
+    """For pages that were opened before: is the lease valid, and if not, what happened? Reads only."""
     mine = Lease.objects.filter(example=example, user=by, purpose=purpose).order_by("-id").first()
     if mine is not None and mine.outcome == Outcome.OPEN and mine.expires_at > timezone.now():
         return FormState(editable=True, held=True, can_open=True, until=mine.expires_at)
@@ -96,22 +96,22 @@ def item_state(*, by: User, example: Example, purpose: str) -> FormState:
     if mine.outcome == Outcome.DONE and why:
         return FormState(
             editable=False, held=False, can_open=False, detail=_what_you_did(example, by, purpose),
-            advice="What you see here is the page from before.",
+            advice="This page shows the old state.",
         )  # fmt: skip
     if mine.outcome == Outcome.DONE:
-        detail = f"You finished #{example.pk}, and it is open again since."
+        detail = f"You finished #{example.pk}. It is open again now."
         return FormState(editable=False, held=False, can_open=True, detail=detail)
     if why:
-        detail = f"Your time with #{example.pk} is over. {why}"
-        return FormState(True, False, False, detail=detail, advice="What you wrote is kept as your draft.")
-    detail = f"Your time with #{example.pk} is over. Nobody else has it."
-    return FormState(True, False, True, detail=detail, advice="What you wrote is kept as your draft.")
+        detail = f"Your reservation of #{example.pk} is over. {why}"
+        return FormState(True, False, False, detail=detail, advice="Your text is saved as your draft.")
+    detail = f"Your reservation of #{example.pk} is over. No one else has it open."
+    return FormState(True, False, True, detail=detail, advice="Your text is saved as your draft.")
 
 
 def _what_you_did(example: Example, user: User, purpose: str) -> str:
     if purpose == Purpose.ANNOTATE:
         if example.status == Example.Status.IN_REVIEW and example.submitted_by_id == user.pk:
-            return f"You submitted #{example.pk}. It is with the reviewers."
+            return f"You submitted #{example.pk}. It is in review now."
         return f"You submitted #{example.pk}. It is {example.get_status_display().lower()} now."
     review = example.reviews.filter(by=user).order_by("-id").first()
     if review is not None and review.undone_at is None:

@@ -1,4 +1,4 @@
-"""Examples come into being, are changed, leave the project's data and come back."""
+"""Creates examples, changes them, retires them and brings them back."""
 
 import uuid
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from core.seen import must_be_as_seen, stamp
 
 
 def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of an Example that a clean pair fills, hashes and search text included."""
+    """The columns of an Example that cleaned content fills, hashes and search text included."""
     pair = {
         "messages": content["messages"],
         "context": content["context"],
@@ -34,7 +34,7 @@ def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def content_of(example: Example) -> dict[str, Any]:
-    """Everything a revision holds, as the example has it now."""
+    """The content of a revision, as the example has it now."""
     return {
         **example.content(),
         "slice": example.slice,
@@ -51,7 +51,7 @@ def add_revision(
     content: Mapping[str, Any],
     note: str = "",
 ) -> Revision:
-    """Writes the revision that `example.revision` counts; the caller has set that number in the same transaction."""
+    """Writes the revision number `example.revision`; the caller has set that number in the same transaction."""
     return Revision.objects.create(
         example=example,
         number=example.revision,
@@ -63,14 +63,14 @@ def add_revision(
 
 
 def lock(example: Example) -> Example:
-    """The example as it is now, held until the transaction ends. Everything that moves an example starts here."""
+    """The example as it is now, locked until the transaction ends. Every change of an example's status starts here."""
     return Example.objects.select_for_update(no_key=True).select_related("project").get(pk=example.pk)
 
 
 def reason_for_bad(
     *, project: Project, content: Mapping[str, Any], example: Example | None, reason: str
 ) -> str:
-    """The reason, cut to what a revision holds. NeedsReason when a check objects and none is given."""
+    """The reason, cut to the length that a revision stores. NeedsReason when a check failed and no reason is given."""
     reason = " ".join(clean_text(reason).split())[:300]
     bad = bad_findings(content, project, example_id=example.pk if example else None)
     if bad and not reason:
@@ -88,7 +88,7 @@ def write_example(
     source: str | None = None,
     reason: str = "",
 ) -> Example:
-    """A pair written here from nothing: it goes to the reviewers, and the writer's draft of a new example is used up."""
+    """A new example written here: it goes to the reviewers, and the writer's draft of a new example is deleted."""
     clean = clean_pair(content)
     note = reason_for_bad(project=project, content=clean, example=None, reason=reason)
     now = timezone.now()
@@ -124,10 +124,11 @@ def file_correction(
     origin: Example.Origin,
     origin_detail: Mapping[str, Any],
 ) -> Example:
-    """Feedback becomes an item at the front of the queue, saying where it came from.
+    """Feedback becomes an example at the front of the queue, with its origin.
 
     `completion` may be empty (a complaint without a better answer). `origin_detail` is {"label", "url",
-    "answer", ...}, shown to people and never joined on; `answer` is what the model said. Without a `group` equal prompts share one, as in imports.
+    "answer", ...}, shown to people and not used in joins; `answer` is what the model said. Without a `group` equal prompts share one,
+    as in imports.
     """
     if origin not in (Example.Origin.RATING, Example.Origin.CHAT):
         raise ValueError("A correction comes from a rating or a chat.")
@@ -167,12 +168,12 @@ def _standing(example: Example) -> tuple[str, int]:
 
 
 def example_stamp(example: Example) -> str:
-    """What a page that shows the example sends along when it is taken out of use or put back into the queue."""
+    """The stamp that a page sends when the example is retired or put back into the queue."""
     return stamp(*_standing(example))
 
 
 def _end_leases(example: Example) -> None:
-    """Whoever has it open loses it; what they typed stays as their draft."""
+    """Ends the lease of the person who has it open; their text stays as their draft."""
     Lease.objects.filter(example=example, outcome=Lease.Outcome.OPEN).update(
         outcome=Lease.Outcome.RELEASED, finished_at=timezone.now()
     )
@@ -180,16 +181,16 @@ def _end_leases(example: Example) -> None:
 
 @transaction.atomic
 def retire(*, by: User, example: Example, reason: str, seen: str = "") -> Example:
-    """Takes an example out of everything that is frozen from now on. Frozen dataset versions keep their rows.
+    """Retires an example: new dataset versions do not contain it. Existing dataset versions keep their rows.
 
-    Conflict when it is not as the person saw it (`seen`, see `example_stamp`).
+    Conflict when it changed after the person saw it (`seen`, see `example_stamp`).
     """
     reason = " ".join(reason.split())[:300]
     if not reason:
         raise Invalid(
-            "Say why it is retired.",
-            "Somebody will ask later.",
-            fields={"reason": ["Say why."]},
+            "Give a reason.",
+            "Other people will want to know it later.",
+            fields={"reason": ["Give a reason."]},
         )
     example = lock(example)
     must_be_as_seen(seen, *_standing(example), what=f"#{example.pk}")

@@ -1,4 +1,4 @@
-"""Leases that are over end, so that what they held goes to somebody else."""
+"""Ends expired leases, so that other people can take the examples."""
 
 from django.db import transaction
 from django.utils import timezone
@@ -11,9 +11,9 @@ _AT_ONCE = 500
 
 @transaction.atomic
 def expire_leases(project: Project | None = None) -> int:
-    """Ends every lease that is over, except those somebody is using up at this moment. Returns how many.
+    """Ends every expired lease, except those that a request is ending at this moment. Returns how many.
 
-    What was typed stays as a draft; nothing else changes, so this leaves no audit entry.
+    Drafts stay; nothing else changes, so there is no audit entry.
     """
     now = timezone.now()
     over = Lease.objects.select_for_update(skip_locked=True).filter(

@@ -1,6 +1,6 @@
-"""Leases: who has which example open. The queue hands them out; submitting and reviewing use them up.
+"""Leases: who has which example open. The queue gives leases; submitting and reviewing end them.
 
-Whatever moves an example locks its row first (annotation.services.examples.lock), then its lease, to avoid deadlocks.
+Every change of an example locks its row first (annotation.services.examples.lock), then its lease, to avoid deadlocks.
 """
 
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ def lease_end(project: Project) -> datetime:
 
 
 def latest(*, example: Example, user: User, purpose: str) -> Lease | None:
-    """The person's newest lease of this example, locked: a draft and a submit of two tabs take turns here."""
+    """The person's newest lease of this example, locked: a draft and a submit of two tabs wait for each other here."""
     return (
         Lease.objects.select_for_update()
         .filter(example=example, user=user, purpose=purpose)
@@ -39,16 +39,16 @@ def latest(*, example: Example, user: User, purpose: str) -> Lease | None:
 
 
 def changed_since(example: Example, revision: int, lease: Lease) -> bool:
-    """Whether the (locked) example is not what the person read: `revision`, or with 0 what it was when they opened it."""
+    """Whether the (locked) example changed after the person read it: `revision`, or with 0 the state when they opened it."""
     if revision:
         return revision != example.revision
-    # An example that came in bulk gets its first revision later than it came; that is no change.
+    # An example of an import gets its first revision later than its row; that is not a change.
     newer = Revision.objects.filter(example=example, at__gt=lease.leased_at)
     return newer.exclude(reason=Revision.Reason.ARRIVED).exists()
 
 
 def close(lease: Lease, outcome: str, note: str = "") -> None:
-    """Ends a lease that `hold` gave. Another's lease on the same example, over but not swept yet, ends with it."""
+    """Ends a lease from `hold`. An expired lease of another person on the same example ends with it."""
     now = timezone.now()
     transition(lease, outcome, field="outcome", finished_at=now, note=note)
     Lease.objects.filter(example=lease.example_id, outcome=Outcome.OPEN).update(
@@ -57,7 +57,7 @@ def close(lease: Lease, outcome: str, note: str = "") -> None:
 
 
 def close_open(*, user: User, project: Project, purpose: str) -> None:
-    """Gives back whatever the person has open for `purpose`, drafts kept, to make room for another item."""
+    """Ends the lease that the person has for `purpose`, so that they can open another example. The draft is kept."""
     Lease.objects.filter(user=user, project=project, purpose=purpose, outcome=Outcome.OPEN).update(
         outcome=Outcome.RELEASED, finished_at=timezone.now()
     )
@@ -81,7 +81,7 @@ def why_not(example: Example, user: User, purpose: str) -> str | None:
             else ""
         )
         words = {
-            Example.Status.IN_REVIEW: f"It was submitted{by} and waits for review.",
+            Example.Status.IN_REVIEW: f"It was submitted{by} and is in review.",
             Example.Status.APPROVED: "It is approved.",
             Example.Status.RETURNED: "It was sent back to its author.",
             Example.Status.QUEUED: "It is back in the annotators' queue.",
@@ -89,7 +89,7 @@ def why_not(example: Example, user: User, purpose: str) -> str | None:
         }
         return words[Example.Status(example.status)]
     if purpose == Purpose.REVIEW and example.submitted_by_id == user.pk:
-        return "You submitted it yourself, and a second pair of eyes reviews."
+        return "You submitted it yourself. Another person must review it."
     return None
 
 
@@ -109,15 +109,15 @@ def open_lease(example: Example, user: User, purpose: str) -> Lease:
 
 
 def why_not_open(*, by: User, example: Example, purpose: str) -> str:
-    """Why the person cannot open the example now; empty when they can. Reads only: the answer may be old at once."""
+    """Why the person cannot open the example now; empty when they can. Reads only: the answer can be out of date immediately."""
     return why_not(example, by, purpose) or ""
 
 
 @transaction.atomic
 def take(*, by: User, example: Example, purpose: str) -> Lease:
-    """Opens this very example for the person; what they had open goes back. LeaseLost when it cannot be had.
+    """Opens this example for the person; another example they had open goes back. LeaseLost when it is not available.
 
-    Asking for what one has open already extends it.
+    When the person has it open already, the lease is extended.
     """
     example = lock(example)
     mine = latest(example=example, user=by, purpose=purpose)
@@ -128,7 +128,7 @@ def take(*, by: User, example: Example, purpose: str) -> Lease:
     try:
         lease = open_lease(example, by, purpose)
     except IntegrityError:
-        raise LeaseLost("You opened another item at the same moment.", "Reload the page.") from None
+        raise LeaseLost("You opened another example at the same moment.", "Reload the page.") from None
     record(
         by=by,
         project=example.project,
@@ -142,20 +142,20 @@ def take(*, by: User, example: Example, purpose: str) -> Lease:
 def _refuse(example: Example, user: User, purpose: str) -> None:
     reason = why_not(example, user, purpose)
     if reason:
-        raise LeaseLost(f"#{example.pk} is not yours now. {reason}", "What you wrote is kept as your draft.")
+        raise LeaseLost(f"You cannot open #{example.pk} now. {reason}", "Your text is saved as your draft.")
 
 
 def _extend(lease: Lease, project: Project) -> Lease:
     until = lease_end(project)
     if not Lease.objects.filter(pk=lease.pk, outcome=Outcome.OPEN).update(expires_at=until):
-        raise LeaseLost("Your time is over.", "What you wrote is kept as your draft.")
+        raise LeaseLost("Your reservation is over.", "Your text is saved as your draft.")
     lease.expires_at = until
     return lease
 
 
 @transaction.atomic
 def hold(*, example: Example, user: User, purpose: str) -> Lease:
-    """The person's lease on the (locked) example, to be used up now. One that ran out counts while nobody took it."""
+    """The person's lease on the (locked) example, which the caller ends. An expired lease counts while no one else has taken it."""
     mine = latest(example=example, user=user, purpose=purpose)
     if mine is None or mine.outcome not in (Outcome.OPEN, Outcome.EXPIRED):
         _refuse(example, user, purpose)
@@ -166,12 +166,12 @@ def hold(*, example: Example, user: User, purpose: str) -> Lease:
 
 @transaction.atomic
 def heartbeat(*, by: User, example: Example, purpose: str) -> Lease:
-    """Extends a lease. One that ran out comes back to life while nobody else took the example."""
+    """Extends a lease. An expired lease becomes valid again while no one else has taken the example."""
     mine = Lease.objects.filter(example=example, user=by, purpose=purpose).order_by("-id").first()
     if mine is None or mine.outcome not in (Outcome.OPEN, Outcome.EXPIRED):
         raise LeaseLost(
             f"You do not have #{example.pk} open.",
-            "What you wrote is kept as your draft.",
+            "Your text is saved as your draft.",
         )
     if mine.outcome == Outcome.OPEN:
         return _extend(mine, example.project)
@@ -179,21 +179,21 @@ def heartbeat(*, by: User, example: Example, purpose: str) -> Lease:
     _refuse(example, by, purpose)
     if changed_since(example, 0, mine):
         raise LeaseLost(
-            f"Your time with #{example.pk} is over, and it changed since you opened it.",
-            "What you wrote is kept as your draft. Open it again to see both.",
+            f"Your reservation of #{example.pk} is over, and it changed after you opened it.",
+            "Your text is saved as your draft. Open the example again to see both.",
         )
     try:
         return open_lease(example, by, purpose)
     except IntegrityError:
         raise LeaseLost(
-            f"Your time with #{example.pk} is over, and you have another item open.",
-            "What you wrote is kept as your draft.",
+            f"Your reservation of #{example.pk} is over, and you have another example open.",
+            "Your text is saved as your draft.",
         ) from None
 
 
 @transaction.atomic
 def leave(*, by: User, example: Example, purpose: str, skip: bool, reason: str = "") -> None:
-    """Gives an item back. With `skip` it comes to this person again only after everything else; `reason` may say why
+    """Gives an example back. With `skip` this person gets it again only after all others; `reason` can say why
     (up to 300 characters; more is cut off)."""
     example = lock(example)
     mine = latest(example=example, user=by, purpose=purpose)
@@ -214,16 +214,16 @@ def leave(*, by: User, example: Example, purpose: str, skip: bool, reason: str =
 
 @transaction.atomic
 def undo_skip(*, by: User, example: Example, purpose: str) -> Lease:
-    """Takes the person's last skip of this example back and opens it; what they have open now is given back.
+    """Undoes the person's last skip of this example and opens it; the example they have open now is given back.
 
-    Conflict when they did not skip it, LeaseLost when it cannot be had any more.
+    Conflict when they did not skip it, LeaseLost when it is not available now.
     """
     example = lock(example)
     mine = latest(example=example, user=by, purpose=purpose)
     if mine is None or mine.outcome != Outcome.SKIPPED:
-        raise Conflict(f"#{example.pk} is not among what you skipped.", "Reload the page.")
+        raise Conflict(f"You have not skipped #{example.pk}.", "Reload the page.")
     transition(mine, Outcome.RELEASED, field="outcome")
-    # An earlier skip of the same wait would put it last again.
+    # An earlier skip since it joined the queue would put it last again.
     Lease.objects.filter(
         example=example,
         user=by,

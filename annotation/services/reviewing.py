@@ -1,4 +1,4 @@
-"""The reviewers' side: accept, send back, correct and accept; and take a fresh decision back."""
+"""The reviewers' side: accept, send back, correct and accept, and undo a recent decision."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ COMMENT_MAX = 5000
 
 
 def _current_revision(example: Example) -> Revision:
-    """The revision the example's texts are. An example that came in bulk without one gets it now."""
+    """The revision of the example's present texts. An imported example without one gets it now."""
     revision = Revision.objects.filter(example=example, number=example.revision).first()
     if revision is None:
         revision = add_revision(example, by=None, reason=Revision.Reason.ARRIVED, content=content_of(example))
@@ -33,11 +33,11 @@ def _current_revision(example: Example) -> Revision:
 
 
 def _as_seen(example: Example, revision: int, lease: Lease) -> None:
-    """A decision is about what the reviewer saw: when the pair changed since, it is no decision."""
+    """A decision is about what the reviewer saw. When the example changed after that, the decision does not count."""
     if leases.changed_since(example, revision, lease):
         raise Conflict(
             f"#{example.pk} changed while you read it.",
-            "Reload to see what is new; what did not change is marked.",
+            "Reload to see the changes. They are marked.",
         )
 
 
@@ -75,10 +75,10 @@ def accept(
     revision: int = 0,
     reason: str = "",
 ) -> Review:
-    """Approves the pair. `content` that differs from it becomes a revision of the reviewer's first: correct and accept.
+    """Approves the example. `content` that differs from it first becomes a revision by the reviewer: correct and accept.
 
-    Conflict when somebody decided before, when `revision` is not the one it is at (0: it changed since the person
-    opened it), or when it is one's own.
+    Conflict when somebody has already decided, when `revision` is not the current one (0: when it changed after the person
+    opened it), or when the person submitted it.
     """
     clean = clean_pair(content) if content is not None else None
     example = lock(example)
@@ -124,7 +124,7 @@ def accept(
 
 @transaction.atomic
 def send_back(*, by: User, example: Example, comment: str, revision: int = 0) -> Review:
-    """Returns the pair to whoever submitted it, saying what would be right. For a day it waits for them alone.
+    """Sends the example back to the person who submitted it, with a comment. For one day it is reserved for them.
 
     Conflict as for `accept`.
     """
@@ -156,17 +156,17 @@ def _needed(comment: str) -> str:
     if not comment:
         raise Invalid(
             "Say what would be right.",
-            "Whoever wrote it reads your comment first.",
-            fields={"comment": ["Say what would be right: which sentence, and why."]},
+            "The author reads your comment first.",
+            fields={"comment": ["Say which sentence is wrong, what would be right, and why."]},
         )
     return comment
 
 
 @transaction.atomic
 def undo(*, by: User, review: Review) -> Lease:
-    """Takes a decision back for ten minutes, as long as nothing came of it, and opens the pair for review again.
+    """Undoes a decision within ten minutes, while no other work builds on it, and opens the example for review again.
 
-    The review stays in the history, marked as taken back. A correction is undone by a further revision.
+    The review stays in the history, marked as undone. A correction is undone by another revision.
     """
     example = _take_back(by, review)
     leases.close_open(user=by, project=example.project, purpose=Purpose.REVIEW)
@@ -178,11 +178,11 @@ def _take_back(by: User, review: Review) -> Example:
     review = Review.objects.select_for_update().select_related("revision").get(pk=review.pk)
     if review.by_id != by.pk:
         raise Conflict(
-            "This is somebody else's decision.", "Ask them, or put the example back into the queue."
+            "This decision was made by another person.", "Ask them, or put the example back into the queue."
         )
     if review.undone_at is not None or timezone.now() - review.at > UNDO:
         raise Conflict(
-            "A decision can be taken back for ten minutes, once.",
+            "You can undo a decision once, within ten minutes.",
             "An admin or reviewer can put the example back into the queue.",
         )
     expected = (
@@ -194,7 +194,7 @@ def _take_back(by: User, review: Review) -> Example:
     ).exists()
     if example.status != expected or example.revision != review.revision.number or frozen or opened:
         what = "It is in a dataset version already." if frozen else "Somebody is working on it already."
-        raise Conflict(f"#{example.pk} has moved on. {what}", "Reload the page.")
+        raise Conflict(f"#{example.pk} cannot be undone. {what}", "Reload the page.")
     now = timezone.now()
     updates: dict[str, Any] = {"waiting_since": now, "changed_at": now}
     restored = None
@@ -224,29 +224,29 @@ def _take_back(by: User, review: Review) -> Example:
 
 @dataclass
 class Bulk:
-    """What became of many: which were decided, and for the others why not. `batch` undoes them together."""
+    """The result of a bulk decision: which examples were decided, and for the others why not. `batch` undoes them together."""
 
     done: list[int] = field(default_factory=list)
     left: list[tuple[int, str]] = field(default_factory=list)
     batch: uuid.UUID | None = None
 
 
-# What a person chose from a list: each example with the revision that the list showed.
+# The examples a person selected in a list, each with the revision that the list showed.
 Listed = Iterable[tuple[int, int]]
 
 
 @transaction.atomic
 def accept_many(*, by: User, project: Project, listed: Listed) -> Bulk:
-    """Approves each of these that the person may approve and that is still at the revision that was listed.
+    """Approves each of these that the person can approve and that is still at the listed revision.
 
-    The others are left as they are, each with the reason.
+    The others do not change; each gets a reason.
     """
     return _decide_many(by, project, listed, Review.Verdict.ACCEPTED)
 
 
 @transaction.atomic
 def send_back_many(*, by: User, project: Project, listed: Listed, comment: str) -> Bulk:
-    """Returns each of these to whoever submitted it, with one comment for all; otherwise as `accept_many`."""
+    """Sends each of these back to the person who submitted it, with one comment for all; otherwise as `accept_many`."""
     return _decide_many(by, project, listed, Review.Verdict.RETURNED, _needed(comment))
 
 
@@ -266,13 +266,13 @@ def _decide_many(
         try:
             with transaction.atomic():
                 if revisions != {example.revision}:
-                    raise Conflict("It changed since you listed it.")
+                    raise Conflict("It changed after you loaded the list.")
                 _decide_unopened(by, example, verdict, comment, batch)
         except ExpectedError as error:
             outcome.left.append((example.pk, error.message))
         else:
             outcome.done.append(example.pk)
-    outcome.left += [(pk, "It is not in this project any more.") for pk in sorted(wanted)]
+    outcome.left += [(pk, "It is not in this project.") for pk in sorted(wanted)]
     outcome.batch = batch if outcome.done else None
     return outcome
 
@@ -301,9 +301,9 @@ def _decide_unopened(
 
 @transaction.atomic
 def undo_many(*, by: User, project: Project, batch: uuid.UUID) -> Bulk:
-    """Takes back, together, what one decided together, as `undo` does for one. None of them is opened.
+    """Undoes a bulk decision, as `undo` does for one decision. None of the examples is opened.
 
-    Those that moved on are left, with the reason. Conflict when there is no such decision of this person.
+    Examples with later work do not change; they get a reason. Conflict when this person made no such decision.
     """
     made = Review.objects.filter(batch=batch, by=by, example__project=project, undone_at=None)
     outcome = Bulk(batch=batch)
@@ -316,5 +316,5 @@ def undo_many(*, by: User, project: Project, batch: uuid.UUID) -> Bulk:
         else:
             outcome.done.append(review.example_id)
     if not outcome.done and not outcome.left:
-        raise Conflict("There is nothing to take back.", "Reload the page.")
+        raise Conflict("There is nothing to undo.", "Reload the page.")
     return outcome

@@ -1,4 +1,4 @@
-"""What differs between two revisions, part by part, so that nobody re-reads what is the same. Pure functions."""
+"""The differences between two revisions, part by part, so that people read only the changes. Pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def _state(old: str, new: str) -> State:
 
 
 def _align(old: list[tuple[str, str]], new: list[tuple[str, str]]) -> list[ChangedPart]:
-    """Pairs the items of two lists of (role, text); what stands in the same place counts as changed."""
+    """Matches the parts of two lists of (role, text); parts at the same place count as changed."""
     parts: list[ChangedPart] = []
     for op, a1, a2, b1, b2 in blocks(old, new, DiffBudget()):
         if op == "equal":
@@ -80,7 +80,7 @@ def _align(old: list[tuple[str, str]], new: list[tuple[str, str]]) -> list[Chang
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
     """Compares two contents of revisions: {"messages", "context", "completion", "slice", "edge", "tags"}.
 
-    Turns and records that are still empty are left out: they go when the pair is submitted.
+    Empty turns and records are left out: a submit removes them.
     """
 
     def turns(content: Mapping[str, Any]) -> list[tuple[str, str]]:

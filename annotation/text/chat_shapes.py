@@ -1,6 +1,6 @@
-"""How messages of OpenAI's chat shape are read, for imports and for applications alike. Pure functions.
+"""Reads messages of OpenAI's chat format, for imports and for applications. Pure functions.
 
-Taken are the roles system (also called developer), user and assistant, and content that is a text or a list of text parts.
+Accepted: the roles system (also called developer), user and assistant; content that is a text or a list of text parts.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 ROLES = ("system", "user", "assistant")
 _SAME_AS = {"developer": "system"}
-# Fields of a message that carry part of what is said; a message without them would say something else.
+# Fields that are part of the meaning of a message; without them the message would mean something else.
 _CARRIES = {
     "tool_calls": "tool calls",
     "function_call": "a function call",
@@ -22,7 +22,7 @@ _CARRIES = {
 
 
 class Unreadable(ValueError):
-    """A message that cannot be taken as it is; `field` is the part of it, the message says why."""
+    """A message that cannot be read; `field` is the wrong part, the message says why."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(reason)
@@ -30,13 +30,13 @@ class Unreadable(ValueError):
 
 
 def role_of(given: Any) -> str | None:
-    """The role as it is stored; None for one that is not taken."""
+    """The role as it is stored; None for an unknown role."""
     role = _SAME_AS.get(given, given) if isinstance(given, str) else None
     return role if role in ROLES else None
 
 
 def text_of(content: Any) -> str | None:
-    """A text, or the texts of a list of text parts, each on a line of its own; None where it is neither.
+    """A text, or the texts of a list of text parts, one per line; None for other content.
 
     Raises Unreadable for parts of another type.
     """
@@ -49,15 +49,15 @@ def text_of(content: Any) -> str | None:
         kind = part.get("type") if isinstance(part, Mapping) else None
         if kind != "text":
             name = f"is of type {kind}" if isinstance(kind, str) else "has no type"
-            raise Unreadable("content", f"May hold text parts only; part {at + 1} {name[:60]}.")
+            raise Unreadable("content", f"Can contain text parts only; part {at + 1} {name[:60]}.")
         if not isinstance(part.get("text"), str):
-            raise Unreadable("content", f"Part {at + 1} is of type text and holds no text.")
+            raise Unreadable("content", f"Part {at + 1} is of type text and has no text.")
         texts.append(part["text"])
     return "\n".join(texts)
 
 
 def refuse_other_content(message: Mapping[str, Any]) -> None:
-    """Raises Unreadable for a message that says something which is not text: a tool call, an image."""
+    """Raises Unreadable for a message with content that is not text: a tool call, an image."""
     for name, what in _CARRIES.items():
         if message.get(name):
-            raise Unreadable(name, f"Holds {what}, and only text is taken here.")
+            raise Unreadable(name, f"Contains {what}. Only text is possible here.")

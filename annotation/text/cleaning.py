@@ -1,7 +1,7 @@
-"""What people and programs send as a pair, made clean or refused with words.
+"""Cleans the content of an example that people and programs send, or refuses it with messages.
 
 Text is kept as it was written: line ends become \\n, names (slice, tags) lose outer and repeated spaces, and nothing else
-changes. What holds only white space counts as empty.
+changes. Text of white space only counts as empty.
 """
 
 import unicodedata
@@ -15,20 +15,18 @@ from core.text import plain_line_ends, storable
 
 ROLES = ("system", "user", "assistant")
 MAX_TEXT = 20_000  # characters of one message, record or completion
-MAX_ALL = 200_000  # characters of a pair
+MAX_ALL = 200_000  # characters of an example
 MAX_MESSAGES = 60
 MAX_RECORDS = 100
 MAX_TAGS = 12
 MAX_TAG = 40
 MAX_SLICE = 120
-MAX_DRAFT = (
-    1_000_000  # characters of everything in a draft: what is too long to submit is kept to be shortened
-)
+MAX_DRAFT = 1_000_000  # characters of a whole draft: a text too long to submit is kept, to be shortened
 MAX_DRAFT_PARTS = 1_000  # turns, records or tags of a draft
 
 
 def clean_text(value: Any) -> str:
-    """Text as it is stored: \\n for line ends, U+FFFD for NUL and half characters (PostgreSQL takes neither)."""
+    """Text as it is stored: \\n for line ends, U+FFFD for NUL and half characters (PostgreSQL accepts neither)."""
     return plain_line_ends(storable(value)) if isinstance(value, str) else ""
 
 
@@ -38,7 +36,7 @@ def clean_name(value: Any) -> str:
 
 
 def listed(value: Any) -> list[Any]:
-    """A list of texts as it is; a text alone is a list of one, and never its letters. Anything else is no list."""
+    """A list of texts as it is; a single text becomes a list of one. Anything else becomes an empty list."""
     if isinstance(value, str):
         return [value] if value else []
     return list(value) if isinstance(value, (list, tuple)) else []
@@ -56,7 +54,7 @@ def clean_tags(value: Any) -> list[str]:
 
 
 def clean_draft(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A pair in any state of being written, over-long texts too: those are for `clean_pair` to refuse.
+    """The content of a draft, also with texts that are too long: `clean_pair` refuses those.
 
     Invalid only beyond MAX_DRAFT characters or MAX_DRAFT_PARTS turns, records or tags.
     """
@@ -86,13 +84,13 @@ def clean_draft(data: Mapping[str, Any]) -> dict[str, Any]:
     ]
     if sum(map(len, parts)) > MAX_DRAFT:
         raise Invalid(
-            f"This is too much to be kept as a draft: at most {MAX_DRAFT:,} characters in all.",
+            f"This is too long for a draft: at most {MAX_DRAFT:,} characters in all.",
             "Make it shorter.",
         )
     if max(len(messages), len(context), len(content["tags"])) > MAX_DRAFT_PARTS:
         raise Invalid(
-            f"This is too much to be kept as a draft: at most {MAX_DRAFT_PARTS:,} turns, records or tags.",
-            "Take some out.",
+            f"This is too much for a draft: at most {MAX_DRAFT_PARTS:,} turns, records or tags.",
+            "Remove some.",
         )
     return content
 
@@ -102,14 +100,14 @@ def clean_in_bounds(data: Mapping[str, Any]) -> dict[str, Any]:
     content = clean_draft(data)
     wrong = _too_large(content)
     if wrong:
-        raise Invalid("This is too much for one pair.", "Make it shorter.", fields=wrong)
+        raise Invalid("This is too much for one example.", "Make it shorter.", fields=wrong)
     return content
 
 
 def clean_pair(data: Mapping[str, Any], *, answered: bool = True) -> dict[str, Any]:
-    """A pair that can be reviewed: whole, with its last word the customer's. Invalid names every wrong field.
+    """Content that can be reviewed: complete, with a conversation that ends with the customer. Invalid names every wrong field.
 
-    With `answered` False an empty completion is allowed (an item whose answer is still to be written). No text may hold a
+    With `answered` False an empty completion is allowed (an annotator writes it later). No text may contain a
     control mark of chat templates: it would forge a turn.
     """
     content = clean_in_bounds(data)
@@ -122,21 +120,21 @@ def clean_pair(data: Mapping[str, Any], *, answered: bool = True) -> dict[str, A
         wrong["messages"] = ["Write what the customer says."]
     elif messages[-1]["role"] != "user":
         wrong["messages"] = [
-            "The conversation must end with the customer: the completion is the agent's next turn."
+            "The conversation must end with the customer. The completion is the agent's next turn."
         ]
     elif any(m["role"] == "system" for m in messages[1:]):
-        wrong["messages"] = ["A system turn can only stand first."]
+        wrong["messages"] = ["A system turn can only be the first turn."]
     if answered and not content["completion"]:
-        wrong["completion"] = ["Write the answer."]
+        wrong["completion"] = ["Write the completion."]
     if data.get("edge") and data.get("edge") not in Example.Edge.values:
-        wrong["edge"] = ["There is no such kind of edge case."]
+        wrong["edge"] = ["This kind of edge case does not exist."]
     if wrong:
-        raise Invalid("Something is missing or wrong.", "It is marked below.", fields=wrong)
+        raise Invalid("Something is missing or wrong.", "See the messages below.", fields=wrong)
     return content
 
 
 def texts_of(pair: Mapping[str, Any]) -> dict[str, Any]:
-    """{field: its texts} of a pair: what a model is shown."""
+    """{field: its texts} of an example: the texts that a model sees."""
     return {
         "messages": [m["content"] for m in pair["messages"]],
         "context": pair["context"],
@@ -145,7 +143,7 @@ def texts_of(pair: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mark_in_pair(pair: Mapping[str, Any], marks: Marks) -> str:
-    """The first control mark in the texts of a pair; "" when there is none."""
+    """The first control mark in the texts of an example; "" when there is none."""
     texts = texts_of(pair)
     every = (*texts["messages"], *texts["context"], texts["completion"])
     return next((mark for text in every if (mark := marks.in_text(text))), "")

@@ -1,4 +1,4 @@
-"""What a pair is, as text: its hashes and its words for search. Pure functions; every writer of examples uses them."""
+"""An example as text: its hashes and its words for search. Pure functions; all code that writes examples uses them."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 from core.lists.search import searchable
 
-# Everything a revision holds, in the order it is shown.
+# All fields of a revision, in the order of the pages.
 CONTENT_FIELDS = ("messages", "context", "completion", "slice", "edge", "tags")
 
 
@@ -25,7 +25,7 @@ def nfc(value: Any) -> Any:
 def canonical_json(value: Any) -> str:
     """One spelling for one value: NFC, sorted keys, no spaces, letters as they are. Raises ValueError for NaN."""
     text = _dump(value)
-    # Nearly all text is in NFC already, and asking is much cheaper than walking the value.
+    # Nearly all text is in NFC already, and this test is much cheaper than a walk through the value.
     return text if unicodedata.is_normalized("NFC", text) else _dump(nfc(value))
 
 
@@ -37,16 +37,15 @@ def _sha256(value: Any) -> str:
 
 
 def content_hash(*, messages: list[Any], context: list[str], completion: str) -> str:
-    """SHA-256 of a pair as it is now: what it asks, the records it may use, and the answer."""
+    """SHA-256 of an example as it is now: question, records and completion."""
     return _sha256({"messages": messages, "context": context, "completion": completion})
 
 
 def arrival_hash(*, messages: list[Any], context: list[str], completion: str) -> str:
-    """SHA-256 by which a pair that comes in again is known, even after the stored one was edited.
+    """SHA-256 that finds an example that is imported again, even after the stored one was edited.
 
-    A pair is what was asked and what was answered: the same question with the same answer teaches the same
-    thing whatever records stood beside it. A question that still waits for its answer differs by its records. White space
-    at the ends of texts makes no other pair.
+    It covers the question and the answer: the same question with the same answer teaches the same, with any records. For a
+    question without an answer the records count too. White space at the ends of texts makes no difference.
     """
     turns = [{**message, "content": message["content"].strip()} for message in messages]
     if completion:
@@ -64,7 +63,7 @@ def prompt_hash(*, messages: list[Any], context: list[str]) -> str:
 
 
 def _compact(record: str) -> str:
-    """A JSON object or list in its canonical spelling, numbers digit by digit as they were; any other text as it is."""
+    """A JSON object or list in its canonical spelling, numbers with their digits unchanged; any other text as it is."""
     if not record.lstrip().startswith(("{", "[")):
         return record
     try:
@@ -75,20 +74,20 @@ def _compact(record: str) -> str:
 
 
 def _verbatim(number: str) -> dict[str, str]:
-    """Wrapped, so that the number 7 and the text "7" stay two things."""
+    """Wrapped, so that the number 7 and the text "7" are different."""
     return {"": number}
 
 
 def loosely(text: str) -> str:
-    """The text without what people do not see as a difference: case, runs of spaces, compatibility letters."""
+    """The text without differences that people do not see: case, runs of spaces, compatibility letters."""
     return " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
 
 
 def group_of_prompt(*, messages: list[Any], context: list[str]) -> str:
-    """The group of an example that came without one: equal prompts share it, so no split divides them."""
+    """The group of an example without one: equal prompts share it, so they are in one split."""
     return f"prompt-{prompt_hash(messages=messages, context=context)[:16]}"
 
 
 def search_text(*, messages: list[Any], context: list[str], completion: str) -> str:
-    """All words of a pair as search compares them (core.lists.search)."""
+    """All words of an example, as search compares them (core.lists.search)."""
     return searchable("\n".join([*(m["content"] for m in messages), *context, completion]))

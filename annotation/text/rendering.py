@@ -1,5 +1,5 @@
-"""How an example becomes the chat that a model sees. Training, serving and rating all go through here, so that
-what a model was taught and what it is asked have one shape."""
+"""How an example becomes the chat that a model sees. Training, serving and rating all use this, so that a model gets
+prompts in the form that it was trained on."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ Message = dict[str, str]
 def chat_messages(*, messages: list[Any], context: list[str], system_prompt: str) -> list[Message]:
     """Returns the conversation as [{"role", "content"}], system message first.
 
-    Texts are taken as they are, spaces and indentation included; only line breaks around the parts of the system message go.
+    Texts are taken as they are, spaces and indentation included; only line breaks around the parts of the system message are removed.
     The system message is the project's prompt, a system message of the conversation itself if it has one,
     and the records, each on its own line. With none of these there is no system message, and the base
-    model's own template decides what stands in its place.
+    model's own template decides what is used instead.
     """
     parts = [system_prompt.strip()]
     parts += [m["content"].strip("\n") for m in messages if m["role"] == "system"]

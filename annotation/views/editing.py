@@ -1,4 +1,4 @@
-"""What the editor's page shows, for an item of the queue, a new example and a reviewer's correction alike."""
+"""The context of the editor's pages: an example of the queue, a new example, a reviewer's correction."""
 
 import json
 from collections.abc import Mapping
@@ -24,19 +24,19 @@ from core.services.drafts import Words
 
 
 def go(request: HttpRequest, name: str, *args: object) -> HttpResponse:
-    """To another page, whether the browser or htmx asked."""
+    """Redirects, for the browser and for htmx."""
     target = redirect(f"annotation:{name}", *args)
     return HttpResponseClientRedirect(target.url) if getattr(request, "htmx", False) else target
 
 
 def is_shown_again(error: ExpectedError, words: Words) -> bool:
-    """Whether a refused form comes back with the reason inside it. What may not be a draft any more (the item was sent in
-    another tab) stays in the page as it is, with the reason beside it."""
+    """Whether a refused form is shown again with the reason inside it. Text that can no longer be a draft (the example was
+    submitted in another tab) stays in the page as it is, with the reason beside it."""
     return isinstance(error, Invalid) or (isinstance(error, Conflict) and words.kept)
 
 
 def whole_main(response: HttpResponse) -> HttpResponse:
-    """Tells htmx to put the page's main part in place whatever the status: words and notices in one piece."""
+    """Makes htmx replace the page's main part for any status: text and notices together."""
     response["HX-Retarget"] = "#main"
     response["HX-Reselect"] = "#main"
     response["HX-Reswap"] = "outerHTML"
@@ -44,7 +44,7 @@ def whole_main(response: HttpResponse) -> HttpResponse:
 
 
 def form_with(error: ExpectedError, form: PairForm) -> PairForm:
-    """The same form again, saying what is wrong; a check's objection asks for a reason."""
+    """The same form again with its errors; a failed check needs a reason."""
     if isinstance(error, NeedsReason):
         form.objections = [finding.says for finding in error.findings]
     form.errors = error.fields if isinstance(error, Invalid) else {}
@@ -53,7 +53,7 @@ def form_with(error: ExpectedError, form: PairForm) -> PairForm:
 
 
 def side(access: Access) -> dict[str, Any]:
-    """What every editor has beside it."""
+    """The context that all editors share."""
     return {
         "slices": slices_of(access.project),
         "known_tags": queries.tags_of(access.project),
@@ -62,7 +62,7 @@ def side(access: Access) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class SentBack:
-    """Why an item came back, and what its author has changed since."""
+    """Why an example was sent back, and what its author has changed after that."""
 
     review: Review
     since: Changes | None
@@ -79,14 +79,14 @@ def sent_back(example: Example, content: Mapping[str, Any]) -> SentBack | None:
 
 
 def item_form(example: Example, draft: Draft | None) -> PairForm:
-    """The item as it stands, or as this person left it."""
+    """The present text of the example, or this person's draft."""
     content = draft.content if draft else content_of(example)
     return PairForm(example.project, content, draft.base_revision if draft else example.revision)
 
 
 @dataclass(frozen=True)
 class LiveSide:
-    """The side of the editor that follows the typing."""
+    """The part of the editor that updates during typing."""
 
     findings: list[Finding]
     known: dict[str, list[str]]
@@ -99,18 +99,18 @@ class LiveSide:
 
     @property
     def wrong(self) -> int:
-        """How many findings say that something is wrong."""
+        """The number of findings with level "bad"."""
         return sum(finding.level == "bad" for finding in self.findings)
 
     @property
     def look(self) -> int:
-        """How many findings ask to look again."""
+        """The number of findings with level "warn"."""
         return sum(finding.level == "warn" for finding in self.findings)
 
 
 def live(
     content: Mapping[str, Any], project: Project, example: Example | None, base: Mapping[str, Any] | None
 ) -> LiveSide:
-    """Checks the pair as it is being written. `known` gives the words to mark, by field and tone."""
+    """Checks the text during writing. `known` gives the words to mark, by field and tone."""
     findings = run_checks(content, project, example_id=example.pk if example else None)
     return LiveSide(findings, marks(findings, content), changes(base, content) if base is not None else None)

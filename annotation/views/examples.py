@@ -1,4 +1,4 @@
-"""Examples: the list, one of them with its whole history, and taking one out of use."""
+"""Examples: the list, one example with its whole history, retiring it."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -18,7 +18,7 @@ from core.forms import status_of, take_errors
 from core.lists.paging import cut
 from core.models import Role
 
-NEWEST = 30  # revisions on the page: each is compared word by word with the one before
+NEWEST = 30  # revisions on the page: each is compared with the one before, word by word
 READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
 
 
@@ -40,7 +40,7 @@ def examples(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(*READERS)
 @require_safe
 def examples_download(request: HttpRequest, access: Access) -> StreamingHttpResponse:
-    """What the filters show, all of it, in the shape that an import reads."""
+    """All examples that match the filters, in the format that an import reads."""
     wanted = ExampleFilter(request.GET, project=access.project).checked()
     found = find_examples(access.project, wanted)
     return examples_as_jsonl(access.project, found, by=access.user, method=request.method)
@@ -77,7 +77,7 @@ def example(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.ADMIN, Role.REVIEWER)
 @require_POST
 def example_retire(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """Out of everything that is frozen from now on. A reason is asked for, since somebody will ask later."""
+    """Retires an example. It needs a reason for people who ask later."""
     one = _example(access, pk)
     form = RetireForm(request.POST)
     if not form.is_valid():
@@ -92,14 +92,14 @@ def example_retire(request: HttpRequest, access: Access, pk: int) -> HttpRespons
     except ExpectedError as error:
         take_errors(form, error)
         return _page(request, access, _example(access, pk), form, status_of(form))
-    messages.success(request, f"Example #{one.pk} is retired. Datasets frozen before keep it.")
+    messages.success(request, f"Example #{one.pk} is retired. Datasets that have it keep it.")
     return redirect("annotation:example", access.project.slug, one.pk)
 
 
 @project_page(Role.ADMIN, Role.REVIEWER)
 @require_POST
 def example_requeue(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """Back into the queue, from retired or approved."""
+    """Puts a retired or approved example back into the queue."""
     one = _example(access, pk)
     requeue(by=access.user, example=one, seen=request.POST.get("seen", ""))
     messages.success(request, f"Example #{one.pk} is back in the queue.")

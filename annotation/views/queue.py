@@ -1,4 +1,4 @@
-"""The annotators' pages: what waits, the editor, and everything its keys do."""
+"""The annotators' pages: the queue, the editor, and its actions."""
 
 from functools import partial
 from typing import Any
@@ -39,7 +39,7 @@ ANNOTATE = Lease.Purpose.ANNOTATE
 @project_page(*READERS)
 @require_safe
 def overview(request: HttpRequest, access: Access) -> HttpResponse:
-    """What waits for this person, what they have open and what became of their work."""
+    """The queue of this person, the examples they have open, and the results of their work."""
     user, project = access.user, access.project
     annotates = access.has(Role.ANNOTATOR)
     reviews = access.has(Role.REVIEWER)
@@ -62,7 +62,7 @@ def overview(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.ANNOTATOR)
 @require_POST
 def take_next(request: HttpRequest, access: Access) -> HttpResponse:
-    """The next item. A part of the queue that was chosen here is worked through until it is empty."""
+    """Opens the next example. A chosen part of the queue is used until it is empty."""
     form = TakeForm(request.POST)
     chosen = {name: value for name, value in form.cleaned_data.items() if value} if form.is_valid() else {}
     request.session[_part(access)] = chosen
@@ -74,7 +74,7 @@ def _part(access: Access) -> str:
 
 
 def _onward(request: HttpRequest, access: Access) -> HttpResponse:
-    """The next item of the part one works through, or the overview with a word that nothing waits."""
+    """The next example of the chosen part, or the overview with a message that it is empty."""
     chosen = request.session.get(_part(access)) or {}
     lease = services.take_next(by=access.user, project=access.project, purpose=ANNOTATE, filters=chosen)
     if lease is not None:
@@ -125,7 +125,7 @@ def _item_page(
 @project_page(Role.ANNOTATOR)
 @require_safe
 def item(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """The editor, for whoever has the item open or left a draft of it; others read the example's own page."""
+    """The editor, for a person who has the example open or has a draft of it; others see the example's own page."""
     example = _example(access, pk)
     draft = queries.draft_of(access.user, example)
     lease = queries.lease_of(access.user, example, ANNOTATE)
@@ -137,7 +137,7 @@ def item(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.ANNOTATOR)
 @require_POST
 def take(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """Opens this very item: one's draft whose time ran out, or one chosen from a list."""
+    """Opens this example: a draft with an expired lease, or an example from a list."""
     services.take(by=access.user, example=_example(access, pk), purpose=ANNOTATE)
     return go(request, "item", access.project.slug, pk)
 
@@ -152,7 +152,7 @@ def heartbeat(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.ANNOTATOR)
 @require_http_methods(["GET", "HEAD", "POST"])
 def draft(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """POST keeps what was typed, without a lease too: nothing typed is ever lost. GET says how the item stands."""
+    """POST saves the draft, also without a lease, so that nothing typed is lost. GET returns the state of the example."""
     example = _example(access, pk)
     if request.method != "POST":
         state = services.item_state(by=access.user, example=example, purpose=ANNOTATE)
@@ -182,7 +182,7 @@ def draft_discard(request: HttpRequest, access: Access, pk: int) -> HttpResponse
 @project_page(Role.ANNOTATOR)
 @require_POST
 def submit(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """To the reviewers, and on to the next item. Whatever stands in the way, the words are kept as a draft first."""
+    """Submits the example and opens the next one. The text is first saved as a draft, in case the submit is refused."""
     example = _example(access, pk)
     content = pair_from(request.POST)
     base = whole_number(request.POST.get("base_revision"))
@@ -220,7 +220,7 @@ def skip_undo(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @require_POST
 def release(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     services.leave(by=access.user, example=_example(access, pk), purpose=ANNOTATE, skip=False)
-    messages.success(request, f"#{pk} is back in the queue. What you typed stays as your draft.")
+    messages.success(request, f"#{pk} is back in the queue. Your text is saved as your draft.")
     return go(request, "overview", access.project.slug)
 
 
@@ -228,14 +228,14 @@ def release(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @require_POST
 def take_back(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     services.take_back(by=access.user, example=_example(access, pk))
-    messages.success(request, f"#{pk} is back with you. The reviewers do not see it any more.")
+    messages.success(request, f"#{pk} is back with you. The reviewers do not see it now.")
     return go(request, "item", access.project.slug, pk)
 
 
 @project_page(Role.ANNOTATOR, Role.REVIEWER)
 @require_POST
 def check(request: HttpRequest, access: Access) -> HttpResponse:
-    """The checks of what is being written, as a fragment. `example` says which item it is, if any."""
+    """The findings in the present text, as a fragment. `example` is the id of the example, if any."""
     content = clean_in_bounds(pair_from(request.POST))
     pk = whole_number(request.POST.get("example"))
     example = Example.objects.filter(project=access.project, pk=pk).first() if pk else None

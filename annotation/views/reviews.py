@@ -1,4 +1,4 @@
-"""The reviewers' pages: what is in review, one pair with what changed, and the decisions."""
+"""The reviewers' pages: the list of examples in review, one example with its changes, and the decisions."""
 
 import uuid
 from collections.abc import Callable, Collection
@@ -71,7 +71,7 @@ def _list_page(
         "reviews": reviews,
         "waiting": queries.waiting_count(access.user, access.project, REVIEW) if reviews else 0,
         "open_review": queries.open_lease(access.user, access.project, REVIEW) if reviews else None,
-        # Only the newest of all decisions is offered here; the others are on their own pages.
+        # Only the newest decision can be undone here; the others on their own pages.
         "undo": single[0] if single and not (bulk and bulk[0].newest > single[0].pk) else None,
         "undo_bulk": bulk[0] if bulk and not (single and single[0].pk > bulk[0].newest) else None,
     }
@@ -90,7 +90,7 @@ def _onward(request: HttpRequest, access: Access) -> HttpResponse:
     filters = form.cleaned_data if form.is_valid() else {}
     lease = services.take_next(by=access.user, project=access.project, purpose=REVIEW, filters=filters)
     if lease is None:
-        messages.info(request, "Nothing waits for your review now.")
+        messages.info(request, "There is nothing for you to review now.")
         return go(request, "review-list", access.project.slug)
     return go(request, "review", access.project.slug, lease.example_id)
 
@@ -104,7 +104,7 @@ def _example(access: Access, pk: int) -> Example:
 
 
 def _frame(access: Access, example: Example) -> dict[str, Any]:
-    """What the page that reads and the page that corrects share."""
+    """The context that the review page and the correction page share."""
     lease = queries.lease_of(access.user, example, REVIEW)
     is_live = queries.is_live(lease)
     return {
@@ -129,7 +129,7 @@ def _review_page(
         **_frame(access, example),
         "draft": draft,
         "base": base,
-        # Without an earlier revision nothing is marked as new: all of it is, and it is read as it stands.
+        # Without an earlier revision nothing is marked as new, because everything is new.
         "changes": changes(base.content if base else now, now),
         "live": live(now, access.project, example, None),
         "comment": comment or (draft.content.get("comment", "") if draft else ""),
@@ -143,7 +143,7 @@ def _review_page(
 @project_page(Role.REVIEWER)
 @require_safe
 def review(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """The pair, what changed in it and what the checks say, for whoever has it open for review."""
+    """The example with its changes and findings, for the person who has it open for review."""
     example = _example(access, pk)
     if queries.lease_of(access.user, example, REVIEW) is None:
         return go(request, "example", access.project.slug, pk)
@@ -154,7 +154,7 @@ def review(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 
 def _not_in_review(request: HttpRequest, access: Access, example: Example) -> HttpResponse:
     status = example.get_status_display().lower()
-    messages.info(request, f"#{example.pk} is not in review any more: {status}.")
+    messages.info(request, f"#{example.pk} is not in review now: {status}.")
     return go(request, "review-list", access.project.slug)
 
 
@@ -212,7 +212,7 @@ def send_back(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.REVIEWER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """The pair in the editor, for a reviewer: what they change becomes a revision of theirs, accepted."""
+    """The example in the editor, for a reviewer: their changes become an accepted revision."""
     example = _example(access, pk)
     if request.method != "POST":
         if queries.lease_of(access.user, example, REVIEW) is None:
@@ -252,13 +252,13 @@ def _correct_page(
 @project_page(Role.REVIEWER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def review_draft(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """POST keeps a correction, or only the comment, while it is being written. GET says how the review stands."""
+    """POST saves a correction, or only the comment, as a draft. GET returns the state of the review."""
     example = _example(access, pk)
     if request.method != "POST":
         state = services.item_state(by=access.user, example=example, purpose=REVIEW)
         list_url = reverse("annotation:review-list", args=[access.project.slug])
         return how_it_stands(state, queries.draft_of(access.user, example), list_url)
-    if "message" not in request.POST:  # the page that reads posts the comment alone
+    if "message" not in request.POST:  # the review page posts only the comment
         kept = _keep_comment(request, access, example, **writer_of(request))()
     else:
         kept = services.save_draft(
@@ -305,7 +305,7 @@ def review_release(request: HttpRequest, access: Access, pk: int) -> HttpRespons
 @project_page(Role.REVIEWER)
 @require_POST
 def review_undo(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """Takes a decision back; `pk` is the review's."""
+    """Undoes a decision; `pk` is the review's."""
     review = get_object_or_404(
         Review.objects.select_related("example"), pk=pk, example__project=access.project
     )
@@ -315,7 +315,7 @@ def review_undo(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 
 
 def _listed(request: HttpRequest) -> list[tuple[int, int]]:
-    """What was selected, each with the revision the list showed: "12:3" is example 12 at revision 3."""
+    """The selected examples, each with the revision of the list: "12:3" is example 12 at revision 3."""
     found = []
     for value in request.POST.getlist("example")[:MOST_SELECTED]:
         pk, _, revision = value.partition(":")
@@ -325,14 +325,14 @@ def _listed(request: HttpRequest) -> list[tuple[int, int]]:
 
 
 def _back_to_list(request: HttpRequest, access: Access) -> HttpResponse:
-    """To the list with the filters it had."""
+    """Redirects to the list with the same filters."""
     address = reverse("annotation:review-list", args=[access.project.slug])
     query = urlencode(request.GET, doseq=True)
     return redirect(f"{address}?{query}" if query else address)
 
 
 def _tell(request: HttpRequest, outcome: Bulk, done: str) -> None:
-    """Says what became of a selection: how many were decided, and which were left, reason by reason."""
+    """Shows the result of a bulk decision: how many were decided, and which were not, with reasons."""
     if outcome.done:
         messages.success(request, f"{len(outcome.done):,} {done}.")
     reasons: dict[str, list[int]] = {}
@@ -343,16 +343,16 @@ def _tell(request: HttpRequest, outcome: Bulk, done: str) -> None:
         if len(left) > NAMED:
             numbers += f" and {len(left) - NAMED:,} more"
         if why.startswith("It changed"):
-            words = f"{numbers} changed since you listed {'it' if len(left) == 1 else 'them'}. Read again, then decide."
+            words = f"{numbers} changed after you loaded the list. Read {'it' if len(left) == 1 else 'them'} again, then decide."
         else:
-            words = f"{numbers}: left as before. {why}"
+            words = f"{numbers}: not changed. {why}"
         messages.warning(request, words)
 
 
 @project_page(Role.REVIEWER)
 @require_POST
 def accept_selected(request: HttpRequest, access: Access) -> HttpResponse:
-    """Accepts what was selected in the list, each at the revision that was listed."""
+    """Accepts the selected examples, each at the listed revision."""
     listed = _listed(request)
     if not listed:
         messages.warning(request, "Nothing was selected.")
@@ -365,7 +365,7 @@ def accept_selected(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.REVIEWER)
 @require_POST
 def send_back_selected(request: HttpRequest, access: Access) -> HttpResponse:
-    """Sends what was selected back with one comment; without a comment the list comes again with the selection kept."""
+    """Sends the selected examples back with one comment; without a comment the list is shown again with the same selection."""
     listed = _listed(request)
     if not listed:
         messages.warning(request, "Nothing was selected.")

@@ -1,4 +1,4 @@
-"""What a person can undo of the step that brought them to this page, as the page's message offers it."""
+"""The last action of a person, which the page's message can undo."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,12 +10,12 @@ from annotation.models import Lease, Review
 from annotation.queries import queue as queries
 from core.access import Access
 
-FRESH = timedelta(minutes=2)  # later the step is found under "Your recent work", with the same button
+FRESH = timedelta(minutes=2)  # later it is under "Your recent work", with the same button
 
 
 @dataclass(frozen=True)
 class Undo:
-    """One step: what was done, with which example, and the address that undoes it."""
+    """One action: what was done, with which example, and the address that undoes it."""
 
     pk: int
     done: str
@@ -24,7 +24,7 @@ class Undo:
 
 
 def last_step(access: Access, purpose: str, *, besides: int | None = None) -> Undo | None:
-    """The newest step of the last two minutes that can still be undone; not one with the example `besides`."""
+    """The newest action of the last two minutes that can still be undone, except one with the example `besides`."""
     user, project = access.user, access.project
     steps = [_skips(access, purpose), *(_decisions(access) if purpose == Lease.Purpose.REVIEW else [])]
     if purpose == Lease.Purpose.ANNOTATE:

@@ -1,4 +1,4 @@
-"""Writing a new example from nothing."""
+"""Writing a new example."""
 
 from functools import partial
 
@@ -36,7 +36,7 @@ def _page(
 @project_page(Role.ANNOTATOR)
 @require_http_methods(["GET", "HEAD", "POST"])
 def write(request: HttpRequest, access: Access) -> HttpResponse:
-    """A blank editor, or the new example one has begun. A POST hands it to the reviewers."""
+    """An empty editor, or the person's draft of a new example. A POST submits it to the reviewers."""
     if request.method != "POST":
         draft = queries.new_draft_of(access.user, access.project)
         return _page(request, access, PairForm(access.project, draft.content if draft else {}), draft)
@@ -63,7 +63,7 @@ def write(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.ANNOTATOR)
 @require_http_methods(["GET", "HEAD", "POST"])
 def write_draft(request: HttpRequest, access: Access) -> HttpResponse:
-    """POST keeps the new example as far as it is written; GET says who saved the draft last."""
+    """POST saves the draft of the new example; GET returns who saved it last."""
     if request.method != "POST":
         draft = queries.new_draft_of(access.user, access.project)
         state = FormState(editable=True, held=True, can_open=True)

@@ -1,1 +1,1 @@
-"""The REST API of core: /api/v1/. The pages' services do the work; nothing is decided here."""
+"""The REST API of core: /api/v1/. The services of the pages do the work."""

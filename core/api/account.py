@@ -1,4 +1,4 @@
-"""The signed-in person's own account, and the state of the parts."""
+"""Your own account, and the state of the system."""
 
 from typing import cast
 
@@ -29,13 +29,13 @@ class MeView(APIView):
     queryset = User.objects.none()
 
     def get(self, request: Request) -> Response:
-        """Who the token belongs to, and the person's projects and roles."""
+        """The person of the key, with projects and roles."""
         user = cast(User, request.user)
         return self._drawn(user)
 
     @extend_schema(request=MeChangeSerializer, responses=MeSerializer)
     def patch(self, request: Request) -> Response:
-        """Changes one's own name or theme."""
+        """Changes your name or theme."""
         given = MeChangeSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         user = cast(User, request.user)
@@ -55,7 +55,7 @@ class PasswordView(APIView):
 
     @extend_schema(responses={204: None})
     def post(self, request: Request) -> Response:
-        """Changes one's own password. Every session and personal token ends, the one of this request included."""
+        """Changes your password. All your sessions and personal keys end, also the one of this request."""
         given = PasswordSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         user = cast(User, request.user)
@@ -71,12 +71,12 @@ class PersonalKeysView(mixins.ListModelMixin, APIView):
         return personal_keys_of(cast(User, self.request.user)).select_related("created_by")
 
     def get(self, request: Request) -> Response:
-        """One's own personal tokens, without their secrets."""
+        """Your personal keys, without their secrets."""
         return self.list(request)
 
     @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
     def post(self, request: Request) -> Response:
-        """Makes a personal token."""
+        """Creates a personal key."""
         given = NewKeySerializer(data=request.data)
         given.is_valid(raise_exception=True)
         api_key, secret = create_api_key(by=cast(User, request.user), **given.validated_data)
@@ -89,7 +89,7 @@ class PersonalKeyView(APIView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, pk: int) -> Response:
-        """Revokes one's own token."""
+        """Revokes your own key."""
         user = cast(User, request.user)
         revoke_api_key(by=user, api_key=generics.get_object_or_404(ApiKey, pk=pk, user=user))
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -102,5 +102,5 @@ class StatusView(APIView):
 
     @extend_schema(responses=PartSerializer(many=True))
     def get(self, request: Request) -> Response:
-        """Which part is up, and since when one is away."""
+        """Which parts are up, and since when a part is offline."""
         return Response(PartSerializer(health.parts(), many=True).data)

@@ -1,4 +1,4 @@
-"""Somebody else's account: state, sessions, tokens. For admins of a project, and for operators over all accounts."""
+"""Other people's accounts: state, sessions, personal keys. For admins of a project, and for operators over all accounts."""
 
 from typing import Any, ClassVar, cast
 
@@ -26,10 +26,10 @@ ADMINS = (Role.ADMIN,)
 
 
 class OperatorAPIView(APIView):
-    """Refuses everybody but operators with 403, before the handler runs."""
+    """Refuses everybody except operators with 403, before the handler runs."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        # In APIView's order, but people who may not ask learn nothing about parameters.
+        # In APIView's order, but people without access get no message about parameters.
         generics.GenericAPIView.initial(self, request, *args, **kwargs)
         require_operator(request.user)
         self.refuse_unknown(request)
@@ -62,11 +62,11 @@ class AccountsView(mixins.ListModelMixin, OperatorAPIView):
         return accounts(q=wanted.get("q", ""), state=wanted.get("state", ""))
 
     def get(self, request: Request) -> Response:
-        """Every account of the deployment. Operators only."""
+        """All accounts of the installation. Operators only."""
         return self.list(request)
 
 
-# --- what can be done to one account: the same words for a member and for anybody ----------------------------
+# --- actions on one account, for a member and for any account ----------------------------
 
 
 class _Account:
@@ -85,7 +85,7 @@ class _Deactivate:
 
     @extend_schema(request=None, responses=AccountSerializer)
     def post(self, request: Request, **kwargs: Any) -> Response:
-        """Closes the account: its sessions, tokens and the keys it made end. 409 for the last admin or operator."""
+        """Deactivates the account: its sessions, personal keys and the application keys it created end. 409 for the last admin or operator."""
         person = self.person()  # type: ignore[attr-defined]
         deactivate_person(by=cast(User, request.user), user=person)
         return Response(AccountSerializer(person).data)
@@ -97,7 +97,7 @@ class _Reactivate:
 
     @extend_schema(request=None, responses=AccountSerializer)
     def post(self, request: Request, **kwargs: Any) -> Response:
-        """Opens a closed account again. What ended stays ended."""
+        """Activates the account again. Ended sessions and keys stay ended."""
         person = self.person()  # type: ignore[attr-defined]
         reactivate_person(by=cast(User, request.user), user=person)
         return Response(AccountSerializer(person).data)
@@ -125,7 +125,7 @@ class _Tokens(mixins.ListModelMixin):
 
     @extend_schema(responses=KeySerializer(many=True))
     def get(self, request: Request, **kwargs: Any) -> Response:
-        """The person's tokens: names and last use, never secrets."""
+        """The person's personal keys: names and last use, no secrets."""
         return self.list(request)
 
 
@@ -135,7 +135,7 @@ class _Token:
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, **kwargs: Any) -> Response:
-        """Revokes one of the person's tokens at once."""
+        """Revokes one of the person's keys immediately."""
         person = self.person()  # type: ignore[attr-defined]
         api_key = generics.get_object_or_404(ApiKey, pk=kwargs["api_key"], user=person)
         revoke_api_key_of(by=cast(User, request.user), user=person, api_key=api_key)
@@ -184,5 +184,5 @@ class AccountPasswordView(AnyAccountView):
 
     @extend_schema(request=None, responses=FirstPasswordSerializer)
     def post(self, request: Request, pk: int) -> Response:
-        """A new first password for somebody who forgot theirs; it is in the answer, once."""
+        """A new first password for somebody who forgot theirs; it is in the response, once."""
         return Response({"first_password": reset_password(by=cast(User, request.user), user=self.person())})

@@ -1,4 +1,4 @@
-"""The bases of every API view; those inside a project live below /api/v1/projects/<slug>/."""
+"""The bases of every API view; those inside a project are below /api/v1/projects/<slug>/."""
 
 from typing import Any, ClassVar
 
@@ -15,14 +15,14 @@ from core.lists.filters import Filter, unknown_names
 
 
 class APIView(GenericAPIView):
-    """Refuses parameters that it does not know: a misspelt filter must not look like no filter.
+    """Refuses unknown parameters: a misspelt filter must not be ignored.
 
-    `asks` says what the query string of a GET may hold: a Filter, which the list's page and its download share, or a
+    `asks` describes the query string of a GET: a Filter, which the list's page and its download also use, or a
     serializer. The schema is made from it. Lists take `page` and `page_size`, too.
     """
 
     asks: ClassVar[type[Filter] | type[Serializer[Any]] | None] = None
-    lists: ClassVar[bool] = False  # whether GET turns pages without being a ListModelMixin
+    lists: ClassVar[bool] = False  # whether GET has pages without ListModelMixin
     filter_backends = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -37,7 +37,7 @@ class APIView(GenericAPIView):
             raise Invalid("Some parameters are not known.", "Nothing was done.", fields=wrong)
 
     def asked(self) -> dict[str, Any]:
-        """What the query string asks for, by the serializer in `asks`. Raises ValidationError (422)."""
+        """The values of the query string, by the serializer in `asks`. Raises ValidationError (422)."""
         assert self.asks is not None
         assert issubclass(self.asks, Serializer)
         given = self.asks(data=self.request.query_params)
@@ -61,7 +61,7 @@ def asked_names(asks: type[Form] | type[Serializer[Any]]) -> list[str]:
 class ProjectAPIView(APIView):
     """Opens the project before the handler runs: 404 for strangers, 403 without the role.
 
-    `read_roles` hold for GET, `write_roles` for everything else; no roles means any member. Handlers use
+    `read_roles` are for GET, `write_roles` for all other methods; no roles means any member. Handlers use
     `self.access`, and fetch objects with `self.access.get(...)`.
     """
 
@@ -70,7 +70,7 @@ class ProjectAPIView(APIView):
     access: Access
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        # In APIView's order, but the project is opened before anything is said about parameters.
+        # In APIView's order, but the project is opened before parameters are checked.
         GenericAPIView.initial(self, request, *args, **kwargs)
         roles = self.read_roles if request.method in SAFE_METHODS else self.write_roles
         self.access = open_project(request.user, kwargs["slug"], *roles)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""One shape for every error below /api/: {"code", "detail", "advice"}, and "fields" where values are wrong."""
+"""One shape for every error below /api/: {"code", "detail", "advice"}, and "fields" for wrong values."""
 
 import logging
 import re
@@ -35,16 +35,16 @@ _CODES = {
     "parse_error": "unreadable",
 }
 _ADVICE = {
-    "not_signed_in": "Send a personal token as: Authorization: Bearer gh_... People make one on the page /me/keys/.",
-    "method_not_allowed": "The header Allow names the methods of this address.",
+    "not_signed_in": "Send a personal key as: Authorization: Bearer gh_... Create one on the page /me/keys/.",
+    "method_not_allowed": "The header Allow lists the methods of this address.",
     "not_acceptable": "Ask for application/json.",
-    "unsupported_media_type": "Send the body as the schema at /api/schema/ says, mostly application/json.",
-    "throttled": "Wait as long as the header Retry-After says.",
+    "unsupported_media_type": "Send a content type of the schema at /api/schema/, usually application/json.",
+    "throttled": "Wait for the time in the header Retry-After.",
 }
 
 
 def json_error(request: HttpRequest, status: int, body: dict[str, Any], **headers: str) -> JsonResponse:
-    """`body` as an answer, below /v1 in OpenAI's shape."""
+    """`body` as a response, below /v1 in OpenAI's format."""
     if is_below(request.path, "/v1"):
         kind = "server_error" if status >= 500 else "invalid_request_error"
         body = {"error": {"message": body["detail"], "type": kind, "param": None, "code": body["code"]}}
@@ -68,24 +68,24 @@ def expected_body(error: ExpectedError) -> dict[str, Any]:
 
 
 def retry_header(error: BaseException) -> dict[str, str]:
-    """Retry-After, where the error says after how many seconds it is worth trying again."""
+    """Retry-After, when the error says after how many seconds to try again."""
     seconds = error.retry_after if isinstance(error, ExpectedError) else 0
     return {"Retry-After": str(seconds)} if seconds else {}
 
 
 def server_error_body(error: BaseException | None) -> dict[str, Any]:
-    """For an error that nobody expected; its traceback goes to the log with the id that the caller gets."""
+    """For an unexpected error; its traceback goes to the log with the id that the caller gets."""
     number = uuid.uuid4().hex[:12]
     log.error("Error %s", number, exc_info=error)
     return error_body(
         "error",
-        f"Something went wrong here. It is in the log as {number}.",
-        "Try again in a moment. If it happens again, give that id to whoever runs this deployment.",
+        f"Something went wrong. It is in the log as {number}.",
+        "Try again in a moment. If it happens again, give this id to the operator.",
     )
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's hook. What it leaves (None) is a bug: Django logs it, and core.views.errors answers."""
+    """DRF's hook. An error without a response (None) is a bug: Django logs it, and core.views.errors answers."""
     if not isinstance(error, ExpectedError) and (full := storage_error(error)) is not None:
         log.error("The request could not be stored", exc_info=error)
         error = full
@@ -98,7 +98,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if response is None:
         return None
     if isinstance(error, Http404):
-        response.data = error_body("not_found", "There is nothing here.")
+        response.data = error_body("not_found", "Not found.")
     elif isinstance(error, PermissionDenied):
         response.data = error_body("forbidden", str(error) or "Your role does not allow this.")
     elif isinstance(error, exceptions.APIException):
@@ -109,7 +109,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
 
 def _own_answer(error: Exception) -> tuple[int, dict[str, Any]] | None:
-    """(status, body) of what DRF does not know, or says in another shape."""
+    """(status, body) of errors that DRF does not know, or shows in another format."""
     if isinstance(error, ExpectedError):
         return error.status, expected_body(error)
     if isinstance(error, exceptions.ValidationError):
@@ -120,37 +120,37 @@ def _own_answer(error: Exception) -> tuple[int, dict[str, Any]] | None:
     if (over := over_limit(error)) is not None:
         return over.status, expected_body(over)
     if isinstance(error, (SuspiciousOperation, UnreadablePostError)):
-        return 400, error_body("unreadable", "The request could not be read.")
+        return 400, error_body("unreadable", "The request is not valid.")
     return None
 
 
 def valkey_away(error: BaseException) -> PartAway | None:
-    """Where something cannot be done without Valkey, in words."""
+    """The error when something is not possible without Valkey."""
     if not isinstance(error, (RedisError, BrokerAway)):
         return None
     log.warning("Valkey did not answer", exc_info=error)
     return PartAway(
-        "A part of the system (Valkey) does not answer, and this cannot be done without it.",
-        "Try again in a minute. The page System status says since when it is away.",
+        "A part of the system (Valkey) is offline, and this is not possible without it.",
+        "Try again in a minute. The page System status says since when it is offline.",
         retry_after=10,
     )
 
 
 def over_limit(error: Exception) -> ExpectedError | None:
-    """What Django refuses to read because it is too much, in our words; else None."""
+    """A request that Django refuses to read because it is too large, as our error; else None."""
     if isinstance(error, (TooManyFieldsSent, TooManyFilesSent)):
         fields, files = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS, settings.DATA_UPLOAD_MAX_NUMBER_FILES
         return TooManyFields(
             "The request has too many fields.",
-            f"At most {fields:,} fields and {files} files are taken at once. Send less.",
+            f"At most {fields:,} fields and {files} files are possible at a time. Send less.",
         )
     if isinstance(error, RequestDataTooBig):
-        return TooLarge("The request is too large.", "Send less at once.")
+        return TooLarge("The request is too large.", "Send less data at a time.")
     return None
 
 
 def _flat(detail: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """(field, message) of DRF's nested errors: "messages.0.content". What belongs to no field is "body"."""
+    """(field, message) of DRF's nested errors: "messages.0.content". An error without a field is "body"."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
             inside = path if name == "non_field_errors" else f"{path}.{name}" if path else str(name)
@@ -163,7 +163,7 @@ def _flat(detail: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path or "body", _worded(str(detail), getattr(detail, "code", ""))
 
 
-# Types as Python names them, and values as it writes them, in DRF's own words.
+# DRF's messages with Python's names of types and values, replaced by plain words.
 _OTHER_WORDS = {"not_a_list": "Give a list.", "not_a_dict": "Give an object."}
 _PYTHON_VALUE = re.compile(r'"(?:[\[{(].*|None|True|False)" is not a valid choice\.', re.DOTALL)
 

@@ -1,5 +1,5 @@
-"""What requests to the API are read with: numbers as the database's columns hold them, text as it was written, and bodies of
-which nothing is left out in silence."""
+"""Fields of API requests: numbers that fit the database's columns, text as it was written, and bodies in which unknown
+names are refused."""
 
 import re
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class CountField(serializers.IntegerField):
 
 
 class TextField(serializers.CharField):
-    """A text, without outer spaces. A number is none: as one, 1.10 would become 1.1."""
+    """A text, without outer spaces. Numbers are refused: 1.10 would become 1.1."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -43,8 +43,8 @@ class WrittenField(TextField):
 
 
 class SeenField(TextField):
-    """What was read as `seen` with the object: the request is refused (409) when the object changed since. Without it, it
-    counts whatever is there."""
+    """The `seen` that was read with the object: the request is refused (409) when the object changed after that. Without it,
+    there is no such test."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
@@ -52,18 +52,18 @@ class SeenField(TextField):
             allow_blank=True,
             default="",
             max_length=40,
-            help_text="What was read as `seen`: refused (409) when something changed since. May be left out.",
+            help_text="The `seen` that was read: refused (409) when something changed after that. Optional.",
             **kwargs,
         )
 
 
-# A request's body, or an object in one. Names that it does not know are refused: a misspelt one would be lost in silence.
+# A request's body, or an object in one. Unknown names are refused: a misspelt one would be ignored without a message.
 # (Not its docstring: the schema would show that for every body without one.)
 class Body(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         known = [name for name, field in self.fields.items() if not field.read_only]
         if isinstance(data, Mapping):
-            # Of a posted form a part may be named as in messages[0]role.
+            # In a posted form a part can have a name such as messages[0]role.
             posted = isinstance(data, QueryDict)
             names = {re.split(r"[\[.]", str(name))[0] if posted else str(name) for name in data}
             if wrong := unknown_names(sorted(names), known, paged=False, what="field"):
@@ -72,6 +72,6 @@ class Body(serializers.Serializer[Any]):
 
 
 class SeenSerializer(Body):
-    """For an action that takes nothing else."""
+    """For an action without other values."""
 
     seen = SeenField()

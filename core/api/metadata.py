@@ -1,4 +1,4 @@
-"""What OPTIONS answers."""
+"""The response to OPTIONS."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from rest_framework.request import Request
 
 
 class AllowedMethods(BaseMetadata):
-    """The methods of an address. DRF's own would fetch objects and describe forms; the schema says all that."""
+    """The methods of an address. DRF's default would fetch objects and describe forms; the schema has all that."""
 
     def determine_metadata(self, request: Request, view: Any) -> dict[str, Any]:
         return {"methods": view.allowed_methods}

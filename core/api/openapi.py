@@ -1,4 +1,4 @@
-"""What the API schema says of our tokens. Registered by being imported (core/api_urls.py)."""
+"""The description of our keys in the API schema. Importing registers it (core/api_urls.py)."""
 
 from typing import Any
 
@@ -18,5 +18,5 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "A personal token from /me/keys/, beginning with gh_.",
+            "description": "A personal key from /me/keys/. It starts with gh_.",
         }

@@ -1,4 +1,4 @@
-"""How lists are cut, in the API. Pages are cut by core.lists.paging."""
+"""Pagination of the API. The pages use core.lists.paging."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ LAST_PAGE = 2**31 - 1
 
 
 class Pages(PageNumberPagination):
-    """Numbers that are no page or no size are refused (422). A page after the last one is not there (404)."""
+    """Invalid page numbers or sizes are refused (422). A page after the last one is not found (404)."""
 
     page_size_query_param = "page_size"
     max_page_size = MOST_A_PAGE
@@ -36,8 +36,8 @@ class Pages(PageNumberPagination):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         limits = {self.page_query_param: LAST_PAGE, self.page_size_query_param: MOST_A_PAGE}
         words = {
-            self.page_query_param: "Which page, from 1.",
-            self.page_size_query_param: f"How many on a page; {self.page_size} unless it says otherwise.",
+            self.page_query_param: "The page, from 1.",
+            self.page_size_query_param: f"The number of objects per page; the default is {self.page_size}.",
         }
         return [
             {

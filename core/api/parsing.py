@@ -1,4 +1,4 @@
-"""Bodies of programs' requests, read so that nothing in them can break a view or the database."""
+"""Reads the bodies of API requests, so that no value can break a view or the database."""
 
 import json
 from collections import Counter
@@ -15,17 +15,17 @@ from core.errors import Invalid
 from core.text import is_storable
 
 MOST_DEPTH = 64  # of nested arrays and objects; nothing here needs more than six
-MOST_TOLD = 100  # texts of one body that are named as wrong
-MOST_OF_A_KEY = 200  # letters of a key that are named
+MOST_TOLD = 100  # wrong texts of one body that are listed
+MOST_OF_A_KEY = 200  # letters of a key that are shown
 MOST_DIGITS = 40  # of a whole number; columns hold 19
 
 
 class BadJson(ValueError):
-    """A body that is no JSON, with a sentence for people."""
+    """A body that is not JSON, with a sentence for people."""
 
 
 def load_json(data: bytes) -> Any:
-    """The value that `data` is, by RFC 8259: UTF-8, no NaN, no name given twice. Raises BadJson."""
+    """The value of `data`, by RFC 8259: UTF-8, no NaN, no name twice. Raises BadJson."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -40,7 +40,7 @@ def load_json(data: bytes) -> Any:
         raise BadJson("The body is nested too deeply.") from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno:,}, column {error.colno:,}"
-        raise BadJson(f"The body is not JSON: something is wrong at {place}.") from None
+        raise BadJson(f"The body is not JSON: there is an error at {place}.") from None
     for depth, _, _ in walk(value):
         if depth > MOST_DEPTH:
             raise BadJson(f"The body is nested too deeply: {MOST_DEPTH} levels are allowed.")
@@ -48,8 +48,8 @@ def load_json(data: bytes) -> Any:
 
 
 class Place(NamedTuple):
-    """Where a value stands: the key or number of it, and the place of what it is in. A path is only put together for those
-    that are told: a long key above many values would otherwise be written out for each of them."""
+    """The place of a value: its key or number, and the place of its parent. A path is only built for the values that are
+    reported: a long key above many values would otherwise be copied for each of them."""
 
     key: str | int
     inside: "Place | None"
@@ -79,7 +79,7 @@ def walk(value: Any) -> Iterator[tuple[int, Place | None, Any]]:
 
 
 def unstorable(value: Any, *, most: int = MOST_TOLD) -> list[str]:
-    """Paths of texts in `value` that PostgreSQL refuses, readable: "messages.0.content". At most `most` of them."""
+    """Readable paths of the texts in `value` that PostgreSQL refuses: "messages.0.content". At most `most` of them."""
     found = (place for _, place, one in walk(value) if isinstance(one, str) and not is_storable(one))
     return [readable(place.path() if place else "") for place in islice(found, most)]
 
@@ -91,7 +91,7 @@ def readable(text: str) -> str:
 
 
 class JSONParser(BaseParser):
-    """JSON for the API. 400 for what is no JSON, 422 for text that cannot be stored."""
+    """JSON for the API. 400 for invalid JSON, 422 for text that cannot be stored."""
 
     media_type = "application/json"
 
@@ -111,9 +111,9 @@ class JSONParser(BaseParser):
             raise ParseError(str(error)) from None
         if wrong := unstorable(value):
             raise Invalid(
-                "Some texts hold characters that cannot be stored.",
-                "Take out NUL characters and halves of characters (a broken \\u escape).",
-                fields={path: ["Holds a NUL character or half a character."] for path in wrong},
+                "Some texts contain characters that cannot be stored.",
+                "Remove NUL characters and halves of characters (a broken \\u escape).",
+                fields={path: ["Contains a NUL character or half a character."] for path in wrong},
             )
         if not isinstance(value, dict):
             raise ParseError("Send a JSON object, such as {}.")
@@ -129,7 +129,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(text: str) -> NoReturn:
-    raise BadJson(f"{text} is no number in JSON.")
+    raise BadJson(f"{text} is not a number in JSON.")
 
 
 def _whole(text: str) -> int:

@@ -1,4 +1,4 @@
-"""ProjectsView, their people, keys, runs and record."""
+"""ProjectsView, their people, keys, background jobs and audit."""
 
 from typing import cast
 
@@ -47,15 +47,15 @@ class ProjectsView(mixins.ListModelMixin, APIView):
         return Project.objects.filter(pk__in=mine).order_by("name")
 
     def get(self, request: Request) -> Response:
-        """The projects one is in, by name."""
+        """Your projects, by name."""
         return self.list(request)
 
     @extend_schema(request=NewProjectSerializer, responses={201: ProjectSerializer})
     def post(self, request: Request) -> Response:
-        """Creates a project (operators only) and makes one its first admin."""
+        """Creates a project (operators only). You become its first admin."""
         user = cast(User, request.user)
         if not user.is_operator:
-            raise PermissionDenied("Only whoever runs this deployment can create projects.")
+            raise PermissionDenied("Only an operator can create projects.")
         given = NewProjectSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         project = create_project(by=user, **given.validated_data)
@@ -73,7 +73,7 @@ class ProjectView(ProjectAPIView):
 
     @extend_schema(request=ProjectChangeSerializer, responses=ProjectSerializer)
     def patch(self, request: Request, slug: str) -> Response:
-        """Changes the project's settings. 409 when they are not those of which `seen` was read."""
+        """Changes the project's settings. 409 when they changed since `seen` was read."""
         given = ProjectChangeSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         project = update_project(by=self.access.user, project=self.access.project, **given.validated_data)
@@ -85,7 +85,7 @@ class HomeView(ProjectAPIView):
     queryset = Project.objects.none()
 
     def get(self, request: Request, slug: str) -> Response:
-        """The stages with their figures, and what to do next."""
+        """The stages with their figures, and the next steps for you."""
         context = loop_context(self.access)
         stages = [
             {
@@ -116,9 +116,9 @@ class MembersView(mixins.ListModelMixin, ProjectAPIView):
 
     @extend_schema(request=NewPersonSerializer, responses={201: AddedPersonSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Adds somebody by e-mail address. A new account's first password is in the answer, once.
+        """Adds a person by e-mail address. The first password of a new account is in the response, once.
 
-        An account whose first password was never replaced gets a new one, also given once.
+        An account whose first password was not changed gets a new one, also once.
         """
         given = NewPersonSerializer(data=request.data)
         given.is_valid(raise_exception=True)
@@ -137,8 +137,7 @@ class MemberView(ProjectAPIView):
 
     @extend_schema(responses=MembershipSerializer)
     def patch(self, request: Request, slug: str, pk: int) -> Response:
-        """Changes somebody's roles. 409 when they are not those of which `seen` was read, or when the project would be left
-        without an admin."""
+        """Changes a person's roles. 409 when they changed since `seen` was read, or when the project would have no admin."""
         given = RolesSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         membership = change_roles(
@@ -148,7 +147,7 @@ class MemberView(ProjectAPIView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, slug: str, pk: int) -> Response:
-        """Removes somebody from the project; what they did stays on record."""
+        """Removes a person from the project; their work stays."""
         remove_member(by=self.access.user, membership=self._membership(pk))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -160,7 +159,7 @@ class MemberPasswordView(ProjectAPIView):
 
     @extend_schema(request=None, responses=FirstPasswordSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Gives somebody who forgot theirs a new first password; it is in the answer, once."""
+        """Gives a person a new first password; it is in the response, once."""
         membership = self.access.get(Membership.objects.select_related("user"), pk=pk)
         first = reset_password(by=self.access.user, user=membership.user)
         return Response({"first_password": first})
@@ -180,7 +179,7 @@ class ApplicationKeysView(mixins.ListModelMixin, ProjectAPIView):
 
     @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Makes an application key; its secret is in the answer, once."""
+        """Creates an application key; its secret is in the response, once."""
         given = NewKeySerializer(data=request.data)
         given.is_valid(raise_exception=True)
         api_key, secret = create_api_key(
@@ -196,7 +195,7 @@ class ApplicationKeyView(ProjectAPIView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, slug: str, pk: int) -> Response:
-        """Revokes an application key at once."""
+        """Revokes an application key immediately."""
         api_key = self.access.get(ApiKey.objects.select_related("project"), pk=pk)
         revoke_api_key(by=self.access.user, api_key=api_key)
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -227,7 +226,7 @@ class RunsView(mixins.ListModelMixin, ProjectAPIView):
         return runs_of(self.access.project, **RunFilter(self.request.GET).checked())
 
     def get(self, request: Request, slug: str) -> Response:
-        """Long work, newest first."""
+        """Background jobs, newest first."""
         return self.list(request)
 
 
@@ -249,7 +248,7 @@ class CancelRunView(ProjectAPIView):
 
     @extend_schema(request=None, responses=RunSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Asks a run to stop. 409 when it has ended."""
+        """Cancels a background job. 409 when it has ended."""
         found = self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
         return Response(RunSerializer(request_cancel(by=self.access.user, run=found)).data)
 
@@ -261,6 +260,6 @@ class ResumeRunView(ProjectAPIView):
 
     @extend_schema(request=None, responses=RunSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Starts a failed or cancelled run again, from what it kept. 409 when it is active or succeeded."""
+        """Starts a failed or cancelled background job again, from its saved state. 409 when it is active or succeeded."""
         found = self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
         return Response(RunSerializer(start_again(by=self.access.user, run=found)).data)

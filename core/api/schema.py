@@ -1,4 +1,4 @@
-"""How the API describes itself: tags, parameters from filters, errors, public words; and the door at /v1."""
+"""The API schema: tags, parameters from filters, errors, descriptions; and the OpenAI-compatible API at /v1."""
 
 import re
 from typing import Any
@@ -12,27 +12,27 @@ from rest_framework import serializers
 from core.lists.numbers import LARGEST_ID
 
 TAGS = {
-    "Account": "The signed-in person: name, password, personal tokens, and the state of the system.",
-    "Accounts": "Other people's accounts: state, sessions, tokens. For admins of a project, and for operators over all.",
+    "Account": "Your account: name, password, personal keys, and the state of the system.",
+    "Accounts": "Other people's accounts: state, sessions, keys. For admins of a project, and for operators over all.",
     "Projects": "Projects, their settings and their stages.",
     "People": "Members of a project and their roles.",
-    "Keys": "Application keys, which call /v1.",
-    "Record": "Background jobs and who did what.",
-    "Examples": "Pairs of a prompt and its completion.",
-    "Queue": "Annotating: take an item, keep a draft, submit.",
-    "Reviews": "Accepting pairs or sending them back.",
+    "Keys": "Application keys, for /v1.",
+    "Record": "Background jobs and the audit.",
+    "Examples": "Prompts with their completions.",
+    "Queue": "Annotation: take an example, save a draft, submit.",
+    "Reviews": "Review: accept examples or send them back.",
     "Imports": "Files of examples.",
-    "Datasets": "Frozen versions of what is approved.",
-    "Training": "Base models, methods, fine-tunes and the model versions they make.",
-    "Serving": "Engines, deployments, speeds and every answer.",
-    "Chat": "Talking to a version, and correcting its answers.",
+    "Datasets": "Frozen versions of the approved examples.",
+    "Training": "Base models, methods, training runs and model versions.",
+    "Serving": "Engines, deployments, speeds and answers.",
+    "Chat": "Chats with a model version, and corrections of its answers.",
     "Campaigns": "Blind comparisons of two versions, and their results.",
-    "Rating": "A rater's own comparisons.",
-    "Release": "What is live, the gate and the history.",
+    "Rating": "The comparisons of a rater.",
+    "Release": "The live version, the gate and the history.",
     "Applications": "/v1, as OpenAI's clients call it, with an application key.",
 }
 _MODULES = {
-    "core.api.accounts": "Accounts",  # before the next, whose name it begins with
+    "core.api.accounts": "Accounts",  # before the next entry, because its name starts with the next one
     "core.api.account": "Account",
     "core.api.projects": "Projects",
     "annotation.api.examples": "Examples",
@@ -47,20 +47,20 @@ _MODULES = {
     "evaluation.api": "Campaigns",
     "release.api": "Release",
 }
-# Views of core.api.projects by the part of the address behind the project's.
+# Views of core.api.projects by the part of the address after the project.
 _PLACES = {"people": "People", "keys": "Keys", "audit": "Record", "runs": "Record"}
 
 _ERRORS = {
-    "400": "The body could not be read, or the request has too many parameters.",
-    "401": "Nobody is signed in, or the token is unknown or revoked.",
+    "400": "The body cannot be read, or the request has too many parameters.",
+    "401": "You are not signed in, or the key is unknown or revoked.",
     "403": "The role does not allow it.",
-    "404": "There is nothing here, or nothing one may see.",
-    "409": "It has changed meanwhile, or its state does not allow it. Nothing was written.",
+    "404": "It does not exist, or you have no access to it.",
+    "409": "It changed in the meantime, or its state does not allow it. Nothing was written.",
     "413": "The request is too large.",
-    "415": "The body has another content type than those named here.",
-    "422": "Some values or parameters are wrong; `fields` names each.",
-    "429": "Too many of these at once, or too many wrong tokens or passwords; `Retry-After`, where sent, says when to try again.",
-    "503": "A part of the system does not answer at the moment.",
+    "415": "The content type of the body is not supported.",
+    "422": "Some values or parameters are wrong; `fields` lists them.",
+    "429": "Too many at once, or too many wrong keys or passwords; `Retry-After`, when sent, says when to try again.",
+    "503": "A part of the system is offline.",
     "507": "The disk is full. Nothing was written.",
 }
 
@@ -70,11 +70,11 @@ class ErrorSerializer(serializers.Serializer[Any]):
 
     code = serializers.CharField()
     detail = serializers.CharField()
-    advice = serializers.CharField(help_text="What to do; may be empty.")
+    advice = serializers.CharField(help_text="What to do; can be empty.")
     fields = serializers.DictField(  # type: ignore[assignment]
         child=serializers.ListField(child=serializers.CharField()),
         required=False,
-        help_text="Only where values are wrong: what is wrong with each, such as messages.0.content.",
+        help_text="Only for wrong values: the problem of each, such as messages.0.content.",
     )
 
 
@@ -93,7 +93,7 @@ class Schema(AutoSchema):
         )
 
     def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular's own signature
-        """The handler's own words only: those of the class are for whoever works on it."""
+        """The docstring of the handler only: the one of the class is for developers."""
         handler = getattr(self.view, self.method.lower(), None)
         return " ".join((getattr(handler, "__doc__", None) or "").split())
 
@@ -133,7 +133,7 @@ class Schema(AutoSchema):
 
 
 def _parameter(name: str, field: forms.Field) -> OpenApiParameter:
-    """A filter's field as a parameter. Choices that depend on the project are told in words."""
+    """A filter's field as a parameter. Choices that depend on the project are described in words."""
     words = str(field.help_text or field.label or name.capitalize())
     if isinstance(field, forms.ChoiceField):
         known: Any = field.choices
@@ -155,7 +155,7 @@ _PAIR = {
     "completion": "FD-104 left Basel on 24 November and is due in Hamburg on 26 November.",
     "slice": "status",
 }
-# What the main calls send, by operation id.
+# Example bodies of the main operations, by operation id.
 _EXAMPLES: dict[str, Any] = {
     "projects_create": {"name": "Freight desk", "slug": "freight-desk"},
     "people_create": {"email": "nia@example.org", "name": "Nia", "roles": ["annotator", "rater"]},
@@ -175,7 +175,7 @@ _EXAMPLES: dict[str, Any] = {
 
 
 def with_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """A hook of drf-spectacular: puts _EXAMPLES to their operations."""
+    """A hook of drf-spectacular: adds _EXAMPLES to their operations."""
     for methods in result["paths"].values():
         for operation in methods.values():
             body = operation.get("requestBody", {}).get("content", {}).get("application/json")
@@ -186,7 +186,7 @@ def with_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 # --- /v1 ---------------------------------------------------------------------------------------------------
 def with_applications(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """A hook of drf-spectacular: adds /v1, whose views are none of DRF's, and its errors in OpenAI's shape."""
+    """A hook of drf-spectacular: adds /v1, whose views are not DRF views, and its errors in OpenAI's format."""
     result["tags"] = [{"name": name, "description": words} for name, words in TAGS.items()]
     result["paths"] |= _APPLICATION_PATHS
     parts = result.setdefault("components", {})
@@ -194,7 +194,7 @@ def with_applications(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     parts.setdefault("securitySchemes", {})["key"] = {
         "type": "http",
         "scheme": "bearer",
-        "description": "An application key of a project, beginning with gk_.",
+        "description": "An application key of a project. It starts with gk_.",
     }
     return result
 
@@ -207,11 +207,11 @@ def _answers(good: dict[str, Any], *errors: str) -> dict[str, Any]:
     words = {
         "400": "The request is wrong; `param` names the parameter.",
         "401": "The key is unknown or revoked.",
-        "404": "There is no such model.",
+        "404": "This model does not exist.",
         "413": "The request is larger than 1 MiB.",
         "429": "Too many unknown keys from this network; `Retry-After` says when to try again.",
-        "500": "A fault here; the message holds an id that is in the log.",
-        "503": "No version is live, or the model does not answer at the moment.",
+        "500": "An internal error; the message has an id that is in the log.",
+        "503": "No version is live, or the model is offline.",
     }
     told = {
         status: {
@@ -269,7 +269,7 @@ _APPLICATION_SCHEMAS: dict[str, Any] = {
             "context": {
                 "type": "array",
                 "items": {"type": "string"},
-                "description": "Records that the answer may state, one each. Guildhall's own.",
+                "description": "Records that the answer can use, one text each. An addition of Guildhall.",
             },
             "stream": {"type": "boolean"},
             "stream_options": {"type": "object", "properties": {"include_usage": {"type": "boolean"}}},
@@ -321,7 +321,7 @@ _APPLICATION_PATHS: dict[str, Any] = {
     "/v1/chat/completions": {
         "post": _operation(
             "chat_completions",
-            "An answer of the version that is live, whole or as a stream of events.",
+            "An answer of the live version, complete or as a stream of events.",
             requestBody={
                 "required": True,
                 "content": {
@@ -350,7 +350,7 @@ _APPLICATION_PATHS: dict[str, Any] = {
     "/v1/models": {
         "get": _operation(
             "models_list",
-            "The one model this key may use, when a version is live.",
+            "The model that this key can use, when a version is live.",
             responses=_answers(
                 {"description": "The models.", "content": {_JSON: {"schema": _ref("ModelCards")}}},
                 "401", "429", "500", "503",

@@ -1,4 +1,4 @@
-"""What core's objects look like in the API."""
+"""Serializers of core's objects."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class PersonSerializer(serializers.ModelSerializer[User]):
 
 
 class ProjectSerializer(serializers.ModelSerializer[Project]):
-    """A project. `slug` is its address, given once. `seen` goes with a change of the settings."""
+    """A project. `slug` is its address; it cannot change. Send `seen` when you change the settings."""
 
     seen = serializers.SerializerMethodField()
     slug = serializers.SlugField(max_length=60, required=False)
@@ -54,19 +54,19 @@ class ProjectChangeSerializer(Body):
         min_value=0,
         max_value=MOST_TEMPERATURE,
         required=False,
-        help_text="How answers are sampled unless a request says otherwise.",
+        help_text="The temperature of answers when a request gives none.",
     )
     max_tokens = serializers.IntegerField(
         min_value=1,
         max_value=MOST_TOKENS,
         required=False,
-        help_text="The longest answer unless a request says otherwise.",
+        help_text="The longest answer when a request gives no limit.",
     )
     seen = SeenField()
 
 
 class MembershipSerializer(serializers.ModelSerializer[Membership]):
-    """`seen` goes with a change of the roles."""
+    """Send `seen` when you change the roles."""
 
     user = PersonSerializer(read_only=True)
     roles = serializers.ListField(child=serializers.ChoiceField(choices=Role.choices))
@@ -101,14 +101,14 @@ class MeSerializer(serializers.ModelSerializer[User]):
 
 
 class MeChangeSerializer(Body):
-    """What one may change of oneself; what is left out stays."""
+    """What you can change in your account; fields that are left out stay."""
 
     name = TextField(max_length=120, required=False)
     theme = serializers.ChoiceField(choices=User.Theme.choices, required=False)
 
 
 class FirstPasswordSerializer(serializers.Serializer[Any]):
-    """Shown once; on the pages the person has to replace it before anything else."""
+    """Shown once; the person must change it before they can use the pages."""
 
     first_password = serializers.CharField(read_only=True)
 
@@ -122,7 +122,7 @@ class NewPersonSerializer(Body):
 
 
 class AddedPersonSerializer(MembershipSerializer):
-    """`first_password` is given once: for a new account, and for one whose earlier first password was never replaced."""
+    """`first_password` is given once: for a new account, and for one whose first password was not changed."""
 
     first_password = serializers.CharField(allow_null=True, read_only=True)
 
@@ -138,7 +138,7 @@ class RolesSerializer(Body):
 
 
 class KeySerializer(serializers.ModelSerializer[ApiKey]):
-    """A key or token without its secret, which nobody can read again."""
+    """A key without its secret, which cannot be shown again."""
 
     created_by = PersonSerializer(read_only=True, allow_null=True)
 
@@ -149,7 +149,7 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
 
 
 class AccountSerializer(serializers.ModelSerializer[User]):
-    """An account as those see it who manage it."""
+    """An account, for people who manage it."""
 
     class Meta:
         model = User
@@ -171,7 +171,7 @@ class NewKeySerializer(Body):
 
 
 class MadeKeySerializer(KeySerializer):
-    """`secret` is given in this answer and never again."""
+    """`secret` is only in this response."""
 
     secret = serializers.CharField(read_only=True)
 
@@ -185,7 +185,7 @@ class PasswordSerializer(Body):
 
 
 class RunSerializer(serializers.ModelSerializer[Run]):
-    """Any long work. `percent` and `eta_at` are null while they are not known."""
+    """A background job. `percent` and `eta_at` are null while they are not known."""
 
     percent = serializers.IntegerField(allow_null=True, read_only=True)
     created_by = PersonSerializer(read_only=True, allow_null=True)
@@ -227,7 +227,7 @@ class NextItemSerializer(serializers.Serializer[Any]):
 
 
 class LoopSerializer(serializers.Serializer[Any]):
-    """The project's first screen: the stages this person may see, and what to do next."""
+    """The project's Home: the stages that this person can see, and the next steps."""
 
     stages = StageCardSerializer(many=True)
     next = NextItemSerializer(many=True)

@@ -1,4 +1,4 @@
-"""The one way to leave an audit entry."""
+"""The only way to write an audit entry."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def record(
     obj: Model | None = None,
     **detail: Any,
 ) -> AuditEntry:
-    """Adds one entry inside the caller's transaction, so that the deed and its record stand or fall together.
+    """Adds one entry inside the caller's transaction, so that the action and its entry are stored together or not at all.
 
     `by` is None when the system itself acted (a sweep, the engine reconciler). `detail` must be JSON.
     """

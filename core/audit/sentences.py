@@ -1,6 +1,6 @@
 """Audit entries as sentences: "Mona Okafor approved example #1077". The one place that says how actions are described.
 
-Apps add wordings of their own verbs from AppConfig.ready; a verb without one still reads well, because verbs are
+Apps add wordings of their own verbs from AppConfig.ready; a verb without one is still readable, because verbs are
 `noun.past-participle`.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from core.models import AuditEntry, Role
 
-# {actor}, {label} and any key of the entry's detail may stand in a wording.
+# {actor}, {label} and any key of the entry's detail can be in a wording.
 _wordings: dict[str, str] = {
     "project.created": "{actor} created the project",
     "project.changed": "{actor} changed the project's settings: {changed}",
@@ -27,16 +27,16 @@ _wordings: dict[str, str] = {
     "person.renamed": "{was} is now called {label}",
     "password.changed": "{actor} changed their password",
     "password.reset": "{actor} gave {label} a new first password",
-    "password.reissued": "{actor} gave {label} a new first password; the earlier one was never replaced",
+    "password.reissued": "{actor} gave {label} a new first password; the earlier one was not changed",
     "password.set": "The password of {label} was set on the command line",
-    "api_key.taken_away": "{actor} revoked the token {token} of {label}",
+    "api_key.taken_away": "{actor} revoked the key {token} of {label}",
     "api_key.created": "{actor} created the key {label}",
     "api_key.revoked": "{actor} revoked the key {label}",
     "run.launched": "{actor} started {label}",
     "run.succeeded": "{label} is done",
     "run.failed": "{label} failed: {error}",
     "run.cancelled": "{label} was cancelled",
-    "run.cancel_requested": "{actor} asked to cancel {label}",
+    "run.cancel_requested": "{actor} cancelled {label}",
     "run.retried": "{actor} started {label} again",
     "run.resumed": "{actor} resumed {label}, which was cancelled",
     "run.handed_back": "{label} went back to the queue, because its worker was stopped",
@@ -45,7 +45,7 @@ _wordings: dict[str, str] = {
 
 _quiet: set[str] = set()
 
-# A participle that differs from the past tense would read badly after a name.
+# Participles that differ from the past tense.
 _PAST = {
     "frozen": "froze", "given": "gave", "taken": "took", "withdrawn": "withdrew", "chosen": "chose", "begun": "began",
     "written": "wrote", "seen": "saw", "gone": "went", "done": "did",
@@ -53,9 +53,9 @@ _PAST = {
 
 
 def register_wordings(wordings: Mapping[str, str], *, quiet: Iterable[str] = ()) -> None:
-    """Adds wordings, {verb: "{actor} froze {label}"}. `quiet` verbs are on record, but too small for a first screen.
+    """Adds wordings, {verb: "{actor} froze {label}"}. `quiet` verbs are in the audit, but too small for Home.
 
-    ValueError when a verb is worded otherwise already: which of the two people read would depend on the order of apps.
+    ValueError when a verb has another wording already: the result would depend on the order of apps.
     """
     if clash := [verb for verb, words in wordings.items() if _wordings.get(verb, words) != words]:
         raise ValueError(f"Worded already: {', '.join(clash)}.")
@@ -87,7 +87,7 @@ class _Detail(dict[str, str]):
 
 
 def actor_name(entry: AuditEntry) -> str:
-    """The name without the address, which the full audit page shows beside it."""
+    """The name without the e-mail address, which the audit page shows beside it."""
     return entry.actor.partition(" <")[0]
 
 
@@ -100,7 +100,7 @@ def _wording(verb: str) -> str:
 
 
 def sentence(entry: AuditEntry) -> str:
-    """The entry in one plain sentence, without a full stop. Never fails: it tells of the past."""
+    """The entry in one plain sentence, without a full stop. It does not raise."""
     words = _Detail({key: _plain(key, value) for key, value in entry.detail.items()})
     words |= {"actor": actor_name(entry), "label": entry.object_label or "it"}
     try:
@@ -121,8 +121,8 @@ def _names_in(verb: str) -> set[str]:
 
 
 def counted(told: Iterable[tuple[str, datetime]]) -> list[tuple[str, datetime]]:
-    """Equal sentences of one hour that follow each other, told once with the newest moment: "Mo compared two answers
-    (8 times)". What happened on another day keeps a line and a moment of its own."""
+    """Joins equal sentences of one hour that follow each other, with the newest time: "Mo compared two answers (8 times)".
+    Actions of another hour get their own line and time."""
     found = []
     for (words, _), group in groupby(told, key=lambda one: (one[0], one[1].strftime("%Y%m%d%H"))):
         moments = [at for _, at in group]
@@ -131,11 +131,10 @@ def counted(told: Iterable[tuple[str, datetime]]) -> list[tuple[str, datetime]]:
 
 
 def digest(entries: Iterable[AuditEntry], most: int) -> list[tuple[str, datetime]]:
-    """What happened, newest first, with actions of one kind in one hour told together: "Mo and 2 others wrote 38 examples".
+    """Actions, newest first, with actions of one kind in one hour joined: "Mo and 2 others wrote 38 examples".
 
-    Only actions whose wording names nobody and nothing but the actor and the object are put together; the others
-    each say something of their own. Actions that name no object ("Ida compared two answers") are counted instead.
-    Returns at most `most` pairs of sentence and moment.
+    Only actions whose wording has just the actor and the object are joined; the others each have their own details. Actions that name no object ("Ida compared two answers") are counted instead.
+    Returns at most `most` tuples of sentence and time.
     """
     groups: dict[tuple[object, ...], list[AuditEntry]] = {}
     for entry in entries:
@@ -157,7 +156,7 @@ def digest(entries: Iterable[AuditEntry], most: int) -> list[tuple[str, datetime
             told.append((sentence(first), first.at))
             continue
         noun = first.verb.partition(".")[0].replace("_", " ")
-        # A run is not only a fine-tune: "started 5 runs" would be read as five trainings.
+        # A run is not only a training run: "started 5 runs" would look like five training runs.
         noun = {"run": "background job"}.get(noun, noun)
         label = f"{len(objects):,} {noun[:-1]}ies" if noun.endswith("y") else f"{len(objects):,} {noun}s"
         told.append((_wording(first.verb).format(actor=_people(group), label=label), first.at))

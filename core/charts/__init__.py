@@ -1,6 +1,6 @@
-"""Charts as SVG for inlining: drawn by Vega (altair describes, vl-convert draws, no browser), cleaned for the page.
+"""Charts as inline SVG: drawn by Vega (altair describes, vl-convert draws, no browser), cleaned for the page.
 
-What leaves this module is safe HTML that the strict Content-Security-Policy lets through: no style attribute, no
+The output is safe HTML that the strict Content-Security-Policy allows: no style attribute, no
 script, every label escaped. Colours are the design tokens (`var(--accent)`), so a chart follows light and dark. Each chart is
 drawn twice, wide and narrow, because an SVG that shrinks shrinks its letters too; `static/css/charts.css` shows the one
 that fits.
@@ -32,7 +32,7 @@ from core.charts.data import (
 )
 
 __all__ = ["Bar", "IntervalRow", "Series", "bar_chart", "interval_chart", "line_chart"]
-MOST_LINES = 5  # as many as there are colours that differ
+MOST_LINES = 5  # the number of different colours
 
 
 def line_chart(
@@ -44,11 +44,11 @@ def line_chart(
     x_max: float | None = None,
     from_zero: bool = False,
 ) -> SafeString:
-    """Lines over a common x, such as loss by step. `x_max` keeps room for what is still to come."""
+    """Lines over a common x, such as loss by step. `x_max` keeps space for later values."""
     lines = [LineSeries(one.name, thin(finite_points(one.points)), one.dotted) for one in series[:MOST_LINES]]
     lines = [line for line in lines if line.points]
     if not lines:
-        return drawing.nothing("Nothing to draw yet.")
+        return drawing.nothing("No data yet.")
     end = x_max if x_max is not None and math.isfinite(x_max) else None
 
     def spec(wide: bool) -> Any:
@@ -61,7 +61,7 @@ def line_chart(
         inputs=("line", lines, x_title, y_title, end, from_zero),
         label=label,
         head=("Series", x_title or "x", y_title or "value"),
-        # Of a line without points only the end is told: hundreds of rows would help nobody.
+        # The table of a line without points has only its end: hundreds of rows would not help.
         rows=[
             (line.name, figure(x), figure(y))
             for line in lines
@@ -78,7 +78,7 @@ def interval_chart(
     as_percent: bool = False,
     domain: tuple[float, float] | None = None,
 ) -> SafeString:
-    """One dot with its interval a row, best first as given. `reference` draws a dashed line (0.5 for a win rate)."""
+    """One dot with its interval per row, in the given order. `reference` draws a dashed line (0.5 for a win rate)."""
     kept = [row for row in rows[:MAX_ROWS] if finite(row.value)]
     if not kept:
         return drawing.nothing("No ratings yet.")
@@ -119,10 +119,10 @@ def interval_chart(
 
 
 def bar_chart(*, bars: Sequence[Bar], label: str, unit: str = "", as_percent: bool = False) -> SafeString:
-    """Horizontal bars from zero, each with its number. Order is kept: sort before, if size is the point."""
+    """Horizontal bars from zero, each with its number. The order is kept: sort before by size if needed."""
     kept = [bar for bar in bars[:MAX_ROWS] if finite(bar.value)]
     if not kept:
-        return drawing.nothing("Nothing to count yet.")
+        return drawing.nothing("No data yet.")
     show = percent if as_percent else figure
 
     def spec(wide: bool) -> Any:

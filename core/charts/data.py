@@ -1,11 +1,11 @@
-"""What charts are made of, and the numbers in them: pure functions, without a drawing."""
+"""The data of charts and the format of their numbers: pure functions, without drawing."""
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-MAX_POINTS = 400  # more cannot be told apart at this width
+MAX_POINTS = 400  # more are not visible at this width
 MAX_ROWS = 60
 
 
@@ -20,7 +20,7 @@ class Series:
 
 @dataclass(frozen=True)
 class IntervalRow:
-    """A value with its interval: one row of a standing. `n` is what it rests on."""
+    """A value with its interval: one row of a result. `n` is the number of ratings."""
 
     name: str
     value: float | None
@@ -68,7 +68,7 @@ def finite_points(points: Iterable[tuple[float | None, float | None]]) -> list[t
 
 
 def thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most MAX_POINTS: of each stretch its lowest and its highest point, so that no spike is lost; and both ends."""
+    """At most MAX_POINTS: the lowest and the highest point of each section, so that no spike is lost; and both ends."""
     if len(points) <= MAX_POINTS:
         return points
     stretch = math.ceil((len(points) - 2) / ((MAX_POINTS - 2) // 2))
@@ -100,7 +100,7 @@ def count(value: int | None) -> str:
 
 
 def distinct(names: Sequence[str], longest: int) -> list[str]:
-    """Names cut to length and told apart: Vega merges rows of one name."""
+    """Names cut to length and made different: Vega merges rows with the same name."""
     seen: dict[str, int] = {}
     out = []
     for name in names:

@@ -1,4 +1,4 @@
-"""From a description to safe HTML: drawn by Vega, cleaned for the page, kept for the next reader."""
+"""From a description to safe HTML: drawn by Vega, cleaned for the page, cached."""
 
 import hashlib
 import re
@@ -16,7 +16,7 @@ SVG = "http://www.w3.org/2000/svg"
 _cache: OrderedDict[str, SafeString] = OrderedDict()
 _CACHE_SIZE = 128
 _lock = threading.Lock()
-_drawing = threading.Lock()  # the converter is one engine inside the process: one drawing at a time
+_drawing = threading.Lock()  # the process has one converter: one drawing at a time
 
 
 def chart(
@@ -27,7 +27,7 @@ def chart(
     head: Sequence[str],
     rows: Sequence[Sequence[str]],
 ) -> SafeString:
-    """`inputs` is all that the drawing depends on; its repr is what equal charts are known by."""
+    """`inputs` is all that the drawing depends on; its repr is the cache key."""
     key = hashlib.sha256(repr((label, head, inputs)).encode()).hexdigest()
     with _lock:
         if key in _cache:
@@ -63,7 +63,7 @@ def draw(spec: dict[str, Any], label: str, size: str) -> str:
     return clean(svg, label=label, css_class=size)
 
 
-# What may stand on an element of the finished drawing. Everything else that Vega writes is left out.
+# The allowed attributes of an element. Everything else from Vega is removed.
 _ALLOWED = {
     "svg": {"viewBox"},
     "g": {"transform", "fill", "stroke", "stroke-width", "stroke-miterlimit", "opacity"},
@@ -79,11 +79,11 @@ _LONG_DECIMALS = re.compile(r"-?\d+\.\d{3,}")
 
 
 def clean(svg: str, *, label: str, css_class: str) -> str:
-    """Vega's SVG, reduced to shapes and text: no style, script, id, event or link, each point with its words."""
+    """Vega's SVG, reduced to shapes and text: no style, script, id, event or link, each point with its text."""
     root = ElementTree.fromstring(svg)  # noqa: S314 - Vega wrote it a moment ago, in this process
     out = _clean_element(root)
     if out is None:
-        raise ValueError("This is no drawing.")
+        raise ValueError("This is not a drawing.")
     out.attrib = {"viewBox": root.attrib["viewBox"], "class": css_class, "role": "img", "aria-label": label}
     out.set("xmlns", SVG)
     return ElementTree.tostring(out, encoding="unicode")
@@ -120,7 +120,7 @@ def _is_invisible(element: ElementTree.Element) -> bool:
 
 
 def _numbers(label: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> SafeString:
-    """The same as a table, for those who read rather than look."""
+    """The same as a table, for people who prefer to read."""
     return format_html(
         '<details class="chart-numbers"><summary>Numbers</summary><table><caption class="vh">{}</caption>'
         "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></details>",

@@ -12,8 +12,8 @@ WIDE, NARROW = 640, 330  # px: the boxes a chart is drawn for
 SERIES = [f"var(--series-{n})" for n in range(1, 6)]
 INK, SOFT, LINE = "var(--ink)", "var(--soft)", "var(--line)"
 
-# Names stand left of the marks. They are laid out with the drawing library's font and shown in the reader's, which may
-# be wider, so they get room to grow.
+# Names are left of the marks. Their layout uses the drawing library's font, and the page shows them in the reader's, which may
+# be wider, so they get more space.
 NAMED_PADDING = {"left": 24, "top": 4, "right": 6, "bottom": 4}
 CONFIG: dict[str, Any] = {
     "background": None,
@@ -69,7 +69,7 @@ def line_spec(
             .mark_circle(size=46, opacity=1.0 if shown else 0.0)
             .encode(x=x, y=y, color=colour, description="tip:N")
         )
-    # The name stands at the end of its line, where the eye is already; names closer than a line are spread.
+    # The name is at the end of its line; names that would overlap are moved apart.
     marks.append(
         alt.Chart(alt.Data(values=_end_labels(series, 190 if wide else 170, from_zero)))
         .mark_text(align="left", dx=8, fontSize=12, clip=False)
@@ -166,7 +166,7 @@ def _name_limit(wide: bool) -> int:
 
 
 def _width_beside(names: list[str], wide: bool) -> int:
-    """Pixels left beside the names, at about 6.8 a letter."""
+    """Pixels beside the names, at about 6.8 per letter."""
     longest = max(len(name) for name in names)
     return (WIDE if wide else NARROW) - min(_name_limit(wide), round(6.8 * longest) + 10)
 

@@ -1,7 +1,6 @@
-"""Giving the pooled database connection back before anything that takes long.
+"""Gives the pooled database connection back before long work.
 
-The web process has a small pool (GUILDHALL_DB_POOL) and a request keeps its connection from its first query on. Whoever
-then waits for something else than the database (a reader, an engine, a disk, another service) gives it back first. The
+The web process has a small pool (GUILDHALL_DB_POOL) and a request keeps its connection from its first query on. Code that waits for something else (a reader, an engine, a disk, another service) gives it back first. The
 next query takes one from the pool again, so nothing else changes for the caller.
 """
 
@@ -17,14 +16,14 @@ R = TypeVar("R")
 
 
 def release_connection() -> None:
-    """Gives this thread's connection back to the pool. Inside a transaction nothing happens: it cannot be given away."""
+    """Gives this thread's connection back to the pool. Inside a transaction it does nothing, because the transaction needs the connection."""
     if not connection.in_atomic_block:
         connection.close()
 
 
 @contextmanager
 def without_connection() -> Iterator[None]:
-    """For long work that asks the database nothing. RuntimeError inside a transaction, which would keep the connection."""
+    """For long work without database queries. RuntimeError inside a transaction, which would keep the connection."""
     blocks = connection.atomic_blocks
     # The transaction that a test wraps around itself does not count, as for `atomic(durable=True)`.
     if blocks and not getattr(blocks[-1], "_from_testcase", False):
@@ -34,7 +33,7 @@ def without_connection() -> Iterator[None]:
 
 
 async def in_db(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Calls `function` in the request's own thread and gives its connection back when it is done."""
+    """Calls `function` in the request's thread and gives its connection back when it is done."""
 
     def call() -> R:
         try:

@@ -1,7 +1,7 @@
-"""Two requests that wanted the same at the same moment, and only the database could see it.
+"""Conflicts of two requests at the same moment that only the database sees.
 
-Services turn what they expect into words of their own. Whatever else a constraint or a lock decides ends here, in one
-place for pages and API: one of the two has written, the other gets a 409 that says so.
+Services have their own messages for expected conflicts. All others come here, for pages and API: one of the two requests has
+written, the other gets a 409 that says so.
 """
 
 import logging
@@ -12,26 +12,26 @@ from core.errors import Conflict
 
 log = logging.getLogger(__name__)
 
-_AGAIN = "Look at what is there now, then decide again."
+_AGAIN = "Look at the present state, then decide again."
 # PostgreSQL's codes (SQLSTATE).
 _SAID = {
     "23505": "Somebody else wrote the same at the same time.",  # unique
     "23P01": "Somebody else wrote the same at the same time.",  # exclusion
-    "23503": "Something that this belongs to was removed at the same time.",  # foreign key
-    "23001": "Something that this belongs to was removed at the same time.",  # restrict
-    "40P01": "Somebody else changed the same at the same time.",  # deadlock: this side was given up
+    "23503": "An object that this needs was removed at the same time.",  # foreign key
+    "23001": "An object that this needs was removed at the same time.",  # restrict
+    "40P01": "Somebody else changed the same at the same time.",  # deadlock: this side was cancelled
     "40001": "Somebody else changed the same at the same time.",  # serialization
     "55P03": "Somebody else is changing the same right now.",  # lock not available
 }
 
 
 def conflict_of(error: BaseException) -> Conflict | None:
-    """What a database error says of somebody else's write, as a Conflict; None when it is something else."""
+    """The Conflict of a database error that another write caused; None for other errors."""
     if not isinstance(error, (IntegrityError, OperationalError)):
         return None
     said = _SAID.get(sqlstate(error))
     if said is None and isinstance(error, IntegrityError):
-        said = "This does not go together with what is there by now."  # a check constraint, a column that must be set
+        said = "This does not match the present data."  # a check constraint, a column that must be set
     if said is None:
         return None
     log.warning("The database refused a write", exc_info=error)

@@ -1,4 +1,4 @@
-"""A status changes by conditional update, or not at all."""
+"""Changes a status by conditional update."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def transition(obj: Model, to: str, *, field: str = "status", **updates: Any) ->
     if not changed:
         raise Conflict(
             f"Somebody changed this {noun} before you.",
-            "Reload the page to see what it is now.",
+            "Reload the page to see its present state.",
         )
     setattr(obj, field, to)
     for name, value in updates.items():

@@ -1,4 +1,4 @@
-"""What the project's first screen and its API tell: the stages, what to do next, what happened lately."""
+"""The data of a project's Home, for the page and the API: the stages, the next steps, recent activity."""
 
 import logging
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from core.queries import visible_audit
 
 log = logging.getLogger(__name__)
 LATELY = 8
-LOOKED_AT = 200  # entries that are put together into those lines
+LOOKED_AT = 200  # entries that are joined into those lines
 NEXT = 6
 
 
 @dataclass(frozen=True)
 class DrawnStage:
-    """A stage as this person sees it; `card` is None where the person's roles do not reach."""
+    """A stage as this person sees it; `card` is None without a role for it."""
 
     stage: Stage
     card: StageCard | None
@@ -32,8 +32,8 @@ def _glance(stage: Stage, access: Access) -> Glance | None:
         glance = stage.glance(access)
         return Glance(glance.card, [*glance.next_items, *next_items_of(stage, access)])
     except ExpectedError as error:
-        # One part that is away must not take the whole first screen with it.
-        log.warning("Stage %s of %s cannot tell: %s", stage.key, access.project, error)
+        # One part that is offline must not break the whole page.
+        log.warning("Stage %s of %s has no data: %s", stage.key, access.project, error)
         return Glance(StageCard("–", error.message))
 
 
@@ -50,7 +50,7 @@ class LoopContext(TypedDict):
 
 
 def loop_context(access: Access) -> LoopContext:
-    """Everything the loop's fragment shows. Queries: what each stage says of itself, and two."""
+    """The context of the loop fragment. Queries: those of each stage, and two."""
     glances = [(stage, _glance(stage, access)) for stage in stages()]
     to_do = [item for _, glance in glances if glance for item in glance.next_items]
     return {

@@ -1,4 +1,4 @@
-"""The loop's five stages on a project's first screen. Apps above core register theirs; core only draws them."""
+"""The five stages on a project's Home. Apps above core register theirs; core only shows them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from core.access import Access
 
 @dataclass(frozen=True)
 class StageCard:
-    """What a stage shows: a figure ("1,284"), a line under it, and where a click leads ("" for nowhere)."""
+    """What a stage shows: a figure ("1,284"), a line under it, and the address of its link ("" for none)."""
 
     figure: str
     line: str
@@ -18,7 +18,7 @@ class StageCard:
 
 @dataclass(frozen=True)
 class NextItem:
-    """Something for this person to do. Lower `order` comes first; `tone` copper means it waits on them."""
+    """Something for this person to do. Lower `order` comes first; `tone` copper means that it waits for them."""
 
     title: str
     line: str
@@ -30,7 +30,7 @@ class NextItem:
 
 @dataclass(frozen=True)
 class Glance:
-    """What one look at a stage tells one person: its card, and what there is for them to do."""
+    """One stage for one person: its card, and the next steps."""
 
     card: StageCard
     next_items: list[NextItem] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Glance:
 
 @dataclass(frozen=True)
 class Stage:
-    """`glance` makes a constant number of queries, each fact once for the card and the next steps together."""
+    """`glance` makes a constant number of queries, and reads each fact once for the card and the next steps."""
 
     key: str
     label: str
@@ -70,16 +70,18 @@ def next_items_of(stage: Stage, access: Access) -> list[NextItem]:
 
 
 def register_loop_back(line: Callable[[Access], str]) -> None:
-    """Registers the sentence on the way back from release to annotation ("3 corrected answers came back this week").
+    """Registers the sentence about feedback from release to annotation ("3 corrected answers came back this week").
 
-    At most one query; empty for nothing to say.
+    At most one query; empty when there is nothing to show.
     """
     _loop_back.append(line)
 
 
 def loop_back(access: Access) -> str:
     said = [line(access) for line in _loop_back]
-    return next((line for line in said if line), "Corrected answers and low ratings come back as new items")
+    return next(
+        (line for line in said if line), "Corrected answers and low ratings come back as new examples"
+    )
 
 
 def stages() -> list[Stage]:

@@ -1,4 +1,4 @@
-"""Full, read-only and broken storage, said in words: one place that knows how each library reports it."""
+"""Full, read-only and broken storage, in words: the one place that knows how each library reports it."""
 
 import errno
 import shutil
@@ -11,24 +11,24 @@ from core.errors import ExpectedError, StorageAway, StorageFull, StorageReadOnly
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY = {errno.EROFS}
-# Denied: the disk's owner or rights are wrong, when it is one of our own folders.
+# Denied: in one of our own folders the owner or the rights are wrong.
 _DENIED = {errno.EACCES, errno.EPERM}
 _BROKEN = {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.EHOSTDOWN, errno.ETIMEDOUT}
-# Libraries in other languages give words alone: safetensors (Rust) "Os { code: 28, kind: StorageFull", PostgreSQL and
+# Libraries in other languages give only words: safetensors (Rust) "Os { code: 28, kind: StorageFull", PostgreSQL and
 # Valkey the system's own.
 _FULL_WORDS = ("No space left on device", "Disk quota exceeded", "code: 28,", "kind: StorageFull")
 _READ_ONLY_WORDS = ("Read-only file system", "code: 30,", "kind: ReadOnlyFilesystem")
-# PyTorch says only that a write came out short (caffe2/serialize/inline_container.cc).
+# PyTorch only says that a write was incomplete (caffe2/serialize/inline_container.cc).
 _SHORT_WORDS = ("PytorchStreamWriter failed", "file write failed", "unexpected pos")
 _NEARLY_FULL_BYTES = 64 * 1024 * 1024
 
 
 class StoreError(OSError):
-    """What a store that is no disk (a bucket) answered, with the errno of a disk in the same state where there is one."""
+    """The error of a store that is not a disk (a bucket), with the errno of a disk in the same state, if there is one."""
 
 
 def storage_error(error: BaseException) -> ExpectedError | None:
-    """The error as one for people when storage caused it, however it was wrapped on its way; else None."""
+    """The error for people when storage caused it, also when other errors wrap it; else None."""
     for each in _chain(error):
         if isinstance(each, (StorageFull, StorageReadOnly, StorageAway)):
             return each
@@ -36,23 +36,23 @@ def storage_error(error: BaseException) -> ExpectedError | None:
         words = str(each)
         if number in _FULL or getattr(each, "sqlstate", None) == "53100" or _says(words, _FULL_WORDS):
             return StorageFull(
-                "There is no space left on the disk, so this could not be stored.",
-                "Whoever runs this deployment makes space; then try again. What was stored before is kept.",
+                "The disk is full. This was not stored.",
+                "Ask the operator to make space, then try again. Earlier data is safe.",
             )
         if number in _READ_ONLY or _says(words, _READ_ONLY_WORDS) or (number in _DENIED and _is_ours(each)):
             return StorageReadOnly(
-                "The storage cannot be written, so this could not be stored.",
-                "Whoever runs this deployment makes it writable again; then try again. What was stored before is kept.",
+                "The storage is read-only. This was not stored.",
+                "Ask the operator to make it writable again, then try again. Earlier data is safe.",
             )
         if isinstance(each, StoreError) or (number in _BROKEN and _is_ours(each)):
             return StorageAway(
-                f"The storage does not work at the moment ({_reason(words)}).",
-                "Try again in a minute. If it stays so, tell whoever runs this deployment.",
+                f"The storage does not work now ({_reason(words)}).",
+                "Try again in a minute. If the problem continues, tell the operator.",
             )
         if _says(words, _SHORT_WORDS) and shutil.disk_usage(settings.STATE_DIR).free < _NEARLY_FULL_BYTES:
             return StorageFull(
-                "There is no space left on the disk, so this could not be stored.",
-                "Whoever runs this deployment makes space; then try again. What was stored before is kept.",
+                "The disk is full. This was not stored.",
+                "Ask the operator to make space, then try again. Earlier data is safe.",
             )
     return None
 
@@ -71,7 +71,7 @@ def _says(words: str, any_of: tuple[str, ...]) -> bool:
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether it happened in a folder of this program, or in its store: elsewhere the reason is another one."""
+    """Whether it happened in a folder of this program or in its store: elsewhere there is another reason."""
     if isinstance(error, StoreError):
         return True
     name = getattr(error, "filename2", None) or getattr(error, "filename", None)

@@ -1,4 +1,4 @@
-"""Whether a port can be listened on. Standard library only: the set-up script asks before anything is installed."""
+"""Whether a port is free. Standard library only: the set-up script uses it before anything is installed."""
 
 import errno
 import socket
@@ -14,12 +14,12 @@ def problem(host: str, port: str) -> str | None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, int(port)))
     except (socket.gaierror, UnicodeError):
-        return f"GUILDHALL_HOST is {host!r}, which is no address of this machine; 127.0.0.1 always is."
+        return f"GUILDHALL_HOST is {host!r}, which is not an address of this machine. 127.0.0.1 always works."
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return (
-                f"Port {port} on {host} is taken (is Guildhall running already?); stop what uses it, or choose another: "
+                f"Port {port} on {host} is in use (is Guildhall running already?). Stop the program that uses it, or choose another port: "
                 "GUILDHALL_PORT=8080 make run"
             )
-        return f"Cannot listen on {host}:{port} ({error.strerror}); choose another with GUILDHALL_HOST and GUILDHALL_PORT."
+        return f"Cannot listen on {host}:{port} ({error.strerror}). Choose another with GUILDHALL_HOST and GUILDHALL_PORT."
     return None

@@ -1,6 +1,6 @@
-"""Small tools for starting processes that never outlive the one that started them. Linux only; no Django.
+"""Helpers to start processes that end with the process that started them. Linux only; no Django.
 
-They are meant for `subprocess.Popen(preexec_fn=...)` in single-threaded processes.
+They are for `subprocess.Popen(preexec_fn=...)` in single-threaded processes.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """Asks the kernel to send this process `number` when the process that started it ends, however it ends."""
+    """Asks the kernel to send this process `number` when the process that started it ends, in any way."""
     _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
@@ -30,10 +30,10 @@ def adopt_orphans() -> None:
 
 
 def as_child(parent: int, *, death_signal: int = signal.SIGKILL, user: str = "") -> Callable[[], None]:
-    """A `preexec_fn`: dies with `parent` (a process id) and, when `user` is given, runs as that user.
+    """A `preexec_fn`: ends with `parent` (a process id) and, when `user` is given, runs as that user.
 
     The user keeps the one capability that lets it reach its own files below folders closed to it (a checkout under
-    /root). Where that capability cannot be had the process starts without it, which is enough below open folders.
+    /root). If that capability is not available the process starts without it, which is enough below open folders.
     """
     account = pwd.getpwnam(user) if user else None
 
@@ -44,7 +44,7 @@ def as_child(parent: int, *, death_signal: int = signal.SIGKILL, user: str = "")
             os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
             os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
             _keep_file_access()
-        # After the change of user, which clears it.
+        # After the change of user, because that clears it.
         die_with_parent(death_signal)
         if os.getppid() != parent:
             os._exit(1)

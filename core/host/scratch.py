@@ -1,7 +1,7 @@
-"""Folders and files that live as long as their work: removed at its end, and swept when its process was killed.
+"""Temporary folders and files of work: removed at its end, or by a sweep when its process was killed.
 
-Whoever works in one holds a lock on it, which the kernel gives up with the process. So what is not locked is left over,
-and a sweep is safe beside live work, also that of other processes and containers on the same disk.
+A process locks the ones it uses, and the kernel releases the lock at its end. So an unlocked one is left over, and a sweep
+is safe beside running work, also of other processes and containers on the same disk.
 """
 
 import fcntl
@@ -20,13 +20,13 @@ from django.core.files.uploadhandler import TemporaryFileUploadHandler
 
 log = logging.getLogger(__name__)
 
-# Between being made and being locked.
+# The time between creation and lock.
 YOUNGEST_SECONDS = 60.0
 
 
 @contextmanager
 def scratch(prefix: str) -> Iterator[Path]:
-    """A folder beside the uploads, where the settings promise room for large files; gone when the block ends."""
+    """A folder beside the uploads, where the settings require space for large files; deleted when the block ends."""
     settings.UPLOAD_DIR.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=settings.UPLOAD_DIR, prefix=f"{prefix}-", ignore_cleanup_errors=True
@@ -38,7 +38,7 @@ def scratch(prefix: str) -> Iterator[Path]:
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Keeps a sweep away from `path`, a file or a folder, while the block lasts."""
+    """Protects `path`, a file or a folder, from a sweep while the block runs."""
     handle = os.open(path, os.O_RDONLY)
     try:
         _lock(handle)
@@ -48,13 +48,13 @@ def held(path: Path) -> Iterator[None]:
 
 
 def _lock(handle: int) -> None:
-    # A network disk may know no locks. A sweep then gets none either, and removes nothing there.
+    # A network disk can be without locks. A sweep then gets no lock either, and removes nothing there.
     with suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_EX)
 
 
 class HeldUploadHandler(TemporaryFileUploadHandler):
-    """Django's, whose files are held while the request lasts."""
+    """Django's handler, with files that are locked during the request."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
@@ -65,14 +65,14 @@ class HeldUploadHandler(TemporaryFileUploadHandler):
         try:
             super().receive_data_chunk(raw_data, start)
         except OSError:
-            # The disk is full, and half a file would keep it so.
+            # The disk is full; delete the incomplete file.
             with suppress(OSError):
                 self.file.close()
             raise
 
 
 def sweep() -> list[str]:
-    """Removes what killed processes left; returns its names."""
+    """Removes the files of killed processes; returns their names."""
     removed = []
     for path in _left_over():
         if _is_free(path):
@@ -84,7 +84,7 @@ def sweep() -> list[str]:
 
 
 def _left_over() -> Iterator[Path]:
-    """Everything in the temporary folder, and what was being put into the artifact store and its cache."""
+    """Everything in the temporary folder, and incomplete files of the artifact store and its cache."""
     if settings.UPLOAD_DIR.is_dir():
         yield from sorted(settings.UPLOAD_DIR.iterdir())
     for root in (settings.ARTIFACT_DIR, settings.ARTIFACT_CACHE_DIR):
@@ -93,7 +93,7 @@ def _left_over() -> Iterator[Path]:
 
 
 def _is_free(path: Path) -> bool:
-    """Whether nobody holds it any more and it is not so young that somebody may be about to."""
+    """Whether it is not locked, and old enough that no process is about to lock it."""
     try:
         if path.is_symlink() or time.time() - path.stat().st_mtime < YOUNGEST_SECONDS:
             return False
@@ -103,7 +103,7 @@ def _is_free(path: Path) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return False  # held, or a disk that knows no locks: there nothing is removed
+        return False  # locked, or a disk without locks: nothing is removed there
     finally:
         os.close(handle)
     return True

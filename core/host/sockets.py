@@ -1,4 +1,4 @@
-"""Where Unix sockets lie, and folders that only this user can enter. No Django."""
+"""The place of Unix sockets, and folders that only this user can open. No Django."""
 
 import hashlib
 import os
@@ -21,34 +21,34 @@ def socket_dir(state_dir: Path) -> Path:
 
 
 def own_state_dir(path: Path) -> Path:
-    """Closes the state folder, which holds all data and logs, to everybody but its owner.
+    """Closes the state folder, with all data and logs, to everybody except its owner.
 
-    Raises PermissionError, with advice, for a folder that is shared by its nature (/tmp, a home of everybody) and for one of
-    another user; root may use another user's folder, and leaves it as it is.
+    Raises PermissionError, with advice, for a shared folder (/tmp, a common home) and for one of another user; root can use another
+    user's folder and does not change it.
     """
     info = path.stat()
     if info.st_mode & (stat.S_ISVTX | stat.S_IWOTH):
         raise PermissionError(
-            f"{path} is open to everybody, and data and logs would be, too; name a folder of its own below it."
+            f"{path} is open to everybody, and data and logs would be, too. Choose a separate folder below it."
         )
     if info.st_uid == os.getuid():
         if info.st_mode & 0o077:
             path.chmod(0o700)
     elif os.getuid() != 0:
-        raise PermissionError(f"{path} belongs to another user; name a folder of your own.")
+        raise PermissionError(f"{path} belongs to another user. Choose your own folder.")
     return path
 
 
 def private_dir(path: Path, *, owner: int | None = None) -> Path:
-    """Makes the folder for this user alone (or for the user number `owner`, where root asks).
+    """Makes the folder for this user only (or for the user number `owner`, when root calls it).
 
-    Raises PermissionError, with advice, for one that belongs to somebody else: a trap set under /tmp.
+    Raises PermissionError, with advice, for one of another user: an attack under /tmp.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     info = path.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid not in {os.getuid(), owner}:
         raise PermissionError(
-            f"{path} belongs to another user; remove it or set GUILDHALL_STATE to a folder of your own."
+            f"{path} belongs to another user. Remove it or set GUILDHALL_STATE to your own folder."
         )
     if owner is not None and info.st_uid != owner:
         os.chown(path, owner, -1)

@@ -1,7 +1,7 @@
-"""Valkey must answer within a second or two, or be done without: one that hangs must not hang pages.
+"""Valkey must answer within a second or two, or the program continues without it: a hanging Valkey must not block pages.
 
-A server that is gone refuses connections at once. One that is stopped, swapping or behind a dead network takes them and says
-nothing. So every client has a time limit (here, config.settings and core.health), and after one has waited in vain the
+A server that has ended refuses connections immediately. One that is stopped, swapping or behind a broken network accepts them
+and does not answer. So every client has a time limit (here, config.settings and core.health), and after one timeout the
 others of this process do not wait for a while.
 """
 
@@ -14,14 +14,14 @@ from django.utils.functional import cached_property
 from redis.exceptions import ConnectionError as Away
 from redis.exceptions import TimeoutError as Silent
 
-# Seconds for one answer, and how long nobody waits after one did not come.
+# Seconds for one answer, and how long no client waits after a timeout.
 ANSWER_SECONDS = 1.0
 PAUSE_SECONDS = 5.0
 _silent = {"until": 0.0}
 
 
 def is_silent() -> bool:
-    """Whether a client of this process has waited in vain a moment ago."""
+    """Whether a client of this process had a timeout a moment ago."""
     return time.monotonic() < _silent["until"]
 
 
@@ -51,9 +51,9 @@ class _Guarded:
 
 
 class Cache(RedisCache):
-    """Django's cache in Valkey. What uses it does without (core.keeping, core.sign_in.attempts) where it raises RedisError."""
+    """Django's cache in Valkey. Its users continue without it (core.keeping, core.sign_in.attempts) when it raises RedisError."""
 
     @cached_property
     def _cache(self) -> Any:
-        made: Any = self  # what Django's own property reads
+        made: Any = self  # Django's property reads this
         return _Guarded(made._class(made._servers, **made._options))  # noqa: SLF001

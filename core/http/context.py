@@ -1,4 +1,4 @@
-"""What every page's frame needs: the person's projects, roles and navigation. At most one query a page."""
+"""The context of every page's layout: the person's projects, roles and navigation. At most one query per page."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from core.models import Membership, Role
 
 
 def furniture(request: HttpRequest) -> dict[str, Any]:
-    """`access` and `nav` for templates/base.html; empty for strangers."""
+    """`access` and `nav` for templates/base.html; empty when nobody is signed in."""
     access = getattr(request, "access", None)
     if access is None:
         return {"access": None, "nav": [], "is_admin": False}

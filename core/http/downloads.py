@@ -1,6 +1,6 @@
-"""Downloads of any length, for pages and API: nothing is held but the portion that is being sent.
+"""Downloads of any length, for pages and API: only the portion that is being sent is in memory.
 
-No database connection either: it goes back to the pool before a portion is sent (core.database.connections).
+They use no database connection while they send: it goes back to the pool first (core.database.connections).
 """
 
 import csv
@@ -20,9 +20,9 @@ from core.models import User
 CSV = "text/csv; charset=utf-8"
 JSONL = "application/jsonl; charset=utf-8"
 ZIP = "application/zip"
-# Bytes or characters that are made in one go. Large enough that the change of threads costs nothing beside it.
+# Bytes or characters of one portion. Large enough that switching threads costs little.
 _PORTION = 1 << 18
-# Each download that is open costs a thread and a portion in memory, in each web process.
+# Each open download costs a thread and a portion in memory, in each web process.
 AT_ONCE_EACH = 4
 
 _open: Counter[int] = Counter()
@@ -30,7 +30,7 @@ _lock = Lock()
 
 
 class Download(StreamingHttpResponse):
-    """A streamed file that counts as open until it is closed, or forgotten by a server that went on without it."""
+    """A streamed file that counts as open until it is closed, or dropped by the server."""
 
     def __init__(self, *args: Any, person: int, **kwargs: Any) -> None:
         _take_place(person)
@@ -68,18 +68,18 @@ def attachment(
     content_type: str,
     length: int | None = None,
 ) -> StreamingHttpResponse:
-    """A download called `name`, made while it is sent. What `pieces` gives may be a generator that reads the database: with
+    """A download called `name`, made while it is sent. `pieces` can give a generator that reads the database: with
     `core.lists.rows.rows_by_key`, as a cursor would be lost between two portions.
 
-    `method` is the request's: for HEAD the headers are the same and `pieces` is not called. `length` is the size in bytes,
-    where it is known beforehand: browsers show how much is left. Raises TooMany (429) when the person has AT_ONCE_EACH open
+    `method` is the request's: for HEAD the headers are the same and `pieces` is not called. `length` is the size in
+    bytes, if it is known before: browsers then show the progress. Raises TooMany (429) when the person has AT_ONCE_EACH open
     in this process.
     """
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     if length is not None:
         headers["Content-Length"] = str(length)
     if method == "HEAD":
-        # Not a plain answer without a body: that would get a Content-Length of 0.
+        # Not a plain response without a body: that would get a Content-Length of 0.
         return StreamingHttpResponse(_portions(iter(())), content_type=content_type, headers=headers)
     return Download(_portions(iter(pieces())), person=by.pk, content_type=content_type, headers=headers)
 
@@ -112,7 +112,7 @@ def pieces_of_file(path: Path) -> Iterator[bytes]:
 
 
 class _Line:
-    """A file for csv.writer that hands each line straight on."""
+    """A file for csv.writer that returns each line immediately."""
 
     def write(self, line: str) -> str:
         return line
@@ -122,7 +122,7 @@ _writer: Any = csv.writer(_Line())
 
 
 def csv_line(cells: Iterable[Any]) -> str:
-    """One line of CSV. Words that begin like a formula get an apostrophe: spreadsheets would run them (OWASP, CSV injection)."""
+    """One line of CSV. Texts that start like a formula get an apostrophe: spreadsheets would run them (OWASP, CSV injection)."""
     return str(_writer.writerow([_cell(value) for value in cells]))
 
 

@@ -1,8 +1,8 @@
-"""What stands between the network and Django: how much a request may send, how long it may take, how long a reader may.
+"""Limits between the network and Django: the size of a request, its time, and the time of a reader.
 
-Django reads a body to its end before it looks at anything else. So the limit of a body is kept here, before a byte of it
-is on disk, and by who asks: what nobody signed in for is small. A body that does not arrive, and a reader who does not
-read, cost a connection of the network and nothing else, and not for ever.
+Django reads a body to its end before it does anything else. So the limit of a body is checked here, before a byte of it is
+on disk, and it depends on the person: without a sign-in it is small. A body that does not arrive, or a reader who does not
+read, costs only a network connection, and only for a limited time.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
-# A sign-in form has some hundred bytes. What needs more than this, needs to know who asks.
+# A sign-in form has some hundred bytes. Larger requests need a sign-in.
 ANONYMOUS_BYTES = 64 * 1024
 URL_BYTES = 16 * 1024
 HEADER_BYTES = 64 * 1024
@@ -46,9 +46,9 @@ HEADER_BYTES = 64 * 1024
 BODY_PAUSE_SECONDS = 20.0
 BODY_GRACE_SECONDS = 30.0
 BODY_BYTES_A_SECOND = 8 * 1024
-# The longest that one part of an answer (at most 256 kB) may wait for its reader: about 4 kB a second.
+# The longest time that one part of a response (at most 256 kB) waits for its reader: about 4 kB a second.
 SEND_SECONDS = 60.0
-# Of a body that was refused: read and thrown away, so that the sender comes to read why.
+# Bytes of a refused body that are read and discarded, so that the sender reads the error.
 DRAIN_BYTES = 1024 * 1024
 DRAIN_SECONDS = 5.0
 
@@ -85,8 +85,8 @@ class _Refused(Exception):
 
 
 class Limits:
-    """The ASGI application around Django's. `rules`: the first that fits an address says how much may be sent there; elsewhere
-    it is DATA_UPLOAD_MAX_MEMORY_SIZE."""
+    """The ASGI application around Django's. `rules`: the first that matches an address sets its limit; the default is
+    DATA_UPLOAD_MAX_MEMORY_SIZE."""
 
     def __init__(self, app: App, *, rules: Sequence[Rule] = ()) -> None:
         self.app, self.rules = app, rules
@@ -118,7 +118,7 @@ class Limits:
 
 
 class _Exchange:
-    """One request and its answer."""
+    """One request and its response."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         self.scope, self.limit = scope, limit
@@ -135,19 +135,19 @@ class _Exchange:
         )
 
     async def look_at_head(self) -> None:
-        """Refuses by what is known before the body is asked for."""
+        """Refuses a request before its body is read, if possible."""
         if len(self.scope.get("raw_path") or b"") + len(self.scope["query_string"]) > URL_BYTES:
             raise _Refused(
                 AddressTooLong(
                     "The address of this request is too long.",
-                    f"At most {URL_BYTES // 1024} kB are taken. Send long values in the body.",
+                    f"At most {URL_BYTES // 1024} kB are possible. Send long values in the body.",
                 )
             )
         if sum(len(name) + len(value) for name, value in self.scope["headers"]) > HEADER_BYTES:
             raise _Refused(
                 HeadersTooLong(
                     "The headers of this request are too long.",
-                    f"At most {HEADER_BYTES // 1024} kB are taken. Delete this site's cookies if a browser sent them.",
+                    f"At most {HEADER_BYTES // 1024} kB are possible. If a browser sent them, delete this site's cookies.",
                 )
             )
         announced = self._header(b"content-length")
@@ -159,7 +159,7 @@ class _Exchange:
         if size > self.limit:
             raise _Refused(
                 TooLarge(
-                    f"This request is larger than the {_size(self.limit)} that are taken here.",
+                    f"This request is larger than {_size(self.limit)}.",
                     "Send less at once.",
                 )
             )
@@ -168,14 +168,14 @@ class _Exchange:
             if not self._known:
                 raise _Refused(
                     TooLarge(
-                        f"Without a sign-in at most {_size(ANONYMOUS_BYTES)} are taken.",
-                        "Sign in, or send a token that is valid, then send it again.",
+                        f"Without a sign-in at most {_size(ANONYMOUS_BYTES)} are possible.",
+                        "Sign in, or send a valid key, then send it again.",
                     )
                 )
 
     async def _is_known(self) -> bool:
         try:
-            # A thread of its own, as the request will have.
+            # A separate thread, as for the request.
             async with ThreadSensitiveContext():
                 network = network_of_address(str((self.scope.get("client") or ("",))[0]))
                 return await in_db(_is_known, self.scope["path"], self._header, network)
@@ -184,7 +184,7 @@ class _Exchange:
         except (OperationalError, InterfaceError) as error:
             log.warning("PostgreSQL did not answer: %s", error)
             raise _Refused(
-                PartAway("The database does not answer.", "Nothing was stored. Send it again in a minute.")
+                PartAway("The database is offline.", "Nothing was stored. Send it again in a minute.")
             ) from None
 
     async def receive(self) -> Message:
@@ -226,14 +226,14 @@ class _Exchange:
             self._hang_up()
 
     def _hang_up(self) -> None:
-        """Ends the connection without waiting for its reader; the application then hears that the reader is gone."""
+        """Ends the connection without waiting for its reader; the application then gets a disconnect."""
         transport = getattr(getattr(self._send, "__self__", None), "transport", None)
         if transport is None:  # another server than uvicorn; it ends the answer of an application that failed
             raise OSError("The reader of this answer does not read it.")
         transport.abort()
 
     async def refuse(self, error: ExpectedError) -> None:
-        """The answer in the shape of its address. The connection ends with it: what is still on its way is not read."""
+        """The response in the format of its address. The connection ends with it: the rest of the body is not read."""
         if self.answered:
             self._hang_up()
             return
@@ -248,13 +248,13 @@ class _Exchange:
         ]
         await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body, "more_body": True})
-        # Whoever asked first whether to send has its answer.
+        # A client that sent "Expect: 100-continue" has its answer.
         if not self._whole and not self._header(b"expect"):
             await self._drain()
         await self.send({"type": "http.response.body", "body": b""})
 
     async def _drain(self) -> None:
-        """A socket closed on bytes that nobody read resets the connection, and many clients then lose the answer."""
+        """A socket that is closed with unread bytes resets the connection, and many clients then lose the response."""
         read = 0
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
@@ -272,8 +272,8 @@ def _size(count: int) -> str:
 
 
 def _is_known(path: str, header: Callable[[bytes], str], network: str) -> bool:
-    """Whether the session or the token of a request is valid. Its view asks again, when the body is there: that may take
-    minutes, in which sessions, tokens and accounts end."""
+    """Whether the session or the token of a request is valid. Its view checks
+    again when the body is there: that can take minutes, and sessions, keys and accounts can end in that time."""
     kind, _, secret = header(b"authorization").partition(" ")
     if kind.lower() == "bearer":
         wanted = ApiKey.Kind.APPLICATION if path.startswith("/v1/") else ApiKey.Kind.PERSONAL

@@ -1,4 +1,4 @@
-"""Errors that people are meant to see become pages or fragments; a missing database becomes a page that says so."""
+"""Turns errors for people into pages or fragments, and shows a page when the database is offline."""
 
 import logging
 from collections.abc import Callable
@@ -40,9 +40,9 @@ class _Middleware:
 
 
 class ReleaseMiddleware(_Middleware):
-    """Outermost: the answer is made, so its database connection goes back before it is sent.
+    """The outermost middleware: the response is ready, so its database connection goes back before it is sent.
 
-    A reader may take long over a single page, and over a download hours.
+    Sending a page can take long, a download can take hours.
     """
 
     def __call__(self, request: HttpRequest) -> Any:
@@ -67,15 +67,15 @@ def wants_json(request: HttpRequest) -> bool:
 
 
 class SignedInMiddleware(LoginRequiredMiddleware):
-    """Sends strangers to the sign-in page, and people whose password somebody else made up to choose their own.
+    """Sends people without a session to the sign-in page, and people with a first password to the page where they change it.
 
-    What a page's script sends names the person the page was made for (X-Page-User). When somebody else signed in in that
-    browser since, it is refused: what one person typed must not be stored in another's name.
+    A page's script sends the person of the page (X-Page-User). When another person has signed in in that browser, the request
+    is refused: text of one person must not be stored in another's name.
 
-    The API's views bring their own authentication, which asks for the same (core.sign_in.authentication).
+    The API's views have their own authentication with the same rules (core.sign_in.authentication).
     """
 
-    # What such a person may open: the way out, and what the page for the new password itself asks for.
+    # The pages that such a person can open: sign-out, and the requests of the password page.
     _BEFORE = frozenset({"core:password", "core:sign-out", "core:theme"})
 
     def process_view(
@@ -87,7 +87,7 @@ class SignedInMiddleware(LoginRequiredMiddleware):
         made_for = request.headers.get("X-Page-User", "")
         if made_for and made_for != str(request.user.pk) and request.method not in ("GET", "HEAD", "OPTIONS"):
             other = OtherPerson(
-                f"{getattr(request.user, 'name', '') or 'Nobody'} is signed in in this browser now. Nothing was saved.",
+                f"{getattr(request.user, 'name', '') or 'No one'} is signed in in this browser now. Nothing was saved.",
                 "Sign in as yourself in a new tab, then save again.",
             )
             return expected_response(request, other)
@@ -97,15 +97,15 @@ class SignedInMiddleware(LoginRequiredMiddleware):
         ):
             return None
         to = reverse("core:password")
-        # For htmx the whole page goes there, not a card of it.
+        # For htmx the whole page is redirected, not a part of it.
         return HttpResponseClientRedirect(to) if "HX-Request" in request.headers else redirect(to)
 
 
 def _page_behind(request: HttpRequest) -> str | None:
-    """The address of the page whose button made this request, when going back there loses nothing.
+    """The address of the page whose button sent this request, if going back there loses no text.
 
-    Forms with fields show their errors themselves (core.forms.take_errors). Should one not, what was typed is worth more
-    than the page: then there is no page to go back to, and the browser's own Back still has the text.
+    Forms with fields show their own errors (core.forms.take_errors). If a form does not, there is no page to go back to:
+    the browser's Back still has the typed text.
     """
     here = request.build_absolute_uri("/")
     referer = request.headers.get("referer", "")
@@ -122,13 +122,12 @@ def _page_behind(request: HttpRequest) -> str | None:
     return urlunsplit(("", "", back.path, back.query, ""))
 
 
-# What buttons send are ids, numbers and names of choices.
+# Buttons send ids, numbers and names of choices.
 _LONGEST_ID = 80
 
 
 class ExpectedErrorMiddleware(_Middleware):
-    """core.errors in a page's view: a message on the page whose button was pressed, for htmx beside the work; a page of
-    its own where there is no such page."""
+    """Shows core.errors of a page's view: as a message on the page with the button, for htmx as a toast, else as an error page."""
 
     def process_exception(self, request: HttpRequest, raised: Exception) -> HttpResponse | None:
         error = raised if isinstance(raised, ExpectedError) else conflict_of(raised) or valkey_away(raised)
@@ -137,8 +136,7 @@ class ExpectedErrorMiddleware(_Middleware):
 
 
 def expected_response(request: HttpRequest, error: ExpectedError) -> HttpResponse:
-    """The error as JSON, as a message on the page before, as a full page, or for htmx as a message beside the work, whatever
-    its form would select."""
+    """The error as JSON, as a message on the page before, as a full page, or for htmx as a toast, whatever the form selects."""
     headers = retry_header(error)
     if wants_json(request) or prefers_json(request):
         return json_error(request, error.status, expected_body(error), **headers)
@@ -159,7 +157,7 @@ def expected_response(request: HttpRequest, error: ExpectedError) -> HttpRespons
 
 
 def noted_storage_error(request: HttpRequest, raised: BaseException) -> ExpectedError | None:
-    """A full or read-only disk as an error for people; the log keeps where it happened."""
+    """A full or read-only disk as an error for people; the place is in the log."""
     error = storage_error(raised)
     if error is not None:
         log.error("%s %s could not be stored", request.method, request.path, exc_info=raised)
@@ -167,9 +165,9 @@ def noted_storage_error(request: HttpRequest, raised: BaseException) -> Expected
 
 
 class NoStoreMiddleware(_Middleware):
-    """Nothing that Django answers is kept by a browser or proxy: it is somebody's work, record, password or token.
+    """Browsers and proxies must not store Django's responses: they contain people's work, records, passwords or keys.
 
-    Static files are answered by WhiteNoise, outside of this, and stay cacheable.
+    WhiteNoise serves static files outside of this, and they stay cacheable.
     """
 
     def __call__(self, request: HttpRequest) -> Any:
@@ -186,9 +184,9 @@ class NoStoreMiddleware(_Middleware):
 
 
 class PartAwayMiddleware(_Middleware):
-    """When PostgreSQL is away a page that needs it says so, since when, and that it comes back by itself.
+    """When PostgreSQL is offline, pages that need it say so and since when.
 
-    Errors in other middleware (the session, the sign-in check) never pass here; `handler500` treats them alike.
+    Errors in other middleware (the session, the sign-in check) do not come here; `handler500` handles them in the same way.
     """
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
@@ -202,10 +200,10 @@ _STOPPED = "57014"
 
 
 def _too_long_response(request: HttpRequest, error: Exception) -> HttpResponse:
-    """The database works; this request asks too much of it."""
+    """The database works; this request needs too much time."""
     log.warning("%s %s: the database took too long: %s", request.method, request.path, error)
     stopped = PartAway(
-        "This took the database too long, so it was stopped. Nothing was changed.",
+        "This took too long and was stopped. Nothing was changed.",
         "Narrow the filters or choose an earlier page, then try again.",
     )
     if wants_json(request):
@@ -220,12 +218,12 @@ def away_response(request: HttpRequest, error: Exception) -> HttpResponse:
     log.warning("PostgreSQL did not answer: %s", error)
     since = health.note_away("postgres")
     away = PartAway(
-        "The database does not answer.",
-        "Nothing that was saved is lost. This page works again by itself.",
+        "The database is offline.",
+        "Saved work is safe. This page works again when the database is online.",
     )
     if wants_json(request):
         body = expected_body(away) | {"since": since.isoformat()}
         return json_error(request, 503, body, **{"Retry-After": "10"})
-    # No context processors: they would ask the database.
+    # No context processors: they would query the database.
     html = render_to_string("errors/503.html", {"error": away, "since": since})
     return HttpResponse(html, status=503, headers={"Retry-After": "10"})

@@ -1,7 +1,7 @@
 """The filters of lists. One form serves a list's page, its download and the API, so all three understand the same.
 
-A filter that is not understood is never left out, since the list would then show what nobody asked for: the page says so
-at the field and lists nothing, downloads and the API answer 422 and name the parameter and what it takes.
+A wrong filter is not ignored, because the list would then show the wrong rows: the page shows an error at the field and
+lists nothing; downloads and the API answer 422 with the parameter and its allowed values.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ MOST_NAMED = 20  # choices that a message lists; a project may have thousands of
 class Filter(forms.Form):
     """Base of every list's filters. Bind it to `request.GET`.
 
-    `also` names parameters of the page that are no filters.
+    `also` lists parameters of the page that are not filters.
     """
 
     also: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Filter(forms.Form):
 
     @property
     def messages(self) -> list[str]:
-        """What is wrong, with the field's label in front, for places away from the fields."""
+        """The errors, with the field's label in front, for places that are not beside the fields."""
         return [
             str(message) if name == NON_FIELD_ERRORS else f"{self[name].label}: {message}"
             for name, errors in self.errors.items()
@@ -50,12 +50,12 @@ class Filter(forms.Form):
         ]
 
     def wanted(self) -> dict[str, Any]:
-        """What was asked for and understood, without what is empty."""
+        """The valid values, without empty ones."""
         self.is_valid()
         return {name: value for name, value in self.cleaned_data.items() if value not in (None, "", [])}
 
     def checked(self) -> dict[str, Any]:
-        """`wanted`, for downloads and the API. Raises Invalid (422), which names every wrong parameter."""
+        """`wanted`, for downloads and the API. Raises Invalid (422) with every wrong parameter."""
         if not self.is_valid():
             fields = {
                 name: [str(message) for message in errors]
@@ -79,7 +79,7 @@ class Filter(forms.Form):
         return values
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """Django's own words for what a filter cannot be do not say what it can be."""
+        """Django's messages for wrong values do not say which values are possible."""
         if field is not None and isinstance(error, ValidationError) and not hasattr(error, "error_dict"):
             error = [self._worded(field, one) for one in error.error_list]
         super().add_error(field, error)
@@ -90,7 +90,7 @@ class Filter(forms.Form):
             choices: Any = field.choices
             return ValidationError(not_a_choice(self.data.get(name), [value for value, _ in choices]))
         if error.code == "null_characters_not_allowed":
-            return ValidationError("Take the NUL character out: no text has one.")
+            return ValidationError("Remove the NUL character.")
         if error.code == "invalid" and isinstance(field, forms.DateField):
             return ValidationError("Give a date as 2026-11-25.")
         if isinstance(field, forms.IntegerField):
@@ -122,9 +122,9 @@ def search_field(label: str, hint: str = "") -> forms.CharField:
 def unknown_names(
     given: Iterable[str], known: Iterable[str], *, paged: bool = True, what: str = "parameter"
 ) -> dict[str, list[str]]:
-    """{name: what is wrong} for every parameter that is none of `known`; with `paged` those that turn pages are."""
+    """{name: the error} for every parameter that is not in `known`; with `paged`, page parameters are known."""
     names = [*known, *(PAGING if paged else ())]
-    told = f"There are: {', '.join(names)}." if names else "This address takes none."
+    told = f"Possible: {', '.join(names)}." if names else "This address has no parameters."
     return {name: [f"There is no {what} “{_short(name)}”. {told}"] for name in given if name not in names}
 
 
@@ -133,12 +133,12 @@ def not_a_choice(value: Any, choices: Iterable[Any]) -> str:
     known = [str(one) for one in choices if one not in ("", None)]
     more = f" and {len(known) - MOST_NAMED:,} more" if len(known) > MOST_NAMED else ""
     if not known:
-        return f"“{_short(value)}” is not there; there is nothing to choose yet."
+        return f"“{_short(value)}” does not exist. There are no values to choose yet."
     return f"“{_short(value)}” is not one of: {', '.join(known[:MOST_NAMED])}{more}."
 
 
 def number_words(least: Any, most: Any) -> str:
-    """What a whole number has to be, from `least` to `most`, both included."""
+    """The message for a whole number from `least` to `most`, both included."""
     if least is not None and most is not None and most < LARGEST_ID:
         return f"Give a whole number from {least:,} to {most:,}."
     return f"Give a whole number of {least:,} or more." if least is not None else "Give a whole number."

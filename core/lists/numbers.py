@@ -5,7 +5,7 @@ LARGEST_COUNT = 2**31 - 1  # its integer: numbers of revisions, runs, versions, 
 
 
 def whole_number(text: object, *, most: int = LARGEST_ID) -> int | None:
-    """The whole number that `text` is, from 0 to `most`; None for anything else.
+    """The whole number in `text`, from 0 to `most`; None for other texts.
 
     `str.isdigit` is true for characters that `int` refuses ("²"), and PostgreSQL refuses what is larger than a column.
     """

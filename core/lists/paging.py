@@ -1,4 +1,4 @@
-"""Pages of lists that may hold a million rows."""
+"""Pages of lists with up to a million rows."""
 
 from functools import cached_property
 from typing import Any
@@ -11,9 +11,9 @@ from core.lists.params import Params
 
 
 class CappedPaginator(Paginator):
-    """Counts and pages up to CAP and no further, so that neither the count nor the last page reads a whole table.
+    """Counts and pages only up to CAP, so that the count and the last page do not read a whole table.
 
-    Nobody leafs through ten thousand rows; who looks for one of them narrows the filters.
+    Nobody reads ten thousand rows; to find one of them, people use the filters.
     """
 
     CAP = 10_000
@@ -29,10 +29,10 @@ class CappedPaginator(Paginator):
 
     @cached_property
     def is_capped(self) -> bool:
-        """Whether there is more than the pages show."""
+        """Whether there are more rows than the pages show."""
         return self._found > self.CAP
 
 
 def cut(request: HttpRequest, found: QuerySet[Any], size: int = 50) -> Page[Any]:
-    """The asked page; nonsense in `?page=` gives the first or the last. Two queries."""
+    """The requested page; an invalid `?page=` gives the first or the last. Two queries."""
     return CappedPaginator(found, size).get_page(Params(request.GET).text("page", most=20))

@@ -1,8 +1,7 @@
-"""What an address or a posted form carries, read so that nothing in it can break a page or a query.
+"""Reads the values of an address or a posted form, so that no value can break a page or a query.
 
-Lists have filters (core.lists.filters), programs send JSON (core.api.parsing and serializers). Everything else that a view
-reads from `request.GET` or `request.POST` itself is read through `Params`: a value that cannot be used is as good as
-none. Nothing here raises.
+Lists have filters (core.lists.filters), programs send JSON (core.api.parsing and serializers). All other values of
+`request.GET` and `request.POST` are read through `Params`: an invalid value counts as missing. Nothing here raises.
 """
 
 from collections.abc import Collection, Iterable
@@ -14,12 +13,12 @@ from django.utils import timezone
 from core.lists.numbers import LARGEST_ID, whole_number
 from core.text import storable
 
-MOST_TEXT = 200_000  # characters; longer text than any column's limit is refused by the services, with words
+MOST_TEXT = 200_000  # characters; the services refuse text longer than a column, with a message
 TRUE = frozenset({"1", "true", "yes", "on"})
 
 
 class Params:
-    """A query string or a posted form. Names that are not there read as empty."""
+    """A query string or a posted form. Missing names read as empty."""
 
     def __init__(self, given: QueryDict) -> None:
         self._given = given
@@ -32,7 +31,7 @@ class Params:
         return storable(str(self._given.get(name, default)))[:most]
 
     def texts(self, name: str) -> list[str]:
-        """Every value of a name that may be given several times, in order."""
+        """All values of a name that can be given several times, in order."""
         return [storable(value) for value in self._given.getlist(name)]
 
     def number(self, name: str, *, least: int = 0, most: int = LARGEST_ID) -> int | None:
@@ -41,7 +40,7 @@ class Params:
         return found if found is not None and found >= least else None
 
     def numbers(self, name: str, *, most: int = LARGEST_ID) -> list[int]:
-        """Ids of a name that is given once for each, in order; what is no id is left out."""
+        """The ids of a name that is given several times, in order; other values are left out."""
         return ids_of(self._given.getlist(name), most=most)
 
     def choice(self, name: str, choices: Collection[str], default: str = "") -> str:
@@ -50,7 +49,7 @@ class Params:
         return value if value in choices else default
 
     def flag(self, name: str) -> bool:
-        """Whether the value says yes: 1, true, yes or on."""
+        """Whether the value means yes: 1, true, yes or on."""
         return str(self._given.get(name, "")).lower() in TRUE
 
     def day(self, name: str) -> date | None:
@@ -67,7 +66,7 @@ def ids_of(values: Iterable[object], *, most: int = LARGEST_ID) -> list[int]:
     return [number for number in found if number]
 
 
-# At the ends of the calendar a time zone moves a moment out of what datetime can hold.
+# At the ends of the calendar a time zone moves a time out of the range of datetime.
 _FIRST, _LAST = date(1, 1, 3), date(9999, 12, 29)
 
 

@@ -11,11 +11,11 @@ M = TypeVar("M", bound=Model)
 def rows_by_key(
     found: QuerySet[M], *, size: int = 200, newest_first: bool = False, by: str = ""
 ) -> Iterator[M]:
-    """All rows in the order of their keys (or of the field `by`), `size` at a time, each portion by a query of its own.
+    """All rows in the order of their keys (or of the field `by`), `size` at a time, each portion by a separate query.
 
-    A cursor would keep a connection from the first row to the last, as long as the reader takes. Between two portions
-    the connection may be given back. This is no snapshot: a row is as it was when its portion was read. No row comes
-    twice, and none that was added after the first portion was asked for.
+    A cursor would keep a connection from the first row to the last, for as long as the reader needs. Between two portions
+    the connection can be given back. This is not a snapshot: a row is as it was when its portion was read. No row comes
+    twice, and rows added after the first portion are not included.
     """
     last = found.order_by("-pk").values_list("pk", flat=True).first()
     if last is None:

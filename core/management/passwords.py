@@ -1,4 +1,4 @@
-"""A new password for a command: asked for without echo, or read from a file or standard input for automation."""
+"""A new password for a command: typed without echo, or read from a file or standard input for automation."""
 
 import getpass
 import sys
@@ -23,20 +23,20 @@ def read_password(source: str | None) -> str:
             ) from None
     elif not sys.stdin.isatty():
         raise CommandError(
-            "There is no terminal to ask for a password; give it with --password-file FILE, or - for standard input."
+            "There is no terminal for the password. Give it with --password-file FILE, or - for standard input."
         )
     else:
         given = getpass.getpass("Password: ")
         if getpass.getpass("Password, again: ") != given:
-            raise CommandError("The two passwords differ; nothing was changed.")
+            raise CommandError("The two passwords are different. Nothing was changed.")
     given = given.rstrip("\r\n")
     if not given:
-        raise CommandError("The password is empty; nothing was changed.")
+        raise CommandError("The password is empty. Nothing was changed.")
     return given
 
 
 def as_command_error(error: ExpectedError) -> CommandError:
-    """What a service refused, in one line: the sentence and what it says of each field."""
+    """The error of a service in one line: its sentence and the messages of each field."""
     told = [error.message, error.advice]
     if isinstance(error, Invalid):
         told += [words for fields in error.fields.values() for words in fields if words != error.message]

@@ -1,4 +1,4 @@
-"""What was made and must never change: dataset versions, checkpoints, model versions, uploads."""
+"""Stored files that must not change: dataset versions, checkpoints, model versions, uploads."""
 
 from django.db import models
 
@@ -18,7 +18,7 @@ class Artifact(models.Model):
 
     kind = models.CharField(max_length=12, choices=Kind.choices)
     sha256 = models.CharField(max_length=64)
-    key = models.CharField(max_length=200, unique=True, help_text="Address in the store; never rewritten.")
+    key = models.CharField(max_length=200, unique=True, help_text="Address in the store; not rewritten.")
     size_bytes = models.BigIntegerField()
     file_count = models.PositiveIntegerField(default=1)
     manifest = models.JSONField(default=list, help_text="[{path, sha256, size}] of every file.")

@@ -1,10 +1,10 @@
-"""Who did what, when. Rows are only ever added: a database trigger (migration 0002) refuses the rest."""
+"""Who did what, when. Rows can only be added: a database trigger (migration 0002) refuses all other writes."""
 
 from django.db import models
 
 
 class AuditEntry(models.Model):
-    """One deed. It holds no foreign keys, so that it outlives what it describes, people and projects included."""
+    """One audited action. It has no foreign keys, so that it is kept when people, projects and objects are deleted."""
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     actor_id = models.BigIntegerField(null=True, blank=True)

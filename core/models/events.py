@@ -1,4 +1,4 @@
-"""The forward trigger between apps: what happened becomes a row, then is delivered to each subscriber."""
+"""Events between apps: an event is a row, and each subscriber gets a delivery."""
 
 from django.db import models
 
@@ -14,7 +14,7 @@ class Event(models.Model):
 
 
 class Delivery(models.Model):
-    """One event on its way to one subscriber; claimed by conditional update, retried, parked after too many."""
+    """The delivery of one event to one subscriber; claimed by conditional update, retried, parked after too many failures."""
 
     class Status(models.TextChoices):
         WAITING = "waiting", "Waiting"

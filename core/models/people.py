@@ -1,4 +1,4 @@
-"""Who uses Guildhall, in which project, as what."""
+"""People, projects and roles."""
 
 from typing import Any, ClassVar
 
@@ -9,9 +9,9 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.crypto import salted_hmac
 
-MOST_TEMPERATURE = 2  # of OpenAI's API; above it a model writes noise
-LONGEST_PASSWORD = 1000  # letters; what is longer is no password that somebody typed or a program keeps
-MOST_TOKENS = 8192  # of one answer; an engine stops earlier, where its context ends
+MOST_TEMPERATURE = 2  # the limit of OpenAI's API; above it a model writes noise
+LONGEST_PASSWORD = 1000  # letters; a longer text is not a real password
+MOST_TOKENS = 8192  # of one answer; an engine stops earlier at the end of its context
 
 
 class Role(models.TextChoices):
@@ -31,8 +31,8 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, **fields: Any) -> "User":
-        """Django's name for it. Only core.management's create_operator makes such accounts, so that it is on record."""
-        raise TypeError("Operators are made by `manage.py create_operator`.")
+        """Django's name for it. Only the command create_operator creates such accounts, so that it is audited."""
+        raise TypeError("Create operators with `manage.py create_operator`.")
 
     def get_by_natural_key(self, username: str | None) -> "User":
         return self.get(email=(username or "").strip().lower())
@@ -51,12 +51,12 @@ class User(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     is_operator = models.BooleanField(
         default=False,
-        help_text="Runs this deployment: creates projects and registers base models.",
+        help_text="Runs this installation: creates projects and registers base models.",
     )
     theme = models.CharField(max_length=8, choices=Theme.choices, default=Theme.SYSTEM)
-    # Set while the password is one that somebody else made up: its owner has not chosen one yet.
+    # Set while the account has a first password that its owner has not changed yet.
     must_change_password = models.BooleanField(default=False)
-    # Part of what a session is checked against: one more ends every session of the account.
+    # A part of the session check: adding one ends every session of the account.
     session_round = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -75,7 +75,7 @@ class User(AbstractBaseUser):
         return self.name or self.email
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """A session ends with the password it began with, and with `session_round`. Round 0 is Django's own value."""
+        """A session is valid while the password and `session_round` do not change. Round 0 gives Django's own value."""
         if not self.session_round:
             return super()._get_session_auth_hash(secret)  # type: ignore[misc]  # the stubs do not know it
         key_salt = "core.models.User.get_session_auth_hash"
@@ -88,13 +88,13 @@ class Project(models.Model):
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(max_length=120)
     description = models.CharField(max_length=300, blank=True)
-    guideline = models.TextField(blank=True, help_text="What a good answer does. Markdown.")
+    guideline = models.TextField(blank=True, help_text="How to write a good answer. Markdown.")
     system_prompt = models.TextField(
         blank=True,
-        help_text="Stands before every conversation, in training and in serving alike.",
+        help_text="It is put before every conversation, in training and in serving.",
     )
     lease_minutes = models.PositiveSmallIntegerField(default=30)
-    # How answers are sampled wherever a request, a chat or a campaign does not say otherwise.
+    # The sampling of answers when a request, a chat or a campaign has no other values.
     temperature = models.FloatField(
         default=0.2, db_default=0.2, validators=[MinValueValidator(0), MaxValueValidator(MOST_TEMPERATURE)]
     )
@@ -108,7 +108,7 @@ class Project(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            # Two addresses that differ in case only would be taken for one.
+            # Two addresses that differ only in case look the same.
             models.UniqueConstraint(Lower("slug"), name="project_slug_any_case"),
             models.CheckConstraint(
                 name="project_lease_minutes",
@@ -153,13 +153,13 @@ class Membership(models.Model):
 
 
 class ApiKey(models.Model):
-    """A bearer token: a person's own (API) or a project's application key (the OpenAI-compatible door).
+    """An API key: a personal key (API) or a project's application key (OpenAI-compatible API).
 
-    Only the SHA-256 digest is kept. Tokens carry 256 random bits, so a fast hash is enough.
+    Only the SHA-256 digest is stored. Keys have 256 random bits, so a fast hash is enough.
     """
 
     class Kind(models.TextChoices):
-        PERSONAL = "personal", "Personal token"
+        PERSONAL = "personal", "Personal key"
         APPLICATION = "application", "Application key"
 
     kind = models.CharField(max_length=12, choices=Kind.choices)

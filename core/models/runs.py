@@ -1,4 +1,4 @@
-"""Long work that people watch: imports, freezes, training, evaluations, deployments."""
+"""Background jobs: imports, freezes, training, evaluations, deployments."""
 
 from datetime import timedelta
 from typing import ClassVar
@@ -6,15 +6,15 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
-# A moment that was foreseen and has passed by this much is no news of when the run ends.
+# An estimated end that is past by this much is not shown.
 LATE = timedelta(seconds=15)
 
 
 class Run(models.Model):
-    """One piece of long work. Workers claim it by conditional update and prove they live by a heartbeat.
+    """A background job. Workers claim it by conditional update and show that they are alive by a heartbeat.
 
-    A run whose heartbeat stops goes back to `queued` and is taken up by another worker; what it may
-    continue from (a checkpoint, a line number) is the business of its kind.
+    A run whose heartbeat stops goes back to `queued` and another worker takes it; its kind decides where it
+    continues (a checkpoint, a line number).
     """
 
     class Status(models.TextChoices):
@@ -41,7 +41,7 @@ class Run(models.Model):
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.QUEUED)
     done = models.BigIntegerField(default=0)
     total = models.BigIntegerField(default=0, help_text="0 while not known")
-    message = models.CharField(max_length=300, blank=True, help_text="What happens now, one sentence.")
+    message = models.CharField(max_length=300, blank=True, help_text="What it does now, one sentence.")
     eta_at = models.DateTimeField(null=True, blank=True)
     attempt = models.PositiveSmallIntegerField(default=0)
     max_attempts = models.PositiveSmallIntegerField(default=3)
@@ -52,8 +52,10 @@ class Run(models.Model):
     error_advice = models.TextField(blank=True)
     created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="runs")
     created_at = models.DateTimeField(auto_now_add=True)
-    queued_at = models.DateTimeField(default=timezone.now, help_text="Since when it waits, or last waited.")
-    sent_at = models.DateTimeField(null=True, blank=True, help_text="When the broker last took its message.")
+    queued_at = models.DateTimeField(default=timezone.now, help_text="When it last joined the queue.")
+    sent_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the broker last accepted its message."
+    )
     started_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -104,7 +106,7 @@ class Run(models.Model):
 
     @property
     def time_left(self) -> timedelta | None:
-        """At least a second while it runs; None when nothing is known, and when it takes longer than was foreseen."""
+        """At least a second while it runs; None when it is unknown, and when the run takes longer than estimated."""
         if self.eta_at is None or self.status != self.Status.RUNNING:
             return None
         left = self.eta_at - timezone.now()

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class RunFailed(Exception):
-    """Raised by a runner for a failure it understands: a code, what happened, and what to do."""
+    """Raised by a runner for a known failure: a code, what happened, and what to do."""
 
     def __init__(self, code: str, message: str, advice: str = "") -> None:
         super().__init__(message)
@@ -30,21 +30,21 @@ class RunCancelled(Exception):
 
 
 class RunLost(Exception):
-    """Raised inside a runner whose claim another worker holds now; it must stop without writing."""
+    """Raised inside a runner when another worker has its run now; it must stop without writing."""
 
 
 class RunHandedBack(Exception):
-    """Raised by a runner whose worker is asked to stop, after saving what it has: the run waits for another worker.
+    """Raised by a runner whose worker must stop, after saving its state: the run waits for another worker.
 
     It does not count as an attempt; only lost workers do.
     """
 
 
 class RunContext:
-    """A runner's hold on its run: progress, heartbeat, cancellation.
+    """The connection of a runner to its run: progress, heartbeat, cancellation.
 
-    The heartbeat comes from a thread of its own, so that a long native step (a matrix product, a model
-    load) does not look like a dead worker.
+    The heartbeat comes from a separate thread, so that a long native step (a matrix product, a model
+    load) does not look like a lost worker.
     """
 
     # Progress is written at most this often; ETA is smoothed over the last reports.
@@ -83,7 +83,7 @@ class RunContext:
                         return
                     self._state = self._mine().values_list("status", flat=True).get()
                 except Exception:
-                    # The database may be away for a while; the run goes on and beats again when it is back.
+                    # The database can be offline for a while; the run continues and sends heartbeats again later.
                     log.warning(
                         "Run %s: heartbeat failed, will try again",
                         self.run.pk,
@@ -109,10 +109,10 @@ class RunContext:
         left: float | None = None,
         now: bool = False,
     ) -> None:
-        """Says how far the run is. Written at most twice a second unless `now`; notices cancellation.
+        """Reports the progress. Written at most twice a second unless `now`; checks for cancellation.
 
-        `left`: seconds until the end, from a runner that knows better than `done` of `total` tells; it counts down until
-        the next one is given.
+        `left`: seconds until the end, from a runner with a better estimate than `done` of `total`; it counts down until
+        the next one.
         """
         run = self.run
         if done is not None:
@@ -147,8 +147,8 @@ class RunContext:
         self.check()
 
     def _eta(self, clock: float) -> Any:
-        """From what the runner said is left, else from the pace since this attempt began; the work done by an earlier
-        attempt does not count as pace."""
+        """From the time left that the runner gave, else from the pace of this attempt; the work of an earlier attempt does not
+        count for the pace."""
         if self._ends is not None:
             return timezone.now() + timedelta(seconds=self._ends - clock)
         if self._first is None or not self.run.total:

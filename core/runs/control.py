@@ -1,4 +1,4 @@
-"""Starting and stopping long work."""
+"""Starts and cancels background jobs."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def launch_run(
 
 @transaction.atomic
 def request_cancel(*, by: User, run: Run) -> Run:
-    """Cancels a waiting run at once; asks a running one to stop at its next step. Conflict when it has ended."""
+    """Cancels a queued run immediately; asks a running one to stop at its next step. Conflict when it has ended."""
     asked = {"cancel_requested_by": by}
     if Run.objects.filter(pk=run.pk, status=Run.Status.QUEUED).update(
         status=Run.Status.CANCELLING, message="Cancelling.", **asked
@@ -56,7 +56,7 @@ def request_cancel(*, by: User, run: Run) -> Run:
         message="Cancelling after the current step.",
         **asked,
     ):
-        raise Conflict("This run has already ended.", "Reload the page to see how.")
+        raise Conflict("This background job has already ended.", "Reload the page to see its result.")
     run.refresh_from_db()
     record(by=by, project=run.project, verb="run.cancel_requested", obj=run)
     return run
@@ -64,15 +64,15 @@ def request_cancel(*, by: User, run: Run) -> Run:
 
 @transaction.atomic
 def start_again(*, by: User, run: Run) -> Run:
-    """Puts a failed or cancelled run back into its queue with fresh attempts; its runner goes on from what it kept.
+    """Puts a failed or cancelled run back into its queue with new attempts; its runner continues from its saved state.
 
-    Of two who ask at the same moment one succeeds. Conflict when the run is active or succeeded, or when its kind
-    objects (its rows went on without it); Refused where only operators may. Nothing is written then.
+    Of two requests at the same moment one succeeds. Conflict when the run is active or succeeded, or when its kind refuses
+    (its rows changed in the meantime); Refused when only operators can do it. Nothing is written then.
     """
     was = run.status
     again = again_for(run, by)
     if again is not None and not again.allowed:
-        raise Refused("Only those who run this deployment can start this run again.", "Ask one of them.")
+        raise Refused("Only an operator can start this background job again.", "Ask an operator.")
     changed = again is not None and Run.objects.filter(pk=run.pk, status=was).update(
         status=Run.Status.QUEUED,
         attempt=0,
@@ -88,7 +88,8 @@ def start_again(*, by: User, run: Run) -> Run:
     )
     if not changed:
         raise Conflict(
-            "Only a failed or cancelled run can be started again.", "Reload the page to see its state."
+            "Only a failed or cancelled background job can be started again.",
+            "Reload the page to see its state.",
         )
     run.refresh_from_db()
     if on_again := kind_of(run.kind).on_again:

@@ -24,7 +24,7 @@ Status = Run.Status
 
 
 def _finish(run: Run, claim: uuid.UUID | None, status: str, **fields: Any) -> None:
-    """Ends a run that `claim` still holds, lets its kind settle its own rows, and records it."""
+    """Ends a run whose `claim` is still valid, lets its kind update its own rows, and writes the audit entry."""
     with transaction.atomic():
         ended = Run.objects.filter(pk=run.pk, claim=claim, status__in=Run.ACTIVE).update(
             status=status, finished_at=timezone.now(), eta_at=None, **fields
@@ -58,7 +58,7 @@ def _fail(run: Run, claim: uuid.UUID, error: RunFailed | ExpectedError) -> None:
 
 
 def _hand_back(run: Run, claim: uuid.UUID) -> None:
-    """Puts a run that `claim` still holds back into its queue. Somebody who asked to cancel meanwhile is heard."""
+    """Puts a run whose `claim` is still valid back into its queue. A request to cancel in the meantime is respected."""
     with transaction.atomic():
         waits = Run.objects.filter(pk=run.pk, claim=claim, status=Status.RUNNING).update(
             status=Status.QUEUED,
@@ -78,12 +78,12 @@ def _hand_back(run: Run, claim: uuid.UUID) -> None:
 
 
 def end_unstarted(run: Run, status: str, **fields: Any) -> None:
-    """Ends a run that no worker holds (cancelled while it waited, or out of attempts)."""
+    """Ends a run without a worker (cancelled in the queue, or out of attempts)."""
     _finish(run, run.claim, status, **fields)
 
 
 def execute(run_id: int) -> None:
-    """Claims a queued run and does it. A message for a run that is not queued any more does nothing."""
+    """Claims a queued run and does it. A message for a run that is not queued does nothing."""
     claim = uuid.uuid4()
     claimed = Run.objects.filter(pk=run_id, status=Status.QUEUED).update(
         status=Status.RUNNING,
@@ -103,7 +103,7 @@ def execute(run_id: int) -> None:
         with RunContext(run, claim) as context:
             runner(context)
     except RunLost:
-        log.warning("Run %s is held by another worker now; this one stops", run_id)
+        log.warning("Run %s has another worker now; this one stops", run_id)
     except RunHandedBack:
         _hand_back(run, claim)
     except RunCancelled:
@@ -121,16 +121,16 @@ def execute(run_id: int) -> None:
             Status.FAILED,
             message="Failed.",
             error_code="unexpected",
-            error_message=f"Something went wrong that Guildhall did not expect ({type(error).__name__}).",
-            error_advice="The worker's log has the details. Try again; if it fails the same way, show this run "
-            "to whoever runs this deployment.",
+            error_message=f"There was an unexpected error ({type(error).__name__}).",
+            error_advice="The worker's log has the details. Try again. If it fails again, show this page "
+            "to the operator.",
         )
     else:
         _finish(run, claim, Status.SUCCEEDED, message="Done.")
 
 
 def sweep() -> None:
-    """Takes up runs whose worker died and sends again what the broker lost."""
+    """Restarts runs whose worker died, and sends messages again that the broker lost."""
     now = timezone.now()
     stale = now - timedelta(seconds=settings.RUN_STALE_SECONDS)
     for run in Run.objects.filter(status=Status.RUNNING, heartbeat_at__lt=stale):
@@ -141,7 +141,7 @@ def sweep() -> None:
                 message="Failed.",
                 error_code="worker_lost",
                 error_message=f"The worker stopped answering {run.attempt} times while doing this.",
-                error_advice="It may have run out of memory. Make the work smaller, or give the worker more.",
+                error_advice="Perhaps it needs more memory. Make the work smaller, or give the worker more memory.",
             )
             continue
         again = Run.objects.filter(
@@ -171,6 +171,6 @@ def sweep() -> None:
         status=Status.QUEUED, sent_at=None, created_at__lt=now - timedelta(seconds=5)
     ):
         send_run(run.pk, run.queue)
-    # A broker that lost its memory has no message for runs sent long ago; a second one is harmless.
+    # A broker that lost its data has no message for older runs; a second message does no harm.
     for run in Run.objects.filter(status=Status.QUEUED, sent_at__lt=now - timedelta(minutes=2)):
         send_run(run.pk, run.queue)

@@ -12,15 +12,15 @@ class RunKind:
     """`runner` is a dotted path "package.module:function", imported in the worker only (it may need torch).
 
     `on_end`, a dotted path too, is called with the run after it ended in any way, inside the transaction
-    that ends it: a kind settles its own rows there (a cancelled import, a failed training).
+    that ends it: a kind updates its own rows there (a cancelled import, a failed training).
 
     `on_again`, a dotted path, is called with the run and the person who starts a failed or cancelled run again, inside
-    the transaction that queues it: the kind puts its rows back to where they were while the run was active, or raises
-    Conflict or Refused. Runners must expect what an earlier attempt left, so nothing is done twice.
-    `again_words` tells people what starting it again does. `operators_again`: only operators may.
+    the transaction that queues it: the kind sets its rows back to the state of an active run, or raises
+    Conflict or Refused. Runners must expect data of an earlier attempt, so that nothing is done twice.
+    `again_words` describes for people what starting it again does. `operators_again`: only operators may.
 
-    `subject`, a dotted path, is called with a run of a project and gives (words, address) of what the run works on, or
-    None when that is gone.
+    `subject`, a dotted path, is called with a run of a project and gives (words, address) of the object of the run, or
+    None when it was deleted.
     """
 
     name: str
@@ -47,14 +47,14 @@ def kind_of(name: str) -> RunKind:
 
 
 def load_named(path: str) -> Any:
-    """What a dotted path "package.module:name" names."""
+    """The object of a dotted path "package.module:name"."""
     module, _, name = path.partition(":")
     return getattr(import_module(module), name)
 
 
 @dataclass(frozen=True)
 class Again:
-    """How a run that ended without success can be started again: the button's word, what happens then or whom to ask."""
+    """How a failed or cancelled run can be started again: the button's label, and what happens then or who can help."""
 
     verb: str
     words: str
@@ -62,18 +62,18 @@ class Again:
 
 
 def again_for(run: Run, user: User) -> Again | None:
-    """For a person who may change the run; None while it is active and after success."""
+    """For a person who can change the run; None while it is active and after success."""
     kind = _kinds.get(run.kind)
     if kind is None or run.status not in Run.UNFINISHED:
         return None
     verb = "Try again" if run.status == Run.Status.FAILED else "Resume"
     if kind.operators_again and not user.is_operator:
-        return Again(verb, "Only those who run this deployment can start it again. Ask one of them.", False)
+        return Again(verb, "Only an operator can start it again. Ask an operator.", False)
     return Again(verb, f"Choose “{verb}” to start it again. {kind.again_words}", True)
 
 
 def subject_of(run: Run) -> tuple[str, str] | None:
-    """(words, address) of the import, dataset, fine-tune and so on that the run works on."""
+    """(words, address) of the object of the run: an import, a dataset, a training run and so on."""
     kind = _kinds.get(run.kind)
     if kind is None or not kind.subject or run.project_id is None:
         return None
@@ -82,5 +82,5 @@ def subject_of(run: Run) -> tuple[str, str] | None:
 
 
 def kind_label(name: str) -> str:
-    """What people call the kind; runs outlive the code that made them, so an unknown one is just named."""
+    """The name of the kind for people; an old run can have an unknown kind, which is shown as it is."""
     return _kinds[name].label if name in _kinds else name.replace("_", " ").capitalize()

@@ -19,7 +19,7 @@ DELIVER = "core.tasks.deliver"
 
 
 def send(task: str, pk: int, *, queue: str | None = None) -> bool:
-    """Hands a message to the broker. False when the broker is away: the sweep sends it again later."""
+    """Sends a message to the broker. False when the broker is offline: the sweep sends it again later."""
     if valkey.is_silent():
         log.warning("The broker did not answer a moment ago; %s(%s) waits for the sweep", task, pk)
         return False
@@ -29,15 +29,15 @@ def send(task: str, pk: int, *, queue: str | None = None) -> bool:
         BrokerAway,
         RedisError,
         OSError,
-    ) as error:  # RedisError: it answers, and refuses writes (its disk is full)
+    ) as error:  # RedisError: it answers but refuses writes (its disk is full)
         if isinstance(error, RedisTimeout) or isinstance(error.__cause__, RedisTimeout):
             valkey.note_silence()
-        log.warning("The broker is away; %s(%s) waits for the sweep", task, pk)
+        log.warning("The broker is offline; %s(%s) waits for the sweep", task, pk)
         return False
     return True
 
 
 def send_run(run_id: int, queue: str) -> None:
-    """Sends a queued run's message and notes when the broker took it."""
+    """Sends a queued run's message and stores when the broker accepted it."""
     if send(EXECUTE_RUN, run_id, queue=queue):
         Run.objects.filter(pk=run_id).update(sent_at=timezone.now())

@@ -1,4 +1,4 @@
-"""Keeping what people type until the server has said yes to it. Every form that autosaves (gh-autosave) uses this."""
+"""Keeps typed text until the server has accepted the form. Every form that autosaves (gh-autosave) uses this."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +19,9 @@ Kept = TypeVar("Kept", bound=DraftBase)
 
 @dataclass(frozen=True)
 class FormState:
-    """How a form stands for one person whose page was opened earlier.
+    """The state of a form for one person whose page was opened earlier.
 
-    `editable`: a draft of theirs is taken. `held`: the item is theirs now, until `until`. `can_open`: they may open it
+    `editable`: they can save a draft. `held`: they have the lease now, until `until`. `can_open`: they can open it
     again. `detail` and `advice` say what happened and what to do.
     """
 
@@ -48,11 +48,11 @@ def keep(
     writer: str = "",
     seen: str | None = None,
 ) -> Kept:
-    """Stores a draft, over the one that `owner` (the fields that make it unique) may have already.
+    """Stores a draft and replaces an existing one of `owner` (the fields that make it unique).
 
-    `writer` names the browser tab that saves. With `seen`, the writer of the draft that its page began with, OtherTab when
-    somebody else saved another text since: two tabs with one draft do not write over each other. Programs give no `seen`,
-    and the last one to write keeps the draft.
+    `writer` is the browser tab that saves. `seen` is the writer of the draft that its page started with; OtherTab when another
+    tab saved another text after that: two tabs with one draft do not overwrite each other. Programs give no `seen`, and the
+    last write wins.
     """
     values = dict(values) | ({"writer": writer} if writer else {})
     draft, new = model._default_manager.get_or_create(**owner, defaults=values)
@@ -62,7 +62,7 @@ def keep(
     if seen is not None and draft.writer not in {writer, seen} and draft.content != values["content"]:
         raise OtherTab(
             "Another tab or browser of yours saved a newer draft of this.",
-            "Keep the text of this tab, or show the other one. This text stays on this device.",
+            "Keep the text of this tab, or show the other one. This text is saved on this device.",
         )
     for name, value in values.items():
         setattr(draft, name, value)
@@ -72,17 +72,16 @@ def keep(
 
 @dataclass
 class Words:
-    """Whether what was typed was kept as a draft when it could not be sent."""
+    """Whether a text that could not be sent was saved as a draft."""
 
     kept: bool = False
 
 
 @contextmanager
 def kept_if_refused(save: Callable[[], object]) -> Iterator[Words]:
-    """Around sending what a person typed: whatever refuses it or breaks, `save` keeps the words first.
+    """Wraps the sending of typed text: when it is refused or fails, `save` first saves the text.
 
-    This is the one rule about which errors keep a draft: all of them, wherever the person may have a draft at all. The
-    error goes on to the caller.
+    All errors save the draft, wherever the person can have a draft. The error is raised again for the caller.
     """
     words = Words()
     try:
@@ -92,7 +91,7 @@ def kept_if_refused(save: Callable[[], object]) -> Iterator[Words]:
             save()
             words.kept = True
         except ExpectedError:
-            pass  # they may not have a draft of it: it was sent already, or never theirs
+            pass  # they cannot have a draft of it: it was sent already, or they did not have it open
         except Exception:  # the first failure is the one to report
-            log.exception("What was typed could not be kept.")
+            log.exception("The typed text could not be saved.")
         raise

@@ -1,4 +1,4 @@
-"""Bearer tokens: made once, shown once, kept as a hash."""
+"""API keys: created once, shown once, stored as a hash."""
 
 import secrets
 
@@ -14,13 +14,13 @@ from core.sign_in.authentication import digest_of
 
 @transaction.atomic
 def create_api_key(*, by: User, name: str, project: Project | None = None) -> tuple[ApiKey, str]:
-    """A personal token for `by`, or with `project` an application key. Returns it with its secret, this once.
+    """A personal key for `by`, or with `project` an application key. Returns it with its secret, only once.
 
-    Conflict when the person's password or account changed since this request was let in: a token must not outlive that.
+    Conflict when the person's password or account changed after this request was accepted: such a change ends all keys.
     """
     now = User.objects.select_for_update(no_key=True).get(pk=by.pk)
     if not now.is_active or now.must_change_password or now.password != by.password:
-        raise Conflict("Your account changed meanwhile, so no token was made.", "Sign in again.")
+        raise Conflict("Your account changed in the meantime. No key was created.", "Sign in again.")
     kind = ApiKey.Kind.APPLICATION if project else ApiKey.Kind.PERSONAL
     secret = ("gk_" if project else "gh_") + secrets.token_urlsafe(32)
     api_key = ApiKey.objects.create(
@@ -38,18 +38,18 @@ def create_api_key(*, by: User, name: str, project: Project | None = None) -> tu
 
 @transaction.atomic
 def revoke_api_key(*, by: User, api_key: ApiKey) -> None:
-    """Ends a token at once. Conflict when it was revoked before."""
+    """Revokes a key immediately. Conflict when it was revoked before."""
     if not ApiKey.objects.filter(pk=api_key.pk, revoked_at=None).update(revoked_at=timezone.now()):
-        raise Conflict("This key was revoked before.", "Reload the page.")
+        raise Conflict("This key is already revoked.", "Reload the page.")
     record(by=by, project=api_key.project, verb="api_key.revoked", obj=api_key)
 
 
 def revoke_api_key_of(*, by: User, user: User, api_key: ApiKey) -> None:
-    """Ends another person's token at once. Refused unless `by` may manage the account."""
+    """Revokes another person's key immediately. Refused unless `by` can manage the account."""
     require_manager(by, user)
     with transaction.atomic():
         if not ApiKey.objects.filter(pk=api_key.pk, user=user, revoked_at=None).update(
             revoked_at=timezone.now()
         ):
-            raise Conflict("This token was revoked before.", "Reload the page.")
+            raise Conflict("This key is already revoked.", "Reload the page.")
         record_everywhere(by=by, user=user, verb="api_key.taken_away", api_key=api_key.name)

@@ -26,7 +26,7 @@ def _checked(password: str, user: User, field: str) -> str:
 
 
 def first_password() -> tuple[str, str]:
-    """A made-up password and its hash. Hashing is slow and holds no connection, so this comes before a transaction."""
+    """A random password and its hash. Hashing is slow and needs no connection, so this comes before a transaction."""
     first = secrets.token_urlsafe(12)
     return first, make_password(first)
 
@@ -40,9 +40,9 @@ def create_person(
     password: str | None = None,
     is_operator: bool = False,
 ) -> tuple[User, str]:
-    """Creates an account and returns it with its first password (made up here unless given).
+    """Creates an account and returns it with its first password (random unless given).
 
-    With a made-up password the person gets no further than the page where they choose their own.
+    With a random password the person can only open the page where they choose their own.
     """
     _refuse_taken(email)
     first, hashed = (password, make_password(password)) if password else first_password()
@@ -60,7 +60,7 @@ def create_person(
 
 
 def create_operator(*, email: str, name: str, password: str) -> User:
-    """An account that runs this deployment, from the command line. Invalid for a weak password or a taken address."""
+    """Creates an operator's account, from the command line. Invalid for a weak password or a taken address."""
     email = email.strip().lower()
     if not name.strip():
         raise Invalid("A name is needed.", fields={"name": ["Give a name."]})
@@ -68,7 +68,7 @@ def create_operator(*, email: str, name: str, password: str) -> User:
         validate_email(email)
     except ValidationError:
         raise Invalid(
-            "This is no e-mail address.", fields={"email": ["This is no e-mail address."]}
+            "This is not an e-mail address.", fields={"email": ["This is not an e-mail address."]}
         ) from None
     _refuse_taken(email)
     _checked(password, User(email=email, name=name.strip()), "password")
@@ -97,7 +97,7 @@ def create_account(
     project: Project | None = None,
     is_operator: bool = False,
 ) -> User:
-    """The row of a new account, inside the caller's transaction. Invalid when somebody else was first."""
+    """The row of a new account, inside the caller's transaction. Invalid when somebody else created it first."""
     email = email.strip().lower()
     try:
         with transaction.atomic():
@@ -118,16 +118,16 @@ def create_account(
 
 
 def change_password(*, by: User, new: str, old: str) -> None:
-    """Changes one's own password. Every other session and every personal token ends with the old one.
+    """Changes the person's own password. All other sessions and all personal keys end.
 
     Raises Invalid for a wrong `old` or a weak `new`, TooMany after too many wrong ones, Conflict when the password
-    was changed meanwhile.
+    was changed in the meantime.
     """
     attempts.count_password_guess(by.pk)
     if not by.check_password(old):
         raise Invalid(
-            "The current password is not right.",
-            fields={"old": ["The current password is not right."]},
+            "The current password is wrong.",
+            fields={"old": ["The current password is wrong."]},
         )
     attempts.forget_password_guesses(by.pk)
     hashed, before = make_password(_checked(new, by, "new")), by.password
@@ -135,14 +135,14 @@ def change_password(*, by: User, new: str, old: str) -> None:
         if not User.objects.filter(pk=by.pk, password=before).update(
             password=hashed, must_change_password=False
         ):
-            raise Conflict("The password was changed meanwhile.", "Sign in again with the new one.")
+            raise Conflict("The password was changed in the meantime.", "Sign in again with the new one.")
         ended = end_api_keys(by)
         record(by=by, project=None, verb="password.changed", obj=by, api_keys=ended)
     by.password, by.must_change_password = hashed, False
 
 
 def set_password(*, user: User, new: str) -> None:
-    """A new password from the command line, for somebody at the machine itself. Sessions and tokens end."""
+    """Sets a new password from the command line. Sessions and keys end."""
     hashed = make_password(_checked(new, user, "password"))
     with transaction.atomic():
         locked(user)
@@ -150,9 +150,9 @@ def set_password(*, user: User, new: str) -> None:
 
 
 def reset_password(*, by: User, user: User) -> str:
-    """Gives a person who forgot theirs a new first password and returns it, to be handed over in person.
+    """Gives a person a new first password and returns it, so that the caller can give it to them.
 
-    Sessions and personal tokens end. Refused unless `by` may manage the account.
+    Sessions and personal keys end. Refused unless `by` can manage the account.
     """
     require_manager(by, user)
     first, hashed = first_password()
@@ -164,9 +164,9 @@ def reset_password(*, by: User, user: User) -> str:
 
 
 def reissue_first_password(*, by: User, user: User, hashed: str) -> None:
-    """For an account whose password nobody has chosen yet: whoever was given the old one has no hold on it any more.
+    """A new first password for an account whose owner has not chosen one yet: a person with the old one cannot use it any more.
 
-    Inside the caller's transaction, which holds the account's row.
+    Inside the caller's transaction, which has locked the account's row.
     """
     _replace_password(by=by, user=user, hashed=hashed, must_change=True, verb="password.reissued")
 
@@ -179,7 +179,7 @@ def _replace_password(*, by: User | None, user: User, hashed: str, must_change: 
     record_everywhere(by=by, user=user, verb=verb, api_keys=end_api_keys(user))
 
 
-# --- managing somebody's account ---------------------------------------------------------------------------
+# --- managing another person's account ---------------------------------------------------------------------------
 
 
 def locked(user: User) -> User:
@@ -188,11 +188,11 @@ def locked(user: User) -> User:
 
 
 def may_manage(by: User, user: User) -> bool:
-    """Whether `by` may reset the password of `user`, deactivate them, end their sessions and their tokens.
+    """Whether `by` can reset the password of `user`, deactivate them, end their sessions and revoke their keys.
 
-    Accounts reach across projects, so an admin may do this only while all of the account's projects are the admin's
-    own: otherwise an admin of one project would have a hold on what the account may do in another. An operator may
-    do it for everybody; nobody else may do it to an operator.
+    An account can be in several projects, so an admin can do this only when they are admin of all of them: otherwise an admin
+    of one project could act in another through the account. An operator can do it for everybody; only an operator can do
+    it to an operator.
     """
     if by.is_operator:
         return True
@@ -205,27 +205,29 @@ def require_manager(by: User, user: User) -> None:
     if may_manage(by, user):
         return
     if user.is_operator:
-        raise Refused(f"{user.name} is an operator of this deployment.", "Only another operator can do this.")
+        raise Refused(
+            f"{user.name} is an operator of this installation.", "Only another operator can do this."
+        )
     raise Refused(
-        f"{user.name} also belongs to projects that you do not administer.",
-        "Ask an operator of this deployment.",
+        f"{user.name} is also in projects where you are not an admin.",
+        "Ask an operator of this installation.",
     )
 
 
 def record_everywhere(*, by: User | None, user: User, verb: str, **detail: Any) -> None:
-    """What happened to an account is on record in each of its projects."""
+    """Writes an audit entry in each project of the account."""
     projects: list[Project | None] = [one.project for one in user.memberships.select_related("project")]
     for project in projects or [None]:
         record(by=by, project=project, verb=verb, obj=user, **detail)
 
 
 def end_api_keys(user: User) -> int:
-    """Revokes every personal token of the account and says how many there were."""
+    """Revokes every personal key of the account and returns their number."""
     return ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
 
 
 def end_sessions(*, by: User, user: User) -> None:
-    """Signs a person out of every browser. Their password and tokens stay."""
+    """Signs a person out of every browser. Their password and keys stay valid."""
     with transaction.atomic():
         locked(user)
         require_manager(by, user)
@@ -234,10 +236,10 @@ def end_sessions(*, by: User, user: User) -> None:
 
 
 def deactivate_person(*, by: User, user: User) -> None:
-    """Closes an account: no sign-in, no session, no token, and the application keys they made end.
+    """Deactivates an account: no sign-in, no session, no key, and the application keys they created end.
 
-    What they did stays on record. Conflict for oneself, for the last operator, for the last admin of a project, and for
-    an account that is closed already.
+    Their audit entries stay. Conflict for your own account, for the last operator, for the last admin of a project, and for
+    an account that is already deactivated.
     """
     if by.pk == user.pk:
         raise Conflict("You cannot deactivate your own account.", "Ask another admin or an operator.")
@@ -248,13 +250,13 @@ def deactivate_person(*, by: User, user: User) -> None:
         require_manager(by, user)
         if user.is_operator and not any(one.is_active and one.pk != user.pk for one in operators):
             raise Conflict(
-                "A deployment needs an operator.", "Make another one first: manage.py create_operator."
+                "An installation needs an operator.", "First create another one: manage.py create_operator."
             )
         _keep_admins(user)
         if not User.objects.filter(pk=user.pk, is_active=True).update(
             is_active=False, session_round=F("session_round") + 1
         ):
-            raise Conflict(f"{user.name} is deactivated already.", "Reload the page.")
+            raise Conflict(f"{user.name} is already deactivated.", "Reload the page.")
         user.is_active = False
         keys = ApiKey.objects.filter(created_by=user, user=None, revoked_at=None)
         ended = keys.update(revoked_at=timezone.now())
@@ -272,7 +274,7 @@ def _keep_admins(user: User) -> None:
         admins = lock_admins(project)
         if not any(one.user_id != user.pk for one in admins):
             raise Conflict(
-                f"{user.name} is the only admin of {project.name}.", "Make somebody else admin there first."
+                f"{user.name} is the only admin of {project.name}.", "First make another person admin there."
             )
 
 
@@ -286,22 +288,22 @@ def lock_admins(project: Project) -> list[Membership]:
 
 
 def reactivate_person(*, by: User, user: User) -> None:
-    """Opens a closed account again. Its password is as before; sessions, tokens and keys that ended stay ended."""
+    """Activates an account again. Its password is as before; ended sessions and keys stay ended."""
     with transaction.atomic():
         locked(user)
         require_manager(by, user)
         if not User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
-            raise Conflict(f"{user.name} is active already.", "Reload the page.")
+            raise Conflict(f"{user.name} is already active.", "Reload the page.")
         user.is_active = True
         record_everywhere(by=by, user=user, verb="person.reactivated")
 
 
-# --- one's own name and theme ------------------------------------------------------------------------------
+# --- your own name and theme ------------------------------------------------------------------------------
 
 
 @transaction.atomic
 def rename_person(*, by: User, name: str) -> None:
-    """Changes one's own name, as colleagues see it."""
+    """Changes the person's own name, as colleagues see it."""
     if not name.strip():
         raise Invalid("A name is needed.", fields={"name": ["Give a name."]})
     old, by.name = by.name, name.strip()
@@ -312,6 +314,8 @@ def rename_person(*, by: User, name: str) -> None:
 @transaction.atomic
 def choose_theme(*, by: User, theme: str) -> None:
     if theme not in User.Theme.values:
-        raise Invalid("No such theme.", fields={"theme": ["Choose light, dark or as the system."]})
+        raise Invalid(
+            "This theme does not exist.", fields={"theme": ["Choose light, dark or as the system."]}
+        )
     by.theme = theme
     by.save(update_fields=["theme"])

@@ -35,7 +35,7 @@ def create_project(
 ) -> Project:
     """Creates a project with `by` as its first admin.
 
-    Without `slug` the address is made from the name; a name in which nothing can be written in an address (東京) gets
+    Without `slug` the address is made from the name; a name without letters for an address (東京) gets
     p-<number>. Addresses are in lower case. Invalid without a name and when the address is taken.
     """
     name = name.strip()
@@ -58,8 +58,8 @@ def create_project(
                 project.save(update_fields=["slug"])
     except IntegrityError:
         raise Invalid(
-            "That address is taken. Choose another one.",
-            fields={"slug": [f"There is a project at /p/{slug}/ already."]},
+            "This address is in use. Choose another one.",
+            fields={"slug": [f"There is already a project at /p/{slug}/."]},
         ) from None
     Membership.objects.create(project=project, user=by, roles=[Role.ADMIN])
     record(by=by, project=project, verb="project.created", obj=project)
@@ -67,7 +67,7 @@ def create_project(
 
 
 def _written(text: str) -> str:
-    """As it is stored: browsers send \\r\\n for line ends, and what a model reads must not depend on who sent it."""
+    """As it is stored: browsers send \\r\\n for line ends, and the text for a model must not depend on the sender."""
     return plain_line_ends(storable(text))
 
 
@@ -84,7 +84,7 @@ SETTINGS_FIELDS = (
 
 def _check_sampling(values: dict[str, Any]) -> None:
     fields = {}
-    # NaN fails every comparison, so it is asked for what it must be.
+    # NaN fails every comparison, so the test is positive.
     if "temperature" in values and not 0 <= values["temperature"] <= MOST_TEMPERATURE:
         fields["temperature"] = [f"Choose a value from 0 to {MOST_TEMPERATURE}."]
     if "max_tokens" in values and not 1 <= values["max_tokens"] <= MOST_TOKENS:
@@ -94,7 +94,7 @@ def _check_sampling(values: dict[str, Any]) -> None:
 
 
 def settings_stamp(project: Project) -> str:
-    """What a page that shows the settings sends along when they are saved."""
+    """The stamp that the settings page sends when it saves."""
     return stamp({name: getattr(project, name) for name in SETTINGS_FIELDS})
 
 
@@ -102,16 +102,16 @@ def settings_stamp(project: Project) -> str:
 def update_project(*, by: User, project: Project, seen: str = "", **values: Any) -> Project:
     """Changes settings; only fields in SETTINGS_FIELDS. The audit entry says which changed, from what.
 
-    Raises Invalid, with the fields, for sampling that no engine takes, and Conflict when the settings are not those of
-    which `seen` is the stamp: saving a whole form must not undo what somebody else changed.
+    Raises Invalid, with the fields, for sampling values that engines refuse, and Conflict when the settings changed since
+    `seen`: saving a whole form must not undo another person's change.
     """
     _check_sampling(values)
     values = {name: _written(value) if isinstance(value, str) else value for name, value in values.items()}
     project.refresh_from_db(from_queryset=Project.objects.select_for_update(no_key=True))
     if seen and seen != settings_stamp(project):
         raise Conflict(
-            "Somebody changed the settings since you looked.",
-            "Nothing was saved. The audit page says what changed; saving again writes over it.",
+            "Somebody changed the settings after you loaded the page.",
+            "Nothing was saved. The audit page shows the change. Saving again overwrites it.",
         )
     if values.get("system_prompt", project.system_prompt) != project.system_prompt:
         refuse_marks(system_prompt=values["system_prompt"])
@@ -152,7 +152,7 @@ def add_member(*, by: User, project: Project, user: User, roles: list[str]) -> M
 
 
 class Invited(NamedTuple):
-    """`first_password` is given, once, for a new account and for one whose password nobody has chosen yet."""
+    """`first_password` is given once, for a new account and for one whose first password was not changed."""
 
     membership: Membership
     first_password: str | None
@@ -160,10 +160,10 @@ class Invited(NamedTuple):
 
 
 def invite(*, by: User, project: Project, email: str, name: str, roles: list[str]) -> Invited:
-    """Adds a person by e-mail address. Somebody new gets an account.
+    """Adds a person by e-mail address. A new person gets an account.
 
-    An account that never chose a password of its own gets a new first one: whoever was given the old one, an admin of
-    another project say, must not be able to use what the account may do here.
+    An account with an unchanged first password gets a new one: a person who has the old one, for example an admin of another
+    project, must not be able to act through the account here.
     """
     _known_roles(roles)
     user = User.objects.filter(email=email.strip().lower()).first()
@@ -177,10 +177,10 @@ def invite(*, by: User, project: Project, email: str, name: str, roles: list[str
                 user = create_account(
                     by=by, email=email, name=name, project=project, hashed=hashed or "", must_change=True
                 )
-            except Invalid:  # nobody had one a moment ago
+            except Invalid:  # there was none a moment ago
                 raise Conflict(
-                    "Somebody else made an account for this address at this moment.",
-                    "Send it again: then the person with that account is added.",
+                    "Somebody else created an account for this address at the same moment.",
+                    "Send it again to add the person with that account.",
                 ) from None
         else:
             user = locked(user)
@@ -190,7 +190,7 @@ def invite(*, by: User, project: Project, email: str, name: str, roles: list[str
                     fields={"email": ["This account is deactivated. An operator can activate it again."]},
                 )
             if user.must_change_password and hashed is None:
-                raise Conflict("The account's password was reset at this moment.", "Try again.")
+                raise Conflict("The account's password was reset at the same moment.", "Try again.")
             if not user.must_change_password:
                 first = None
         membership = add_member(by=by, project=project, user=user, roles=roles)
@@ -203,24 +203,23 @@ def _keep_an_admin(project: Project, leaving: Membership) -> None:
     """Conflict when no active admin would be left."""
     admins = lock_admins(project)
     if Role.ADMIN in leaving.roles and not any(m.pk != leaving.pk for m in admins):
-        raise Conflict("A project needs an admin.", "Make somebody else admin first.")
+        raise Conflict("A project needs an admin.", "First make another person admin.")
 
 
 def _end_keys(project: Project, maker: User) -> int:
-    """Revokes the application keys that somebody made here, who knows their secrets and may manage them no more."""
+    """Revokes the application keys that a person created here: they know the secrets and cannot manage them any more."""
     keys = ApiKey.objects.filter(project=project, created_by=maker, revoked_at=None)
     return keys.update(revoked_at=timezone.now())
 
 
 def roles_stamp(membership: Membership) -> str:
-    """What a page that shows somebody's roles sends along when they are changed."""
+    """The stamp that the page with a person's roles sends when they are changed."""
     return stamp(sorted(membership.roles))
 
 
 @transaction.atomic
 def change_roles(*, by: User, membership: Membership, roles: list[str], seen: str = "") -> Membership:
-    """Gives the person these roles and no others. Conflict when the project would be left without an admin, or when the
-    roles are not those of which `seen` is the stamp."""
+    """Sets the roles of the person. Conflict when the project would have no admin, or when the roles changed since `seen`."""
     clean = _known_roles(roles)
     if Role.ADMIN not in clean:
         _keep_an_admin(membership.project, membership)

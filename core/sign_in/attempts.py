@@ -1,7 +1,7 @@
-"""How many wrong passwords and tokens are allowed, from where. docs/decisions/sign-in.md says why it is like this.
+"""Limits of wrong passwords and keys, by address and network. docs/decisions/sign-in.md has the reasons.
 
 django-axes counts wrong passwords for each pair of address and network, in the database, and asks the functions here for
-the names and the limit it counts by. What it cannot count (tries from one network over all addresses, guesses at the
+the names and the limit it uses. What it cannot count (tries from one network over all addresses, guesses at the
 current password, unknown tokens) is counted in Valkey in windows of fifteen minutes. Without Valkey only axes counts.
 """
 
@@ -22,12 +22,12 @@ from core.errors import TooMany
 log = logging.getLogger(__name__)
 
 WINDOW = 15 * 60  # seconds
-# Wrong tries at one address from unknown browsers, of all networks, until each network gets one try instead of several.
+# Wrong attempts for one address from unknown browsers in all networks, before each network gets only one attempt.
 ATTACKED_AFTER = 100
 DEVICE_COOKIE = "guildhall_device"
 DEVICE_AGE = 180 * 24 * 3600  # seconds
 _SALT = "core.sign_in.attempts.device"
-# Addresses that one browser can be known for; the oldest is forgotten first.
+# Addresses for which one browser can be known; the oldest is removed first.
 _MOST_ADDRESSES = 5
 
 
@@ -41,8 +41,8 @@ def network_of(request: HttpRequest) -> str:
 
 
 def network_of_address(given: str) -> str:
-    """An IPv4 address, or the /64 of an IPv6 address, which one person has for themselves alone. Something that is no
-    address (a Unix socket) is counted as one network."""
+    """An IPv4 address, or the /64 of an IPv6 address, which usually belongs to one person. Something that is not
+    an address (a Unix socket) is counted as one network."""
     try:
         address = ipaddress.ip_address(given)
     except ValueError:
@@ -62,12 +62,12 @@ def _key(kind: str, of: str) -> str:
 
 
 def count(kind: str, of: str, *, seconds: int = WINDOW) -> int:
-    """Counts one more and returns how many there were in this window, this one included. 0 when Valkey is away."""
+    """Counts one more and returns the number in this window, with this one. 0 when Valkey is offline."""
     key = _key(kind, of)
     try:
         cache.add(key, 0, seconds)
         return int(cache.incr(key))
-    except ValueError:  # the window ended between the two
+    except ValueError:  # the window ended between the two calls
         return 1
     except RedisError:
         log.warning("Valkey does not answer: wrong tries (%s) are not counted", kind)
@@ -75,7 +75,7 @@ def count(kind: str, of: str, *, seconds: int = WINDOW) -> int:
 
 
 def take_back(kind: str, of: str) -> None:
-    """The last one counted was no wrong try."""
+    """The last counted attempt was not wrong."""
     try:
         cache.decr(_key(kind, of))
     except (ValueError, RedisError):
@@ -97,7 +97,7 @@ def _digest(email: str) -> str:
 
 
 def _device(request: HttpRequest) -> tuple[str, list[str]] | None:
-    """The browser's own number, and the digests of the addresses that signed in with it."""
+    """The browser's number, and the digests of the addresses that signed in with it."""
     try:
         given = signing.loads(request.COOKIES.get(DEVICE_COOKIE, ""), salt=_SALT, max_age=DEVICE_AGE)
         return str(given["device"]), [str(digest) for digest in given["who"]]
@@ -106,13 +106,13 @@ def _device(request: HttpRequest) -> tuple[str, list[str]] | None:
 
 
 def device_of(request: HttpRequest, email: str) -> str:
-    """The number of a browser in which this address has signed in before, else nothing."""
+    """The number of a browser in which this address has signed in before, else ""."""
     known = _device(request)
     return known[0] if known is not None and _digest(email) in known[1] else ""
 
 
 def remember_device(request: HttpRequest, response: HttpResponse, email: str) -> None:
-    """After a sign-in: this browser's next tries for the address are counted by themselves."""
+    """After a sign-in: this browser's next attempts for the address are counted separately."""
     number, who = _device(request) or (secrets.token_hex(16), [])
     digest = _digest(email)
     who = [*(one for one in who if one != digest), digest][-_MOST_ADDRESSES:]
@@ -127,7 +127,7 @@ def remember_device(request: HttpRequest, response: HttpResponse, email: str) ->
 
 
 def count_sign_in(request: HttpRequest, email: str) -> None:
-    """Counts a try before its password is looked at, so that many at once cannot slip through. TooMany over the limit."""
+    """Counts an attempt before its password is checked, so that parallel attempts are counted too. TooMany over the limit."""
     if device_of(request, email):
         return
     if count("network", network_of(request)) > settings.SIGN_IN_TRIES_PER_NETWORK:
@@ -139,7 +139,7 @@ def count_sign_in(request: HttpRequest, email: str) -> None:
 
 
 def uncount_sign_in(request: HttpRequest, email: str) -> None:
-    """The try was right, or no password was looked at."""
+    """The attempt was right, or no password was checked."""
     if not device_of(request, email):
         take_back("network", network_of(request))
 
@@ -149,7 +149,7 @@ def note_wrong_password(request: HttpRequest, email: str) -> None:
         count("address", email, seconds=4 * WINDOW)
 
 
-# --- what django-axes asks -----------------------------------------------------------------------------------
+# --- functions for django-axes -----------------------------------------------------------------------------------
 
 
 def axes_network(request: HttpRequest) -> str:
@@ -157,7 +157,7 @@ def axes_network(request: HttpRequest) -> str:
 
 
 def axes_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str | None:
-    """What wrong passwords are counted under: the address, or address and browser when the browser is known for it."""
+    """The key for counting wrong passwords: the address, or address and browser when the browser is known for it."""
     name = (credentials or request.POST).get("username")
     if name is None:
         return None
@@ -166,21 +166,21 @@ def axes_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -
 
 
 def axes_limit(request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-    """Tries for one address from one network; a single one while the address is guessed at from many networks."""
+    """Attempts for one address from one network; only one while many networks guess at the address."""
     name = str((credentials or request.POST).get("username") or "")
     attacked = counted("address", name) > ATTACKED_AFTER and not device_of(request, name)
     return 1 if attacked else int(settings.SIGN_IN_TRIES)
 
 
-# --- guesses by those who are in -----------------------------------------------------------------------------
+# --- guesses by signed-in people -----------------------------------------------------------------------------
 
 
 def count_password_guess(person: int) -> None:
-    """Counts a try at one's own current password before it is looked at. TooMany over the limit."""
+    """Counts an attempt at the current password before it is checked. TooMany over the limit."""
     if count("password", str(person)) > settings.SIGN_IN_TRIES:
         raise TooMany(
-            "The current password was wrong too often.",
-            "Wait 15 minutes, then try again. If it is forgotten, ask an admin of your project for a new one.",
+            "The current password was wrong too many times.",
+            "Wait 15 minutes, then try again. If you forgot it, ask an admin of your project for a new one.",
             retry_after=WINDOW,
         )
 
@@ -192,12 +192,12 @@ def forget_password_guesses(person: int) -> None:
         return
 
 
-# --- tokens --------------------------------------------------------------------------------------------------
+# --- keys --------------------------------------------------------------------------------------------------
 
 
 def check_api_key_guesses(digest: str, network: str) -> None:
-    """Called before a token is looked up. TooMany from a network that showed many unknown ones, but for a token that
-    worked from there within a day: a neighbour's guesses must not stop a program that runs."""
+    """Called before a key is looked up. TooMany from a network that sent many unknown ones, except for a key that worked from
+    there within a day: another person's guesses must not stop a program."""
     if counted("api_key", network) < settings.API_KEY_TRIES_PER_NETWORK:
         return
     try:
@@ -206,7 +206,7 @@ def check_api_key_guesses(digest: str, network: str) -> None:
     except RedisError:
         return
     raise TooMany(
-        "There were too many unknown tokens from your network.", "Wait 15 minutes.", retry_after=WINDOW
+        "There were too many unknown keys from your network.", "Wait 15 minutes.", retry_after=WINDOW
     )
 
 

@@ -1,4 +1,4 @@
-"""Bearer tokens for the API and the door; a browser's session for the API."""
+"""Keys for the API and the OpenAI-compatible API; a browser's session for the API."""
 
 import hashlib
 from datetime import timedelta
@@ -18,9 +18,9 @@ def digest_of(secret: str) -> str:
 
 
 def find_api_key(secret: str, *, kind: str, network: str) -> ApiKey | None:
-    """The live token with this secret, or None. Notes its use at most once a minute, to spare the row.
+    """The valid key with this secret, or None. Stores its last use at most once a minute, to save writes.
 
-    `network` is where the request comes from (core.sign_in.attempts.network_of). TooMany after many unknown tokens from there.
+    `network` is the origin of the request (core.sign_in.attempts.network_of). TooMany after many unknown keys from there.
     """
     digest = digest_of(secret)
     attempts.check_api_key_guesses(digest, network)
@@ -42,19 +42,17 @@ def find_api_key(secret: str, *, kind: str, network: str) -> ApiKey | None:
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
-    """A browser's session, as on the pages: not before the person has a password that nobody else knows."""
+    """A browser's session, as on the pages: only after the person has chosen their own password."""
 
     def authenticate(self, request: Request) -> tuple[User, None] | None:
         found: tuple[User, None] | None = super().authenticate(request)
         if found is not None and found[0].must_change_password:
-            raise exceptions.PermissionDenied(
-                "Choose a password of your own first, on the page /me/password/."
-            )
+            raise exceptions.PermissionDenied("First choose your own password on the page /me/password/.")
         return found
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer gh_...` with a personal token."""
+    """`Authorization: Bearer gh_...` with a personal key."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
         parts = get_authorization_header(request).split()
@@ -62,7 +60,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         if len(parts) != 2:
             raise exceptions.AuthenticationFailed(
-                "The header Authorization holds no token, or more than one word behind Bearer."
+                "The header Authorization has no key, or more than one word after Bearer."
             )
         api_key = find_api_key(
             parts[1].decode(errors="replace"),
@@ -76,9 +74,9 @@ class ApiKeyAuthentication(BaseAuthentication):
             or api_key.user.must_change_password
         ):
             raise exceptions.AuthenticationFailed(
-                "This is an application key. It is for /v1; here a personal token (gh_...) is needed."
+                "This is an application key. It is only for /v1. Send a personal key (gh_...)."
                 if parts[1].startswith(b"gk_")
-                else "This token is unknown or was revoked."
+                else "This key is unknown or was revoked."
             )
         return api_key.user, api_key
 

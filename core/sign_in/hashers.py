@@ -1,4 +1,4 @@
-"""Argon2, a few at a time: each hash takes 100 MB, so whoever sends many sign-ins at once could take all memory."""
+"""Argon2, a few at a time: each hash needs 100 MB, so many sign-ins at once could use all memory."""
 
 import threading
 from collections.abc import Iterator
@@ -17,16 +17,16 @@ _turns = threading.BoundedSemaphore(settings.HASHES_AT_ONCE)
 
 @contextmanager
 def _turn() -> Iterator[None]:
-    """One of the process's turns. The database connection goes back to the pool first: hashing and waiting take long.
+    """One of the process's slots. The database connection goes back to the pool first: hashing and waiting take long.
 
-    Raises Busy when no turn comes within PATIENCE. Inside a transaction the connection cannot be given back, so services
-    hash before they begin one.
+    Raises Busy when no slot is free within PATIENCE. Inside a transaction the connection cannot be given back, so services
+    hash before they start one.
     """
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close()
     if not _turns.acquire(timeout=PATIENCE):
-        raise Busy("Many people are signing in at this moment.", "Try again in a few seconds.", retry_after=5)
+        raise Busy("Many people are signing in now.", "Try again in a few seconds.", retry_after=5)
     try:
         yield
     finally:
@@ -34,7 +34,7 @@ def _turn() -> Iterator[None]:
 
 
 class BoundedArgon2PasswordHasher(Argon2PasswordHasher):
-    """Django's Argon2 hasher. Every way to a hash (sign-in, change, reset, new account) comes through these two."""
+    """Django's Argon2 hasher. All hashes (sign-in, change, reset, new account) use these two."""
 
     def encode(self, password: str, salt: str) -> str:
         with _turn():

@@ -16,7 +16,7 @@ BACKENDS = {"folder": FolderStorage, "s3": _s3}
 
 
 def storage() -> Storage:
-    """The store that settings name."""
+    """The store of the settings."""
     from django.conf import settings
 
     return BACKENDS[settings.ARTIFACT_STORE]()

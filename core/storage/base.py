@@ -1,4 +1,4 @@
-"""What every backend offers, and the hashing they share."""
+"""The interface of every backend, and their common hashing."""
 
 import hashlib
 import shutil
@@ -15,22 +15,22 @@ from core.database.connections import release_connection
 from core.host.scratch import held
 from core.models import Artifact
 
-# Files are hashed in pieces of this size, so that memory stays the same whatever their length.
+# Files are hashed in pieces of this size, so that memory use does not depend on their length.
 PIECE = 1024 * 1024
 Progress = Callable[[int], None]
 
 
 class Compared(StrEnum):
-    """What a check of stored files rested on, the strongest first."""
+    """What a check of stored files compared, the strongest first."""
 
     CONTENTS = "contents"  # every byte was read and hashed
-    CHECKSUMS = "checksums"  # the SHA-256 that the store itself keeps of each file; nothing was read
-    SIZES = "sizes"  # that the files are there and as long as they were
+    CHECKSUMS = "checksums"  # the SHA-256 that the store has of each file; nothing was read
+    SIZES = "sizes"  # the files exist and have the same length
 
 
 @dataclass(frozen=True)
 class FileCheck:
-    """Names of files that are missing or differ from what was recorded, and what was compared to know it."""
+    """Names of files that are missing or differ from the manifest, and what was compared."""
 
     wrong: list[str]
     compared: Compared
@@ -48,7 +48,7 @@ def pieces_of(path: Path) -> Iterator[bytes]:
 
 
 def checksum_of(pieces: Iterable[bytes], progress: Progress | None = None) -> str:
-    """SHA-256, in hex, of bytes that come in pieces; `progress` is called with the length of each."""
+    """SHA-256, in hex, of bytes in pieces; `progress` is called with the length of each."""
     sha = hashlib.sha256()
     for piece in pieces:
         sha.update(piece)
@@ -80,21 +80,21 @@ def manifest_hash(manifest: list[dict[str, Any]]) -> str:
 
 
 class Storage(ABC):
-    # Whether reading an artifact's bytes goes over a network: then they are not read while a page waits.
+    # Whether reading an artifact's bytes uses a network: then a page does not read them.
     remote: ClassVar[bool] = False
 
     def put(self, path: Path, *, kind: str) -> Artifact:
-        """Stores a file or folder and returns its artifact; the same content is kept once. ValueError without a file."""
-        release_connection()  # hashing and copying may take minutes
+        """Stores a file or folder and returns its artifact; the same content is stored once. ValueError without a file."""
+        release_connection()  # hashing and copying can take minutes
         manifest = manifest_of(path)
         if not manifest:
-            raise ValueError(f"{path} holds no files to store.")
+            raise ValueError(f"{path} has no files to store.")
         sha256 = manifest_hash(manifest)
         key = f"{kind}/{sha256[:2]}/{sha256}"
         self._keep(
             {entry["path"]: path if path.is_file() else path / entry["path"] for entry in manifest}, key
         )
-        # The row is written last: an artifact that the database knows is complete.
+        # The row is written last: an artifact in the database is complete.
         artifact, _ = Artifact.objects.get_or_create(
             kind=kind,
             sha256=sha256,
@@ -109,34 +109,34 @@ class Storage(ABC):
 
     @abstractmethod
     def _keep(self, files: dict[str, Path], key: str) -> None:
-        """Puts `files` (names within the artifact, and where they lie now) under `key`, unless they are there."""
+        """Puts `files` (names within the artifact, and their present paths) under `key`, unless they are there."""
 
     @abstractmethod
     def local_path(self, artifact: Artifact) -> Path:
-        """A readable path on this host; engines and trainers open it, nobody writes to it."""
+        """A readable path on this host; engines and trainers open it; it is read-only."""
 
     @abstractmethod
     def verify(self, artifact: Artifact, progress: Progress | None = None) -> list[str]:
-        """Reads and hashes every file. Names those that are missing or differ from the manifest; empty when all is well.
+        """Reads and hashes every file. Returns those that are missing or differ from the manifest; empty when all are right.
 
-        `progress` is called with the number of bytes just read and may raise to stop. OSError when the store cannot be
-        read: that is not the same as a file that is missing.
+        `progress` is called with the number of bytes just read and can raise to stop. OSError when the store cannot
+        be read: that is different from a missing file.
         """
 
     def verify_copy(self, artifact: Artifact) -> list[str]:
-        """`verify` for what `local_path` gives on this host: the files that engines and trainers open."""
+        """`verify` for the files of `local_path` on this host: those that engines and trainers open."""
         return self.verify(artifact)
 
     @abstractmethod
     def verify_unread(self, artifact: Artifact) -> FileCheck:
-        """The same without reading contents: a few small requests, whatever the size. It says what it compared."""
+        """The same without reading contents: a few small requests for any size. It returns what it compared."""
 
 
 @contextmanager
 def put_in_place(target: Path) -> Iterator[Path]:
-    """A folder to fill, renamed to `target` when the block ends well: a crash never leaves half of it there.
+    """A folder to fill, renamed to `target` when the block ends without error: a crash leaves no incomplete folder there.
 
-    When somebody else was faster their folder stays.
+    When another process was faster, its folder stays.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}")

@@ -1,4 +1,4 @@
-"""Artifacts in an S3-compatible bucket, with a cache folder on this host for what engines must open."""
+"""Artifacts in an S3-compatible bucket, with a cache folder on this host for the files that engines open."""
 
 import base64
 import errno
@@ -28,8 +28,8 @@ from core.storage.base import (
     put_in_place,
 )
 
-# Files up to this size are sent in one request: only then is the SHA-256 that the store keeps that of the whole file.
-# Of a file sent in parts it keeps the hash of the parts' hashes ("Checking object integrity", Amazon S3 user guide).
+# Files up to this size are sent in one request: only then the store's SHA-256 is that of the whole file.
+# For a file sent in parts the store has the hash of the parts' hashes ("Checking object integrity", Amazon S3 user guide).
 ONE_REQUEST_BYTES = 512 * 1024 * 1024
 _MISSING = {"404", "NoSuchKey"}
 
@@ -43,7 +43,7 @@ def _store_errors() -> Iterator[None]:
         raise _store_error(error) from error
 
 
-# What stores answer when they have no space: Amazon S3 never does; MinIO, Ceph and others by these codes.
+# The error codes of full stores, for example MinIO and Ceph; Amazon S3 has none.
 _FULL = {
     "XMinioStorageFull",
     "StorageFull",
@@ -56,11 +56,11 @@ _DENIED = {"AccessDenied", "AllAccessDisabled", "MethodNotAllowed", "403"}
 
 
 def _store_error(error: Exception) -> StoreError:
-    """With the errno that a disk in the same state gives, so that core.host.disks finds the words."""
+    """With the errno of a disk in the same state, so that core.host.disks finds the message."""
     said = getattr(error, "response", None) or {}
     code = str(said.get("Error", {}).get("Code", ""))
     status = str(said.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
-    # upload_file wraps what the store said in an error of its own, which keeps only the words.
+    # upload_file wraps the error of the store in its own error, which has only the text.
     words = str(error)
     if {code, status} & _FULL or any(f"({name})" in words for name in _FULL):
         number = errno.ENOSPC
@@ -78,7 +78,7 @@ class S3Storage(Storage):
         self.bucket = settings.ARTIFACT_S3_BUCKET
         self.prefix = settings.ARTIFACT_S3_PREFIX
         self.cache = settings.ARTIFACT_CACHE_DIR
-        # Credentials come from the standard AWS variables or the instance's role, never from the database.
+        # Credentials come from the standard AWS variables or the instance's role, not from the database.
         self.client = boto3.client("s3", endpoint_url=settings.ARTIFACT_S3_ENDPOINT or None)
 
     def _name(self, artifact: Artifact, path: str) -> str:
@@ -87,7 +87,7 @@ class S3Storage(Storage):
     def _keep(self, files: dict[str, Path], key: str) -> None:
         if Artifact.objects.filter(key=key).exists():
             return
-        # AWS_REQUEST_CHECKSUM_CALCULATION=when_required is how people say that their store knows no checksums.
+        # AWS_REQUEST_CHECKSUM_CALCULATION=when_required is for stores without checksums.
         wanted = self.client.meta.config.request_checksum_calculation != "when_required"
         for name, source in files.items():
             with _store_errors():
@@ -115,7 +115,7 @@ class S3Storage(Storage):
         return target
 
     def verify(self, artifact: Artifact, progress: Progress | None = None) -> list[str]:
-        """Every object is read from the bucket and hashed on the way, and so is the copy that this host's engines open."""
+        """Reads and hashes every object of the bucket, and also the copy that this host's engines open."""
         wrong = [
             entry["path"]
             for entry in artifact.manifest
@@ -135,7 +135,7 @@ class S3Storage(Storage):
             return checksum_of(body.iter_chunks(PIECE), progress)
 
     def verify_copy(self, artifact: Artifact) -> list[str]:
-        """Of what this host fetched; nothing is wrong with a copy that is not there yet."""
+        """Checks the files that this host fetched; a missing copy is not an error."""
         root = self.cache / artifact.key
         if not root.exists():
             return []
@@ -147,10 +147,10 @@ class S3Storage(Storage):
         ]
 
     def verify_unread(self, artifact: Artifact) -> FileCheck:
-        """By the SHA-256 that the store keeps of each object where it keeps one of the whole object, else by size.
+        """By the store's SHA-256 of each object, if it is of the whole object, else by size.
 
-        The store worked that hash out when the object arrived. An object that was replaced has another one or none;
-        damage inside the store is only seen by reading (`verify`).
+        The store calculated that hash at the upload. A replaced object has another hash or none; only reading (`verify`) finds
+        damage inside the store.
         """
         wrong, by_checksum = [], True
         for entry in artifact.manifest:
@@ -180,9 +180,9 @@ class S3Storage(Storage):
 
 
 def _whole_sha256(head: dict[str, Any]) -> str | None:
-    """The SHA-256, in hex, that the store keeps of the whole object; None when it keeps none, or one of parts."""
+    """The store's SHA-256, in hex, of the whole object; None when it has none, or only one of parts."""
     stored = head.get("ChecksumSHA256", "")
-    # Stores that do not say how they summed up sent the parts' number in the tag ("...-3") since parts exist.
+    # Stores that do not give the checksum type have the number of parts in the tag ("...-3").
     kind = head.get("ChecksumType") or ("COMPOSITE" if "-" in head.get("ETag", "") else "FULL_OBJECT")
     if not stored or kind != "FULL_OBJECT":
         return None

@@ -1,6 +1,6 @@
-"""How values are written for people. A builtin of every template, so no `{% load %}` is needed.
+"""Formats values for people. A builtin of every template, so no `{% load %}` is needed.
 
-Everything here is a pure function of its arguments; escaping happens here too, in the few filters that give HTML.
+Everything here is a pure function of its arguments; the few filters that return HTML also escape it.
 """
 
 import math
@@ -28,7 +28,7 @@ from core.text import lines_of
 
 register = template.Library()
 
-NOTHING = "–"  # what stands where no value is known
+NOTHING = "–"  # shown for an unknown value
 RANGE = "–"
 
 
@@ -46,14 +46,14 @@ def _number(value: Any) -> float | int | None:
 
 @register.filter
 def number(value: Any, decimals: int | str = 0) -> str:
-    """1284 -> "1,284"; 1.8449 with `number:2` -> "1.84". A dash for None, NaN and what is no number."""
+    """1284 -> "1,284"; 1.8449 with `number:2` -> "1.84". A dash for None, NaN and values that are not numbers."""
     found = _number(value)
     return NOTHING if found is None else f"{found:,.{int(decimals)}f}"
 
 
 @register.filter
 def again(run: Run, user: User) -> Again | None:
-    """How this person can start an ended run again: `verb` for the button and `words`; None when it cannot be."""
+    """How this person can start an ended run again: `verb` for the button and `words`; None when it is not possible."""
     return again_for(run, user)
 
 
@@ -71,7 +71,7 @@ def signed(value: Any, decimals: int | str = 0) -> str:
 
 @register.filter
 def percent(value: Any, decimals: int | str = 0) -> str:
-    """A share of one: 0.62 -> "62%". 0.004 -> "<1%" and 0.997 -> ">99%", since neither is none or all."""
+    """A share of one: 0.62 -> "62%". 0.004 -> "<1%" and 0.997 -> ">99%", because they are not none or all."""
     found = _number(value)
     if found is None:
         return NOTHING
@@ -86,7 +86,7 @@ def percent(value: Any, decimals: int | str = 0) -> str:
 
 @register.filter
 def duration(value: Any) -> str:
-    """A timedelta or seconds, as one would say it: "40 s", "3 min", "1 h 20 min", "2 days"."""
+    """A timedelta or seconds in words: "40 s", "3 min", "1 h 20 min", "2 days"."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
     found = _number(value)
@@ -125,7 +125,7 @@ def age(value: datetime | None) -> str:
 
 @register.filter
 def milliseconds(value: Any) -> str:
-    """Milliseconds for reading: 84 -> "84 ms", 1530 -> "1.5 s"."""
+    """Milliseconds for people: 84 -> "84 ms", 1530 -> "1.5 s"."""
     found = _number(value)
     if found is None:
         return NOTHING
@@ -150,10 +150,10 @@ def filesize(value: Any) -> str:
 def interval(
     value: Any, low: Any = None, high: Any = None, n: Any = None, style: str = "percent"
 ) -> SafeString:
-    """A number with what it rests on: `62% (55–69), n 204`.
+    """A number with its interval and sample size: `62% (55–69), n 204`.
 
     `style` is "percent" (shares of one) or the number of decimals ("2"). Without `low`/`high` only value and n
-    are shown; the words for screen readers say what the brackets mean.
+    are shown; screen readers get words for the brackets.
     """
     if _number(value) is None:
         return format_html(
@@ -190,7 +190,7 @@ _SHAPES = {
 
 @register.simple_tag
 def when(value: datetime | None, shape: str = "relative") -> SafeString:
-    """A moment. Sent as UTC; gh-time.js rewrites it in the reader's own zone.
+    """A time. Sent as UTC; gh-time.js shows it in the reader's time zone.
 
     `shape`: relative ("3 min ago", with the full time as title), short ("10:31", "Fri", "12 Nov"), datetime,
     date or time.
@@ -210,9 +210,9 @@ def when(value: datetime | None, shape: str = "relative") -> SafeString:
 def countdown(
     value: datetime | None,
     before: str = "Reserved for you until",
-    after: str = "Your time is over",
+    after: str = "Your reservation is over",
 ) -> SafeString:
-    """Time running out: "Reserved for you until 11:20". The element says so in copper when two minutes are left."""
+    """The end of a lease: "Reserved for you until 11:20". The element changes colour when two minutes are left."""
     if value is None:
         return mark_safe("")
     moment = value.astimezone(UTC)
@@ -236,7 +236,7 @@ def initials(value: Any) -> str:
 
 @register.filter
 def role_names(value: Iterable[str] | None) -> str:
-    """Role values to names, in the house's order: ["rater", "annotator"] -> "Annotator, rater"."""
+    """Role values to names, in a fixed order: ["rater", "annotator"] -> "Annotator, rater"."""
     held = {value} if isinstance(value, str) else set(value or ())
     names = [str(role.label).lower() for role in Role if role.value in held]
     text = ", ".join(names)
@@ -249,16 +249,16 @@ _TAGS = {
     "p", "br", "strong", "em", "code", "pre", "ul", "ol", "li", "blockquote", "a", "h1", "h2", "h3", "h4", "hr",
     "table", "thead", "tbody", "tr", "th", "td", "del", "s",
 }  # fmt: skip
-# Two sieves: markdown-it is told to escape raw HTML, and nh3 lets only this list through whatever it made.
+# Two steps: markdown-it escapes raw HTML, and nh3 allows only this list.
 _markdown = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True}).enable(
     ["table", "strikethrough"]
 )
-# For documents: a line break in the source is no line break on the page, as in every Markdown file.
+# For documents: a line break in the source is not a line break on the page, as usual in Markdown.
 _flowing = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
 
 
-# A row of a table is filled up to the table's width, so a few bytes can ask for very many cells. Beyond this many tables
-# are shown as they were typed; it is a table of ten columns and three thousand lines.
+# A row of a table is filled up to the table's width, so a few bytes can make very many cells. With more tables they
+# are shown as they were typed; the limit is a table of ten columns and three thousand lines.
 _MOST_CELLS = 30_000
 _TABLELESS = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True}).enable(
     "strikethrough"
@@ -327,7 +327,7 @@ def _guideline(text: str) -> Guideline:
 
 @register.filter
 def guideline(text: Any) -> Guideline:
-    """A Markdown text with its headings made into places that one can go to. The first 100,000 characters."""
+    """A Markdown text with ids on its headings. The first 100,000 characters."""
     return _guideline(str(text or "")[:100_000])
 
 
@@ -349,9 +349,9 @@ def _marked(pieces: Iterable[DiffPiece], *, old: bool, new: bool) -> SafeString:
 
 @register.filter
 def word_diff(old: Any, new: Any) -> SafeString:
-    """What changed from `old` to `new`, by phrase, as <del> and <ins>. Show it in class `diff`.
+    """The changes from `old` to `new`, by phrase, as <del> and <ins>. Show it in class `diff`.
 
-    When over half changed, the two texts stand side by side, each with its own marks. The work is bounded (core.diff).
+    When over half changed, the two texts are side by side, each with its own marks. The work is bounded (core.diff).
     """
     diff = compare(str(old or ""), str(new or ""))
     if not diff.apart:
@@ -366,7 +366,7 @@ def word_diff(old: Any, new: Any) -> SafeString:
 
 @register.simple_tag
 def part_state(state: str) -> SafeString:
-    """What became of a part since the revision before, as a small word: "same" reads "unchanged"."""
+    """The state of a part since the revision before, as a small word: "same" reads "unchanged"."""
     name, words = ("", "unchanged") if state == "same" else (f" {state}", state)
     return format_html('<span class="part-state{}">{}</span>', name, words)
 
@@ -376,7 +376,7 @@ def word_count(value: Any) -> int:
     return len(str(value or "").split())
 
 
-# --- small furniture ---------------------------------------------------------------------------------------
+# --- small helpers ---------------------------------------------------------------------------------------
 
 _TONES = {
     "ok": {
@@ -407,26 +407,26 @@ _TONES = {
 }
 
 
-# Chat messages name their speaker in the words of the API; people know them by what they are here.
+# Chat messages have the API's role names; people see these names.
 _SPEAKERS = {"assistant": "Agent", "system": "System prompt", "user": "Customer"}
 _TURNS = {"assistant": "bot", "system": "system"}
 
 
 @register.filter
 def speaker(role: Any) -> str:
-    """Who says a message with this role: "assistant" -> "Agent". What is no role is written as it is, capitalised."""
+    """The name of a role: "assistant" -> "Agent". Other words are shown as they are, capitalised."""
     return _SPEAKERS.get(str(role)) or str(role)[:1].upper() + str(role)[1:]
 
 
 @register.filter
 def turn_class(role: Any) -> str:
-    """The class that gives a turn its side and colour: bot, system or user."""
+    """The CSS class for the side and colour of a turn: bot, system or user."""
     return _TURNS.get(str(role), "user")
 
 
 @register.filter
 def tone(status: Any) -> str:
-    """The class a status's tag takes: "ok", "warn", "bad" or none."""
+    """The CSS class of a status's tag: "ok", "warn", "bad" or none."""
     for name, words in _TONES.items():
         if str(status) in words:
             return name
@@ -435,7 +435,7 @@ def tone(status: Any) -> str:
 
 @register.simple_tag
 def key(keys: str, label: str) -> SafeString:
-    """One entry of the keys at the foot: `{% key "ctrl+enter" "submit" %}`."""
+    """One entry of the shortcuts in the footer: `{% key "ctrl+enter" "submit" %}`."""
     names = {
         "ctrl": "Ctrl",
         "alt": "Alt",
@@ -455,7 +455,7 @@ def key(keys: str, label: str) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def theme(context: Context) -> str:
-    """ "light", "dark" or "" (as the system): the person's own choice, else what this browser last had."""
+    """ "light", "dark" or "" (as the system): the person's choice, else the last one of this browser."""
     request = context.get("request")
     user = context.get("user")
     choice = getattr(user, "theme", None) if getattr(user, "is_authenticated", False) else None
@@ -472,7 +472,7 @@ def page_numbers(page: Page[Any]) -> list[int | str]:
 
 @register.filter
 def widget_kind(field: Any) -> str:
-    """What a form field is drawn as: "check", "choices", "file" or "plain"."""
+    """The kind of a form field: "check", "choices", "file" or "plain"."""
     name = type(field.field.widget).__name__
     if name == "CheckboxInput":
         return "check"
@@ -483,7 +483,7 @@ def widget_kind(field: Any) -> str:
 
 @register.filter
 def in_stage(stage: Any, request: Any) -> bool:
-    """Whether the page being shown belongs to this stage's app: both are in the same URL namespace."""
+    """Whether the present page belongs to this stage's app: both are in the same URL namespace."""
     match = getattr(request, "resolver_match", None)
     return bool(match and match.namespace and match.namespace == stage.url_name.partition(":")[0])
 
@@ -497,28 +497,28 @@ def join_soft(labels: Iterable[str] | None) -> str:
 
 @register.filter
 def deed(verb: str) -> str:
-    """ "example.sent_back" -> "Examples sent back": how often it was done stands beside it."""
+    """ "example.sent_back" -> "Examples sent back": the number of times is shown beside it."""
     noun, _, action = str(verb).replace("_", " ").partition(".")
     if action and not noun.endswith("s"):
         noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{noun} {action}".strip().capitalize()
 
 
-# Letters and signs of scripts that run from right to left, and what may stand inside a name of theirs.
+# Letters and signs of scripts that run from right to left, and characters inside their names.
 _RIGHT_TO_LEFT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001eeff"
 _NAME_FROM_THE_RIGHT = re.compile(rf"[{_RIGHT_TO_LEFT}](?:[{_RIGHT_TO_LEFT}\s.'’-]*[{_RIGHT_TO_LEFT}])?")
 
 
 @register.filter
 def isolated(value: Any) -> SafeString:
-    """A sentence of text with each name in it that runs from right to left in a <bdi>, so that the numbers and commas
-    beside the name keep their places. For sentences made in Python; a template puts a name of its own into a <bdi>."""
+    """A sentence with each right-to-left name in a <bdi>, so that the numbers and commas beside the name keep their places.
+    For sentences from Python; templates put their names into a <bdi>."""
     return mark_safe(_NAME_FROM_THE_RIGHT.sub(r"<bdi>\g<0></bdi>", conditional_escape(value)))  # noqa: S308 (escaped)
 
 
 @register.filter
 def object_kind(object_type: str) -> str:
-    """ "datasets.datasetversion" -> "dataset version", as the model calls itself; what is gone keeps its bare name."""
+    """ "datasets.datasetversion" -> "dataset version", by the model's verbose name; deleted models keep their class name."""
     try:
         return str(apps.get_model(object_type)._meta.verbose_name)
     except (LookupError, ValueError):

@@ -1,4 +1,4 @@
-"""Somebody else's account: state, sessions, tokens. For admins of a project, and for operators over all accounts."""
+"""Other people's accounts: state, sessions, keys. For admins of a project, and for operators over all accounts."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -26,11 +26,11 @@ from core.services.people import (
 )
 
 Deed = Callable[..., None]
-# The last part of an address, what it does, and what the person who did it reads.
+# The last part of an address, its action, and the message after it.
 DEEDS: dict[str, tuple[Deed, str]] = {
     "deactivate": (
         deactivate_person,
-        "The account of {name} is deactivated. Sessions, tokens and keys have ended.",
+        "The account of {name} is deactivated. Sessions and keys have ended.",
     ),
     "reactivate": (reactivate_person, "The account of {name} is active again."),
     "end-sessions": (end_sessions, "{name} is signed out of every browser."),
@@ -38,7 +38,7 @@ DEEDS: dict[str, tuple[Deed, str]] = {
 
 
 class Subject(NamedTuple):
-    """An account, its page, and the address that the addresses of its deeds begin with."""
+    """An account, its page, and the start of the addresses of its actions."""
 
     person: User
     page: str
@@ -47,7 +47,7 @@ class Subject(NamedTuple):
 
 
 def _draw(request: HttpRequest, by: User, subject: Subject) -> HttpResponse:
-    """The page of one account. What may not be managed shows no tokens and no buttons."""
+    """The page of one account. An account that the person cannot manage has no keys and no buttons."""
     person, root = subject.person, subject.root
     manages = by.pk != person.pk and may_manage(by, person)
     page = cut(request, personal_keys_of(person)) if manages else None
@@ -81,7 +81,7 @@ def _do(request: HttpRequest, by: User, subject: Subject, deed: str) -> HttpResp
 def _revoke(request: HttpRequest, by: User, subject: Subject, api_key: int) -> HttpResponse:
     found = get_object_or_404(ApiKey, pk=api_key, user=subject.person)
     revoke_api_key_of(by=by, user=subject.person, api_key=found)
-    messages.success(request, f"The token {found.name} of {subject.person.name} is revoked.")
+    messages.success(request, f"The key {found.name} of {subject.person.name} is revoked.")
     return redirect(subject.page)
 
 
@@ -145,7 +145,7 @@ def account_deed(request: HttpRequest, operator: User, pk: int, deed: str) -> Ht
 @require_POST
 @operator_page
 def account_password(request: HttpRequest, operator: User, pk: int) -> HttpResponse:
-    """A new first password, shown once in the answer."""
+    """A new first password, shown once in the response."""
     person, page, *_ = _anybody(pk)
     first = reset_password(by=operator, user=person)
     return render(

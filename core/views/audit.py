@@ -32,7 +32,7 @@ def audit(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_safe
 def audit_csv(request: HttpRequest, access: Access) -> StreamingHttpResponse:
-    """The filtered record as CSV, all of it, streamed: memory does not grow with its length."""
+    """The filtered audit as CSV, streamed: memory does not grow with its length."""
     entries = audit_entries(access.project, AuditFilter(request.GET, project=access.project).checked())
 
     def lines() -> Iterator[str]:

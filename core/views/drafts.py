@@ -1,4 +1,4 @@
-"""What pages that autosave (gh-autosave) send and are answered, alike for pairs, reviews, ratings and chat."""
+"""Requests and responses of pages that autosave (gh-autosave), for examples, reviews, ratings and chat."""
 
 from datetime import datetime
 
@@ -9,21 +9,21 @@ from core.services.drafts import FormState
 
 
 def writer_of(request: HttpRequest) -> dict[str, str]:
-    """Which browser tab saves a draft, and whose draft its page began with."""
+    """Which browser tab saves a draft, and the writer of the draft that its page started with."""
     if not (writer := request.headers.get("X-Draft-Writer", "")):
         return {}
     return {"writer": writer[:64], "seen": request.headers.get("X-Draft-Seen", "")}
 
 
 def saved(draft: DraftBase, until: datetime | None = None) -> JsonResponse:
-    """The answer to a draft that was kept: when, and until when the item is this person's (null: not any more)."""
+    """The response to a saved draft: when, and until when this person has the lease (null: no lease)."""
     return JsonResponse(
         {"saved_at": draft.saved_at.isoformat(), "until": until.isoformat() if until else None}
     )
 
 
 def how_it_stands(state: FormState, draft: DraftBase | None, next_url: str) -> JsonResponse:
-    """The answer to a page that was opened before and asks: may it be changed here, and if not, why?"""
+    """The response to a page that was opened before: can it be changed here, and if not, why?"""
     answer = JsonResponse(
         {
             "editable": state.editable,
@@ -41,6 +41,6 @@ def how_it_stands(state: FormState, draft: DraftBase | None, next_url: str) -> J
 
 
 def never_from_memory(response: HttpResponse) -> HttpResponse:
-    """Back and Reload ask the server: a page with an editor must not come back after its item was sent."""
+    """Back and Reload ask the server: a page with an editor must not be shown again after its form was sent."""
     response["Cache-Control"] = "no-store"
     return response

@@ -1,4 +1,4 @@
-"""Error pages. They make no queries: the database may be what failed."""
+"""Error pages. They make no queries: the database can be the failed part."""
 
 import sys
 
@@ -18,8 +18,8 @@ def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpRe
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """What Django refuses while it reads a request."""
-    unread = Refused("The request could not be read.", "Go back, reload the page and try again.")
+    """Errors of Django while it reads a request."""
+    unread = Refused("The request is not valid.", "Go back, reload the page and try again.")
     return _told(request, over_limit(exception) or unread)
 
 
@@ -30,7 +30,7 @@ def _told(request: HttpRequest, error: ExpectedError) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, 404, "not_found", "There is nothing here.")
+    return _answer(request, 404, "not_found", "Not found.")
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -38,19 +38,19 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """The form's token is not this session's: somebody signed in or out since the page was opened."""
+    """The form's token is not this session's: somebody signed in or out after the page was opened."""
     if prefers_json(request):
         body = error_body("csrf", "This page is out of date.", "Reload it and try again.")
         return json_error(request, 403, body)
     response = HttpResponse(render_to_string("403_csrf.html"), status=403)
-    response["X-Refused"] = "csrf"  # a page that is still open renews its token and says so
+    response["X-Refused"] = "csrf"  # an open page renews its token and shows a message
     return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Also where errors of other middleware end: a database that is away gets its own page."""
+    """Errors of other middleware also come here: an offline database gets its own page."""
     error = sys.exc_info()[1]
-    # Also what a request's files were to be written to while it was read, before any view.
+    # Also errors of writing a request's files, before any view.
     if error is not None and (full := noted_storage_error(request, error)) is not None:
         return _told(request, full)
     if isinstance(error, (OperationalError, InterfaceError)):

@@ -1,4 +1,4 @@
-"""What machines ask: is the process alive, and can it do its work."""
+"""For machines: is the process alive, and can it work."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, JsonResponse
@@ -10,16 +10,16 @@ from core import health
 @login_not_required
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """200 while this process answers at all; it asks no other part."""
+    """200 while this process answers; it checks no other part."""
     return JsonResponse({"status": "ok"})
 
 
 @login_not_required
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when pages can be served (the database answers), else 503. Every part is named, up or away since when.
+    """200 when pages can be served (the database answers), else 503. Every part is listed, up or offline since when.
 
-    Engines or workers that are away do not make the web process unready: the pages that do not need them work.
+    Offline engines or workers do not make the web process unready: pages that do not need them work.
     """
     parts = health.parts()
     ready = all(part.up for part in parts if part.name == "postgres")

@@ -1,4 +1,4 @@
-"""Application keys: what programs show at the OpenAI-compatible door."""
+"""Application keys, for the OpenAI-compatible API."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +16,7 @@ from core.services.keys import create_api_key, revoke_api_key
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def keys(request: HttpRequest, access: Access) -> HttpResponse:
-    """The list; a POST makes a key and shows its secret in the answer, this once."""
+    """The list; a POST creates a key and shows its secret in the response, only once."""
     form = KeyForm(request.POST or None)
     made = secret = None
     if request.method == "POST":
@@ -41,5 +41,5 @@ def keys(request: HttpRequest, access: Access) -> HttpResponse:
 def key_revoke(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     api_key = access.get(ApiKey.objects.select_related("project"), pk=pk)
     revoke_api_key(by=access.user, api_key=api_key)
-    messages.success(request, f"The key {api_key.name} is revoked. What still uses it gets 401 from now on.")
+    messages.success(request, f"The key {api_key.name} is revoked. Programs that use it get 401 from now on.")
     return redirect("core:application-keys", access.project.slug)

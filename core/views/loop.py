@@ -1,4 +1,4 @@
-"""The project's first screen."""
+"""The project's Home."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -19,5 +19,5 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page()
 @require_safe
 def loop(request: HttpRequest, access: Access) -> HttpResponse:
-    """The part of the first screen that keeps itself up to date."""
+    """The part of Home that updates automatically."""
     return render(request, "core/_loop.html", {**loop_context(access)})

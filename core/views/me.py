@@ -1,4 +1,4 @@
-"""One's own account: name, password, tokens, and what one did."""
+"""Your own account: name, password, keys, and actions."""
 
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -57,11 +57,11 @@ def password(request: HttpRequest) -> HttpResponse:
         except ExpectedError as error:
             take_errors(form, error)
         else:
-            # This browser stays signed in; every other session and token of the account ends with the old password.
+            # This browser stays signed in; every other session and key of the account ends.
             update_session_auth_hash(request, user)
             messages.success(
                 request,
-                "Your password is changed. Other browsers are signed out, and your personal tokens have ended.",
+                "Your password is changed. Other browsers are signed out, and your personal keys have ended.",
             )
             return redirect("core:start")
     return render(request, "core/password.html", {"form": form}, status=status_of(form))
@@ -69,7 +69,7 @@ def password(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def api_keys(request: HttpRequest) -> HttpResponse:
-    """Personal tokens for the API; a POST makes one and shows its secret in the answer, this once."""
+    """Personal keys for the API; a POST creates one and shows its secret in the response, only once."""
     user = signed_in(request)
     form = KeyForm(request.POST or None)
     made = secret = None
@@ -85,5 +85,5 @@ def api_keys(request: HttpRequest) -> HttpResponse:
 def personal_key_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     api_key = get_object_or_404(ApiKey, pk=pk, user=signed_in(request))
     revoke_api_key(by=signed_in(request), api_key=api_key)
-    messages.success(request, f"The token {api_key.name} is revoked.")
+    messages.success(request, f"The key {api_key.name} is revoked.")
     return redirect("core:personal-keys")

@@ -1,4 +1,4 @@
-"""Who is in a project, as what."""
+"""The people of a project and their roles."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -28,7 +28,7 @@ def people(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def person_add(request: HttpRequest, access: Access) -> HttpResponse:
-    """Adds somebody. A new account's first password is shown in the answer and nowhere else, so no redirect."""
+    """Adds a person. A new account's first password is only in the response, so there is no redirect."""
     form = AddPersonForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -46,11 +46,11 @@ def person_add(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 def _made(person: User) -> str:
-    """Who made the account: an admin who adds it here should know whose hands it comes from."""
+    """Who created the account: an admin who adds it here should know its origin."""
     entry = maker_of(person)
     if entry is None or entry.actor_id is None:
         return ""
-    return f"The account was made by {actor_name(entry)}; make sure with {person.name} that it is theirs."
+    return f"{actor_name(entry)} created this account. Ask {person.name} whether it is theirs."
 
 
 @project_page(Role.ADMIN)
@@ -70,7 +70,7 @@ def person_roles(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
             take_errors(form, error, at="roles")
         else:
             messages.success(request, f"The roles of {membership.user.name} are changed.")
-            # An admin who gave up the role cannot see the list of people any more.
+            # An admin who gave up the role cannot see the list of people.
             if membership.user_id == access.user.pk and Role.ADMIN not in membership.roles:
                 return redirect("core:home", access.project.slug)
             return redirect("core:people", access.project.slug)
@@ -85,14 +85,16 @@ def person_remove(request: HttpRequest, access: Access, pk: int) -> HttpResponse
     membership = access.get(Membership.objects.select_related("user", "project"), pk=pk)
     name, own = membership.user.name, membership.user_id == access.user.pk
     remove_member(by=access.user, membership=membership)
-    messages.success(request, f"{name} is no longer in {access.project.name}. What they did stays on record.")
+    messages.success(
+        request, f"{name} is no longer in {access.project.name}. Their work stays, with their name."
+    )
     return redirect("core:start") if own else redirect("core:people", access.project.slug)
 
 
 @project_page(Role.ADMIN)
 @require_POST
 def person_password(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """A new first password, shown once in the answer."""
+    """A new first password, shown once in the response."""
     membership = access.get(Membership.objects.select_related("user"), pk=pk)
     first = reset_password(by=access.user, user=membership.user)
     return render(

@@ -1,4 +1,4 @@
-"""Long work of a project: the list, one run, its card, and cancelling it. Every app's runs are shown here."""
+"""Background jobs of a project: the list, one job, its card, and cancelling it, for all apps."""
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -42,7 +42,7 @@ def run(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 
 
 def _card(request: HttpRequest, one: Run, *, can_cancel: bool) -> HttpResponse:
-    """The card with the options the page gave it, which its polled address carries."""
+    """The card with the options of the page, which are in its polled address."""
     asked = Params(request.GET)
     on = {name: asked.flag(name) for name in ("bare", "reload", "link")}
     href = reverse("core:run", args=[one.project.slug, one.pk]) if on["link"] and one.project else ""
@@ -73,7 +73,7 @@ def run_cancel(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 
 
 def _started_again(request: HttpRequest, page: str) -> HttpResponse:
-    """The page that the button is on changes as a whole: it may hold the status in other places."""
+    """The whole page with the button is reloaded: it can show the status in other places."""
     if request.htmx:  # type: ignore[attr-defined]
         return HttpResponse(headers={"HX-Refresh": "true"})
     return redirect(page)
@@ -87,7 +87,7 @@ def run_resume(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 
 
 def _deployment_run(request: HttpRequest, pk: int) -> Run:
-    """A run that belongs to no project (a base model being fetched): operators only."""
+    """A run without a project (the download of a base model): operators only."""
     if not isinstance(request.user, User) or not request.user.is_operator:
         raise Http404("No such run.")
     return get_object_or_404(Run.objects.select_related("project"), pk=pk, project=None)

@@ -1,4 +1,4 @@
-"""Signing in and out. django-axes counts failed tries in the authentication backend, core.sign_in.attempts those of a network."""
+"""Signing in and out. django-axes counts failed attempts in the authentication backend, core.sign_in.attempts those of a network."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from core.views.theme import remember_theme
 
 @method_decorator(login_not_required, name="dispatch")
 class SignIn(LoginView):
-    """LoginView checks the address to go to afterwards, rotates the session and never caches."""
+    """LoginView checks the next address, rotates the session and does not cache."""
 
     template_name = "core/sign_in.html"
     authentication_form = SignInForm
@@ -47,7 +47,7 @@ class SignIn(LoginView):
 
     def form_invalid(self, form: SignInForm) -> HttpResponse:  # type: ignore[override]
         if not form.non_field_errors():
-            attempts.uncount_sign_in(self.request, self.email)  # a field was empty: no password was looked at
+            attempts.uncount_sign_in(self.request, self.email)  # a field was empty: no password was checked
         elif not getattr(self.request, "axes_locked_out", False):
             attempts.note_wrong_password(self.request, self.email)
         return self.render_to_response(self.get_context_data(form=form), status=422)
@@ -60,7 +60,7 @@ sign_in = SignIn.as_view()
 @never_cache
 @require_safe
 def session(request: HttpRequest) -> JsonResponse:
-    """Who is signed in in this browser now, for pages that were opened before: {user, name, csrf}, user "" for nobody.
+    """Who is signed in in this browser now, for pages that were opened before: {user, name, csrf}, user "" when nobody is signed in.
 
     Other sites cannot read it: it sends no CORS headers, and the session cookie is SameSite=Lax.
     """

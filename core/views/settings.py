@@ -15,10 +15,10 @@ from core.services.projects import settings_stamp, update_project
 @project_page(Role.ADMIN, Role.VIEWER)
 @require_http_methods(["GET", "HEAD", "POST"])
 def project_settings(request: HttpRequest, access: Access) -> HttpResponse:
-    """Viewers read them; only admins may change them."""
+    """Viewers read the settings; only admins can change them."""
     if request.method == "POST":
         access.require(Role.ADMIN)
-        # A form on a copy: a model form writes its values into the instance before anything is allowed.
+        # A form on a copy: a model form writes its values into the instance before they are allowed.
         form = ProjectSettingsForm(request.POST, instance=Project.objects.get(pk=access.project.pk))
         if form.is_valid():
             try:

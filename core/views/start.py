@@ -1,4 +1,4 @@
-"""The first page after sign-in, and new projects."""
+"""The list of projects, and new projects."""
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -23,7 +23,7 @@ def signed_in(request: HttpRequest) -> User:
 
 @require_safe
 def start(request: HttpRequest) -> HttpResponse:
-    """The person's projects; straight into it when there is only one, unless they ask for all."""
+    """The person's projects; redirects to the project when there is only one, except with `?all`."""
     user = signed_in(request)
     memberships = list(memberships_of(user))
     if len(memberships) == 1 and "all" not in Params(request.GET):
@@ -33,10 +33,10 @@ def start(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def project_new(request: HttpRequest) -> HttpResponse:
-    """Operators only: a project is a deployment's business, what happens in it is its admins'."""
+    """Operators only: operators create projects, admins manage them."""
     user = signed_in(request)
     if not user.is_operator:
-        raise PermissionDenied("Only whoever runs this deployment can create projects.")
+        raise PermissionDenied("Only an operator can create projects.")
     form = NewProjectForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -53,6 +53,6 @@ def project_new(request: HttpRequest) -> HttpResponse:
 @project_page()
 @require_safe
 def project_menu(request: HttpRequest, access: Access) -> HttpResponse:
-    """The menu under the project's name, fetched when it is first opened: most pages never need it."""
+    """The menu under the project's name, loaded when it is first opened: most pages do not need it."""
     others = [m.project for m in memberships_of(access.user) if m.project.pk != access.project.pk]
     return render(request, "core/_project_menu.html", {"others": others[:12], "more": len(others) > 12})

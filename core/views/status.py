@@ -1,4 +1,4 @@
-"""Which part of the system is up, for people. Machines ask /readyz."""
+"""Which part of the system is up, for people. Machines use /readyz."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,12 +14,12 @@ def status(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def status_parts(request: HttpRequest) -> HttpResponse:
-    """The table of the status page, which asks for itself again."""
+    """The table of the status page, which reloads itself."""
     return render(request, "core/_status_parts.html", {"parts": health.parts()})
 
 
 @require_safe
 def status_tag(request: HttpRequest) -> HttpResponse:
-    """The word on the first screen: fetched after the page, because asking every part takes a moment."""
+    """The tag on Home: loaded after the page, because checking every part takes a moment."""
     away = [part for part in health.parts() if not part.up]
     return render(request, "core/_status_tag.html", {"away": away})

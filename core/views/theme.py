@@ -1,4 +1,4 @@
-"""Light, dark or as the system: on the account, and in a cookie for pages that nobody is signed in to."""
+"""Light, dark or as the system: on the account, and in a cookie for pages without a sign-in."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -12,20 +12,20 @@ COOKIE = "gh_theme"
 
 
 def remember_theme(response: HttpResponseBase, theme: str) -> None:
-    """Error pages and the sign-in page ask no database, so they read the cookie."""
+    """Error pages and the sign-in page do not use the database, so they read the cookie."""
     response.set_cookie(COOKIE, theme, max_age=365 * 24 * 3600, samesite="Lax", httponly=True)
 
 
 @require_POST
 def set_theme(request: HttpRequest) -> HttpResponse:
-    """Stores the choice; answers 204 to the page's own script, else goes back to the page."""
+    """Stores the choice; responds 204 to the page's script, else redirects to the page."""
     form = ThemeForm(request.POST)
     theme = form.cleaned_data["theme"] if form.is_valid() else ""
     choose_theme(by=request.user, theme=theme)  # type: ignore[arg-type]
     back = Params(request.POST).text("next", most=2000)
     response: HttpResponse
     if back and url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):
-        # Not `redirect`: it takes a word without a slash for the name of a view.
+        # Not `redirect`: it reads a word without a slash as the name of a view.
         response = HttpResponseRedirect(back)
     else:
         response = HttpResponse(status=204)

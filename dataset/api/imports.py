@@ -1,4 +1,4 @@
-"""Files of examples: upload, watch, read what was wrong, take out again."""
+"""Files of examples: upload, follow, read the problems, remove."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class ImportsView(mixins.ListModelMixin, _Imports):
 
     @extend_schema(request={"multipart/form-data": NewImportSerializer}, responses={202: ImportSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Uploads a JSONL file and launches the run that reads it; look at `run.status` until it has ended."""
+        """Uploads a JSONL file and starts the run that reads it; read `run.status` until it has ended."""
         given = NewImportSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         values = dict(given.validated_data)
@@ -74,13 +74,13 @@ class ImportIssuesView(mixins.ListModelMixin, _Imports):
         return issues_of(self.one(self.kwargs["pk"]), **self.asked())
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
-        """Lines that were not taken: bad ones with field and reason, repeats with what they repeat."""
+        """Lines that were not imported: bad ones with field and reason, repeats with the example they repeat."""
         return self.list(request)
 
 
 class RemoveImportView(_Imports):
     @extend_schema(request=None, responses=RemovedSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        """Takes out what an import added, while nobody has worked on it and no dataset holds it."""
+        """Removes the examples that an import added, while no one has worked on them and no dataset contains them."""
         count = remove_import(by=self.access.user, data_import=self.one(pk))
         return Response(RemovedSerializer({"removed": count}).data)

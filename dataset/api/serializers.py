@@ -1,4 +1,4 @@
-"""What examples, imports and dataset versions look like in the API."""
+"""Serializers of examples, imports and dataset versions."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ from dataset.splits import DEFAULT_SHARES, SPLITS, TEST, VALIDATION
 
 
 class ImportKeySerializer(serializers.Serializer[Any]):
-    """A key of the file's rows that was not taken under its own name."""
+    """A key of the file's rows that was not imported under its own name."""
 
     key = serializers.CharField(help_text="Empty for all keys beyond the first 200.")
     what = serializers.ChoiceField(
         choices=("ignored", "read_as"),
-        help_text="ignored: nothing of it is stored; read_as: taken, as `says` tells",
+        help_text="ignored: not stored; read_as: stored under the name in `says`",
     )
     count = serializers.IntegerField(help_text="rows")
     line = serializers.IntegerField(help_text="The first line with it.")
@@ -26,7 +26,7 @@ class ImportKeySerializer(serializers.Serializer[Any]):
 
 
 class ImportSerializer(serializers.ModelSerializer[DataImport]):
-    """An uploaded file. The counts are final once `stored_at` is set; `run` tells how far it is."""
+    """An uploaded file. The counts are final when `stored_at` is set; `run` shows the progress."""
 
     run = RunSerializer(read_only=True)
     created_by = PersonSerializer(read_only=True, allow_null=True)
@@ -54,7 +54,7 @@ class NewImportSerializer(Body):
 
 
 class ImportIssueSerializer(serializers.ModelSerializer[ImportIssue]):
-    """A line that was not taken. `repeats` is the example it repeats."""
+    """A line that was not imported. `repeats` is the example it repeats."""
 
     class Meta:
         model = ImportIssue
@@ -85,7 +85,7 @@ class DatasetSerializer(serializers.ModelSerializer[DatasetVersion]):
 
 
 class FreezeSettingsSerializer(Body):
-    """What a freeze takes and how it divides it. Shares are of one: 0.1 is a tenth."""
+    """Which examples a freeze takes and how it divides them. Shares are fractions of one: 0.1 is 10%."""
 
     validation = serializers.FloatField(
         min_value=0, max_value=MAX_SHARE, required=False, default=DEFAULT_SHARES[VALIDATION]
@@ -99,7 +99,7 @@ class FreezeSettingsSerializer(Body):
     separate_near_duplicates = serializers.BooleanField(
         required=False,
         default=True,
-        help_text="Keep prompts that are nearly the same in one split, and withhold those that are nearly a test row's.",
+        help_text="Keep nearly equal prompts in one split, and withhold rows that nearly repeat a test row.",
     )
 
 
@@ -117,10 +117,10 @@ class PreviewSliceSerializer(serializers.Serializer[Any]):
 
 
 class PreviewSerializer(serializers.Serializer[Any]):
-    """What a freeze would take now; `new` counts what the newest ready version (`since`) does not know.
+    """What a freeze would take now; `new` counts examples that are not in the newest ready version (`since`).
 
-    `unreviewed` rows were approved without a review. `counts` is what the version's `counts` would be. With many rows
-    `whole` is false: prompts were not compared, and near-duplicates may still change the splits. `seen` goes with the
+    `unreviewed` rows were approved without a review. `counts` are the `counts` that the version would have. With many rows
+    `whole` is false: prompts were not compared, and near-duplicates can still change the splits. Send `seen` with the
     freeze.
     """
 
@@ -151,8 +151,8 @@ class DatasetRowSerializer(serializers.ModelSerializer[DatasetRow]):
 
 
 class WithheldRowSerializer(serializers.ModelSerializer[WithheldRow]):
-    """An approved example that was left out; `repeats` is the test row it would have given away, and `similarity` how much
-    alike their turns are (0.8 to 1) when it only nearly repeats it. With reason `control_mark` its text holds `mark`."""
+    """An approved example that was left out; `repeats` is the test row it would have leaked, and `similarity` the similarity of
+    their turns (0.8 to 1) when it nearly repeats it. With reason `control_mark` its text contains `mark`."""
 
     revision = serializers.IntegerField(source="revision.number", read_only=True)
 

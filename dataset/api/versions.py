@@ -51,8 +51,8 @@ class DatasetsView(mixins.ListModelMixin, _Datasets):
 
     @extend_schema(request=NewDatasetSerializer, responses={202: DatasetSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Freezes what is approved into the next version; look at `status` until it is ready or failed. 409 when it is not
-        what the preview was of whose `seen` is sent."""
+        """Freezes the approved examples into the next version; read `status` until it is ready or failed. 409 when the data changed
+        since the preview with this `seen`."""
         given = NewDatasetSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         dataset = start_freeze(by=self.access.user, project=self.access.project, **given.validated_data)
@@ -65,7 +65,7 @@ class DatasetPreviewView(_Datasets):
 
     @extend_schema(responses=PreviewSerializer)
     def get(self, request: Request, slug: str) -> Response:
-        """What a freeze with these settings would take now, how it would divide it, and what it would withhold."""
+        """What a freeze with these settings would take now, its splits, and what it would withhold."""
         shown = preview(self.access.project, self.asked())
         body = {
             "total": shown.total,
@@ -107,12 +107,12 @@ class DatasetWithheldView(mixins.ListModelMixin, _Datasets):
         return withheld_of(self.ready(self.kwargs["number"]))
 
     def get(self, request: Request, slug: str, number: int) -> Response:
-        """Approved examples that the version left out, and why."""
+        """Approved examples that are not in the version, and why."""
         return self.list(request)
 
 
 class DatasetDownloadView(_Datasets):
     @extend_schema(responses={(200, "application/jsonl"): OpenApiTypes.BINARY})
     def get(self, request: Request, slug: str, number: int) -> StreamingHttpResponse:
-        """The version's artifact: one JSON object a line."""
+        """The version's artifact: one JSON object per line."""
         return dataset_as_jsonl(self.ready(number), by=self.access.user, method=request.method)

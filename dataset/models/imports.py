@@ -20,12 +20,12 @@ class Source(models.Model):
 
 
 class DataImport(models.Model):
-    """One uploaded JSONL file and what became of its lines."""
+    """One uploaded JSONL file and the result of its lines."""
 
     class Destination(models.TextChoices):
-        QUEUE = "queued", "Queue for annotation"
-        REVIEW = "in_review", "Straight to review"
-        APPROVED = "approved", "Approved as they are"
+        QUEUE = "queued", "Annotation queue"
+        REVIEW = "in_review", "Review queue"
+        APPROVED = "approved", "Approved without review"
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="imports")
     run = models.OneToOneField("core.Run", on_delete=models.PROTECT, related_name="import_of")
@@ -36,14 +36,16 @@ class DataImport(models.Model):
     default_license = models.CharField(max_length=120, blank=True)
     lines = models.PositiveIntegerField(default=0)
     accepted = models.PositiveIntegerField(default=0)
-    repeated = models.PositiveIntegerField(default=0, help_text="Lines whose pair the project already had.")
+    repeated = models.PositiveIntegerField(
+        default=0, help_text="Lines whose example the project already had."
+    )
     rejected = models.PositiveIntegerField(default=0)
     keys = models.JSONField(
         default=list,
-        help_text="Keys of the file that were not taken or were read under another name: "
+        help_text="Keys of the file that were not imported or were read under another name: "
         "[{key, what (ignored|read_as), count, line (the first), says}]",
     )
-    # Set in the transaction that stores the examples: a run taken up after that has nothing left to do.
+    # Set in the transaction that stores the examples: a run that is restarted after that has nothing to do.
     stored_at = models.DateTimeField(null=True, blank=True)
     removed_at = models.DateTimeField(null=True, blank=True)
     removed_by = models.ForeignKey(
@@ -61,7 +63,7 @@ class DataImport(models.Model):
 
 
 class ImportIssue(models.Model):
-    """A line that was not taken, and why: what is wrong with it, or which example it repeats."""
+    """A line that was not imported, and why: what is wrong with it, or which example it repeats."""
 
     class Kind(models.TextChoices):
         REJECTED = "rejected", "Rejected"

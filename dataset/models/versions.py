@@ -8,7 +8,7 @@ from annotation.models import Example, Revision
 
 
 class GroupSplit(models.Model):
-    """The split a group was given when it was first frozen. Permanent: what was test stays test."""
+    """The split that a group got at its first freeze. Permanent: a test group stays test."""
 
     class Split(models.TextChoices):
         TRAIN = "train", "Train"
@@ -85,7 +85,7 @@ class DatasetVersion(models.Model):
 
 
 class DatasetRow(models.Model):
-    """One row of a dataset version and the revision it was cut from."""
+    """One row of a dataset version and its revision."""
 
     dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="rows")
     example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="dataset_rows")
@@ -93,7 +93,7 @@ class DatasetRow(models.Model):
     position = models.PositiveIntegerField()
     split = models.CharField(max_length=10, choices=GroupSplit.Split.choices)
     row_hash = models.CharField(max_length=64)
-    # Of its prompt and records, read loosely (annotation.text.hashes): what was test once is known for good by it.
+    # Of its prompt and records, normalised (annotation.text.hashes): it identifies test prompts permanently.
     prompt_hash = models.CharField(max_length=64)
 
     class Meta:
@@ -112,12 +112,12 @@ class DatasetRow(models.Model):
 
 
 class WithheldRow(models.Model):
-    """An approved example that a dataset version left out: it would give a test row away, or its text holds a control mark."""
+    """An approved example that a dataset version left out: it would leak a test row, or its text contains a control mark."""
 
     class Reason(models.TextChoices):
-        REPEATS_TEST = "repeats_test", "Asks what a test row asks"
-        NEAR_TEST = "near_test", "Asks nearly what a test row asks"
-        CONTROL_MARK = "control_mark", "Holds a control mark of chat templates"
+        REPEATS_TEST = "repeats_test", "Asks the same as a test row"
+        NEAR_TEST = "near_test", "Asks nearly the same as a test row"
+        CONTROL_MARK = "control_mark", "Contains a control mark of chat templates"
 
     dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="withheld")
     example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="+")
@@ -126,7 +126,7 @@ class WithheldRow(models.Model):
         max_length=10,
         choices=GroupSplit.Split.choices,
         blank=True,
-        help_text="Where it would have gone; empty where that was not decided.",
+        help_text="The split it would have; empty where that was not decided.",
     )
     reason = models.CharField(max_length=12, choices=Reason.choices)
     repeats = models.ForeignKey(Example, null=True, on_delete=models.PROTECT, related_name="+")

@@ -1,4 +1,4 @@
-"""Reading imports and what became of their lines."""
+"""Reads imports and the results of their lines."""
 
 from django.db.models import QuerySet
 

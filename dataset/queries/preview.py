@@ -1,4 +1,4 @@
-"""What a freeze would do now, shown before anybody freezes."""
+"""What a freeze would do now, shown before a freeze."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,9 @@ from dataset.queries.versions import (
 )
 from dataset.splits import SPLITS, Group, assign_splits, untested
 
-# Up to so many rows the plan is made whole while the page waits (some two seconds); above, prompts are not compared.
+# Up to this number of rows the whole plan is made while the page waits (about two seconds); above it, prompts are not compared.
 WHOLE = 10_000
-# Above so many rows a page first shows the counts and then asks for the plan.
+# Above this number of rows a page first shows the counts and then requests the plan.
 AT_ONCE = 1000
 
 
@@ -37,8 +37,8 @@ AT_ONCE = 1000
 class Preview:
     """What a freeze would take now. `slices` is [(slice, approved, of them new to the newest ready version)].
 
-    `counts` is what DatasetVersion.counts would be, or None when not asked for. Unless it is `whole`, prompts were not
-    compared: nothing is said about withheld rows, and near-duplicates may still change the splits. `seen` is the stamp of
+    `counts` is as DatasetVersion.counts would be, or None when not requested. Unless it is `whole`, prompts were not
+    compared: withheld rows are unknown, and near-duplicates can still change the splits. `seen` is the stamp of
     `what_a_freeze_takes`.
     """
 
@@ -53,8 +53,8 @@ class Preview:
 
 
 def what_a_freeze_takes(project: Project, *, slices: Sequence[str], sources: Sequence[str]) -> list[Any]:
-    """Which approved examples at which revisions, after which dataset version, with which system prompt: what a stamp of a
-    preview is made of. One pass over the examples inside the database."""
+    """The approved examples with their revisions, the newest dataset version and the system prompt: the input of the stamp of a
+    preview. One pass over the examples inside the database."""
     words = [Cast("pk", TextField()), Value(":"), Cast("revision", TextField())]
     hashed = Func(
         Concat(*words, output_field=TextField()),
@@ -69,10 +69,9 @@ def what_a_freeze_takes(project: Project, *, slices: Sequence[str], sources: Seq
 
 
 def preview(project: Project, settings: Mapping[str, Any], *, most: int | None = None) -> Preview:
-    """The counts of approved examples against the newest ready version, and what a freeze with these settings (as
-    DatasetVersion.settings) would make of them; with `most` only when there are no more than that. At most eight queries."""
+    """The counts of approved examples against the newest ready version, and what a freeze with these settings (as DatasetVersion.settings) would do with them; with `most` only when there are not more examples. At most eight queries."""
     chosen = {"slices": settings["slices"], "sources": settings["sources"]}
-    # First: what changes while the rest is counted must look as if it came later.
+    # First: a change during the counting must look like a later change.
     seen = stamp(*what_a_freeze_takes(project, **chosen))
     examples = approved(project, **chosen).order_by()
     counted = replace(_counted(project, examples), seen=seen)
@@ -122,7 +121,7 @@ def _counted(project: Project, examples: QuerySet[Example]) -> Preview:
 
 
 def _by_group(project: Project, examples: QuerySet[Example], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The counts by groups and slices alone, without reading a prompt."""
+    """The counts by groups and slices only, without reading prompts."""
     slices: dict[str, Counter[str]] = defaultdict(Counter)
     for group, slice_name, n in examples.values_list("group", "slice").annotate(n=Count("pk")).iterator():
         slices[nfc(group)][nfc(slice_name)] += n

@@ -1,13 +1,13 @@
-"""Who imported, wrote, approved and reviewed the answers of examples, in one vocabulary for every page.
+"""Who imported, wrote, approved and reviewed the completions of examples, with the same words on every page.
 
-* imported by: who uploaded the file that an example came with; its words were written elsewhere.
-* written by: everybody who typed words of the answer here that are still in it: its writer, who edited it, a reviewer who
-  corrected it. A correction that was undone is none.
-* approved by: who let it into the data, and how: in review, in bulk (without opening it), or at import "as they are".
-* reviewed by: whose acceptance was not undone and who did not write the whole answer themselves. What nobody reviewed
-  so is counted as never reviewed.
+* imported by: who uploaded the file of an example; its text was written elsewhere.
+* written by: everybody who typed words of the completion here that are still in it: its writer, its editors, a reviewer who
+  corrected it. An undone correction does not count.
+* approved by: who approved it, and how: in review, in bulk (without opening it), or at import ("approved without review").
+* reviewed by: a person who accepted it, did not undo that, and did not write the whole completion. Examples without such
+  a review are counted as not reviewed.
 
-All of it belongs to one revision: what happened to an example after a dataset version was frozen changes nothing there.
+All of it belongs to one revision: later work on an example does not change it for a frozen dataset version.
 """
 
 import hashlib
@@ -27,9 +27,9 @@ from dataset.models import DataImport, DatasetVersion
 
 How = Literal["review", "bulk", "import", ""]
 KEEP_SECONDS = 7 * 24 * 3600
-HOW = {"review": "in review", "bulk": "in bulk, without opening each", "import": "at import, as they came"}
+HOW = {"review": "in review", "bulk": "in bulk, without opening each", "import": "at import, without review"}
 
-# `picked` is (example_id, revision_id, number). Only what may hold typed words is read with its texts: the first revision
+# `picked` is (example_id, revision_id, number). Only revisions that can have typed words are read with texts: the first revision
 # of an imported example was written elsewhere.
 _FACTS = """
 facts AS MATERIALIZED (
@@ -105,7 +105,7 @@ def _select(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
 # --- many rows ---------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class ContributorShare:
-    """A person and on how many rows; `how` they approved them, where that is the question."""
+    """A person and their number of rows; for approvals also `how` they approved them."""
 
     person: User
     rows: int
@@ -120,7 +120,7 @@ class ContributorShare:
 class Contributors:
     """The people behind a set of rows, each list by number of rows. Counts are of rows.
 
-    `elsewhere` came with an import and nobody changed its answer here, `edited` came so and was changed, `here` was
+    `elsewhere` was imported and its completion not changed here, `edited` was imported and changed here, `here` was
     written here. `sources` is [(name of a source, rows)] of the first two.
     """
 
@@ -141,19 +141,19 @@ class Contributors:
 
     @property
     def reviewed_words(self) -> str:
-        """ "273 of 312 rows were never reviewed." """
+        """ "273 of 312 rows were not reviewed." """
         if not self.rows:
-            return "It holds no rows."
+            return "It has no rows."
         if not self.never_reviewed:
             return "The one row was reviewed." if self.rows == 1 else f"All {self.rows:,} rows were reviewed."
         if self.never_reviewed == self.rows:
             return (
-                "The one row was never reviewed."
+                "The one row was not reviewed."
                 if self.rows == 1
-                else f"None of the {self.rows:,} rows was ever reviewed."
+                else f"None of the {self.rows:,} rows was reviewed."
             )
         verb = "was" if self.never_reviewed == 1 else "were"
-        return f"{self.never_reviewed:,} of {self.rows:,} rows {verb} never reviewed."
+        return f"{self.never_reviewed:,} of {self.rows:,} rows {verb} not reviewed."
 
     @property
     def sentence(self) -> str:
@@ -186,10 +186,10 @@ def _names(shares: Sequence[ContributorShare], most: int = 4) -> str:
 def people_behind(
     dataset: DatasetVersion, *, split: str = "", positions: Iterable[int] | None = None
 ) -> Contributors:
-    """The people behind a dataset version's rows: of one split, or of the rows at `positions` alone.
+    """The people who made a dataset version's rows: of one split, or only of the rows at `positions`.
 
-    Two queries at first, one afterwards: what was frozen never changes, so it is counted once (about a second for 100,000
-    rows) and remembered.
+    Two queries at first, one afterwards: a frozen version does not change, so it is counted once (about a
+    second for 100,000 rows) and cached.
     """
     values = {
         "dataset": dataset.pk,
@@ -242,8 +242,8 @@ def _shares(counts: Counter[int], users: dict[int, User]) -> list[ContributorSha
 # --- single examples ---------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Provenance:
-    """Who did what with one revision of one example. `elsewhere`: its answer came with an import; nobody in `writers`
-    then means that it is still as it came. `approver` is None when nobody approved it, or when that is not known."""
+    """Who did what with one revision of one example. `elsewhere`: its completion was imported; with empty
+    `writers` it did not change after that. `approver` is None when it is not approved, or when the person is not known."""
 
     elsewhere: bool = False
     source: str = ""

@@ -1,4 +1,4 @@
-"""Reading dataset versions, and what the next one would hold."""
+"""Reads dataset versions, and what the next one would contain."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from core.models import Project
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit, WithheldRow
 from dataset.planning import Planner
 
-# A review that counts: it accepted, and was not undone.
+# A review that counts: accepted and not undone.
 ACCEPTANCE = Q(verdict=Review.Verdict.ACCEPTED, undone_at=None)
 
 
@@ -39,7 +39,7 @@ def versions_of(project: Project) -> QuerySet[DatasetVersion]:
 
 
 def ready_datasets(project: Project) -> QuerySet[DatasetVersion]:
-    """Versions that can be trained on, newest first."""
+    """Versions for training, newest first."""
     return versions_of(project).filter(status=DatasetVersion.Status.READY)
 
 
@@ -53,12 +53,12 @@ def version_before(dataset: DatasetVersion) -> DatasetVersion | None:
 
 
 def decided_splits(project: Project) -> dict[str, str]:
-    """{group: split} of every group that a version decided, for good. One query."""
+    """{group: split} of every group whose split is decided. One query."""
     return dict(GroupSplit.objects.filter(project=project).values_list("group", "split"))
 
 
 def add_tested_before(project: Project, planner: Planner) -> None:
-    """Tells the planner every test row of every version there is, in the text it had there. One query, streamed."""
+    """Gives the planner every test row of every version, with its text in that version. One query, streamed."""
     with connection.chunked_cursor() as cursor:
         cursor.execute(
             """
@@ -79,7 +79,7 @@ def add_tested_before(project: Project, planner: Planner) -> None:
 
 
 def with_row(examples: QuerySet[Example], version: DatasetVersion) -> QuerySet[Example]:
-    """Joins each example to its row in `version`, as `held`: one hash join, whatever the size."""
+    """Joins each example to its row in `version`, as `held`: one hash join, for any size."""
     return examples.annotate(
         held=FilteredRelation("dataset_rows", condition=Q(dataset_rows__dataset=version))
     )
@@ -94,20 +94,20 @@ def left_out(version: DatasetVersion) -> Exists:
 
 
 def not_frozen_yet(project: Project, newest: DatasetVersion | None) -> int:
-    """Approved examples that `newest`, the newest ready version, does not hold as they are now. Two queries."""
+    """Approved examples that are not in `newest`, the newest ready version, as they are now. Two queries."""
     waiting = approved(project)
     if newest is None:
         return waiting.count()
     joined = with_row(waiting, newest)
     unknown = joined.filter(Q(held=None), ~left_out(newest)).count()
-    # Only an example with a second revision can be another than the one that was frozen.
+    # Only an example with a second revision can differ from the frozen one.
     edited = joined.filter(Q(revision__gt=1), Q(held__revision__number__lt=F("revision"))).count()
     return unknown + edited
 
 
 @dataclass(frozen=True)
 class VersionDifference:
-    """One version against another: rows only here, only there, and in both with another text."""
+    """Compares two versions: rows only in one, and rows in both with different text."""
 
     other: DatasetVersion
     added: int
@@ -135,7 +135,7 @@ def compare(dataset: DatasetVersion, other: DatasetVersion) -> VersionDifference
 
 def rows_of(dataset: DatasetVersion, *, split: str = "", slice_name: str = "") -> QuerySet[DatasetRow]:
     """The version's rows with the frozen texts (`revision.content`), in their order, and `revision.acceptances`: the reviews
-    that accepted just this revision and were not undone, none where nobody reviewed it. Two queries."""
+    that accepted this revision and were not undone; none when it was not reviewed. Two queries."""
     rows = (
         DatasetRow.objects.filter(dataset=dataset)
         .select_related("revision__by", "example__created_by")
@@ -156,8 +156,8 @@ def rows_of(dataset: DatasetVersion, *, split: str = "", slice_name: str = "") -
 
 
 def withheld_of(dataset: DatasetVersion) -> QuerySet[WithheldRow]:
-    """What was left out, with its reason. `tested_messages` are the turns of the test row as they were frozen last, in this
-    version or an earlier one. One query."""
+    """The withheld rows with their reasons. `tested_messages` are the turns of the test row at its last freeze, in this version or
+    an earlier one. One query."""
     tested = DatasetRow.objects.filter(
         dataset__project=dataset.project_id,
         dataset__number__lte=dataset.number,

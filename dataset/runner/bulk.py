@@ -1,4 +1,4 @@
-"""Rows by the thousand. Plain functions over COPY, which is several times faster than INSERT and as transactional."""
+"""Rows by the thousand. Functions for COPY, which is several times faster than INSERT and also transactional."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,8 +20,8 @@ def allocate_ids(model: type[Model], count: int) -> list[int]:
 def copy_in(model: type[Model], rows: Iterable[Model], *, leave_out: Sequence[str] = ()) -> None:
     """Writes unsaved instances of `model` by COPY, with the model's own defaults and adapters.
 
-    `leave_out` names fields that the database fills in (an identity that nobody asked for before). Constraints are
-    checked as ever; a broken one raises IntegrityError and the transaction, or the savepoint around, is lost.
+    `leave_out` names fields that the database fills in (for example an identity). Constraints are checked; a broken one
+    raises IntegrityError, and the transaction, or the savepoint around it, is lost.
     """
     fields: list[Field[Any, Any]] = [
         field for field in model._meta.concrete_fields if not field.generated and field.name not in leave_out

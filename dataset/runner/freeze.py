@@ -1,7 +1,7 @@
 """Approved examples become a dataset version, in one transaction and with bounded memory.
 
 The rows go through a temporary table, so that PostgreSQL, and not this process, sorts and joins a million of them.
-Cancelled, killed or failed, a freeze leaves no split decided and no row; another worker starts it over.
+A cancelled, killed or failed freeze leaves no split and no row; another worker starts it again.
 """
 
 from collections.abc import Iterator
@@ -34,8 +34,8 @@ BATCH = 2000
 # The steps of a freeze, as shares of the progress bar: reading, deciding, writing.
 _READ, _DECIDED, _ALL = 45, 70, 100
 
-# Temporary tables are filled and then analysed, so that every join below is planned for what is really there; the
-# statistics of the permanent ones may be from before the last freeze.
+# Temporary tables are filled and then analysed, so that every join below is planned for the real data; the
+# statistics of the permanent tables can be older than the last freeze.
 _TABLES = """
 DROP TABLE IF EXISTS freeze_row, freeze_split, freeze_withheld;
 CREATE TEMPORARY TABLE freeze_row (
@@ -66,13 +66,13 @@ def run(ctx: RunContext) -> None:
     """The runner of kind "freeze". Its run belongs to one DatasetVersion, which holds the settings."""
     dataset = DatasetVersion.objects.select_related("project", "created_by").get(run=ctx.run)
     if dataset.status == DatasetVersion.Status.READY:
-        return  # a worker died after the commit and before saying so
+        return  # a worker died after the commit and before its report
     with reporting_outside(ctx) as report, transaction.atomic():
         # Two versions of a project decide their splits one after the other.
         wait_for_turn(
             f"annotation.freeze.{dataset.project_id}",
             report=report,
-            message="Waiting for another dataset of this project to be frozen.",
+            message="Waiting for another freeze of this project.",
         )
         freeze(dataset, report=report)
         still_ours(ctx.run)
@@ -88,7 +88,7 @@ def settle(run: Run) -> None:
 def freeze(dataset: DatasetVersion, *, report: Report) -> None:
     """Freezes what is approved now into `dataset`, inside the caller's transaction.
 
-    Decides splits for new groups, withholds what would give test rows away, writes rows and artifact, marks the
+    Decides splits for new groups, withholds rows that would leak test rows, writes rows and artifact, marks the
     version ready and publishes "dataset.frozen". Raises RunFailed when nothing approved matches.
     """
     with connection.cursor() as cursor:
@@ -98,15 +98,15 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
     if not total:
         raise RunFailed(
             "nothing_approved",
-            "No approved example matches, so there is nothing to freeze.",
+            "No approved example matches. There is nothing to freeze.",
             "Approve examples first, or freeze without the filters.",
         )
     report(done=_READ, total=_ALL, message=f"Looking for near-duplicates among {total:,} rows.", now=True)
     if not len(planner):
         raise RunFailed(
             "nothing_usable",
-            "Every approved example that matches holds a control mark of chat templates, so there is nothing to freeze.",
-            "Open these examples, take the marks out, and freeze again.",
+            "All approved examples that match contain a control mark of chat templates. There is nothing to freeze.",
+            "Open these examples, remove the marks, and freeze again.",
         )
     add_tested_before(dataset.project, planner)
     plan = planner.plan(
@@ -154,7 +154,7 @@ def _finish(dataset: DatasetVersion, plan: FreezePlan, content: str, artifact: A
 
 
 def _gather(dataset: DatasetVersion, planner: Planner, report: Report) -> int:
-    """Copies the canonical rows into the temporary table, as one statement saw them, and to the planner; returns how many."""
+    """Copies the canonical rows, read by one statement, into the temporary table and to the planner; returns their number."""
     examples: QuerySet[Example] = approved(
         dataset.project, slices=dataset.settings["slices"], sources=dataset.settings["sources"]
     )
@@ -195,7 +195,7 @@ def _gather(dataset: DatasetVersion, planner: Planner, report: Report) -> int:
 
 
 def _keep(dataset: DatasetVersion, plan: FreezePlan) -> None:
-    """Stores the plan: new groups' splits for good, what is withheld, and both as tables for writing the rows."""
+    """Stores the plan: new groups' permanent splits and the withheld rows, both also as tables for writing the rows."""
     copy_in(
         GroupSplit,
         (
@@ -228,7 +228,7 @@ def _write(dataset: DatasetVersion, path: Path, total: int, report: Report) -> s
                 head = canonical_json(
                     {"position": position, "example": example_id, "revision": revision, "split": split}
                 )
-                # The body is canonical JSON already: both objects become one without reading it again.
+                # The body is canonical JSON already: both objects are joined without parsing it again.
                 file.write(f"{head[:-1]},{body[1:]}\n")
                 rows.append(
                     DatasetRow(

@@ -1,7 +1,7 @@
 """An uploaded JSONL file becomes examples: streamed, checked line by line, and stored in one transaction.
 
-Cancelled, killed or failed, an import leaves no example behind, and another worker starts it over from the first line.
-What was wrong with the lines is kept even when nothing could be stored, because that is the answer the person needs.
+A cancelled, killed or failed import leaves no example, and another worker starts it again from the first line.
+The problems of the lines are stored even when no example could be stored, because the person needs them.
 """
 
 from collections.abc import Iterable
@@ -33,18 +33,18 @@ from dataset.runner.outside import Report, reporting_outside, still_ours, wait_f
 from dataset.runner.shapes import KeyNote
 
 BATCH = 1000
-# Beyond this many bad lines, a file of which not one line in ten is good is not what the person meant to import.
+# After this number of bad lines, a file with fewer than one good line in ten is probably the wrong file.
 GIVE_UP_AFTER = 1000
 GOOD_IN = 10
 ISSUES_A_LINE = 5
-# So many bad lines are shown of a file that is refused as a whole; they say enough.
+# The number of bad lines shown of a refused file.
 ISSUES_OF_A_REFUSED_FILE = 1000
-# So many different keys are told of one file; a file with more has its values where the keys should be.
+# The number of different keys shown of one file; a file with more has values in the place of keys.
 MOST_KEYS = 200
 EXPECTED = (
     "Each line must be one JSON object with messages and completion, or with prompt and completion (other names of these are "
     "listed beside the form). "
-    "The bad lines are listed on the import's page; nothing was stored."
+    "The bad lines are listed on the page of the import. Nothing was stored."
 )
 
 
@@ -60,7 +60,7 @@ class Tally:
     first: list[ImportIssue] = field(default_factory=list)
 
     def note(self, line: int, notes: Iterable[KeyNote]) -> None:
-        """Counts, once for each row, the keys that were not taken under their own name."""
+        """Counts, once for each row, the keys that were not imported under their own name."""
         for note in {(note.key, note.what): note for note in notes}.values():
             found = self.keys.get((note.key, note.what))
             if found is not None:
@@ -76,7 +76,7 @@ class Tally:
         """The keys as DataImport.keys holds them, the commonest first."""
         told = sorted(self.keys.values(), key=lambda found: (-found["count"], found["line"], found["key"]))
         if self.other_keys:
-            says = f"More than {MOST_KEYS} different keys: the rest is only counted."
+            says = f"More than {MOST_KEYS} different keys. The others are only counted."
             told.append({"key": "", "what": "ignored", "count": self.other_keys, "line": 0, "says": says})
         return told
 
@@ -94,15 +94,15 @@ def run(ctx: RunContext) -> None:
     """The runner of kind "import". Its run belongs to one Import, which names the uploaded artifact."""
     data_import = DataImport.objects.select_related("project", "upload", "created_by").get(run=ctx.run)
     if data_import.stored_at:
-        return  # a worker died after storing and before saying so
+        return  # a worker died after storing and before its report
     with reporting_outside(ctx) as report:
         try:
             with transaction.atomic():
-                # One import of a project at a time: whoever comes second sees all of the first, so repeats are found.
+                # One import of a project at a time: the second sees all rows of the first, so repeats are found.
                 wait_for_turn(
                     f"datasets.dataimport.{data_import.project_id}",
                     report=report,
-                    message="Waiting for another import of this project to end.",
+                    message="Waiting for another import of this project.",
                 )
                 store(data_import, report=report)
                 still_ours(ctx.run)
@@ -123,7 +123,7 @@ def _keep_the_answer(data_import: DataImport, tally: Tally) -> None:
 def store(data_import: DataImport, *, report: Report) -> None:
     """Stores the examples of `data_import` inside the caller's transaction and reports progress in bytes.
 
-    Raises _Refused when the file is not UTF-8 JSON Lines or holds no usable line; the caller rolls back.
+    Raises _Refused when the file is not UTF-8 JSON Lines or has no usable line; the caller rolls back.
     """
     upload = data_import.upload
     tally = Tally()
@@ -135,7 +135,7 @@ def store(data_import: DataImport, *, report: Report) -> None:
         _store_lines(data_import, file, tally, report)
     if not tally.accepted and not tally.repeated:
         if not tally.lines:
-            raise _Refused(tally, "empty", "The file holds no lines.", "Choose another file.")
+            raise _Refused(tally, "empty", "The file has no lines.", "Choose another file.")
         raise _Refused(tally, "nothing_usable", f"None of the {tally.lines:,} lines can be used.", EXPECTED)
     report(done=upload.size_bytes, message="Finishing.", now=True)
     DataImport.objects.filter(pk=data_import.pk).update(
@@ -176,7 +176,7 @@ def _store_lines(data_import: DataImport, file: IO[bytes], tally: Tally, report:
                     tally,
                     "not_jsonl",
                     f"Stopped at line {line.number:,}: {tally.rejected:,} of {tally.lines:,} lines are bad, "
-                    "so this is probably not the file you meant.",
+                    "so this is probably the wrong file.",
                     EXPECTED,
                 )
         if len(waiting) + len(tally.unwritten) >= BATCH:
@@ -217,7 +217,7 @@ def _flush(
     waiting: list[tuple[FileLine, ParsedExample]],
     sources: dict[str, Source],
 ) -> None:
-    """Writes the rows that wait and the issues so far, and empties both."""
+    """Writes the collected rows and issues, and empties both lists."""
     rows = [(line, row, _arrival_hash(row)) for line, row in waiting]
     for last_try in (False, False, True):
         known = _known(data_import, rows)
@@ -228,7 +228,7 @@ def _flush(
                 _copy(data_import, examples)
             break
         except IntegrityError:
-            # Somebody wrote one of these pairs by hand between the look and the copy; look again.
+            # Somebody wrote one of these examples by hand between the query and the copy; query again.
             if last_try:
                 raise
     known.update({str(example.arrival_hash): example for example in examples})
@@ -252,7 +252,7 @@ def _arrival_hash(row: ParsedExample) -> str:
 
 
 def _known(data_import: DataImport, rows: list[tuple[FileLine, ParsedExample, str]]) -> dict[str, Example]:
-    """{arrival hash of a row: the project's example it repeats}, as that one came in or as it stands now."""
+    """{arrival hash of a row: the project's example it repeats}, as it was imported or as it is now."""
     own = Example.objects.filter(project=data_import.project_id).only(
         "arrival_hash", "content_hash", "import_id", "origin_detail"
     )
@@ -299,7 +299,7 @@ def _example(
 
 def _label(data_import: DataImport, line: FileLine, row: ParsedExample) -> str:
     label = f"{data_import.file_name}, line {line.number}"
-    return f"{label}, marked there as a bad answer" if row.bad_answer else label
+    return f"{label}, marked in the file as a bad answer" if row.bad_answer else label
 
 
 def _source(data_import: DataImport, row: ParsedExample, sources: dict[str, Source]) -> Source | None:

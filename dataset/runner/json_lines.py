@@ -1,5 +1,5 @@
-"""JSON as people's files hold it, read without loss: numbers keep their digits, equal keys are refused, and what is no JSON
-is told in words. Pure functions.
+"""Reads the JSON of people's files without loss: numbers keep their digits, equal keys are refused, and invalid JSON is
+explained in words. Pure functions.
 """
 
 import json
@@ -33,23 +33,23 @@ class Number:
 
 
 class NotRead(ValueError):
-    """A line that is not taken; the message says why, in words for people."""
+    """A line that cannot be imported; the message says why, in words for people."""
 
 
 def _number(text: str) -> Number:
     if not _LARGEST.fullmatch(text):
         raise NotRead(
-            f"Holds a number of {len(text):,} digits ({text[:12]}…). Write it as a text, in double quotes."
+            f"Contains a number of {len(text):,} digits ({text[:12]}…). Write it as a text, in double quotes."
         )
     if float(text) in (float("inf"), float("-inf")):
         raise NotRead(
-            f"Holds the number {text[:40]}, which is larger than programs can read. Write it as a text."
+            f"Contains the number {text[:40]}, which is too large for programs. Write it as a text."
         )
     return Number(text)
 
 
 def _constant(name: str) -> Any:
-    raise NotRead(f"Holds {name}, which is no JSON value. Use null, or a text in double quotes.")
+    raise NotRead(f"Contains {name}, which is not a JSON value. Use null, or a text in double quotes.")
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -58,9 +58,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise NotRead(
-                    f"The key {shown(key)} stands twice in one object. Only one of them can be meant."
-                )
+                raise NotRead(f"The key {shown(key)} is in one object twice. Remove one of them.")
             seen.add(key)
     return found
 
@@ -73,11 +71,11 @@ _decoder = json.JSONDecoder(
 def read_json(text: str, *, whole: bool = True) -> Any:
     """The value of one line. Numbers are `Number`s. `whole` is False when the file ends without a line break after the line.
 
-    Raises NotRead with the true reason.
+    Raises NotRead with the reason.
     """
     if "\x00" in text:
         raise NotRead(
-            f"Holds a NUL character at character {text.index(chr(0)) + 1}. Remove it, or save the file again as UTF-8."
+            f"Contains a NUL character at character {text.index(chr(0)) + 1}. Remove it, or save the file again as UTF-8."
         )
     try:
         value = _decoder.decode(text)
@@ -91,7 +89,7 @@ def read_json(text: str, *, whole: bool = True) -> Any:
     return value
 
 
-_TOO_DEEP = f"Lists and objects are nested more than {MAX_DEPTH} levels deep, too deep to be a row."
+_TOO_DEEP = f"Lists and objects are nested more than {MAX_DEPTH} levels deep. That is too deep for a row."
 
 
 def _check_depth(value: Any) -> None:
@@ -111,10 +109,10 @@ def _children(level: list[Any]) -> Iterator[Any]:
             yield from value
 
 
-# --- why a line is no JSON ---------------------------------------------------------------------------------
+# --- why a line is not JSON ---------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class _Fault:
-    """A line that is no JSON, and where reading it stopped. `whole` as in `read_json`."""
+    """A line that is not JSON, and where reading it stopped. `whole` as in `read_json`."""
 
     text: str
     at: int
@@ -135,25 +133,23 @@ class _Fault:
 
 
 def _why(text: str, error: json.JSONDecodeError, whole: bool) -> str:
-    """What is wrong with the line, judged by the line itself and by where reading stopped."""
+    """What is wrong with the line, from the line itself and the place where reading stopped."""
     fault = _Fault(text, error.pos, error.msg, whole)
     return next(filter(None, (judge(fault) for judge in _JUDGES)), "") or _expected(fault)
 
 
 def _in_a_text(fault: _Fault) -> str:
     if fault.here == "\ufeff":
-        return f"Holds a byte order mark (U+FEFF) {fault.place}. Files were put together there; remove that character."
+        return f"Contains a byte order mark (U+FEFF) {fault.place}. Files were joined there. Remove that character."
     if fault.message.startswith("Unterminated string") or (
         fault.message.startswith("Invalid control character") and not fault.rest.strip()
     ):
         return _unended_text(fault)
     if fault.message.startswith("Invalid control character"):
         what = {"\n": "line break", "\r": "line break", "\t": "tab"}.get(fault.here, "control character")
-        return f"Holds a raw {what} inside a text {fault.place}. Write it as \\n or \\t, or as \\u and four digits."
+        return f"Contains a raw {what} inside a text {fault.place}. Write it as \\n or \\t, or as \\u and four digits."
     if fault.message.startswith("Invalid \\") and (fault.whole or not _begun(fault.rest)):
-        return (
-            f"Holds a backslash {fault.place} that begins no known escape. Write \\\\ for a backslash itself."
-        )
+        return f"Contains a backslash {fault.place} that starts no known escape. Write \\\\ for a backslash."
     return ""
 
 
@@ -172,33 +168,33 @@ def _behind_the_object(fault: _Fault) -> str:
     after = fault.rest[1:].strip()
     if fault.here == "{":
         return (
-            f"Two objects stand on this line; the second begins {fault.place}. Put each on a line of its own."
+            f"Two objects are on this line. The second begins {fault.place}. Put each object on its own line."
         )
     if fault.here == "," and not after:
-        return "A comma follows the object. In JSON Lines nothing stands between the lines; remove it."
+        return "A comma follows the object. JSON Lines has no commas between lines. Remove it."
     if fault.here == "," and after.startswith("{"):
         return (
-            f"Several objects stand on this line, with a comma {fault.place}. Put each on a line of its own."
+            f"Several objects are on this line, with a comma {fault.place}. Put each object on its own line."
         )
-    return f"Something follows the object {fault.place}. A line holds one object and nothing else."
+    return f"There is text after the object {fault.place}. A line must contain one object only."
 
 
 def _of_another_notation(fault: _Fault) -> str:
     here, rest, place = fault.here, fault.rest, fault.place
     if re.match(r"u?'|u\"", rest):
         return (
-            f"Names and texts stand in single quotes {place}, as Python prints them. JSON wants double quotes; write the file with "
+            f"Names and texts are in single quotes {place}, as Python prints them. JSON needs double quotes. Write the file with "
             "a JSON writer (in Python: json.dumps)."
         )
     is_value = fault.message.startswith("Expecting value")
     if is_value and (
         word := re.match(r"(?:none|true|false|null|nil|undefined|nan|inf|yes|no)\b", rest, re.IGNORECASE)
     ):
-        return f"Holds {word.group()} {place}, which is no JSON. JSON knows null, true and false, in small letters."
+        return f"Contains {word.group()} {place}, which is not JSON. JSON has null, true and false, in small letters."
     if here in "“”„«»":
-        return f'Holds a typographic quotation mark {place}. JSON wants the plain one (").'
+        return f'Contains a typographic quotation mark {place}. JSON needs the plain one (").'
     if rest.startswith(("//", "/*", "#")):
-        return f"Holds a comment {place}. JSON has no comments; remove it."
+        return f"Contains a comment {place}. JSON has no comments. Remove it."
     if not fault.text[: fault.at].strip() and here not in "{[":
         return _no_object(fault.text.strip())
     return ""
@@ -217,8 +213,8 @@ def _in_a_number(fault: _Fault) -> str:
         return ""
     number = begun + goes_on
     return (
-        f"Holds {shown(number[:40])} {fault.place}, which is no number in JSON: digits 0 to 9 without a zero, a plus or a point before "
-        "them, a point only between digits. Write what is no number as a text, in double quotes."
+        f"Contains {shown(number[:40])} {fault.place}, which is not a number in JSON: digits 0 to 9 without a zero, a plus or a point before "
+        "them, a point only between digits. Write other values as a text, in double quotes."
     )
 
 
@@ -228,11 +224,11 @@ _JUDGES = (_in_a_text, _at_the_end, _behind_the_object, _of_another_notation, _i
 def _expected(fault: _Fault) -> str:
     place, stands = fault.place, f"where {shown(fault.here)} stands"
     if fault.here in "}]" and fault.text[: fault.at].rstrip().endswith(","):
-        return f"A comma stands before the closing {fault.here} {place}. Remove it."
+        return f"There is a comma before the closing {fault.here} {place}. Remove it."
     if "property name" in fault.message:
         return f"A name in double quotes is missing {place}, {stands}."
     if "':'" in fault.message:
-        return f"A colon is missing {place}, {stands}. Names and values are parted by a colon."
+        return f"A colon is missing {place}, {stands}. A colon separates a name and its value."
     if "','" in fault.message:
         what = f"A comma or the end of the object is missing {place}, {stands}."
         after_a_text = fault.text[: fault.at].rstrip().endswith('"')
@@ -249,7 +245,7 @@ def _begun(rest: str) -> bool:
 
 def _no_object(text: str) -> str:
     return (
-        f"The line begins with {shown(text[:1])} and is no JSON object. Each line is one object in braces; where a text or an object "
+        f"The line begins with {shown(text[:1])} and is not a JSON object. Each line is one object in braces. When a text or an object "
         "goes over several lines, write line breaks inside texts as \\n and the object on one line."
     )
 
@@ -258,7 +254,7 @@ _CUT_OFF = "The file ends in the middle of this line. The export or upload was c
 
 
 def _unended_text(fault: _Fault) -> str:
-    """The line stops inside a text: the file was cut off there, or the text goes on in the next line."""
+    """The line stops inside a text: the file was cut off there, or the text continues in the next line."""
     if not fault.whole:
         return _CUT_OFF
     begins = f" that begins {fault.place}" if fault.message.startswith("Unterminated") else ""
@@ -272,18 +268,18 @@ def _unended(fault: _Fault) -> str:
 
 
 def shown(text: str) -> str:
-    """A key or letter for people, in quotes, fit to be stored: nothing unseen in it, at most 60 letters."""
+    """A key or letter for people, in quotes, safe to store: no invisible characters, at most 60 letters."""
     clean = text.encode("utf-8", "replace").decode("utf-8")
     clean = "".join(letter if letter.isprintable() else "\ufffd" for letter in clean)
     return f"“{clean if len(clean) <= 60 else clean[:59] + '…'}”"
 
 
-# --- writing a value again ---------------------------------------------------------------------------------
+# --- writing a value ---------------------------------------------------------------------------------
 _quote = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def write_json(value: Any) -> str:
-    """The value as compact JSON, numbers digit by digit as they were read."""
+    """The value as compact JSON, with the digits of numbers unchanged."""
     if isinstance(value, Number):
         return value.text
     if isinstance(value, dict):

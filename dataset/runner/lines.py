@@ -1,7 +1,7 @@
-"""From the bytes of an uploaded file to rows, one line at a time. Pure functions: no database, bounded memory.
+"""Reads the bytes of an uploaded file into rows, one line at a time. Pure functions: no database, bounded memory.
 
-Text is kept as it is: line ends become \\n, and nothing else changes. Every key of a row is taken, or the row says in `notes`
-what became of it, or the row is refused.
+Text is not changed, except that line ends become \\n. Every key of a row is imported, or reported in `notes`, or the
+row is refused.
 """
 
 import csv
@@ -53,7 +53,7 @@ _NO_MARKS = Marks(shapes=False)
 
 @dataclass(frozen=True)
 class FileLine:
-    """One line of the file. `text` is None when the line cannot be read at all; `problem` then says why."""
+    """One line of the file. `text` is None when the line cannot be read; then `problem` says why."""
 
     number: int
     end: int  # bytes of the file up to and including this line
@@ -71,8 +71,8 @@ class Issue:
 
 @dataclass
 class ParsedExample:
-    """A valid line, in the shapes that Example holds. `group` is empty when the line names none; `bad_answer` when the file
-    marks the answer as a bad one; `notes` say what became of keys that were not taken under their own name."""
+    """A valid line, in the shapes of Example. `group` is empty when the line names none; `bad_answer` when the file
+    marks the answer as a bad one; `notes` report keys that were not imported under their own name."""
 
     messages: list[dict[str, str]] = field(default_factory=list)
     context: list[str] = field(default_factory=list)
@@ -115,7 +115,7 @@ def _wrong_encoding(head: bytes) -> str:
 
 
 def wrong_format(head: bytes) -> tuple[str, str, str] | None:
-    """What the first bytes give away as not UTF-8 JSON Lines: (code, what it is, what to do), or None."""
+    """Why the first bytes are not UTF-8 JSON Lines: (code, what it is, what to do), or None."""
     if wrong := _wrong_encoding(head):
         save_as = "Save it again as UTF-8 (in a text editor: Save as, encoding UTF-8) and import that file."
         return "wrong_encoding", wrong, save_as
@@ -138,7 +138,7 @@ def wrong_format(head: bytes) -> tuple[str, str, str] | None:
     if first.strip() == "{":
         return (
             "json_object",
-            "This file holds JSON over several lines. Imports are JSON Lines: each object on one line.",
+            "This file has JSON over several lines. Imports are JSON Lines: each object on one line.",
             "Convert it, for example with: jq -c . file.json > file.jsonl",
         )
     if _is_table(text):
@@ -159,7 +159,7 @@ def _is_json(text: str) -> bool:
 
 
 def _is_table(text: str) -> bool:
-    """Whether the first line names columns that an import knows, and the next one, if there is one, has as many cells."""
+    """Whether the first line has column names that an import knows, and the next line, if any, has as many cells."""
     lines = [line for line in text.split("\n") if line.strip()][:2]
     if not lines or lines[0].lstrip().startswith(("{", "[")):
         return False
@@ -170,13 +170,13 @@ def _is_table(text: str) -> bool:
             continue
         known = {plain(cell) for cell in header} & known_names()
         if len(header) > 1 and known and (rows or len(known) > 1):
-            # Of a text with line breaks the first lines alone may have fewer cells.
+            # With line breaks in a text, its first line can have fewer cells.
             return not rows or not lines[1].lstrip().startswith("{")
     return False
 
 
 def read_lines(file: IO[bytes], *, max_bytes: int) -> Iterator[FileLine]:
-    """Yields every line that is not blank. No line longer than `max_bytes` is ever held in memory."""
+    """Yields every line that is not blank. No line longer than `max_bytes` is in memory."""
     number = end = 0
     while raw := file.readline(max_bytes + 1):
         number += 1
@@ -192,7 +192,9 @@ def read_lines(file: IO[bytes], *, max_bytes: int) -> Iterator[FileLine]:
                 length += len(rest)
                 if rest.endswith(b"\n"):
                     break
-            problem = f"The line is {length / 1e6:.1f} MB long; at most {max_bytes / (1 << 20):.0f} MB fit on one line."
+            problem = (
+                f"The line is {length / 1e6:.1f} MB long; at most {max_bytes / (1 << 20):.0f} MB are allowed."
+            )
             yield FileLine(number, end, None, problem, _excerpt(head))
             continue
         whole = raw.endswith(b"\n")
@@ -214,17 +216,17 @@ def read_lines(file: IO[bytes], *, max_bytes: int) -> Iterator[FileLine]:
 def parse_line(
     line: FileLine, *, needs_completion: bool, marks: Marks = _NO_MARKS
 ) -> ParsedExample | list[Issue]:
-    """The line's row, or everything that is wrong with it.
+    """The row of the line, or all its problems.
 
-    `needs_completion` is False for rows that go to the annotators' queue: these may come without an answer, or with one that
-    the file marks as bad. No text may hold one of `marks`.
+    `needs_completion` is False for rows that go to the annotators' queue: these can have no completion, or one that
+    the file marks as bad. No text may contain one of `marks`.
     """
     try:
         return _Reader(_object(line), needs_completion, marks).row()
     except BadField as bad:
         return [bad.issue]
     except RecursionError:
-        return [Issue("", "The line is nested too deeply to be a row.")]
+        return [Issue("", "The line is nested too deeply for a row.")]
 
 
 def _object(line: FileLine) -> dict[str, Any]:
@@ -240,7 +242,7 @@ def _object(line: FileLine) -> dict[str, Any]:
 
 
 class _Reader:
-    """Reads one object. What is wrong is gathered in `issues`, what became of other keys in `row.notes`."""
+    """Reads one object. Problems go to `issues`, reports of other keys to `row.notes`."""
 
     def __init__(self, data: dict[str, Any], needs_completion: bool, marks: Marks) -> None:
         self.data, self.needs_completion, self.marks = data, needs_completion, marks
@@ -271,7 +273,7 @@ class _Reader:
         row.group = self.take(_label, *self._of("group"), 200) or ""
         conversation = self.take(_label, *self._of("conversation_id"), 200) or ""
         if row.group and conversation:
-            self._leave_out(self._of("conversation_id")[0], "The row has a group as well, which is taken.")
+            self._leave_out(self._of("conversation_id")[0], "The row also has a group, which is used.")
         row.group = row.group or conversation
         row.source = self.take(_label, *self._of("source"), 120) or ""
         row.license = self.take(_label, *self._of("license"), 120) or ""
@@ -288,7 +290,7 @@ class _Reader:
 
     # --- keys ----------------------------------------------------------------------------------------------
     def _sort_keys(self) -> None:
-        """Gives each key its place: taken, read as another one, refused, or noted as not taken."""
+        """Decides about each key: imported, read as another one, refused, or noted as not imported."""
         alpaca = any(
             plain(key) == "instruction" and not _is_nothing(value) for key, value in self.data.items()
         )
@@ -300,7 +302,7 @@ class _Reader:
                     self.issues.append(
                         Issue(
                             shown(key)[1:-1],
-                            f"The row has {what}. Only text can be taught here, so it is not taken.",
+                            f"The row has {what}. Only text is possible here, so it is not imported.",
                         )
                     )
             elif says_not_to_train(key, value):
@@ -310,7 +312,7 @@ class _Reader:
             elif own is None and may_be(key):
                 perhaps.append((key, value))
             elif own is None or (own == "messages" and key != own and not isinstance(value, list)):
-                # Beyond so many, keys are values that stand where keys should be; no known one is looked for behind them.
+                # After this number, keys are probably values in the place of keys; no further one is looked up.
                 known = len(self.result.notes) < _MOST_LOOKED_UP
                 self.result.notes.append(note_on(key) if known else KeyNote(shown(key)[1:-1], "ignored"))
             elif own == "prompt" and isinstance(value, dict) and "messages" in value:
@@ -324,22 +326,22 @@ class _Reader:
 
         self._read_perhaps(perhaps)
         if _is_nothing(self._of("completion")[1]):
-            self.given.pop("completion", None)  # messages may end with the answer
+            self.given.pop("completion", None)  # messages can end with the answer
 
     def _prompt_object(self, key: str, value: dict[str, Any]) -> None:
-        """A prompt as OpenAI's preference files have it: {"messages": [...], "tools": []}."""
+        """A prompt in the format of OpenAI's preference files: {"messages": [...], "tools": []}."""
         for part, said in value.items():
             name = f"{key}.{shown(part)[1:-1]}"
             if (what := meaning_of(part)) and is_filled(said):
                 self.issues.append(
-                    Issue(name, f"The row has {what}. Only text can be taught here, so it is not taken.")
+                    Issue(name, f"The row has {what}. Only text is possible here, so it is not imported.")
                 )
             elif part != "messages" and is_filled(said):
                 self.result.notes.append(KeyNote(name, "ignored"))
         self._place("prompt", key, value["messages"])
 
     def _read_perhaps(self, perhaps: list[tuple[str, Any]]) -> None:
-        """Keys that are read only where the row has no other for the same thing."""
+        """Keys that are read only when the row has no other key for the same thing."""
         for own in ("prompt", "completion"):
             named = [(key, value) for key, value in perhaps if may_be(key) == own]
             taken = [self._of(own), *([self._of("messages")] if own == "prompt" else [])]
@@ -348,14 +350,14 @@ class _Reader:
                 has = self._of("messages")[0]
             for key, value in named:
                 if has is not None:
-                    self._leave_out(key, f"The row has {has} as well, which is taken.")
+                    self._leave_out(key, f"The row also has {has}, which is used.")
                 elif not _is_nothing(value):
                     one = value[0] if isinstance(value, list) and len(value) == 1 else value
                     if isinstance(one, list) or (
                         isinstance(value, list) and len(value) > 1 and isinstance(value[0], str)
                     ):
                         raise BadField(
-                            key, f"Holds several texts, and a row has one {own}. Keep one, as “{own}”."
+                            key, f"Contains several texts, but a row has one {own}. Keep one, as “{own}”."
                         )
                     self._place(own, key, one if isinstance(one, str) else value)
 
@@ -372,9 +374,9 @@ class _Reader:
             if not exact:
                 names = f"{shown(first)} and {shown(key)}"
                 raise BadField(shown(key)[1:-1], f"{names} are both read as {own}. Keep one of them.")
-            if other == first:  # it was told as read, and is not
+            if other == first:  # it was reported as read, and is not
                 self.result.notes = [note for note in self.result.notes if note.key != shown(other)[1:-1]]
-            self._leave_out(other, f"The row has {own} as well, which is taken.")
+            self._leave_out(other, f"The row also has {own}, which is used.")
             if exact == first:
                 return
         elif key != own:
@@ -388,20 +390,20 @@ class _Reader:
         if self.needs_completion:
             raise BadField(
                 place or shown(key)[1:-1],
-                f"{said} It is not taken as an approved or submitted pair; import it into the queue to correct it.",
+                f"{said} It is not imported as approved or into review. Import it into the annotation queue to correct it.",
             )
         self.result.bad_answer = True
         self.result.notes.append(
             KeyNote(
                 shown(key)[1:-1],
                 "read_as",
-                "a bad answer: the row is in the queue, marked so, and not approved",
+                "a bad answer: the row is in the queue, marked as bad, and not approved",
             )
         )
 
-    # --- what is asked and answered ------------------------------------------------------------------------
+    # --- question and answer ------------------------------------------------------------------------
     def _asked(self) -> tuple[list[dict[str, str]], str]:
-        """The chat up to the customer's last message, and the agent's answer to it where the chat includes one."""
+        """The chat up to the customer's last message, and the agent's answer to it if the chat has one."""
         key, chat, prompt_key, prompt = self._chat_or_prompt()
         answer_key, answer = self._of("completion")
         before = chat_answer = None
@@ -419,15 +421,15 @@ class _Reader:
         if messages and messages[-1]["role"] == "assistant" and answer is None:
             answered = messages.pop()["content"]
         if not messages or messages[-1]["role"] != "user":
-            raise BadField(key, "Must end with a message of the user, which the completion answers.")
+            raise BadField(key, "Must end with a message of the user. The completion answers it.")
         if before and [m for m in before if m["role"] != "system"] != [
             m for m in messages if m["role"] != "system"
         ]:
-            raise BadField(answer_key, "Does not begin with the conversation that the row asks about.")
+            raise BadField(answer_key, "Does not begin with the conversation of the row.")
         return self._with_system(key, messages), chat_answer or answered
 
     def _chat_or_prompt(self) -> tuple[str, Any, str, Any]:
-        """(the file's name for messages, messages, its name for prompt, prompt), of which one at most holds something."""
+        """(the file's name for messages, messages, its name for prompt, prompt), of which at most one has content."""
         key, chat = self._of("messages")
         prompt_key, prompt = self._of("prompt")
         if _is_nothing(chat) and not _is_nothing(prompt):
@@ -437,7 +439,7 @@ class _Reader:
         if chat is None or prompt is None:
             return key, chat, prompt_key, prompt
         if prompt_key != "prompt":
-            self._leave_out(prompt_key, f"The row has {key} as well, which is taken.")
+            self._leave_out(prompt_key, f"The row also has {key}, which is used.")
             self.result.notes = [n for n in self.result.notes if (n.key, n.what) != (prompt_key, "read_as")]
         elif _says(chat, prompt):
             self._leave_out(prompt_key, f"{key} says the same and is used.")
@@ -454,7 +456,7 @@ class _Reader:
         return [*self._history(), {"role": "user", "content": text}]
 
     def _history(self) -> list[dict[str, str]]:
-        """Earlier turns beside an instruction, as [[question, answer], ...]."""
+        """Earlier turns of an instruction, as [[question, answer], ...]."""
         key = next((key for key in self.data if plain(key) == "history"), None)
         given = self.data.get(key) if key is not None else None
         if key is None or not given:
@@ -462,7 +464,7 @@ class _Reader:
         if not isinstance(given, list) or not all(
             isinstance(pair, list) and len(pair) == 2 for pair in given
         ):
-            raise BadField(key, "Must be a list of pairs, a question and its answer each.")
+            raise BadField(key, "Must be a list of lists, each with a question and its answer.")
         self.result.notes = [note for note in self.result.notes if note.key != key]
         self.result.notes.append(KeyNote(key, "read_as", "earlier turns"))
         return [
@@ -477,8 +479,8 @@ class _Reader:
         if not given:
             raise BadField(key, "Empty: there is nothing to answer.")
         if len(given) > MAX_MESSAGES:
-            raise BadField(key, f"Has {len(given):,} messages; at most {MAX_MESSAGES} are taken.")
-        # Only the last answer is learned; what the file says of earlier ones (weight 0) is so anyway.
+            raise BadField(key, f"Has {len(given):,} messages; at most {MAX_MESSAGES} are allowed.")
+        # Only the last answer is trained; weight 0 of earlier ones changes nothing.
         answer_key, answer = self._of("completion")
         last = len(given) - 1 if answer is None or key == answer_key else -1
         return [
@@ -507,7 +509,7 @@ class _Reader:
             raise BadField(f"{name}.{part}", error.reason) from None
         text = _filled(f"{name}.{text_key}", message.get(text_key) if text is None else text)
         if role == "system" and index:
-            raise BadField(f"{name}.{role_key}", "A system message can only stand first.")
+            raise BadField(f"{name}.{role_key}", "A system message can only be the first message.")
         for other, value in message.items():
             if other in (role_key, text_key):
                 continue
@@ -526,7 +528,7 @@ class _Reader:
     def _answer_as_chat(self, key: str, given: list[Any]) -> tuple[list[dict[str, str]], str]:
         messages = self._chat(key, given)
         if messages[-1]["role"] != "assistant":
-            raise BadField(key, "Must end with a message of the assistant, which is the answer.")
+            raise BadField(key, "Must end with a message of the assistant: the answer.")
         return messages[:-1], messages[-1]["content"]
 
     def _with_system(self, key: str, messages: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -535,7 +537,7 @@ class _Reader:
         if not text.strip():
             return messages
         if messages[0]["role"] == "system":
-            raise BadField(system_key, f"A system message stands in `{key}` as well. Keep one of them.")
+            raise BadField(system_key, f"`{key}` also has a system message. Keep one of them.")
         return [{"role": "system", "content": text}, *messages]
 
     def _completion(self, answered: str) -> str:
@@ -544,12 +546,12 @@ class _Reader:
         if text.strip():
             return text
         if self.needs_completion:
-            words = "Missing: only rows for the annotation queue may come without a completion."
+            words = "Missing. Only rows for the annotation queue can have no completion."
             raise BadField("completion", words + self._has())
         return ""
 
     def _has(self) -> str:
-        """The keys of the row that nothing was made of, for whoever wonders where the text went."""
+        """The keys of the row that were not used, for a person who looks for the text."""
         other = [note for note in self.result.notes if note.what == "ignored"][:4]
         if not other:
             return ""
@@ -560,7 +562,7 @@ class _Reader:
             + next((f" {note.says}" for note in other if note.says.startswith("Did you mean")), "")
         )
 
-    # --- the texts together --------------------------------------------------------------------------------
+    # --- all texts --------------------------------------------------------------------------------
     def _check_texts(self) -> None:
         row = self.result
         texts = {f"messages[{at}].content": m["content"] for at, m in enumerate(row.messages)}
@@ -571,10 +573,12 @@ class _Reader:
                 self.issues.append(Issue(name, words_for(mark)))
         size = sum(map(len, texts.values()))
         if size > MAX_ALL:
-            self.issues.append(Issue("", f"The pair has {size:,} characters; at most {MAX_ALL:,} are taken."))
+            self.issues.append(
+                Issue("", f"The example has {size:,} characters; at most {MAX_ALL:,} are allowed.")
+            )
 
 
-_WEIGHT = "The file says not to train on this answer, or only in part. Guildhall trains on every approved answer, so the row is not taken."
+_WEIGHT = "The file says not to train on this answer, or only in part. Guildhall trains on every approved completion, so the row is not imported."
 
 
 def _is_nothing(value: Any) -> bool:
@@ -582,7 +586,7 @@ def _is_nothing(value: Any) -> bool:
 
 
 def _says(chat: Any, text: Any) -> bool:
-    """Whether a text is one of the messages of a chat, as UltraChat repeats the first question beside them."""
+    """Whether a text is one of the messages of a chat (UltraChat repeats the first question in its own key)."""
     if not isinstance(chat, list) or not isinstance(text, str):
         return False
     said = (message.get("content", message.get("value")) for message in chat if isinstance(message, dict))
@@ -606,7 +610,7 @@ def _context(key: str, given: Any) -> list[str]:
         return []
     records = given if isinstance(given, list) else [given]
     if len(records) > MAX_RECORDS:
-        raise BadField(key, f"Has {len(records):,} records; at most {MAX_RECORDS} are taken.")
+        raise BadField(key, f"Has {len(records):,} records; at most {MAX_RECORDS} are allowed.")
     texts = []
     for index, record in enumerate(records):
         name = f"{key}[{index}]" if isinstance(given, list) else key
@@ -634,7 +638,7 @@ def _tags(key: str, given: Any) -> list[str]:
         raise BadField(key, "Must be a list of texts.")
     tags = list(dict.fromkeys(filter(None, (_name(key, part, MAX_TAG) for part in parts))))
     if len(tags) > MAX_TAGS:
-        raise BadField(key, f"Has {len(tags)} tags; at most {MAX_TAGS} are taken.")
+        raise BadField(key, f"Has {len(tags)} tags; at most {MAX_TAGS} are allowed.")
     return tags
 
 
@@ -647,22 +651,22 @@ def _label(key: str, given: Any, limit: int) -> str:
 
 
 def _name(key: str, given: Any, limit: int) -> str:
-    """A name as it is stored. Some letters are two in Unicode form NFC, so its length is looked at once more."""
+    """A name as it is stored. Some letters are two in Unicode form NFC, so its length is checked again."""
     return _text(key, clean_name(_text(key, given, limit)), limit)
 
 
 def _text(name: str, given: Any, limit: int = MAX_TEXT) -> str:
-    """The text as the editor would store it (annotation.text.cleaning), or BadField where that would lose something."""
+    """The text as the editor would store it (annotation.text.cleaning), or BadField when that would lose something."""
     if not isinstance(given, str):
         raise BadField(name, "Missing." if given is None else f"Must be a text; it is {_name_of(given)}.")
     if len(given) > limit:
-        raise BadField(name, f"Has {len(given):,} characters; at most {limit:,} are taken.")
+        raise BadField(name, f"Has {len(given):,} characters; at most {limit:,} are allowed.")
     if "\x00" in given:
-        raise BadField(name, "Holds a NUL character, which no text can hold here. Take it out.")
+        raise BadField(name, "Contains a NUL character, which is not allowed. Remove it.")
     try:
         given.encode()
     except UnicodeEncodeError:
-        raise BadField(name, "Holds half a surrogate pair (a broken \\u escape). Take it out.") from None
+        raise BadField(name, "Contains half a surrogate pair (a broken \\u escape). Remove it.") from None
     return clean_text(given)
 
 
@@ -674,7 +678,7 @@ def _filled(name: str, given: Any) -> str:
 
 
 def excerpt_of(line: FileLine) -> str:
-    """The start of the line, fit to be shown and stored."""
+    """The start of the line, safe to show and store."""
     return line.excerpt or _excerpt(line.text or "")
 
 

@@ -1,4 +1,4 @@
-"""Progress that is seen while one long transaction is still open, and taking turns between such transactions."""
+"""Progress that is visible during one long transaction, and locks between such transactions."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from core.runs.context import RunCancelled, RunContext, RunLost
 
 
 class Report(Protocol):
-    """RunContext.report, or anything that takes its arguments."""
+    """RunContext.report, or a function with the same arguments."""
 
     def __call__(
         self,
@@ -27,10 +27,10 @@ class Report(Protocol):
 
 @contextmanager
 def reporting_outside(ctx: RunContext) -> Iterator[Report]:
-    """A `report` that writes through a connection of its own, which is what each thread has.
+    """A `report` that writes through its own connection: each thread has one.
 
     Inside the runner's transaction a report would be invisible until the end, and would lock the run's row against
-    its own heartbeat and against whoever asks to cancel it. RunCancelled and RunLost pass through as ever.
+    its own heartbeat and against a request to cancel it. RunCancelled and RunLost are passed on.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"report-{ctx.run.pk}") as side:
 
@@ -50,12 +50,12 @@ def reporting_outside(ctx: RunContext) -> Iterator[Report]:
 
 
 def _close_own_connection() -> None:
-    """`connection` means another connection in each thread, so this must be looked up where it is called."""
+    """`connection` is another connection in each thread, so this must be looked up at the call."""
     connection.close()
 
 
 def wait_for_turn(lock: str, *, report: Report, message: str) -> None:
-    """Holds the advisory lock named `lock` until the transaction ends; says `message` while somebody else has it."""
+    """Takes the advisory lock named `lock` until the transaction ends; reports `message` while somebody else has it."""
     while True:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [lock])
@@ -66,9 +66,9 @@ def wait_for_turn(lock: str, *, report: Report, message: str) -> None:
 
 
 def still_ours(run: Run) -> None:
-    """The last look before the commit: nothing may stay of an attempt that was cancelled or whose run was taken up.
+    """The last check before the commit: a cancelled or replaced attempt must store nothing.
 
-    The lock holds a cancellation back until the commit is through; from here on the work is done.
+    The lock delays a cancellation until the commit; from here the work is done.
     """
     held = Run.objects.select_for_update().filter(pk=run.pk, claim=run.claim)
     status = held.values_list("status", flat=True).first()

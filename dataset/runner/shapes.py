@@ -1,6 +1,6 @@
-"""Which keys a row of an imported file may have, and what is made of them. Tables and pure functions.
+"""The known keys of the rows of an imported file, and how they are read. Tables and pure functions.
 
-To read another shape, add its keys to `READ_AS`, or to `CHANGES_MEANING` where a row with them cannot be taken as it is.
+To read another format, add its keys to `READ_AS`, or to `CHANGES_MEANING` when a row with them cannot be imported.
 """
 
 import difflib
@@ -12,19 +12,19 @@ from typing import Any
 
 from dataset.runner.json_lines import Number, shown
 
-# The keys of Guildhall's own shape.
+# The keys of Guildhall's own format.
 OWN = (
     "messages", "prompt", "completion", "context", "slice", "edge", "tags", "group", "conversation_id", "source", "license",
     "id", "system",
 )  # fmt: skip
-# Other names of the same things, as other tools write them; compared without case and without - _ and spaces.
+# Other names of the same keys, from other tools; compared without case and without - _ and spaces.
 READ_AS = {
     # OpenAI, TRL, ShareGPT
     "conversations": "messages", "conversation": "messages", "dialog": "messages", "dialogue": "messages", "chat": "messages",
     # question and answer tables, Alpaca
     "question": "prompt", "query": "prompt", "instruction": "prompt", "input": "prompt",
     "response": "completion", "answer": "completion", "output": "completion", "reply": "completion",
-    # preference pairs (TRL, OpenAI): the better answer is the answer
+    # preference pairs (TRL, OpenAI): the better answer is used
     "chosen": "completion", "preferred_output": "completion",
     "system_prompt": "system", "system_message": "system",
     "record": "context", "records": "context", "contexts": "context",
@@ -32,7 +32,7 @@ READ_AS = {
     "tag": "tags", "slices": "slice", "edge_case": "edge",
     "licence": "license", "external_id": "id",
 }  # fmt: skip
-# Names that may hold a question or an answer, and in other files an id or a note: read only where a row has no other.
+# Names for a question or an answer that in other files are an id or a note: read only when a row has no other key.
 MAY_BE = {
     **dict.fromkeys(("user", "human", "customer", "inputs", "user_message", "user_input", "user_prompt"), "prompt"),
     **dict.fromkeys(
@@ -45,18 +45,18 @@ MAY_BE = {
         "completion",
     ),
 }  # fmt: skip
-# Keys that are known and not taken, with what to say about them.
+# Known keys that are not imported, with the reason.
 NOT_TAKEN = {
-    "rejected": "The rejected answer is not kept; only the better one is.",
-    "non_preferred_output": "The answer that was not preferred is not kept; only the better one is.",
-    "revision": "Guildhall counts revisions anew.",
-    "status": "Where rows go is chosen with the import.",
-    "example": "Numbers of examples are given anew.",
-    "position": "Places in a dataset are given anew.",
-    "split": "Splits are decided when a dataset is frozen.",
+    "rejected": "Only the better answer is imported.",
+    "non_preferred_output": "Only the preferred answer is imported.",
+    "revision": "Revisions get new numbers.",
+    "status": "The destination is chosen with the import.",
+    "example": "Examples get new numbers.",
+    "position": "Rows get new places in a dataset.",
+    "split": "Splits are decided at a freeze.",
     "history": "",
 }
-# A row with one of these, filled, says something that text alone does not.
+# A row with one of these keys, not empty, is more than text.
 CHANGES_MEANING = {
     "tools": "tools that the model may call", "tool": "a tool", "available_tools": "tools that the model may call",
     "tool_definitions": "tools that the model may call", "tool_calls": "tool calls", "tool_call": "a tool call",
@@ -69,13 +69,13 @@ _MEDIA = re.compile(
     r"(?:input)?(image|img|picture|photo|screenshot|audio|video)s?(?:urls?|paths?|files?|bytes|base64|b64|data|ids?)?"
 )
 _MEDIA_WORDS = {"audio": "audio", "video": "video"}
-# Keys by which files say whether an answer is good, alone or with a word before or behind it: is_good, human_label.
+# Keys that say whether an answer is good, alone or with a word before or after it: is_good, human_label.
 VERDICTS = (
     "label", "labels", "approved", "accepted", "correct", "good", "valid", "desirable", "keep", "status", "verdict", "feedback",
     "rating", "score", "reward", "grade", "vote", "thumb", "thumbs", "thumbs_up", "quality", "preferred", "liked",
     "helpful", "acceptable", "ok", "useful", "usable", "passed", "decision", "judgement", "judgment", "assessment", "stars",
 )  # fmt: skip
-# The same with the opposite sense: true says that the answer is bad.
+# The same with the opposite meaning: true means that the answer is bad.
 AGAINST = (
     "bad", "wrong", "incorrect", "invalid", "rejected", "declined", "undesirable", "dislike", "disliked", "flagged", "harmful",
     "toxic", "unsafe", "hallucinated", "deleted", "removed", "retired", "skip", "skipped", "exclude", "excluded", "ignore",
@@ -103,7 +103,7 @@ _BAD = {
 }  # fmt: skip
 _YES = {"true", "t", "yes", "y", "1", "on"}
 _NO = {"false", "f", "no", "n", "off"}
-# Objects in which files put what they say about a row.
+# Objects with data about a row.
 _HOLDERS = {
     "metadata",
     "meta",
@@ -116,7 +116,7 @@ _HOLDERS = {
     "attributes",
     "properties",
 }
-# Ways to say, of a turn or a row, that it is not to be learned, or how much: 1 or true is all of it.
+# Keys that say whether, or how much, to train on a turn or a row: 1 or true is all of it.
 _WEIGHTS = (
     "weight", "weights", "loss_weight", "sample_weight", "example_weight", "importance", "train", "training", "trainable", "train_on",
     "train_on_turn", "train_on_answer", "train_on_completion", "train_mask", "learn", "loss", "loss_mask", "compute_loss",
@@ -141,18 +141,18 @@ SHAREGPT_ROLES = {
 
 @dataclass(frozen=True)
 class KeyNote:
-    """A key of a row that was not taken (`what` is "ignored") or was read under another name ("read_as")."""
+    """A key of a row that was not imported (`what` is "ignored") or was read under another name ("read_as")."""
 
     key: str
     what: str
     says: str = ""
 
 
-_LONGEST_KEY = 100  # letters of a key that are looked at; no known one has more
+_LONGEST_KEY = 100  # letters of a key that are compared; no known key has more
 
 
 def plain(key: str) -> str:
-    """A key without case, spaces, - and _, and without letters that are not seen: Slice, slice and SLICE are one."""
+    """A key without case, spaces, - and _, and without invisible letters: Slice, slice and SLICE are one."""
     return _plain(key[:_LONGEST_KEY])
 
 
@@ -182,7 +182,7 @@ _NUMBER = re.compile(r"[-+]?[0-9]{1,30}(?:\.[0-9]{1,30})?")
 
 
 def _slips(name: str) -> set[str]:
-    """A name with one letter left out, or two changed about; the first letter is seldom the wrong one."""
+    """A name with one letter removed, or two swapped; the first letter is rarely wrong."""
     left_out = {name[:at] + name[at + 1 :] for at in range(1, len(name))}
     return left_out | {name[:at] + name[at + 1] + name[at] + name[at + 2 :] for at in range(1, len(name) - 1)}
 
@@ -196,7 +196,7 @@ _MISSPELT = {
 
 @lru_cache(maxsize=4096)
 def _meant(name: str) -> str:
-    """The judging name that a plain key is a slip of (lable, weigth, aproved, raiting); itself when there is none."""
+    """The known name for a misspelled key (lable, weigth, aproved, raiting); the key itself when there is none."""
     if name in _KNOWN or name in _FOR or name in _AGAINST or name in _JUDGING or name in _MAY_BE:
         return name
     if name in _MISSPELT:
@@ -206,12 +206,12 @@ def _meant(name: str) -> str:
 
 
 def own_key(key: str) -> str | None:
-    """Guildhall's name for a key; None for one that it does not know."""
+    """Guildhall's name for a key; None for an unknown key."""
     return key if key in OWN else _KNOWN.get(plain(key))
 
 
 def may_be(key: str) -> str | None:
-    """Which of Guildhall's keys this may be where a row has no other for it."""
+    """The Guildhall key that this can be when a row has no other for it."""
     return _MAY_BE.get(plain(key))
 
 
@@ -221,7 +221,7 @@ def known_names() -> set[str]:
 
 
 def meaning_of(key: str) -> str:
-    """What a key holds that cannot be taken, in words; "" for all other keys."""
+    """The content of a key that cannot be imported, in words; "" for all other keys."""
     name = plain(key)
     if media := _MEDIA.fullmatch(name):
         return _MEDIA_WORDS.get(media[1], "images")
@@ -235,7 +235,7 @@ def is_filled(value: Any) -> bool:
 
 
 def _as_number(value: Any) -> float | None:
-    """The number that a value is or writes, 1 or 0 for true and false; None for anything else."""
+    """The number of a value or its text, 1 or 0 for true and false; None for other values."""
     if isinstance(value, Number):
         return value.value
     if isinstance(value, bool):
@@ -270,7 +270,7 @@ def says_bad(key: str, value: Any, *, within: int = 3) -> bool:
     number = _as_number(value)
     if number is not None:
         return number < 0 if name.endswith("vote") else number <= 0
-    # A thumb has a colour of skin behind it.
+    # A thumb emoji can be followed by a skin colour.
     return (
         isinstance(value, str)
         and plain(value).rstrip("\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff\ufe0f") in _BAD_WORDS
@@ -278,7 +278,7 @@ def says_bad(key: str, value: Any, *, within: int = 3) -> bool:
 
 
 def weight_of(key: str, value: Any) -> float | None:
-    """How much of a turn or row is to be learned by one of its keys: weight 0, train false, masked true; None for others.
+    """How much of a turn or row to train on, by one of its keys: weight 0, train false, masked true; None for others.
 
     Of a list, one for each turn or token, the last counts: it is the answer's.
     """
@@ -292,7 +292,7 @@ def weight_of(key: str, value: Any) -> float | None:
 
 
 def says_not_to_train(key: str, value: Any) -> bool:
-    """Whether a key of a row says that it is not to be learned, itself or in an object of what is said about the row."""
+    """Whether a key of a row says not to train on it, directly or in an object with data about the row."""
     if isinstance(value, dict) and plain(key) in _HOLDERS:
         return any(
             says_not_to_train(part, said) for part, said in value.items() if not isinstance(said, dict)
@@ -302,7 +302,7 @@ def says_not_to_train(key: str, value: Any) -> bool:
 
 
 def note_on(key: str) -> KeyNote:
-    """What to say about a key that is not taken: why, or which known key it resembles."""
+    """The note for a key that is not imported: the reason, or a similar known key."""
     return KeyNote(shown(key)[1:-1], "ignored", _says_of(plain(key)))
 
 
@@ -317,7 +317,7 @@ def _says_of(name: str) -> str:
         return f"Did you mean “{meant}”?"
     if name in _FOR or name in _AGAINST:
         return ""
-    # Its own names first: "massages" is nearer to messages than to passages, another name of context.
+    # Guildhall's names first: "massages" is nearer to messages than to passages, another name of context.
     near = _near(name, _OWN_NAMES) or _near(name, _KNOWN)
     return f"Did you mean “{near}”?" if near else ""
 

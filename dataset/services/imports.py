@@ -1,4 +1,4 @@
-"""Bringing files of examples in, and taking a mistaken import out again."""
+"""Imports files of examples, and removes an import that was a mistake."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def start_import(
 ) -> DataImport:
     """Stores the uploaded file at `path` as an artifact and launches the run that reads it.
 
-    The caller keeps `path`. Raises Invalid for an unknown destination, an empty file or one above IMPORT_MAX_BYTES.
+    The caller deletes `path`. Raises Invalid for an unknown destination, an empty file or one above IMPORT_MAX_BYTES.
     """
     if destination not in DataImport.Destination.values:
         raise Invalid(
@@ -39,14 +39,14 @@ def start_import(
         raise Invalid("The file is empty.", "Choose another file.", fields={"file": ["The file is empty."]})
     if size > settings.IMPORT_MAX_BYTES:
         limit = settings.IMPORT_MAX_BYTES // (1 << 20)
-        message = f"The file has {size / (1 << 20):,.0f} MB; at most {limit:,} MB are taken at once."
+        message = f"The file has {size / (1 << 20):,.0f} MB; at most {limit:,} MB are allowed."
         raise Invalid(
             message,
             "Divide it into several files.",
             fields={"file": [f"{message} Divide it into several files."]},
         )
     name = " ".join(clean_text(file_name).split())[-200:] or "upload.jsonl"
-    # Before the transaction: copying and hashing half a gigabyte is no reason to hold one open.
+    # Before the transaction: it must not stay open while half a gigabyte is copied and hashed.
     upload = storage().put(path, kind=Artifact.Kind.UPLOAD)
     with transaction.atomic():
         run = launch_run(by=by, project=project, kind="import", title=f"Import {name}"[:200])
@@ -68,31 +68,29 @@ def start_import(
 
 @transaction.atomic
 def remove_import(*, by: User, data_import: DataImport) -> int:
-    """Takes out what an import added, and returns how many examples that were.
+    """Removes the examples that an import added, and returns their number.
 
-    Only while nobody has worked on any of them and no dataset version holds one; otherwise Conflict, and nothing
-    changes. The import itself stays on record, and the same file can be imported again.
+    Only while no one has worked on any of them and no dataset version contains one; otherwise Conflict, and nothing
+    changes. The import itself stays in the list, and the same file can be imported again.
     """
     data_import = (
         DataImport.objects.select_for_update().select_related("project", "run").get(pk=data_import.pk)
     )
     if data_import.removed_at:
-        raise Conflict("What this import added was removed before.", "Reload the page.")
+        raise Conflict("The examples of this import were removed before.", "Reload the page.")
     if not data_import.stored_at or data_import.run.status in Run.ACTIVE:
-        raise Conflict(
-            "This import has added nothing that could be removed.", "Cancel its run if it is still going."
-        )
+        raise Conflict("This import has added no examples.", "Cancel it if it is still running.")
     examples = Example.objects.filter(import_id=data_import.pk)
-    # Whoever opens one of them now waits for this lock, and then finds it gone.
+    # A person who opens one of them now waits for this lock, and then finds it deleted.
     count = len(examples.select_for_update().values_list("pk", flat=True))
     if obstacle := why_not_removable(data_import):
         raise Conflict(
-            f"This import cannot be removed any more: {obstacle}.",
+            f"This import cannot be removed now: {obstacle}.",
             "Retire the examples that should not be used.",
         )
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            # Whatever else refers to one of these makes it fail here, and not at the commit.
+            # Any other row that refers to one of these makes it fail here, and not at the commit.
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             # Plain SQL: the ORM's cascade would first load every row.
             cursor.execute(
@@ -109,7 +107,7 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
     except IntegrityError:
         raise Conflict(
-            "This import cannot be removed any more: other work refers to its examples.",
+            "This import cannot be removed now: other data refers to its examples.",
             "Retire the examples that should not be used.",
         ) from None
     data_import.removed_at, data_import.removed_by = timezone.now(), by
@@ -119,25 +117,25 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
 
 
 def again(run: Run, by: User) -> None:
-    """The file is read again from its first line (core.runs.kinds.RunKind.on_again). Nothing of the earlier attempt was stored."""
+    """The file is read again from its first line (core.runs.kinds.RunKind.on_again). The earlier attempt stored nothing."""
     data_import = DataImport.objects.select_for_update().get(run=run)
     if data_import.removed_at:
-        raise Conflict("What this import added was removed.", "Import the file again.")
+        raise Conflict("The examples of this import were removed.", "Import the file again.")
     if data_import.stored_at:
-        return  # its worker died after storing; the runner will find nothing left to do
-    # What an earlier attempt said about the lines is found again, and would be listed twice.
+        return  # its worker died after storing; the runner will find nothing to do
+    # The new attempt finds the problems of the lines again; they must not be listed twice.
     ImportIssue.objects.filter(data_import=data_import).delete()
     data_import.lines = data_import.accepted = data_import.repeated = data_import.rejected = 0
     data_import.save(update_fields=["lines", "accepted", "repeated", "rejected"])
 
 
 def why_not_removable(data_import: DataImport) -> str:
-    """What stands in the way of removing what an import added, in words; empty when nothing does."""
+    """Why the examples of an import cannot be removed, in words; empty when they can."""
     examples = Example.objects.filter(import_id=data_import.pk)
     if DatasetRow.objects.filter(example__import_id=data_import.pk).exists():
-        return "a dataset version holds examples of it"
+        return "a dataset version contains some of its examples"
     if WithheldRow.objects.filter(example__import_id=data_import.pk).exists():
-        return "a dataset version refers to examples of it"
+        return "a dataset version refers to some of its examples"
     touched = (
         examples.exclude(status=data_import.destination).exists()
         or examples.exclude(revision=1).exists()
@@ -146,4 +144,4 @@ def why_not_removable(data_import: DataImport) -> str:
             for model in (Lease, Draft, Review)
         )
     )
-    return "people have already worked on examples of it" if touched else ""
+    return "people have already worked on some of its examples" if touched else ""

@@ -44,24 +44,25 @@ def start_freeze(
     note: str = "",
     seen: str = "",
 ) -> DatasetVersion:
-    """Takes the project's next version number and launches the run that freezes what is approved when it starts.
+    """Takes the project's next version number and launches the run that freezes all examples approved at its start.
 
-    Shares are of one, at most a half each. With `separate_near_duplicates`, new prompts that are nearly the same stay in one
-    split, and those of training or validation that are nearly a test row's are withheld. Raises Invalid for wrong shares, an unknown source, or when no approved
-    example matches, and Conflict when it would take something else than the preview showed (`seen`).
+    Shares are fractions of one, at most 0.5 each. With `separate_near_duplicates`, new prompts that are nearly the same
+    stay in one split, and training or validation rows that nearly repeat a test row are withheld. Raises Invalid for
+    wrong shares, an unknown source, or when no approved example matches, and Conflict when the examples to freeze are
+    not those that the preview showed (`seen`).
     """
     _refuse_wrong_shares(project, validation=validation, test=test, sources=sources)
     _refuse_marks(project)
     if not approved(project, slices=slices, sources=sources).exists():
         raise Invalid(
-            "No approved example matches, so there is nothing to freeze.",
+            "No approved example matches. There is nothing to freeze.",
             "Approve examples first, or choose other slices and sources.",
         )
-    # The project's row is the turnstile: two freezes at the same moment get two numbers.
+    # The lock on the project's row makes two freezes at the same moment get two numbers.
     project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     if seen:
         takes = what_a_freeze_takes(project, slices=slices, sources=sources)
-        must_be_as_seen(seen, *takes, what="What would be frozen")
+        must_be_as_seen(seen, *takes, what="The data to freeze")
     newest = DatasetVersion.objects.filter(project=project).aggregate(newest=Max("number"))["newest"]
     number = (newest or 0) + 1
     run = launch_run(by=by, project=project, kind="freeze", title=f"Freeze dataset {number}")
@@ -92,22 +93,22 @@ def _refuse_wrong_shares(project: Project, *, validation: float, test: float, so
         if not 0 <= share <= MAX_SHARE:
             wrong[name] = ["Choose a share between 0% and 50%."]
     if not wrong and validation + test > MAX_SHARE:
-        wrong[TEST] = ["Together with validation this leaves less than half for training."]
+        wrong[TEST] = ["Validation and test together can be at most 50%."]
     known = set(Source.objects.filter(project=project, name__in=sources).values_list("name", flat=True))
     if unknown := [name for name in sources if name not in known]:
         wrong["sources"] = [f"There is no source named {unknown[0]}."]
     if wrong:
-        raise Invalid("This cannot be frozen as asked.", "See the messages below the fields.", fields=wrong)
+        raise Invalid("The settings are not valid.", "See the messages below the fields.", fields=wrong)
 
 
 def _refuse_marks(project: Project) -> None:
     if mark := known_marks().in_text(project.system_prompt):
         raise Invalid(
-            f"The project's system prompt holds “{mark}”, a control mark of chat templates.",
-            "Take it out in the project's settings, then freeze.",
+            f"The project's system prompt contains “{mark}”, a control mark of chat templates.",
+            "Remove it in the project's settings, then freeze.",
         )
 
 
 def again(run: Run, by: User) -> None:
-    """The version is frozen again from what is approved then (core.runs.kinds.RunKind.on_again)."""
+    """The version is frozen again, from the examples approved at that time (core.runs.kinds.RunKind.on_again)."""
     transition(DatasetVersion.objects.get(run=run), DatasetVersion.Status.FREEZING)

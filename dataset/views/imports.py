@@ -1,4 +1,4 @@
-"""Files of examples: uploading one, watching it, what was wrong with its lines, and taking it out again."""
+"""Files of examples: upload one, follow it, list the problems of its lines, remove it."""
 
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def import_detail(request: HttpRequest, access: Access, pk: int) -> HttpResponse
         "filters": filters,
         "kind": kind,
         "page": cut(request, filters.shown(issues_of(data_import, kind=kind)), 50),
-        "keys": sorted(data_import.keys, key=lambda key: key["what"]),  # what was ignored comes first
+        "keys": sorted(data_import.keys, key=lambda key: key["what"]),  # ignored keys first
         "ignored": [key for key in data_import.keys if key["what"] == "ignored"],
         "may_change": access.has(Role.ADMIN),
         "removable": removable,
@@ -102,5 +102,5 @@ def import_remove(request: HttpRequest, access: Access, pk: int) -> HttpResponse
     data_import = _batch(access, pk)
     count = remove_import(by=access.user, data_import=data_import)
     noun = "example is" if count == 1 else "examples are"
-    messages.success(request, f"{count:,} {noun} out again. The import stays on record.")
+    messages.success(request, f"{count:,} {noun} removed. The import stays in the list.")
     return redirect("datasets:import", access.project.slug, data_import.pk)

@@ -1,4 +1,4 @@
-"""Dataset versions: freezing one, what it holds, how it differs from the one before."""
+"""Dataset versions: freeze one, show its content, compare it with the one before."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def _form(access: Access, data: Any, **initial: Any) -> FreezeForm:
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def dataset_new(request: HttpRequest, access: Access) -> HttpResponse:
-    """The form, and beside it what would be frozen; that part asks for itself again as the form changes."""
+    """The form, and beside it a preview, which reloads when the form changes."""
     params = Params(request.GET)
     chosen = {name: params.texts(name) for name in ("slices", "sources")}
     form = _form(access, request.POST if request.method == "POST" else None, **chosen)
@@ -75,7 +75,7 @@ def dataset_new(request: HttpRequest, access: Access) -> HttpResponse:
             return redirect("datasets:dataset", access.project.slug, dataset.number)
     defaults = FREEZE_DEFAULTS | chosen
     asked = form.settings() if form.is_bound and not form.errors else defaults
-    # In a busy project examples are approved every few seconds. A person who was told once that the data changes may freeze.
+    # In a busy project examples are approved every few seconds. A person who has seen once that the data changes can freeze.
     context = {"form": form, "told": told, **_preview(access, asked, at_once=request.method == "POST")}
     return render(request, "datasets/version_new.html", context, status=status_of(form))
 
@@ -83,15 +83,15 @@ def dataset_new(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.ADMIN)
 @require_safe
 def dataset_preview(request: HttpRequest, access: Access) -> HttpResponse:
-    """What a freeze with the form as it is would make: the part of the page that follows the form."""
+    """The preview of a freeze with the present values of the form."""
     form = _form(access, request.GET)
-    # A note is not asked for here, and whatever is wrong with the rest is said where the plan would be.
+    # The note does not count here. Errors of the other fields are shown in the place of the plan.
     context = _preview(access, form.settings(), at_once=True) if form.is_valid() else {"form": form}
     return render(request, "datasets/_freeze_preview.html", {"access": access, **context})
 
 
 def _preview(access: Access, settings: dict[str, Any], *, at_once: bool) -> dict[str, Any]:
-    """With many rows the plan takes a while: then the page shows the counts first and asks for it."""
+    """With many rows the plan takes a while: the page shows the counts first and then requests it."""
     shown = preview(access.project, settings, most=None if at_once else AT_ONCE)
     new = {name: n for name, _, n in shown.slices} if shown.since else None
     return {
@@ -118,10 +118,10 @@ def _share_bars(counts: dict[str, int], longest: int) -> list[tuple[str, float, 
 
 
 def _split_table(counts: dict[str, Any], new: dict[str, int] | None = None) -> dict[str, Any]:
-    """What datasets/_split_table.html shows of a version's counts; `new` adds a column, {slice: rows}."""
+    """The context of datasets/_split_table.html from a version's counts; `new` adds a column, {slice: rows}."""
     by_slice = counts.get("slices", {})
     untested = counts.get("untested")
-    if untested is None:  # a version from before the reason was kept
+    if untested is None:  # an old version without the reason
         untested = {
             name: ""
             for name, row in by_slice.items()
@@ -210,5 +210,5 @@ def dataset_withheld(request: HttpRequest, access: Access, number: int) -> HttpR
 @project_page(*READERS)
 @require_safe
 def dataset_download(request: HttpRequest, access: Access, number: int) -> StreamingHttpResponse:
-    """The artifact itself: one JSON object a line, in the version's order."""
+    """The artifact: one JSON object per line, in the version's order."""
     return dataset_as_jsonl(_ready(access, number), by=access.user, method=request.method)

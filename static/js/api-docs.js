@@ -3,7 +3,7 @@ const place = document.getElementById("api-docs");
 const root = document.documentElement;
 const system = matchMedia("(prefers-color-scheme: dark)");
 
-/** Swagger UI's own dark colours hang on a class, ours on the person's choice or the system's. */
+/** Swagger UI's dark colours depend on a class, ours on the person's choice or the system's. */
 function follow() {
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : system.matches;
   root.classList.toggle("dark-mode", dark);

@@ -1,15 +1,16 @@
-// Keeps what is typed in a form until the server has it: in the pair editor, in reviews, in ratings and in chat.
-//  * data-url: where the draft is saved (POST: 204 or {saved_at}) and where the page asks how it stands (GET:
+// Keeps what is typed in a form until the server has it: in the editor, in reviews, in ratings and in chat.
+//  * data-url: where the draft is saved (POST: 204 or {saved_at}) and where the page asks for its state (GET:
 //    {editable, held, can_open, detail, advice, until, writer, next}). Without it the text is kept in this browser only,
 //    under data-keep.
-//  * data-seen: the tab that wrote the draft this page began with. data-lease: the form can stop being this person's,
-//    so the page asks again when it is shown again. data-forget: the key of another form that this page's arrival ended.
-//    data-unsent: the page came with text that the server has not kept (a question that was refused, or is about to go).
+//  * data-seen: the tab that wrote the draft this page started with. data-lease: this person can lose the form to
+//    somebody else, so the page asks again when it is shown again. data-forget: the key of another form, whose work is
+//    finished when this page is shown. data-unsent: the page has text that the server has not stored (a question that
+//    was refused, or that is sent next).
 //  * Another form of the page that ends the draft (accept, skip) names it: data-ends="<id>".
 // A pause in typing saves; one request at a time, the newest text wins. A copy stays in this browser until the server
-// has said yes, also to the submit itself, and is offered again on the next visit. What fails is tried again with growing
-// pauses, and at once when the browser is online or the person has signed in again. Two tabs with one form know of each
-// other, and neither overwrites what the other saved (X-Draft-Writer, X-Draft-Seen).
+// has accepted the text, also for the submit itself, and is offered again on the next visit. A failed save is tried
+// again with growing pauses, and immediately when the browser is online or the person has signed in again. Two tabs with
+// one form know about each other, and neither overwrites what the other saved (X-Draft-Writer, X-Draft-Seen).
 import { away, clock, isSignIn, local, ofTab, person, send } from "./lib.js";
 
 const PAUSE_MS = 900;
@@ -21,11 +22,11 @@ const KEEPALIVE_MAX = 60_000; // browsers refuse larger keepalive bodies (64 KiB
 const COPY_DAYS = 30;
 const PREFIX = "gh-draft:";
 
-// This tab's name. It outlives a reload, so that what a page sends while it goes away is not taken for another tab's.
+// This tab's name. It is the same after a reload: what a page sends while it closes must not look like another tab's.
 let tab = ofTab.get("gh-tab");
 function nameTab() {
   tab = Date.now().toString(36) + Math.random().toString(36).slice(2);
-  ofTab.set("gh-tab", tab); // forbidden: the name lasts as long as the page
+  ofTab.set("gh-tab", tab); // where storage is forbidden, the name is only kept until the page closes
 }
 if (!tab) nameTab();
 
@@ -61,7 +62,7 @@ class GhAutosave extends HTMLElement {
     this.ears = new AbortController();
     this.listen();
     this.offerCopy();
-    // A browser may have put back what was typed before a reload.
+    // A browser may have restored what was typed before a reload.
     if (this.dirty()) this.later(0);
     if (this.dataset.lease !== undefined) {
       this.meet();
@@ -75,7 +76,7 @@ class GhAutosave extends HTMLElement {
     on(this.form, "change", () => this.changed());
     on(this.form, "focusin", () => this.meet());
     on(this.form, "submit", (event) => { if (!event.defaultPrevented || window.htmx) this.submitting(); });
-    // Before htmx puts the answer in place: afterwards this element may be gone.
+    // Before htmx swaps in the response: afterwards this element may be gone.
     on(document, "htmx:beforeOnLoad", (event) => {
       const { target, detail } = event;
       if (target !== this.form && target.dataset?.ends !== this.id) return;
@@ -95,7 +96,7 @@ class GhAutosave extends HTMLElement {
   }
 
   disconnectedCallback() {
-    // Swapped for another part of the page: nothing here may speak for the new one.
+    // Another part of the page replaced this one: nothing here may act for the new one.
     clearTimeout(this.timer);
     clearTimeout(this.copying);
     this.channel?.close();
@@ -104,7 +105,7 @@ class GhAutosave extends HTMLElement {
     this.ears = null;
   }
 
-  /** The form's fields as text; with `asServed` as the server drew them, whatever the browser put back since. */
+  /** The form's fields as text; with `asServed` as the server sent them, without what the browser restored. */
   pack(asServed = false) {
     const body = new URLSearchParams();
     for (const field of this.form.elements) {
@@ -119,7 +120,7 @@ class GhAutosave extends HTMLElement {
     return body.toString();
   }
 
-  /** Without hidden fields: a revision or a flag that the page carries along is nothing that somebody typed. */
+  /** Without hidden fields: nobody types a revision or a flag that the page sends along. */
   typed(text) {
     const body = new URLSearchParams(text);
     this.unnamed.forEach((name) => body.delete(name));
@@ -160,7 +161,7 @@ class GhAutosave extends HTMLElement {
       const answer = await send(this.dataset.url, {
         body: new URLSearchParams(text), headers: this.writer(), signal: AbortSignal.timeout(REQUEST_MS),
       });
-      if (this.sending || this.finished) return; // the form itself has the words
+      if (this.sending || this.finished) return; // the form itself sends the text
       if (answer.ok) {
         this.sent = text;
         this.saved();
@@ -184,7 +185,7 @@ class GhAutosave extends HTMLElement {
     this.dispatchEvent(new CustomEvent("gh-saved", { bubbles: true }));
   }
 
-  /** Nothing is unsaved, but the last request failed: say when the server and the session are back. */
+  /** Everything is saved, but the last request failed: say when the server and the session are back. */
   async connectedAgain(text) {
     const who = await person();
     if (who.is === "away") this.retry(text, away());
@@ -202,21 +203,21 @@ class GhAutosave extends HTMLElement {
     else if (told.code === "other_tab") this.otherTab(told);
     else if ([403, 404, 409, 410].includes(answer.status)) {
       this.stopped = true;
-      this.say(`Not saved. ${told.detail ?? "You cannot change this any more."} ${told.advice ?? ""}`.trim(), "failed");
+      this.say(`Not saved. ${told.detail ?? "You cannot change this now."} ${told.advice ?? ""}`.trim(), "failed");
       if (!(await this.check())) this.lost({ ...told, can_open: false });
     } else if ([400, 413, 422].includes(answer.status)) {
-      this.refusedText = true; // the same text would be refused again; the next change is tried
-      const why = told.detail ?? (answer.status === 413 ? "This is too long to be saved." : "The server refused this text.");
+      this.refusedText = true; // the server would refuse the same text again; the next change is tried
+      const why = told.detail ?? (answer.status === 413 ? "This text is too long to save." : "The server refused this text.");
       this.say(`Not saved. ${why} ${told.advice ?? "Make it shorter."}`, "failed");
     } else {
-      this.retry(text, told.detail ?? "The server cannot save at the moment.");
+      this.retry(text, told.detail ?? "The server cannot save now.");
     }
   }
 
   retry(text, why) {
     this.keep(text);
     this.waiting = true;
-    const where = this.kept ? "Saved on this device." : "Not saved yet: keep this page open.";
+    const where = this.kept ? "Saved on this device." : "Not saved yet. Keep this page open.";
     const sent = this.unsent ? " Not sent yet." : "";
     this.say(`${why} ${where}${sent} Trying again.`, "failed");
     this.backOff();
@@ -231,7 +232,7 @@ class GhAutosave extends HTMLElement {
     this.keep(text);
     this.waiting = true;
     const words = `${told.detail} ${told.advice}`;
-    this.say(`${told.detail} ${this.kept ? "Saved on this device." : "Not saved yet: keep this page open."}`, "failed");
+    this.say(`${told.detail} ${this.kept ? "Saved on this device." : "Not saved yet. Keep this page open."}`, "failed");
     this.notice("session", words, (box) => {
       const link = document.createElement("a");
       link.className = "btn small";
@@ -267,23 +268,23 @@ class GhAutosave extends HTMLElement {
     clearTimeout(this.timer);
     clearTimeout(this.copying);
     if (this.dirty() || this.waiting || this.unsent) this.keep(this.pack());
-    this.sending = Boolean(this.dataset.url); // a copy that lives here alone waits for the page that data-forget names
+    this.sending = Boolean(this.dataset.url); // a copy that is only in this browser stays until the page with data-forget
   }
 
-  /** For a script that sends the form itself (gh-chat): the copy stays as it is until `settled`. */
+  /** For a script that sends the form itself (gh-chat): the copy does not change until `settled`. */
   hold() {
     this.submitting();
     this.sending = true;
   }
 
-  /** What was held has arrived, or came back into the form. */
+  /** The text has arrived at the server, or is in the form again. */
   settled() {
     this.sending = false;
     if (this.dirty()) this.keep(this.pack());
     else this.forget(true);
   }
 
-  /** It was not taken, or never arrived: the words stay here, and saving goes on. */
+  /** The server refused it, or it did not arrive: the text stays here, and saving continues. */
   refused() {
     this.sending = false;
     this.unsent = true;
@@ -292,7 +293,7 @@ class GhAutosave extends HTMLElement {
     this.later(0);
   }
 
-  /** The server has said yes: nothing of this form waits any more. */
+  /** The server has accepted the form: nothing is left to save. */
   done() {
     clearTimeout(this.timer);
     clearTimeout(this.copying);
@@ -301,7 +302,7 @@ class GhAutosave extends HTMLElement {
     this.channel?.postMessage({ says: "sent", tab });
   }
 
-  /** Back brought the page out of the browser's memory as it was. */
+  /** The Back button restored the page from the browser's memory. */
   back() {
     if (this.finished) { window.location.reload(); return; }
     this.sending = false;
@@ -311,18 +312,18 @@ class GhAutosave extends HTMLElement {
 
   seenAgain() {
     if (this.waiting || this.dirty()) { this.failures = 0; this.later(0); }
-    else person(); // renews the CSRF token after somebody signed in again elsewhere
+    else person(); // renews the CSRF token after somebody signed in again in another tab
     if (this.dataset.lease !== undefined && !this.waiting) this.check();
   }
 
-  // --- is it still this person's? --------------------------------------------------------------------------
+  // --- does this person still have it open? --------------------------------------------------------------------------
   async state() {
     const answer = await send(this.dataset.url, { method: "GET" }).catch(() => null);
     if (answer?.status === 401) { this.signedOut(this.pack(), await answer.json()); return null; }
     return answer?.ok ? answer.json().catch(() => null) : null;
   }
 
-  /** Asks the server how the item stands, and says so. Whether it answered. */
+  /** Asks the server for the state of the form and shows it. Returns whether the server answered. */
   async check() {
     if (this.finished || !this.dataset.url) return false;
     const state = await this.state();
@@ -337,7 +338,7 @@ class GhAutosave extends HTMLElement {
     return true;
   }
 
-  /** It is not to be changed here any more: the text can be read and copied. */
+  /** It cannot be changed here now: the text can be read and copied. */
   lost(state) {
     if (this.dirty()) this.keep(this.pack());
     this.stopped = this.locked = true;
@@ -347,7 +348,7 @@ class GhAutosave extends HTMLElement {
     }
     this.dispatchEvent(new CustomEvent("gh-lost", { bubbles: true, detail: { ...state, can_open: false } }));
     if (document.querySelector("gh-lease")) return;
-    this.notice("lost", `${state.detail ?? "This is not open any more."} ${state.advice ?? ""}`.trim(), (box) => {
+    this.notice("lost", `${state.detail ?? "You do not have this open now."} ${state.advice ?? ""}`.trim(), (box) => {
       const link = document.createElement("a");
       link.className = "btn small";
       link.href = state.next ?? window.location.href;
@@ -364,7 +365,7 @@ class GhAutosave extends HTMLElement {
     if (this.sending || this.stopped || !this.dataset.url || text.length > KEEPALIVE_MAX) return;
     send(this.dataset.url, { body: new URLSearchParams(text), headers: this.writer(), keepalive: true })
       .then((answer) => { if (answer.ok) { this.sent = text; if (!this.dirty()) this.forget(); } })
-      .catch(() => {}); // the copy above is what the next visit offers
+      .catch(() => {}); // the next visit offers the copy above
   }
 
   writer() {
@@ -377,7 +378,7 @@ class GhAutosave extends HTMLElement {
   }
 
   forget(whosever = false) {
-    // What another tab could not save waits there for its own reload.
+    // A text that another tab could not save stays until that tab is reloaded.
     if (whosever || read(this.key)?.tab === tab) local.remove(this.key);
     this.kept = undefined;
   }
@@ -386,7 +387,7 @@ class GhAutosave extends HTMLElement {
     const copy = read(this.key);
     if (!copy) return;
     if (this.same(copy.text, this.sent)) { local.remove(this.key); return; }
-    if (this.same(copy.text, this.pack())) return; // the browser has put it back already
+    if (this.same(copy.text, this.pack())) return; // the browser has restored it already
     const blank = [...this.form.querySelectorAll("textarea")].every((field) => !field.defaultValue.trim());
     if (!this.dataset.url && blank) { this.unpack(copy.text); return; }
     this.notice("copy", `Unsaved text from ${moment(copy.at)}.`, (box) => {
@@ -399,7 +400,7 @@ class GhAutosave extends HTMLElement {
 
   unpack(text) {
     const kept = new URLSearchParams(text);
-    // Fields that repeat (turns, records) are as many as the text has: whoever owns them makes room first.
+    // Fields that repeat (turns, records): their owner first adds or removes rows to match the text.
     this.dispatchEvent(new CustomEvent("gh-unpack", { bubbles: true, detail: kept }));
     const used = {};
     for (const field of this.form.elements) {
@@ -429,9 +430,9 @@ class GhAutosave extends HTMLElement {
     this.channel.onmessage = ({ data }) => {
       if (data.says === "sent") { this.sentElsewhere(); return; }
       if (data.says === "anybody?") this.channel.postMessage({ says: "here", tab });
-      else if (data.tab === tab) nameTab(); // a duplicated tab begins with its original's name
+      else if (data.tab === tab) nameTab(); // a duplicated tab starts with the name of its original
       if (!this.notices.has("conflict")) {
-        this.notice("tabs", "This is open in another tab too. Only one tab can save the draft. Continue in one of them.");
+        this.notice("tabs", "This is also open in another tab. Only one tab can save the draft. Continue in one of them.");
       }
     };
     this.channel.postMessage({ says: "anybody?" });
@@ -444,7 +445,7 @@ class GhAutosave extends HTMLElement {
     this.lost({ detail: "This was sent in another tab.", advice: "Copy what you need from here." });
   }
 
-  // --- telling ---------------------------------------------------------------------------------------------
+  // --- messages ---------------------------------------------------------------------------------------------
   button(words, act, look = "small") {
     const button = document.createElement("button");
     button.type = "button";

@@ -1,5 +1,5 @@
-// Points of a chart answer the pointer and, once the chart has the focus, the arrow keys: each says its words in a
-// small box and to a screen reader. Without script every point keeps its <title>.
+// Points of a chart react to the pointer and, when the chart has the focus, to the arrow keys: each shows its text in a
+// small box and says it to a screen reader. Without script every point keeps its <title>.
 import { announce } from "./lib.js";
 
 class GhChart extends HTMLElement {
@@ -25,7 +25,7 @@ class GhChart extends HTMLElement {
 
   near(event) {
     let best = null;
-    let least = 28 ** 2; // px: how near the pointer must be
+    let least = 28 ** 2; // px: the largest distance of the pointer
     for (const point of this.points()) {
       const box = point.getBoundingClientRect();
       const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;

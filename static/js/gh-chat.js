@@ -1,10 +1,10 @@
-// A conversation that streams. The form's own POST is sent with fetch and answered by an event stream: start, text...,
-// then done or failed with the turn as the server draws it. Text is appended as text, never as HTML; only the
-// server's own, sanitised drawing of the finished turn is. Without this script the form posts and the page comes back
+// A chat that streams. The form's own POST is sent with fetch and answered by an event stream: start, text...,
+// then done or failed with the turn as the server renders it. Text is appended as text, never as HTML; only the
+// server's own, sanitised HTML of the finished turn is. Without this script the form posts and the page is loaded again
 // with the finished answer.
 import { announce, away, send, toast } from "./lib.js";
 
-const NEAR_PX = 120; // how near the end counts as reading along
+const NEAR_PX = 120; // so near the end the person follows the answer
 
 class GhChat extends HTMLElement {
   connectedCallback() {
@@ -24,7 +24,7 @@ class GhChat extends HTMLElement {
       event.preventDefault();
       this.askAgain(event.target);
     });
-    // The form to correct an answer opens below the summary, where the composer may cover it.
+    // The form that corrects an answer opens below the summary, where the chat form may cover it.
     this.log.addEventListener("click", (event) => {
       const details = event.target.closest("details.correct > summary")?.parentElement;
       if (details && !details.open) details.addEventListener("toggle", () => this.write(details), { once: true });
@@ -44,18 +44,18 @@ class GhChat extends HTMLElement {
 
   write(details) {
     const field = details.querySelector("textarea");
-    // Who is in it already may have begun to write: the caret stays where it is.
+    // A person in the field may have started to write: the caret stays where it is.
     if (!field || !details.open || document.activeElement === field) return;
     field.setSelectionRange(field.value.length, field.value.length);
-    field.focus(); // and is scrolled to, clear of the composer
+    field.focus(); // and scrolls to it, so that the chat form does not cover it
   }
 
   ask() {
     const text = this.field.value;
     if (!text.trim()) return;
-    if (this.running) { // sent before the answer was whole: it goes out next
+    if (this.running) { // sent before the answer was complete: it is sent next
       this.next = true;
-      this.say("Your question goes out when this answer is done.");
+      this.say("Your question is sent when this answer is complete.");
       return;
     }
     this.log.querySelector(".nothing")?.remove();
@@ -67,7 +67,7 @@ class GhChat extends HTMLElement {
     this.stream(this.form.action, new URLSearchParams({ text }), turn, () => {
       turn.remove();
       this.next = false;
-      // Nothing was stored: the words go back to where they were written, before what was typed since.
+      // Nothing was stored: the text goes back into the field, before what was typed after it.
       this.field.value = [text, this.field.value].filter((part) => part.trim()).join("\n\n");
       this.keeper?.settled?.();
     });
@@ -97,7 +97,7 @@ class GhChat extends HTMLElement {
       if (!answer.ok || !answer.headers.get("Content-Type")?.startsWith("text/event-stream")) {
         const told = await answer.json().catch(() => ({}));
         undo();
-        this.say(`${told.detail ?? "The server would not take it."} ${told.advice ?? ""}`.trim());
+        this.say(`${told.detail ?? "The server refused the question."} ${told.advice ?? ""}`.trim());
         return;
       }
       for await (const [kind, data] of events(answer.body)) {
@@ -107,13 +107,13 @@ class GhChat extends HTMLElement {
           ended = true;
           this.drawHtml(turn, data.html);
           if (kind === "failed") this.say(`${data.message} ${data.advice}`.trim());
-          announce(kind === "done" ? "The answer is complete." : "The answer broke off.");
+          announce(kind === "done" ? "The answer is complete." : "The answer stopped early.");
         }
       }
       if (!ended) await this.settle(turn);
     } catch (error) {
       if (error.name === "AbortError") await this.settle(turn);
-      else if (turn.dataset.answer) { this.say("The connection broke. What came so far is kept."); await this.settle(turn); }
+      else if (turn.dataset.answer) { this.say("The connection was lost. The text that arrived is saved."); await this.settle(turn); }
       else { undo(); this.say(`${away()} Your question is still here. Send it again.`); }
     } finally {
       this.running = null;
@@ -129,7 +129,7 @@ class GhChat extends HTMLElement {
     this.running?.abort();
   }
 
-  // After a stop the server ends the answer by itself; ask for the turn until it has.
+  // After a stop the server ends the answer; ask for the turn until it has.
   async settle(turn) {
     turn.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
     if (!turn.dataset.answer) { window.location.reload(); return; }
@@ -138,7 +138,7 @@ class GhChat extends HTMLElement {
       if (answer?.status === 200) { this.drawHtml(turn, await answer.text()); announce("Stopped."); return; }
       await new Promise((resolve) => { setTimeout(resolve, 150 + 100 * attempt); });
     }
-    toast("The answer has not been ended yet.", "warning", "Reload the page in a moment.");
+    toast("The answer has not stopped yet.", "warning", "Reload the page in a moment.");
   }
 
   drawHtml(turn, html) {
@@ -148,7 +148,7 @@ class GhChat extends HTMLElement {
   }
 
   draw(turn, fresh) {
-    for (const form of this.log.querySelectorAll(".again")) if (!turn.contains(form)) form.remove(); // only the last can be asked again
+    for (const form of this.log.querySelectorAll(".again")) if (!turn.contains(form)) form.remove(); // only the last question can be asked again
     turn.replaceWith(fresh);
     window.htmx?.process(fresh);
   }
@@ -156,7 +156,7 @@ class GhChat extends HTMLElement {
   busy(on) {
     this.sendButton.hidden = on;
     this.stopButton.hidden = !on;
-    // Whoever pressed Send by keyboard goes on by keyboard; the field stays open for the next question.
+    // A person who pressed Send by keyboard continues by keyboard; the field is ready for the next question.
     if (!on && document.activeElement === document.body) this.field.focus({ preventScroll: true });
   }
 

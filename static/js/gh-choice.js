@@ -1,9 +1,9 @@
-// Shows, of several groups of fields, the one that belongs to the chosen radio button: <gh-choice data-name="kind"> with
-// children that carry data-for="<value>". What was typed in the others stays in them. Without scripts all are shown.
+// Shows one of several groups of fields, the one of the chosen radio button: <gh-choice data-name="kind"> with
+// children that carry data-for="<value>". The others keep what was typed. Without scripts all are shown.
 class GhChoice extends HTMLElement {
   connectedCallback() {
     this.addEventListener("change", () => this.show());
-    // A page that comes back from the browser's memory has its choice restored after this.
+    // The browser restores the choice later when it loads the page from its memory.
     window.addEventListener("pageshow", () => this.show());
     this.show();
   }

@@ -1,5 +1,5 @@
-// Asks before a form is sent. The submit is stopped on its way down (capture), before htmx or the browser sees it,
-// and repeated once the person has said yes. A native dialog keeps the focus, closes on Escape and gives the focus back.
+// Asks before a form is sent. The submit is stopped in the capture phase, before htmx or the browser sees it,
+// and repeated when the person confirms. A native dialog keeps the focus, closes on Escape and gives the focus back.
 class GhConfirm extends HTMLElement {
   connectedCallback() {
     this.addEventListener("submit", (event) => this.ask(event), true);
@@ -35,7 +35,7 @@ class GhConfirm extends HTMLElement {
     no.addEventListener("click", () => dialog.close());
     yes.addEventListener("click", () => {
       dialog.close();
-      // A card that polls may have been swapped meanwhile; then the form in the page is a newer one.
+      // A card that polls may have been replaced in the meantime; then the form in the page is a newer one.
       const live = form.isConnected ? form : document.querySelector(`form[action="${CSS.escape(form.getAttribute("action"))}"]`);
       if (!live) return;
       const holder = live.closest("gh-confirm");
@@ -44,7 +44,7 @@ class GhConfirm extends HTMLElement {
     });
     dialog.addEventListener("close", () => dialog.remove());
     dialog.showModal();
-    // What can be undone may be one Enter away; what cannot starts on "no".
+    // Enter confirms what can be undone. For what cannot be undone the focus starts on "Cancel".
     (this.hasAttribute("data-danger") ? no : yes).focus();
   }
 }

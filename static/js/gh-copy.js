@@ -1,4 +1,4 @@
-// Copies another element's text (or value) and says that it did. Clipboards need a secure page; elsewhere the text is
+// Copies another element's text (or value) and shows that it did. Clipboards need a secure page; without one the text is
 // selected instead, ready for Ctrl+C.
 class GhCopy extends HTMLElement {
   connectedCallback() {

@@ -1,8 +1,8 @@
-// The pages where one works on a pair: what helps is in tabs beside the text, notices share one line, and a long
-// conversation begins at its end, so that the text to write is on the first screen.
+// The pages where a person works on an example: records and checks are in tabs beside the text, notices share one line.
+// A long conversation is scrolled to its end, so that the text to write is on the first screen.
 const NARROW = matchMedia("(max-width: 60rem)"); // the same width as in annotate.css
 
-// Tabs (WAI-ARIA: arrow keys, Home, End). On a narrow screen they are a bar at the foot: a tab opens its panel above the
+// Tabs (WAI-ARIA: arrow keys, Home, End). On a narrow screen they are a bar at the bottom: a tab opens its panel above the
 // bar, and pressing it again closes it. Fields in a panel that is not shown are still sent with the form.
 class GhTabs extends HTMLElement {
   connectedCallback() {
@@ -26,7 +26,7 @@ class GhTabs extends HTMLElement {
       this.removeAttribute("data-open");
       this.chosen().focus();
     });
-    // A key that adds a record, or an error in a panel: whatever has the focus is seen.
+    // A key that adds a record, or an error in a panel: show the panel with the focus.
     this.addEventListener("focusin", (event) => {
       const panel = event.target.closest("[data-panel]");
       if (panel) this.open(panel);
@@ -57,7 +57,7 @@ class GhTabs extends HTMLElement {
     else this.setAttribute("data-open", "");
   }
 
-  /** Shows the panel, and whatever is in it. */
+  /** Shows the panel and opens the side. */
   open(panel) {
     this.choose(this.tabOf(panel));
     this.setAttribute("data-open", "");
@@ -72,17 +72,17 @@ class GhTabs extends HTMLElement {
     }
   }
 
-  /** What the checks found shows on their tab while another one is open. */
+  /** The tab of the checks shows the number of findings while another tab is open. */
   counts(marks) {
     const place = this.querySelector("[data-tab-count=checks]");
     const { wrong = "0", look = "0" } = marks.dataset;
-    place.textContent = wrong !== "0" ? `${wrong} wrong` : look !== "0" ? `${look} to look at` : "";
+    place.textContent = wrong !== "0" ? `${wrong} wrong` : look !== "0" ? `${look} to check` : "";
     place.dataset.tone = wrong !== "0" ? "bad" : "warn";
   }
 }
 customElements.define("gh-tabs", GhTabs);
 
-// One line for all notices: what other scripts put into the form comes here, too.
+// One line for all notices: notices that other scripts put into the form are moved here.
 class GhStatus extends HTMLElement {
   connectedCallback() {
     const form = document.getElementById(this.dataset.form);
@@ -96,10 +96,10 @@ class GhStatus extends HTMLElement {
 }
 customElements.define("gh-status", GhStatus);
 
-/** The conversation's last words are the ones that the text answers. */
+/** Scrolls a conversation to its end: the completion answers the last turn. */
 export function toEnd(page) {
   for (const box of page.querySelectorAll(".conversation")) {
-    let atEnd = true; // until the person scrolls; a notice that takes room above must not hide the last words
+    let atEnd = true; // until the person scrolls; a notice above must not push the last words out of view
     const follow = () => { if (atEnd) box.scrollTop = box.scrollHeight; };
     box.addEventListener("scroll", () => { atEnd = box.scrollHeight - box.clientHeight - box.scrollTop < 4; });
     const sizes = new ResizeObserver(follow);

@@ -1,10 +1,10 @@
-// The guideline beside the work: a drawer that stays open while one writes. It opens at the part that the page is about,
-// finds words, and gives the focus back where it came from. Alt PageDown and Alt PageUp turn its pages while one types.
+// The guideline beside the work: a drawer that stays open while a person writes. It opens at the part that the page is
+// about, finds words, and gives the focus back. Alt PageDown and Alt PageUp scroll it during typing.
 // The button and the popover work without this script.
 import { announce, ofTab } from "./lib.js";
 
-const STORE = "gh-guide-open"; // within a tab an open guideline stays open from one item to the next
-// Where storage is forbidden, it opens closed on the next page.
+const STORE = "gh-guide-open"; // within a tab an open guideline stays open from one example to the next
+// Where storage is forbidden, it is closed on the next page.
 const remember = (open) => (open ? ofTab.set(STORE, "1") : ofTab.remove(STORE));
 const remembered = () => ofTab.get(STORE) === "1";
 
@@ -50,7 +50,7 @@ class GhGuide extends HTMLElement {
     remember(true);
     const part = this.part();
     if (part) this.show(part);
-    // A toggle is told a moment later: who has gone on to another field by then stays there.
+    // The toggle event arrives a moment later: a person who is in another field by then stays there.
     const still = [this.from, document.body].includes(document.activeElement);
     if (!this.quiet && still) this.text.focus({ preventScroll: true });
     this.quiet = false;
@@ -58,7 +58,7 @@ class GhGuide extends HTMLElement {
 
   closed() {
     remember(false);
-    // The browser may have put the focus on the page's body by now.
+    // The browser may have moved the focus to the page's body.
     const lost = document.activeElement === document.body || this.drawer.contains(document.activeElement);
     if (lost && this.from?.isConnected) this.from.focus({ preventScroll: true });
     this.from = null;
@@ -81,7 +81,7 @@ class GhGuide extends HTMLElement {
 
   /** The part for this edge case or slice: a heading, or a list item that begins with a bold name. */
   part() {
-    // What stands in the fields now counts before what the page began with.
+    // The present values of the fields count before the values of the loaded page.
     const fields = (this.dataset.fields ?? "").split(" ").map((id) => id && document.getElementById(id)).filter((field) => field?.value);
     const wanted = [
       ...fields.map((field) => (field.selectedOptions ? field.selectedOptions[0].label : field.value)),

@@ -1,5 +1,5 @@
-// Keeps a lease while somebody works: posts while the page is visible and used. A page left alone for ten minutes
-// stops, so that the item goes to a colleague instead of being held by a forgotten tab.
+// Renews a lease while a person works: posts while the page is visible and used. A page that is not used for ten minutes
+// stops, so that the example goes to a colleague and a forgotten tab does not keep it.
 import { send } from "./lib.js";
 
 const IDLE_MS = 10 * 60_000;
@@ -17,14 +17,14 @@ class GhHeartbeat extends HTMLElement {
   }
   async beat() {
     if (document.hidden || Date.now() - this.used > IDLE_MS) return;
-    const answer = await send(this.dataset.url).catch(() => null); // away: the next beat tries again
+    const answer = await send(this.dataset.url).catch(() => null); // offline: the next beat tries again
     if (!answer) return;
     const told = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
     if (answer.ok && told.until) {
       document.querySelectorAll("gh-countdown[data-lease]").forEach((count) => { count.dataset.until = told.until; });
       this.querySelectorAll("gh-countdown").forEach((count) => { count.dataset.until = told.until; });
     }
-    // Signed out, or somebody else's now: the form that saves (gh-autosave) asks which, and says it.
+    // Signed out, or another person has it open now: the form that saves (gh-autosave) asks which and shows it.
     if ([401, 403, 404, 409, 410].includes(answer.status)) document.dispatchEvent(new CustomEvent("gh-ask"));
   }
 }

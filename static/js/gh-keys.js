@@ -1,6 +1,6 @@
 // Keyboard shortcuts. A control declares its own: <button data-key="j" data-key-label="skip">. So a shortcut exists
-// exactly while its control does, does exactly what the control does, and a disabled control has none.
-// "?" lists what the page offers. Single letters can be switched off (WCAG 2.1.4): speech input would trigger them.
+// only while its control exists, does what the control does, and a disabled control has none.
+// "?" lists the shortcuts of the page. Single letters can be switched off (WCAG 2.1.4): speech input would trigger them.
 import { lettersOff, setLettersOff } from "./lib.js";
 
 const names = { ctrl: "Ctrl", alt: "Alt", enter: "Enter", shift: "Shift", esc: "Esc", arrowleft: "←", arrowright: "→" };
@@ -12,7 +12,7 @@ function pressed(event) {
   let key = event.key === "Escape" ? "esc" : event.key.toLowerCase();
   // Alt makes other characters of letters and digits on some keyboards; the key itself is meant.
   if (event.altKey && /^(Key[A-Z]|Digit\d)$/.test(event.code)) key = event.code.at(-1).toLowerCase();
-  // Shift counts only where it does not already show in the character ("?" is Shift and something, everywhere).
+  // Shift counts only where the character does not already show it ("?" always needs Shift).
   if (event.shiftKey && key.length > 1) parts.push("shift");
   parts.push(key);
   return parts.join("+");
@@ -38,7 +38,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   // A control may have several keys, with spaces between: a letter, and one with Alt that works while typing too.
-  // Where several forms offer the same key (each answer of a chat has its correction), the one that is being filled in.
+  // Where several forms have the same key (each answer of a chat has its correction form), use the form with the focus.
   const offers = [...document.querySelectorAll(`[data-key~="${CSS.escape(combination)}"]`)].filter(usable);
   const control = offers.find((offer) => offer.form && offer.form === event.target.form) ?? offers[0];
   if (!control) return;
@@ -48,7 +48,7 @@ document.addEventListener("keydown", (event) => {
   else control.click();
 });
 
-// The caret is where one left it; in a text that one has not touched yet it goes to the end, not before the first letter.
+// The caret stays where the person left it; in a text not used yet it goes to the end.
 const touched = new WeakSet();
 for (const kind of ["keydown", "pointerdown", "input"]) {
   document.addEventListener(kind, (event) => { if (!event.altKey && !event.ctrlKey) touched.add(event.target); }, true);
@@ -74,7 +74,7 @@ function caps(combination) {
 function showAll() {
   const dialog = document.createElement("dialog");
   const title = document.createElement("h2");
-  title.textContent = "Keys on this page";
+  title.textContent = "Keyboard shortcuts on this page";
   title.id = "key-list-title";
   dialog.setAttribute("aria-labelledby", title.id);
   const list = document.createElement("dl");
@@ -92,7 +92,7 @@ function showAll() {
   const help = document.createElement("dt");
   help.append(caps("?"));
   const helpWords = document.createElement("dd");
-  helpWords.textContent = "this list";
+  helpWords.textContent = "show this list";
   list.append(help, helpWords);
 
   const label = document.createElement("label");
@@ -102,7 +102,7 @@ function showAll() {
   box.checked = !lettersOff();
   box.addEventListener("change", () => setLettersOff(!box.checked));
   const boxWords = document.createElement("span");
-  boxWords.textContent = "Keys without Ctrl work (switch off for speech input)";
+  boxWords.textContent = "Single-letter keys (switch off for speech input)";
   label.append(box, boxWords);
 
   const end = document.createElement("div");
@@ -118,10 +118,10 @@ function showAll() {
   dialog.showModal();
 }
 
-// The foot itself offers "?" to the mouse as well, after the keys the page wrote out.
+// The footer also has a "?" button for the mouse, after the keys of the page.
 class GhKeys extends HTMLElement {
   connectedCallback() {
-    // Nothing that is scrolled to may end up under the foot: layout.css leaves this much room.
+    // The footer must not cover what is scrolled to: layout.css leaves this much space.
     const foot = this.closest(".keys") ?? this;
     this.sizes = new ResizeObserver(() => document.documentElement.style.setProperty("--foot", `${foot.offsetHeight}px`));
     this.sizes.observe(foot);

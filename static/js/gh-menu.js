@@ -1,5 +1,5 @@
-// A popover placed under the button that opens it; arrow keys walk its entries. Without script the popover
-// still opens, in the corner its CSS names.
+// A popover placed under the button that opens it; arrow keys move through its entries. Without script the popover
+// still opens, in the corner that the CSS sets.
 class GhMenu extends HTMLElement {
   connectedCallback() {
     const menu = this.querySelector("[popover]");

@@ -1,5 +1,5 @@
-// The editor of a pair: turns and records come and go, values that the records hold are marked in every text, and a
-// lost lease is told without taking the words away.
+// The editor of an example: adds and removes turns and records, marks values of the records in every text, and
+// says when the lease is over; the text stays.
 import { toEnd } from "./gh-desk.js";
 import { announce } from "./lib.js";
 import { spansOf, treeOf } from "./marking.js";
@@ -27,7 +27,7 @@ function paint(text, field) {
     nodes.push(mark);
     at = end;
   }
-  nodes.push(`${text.slice(at)}\n`); // a last line break takes room in a textarea, and so it must here
+  nodes.push(`${text.slice(at)}\n`); // a last line break takes a line in a textarea, so it must here too
   return nodes;
 }
 
@@ -38,8 +38,8 @@ const SHAPE = [
   "unicodeBidi", "whiteSpace", "wordBreak", "wordSpacing",
 ];
 
-// A textarea cannot show marks; a copy of its text behind it can. (The CSS Custom Highlight API does not reach into a
-// textarea either.) The copy takes its shape from the textarea as it is drawn, so that both break their lines alike.
+// A textarea cannot show marks; a copy of its text behind it can. (The CSS Custom Highlight API does not work in a
+// textarea.) The copy takes its styles from the textarea, so that both break their lines alike.
 class GhMarked extends HTMLElement {
   connectedCallback() {
     this.area = this.querySelector("textarea");
@@ -96,8 +96,8 @@ class GhRead extends HTMLElement {
 }
 customElements.define("gh-read", GhRead);
 
-// The same marks in text that was drawn from Markdown: within its tags, and with words for who does not see colours.
-const SAYS = { bad: "neither the records nor the conversation hold it", warn: "look at it again" };
+// The same marks in text rendered from Markdown: within its tags, and with a title for people who do not see colours.
+const SAYS = { bad: "not in the records or the conversation", warn: "please check this" };
 
 class GhShown extends HTMLElement {
   connectedCallback() {
@@ -127,7 +127,7 @@ class GhShown extends HTMLElement {
 }
 customElements.define("gh-shown", GhShown);
 
-// Arrives with each answer of the checks and hands its words to every text on the page.
+// Comes with each result of the checks and gives the marked words to every text on the page.
 class GhMarks extends HTMLElement {
   connectedCallback() {
     marked = JSON.parse(this.dataset.words || "{}");
@@ -151,7 +151,7 @@ class GhPair extends HTMLElement {
     });
     this.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || !event.target.matches("textarea, input, select")) return;
-      event.target.blur(); // now single letters are keys again
+      event.target.blur(); // now single letters are shortcuts again
       event.preventDefault();
     });
     this.makeRoom = (event) => {
@@ -191,13 +191,13 @@ class GhPair extends HTMLElement {
   remove(row) {
     const kind = row.dataset.row;
     const next = row.nextElementSibling ?? row.previousElementSibling;
-    // What was in it can be had back: a slip of the finger must not cost a long record.
+    // The row can be restored: a wrong click must not delete a long record.
     const undo = document.createElement("p");
     undo.className = "row soft small";
     const button = document.createElement("button");
     button.type = "button";
     button.className = "small";
-    button.textContent = "Put it back";
+    button.textContent = "Undo";
     undo.append(kind === "turn" ? "Turn removed." : "Record removed.", button);
     button.addEventListener("click", () => { undo.replaceWith(row); this.countRecords(); row.querySelector("textarea").focus(); this.changed(); });
     row.replaceWith(undo);
@@ -218,7 +218,7 @@ class GhPair extends HTMLElement {
     if (count) count.textContent = this.rows("record").length;
   }
 
-  /** Tells whoever saves and checks that fields came or went. */
+  /** Tells the scripts that save and check that fields were added or removed. */
   changed() { this.closest("form")?.dispatchEvent(new Event("input", { bubbles: true })); }
 }
 customElements.define("gh-pair", GhPair);
@@ -226,8 +226,8 @@ customElements.define("gh-pair", GhPair);
 // The page that only reads has no gh-pair.
 document.querySelectorAll(".conversation").forEach((box) => { if (!box.closest("gh-pair")) toEnd(box.parentElement); });
 
-// Says that the item is not this person's any more, and what to do; the words stay where they are. Only what can be done
-// is offered: an item that was submitted cannot be opened again.
+// Says that this person does not have the example open now, and what to do; the text stays. Only possible actions
+// are offered: a submitted example cannot be opened again.
 class GhLease extends HTMLElement {
   connectedCallback() {
     this.tell = (event) => this.show(event.detail ?? {});
@@ -235,7 +235,7 @@ class GhLease extends HTMLElement {
     this.ask = () => document.dispatchEvent(new CustomEvent("gh-ask"));
     document.addEventListener("gh-lost", this.tell);
     document.addEventListener("gh-held", this.hide);
-    document.addEventListener("gh-expired", this.ask); // only the server knows whether somebody else took it
+    document.addEventListener("gh-expired", this.ask); // only the server knows whether somebody else has it
   }
 
   disconnectedCallback() {

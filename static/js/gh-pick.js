@@ -1,5 +1,5 @@
-// A list worked by keyboard: J and K move from row to row, X or space selects, O opens. What was selected is counted in
-// the bar at the foot, whose buttons ask first, in a dialog of the page ([data-pick-ask] names it).
+// A list for the keyboard: J and K move from row to row, X or space selects, O opens. The number of selected rows is in
+// the bar at the bottom. Its buttons ask first, in a dialog of the page ([data-pick-ask] is its id).
 const bar = () => document.getElementById("bulk-bar");
 
 class GhPick extends HTMLElement {
@@ -20,7 +20,7 @@ class GhPick extends HTMLElement {
         event.preventDefault();
         dialog.querySelector("[data-pick-go]").click();
       });
-      // The server answered with the question still open: something in it is missing.
+      // The server sent the dialog open again: a field in it is missing.
       if (dialog.open) { dialog.close(); dialog.showModal(); dialog.querySelector("textarea")?.focus(); }
     }
     this.show();
@@ -70,14 +70,14 @@ class GhPick extends HTMLElement {
 function count(chosen) {
   document.querySelectorAll("[data-pick-number]").forEach((place) => { place.textContent = chosen ? ` ${chosen}` : ""; });
   document.querySelectorAll("[data-pick-words]").forEach((place) => {
-    place.textContent = chosen === 1 ? "1 pair" : `${chosen} pairs`;
+    place.textContent = chosen === 1 ? "1 example" : `${chosen} examples`;
   });
   const words = bar()?.querySelector("[data-pick-count]");
   if (words) words.textContent = chosen ? `${chosen} selected` : "Nothing selected";
   bar()?.querySelectorAll("button").forEach((button) => { button.disabled = !chosen; });
 }
 
-// The bar stands outside the list, at the foot of the page.
+// The bar is outside the list, at the bottom of the page.
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-pick-ask]");
   const dialog = button && document.getElementById(button.dataset.pickAsk);

@@ -1,5 +1,5 @@
-// A part of a form that can be closed. What was changed in it does not disappear unsaid: closed, its heading counts the
-// changed values; and when the browser finds a wrong value inside at a submit, it opens, so that the message can be seen.
+// A part of a form that can be closed. Its changes stay visible: when closed, its heading shows the number of
+// changed values. When the browser finds a wrong value inside at a submit, it opens, so that the message can be seen.
 class GhSection extends HTMLElement {
   connectedCallback() {
     this.details = this.querySelector("details");
@@ -21,7 +21,7 @@ class GhSection extends HTMLElement {
   }
 }
 
-/** Whether a control holds something else than the page gave it, or than its default where the page names one. */
+/** Whether a control has another value than the page gave it, or than its default where the page has one. */
 function isChanged(control) {
   if (control.type === "hidden") return false;
   const standard = control.dataset.default;

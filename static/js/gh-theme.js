@@ -1,5 +1,5 @@
-// Light, dark or as the system: applied at once, stored by the form it stands in. Without script the form posts
-// and the page comes back in the new theme.
+// Light, dark or as the system: applied immediately, stored by its form. Without script the form posts
+// and the page is loaded in the new theme.
 import { send, toast } from "./lib.js";
 
 class GhTheme extends HTMLElement {
@@ -21,7 +21,7 @@ class GhTheme extends HTMLElement {
         const answer = await send(button.form.action, { body });
         if (!answer.ok) throw new Error(answer.statusText);
       } catch {
-        toast("The theme was not stored.", "warning", "It holds on this page only.");
+        toast("The theme was not saved.", "warning", "It is used on this page only.");
       }
     });
   }

@@ -1,5 +1,5 @@
-// Moments in the reader's own zone. The server sends UTC, which stays readable without script; one timer serves
-// every moment on the page.
+// Times in the reader's time zone. The server sends UTC, which stays readable without script; one timer serves
+// every time on the page.
 import { clock } from "./lib.js";
 
 const DAY = 86_400_000;
@@ -54,7 +54,7 @@ class GhTime extends HTMLElement {
 }
 customElements.define("gh-time", GhTime);
 
-// A lease: until when, in copper when it is nearly over, and an event when it is.
+// A lease: its end, in another colour when it is nearly over, and an event when it is over.
 class GhCountdown extends HTMLElement {
   static observedAttributes = ["data-until"];
   connectedCallback() { all.add(this); this.show(); }

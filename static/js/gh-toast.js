@@ -1,5 +1,5 @@
-// A message that closes itself, unless it tells of an error or somebody is reading it.
-const STAYS_S = 6; // one with something to press says its own seconds in data-seconds
+// A message that closes after some seconds, unless it is an error or somebody reads it.
+const STAYS_S = 6; // a message with a button sets its own seconds in data-seconds
 
 class GhToast extends HTMLElement {
   connectedCallback() {

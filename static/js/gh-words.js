@@ -1,4 +1,4 @@
-// Counts the words of a text as it is written.
+// Counts the words of a text during typing.
 class GhWords extends HTMLElement {
   connectedCallback() {
     this.field = document.getElementById(this.dataset.for);

@@ -1,5 +1,5 @@
-// Loads the house's elements and listens to htmx for the whole page. A page's own elements are modules of their
-// own, linked in its block "scripts". No bundler: what is here is what runs.
+// Loads the custom elements of all pages and listens to htmx for the whole page. A page's own elements are separate
+// modules in its block "scripts". There is no bundler.
 import { SIGNED_OUT, announce, away, isSignIn, pageHeaders, person, toast } from "./lib.js";
 import "./gh-autosave.js";
 import "./gh-chart.js";
@@ -16,8 +16,8 @@ import "./gh-time.js";
 import "./gh-toast.js";
 import "./gh-words.js";
 
-// The server may send an expected error as a message of its own and say where it goes (HX-Retarget). htmx would
-// not swap a 4xx or 5xx, so it is allowed here, for these answers only.
+// The server may send an expected error as a message and say where to put it (HX-Retarget). htmx would
+// not swap a 4xx or 5xx, so it is allowed here, for these responses only.
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.xhr.getResponseHeader("HX-Retarget")) {
     event.detail.shouldSwap = true;
@@ -25,11 +25,11 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
 });
 
-// Every request says for whom its page was made: what one person typed never goes to another's account.
+// Every request says for which person its page was made: text of one person must not go to another person's account.
 document.addEventListener("htmx:configRequest", (event) => { Object.assign(event.detail.headers, pageHeaders()); });
 
-// A session that ended answers a swap with the sign-in page. It has no place inside a card: say it, change nothing. A
-// page that polls says it once; whoever presses a button is told each time.
+// When the session has ended, a swap gets the sign-in page. That must not go inside a card: show a message, change
+// nothing. A page that polls shows it once; a person who presses a button sees it each time.
 let signedOut = false;
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (!isSignIn(event.detail.xhr)) return;
@@ -39,7 +39,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   signedOut = true;
 });
 
-// Any other error: say what the error page would have said, and leave the page, and what was typed, as it is.
+// Any other error: show the message of the error page; the page and what was typed stay.
 document.addEventListener("htmx:responseError", async (event) => {
   const { xhr, requestConfig } = event.detail;
   if (isQuiet(requestConfig)) return;
@@ -47,7 +47,7 @@ document.addEventListener("htmx:responseError", async (event) => {
     const who = await person();
     if (who.is === "out" || who.is === "other") { toast(who.detail, "error", who.advice); return; }
     if (who.is === "same" && xhr.getResponseHeader("X-Refused") === "csrf") {
-      toast("You signed in again since this page was opened. Nothing was sent.", "warning", "What you typed is still here. Send it again.");
+      toast("You signed in again after this page was opened. Nothing was sent.", "warning", "What you typed is still here. Send it again.");
       return;
     }
   }
@@ -58,18 +58,18 @@ document.addEventListener("htmx:responseError", async (event) => {
 });
 
 function withoutWords(status) {
-  if (status === 413) return "This is too large to be sent.";
-  return status >= 500 ? `The server cannot do this at the moment (${status}).` : `The server refused this (${status}).`;
+  if (status === 413) return "This is too large to send.";
+  return status >= 500 ? `The server cannot do this now (${status}).` : `The server refused this (${status}).`;
 }
 
 let offline = null;
 document.addEventListener("htmx:sendError", (event) => {
   event.preventDefault();
-  // A page that polls must not pile up messages while the server is away: one, and one when it is back.
+  // A page that polls must not add many messages while the server is offline: one now, and one when it is online again.
   if (offline?.isConnected && isQuiet(event.detail.requestConfig)) return;
   offline?.remove();
-  const kept = event.target.closest?.("gh-autosave") ? "Your text is kept. Send it again when you are back." : "";
-  offline = toast(away(), "error", kept || "What you typed is still here. Try again when you are back.");
+  const kept = event.target.closest?.("gh-autosave") ? "Your text is saved. Send it again when you are online." : "";
+  offline = toast(away(), "error", kept || "What you typed is still here. Try again when you are online.");
 });
 document.addEventListener("htmx:afterRequest", (event) => {
   if (offline && event.detail.xhr?.status > 0) {
@@ -80,12 +80,12 @@ document.addEventListener("htmx:afterRequest", (event) => {
 });
 
 function isQuiet(config) {
-  return config?.verb === "get" && !config.triggeringEvent; // a poll: htmx gives it no event, and the next one will tell
+  return config?.verb === "get" && !config.triggeringEvent; // a poll: htmx gives it no event, and the next poll shows the state
 }
 
 document.addEventListener("gh:toast", (event) => toast(event.detail.text, event.detail.level, event.detail.advice));
 
-// A run card swaps itself every two seconds. Nobody wants to hear each percent, but everybody the end.
+// A run card replaces itself every two seconds. A screen reader says only its end, not each percent.
 document.addEventListener("htmx:oobAfterSwap", noteRuns);
 document.addEventListener("htmx:afterSwap", noteRuns);
 const seen = new Map();

@@ -1,12 +1,12 @@
-// What the elements share: asking the server, and telling the person.
+// Shared by the elements: requests to the server, and messages to the person.
 
-/** The CSRF token, from the header that htmx sends too: one place for both. */
+/** The CSRF token, from the header that htmx sends too. */
 export function csrf() {
   return JSON.parse(document.body.getAttribute("hx-headers") || "{}")["X-CSRFToken"] || "";
 }
 
-// Storage that the browser may forbid (the getter itself throws then) or that may be full. Nothing here ever throws:
-// reading gives null and writing says whether it worked. No other script may use the browser's storage directly.
+// Storage that the browser may forbid (the getter itself throws then) or that may be full. Nothing here throws:
+// reading gives null and writing returns whether it worked. No other script may use the browser's storage directly.
 function shelf(open) {
   const attempt = (act, otherwise) => { try { return act(open()); } catch { return otherwise; } };
   return {
@@ -16,9 +16,9 @@ function shelf(open) {
     keys: () => attempt((store) => Object.keys(store), []),
   };
 }
-/** Outlives the tab. */
+/** Is kept after the tab is closed. */
 export const local = shelf(() => window.localStorage);
-/** Outlives a reload of this tab. */
+/** Is kept after a reload of this tab. */
 export const ofTab = shelf(() => window.sessionStorage);
 
 /** Whether the single-letter keys are switched off in this browser (speech input would trigger them). */
@@ -37,8 +37,8 @@ export const SIGNED_OUT = {
 
 let asking;
 /**
- * Who is signed in in this browser now, beside the person this page was made for: {is: "same", "out", "other" or "away",
- * detail, advice}. For the same person the page's CSRF token is renewed: signing in again makes the old one useless.
+ * Who is signed in in this browser now, compared with the person of this page: {is: "same", "out", "other" or "away",
+ * detail, advice}. For the same person the page's CSRF token is renewed: signing in again makes the old one invalid.
  */
 export function person() {
   asking ??= askWho().finally(() => { asking = undefined; });
@@ -61,7 +61,7 @@ async function askWho() {
     return {
       is: "other",
       code: "other_person",
-      detail: `${told.name} is signed in in this browser now. Nothing was saved to their account.`,
+      detail: `${told.name} is signed in in this browser now. Nothing was saved in their account.`,
       advice: "Sign in as yourself in a new tab, then save again.",
     };
   }
@@ -70,14 +70,14 @@ async function askWho() {
   return { is: "same" };
 }
 
-/** The headers of every request that a page's script sends: the CSRF token, and for whom the page was made. */
+/** The headers of every request that a page's script sends: the CSRF token, and the person that the page was made for. */
 export function pageHeaders() {
   return { "X-CSRFToken": csrf(), ...(document.body.dataset.user ? { "X-Page-User": document.body.dataset.user } : {}) };
 }
 
 /**
  * fetch for this site's own addresses: same origin, CSRF header, JSON preferred in answers. A session that ended, or that
- * is somebody else's now, is a 401 with {code, detail, advice}; after signing in again as the same person it just works.
+ * belongs to another person now, is a 401 with {code, detail, advice}; after signing in again as the same person it works.
  */
 export async function send(url, options = {}) {
   const answer = await once(url, options);
@@ -93,8 +93,8 @@ async function once(url, { method = "POST", body, keepalive = false, signal, hea
     method, body, keepalive, signal, credentials: "same-origin", redirect: "manual", cache: "no-store",
     headers: { ...headers, ...pageHeaders(), Accept: accept },
   });
-  // The addresses that scripts post to answer themselves; a redirect means the sign-in page. Followed, it would end
-  // in 200 and pass for success.
+  // The addresses that scripts post to do not redirect; a redirect means the sign-in page. Followed, it would end
+  // in 200 and look like success.
   if (answer.type !== "opaqueredirect") return answer;
   return new Response(JSON.stringify(SIGNED_OUT), { status: 401, headers: { "Content-Type": "application/json" } });
 }
@@ -105,7 +105,7 @@ async function saysOther(answer) {
   return told.code === "other_person";
 }
 
-/** Whether an answer that htmx got is the sign-in page instead of what was asked for. */
+/** Whether htmx got the sign-in page instead of the requested page. */
 export function isSignIn(xhr) {
   return Boolean(xhr.responseURL) && new URL(xhr.responseURL).pathname === document.body.dataset.signIn;
 }
@@ -140,7 +140,7 @@ export function toast(text, level = "info", advice = "") {
   return holder;
 }
 
-/** Says something to a screen reader without showing it. */
+/** Says a text to a screen reader without showing it. */
 export function announce(text) {
   const place = document.getElementById("announce");
   place.textContent = "";

@@ -1,9 +1,9 @@
-// Where words stand in a text, for marking them while one types: in one pass over the text, however many words there are.
+// Finds words in a text, to mark them during typing: in one pass over the text, for any number of words.
 
 const LETTER = /[\p{L}\p{N}]/u;
 export const LONGEST = 200; // letters of a word that is marked; a value is shorter
 
-/** The words of several tones, the gravest first, as a tree of their letters: [["3 May"], [], ["14 November", "7"]]. */
+/** The words of several tones, the most serious first, as a tree of their letters: [["3 May"], [], ["14 November", "7"]]. */
 export function treeOf(tones) {
   const root = new Map();
   tones.forEach((words, tone) => {
@@ -20,8 +20,8 @@ export function treeOf(tones) {
   return root;
 }
 
-/** Where words of the tree stand in `text` on their own, as {start, end, tone}, in order. Where two overlap, the graver tone and
- *  the longer word win. `steps` says how much was looked at. */
+/** Where whole words of the tree are in `text`, as {start, end, tone}, in order. Where two overlap, the more serious tone and
+ *  the longer word win. `steps` is the number of steps taken. */
 export function spansOf(text, root) {
   const found = [];
   let steps = 0;

@@ -1,5 +1,5 @@
-// One comparison, by keyboard alone: 1-4 choose, then 1-5 fill the six scales in reading order, Enter goes on. Backspace
-// steps back to change one. Every digit lands in the slot that is marked, and pointer and Tab work as ever.
+// One comparison, by keyboard only: 1-4 choose, then 1-5 fill the six scales in reading order, Enter continues. Backspace
+// goes back to change one. Every digit goes into the marked slot; pointer and Tab also work.
 // The form is plain HTML: without this script it still works with pointer and Tab.
 import { announce, lettersOff } from "./lib.js";
 
@@ -8,14 +8,14 @@ class GhCompare extends HTMLElement {
     this.form = this.querySelector("form");
     this.ask = this.querySelector(".ask");
     this.onKey = (event) => this.key(event);
-    document.addEventListener("keydown", this.onKey, true); // before gh-keys, which leaves alone what is prevented
+    document.addEventListener("keydown", this.onKey, true); // before gh-keys, which ignores prevented events
     this.addEventListener("change", (event) => this.changed(event));
     this.addEventListener("focusin", (event) => this.follow(event));
-    // Before htmx and before the browser: what is missing is said here, at once.
+    // Before htmx and before the browser: show immediately what is missing.
     this.form.addEventListener("submit", (event) => this.check(event), true);
     this.show();
     this.mark(this.firstEmpty());
-    // After a swap the focus is nowhere; a screen reader starts at the question again. A fresh page is left alone.
+    // After a swap nothing has the focus; a screen reader starts at the question again. A new page is not changed.
     if (document.readyState === "complete") setTimeout(() => this.start(), 0);
   }
 
@@ -65,10 +65,10 @@ class GhCompare extends HTMLElement {
   }
 
   type(number) {
-    // With everything filled the first four digits change the choice again.
+    // When everything is filled, the first four digits change the choice again.
     const slot = this.at ?? this.slots()[0];
     const input = slot.querySelectorAll("input")[number - 1];
-    if (!input) return true; // "5" while choosing means nothing
+    if (!input) return true; // "5" does nothing during the choice
     input.checked = true;
     input.dispatchEvent(new Event("change", { bubbles: true }));
     return true;
@@ -105,7 +105,7 @@ class GhCompare extends HTMLElement {
     }
   }
 
-  // Tab into a scale and the next digit goes there.
+  // After Tab into a scale, the next digit goes there.
   follow(event) {
     const slot = event.target.closest(".slot");
     if (slot && this.slots().includes(slot)) this.mark(slot);

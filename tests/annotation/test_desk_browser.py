@@ -134,8 +134,8 @@ def test_conversation_and_completion_are_on_the_first_screen_whatever_is_told(
     other.goto(url(desk, "item", example.pk))
     expect(page.get_by_text("open in another tab")).to_have_count(1)
     page.bring_to_front()
-    expect(page.get_by_text("is back.")).to_be_visible()
-    expect(page.get_by_text("changed after you began")).to_be_visible()
+    expect(page.get_by_text("This is your draft of")).to_be_visible()
+    expect(page.get_by_text("changed after you started")).to_be_visible()
     assert page.evaluate("scrollY") == 0
     assert seen(page.locator("#completion")) > (120 if size == DESK else 40)
     assert seen(page.locator(".thread")) > 60
@@ -261,7 +261,7 @@ def test_an_error_is_beside_its_field_and_seen(
     page = open_page(browser, live_server.url, everybody, url(desk, "item", item.pk), size)
     page.locator("#completion").fill("")
     page.keyboard.press("Control+Enter")
-    expect(page.locator("#completion-error")).to_have_text("Write the answer.")
+    expect(page.locator("#completion-error")).to_have_text("Write the completion.")
     expect(page.locator("#completion")).to_be_focused()
     assert seen(page.locator("#completion-error")) > 8
     assert covered(page) == ""

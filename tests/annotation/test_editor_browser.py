@@ -125,10 +125,10 @@ def test_words_survive_leaving_the_page(desk: World, browser: Browser, live_serv
     page = again.new_page()
     for _ in range(20):
         page.goto(where)
-        if page.get_by_text("is back.").count():
+        if page.get_by_text("This is your draft of").count():
             break
     expect(page.locator("#completion")).to_have_value("Half an answer")
-    expect(page.get_by_text("is back.")).to_be_visible()
+    expect(page.get_by_text("This is your draft of")).to_be_visible()
 
 
 def test_words_survive_a_server_that_is_away(desk: World, browser: Browser, live_server) -> None:
@@ -199,7 +199,7 @@ def test_a_removed_turn_can_be_put_back(desk: World, browser: Browser, live_serv
     look.follow(page, "s")
     page.get_by_role("button", name="Remove this turn").nth(1).click()
     expect(page.locator("textarea[name=message]")).to_have_count(2)
-    page.get_by_role("button", name="Put it back").click()
+    page.get_by_role("button", name="Undo").click()
     expect(page.locator("textarea[name=message]").nth(1)).to_have_value("Let me look.")
 
 

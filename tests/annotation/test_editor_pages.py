@@ -137,7 +137,7 @@ def test_from_the_overview_to_the_next_item(world: World, as_user: SignIn) -> No
     first, second = make_example(world.project, edge="off_topic"), make_example(world.project)
     client = as_user(world.annotator)
     page = client.get(url(world, "overview"))
-    assert "2 pairs in the queue for you" in text_of(page)
+    assert "2 examples in the queue for you" in text_of(page)
     answer = client.post(url(world, "next"))
     assert answer.url == url(world, "item", first.pk)
     page = client.get(answer.url).content.decode()
@@ -167,10 +167,10 @@ def test_a_draft_is_kept_said_and_restored(world: World, as_user: SignIn) -> Non
     answer = client.post(url(world, "draft", example.pk), posted(example, "Half an answ"))
     assert answer.json()["until"] and answer.json()["saved_at"]
     page = client.get(url(world, "item", example.pk)).content.decode()
-    assert "Half an answ" in page and "is back." in page
+    assert "Half an answ" in page and "This is your draft of" in page
     client.post(url(world, "draft-discard", example.pk))
     page = client.get(url(world, "item", example.pk)).content.decode()
-    assert "Half an answ" not in page and "is back." not in page
+    assert "Half an answ" not in page and "This is your draft of" not in page
 
 
 def test_a_draft_after_the_lease_was_lost_is_kept_and_the_page_says_what_to_do(
@@ -218,7 +218,7 @@ def test_an_incomplete_pair_comes_back_with_what_is_wrong_and_every_word(
     )
     page = answer.content.decode()
     assert answer.status_code == 422
-    assert "Write the answer." in page and "A record I just added" in page
+    assert "Write the completion." in page and "A record I just added" in page
     assert Draft.objects.get().content["context"] == ["A record I just added"]
 
 
@@ -368,7 +368,7 @@ def test_writing_a_new_example_keeps_its_draft_until_it_is_submitted(world: Worl
     }
     client.post(url(world, "write-draft"), pair)
     page = client.get(url(world, "write")).content.decode()
-    assert "Do you ship pianos?" in page and "conv-9" in page and "Your draft of" in page
+    assert "Do you ship pianos?" in page and "conv-9" in page and "your draft of" in page
     assert client.post(url(world, "write"), {**pair, "completion": ""}).status_code == 422
     assert client.post(url(world, "write"), pair).url == url(world, "overview")
     example = Example.objects.get()
@@ -411,14 +411,14 @@ def test_a_comment_being_written_is_kept(world: World, as_user: SignIn) -> None:
     client = as_user(world.reviewer)
     client.post(url(world, "review-draft", example.pk), {"comment": "Name the po"})
     page = client.get(url(world, "review", example.pk)).content.decode()
-    assert "Name the po" in page and "begun to correct" not in page
+    assert "Name the po" in page and "started to correct" not in page
 
 
 def test_correcting_keeps_the_draft_and_accepts_the_correction(world: World, as_user: SignIn) -> None:
     example = in_review(world)
     client = as_user(world.reviewer)
     client.post(url(world, "review-draft", example.pk), posted(example, "Corrected hal"))
-    assert "begun to correct" in client.get(url(world, "review", example.pk)).content.decode()
+    assert "started to correct" in client.get(url(world, "review", example.pk)).content.decode()
     assert "Corrected hal" in client.get(url(world, "correct", example.pk)).content.decode()
     assert client.post(url(world, "correct", example.pk), posted(example, "")).status_code == 422
     client.post(url(world, "correct", example.pk), posted(example, "Corrected wholly."))
@@ -488,7 +488,7 @@ def test_the_review_list_shows_the_answer_and_what_changed(world: World, as_user
     make_example(world.project, completion="Written as a whole.", status="in_review")
     page = as_user(world.reviewer).get(url(world, "review-list")).content.decode()
     assert "<del>Monday</del><ins>Friday</ins>, we think." in page
-    assert "Marked: what changed since it came in." in page
+    assert "Marked: what changed since the first revision." in page
     assert "Also changed: slice, tags." in page
     assert "Written as a whole." in page
 
@@ -510,7 +510,7 @@ def test_the_review_list_filters_and_never_fails_on_nonsense(world: World, as_us
         assert client.get(f"{url(world, 'review-list')}?{query}").status_code == 200
     for query in ("edge=%00", "slice=none", "q=%00", "sort=new"):
         page = client.get(f"{url(world, 'review-list')}?{query}")
-        assert (page.status_code, "Nothing is listed" in page.content.decode()) == (422, True)
+        assert (page.status_code, "Nothing to list" in page.content.decode()) == (422, True)
         assert client.get(f"/api/v1/projects/{world.project.slug}/reviews/?{query}").status_code == 422
 
 
@@ -619,6 +619,6 @@ def test_the_model_s_answer_stands_beside_the_expert_s_text(world: World, as_use
     detail = {"label": "An answer corrected while rating", "answer": "We apologize for any inconvenience."}
     example = leased(world, origin="rating", origin_detail=detail)
     page = text_of(as_user(world.annotator).get(url(world, "item", example.pk)))
-    assert "Model’s answer that was corrected We apologize for any inconvenience." in page
+    assert "Model answer that was corrected We apologize for any inconvenience." in page
     other = in_review(world)
     assert "Model’s answer" not in text_of(as_user(world.reviewer).get(url(world, "review", other.pk)))

@@ -281,7 +281,7 @@ def test_what_changed_since_it_was_listed_is_left_and_named(world, decide):
         else services.send_back_many(**words, comment="No.")
     )
     assert outcome.done == [same.pk]
-    assert outcome.left == [(changed.pk, "It changed since you listed it.")]
+    assert outcome.left == [(changed.pk, "It changed after you loaded the list.")]
     changed.refresh_from_db()
     assert (changed.status, changed.revision) == ("in_review", 2)
     assert not Review.objects.filter(example=changed).exists()

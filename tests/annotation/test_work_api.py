@@ -52,7 +52,7 @@ ROUTES: dict[str, tuple[str, set[str]]] = {
 
 
 class Api:
-    """A program with a personal token."""
+    """A program with a personal key."""
 
     def __init__(self, world: World, person: User) -> None:
         _, secret = create_api_key(by=person, name="program")
@@ -182,7 +182,9 @@ def test_text_that_nobody_read_is_not_accepted_from_a_list(world: World) -> None
     for path, more in (("accept", {}), ("return", {"comment": "No."})):
         answer = theirs("post", f"reviews/{path}-many/", {"examples": chosen, **more})
         assert answer.status_code == 200
-        assert answer.json()["left"] == [{"example": example["id"], "why": "It changed since you listed it."}]
+        assert answer.json()["left"] == [
+            {"example": example["id"], "why": "It changed after you loaded the list."}
+        ]
     assert Example.objects.get().status == "in_review"
     assert theirs("post", "reviews/accept-many/", {"examples": [example["id"]]}).status_code == 422
 

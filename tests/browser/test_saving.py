@@ -271,7 +271,7 @@ def test_a_lost_session_and_a_second_sign_in(form: Form, browser: Browser, live_
     ).to_be_visible()
     form.send(page)
     expect(page.locator("#toasts")).to_contain_text("You were signed out.")
-    expect(page.get_by_text("time is over")).to_have_count(0)
+    expect(page.get_by_text("reservation is over")).to_have_count(0)
     expect(form.at(page)).to_have_value("Typed while signed out.")
     # Somebody else signs in in another tab: nothing of it becomes theirs.
     look.sign_in(page.context, live_server.url, somebody)
@@ -305,13 +305,13 @@ def test_a_browser_that_forbids_storage(form: Form, browser: Browser, live_serve
     assert form.draft() == "Saved by the server alone."
     page.context.set_offline(True)
     form.type(page, "Saved by the server alone, later.")
-    expect(_state(form, page)).to_contain_text("Not saved yet: keep this page open.")
+    expect(_state(form, page)).to_contain_text("Not saved yet. Keep this page open.")
     page.context.set_offline(False)
     look.soon(page, lambda: form.draft().endswith("later."), "the draft being saved")
     page.keyboard.press("Escape")
     page.locator("h1").first.click()
     page.keyboard.press("?")
-    expect(page.get_by_role("heading", name="Keys on this page")).to_be_visible()
+    expect(page.get_by_role("heading", name="Keyboard shortcuts on this page")).to_be_visible()
     page.get_by_label("Keys without Ctrl work").uncheck()
     assert [one for one in said if one.startswith("script error") or "denied" in one] == []
 

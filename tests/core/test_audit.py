@@ -50,9 +50,9 @@ def test_people_who_left_and_acted_are_found(world, as_user):
 
     admin, pages = as_user(world.admin), f"/p/{world.project.slug}/audit/"
     page = admin.get(pages).content.decode()
-    assert f'<option value="{left.user.pk}">Gone Away (no member now)</option>' in page
+    assert f'<option value="{left.user.pk}">Gone Away (not a member now)</option>' in page
     assert f'value="{world.operator.pk}"' in page
-    assert f'value="{world.neighbour.pk}"' not in page and "(no member now)</option>" in page
+    assert f'value="{world.neighbour.pk}"' not in page and "(not a member now)</option>" in page
     asked = {"who": left.user.pk}
     found = admin.get(pages, asked)
     assert found.status_code == 200 and found.content.count(b"example.approved") == 1
@@ -65,7 +65,7 @@ def test_people_who_left_and_acted_are_found(world, as_user):
         assert admin.get(pages, {"who": stranger.pk}).status_code == 422
     # Back in the project, a person is named once.
     join(world.project, left.user, Role.VIEWER)
-    assert "Gone Away (no member now)" not in admin.get(pages).content.decode()
+    assert "Gone Away (not a member now)" not in admin.get(pages).content.decode()
 
 
 def test_finding_them_costs_one_query_however_many_there_are(world, as_user, django_assert_num_queries):

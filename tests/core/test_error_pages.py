@@ -21,7 +21,7 @@ SignIn = Callable[[User | None], Client]
 def test_an_unknown_address_is_told_to_anybody(db: None) -> None:
     answer = Client().get("/no/such/page/")
     assert answer.status_code == 404
-    assert b"There is nothing here" in answer.content
+    assert b"Page not found" in answer.content
     assert b"data-error-message" in answer.content
 
 
@@ -50,10 +50,10 @@ def test_an_unexpected_error_shows_no_trace(
 @pytest.mark.parametrize(
     ("error", "status", "heading"),
     [
-        (Conflict("It has changed.", "Reload it."), 409, b"That cannot be done now"),
+        (Conflict("It has changed.", "Reload it."), 409, b"This is not possible now"),
         (PartAway("The engine does not answer.", "Try later."), 503, b"A part of the system is offline"),
-        (StorageFull("The disk is full.", "Free some space."), 507, b"Nothing can be stored now"),
-        (TooLarge("More than 64 kB.", "Send less."), 413, b"That is too large"),
+        (StorageFull("The disk is full.", "Free some space."), 507, b"The storage is not available"),
+        (TooLarge("More than 64 kB.", "Send less."), 413, b"This is too large"),
     ],
 )
 def test_an_expected_error_is_a_page_a_toast_or_json(
@@ -86,7 +86,7 @@ def test_a_database_that_is_away_is_told_without_asking_it(db: None, monkeypatch
         answer = away_response(RequestFactory().get("/p/x/"), OperationalError("gone"))
     assert len(queries) == 0
     assert answer.status_code == 503
-    assert b"The database does not answer." in answer.content
+    assert b"The database is offline." in answer.content
     assert b"It has been offline since" in answer.content
     assert answer["Retry-After"]
 

@@ -177,7 +177,7 @@ def test_an_error_beside_the_work_leaves_the_page_as_it_is(desk: World, admin_pa
     admin_page.goto(reverse("core:run", args=[desk.project.slug, run.pk]))
     Run.objects.filter(pk=run.pk).update(status=Run.Status.FAILED)
     admin_page.get_by_role("button", name="Cancel").click()
-    admin_page.get_by_role("dialog").get_by_role("button", name="Cancel the run").click()
+    admin_page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
     expect(admin_page.locator("#toasts")).to_contain_text("This run has already ended.")
 
 
@@ -185,7 +185,7 @@ def test_menus_and_theme(desk: World, admin_page: Page) -> None:
     said = look.watch(admin_page)
     admin_page.goto(reverse("core:home", args=[desk.project.slug]))
     admin_page.get_by_role("button", name="Freight desk").click()
-    expect(admin_page.get_by_role("link", name="Audit: who did what")).to_be_visible()
+    expect(admin_page.get_by_role("link", name="Audit")).to_be_visible()
     assert look.faults(admin_page) == []
     look.picture(admin_page, "core-project-menu")
     admin_page.keyboard.press("Escape")
@@ -210,13 +210,13 @@ def test_the_stages_are_reached_on_a_phone(desk: World, browser: Browser, live_s
     expect(link).to_be_visible()
     look.picture(page, "core-phone-menu")
     link.click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Background jobs")
     context.close()
 
 
 def test_filters_swap_the_list_and_keep_the_address(desk: World, admin_page: Page) -> None:
     admin_page.goto(reverse("core:people", args=[desk.project.slug]))
-    admin_page.get_by_label("Name or address").fill("rater mem")
+    admin_page.get_by_label("Name or e-mail").fill("rater mem")
     expect(admin_page.locator("#list tbody tr")).to_have_count(1)
     expect(admin_page).to_have_url(re.compile(r"\?q=rater(\+|%20)mem&role="))
     admin_page.reload()

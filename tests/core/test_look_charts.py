@@ -127,14 +127,14 @@ def test_bars_keep_their_order_and_proportion() -> None:
 @pytest.mark.parametrize(
     ("chart", "words"),
     [
-        (line_chart(series=[], label="x"), "Nothing to draw yet."),
+        (line_chart(series=[], label="x"), "No data yet."),
         (
             line_chart(series=[Series("a", [(1, None), (2, NAN), (INF, 1)])], label="x"),
-            "Nothing to draw yet.",
+            "No data yet.",
         ),
         (interval_chart(rows=[], label="x"), "No ratings yet."),
         (interval_chart(rows=[IntervalRow("a", NAN)], label="x"), "No ratings yet."),
-        (bar_chart(bars=[Bar("a", None)], label="x"), "Nothing to count yet."),
+        (bar_chart(bars=[Bar("a", None)], label="x"), "No data yet."),
     ],
 )
 def test_nothing_to_draw_is_said_in_words(chart: str, words: str) -> None:

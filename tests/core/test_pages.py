@@ -41,7 +41,7 @@ def test_wrong_password_says_so_and_keeps_nobody_in(world: World) -> None:
     client = Client()
     answer = client.post(reverse("core:sign-in"), {"username": world.rater.email, "password": "no"})
     assert answer.status_code == 422
-    assert b"do not belong together" in answer.content
+    assert b"Wrong e-mail or password." in answer.content
     assert "_auth_user_id" not in client.session
 
 
@@ -53,7 +53,7 @@ def test_too_many_tries_lock_the_address_whatever_its_spelling(world: World, set
     assert answer.status_code == 429
     answer = client.post(reverse("core:sign-in"), {"username": email, "password": PASSWORD})
     assert answer.status_code == 429
-    assert b"Too many tries" in answer.content
+    assert b"Too many attempts" in answer.content
     assert b"15 min" in answer.content
     # Others are not shut out with it.
     other = client.post(reverse("core:sign-in"), {"username": world.admin.email, "password": PASSWORD})
@@ -253,7 +253,7 @@ def test_the_last_admin_cannot_be_removed_others_can(world: World, as_user: Sign
         follow=True,
     )
     assert there.redirect_chain == [(f"{people}?q=a", 302)]
-    assert "A project needs an admin. Make somebody else admin first." in there.content.decode()
+    assert "A project needs an admin. First make another person admin." in there.content.decode()
     assert 'role="alert"' in there.content.decode()
     client.post(page("person-remove", world, member(world, "rater").pk))
     assert not world.rater.memberships.exists()
@@ -284,7 +284,7 @@ def test_people_are_found_by_name_and_role(world: World, as_user: SignIn) -> Non
     found = client.get(page("people", world), {"role": "reviewer"}).content.decode()
     assert world.reviewer.email in found
     assert world.rater.email not in found
-    assert b"Nobody matches" in client.get(page("people", world), {"q": "zzz"}).content
+    assert b"No one matches" in client.get(page("people", world), {"q": "zzz"}).content
 
 
 # --- keys and tokens ---------------------------------------------------------------------------------------
@@ -425,7 +425,7 @@ def deeds(world: World) -> None:
         ({"since": "2999-01-01"}, ["Nothing matches"], ["Import 7"]),
         ({"until": "2000-01-01"}, ["Nothing matches"], ["Import 7"]),
         ({"page": "x"}, ["Import 7 is done"], []),
-        ({"since": "not a date"}, ["Nothing is listed", "Give a date as 2026-11-25."], ["Import 7 is done"]),
+        ({"since": "not a date"}, ["Nothing to list", "Give a date as 2026-11-25."], ["Import 7 is done"]),
         ({"until": "9999-12-31"}, ["Import 7 is done"], []),
         ({"since": "0001-01-01"}, ["Import 7 is done"], []),
     ],

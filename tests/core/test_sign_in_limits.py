@@ -277,7 +277,7 @@ def test_only_so_many_hash_at_once_and_the_others_are_told(monkeypatch) -> None:
 
 def test_a_busy_sign_in_says_so_and_counts_for_nothing(world: World, settings, monkeypatch) -> None:
     def busy(*args: object, **kwargs: object) -> None:
-        raise Busy("Many people are signing in at this moment.", "Try again in a few seconds.", retry_after=5)
+        raise Busy("Many people are signing in now.", "Try again in a few seconds.", retry_after=5)
 
     monkeypatch.setattr(User, "check_password", busy)
     answer = Client().post(

@@ -362,7 +362,7 @@ def test_a_name_whose_letters_become_two_is_measured_as_it_is_stored(key: str, m
     assert taken(row | {key: "e\u0301" * (most // 2)})
 
 
-# --- why a line is no JSON ---------------------------------------------------------------------------------
+# --- why a line is not JSON ---------------------------------------------------------------------------------
 REASONS = {
     "{'prompt':'a','completion':'b'}": "single quotes at character 2",
     '{"a": None}': "None at character 7",

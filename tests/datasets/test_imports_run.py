@@ -552,7 +552,10 @@ def test_a_file_with_values_for_keys_tells_so_many_and_counts_the_rest(bring: Br
 
 def test_a_bad_answer_in_the_queue_says_where_it_was_marked_so(bring: Bring):
     bring(jsonl(pair(1, approved=False)))
-    assert Example.objects.get().origin_detail["label"] == "pairs.jsonl, line 1, marked there as a bad answer"
+    assert (
+        Example.objects.get().origin_detail["label"]
+        == "pairs.jsonl, line 1, marked in the file as a bad answer"
+    )
 
 
 def test_the_same_file_is_known_again_with_other_white_space(bring: Bring):

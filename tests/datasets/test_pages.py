@@ -241,7 +241,7 @@ def test_a_wrong_filter_lists_and_downloads_nothing(
     client, api = as_user(world.viewer), f"/api/v1/projects/{world.project.slug}/examples/"
     shown = client.get(page("examples", world.project, {}), query)
     assert shown.status_code == 422
-    assert "Nothing is listed" in shown.content.decode()
+    assert "Nothing to list" in shown.content.decode()
     assert "data-label" not in shown.content.decode()
     assert client.get(page("examples-download", world.project, {}), query).status_code == 422
     for address in (api, f"{api}download/"):
@@ -406,12 +406,12 @@ def test_the_preview_shows_splits_by_slice_and_why_some_lack_test_rows(world: Wo
     assert "2 slices of at least ten rows have fewer than two test rows" in shown
     assert "stock. All its questions are near-duplicates of one another" in shown
     assert "talk. All its rows are in one group" in shown
-    assert "Nobody reviewed 40 of the 40 approved examples" in shown
+    assert "40 of the 40 approved examples were not reviewed" in shown
     assert "10 groups were joined into 1" in shown
     assert shown == previewed(client, world.project)
     alone = {name: value for name, value in ASKED.items() if name != "separate_near_duplicates"}
     without = text_of(client.get(page("dataset-preview", world.project, {}), alone))
-    assert "1 slice of at least ten rows has" in without and "Near-duplicates were not kept apart" in without
+    assert "1 slice of at least ten rows has" in without and "Near-duplicates were not compared" in without
     assert "Validation, percent: Enter a whole number" in previewed(client, world.project, validation="x")
     assert "There are no test rows" in previewed(client, world.project, test="0")
     assert previewed(client, world.project, slices="delay").startswith("20 approved examples")
@@ -425,11 +425,11 @@ def test_with_many_rows_the_page_comes_first_and_asks_for_the_plan(
     monkeypatch.setattr("dataset.views.versions.AT_ONCE", 11)
     client = as_user(world.admin)
     first = client.get(page("dataset-new", world.project, {})).content.decode()
-    assert "Working out the splits" in first and 'hx-trigger="load"' in first
+    assert "Calculating the splits" in first and 'hx-trigger="load"' in first
     shown = client.get(page("dataset-preview", world.project, {}), ASKED).content.decode()
-    assert "Working out" not in shown and "too few test rows" not in shown and 'class="slices"' in shown
+    assert "Calculating" not in shown and "too few test rows" not in shown and 'class="slices"' in shown
     monkeypatch.setattr("dataset.queries.preview.WHOLE", 11)
-    assert "questions are compared only when the dataset is frozen" in previewed(client, world.project)
+    assert "questions are compared only during the freeze" in previewed(client, world.project)
 
 
 def test_a_withheld_row_is_shown_beside_the_test_row_as_it_was(
@@ -445,7 +445,7 @@ def test_a_withheld_row_is_shown_beside_the_test_row_as_it_was(
     make_frozen(world.project, world.admin)
     client = as_user(world.viewer)
     shown = text_of(client.get(page("dataset-withheld", world.project, {"dataset": 2})))
-    assert "Asks nearly what a test row asks (83% alike)" in shown
+    assert "Asks nearly the same as a test row (83% similar)" in shown
     assert f"Withheld: #{near.pk}" in shown and f"Test row: #{tested.pk} Customer{asked}" in shown
     (row,) = client.get(f"/api/v1/projects/{world.project.slug}/datasets/2/withheld/").json()["results"]
     assert (row["example"], row["repeats"], row["reason"]) == (near.pk, tested.pk, "near_test")
@@ -467,7 +467,7 @@ def test_a_dataset_says_who_reviewed_its_rows_and_which_nobody_did(world: World,
     shown = text_of(client.get(page("dataset", world.project, {"dataset": 1})))
     assert "5 of 6 rows were never reviewed." in shown and world.reviewer.name in shown
     rows = text_of(client.get(page("dataset-rows", world.project, {"dataset": 1})))
-    assert rows.count("reviewed by nobody") == 5
+    assert rows.count("not reviewed") == 5
     assert rows.count(f"accepted by {world.reviewer.name}") == 1
     assert rows.count(f"imported by {world.admin.name}") == 6
 

@@ -232,12 +232,12 @@ def test_people_behind_some_of_the_rows(world: World, imported: Any):
 @pytest.mark.parametrize(
     ("rows", "reviewed", "words"),
     [
-        (0, 0, "It holds no rows."),
-        (1, 0, "The one row was never reviewed."),
+        (0, 0, "It has no rows."),
+        (1, 0, "The one row was not reviewed."),
         (1, 1, "The one row was reviewed."),
         (5, 5, "All 5 rows were reviewed."),
         (5, 4, "1 of 5 rows was never reviewed."),
-        (312, 39, "273 of 312 rows were never reviewed."),
+        (312, 39, "273 of 312 rows were not reviewed."),
     ],
 )
 def test_how_many_were_reviewed_in_words(rows: int, reviewed: int, words: str):
@@ -273,10 +273,10 @@ def test_the_pages_of_an_example_and_a_dataset_say_it(world: World, imported: An
         words = text_of(client.get(page("example", world.project, ids)))
         assert "Imported byAdmin Member Written byelsewhere (Archive 2024)" in words
         assert "Approved by Admin Member at import, as it came" in words
-        assert "Reviewed by nobody else" in words
+        assert "Reviewed by no one else" in words
         words = text_of(client.get(page("dataset", world.project, ids)))
         assert "4 of 5 rows were never reviewed." in words
-        assert "4 written elsewhere and taken as they came, from Archive 2024" in words
+        assert "4 written elsewhere and not changed here, from Archive 2024" in words
     words = text_of(as_user(world.viewer).get(page("example", world.project, {"example": written.pk})))
     assert "elsewhere (Archive 2024), edited by Annotator Member" in words
     assert "Reviewed by Reviewer Member" in words
@@ -286,4 +286,4 @@ def test_the_pages_of_an_example_and_a_dataset_say_it(world: World, imported: An
 def test_an_example_that_nobody_has_answered_claims_no_author(world: World, imported: Any, as_user: SignIn):
     (example,) = imported("queued", completion="")
     words = text_of(as_user(world.annotator).get(page("example", world.project, {"example": example.pk})))
-    assert "Written by–" in words and "Approved by nobody yet" in words and "Reviewed by nobody yet" in words
+    assert "Written by–" in words and "Approved by no one yet" in words and "Reviewed by no one yet" in words

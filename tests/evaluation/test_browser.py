@@ -147,7 +147,7 @@ def test_values_are_marked_within_the_drawn_answer(open_page: Open) -> None:
         answer = page.locator(f".answer[data-side={side}]")
         expect(answer.locator("li strong mark.ok")).to_have_text("FD-0")
         expect(answer.locator("mark.bad")).to_have_attribute(
-            "title", "neither the records nor the conversation hold it"
+            "title", "not in the records or the conversation"
         )
         expect(answer.locator("li")).to_have_text(["FD-0 arrives on 4 Dec.", "Nothing else."])
     expect(page.locator(".record mark")).to_have_text("FD-0")

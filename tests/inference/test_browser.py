@@ -91,7 +91,7 @@ def test_a_question_sent_too_early_goes_out_next(served: Served, open_page: Open
     expect(page.locator(".turn.bot")).to_contain_text("word2")
     field.fill("say: and then this")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Your question goes out when this answer is done.")).to_be_visible()
+    expect(page.get_by_text("Your question is sent when this answer is complete.")).to_be_visible()
     expect(page.locator(".turn.bot").nth(1)).to_contain_text("and then this", timeout=60_000)
     expect(page.locator(".turn.bot").first).to_contain_text("word99")
     expect(field).to_have_value("")

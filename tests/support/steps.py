@@ -80,7 +80,7 @@ def first_screen(desk: Desk) -> None:
 
     def all_up() -> bool:
         desk.go("")
-        expect(status).not_to_contain_text("asking the parts")
+        expect(status).not_to_contain_text("checking the system")
         return "All systems OK" in status.inner_text()
 
     wait_for(all_up, "all parts being up", 120, every=1)
@@ -132,8 +132,10 @@ def annotate(desk: Desk) -> str:
         "I cannot see that in the records yet. Your next step: send us the reference, please. "
         "You hear from us when we have found it."
     )
-    expect(page.locator(".saved-state")).to_contain_text("saved", ignore_case=True, timeout=20_000)
-    expect(page.locator("#checks ~ .live, .live").first).not_to_contain_text("Reading", timeout=20_000)
+    expect(page.locator(".saved-state")).to_contain_text("Draft saved", timeout=20_000)
+    expect(page.locator("#checks ~ .live, .live").first).not_to_contain_text(
+        "Checking your text", timeout=20_000
+    )
     desk.picture("annotate-item")
     page.keyboard.press("Control+Enter")
     page.wait_for_url(lambda url: f"/item/{number}/" not in url, timeout=20_000)
@@ -259,7 +261,7 @@ def find_the_correction(desk: Desk) -> None:
     """What the rater rewrote waits at the front of the annotator's queue and says where it came from."""
     desk.go("annotate/examples/?origin=rating")
     desk.turn(desk.page.locator("#main table a").first)
-    expect(desk.page.locator("#main")).to_contain_text("Corrected while rating", ignore_case=True)
+    expect(desk.page.locator("#main")).to_contain_text("Corrected in a rating", ignore_case=True)
     desk.picture("correction")
 
 
@@ -267,7 +269,7 @@ def application_key(desk: Desk) -> str:
     """A new key for an application, read off the page that shows it once."""
     desk.go("keys/")
     desk.page.get_by_label("Name").fill("browser test")
-    desk.turn(desk.button("Make a key"))
+    desk.turn(desk.button("Create a key"))
     found = re.search(r"gk_[\w-]{30,}", desk.page.locator("body").inner_text())
     assert found, "the new key is not on the page"
     return found[0]

@@ -111,6 +111,6 @@ def test_removing_the_last_admin_says_why_on_the_page(scene: World, page: Page) 
     page.get_by_role("row").filter(has_text=scene.admin.email).get_by_role("button", name="Remove").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(page.get_by_role("alert")).to_contain_text(
-        "A project needs an admin. Make somebody else admin first."
+        "A project needs an admin. First make another person admin."
     )
     expect(page.get_by_role("heading", level=1)).to_have_text("People")

@@ -1,4 +1,4 @@
-"""Invented facts: what a completion states and nothing vouches for. `check` compares, `scan` reads, `rules/` lists words."""
+"""Invented facts: facts of a completion without a source. `check` compares, `scan` reads, `rules/` lists words."""
 
 from annotation.checks.facts.check import CHECK, run
 from annotation.checks.facts.fact import Fact

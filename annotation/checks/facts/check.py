@@ -1,7 +1,7 @@
 """Facts: every reference, date, time and number of the completion must be in the records or the conversation.
 
-What the project tells every model (its system prompt) counts as known too. Not looked at: names, places, negation, and
-whether a value that is known is said of the right thing.
+The project's system prompt counts as known too. Not checked: names, places, negation, and whether a known value is used
+for the right thing.
 """
 
 import re
@@ -16,7 +16,7 @@ from annotation.checks.facts.known import Known, weekday_of
 from annotation.checks.facts.scan import facts_of
 from core.models import Project
 
-_NAMED = 5  # so many are named in a sentence; more only make it unreadable
+_NAMED = 5  # values named in one sentence; more are hard to read
 _MOST_SPANS = 400  # marks in one pair
 _BESIDE = re.compile(r"[\s,(]{0,4}(?:the\s)?")
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -51,9 +51,9 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
     findings += _wrong_weekdays(pair.completion, outcome.days, known)
     if not findings:
         says = (
-            "Every number, date and reference is in the records or the conversation, or follows from them."
+            "All numbers, dates and references are in the records or the conversation, or follow from them."
             if outcome.stated
-            else "It states no number, date or reference."
+            else "No numbers, dates or references."
         )
         findings = [Finding("ok", says)]
     last = findings[-1]
@@ -86,9 +86,9 @@ def _missing(level: Level, spans: dict[str, list[Span]]) -> Finding:
 
 
 def _wrong_weekdays(text: str, facts: list[Fact], known: Known) -> Iterator[Finding]:
-    """Weekdays right beside a date that falls on another: "Monday, 14 November" where that is a Saturday.
+    """Weekdays beside a date that is another weekday: "Monday, 14 November" where that is a Saturday.
 
-    A date without a year is taken in the one year that the sources name; with several, nothing is said.
+    A date without a year uses the year of the sources; when they have several years, there is no finding.
     """
     for first, second in pairwise(facts):
         if {first.kind, second.kind} != {"weekday", "date"} or not _BESIDE.fullmatch(
@@ -104,7 +104,7 @@ def _wrong_weekdays(text: str, facts: list[Fact], known: Known) -> Iterator[Find
 
 
 def _weekdays_of(day: Fact, known: Known) -> set[int]:
-    """The weekdays that a date may fall on, one for each way to read it; none when the year is open."""
+    """The possible weekdays of a date, one for each way to read it; none when the year is unknown."""
     weekdays: set[int] = set()
     for key in day.keys:
         if key[0] != "date":

@@ -1,4 +1,4 @@
-"""Dates, weekdays and times of the day, where one begins at a given place of a text."""
+"""Reads dates, weekdays and times of the day at a given place of a text."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from annotation.checks.facts.fact import Fact, Key
 from annotation.checks.facts.numerals import read_small
 from annotation.checks.facts.words import CAPITAL, MONTHS, NUMBER_WORDS, ONES, TENS, TIMES, WEEKDAYS, any_of
 
-# What was read, and where reading goes on.
+# What was read, and where reading continues.
 Read = tuple[list[Fact], int]
 
 _MONTH = rf"(?:{any_of(MONTHS)})"
@@ -75,7 +75,7 @@ def _iso(text: str, match: re.Match[str]) -> Iterator[Fact]:
 
 
 def _named(text: str, match: re.Match[str]) -> Iterator[Fact]:
-    """Day and month, in either order; a range states both its ends. Year 0 when the text does not say."""
+    """Day and month, in either order; a range gives both its ends. Year 0 when the text has no year."""
     name = match["m"]
     if name.lower() in CAPITAL and not name[0].isupper():  # "2 may be late"
         return
@@ -100,7 +100,7 @@ def _numeric(text: str, match: re.Match[str]) -> Iterator[Fact]:
 
 
 def _ordinal(text: str, match: re.Match[str]) -> Iterator[Fact]:
-    """ "The 14th" is a day; "the 2nd" is one only after "on the" and its like, since it mostly counts."""
+    """ "The 14th" is a day; "the 2nd" is one only after "on the" and similar words, because it mostly counts."""
     day = int(match["d"])
     dated = bool(_DATED.search(text, max(0, match.start() - 12), match.start()))
     claims = day > 3 or dated
@@ -112,7 +112,7 @@ def _time_key(hour: int, minute: int) -> Key:
 
 
 def clock_keys(hour: int, minute: int, half: str = "") -> list[Key]:
-    """Minutes of the day. Without am or pm an hour up to twelve may be either."""
+    """Minutes of the day. Without am or pm an hour up to twelve can be either."""
     half = half.lower()
     if half.startswith("p"):
         return [_time_key(hour % 12 + 12, minute)]
@@ -173,7 +173,7 @@ _AT_MONTH: tuple[_Rule, ...] = ((_MONTH_DAY, _named), (_MONTH_YEAR, _month_year)
 _AT_WORD: tuple[_Rule, ...] = ((_PAST, _past), (_WORD_CLOCK, _word_clock))
 
 
-# Asked first, since most numbers are neither a date nor a time: what must follow the figures for one.
+# Tested first, because most numbers are neither a date nor a time: what must follow the figures of a date or time.
 _MAY_BE = re.compile(r"[0-9]{1,4}(?:[^\s0-9,;|)\]}\"]|\s[^\W\d_]|\s[-–/])")
 
 

@@ -1,4 +1,4 @@
-"""What follows from the amounts and lists of the sources: sums, differences, products, and how many are listed."""
+"""Values that follow from the amounts and lists of the sources: sums, differences, products, and lengths of lists."""
 
 import json
 import re
@@ -13,9 +13,9 @@ from annotation.checks.facts.words import CURRENCIES, JOINERS, any_of
 
 Place = tuple[int, int, int]
 Pool = dict[Decimal, Place]
-_MOST = 24  # amounts of one unit that are put together; more make almost any sum possible
+_MOST = 24  # amounts of one unit that are combined; more make almost any sum possible
 _MOST_FACTOR = 1000
-_OPEN = "amount"  # amounts that the source names without a unit ("total: 9.50")
+_OPEN = "amount"  # amounts that the source gives without a unit ("total: 9.50")
 _NEVER = frozenset({"percent", "share", BARE})  # shares of different things do not add up
 
 
@@ -58,7 +58,7 @@ class Amounts:
         return None
 
     def derived(self, unit: str) -> dict[Decimal, list[Place]]:
-        """Everything of one unit that follows, with what from. Worked out once: all sources are read before it is asked."""
+        """All values of one unit that follow, with their origin. Calculated once: all sources are read before."""
         if unit not in self._derived:
             self._derived[unit] = dict(self._counts() if unit == COUNT else self._of(unit))
         return self._derived[unit]
@@ -76,14 +76,14 @@ class Amounts:
             yield from ((total, []) for total in self._totals(name))
 
     def _totals(self, unit: str) -> Iterator[Decimal]:
-        """All of one source together, and all of all sources."""
+        """The sum of each source, and of all sources."""
         parts = [(source, total) for (source, name), total in self.totals.items() if name == unit]
         yield from (total for source, total in parts if (source, unit) in self.several)
         if len(parts) > 1:
             yield sum((total for _, total in parts), Decimal())
 
     def _counts(self) -> Iterator[tuple[Decimal, list[Place]]]:
-        """Counts are small, so that nearly every one is a sum of others: only "two more" and a source's own total."""
+        """Counts are small, and nearly every count is a sum of others: so only "two more" and the total of one source."""
         for more in self.more:
             for count in (*self.by_unit.get(COUNT, {}), Decimal(1)):
                 yield more + count, []
@@ -93,7 +93,7 @@ class Amounts:
 
 
 def _combined(pool: Pool, counts: Pool) -> Iterator[tuple[Decimal, list[Place]]]:
-    """Sums and differences of two, the same price twice (it is one entry here), and so many times a price."""
+    """Sums and differences of two, the same price twice (it is one entry here), and a count times a price."""
     for (first, at), (second, there) in combinations(pool.items(), 2):
         yield first + second, [at, there]
         yield abs(first - second), [at, there]
@@ -129,7 +129,7 @@ def _arrays(text: str) -> set[int]:
     except (ValueError, RecursionError):
         return set()
     lengths: set[int] = set()
-    for node in nodes:  # grows while it is read
+    for node in nodes:  # grows during the loop
         children = list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
         if isinstance(node, list):
             lengths.add(len(node))

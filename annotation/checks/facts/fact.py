@@ -1,4 +1,4 @@
-"""What a fact is, and how facts are compared: by keys."""
+"""Facts and their keys. Facts are compared by keys."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,9 +16,9 @@ COUNT = "count"  # the unit of a number that counts things
 class Fact:
     """What a text states at [start, end).
 
-    `keys` are alternatives: the fact is known when one of them is. `parts`, where there are any, are pieces that may all
-    be known instead. `serious` marks what does harm when it is made up. `claims` is False for what can vouch for others
-    but needs no support itself (a count of one, "step 2").
+    `keys` are alternatives: the fact is known when one of them is. `parts`, if any, are pieces; the fact is also known when all
+    of them are. `serious` marks facts that do harm when they are invented. `claims` is False for facts that can support others but
+    need no support (a count of one, "step 2").
     """
 
     kind: str
@@ -29,9 +29,9 @@ class Fact:
     serious: bool = False
     claims: bool = True
     parts: tuple[tuple[Key, ...], ...] = ()
-    label: str = ""  # "amount" where the text names it so without a unit, "more" for "two more"
+    label: str = ""  # "amount" where the text calls it that without a unit, "more" for "two more"
     values: tuple[str, ...] = ()  # of a number: its readings without the unit
-    noun: str = ""  # what a count counts, in lower case, where a word follows it
+    noun: str = ""  # the counted thing, in lower case, where a word follows the count
 
 
 def number_key(value: Decimal, unit: str) -> Key:
@@ -45,5 +45,5 @@ def plain(value: Decimal) -> str:
 
 
 def squeeze(word: str) -> str:
-    """A reference without what people leave out when they write it: case, spaces, dashes, dots."""
+    """A reference without the parts that people often leave out: case, spaces, dashes, dots."""
     return "".join(letter for letter in word if letter.isalnum()).upper()

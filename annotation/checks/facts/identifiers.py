@@ -16,10 +16,10 @@ _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"')]{1,2000}", re.IGNORECASE)
 _SPACED = re.compile(
     r"[A-Z]{2,5}[ ](?!(?:19|20)[0-9]{2}[-/][0-9]{1,2}[-/])[0-9]{4,}+(?:[-/][0-9]++)*+(?![\w]|[.,][0-9])"
 )
-# "06 1234 5678": groups of figures that are one number to call or to quote.
+# "06 1234 5678": groups of figures that are one phone number or reference.
 _GROUPED = re.compile(r"[0-9]{2,6}(?:[ -][0-9]{2,6}){2,6}(?![\w]|[-.,:/][0-9])")
 _IS_KEY = re.compile(r"\"\s{0,3}:")
-_LONGEST = 200  # characters of a reference; longer ones are compared by their beginning and their length
+_LONGEST = 200  # characters of a reference; longer ones are compared by their start and their length
 
 
 def address(text: str, at: int) -> Read | None:
@@ -33,7 +33,7 @@ def address(text: str, at: int) -> Read | None:
 
 
 def spaced(text: str, at: int) -> Read | None:
-    """A code in capitals and its number: known as a whole, or where the number alone is."""
+    """A code in capitals and its number: known when the whole or the number alone is known."""
     match = _SPACED.match(text, at)
     if not match or match.group()[:3].lower() in CODES:
         return None
@@ -53,7 +53,7 @@ def grouped(text: str, at: int) -> Read | None:
 
 
 def token(text: str, match: re.Match[str]) -> Fact | None:
-    """The reference that a token with a figure in it is; None where it is none."""
+    """The reference in a token with a figure; None when it is not a reference."""
     word = match.group()
     if word.lower() in COMMON:
         return None
@@ -84,6 +84,6 @@ _PREFIXED = re.compile(r"[^\W\d_]{1,12}[-_/# ]?(?P<number>[0-9]+)")
 
 
 def bare_number(said: str) -> str:
-    """The figures of "FD-41007", which people also call 41007; "" with letters in several places or few figures."""
+    """The figures of "FD-41007", because people also write 41007; "" with letters in several places or few figures."""
     match = _PREFIXED.fullmatch(said[:_LONGEST])
     return match["number"] if match and len(match["number"]) >= LEAST_DIGITS else ""

@@ -1,4 +1,4 @@
-"""What the records and the conversation state, and whether they state a fact of the completion."""
+"""The facts of the records and the conversation, and whether they contain a fact of the completion."""
 
 import re
 from collections import defaultdict
@@ -14,12 +14,12 @@ from annotation.checks.facts.words import CURRENCIES, LISTED
 
 Place = tuple[int, int, int]  # source, start, end
 _WORD = re.compile(r"[^\W\d_]+")
-_MOST_PLACES = 8  # of one key; who reads a mark needs no more
+_MOST_PLACES = 8  # of one key; a reader needs no more
 
 
 @dataclass
 class Known:
-    """Each key with the places that state it. Memory grows with the number of different facts."""
+    """Each key with the places that have it. Memory grows with the number of different facts."""
 
     places: dict[Key, list[Place]] = field(default_factory=lambda: defaultdict(list))
     years: set[int] = field(default_factory=set)
@@ -53,7 +53,7 @@ class Known:
             places.append(place)
 
     def _put_parts(self, part: tuple[Key, ...], place: Place) -> None:
-        """Pieces that are references of their own; a piece that is a small number would vouch for anything."""
+        """Pieces that are references themselves; a piece that is a small number would match too much."""
         for key in part:
             if key[0] == "id" and len(str(key[1])) >= 4:
                 self._put(key, place)
@@ -65,7 +65,7 @@ class Known:
         self.amounts.add(fact, place)
 
     def _put_date(self, fact: Fact, place: Place) -> None:
-        """A date also states its day, month and year, and the weekday it falls on."""
+        """A date also gives its day, month and year, and its weekday."""
         for key in fact.keys:
             if key[0] != "date":
                 continue
@@ -82,7 +82,7 @@ class Known:
                     self._put(("weekday", weekday), place)
 
     def where(self, fact: Fact) -> list[Place] | None:
-        """The places that state the fact or that it follows from, possibly none to show; None when nothing does."""
+        """The places that have the fact or that it follows from, possibly an empty list; None when the fact is unknown."""
         stated = [place for key in self._said_as(fact) for place in self.places.get(key, ())]
         if stated:
             return stated
@@ -93,7 +93,7 @@ class Known:
         return self._follows(fact) if fact.kind == "number" else None
 
     def _said_as(self, fact: Fact) -> list[Key]:
-        """Every key under which a source may have stated the fact."""
+        """All keys under which a source can have the fact."""
         keys: list[Key] = []
         for key in fact.keys:
             keys.append(key)
@@ -107,12 +107,12 @@ class Known:
         return keys
 
     def _unit_is_open(self, fact: Fact) -> bool:
-        """Whether a number without a unit may stand for this one: a currency must not contradict those that are named."""
+        """Whether a number without a unit can be this one: a currency must not contradict the currencies of the sources."""
         named = {str(key[2]) for key in fact.keys if key[0] == "number"} & CURRENCIES
         return not named or not self.currencies or bool(named & self.currencies)
 
     def _follows(self, fact: Fact) -> list[Place] | None:
-        """A sum, a difference, or how many things are listed."""
+        """A sum, a difference, or the length of a list."""
         for key in fact.keys:
             if key[0] == "number" and key[2] == COUNT and str(key[1]).isdigit() and len(str(key[1])) <= 6:
                 length = int(str(key[1]))
@@ -121,7 +121,7 @@ class Known:
         return self.amounts.explain(fact)
 
     def _may_be_listed(self, noun: str) -> bool:
-        """ "Three coupons" does not follow from a list of three in records that have no word of coupons."""
+        """ "Three coupons" does not follow from a list of three in records without the word coupon."""
         return not noun or noun in LISTED or _stem(noun) in self.words
 
 

@@ -1,4 +1,4 @@
-"""Numbers with what they are numbers of: money, a measure, a count, or nothing that is written."""
+"""Numbers with their kind: money, a measure, a count, or no unit."""
 
 import re
 from collections.abc import Iterator
@@ -31,16 +31,16 @@ from annotation.checks.facts.words import (
 )  # fmt: skip
 
 _FLAGS = re.IGNORECASE
-_LARGE = 100  # from here a made-up number is serious
+_LARGE = 100  # from this value an invented number is serious
 _MOST_POINTED = 20  # "step 2"; "step 45123" is a reference
 
-# --- what stands before -------------------------------------------------------------------------------------
-_BACK = 32  # characters that are looked at before a number
+# --- before the number -------------------------------------------------------------------------------------
+_BACK = 32  # characters read before a number
 _PREFIX = re.compile(rf"(?:(?<![^\W_])(?P<code>{any_of(m for m in PREFIXES if m[0].isalpha())})\.?|(?P<sign>{any_of(m for m in PREFIXES if not m[0].isalpha())}))[{SPACES}]?[-−]?$", _FLAGS)  # fmt: skip
 _TIES = frozenset(":=")
 _LOOSE = " \t\"'#"
 
-# --- what stands after --------------------------------------------------------------------------------------
+# --- after the number --------------------------------------------------------------------------------------
 _WORDY = any_of(word for word in UNITS if word[-1].isalnum())
 _SIGNS = any_of(sign for sign in UNITS if not sign[-1].isalnum())
 _MORE_WORD = re.compile(rf"[{SPACES}](?P<more>{any_of(MORE)})\b", _FLAGS)
@@ -58,10 +58,10 @@ _NOUN = re.compile(rf"[{SPACES}](?P<noun>[^\W\d_]{{2,40}})")
 _TIMES = re.compile(r"[x×](?![^\W_])", _FLAGS)
 _RANGE = re.compile(r"[-–](?P<to>[0-9]{1,3}(?:[.,][0-9]{1,3})?)(?![\w]|[-/.,][0-9])")
 _COMPOUND = re.compile(r"(?:-[^\W\d_]{3,30}){1,4}(?![-_/#]?[^\W_])")
-# Asked first: without one of these the number stands by itself and nothing else has to be tried.
+# Tested first: without one of these the number is alone and nothing else is tried.
 _FOLLOWED = re.compile(rf"[{SPACES}]{{0,2}}(?:[^\W\d]|[^\w\s.,;)\]}}|\"'])|[.:'-](?=[^\W_])")
 _GOES_ON = re.compile(r"[^\W_]|[-_/#]{1,2}[^\W_]|[.:](?=[0-9])")
-# "Two of them" counts; "two of clubs" and "5 of 12" do not say how many there are of anything else.
+# "Two of them" counts; "two of clubs" and "5 of 12" are not counts.
 _SOME_OF = re.compile(rf"[{SPACES}]of (?:{any_of(SOME_OF)})\b", _FLAGS)
 _NAME_GOES_ON = re.compile(r"(?:[-_][^\W_]{1,40})++")
 _IS_KEY = re.compile(r"\"\s{0,3}:")
@@ -92,7 +92,7 @@ def _prefix_before(text: str, at: int) -> re.Match[str] | None:
 
 
 def _label_before(text: str, at: int) -> tuple[str, bool]:
-    """The name in front of a number in lower case, and whether a mark ties it to the number ("qty: 3")."""
+    """The name in front of a number in lower case, and whether a mark connects it to the number ("qty: 3")."""
     start, end = max(0, at - _BACK), at
     tied = False
     while end > start and (text[end - 1] in _LOOSE or (text[end - 1] in _TIES and not tied)):
@@ -110,11 +110,11 @@ def _is_any(label: str, names: frozenset[str]) -> bool:
 
 @dataclass
 class _Number:
-    """A number on its way to being a fact."""
+    """A number that is being read."""
 
     text: str
     at: int  # where its figures or words begin
-    start: int  # where what belongs to it begins, a currency sign included
+    start: int  # where its text begins, with a currency sign
     end: int
     values: tuple[Decimal, ...]
     spoken: bool = False
@@ -122,7 +122,7 @@ class _Number:
 
 
 def at_figures(text: str, at: int) -> Read | None:
-    """The number that begins with the figure at `at`; None where it is the head of a reference ("41007-A")."""
+    """The number that begins with the figure at `at`; None when it is the start of a reference ("41007-A")."""
     match = FIGURES.match(text, at)
     if not match:
         return None
@@ -157,12 +157,12 @@ def _with_what_follows(number: _Number) -> Read | None:
 
 
 def _looks_like_reference(digits: str) -> bool:
-    """ "007" and "00451" are no numbers: a number is not written with zeros in front."""
+    """ "007" and "00451" are not numbers: a number has no zeros in front."""
     return len(digits) >= 3 and digits[0] == "0" and digits.isdigit()
 
 
 def _range(number: _Number, through: re.Match[str]) -> Read | None:
-    """ "3-5 days" states both ends, in the unit of the second."""
+    """ "3-5 days" gives both ends, in the unit of the second."""
     second = _Number(
         number.text, through.start("to"), number.start, through.end(), read_figures(through["to"])
     )
@@ -224,7 +224,7 @@ def at_one_unit(text: str, at: int) -> Read | None:
 
 
 def at_multiple(text: str, at: int, word: str) -> Fact:
-    """ "Double", "both": an answer may say the number instead; nothing is claimed by the word itself."""
+    """ "Double", "both": an answer can use the number instead; the word itself needs no support."""
     value = Decimal(MULTIPLES[word])
     return Fact(
         "number", text[at : at + len(word)], at, at + len(word), (number_key(value, COUNT),), claims=False
@@ -236,9 +236,9 @@ def _number_fact(text: str, start: int, end: int, readings: list[tuple[str, Deci
     return Fact("number", text[start:end], start, end, keys)
 
 
-# --- the parts come together --------------------------------------------------------------------------------
+# --- joining the parts --------------------------------------------------------------------------------
 def _scale(number: _Number) -> None:
-    """Takes what multiplies the figures into the number: "1.5 million", "5k"."""
+    """Multiplies the figures by the scale: "1.5 million", "5k"."""
     match = _SCALE.match(number.text, number.end)
     if match and all(value.adjusted() < 9 for value in number.values):
         number.end = match.end()
@@ -247,7 +247,7 @@ def _scale(number: _Number) -> None:
 
 
 def _finish(number: _Number, unit: _Unit | None) -> Fact:
-    """The fact that a number states, from what stands before and after it."""
+    """The fact of a number, from the text before and after it."""
     text, values = number.text, number.values
     prefix = None if number.spoken else _prefix_before(text, number.at)
     if prefix:
@@ -260,7 +260,7 @@ def _finish(number: _Number, unit: _Unit | None) -> Fact:
         return _without_unit(number)
     keys = tuple(dict.fromkeys(number_key(value * per, name) for value in values for name, per in readings))
     units = {name for name, _ in readings}
-    # Money, shares and exact figures do harm when they are made up; "5 minutes" only misleads.
+    # Invented money, shares and exact figures do harm; "5 minutes" is less serious.
     serious = bool(units & CURRENCIES) or "percent" in units or _is_exact(values)
     more = "more" if _MORE_WORD.match(text, number.end) else ""
     return _made(number, keys, serious=serious, label=more)
@@ -290,7 +290,7 @@ def _without_unit(number: _Number) -> Fact:
 
 
 def _bare(number: _Number, label: str, *, tied: bool) -> Fact:
-    """A number by itself: an amount of an unwritten unit, a reference in figures, an hour."""
+    """A number alone: an amount without a unit, a reference in figures, an hour."""
     values = number.values
     keys: list[Key] = [number_key(value, BARE) for value in values]
     keys += _as_reference(number)
@@ -302,7 +302,7 @@ def _bare(number: _Number, label: str, *, tied: bool) -> Fact:
 
 
 def _as_reference(number: _Number) -> Iterator[Key]:
-    """A number of some length may be a reference, and the words before it may belong to that ("fd 41007")."""
+    """A longer number can be a reference, and the words before it can be part of it ("fd 41007")."""
     digits = number.digits
     if digits.isdigit() and len(digits) >= LEAST_DIGITS:
         yield ("id", digits)
@@ -311,7 +311,7 @@ def _as_reference(number: _Number) -> Iterator[Key]:
 
 
 def _is_silent(number: _Number, values: tuple[Decimal, ...], label: str, *, tied: bool) -> bool:
-    """What points into the text, what a caller sets freely, and a single one of something."""
+    """References to parts of the text, free choices of the caller, and a count of one."""
     if max(values) <= 1 and _is_whole(values):
         return True
     if tied and _is_any(label, SETTINGS):
@@ -320,7 +320,7 @@ def _is_silent(number: _Number, values: tuple[Decimal, ...], label: str, *, tied
 
 
 def _counted(number: _Number, *, more: bool = False) -> Fact:
-    """So many things. One of something is implied by naming it, so it is never a claim; nor is none."""
+    """A count of things. One is implied by the name of the thing, so it is not a claim; zero is not a claim either."""
     label, tied = _label_before(number.text, number.at)
     keys = [*(number_key(value, COUNT) for value in number.values), *_as_reference(number)]
     if number.spoken and label in HOURS and not number.text[number.end : number.end + 2].strip(" .,;!?"):
@@ -343,7 +343,7 @@ def _made(
     said = text[number.start : number.end]
     parts: tuple[tuple[Key, ...], ...] = ()
     pieces = number.digits.split()
-    if len(pieces) > 1:  # "28 100" may be two numbers side by side
+    if len(pieces) > 1:  # "28 100" can be two numbers
         parts = tuple((number_key(Decimal(piece), BARE), ("id", piece)) for piece in pieces)
     values = tuple(plain(value) for value in number.values)
     return Fact("number", said, number.start, number.end, keys, serious, claims, parts, label, values)
@@ -367,7 +367,7 @@ def joined_names(text: str, at: int, name: str) -> Iterator[str]:
 
 
 def after_code(text: str, at: int, word: str) -> int:
-    """Where the figures begin when a currency is glued to them ("EUR450"); `at` itself when none is."""
+    """Where the figures begin after a currency without a space ("EUR450"); `at` itself without a currency."""
     for code in CODES:
         if word.startswith(code) and word[len(code) : len(code) + 1].isdigit():
             return at + len(code)

@@ -1,4 +1,4 @@
-"""Numbers as they are written, in figures and in words."""
+"""Reads numbers in figures and in words."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from functools import lru_cache
 from annotation.checks.facts.words import NUMBER_WORDS, ONES, SCALES, TENS, any_of
 
 SPACES = " \u00a0\u202f"
-# Figures are read up to this length; what is longer is a reference. (int() refuses more than 4,300 digits.)
+# Figures are read up to this length; longer ones are a reference. (int() refuses more than 4,300 digits.)
 LONGEST = 18
 FIGURES = re.compile(
     rf"[0-9]{{1,3}}(?:[{SPACES}'][0-9]{{3}}){{1,5}}(?![0-9])(?:[.,][0-9]{{1,9}})?(?![0-9])"
@@ -22,7 +22,7 @@ _PIECE = re.compile(r"[a-z]+", re.IGNORECASE)
 
 @lru_cache(maxsize=4096)
 def read_figures(digits: str) -> tuple[Decimal, ...]:
-    """What written figures may mean: "1,234" is 1234, or 1.234 where a comma is the decimal point."""
+    """The possible values of written figures: "1,234" is 1234, or 1.234 where a comma is the decimal point."""
     if digits.isdigit():
         return (Decimal(digits),)
     plain = re.sub(rf"[{SPACES}']", "", digits)
@@ -71,13 +71,13 @@ def spoken_numbers(text: str, at: int) -> list[Spoken]:
 
 
 class _Sum:
-    """A number in words while it grows: `whole` is settled thousands, `part` what may still be multiplied."""
+    """A number in words during reading: `whole` is the finished thousands, `part` can still be multiplied."""
 
     def __init__(self) -> None:
         self.whole, self.part, self.room = 0, 0, 10**12
 
     def take(self, word: str) -> bool:
-        """Whether `word` can follow: each step must be smaller than the room that the last one left."""
+        """Whether `word` can follow: each step must be smaller than the last one."""
         if word in SCALES:
             return self._scale(SCALES[word])
         value = ONES.get(word, TENS.get(word, 0))

@@ -1,7 +1,7 @@
-"""Everything checkable that a text states, in its order: one pass, and every step of it bounded.
+"""All checkable facts of a text, in order: one pass with bounded steps.
 
-The pass goes from word to word. What a word begins decides which readers are asked, each with a pattern that looks at a
-bounded number of characters, so that time grows with the length of the text and with nothing else.
+The pass goes from word to word. The start of a word decides which readers are tried. Each has a pattern that reads a bounded
+number of characters, so that the time depends only on the length of the text.
 """
 
 import re
@@ -32,12 +32,12 @@ _VAGUE = re.compile(rf"(?:{any_of(VAGUE)})(?![^\W_])", re.IGNORECASE)
 _VAGUE_FIGURES = tuple(phrase for phrase in VAGUE if phrase[0].isdigit())
 _SCALED = re.compile(rf"an? (?:{any_of(SCALES)})\b", re.IGNORECASE)
 _BEFORE_A = frozenset({"within", "in", "after", "take", "takes", "about", "next", "last"})
-# Figures of other scripts, one for one, so that places in the text stay what they are.
+# Figures of other scripts, one for one, so that positions in the text do not change.
 _OTHER_FIGURES = re.compile(r"[^\x00-\x7f]")
 
 
 def facts_of(text: str, budget: TimeBudget = UNLIMITED) -> Iterator[Fact]:
-    """The facts of `text`. Enumerations ("1. ...") and phrases such as "a minute or two" state nothing."""
+    """The facts of `text`. Enumerations ("1. ...") and phrases such as "a minute or two" are not facts."""
     text = _ascii_figures(text)
     at = 0
     while match := _WORD.search(text, at):
@@ -83,7 +83,7 @@ def _at_figure(text: str, at: int) -> Read:
 
 
 def _longer(number: Read, grouped: Read | None) -> Read:
-    """ "06 1234 5678" begins with a number, but is one reference as a whole."""
+    """ "06 1234 5678" begins with a number, but the whole is one reference."""
     return grouped if grouped and grouped[1] > number[1] else number
 
 
@@ -107,7 +107,7 @@ def _at_letter(text: str, match: re.Match[str]) -> Read:
 
 
 def _at_known_word(text: str, at: int, word: str) -> Read | None:
-    """What begins with a word of the lists: a date, a time, a number in words."""
+    """Reads what begins with a word of the lists: a date, a time, a number in words."""
     read = dates.at_word(text, at, word)
     if read or (word in MONTHS and word not in CAPITAL):
         return read
@@ -122,7 +122,7 @@ def _at_known_word(text: str, at: int, word: str) -> Read | None:
 
 def _token(text: str, at: int) -> Read:
     match = identifiers.TOKEN.match(text, at)
-    assert match is not None  # it begins with the letter or figure that brought us here
+    assert match is not None  # it begins with the present letter or figure
     word = match.group()
     if not any(letter in _FIGURE for letter in word):
         return [], match.end()  # all of "jack-of-hearts" is one name

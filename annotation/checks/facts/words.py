@@ -1,4 +1,4 @@
-"""The word lists of rules/*.toml, read once and made into what the scanners look up."""
+"""The word lists of rules/*.toml, read once and converted for the scanners."""
 
 import re
 import tomllib
@@ -21,7 +21,7 @@ def any_of(words: Iterable[str]) -> str:
 
 # --- units: how it is written -> [(measure, how many of the measure's base unit)] ---------------------------
 Units = dict[str, list[tuple[str, Decimal]]]
-_LONG = 4  # letters from which a plural with "s" is understood
+_LONG = 4  # from this length on a plural with "s" is recognised
 
 
 def _spellings(word: str) -> list[str]:
@@ -29,7 +29,7 @@ def _spellings(word: str) -> list[str]:
 
 
 def _measures() -> tuple[Units, Units]:
-    """Units as they stand after a number, with or without a space; and those only understood without one."""
+    """Units after a number, with or without a space; and those that are only units without a space."""
     spaced: Units = {}
     glued: Units = {}
     for measure, units in _read("units")["measure"].items():
@@ -55,7 +55,7 @@ for _table, _share in (("shared", Decimal(1)), ("hundredth", Decimal("0.01"))):
         MARKS.setdefault(_mark, []).extend((_code, _share) for _code in _codes)
 for _mark, _readings in MARKS.items():
     UNITS.setdefault(_mark, []).extend(_readings)
-# Only these come before an amount; "pound 5" or "cents 5" is not written.
+# Only these are written before an amount; "pound 5" or "cents 5" is not.
 PREFIXES = {
     mark: readings for mark, readings in MARKS.items() if len(mark) <= 3 and mark not in ("kr", "yen", "¢")
 } | {"kr": MARKS["kr"]}

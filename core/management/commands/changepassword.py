@@ -9,9 +9,9 @@ from core.services.people import set_password
 
 
 class Command(BaseCommand):
-    """In the place of Django's command, which would leave tokens alive and nothing on record."""
+    """Replaces Django's command, which would leave keys valid and write no audit entry."""
 
-    help = "Gives an account a new password; its sessions and tokens end."
+    help = "Gives an account a new password; its sessions and keys end."
     requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -30,4 +30,4 @@ class Command(BaseCommand):
             set_password(user=user, new=read_password(options["password_file"]))
         except ExpectedError as error:
             raise as_command_error(error) from None
-        self.stdout.write(f"The password of {user.name} is changed; sessions and tokens have ended.")
+        self.stdout.write(f"The password of {user.name} is changed. Its sessions and keys have ended.")

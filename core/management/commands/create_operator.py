@@ -9,12 +9,16 @@ from core.services.people import create_operator
 
 
 class Command(BaseCommand):
-    help = "Makes an account that runs this deployment: it creates projects, registers base models, manages accounts."
+    help = "Creates an operator's account: an operator creates projects, registers base models and manages accounts."
     requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--email", help="the address to sign in with; asked for when left out")
-        parser.add_argument("--name", help="as colleagues see it; asked for when left out")
+        parser.add_argument(
+            "--email", help="the address to sign in with; the command asks for it when it is missing"
+        )
+        parser.add_argument(
+            "--name", help="the name that colleagues see; the command asks for it when it is missing"
+        )
         parser.add_argument(
             "--password-file",
             metavar="FILE",
@@ -32,5 +36,5 @@ class Command(BaseCommand):
 
     def _ask(self, words: str, option: str) -> str:
         if not sys.stdin.isatty():
-            raise CommandError(f"There is no terminal to ask at; give {option}.")
+            raise CommandError(f"There is no terminal. Give {option}.")
         return input(words).strip()

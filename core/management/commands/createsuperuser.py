@@ -1,4 +1,4 @@
-"""Django's name for making the first account; here it is the same as create_operator."""
+"""Django's command for the first account; here it is the same as create_operator."""
 
 from core.management.commands.create_operator import Command
 
