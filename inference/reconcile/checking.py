@@ -12,9 +12,8 @@ from typing import Any
 
 from inference.engines import BACKENDS, Served
 from inference.models import Engine, WeightCheck
-from inference.reconcile import weights
+from inference.reconcile import marking, weights
 from inference.reconcile.probing import Probe, Result
-from inference.services import checks as notes
 
 EVERY_SECONDS = 3600.0
 AGAIN_SECONDS = 5.0  # after one that could not be done
@@ -97,7 +96,7 @@ class Checking:
             return False
         if result.outcome == Outcome.FAILED:
             raise OutOfService(result.reason, result)
-        notes.note_check(engine=engine, process=life_of(engine), result=result)
+        marking.note_check(engine=engine, process=life_of(engine), result=result)
         self._forget(due=self.due or result.outcome != Outcome.PASSED)
         self.alone |= result.alone
         self.noise = result.noise
