@@ -153,7 +153,7 @@ def double() -> None:
         data_import.pk, data_import.run = None, run
         data_import.save(force_insert=True)
     for _ in range(500):
-        record(by=by, project=project, verb="project.changed", obj=project)
+        record(by=by, project=project, action="project.changed", obj=project)
 
 
 def measure(rounds: int) -> list[dict[str, Any]]:

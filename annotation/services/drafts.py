@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from annotation.actions import AnnotationAction
 from annotation.models import Draft, Example, Lease
 from annotation.services import leases
 from annotation.services.leases import Outcome, Purpose
@@ -80,8 +81,8 @@ def discard_draft(*, by: User, project: Project, example: Example | None) -> Non
     """Deletes a draft at the request of its writer. The discard is audited, the text is not kept."""
     gone, _ = Draft.objects.filter(project=project, user=by, example=example).delete()
     if gone:
-        verb = "draft.discarded" if example else "draft.of_new_discarded"
-        record(by=by, project=project, verb=verb, obj=example)
+        action = AnnotationAction.DRAFT_DISCARDED if example else AnnotationAction.DRAFT_OF_NEW_DISCARDED
+        record(by=by, project=project, action=action, obj=example)
 
 
 def item_state(*, by: User, example: Example, purpose: str) -> FormState:

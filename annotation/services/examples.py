@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from annotation.actions import AnnotationAction
 from annotation.checks import bad_findings
 from annotation.errors import NeedsReason
 from annotation.models import Draft, Example, Lease, Revision
@@ -106,7 +107,13 @@ def write_example(
     )
     add_revision(example, by=by, reason=Revision.Reason.WRITTEN, content=clean, note=note)
     Draft.objects.filter(project=project, user=by, example=None).delete()
-    record(by=by, project=project, verb="example.written", obj=example, **({"reason": note} if note else {}))
+    record(
+        by=by,
+        project=project,
+        action=AnnotationAction.EXAMPLE_WRITTEN,
+        obj=example,
+        **({"reason": note} if note else {}),
+    )
     return example
 
 
@@ -155,7 +162,7 @@ def file_correction(
     record(
         by=by,
         project=project,
-        verb="example.corrected",
+        action=AnnotationAction.EXAMPLE_CORRECTED,
         obj=example,
         origin=str(origin),
         **{key: value for key, value in origin_detail.items() if key in ("label", "url")},
@@ -200,7 +207,7 @@ def retire(*, by: User, example: Example, reason: str, seen: str = "") -> Exampl
     record(
         by=by,
         project=example.project,
-        verb="example.retired",
+        action=AnnotationAction.EXAMPLE_RETIRED,
         obj=example,
         reason=reason,
         was=was,
@@ -220,7 +227,7 @@ def requeue(*, by: User, example: Example, reason: str = "", seen: str = "") -> 
     record(
         by=by,
         project=example.project,
-        verb="example.requeued",
+        action=AnnotationAction.EXAMPLE_REQUEUED,
         obj=example,
         was=was,
         reason=" ".join(reason.split())[:300],

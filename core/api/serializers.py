@@ -204,7 +204,7 @@ class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
     class Meta:
         model = AuditEntry
         fields = (
-            "id", "at", "actor_id", "actor", "verb", "object_type", "object_id", "object_label", "sentence", "detail",
+            "id", "at", "actor_id", "actor", "action", "object_type", "object_id", "object_label", "sentence", "detail",
         )  # fmt: skip
 
     def get_sentence(self, entry: AuditEntry) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import Model
 
+from core.audit.actions import AuditAction
 from core.models import AuditEntry, Project, User
 
 SYSTEM = "Guildhall"
@@ -13,7 +14,7 @@ def record(
     *,
     by: User | None,
     project: Project | None,
-    verb: str,
+    action: AuditAction,
     obj: Model | None = None,
     **detail: Any,
 ) -> AuditEntry:
@@ -25,7 +26,7 @@ def record(
         actor_id=by.pk if by else None,
         actor=f"{by.name} <{by.email}>"[:200] if by else SYSTEM,
         project_id=project.pk if project else None,
-        verb=verb,
+        action=action,
         object_type=obj._meta.label_lower if obj is not None else "",
         object_id=str(obj.pk) if obj is not None else "",
         object_label=str(obj)[:200] if obj is not None else "",

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from core.audit.actions import CoreAction
 from core.audit.entries import record
 from core.errors import ExpectedError
 from core.host.disks import storage_error
@@ -38,7 +39,7 @@ def _finish(run: Run, claim: uuid.UUID | None, status: str, **fields: Any) -> No
         record(
             by=None,
             project=run.project,
-            verb=f"run.{status}",
+            action=CoreAction(f"run.{status}"),
             obj=run,
             kind=run.kind,
             error=run.error_message,
@@ -70,7 +71,7 @@ def _hand_back(run: Run, claim: uuid.UUID) -> None:
             message="Its worker was stopped; waiting for another.",
         )
         if waits:
-            record(by=None, project=run.project, verb="run.handed_back", obj=run)
+            record(by=None, project=run.project, action=CoreAction.RUN_HANDED_BACK, obj=run)
     if waits:
         send_run(run.pk, run.queue)
     else:
@@ -160,7 +161,7 @@ def sweep() -> None:
             record(
                 by=None,
                 project=run.project,
-                verb="run.taken_up",
+                action=CoreAction.RUN_TAKEN_UP,
                 obj=run,
                 attempt=run.attempt,
             )

@@ -496,12 +496,12 @@ def join_soft(labels: Iterable[str] | None) -> str:
 
 
 @register.filter
-def deed(verb: str) -> str:
+def action_words(action: str) -> str:
     """ "example.sent_back" -> "Examples sent back": the number of times is shown beside it."""
-    noun, _, action = str(verb).replace("_", " ").partition(".")
-    if action and not noun.endswith("s"):
+    noun, _, participle = str(action).replace("_", " ").partition(".")
+    if participle and not noun.endswith("s"):
         noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{noun} {action}".strip().capitalize()
+    return f"{noun} {participle}".strip().capitalize()
 
 
 # Letters and signs of scripts that run from right to left, and characters inside their names.

@@ -16,7 +16,7 @@ from core.lists.rows import rows_by_key
 from core.models import Role
 from core.queries import audit_entries
 
-COLUMNS = ("at", "actor", "verb", "object_type", "object_id", "object_label", "detail")
+COLUMNS = ("at", "actor", "action", "object_type", "object_id", "object_label", "detail")
 
 
 @project_page(Role.ADMIN, Role.VIEWER)

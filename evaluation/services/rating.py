@@ -16,6 +16,7 @@ from core.errors import Conflict, Invalid
 from core.marks import refuse_marks
 from core.models import Membership, User
 from core.text import trimmed
+from evaluation.actions import EvaluationAction
 from evaluation.models import (
     Campaign,
     CampaignAnswer,
@@ -140,7 +141,11 @@ def rate(
     filed = _keep_corrections(by, comparison, corrections)
     RatingDraft.objects.filter(comparison=comparison).delete()
     record(
-        by=by, project=comparison.campaign.project, verb="comparison.rated", obj=comparison, corrections=filed
+        by=by,
+        project=comparison.campaign.project,
+        action=EvaluationAction.COMPARISON_RATED,
+        obj=comparison,
+        corrections=filed,
     )
     return rating
 
@@ -173,7 +178,7 @@ def change_rating(
     record(
         by=by,
         project=comparison.campaign.project,
-        verb="rating.changed",
+        action=EvaluationAction.RATING_CHANGED,
         obj=comparison,
         choice=[before, choice],
         corrections=filed,
@@ -189,7 +194,9 @@ def skip(*, by: User, comparison: Comparison) -> None:
         raise Conflict("This comparison is no longer open.", "Continue with the next one.")
     transition(comparison, Status.SKIPPED)
     RatingDraft.objects.filter(comparison=comparison).delete()
-    record(by=by, project=comparison.campaign.project, verb="comparison.skipped", obj=comparison)
+    record(
+        by=by, project=comparison.campaign.project, action=EvaluationAction.COMPARISON_SKIPPED, obj=comparison
+    )
 
 
 @transaction.atomic

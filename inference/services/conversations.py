@@ -13,6 +13,7 @@ from core.errors import Conflict, Invalid
 from core.marks import refuse_marks
 from core.models import Project, User
 from core.text import lines_of, trimmed
+from inference.actions import InferenceAction
 from inference.models import Answer, Conversation, CorrectionDraft
 from inference.queries import history, turns_of
 from inference.services.answering import Opened, open_answer
@@ -49,7 +50,7 @@ def start_conversation(
         title=" ".join(clean_text(title).split())[:120],
         context=[line for line in lines_of(records) if line.strip()],
     )
-    record(by=by, project=project, verb="conversation.started", obj=conversation)
+    record(by=by, project=project, action=InferenceAction.CONVERSATION_STARTED, obj=conversation)
     return conversation
 
 
@@ -144,5 +145,7 @@ def correct(*, by: User, answer: Answer, completion: str, topic: str = "", edge:
         origin_detail=detail,
     )
     CorrectionDraft.objects.filter(answer=answer, user=by).delete()
-    record(by=by, project=answer.project, verb="answer.corrected", obj=answer, example=example.pk)
+    record(
+        by=by, project=answer.project, action=InferenceAction.ANSWER_CORRECTED, obj=answer, example=example.pk
+    )
     return example

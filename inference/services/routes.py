@@ -5,6 +5,7 @@ from django.db import transaction
 from core.audit.entries import record
 from core.errors import Conflict, Refused
 from core.models import Project, User
+from inference.actions import InferenceAction
 from inference.models import Route
 from inference.queries import deployment_of, state_of
 from training.models import ModelVersion
@@ -53,7 +54,7 @@ def point_route(
     record(
         by=by,
         project=project,
-        verb="route.changed",
+        action=InferenceAction.ROUTE_CHANGED,
         obj=version,
         to=version.served_name,
         before=before.served_name if before else "",

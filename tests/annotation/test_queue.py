@@ -331,7 +331,7 @@ def test_submitting_writes_a_revision_ends_the_lease_and_is_on_record(world):
     assert (revision.by, revision.reason, revision.content["tags"]) == (world.annotator, "submitted", ["eta"])
     assert not Draft.objects.exists()
     assert Lease.objects.get().outcome == "done"
-    entry = AuditEntry.objects.get(verb="example.submitted")
+    entry = AuditEntry.objects.get(action="example.submitted")
     assert (entry.actor_id, entry.detail["revision"]) == (world.annotator.pk, 2)
 
 
@@ -381,7 +381,7 @@ def test_a_check_that_objects_asks_for_a_reason_which_is_recorded(world):
     assert example.status == "queued"
     services.submit(by=world.annotator, example=example, content=given, reason="The carrier called.")
     assert Revision.objects.get(example=example, number=2).note == "The carrier called."
-    assert AuditEntry.objects.get(verb="example.submitted").detail["reason"] == "The carrier called."
+    assert AuditEntry.objects.get(action="example.submitted").detail["reason"] == "The carrier called."
 
 
 def test_a_reason_without_an_objection_is_not_kept(world):
@@ -502,7 +502,7 @@ def test_a_correction_becomes_an_item_at_the_front_with_where_it_came_from(world
     assert take(world) == example
     assert (example.status, example.created_by, example.group) == ("queued", world.rater, "conv-1")
     assert example.origin_detail["label"] == "Campaign 2, comparison 41"
-    entry = AuditEntry.objects.get(verb="example.corrected")
+    entry = AuditEntry.objects.get(action="example.corrected")
     assert entry.detail["label"] == "Campaign 2, comparison 41" and "secret" not in entry.detail
 
 

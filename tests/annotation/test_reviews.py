@@ -79,7 +79,7 @@ def test_accepting_approves_and_is_on_record(world):
     assert example.status == "approved"
     assert (review.verdict, review.revision.number, review.by) == ("accepted", 1, world.reviewer)
     assert Lease.objects.get().outcome == "done"
-    assert AuditEntry.objects.get(verb="example.approved").detail == {"revision": 1, "corrected": False}
+    assert AuditEntry.objects.get(action="example.approved").detail == {"revision": 1, "corrected": False}
 
 
 def test_sending_back_needs_a_comment_and_goes_to_the_author_first(world):
@@ -123,7 +123,7 @@ def test_correcting_writes_the_reviewers_revision_and_accepts_it(world):
     assert review.revision == revision
     assert example.submitted_by == world.annotator
     assert not Draft.objects.exists()
-    assert AuditEntry.objects.get(verb="example.approved").detail["corrected"] is True
+    assert AuditEntry.objects.get(action="example.approved").detail["corrected"] is True
 
 
 def test_correcting_without_a_change_is_a_plain_accept(world):
@@ -159,7 +159,7 @@ def test_an_accept_can_be_taken_back_for_ten_minutes(world):
     assert Lease.objects.get(example=other).outcome == "released"
     with pytest.raises(Conflict):
         services.undo(by=world.reviewer, review=review)
-    assert AuditEntry.objects.filter(verb="review.undone").count() == 1
+    assert AuditEntry.objects.filter(action="review.undone").count() == 1
 
 
 def test_after_ten_minutes_a_decision_stands(world):

@@ -44,7 +44,7 @@ def verbs(world: World, user: User) -> dict[str, set[str]]:
     entries = AuditEntry.objects.filter(object_type="core.user", object_id=str(user.pk))
     found: dict[str, set[str]] = {}
     for project in (world.project, world.other):
-        found[project.slug] = set(entries.filter(project_id=project.pk).values_list("verb", flat=True))
+        found[project.slug] = set(entries.filter(project_id=project.pk).values_list("action", flat=True))
     return found
 
 
@@ -150,7 +150,7 @@ def test_tokens_end_with_the_password(world: World) -> None:
     assert bearer(secret) == 200
     change_password(by=world.rater, old=PASSWORD, new=OWN)
     assert bearer(secret) == 401
-    assert AuditEntry.objects.get(verb="password.changed").detail == {"tokens": 1}
+    assert AuditEntry.objects.get(action="password.changed").detail == {"tokens": 1}
 
 
 def test_tokens_and_sessions_end_with_a_reset(world: World, as_user: SignIn) -> None:
@@ -295,7 +295,7 @@ def test_the_account_page_lists_tokens_without_secrets_and_revokes_them(
     assert client.post(revoke).status_code == 302
     assert bearer(secret) == 401
     assert client.post(revoke).status_code == 409
-    entry = AuditEntry.objects.get(verb="api_key.taken_away")
+    entry = AuditEntry.objects.get(action="api_key.taken_away")
     assert (entry.project_id, entry.detail) == (world.project.pk, {"api_key": "notebook"})
 
 
@@ -319,10 +319,10 @@ def test_what_an_admin_may_not_manage_shows_no_tokens_and_no_buttons(world: Worl
     assert "deactivate/" not in page
     base = f"/api/v1/projects/{world.project.slug}/people/{pk}/"
     assert client.get(base + "tokens/").status_code == 400
-    for deed in ("deactivate", "reactivate", "end-sessions", "password"):
-        answer = client.post(f"{base}{deed}/")
+    for change in ("deactivate", "reactivate", "end-sessions", "password"):
+        answer = client.post(f"{base}{change}/")
         assert (answer.status_code, answer.json()["code"]) == (400, "refused"), deed
-        assert client.post(reverse(f"core:person-{deed}", args=[world.project.slug, pk])).status_code == 400
+        assert client.post(reverse(f"core:person-{change}", args=[world.project.slug, pk])).status_code == 400
 
 
 def test_operators_manage_every_account(world: World, as_user: SignIn) -> None:

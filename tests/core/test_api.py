@@ -170,7 +170,7 @@ def test_projects_by_api(world: World, api: Callable[[User | None], Api]) -> Non
 def test_runs_and_audit_by_api(world: World, api: Callable[[User | None], Api]) -> None:
     run = make_run(world.project, title="LoRA", status=Run.Status.RUNNING, done=62, total=100)
     make_run(world.project, title="Old", status=Run.Status.SUCCEEDED)
-    record(by=world.rater, project=world.project, verb="rating.given", obj=run)
+    record(by=world.rater, project=world.project, action="rating.given", obj=run)
     client, base = api(world.admin), f"projects/{world.project.slug}/"
     active = client("get", f"{base}runs/?status=active").json()
     assert [(one["title"], one["percent"]) for one in active["results"]] == [("LoRA", 62)]
@@ -218,7 +218,7 @@ def test_queries_of_a_list_do_not_grow_with_it(
             join(world.project, person, Role.RATER)
             create_api_key(by=person, name="k", project=world.project)
             make_run(world.project, created_by=person)
-            record(by=person, project=world.project, verb="thing.done", obj=person)
+            record(by=person, project=world.project, action="thing.done", obj=person)
 
     fill(2)
     client("get", path)

@@ -38,7 +38,7 @@ def desk(transactional_db: None) -> World:
     create_api_key(by=world.admin, name="my notebook")
     create_api_key(by=world.rater, name="evening shift script")
     for verb in ("member.added", "example.approved", "dataset.frozen"):
-        record(by=world.admin, project=world.project, verb=verb, obj=world.rater, roles=["rater"])
+        record(by=world.admin, project=world.project, action=verb, obj=world.rater, roles=["rater"])
     return world
 
 

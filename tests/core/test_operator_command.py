@@ -67,7 +67,7 @@ def test_in_production_it_makes_an_operator_who_can_sign_in(tmp_path: Path, comm
     user = User.objects.get(email="ops@example.org")
     assert (user.is_operator, user.is_active, user.must_change_password) == (True, True, False)
     assert user.password.startswith("argon2")
-    entry = AuditEntry.objects.get(verb="operator.created")
+    entry = AuditEntry.objects.get(action="operator.created")
     assert (entry.object_id, entry.actor) == (str(user.pk), "Guildhall")
 
 
@@ -138,6 +138,6 @@ def test_a_password_set_at_the_machine_ends_tokens_and_is_on_record(password_fil
     assert person.check_password(GOOD)
     assert person.session_round == 1
     assert api_key.revoked_at
-    assert AuditEntry.objects.filter(verb="password.set").count() == 1
+    assert AuditEntry.objects.filter(action="password.set").count() == 1
     with pytest.raises(CommandError, match="no account"):
         call_command("changepassword", "nobody@example.org", password_file=password_file)

@@ -147,8 +147,8 @@ def test_home_lives_on_when_a_stage_cannot_tell(world: World, as_user: SignIn, p
 
 
 def test_lately_tells_a_rater_only_of_their_own_deeds(world: World, as_user: SignIn) -> None:
-    record(by=world.admin, project=world.project, verb="version.released", obj=world.project, name="v8")
-    record(by=world.rater, project=world.project, verb="rating.given", obj=world.project)
+    record(by=world.admin, project=world.project, action="version.released", obj=world.project, name="v8")
+    record(by=world.rater, project=world.project, action="rating.given", obj=world.project)
     rater = as_user(world.rater).get(page("home", world)).content.decode()
     assert "released" not in rater
     assert "gave rating" in rater
@@ -158,7 +158,7 @@ def test_lately_tells_a_rater_only_of_their_own_deeds(world: World, as_user: Sig
 def test_lately_leaves_out_deeds_too_small_to_tell(world: World, as_user: SignIn, monkeypatch) -> None:
     monkeypatch.setattr(sentences, "_quiet", {"drawer.opened"})
     for verb in ("drawer.opened", "drawer.emptied"):
-        record(by=world.admin, project=world.project, verb=verb, obj=world.project)
+        record(by=world.admin, project=world.project, action=verb, obj=world.project)
     text = as_user(world.admin).get(page("home", world)).content.decode()
     assert "emptied drawer" in text
     assert "opened drawer" not in text
@@ -338,7 +338,7 @@ def test_settings_are_saved_and_on_record(world: World, as_user: SignIn) -> None
     world.project.refresh_from_db()
     assert (world.project.name, world.project.lease_minutes) == ("Freight", 45)
     assert (world.project.temperature, world.project.max_tokens) == (0.7, 300)
-    entry = AuditEntry.objects.get(verb="project.changed")
+    entry = AuditEntry.objects.get(action="project.changed")
     assert entry.detail["changed"]["lease_minutes"] == [30, 45]
     assert entry.detail["changed"]["temperature"] == [0.2, 0.7]
     assert entry.detail["changed"]["max_tokens"] == [512, 300]
@@ -363,7 +363,7 @@ def test_guideline_and_system_prompt_are_kept_as_written_whoever_sends_them(
         world.project.refresh_from_db()
         assert (world.project.guideline, world.project.system_prompt) == (written, written)
     # Saved again, it is no change.
-    assert AuditEntry.objects.filter(verb="project.changed").count() == 1
+    assert AuditEntry.objects.filter(action="project.changed").count() == 1
 
 
 WRONG_SETTINGS: list[tuple[str, object]] = [
@@ -407,12 +407,12 @@ def test_wrong_settings_are_refused_and_change_nothing(
 
 @pytest.fixture
 def deeds(world: World) -> None:
-    record(by=world.admin, project=world.project, verb="member.added", obj=world.rater, roles=["rater"])
-    record(by=world.annotator, project=world.project, verb="example.submitted", obj=world.project)
+    record(by=world.admin, project=world.project, action="member.added", obj=world.rater, roles=["rater"])
+    record(by=world.annotator, project=world.project, action="example.submitted", obj=world.project)
     record(
-        by=None, project=world.project, verb="run.succeeded", obj=make_run(world.project, title="Import 7")
+        by=None, project=world.project, action="run.succeeded", obj=make_run(world.project, title="Import 7")
     )
-    record(by=world.neighbour, project=world.other, verb="secret.deed", obj=world.other)
+    record(by=world.neighbour, project=world.other, action="secret.deed", obj=world.other)
 
 
 @pytest.mark.parametrize(
@@ -451,7 +451,7 @@ def test_the_record_by_person(world: World, as_user: SignIn) -> None:
 @pytest.mark.usefixtures("deeds")
 def test_the_record_as_csv_is_filtered_and_harmless_in_a_spreadsheet(world: World, as_user: SignIn) -> None:
     evil = make_user('=cmd|"/c calc"!A1')
-    record(by=evil, project=world.project, verb="example.submitted", obj=world.project)
+    record(by=evil, project=world.project, action="example.submitted", obj=world.project)
     answer = as_user(world.admin).get(page("audit-csv", world), {"what": "example"})
     lines = b"".join(answer).decode().splitlines()
     assert lines[0] == "at,actor,verb,object_type,object_id,object_label,detail"
@@ -580,8 +580,8 @@ def test_theme_is_stored_and_written_on_the_page(world: World, as_user: SignIn) 
 
 
 def test_own_work_is_one_s_own(world: World, as_user: SignIn) -> None:
-    record(by=world.annotator, project=world.project, verb="example.submitted", obj=world.project)
-    record(by=world.annotator, project=world.project, verb="example.submitted", obj=world.project)
+    record(by=world.annotator, project=world.project, action="example.submitted", obj=world.project)
+    record(by=world.annotator, project=world.project, action="example.submitted", obj=world.project)
     text = as_user(world.annotator).get(reverse("core:me")).content.decode()
     assert "Examples submitted" in text
     assert "<dd>2</dd>" in text
@@ -599,7 +599,7 @@ def test_renaming_oneself(world: World, as_user: SignIn) -> None:
 def test_names_are_escaped_wherever_they_stand(world: World, as_user: SignIn) -> None:
     User.objects.filter(pk=world.rater.pk).update(name="<script>alert(1)</script>")
     world.rater.refresh_from_db()
-    record(by=world.rater, project=world.project, verb="thing.done", obj=world.project, note="<b>x</b>")
+    record(by=world.rater, project=world.project, action="thing.done", obj=world.project, note="<b>x</b>")
     client = as_user(world.admin)
     for name in ("home", "people", "audit"):
         assert b"<script>alert(1)" not in client.get(page(name, world)).content, name
@@ -620,7 +620,7 @@ def test_queries_of_a_list_do_not_grow_with_it(name: str, world: World, as_user:
             join(world.project, person, Role.RATER)
             create_api_key(by=world.admin, name="k", project=world.project)
             make_run(world.project, created_by=person, status=Run.Status.RUNNING)
-            record(by=person, project=world.project, verb="thing.done", obj=person)
+            record(by=person, project=world.project, action="thing.done", obj=person)
 
     client = as_user(world.admin)
     fill(2)

@@ -73,7 +73,7 @@ def test_a_run_succeeds_and_leaves_its_trail(world):
     assert (run.status, run.percent, run.attempt) == ("succeeded", 100, 1)
     assert run.finished_at and run.heartbeat_at
     assert ENDED == [(run.pk, "succeeded")]
-    assert list(AuditEntry.objects.order_by("id").values_list("verb", flat=True)) == [
+    assert list(AuditEntry.objects.order_by("id").values_list("action", flat=True)) == [
         "run.launched",
         "run.succeeded",
     ]
@@ -235,7 +235,7 @@ def test_a_run_that_ended_without_success_is_queued_again_with_fresh_attempts(wo
     assert (run.error_code, run.error_message, run.error_advice) == ("", "", "")
     assert timezone.now() - run.queued_at < timedelta(hours=1)
     assert sent == [("core.tasks.execute_run", run.pk)]
-    assert AuditEntry.objects.get(object_id=str(run.pk)).verb == verb
+    assert AuditEntry.objects.get(object_id=str(run.pk)).action == verb
     execute_run(run.pk)
     run.refresh_from_db()
     assert (run.status, run.attempt) == ("succeeded", 1)
@@ -256,7 +256,7 @@ def test_of_several_who_resume_at_once_one_succeeds_and_the_work_is_done_once(wo
     # Those who read the run after the first commit, and those who read it before, are both told of a conflict.
     assert sorted(said) == ["Conflict"] * 5 + ["done"]
     assert sent == [("core.tasks.execute_run", run.pk)]
-    assert AuditEntry.objects.filter(verb="run.resumed").count() == 1
+    assert AuditEntry.objects.filter(action="run.resumed").count() == 1
     _together(lambda: execute_run(run.pk), times=4)
     assert SEEN == [run.pk]
 

@@ -20,7 +20,7 @@ def entry(
         pk=next(_serial),
         at=NOON + timedelta(minutes=minutes),
         actor=f"{actor} <{actor.split(maxsplit=1)[0].lower()}@example.org>",
-        verb=verb,
+        action=verb,
         object_type="annotation.example",
         object_id=str(obj),
         object_label=f"#{obj}",

@@ -198,7 +198,7 @@ def test_what_happened_is_told_to_the_rest_of_the_house(world: World):
     dataset = make_frozen(world.project, world.admin)
     event = Event.objects.get(kind="dataset.frozen")
     assert (event.project, event.payload) == (world.project, {"dataset": dataset.pk})
-    assert AuditEntry.objects.get(verb="dataset.frozen").detail["content_hash"] == dataset.content_hash
+    assert AuditEntry.objects.get(action="dataset.frozen").detail["content_hash"] == dataset.content_hash
     assert list(ready_datasets(world.project)) == [dataset]
     assert list(ready_datasets(world.other)) == []
 

@@ -115,7 +115,7 @@ def test_good_lines_become_examples_with_their_whole_origin(bring: Bring, world:
         "edge": "angry_customer",
         "tags": ["eta"],
     }
-    entry = AuditEntry.objects.get(verb="import.stored")
+    entry = AuditEntry.objects.get(action="import.stored")
     assert (entry.actor_id, entry.detail["accepted"]) == (world.admin.pk, 1)
 
 
@@ -315,7 +315,7 @@ def test_a_failure_in_the_middle_leaves_nothing(bring: Bring, monkeypatch: pytes
     assert len(calls) == 2
     assert (data_import.run.status, data_import.run.error_code) == ("failed", "unexpected")
     assert nothing_is_stored()
-    assert not AuditEntry.objects.filter(verb="import.stored").exists()
+    assert not AuditEntry.objects.filter(action="import.stored").exists()
 
 
 def test_cancelled_in_the_middle_it_leaves_nothing(
@@ -466,7 +466,7 @@ def test_what_an_import_added_can_be_removed_and_imported_again(bring: Bring, wo
     assert gone.removed_by == world.admin
     assert gone.removed_at
     assert later.issues.get().repeats is None
-    assert AuditEntry.objects.get(verb="import.removed").detail["examples"] == 2
+    assert AuditEntry.objects.get(action="import.removed").detail["examples"] == 2
     with pytest.raises(Conflict, match="removed before"):
         remove_import(by=world.admin, data_import=data_import)
     assert bring(data).accepted == 2

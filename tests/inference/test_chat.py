@@ -268,7 +268,7 @@ def test_a_new_chat_and_its_first_question(served: Served, as_user: SignIn) -> N
     assert "data-first" in first
     assert "Where is FD-1?" in first
     assert "data-first" not in client.get(url(served, "conversation", chat.pk)).content.decode()
-    assert AuditEntry.objects.filter(verb="conversation.started", actor_id=served.world.rater.pk).exists()
+    assert AuditEntry.objects.filter(action="conversation.started", actor_id=served.world.rater.pk).exists()
 
 
 def test_wrong_forms_come_back_with_422(served: Served, as_user: SignIn) -> None:

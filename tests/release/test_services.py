@@ -44,7 +44,7 @@ def test_a_release_moves_the_pointer_and_keeps_the_gate(world, versions):
     assert live_version(world.project) == versions.v1
     assert release.signed_off_by == world.admin and release.replaced is None
     assert {check["name"] for check in release.gate} >= {"token_parity", "human_preference", "served"}
-    entry = AuditEntry.objects.get(verb="release.made_live")
+    entry = AuditEntry.objects.get(action="release.made_live")
     assert entry.detail["result"] == "hold"
     assert entry.detail["gate"] == "4 of 6 passed, 2 on hold" and entry.detail["note"] == "First one."
     assert "human_preference" in entry.detail["overridden"]
@@ -143,7 +143,7 @@ def test_going_back_needs_no_passing_gate_and_is_on_record(world, versions):
         "Answers were wrong.",
         f"Rolled back from {versions.v2} to {versions.v1}",
     )
-    entry = AuditEntry.objects.get(verb="release.rolled_back")
+    entry = AuditEntry.objects.get(action="release.rolled_back")
     assert (entry.detail["reason"], entry.detail["replaced"]) == ("Answers were wrong.", str(versions.v2))
     assert sentence(entry) == f"Admin Member rolled back from {versions.v2} to {versions.v1}"
 

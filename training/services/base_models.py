@@ -12,6 +12,7 @@ from core.database.transitions import transition
 from core.errors import Conflict, Invalid, Refused
 from core.models import Project, Run, User
 from core.runs.control import launch_run, start_again
+from training.actions import TrainingAction
 from training.host.packages import PACKAGES, inside_model_folders
 from training.models import BaseModel, ModelVersion
 from training.services.results import make_base_version
@@ -129,7 +130,14 @@ def register_base_model(
         params={"base_model": base.pk},
     )
     base.save(update_fields=["run"])
-    record(by=by, project=project, verb="base_model.added", obj=base, location=location, revision=revision)
+    record(
+        by=by,
+        project=project,
+        action=TrainingAction.BASE_MODEL_ADDED,
+        obj=base,
+        location=location,
+        revision=revision,
+    )
     return base
 
 
