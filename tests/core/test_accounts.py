@@ -321,7 +321,7 @@ def test_what_an_admin_may_not_manage_shows_no_tokens_and_no_buttons(world: Worl
     assert client.get(base + "tokens/").status_code == 400
     for change in ("deactivate", "reactivate", "end-sessions", "password"):
         answer = client.post(f"{base}{change}/")
-        assert (answer.status_code, answer.json()["code"]) == (400, "refused"), deed
+        assert (answer.status_code, answer.json()["code"]) == (400, "refused"), change
         assert client.post(reverse(f"core:person-{change}", args=[world.project.slug, pk])).status_code == 400
 
 
