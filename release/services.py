@@ -62,7 +62,7 @@ def _make_live(
         )
     if not found.state.ready:
         raise Refused(
-            f"{version} is not loaded, so applications would get no answer. {found.state.sentence}",
+            f"{version} cannot answer now, so applications would get no answer. {found.state.sentence}",
             "Load it on the Serve page, then release it.",
         )
     _must_be_no_worse(found.gate, gate_seen)
@@ -141,7 +141,7 @@ def _roll_back(
         raise Refused(standing.no_way_back, "Release another version instead.")
     if not state_of(deployment_of(back)).ready:
         raise Refused(
-            f"{back} is not loaded, so applications would get no answers after a rollback.",
+            f"{back} cannot answer now, so applications would get no answers after a rollback.",
             "Load it on the Serve page, then roll back.",
         )
     gate = queries.candidate(queries.version_of(project).get(pk=back.pk), files=files).gate

@@ -35,7 +35,7 @@ def point_route(
         )
     state = state_of(deployment_of(version))
     if not state.ready:
-        raise Refused(f"{version} is not loaded. {state.sentence}", "Load it first, then release it.")
+        raise Refused(f"{version} cannot answer now. {state.sentence}", "Load it first, then release it.")
     route = Route.objects.select_related("version").filter(project=project).first()
     if route is None:
         if rolling_back:

@@ -144,7 +144,7 @@ def test_what_cannot_go_live(served: Served) -> None:
     with pytest.raises(Refused, match="not ready"):
         point_route(by=admin, project=project, version=waiting)
     Engine.objects.update(status=Engine.Status.DOWN)
-    with pytest.raises(Refused, match="not served right now"):
+    with pytest.raises(Refused, match="cannot answer now"):
         point_route(by=admin, project=project, version=served.base)
     assert live_version(project) == served.adapter
 

@@ -102,7 +102,7 @@ def test_another_projects_version_or_one_not_ready_or_not_served_stays_out(world
     with pytest.raises(Refused, match="not ready"):
         _live(world, versions.v1)
     Engine.objects.update(status=Engine.Status.DOWN)
-    with pytest.raises(Refused, match="not served"):
+    with pytest.raises(Refused, match="cannot answer now"):
         _live(world, versions.v2)
     assert not Route.objects.exists() and not Release.objects.exists()
 
@@ -234,7 +234,7 @@ def test_no_way_back_to_what_nothing_serves(world, versions):
     Deployment.objects.filter(version=versions.v1).update(
         wanted=Deployment.Wanted.UNLOADED, status=Deployment.Status.UNLOADED
     )
-    with pytest.raises(Refused, match="not served"):
+    with pytest.raises(Refused, match="cannot answer now"):
         _back(world, versions.v2)
     assert live_version(world.project) == versions.v2 and Release.objects.count() == 2
 
