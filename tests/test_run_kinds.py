@@ -126,7 +126,7 @@ def test_it_can_be_started_again_and_its_page_says_so(
     person = world.operator if kind == "base_model" else world.admin
     if kind == "base_model":
         project_admin = as_user(world.admin).get(reverse("core:run", args=[world.project.slug, run.pk]))
-        assert "Only those who run this deployment can start it again" in project_admin.content.decode()
+        assert "Only an operator can start it again" in project_admin.content.decode()
         with pytest.raises(Refused):
             start_again(by=world.admin, run=run)
         from tests.support.factories import join

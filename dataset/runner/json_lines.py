@@ -222,7 +222,7 @@ _JUDGES = (_in_a_text, _at_the_end, _behind_the_object, _of_another_notation, _i
 
 
 def _expected(fault: _Fault) -> str:
-    place, stands = fault.place, f"where {shown(fault.here)} stands"
+    place, stands = fault.place, f"found {shown(fault.here)}"
     if fault.here in "}]" and fault.text[: fault.at].rstrip().endswith(","):
         return f"There is a comma before the closing {fault.here} {place}. Remove it."
     if "property name" in fault.message:

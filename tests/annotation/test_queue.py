@@ -302,7 +302,7 @@ def test_a_draft_that_is_too_large_is_refused_and_the_last_one_stays(world):
     # What is too long to be submitted is kept, to be shortened.
     services.save_draft(by=world.annotator, example=example, content=content(example, "x" * 20_001))
     assert len(Draft.objects.get().content["completion"]) == 20_001
-    with pytest.raises(Invalid, match="too much for one pair"):
+    with pytest.raises(Invalid, match="too much for one example"):
         services.submit(by=world.annotator, example=example, content=content(example, "x" * 20_001))
     with pytest.raises(Invalid, match="at most 1,000,000 characters"):
         services.save_draft(by=world.annotator, example=example, content=content(example, "x" * 1_000_001))
@@ -395,7 +395,7 @@ def test_submitting_on_top_of_an_older_revision_is_a_conflict(world):
     make_example(world.project)
     example = take(world)
     Example.objects.filter(pk=example.pk).update(revision=3)
-    with pytest.raises(Conflict, match="changed since"):
+    with pytest.raises(Conflict, match="changed after"):
         services.submit(by=world.annotator, example=example, content=content(example), base_revision=1)
 
 
@@ -446,7 +446,7 @@ def test_a_submission_can_be_taken_back_until_a_reviewer_opens_it(world):
     assert Lease.objects.get(example=second).outcome == "released"
     services.submit(by=world.annotator, example=first, content=content(first))
     services.take_next(by=world.reviewer, project=world.project, purpose=REVIEW)
-    with pytest.raises(Conflict, match="reviewer has opened"):
+    with pytest.raises(Conflict, match="reviewer has already opened"):
         services.take_back(by=world.annotator, example=first)
 
 

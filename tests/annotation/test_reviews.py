@@ -51,7 +51,7 @@ def test_nobody_reviews_what_they_submitted(world):
     join(world.project, both, Role.ANNOTATOR, Role.REVIEWER)
     own = submitted(world, both)
     assert take(world, both) is None
-    with pytest.raises(LeaseLost, match="second pair of eyes"):
+    with pytest.raises(LeaseLost, match="Another person must review"):
         services.take(by=both, example=own, purpose=REVIEW)
     outcome = services.accept_many(by=both, project=world.project, listed=[(own.pk, 1)])
     assert outcome.done == []
@@ -174,7 +174,7 @@ def test_after_ten_minutes_a_decision_stands(world):
 def test_nobody_undoes_a_colleagues_decision(world):
     submitted(world)
     review = services.accept(by=world.reviewer, example=take(world))
-    with pytest.raises(Conflict, match="somebody else"):
+    with pytest.raises(Conflict, match="another person"):
         services.undo(by=second_reviewer(world), review=review)
 
 
@@ -321,7 +321,7 @@ def test_many_are_sent_back_with_one_comment_and_taken_back_together(world):
     }  # fmt: skip
     # Nothing is opened for the reviewer, and nobody else can take it back.
     assert not Lease.objects.filter(user=world.reviewer, outcome="open").exists()
-    with pytest.raises(Conflict, match="nothing to take back"):
+    with pytest.raises(Conflict, match="nothing to undo"):
         services.undo_many(by=second_reviewer(world), project=world.project, batch=outcome.batch)
 
 
@@ -345,7 +345,7 @@ def test_a_decision_without_a_revision_is_about_what_was_opened(world):
     ):
         with pytest.raises(Conflict, match="changed while you read it"):
             decide()
-    with pytest.raises(LeaseLost, match="it changed since you opened it"):
+    with pytest.raises(LeaseLost, match="it changed after you opened it"):
         services.heartbeat(by=world.reviewer, example=example, purpose=REVIEW)
     services.take(by=world.reviewer, example=example, purpose=REVIEW)
     services.accept(by=world.reviewer, example=example)
@@ -362,7 +362,7 @@ def test_a_submit_without_a_revision_does_not_write_over_what_somebody_else_subm
         by=colleague, example=example, content=content(example, completion="The colleague's words.")
     )
     services.requeue(by=world.reviewer, example=example)
-    with pytest.raises(Conflict, match="changed since you opened it"):
+    with pytest.raises(Conflict, match="changed after you opened it"):
         services.submit(
             by=world.annotator, example=example, content=content(example, completion="Older words.")
         )

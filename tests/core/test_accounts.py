@@ -251,7 +251,7 @@ def test_the_last_admin_the_last_operator_and_oneself_stay(world: World) -> None
         deactivate_person(by=world.admin, user=world.admin)
     other = make_user("Olu", is_operator=True)
     deactivate_person(by=other, user=world.operator)
-    # An operator who is deactivated already does not count as one that is left.
+    # An operator who is already deactivated does not count as one that is left.
     with pytest.raises(Conflict, match="needs an operator"):
         deactivate_person(by=world.operator, user=other)
     with pytest.raises(Refused, match="is an operator"):
@@ -271,7 +271,7 @@ def test_a_deactivated_admin_does_not_count_as_an_admin_that_is_left(world: Worl
 
 def test_deactivating_twice_is_a_conflict(world: World) -> None:
     deactivate_person(by=world.admin, user=world.rater)
-    with pytest.raises(Conflict, match="deactivated already"):
+    with pytest.raises(Conflict, match="already deactivated"):
         deactivate_person(by=world.admin, user=world.rater)
     reactivate_person(by=world.admin, user=world.rater)
     with pytest.raises(Conflict, match="active already"):

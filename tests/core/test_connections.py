@@ -189,4 +189,4 @@ def test_a_statement_that_takes_too_long_is_stopped_and_said_in_words(
     monkeypatch.setattr("core.views.runs.runs_of", slow)
     client = as_user(world.admin)
     answer = client.get(f"/p/{world.project.slug}/runs/")
-    assert answer.status_code == 503 and "took the database too long" in answer.content.decode()
+    assert answer.status_code == 503 and "took too long and was stopped" in answer.content.decode()

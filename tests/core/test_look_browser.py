@@ -178,7 +178,7 @@ def test_an_error_beside_the_work_leaves_the_page_as_it_is(desk: World, admin_pa
     Run.objects.filter(pk=run.pk).update(status=Run.Status.FAILED)
     admin_page.get_by_role("button", name="Cancel").click()
     admin_page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
-    expect(admin_page.locator("#toasts")).to_contain_text("This run has already ended.")
+    expect(admin_page.locator("#toasts")).to_contain_text("This background job has already ended.")
 
 
 def test_menus_and_theme(desk: World, admin_page: Page) -> None:

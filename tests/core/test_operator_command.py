@@ -93,7 +93,7 @@ def test_the_operator_signs_in_and_creates_a_project(password_file: str) -> None
         ("ops@example.org", "Ops", "12345678901234", "entirely numeric"),
         ("harbourmaster@example.org", "Ops", "harbourmaster", "too similar"),
         ("ops@example.org", "Ops", "", "empty"),
-        ("nonsense", "Ops", GOOD, "no e-mail address"),
+        ("nonsense", "Ops", GOOD, "not an e-mail address"),
         ("ops@example.org", "  ", GOOD, "name"),
     ],
 )

@@ -120,7 +120,7 @@ def test_only_operators_create_projects(world: World, as_user: SignIn) -> None:
     assert made.memberships.get().roles == ["admin"]
     again = as_user(world.operator).post(url, {"name": "Cold chain"})
     assert again.status_code == 422
-    assert b"There is a project at" in again.content
+    assert b"There is already a project at" in again.content
 
 
 def test_home_shows_stages_of_the_role_and_what_is_next_first(world: World, as_user: SignIn) -> None:
@@ -271,7 +271,7 @@ def test_a_new_password_is_not_given_to_somebody_of_another_project(world: World
     join(world.other, world.rater, Role.ADMIN)
     refused = client.post(url)
     assert refused.status_code == 400
-    assert b"projects that you do not administer" in refused.content
+    assert b"projects where you are not an admin" in refused.content
     world.rater.refresh_from_db()
     assert world.rater.check_password(first[1])
 

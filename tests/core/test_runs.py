@@ -324,7 +324,7 @@ def test_a_waiting_run_says_what_it_waits_for(world):
     assert why_it_waits(run) == "It is next: it starts when a worker is free."
     # Resumed long after it was made: what was queued before it goes first.
     make_run(world.other, kind="works", queued_at=now - timedelta(minutes=2))
-    assert why_it_waits(run) == "1 run is before it."
+    assert why_it_waits(run) == "1 background job is before it."
     assert why_it_waits(busy) == ""
 
 

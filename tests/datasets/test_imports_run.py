@@ -507,14 +507,14 @@ def test_an_import_somebody_worked_on_stays(
 ):
     data_import = bring(jsonl(pair(1), pair(2)))
     work(Example.objects.earliest("pk"), world)
-    with pytest.raises(Conflict, match="cannot be removed any more"):
+    with pytest.raises(Conflict, match="cannot be removed now"):
         remove_import(by=world.admin, data_import=data_import)
     assert Example.objects.count() == Revision.objects.count() == 2
     assert settled(data_import).removed_at is None
 
 
 def test_an_import_that_failed_has_nothing_to_remove(bring: Bring, world: World):
-    with pytest.raises(Conflict, match="nothing that could be removed"):
+    with pytest.raises(Conflict, match="has added no examples"):
         remove_import(by=world.admin, data_import=bring(b"hello"))
 
 

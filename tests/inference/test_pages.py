@@ -124,7 +124,7 @@ def test_the_walk_from_an_answer_to_people(served: Served, as_user: SignIn) -> N
             "Where is FD-1?",
             "<strong>At sea.</strong>",
             "imported by <bdi>Admin Member</bdi>",
-            "1 of 2 rows was never reviewed.",
+            "1 of 2 rows was not reviewed.",
             "all 2 training rows used",
         ):
             assert words in text

@@ -428,7 +428,7 @@ def test_a_store_that_fails_leaves_no_version_and_the_run_can_be_tried_again(wor
     training = finish(training)
     assert training.run.status == Run.Status.FAILED
     assert training.run.error_code == "storage_full"
-    assert "no space left" in training.run.error_message
+    assert "disk is full" in training.run.error_message
     assert not ModelVersion.objects.filter(training=training).exists()
     assert not Event.objects.filter(payload__has_key="training").exists()
     assert Artifact.objects.count() == before

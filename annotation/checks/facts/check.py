@@ -17,7 +17,7 @@ from annotation.checks.facts.scan import facts_of
 from core.models import Project
 
 _NAMED = 5  # values named in one sentence; more are hard to read
-_MOST_SPANS = 400  # marks in one pair
+_MOST_SPANS = 400  # marks in one example
 _BESIDE = re.compile(r"[\s,(]{0,4}(?:the\s)?")
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
