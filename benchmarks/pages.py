@@ -26,7 +26,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.support.program import ROOT, free_port, until
+from tests.support.program import ROOT, free_port
+from tests.support.waiting import wait_for
 
 BOUND_MS = 100
 SLUG = "freight-desk"
@@ -85,7 +86,7 @@ def web(environment: dict[str, str]) -> Iterator[str]:
             return False
 
     try:
-        until(answers, seconds=60, what="the web process", every=0.1)
+        wait_for(answers, seconds=60, what="the web process", every=0.1)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
