@@ -193,7 +193,9 @@ class MeasuredLoop:
 
     def serve(self) -> None:
         say("Waiting until the new version is served ...")
-        wait_for(lambda: self._served(self.tuned), seconds=300, what="the tuned version being served", every=0.2)
+        wait_for(
+            lambda: self._served(self.tuned), seconds=300, what="the tuned version being served", every=0.2
+        )
         versions = {one["id"]: one for one in self.api.get(f"{self.at}model-versions/")["results"]}
         # By the server's own clock, token check included: polling would be slower than loading.
         self.figures["trained_to_served_seconds"] = seconds_between(
