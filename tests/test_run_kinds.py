@@ -3,9 +3,9 @@
 import pytest
 from django.urls import reverse
 
-from core import runs as core_runs
 from core.errors import Conflict, Refused
 from core.models import Run
+from core.runs import kinds
 from core.runs.control import launch_run, request_cancel, start_again
 from core.runs.execution import end_unstarted
 from tests.support.factories import (
@@ -106,7 +106,7 @@ MAKERS = {
 
 
 def test_every_kind_is_tried_here():
-    assert set(MAKERS) == set(core_runs._kinds)
+    assert set(MAKERS) == set(kinds._kinds)
 
 
 @pytest.mark.parametrize("how", ["failed", "cancelled"])

@@ -119,7 +119,7 @@ def test_an_account_with_its_own_password_keeps_it_and_the_admin_learns_who_made
         {"email": person.email, "roles": ["rater"]},
         follow=True,
     )
-    assert f"made by {world.admin.name}" in answer.content.decode()
+    assert f"created by {world.admin.name}" in answer.content.decode()
     person.refresh_from_db()
     assert person.check_password(OWN)
 
@@ -150,7 +150,7 @@ def test_tokens_end_with_the_password(world: World) -> None:
     assert bearer(secret) == 200
     change_password(by=world.rater, old=PASSWORD, new=OWN)
     assert bearer(secret) == 401
-    assert AuditEntry.objects.get(action="password.changed").detail == {"tokens": 1}
+    assert AuditEntry.objects.get(action="password.changed").detail == {"api_keys": 1}
 
 
 def test_tokens_and_sessions_end_with_a_reset(world: World, as_user: SignIn) -> None:
@@ -274,7 +274,7 @@ def test_deactivating_twice_is_a_conflict(world: World) -> None:
     with pytest.raises(Conflict, match="already deactivated"):
         deactivate_person(by=world.admin, user=world.rater)
     reactivate_person(by=world.admin, user=world.rater)
-    with pytest.raises(Conflict, match="active already"):
+    with pytest.raises(Conflict, match="already active"):
         reactivate_person(by=world.admin, user=world.rater)
 
 
@@ -318,7 +318,7 @@ def test_what_an_admin_may_not_manage_shows_no_tokens_and_no_buttons(world: Worl
     assert "where you are not an admin" in page
     assert "deactivate/" not in page
     base = f"/api/v1/projects/{world.project.slug}/people/{pk}/"
-    assert client.get(base + "tokens/").status_code == 400
+    assert client.get(base + "keys/").status_code == 400
     for change in ("deactivate", "reactivate", "end-sessions", "password"):
         answer = client.post(f"{base}{change}/")
         assert (answer.status_code, answer.json()["code"]) == (400, "refused"), change
@@ -354,7 +354,7 @@ def test_accounts_by_api(world: World, as_user: SignIn) -> None:
     listed = client.get("/api/v1/accounts/", {"q": world.rater.email}).json()
     assert [one["email"] for one in listed["results"]] == [world.rater.email]
     assert client.get(base).json()["is_active"] is True
-    tokens = client.get(base + "tokens/")
+    tokens = client.get(base + "keys/")
     assert [one["name"] for one in tokens.json()["results"]] == ["notebook"]
     assert secret not in tokens.content.decode()
     assert client.delete(f"{base}keys/{api_key.pk}/").status_code == 204

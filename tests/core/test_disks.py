@@ -21,7 +21,7 @@ from django.test import Client
 
 from core.host.disks import storage_error
 from core.models import Artifact
-from core.runs.messages import send
+from core.runs.messages import EXECUTE_RUN, send
 from core.storage.s3 import _store_error
 from core.tasks import execute_run
 from dataset.models import DataImport
@@ -271,4 +271,4 @@ def test_a_broker_that_refuses_writes_is_as_good_as_away(monkeypatch: pytest.Mon
         raise ResponseError("MISCONF Errors writing to the AOF file: No space left on device")
 
     monkeypatch.setattr(execute_run, "apply_async", refuse)
-    assert send(execute_run, 1) is False
+    assert send(EXECUTE_RUN, 1) is False

@@ -48,8 +48,8 @@ def _pages(world: World) -> dict[str, str]:
     run = Run.objects.filter(project=world.project, status=Run.Status.RUNNING).get().pk
     names: dict[str, list[object]] = {
         "home": [slug], "runs": [slug], "run": [slug, run], "people": [slug], "person-add": [slug],
-        "person-roles": [slug, member], "keys": [slug], "settings": [slug], "audit": [slug], "me": [],
-        "password": [], "tokens": [], "status": [], "project-new": [], "person-account": [slug, member],
+        "person-roles": [slug, member], "application-keys": [slug], "settings": [slug], "audit": [slug], "me": [],
+        "password": [], "personal-keys": [], "status": [], "project-new": [], "person-account": [slug, member],
         "accounts": [], "account": [world.rater.pk],
     }  # fmt: skip
     return {name: reverse(f"core:{name}", args=args) for name, args in names.items()}

@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from core.audit import sentences
+from core.audit.actions import AuditAction
 from core.audit.entries import record
 from core.models import ApiKey, AuditEntry, Membership, Project, Role, Run, User
 from core.services.keys import create_api_key
@@ -156,9 +157,12 @@ def test_lately_tells_a_rater_only_of_their_own_deeds(world: World, as_user: Sig
 
 
 def test_lately_leaves_out_deeds_too_small_to_tell(world: World, as_user: SignIn, monkeypatch) -> None:
-    monkeypatch.setattr(sentences, "_quiet", {"drawer.opened"})
-    for verb in ("drawer.opened", "drawer.emptied"):
-        record(by=world.admin, project=world.project, action=verb, obj=world.project)
+    small = AuditAction("DrawerAction", {"OPENED": ("drawer.opened", "{actor} opened drawer {label}", True)})
+    monkeypatch.setattr(
+        sentences, "_actions", {**sentences._actions, **{str(action): action for action in small}}
+    )
+    for action in ("drawer.opened", "drawer.emptied"):
+        record(by=world.admin, project=world.project, action=action, obj=world.project)
     text = as_user(world.admin).get(page("home", world)).content.decode()
     assert "emptied drawer" in text
     assert "opened drawer" not in text
@@ -292,21 +296,21 @@ def test_people_are_found_by_name_and_role(world: World, as_user: SignIn) -> Non
 
 def test_a_key_is_shown_once_and_revoked_for_good(world: World, as_user: SignIn) -> None:
     client = as_user(world.admin)
-    made = client.post(page("keys", world), {"name": "help desk"})
+    made = client.post(page("application-keys", world), {"name": "help desk"})
     secret = re.search(r'id="secret"[^>]*>(gk_[^<]+)<', made.content.decode())
     assert secret
     key = ApiKey.objects.get()
     assert secret[1] not in (key.digest, key.prefix)
-    assert secret[1] not in client.get(page("keys", world)).content.decode()
-    client.post(page("key-revoke", world, key.pk))
+    assert secret[1] not in client.get(page("application-keys", world)).content.decode()
+    client.post(page("application-key-revoke", world, key.pk))
     key.refresh_from_db()
     assert key.revoked_at
-    assert client.post(page("key-revoke", world, key.pk)).status_code == 409
-    assert b"revoked" in client.get(page("keys", world)).content
+    assert client.post(page("application-key-revoke", world, key.pk)).status_code == 409
+    assert b"revoked" in client.get(page("application-keys", world)).content
 
 
 def test_a_key_without_a_name_is_refused(world: World, as_user: SignIn) -> None:
-    assert as_user(world.admin).post(page("keys", world), {"name": " "}).status_code == 422
+    assert as_user(world.admin).post(page("application-keys", world), {"name": " "}).status_code == 422
     assert not ApiKey.objects.exists()
 
 
@@ -454,7 +458,7 @@ def test_the_record_as_csv_is_filtered_and_harmless_in_a_spreadsheet(world: Worl
     record(by=evil, project=world.project, action="example.submitted", obj=world.project)
     answer = as_user(world.admin).get(page("audit-csv", world), {"what": "example"})
     lines = b"".join(answer).decode().splitlines()
-    assert lines[0] == "at,actor,verb,object_type,object_id,object_label,detail"
+    assert lines[0] == "at,actor,action,object_type,object_id,object_label,detail"
     assert len(lines) == 3
     assert all("example.submitted" in line for line in lines[1:])
     assert any("'=cmd" in line for line in lines)
@@ -489,11 +493,11 @@ def test_an_active_card_asks_again_and_an_ended_one_does_not(world: World, as_us
 def test_cancelling_a_waiting_run_ends_it_and_the_second_time_is_a_conflict(
     world: World, as_user: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core import runs
+    from core.runs import kinds
 
     # Other tests look at all kinds there are: this one is gone afterwards.
-    monkeypatch.setattr(runs, "_kinds", dict(runs._kinds))
-    runs.register_kind(runs.RunKind("pages-test", "Test", queue="default", runner="nowhere:run"))
+    monkeypatch.setattr(kinds, "_kinds", dict(kinds._kinds))
+    kinds.register_kind(kinds.RunKind("pages-test", "Test", queue="default", runner="nowhere:run"))
     run = make_run(world.project, kind="pages-test")
     client = as_user(world.admin)
     answer = client.post(page("run-cancel", world, run.pk), headers={"HX-Request": "true"})
@@ -609,7 +613,7 @@ def test_names_are_escaped_wherever_they_stand(world: World, as_user: SignIn) ->
 # --- lists stay cheap --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["people", "keys", "audit", "runs", "home"])
+@pytest.mark.parametrize("name", ["people", "application-keys", "audit", "runs", "home"])
 def test_queries_of_a_list_do_not_grow_with_it(name: str, world: World, as_user: SignIn) -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext

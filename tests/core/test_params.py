@@ -19,7 +19,7 @@ from core.lists.params import Params, day_end, day_start
 from core.text import is_storable, storable
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = ("core", "annotation", "training", "inference", "evaluation", "release")
+APPS = ("core", "annotation", "dataset", "training", "inference", "evaluation", "release")
 ODD = [
     "²",
     "١٢",
@@ -132,7 +132,7 @@ def test_filters_that_are_understood_come_without_what_is_empty() -> None:
 GIVEN = {"GET", "query_params"}
 GUESSES = {"isdigit", "isnumeric", "isdecimal"}
 # Where text becomes a number: the one place for addresses, and those that read no request.
-NUMBERS = {"core/lists/numbers.py", "core/host/ports.py"}
+NUMBERS = {"core/api/parsing.py", "core/lists/numbers.py", "core/host/ports.py"}
 
 
 def raw_uses(tree: ast.AST, *, converts: bool) -> Iterator[str]:

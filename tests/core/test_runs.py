@@ -9,10 +9,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from core import runs as core_runs
 from core.errors import Conflict
 from core.models import AuditEntry, Run
 from core.queries import why_it_waits
+from core.runs import kinds as run_kinds
 from core.runs.context import RunContext, RunFailed
 from core.runs.control import launch_run, request_cancel, start_again
 from core.runs.kinds import RunKind, register_kind
@@ -53,7 +53,7 @@ def ended(run: Run) -> None:
 def kinds(monkeypatch):
     SEEN.clear()
     ENDED.clear()
-    monkeypatch.setattr(core_runs, "_kinds", dict(core_runs._kinds))
+    monkeypatch.setattr(run_kinds, "_kinds", dict(run_kinds._kinds))
     for runner in (works, fails, breaks, waits):
         register_kind(
             RunKind(

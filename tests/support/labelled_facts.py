@@ -16,7 +16,7 @@ DATA = ROOT.parent / "shared" / "data"
 LABELS = ROOT / "tests" / "annotation" / "labels" / "invented_facts.json"
 
 
-FILES = ("service_pairs", "rated_answers")
+FILES = ("service_pairs", "rated_generations")
 
 
 Row = dict[str, Any]
