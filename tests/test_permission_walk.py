@@ -318,7 +318,7 @@ def test_accounts_are_for_operators(full, as_user):
             assert status in {200, 204, 302, 404, 405, 409}, f"{method} {path} said {status} to an operator"
 
 
-def test_the_door_wants_a_key():
+def test_the_openai_api_needs_a_key():
     for path in ("/v1/models", "/v1/models/freight-desk"):
         assert ask(Client(), "GET", path) == 401
     assert ask(Client(), "POST", "/v1/chat/completions") == 401

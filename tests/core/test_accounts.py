@@ -95,7 +95,7 @@ def test_who_made_it_cannot_reset_it_once_it_belongs_elsewhere(world: World) -> 
     vic.refresh_from_db()
     assert again.first_password
     assert vic.check_password(again.first_password)
-    # Whoever runs the deployment may.
+    # An operator may.
     assert reset_password(by=world.operator, user=vic)
 
 
@@ -119,7 +119,7 @@ def test_an_account_with_its_own_password_keeps_it_and_the_admin_learns_who_made
         {"email": person.email, "roles": ["rater"]},
         follow=True,
     )
-    assert f"created by {world.admin.name}" in answer.content.decode()
+    assert f"{world.admin.name} created this account" in answer.content.decode()
     person.refresh_from_db()
     assert person.check_password(OWN)
 
@@ -145,7 +145,7 @@ def test_one_address_is_made_once_even_when_two_ask_at_once(world: World, monkey
 # --- what ends with a password -----------------------------------------------------------------------------
 
 
-def test_tokens_end_with_the_password(world: World) -> None:
+def test_keys_end_with_the_password(world: World) -> None:
     _, secret = create_api_key(by=world.rater, name="notebook")
     assert bearer(secret) == 200
     change_password(by=world.rater, old=PASSWORD, new=OWN)
@@ -153,7 +153,7 @@ def test_tokens_end_with_the_password(world: World) -> None:
     assert AuditEntry.objects.get(action="password.changed").detail == {"api_keys": 1}
 
 
-def test_tokens_and_sessions_end_with_a_reset(world: World, as_user: SignIn) -> None:
+def test_keys_and_sessions_end_with_a_reset(world: World, as_user: SignIn) -> None:
     _, secret = create_api_key(by=world.rater, name="notebook")
     there = sign_in(world.rater.email, PASSWORD)
     first = reset_password(by=world.admin, user=world.rater)
@@ -165,7 +165,7 @@ def test_tokens_and_sessions_end_with_a_reset(world: World, as_user: SignIn) -> 
     assert fresh.post(reverse("core:personal-keys"), {"name": "x"})["Location"] == reverse("core:password")
 
 
-def test_a_token_is_not_made_by_a_request_that_the_reset_overtook(world: World) -> None:
+def test_a_key_is_not_made_by_a_request_that_the_reset_overtook(world: World) -> None:
     before = User.objects.get(pk=world.rater.pk)
     reset_password(by=world.admin, user=world.rater)
     with pytest.raises(Conflict):
@@ -173,7 +173,7 @@ def test_a_token_is_not_made_by_a_request_that_the_reset_overtook(world: World) 
     assert not ApiKey.objects.filter(user=before).exists()
 
 
-def test_a_token_of_an_account_with_a_given_password_is_refused(world: World) -> None:
+def test_a_key_of_an_account_with_a_given_password_is_refused(world: World) -> None:
     _, secret = create_api_key(by=world.rater, name="notebook")
     User.objects.filter(pk=world.rater.pk).update(must_change_password=True)
     assert bearer(secret) == 401
@@ -281,7 +281,7 @@ def test_deactivating_twice_is_a_conflict(world: World) -> None:
 # --- pages and API -----------------------------------------------------------------------------------------
 
 
-def test_the_account_page_lists_tokens_without_secrets_and_revokes_them(
+def test_the_account_page_lists_keys_without_secrets_and_revokes_them(
     world: World, as_user: SignIn
 ) -> None:
     api_key, secret = create_api_key(by=world.rater, name="notebook")
@@ -299,7 +299,7 @@ def test_the_account_page_lists_tokens_without_secrets_and_revokes_them(
     assert (entry.project_id, entry.detail) == (world.project.pk, {"api_key": "notebook"})
 
 
-def test_the_token_of_somebody_else_is_not_found_through_a_member(world: World, as_user: SignIn) -> None:
+def test_the_key_of_somebody_else_is_not_found_through_a_member(world: World, as_user: SignIn) -> None:
     api_key, secret = create_api_key(by=world.neighbour, name="theirs")
     pk = Membership.objects.get(project=world.project, user=world.rater).pk
     path = reverse("core:person-key-revoke", args=[world.project.slug, pk, api_key.pk])
@@ -309,7 +309,7 @@ def test_the_token_of_somebody_else_is_not_found_through_a_member(world: World, 
     assert bearer(secret) == 200
 
 
-def test_what_an_admin_may_not_manage_shows_no_tokens_and_no_buttons(world: World, as_user: SignIn) -> None:
+def test_what_an_admin_may_not_manage_shows_no_keys_and_no_buttons(world: World, as_user: SignIn) -> None:
     create_api_key(by=world.rater, name="notebook")
     join(world.other, world.rater, Role.RATER)
     client, pk = as_user(world.admin), Membership.objects.get(project=world.project, user=world.rater).pk

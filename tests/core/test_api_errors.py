@@ -74,7 +74,7 @@ def test_an_address_without_its_slash_is_told(world: World) -> None:
     )
 
 
-def test_a_bad_token_is_told_the_truth(world: World) -> None:
+def test_a_bad_key_is_told_the_truth(world: World) -> None:
     _, key = create_api_key(by=world.admin, name="desk", project=world.project)
     for header, words in (
         ("Bearer gh_unknown", "unknown or was revoked"),

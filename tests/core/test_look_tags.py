@@ -87,7 +87,7 @@ def test_initials(name: str, text: str) -> None:
     assert tags.initials(name) == text
 
 
-def test_role_names_stand_in_the_house_s_order() -> None:
+def test_role_names_stand_in_their_order() -> None:
     assert tags.role_names(["rater", "annotator"]) == "Annotator, rater"
     assert tags.role_names([]) == ""
 

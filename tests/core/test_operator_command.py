@@ -129,7 +129,7 @@ def test_without_a_terminal_it_says_what_to_give(monkeypatch) -> None:
 
 
 @pytest.mark.django_db
-def test_a_password_set_at_the_machine_ends_tokens_and_is_on_record(password_file: str) -> None:
+def test_a_password_set_at_the_machine_ends_keys_and_is_on_record(password_file: str) -> None:
     person = make_user("Ops", is_operator=True)
     api_key, _ = create_api_key(by=person, name="old")
     call_command("changepassword", person.email, password_file=password_file, stdout=io.StringIO())

@@ -147,7 +147,7 @@ def test_home_lives_on_when_a_stage_cannot_tell(world: World, as_user: SignIn, p
     assert b"The engine does not answer." in answer.content
 
 
-def test_lately_tells_a_rater_only_of_their_own_deeds(world: World, as_user: SignIn) -> None:
+def test_lately_tells_a_rater_only_of_their_own_actions(world: World, as_user: SignIn) -> None:
     record(by=world.admin, project=world.project, action="version.released", obj=world.project, name="v8")
     record(by=world.rater, project=world.project, action="rating.given", obj=world.project)
     rater = as_user(world.rater).get(page("home", world)).content.decode()
@@ -156,7 +156,7 @@ def test_lately_tells_a_rater_only_of_their_own_deeds(world: World, as_user: Sig
     assert "released version" in as_user(world.viewer).get(page("home", world)).content.decode()
 
 
-def test_lately_leaves_out_deeds_too_small_to_tell(world: World, as_user: SignIn, monkeypatch) -> None:
+def test_lately_leaves_out_actions_too_small_to_tell(world: World, as_user: SignIn, monkeypatch) -> None:
     small = AuditAction("DrawerAction", {"OPENED": ("drawer.opened", "{actor} opened drawer {label}", True)})
     monkeypatch.setattr(
         sentences, "_actions", {**sentences._actions, **{str(action): action for action in small}}
@@ -314,7 +314,7 @@ def test_a_key_without_a_name_is_refused(world: World, as_user: SignIn) -> None:
     assert not ApiKey.objects.exists()
 
 
-def test_personal_tokens_are_one_s_own(world: World, as_user: SignIn) -> None:
+def test_personal_key_are_one_s_own(world: World, as_user: SignIn) -> None:
     made = as_user(world.rater).post(reverse("core:personal-keys"), {"name": "notebook"})
     assert b"gh_" in made.content
     api_key = ApiKey.objects.get(user=world.rater)
@@ -410,13 +410,13 @@ def test_wrong_settings_are_refused_and_change_nothing(
 
 
 @pytest.fixture
-def deeds(world: World) -> None:
+def actions(world: World) -> None:
     record(by=world.admin, project=world.project, action="member.added", obj=world.rater, roles=["rater"])
     record(by=world.annotator, project=world.project, action="example.submitted", obj=world.project)
     record(
         by=None, project=world.project, action="run.succeeded", obj=make_run(world.project, title="Import 7")
     )
-    record(by=world.neighbour, project=world.other, action="secret.deed", obj=world.other)
+    record(by=world.neighbour, project=world.other, action="secret.action", obj=world.other)
 
 
 @pytest.mark.parametrize(
@@ -434,7 +434,7 @@ def deeds(world: World) -> None:
         ({"since": "0001-01-01"}, ["Import 7 is done"], []),
     ],
 )
-@pytest.mark.usefixtures("deeds")
+@pytest.mark.usefixtures("actions")
 def test_the_record_is_found_by_its_filters(
     wanted: dict[str, str], there: list[str], gone: list[str], world: World, as_user: SignIn
 ) -> None:
@@ -445,14 +445,14 @@ def test_the_record_is_found_by_its_filters(
         assert words not in text
 
 
-@pytest.mark.usefixtures("deeds")
+@pytest.mark.usefixtures("actions")
 def test_the_record_by_person(world: World, as_user: SignIn) -> None:
     text = as_user(world.viewer).get(page("audit", world), {"who": world.annotator.pk}).content.decode()
     assert "submitted example" in text
     assert "Import 7" not in text
 
 
-@pytest.mark.usefixtures("deeds")
+@pytest.mark.usefixtures("actions")
 def test_the_record_as_csv_is_filtered_and_harmless_in_a_spreadsheet(world: World, as_user: SignIn) -> None:
     evil = make_user('=cmd|"/c calc"!A1')
     record(by=evil, project=world.project, action="example.submitted", obj=world.project)

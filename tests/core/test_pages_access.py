@@ -134,7 +134,7 @@ def test_own_pages_need_a_sign_in_and_nothing_else(name: str, world: World, as_u
 
 
 @pytest.mark.parametrize("name", ["sign-out", "theme", "rename"])
-def test_deeds_are_not_done_by_get(name: str, world: World, as_user: SignIn) -> None:
+def test_actions_are_not_done_by_get(name: str, world: World, as_user: SignIn) -> None:
     assert as_user(world.stranger).get(reverse(f"core:{name}")).status_code == 405
 
 

@@ -299,7 +299,7 @@ def test_a_worker_of_the_cancelled_attempt_cannot_end_the_resumed_run(world, sen
 
 def test_a_kind_that_objects_keeps_the_run_as_it_is(world, sent):
     def no(run, by):
-        raise Conflict("Its rows are gone.", "Begin anew.")
+        raise Conflict("Its rows are gone.", "Begin again.")
 
     globals()["objects"] = no
     register_kind(

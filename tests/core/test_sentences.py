@@ -1,4 +1,4 @@
-"""Deeds told in plain sentences."""
+"""Audit entries as plain sentences."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -55,7 +55,7 @@ def _own_actions(monkeypatch: pytest.MonkeyPatch) -> None:
         (entry("project.changed", changed={"lease_minutes": [30, 45]}), "Mo Haddad changed the project's settings: lease minutes"),
     ],
 )  # fmt: skip
-def test_a_deed_is_one_plain_sentence(told: AuditEntry, words: str) -> None:
+def test_an_action_is_one_plain_sentence(told: AuditEntry, words: str) -> None:
     assert sentence(told) == words
 
 
@@ -76,7 +76,7 @@ def test_a_wording_that_is_wrong_still_tells_something() -> None:
     assert sentence(entry("a.b")) == "Mo Haddad: a.b #1"
 
 
-def test_deeds_of_one_kind_in_one_hour_are_told_together() -> None:
+def test_actions_of_one_kind_in_one_hour_are_told_together() -> None:
     told = digest(
         [
             entry("example.written", "Mo Haddad", 5, 40),

@@ -157,7 +157,7 @@ def test_a_file_is_imported_watched_and_taken_out_again(page: tuple[Page, World]
     tab.get_by_role("button", name="Import", exact=True).click()
     expect(tab.get_by_text("Waiting for a worker.")).to_be_visible()
     _work(Run.objects.get().pk)
-    # The card asks for itself; when the run has ended the page loads anew, and the counts are there.
+    # The card asks for itself; when the run has ended the page loads again, and the counts are there.
     expect(tab.get_by_text("is not a JSON object")).to_be_visible()
     tab.get_by_role("button", name="Remove what this import added").click()
     expect(tab.get_by_role("dialog")).to_contain_text("Remove all examples")

@@ -193,7 +193,7 @@ def test_what_was_test_stays_test_whatever_happens(
 
 
 # --- around it ---------------------------------------------------------------------------------------------
-def test_what_happened_is_told_to_the_rest_of_the_house(world: World):
+def test_what_happened_is_published_to_the_other_apps(world: World):
     approve(world.project, 3)
     dataset = make_frozen(world.project, world.admin)
     event = Event.objects.get(kind="dataset.frozen")

@@ -285,7 +285,7 @@ def test_lines_with_odd_characters_can_be_listed(bring: Bring, text: str):
     assert (data_import.accepted, data_import.rejected) == (1, 2)
 
 
-def test_empty_and_oversized_files_are_refused_at_the_door(bring: Bring, settings: Any):
+def test_empty_and_oversized_files_are_refused_at_upload(bring: Bring, settings: Any):
     with pytest.raises(Invalid, match="empty"):
         bring(b"")
     settings.IMPORT_MAX_BYTES = 10
