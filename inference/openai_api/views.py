@@ -24,7 +24,7 @@ from core.sign_in.attempts import network_of
 from core.sign_in.authentication import find_api_key
 from inference.models import Answer
 from inference.openai_api import shapes
-from inference.openai_api.shapes import OpenAIError, CompletionRequest
+from inference.openai_api.shapes import CompletionRequest, OpenAIError
 from inference.queries import route_of
 from inference.services import Opened, TooLong, open_answer, stream_answer
 
@@ -101,7 +101,9 @@ def endpoint(method: str) -> Callable[[EndpointView], Any]:
             try:
                 api_key = await in_db(_key_of, request)
                 if request.method != method:
-                    refused = OpenAIError(f"Not allowed here; use {method}.", 405, code="method_not_supported")
+                    refused = OpenAIError(
+                        f"Not allowed here; use {method}.", 405, code="method_not_supported"
+                    )
                     response = _error(refused)
                     response["Allow"] = method
                     return response

@@ -281,9 +281,7 @@ def test_deactivating_twice_is_a_conflict(world: World) -> None:
 # --- pages and API -----------------------------------------------------------------------------------------
 
 
-def test_the_account_page_lists_keys_without_secrets_and_revokes_them(
-    world: World, as_user: SignIn
-) -> None:
+def test_the_account_page_lists_keys_without_secrets_and_revokes_them(world: World, as_user: SignIn) -> None:
     api_key, secret = create_api_key(by=world.rater, name="notebook")
     client, pk = as_user(world.admin), Membership.objects.get(project=world.project, user=world.rater).pk
     page = client.get(reverse("core:person-account", args=[world.project.slug, pk])).content.decode()

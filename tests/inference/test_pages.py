@@ -100,7 +100,9 @@ def walked(served: Served) -> Answer:
     training.dataset.counts = {"train": 2, "validation": 1, "test": 0, "total": 3}
     training.dataset.save(update_fields=["counts"])
     token, _ = create_api_key(by=world.admin, name="Help desk", project=world.project)
-    return make_answer_row(served.adapter, "**At sea.** <script>x</script>", purpose="application", api_key=token)
+    return make_answer_row(
+        served.adapter, "**At sea.** <script>x</script>", purpose="application", api_key=token
+    )
 
 
 def test_the_walk_from_an_answer_to_people(served: Served, as_user: SignIn) -> None:

@@ -295,7 +295,9 @@ def make_stop(installation: Installation) -> None:
     [ctrl_c, terminate_make, hang_up, kill_make, kill_guard, kill_supervisor, make_stop],
     ids=lambda end: end.__name__,
 )
-def test_nothing_is_left_however_it_ends(used_installation: Installation, end: Callable[[Installation], None]):
+def test_nothing_is_left_however_it_ends(
+    used_installation: Installation, end: Callable[[Installation], None]
+):
     installation = used_installation
     Path(installation.environment["GUILDHALL_PROCFILE"]).write_text(PROCFILE + DEAF)
     installation.start()
@@ -306,7 +308,9 @@ def test_nothing_is_left_however_it_ends(used_installation: Installation, end: C
     before = installation.processes()
     end(installation)
     # About 15 s is promised; the machine may be busy.
-    wait_for(lambda: not installation.processes() and not any(map(alive, before)), "the end of all", seconds=40)
+    wait_for(
+        lambda: not installation.processes() and not any(map(alive, before)), "the end of all", seconds=40
+    )
     assert installation.make is not None
     installation.make.wait(10)
 
@@ -388,7 +392,9 @@ def test_a_process_that_dies_is_started_again_and_its_words_are_kept(used_instal
 @pytest.mark.slow
 @pytest.mark.heavy
 @pytest.mark.parametrize(("name", "program"), [("postgres", "bin/postgres"), ("broker", "valkey-server")])
-def test_pages_come_back_by_themselves_after_a_server_was_killed(used_installation: Installation, name: str, program: str):
+def test_pages_come_back_by_themselves_after_a_server_was_killed(
+    used_installation: Installation, name: str, program: str
+):
     installation = used_installation
     installation.start()
     installation.wait_ready()
@@ -426,7 +432,9 @@ def test_a_task_in_the_middle_of_long_work_is_not_waited_for(used_installation: 
     installation.wait_ready()
     began = tmp_path / "began"
     send = f"from config.celery import app; app.send_task('tests.sleep', [{str(began)!r}], queue='default')"
-    subprocess.run([sys.executable, "-c", send], cwd=ROOT, env=installation.environment, check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", send], cwd=ROOT, env=installation.environment, check=True, timeout=60
+    )
     wait_for(began.exists, seconds=60)
     ctrl_c(installation)
     wait_for(lambda: not installation.processes(), seconds=40)

@@ -367,7 +367,15 @@ def _file(name: str) -> Any:
 
 
 # --- the OpenAI-style API ----------------------------------------------------------------------------------
-OPENAI_STATUSES = {200, 400, 401, 404, 405, 413, 429}  # the engine of the test is there, so 503 is a fault, too
+OPENAI_STATUSES = {
+    200,
+    400,
+    401,
+    404,
+    405,
+    413,
+    429,
+}  # the engine of the test is there, so 503 is a fault, too
 OPENAI_OWN = ["model", "messages", "stream", "stream_options", "context"]
 OPENAI_UNKNOWN = [
     "best_of",
@@ -495,4 +503,6 @@ def _wrong_with_openai_answer(answer: Any, method: str) -> str:
     if last != "[DONE]":
         return "does not end"
     bodies = [json.loads(event) for event in events]
-    return next((found for body in bodies if "error" in body and (found := wrong_with_openai_error(body))), "")
+    return next(
+        (found for body in bodies if "error" in body and (found := wrong_with_openai_error(body))), ""
+    )
