@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, mixins, status
 from rest_framework.request import Request
@@ -67,7 +68,7 @@ class PersonalKeysView(mixins.ListModelMixin, APIView):
     serializer_class = KeySerializer
     queryset = ApiKey.objects.none()
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[ApiKey]:
         return personal_keys_of(cast(User, self.request.user)).select_related("created_by")
 
     def get(self, request: Request) -> Response:

@@ -63,7 +63,7 @@ class Place(NamedTuple):
         return ".".join(reversed(keys))
 
 
-def walk(value: Any) -> Iterator[tuple[int, Place | None, Any]]:
+def walk(value: object) -> Iterator[tuple[int, Place | None, Any]]:
     """(depth, place, value) of `value` and everything in it, keys included. Without recursion."""
     rest: list[tuple[int, Place | None, Any]] = [(0, None, value)]
     while rest:
@@ -78,7 +78,7 @@ def walk(value: Any) -> Iterator[tuple[int, Place | None, Any]]:
             rest.extend((depth + 1, Place(at, place), inner) for at, inner in enumerate(one))
 
 
-def unstorable(value: Any, *, most: int = MOST_TOLD) -> list[str]:
+def unstorable(value: object, *, most: int = MOST_TOLD) -> list[str]:
     """Readable paths of the texts in `value` that PostgreSQL refuses: "messages.0.content". At most `most` of them."""
     found = (place for _, place, one in walk(value) if isinstance(one, str) and not is_storable(one))
     return [readable(place.path() if place else "") for place in islice(found, most)]

@@ -3,6 +3,7 @@
 from typing import cast
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.request import Request
@@ -42,7 +43,7 @@ class ProjectsView(mixins.ListModelMixin, APIView):
     serializer_class = ProjectSerializer
     queryset = Project.objects.none()
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[Project]:
         mine = memberships_of(cast(User, self.request.user)).values("project_id")
         return Project.objects.filter(pk__in=mine).order_by("name")
 
@@ -107,7 +108,7 @@ class MembersView(mixins.ListModelMixin, ProjectAPIView):
     read_roles, write_roles = READERS, ADMINS
     asks = PeopleFilter
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[Membership]:
         return people_of(self.access.project, **PeopleFilter(self.request.GET).checked())
 
     def get(self, request: Request, slug: str) -> Response:
@@ -170,7 +171,7 @@ class ApplicationKeysView(mixins.ListModelMixin, ProjectAPIView):
     queryset = ApiKey.objects.none()
     read_roles, write_roles = READERS, ADMINS
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[ApiKey]:
         return application_keys_of(self.access.project)
 
     def get(self, request: Request, slug: str) -> Response:
@@ -207,7 +208,7 @@ class AuditView(mixins.ListModelMixin, ProjectAPIView):
     read_roles = READERS
     asks = AuditFilter
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[AuditEntry]:
         wanted = AuditFilter(self.request.GET, project=self.access.project).checked()
         return audit_entries(self.access.project, wanted)
 
@@ -222,7 +223,7 @@ class RunsView(mixins.ListModelMixin, ProjectAPIView):
     read_roles = READERS
     asks = RunFilter
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[Run]:
         return runs_of(self.access.project, **RunFilter(self.request.GET).checked())
 
     def get(self, request: Request, slug: str) -> Response:
