@@ -437,7 +437,7 @@ def my_work(user: User) -> list[dict[str, Any]]:
     since = timezone.now() - timedelta(days=7)
     rows: dict[int, dict[str, Any]] = {}
 
-    def add(name: str, counts: Any) -> None:
+    def add(name: str, counts: Iterable[tuple[int, int]]) -> None:
         for project_id, n in counts:
             rows.setdefault(project_id, dict(NO_WORK))[name] = n
 

@@ -5,13 +5,14 @@ import json
 import unicodedata
 from typing import Any
 
+from core.json_types import JsonLike
 from core.lists.search import searchable
 
 # All fields of a revision, in the order of the pages.
 CONTENT_FIELDS = ("messages", "context", "completion", "slice", "edge", "tags")
 
 
-def nfc(value: Any) -> Any:
+def nfc(value: JsonLike) -> Any:
     """`value` with every text in it in Unicode form NFC, so that é typed in two ways is one letter."""
     if isinstance(value, str):
         return unicodedata.normalize("NFC", value)
@@ -22,7 +23,7 @@ def nfc(value: Any) -> Any:
     return value
 
 
-def canonical_json(value: Any) -> str:
+def canonical_json(value: JsonLike) -> str:
     """One spelling for one value: NFC, sorted keys, no spaces, letters as they are. Raises ValueError for NaN."""
     text = _dump(value)
     # Nearly all text is in NFC already, and this test is much cheaper than a walk through the value.
@@ -32,7 +33,7 @@ def canonical_json(value: Any) -> str:
 _dump = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-def _sha256(value: Any) -> str:
+def _sha256(value: JsonLike) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 

@@ -179,7 +179,9 @@ def accept(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     return _onward(request, access)
 
 
-def _keep_comment(request: HttpRequest, access: Access, example: Example, **more: Any) -> Callable[[], Draft]:
+def _keep_comment(
+    request: HttpRequest, access: Access, example: Example, *, writer: str = "", seen: str | None = None
+) -> Callable[[], Draft]:
     return partial(
         services.save_comment,
         by=access.user,
@@ -187,7 +189,8 @@ def _keep_comment(request: HttpRequest, access: Access, example: Example, **more
         comment=request.POST.get("comment", ""),
         content=content_of(example),
         base_revision=whole_number(request.POST.get("base_revision")),
-        **more,
+        writer=writer,
+        seen=seen,
     )
 
 
