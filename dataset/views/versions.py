@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -46,7 +46,7 @@ def datasets(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "datasets/version_list.html", context)
 
 
-def _form(access: Access, data: Any, **initial: Any) -> FreezeForm:
+def _form(access: Access, data: QueryDict | None, **initial: list[str]) -> FreezeForm:
     sources = sources_of(access.project)
     return FreezeForm(data, slices=slices_of(access.project), sources=sources, initial=initial)
 
