@@ -65,14 +65,13 @@ def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
 def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | None]:
     """The preflight of a new form, so that the page includes it. When a value from the address cannot be used, the form
     shows the reasons."""
-    bases, datasets = form.fields["base_model"], form.fields["dataset"]
-    first = {"base_model": bases.queryset.first(), "dataset": datasets.queryset.first()}  # type: ignore[attr-defined]
-    if first["base_model"] is None or first["dataset"] is None:
+    base_model, dataset = form.objects("base_model").first(), form.objects("dataset").first()
+    if base_model is None or dataset is None:
         return form, None
     values: dict[str, Any] = dict(form.carried()) | {
         one.name: form.get_initial_for_field(form.fields[one.name], one.name) for one in form.settings
     }
-    for name, default in first.items():
+    for name, default in (("base_model", base_model), ("dataset", dataset)):
         values[name] = form.initial.get(name) or default.pk
     values |= {"method": form.chosen.name, "note": form.initial.get("note", "")}
     bound = LaunchForm(form.project, form.chosen.name, values)
@@ -110,8 +109,8 @@ def launch(request: HttpRequest, access: Access) -> HttpResponse:
         form = LaunchForm(access.project, str(initial.get("method", "")), initial=initial)
         form, found = _check_initial(form)
     context = _preflight_context(form, found) | {
-        "has_bases": form.fields["base_model"].queryset.exists(),  # type: ignore[attr-defined]
-        "has_datasets": form.fields["dataset"].queryset.exists(),  # type: ignore[attr-defined]
+        "has_bases": form.objects("base_model").exists(),
+        "has_datasets": form.objects("dataset").exists(),
     }
     return render(
         request, "training/launch.html", context, status=status_of(form) if request.method == "POST" else 200
