@@ -11,6 +11,7 @@ from typing import Any
 
 from annotation.text.chat_shapes import Unreadable, refuse_other_content, role_of, text_of
 from core.api.parsing import unstorable
+from core.json_types import Json
 from core.marks import Marks
 from inference.models import Answer
 
@@ -58,7 +59,7 @@ class DoorRequest:
 
 
 def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str, Any], Any]:
-    def check(name: str, value: Any) -> Any:
+    def check(name: str, value: Json) -> Any:
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             raise DoorError(
                 f"Invalid type for '{name}': expected {'an integer' if whole else 'a number'}.", param=name
@@ -70,7 +71,7 @@ def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str, A
     return check
 
 
-def _stop(name: str, value: Any) -> Any:
+def _stop(name: str, value: Json) -> Any:
     words = [value] if isinstance(value, str) else value
     if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
         raise DoorError("Invalid type for 'stop': expected a string or an array of strings.", param=name)
@@ -113,7 +114,7 @@ _TYPES = {bool: "a boolean", dict: "an object", str: "a string"}
 _OWN = {"model", "messages", "stream", "stream_options", "context"}
 
 
-def _messages(value: Any) -> list[dict[str, str]]:
+def _messages(value: Json) -> list[dict[str, str]]:
     if not isinstance(value, list) or not value:
         raise DoorError("'messages' must be a non-empty array.", param="messages")
     if len(value) > MAX_MESSAGES:
@@ -171,12 +172,13 @@ def refuse_marks(asked: DoorRequest, marks: Marks) -> None:
             )
 
 
-def _context(value: Any) -> list[str]:
+def _context(value: Json) -> list[str]:
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
+    lines = [line for line in value if isinstance(line, str)] if isinstance(value, list) else []
+    if not isinstance(value, list) or len(lines) < len(value):
         raise DoorError("'context' must be an array of strings, one record each.", param="context")
-    return value
+    return lines
 
 
 def _include_usage(body: dict[str, Any], stream: bool) -> bool:
@@ -212,7 +214,7 @@ def _refuse_unsupported(body: dict[str, Any]) -> None:
             raise DoorError(told, param=name, code="unsupported_value")
 
 
-def read_request(body: Any) -> DoorRequest:
+def read_request(body: Json) -> DoorRequest:
     """Checks a decoded body. Raises DoorError, status 400, that names the parameter."""
     if not isinstance(body, dict):
         raise DoorError("The body must be a JSON object.")

@@ -102,7 +102,7 @@ def _own(access: Access, pk: int) -> Conversation:
 
 
 def _page(
-    request: HttpRequest, access: Access, conversation: Conversation, *, status: int = 200, **more: Any
+    request: HttpRequest, access: Access, conversation: Conversation, *, status: int = 200, **more: object
 ) -> HttpResponse:
     """The conversation; `more` has the errors of a question or a correction."""
     context = {
