@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
-from core.forms import status_of, take_errors
+from core.forms import objects_of, status_of, take_errors
 from core.lists.paging import cut
 from core.lists.params import Params
 from core.models import Role
@@ -63,12 +63,12 @@ def campaign_new(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 def _what_is_missing(access: Access, form: CampaignForm) -> dict[str, Any]:
-    versions = list(form.fields["candidate"].queryset)  # type: ignore[attr-defined]
+    versions = list(objects_of(form, "candidate").queryset or ())
     with_base = ModelVersion.objects.filter(project=access.project, kind=ModelVersion.Kind.BASE)
     known = set(with_base.values_list("base_model", flat=True))
     return {
         "too_few": len(versions) < 2,
-        "no_dataset": not form.fields["dataset"].queryset,  # type: ignore[attr-defined]
+        "no_dataset": not objects_of(form, "dataset").queryset,
         "bases": [base for base in ready_bases() if base.pk not in known],
     }
 

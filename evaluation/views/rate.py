@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation.checks import fact_marks
 from core.access import Access, project_page
 from core.errors import Conflict, Invalid
+from core.http.requests import by_htmx
 from core.lists.params import Params
 from core.models import Role
 from core.services.drafts import kept_if_refused
@@ -114,7 +115,7 @@ def _own(access: Access, public_id: uuid.UUID) -> Comparison:
 
 
 def _after(request: HttpRequest, access: Access, campaign: Campaign) -> HttpResponse:
-    if request.htmx:  # type: ignore[attr-defined]
+    if by_htmx(request):
         return _next(request, access, campaign)
     return redirect("evaluation:rate", access.project.slug, campaign.pk)
 
@@ -239,7 +240,7 @@ def _in_words(errors: dict[str, list[str]] | None) -> list[str]:
 
 def _draw(request: HttpRequest, fragment: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
     """The fragment alone for htmx, or inside its page."""
-    if request.htmx:  # type: ignore[attr-defined]
+    if by_htmx(request):
         response = render(request, fragment, context, status=status)
         if "comparison" not in context or context["comparison"].status == Comparison.Status.OPEN:
             # After a changed rating the address must no longer contain that comparison.

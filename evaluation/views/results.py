@@ -1,7 +1,7 @@
 """A campaign's results, single ratings and export."""
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -21,6 +21,9 @@ from evaluation.queries.campaigns import rater_count
 from evaluation.queries.comparisons import rated_slices, raters_of
 from evaluation.queries.gaps import gaps_of
 from evaluation.services.plan import campaign_stamp
+
+if TYPE_CHECKING:
+    from evaluation.queries.campaigns import CountedCampaign
 
 CHART_SLICES = 12
 
@@ -52,7 +55,7 @@ def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     return render(request, "evaluation/campaign.html", context)
 
 
-def subnav(access: Access, campaign: Any, current: str) -> list[dict[str, Any]]:
+def subnav(access: Access, campaign: "CountedCampaign", current: str) -> list[dict[str, Any]]:
     if not access.sees_all:
         return []
     args = [access.project.slug, campaign.pk]
