@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -52,7 +52,14 @@ def form_with(error: ExpectedError, form: PairForm) -> PairForm:
     return form
 
 
-def side(access: Access) -> dict[str, Any]:
+class Suggestions(TypedDict):
+    """Names that are in use in the project, for the fields of an editor."""
+
+    slices: list[str]
+    known_tags: list[str]
+
+
+def side(access: Access) -> Suggestions:
     """The context that all editors share."""
     return {
         "slices": slices_of(access.project),

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any
+from typing import TypedDict
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -31,7 +31,7 @@ from annotation.views.editing import (
     whole_main,
 )
 from annotation.views.queue import READERS
-from annotation.views.undo import last_step
+from annotation.views.undo import Undo, last_step
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
 from core.lists.paging import cut
@@ -103,8 +103,19 @@ def _example(access: Access, pk: int) -> Example:
     return example
 
 
-def _frame(access: Access, example: Example) -> dict[str, Any]:
-    """The context that the review page and the correction page share."""
+class Frame(TypedDict):
+    """The context that the review page and the correction page share. `why_not` says why there is no lease."""
+
+    example: Example
+    lease: Lease | None
+    why_not: str
+    waiting: int
+    undo: Undo | None
+    note: str
+    history: list[Review]
+
+
+def _frame(access: Access, example: Example) -> Frame:
     lease = queries.lease_of(access.user, example, REVIEW)
     is_live = queries.is_live(lease)
     return {
