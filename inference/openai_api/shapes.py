@@ -55,11 +55,11 @@ class DoorRequest:
     context: list[str]
     stream: bool
     include_usage: bool
-    params: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Json] = field(default_factory=dict)
 
 
-def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str, Any], Any]:
-    def check(name: str, value: Json) -> Any:
+def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str, Json], Json]:
+    def check(name: str, value: Json) -> Json:
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             raise DoorError(
                 f"Invalid type for '{name}': expected {'an integer' if whole else 'a number'}.", param=name
@@ -71,8 +71,8 @@ def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str, A
     return check
 
 
-def _stop(name: str, value: Json) -> Any:
-    words = [value] if isinstance(value, str) else value
+def _stop(name: str, value: Json) -> Json:
+    words: Json = [value] if isinstance(value, str) else value
     if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
         raise DoorError("Invalid type for 'stop': expected a string or an array of strings.", param=name)
     if len(words) > 4:
@@ -81,7 +81,7 @@ def _stop(name: str, value: Json) -> Any:
 
 
 _TOKENS = _number(1, 1_000_000, whole=True)
-_PASSED: dict[str, Callable[[str, Any], Any]] = {
+_PASSED: dict[str, Callable[[str, Json], Json]] = {
     "temperature": _number(0, 2),
     "top_p": _number(0, 1),
     "presence_penalty": _number(-2, 2),
@@ -146,7 +146,7 @@ def _messages(value: Json) -> list[dict[str, str]]:
     return read
 
 
-def _refuse_unknown_fields(where: str, message: dict[str, Any]) -> None:
+def _refuse_unknown_fields(where: str, message: dict[str, Json]) -> None:
     """Clients send answers back with all their fields, most of them empty. A filled field that is not supported is an
     error, so that it is not lost."""
     for name, value in message.items():
@@ -181,7 +181,7 @@ def _context(value: Json) -> list[str]:
     return lines
 
 
-def _include_usage(body: dict[str, Any], stream: bool) -> bool:
+def _include_usage(body: dict[str, Json], stream: bool) -> bool:
     options = body.get("stream_options")
     if options is None:
         return False
@@ -197,7 +197,7 @@ def _include_usage(body: dict[str, Any], stream: bool) -> bool:
     return bool(options.get("include_usage", False))
 
 
-def _refuse_unsupported(body: dict[str, Any]) -> None:
+def _refuse_unsupported(body: dict[str, Json]) -> None:
     for name, value in body.items():
         if value is None or name in _OWN or name in _PASSED:
             continue
