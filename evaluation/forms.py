@@ -1,6 +1,6 @@
 """Forms of evaluation. They validate formats; services decide."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from django import forms
 from django.http import QueryDict
@@ -10,7 +10,7 @@ from core.lists.filters import Filter, search_field
 from core.lists.numbers import LARGEST_COUNT, whole_number
 from core.models import Project, User
 from evaluation.models import Campaign, Rating, Score
-from evaluation.planning import plan
+from evaluation.planning import RatingPlan, plan
 from evaluation.queries.campaigns import held_out_datasets, rater_count
 from evaluation.queries.comparisons import ONLY, OUTCOMES
 from evaluation.queries.gaps import could_rate
@@ -26,10 +26,18 @@ if TYPE_CHECKING:
     from evaluation.queries.campaigns import CountedCampaign, HeldOutDataset
 
 
+class PlanPreview(TypedDict):
+    """`plan`: the plan for the present values, None while they are not valid; `capped`: its number of prompts, when
+    more were typed than exist."""
+
+    plan: RatingPlan | None
+    capped: NotRequired[int | None]
+
+
 class HeldOutField(forms.ModelChoiceField):
     """A dataset version, with the number of its test prompts."""
 
-    def label_from_instance(self, obj: Any) -> str:
+    def label_from_instance(self, obj: "HeldOutDataset") -> str:
         return f"{obj}: {obj.held_out:,} test prompts"
 
 
@@ -105,9 +113,8 @@ class CampaignForm(forms.Form):
             )
         return values
 
-    def preview(self) -> dict[str, Any]:
-        """`plan`: the plan for the present values, None while they are not valid; `capped`: its number of prompts, when
-        more were typed than exist."""
+    def preview(self) -> PlanPreview:
+        """The plan for the present values."""
         prompts, per_prompt = _number(self["prompts"].value()), _number(self["ratings_per_prompt"].value())
         if not prompts or not per_prompt or per_prompt > MOST_PER_PROMPT:
             return {"plan": None}
@@ -134,7 +141,7 @@ class AddPromptsForm(forms.Form):
         field.widget.attrs["max"] = self.left
         field.help_text = f"{self.left:,} test prompts of {campaign.dataset} are not in this campaign yet."
 
-    def preview(self) -> dict[str, Any]:
+    def preview(self) -> PlanPreview:
         """Like CampaignForm.preview, for the campaign with the added prompts."""
         more = _number(self["prompts"].value())
         if not more:
@@ -174,7 +181,7 @@ class AddRatersForm(forms.Form):
         if not choices:
             del self.fields["people"]
 
-    def preview(self) -> dict[str, Any]:
+    def preview(self) -> PlanPreview:
         per_prompt = _number(self["ratings_per_prompt"].value())
         if not per_prompt or per_prompt > MOST_PER_PROMPT or not self.campaign.asked_count:
             return {"plan": None}

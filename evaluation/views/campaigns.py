@@ -1,6 +1,6 @@
 """Campaigns: the raters' comparisons, the list, planning one, and its actions."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +18,7 @@ from evaluation.forms import CampaignFilter, CampaignForm
 from evaluation.models import Campaign
 from evaluation.queries import campaigns_of, open_campaigns
 from evaluation.queries.rating import seconds_a_rating, shares_of
-from training.models import ModelVersion
+from training.models import BaseModel, ModelVersion
 from training.queries import ready_bases
 from training.services import ensure_base_version
 
@@ -62,7 +62,15 @@ def campaign_new(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "evaluation/campaign_new.html", context, status=status_of(form))
 
 
-def _what_is_missing(access: Access, form: CampaignForm) -> dict[str, Any]:
+class Missing(TypedDict):
+    """What a project lacks for a campaign; `bases` are base models that it could compare with."""
+
+    too_few: bool
+    no_dataset: bool
+    bases: list[BaseModel]
+
+
+def _what_is_missing(access: Access, form: CampaignForm) -> Missing:
     versions = list(objects_of(form, "candidate").queryset or ())
     with_base = ModelVersion.objects.filter(project=access.project, kind=ModelVersion.Kind.BASE)
     known = set(with_base.values_list("base_model", flat=True))

@@ -4,7 +4,7 @@ side."""
 import json
 import uuid
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -171,7 +171,18 @@ def _show(
     return _draw(request, "evaluation/_comparison.html", context, status=status)
 
 
-def _sides(comparison: Comparison, data: dict[str, Any]) -> list[dict[str, Any]]:
+class ShownSide(TypedDict):
+    """One of the two answers, with what the person has entered for it."""
+
+    side: str
+    label: str
+    text: str
+    correction: str
+    filed: bool
+    chosen: bool
+
+
+def _sides(comparison: Comparison, data: dict[str, Any]) -> list[ShownSide]:
     """Both answers with what the person has entered for them."""
     filed = set(comparison.corrections.values_list("answer", flat=True))
     return [
@@ -187,7 +198,23 @@ def _sides(comparison: Comparison, data: dict[str, Any]) -> list[dict[str, Any]]
     ]
 
 
-def _criteria(data: dict[str, Any], errors: dict[str, list[str]]) -> list[dict[str, Any]]:
+class ScoreField(TypedDict):
+    name: str
+    side: str
+    value: str
+    missing: bool
+
+
+class ShownCriterion(TypedDict):
+    """A criterion, the words at both ends of its scale, and its two fields."""
+
+    label: str
+    low: str
+    high: str
+    sides: list[ScoreField]
+
+
+def _criteria(data: dict[str, Any], errors: dict[str, list[str]]) -> list[ShownCriterion]:
     """The criteria with both sides' scores; a score that is missing is marked."""
     return [
         {
