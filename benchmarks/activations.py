@@ -14,11 +14,15 @@ import itertools
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from training.estimates import KEPT, Shape, activation_bytes
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
 
 TOKENS = 32
 # (hidden, inner, heads, head size, key heads, rank): each width differs from the first in one of them.
@@ -65,14 +69,14 @@ def _model(
     return model
 
 
-def _saved(model: Any, tokens: int, *, bfloat16: bool) -> int:
+def _saved(model: "PreTrainedModel", tokens: int, *, bfloat16: bool) -> int:
     """Bytes that one forward pass over the layers saves; logits are left out."""
     import torch
 
     weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
     kept: dict[int, tuple[int, Any]] = {}
 
-    def pack(tensor: Any) -> Any:
+    def pack(tensor: "torch.Tensor") -> "torch.Tensor":
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
             kept[storage.data_ptr()] = (storage.nbytes(), tensor)  # kept, so that its memory is not reused
