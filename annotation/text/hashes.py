@@ -3,7 +3,7 @@
 import hashlib
 import json
 import unicodedata
-from typing import Any
+from typing import Any, overload
 
 from core.json_types import JsonLike
 from core.lists.search import searchable
@@ -12,14 +12,22 @@ from core.lists.search import searchable
 CONTENT_FIELDS = ("messages", "context", "completion", "slice", "edge", "tags")
 
 
-def nfc(value: JsonLike) -> Any:
+@overload
+def nfc(value: str) -> str: ...
+
+
+@overload
+def nfc(value: JsonLike) -> JsonLike: ...
+
+
+def nfc(value: JsonLike) -> JsonLike:
     """`value` with every text in it in Unicode form NFC, so that é typed in two ways is one letter."""
     if isinstance(value, str):
         return unicodedata.normalize("NFC", value)
     if isinstance(value, list):
         return [nfc(part) for part in value]
     if isinstance(value, dict):
-        return {nfc(name): nfc(part) for name, part in value.items()}
+        return {unicodedata.normalize("NFC", name): nfc(part) for name, part in value.items()}
     return value
 
 
