@@ -103,7 +103,7 @@ def rate_draft(request: HttpRequest, access: Access, public_id: uuid.UUID) -> Ht
 def rate_draft_discard(request: HttpRequest, access: Access, public_id: uuid.UUID) -> HttpResponse:
     comparison = _own(access, public_id)
     services.discard_draft(by=access.user, comparison=comparison)
-    if not getattr(request, "htmx", False):
+    if not by_htmx(request):
         return redirect("evaluation:rate-comparison", access.project.slug, public_id)
     return _show(request, access, comparison)
 

@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, project_page
+from core.http.requests import by_htmx
 from core.lists.paging import cut
 from core.models import Role
 from inference import queries, services
@@ -114,7 +115,7 @@ def _version(access: Access, pk: int) -> ModelVersion:
 
 def _changed(request: HttpRequest, access: Access, message: str) -> HttpResponse:
     messages.success(request, message)
-    if getattr(request, "htmx", False):
+    if by_htmx(request):
         return render(request, "inference/_serving.html", _context(access) | {"toasts": True})
     return redirect("inference:home", access.project.slug)
 
