@@ -133,7 +133,7 @@ class ServerWatch:
     def _postgres(self, killed: datetime) -> bool:
         return bool(self._asked("SELECT 1"))
 
-    def _asked(self, query: str, *values: Any) -> Any:
+    def _asked(self, query: str, *values: object) -> Any:
         from django.conf import settings
 
         with psycopg.connect(settings.DATABASE_URL, connect_timeout=2) as link:
@@ -210,8 +210,15 @@ class SimulatedUser(threading.Thread):
                 self.stop.wait(0.2)
         self.client.close()
 
-    def call(self, method: str, path: str, **more: Any) -> Any:
-        answer = self.client.request(method, path, **more)
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        files: dict[str, tuple[str, bytes]] | None = None,
+    ) -> Any:
+        answer = self.client.request(method, path, json=json, files=files)
         if answer.status_code >= 300:
             raise RequestRefused(f"{answer.status_code} {self.name.split()[0]}")
         return answer.json() if answer.status_code != NOTHING_WAITS else None

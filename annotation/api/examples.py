@@ -47,7 +47,7 @@ class ExamplesView(mixins.ListModelMixin, _Examples):
     write_roles = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN)
     asks = ExampleFilter
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[Example]:
         return _loaded(self.wanted())
 
     def get(self, request: Request, slug: str) -> Response:

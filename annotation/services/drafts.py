@@ -58,12 +58,27 @@ def save_new_draft(
 
 @transaction.atomic
 def save_comment(
-    *, by: User, example: Example, comment: str, content: Mapping[str, Any], **more: Any
+    *,
+    by: User,
+    example: Example,
+    comment: str,
+    content: Mapping[str, Any],
+    base_revision: int = 0,
+    writer: str = "",
+    seen: str | None = None,
 ) -> Draft:
     """Saves a reviewer's comment. A correction they have started stays in the same draft; else `content` is the example's."""
     draft = Draft.objects.filter(example=example, user=by).first()
     words = {**(draft.content if draft else content), "comment": comment}
-    return save_draft(by=by, example=example, content=words, purpose=Purpose.REVIEW, **more)
+    return save_draft(
+        by=by,
+        example=example,
+        content=words,
+        base_revision=base_revision,
+        purpose=Purpose.REVIEW,
+        writer=writer,
+        seen=seen,
+    )
 
 
 def _draft_content(content: Mapping[str, Any]) -> dict[str, Any]:

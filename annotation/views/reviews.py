@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any
+from typing import TypedDict
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -31,7 +31,7 @@ from annotation.views.editing import (
     whole_main,
 )
 from annotation.views.queue import READERS
-from annotation.views.undo import last_step
+from annotation.views.undo import Undo, last_step
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
 from core.lists.paging import cut
@@ -103,8 +103,19 @@ def _example(access: Access, pk: int) -> Example:
     return example
 
 
-def _frame(access: Access, example: Example) -> dict[str, Any]:
-    """The context that the review page and the correction page share."""
+class Frame(TypedDict):
+    """The context that the review page and the correction page share. `why_not` says why there is no lease."""
+
+    example: Example
+    lease: Lease | None
+    why_not: str
+    waiting: int
+    undo: Undo | None
+    note: str
+    history: list[Review]
+
+
+def _frame(access: Access, example: Example) -> Frame:
     lease = queries.lease_of(access.user, example, REVIEW)
     is_live = queries.is_live(lease)
     return {
@@ -179,7 +190,9 @@ def accept(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     return _onward(request, access)
 
 
-def _keep_comment(request: HttpRequest, access: Access, example: Example, **more: Any) -> Callable[[], Draft]:
+def _keep_comment(
+    request: HttpRequest, access: Access, example: Example, *, writer: str = "", seen: str | None = None
+) -> Callable[[], Draft]:
     return partial(
         services.save_comment,
         by=access.user,
@@ -187,7 +200,8 @@ def _keep_comment(request: HttpRequest, access: Access, example: Example, **more
         comment=request.POST.get("comment", ""),
         content=content_of(example),
         base_revision=whole_number(request.POST.get("base_revision")),
-        **more,
+        writer=writer,
+        seen=seen,
     )
 
 

@@ -1,10 +1,9 @@
 """The only way to write an audit entry."""
 
-from typing import Any
-
 from django.db.models import Model
 
 from core.audit.actions import AuditAction
+from core.json_types import JsonLike
 from core.models import AuditEntry, Project, User
 
 SYSTEM = "Guildhall"
@@ -16,7 +15,7 @@ def record(
     project: Project | None,
     action: AuditAction,
     obj: Model | None = None,
-    **detail: Any,
+    **detail: JsonLike,
 ) -> AuditEntry:
     """Adds one entry inside the caller's transaction, so that the action and its entry are stored together or not at all.
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import groupby
 from string import Formatter
-from typing import Any
 
 from core.audit.actions import AuditAction, CoreAction
+from core.json_types import Json
 from core.models import AuditEntry, Role
 
 _actions: dict[str, AuditAction] = {str(action): action for action in CoreAction}
@@ -30,10 +30,11 @@ def quiet_actions() -> list[str]:
     return sorted(name for name, action in _actions.items() if action.quiet)
 
 
-def _plain(key: str, value: Any) -> str:
+def _plain(key: str, value: Json) -> str:
     if key == "roles":
-        names = value[-1] if value and isinstance(value[0], list) else value
-        names = [names] if isinstance(names, str) else names
+        # A list of names; after a change of roles, the lists before and after.
+        names = value[-1] if isinstance(value, list) and value and isinstance(value[0], list) else value
+        names = names if isinstance(names, list) else [names]
         return " and ".join(str(Role(name).label).lower() for name in names if name in Role.values)
     if isinstance(value, dict):
         return ", ".join(name.replace("_", " ") for name in value)

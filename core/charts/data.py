@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeGuard
 
 MAX_POINTS = 400  # more are not visible at this width
 MAX_ROWS = 60
@@ -53,7 +53,7 @@ class IntervalMark(NamedTuple):
     words: str
 
 
-def finite(value: Any) -> bool:
+def finite(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(float(value))
 
 
@@ -79,7 +79,7 @@ def thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [*kept, points[-1]]
 
 
-def figure(value: Any) -> str:
+def figure(value: float | None) -> str:
     """Three significant digits, thousands set apart: 1.84, 12.3, 1,284, 0.0005."""
     if not finite(value):
         return "–"
@@ -91,7 +91,7 @@ def figure(value: Any) -> str:
     return f"{number:.3g}" if abs(number) >= 0.001 else f"{number:.1e}"
 
 
-def percent(value: Any) -> str:
+def percent(value: float | None) -> str:
     return f"{float(value) * 100:.0f}%" if finite(value) else "–"
 
 

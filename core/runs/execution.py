@@ -4,7 +4,6 @@ import logging
 import socket
 import uuid
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -24,7 +23,7 @@ log = logging.getLogger(__name__)
 Status = Run.Status
 
 
-def _finish(run: Run, claim: uuid.UUID | None, status: str, **fields: Any) -> None:
+def _finish(run: Run, claim: uuid.UUID | None, status: str, **fields: object) -> None:
     """Ends a run whose `claim` is still valid, lets its kind update its own rows, and writes the audit entry."""
     with transaction.atomic():
         ended = Run.objects.filter(pk=run.pk, claim=claim, status__in=Run.ACTIVE).update(
@@ -78,7 +77,7 @@ def _hand_back(run: Run, claim: uuid.UUID) -> None:
         _finish(run, claim, Status.CANCELLED, message="Cancelled.")
 
 
-def end_unstarted(run: Run, status: str, **fields: Any) -> None:
+def end_unstarted(run: Run, status: str, **fields: object) -> None:
     """Ends a run without a worker (cancelled in the queue, or out of attempts)."""
     _finish(run, run.claim, status, **fields)
 

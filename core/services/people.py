@@ -1,7 +1,6 @@
 """Accounts and passwords."""
 
 import secrets
-from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
@@ -14,6 +13,7 @@ from django.utils import timezone
 from core.audit.actions import CoreAction
 from core.audit.entries import record
 from core.errors import Conflict, Invalid, Refused
+from core.json_types import JsonLike
 from core.models import ApiKey, Membership, Project, Role, User
 from core.sign_in import attempts
 
@@ -224,7 +224,7 @@ def require_manager(by: User, user: User) -> None:
     )
 
 
-def record_everywhere(*, by: User | None, user: User, action: CoreAction, **detail: Any) -> None:
+def record_everywhere(*, by: User | None, user: User, action: CoreAction, **detail: JsonLike) -> None:
     """Writes an audit entry in each project of the account."""
     projects: list[Project | None] = [one.project for one in user.memberships.select_related("project")]
     for project in projects or [None]:

@@ -100,7 +100,7 @@ def settings_stamp(project: Project) -> str:
 
 
 @transaction.atomic
-def update_project(*, by: User, project: Project, seen: str = "", **values: Any) -> Project:
+def update_project(*, by: User, project: Project, seen: str = "", **values: str | float) -> Project:
     """Changes settings; only fields in SETTINGS_FIELDS. The audit entry says which changed, from what.
 
     Raises Invalid, with the fields, for sampling values that engines refuse, and Conflict when the settings changed since
@@ -115,7 +115,7 @@ def update_project(*, by: User, project: Project, seen: str = "", **values: Any)
             "Nothing was saved. The audit page shows the change. Saving again overwrites it.",
         )
     if values.get("system_prompt", project.system_prompt) != project.system_prompt:
-        refuse_marks(system_prompt=values["system_prompt"])
+        refuse_marks(system_prompt=str(values["system_prompt"]))
     changed = {}
     for name, value in values.items():
         if name not in SETTINGS_FIELDS:

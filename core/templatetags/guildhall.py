@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol, SupportsFloat
 
 import nh3
 from django import template
 from django.apps import apps
 from django.core.paginator import Page
+from django.forms import BoundField
 from django.template.context import Context
 from django.utils import timezone
 from django.utils.html import conditional_escape, format_html, format_html_join
@@ -32,8 +33,8 @@ NOTHING = "–"  # shown for an unknown value
 RANGE = "–"
 
 
-def _number(value: Any) -> float | int | None:
-    if value is None or value == "" or isinstance(value, bool):
+def _number(value: object) -> float | int | None:
+    if not isinstance(value, (str, SupportsFloat)) or value == "" or isinstance(value, bool):
         return None
     try:
         number = float(value)
@@ -45,7 +46,7 @@ def _number(value: Any) -> float | int | None:
 
 
 @register.filter
-def number(value: Any, decimals: int | str = 0) -> str:
+def number(value: object, decimals: int | str = 0) -> str:
     """1284 -> "1,284"; 1.8449 with `number:2` -> "1.84". A dash for None, NaN and values that are not numbers."""
     found = _number(value)
     return NOTHING if found is None else f"{found:,.{int(decimals)}f}"
@@ -58,7 +59,7 @@ def again(run: Run, user: User) -> Again | None:
 
 
 @register.filter
-def signed(value: Any, decimals: int | str = 0) -> str:
+def signed(value: object, decimals: int | str = 0) -> str:
     """12 -> "+12", -3 -> "−3" with a real minus sign, 0 -> "0"."""
     found = _number(value)
     if found is None:
@@ -70,7 +71,7 @@ def signed(value: Any, decimals: int | str = 0) -> str:
 
 
 @register.filter
-def percent(value: Any, decimals: int | str = 0) -> str:
+def percent(value: object, decimals: int | str = 0) -> str:
     """A share of one: 0.62 -> "62%". 0.004 -> "<1%" and 0.997 -> ">99%", because they are not none or all."""
     found = _number(value)
     if found is None:
@@ -85,7 +86,7 @@ def percent(value: Any, decimals: int | str = 0) -> str:
 
 
 @register.filter
-def duration(value: Any) -> str:
+def duration(value: object) -> str:
     """A timedelta or seconds in words: "40 s", "3 min", "1 h 20 min", "2 days"."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
@@ -107,7 +108,7 @@ def duration(value: Any) -> str:
 
 
 @register.filter
-def time_left(value: Any) -> str:
+def time_left(value: object) -> str:
     """A timedelta or seconds still to go: "about 3 min left". Empty while it is not known."""
     if value is None or value == "":
         return ""
@@ -124,7 +125,7 @@ def age(value: datetime | None) -> str:
 
 
 @register.filter
-def milliseconds(value: Any) -> str:
+def milliseconds(value: object) -> str:
     """Milliseconds for people: 84 -> "84 ms", 1530 -> "1.5 s"."""
     found = _number(value)
     if found is None:
@@ -133,7 +134,7 @@ def milliseconds(value: Any) -> str:
 
 
 @register.filter
-def filesize(value: Any) -> str:
+def filesize(value: object) -> str:
     """Bytes in powers of ten: 269000000 -> "269 MB", 3100000000 -> "3.1 GB"."""
     found = _number(value)
     if found is None:
@@ -148,7 +149,7 @@ def filesize(value: Any) -> str:
 
 @register.simple_tag
 def interval(
-    value: Any, low: Any = None, high: Any = None, n: Any = None, style: str = "percent"
+    value: object, low: object = None, high: object = None, n: object = None, style: str = "percent"
 ) -> SafeString:
     """A number with its interval and sample size: `62% (55–69), n 204`.
 
@@ -227,7 +228,7 @@ def countdown(
 
 
 @register.filter
-def initials(value: Any) -> str:
+def initials(value: object) -> str:
     """ "Mona Okafor" -> "MO"; at most two letters."""
     words = re.findall(r"\w+", str(value))
     letters = [words[0][0], words[-1][0]] if len(words) > 1 else [word[:2] for word in words]
@@ -284,7 +285,7 @@ def _render_markdown(text: str, flow: bool = False) -> str:
 
 
 @register.filter
-def markdown(value: Any, shape: str = "") -> SafeString:
+def markdown(value: object, shape: str = "") -> SafeString:
     """Markdown to HTML that is safe to show: no raw HTML, no images, no script. Wrap it in class `prose`.
 
     Line breaks are kept, as people write comments and answers; `markdown:"flow"` joins them, as documents do.
@@ -326,7 +327,7 @@ def _guideline(text: str) -> Guideline:
 
 
 @register.filter
-def guideline(text: Any) -> Guideline:
+def guideline(text: object) -> Guideline:
     """A Markdown text with ids on its headings. The first 100,000 characters."""
     return _guideline(str(text or "")[:100_000])
 
@@ -348,7 +349,7 @@ def _marked(pieces: Iterable[DiffPiece], *, old: bool, new: bool) -> SafeString:
 
 
 @register.filter
-def word_diff(old: Any, new: Any) -> SafeString:
+def word_diff(old: object, new: object) -> SafeString:
     """The changes from `old` to `new`, by phrase, as <del> and <ins>. Show it in class `diff`.
 
     When over half changed, the two texts are side by side, each with its own marks. The work is bounded (core.diff).
@@ -372,7 +373,7 @@ def part_state(state: str) -> SafeString:
 
 
 @register.filter
-def word_count(value: Any) -> int:
+def word_count(value: object) -> int:
     return len(str(value or "").split())
 
 
@@ -413,19 +414,19 @@ _TURNS = {"assistant": "bot", "system": "system"}
 
 
 @register.filter
-def speaker(role: Any) -> str:
+def speaker(role: object) -> str:
     """The name of a role: "assistant" -> "Agent". Other words are shown as they are, capitalised."""
     return _SPEAKERS.get(str(role)) or str(role)[:1].upper() + str(role)[1:]
 
 
 @register.filter
-def turn_class(role: Any) -> str:
+def turn_class(role: object) -> str:
     """The CSS class for the side and colour of a turn: bot, system or user."""
     return _TURNS.get(str(role), "user")
 
 
 @register.filter
-def tone(status: Any) -> str:
+def tone(status: object) -> str:
     """The CSS class of a status's tag: "ok", "warn", "bad" or none."""
     for name, words in _TONES.items():
         if str(status) in words:
@@ -471,7 +472,7 @@ def page_numbers(page: Page[Any]) -> list[int | str]:
 
 
 @register.filter
-def widget_kind(field: Any) -> str:
+def widget_kind(field: BoundField) -> str:
     """The kind of a form field: "check", "choices", "file" or "plain"."""
     name = type(field.field.widget).__name__
     if name == "CheckboxInput":
@@ -481,8 +482,13 @@ def widget_kind(field: Any) -> str:
     return "file" if "File" in name else "plain"
 
 
+class _Linked(Protocol):
+    @property
+    def url_name(self) -> str: ...
+
+
 @register.filter
-def in_stage(stage: Any, request: Any) -> bool:
+def in_stage(stage: _Linked, request: object) -> bool:
     """Whether the present page belongs to this stage's app: both are in the same URL namespace."""
     match = getattr(request, "resolver_match", None)
     return bool(match and match.namespace and match.namespace == stage.url_name.partition(":")[0])
@@ -510,7 +516,7 @@ _NAME_FROM_THE_RIGHT = re.compile(rf"[{_RIGHT_TO_LEFT}](?:[{_RIGHT_TO_LEFT}\s.'�
 
 
 @register.filter
-def isolated(value: Any) -> SafeString:
+def isolated(value: str) -> SafeString:
     """A sentence with each right-to-left name in a <bdi>, so that the numbers and commas beside the name keep their places.
     For sentences from Python; templates put their names into a <bdi>."""
     return mark_safe(_NAME_FROM_THE_RIGHT.sub(r"<bdi>\g<0></bdi>", conditional_escape(value)))  # noqa: S308 (escaped)

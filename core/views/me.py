@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from core.access import signed_in
 from core.audit.sentences import counted, sentence
 from core.errors import ExpectedError
 from core.forms import KeyForm, NameForm, PasswordForm, status_of, take_errors
@@ -15,7 +16,6 @@ from core.models import ApiKey
 from core.queries import memberships_of, own_actions, own_work, personal_keys_of
 from core.services.keys import create_api_key, revoke_api_key
 from core.services.people import change_password, rename_person
-from core.views.start import signed_in
 
 
 @require_safe

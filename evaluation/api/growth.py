@@ -1,10 +1,11 @@
 """More prompts, more raters, and votes on answers in doubt."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import status
+from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -46,12 +47,14 @@ class _Change(ProjectAPIView):
     queryset = Campaign.objects.none()
     write_roles = ADMINS
 
-    def change(self, service: Any, pk: int, code: int = status.HTTP_200_OK, **values: Any) -> Response:
+    def change(
+        self, service: Callable[..., object], pk: int, code: int = status.HTTP_200_OK, **values: object
+    ) -> Response:
         campaign = self.access.get(Campaign.objects.select_related("project"), pk=pk)
         service(by=self.access.user, campaign=campaign, **values)
         return Response(CampaignSerializer(campaigns_of(self.access.project).get(pk=pk)).data, status=code)
 
-    def sent(self, serializer: Any) -> dict[str, Any]:
+    def sent(self, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
         given = serializer(data=self.request.data)
         given.is_valid(raise_exception=True)
         return dict(given.validated_data)

@@ -1,18 +1,20 @@
 """A campaign's results, single ratings and export."""
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from core.access import Access, project_page
 from core.charts import IntervalRow, interval_chart
 from core.lists.paging import cut
 from core.models import Role
+from core.views.subnav import Subpage
 from evaluation.downloads import ratings_as_csv
 from evaluation.forms import ComparisonFilter
 from evaluation.models import Campaign, Entry, Score
@@ -21,6 +23,9 @@ from evaluation.queries.campaigns import rater_count
 from evaluation.queries.comparisons import rated_slices, raters_of
 from evaluation.queries.gaps import gaps_of
 from evaluation.services.plan import campaign_stamp
+
+if TYPE_CHECKING:
+    from evaluation.queries.campaigns import CountedCampaign
 
 CHART_SLICES = 12
 
@@ -52,7 +57,7 @@ def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     return render(request, "evaluation/campaign.html", context)
 
 
-def subnav(access: Access, campaign: Any, current: str) -> list[dict[str, Any]]:
+def subnav(access: Access, campaign: "CountedCampaign", current: str) -> list[Subpage]:
     if not access.sees_all:
         return []
     args = [access.project.slug, campaign.pk]
@@ -71,7 +76,7 @@ def subnav(access: Access, campaign: Any, current: str) -> list[dict[str, Any]]:
     ]
 
 
-def _charts(results: Results) -> dict[str, Any]:
+def _charts(results: Results) -> dict[str, SafeString]:
     rate = results.win_rate
     rows = [IntervalRow("All ratings", rate.value, rate.low, rate.high, rate.n)]
     rows += [

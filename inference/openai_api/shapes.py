@@ -11,6 +11,7 @@ from typing import Any
 
 from annotation.text.chat_shapes import Unreadable, refuse_other_content, role_of, text_of
 from core.api.parsing import unstorable
+from core.json_types import Json
 from core.marks import Marks
 from inference.models import Answer
 
@@ -54,11 +55,11 @@ class CompletionRequest:
     context: list[str]
     stream: bool
     include_usage: bool
-    params: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Json] = field(default_factory=dict)
 
 
-def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str, Any], Any]:
-    def check(name: str, value: Any) -> Any:
+def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str, Json], Json]:
+    def check(name: str, value: Json) -> Json:
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             raise OpenAIError(
                 f"Invalid type for '{name}': expected {'an integer' if whole else 'a number'}.", param=name
@@ -70,8 +71,8 @@ def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str, A
     return check
 
 
-def _stop(name: str, value: Any) -> Any:
-    words = [value] if isinstance(value, str) else value
+def _stop(name: str, value: Json) -> Json:
+    words: Json = [value] if isinstance(value, str) else value
     if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
         raise OpenAIError("Invalid type for 'stop': expected a string or an array of strings.", param=name)
     if len(words) > 4:
@@ -80,7 +81,7 @@ def _stop(name: str, value: Any) -> Any:
 
 
 _TOKENS = _number(1, 1_000_000, whole=True)
-_PASSED: dict[str, Callable[[str, Any], Any]] = {
+_PASSED: dict[str, Callable[[str, Json], Json]] = {
     "temperature": _number(0, 2),
     "top_p": _number(0, 1),
     "presence_penalty": _number(-2, 2),
@@ -113,7 +114,7 @@ _TYPES = {bool: "a boolean", dict: "an object", str: "a string"}
 _OWN = {"model", "messages", "stream", "stream_options", "context"}
 
 
-def _messages(value: Any) -> list[dict[str, str]]:
+def _messages(value: Json) -> list[dict[str, str]]:
     if not isinstance(value, list) or not value:
         raise OpenAIError("'messages' must be a non-empty array.", param="messages")
     if len(value) > MAX_MESSAGES:
@@ -145,7 +146,7 @@ def _messages(value: Any) -> list[dict[str, str]]:
     return read
 
 
-def _refuse_unknown_fields(where: str, message: dict[str, Any]) -> None:
+def _refuse_unknown_fields(where: str, message: dict[str, Json]) -> None:
     """Clients send answers back with all their fields, most of them empty. A filled field that is not supported is an
     error, so that it is not lost."""
     for name, value in message.items():
@@ -171,15 +172,16 @@ def refuse_marks(asked: CompletionRequest, marks: Marks) -> None:
             )
 
 
-def _context(value: Any) -> list[str]:
+def _context(value: Json) -> list[str]:
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
+    lines = [line for line in value if isinstance(line, str)] if isinstance(value, list) else []
+    if not isinstance(value, list) or len(lines) < len(value):
         raise OpenAIError("'context' must be an array of strings, one record each.", param="context")
-    return value
+    return lines
 
 
-def _include_usage(body: dict[str, Any], stream: bool) -> bool:
+def _include_usage(body: dict[str, Json], stream: bool) -> bool:
     options = body.get("stream_options")
     if options is None:
         return False
@@ -195,7 +197,7 @@ def _include_usage(body: dict[str, Any], stream: bool) -> bool:
     return bool(options.get("include_usage", False))
 
 
-def _refuse_unsupported(body: dict[str, Any]) -> None:
+def _refuse_unsupported(body: dict[str, Json]) -> None:
     for name, value in body.items():
         if value is None or name in _OWN or name in _PASSED:
             continue
@@ -212,7 +214,7 @@ def _refuse_unsupported(body: dict[str, Any]) -> None:
             raise OpenAIError(told, param=name, code="unsupported_value")
 
 
-def read_request(body: Any) -> CompletionRequest:
+def read_request(body: Json) -> CompletionRequest:
     """Checks a decoded body. Raises OpenAIError, status 400, that names the parameter."""
     if not isinstance(body, dict):
         raise OpenAIError("The body must be a JSON object.")

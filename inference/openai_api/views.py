@@ -97,7 +97,7 @@ def endpoint(method: str) -> Callable[[EndpointView], Any]:
         @csrf_exempt
         @login_not_required
         @wraps(view)
-        async def inner(request: HttpRequest, **rest: Any) -> HttpResponseBase:
+        async def inner(request: HttpRequest, **rest: object) -> HttpResponseBase:
             try:
                 api_key = await in_db(_key_of, request)
                 if request.method != method:
@@ -188,7 +188,7 @@ def _open(api_key: ApiKey, asked: CompletionRequest) -> Opened:
     )
 
 
-def _event(body: Any) -> bytes:
+def _event(body: dict[str, Any]) -> bytes:
     return f"data: {json.dumps(body)}\n\n".encode()
 
 

@@ -35,7 +35,7 @@ def rows_for(plan: EnginePlan) -> list[Engine]:
 
 @transaction.atomic
 def set_status(
-    *, engine: Engine, status: str, error: str = "", restarted: bool = False, **fields: Any
+    *, engine: Engine, status: str, error: str = "", restarted: bool = False, **fields: object
 ) -> None:
     """Stores the engine's state. `since` changes only when the status changes."""
     values: dict[str, Any] = {"error": error[:4000], **fields}

@@ -1,14 +1,13 @@
 """Shared by the pages of this section."""
 
-from typing import Any
-
 from django.urls import reverse
 
 from core.access import Access
 from core.models import Role
+from core.views.subnav import Subpage
 
 
-def subnav(access: Access, current: str) -> list[dict[str, Any]]:
+def subnav(access: Access, current: str) -> list[Subpage]:
     """Engines and answers for people who may see names, the chat for people who may write."""
     pages = []
     if access.sees_all:

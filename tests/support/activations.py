@@ -1,9 +1,14 @@
 """The bytes that a layer keeps for the backward pass, as autograd counts them."""
 
 import contextlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training.estimates import Shape
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
 
 TOKENS = 32
 
@@ -54,14 +59,14 @@ def _model(
     return model
 
 
-def _saved(model: Any, tokens: int, *, bfloat16: bool) -> int:
+def _saved(model: "PreTrainedModel", tokens: int, *, bfloat16: bool) -> int:
     """Bytes that one forward pass over the layers saves; logits are left out."""
     import torch
 
     weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
     kept: dict[int, tuple[int, Any]] = {}
 
-    def pack(tensor: Any) -> Any:
+    def pack(tensor: "torch.Tensor") -> "torch.Tensor":
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
             kept[storage.data_ptr()] = (storage.nbytes(), tensor)  # kept, so that its memory is not reused

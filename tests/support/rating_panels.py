@@ -4,13 +4,13 @@ import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.special import expit
 
 from evaluation.statistics import Growth, Votes, first_plan, interval, judge, simultaneous
+from evaluation.statistics.intervals import Interval
 from release.gate import Facts, RatedComparison, human_preference
 
 Rng = np.random.Generator
@@ -272,7 +272,7 @@ def slice_alarms(rng: Rng, slices: int, rounds: int) -> tuple[float, float]:
     return ours / rounds, single / rounds
 
 
-def _excludes(found: Any) -> bool:
+def _excludes(found: Interval) -> bool:
     return bool(found.low > 0.5 or found.high < 0.5)
 
 

@@ -84,7 +84,7 @@ def base_run_ended(run: Run) -> None:
 
 # --- progress ----------------------------------------------------------------------------------------------
 @transaction.atomic
-def note_progress(*, training: TrainingRun, points: Iterable[MetricPoint] = (), **figures: Any) -> None:
+def note_progress(*, training: TrainingRun, points: Iterable[MetricPoint] = (), **figures: object) -> None:
     """Writes points and figures during the run. A repeated point of a resumed run replaces the earlier one."""
     MetricPoint.objects.bulk_create(
         points,

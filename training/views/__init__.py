@@ -1,13 +1,12 @@
 """Training's pages."""
 
-from typing import Any
-
 from django.urls import reverse
 
 from core.access import Access
+from core.views.subnav import Subpage
 
 
-def room(access: Access, here: str) -> list[dict[str, Any]]:
+def room(access: Access, here: str) -> list[Subpage]:
     """The pages of this section, for components/subnav.html."""
     pages = [
         ("home", "Runs"),
