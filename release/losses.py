@@ -20,7 +20,7 @@ def opponents(versions: Sequence[ModelVersion], live: ModelVersion | None) -> di
         base.base_model_id: base
         for base in ModelVersion.objects.filter(
             project__in={one.project_id for one in versions}, kind=ModelVersion.Kind.BASE
-        ).select_related("base_model", "project", "training__dataset")
+        ).select_related("base_model", "project", "training_run__dataset")
     }
     found: dict[int, ModelVersion | None] = {}
     for version in versions:

@@ -107,7 +107,7 @@ def standing(project: Project) -> Standing:
 def _ready(project: Project) -> QuerySet[ModelVersion]:
     return (
         ModelVersion.objects.filter(project=project, status=ModelVersion.Status.READY)
-        .select_related("base_model", "artifact", "project", "training__dataset", "training__run")
+        .select_related("base_model", "artifact", "project", "training_run__dataset", "training_run__run")
         .order_by("-number", "base_model__name")
     )
 
@@ -163,9 +163,9 @@ def version_of(project: Project) -> QuerySet[ModelVersion]:
         "base_model",
         "artifact",
         "project",
-        "training__dataset__created_by",
-        "training__run",
-        "training__launched_by",
+        "training_run__dataset__created_by",
+        "training_run__run",
+        "training_run__launched_by",
     )
 
 
@@ -291,8 +291,8 @@ def who_decided(version: ModelVersion) -> list[LineageStep]:
             f"{version.get_kind_display()}, SHA-256 {version.artifact.sha256[:16]}…, made {version.created_at:%d %b %Y}",
         ),
     ]
-    if version.training is not None:
-        steps += _training_steps(version.training, slug)
+    if version.training_run is not None:
+        steps += _training_steps(version.training_run, slug)
     steps.append(
         LineageStep(
             "Base model",
@@ -335,20 +335,20 @@ def _comparison_step(results: Results, version: ModelVersion, slug: str) -> Line
     )
 
 
-def _training_steps(training: TrainingRun, slug: str) -> list[LineageStep]:
-    people = people_trained_on(training)
+def _training_steps(training_run: TrainingRun, slug: str) -> list[LineageStep]:
+    people = people_trained_on(training_run)
     return [
         LineageStep(
             "Training run",
-            str(training),
-            reverse("training:run", args=[slug, training.number]),
-            f"launched by {training.launched_by.name}, code {training.code_version}",
+            str(training_run),
+            reverse("training:run", args=[slug, training_run.number]),
+            f"launched by {training_run.launched_by.name}, code {training_run.code_version}",
         ),
         LineageStep(
             "Dataset version",
-            str(training.dataset),
-            reverse("datasets:dataset", args=[slug, training.dataset.number]),
-            _dataset_detail(training),
+            str(training_run.dataset),
+            reverse("datasets:dataset", args=[slug, training_run.dataset.number]),
+            _dataset_detail(training_run),
         ),
         LineageStep("People", ", ".join(people.names) or "not known", "", people.sentence),
     ]
@@ -360,7 +360,7 @@ def differing_prompts(results: Results) -> str:
     return f"on {differing} of {results.prompts} prompts the two answers differ"
 
 
-def _dataset_detail(training: TrainingRun) -> str:
-    dataset = training.dataset
+def _dataset_detail(training_run: TrainingRun) -> str:
+    dataset = training_run.dataset
     frozen = f"frozen by {dataset.created_by.name}, " if dataset.created_by else ""
-    return f"{frozen}{rows_words(training)}, content {dataset.content_hash[:16]}…"
+    return f"{frozen}{rows_words(training_run)}, content {dataset.content_hash[:16]}…"

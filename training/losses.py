@@ -18,7 +18,11 @@ TEST, TRAIN = GroupSplit.Split.TEST, GroupSplit.Split.TRAIN
 
 def datasets_of(*versions: ModelVersion) -> list[DatasetVersion]:
     """The dataset versions these were trained on, the newest first. A base model was trained on none of them."""
-    found = {one.training.dataset.pk: one.training.dataset for one in versions if one.training is not None}
+    found = {
+        one.training_run.dataset.pk: one.training_run.dataset
+        for one in versions
+        if one.training_run is not None
+    }
     return sorted(found.values(), key=lambda dataset: -dataset.number)
 
 
@@ -123,14 +127,14 @@ def seconds_to_measure(version: ModelVersion, against: ModelVersion) -> float | 
     Validation and test rows have similar lengths, since the dataset draws both the same way.
     """
     for one in (version, against):
-        training = one.training
-        if training is None:
+        training_run = one.training_run
+        if training_run is None:
             continue
-        spent = float(training.measured.get("evaluate") or 0)
-        rows = int(training.data_facts.get("validation_rows") or 0)
-        points = training.points.filter(series="validation").count()
+        spent = float(training_run.measured.get("evaluate") or 0)
+        rows = int(training_run.data_facts.get("validation_rows") or 0)
+        points = training_run.points.filter(series="validation").count()
         if spent > 0 and rows and points:
-            load = float(training.measured.get("load") or 0)
+            load = float(training_run.measured.get("load") or 0)
             wanted = count_test_rows(version, against)
             return 2 * (load + wanted * spent / (rows * points))
     return None

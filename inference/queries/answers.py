@@ -71,9 +71,9 @@ def answer_with_lineage(project: Project) -> QuerySet[Answer]:
         "api_key",
         "version__base_model__artifact",
         "version__artifact",
-        "version__training__dataset__created_by",
-        "version__training__launched_by",
-        "version__training__run",
+        "version__training_run__dataset__created_by",
+        "version__training_run__launched_by",
+        "version__training_run__run",
     )
 
 
@@ -100,23 +100,23 @@ def lineage(one: Answer) -> list[LineageStep]:
             f"served as {version.served_name}; weights SHA-256 {version.artifact.sha256[:16]}…",
         ),
     ]
-    training = version.training
-    if training is not None:
-        dataset = training.dataset
+    training_run = version.training_run
+    if training_run is not None:
+        dataset = training_run.dataset
         frozen = f"frozen by {dataset.created_by.name}, " if dataset.created_by else ""
         steps += [
             LineageStep(
                 "Training run",
-                f"Run {training.number}",
-                reverse("training:run", args=[slug, training.number]),
-                f"{training.method}, launched by {training.launched_by.name} on "
-                f"{training.created_at:%-d %b %Y}; code {training.code_version}",
+                f"Run {training_run.number}",
+                reverse("training:run", args=[slug, training_run.number]),
+                f"{training_run.method}, launched by {training_run.launched_by.name} on "
+                f"{training_run.created_at:%-d %b %Y}; code {training_run.code_version}",
             ),
             LineageStep(
                 "Dataset version",
                 str(dataset),
                 reverse("datasets:dataset", args=[slug, dataset.number]),
-                f"{frozen}{rows_words(training)}; SHA-256 {dataset.content_hash[:16]}…",
+                f"{frozen}{rows_words(training_run)}; SHA-256 {dataset.content_hash[:16]}…",
             ),
         ]
     base = version.base_model

@@ -74,7 +74,9 @@ def _open(
 def _locked(conversation: Conversation) -> Conversation:
     return (
         Conversation.objects.select_for_update(of=("self",))
-        .select_related("project", "version__base_model", "version__project", "version__training__dataset")
+        .select_related(
+            "project", "version__base_model", "version__project", "version__training_run__dataset"
+        )
         .get(pk=conversation.pk)
     )
 

@@ -31,15 +31,15 @@ def answer(request: HttpRequest, access: Access, public_id: UUID) -> HttpRespons
     """One answer and its lineage: version, run, dataset version, rows, people."""
     one = access.get(queries.answer_with_lineage(access.project), public_id=public_id)
     version = one.version
-    page = cut(request, trained_rows(version.training), 20)
+    page = cut(request, trained_rows(version.training_run), 20)
     known = provenance_of(row.revision for row in page)
     context = {
         "answer": one,
         "steps": queries.lineage(one),
         "page": page,
         "rows": [(row, known[row.example_id]) for row in page],
-        "people": people_trained_on(version.training),
-        "training": version.training,
+        "people": people_trained_on(version.training_run),
+        "training_run": version.training_run,
         "version_name": queries.version_label(version),
         "subnav": subnav(access, "answers"),
     }

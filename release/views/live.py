@@ -125,7 +125,7 @@ def _gate_page(
         "standing": live,
         "is_live": is_live,
         "steps": queries.who_decided(found),
-        "people": people_trained_on(found.training),
+        "people": people_trained_on(found.training_run),
         "form": form,
         "is_ready": found.status == ModelVersion.Status.READY,
         "may_sign": access.has(Role.ADMIN),

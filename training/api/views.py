@@ -43,7 +43,7 @@ class TrainingView(ProjectAPIView):
     read_roles: ClassVar[tuple[str, ...]] = READERS
     write_roles: ClassVar[tuple[str, ...]] = ADMINS
 
-    def training(self, number: int) -> TrainingRun:
+    def training_run(self, number: int) -> TrainingRun:
         return self.access.get(queries.training_runs(self.access.project), number=number)
 
     def version(self, pk: int) -> ModelVersion:
@@ -197,8 +197,8 @@ class TrainingRunsView(mixins.ListModelMixin, _Launching):
         """Launches a training run. 422, with every problem, when the preflight finds a problem."""
         values = self.launch_values()
         with self.named_as_sent():
-            training = services.launch(by=self.access.user, project=self.access.project, **values)
-        return Response(TrainingRunSerializer(training).data, status=status.HTTP_201_CREATED)
+            training_run = services.launch(by=self.access.user, project=self.access.project, **values)
+        return Response(TrainingRunSerializer(training_run).data, status=status.HTTP_201_CREATED)
 
 
 class TrainingRunView(TrainingView):
@@ -207,7 +207,7 @@ class TrainingRunView(TrainingView):
 
     def get(self, request: Request, slug: str, number: int) -> Response:
         """One training run."""
-        return Response(TrainingRunSerializer(self.training(number)).data)
+        return Response(TrainingRunSerializer(self.training_run(number)).data)
 
 
 class PointsView(mixins.ListModelMixin, TrainingView):
@@ -215,8 +215,8 @@ class PointsView(mixins.ListModelMixin, TrainingView):
     queryset = MetricPoint.objects.none()
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        training = self.training(self.kwargs["number"])
-        return MetricPoint.objects.filter(training=training).order_by("step", "series")
+        training_run = self.training_run(self.kwargs["number"])
+        return MetricPoint.objects.filter(training_run=training_run).order_by("step", "series")
 
     def get(self, request: Request, slug: str, number: int) -> Response:
         """Losses by step, in nats per completion token."""
@@ -228,7 +228,7 @@ class SamplesView(mixins.ListModelMixin, TrainingView):
     queryset = SampleAnswer.objects.none()
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        return SampleAnswer.objects.filter(training=self.training(self.kwargs["number"])).order_by(
+        return SampleAnswer.objects.filter(training_run=self.training_run(self.kwargs["number"])).order_by(
             "step", "id"
         )
 
@@ -245,7 +245,9 @@ class CancelTrainingView(TrainingView):
     def post(self, request: Request, slug: str, number: int) -> Response:
         """Asks the run to stop. 409 when it has ended."""
         return Response(
-            TrainingRunSerializer(services.cancel(by=self.access.user, training=self.training(number))).data
+            TrainingRunSerializer(
+                services.cancel(by=self.access.user, training_run=self.training_run(number))
+            ).data
         )
 
 
@@ -257,7 +259,9 @@ class RetryTrainingView(TrainingView):
     def post(self, request: Request, slug: str, number: int) -> Response:
         """Starts a failed or cancelled run again, from its last checkpoint if it has one. 409 otherwise."""
         return Response(
-            TrainingRunSerializer(services.retry(by=self.access.user, training=self.training(number))).data
+            TrainingRunSerializer(
+                services.retry(by=self.access.user, training_run=self.training_run(number))
+            ).data
         )
 
 

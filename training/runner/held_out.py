@@ -45,7 +45,7 @@ def run(ctx: RunContext) -> None:
         *(
             f"{side}__{part}"
             for side in ("version", "against")
-            for part in ("project", "artifact", "base_model__artifact", "training__dataset__artifact")
+            for part in ("project", "artifact", "base_model__artifact", "training_run__dataset__artifact")
         )
     ).get(pk=ctx.params["measurement"])
     sides = (measurement.version, measurement.against)

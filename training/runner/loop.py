@@ -98,9 +98,9 @@ def completion_loss(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, to
 class _Loop(Trainer):
     """Trainer with completion-only loss by token, rows in planned order, and atomic checkpoints."""
 
-    def __init__(self, *, training_id: int, plan: TrainingPlan, **rest: Any) -> None:
+    def __init__(self, *, training_run_id: int, plan: TrainingPlan, **rest: Any) -> None:
         super().__init__(**rest)
-        self._training_id = training_id
+        self._training_run_id = training_run_id
         self._plan = plan
         self._staging: Path | None = None
         # The loss below divides by the completion tokens of the whole step itself.
@@ -137,7 +137,7 @@ class _Loop(Trainer):
             inner.rmdir()
 
         with self._plan.doing("save"):
-            checkpoints.write(self._training_id, step, fill)
+            checkpoints.write(self._training_run_id, step, fill)
 
 
 @contextmanager
@@ -284,7 +284,7 @@ class _Watch(TrainerCallback):
 
 def train(
     *,
-    training_id: int,
+    training_run_id: int,
     model: Any,
     plan: TrainingPlan,
     reporter: Reporter,
@@ -298,7 +298,7 @@ def train(
     arguments = trainer_arguments(plan, device=device, autocast=autocast, work=work)
     watch = _Watch(plan, reporter, stop_asked)
     loop = _Loop(
-        training_id=training_id,
+        training_run_id=training_run_id,
         plan=plan,
         model=model,
         args=arguments,

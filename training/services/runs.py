@@ -110,7 +110,7 @@ def _queue(
         title=f"Run {number}: {method.label} on {str(dataset)[:1].lower()}{str(dataset)[1:]}",
     )
     values = as_values(recipe)
-    training = TrainingRun.objects.create(
+    training_run = TrainingRun.objects.create(
         project=project,
         run=run,
         number=number,
@@ -128,18 +128,18 @@ def _queue(
     )
     make_base_version(by=by, project=project, base_model=base_model)
     # The message is sent when the transaction commits, so the worker finds both rows complete.
-    run.params = {"training": training.pk}
+    run.params = {"training_run": training_run.pk}
     run.save(update_fields=["params"])
     record(
         by=by,
         project=project,
         action=TrainingAction.TRAINING_LAUNCHED,
-        obj=training,
+        obj=training_run,
         base_model=base_model.name,
         dataset=dataset.number,
-        recipe_hash=training.recipe_hash,
+        recipe_hash=training_run.recipe_hash,
     )
-    return training
+    return training_run
 
 
 @transaction.atomic
@@ -163,21 +163,21 @@ def count_tokens(
     return count
 
 
-def cancel(*, by: User, training: TrainingRun) -> TrainingRun:
+def cancel(*, by: User, training_run: TrainingRun) -> TrainingRun:
     """Cancels a queued run at once, a running one after its current step."""
-    training.run = request_cancel(by=by, run=training.run)
-    return training
+    training_run.run = request_cancel(by=by, run=training_run.run)
+    return training_run
 
 
-def retry(*, by: User, training: TrainingRun) -> TrainingRun:
+def retry(*, by: User, training_run: TrainingRun) -> TrainingRun:
     """Starts a failed or cancelled run again; it continues from its last complete checkpoint if it has one."""
-    training.run = start_again(by=by, run=training.run)
-    return training
+    training_run.run = start_again(by=by, run=training_run.run)
+    return training_run
 
 
 def again(run: Run, by: User) -> None:
     """A run that made its version is complete, even when it ended as cancelled (core.runs.kinds.RunKind.on_again)."""
-    if ModelVersion.objects.filter(training__run=run).exists():
+    if ModelVersion.objects.filter(training_run__run=run).exists():
         raise Conflict("This run has made its model version already.", "Launch a new run to make another.")
 
 

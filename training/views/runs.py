@@ -90,7 +90,7 @@ def launch(request: HttpRequest, access: Access) -> HttpResponse:
         form = LaunchForm(access.project, request.POST.get("method", ""), request.POST)
         if form.is_valid():
             try:
-                training = services.launch(
+                training_run = services.launch(
                     by=access.user,
                     **form.chosen_values() | {"recipe": form.values()},
                     note=form.cleaned_data["note"],
@@ -102,9 +102,9 @@ def launch(request: HttpRequest, access: Access) -> HttpResponse:
                 take_errors(form, error)
             else:
                 messages.success(
-                    request, f"{training} is queued. You can close this page; the run continues."
+                    request, f"{training_run} is queued. You can close this page; the run continues."
                 )
-                return redirect("training:run", access.project.slug, training.number)
+                return redirect("training:run", access.project.slug, training_run.number)
     else:
         initial = _initial(request, access)
         form = LaunchForm(access.project, str(initial.get("method", "")), initial=initial)
@@ -156,50 +156,52 @@ def check(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 # --- one run -----------------------------------------------------------------------------------------------
-def _training(access: Access, number: int) -> TrainingRun:
+def _training_run(access: Access, number: int) -> TrainingRun:
     return access.get(queries.training_runs(access.project), number=number)
 
 
-def _live_context(access: Access, training: TrainingRun) -> dict[str, Any]:
-    points = queries.points_of(training)
+def _live_context(access: Access, training_run: TrainingRun) -> dict[str, Any]:
+    points = queries.points_of(training_run)
     chart = line_chart(
         series=loss_series(points),
-        label=f"Loss of {training} by step, in nats per completion token",
+        label=f"Loss of {training_run} by step, in nats per completion token",
         x_title="step",
         y_title="loss",
-        x_max=training.planned_steps or None,
+        x_max=training_run.planned_steps or None,
     )
     last = points["validation"][-1] if points["validation"] else None
-    method = METHODS.get(training.method)
-    spent = sum(training.measured.values()) if training.measured else None
+    method = METHODS.get(training_run.method)
+    spent = sum(training_run.measured.values()) if training_run.measured else None
     return {
-        "training": training,
-        "run": training.run,
+        "training_run": training_run,
+        "run": training_run.run,
         "chart": chart,
         "chart_note": NOTE,
-        "place": queries.queue_position(training.run),
+        "place": queries.queue_position(training_run.run),
         "loss_now": last,
-        "samples": queries.sample_table(training),
+        "samples": queries.sample_table(training_run),
         "spent": spent,
-        "spent_parts": _parts(training.measured, spent) if spent else [],
+        "spent_parts": _parts(training_run.measured, spent) if spent else [],
         "slowed": bool(
-            training.tokens_per_second
-            and training.undisturbed_speed
-            and training.tokens_per_second < SLOWED_SHARE * training.undisturbed_speed
+            training_run.tokens_per_second
+            and training_run.undisturbed_speed
+            and training_run.tokens_per_second < SLOWED_SHARE * training_run.undisturbed_speed
         ),
-        "recipe_words": method.describe(recipe_from(method.recipe, training.recipe)) if method else "",
-        "version": getattr(training, "model_version", None),
+        "recipe_words": method.describe(recipe_from(method.recipe, training_run.recipe)) if method else "",
+        "version": getattr(training_run, "model_version", None),
     }
 
 
 @project_page(*READERS)
 @require_safe
 def run(request: HttpRequest, access: Access, number: int) -> HttpResponse:
-    training = _training(access, number)
-    method = METHODS.get(training.method)
-    context = _live_context(access, training) | {
+    training_run = _training_run(access, number)
+    method = METHODS.get(training_run.method)
+    context = _live_context(access, training_run) | {
         "method": method,
-        "settings": [(one, one.shown(training.recipe.get(one.name))) for one in settings_of(method.recipe)]
+        "settings": [
+            (one, one.shown(training_run.recipe.get(one.name))) for one in settings_of(method.recipe)
+        ]
         if method
         else [],
         "is_admin": access.has(Role.ADMIN),
@@ -211,7 +213,7 @@ def run(request: HttpRequest, access: Access, number: int) -> HttpResponse:
 @require_safe
 def run_live(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     """Chart, figures and samples; the page reloads them while the run is active."""
-    return render(request, "training/_run_live.html", _live_context(access, _training(access, number)))
+    return render(request, "training/_run_live.html", _live_context(access, _training_run(access, number)))
 
 
 # --- two runs side by side ---------------------------------------------------------------------------------

@@ -44,32 +44,35 @@ def _version(access: Access, pk: int) -> ModelVersion:
 
 def _lineage(access: Access, version: ModelVersion) -> list[LineageStep]:
     """Version, run, recipe, data, base, code, person: nearest first."""
-    slug, base, training = access.project.slug, version.base_model, version.training
+    slug, base, training_run = access.project.slug, version.base_model, version.training_run
     steps: list[LineageStep] = []
-    if training is not None:
-        number = training.number
+    if training_run is not None:
+        number = training_run.number
         packages = [
-            f"{name} {training.environment[name]}"
+            f"{name} {training_run.environment[name]}"
             for name in ("torch", "transformers", "peft")
-            if training.environment.get(name)
+            if training_run.environment.get(name)
         ]
         steps = [
             LineageStep(
                 "Training run",
-                training.run.title,
+                training_run.run.title,
                 reverse("training:run", args=[slug, number]),
-                f"{training.done_steps:,} steps, recipe {training.recipe_hash[:12]}",
+                f"{training_run.done_steps:,} steps, recipe {training_run.recipe_hash[:12]}",
             ),
             LineageStep(
-                "Launched by", training.launched_by.name, "", f"{training.created_at:%-d %b %Y, %H:%M} UTC"
+                "Launched by",
+                training_run.launched_by.name,
+                "",
+                f"{training_run.created_at:%-d %b %Y, %H:%M} UTC",
             ),
             LineageStep(
                 "Dataset version",
-                str(training.dataset),
-                reverse("datasets:dataset", args=[slug, training.dataset.number]),
-                f"{queries.rows_words(training)}; content hash {training.dataset.content_hash[:16]}…",
+                str(training_run.dataset),
+                reverse("datasets:dataset", args=[slug, training_run.dataset.number]),
+                f"{queries.rows_words(training_run)}; content hash {training_run.dataset.content_hash[:16]}…",
             ),
-            LineageStep("Code", training.code_version, "", ", ".join(packages)),
+            LineageStep("Code", training_run.code_version, "", ", ".join(packages)),
         ]
     where = f"{base.location} {base.revision[:12]}".strip()
     return [
@@ -83,10 +86,10 @@ def _lineage(access: Access, version: ModelVersion) -> list[LineageStep]:
 def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     one = _version(access, pk)
     chart: Any = ""
-    if one.training is not None:
+    if one.training_run is not None:
         chart = line_chart(
-            series=loss_series(queries.points_of(one.training)),
-            label=f"Loss of {one.training} by step",
+            series=loss_series(queries.points_of(one.training_run)),
+            label=f"Loss of {one.training_run} by step",
             x_title="step",
             y_title="loss",
         )
@@ -94,7 +97,7 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     context = {
         "version": one,
         "lineage": _lineage(access, one),
-        "people": queries.people_trained_on(one.training),
+        "people": queries.people_trained_on(one.training_run),
         "chart": chart,
         "chart_note": NOTE,
         "links": version_links(access, one),
