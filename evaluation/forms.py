@@ -60,13 +60,13 @@ class CampaignForm(forms.Form):
             self._choices(field).queryset = versions
             self._choices(field).empty_label = "Choose a version"
         self._choices("dataset").queryset = datasets
-        self._choices("dataset").label_from_instance = lambda found: (
-            f"{found}: {found.held_out:,} test prompts"
+        self._choices("dataset").label_from_instance = lambda dataset: (
+            f"{dataset}: {dataset.held_out:,} test prompts"
         )
         self._choices("dataset").empty_label = None
         for name in ("temperature",):
             self.fields[name].widget.attrs["step"] = "0.1"
-        most = max((found.held_out for found in datasets), default=0)
+        most = max((dataset.held_out for dataset in datasets), default=0)
         self.fields["prompts"].widget.attrs["max"] = min(most, MOST_PROMPTS) or MOST_PROMPTS
         if data is None:
             self._suggest(list(versions), candidate, datasets.first())
@@ -74,9 +74,11 @@ class CampaignForm(forms.Form):
     def _choices(self, name: str) -> Any:
         return self.fields[name]
 
-    def _suggest(self, versions: list[ModelVersion], wanted: str, dataset: Any) -> None:
-        candidate = next((one for one in versions if str(one.pk) == wanted), next(iter(versions), None))
-        others = [one for one in versions if one != candidate]
+    def _suggest(self, versions: list[ModelVersion], candidate_id: str, dataset: Any) -> None:
+        candidate = next(
+            (version for version in versions if str(version.pk) == candidate_id), next(iter(versions), None)
+        )
+        others = [version for version in versions if version != candidate]
         self.initial["temperature"] = self.project.temperature
         self.initial["max_tokens"] = min(self.project.max_tokens, MOST_TOKENS)
         live = live_version(self.project)
@@ -90,7 +92,7 @@ class CampaignForm(forms.Form):
     def most_prompts(self) -> int:
         """The number of test prompts of the chosen dataset; MOST_PROMPTS while none is chosen."""
         chosen = str(self["dataset"].value() or "")
-        held = {str(found.pk): found.held_out for found in self._choices("dataset").queryset}
+        held = {str(dataset.pk): dataset.held_out for dataset in self._choices("dataset").queryset}
         return min(held.get(chosen, MOST_PROMPTS), MOST_PROMPTS)
 
     def clean(self) -> dict[str, Any]:
@@ -210,7 +212,7 @@ class ComparisonFilter(Filter):
     def __init__(self, data: QueryDict, *, slices: list[str], raters: list[User]) -> None:
         super().__init__(data)
         any_slice = [("", "Any slice"), *((name, name) for name in slices if name)]
-        any_rater = [("", "Any rater"), *((str(one.pk), one.name) for one in raters)]
+        any_rater = [("", "Any rater"), *((str(rater.pk), rater.name) for rater in raters)]
         self.fields["slice"].choices = any_slice  # type: ignore[attr-defined]
         self.fields["rater"].choices = any_rater  # type: ignore[attr-defined]
 

@@ -80,5 +80,5 @@ def settle_stage(campaign: Campaign) -> None:
 
 
 def _planned(campaign: Campaign) -> int:
-    asked = Prompt.objects.current().filter(campaign=campaign).exclude(same_answer=True).count()
-    return asked * campaign.ratings_per_prompt
+    prompts = Prompt.objects.current().filter(campaign=campaign).exclude(same_answer=True).count()
+    return prompts * campaign.ratings_per_prompt
