@@ -66,7 +66,7 @@ class Standing:
         if not self.passed_over:
             return ""
         verb = "was" if len(self.passed_over) == 1 else "were"
-        names = " and ".join(str(one) for one in self.passed_over)
+        names = " and ".join(str(version) for version in self.passed_over)
         return f"{names} {verb} live before and {verb} rejected since."
 
     @property
@@ -107,7 +107,7 @@ def standing(project: Project) -> Standing:
 def _ready(project: Project) -> QuerySet[ModelVersion]:
     return (
         ModelVersion.objects.filter(project=project, status=ModelVersion.Status.READY)
-        .select_related("base_model", "artifact", "project", "training__dataset", "training__run")
+        .select_related("base_model", "artifact", "project", "training_run__dataset", "training_run__run")
         .order_by("-number", "base_model__name")
     )
 
@@ -127,12 +127,12 @@ def candidates(project: Project, live: ModelVersion | None, *, limit: int = 20) 
     results = results_by_version(versions)
     deployments = _deployments(versions)
     held_out = held_out_of(versions, live)
-    found = []
+    candidates = []
     for version in versions:
         state = state_of(deployments.get(version.pk))
         facts = _facts(version, live, results[version.pk], state, held_out[version.pk], in_list=True)
-        found.append(Candidate(version, evaluate(facts), state, facts.held_out))
-    return found
+        candidates.append(Candidate(version, evaluate(facts), state, facts.held_out))
+    return candidates
 
 
 def candidate(version: ModelVersion, *, files: FilesRead | None = None) -> Candidate:
@@ -147,8 +147,8 @@ def candidate(version: ModelVersion, *, files: FilesRead | None = None) -> Candi
 def read_files(version: ModelVersion, *, fresh: bool) -> FilesRead:
     """For `candidate`: reads and hashes now. This may take seconds, so it runs outside a transaction."""
     with without_connection():
-        found = files_of(version, fresh=fresh)
-    return lambda: found
+        files = files_of(version, fresh=fresh)
+    return lambda: files
 
 
 def live_opponent(version: ModelVersion) -> ModelVersion | None:
@@ -163,17 +163,17 @@ def version_of(project: Project) -> QuerySet[ModelVersion]:
         "base_model",
         "artifact",
         "project",
-        "training__dataset__created_by",
-        "training__run",
-        "training__launched_by",
+        "training_run__dataset__created_by",
+        "training_run__run",
+        "training_run__launched_by",
     )
 
 
 def _deployments(versions: Sequence[ModelVersion]) -> dict[int, Deployment]:
-    found = Deployment.objects.filter(version__in=[v.pk for v in versions]).select_related(
+    deployments = Deployment.objects.filter(version__in=[v.pk for v in versions]).select_related(
         "engine", "version"
     )
-    return {deployment.version_id: deployment for deployment in found}
+    return {deployment.version_id: deployment for deployment in deployments}
 
 
 def _facts(
@@ -291,8 +291,8 @@ def who_decided(version: ModelVersion) -> list[LineageStep]:
             f"{version.get_kind_display()}, SHA-256 {version.artifact.sha256[:16]}…, made {version.created_at:%d %b %Y}",
         ),
     ]
-    if version.training is not None:
-        steps += _training_steps(version.training, slug)
+    if version.training_run is not None:
+        steps += _training_steps(version.training_run, slug)
     steps.append(
         LineageStep(
             "Base model",
@@ -319,36 +319,36 @@ def _release_steps(version: ModelVersion, slug: str) -> list[LineageStep]:
 
 def _comparison_step(results: Results, version: ModelVersion, slug: str) -> LineageStep:
     rate = results.rate_of(version)
-    said = (
+    words = (
         f"win rate {rate.value:.0%} ({rate.low:.0%} to {rate.high:.0%})"
         if rate.value is not None
         else "no result"
     )
-    raters = ", ".join(one.rater.name for one in results.raters[:6])
+    raters = ", ".join(rater_result.rater.name for rater_result in results.raters[:6])
     return LineageStep(
         kind="Comparison",
         label=results.campaign.name,
         url=reverse("evaluation:campaign", args=[slug, results.campaign.pk]),
-        detail=f"{said}, {results.n} ratings"
+        detail=f"{words}, {results.n} ratings"
         + (f" by {raters}" if raters else "")
         + f"; {differing_prompts(results)}",
     )
 
 
-def _training_steps(training: TrainingRun, slug: str) -> list[LineageStep]:
-    people = people_trained_on(training)
+def _training_steps(training_run: TrainingRun, slug: str) -> list[LineageStep]:
+    people = people_trained_on(training_run)
     return [
         LineageStep(
             "Training run",
-            str(training),
-            reverse("training:run", args=[slug, training.number]),
-            f"launched by {training.launched_by.name}, code {training.code_version}",
+            str(training_run),
+            reverse("training:run", args=[slug, training_run.number]),
+            f"launched by {training_run.launched_by.name}, code {training_run.code_version}",
         ),
         LineageStep(
             "Dataset version",
-            str(training.dataset),
-            reverse("datasets:dataset", args=[slug, training.dataset.number]),
-            _dataset_detail(training),
+            str(training_run.dataset),
+            reverse("datasets:dataset", args=[slug, training_run.dataset.number]),
+            _dataset_detail(training_run),
         ),
         LineageStep("People", ", ".join(people.names) or "not known", "", people.sentence),
     ]
@@ -360,7 +360,7 @@ def differing_prompts(results: Results) -> str:
     return f"on {differing} of {results.prompts} prompts the two answers differ"
 
 
-def _dataset_detail(training: TrainingRun) -> str:
-    dataset = training.dataset
+def _dataset_detail(training_run: TrainingRun) -> str:
+    dataset = training_run.dataset
     frozen = f"frozen by {dataset.created_by.name}, " if dataset.created_by else ""
-    return f"{frozen}{rows_words(training)}, content {dataset.content_hash[:16]}…"
+    return f"{frozen}{rows_words(training_run)}, content {dataset.content_hash[:16]}…"

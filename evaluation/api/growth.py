@@ -55,9 +55,9 @@ class _Change(ProjectAPIView):
         return Response(CampaignSerializer(campaigns_of(self.access.project).get(pk=pk)).data, status=code)
 
     def sent(self, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-        given = serializer(data=self.request.data)
-        given.is_valid(raise_exception=True)
-        return dict(given.validated_data)
+        body = serializer(data=self.request.data)
+        body.is_valid(raise_exception=True)
+        return dict(body.validated_data)
 
 
 class CampaignPromptsView(_Change):

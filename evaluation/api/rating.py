@@ -51,10 +51,12 @@ class NextComparisonView(ProjectAPIView):
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """The rater's open comparison, or the next one; 204 when none is left."""
         campaign = self.access.get(Campaign.objects.select_related("project"), pk=pk)
-        found = services.next_comparison(by=self.access.user, campaign=campaign)
-        if found is None:
+        comparison = services.next_comparison(by=self.access.user, campaign=campaign)
+        if comparison is None:
             return Response(status=status.HTTP_204_NO_CONTENT)
-        return Response(BlindComparisonSerializer(own_comparisons(self.access.user).get(pk=found.pk)).data)
+        return Response(
+            BlindComparisonSerializer(own_comparisons(self.access.user).get(pk=comparison.pk)).data
+        )
 
 
 class _Own(ProjectAPIView):
@@ -76,7 +78,7 @@ class _Own(ProjectAPIView):
         # An empty body must not replace the text of an earlier one.
         words = partial(services.save_draft, **own, content=content) if typed else nullcontext
         with kept_if_refused(words):
-            service(**own, **self.given(SayingSerializer))
+            service(**own, **self.body(SayingSerializer))
         return comparison
 
 
