@@ -70,7 +70,7 @@ class CorrectionForm(forms.Form):
     def checked(self) -> dict[str, Any]:
         """The arguments of services.correct. Invalid, with its fields, when a value is not one of the choices."""
         if not self.is_valid():
-            fields = {name: [str(message) for message in found] for name, found in self.errors.items()}
+            fields = {name: [str(message) for message in texts] for name, texts in self.errors.items()}
             raise Invalid(
                 "The correction was not filed.", "See the messages below the fields.", fields=fields
             )

@@ -14,14 +14,14 @@ from training.models import ModelVersion
 
 def glance(access: Access) -> Glance:
     chats = access.has(Role.RATER)
-    found = queries.candidates(access) if chats or queries.is_blind(access) else []
-    candidates = sum(one.state.ready for one in found)
+    models = queries.candidates(access) if chats or queries.is_blind(access) else []
+    candidates = sum(model.state.ready for model in models)
     chat = [_chat(access)] if chats and candidates else []
     if queries.is_blind(access):
         return Glance(_blind_card(access, candidates), chat)
-    wanted = list(queries.deployments(access.project).filter(wanted=Deployment.Wanted.LOADED))
-    failed = _failed(access, wanted) if access.has(Role.ADMIN) else []
-    return Glance(_card(access, wanted), [*failed, *chat])
+    deployments = list(queries.deployments(access.project).filter(wanted=Deployment.Wanted.LOADED))
+    failed = _failed(access, deployments) if access.has(Role.ADMIN) else []
+    return Glance(_card(access, deployments), [*failed, *chat])
 
 
 def _blind_card(access: Access, candidates: int) -> StageCard:
@@ -30,10 +30,10 @@ def _blind_card(access: Access, candidates: int) -> StageCard:
     return StageCard(f"{candidates:,}", "candidate to test" if candidates == 1 else "candidates to test", url)
 
 
-def _card(access: Access, wanted: list[Deployment]) -> StageCard:
+def _card(access: Access, deployments: list[Deployment]) -> StageCard:
     """For admins and viewers: what is served and what is live."""
     url = reverse("inference:home", args=[access.project.slug])
-    states = [queries.state_of(one) for one in wanted]
+    states = [queries.state_of(deployment) for deployment in deployments]
     ready = sum(state.ready for state in states)
     live = queries.live_version(access.project)
     noun = "version served" if ready == 1 else "versions served"
@@ -44,13 +44,14 @@ def _card(access: Access, wanted: list[Deployment]) -> StageCard:
     return StageCard(f"{ready:,}", f"{noun}; none is live", url)
 
 
-def _failed(access: Access, wanted: list[Deployment]) -> list[NextItem]:
+def _failed(access: Access, deployments: list[Deployment]) -> list[NextItem]:
     """The newest version that could not be served; a rejected one has its own line in training."""
     failed = next(
         (
-            one
-            for one in wanted
-            if one.status == Deployment.Status.FAILED and one.version.status != ModelVersion.Status.REJECTED
+            deployment
+            for deployment in deployments
+            if deployment.status == Deployment.Status.FAILED
+            and deployment.version.status != ModelVersion.Status.REJECTED
         ),
         None,
     )

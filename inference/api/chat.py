@@ -64,14 +64,19 @@ class ConversationsView(_Chatters):
     @extend_schema(request=NewConversationSerializer, responses={201: ConversationSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Opens a conversation with a candidate."""
-        given = NewConversationSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        code = given.validated_data.pop("candidate")
-        chosen = next((one for one in queries.candidates(self.access) if one.code == code), None)
+        serializer = NewConversationSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        code = serializer.validated_data.pop("candidate")
+        chosen = next(
+            (candidate for candidate in queries.candidates(self.access) if candidate.code == code), None
+        )
         if chosen is None:
             raise Invalid("This candidate does not exist.", fields={"candidate": ["See chat/candidates/."]})
         made = services.start_conversation(
-            by=self.access.user, project=self.access.project, version=chosen.version, **given.validated_data
+            by=self.access.user,
+            project=self.access.project,
+            version=chosen.version,
+            **serializer.validated_data,
         )
         return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
 
@@ -82,9 +87,9 @@ class ConversationView(_Chatters):
     @extend_schema(operation_id="conversations_retrieve", responses=ConversationTurnsSerializer)
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """A conversation with its turns."""
-        found = self.own(pk)
-        services.end_dead(found)
-        return Response(self.get_serializer(found).data)
+        conversation = self.own(pk)
+        services.end_dead(conversation)
+        return Response(self.get_serializer(conversation).data)
 
 
 class AskView(_Chatters):
@@ -93,12 +98,15 @@ class AskView(_Chatters):
     @extend_schema(request=QuestionSerializer, responses={200: ChatTurnSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Asks a question and waits for the answer."""
-        given = QuestionSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        serializer = QuestionSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         conversation, blind = self.own(pk), queries.is_blind(self.access)
-        if "text" in given.validated_data:
+        if "text" in serializer.validated_data:
             opened = services.ask(
-                by=self.access.user, conversation=conversation, text=given.validated_data["text"], blind=blind
+                by=self.access.user,
+                conversation=conversation,
+                text=serializer.validated_data["text"],
+                blind=blind,
             )
         else:
             opened = services.ask_again(by=self.access.user, conversation=conversation, blind=blind)
@@ -113,12 +121,12 @@ class CorrectView(_Chatters):
     @extend_schema(request=ChatCorrectionSerializer, responses={201: FiledSerializer})
     def post(self, request: Request, slug: str, pk: int, public_id: UUID) -> Response:
         """Files a better answer as an example for annotation."""
-        given = ChatCorrectionSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        serializer = ChatCorrectionSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         answer = self.access.get(
             Answer.objects.select_related("project", "conversation"),
             public_id=public_id,
             conversation=self.own(pk),
         )
-        example = services.correct(by=self.access.user, answer=answer, **given.validated_data)
+        example = services.correct(by=self.access.user, answer=answer, **serializer.validated_data)
         return Response({"example": example.pk}, status=status.HTTP_201_CREATED)

@@ -24,13 +24,13 @@ MAX_QUESTION = 8_000
 MAX_CONTEXT = 8_000
 
 
-def _clean(text: str, field: str, limit: int, what: str) -> str:
+def _clean(text: str, field: str, limit: int, label: str) -> str:
     """The text to store: as typed, or empty if it is only white space."""
     text = clean_text(text)
     text = text if text.strip() else ""
     if len(text) > limit:
         raise Invalid(
-            f"{what} is too long.",
+            f"{label} is too long.",
             fields={field: [f"At most {limit:,} characters; these are {len(text):,}."]},
         )
     return text

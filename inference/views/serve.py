@@ -31,8 +31,8 @@ def _context(access: Access) -> dict[str, Any]:
         }
         for deployment in queries.deployments(access.project)
     ]
-    found = queries.engines_of(access.project)
-    checks = queries.last_checks(found)
+    project_engines = queries.engines_of(access.project)
+    checks = queries.last_checks(project_engines)
     engines = [
         {
             "engine": engine,
@@ -42,7 +42,7 @@ def _context(access: Access) -> dict[str, Any]:
             "usual": queries.usual_start(engine),
             "loaded": sum(row["deployment"].engine_id == engine.pk and row["state"].ready for row in rows),
         }
-        for engine in found
+        for engine in project_engines
     ]
     unserved = [
         (version, queries.version_label(version)) for version in queries.unserved_versions(access.project)
@@ -69,11 +69,11 @@ def serving(request: HttpRequest, access: Access) -> HttpResponse:
 @require_safe
 def checks(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Every check of an engine's weights, newest first: they show which answers are reliable."""
-    engine = next((one for one in queries.engines_of(access.project) if one.pk == pk), None)
+    engine = next((engine for engine in queries.engines_of(access.project) if engine.pk == pk), None)
     if engine is None:
         raise Http404
-    found = engine.weight_checks.defer("report")
-    context = {"engine": engine, "page": cut(request, found, 25), "subnav": subnav(access, "home")}
+    checks = engine.weight_checks.defer("report")
+    context = {"engine": engine, "page": cut(request, checks, 25), "subnav": subnav(access, "home")}
     return render(request, "inference/checks.html", context)
 
 
