@@ -25,12 +25,12 @@ def folder_of(training_run_id: int) -> Path:
 
 def complete(training_run_id: int) -> list[tuple[int, Path]]:
     """(step, folder) of every complete checkpoint, newest first."""
-    found = []
+    steps = []
     for path in folder_of(training_run_id).glob("step-*"):
         step = whole_number(path.name.removeprefix("step-"))
         if step is not None and path.is_dir():
-            found.append((step, path))
-    return sorted(found, reverse=True)
+            steps.append((step, path))
+    return sorted(steps, reverse=True)
 
 
 def _sync(folder: Path) -> None:

@@ -150,8 +150,8 @@ def _lengths(dataset: DatasetVersion) -> dict[str, float]:
             answers.append(tokens_in(answer, 0) + 1)
         return {"mean": fmean(whole), "longest": max(whole), "answer": fmean(answers)} if whole else {}
 
-    found = _kept(f"training.lengths.{dataset.pk}.{dataset.content_hash}", measure)
-    return found or {"mean": 0.0, "longest": 0, "answer": 0.0}
+    lengths = _kept(f"training.lengths.{dataset.pk}.{dataset.content_hash}", measure)
+    return lengths or {"mean": 0.0, "longest": 0, "answer": 0.0}
 
 
 def estimated_figures(dataset: DatasetVersion, recipe: Recipe) -> DataFigures:
@@ -230,10 +230,10 @@ def model_versions(project: Project) -> QuerySet[ModelVersion]:
 
 def points_of(training_run: TrainingRun) -> dict[str, list[MetricPoint]]:
     """{series: points in order of steps}."""
-    found: dict[str, list[MetricPoint]] = {"train": [], "validation": []}
+    points: dict[str, list[MetricPoint]] = {"train": [], "validation": []}
     for point in MetricPoint.objects.filter(training_run=training_run).order_by("series", "step"):
-        found[point.series].append(point)
-    return found
+        points[point.series].append(point)
+    return points
 
 
 def sample_table(training_run: TrainingRun) -> list[dict[str, Any]]:
@@ -250,19 +250,19 @@ def sample_table(training_run: TrainingRun) -> list[dict[str, Any]]:
 def search_runs(
     project: Project, *, q: str = "", status: str = "", method: str = ""
 ) -> QuerySet[TrainingRun]:
-    found = training_runs(project)
+    matches = training_runs(project)
     number = whole_number(q, most=LARGEST_COUNT)
     if number is not None:
-        found = found.filter(number=number)
+        matches = matches.filter(number=number)
     elif q:
-        found = found.filter(
+        matches = matches.filter(
             Q(note__icontains=q) | Q(base_model__name__icontains=q) | Q(launched_by__name__icontains=q)
         )
     if status:
-        found = found.filter(run__status=status)
+        matches = matches.filter(run__status=status)
     if method:
-        found = found.filter(method=method)
-    return found
+        matches = matches.filter(method=method)
+    return matches
 
 
 def latest_run(project: Project) -> TrainingRun | None:
@@ -272,19 +272,19 @@ def latest_run(project: Project) -> TrainingRun | None:
 def search_versions(
     project: Project, *, q: str = "", status: str = "", kind: str = ""
 ) -> QuerySet[ModelVersion]:
-    found = model_versions(project)
+    matches = model_versions(project)
     number = whole_number(q.lower().removeprefix("v"), most=LARGEST_COUNT)
     if number is not None:
-        found = found.filter(number=number)
+        matches = matches.filter(number=number)
     elif q:
-        found = found.filter(
+        matches = matches.filter(
             Q(note__icontains=q) | Q(served_name__icontains=q) | Q(base_model__name__icontains=q)
         )
     if status:
-        found = found.filter(status=status)
+        matches = matches.filter(status=status)
     if kind:
-        found = found.filter(kind=kind)
-    return found
+        matches = matches.filter(kind=kind)
+    return matches
 
 
 def base_version(project: Project, base_model: BaseModel) -> ModelVersion | None:

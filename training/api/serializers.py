@@ -57,7 +57,7 @@ class MethodSerializer(serializers.Serializer[Any]):
 
 
 class LaunchSerializer(Body):
-    method = serializers.ChoiceField(choices=[(one.name, one.label) for one in METHODS.values()])
+    method = serializers.ChoiceField(choices=[(method.name, method.label) for method in METHODS.values()])
     base_model = serializers.PrimaryKeyRelatedField(queryset=BaseModel.objects.all(), pk_field=IdField())
     dataset = CountField(min_value=1, help_text="The dataset version's number in this project.")
     recipe = serializers.DictField(

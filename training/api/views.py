@@ -67,10 +67,10 @@ class BaseModelsView(mixins.ListModelMixin, TrainingView):
     def post(self, request: Request, slug: str) -> Response:
         """Adds a base model and starts preparing it (operators only)."""
         self.operators_only()
-        given = NewBaseModelSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        serializer = NewBaseModelSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         base = services.register_base_model(
-            by=self.access.user, project=self.access.project, **given.validated_data
+            by=self.access.user, project=self.access.project, **serializer.validated_data
         )
         return Response(BaseModelSerializer(base).data, status=status.HTTP_201_CREATED)
 
@@ -123,20 +123,20 @@ class MethodsView(TrainingView):
         """The training methods, with every setting, its range, its default and the reason for the default."""
         methods = [
             {
-                "name": one.name,
-                "label": one.label,
-                "summary": one.summary,
-                "serving_plan": one.serving_plan(one.recipe()),
-                "settings": settings_of(one.recipe),
+                "name": method.name,
+                "label": method.label,
+                "summary": method.summary,
+                "serving_plan": method.serving_plan(method.recipe()),
+                "settings": settings_of(method.recipe),
             }
-            for one in METHODS.values()
+            for method in METHODS.values()
         ]
         return Response(MethodSerializer(methods, many=True).data)
 
 
 class _Launching(TrainingView):
     def launch_values(self) -> dict[str, Any]:
-        values = self.given(LaunchSerializer)
+        values = self.body(LaunchSerializer)
         values["dataset"] = self.access.get(DatasetVersion, number=values["dataset"])
         return values
 
@@ -151,7 +151,7 @@ class _Launching(TrainingView):
             # The recipe reports settings only; the preflight reports other fields too.
             own = {*LaunchSerializer().fields} if isinstance(error, services.NotLaunchable) else set()
             named = {"__all__": "body", **{name: name for name in own}}
-            error.fields = {named.get(name, f"recipe.{name}"): said for name, said in error.fields.items()}
+            error.fields = {named.get(name, f"recipe.{name}"): texts for name, texts in error.fields.items()}
             raise
 
 
@@ -167,7 +167,7 @@ class PreflightView(_Launching):
         values = self.launch_values()
         with self.named_as_sent():
             recipe = recipe_from(METHODS[values["method"]].recipe, values["recipe"])
-        found = services.check(
+        result = services.check(
             by=self.access.user,
             project=self.access.project,
             base_model=values["base_model"],
@@ -175,7 +175,7 @@ class PreflightView(_Launching):
             method=values["method"],
             recipe=recipe,
         )
-        return Response(PreflightSerializer(preflight.as_answer(found)).data)
+        return Response(PreflightSerializer(preflight.as_answer(result)).data)
 
 
 # --- runs --------------------------------------------------------------------------------------------------
@@ -185,8 +185,8 @@ class TrainingRunsView(mixins.ListModelMixin, _Launching):
     queryset = TrainingRun.objects.none()
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        wanted = TrainingRunFilter(self.request.GET).checked()
-        return queries.search_runs(self.access.project, **wanted).select_related("run__created_by")
+        criteria = TrainingRunFilter(self.request.GET).checked()
+        return queries.search_runs(self.access.project, **criteria).select_related("run__created_by")
 
     def get(self, request: Request, slug: str) -> Response:
         """Training runs, newest first."""

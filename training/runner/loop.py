@@ -84,10 +84,10 @@ def row_losses(model: Any, batch: dict[str, Any]) -> torch.Tensor:
     # A model that does not know the argument returns all positions; the last ones are the same.
     scores = scores[:, -keep:-1].float()
     labels = batch["labels"][:, 1 - keep :]
-    each = cross_entropy(
+    token_losses = cross_entropy(
         scores.reshape(-1, scores.shape[-1]), labels.reshape(-1), reduction="none", ignore_index=IGNORED
     )
-    return each.reshape(labels.shape).sum(dim=1)
+    return token_losses.reshape(labels.shape).sum(dim=1)
 
 
 def completion_loss(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -153,10 +153,10 @@ def _apart(model: Any) -> Iterator[None]:
             model.train(was_training)
 
 
-def _diverged(what: str, step: int) -> RunFailed:
+def _diverged(figure: str, step: int) -> RunFailed:
     return RunFailed(
         "diverged",
-        f"The {what} became NaN or infinite at step {step}.",
+        f"The {figure} became NaN or infinite at step {step}.",
         "Divide the learning rate by three to ten and launch again.",
     )
 

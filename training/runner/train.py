@@ -193,15 +193,15 @@ def _time_left(training_run: TrainingRun) -> TimeLeft:
     return TimeLeft(expected=expected, before=before, save_every=CHECKPOINT_SECONDS)
 
 
-def check_present(artifact: Artifact | None, what: str) -> Path:
-    """The artifact's folder on this host. RunFailed, naming the file, when `what` is not complete in the store."""
+def check_present(artifact: Artifact | None, label: str) -> Path:
+    """The artifact's folder on this host. RunFailed, naming the file, when it is not complete in the store; `label` names it in the error."""
     assert artifact is not None  # every ready object has one
     folder = storage().local_path(artifact)
     missing = [entry["path"] for entry in artifact.manifest if not (folder / entry["path"]).is_file()]
     if missing:
         raise RunFailed(
             "artifact_missing",
-            f"{what} is not complete in the artifact store: {missing[0]} is missing.",
+            f"{label} is not complete in the artifact store: {missing[0]} is missing.",
             "Restore the store from a backup, then try again.",
         )
     return folder
@@ -405,7 +405,12 @@ def _parity_prompts(training_run: TrainingRun, tokenizer: Any, system_prompt: st
     ]
     step = max(1, len(conversations) // PARITY_PROMPTS)
     chosen = conversations[::step][: PARITY_PROMPTS - 1]
-    longest = max(conversations, key=lambda one: sum(len(message["content"]) for message in one))
+    longest = max(
+        conversations, key=lambda conversation: sum(len(message["content"]) for message in conversation)
+    )
     if longest not in chosen:
         chosen.append(longest)
-    return [{"messages": one, "token_ids": render_prompt(tokenizer, one)} for one in chosen]
+    return [
+        {"messages": conversation, "token_ids": render_prompt(tokenizer, conversation)}
+        for conversation in chosen
+    ]

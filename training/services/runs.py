@@ -25,14 +25,14 @@ from training.services.results import make_base_version
 class NotLaunchable(Invalid):
     """The preflight found a problem. `preflight` is its result, so that it need not run twice."""
 
-    def __init__(self, found: preflight.Preflight) -> None:
+    def __init__(self, result: preflight.Preflight) -> None:
         fields: dict[str, list[str]] = {}
-        for finding in found.stops:
+        for finding in result.stops:
             fields.setdefault(finding.setting or "__all__", []).append(
                 f"{finding.message} {finding.advice}".strip()
             )
         super().__init__("This run cannot be launched with these values.", fields=fields)
-        self.preflight = found
+        self.preflight = result
 
 
 def recipe_hash(method: str, values: dict[str, Any]) -> str:
@@ -45,12 +45,12 @@ def check(
     *, by: User, project: Project, base_model: BaseModel, dataset: DatasetVersion, method: str, recipe: Recipe
 ) -> preflight.Preflight:
     """The preflight. If rows are not counted yet, a worker starts to count them."""
-    found = preflight.check(
+    result = preflight.check(
         project=project, base_model=base_model, dataset=dataset, method=method, recipe=recipe
     )
-    if found.counting is not None and found.counting.run is None:
+    if result.counting is not None and result.counting.run is None:
         count_tokens(by=by, project=project, base_model=base_model, dataset=dataset)
-    return found
+    return result
 
 
 def launch(
@@ -70,11 +70,11 @@ def launch(
     if method not in METHODS:
         raise Invalid("No such method.", fields={"method": ["Choose one of " + ", ".join(METHODS) + "."]})
     settings = recipe_from(METHODS[method].recipe, recipe or {})
-    found = check(
+    result = check(
         by=by, project=project, base_model=base_model, dataset=dataset, method=method, recipe=settings
     )
-    if not found.ok:
-        raise NotLaunchable(found)
+    if not result.ok:
+        raise NotLaunchable(result)
     return _queue(
         by=by,
         project=project,
@@ -82,7 +82,7 @@ def launch(
         dataset=dataset,
         method=METHODS[method],
         recipe=settings,
-        estimate=found.estimate,
+        estimate=result.estimate,
         note=note,
     )
 

@@ -31,9 +31,12 @@ SLOWED_SHARE = 0.9
 @require_safe
 def home(request: HttpRequest, access: Access) -> HttpResponse:
     filters = TrainingRunFilter(request.GET)
-    page = cut(request, filters.shown(queries.search_runs(access.project, **filters.wanted())), 25)
-    places = queries.queue_positions([one.run for one in page])
-    rows = [(one, places.get(one.run_id), METHODS.get(one.method)) for one in page]
+    page = cut(request, filters.shown(queries.search_runs(access.project, **filters.criteria())), 25)
+    places = queries.queue_positions([training_run.run for training_run in page])
+    rows = [
+        (training_run, places.get(training_run.run_id), METHODS.get(training_run.method))
+        for training_run in page
+    ]
     context = {
         "filters": filters,
         "page": page,
@@ -47,9 +50,9 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
 # --- launching ---------------------------------------------------------------------------------------------
 def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
     """What the form starts with: the recipe of an earlier run (?like=), or values from the address."""
-    asked = Params(request.GET)
-    found: dict[str, Any] = {name: asked.text(name) for name in COMMON if asked.text(name)}
-    like = asked.number("like", most=LARGEST_COUNT)
+    params = Params(request.GET)
+    values: dict[str, Any] = {name: params.text(name) for name in COMMON if params.text(name)}
+    like = params.number("like", most=LARGEST_COUNT)
     if like is not None:
         earlier = TrainingRun.objects.filter(project=access.project, number=like).first()
         if earlier is not None:
@@ -58,8 +61,8 @@ def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
                 "base_model": earlier.base_model_id,
                 "dataset": earlier.dataset_id,
             }
-            found = {**earlier.recipe, **kept, "note": earlier.note} | found
-    return kept_settings(request.GET, str(found.get("method", ""))) | found
+            values = {**earlier.recipe, **kept, "note": earlier.note} | values
+    return kept_settings(request.GET, str(values.get("method", ""))) | values
 
 
 def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | None]:
@@ -70,14 +73,15 @@ def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | 
     if first["base_model"] is None or first["dataset"] is None:
         return form, None
     values: dict[str, Any] = dict(form.carried()) | {
-        one.name: form.get_initial_for_field(form.fields[one.name], one.name) for one in form.settings
+        setting.name: form.get_initial_for_field(form.fields[setting.name], setting.name)
+        for setting in form.settings
     }
     for name, default in first.items():
         values[name] = form.initial.get(name) or default.pk
     values |= {"method": form.chosen.name, "note": form.initial.get("note", "")}
     bound = LaunchForm(form.project, form.chosen.name, values)
     if not bound.is_valid():
-        wrong = any(name in bound.errors for name in (one.name for one in form.settings))
+        wrong = any(name in bound.errors for name in (setting.name for setting in form.settings))
         return (bound if wrong else form), None
     return form, preflight.check(**bound.chosen_values())
 
@@ -85,7 +89,7 @@ def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | 
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def launch(request: HttpRequest, access: Access) -> HttpResponse:
-    found: preflight.Preflight | None = None
+    result: preflight.Preflight | None = None
     if request.method == "POST":
         form = LaunchForm(access.project, request.POST.get("method", ""), request.POST)
         if form.is_valid():
@@ -96,7 +100,7 @@ def launch(request: HttpRequest, access: Access) -> HttpResponse:
                     note=form.cleaned_data["note"],
                 )
             except services.NotLaunchable as error:
-                found = error.preflight
+                result = error.preflight
                 take_errors(form, error)
             except ExpectedError as error:
                 take_errors(form, error)
@@ -108,8 +112,8 @@ def launch(request: HttpRequest, access: Access) -> HttpResponse:
     else:
         initial = _initial(request, access)
         form = LaunchForm(access.project, str(initial.get("method", "")), initial=initial)
-        form, found = _check_initial(form)
-    context = _preflight_context(form, found) | {
+        form, result = _check_initial(form)
+    context = _preflight_context(form, result) | {
         "has_bases": form.fields["base_model"].queryset.exists(),  # type: ignore[attr-defined]
         "has_datasets": form.fields["dataset"].queryset.exists(),  # type: ignore[attr-defined]
     }
@@ -118,12 +122,12 @@ def launch(request: HttpRequest, access: Access) -> HttpResponse:
     )
 
 
-def _preflight_context(form: LaunchForm, found: preflight.Preflight | None) -> dict[str, Any]:
+def _preflight_context(form: LaunchForm, result: preflight.Preflight | None) -> dict[str, Any]:
     return {
         "form": form,
-        "preflight": found,
+        "preflight": result,
         "serving_plan": form.chosen.serving_plan(form.chosen.recipe()),
-        "parts": _parts(found.estimate.parts, found.estimate.seconds) if found and found.estimate else [],
+        "parts": _parts(result.estimate.parts, result.estimate.seconds) if result and result.estimate else [],
     }
 
 
@@ -151,8 +155,8 @@ def _parts(seconds: dict[str, float], total: float) -> list[tuple[str, float]]:
 def check(request: HttpRequest, access: Access) -> HttpResponse:
     """The preflight of the form's present values, for the side of the launch page."""
     form = LaunchForm(access.project, request.POST.get("method", ""), request.POST)
-    found = services.check(by=access.user, **form.chosen_values()) if form.is_valid() else None
-    return render(request, "training/_preflight.html", _preflight_context(form, found))
+    result = services.check(by=access.user, **form.chosen_values()) if form.is_valid() else None
+    return render(request, "training/_preflight.html", _preflight_context(form, result))
 
 
 # --- one run -----------------------------------------------------------------------------------------------
@@ -200,7 +204,8 @@ def run(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     context = _live_context(access, training_run) | {
         "method": method,
         "settings": [
-            (one, one.shown(training_run.recipe.get(one.name))) for one in settings_of(method.recipe)
+            (setting, setting.shown(training_run.recipe.get(setting.name)))
+            for setting in settings_of(method.recipe)
         ]
         if method
         else [],
@@ -221,16 +226,16 @@ def run_live(request: HttpRequest, access: Access, number: int) -> HttpResponse:
 @require_safe
 def compare(request: HttpRequest, access: Access) -> HttpResponse:
     runs = queries.comparable_runs(access.project)
-    asked = Params(request.GET)
-    given = {name: asked.text(name) for name in ("a", "b")}
+    params = Params(request.GET)
+    numbers = {name: params.text(name) for name in ("a", "b")}
     if len(runs) > 1:
         # Without a choice: the two newest, the older one first.
-        given = {"a": given["a"] or str(runs[1].number), "b": given["b"] or str(runs[0].number)}
-    form = CompareForm(runs, given)
-    wanted = form.wanted()
+        numbers = {"a": numbers["a"] or str(runs[1].number), "b": numbers["b"] or str(runs[0].number)}
+    form = CompareForm(runs, numbers)
+    chosen = form.criteria()
     context: dict[str, Any] = {"form": form, "subnav": room(access, "compare"), "enough": len(runs) > 1}
-    by_number = {str(one.number): one for one in runs}
-    a, b = by_number.get(wanted.get("a", "")), by_number.get(wanted.get("b", ""))
+    by_number = {str(training_run.number): training_run for training_run in runs}
+    a, b = by_number.get(chosen.get("a", "")), by_number.get(chosen.get("b", ""))
     if a is not None and b is not None:
         context |= {"a": a, "b": b, "chart": _both(a, b), "differing": _differences(a, b)}
     return render(request, "training/compare.html", context)
@@ -238,22 +243,24 @@ def compare(request: HttpRequest, access: Access) -> HttpResponse:
 
 def _both(a: TrainingRun, b: TrainingRun) -> Any:
     series = []
-    for one in [a] if a.pk == b.pk else [a, b]:
-        series += loss_series(queries.points_of(one), f"{one} ")
+    for training_run in [a] if a.pk == b.pk else [a, b]:
+        series += loss_series(queries.points_of(training_run), f"{training_run} ")
     return line_chart(series=series, label=f"Loss of {a} and {b} by step", x_title="step", y_title="loss")
 
 
 def _differences(a: TrainingRun, b: TrainingRun) -> list[tuple[str, Any, Any]]:
     """(what, in a, in b) for every setting that differs."""
-    found: list[tuple[str, Any, Any]] = [
+    rows: list[tuple[str, Any, Any]] = [
         ("Base model", a.base_model, b.base_model),
         ("Dataset", a.dataset, b.dataset),
         ("Method", METHODS[a.method].label, METHODS[b.method].label),
         ("Code", a.code_version, b.code_version),
     ]
     labels = {
-        one.name: one.label for name in (a.method, b.method) for one in settings_of(METHODS[name].recipe)
+        setting.name: setting.label
+        for name in (a.method, b.method)
+        for setting in settings_of(METHODS[name].recipe)
     }
     for name, label in labels.items():
-        found.append((label, a.recipe.get(name, "–"), b.recipe.get(name, "–")))
-    return [row for row in found if row[1] != row[2]]
+        rows.append((label, a.recipe.get(name, "–"), b.recipe.get(name, "–")))
+    return [row for row in rows if row[1] != row[2]]
