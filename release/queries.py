@@ -66,7 +66,7 @@ class Standing:
         if not self.passed_over:
             return ""
         verb = "was" if len(self.passed_over) == 1 else "were"
-        names = " and ".join(str(one) for one in self.passed_over)
+        names = " and ".join(str(version) for version in self.passed_over)
         return f"{names} {verb} live before and {verb} rejected since."
 
     @property
@@ -127,12 +127,12 @@ def candidates(project: Project, live: ModelVersion | None, *, limit: int = 20) 
     results = results_by_version(versions)
     deployments = _deployments(versions)
     held_out = held_out_of(versions, live)
-    found = []
+    candidates = []
     for version in versions:
         state = state_of(deployments.get(version.pk))
         facts = _facts(version, live, results[version.pk], state, held_out[version.pk], in_list=True)
-        found.append(Candidate(version, evaluate(facts), state, facts.held_out))
-    return found
+        candidates.append(Candidate(version, evaluate(facts), state, facts.held_out))
+    return candidates
 
 
 def candidate(version: ModelVersion, *, files: FilesRead | None = None) -> Candidate:
@@ -147,8 +147,8 @@ def candidate(version: ModelVersion, *, files: FilesRead | None = None) -> Candi
 def read_files(version: ModelVersion, *, fresh: bool) -> FilesRead:
     """For `candidate`: reads and hashes now. This may take seconds, so it runs outside a transaction."""
     with without_connection():
-        found = files_of(version, fresh=fresh)
-    return lambda: found
+        files = files_of(version, fresh=fresh)
+    return lambda: files
 
 
 def live_opponent(version: ModelVersion) -> ModelVersion | None:
@@ -170,10 +170,10 @@ def version_of(project: Project) -> QuerySet[ModelVersion]:
 
 
 def _deployments(versions: Sequence[ModelVersion]) -> dict[int, Deployment]:
-    found = Deployment.objects.filter(version__in=[v.pk for v in versions]).select_related(
+    deployments = Deployment.objects.filter(version__in=[v.pk for v in versions]).select_related(
         "engine", "version"
     )
-    return {deployment.version_id: deployment for deployment in found}
+    return {deployment.version_id: deployment for deployment in deployments}
 
 
 def _facts(
@@ -319,17 +319,17 @@ def _release_steps(version: ModelVersion, slug: str) -> list[LineageStep]:
 
 def _comparison_step(results: Results, version: ModelVersion, slug: str) -> LineageStep:
     rate = results.rate_of(version)
-    said = (
+    words = (
         f"win rate {rate.value:.0%} ({rate.low:.0%} to {rate.high:.0%})"
         if rate.value is not None
         else "no result"
     )
-    raters = ", ".join(one.rater.name for one in results.raters[:6])
+    raters = ", ".join(rater_result.rater.name for rater_result in results.raters[:6])
     return LineageStep(
         kind="Comparison",
         label=results.campaign.name,
         url=reverse("evaluation:campaign", args=[slug, results.campaign.pk]),
-        detail=f"{said}, {results.n} ratings"
+        detail=f"{words}, {results.n} ratings"
         + (f" by {raters}" if raters else "")
         + f"; {differing_prompts(results)}",
     )

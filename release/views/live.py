@@ -53,20 +53,20 @@ def _version(access: Access, pk: int) -> ModelVersion:
 @require_http_methods(["GET", "HEAD", "POST"])
 def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """One version with its gate, its releases, and for admins the sign-off."""
-    found = _version(access, pk)
+    version = _version(access, pk)
     live = queries.standing(access.project)
     if request.method != "POST":
         form = SignOffForm(
             initial={"replaces": live.route.version_id if live.route else None}, signer=access.user.name
         )
-        return _gate_page(request, access, found, live, form)
+        return _gate_page(request, access, version, live, form)
     access.require(Role.ADMIN)
     form = SignOffForm(request.POST, signer=access.user.name)
     if form.is_valid():
         try:
             services.make_live(
                 by=access.user,
-                version=found,
+                version=version,
                 replaces=_seen(access, form.cleaned_data["replaces"]),
                 sign_off=form.cleaned_data["sign_off"],
                 note=form.cleaned_data["note"],
@@ -79,9 +79,9 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
             form.data = request.POST.copy()
             form.data["replaces"] = str(live.route.version_id) if live.route else ""
         else:
-            messages.success(request, f"{found} is live. It answers applications from now on.")
+            messages.success(request, f"{version} is live. It answers applications from now on.")
             return redirect("release:home", access.project.slug)
-    return _gate_page(request, access, found, live, form)
+    return _gate_page(request, access, version, live, form)
 
 
 def _gate_seen(request: HttpRequest) -> dict[str, str] | None:
@@ -97,37 +97,37 @@ def _seen(access: Access, pk: int | None) -> ModelVersion | None:
     """The version that the person saw as live. An id from outside the project counts as outdated."""
     if pk is None:
         return None
-    found = ModelVersion.objects.filter(project=access.project, pk=pk).first()
-    if found is None:
+    version = ModelVersion.objects.filter(project=access.project, pk=pk).first()
+    if version is None:
         raise Conflict("The live version has changed.", "Look at the page again before you decide.")
-    return found
+    return version
 
 
 def _gate_page(
     request: HttpRequest,
     access: Access,
-    found: ModelVersion,
+    version: ModelVersion,
     live: queries.Standing,
     form: SignOffForm,
 ) -> HttpResponse:
     # After a refused sign-off the page shows the gate that the sign-off read.
     candidate = queries.candidate(
-        found, files=queries.read_files(found, fresh=True) if form.is_bound else None
+        version, files=queries.read_files(version, fresh=True) if form.is_bound else None
     )
     if candidate.gate.result != "pass":
         form.ask_for_a_reason()
-    is_live = bool(live.route and live.route.version_id == found.pk)
+    is_live = bool(live.route and live.route.version_id == version.pk)
     context: dict[str, Any] = {
-        "version": found,
+        "version": version,
         "candidate": candidate,
         "gate_seen": json.dumps(candidate.gate.results),
-        "measuring": queries.measuring(found),
+        "measuring": queries.measuring(version),
         "standing": live,
         "is_live": is_live,
-        "steps": queries.who_decided(found),
-        "people": people_trained_on(found.training_run),
+        "steps": queries.who_decided(version),
+        "people": people_trained_on(version.training_run),
         "form": form,
-        "is_ready": found.status == ModelVersion.Status.READY,
+        "is_ready": version.status == ModelVersion.Status.READY,
         "may_sign": access.has(Role.ADMIN),
     }
     return render(request, "release/version.html", context, status=status_of(form))
@@ -137,9 +137,9 @@ def _gate_page(
 @require_POST
 def measure(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Starts measuring the test loss of the version and its opponent."""
-    found = _version(access, pk)
-    services.measure_loss(by=access.user, version=found)
-    return redirect("release:version", access.project.slug, found.pk)
+    version = _version(access, pk)
+    services.measure_loss(by=access.user, version=version)
+    return redirect("release:version", access.project.slug, version.pk)
 
 
 @project_page(Role.ADMIN)
@@ -173,12 +173,12 @@ def roll_back(request: HttpRequest, access: Access) -> HttpResponse:
 @require_safe
 def release(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """One decision: who, when, with what evidence."""
-    found = access.get(queries.releases_of(access.project), pk=pk)
-    steps = queries.who_decided(_version(access, found.version_id))
-    own = reverse("release:release", args=[access.project.slug, found.pk])
+    release = access.get(queries.releases_of(access.project), pk=pk)
+    steps = queries.who_decided(_version(access, release.version_id))
+    own = reverse("release:release", args=[access.project.slug, release.pk])
     context = {
-        "release": found,
+        "release": release,
         "steps": [step for step in steps if step.url != own],
-        "is_rollback": found.action == Release.Action.ROLLBACK,
+        "is_rollback": release.action == Release.Action.ROLLBACK,
     }
     return render(request, "release/release.html", context)
