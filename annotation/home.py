@@ -9,8 +9,8 @@ from core.home.stages import Glance, NextItem, Stage, StageCard
 from core.models import Role
 
 
-def _things(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"
+def _things(count: int, singular: str, many: str) -> str:
+    return f"{count:,} {singular if count == 1 else many}"
 
 
 def glance(access: Access) -> Glance:
@@ -77,11 +77,11 @@ def _to_annotate(access: Access, waiting: Overview) -> list[NextItem]:
             else "",
             _things(waiting.edge, "is an edge case", "are edge cases") if waiting.edge else "",
         ]
-        said = ", ".join(part for part in parts if part)
+        sentence = ", ".join(part for part in parts if part)
         items.append(
             NextItem(
                 f"{_things(fresh, 'example is', 'examples are')} in the queue",
-                f"{said[:1].upper()}{said[1:]}." if said else "Oldest first.",
+                f"{sentence[:1].upper()}{sentence[1:]}." if sentence else "Oldest first.",
                 url,
                 "Annotate",
                 order=25,

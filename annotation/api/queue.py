@@ -68,7 +68,7 @@ class TakeNextView(WorkView):
             by=self.access.user,
             project=self.access.project,
             purpose=self.purpose,
-            filters=self.given(TakeSerializer),
+            filters=self.body(TakeSerializer),
         )
         if lease is None:
             return Response(status=status.HTTP_204_NO_CONTENT)
@@ -99,7 +99,7 @@ class KeepDraftView(WorkView):
     @extend_schema(request=DraftContentSerializer, responses=SavedDraftSerializer)
     def put(self, request: Request, slug: str, pk: int) -> Response:
         """Saves a draft, complete or not; it is kept when the lease ends. At most 1,000,000 characters."""
-        content = self.given(DraftContentSerializer)
+        content = self.body(DraftContentSerializer)
         draft = services.save_draft(
             by=self.access.user,
             example=self.example(pk),
@@ -122,13 +122,13 @@ class SubmitView(WorkView):
     @extend_schema(request=SubmitSerializer, responses=ExampleSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Submits the example to the reviewers. A refused text is saved as a draft."""
-        typed = self.given(DraftContentSerializer)
+        typed = self.body(DraftContentSerializer)
         example, base = self.example(pk), typed["base_revision"]
         keep = partial(
             services.save_draft, by=self.access.user, example=example, content=typed, base_revision=base
         )
         with kept_if_refused(keep):
-            content = self.given(SubmitSerializer)
+            content = self.body(SubmitSerializer)
             services.submit(
                 by=self.access.user,
                 example=example,
@@ -156,7 +156,7 @@ class SkipView(WorkView):
     @extend_schema(request=SkipSerializer, responses={204: None})
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Skips the example and keeps its draft. This person gets it again after all others."""
-        reason = self.given(SkipSerializer)["reason"]
+        reason = self.body(SkipSerializer)["reason"]
         services.leave(
             by=self.access.user, example=self.example(pk), purpose=self.purpose, skip=True, reason=reason
         )
@@ -181,8 +181,8 @@ class SkippedView(WorkView):
     @extend_schema(responses=SkippedSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """Examples that this person skipped and that still wait, the newest skip first; 100 at most."""
-        found = queries.skipped_by(self.access.user, self.access.project, 100)
-        return Response(SkippedSerializer(found, many=True).data)
+        skipped = queries.skipped_by(self.access.user, self.access.project, 100)
+        return Response(SkippedSerializer(skipped, many=True).data)
 
 
 class UndoSubmitView(WorkView):
@@ -201,7 +201,7 @@ class RunChecksView(WorkView):
     @extend_schema(request=DraftContentSerializer, responses=CheckedSerializer(many=True))
     def post(self, request: Request, slug: str) -> Response:
         """The findings of the checks in a text; nothing is stored."""
-        content = clean_in_bounds(self.given(DraftContentSerializer))
+        content = clean_in_bounds(self.body(DraftContentSerializer))
         return Response(CheckedSerializer(run_checks(content, self.access.project), many=True).data)
 
 

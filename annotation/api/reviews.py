@@ -96,8 +96,8 @@ class InReviewView(mixins.ListModelMixin, ProjectAPIView):
 
     def get_queryset(self) -> QuerySet[Example]:
         project = self.access.project
-        wanted = ReviewFilter(self.request.GET, slices=slices_of(project)).checked()
-        return queries.review_list(project, self.access.user, wanted).select_related("created_by")
+        criteria = ReviewFilter(self.request.GET, slices=slices_of(project)).checked()
+        return queries.review_list(project, self.access.user, criteria).select_related("created_by")
 
     def get(self, request: Request, slug: str) -> Response:
         """All examples in review, in the order of the review queue."""
@@ -111,17 +111,17 @@ class AcceptView(WorkView):
     @extend_schema(request=AcceptSerializer, responses=DecisionSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Approves an open example; with `content`, corrects it first."""
-        typed = self.given(TypedAcceptSerializer)
+        typed = self.body(TypedAcceptSerializer)
         example = self.example(pk)
         with kept_if_refused(partial(keep_review, self.access.user, example, typed, typed.get("content"))):
-            given = self.given(AcceptSerializer)
-            content = given.get("content")
+            body = self.body(AcceptSerializer)
+            content = body.get("content")
             review = services.accept(
                 by=self.access.user,
                 example=example,
-                comment=given["comment"],
+                comment=body["comment"],
                 content=pair_of(content) if content else None,
-                revision=given["revision"],
+                revision=body["revision"],
                 reason=content["reason"] if content else "",
             )
         return Response(DecisionSerializer(review).data)
@@ -134,21 +134,21 @@ class SendBackView(WorkView):
     @extend_schema(request=SendBackSerializer, responses=DecisionSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Sends an open example back to its author; the comment says what would be right."""
-        given, example = self.given(SendBackSerializer), self.example(pk)
-        with kept_if_refused(partial(keep_review, self.access.user, example, given)):
-            review = services.send_back(by=self.access.user, example=example, **given)
+        body, example = self.body(SendBackSerializer), self.example(pk)
+        with kept_if_refused(partial(keep_review, self.access.user, example, body)):
+            review = services.send_back(by=self.access.user, example=example, **body)
         return Response(DecisionSerializer(review).data)
 
 
 def keep_review(
-    user: User, example: Example, given: Mapping[str, Any], content: Mapping[str, Any] | None = None
+    user: User, example: Example, body: Mapping[str, Any], content: Mapping[str, Any] | None = None
 ) -> None:
     """Saves the content of a refused decision: the correction with its base revision, and the comment."""
-    words: dict[str, Any] = {"by": user, "example": example, "base_revision": given["revision"]}
-    comment = given["comment"]
+    words: dict[str, Any] = {"by": user, "example": example, "base_revision": body["revision"]}
+    comment = body["comment"]
     if content:
         # When both have a revision, the one of the text counts: an outdated correction must still show as outdated.
-        words["base_revision"] = content["base_revision"] or given["revision"]
+        words["base_revision"] = content["base_revision"] or body["revision"]
         services.save_draft(**words, content={**content, "comment": comment}, purpose=REVIEW)
     elif comment.strip():
         services.save_comment(**words, comment=comment, content=content_of(example))
@@ -164,9 +164,9 @@ class AcceptManyView(WorkView):
 
         Examples that changed, your own, and those that somebody has open are left out, with the reason.
         """
-        given = self.given(AcceptManySerializer)
+        body = self.body(AcceptManySerializer)
         outcome = services.accept_many(
-            by=self.access.user, project=self.access.project, listed=_listed(given["examples"])
+            by=self.access.user, project=self.access.project, listed=_listed(body["examples"])
         )
         return Response(
             AcceptedManySerializer(
@@ -185,12 +185,12 @@ class ReturnManyView(WorkView):
 
         Examples that changed, your own, and those that somebody has open are left out, with the reason.
         """
-        given = self.given(ReturnManySerializer)
+        body = self.body(ReturnManySerializer)
         outcome = services.send_back_many(
             by=self.access.user,
             project=self.access.project,
-            listed=_listed(given["examples"]),
-            comment=given["comment"],
+            listed=_listed(body["examples"]),
+            comment=body["comment"],
         )
         return Response(
             ReturnedManySerializer(
@@ -200,7 +200,7 @@ class ReturnManyView(WorkView):
 
 
 def _listed(examples: list[dict[str, int]]) -> list[tuple[int, int]]:
-    return [(one["example"], one["revision"]) for one in examples]
+    return [(entry["example"], entry["revision"]) for entry in examples]
 
 
 def _left(outcome: Bulk) -> list[dict[str, Any]]:

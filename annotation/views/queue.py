@@ -186,12 +186,12 @@ def submit(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     example = _example(access, pk)
     content = pair_from(request.POST)
     base = whole_number(request.POST.get("base_revision"))
-    given: dict[str, Any] = {
+    draft: dict[str, Any] = {
         "by": access.user, "example": example, "content": content, "base_revision": base,
     }  # fmt: skip
     try:
-        with kept_if_refused(partial(services.save_draft, **given)) as words:
-            services.submit(**given, reason=content["reason"])
+        with kept_if_refused(partial(services.save_draft, **draft)) as words:
+            services.submit(**draft, reason=content["reason"])
     except ExpectedError as error:
         if not is_shown_again(error, words):
             raise
