@@ -48,7 +48,7 @@ class TypedText(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         refuses = ProhibitNullCharactersValidator
-        self.validators = [one for one in self.validators if not isinstance(one, refuses)]
+        self.validators = [validator for validator in self.validators if not isinstance(validator, refuses)]
 
     def to_python(self, value: Any) -> str:
         return storable(str(super().to_python(value)))

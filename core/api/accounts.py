@@ -58,8 +58,8 @@ class AccountsView(mixins.ListModelMixin, OperatorAPIView):
     asks = AccountFilter
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        wanted = AccountFilter(self.request.GET).checked()
-        return accounts(q=wanted.get("q", ""), state=wanted.get("state", ""))
+        criteria = AccountFilter(self.request.GET).checked()
+        return accounts(q=criteria.get("q", ""), state=criteria.get("state", ""))
 
     def get(self, request: Request) -> Response:
         """All accounts of the installation. Operators only."""

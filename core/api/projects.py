@@ -56,9 +56,9 @@ class ProjectsView(mixins.ListModelMixin, APIView):
         user = cast(User, request.user)
         if not user.is_operator:
             raise PermissionDenied("Only an operator can create projects.")
-        given = NewProjectSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        project = create_project(by=user, **given.validated_data)
+        serializer = NewProjectSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        project = create_project(by=user, **serializer.validated_data)
         return Response(ProjectSerializer(project).data, status=status.HTTP_201_CREATED)
 
 
@@ -74,9 +74,11 @@ class ProjectView(ProjectAPIView):
     @extend_schema(request=ProjectChangeSerializer, responses=ProjectSerializer)
     def patch(self, request: Request, slug: str) -> Response:
         """Changes the project's settings. 409 when they changed since `seen` was read."""
-        given = ProjectChangeSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        project = update_project(by=self.access.user, project=self.access.project, **given.validated_data)
+        serializer = ProjectChangeSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        project = update_project(
+            by=self.access.user, project=self.access.project, **serializer.validated_data
+        )
         return Response(ProjectSerializer(project).data)
 
 
@@ -89,14 +91,14 @@ class HomeView(ProjectAPIView):
         context = loop_context(self.access)
         stages = [
             {
-                "key": one.stage.key,
-                "label": one.stage.label,
-                "figure": one.card.figure,
-                "line": one.card.line,
-                "url": one.card.url,
+                "key": drawn.stage.key,
+                "label": drawn.stage.label,
+                "figure": drawn.card.figure,
+                "line": drawn.card.line,
+                "url": drawn.card.url,
             }
-            for one in context["drawn"]
-            if one.card
+            for drawn in context["drawn"]
+            if drawn.card
         ]
         return Response(LoopSerializer({"stages": stages, "next": context["next_items"]}).data)
 
@@ -120,9 +122,9 @@ class MembersView(mixins.ListModelMixin, ProjectAPIView):
 
         An account whose first password was not changed gets a new one, also once.
         """
-        given = NewPersonSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        invited = invite(by=self.access.user, project=self.access.project, **given.validated_data)
+        serializer = NewPersonSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        invited = invite(by=self.access.user, project=self.access.project, **serializer.validated_data)
         body = {**MembershipSerializer(invited.membership).data, "first_password": invited.first_password}
         return Response(body, status=status.HTTP_201_CREATED)
 
@@ -138,10 +140,10 @@ class MemberView(ProjectAPIView):
     @extend_schema(responses=MembershipSerializer)
     def patch(self, request: Request, slug: str, pk: int) -> Response:
         """Changes a person's roles. 409 when they changed since `seen` was read, or when the project would have no admin."""
-        given = RolesSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        serializer = RolesSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         membership = change_roles(
-            by=self.access.user, membership=self._membership(pk), **given.validated_data
+            by=self.access.user, membership=self._membership(pk), **serializer.validated_data
         )
         return Response(MembershipSerializer(membership).data)
 
@@ -180,10 +182,10 @@ class ApplicationKeysView(mixins.ListModelMixin, ProjectAPIView):
     @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Creates an application key; its secret is in the response, once."""
-        given = NewKeySerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        serializer = NewKeySerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         api_key, secret = create_api_key(
-            by=self.access.user, project=self.access.project, name=given.validated_data["name"]
+            by=self.access.user, project=self.access.project, name=serializer.validated_data["name"]
         )
         return Response({**KeySerializer(api_key).data, "secret": secret}, status=status.HTTP_201_CREATED)
 
@@ -208,8 +210,8 @@ class AuditView(mixins.ListModelMixin, ProjectAPIView):
     asks = AuditFilter
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
-        wanted = AuditFilter(self.request.GET, project=self.access.project).checked()
-        return audit_entries(self.access.project, wanted)
+        criteria = AuditFilter(self.request.GET, project=self.access.project).checked()
+        return audit_entries(self.access.project, criteria)
 
     def get(self, request: Request, slug: str) -> Response:
         """Who did what, newest first."""
@@ -237,8 +239,8 @@ class RunView(ProjectAPIView):
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """One background job."""
-        found = self.access.get(Run.objects.select_related("created_by"), pk=pk)
-        return Response(RunSerializer(found).data)
+        run = self.access.get(Run.objects.select_related("created_by"), pk=pk)
+        return Response(RunSerializer(run).data)
 
 
 class CancelRunView(ProjectAPIView):
@@ -249,8 +251,8 @@ class CancelRunView(ProjectAPIView):
     @extend_schema(request=None, responses=RunSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Cancels a background job. 409 when it has ended."""
-        found = self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
-        return Response(RunSerializer(request_cancel(by=self.access.user, run=found)).data)
+        run = self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
+        return Response(RunSerializer(request_cancel(by=self.access.user, run=run)).data)
 
 
 class ResumeRunView(ProjectAPIView):
@@ -261,5 +263,5 @@ class ResumeRunView(ProjectAPIView):
     @extend_schema(request=None, responses=RunSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Starts a failed or cancelled background job again, from its saved state. 409 when it is active or succeeded."""
-        found = self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
-        return Response(RunSerializer(start_again(by=self.access.user, run=found)).data)
+        run = self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
+        return Response(RunSerializer(start_again(by=self.access.user, run=run)).data)

@@ -47,8 +47,8 @@ def _number(value: Any) -> float | int | None:
 @register.filter
 def number(value: Any, decimals: int | str = 0) -> str:
     """1284 -> "1,284"; 1.8449 with `number:2` -> "1.84". A dash for None, NaN and values that are not numbers."""
-    found = _number(value)
-    return NOTHING if found is None else f"{found:,.{int(decimals)}f}"
+    amount = _number(value)
+    return NOTHING if amount is None else f"{amount:,.{int(decimals)}f}"
 
 
 @register.filter
@@ -60,26 +60,26 @@ def again(run: Run, user: User) -> Again | None:
 @register.filter
 def signed(value: Any, decimals: int | str = 0) -> str:
     """12 -> "+12", -3 -> "−3" with a real minus sign, 0 -> "0"."""
-    found = _number(value)
-    if found is None:
+    amount = _number(value)
+    if amount is None:
         return NOTHING
-    text = f"{abs(found):,.{int(decimals)}f}"
+    text = f"{abs(amount):,.{int(decimals)}f}"
     if not text.strip("0.,"):
         return text
-    return ("+" if found > 0 else "−") + text
+    return ("+" if amount > 0 else "−") + text
 
 
 @register.filter
 def percent(value: Any, decimals: int | str = 0) -> str:
     """A share of one: 0.62 -> "62%". 0.004 -> "<1%" and 0.997 -> ">99%", because they are not none or all."""
-    found = _number(value)
-    if found is None:
+    amount = _number(value)
+    if amount is None:
         return NOTHING
     digits = int(decimals)
-    text = f"{found * 100:.{digits}f}"
-    if digits == 0 and 0 < found < 0.005:
+    text = f"{amount * 100:.{digits}f}"
+    if digits == 0 and 0 < amount < 0.005:
         return "<1%"
-    if digits == 0 and 0.995 <= found < 1:
+    if digits == 0 and 0.995 <= amount < 1:
         return ">99%"
     return f"{text}%"
 
@@ -89,10 +89,10 @@ def duration(value: Any) -> str:
     """A timedelta or seconds in words: "40 s", "3 min", "1 h 20 min", "2 days"."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    found = _number(value)
-    if found is None:
+    amount = _number(value)
+    if amount is None:
         return NOTHING
-    seconds = max(0.0, float(found))
+    seconds = max(0.0, float(amount))
     if seconds < 1:
         return "under 1 s" if seconds else "0 s"
     if seconds < 60:
@@ -126,19 +126,19 @@ def age(value: datetime | None) -> str:
 @register.filter
 def milliseconds(value: Any) -> str:
     """Milliseconds for people: 84 -> "84 ms", 1530 -> "1.5 s"."""
-    found = _number(value)
-    if found is None:
+    amount = _number(value)
+    if amount is None:
         return NOTHING
-    return f"{found:.0f} ms" if found < 1000 else f"{found / 1000:.1f} s"
+    return f"{amount:.0f} ms" if amount < 1000 else f"{amount / 1000:.1f} s"
 
 
 @register.filter
 def filesize(value: Any) -> str:
     """Bytes in powers of ten: 269000000 -> "269 MB", 3100000000 -> "3.1 GB"."""
-    found = _number(value)
-    if found is None:
+    amount = _number(value)
+    if amount is None:
         return NOTHING
-    size = float(found)
+    size = float(amount)
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "bytes" or size >= 10 else f"{size:.1f} {unit}"

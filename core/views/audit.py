@@ -23,9 +23,9 @@ COLUMNS = ("at", "actor", "action", "object_type", "object_id", "object_label", 
 @require_safe
 def audit(request: HttpRequest, access: Access) -> HttpResponse:
     filters = AuditFilter(request.GET, project=access.project)
-    page = cut(request, filters.shown(audit_entries(access.project, filters.wanted())))
-    told = [(entry, sentence(entry)) for entry in page]
-    context = {"filters": filters, "page": page, "told": told}
+    page = cut(request, filters.shown(audit_entries(access.project, filters.criteria())))
+    rows = [(entry, sentence(entry)) for entry in page]
+    context = {"filters": filters, "page": page, "rows": rows}
     return render(request, "core/audit.html", context, status=filters.http_status)
 
 

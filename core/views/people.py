@@ -20,8 +20,8 @@ from core.services.projects import change_roles, invite, remove_member, roles_st
 @require_safe
 def people(request: HttpRequest, access: Access) -> HttpResponse:
     filters = PeopleFilter(request.GET)
-    found = filters.shown(people_of(access.project, **filters.wanted()))
-    context = {"filters": filters, "page": cut(request, found)}
+    memberships = filters.shown(people_of(access.project, **filters.criteria()))
+    context = {"filters": filters, "page": cut(request, memberships)}
     return render(request, "core/people.html", context, status=filters.http_status)
 
 
