@@ -84,7 +84,7 @@ class CampaignPlanView(ProjectAPIView):
 
     def get(self, request: Request, slug: str) -> Response:
         """The number of ratings that a campaign needs, and their precision."""
-        values = self.asked()
+        values = self.query_values()
         dataset = values.get("dataset")
         if dataset is not None:
             self._must_hold(dataset, values["prompts"])
@@ -140,14 +140,14 @@ class CampaignCloseView(_CampaignVerb):
     @extend_schema(request=SeenSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Closes the campaign: it takes no more ratings, and raters can see the results."""
-        return self._do(services.close_campaign, pk, **self.given(SeenSerializer))
+        return self._do(services.close_campaign, pk, **self.body(SeenSerializer))
 
 
 class CampaignReopenView(_CampaignVerb):
     @extend_schema(request=SeenSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Opens the campaign again for ratings."""
-        return self._do(services.reopen_campaign, pk, **self.given(SeenSerializer))
+        return self._do(services.reopen_campaign, pk, **self.body(SeenSerializer))
 
 
 class CampaignRetryView(_CampaignVerb):

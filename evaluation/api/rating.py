@@ -75,7 +75,7 @@ class _Own(ProjectAPIView):
         # An empty body must not replace the text of an earlier one.
         words = partial(services.save_draft, **own, content=content) if typed else nullcontext
         with kept_if_refused(words):
-            service(**own, **self.given(SayingSerializer))
+            service(**own, **self.body(SayingSerializer))
         return comparison
 
 

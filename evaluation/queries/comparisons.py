@@ -48,7 +48,7 @@ def _full(comparisons: QuerySet[Comparison]) -> QuerySet[Comparison]:
 
 
 def browse(campaign: Campaign, criteria: dict[str, Any]) -> QuerySet[Comparison]:
-    """Rated comparisons, newest first. `wanted`: outcome, slice, rater (id), only (one of ONLY) and q."""
+    """Rated comparisons, newest first. `criteria`: outcome, slice, rater (id), only (one of ONLY) and q."""
     comparisons = Comparison.objects.filter(campaign=campaign, status=Comparison.Status.RATED)
     outcome = criteria.get("outcome")
     if outcome in (Rating.Choice.TIE, Rating.Choice.BOTH_BAD):

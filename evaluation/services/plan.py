@@ -31,7 +31,7 @@ def campaign_stamp(campaign: Campaign) -> str:
 
 def must_be_as_shown(campaign: Campaign, seen: str) -> None:
     """Conflict when the (locked) campaign is not what the person saw (`seen`, see `campaign_stamp`)."""
-    must_be_as_seen(seen, *_standing(campaign), what="This campaign")
+    must_be_as_seen(seen, *_standing(campaign), label="This campaign")
 
 
 def must_be_open(campaign: Campaign) -> None:

@@ -35,7 +35,7 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
     filters = CampaignFilter(request.GET)
     if context["sees_all"]:
         campaigns, status = (
-            filters.shown(campaigns_of(access.project, **filters.wanted())),
+            filters.shown(campaigns_of(access.project, **filters.criteria())),
             filters.http_status,
         )
     else:

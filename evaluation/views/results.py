@@ -105,7 +105,7 @@ def comparisons(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     context = {
         "campaign": campaign,
         "filters": filters,
-        "page": cut(request, filters.shown(browse(campaign, filters.wanted())), 25),
+        "page": cut(request, filters.shown(browse(campaign, filters.criteria())), 25),
         "subnav": subnav(access, campaign, "comparisons"),
     }
     return render(request, "evaluation/comparisons.html", context, status=filters.http_status)
