@@ -16,7 +16,7 @@ from core.errors import Conflict
 from core.models import Role
 from core.services.drafts import kept_if_refused
 from evaluation import services
-from evaluation.api.serializers import (
+from evaluation.api.rating_serializers import (
     BlindComparisonSerializer,
     SayingSerializer,
     ShareSerializer,
