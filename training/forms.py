@@ -38,7 +38,8 @@ def _field_of(one: Setting) -> forms.Field:
         return forms.BooleanField(label=label, required=False, help_text=one.help)
     if one.kind == "choice":
         return forms.ChoiceField(label=label, choices=one.choices, help_text=one.help)
-    default = plain(float(one.default))
+    assert not isinstance(one.default, str)
+    default = plain(one.default)
     words = f"{one.help} Default {default}: {one.source}." if one.source else one.help
     options: dict[str, Any] = {"min_value": one.least, "max_value": one.most, "error_messages": {}}
     for name, start, limit in (("min_value", "At least", one.least), ("max_value", "At most", one.most)):
