@@ -122,22 +122,11 @@ def register_base_model(
         raise Invalid(
             message, "Choose another name.", fields={"name": [f"{message} Choose another name."]}
         ) from None
-    base.run = launch_run(
-        by=by,
-        project=project,
-        kind="base_model",
-        title=f"Prepare {base.name}",
-        params={"base_model": base.pk},
-    )
+    title, params = f"Prepare {base.name}", {"base_model": base.pk}
+    base.run = launch_run(by=by, project=project, kind="base_model", title=title, params=params)
     base.save(update_fields=["run"])
-    record(
-        by=by,
-        project=project,
-        action=TrainingAction.BASE_MODEL_ADDED,
-        obj=base,
-        location=location,
-        revision=revision,
-    )
+    action = TrainingAction.BASE_MODEL_ADDED
+    record(by=by, project=project, action=action, obj=base, location=location, revision=revision)
     return base
 
 

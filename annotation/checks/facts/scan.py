@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from annotation.checks.base import UNLIMITED, TimeBudget
-from annotation.checks.facts import dates, identifiers, numbers
+from annotation.checks.facts import dates, fractions, identifiers, numbers
 from annotation.checks.facts.dates import Read
 from annotation.checks.facts.fact import Fact
 from annotation.checks.facts.words import (
@@ -114,10 +114,10 @@ def _at_known_word(text: str, at: int, word: str) -> Read | None:
     if word in NUMBER_WORDS or (word in ("a", "an") and _SCALED.match(text, at)):
         return numbers.at_number_word(text, at)
     if word in FRACTIONS or word == "quarter":
-        return numbers.at_fraction(text, at, word)
+        return fractions.at_fraction(text, at, word)
     if word in MULTIPLES:
-        return [numbers.at_multiple(text, at, word)], at + len(word)
-    return numbers.at_one_unit(text, at) if word in _BEFORE_A else None
+        return [fractions.at_multiple(text, at, word)], at + len(word)
+    return fractions.at_one_unit(text, at) if word in _BEFORE_A else None
 
 
 def _token(text: str, at: int) -> Read:
