@@ -15,6 +15,7 @@ from core.errors import Conflict
 from core.models import Project, User
 from core.services import drafts
 from core.services.drafts import FormState
+from core.text import one_line
 
 COMMENT_MAX = 5000
 REASON_MAX = 300
@@ -70,7 +71,7 @@ def _draft_content(content: Mapping[str, Any]) -> dict[str, Any]:
     comment = clean_text(content.get("comment"))
     if comment.strip():
         clean["comment"] = comment[:COMMENT_MAX]
-    if reason := " ".join(clean_text(content.get("reason")).split())[:REASON_MAX]:
+    if reason := one_line(clean_text(content.get("reason")), most=REASON_MAX):
         clean["reason"] = reason
     return clean
 

@@ -17,6 +17,7 @@ from core.database.transitions import transition
 from core.errors import Invalid
 from core.models import Project, User
 from core.seen import must_be_as_seen, stamp
+from core.text import one_line
 
 
 def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def reason_for_bad(
     *, project: Project, content: Mapping[str, Any], example: Example | None, reason: str
 ) -> str:
     """The reason, cut to the length that a revision stores. NeedsReason when a check failed and no reason is given."""
-    reason = " ".join(clean_text(reason).split())[:300]
+    reason = one_line(clean_text(reason), most=300)
     bad = bad_findings(content, project, example_id=example.pk if example else None)
     if bad and not reason:
         raise NeedsReason(bad)
@@ -96,7 +97,7 @@ def write_example(
         project=project,
         source=source,
         status=Example.Status.IN_REVIEW,
-        group=" ".join(clean_text(group).split())[:200] or f"written-{uuid.uuid4().hex[:12]}",
+        group=one_line(clean_text(group), most=200) or f"written-{uuid.uuid4().hex[:12]}",
         origin=Example.Origin.WRITTEN,
         created_by=by,
         submitted_by=by,
@@ -185,7 +186,7 @@ def retire(*, by: User, example: Example, reason: str, seen: str = "") -> Exampl
 
     Conflict when it changed after the person saw it (`seen`, see `example_stamp`).
     """
-    reason = " ".join(reason.split())[:300]
+    reason = one_line(reason, most=300)
     if not reason:
         raise Invalid(
             "Give a reason.",
@@ -223,6 +224,6 @@ def requeue(*, by: User, example: Example, reason: str = "", seen: str = "") -> 
         verb="example.requeued",
         obj=example,
         was=was,
-        reason=" ".join(reason.split())[:300],
+        reason=one_line(reason, most=300),
     )
     return example

@@ -6,6 +6,7 @@ import unicodedata
 from typing import Any
 
 from core.lists.search import searchable
+from core.text import one_line
 
 # All fields of a revision, in the order of the pages.
 CONTENT_FIELDS = ("messages", "context", "completion", "slice", "edge", "tags")
@@ -80,7 +81,7 @@ def _verbatim(number: str) -> dict[str, str]:
 
 def loosely(text: str) -> str:
     """The text without differences that people do not see: case, runs of spaces, compatibility letters."""
-    return " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
+    return one_line(unicodedata.normalize("NFKC", text)).casefold()
 
 
 def group_of_prompt(*, messages: list[Any], context: list[str]) -> str:

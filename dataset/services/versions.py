@@ -14,6 +14,7 @@ from core.marks import known_marks
 from core.models import Project, Run, User
 from core.runs.control import launch_run
 from core.seen import must_be_as_seen
+from core.text import one_line
 from dataset.models import DatasetVersion, Source
 from dataset.queries.preview import what_a_freeze_takes
 from dataset.queries.versions import approved
@@ -69,7 +70,7 @@ def start_freeze(
     dataset = DatasetVersion.objects.create(
         project=project,
         number=number,
-        note=" ".join(clean_text(note).split())[:300],
+        note=one_line(clean_text(note), most=300),
         run=run,
         settings={
             "validation": validation,

@@ -12,7 +12,7 @@ from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.marks import refuse_marks
 from core.models import Project, User
-from core.text import lines_of, trimmed
+from core.text import lines_of, one_line, trimmed
 from inference.models import Answer, Conversation, CorrectionDraft
 from inference.queries import history, turns_of
 from inference.services.answering import Opened, open_answer
@@ -46,7 +46,7 @@ def start_conversation(
         project=project,
         user=by,
         version=version,
-        title=" ".join(clean_text(title).split())[:120],
+        title=one_line(clean_text(title), most=120),
         context=[line for line in lines_of(records) if line.strip()],
     )
     record(by=by, project=project, verb="conversation.started", obj=conversation)
@@ -91,7 +91,7 @@ def ask(*, by: User, conversation: Conversation, text: str, blind: bool = False)
     messages = [*history(turns), {"role": "user", "content": question}]
     number = turns[-1].number + 1 if turns else 1
     opened = _open(by=by, conversation=conversation, messages=messages, turn=number, blind=blind)
-    conversation.title = conversation.title or " ".join(question.split())[:120]
+    conversation.title = conversation.title or one_line(question, most=120)
     conversation.save(update_fields=["title", "changed_at"])
     return opened
 

@@ -12,6 +12,7 @@ from core.database.transitions import transition
 from core.errors import Conflict, Invalid, Refused
 from core.models import Project, Run, User
 from core.runs.control import launch_run, start_again
+from core.text import one_line
 from training.host.packages import PACKAGES, inside_model_folders
 from training.models import BaseModel, ModelVersion
 from training.services.results import make_base_version
@@ -98,7 +99,7 @@ def register_base_model(
             "Only operators add base models.",
             _operators_in_words(),
         )
-    name = " ".join(name.split())
+    name = one_line(name)
     slug = slug_for(slug or name)
     if not name:
         raise Invalid("A base model needs a name.", fields={"name": ["Give it a name."]})

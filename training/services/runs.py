@@ -11,6 +11,7 @@ from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.models import Project, Run, User
 from core.runs.control import launch_run, request_cancel, start_again
+from core.text import one_line
 from dataset.models import DatasetVersion
 from training import preflight
 from training.estimates import Estimate
@@ -118,7 +119,7 @@ def _queue(
         method=method.name,
         recipe=values,
         recipe_hash=recipe_hash(method.name, values),
-        note=" ".join(note.split())[:300],
+        note=one_line(note, most=300),
         code_version=code_version(),
         serving_plan=method.serving_plan(recipe),
         planned_steps=estimate.steps if estimate else 0,
