@@ -10,7 +10,14 @@ from django.utils import timezone
 from annotation.models import Draft, Example, Lease, Review, Revision
 from annotation.queries.queue import in_order, waiting_for
 from annotation.services import leases
-from annotation.services.examples import add_revision, content_of, fields_of, lock, reason_for_bad
+from annotation.services.examples import (
+    add_revision,
+    content_of,
+    fields_of,
+    lock,
+    move_to,
+    reason_for_bad,
+)
 from annotation.services.expiry import expire_leases
 from annotation.services.leases import Outcome, Purpose
 from annotation.text.cleaning import clean_pair
@@ -112,17 +119,14 @@ def submit(
             f"#{example.pk} changed after you opened it.",
             "Your text is saved as your draft. Reload to see both.",
         )
-    now = timezone.now()
     changed = clean != content_of(example)
-    transition(
+    move_to(
         example,
         Example.Status.IN_REVIEW,
         **fields_of(clean),
         revision=example.revision + 1,
         submitted_by=by,
-        submitted_at=now,
-        waiting_since=now,
-        changed_at=now,
+        submitted_at=timezone.now(),
     )
     add_revision(example, by=by, reason=Revision.Reason.SUBMITTED, content=clean, note=note)
     leases.close(lease, Outcome.DONE)

@@ -12,7 +12,14 @@ from annotation.models import Draft, Example, Lease, Review, Revision
 from annotation.queries.queue import UNDO
 from annotation.registry import is_frozen
 from annotation.services import leases
-from annotation.services.examples import add_revision, content_of, fields_of, lock, reason_for_bad
+from annotation.services.examples import (
+    add_revision,
+    content_of,
+    fields_of,
+    lock,
+    move_to,
+    reason_for_bad,
+)
 from annotation.services.leases import Outcome, Purpose
 from annotation.text.cleaning import clean_pair, clean_text
 from core.audit.entries import record
@@ -87,23 +94,10 @@ def accept(
     corrected = clean is not None and clean != content_of(example)
     if corrected and clean is not None:
         note = reason_for_bad(project=example.project, content=clean, example=example, reason=reason)
-        transition(
-            example,
-            Example.Status.APPROVED,
-            **fields_of(clean),
-            revision=example.revision + 1,
-            waiting_since=timezone.now(),
-            changed_at=timezone.now(),
-        )
-        add_revision(
-            example,
-            by=by,
-            reason=Revision.Reason.CORRECTED,
-            content=clean,
-            note=note,
-        )
+        move_to(example, Example.Status.APPROVED, **fields_of(clean), revision=example.revision + 1)
+        add_revision(example, by=by, reason=Revision.Reason.CORRECTED, content=clean, note=note)
     else:
-        transition(example, Example.Status.APPROVED, waiting_since=timezone.now(), changed_at=timezone.now())
+        move_to(example, Example.Status.APPROVED)
     review = _decide(
         by=by,
         example=example,
@@ -132,7 +126,7 @@ def send_back(*, by: User, example: Example, comment: str, revision: int = 0) ->
     example = lock(example)
     lease = leases.hold(example=example, user=by, purpose=Purpose.REVIEW)
     _as_seen(example, revision, lease)
-    transition(example, Example.Status.RETURNED, waiting_since=timezone.now(), changed_at=timezone.now())
+    move_to(example, Example.Status.RETURNED)
     review = _decide(
         by=by,
         example=example,
@@ -285,7 +279,7 @@ def _decide_unopened(
         raise Conflict(why)
     accepted = verdict == Review.Verdict.ACCEPTED
     status = Example.Status.APPROVED if accepted else Example.Status.RETURNED
-    transition(example, status, waiting_since=timezone.now(), changed_at=timezone.now())
+    move_to(example, status)
     own = Lease.objects.filter(example=example, user=by, purpose=Purpose.REVIEW, outcome=Outcome.OPEN).first()
     _decide(by=by, example=example, verdict=verdict, comment=comment, lease=own, batch=batch)
     record(
