@@ -7,6 +7,7 @@ from annotation.queries.queue import Overview, overview
 from core.access import Access
 from core.home.stages import Glance, NextItem, Stage, StageCard
 from core.models import Role
+from core.roles import EXAMPLE_READERS, QUEUE_WORKERS
 
 WORDINGS = {
     "example.opened": "{actor} opened {label} to {purpose}",
@@ -42,7 +43,7 @@ def _things(count: int, one: str, many: str) -> str:
 
 def glance(access: Access) -> Glance:
     """The person's own work. At most five queries."""
-    works = access.has(Role.ANNOTATOR, Role.REVIEWER)
+    works = access.has(*QUEUE_WORKERS)
     waiting = overview(access.user, access.project) if works else None
     own = _own_work(access, waiting) if waiting else []
     return Glance(_card(access, waiting), own)
@@ -122,6 +123,6 @@ STAGE = Stage(
     "Annotate",
     1,
     glance,
-    (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER),
+    EXAMPLE_READERS,
     "annotation:overview",
 )

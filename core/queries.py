@@ -10,7 +10,8 @@ from django.utils import timezone
 from core.access import Access
 from core.lists.numbers import whole_number
 from core.lists.params import day_end, day_start
-from core.models import ApiKey, AuditEntry, Membership, Project, Role, Run, User
+from core.models import ApiKey, AuditEntry, Membership, Project, Run, User
+from core.roles import QUEUE_WORKERS
 
 # A free worker takes a run in less than this.
 UNTAKEN = timedelta(seconds=15)
@@ -107,7 +108,7 @@ def visible_audit(access: Access) -> QuerySet[AuditEntry]:
     if access.sees_all:
         return entries
     own = Q(actor_id=access.user.pk)
-    if access.has(Role.ANNOTATOR, Role.REVIEWER):
+    if access.has(*QUEUE_WORKERS):
         own |= Q(object_type__startswith="annotation.") | Q(object_type__startswith="datasets.")
     return entries.filter(own)
 

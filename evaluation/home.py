@@ -10,6 +10,7 @@ from django.utils import timezone
 from core.access import Access
 from core.home.stages import Glance, NextItem, Stage, StageCard
 from core.models import Role
+from core.roles import CAMPAIGN_READERS
 from evaluation.models import Campaign, Comparison, Correction
 from evaluation.queries import campaigns_of, open_campaigns
 from evaluation.queries.gaps import campaigns_in_doubt
@@ -115,6 +116,6 @@ stage = Stage(
     label="Rate",
     order=40,
     glance=glance,
-    roles=(Role.RATER, Role.ADMIN, Role.VIEWER),
+    roles=CAMPAIGN_READERS,
     url_name="evaluation:home",
 )

@@ -5,6 +5,7 @@ from django.urls import reverse
 from core.access import Access
 from core.home.stages import Glance, NextItem, Stage, StageCard
 from core.models import Role
+from core.roles import SERVING_READERS
 from inference import queries
 from inference.models import Deployment
 from training.models import ModelVersion
@@ -109,6 +110,6 @@ STAGE = Stage(
     label="Serve",
     order=30,
     glance=glance,
-    roles=(Role.ADMIN, Role.VIEWER, Role.RATER, Role.ANNOTATOR, Role.REVIEWER),
+    roles=SERVING_READERS,
     url_name="inference:home",
 )

@@ -6,6 +6,7 @@ from django.utils import timezone
 from core.access import Access
 from core.home.stages import Glance, NextItem, Stage, StageCard
 from core.models import Role
+from core.roles import READERS
 from inference.models import Route
 from inference.queries import route_of
 from release.queries import Candidate, candidates, newest_ready
@@ -65,6 +66,6 @@ stage = Stage(
     label="Release",
     order=50,
     glance=glance,
-    roles=(Role.ADMIN, Role.VIEWER),
+    roles=READERS,
     url_name="release:home",
 )

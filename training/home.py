@@ -5,6 +5,7 @@ from django.urls import reverse
 from core.access import Access
 from core.home.stages import Glance, NextItem, Stage, StageCard
 from core.models import Role, Run
+from core.roles import READERS
 from core.templatetags.guildhall import time_left
 from dataset.models import DatasetVersion
 from training import queries
@@ -111,6 +112,6 @@ STAGE = Stage(
     label="Train",
     order=20,
     glance=glance,
-    roles=(Role.ADMIN, Role.VIEWER),
+    roles=READERS,
     url_name="training:home",
 )

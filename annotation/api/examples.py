@@ -21,9 +21,7 @@ from annotation.models import Example
 from annotation.queries.examples import find_examples, history_of
 from annotation.services.examples import requeue, retire, write_example
 from core.api.base import ProjectAPIView
-from core.models import Role
-
-READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
+from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS, EXAMPLE_WRITERS
 
 
 def _loaded(examples: QuerySet[Example]) -> QuerySet[Example]:
@@ -33,7 +31,7 @@ def _loaded(examples: QuerySet[Example]) -> QuerySet[Example]:
 class _Examples(ProjectAPIView):
     serializer_class = ExampleSerializer
     queryset = Example.objects.none()
-    read_roles = READERS
+    read_roles = EXAMPLE_READERS
 
     def wanted(self) -> QuerySet[Example]:
         filters = ExampleFilter(self.request.GET, project=self.access.project)
@@ -44,7 +42,7 @@ class _Examples(ProjectAPIView):
 
 
 class ExamplesView(mixins.ListModelMixin, _Examples):
-    write_roles = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN)
+    write_roles = EXAMPLE_WRITERS
     asks = ExampleFilter
 
     def get_queryset(self):  # type: ignore[no-untyped-def]
@@ -95,7 +93,7 @@ class ExampleHistoryView(_Examples):
 
 
 class RetireExampleView(_Examples):
-    write_roles = (Role.ADMIN, Role.REVIEWER)
+    write_roles = EXAMPLE_DECIDERS
 
     @extend_schema(request=RetireSerializer, responses=ExampleSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
@@ -107,7 +105,7 @@ class RetireExampleView(_Examples):
 
 
 class RequeueExampleView(_Examples):
-    write_roles = (Role.ADMIN, Role.REVIEWER)
+    write_roles = EXAMPLE_DECIDERS
 
     @extend_schema(request=RequeueSerializer, responses=ExampleSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:

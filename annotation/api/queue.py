@@ -30,10 +30,9 @@ from annotation.models import Example, Lease
 from annotation.queries import queue as queries
 from annotation.text.cleaning import clean_in_bounds
 from core.api.base import ProjectAPIView
-from core.models import Role
+from core.roles import ANNOTATORS, EXAMPLE_READERS, QUEUE_WORKERS
 from core.services.drafts import kept_if_refused
 
-READERS = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER)
 NOTHING_WAITS = OpenApiResponse(description="The queue is empty.")
 
 
@@ -44,8 +43,8 @@ class WorkView(ProjectAPIView):
     serializer_class: type[Serializer[Any]] = LeaseSerializer
     pagination_class = None
     queryset = Example.objects.none()
-    read_roles: ClassVar[tuple[str, ...]] = READERS
-    write_roles: ClassVar[tuple[str, ...]] = (Role.ANNOTATOR,)
+    read_roles: ClassVar[tuple[str, ...]] = EXAMPLE_READERS
+    write_roles: ClassVar[tuple[str, ...]] = ANNOTATORS
 
     def example(self, pk: int) -> Example:
         example = self.access.get(Example.objects.select_related("created_by", "submitted_by"), pk=pk)
@@ -176,7 +175,7 @@ class SkippedView(WorkView):
     """Examples that this person skipped, in annotation or review."""
 
     serializer_class = SkippedSerializer
-    read_roles = (Role.ANNOTATOR, Role.REVIEWER)
+    read_roles = QUEUE_WORKERS
 
     @extend_schema(responses=SkippedSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
@@ -195,7 +194,7 @@ class UndoSubmitView(WorkView):
 
 
 class RunChecksView(WorkView):
-    write_roles = (Role.ANNOTATOR, Role.REVIEWER)
+    write_roles = QUEUE_WORKERS
     serializer_class = CheckedSerializer
 
     @extend_schema(request=DraftContentSerializer, responses=CheckedSerializer(many=True))

@@ -14,7 +14,6 @@ from rest_framework.response import Response
 
 from annotation import services
 from annotation.api.queue import (
-    READERS,
     HeartbeatView,
     KeepDraftView,
     LeaveView,
@@ -46,7 +45,8 @@ from annotation.services.examples import content_of
 from annotation.services.reviewing import Bulk
 from core.api.base import ProjectAPIView
 from core.api.pagination import Pages
-from core.models import Role, User
+from core.models import User
+from core.roles import EXAMPLE_READERS, REVIEWERS
 from core.services.drafts import kept_if_refused
 
 REVIEW = Lease.Purpose.REVIEW
@@ -54,44 +54,44 @@ REVIEW = Lease.Purpose.REVIEW
 
 class ReviewTakeNextView(TakeNextView):
     purpose = REVIEW
-    write_roles = (Role.REVIEWER,)
+    write_roles = REVIEWERS
 
 
 class ReviewTakeView(TakeView):
     purpose = REVIEW
-    write_roles = (Role.REVIEWER,)
+    write_roles = REVIEWERS
 
 
 class ReviewHeartbeatView(HeartbeatView):
     purpose = REVIEW
-    write_roles = (Role.REVIEWER,)
+    write_roles = REVIEWERS
 
 
 class ReviewDraftView(KeepDraftView):
     purpose = REVIEW
-    write_roles = (Role.REVIEWER,)
+    write_roles = REVIEWERS
 
 
 class ReviewLeaveView(LeaveView):
     purpose = REVIEW
-    write_roles = (Role.REVIEWER,)
+    write_roles = REVIEWERS
 
 
 class ReviewSkipView(SkipView):
     purpose = REVIEW
-    write_roles = (Role.REVIEWER,)
+    write_roles = REVIEWERS
 
 
 class ReviewUndoSkipView(UndoSkipView):
     purpose = REVIEW
-    write_roles = (Role.REVIEWER,)
+    write_roles = REVIEWERS
 
 
 class InReviewView(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = InReviewSerializer
     pagination_class = Pages
     queryset = Example.objects.none()
-    read_roles = READERS
+    read_roles = EXAMPLE_READERS
     asks = ReviewFilter
 
     def get_queryset(self) -> QuerySet[Example]:
@@ -106,7 +106,7 @@ class InReviewView(mixins.ListModelMixin, ProjectAPIView):
 
 class AcceptView(WorkView):
     serializer_class = DecisionSerializer
-    write_roles = (Role.REVIEWER,)
+    write_roles = REVIEWERS
 
     @extend_schema(request=AcceptSerializer, responses=DecisionSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
@@ -129,7 +129,7 @@ class AcceptView(WorkView):
 
 class SendBackView(WorkView):
     serializer_class = DecisionSerializer
-    write_roles = (Role.REVIEWER,)
+    write_roles = REVIEWERS
 
     @extend_schema(request=SendBackSerializer, responses=DecisionSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
@@ -156,7 +156,7 @@ def keep_review(
 
 class AcceptManyView(WorkView):
     serializer_class = AcceptedManySerializer
-    write_roles = (Role.REVIEWER,)
+    write_roles = REVIEWERS
 
     @extend_schema(request=AcceptManySerializer, responses=AcceptedManySerializer)
     def post(self, request: Request, slug: str) -> Response:
@@ -177,7 +177,7 @@ class AcceptManyView(WorkView):
 
 class ReturnManyView(WorkView):
     serializer_class = ReturnedManySerializer
-    write_roles = (Role.REVIEWER,)
+    write_roles = REVIEWERS
 
     @extend_schema(request=ReturnManySerializer, responses=ReturnedManySerializer)
     def post(self, request: Request, slug: str) -> Response:
@@ -209,7 +209,7 @@ def _left(outcome: Bulk) -> list[dict[str, Any]]:
 
 class UndoManyView(WorkView):
     serializer_class = UndoneManySerializer
-    write_roles = (Role.REVIEWER,)
+    write_roles = REVIEWERS
 
     @extend_schema(operation_id="decisions_undo_many", request=None, responses=UndoneManySerializer)
     def post(self, request: Request, slug: str, batch: uuid.UUID) -> Response:
@@ -220,7 +220,7 @@ class UndoManyView(WorkView):
 
 
 class UndoDecisionView(WorkView):
-    write_roles = (Role.REVIEWER,)
+    write_roles = REVIEWERS
 
     @extend_schema(request=None, responses=LeaseSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:

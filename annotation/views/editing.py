@@ -19,6 +19,7 @@ from annotation.services.examples import content_of
 from annotation.text.changes import Changes, changes
 from core.access import Access
 from core.errors import Conflict, ExpectedError, Invalid
+from core.htmx import is_htmx
 from core.models import Project
 from core.services.drafts import Words
 
@@ -26,7 +27,7 @@ from core.services.drafts import Words
 def go(request: HttpRequest, name: str, *args: object) -> HttpResponse:
     """Redirects, for the browser and for htmx."""
     target = redirect(f"annotation:{name}", *args)
-    return HttpResponseClientRedirect(target.url) if getattr(request, "htmx", False) else target
+    return HttpResponseClientRedirect(target.url) if is_htmx(request) else target
 
 
 def is_shown_again(error: ExpectedError, words: Words) -> bool:

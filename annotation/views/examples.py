@@ -17,12 +17,12 @@ from core.errors import ExpectedError
 from core.forms import status_of, take_errors
 from core.lists.paging import cut
 from core.models import Role
+from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 
 NEWEST = 30  # revisions on the page: each is compared with the one before, word by word
-READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def examples(request: HttpRequest, access: Access) -> HttpResponse:
     filters = ExampleFilter(request.GET, project=access.project)
@@ -37,7 +37,7 @@ def examples(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "annotation/example_list.html", context, status=filters.http_status)
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def examples_download(request: HttpRequest, access: Access) -> StreamingHttpResponse:
     """All examples that match the filters, in the format that an import reads."""
@@ -62,19 +62,19 @@ def _page(
         "older": max(0, example.revision - NEWEST),
         **page_details(example),
         "form": form,
-        "may_change": access.has(Role.ADMIN, Role.REVIEWER),
+        "may_change": access.has(*EXAMPLE_DECIDERS),
         "seen": example_stamp(example),
     }
     return render(request, "annotation/example_detail.html", context, status=status)
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def example(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     return _page(request, access, _example(access, pk), RetireForm())
 
 
-@project_page(Role.ADMIN, Role.REVIEWER)
+@project_page(*EXAMPLE_DECIDERS)
 @require_POST
 def example_retire(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Retires an example. It needs a reason for people who ask later."""
@@ -96,7 +96,7 @@ def example_retire(request: HttpRequest, access: Access, pk: int) -> HttpRespons
     return redirect("annotation:example", access.project.slug, one.pk)
 
 
-@project_page(Role.ADMIN, Role.REVIEWER)
+@project_page(*EXAMPLE_DECIDERS)
 @require_POST
 def example_requeue(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Puts a retired or approved example back into the queue."""

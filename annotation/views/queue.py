@@ -29,14 +29,14 @@ from annotation.views.undo import last_step
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.models import Role
+from core.roles import EXAMPLE_READERS, QUEUE_WORKERS
 from core.services.drafts import kept_if_refused
 from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 
-READERS = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER)
 ANNOTATE = Lease.Purpose.ANNOTATE
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def overview(request: HttpRequest, access: Access) -> HttpResponse:
     """The queue of this person, the examples they have open, and the results of their work."""
@@ -232,7 +232,7 @@ def take_back(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     return go(request, "item", access.project.slug, pk)
 
 
-@project_page(Role.ANNOTATOR, Role.REVIEWER)
+@project_page(*QUEUE_WORKERS)
 @require_POST
 def check(request: HttpRequest, access: Access) -> HttpResponse:
     """The findings in the present text, as a fragment. `example` is the id of the example, if any."""

@@ -30,12 +30,12 @@ from annotation.views.editing import (
     side,
     whole_main,
 )
-from annotation.views.queue import READERS
 from annotation.views.undo import last_step
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
 from core.lists.paging import cut
 from core.models import Role
+from core.roles import EXAMPLE_READERS
 from core.services.drafts import kept_if_refused
 from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 
@@ -44,7 +44,7 @@ NAMED = 20  # numbers in one message
 MOST_SELECTED = 500  # as in the API; a page lists far fewer
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def review_list(request: HttpRequest, access: Access) -> HttpResponse:
     return _list_page(request, access)

@@ -27,15 +27,13 @@ from core.api.serializers import (
 )
 from core.forms import AuditFilter, PeopleFilter, RunFilter
 from core.home.compose import loop_context
-from core.models import ApiKey, AuditEntry, Membership, Project, Role, Run, User
+from core.models import ApiKey, AuditEntry, Membership, Project, Run, User
 from core.queries import application_keys_of, audit_entries, memberships_of, people_of, runs_of
+from core.roles import ADMINS, READERS
 from core.runs.control import request_cancel, start_again
 from core.services.keys import create_api_key, revoke_api_key
 from core.services.people import reset_password
 from core.services.projects import change_roles, create_project, invite, remove_member, update_project
-
-READERS = (Role.ADMIN, Role.VIEWER)
-ADMINS = (Role.ADMIN,)
 
 
 class ProjectsView(mixins.ListModelMixin, APIView):

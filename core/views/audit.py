@@ -13,13 +13,13 @@ from core.forms import AuditFilter
 from core.http.downloads import CSV, attachment, csv_line
 from core.lists.paging import cut
 from core.lists.rows import rows_by_key
-from core.models import Role
 from core.queries import audit_entries
+from core.roles import READERS
 
 COLUMNS = ("at", "actor", "verb", "object_type", "object_id", "object_label", "detail")
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def audit(request: HttpRequest, access: Access) -> HttpResponse:
     filters = AuditFilter(request.GET, project=access.project)
@@ -29,7 +29,7 @@ def audit(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "core/audit.html", context, status=filters.http_status)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def audit_csv(request: HttpRequest, access: Access) -> StreamingHttpResponse:
     """The filtered audit as CSV, streamed: memory does not grow with its length."""

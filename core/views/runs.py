@@ -7,15 +7,17 @@ from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, project_page
 from core.forms import RunFilter
+from core.htmx import is_htmx
 from core.lists.paging import cut
 from core.lists.params import Params
 from core.models import Role, Run, User
 from core.queries import runs_of, why_it_waits
+from core.roles import READERS
 from core.runs.control import request_cancel, start_again
 from core.runs.kinds import kind_label, subject_of
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def runs(request: HttpRequest, access: Access) -> HttpResponse:
     filters = RunFilter(request.GET)
@@ -28,7 +30,7 @@ def _run(access: Access, pk: int) -> Run:
     return access.get(Run.objects.select_related("project", "created_by", "cancel_requested_by"), pk=pk)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def run(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     one = _run(access, pk)
@@ -57,7 +59,7 @@ def _card(request: HttpRequest, one: Run, *, can_cancel: bool) -> HttpResponse:
     return render(request, "components/run_card.html", context)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def run_card(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     return _card(request, _run(access, pk), can_cancel=access.has(Role.ADMIN))
@@ -67,14 +69,14 @@ def run_card(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @require_POST
 def run_cancel(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     one = request_cancel(by=access.user, run=_run(access, pk))
-    if request.htmx:  # type: ignore[attr-defined]
+    if is_htmx(request):
         return _card(request, one, can_cancel=True)
     return redirect("core:run", access.project.slug, one.pk)
 
 
 def _started_again(request: HttpRequest, page: str) -> HttpResponse:
     """The whole page with the button is reloaded: it can show the status in other places."""
-    if request.htmx:  # type: ignore[attr-defined]
+    if is_htmx(request):
         return HttpResponse(headers={"HX-Refresh": "true"})
     return redirect(page)
 

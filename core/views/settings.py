@@ -9,10 +9,11 @@ from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import ProjectSettingsForm, status_of, take_errors
 from core.models import Project, Role
+from core.roles import READERS
 from core.services.projects import settings_stamp, update_project
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def project_settings(request: HttpRequest, access: Access) -> HttpResponse:
     """Viewers read the settings; only admins can change them."""

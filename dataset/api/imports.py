@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.base import ProjectAPIView
-from core.models import Role
+from core.roles import ADMINS, READERS
 from dataset.api.serializers import (
     ImportIssueSerializer,
     ImportSerializer,
@@ -25,8 +25,8 @@ from dataset.services.imports import remove_import, start_import
 class _Imports(ProjectAPIView):
     serializer_class = ImportSerializer
     queryset = DataImport.objects.none()
-    read_roles = (Role.ADMIN, Role.VIEWER)
-    write_roles = (Role.ADMIN,)
+    read_roles = READERS
+    write_roles = ADMINS
 
     def one(self, pk: int) -> DataImport:
         return self.access.get(imports_of(self.access.project), pk=pk)

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.base import ProjectAPIView
-from core.models import Role
+from core.roles import ADMINS, EXAMPLE_READERS
 from dataset.api.serializers import (
     DatasetRowSerializer,
     DatasetSerializer,
@@ -28,8 +28,8 @@ from dataset.services.versions import start_freeze
 class _Datasets(ProjectAPIView):
     serializer_class = DatasetSerializer
     queryset = DatasetVersion.objects.none()
-    read_roles = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
-    write_roles = (Role.ADMIN,)
+    read_roles = EXAMPLE_READERS
+    write_roles = ADMINS
 
     def one(self, number: int) -> DatasetVersion:
         return self.access.get(versions_of(self.access.project), number=number)

@@ -12,6 +12,7 @@ from core.errors import ExpectedError
 from core.forms import take_errors
 from core.lists.paging import cut
 from core.models import Role
+from core.roles import READERS
 from dataset.downloads import issues_as_csv
 from dataset.filters import IssueFilter
 from dataset.forms import ImportForm
@@ -20,7 +21,7 @@ from dataset.queries.imports import imports_of, issues_of
 from dataset.services.imports import remove_import, start_import, why_not_removable
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def imports(request: HttpRequest, access: Access) -> HttpResponse:
     page = cut(request, imports_of(access.project), 25)
@@ -56,7 +57,7 @@ def _batch(access: Access, pk: int) -> DataImport:
     return access.get(imports_of(access.project), pk=pk)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def import_detail(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     data_import = _batch(access, pk)
@@ -89,7 +90,7 @@ def import_detail(request: HttpRequest, access: Access, pk: int) -> HttpResponse
     return render(request, "datasets/import_detail.html", context, status=filters.http_status)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def import_issues(request: HttpRequest, access: Access, pk: int) -> StreamingHttpResponse:
     """All bad and repeated lines as CSV."""

@@ -13,6 +13,7 @@ from core.forms import status_of, take_errors
 from core.lists.paging import cut
 from core.lists.params import Params
 from core.models import Role
+from core.roles import EXAMPLE_READERS
 from dataset.downloads import dataset_as_jsonl
 from dataset.filters import SplitFilter
 from dataset.forms import FreezeForm
@@ -31,10 +32,8 @@ from dataset.queries.versions import (
 from dataset.services.versions import FREEZE_DEFAULTS, start_freeze
 from dataset.splits import LEAST_TEST, SPLITS, TEST, TESTED_FROM
 
-READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
 
-
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def datasets(request: HttpRequest, access: Access) -> HttpResponse:
     context = {
@@ -150,7 +149,7 @@ def _split_table(counts: dict[str, Any], new: dict[str, int] | None = None) -> d
     }
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     one = _dataset(access, number)
@@ -177,7 +176,7 @@ def _ready(access: Access, number: int) -> DatasetVersion:
     return one
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset_rows(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     one = _ready(access, number)
@@ -196,7 +195,7 @@ def dataset_rows(request: HttpRequest, access: Access, number: int) -> HttpRespo
     return render(request, "datasets/version_rows.html", context, status=filters.http_status)
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset_withheld(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     one = _ready(access, number)
@@ -207,7 +206,7 @@ def dataset_withheld(request: HttpRequest, access: Access, number: int) -> HttpR
     )
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset_download(request: HttpRequest, access: Access, number: int) -> StreamingHttpResponse:
     """The artifact: one JSON object per line, in the version's order."""

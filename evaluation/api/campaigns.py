@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from core.api.base import ProjectAPIView
 from core.api.fields import SeenSerializer
 from core.errors import Invalid
-from core.models import Role
+from core.roles import ADMINS, CAMPAIGN_READERS, READERS
 from dataset.models import DatasetVersion
 from evaluation import services
 from evaluation.api.serializers import (
@@ -33,9 +33,6 @@ from evaluation.queries import browse, campaigns_of, comparison_detail, held_out
 from evaluation.queries.campaigns import rater_count
 from evaluation.queries.comparisons import rated_slices, raters_of
 from training.models import ModelVersion
-
-READERS = (Role.ADMIN, Role.VIEWER)
-ADMINS = (Role.ADMIN,)
 
 
 class CampaignsView(mixins.ListModelMixin, ProjectAPIView):
@@ -160,7 +157,7 @@ class CampaignRetryView(_CampaignVerb):
 class CampaignResultsView(ProjectAPIView):
     serializer_class = ResultsSerializer
     queryset = Campaign.objects.none()
-    read_roles = (Role.ADMIN, Role.VIEWER, Role.RATER)
+    read_roles = CAMPAIGN_READERS
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """Win rate, scores and agreement with intervals. Raters get it when the campaign is closed."""

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.base import ProjectAPIView
-from core.models import Role
+from core.roles import ADMINS, READERS
 from evaluation import services
 from evaluation.api.serializers import (
     AddPromptsSerializer,
@@ -22,9 +22,6 @@ from evaluation.models import Campaign
 from evaluation.queries import campaigns_of
 from evaluation.queries.gaps import gaps_of
 from evaluation.services.growth import most_more_prompts
-
-READERS = (Role.ADMIN, Role.VIEWER)
-ADMINS = (Role.ADMIN,)
 
 
 class CampaignGapsView(ProjectAPIView):

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from core.api.base import ProjectAPIView
 from core.errors import Conflict
-from core.models import Role
+from core.roles import RATERS
 from core.services.drafts import kept_if_refused
 from evaluation import services
 from evaluation.api.serializers import (
@@ -24,8 +24,6 @@ from evaluation.api.serializers import (
 from evaluation.models import Campaign, Comparison
 from evaluation.queries import open_campaigns
 from evaluation.queries.rating import own_comparisons, shares_of
-
-RATERS = (Role.RATER,)
 
 
 class RatingWorkView(ProjectAPIView):

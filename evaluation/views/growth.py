@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import status_of, take_errors
+from core.htmx import is_htmx
 from core.models import Role
 from evaluation import services
 from evaluation.forms import AddPromptsForm, AddRatersForm, SetAsideForm
@@ -80,13 +81,13 @@ def _given(request: HttpRequest) -> Any:
     """The sent or typed values; None when the form is opened."""
     if request.method == "POST":
         return request.POST
-    return request.GET if request.htmx else None  # type: ignore[attr-defined]
+    return request.GET if is_htmx(request) else None
 
 
 def _draw(
     request: HttpRequest, page: str, form: AddPromptsForm | AddRatersForm, context: dict[str, Any]
 ) -> HttpResponse:
-    if request.method != "POST" and request.htmx:  # type: ignore[attr-defined]
+    if request.method != "POST" and is_htmx(request):
         return render(request, "evaluation/_plan.html", form.preview())
     status = status_of(form) if request.method == "POST" else 200
     context |= {**form.preview(), "form": form, "seen": campaign_stamp(form.campaign)}

@@ -13,6 +13,7 @@ from core.access import Access, project_page
 from core.charts import IntervalRow, interval_chart
 from core.lists.paging import cut
 from core.models import Role
+from core.roles import CAMPAIGN_READERS, READERS
 from evaluation.downloads import ratings_as_csv
 from evaluation.forms import ComparisonFilter
 from evaluation.models import Campaign, Entry, Score
@@ -25,7 +26,7 @@ from evaluation.services.plan import campaign_stamp
 CHART_SLICES = 12
 
 
-@project_page(Role.RATER, Role.ADMIN, Role.VIEWER)
+@project_page(*CAMPAIGN_READERS)
 @require_safe
 def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Results so far for admins and viewers; for raters once the campaign is closed, without colleagues' names."""
@@ -94,7 +95,7 @@ def _charts(results: Results) -> dict[str, Any]:
     return charts
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def comparisons(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     found = access.get(campaigns_of(access.project), pk=pk)
@@ -108,7 +109,7 @@ def comparisons(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     return render(request, "evaluation/comparisons.html", context, status=filters.http_status)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def comparison(request: HttpRequest, access: Access, public_id: uuid.UUID) -> HttpResponse:
     """One comparison with model names: both answers, the rating, the result of a correction."""

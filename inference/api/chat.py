@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from core.api.base import ProjectAPIView
 from core.errors import Invalid
-from core.models import Role
+from core.roles import CHATTERS
 from inference import queries, services
 from inference.api.serializers import (
     ChatCandidateSerializer,
@@ -24,12 +24,10 @@ from inference.api.serializers import (
 )
 from inference.models import Answer, Conversation
 
-_CHATTERS = (Role.RATER, Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN)
-
 
 class _Chatters(ProjectAPIView):
-    read_roles = _CHATTERS
-    write_roles = _CHATTERS
+    read_roles = CHATTERS
+    write_roles = CHATTERS
     queryset = Conversation.objects.none()
 
     def own(self, pk: int) -> Conversation:

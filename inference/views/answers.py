@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from core.access import Access, project_page
 from core.lists.paging import cut
-from core.models import Role
+from core.roles import READERS
 from dataset.queries import provenance_of
 from inference import queries
 from inference.forms import AnswersFilter
@@ -16,7 +16,7 @@ from inference.views.subnav import subnav
 from training.queries import people_trained_on, trained_rows
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def answers(request: HttpRequest, access: Access) -> HttpResponse:
     filters = AnswersFilter(request.GET, versions=queries.version_choices(access.project))
@@ -25,7 +25,7 @@ def answers(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "inference/answers.html", context, status=filters.http_status)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def answer(request: HttpRequest, access: Access, public_id: UUID) -> HttpResponse:
     """One answer and its lineage: version, run, dataset version, rows, people."""

@@ -14,9 +14,10 @@ from annotation.queries.examples import slices_of
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import take_errors
+from core.htmx import is_htmx
 from core.lists.paging import cut
 from core.lists.params import Params
-from core.models import Role
+from core.roles import CHATTERS
 from core.services.drafts import FormState, kept_if_refused
 from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 from inference import queries, services
@@ -24,8 +25,6 @@ from inference.forms import CorrectionForm, NewChatForm, QuestionForm
 from inference.models import Answer, Conversation, CorrectionDraft
 from inference.views.streams import stream_response, wants_stream
 from inference.views.subnav import subnav
-
-CHATTERS = (Role.RATER, Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN)
 
 
 def _name(access: Access, conversation: Conversation) -> str:
@@ -240,7 +239,7 @@ def correct(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> H
         if not form.errors:
             take_errors(form, error)
     shared = {"conversation": found, "answer": answer, "slices": slices_of(access.project)}
-    if getattr(request, "htmx", False):
+    if is_htmx(request):
         context = shared | {"correction": form, "given": request.POST, "filed": example, "open": True}
         return render(request, "inference/_correct.html", context, status=200 if example else 422)
     if example is None:

@@ -8,8 +8,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, project_page
+from core.htmx import is_htmx
 from core.lists.paging import cut
 from core.models import Role
+from core.roles import READERS
 from inference import queries, services
 from inference.views.subnav import subnav
 from training.models import ModelVersion
@@ -58,14 +60,14 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "inference/home.html", _context(access) | {"subnav": subnav(access, "home")})
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def serving(request: HttpRequest, access: Access) -> HttpResponse:
     """Only the tables; the page reloads them every few seconds."""
     return render(request, "inference/_serving.html", _context(access))
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def checks(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Every check of an engine's weights, newest first: they show which answers are reliable."""
@@ -83,7 +85,7 @@ def _version(access: Access, pk: int) -> ModelVersion:
 
 def _changed(request: HttpRequest, access: Access, message: str) -> HttpResponse:
     messages.success(request, message)
-    if getattr(request, "htmx", False):
+    if is_htmx(request):
         return render(request, "inference/_serving.html", _context(access) | {"toasts": True})
     return redirect("inference:home", access.project.slug)
 

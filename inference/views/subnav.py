@@ -5,7 +5,7 @@ from typing import Any
 from django.urls import reverse
 
 from core.access import Access
-from core.models import Role
+from core.roles import CHATTERS
 
 
 def subnav(access: Access, current: str) -> list[dict[str, Any]]:
@@ -13,7 +13,7 @@ def subnav(access: Access, current: str) -> list[dict[str, Any]]:
     pages = []
     if access.sees_all:
         pages += [("home", "Engines and versions"), ("answers", "Answers")]
-    if access.has(Role.RATER, Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN):
+    if access.has(*CHATTERS):
         pages.append(("chat", "Chat"))
     if len(pages) < 2:
         return []

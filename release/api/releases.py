@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from core.api.base import ProjectAPIView
 from core.api.serializers import RunSerializer
 from core.errors import Conflict, Invalid
-from core.models import Role
+from core.roles import ADMINS, READERS
 from inference.queries import live_version
 from release import queries, services
 from release.api.serializers import (
@@ -21,9 +21,6 @@ from release.api.serializers import (
 )
 from release.models import Release
 from training.models import ModelVersion
-
-READERS = (Role.ADMIN, Role.VIEWER)
-ADMINS = (Role.ADMIN,)
 
 
 class _Release(ProjectAPIView):

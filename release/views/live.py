@@ -14,6 +14,7 @@ from core.errors import Conflict, ExpectedError
 from core.forms import status_of, take_errors
 from core.lists.paging import cut
 from core.models import Role
+from core.roles import READERS
 from inference.queries import live_version
 from release import queries, services
 from release.forms import RollBackForm, SignOffForm
@@ -22,7 +23,7 @@ from training.models import ModelVersion
 from training.queries import people_trained_on
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def home(request: HttpRequest, access: Access) -> HttpResponse:
     """The live version, the candidates with their gates, the history, and how applications call."""
@@ -49,7 +50,7 @@ def _version(access: Access, pk: int) -> ModelVersion:
     return access.get(queries.version_of(access.project), pk=pk)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """One version with its gate, its releases, and for admins the sign-off."""
@@ -169,7 +170,7 @@ def roll_back(request: HttpRequest, access: Access) -> HttpResponse:
     return _home(request, access, form, status=status_of(form))
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def release(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """One decision: who, when, with what evidence."""

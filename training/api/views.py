@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from core.api.base import ProjectAPIView
 from core.errors import Invalid
-from core.models import Role
+from core.roles import ADMINS, READERS
 from dataset.models import DatasetVersion
 from training import preflight, queries, services
 from training.api.serializers import (
@@ -34,9 +34,6 @@ from training.archive import archive_response
 from training.forms import TrainingRunFilter, VersionFilter
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
-
-READERS = (Role.ADMIN, Role.VIEWER)
-ADMINS = (Role.ADMIN,)
 
 
 class TrainingView(ProjectAPIView):

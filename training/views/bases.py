@@ -12,12 +12,11 @@ from core.errors import ExpectedError, Invalid
 from core.forms import status_of, take_errors
 from core.lists.paging import cut
 from core.models import Role
+from core.roles import READERS
 from training import queries, services
 from training.forms import SOURCE_FIELDS, BaseModelForm
 from training.models import BaseModel
 from training.views import room
-
-READERS = (Role.ADMIN, Role.VIEWER)
 
 
 def _operators_only(access: Access) -> None:

@@ -15,6 +15,7 @@ from core.lists.numbers import LARGEST_COUNT
 from core.lists.paging import cut
 from core.lists.params import Params
 from core.models import Role
+from core.roles import READERS
 from training import preflight, queries, services
 from training.curves import NOTE, loss_series
 from training.forms import COMMON, CompareForm, LaunchForm, TrainingRunFilter, kept_settings
@@ -22,7 +23,6 @@ from training.methods import METHODS, recipe_from, settings_of
 from training.models import TrainingRun
 from training.views import room
 
-READERS = (Role.ADMIN, Role.VIEWER)
 # A run with an average this far below its own undisturbed speed was slowed noticeably.
 SLOWED_SHARE = 0.9
 

@@ -13,6 +13,7 @@ from core.charts import line_chart
 from core.lineage import LineageStep
 from core.lists.paging import cut
 from core.models import Role
+from core.roles import READERS
 from training import losses, queries, services
 from training.archive import archive_response
 from training.curves import NOTE, loss_series
@@ -20,8 +21,6 @@ from training.forms import VersionFilter
 from training.links import version_links
 from training.models import ModelVersion
 from training.views import room
-
-READERS = (Role.ADMIN, Role.VIEWER)
 
 
 @project_page(*READERS)
