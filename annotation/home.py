@@ -8,6 +8,7 @@ from core.access import Access
 from core.home.stages import Glance, NextItem, Stage, StageCard
 from core.models import Role
 from core.roles import EXAMPLE_READERS, QUEUE_WORKERS
+from core.wording import counted
 
 WORDINGS = {
     "example.opened": "{actor} opened {label} to {purpose}",
@@ -35,10 +36,6 @@ QUIET = (
     "draft.discarded",
     "draft.of_new_discarded",
 )
-
-
-def _things(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"
 
 
 def glance(access: Access) -> Glance:
@@ -72,7 +69,7 @@ def _own_work(access: Access, waiting: Overview) -> list[NextItem]:
     if access.has(Role.REVIEWER) and waiting.to_review:
         items.append(
             NextItem(
-                f"{_things(waiting.to_review, 'example waits', 'examples wait')} for review",
+                f"{counted(waiting.to_review, 'example waits', 'examples wait')} for review",
                 "Changes since the last review are marked.",
                 reverse("annotation:review-list", args=[access.project.slug]),
                 "Review",
@@ -89,7 +86,7 @@ def _to_annotate(access: Access, waiting: Overview) -> list[NextItem]:
     if waiting.sent_back:
         items.append(
             NextItem(
-                f"{_things(waiting.sent_back, 'example was', 'examples were')} sent back to you",
+                f"{counted(waiting.sent_back, 'example was', 'examples were')} sent back to you",
                 "Each has a reviewer's comment. You get them first.",
                 url,
                 "Correct",
@@ -100,15 +97,15 @@ def _to_annotate(access: Access, waiting: Overview) -> list[NextItem]:
     fresh = waiting.to_annotate - waiting.sent_back
     if fresh:
         parts = [
-            _things(waiting.feedback, "comes from a rating or a chat", "come from ratings and chats")
+            counted(waiting.feedback, "comes from a rating or a chat", "come from ratings and chats")
             if waiting.feedback
             else "",
-            _things(waiting.edge, "is an edge case", "are edge cases") if waiting.edge else "",
+            counted(waiting.edge, "is an edge case", "are edge cases") if waiting.edge else "",
         ]
         said = ", ".join(part for part in parts if part)
         items.append(
             NextItem(
-                f"{_things(fresh, 'example is', 'examples are')} in the queue",
+                f"{counted(fresh, 'example is', 'examples are')} in the queue",
                 f"{said[:1].upper()}{said[1:]}." if said else "Oldest first.",
                 url,
                 "Annotate",

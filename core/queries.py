@@ -12,6 +12,7 @@ from core.lists.numbers import whole_number
 from core.lists.params import day_end, day_start
 from core.models import ApiKey, AuditEntry, Membership, Project, Run, User
 from core.roles import QUEUE_WORKERS
+from core.wording import counted
 
 # A free worker takes a run in less than this.
 UNTAKEN = timedelta(seconds=15)
@@ -89,7 +90,7 @@ def why_it_waits(run: Run) -> str:
     queue = Run.objects.filter(queue=run.queue)
     ahead = queue.filter(status=Run.Status.QUEUED, queued_at__lt=run.queued_at).count()
     if ahead:
-        return f"{ahead:,} background job{' is' if ahead == 1 else 's are'} before it."
+        return f"{counted(ahead, 'background job is', 'background jobs are')} before it."
     if queue.filter(status__in=(Run.Status.RUNNING, Run.Status.CANCELLING)).exists():
         return "It is next: it starts when a worker is free."
     if timezone.now() - run.queued_at > UNTAKEN:

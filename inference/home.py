@@ -6,6 +6,7 @@ from core.access import Access
 from core.home.stages import Glance, NextItem, Stage, StageCard
 from core.models import Role
 from core.roles import SERVING_READERS
+from core.wording import noun
 from inference import queries
 from inference.models import Deployment
 from training.models import ModelVersion
@@ -54,7 +55,7 @@ def glance(access: Access) -> Glance:
 def _blind_card(access: Access, candidates: int) -> StageCard:
     """The number of candidates that the person can chat with."""
     url = reverse("inference:chat", args=[access.project.slug])
-    return StageCard(f"{candidates:,}", "candidate to test" if candidates == 1 else "candidates to test", url)
+    return StageCard(f"{candidates:,}", noun(candidates, "candidate to test", "candidates to test"), url)
 
 
 def _card(access: Access, wanted: list[Deployment]) -> StageCard:
@@ -63,12 +64,12 @@ def _card(access: Access, wanted: list[Deployment]) -> StageCard:
     states = [queries.state_of(one) for one in wanted]
     ready = sum(state.ready for state in states)
     live = queries.live_version(access.project)
-    noun = "version served" if ready == 1 else "versions served"
+    served = noun(ready, "version served", "versions served")
     if live is not None:
-        return StageCard(f"{ready:,}", f"{noun}; {live} is live", url)
+        return StageCard(f"{ready:,}", f"{served}; {live} is live", url)
     if any(state.key == "starting" for state in states):
-        return StageCard(f"{ready:,}", f"{noun}; an engine is starting", url)
-    return StageCard(f"{ready:,}", f"{noun}; none is live", url)
+        return StageCard(f"{ready:,}", f"{served}; an engine is starting", url)
+    return StageCard(f"{ready:,}", f"{served}; none is live", url)
 
 
 def _failed(access: Access, wanted: list[Deployment]) -> list[NextItem]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from core.wording import counted, noun, percent
 from release.held_out import HeldOut, judge
 
 Result = Literal["pass", "hold", "fail"]
@@ -139,10 +140,6 @@ def evaluate(facts: Facts) -> Gate:
     )
 
 
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share * 100:.0f}%"
-
-
 def _parity(facts: Facts) -> Criterion:
     def say(result: Result, says: str) -> Criterion:
         return Criterion("token_parity", "Tokens agree", result, says)
@@ -184,18 +181,17 @@ def human_preference(facts: Facts) -> Criterion:
     found = facts.human
     if (unknown := _why_unknown(facts)) or found is None:
         return say("hold", unknown)
-    people = "person" if found.raters == 1 else "people"
     campaigns = f", {found.campaigns} campaigns together" if found.campaigns > 1 else ""
     words = (
-        f"Win rate {_percent(found.rate)} over {found.against} (95% interval {_percent(found.low)} to "
-        f"{_percent(found.high)}; {_percent(found.rate_among_all)} with “both bad” as a tie; {found.n:,} of "
-        f"{found.planned:,} planned ratings by {found.raters} {people}{campaigns}). The answers differ on "
+        f"Win rate {percent(found.rate)} over {found.against} (95% interval {percent(found.low)} to "
+        f"{percent(found.high)}; {percent(found.rate_among_all)} with “both bad” as a tie; {found.n:,} of "
+        f"{found.planned:,} planned ratings by {counted(found.raters, 'person', 'people')}{campaigns}). The answers differ on "
         f"{found.prompts_differing:,} of {found.prompts:,} prompts."
     )
     if found.settled == "baseline":
         return say("fail", f"{found.says} {words}")
     if found.in_doubt:
-        votes = "rating is" if found.in_doubt == 1 else "ratings are"
+        votes = noun(found.in_doubt, "rating is", "ratings are")
         return say(
             "hold",
             f"{found.in_doubt:,} {votes} on answers that may come from other weights. Set these aside on the "
@@ -222,8 +218,8 @@ def _both_bad(facts: Facts) -> Criterion:
     if found is None or not found.n or found.bad is None or found.bad_low is None or found.bad_high is None:
         return say("hold", "No rater has judged yet whether its answers are good enough to send.")
     words = (
-        f"{_percent(found.bad)} of {found.n} comparisons were “both bad” "
-        f"(95% interval {_percent(found.bad_low)} to {_percent(found.bad_high)}; at most {_percent(MOST_BOTH_BAD)} is allowed)."
+        f"{percent(found.bad)} of {found.n} comparisons were “both bad” "
+        f"(95% interval {percent(found.bad_low)} to {percent(found.bad_high)}; at most {percent(MOST_BOTH_BAD)} is allowed)."
     )
     if found.bad_low > MOST_BOTH_BAD:
         return say("fail", words)
@@ -248,7 +244,7 @@ def _files(facts: Facts) -> Criterion:
     if facts.files:
         shown = ", ".join(facts.files[:3]) + (" and more" if len(facts.files) > 3 else "")
         return say("fail", f"Missing or changed since they were stored: {shown}.")
-    files = f"{facts.files_total} file{'' if facts.files_total == 1 else 's'}"
+    files = counted(facts.files_total, "file")
     if facts.files_compared == "sizes":
         return say(
             "hold",

@@ -10,6 +10,7 @@ from django.urls import reverse
 from core.database.connections import without_connection
 from core.lineage import LineageStep
 from core.models import Project, Run
+from core.wording import listed, noun
 from evaluation.queries import Results, results_by_version, results_for
 from inference.models import Deployment, Route
 from inference.queries import State, route_of, state_of, way_back
@@ -65,8 +66,8 @@ class Standing:
         """ "v2 was live before and was rejected since." Empty when no version was skipped."""
         if not self.passed_over:
             return ""
-        verb = "was" if len(self.passed_over) == 1 else "were"
-        names = " and ".join(str(one) for one in self.passed_over)
+        verb = noun(len(self.passed_over), "was", "were")
+        names = listed([str(one) for one in self.passed_over])
         return f"{names} {verb} live before and {verb} rejected since."
 
     @property

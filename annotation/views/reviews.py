@@ -38,6 +38,7 @@ from core.models import Role
 from core.roles import EXAMPLE_READERS
 from core.services.drafts import kept_if_refused
 from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
+from core.wording import noun
 
 REVIEW = Lease.Purpose.REVIEW
 NAMED = 20  # numbers in one message
@@ -343,7 +344,7 @@ def _tell(request: HttpRequest, outcome: Bulk, done: str) -> None:
         if len(left) > NAMED:
             numbers += f" and {len(left) - NAMED:,} more"
         if why.startswith("It changed"):
-            words = f"{numbers} changed after you loaded the list. Read {'it' if len(left) == 1 else 'them'} again, then decide."
+            words = f"{numbers} changed after you loaded the list. Read {noun(len(left), 'it', 'them')} again, then decide."
         else:
             words = f"{numbers}: not changed. {why}"
         messages.warning(request, words)

@@ -13,6 +13,7 @@ from core.forms import take_errors
 from core.lists.paging import cut
 from core.models import Role
 from core.roles import READERS
+from core.wording import counted
 from dataset.downloads import issues_as_csv
 from dataset.filters import IssueFilter
 from dataset.forms import ImportForm
@@ -102,6 +103,7 @@ def import_issues(request: HttpRequest, access: Access, pk: int) -> StreamingHtt
 def import_remove(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     data_import = _batch(access, pk)
     count = remove_import(by=access.user, data_import=data_import)
-    noun = "example is" if count == 1 else "examples are"
-    messages.success(request, f"{count:,} {noun} removed. The import stays in the list.")
+    messages.success(
+        request, f"{counted(count, 'example is', 'examples are')} removed. The import stays in the list."
+    )
     return redirect("datasets:import", access.project.slug, data_import.pk)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from core.errors import Invalid
+from core.wording import noun
 
 
 @dataclass(frozen=True)
@@ -284,7 +285,7 @@ def as_values(recipe: Recipe) -> dict[str, Any]:
 
 def epochs_of(recipe: Recipe) -> str:
     """ "1 epoch", "2.5 epochs"."""
-    return f"{recipe.epochs:g} epoch" + ("" if recipe.epochs == 1 else "s")
+    return f"{recipe.epochs:g} {noun(recipe.epochs, 'epoch')}"
 
 
 class Method(Protocol):
