@@ -110,6 +110,13 @@ def _refuse_marks(project: Project) -> None:
         )
 
 
+def freeze_ended(run: Run) -> None:
+    """A version whose freeze failed or was cancelled is marked so (core.runs.kinds.RunKind.on_end)."""
+    DatasetVersion.objects.filter(run=run, status=DatasetVersion.Status.FREEZING).update(
+        status=DatasetVersion.Status.FAILED
+    )
+
+
 def again(run: Run, by: User) -> None:
     """The version is frozen again, from the examples approved at that time (core.runs.kinds.RunKind.on_again)."""
     transition(DatasetVersion.objects.get(run=run), DatasetVersion.Status.FREEZING)

@@ -43,9 +43,7 @@ OUT_OF_MEMORY_ADVICE = (
 
 def run(ctx: RunContext) -> None:
     """Trains, or continues from the last complete checkpoint; produces a model version."""
-    training = TrainingRun.objects.select_related("project", "base_model", "dataset", "run").get(
-        pk=ctx.params["training"]
-    )
+    training = TrainingRun.objects.select_related("project", "base_model", "dataset", "run").get(run=ctx.run)
     if ModelVersion.objects.filter(training=training).exists():
         # The worker died between registering the version and ending the run: nothing is left to do.
         return

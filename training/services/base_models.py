@@ -122,13 +122,7 @@ def register_base_model(
         raise Invalid(
             said, "Choose another name.", fields={"name": [f"{said} Choose another name."]}
         ) from None
-    base.run = launch_run(
-        by=by,
-        project=project,
-        kind="base_model",
-        title=f"Prepare {base.name}",
-        params={"base_model": base.pk},
-    )
+    base.run = launch_run(by=by, project=project, kind="base_model", title=f"Prepare {base.name}")
     base.save(update_fields=["run"])
     record(by=by, project=project, verb="base_model.added", obj=base, location=location, revision=revision)
     return base
@@ -146,6 +140,14 @@ def prepare_again(*, by: User, base_model: BaseModel) -> BaseModel:
     base_model.run = start_again(by=by, run=base_model.run)
     base_model.refresh_from_db(fields=["status"])
     return base_model
+
+
+def preparation_ended(run: Run) -> None:
+    """A base model that could not be prepared is marked so (core.runs.kinds.RunKind.on_end)."""
+    if run.status != Run.Status.SUCCEEDED:
+        BaseModel.objects.filter(run=run, status=BaseModel.Status.PREPARING).update(
+            status=BaseModel.Status.FAILED
+        )
 
 
 def again(run: Run, by: User) -> None:
