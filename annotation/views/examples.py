@@ -8,6 +8,7 @@ from django.views.decorators.http import require_POST, require_safe
 from annotation.downloads import examples_as_jsonl
 from annotation.filters import ExampleFilter
 from annotation.forms import RetireForm
+from annotation.links import annotation_subnav
 from annotation.models import Example
 from annotation.queries.examples import find_examples, history_of
 from annotation.registry import page_details
@@ -33,6 +34,7 @@ def examples(request: HttpRequest, access: Access) -> HttpResponse:
         "wanted": wanted,
         "page": cut(request, found.defer("search_text"), 25),
         "can_import": access.has(Role.ADMIN),
+        "subnav": annotation_subnav(access, "annotation:examples"),
     }
     return render(request, "annotation/example_list.html", context, status=filters.http_status)
 

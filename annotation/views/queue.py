@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotation import services
 from annotation.forms import PairForm, TakeForm, pair_from, whole_number
+from annotation.links import annotation_subnav
 from annotation.models import Draft, Example, Lease
 from annotation.queries import queue as queries
 from annotation.services.examples import content_of
@@ -55,6 +56,7 @@ def overview(request: HttpRequest, access: Access) -> HttpResponse:
         "undoable": queries.undoable(user, project) if reviews else [],
         "skipped": queries.skipped_by(user, project) if annotates or reviews else [],
         "undo": last_step(access, ANNOTATE) if annotates else None,
+        "subnav": annotation_subnav(access, "annotation:overview"),
     }
     return render(request, "annotation/overview.html", context)
 

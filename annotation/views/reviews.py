@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation import services
 from annotation.filters import ReviewFilter
 from annotation.forms import PairForm, TakeForm, pair_from, whole_number
+from annotation.links import annotation_subnav
 from annotation.models import Draft, Example, Lease, Review
 from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
@@ -64,6 +65,7 @@ def _list_page(
     single = queries.undoable(access.user, access.project) if reviews else []
     bulk = queries.undoable_bulk(access.user, access.project) if reviews else []
     context = {
+        "subnav": annotation_subnav(access, "annotation:review-list"),
         "filters": filters,
         "page": page,
         "rows": queries.review_rows(page),

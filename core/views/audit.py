@@ -15,6 +15,7 @@ from core.lists.paging import cut
 from core.lists.rows import rows_by_key
 from core.queries import audit_entries
 from core.roles import READERS
+from core.views.subnav import project_subnav
 
 COLUMNS = ("at", "actor", "verb", "object_type", "object_id", "object_label", "detail")
 
@@ -25,7 +26,12 @@ def audit(request: HttpRequest, access: Access) -> HttpResponse:
     filters = AuditFilter(request.GET, project=access.project)
     page = cut(request, filters.shown(audit_entries(access.project, filters.wanted())))
     told = [(entry, sentence(entry)) for entry in page]
-    context = {"filters": filters, "page": page, "told": told}
+    context = {
+        "filters": filters,
+        "page": page,
+        "told": told,
+        "subnav": project_subnav(access, "core:audit"),
+    }
     return render(request, "core/audit.html", context, status=filters.http_status)
 
 

@@ -12,6 +12,7 @@ from core.models import ApiKey, Role
 from core.queries import application_keys_of
 from core.roles import READERS
 from core.services.keys import create_api_key, revoke_api_key
+from core.views.subnav import project_subnav
 
 
 @project_page(*READERS)
@@ -33,6 +34,7 @@ def keys(request: HttpRequest, access: Access) -> HttpResponse:
         "made": made,
         "secret": secret,
         "page": cut(request, application_keys_of(access.project)),
+        "subnav": project_subnav(access, "core:application-keys"),
     }
     return render(request, "core/application_keys.html", context, status=status)
 

@@ -15,6 +15,7 @@ from core.queries import maker_of, people_of
 from core.roles import READERS
 from core.services.people import reset_password
 from core.services.projects import change_roles, invite, remove_member, roles_stamp
+from core.views.subnav import project_subnav
 
 
 @project_page(*READERS)
@@ -22,7 +23,11 @@ from core.services.projects import change_roles, invite, remove_member, roles_st
 def people(request: HttpRequest, access: Access) -> HttpResponse:
     filters = PeopleFilter(request.GET)
     found = filters.shown(people_of(access.project, **filters.wanted()))
-    context = {"filters": filters, "page": cut(request, found)}
+    context = {
+        "filters": filters,
+        "page": cut(request, found),
+        "subnav": project_subnav(access, "core:people"),
+    }
     return render(request, "core/people.html", context, status=filters.http_status)
 
 

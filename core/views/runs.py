@@ -15,6 +15,7 @@ from core.queries import runs_of, why_it_waits
 from core.roles import READERS
 from core.runs.control import request_cancel, start_again
 from core.runs.kinds import kind_label, subject_of
+from core.views.subnav import project_subnav
 
 
 @project_page(*READERS)
@@ -22,7 +23,12 @@ from core.runs.kinds import kind_label, subject_of
 def runs(request: HttpRequest, access: Access) -> HttpResponse:
     filters = RunFilter(request.GET)
     found = filters.shown(runs_of(access.project, **filters.wanted()))
-    context = {"filters": filters, "page": cut(request, found, 25), "can_cancel": access.has(Role.ADMIN)}
+    context = {
+        "filters": filters,
+        "page": cut(request, found, 25),
+        "can_cancel": access.has(Role.ADMIN),
+        "subnav": project_subnav(access, "core:runs"),
+    }
     return render(request, "core/runs.html", context, status=filters.http_status)
 
 

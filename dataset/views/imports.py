@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from annotation.links import annotation_subnav
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import take_errors
@@ -26,7 +27,12 @@ from dataset.services.imports import remove_import, start_import, why_not_remova
 @require_safe
 def imports(request: HttpRequest, access: Access) -> HttpResponse:
     page = cut(request, imports_of(access.project), 25)
-    return render(request, "datasets/import_list.html", {"page": page, "can_import": access.has(Role.ADMIN)})
+    context = {
+        "page": page,
+        "can_import": access.has(Role.ADMIN),
+        "subnav": annotation_subnav(access, "datasets:imports"),
+    }
+    return render(request, "datasets/import_list.html", context)
 
 
 @project_page(Role.ADMIN)

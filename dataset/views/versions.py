@@ -6,6 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from annotation.links import annotation_subnav
 from annotation.queries.examples import slices_of, sources_of
 from core.access import Access, project_page
 from core.errors import Conflict, ExpectedError
@@ -41,6 +42,7 @@ def datasets(request: HttpRequest, access: Access) -> HttpResponse:
         "waiting": not_frozen_yet(access.project, newest_ready(access.project)),
         "can_freeze": access.has(Role.ADMIN),
         "sees_runs": access.sees_all,
+        "subnav": annotation_subnav(access, "datasets:datasets"),
     }
     return render(request, "datasets/version_list.html", context)
 

@@ -1,6 +1,7 @@
 """A campaign's results, single ratings and export."""
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -14,6 +15,7 @@ from core.charts import IntervalRow, interval_chart
 from core.lists.paging import cut
 from core.models import Role
 from core.roles import CAMPAIGN_READERS, READERS
+from core.subnav import NavLink, subnav
 from evaluation.downloads import ratings_as_csv
 from evaluation.forms import ComparisonFilter
 from evaluation.models import Campaign, Entry, Score
@@ -46,30 +48,21 @@ def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         # Closing is the main action when nothing is missing; before, it is one action among others.
         "complete": bool(results.verdict.settled) or 0 < results.wanted <= results.n,
         "charts": _charts(results) if results.n else {},
-        "subnav": subnav(access, found, "results"),
+        "subnav": _subnav(
+            access, found, "evaluation:campaign", ratings=found.rating_count + found.set_aside_count
+        ),
         "gaps": gaps_of(found) if insider else None,
         "raters_now": rater_count(access.project) if insider else None,
     }
     return render(request, "evaluation/campaign.html", context)
 
 
-def subnav(access: Access, campaign: Any, current: str) -> list[dict[str, Any]]:
+def _subnav(access: Access, campaign: Campaign, current: str, *, ratings: int) -> list[NavLink]:
     if not access.sees_all:
         return []
-    args = [access.project.slug, campaign.pk]
-    return [
-        {
-            "label": "Results",
-            "url": reverse("evaluation:campaign", args=args),
-            "current": current == "results",
-        },
-        {
-            "label": "Ratings one by one",
-            "url": reverse("evaluation:comparisons", args=args),
-            "current": current == "comparisons",
-            "count": campaign.rating_count + campaign.set_aside_count,
-        },
-    ]
+    pages = [("evaluation:campaign", "Results"), ("evaluation:comparisons", "Ratings one by one")]
+    results, comparisons = subnav(pages, access.project.slug, campaign.pk, current=current)
+    return [results, replace(comparisons, count=ratings)]
 
 
 def _charts(results: Results) -> dict[str, Any]:
@@ -104,7 +97,9 @@ def comparisons(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "campaign": found,
         "filters": filters,
         "page": cut(request, filters.shown(browse(found, filters.wanted())), 25),
-        "subnav": subnav(access, found, "comparisons"),
+        "subnav": _subnav(
+            access, found, "evaluation:comparisons", ratings=found.rating_count + found.set_aside_count
+        ),
     }
     return render(request, "evaluation/comparisons.html", context, status=filters.http_status)
 

@@ -12,7 +12,7 @@ from core.roles import READERS
 from dataset.queries import provenance_of
 from inference import queries
 from inference.forms import AnswersFilter
-from inference.views.subnav import subnav
+from inference.views.subnav import serving_subnav
 from training.queries import people_trained_on, trained_rows
 
 
@@ -21,7 +21,11 @@ from training.queries import people_trained_on, trained_rows
 def answers(request: HttpRequest, access: Access) -> HttpResponse:
     filters = AnswersFilter(request.GET, versions=queries.version_choices(access.project))
     found = filters.shown(queries.filtered_answers(access.project, filters.wanted()))
-    context = {"filters": filters, "page": cut(request, found, 25), "subnav": subnav(access, "answers")}
+    context = {
+        "filters": filters,
+        "page": cut(request, found, 25),
+        "subnav": serving_subnav(access, "inference:answers"),
+    }
     return render(request, "inference/answers.html", context, status=filters.http_status)
 
 
@@ -41,6 +45,6 @@ def answer(request: HttpRequest, access: Access, public_id: UUID) -> HttpRespons
         "people": people_trained_on(version.training),
         "training": version.training,
         "version_name": queries.version_label(version),
-        "subnav": subnav(access, "answers"),
+        "subnav": serving_subnav(access, "inference:answers"),
     }
     return render(request, "inference/answer.html", context)

@@ -24,7 +24,7 @@ from inference import queries, services
 from inference.forms import CorrectionForm, NewChatForm, QuestionForm
 from inference.models import Answer, Conversation, CorrectionDraft
 from inference.views.streams import stream_response, wants_stream
-from inference.views.subnav import subnav
+from inference.views.subnav import serving_subnav
 
 
 def _name(access: Access, conversation: Conversation) -> str:
@@ -69,7 +69,7 @@ def chat(request: HttpRequest, access: Access) -> HttpResponse:
         "page": page,
         "rows": [(one, _name(access, one)) for one in page],
         "blind": queries.is_blind(access),
-        "subnav": subnav(access, "chat"),
+        "subnav": serving_subnav(access, "inference:chat"),
     }
     response = render(request, "inference/chat.html", context, status=422 if form.errors else 200)
     return never_from_memory(response)
@@ -114,7 +114,7 @@ def _page(
         "question": QuestionForm(),
         "correction": CorrectionForm(),
         "slices": slices_of(access.project),
-        "subnav": subnav(access, "chat"),
+        "subnav": serving_subnav(access, "inference:chat"),
         **more,
     }
     return never_from_memory(render(request, "inference/conversation.html", context, status=status))

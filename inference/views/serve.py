@@ -13,7 +13,7 @@ from core.lists.paging import cut
 from core.models import Role
 from core.roles import READERS
 from inference import queries, services
-from inference.views.subnav import subnav
+from inference.views.subnav import serving_subnav
 from training.models import ModelVersion
 
 
@@ -57,7 +57,11 @@ def _context(access: Access) -> dict[str, Any]:
 def home(request: HttpRequest, access: Access) -> HttpResponse:
     if not access.sees_all:
         return redirect("inference:chat", access.project.slug)
-    return render(request, "inference/home.html", _context(access) | {"subnav": subnav(access, "home")})
+    return render(
+        request,
+        "inference/home.html",
+        _context(access) | {"subnav": serving_subnav(access, "inference:home")},
+    )
 
 
 @project_page(*READERS)
@@ -75,7 +79,11 @@ def checks(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     if engine is None:
         raise Http404
     found = engine.weight_checks.defer("report")
-    context = {"engine": engine, "page": cut(request, found, 25), "subnav": subnav(access, "home")}
+    context = {
+        "engine": engine,
+        "page": cut(request, found, 25),
+        "subnav": serving_subnav(access, "inference:home"),
+    }
     return render(request, "inference/checks.html", context)
 
 

@@ -1,27 +1,15 @@
-"""Shared by the pages of this section."""
-
-from typing import Any
-
-from django.urls import reverse
+"""The pages of this section."""
 
 from core.access import Access
 from core.roles import CHATTERS
+from core.subnav import NavLink, subnav
 
 
-def subnav(access: Access, current: str) -> list[dict[str, Any]]:
-    """Engines and answers for people who may see names, the chat for people who may write."""
+def serving_subnav(access: Access, current: str) -> list[NavLink]:
+    """Engines and answers for people who may see names, the chat for people who may write; nothing for a single page."""
     pages = []
     if access.sees_all:
-        pages += [("home", "Engines and versions"), ("answers", "Answers")]
+        pages += [("inference:home", "Engines and versions"), ("inference:answers", "Answers")]
     if access.has(*CHATTERS):
-        pages.append(("chat", "Chat"))
-    if len(pages) < 2:
-        return []
-    return [
-        {
-            "label": label,
-            "url": reverse(f"inference:{name}", args=[access.project.slug]),
-            "current": name == current,
-        }
-        for name, label in pages
-    ]
+        pages.append(("inference:chat", "Chat"))
+    return subnav(pages, access.project.slug, current=current) if len(pages) > 1 else []

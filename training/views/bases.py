@@ -16,7 +16,7 @@ from core.roles import READERS
 from training import queries, services
 from training.forms import SOURCE_FIELDS, BaseModelForm
 from training.models import BaseModel
-from training.views import room
+from training.views.subnav import training_subnav
 
 
 def _operators_only(access: Access) -> None:
@@ -37,7 +37,7 @@ def bases(request: HttpRequest, access: Access) -> HttpResponse:
     found = BaseModel.objects.select_related("run", "artifact").order_by("name")
     context = {
         "page": cut(request, found, 25),
-        "subnav": room(access, "bases"),
+        "subnav": training_subnav(access, "training:bases"),
         "can_add": access.has(Role.ADMIN) and access.user.is_operator,
     }
     return render(request, "training/bases.html", context)

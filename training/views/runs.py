@@ -21,7 +21,7 @@ from training.curves import NOTE, loss_series
 from training.forms import COMMON, CompareForm, LaunchForm, TrainingRunFilter, kept_settings
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import TrainingRun
-from training.views import room
+from training.views.subnav import training_subnav
 
 # A run with an average this far below its own undisturbed speed was slowed noticeably.
 SLOWED_SHARE = 0.9
@@ -38,7 +38,7 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
         "filters": filters,
         "page": page,
         "rows": rows,
-        "subnav": room(access, "home"),
+        "subnav": training_subnav(access, "training:home"),
         "can_launch": access.has(Role.ADMIN),
     }
     return render(request, "training/home.html", context, status=filters.http_status)
@@ -226,7 +226,11 @@ def compare(request: HttpRequest, access: Access) -> HttpResponse:
         given = {"a": given["a"] or str(runs[1].number), "b": given["b"] or str(runs[0].number)}
     form = CompareForm(runs, given)
     wanted = form.wanted()
-    context: dict[str, Any] = {"form": form, "subnav": room(access, "compare"), "enough": len(runs) > 1}
+    context: dict[str, Any] = {
+        "form": form,
+        "subnav": training_subnav(access, "training:compare"),
+        "enough": len(runs) > 1,
+    }
     by_number = {str(one.number): one for one in runs}
     a, b = by_number.get(wanted.get("a", "")), by_number.get(wanted.get("b", ""))
     if a is not None and b is not None:

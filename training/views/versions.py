@@ -20,7 +20,7 @@ from training.curves import NOTE, loss_series
 from training.forms import VersionFilter
 from training.links import version_links
 from training.models import ModelVersion
-from training.views import room
+from training.views.subnav import training_subnav
 
 
 @project_page(*READERS)
@@ -31,7 +31,7 @@ def versions(request: HttpRequest, access: Access) -> HttpResponse:
     context = {
         "filters": filters,
         "page": cut(request, found, 25),
-        "subnav": room(access, "versions"),
+        "subnav": training_subnav(access, "training:versions"),
         "can_launch": access.has(Role.ADMIN),
     }
     return render(request, "training/versions.html", context, status=filters.http_status)
