@@ -19,9 +19,10 @@ from release.gate import Facts, Gate, RatedComparison, evaluate
 from release.held_out import HeldOut, LossVerdict, judge
 from release.losses import held_out_of, opponents
 from release.models import Release
+from training.lineage import version_lineage
 from training.losses import count_test_rows, measurements_of, seconds_to_measure
-from training.models import ModelVersion, TrainingRun
-from training.queries import people_trained_on, rows_words
+from training.models import ModelVersion
+from training.queries import people_trained_on
 
 # The result of a file check, or None when the store could not be read.
 FilesRead = Callable[[], Files | None]
@@ -282,27 +283,11 @@ def measuring(version: ModelVersion) -> Measuring | None:
 def who_decided(version: ModelVersion) -> list[LineageStep]:
     """From the releases of a version back to its run, its dataset and its people. A constant number of queries."""
     slug = version.project.slug
-    steps = [
+    return [
         *_release_steps(version, slug),
         *(_comparison_step(results, version, slug) for results in results_for(version)[:3]),
-        LineageStep(
-            "Model version",
-            str(version),
-            reverse("training:version", args=[slug, version.pk]),
-            f"{version.get_kind_display()}, SHA-256 {version.artifact.sha256[:16]}…, made {version.created_at:%d %b %Y}",
-        ),
+        *version_lineage(version, people_trained_on(version.training)),
     ]
-    if version.training is not None:
-        steps += _training_steps(version.training, slug)
-    steps.append(
-        LineageStep(
-            "Base model",
-            version.base_model.name,
-            reverse("training:base", args=[slug, version.base_model_id]),
-            version.base_model.license,
-        )
-    )
-    return steps
 
 
 def _release_steps(version: ModelVersion, slug: str) -> list[LineageStep]:
@@ -336,32 +321,7 @@ def _comparison_step(results: Results, version: ModelVersion, slug: str) -> Line
     )
 
 
-def _training_steps(training: TrainingRun, slug: str) -> list[LineageStep]:
-    people = people_trained_on(training)
-    return [
-        LineageStep(
-            "Training run",
-            str(training),
-            reverse("training:run", args=[slug, training.number]),
-            f"launched by {training.launched_by.name}, code {training.code_version}",
-        ),
-        LineageStep(
-            "Dataset version",
-            str(training.dataset),
-            reverse("datasets:dataset", args=[slug, training.dataset.number]),
-            _dataset_detail(training),
-        ),
-        LineageStep("People", ", ".join(people.names) or "not known", "", people.sentence),
-    ]
-
-
 def differing_prompts(results: Results) -> str:
     """ "on 37 of 40 prompts the two answers differ": the others were not shown to raters."""
     differing = results.prompts - results.same_answers
     return f"on {differing} of {results.prompts} prompts the two answers differ"
-
-
-def _dataset_detail(training: TrainingRun) -> str:
-    dataset = training.dataset
-    frozen = f"frozen by {dataset.created_by.name}, " if dataset.created_by else ""
-    return f"{frozen}{rows_words(training)}, content {dataset.content_hash[:16]}…"

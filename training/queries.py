@@ -217,7 +217,7 @@ def model_versions(project: Project) -> QuerySet[ModelVersion]:
         ModelVersion.objects.filter(project=project)
         .select_related(
             "base_model",
-            "training__dataset",
+            "training__dataset__created_by",
             "training__launched_by",
             "training__run",
             "artifact",

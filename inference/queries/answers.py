@@ -5,15 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
-from django.urls import reverse
 
 from core.lineage import LineageStep
 from core.lists.search import either_form
 from core.models import Project
 from inference.models import Answer
 from inference.queries.candidates import version_label
+from training.lineage import version_lineage
 from training.models import ModelVersion
-from training.queries import rows_words
 
 
 def answers(project: Project) -> QuerySet[Answer]:
@@ -71,6 +70,7 @@ def answer_with_lineage(project: Project) -> QuerySet[Answer]:
         "api_key",
         "version__base_model__artifact",
         "version__artifact",
+        "version__project",
         "version__training__dataset__created_by",
         "version__training__launched_by",
         "version__training__run",
@@ -85,43 +85,10 @@ def _asked_by(one: Answer) -> str:
 
 def lineage(one: Answer) -> list[LineageStep]:
     """From the answer back, nearest first, as components/lineage.html takes it. At most one query: the rest is selected."""
-    slug, version = one.project.slug, one.version
-    steps = [
-        LineageStep(
-            f"Answer, {one.get_purpose_display().lower()}",
-            str(one.public_id),
-            "",
-            f"asked by {_asked_by(one)} on {one.created_at:%-d %b %Y, %H:%M} UTC",
-        ),
-        LineageStep(
-            "Model version",
-            version_label(version),
-            reverse("training:version", args=[slug, version.pk]),
-            f"served as {version.served_name}; weights SHA-256 {version.artifact.sha256[:16]}…",
-        ),
-    ]
-    training = version.training
-    if training is not None:
-        dataset = training.dataset
-        frozen = f"frozen by {dataset.created_by.name}, " if dataset.created_by else ""
-        steps += [
-            LineageStep(
-                "Training run",
-                f"Run {training.number}",
-                reverse("training:run", args=[slug, training.number]),
-                f"{training.method}, launched by {training.launched_by.name} on "
-                f"{training.created_at:%-d %b %Y}; code {training.code_version}",
-            ),
-            LineageStep(
-                "Dataset version",
-                str(dataset),
-                reverse("datasets:dataset", args=[slug, dataset.number]),
-                f"{frozen}{rows_words(training)}; SHA-256 {dataset.content_hash[:16]}…",
-            ),
-        ]
-    base = version.base_model
-    where = f"{base.get_kind_display()} {base.location} {base.revision}".strip()
-    return [
-        *steps,
-        LineageStep("Base model", base.name, reverse("training:base", args=[slug, base.pk]), where),
-    ]
+    answer = LineageStep(
+        f"Answer, {one.get_purpose_display().lower()}",
+        str(one.public_id),
+        "",
+        f"asked by {_asked_by(one)} on {one.created_at:%-d %b %Y, %H:%M} UTC",
+    )
+    return [answer, *version_lineage(one.version)]

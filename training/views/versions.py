@@ -5,12 +5,10 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, project_page
 from core.charts import line_chart
-from core.lineage import LineageStep
 from core.lists.paging import cut
 from core.models import Role
 from core.roles import READERS
@@ -18,6 +16,7 @@ from training import losses, queries, services
 from training.archive import archive_response
 from training.curves import NOTE, loss_series
 from training.forms import VersionFilter
+from training.lineage import origin_of
 from training.links import version_links
 from training.models import ModelVersion
 from training.views.subnav import training_subnav
@@ -41,42 +40,6 @@ def _version(access: Access, pk: int) -> ModelVersion:
     return access.get(queries.model_versions(access.project), pk=pk)
 
 
-def _lineage(access: Access, version: ModelVersion) -> list[LineageStep]:
-    """Version, run, recipe, data, base, code, person: nearest first."""
-    slug, base, training = access.project.slug, version.base_model, version.training
-    steps: list[LineageStep] = []
-    if training is not None:
-        number = training.number
-        packages = [
-            f"{name} {training.environment[name]}"
-            for name in ("torch", "transformers", "peft")
-            if training.environment.get(name)
-        ]
-        steps = [
-            LineageStep(
-                "Training run",
-                training.run.title,
-                reverse("training:run", args=[slug, number]),
-                f"{training.done_steps:,} steps, recipe {training.recipe_hash[:12]}",
-            ),
-            LineageStep(
-                "Launched by", training.launched_by.name, "", f"{training.created_at:%-d %b %Y, %H:%M} UTC"
-            ),
-            LineageStep(
-                "Dataset version",
-                str(training.dataset),
-                reverse("datasets:dataset", args=[slug, training.dataset.number]),
-                f"{queries.rows_words(training)}; content hash {training.dataset.content_hash[:16]}…",
-            ),
-            LineageStep("Code", training.code_version, "", ", ".join(packages)),
-        ]
-    where = f"{base.location} {base.revision[:12]}".strip()
-    return [
-        *steps,
-        LineageStep("Base model", base.name, reverse("training:base", args=[slug, base.pk]), where),
-    ]
-
-
 @project_page(*READERS)
 @require_safe
 def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
@@ -92,7 +55,7 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     differing = one.parity_report.get("differing", [])
     context = {
         "version": one,
-        "lineage": _lineage(access, one),
+        "lineage": origin_of(one),
         "people": queries.people_trained_on(one.training),
         "chart": chart,
         "chart_note": NOTE,
