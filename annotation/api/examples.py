@@ -19,7 +19,8 @@ from annotation.downloads import examples_as_jsonl
 from annotation.filters import ExampleFilter
 from annotation.models import Example
 from annotation.queries.examples import find_examples, history_of
-from annotation.services.examples import requeue, retire, write_example
+from annotation.services.annotating import write_example
+from annotation.services.examples import requeue, retire
 from core.api.base import ProjectAPIView
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS, EXAMPLE_WRITERS
 

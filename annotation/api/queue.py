@@ -1,6 +1,6 @@
 """The annotators' queue for programs: take, extend, draft, submit, skip, give back, undo."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -50,6 +50,11 @@ class WorkView(ProjectAPIView):
         example = self.access.get(Example.objects.select_related("created_by", "submitted_by"), pk=pk)
         example.project = self.access.project
         return example
+
+    def given_or_kept(self, serializer: type[Serializer[Any]], keep: Callable[[], object]) -> dict[str, Any]:
+        """The body. One that the serializer refuses never gets to the service, so its text is saved here by `keep`."""
+        with kept_if_refused(keep):
+            return self.given(serializer)
 
 
 class WaitingView(WorkView):
@@ -122,25 +127,14 @@ class SubmitView(WorkView):
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Submits the example to the reviewers. A refused text is saved as a draft."""
         typed = self.given(DraftContentSerializer)
-        example, base = self.example(pk), typed["base_revision"]
-        keep = partial(
-            services.save_draft, by=self.access.user, example=example, content=typed, base_revision=base
-        )
-        with kept_if_refused(keep):
-            content = self.given(SubmitSerializer)
-            services.submit(
-                by=self.access.user,
-                example=example,
-                content=pair_of(content),
-                base_revision=base,
-                reason=content["reason"],
-            )
+        words: dict[str, Any] = {
+            "by": self.access.user,
+            "example": self.example(pk),
+            "base_revision": typed["base_revision"],
+        }
+        content = self.given_or_kept(SubmitSerializer, partial(services.save_draft, **words, content=typed))
+        services.submit(**words, content=content, reason=content["reason"])
         return Response(ExampleSerializer(self.example(pk)).data)
-
-
-def pair_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The example alone, without the other fields."""
-    return {name: content[name] for name in ("messages", "context", "completion", "slice", "edge", "tags")}
 
 
 class LeaveView(WorkView):

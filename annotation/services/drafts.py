@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from annotation.models import Draft, Example, Lease
 from annotation.services import leases
+from annotation.services.examples import content_of
 from annotation.services.leases import Outcome, Purpose
 from annotation.text.cleaning import clean_draft, clean_text
 from core.audit.entries import record
@@ -64,6 +65,26 @@ def save_comment(
     draft = Draft.objects.filter(example=example, user=by).first()
     words = {**(draft.content if draft else content), "comment": comment}
     return save_draft(by=by, example=example, content=words, purpose=Purpose.REVIEW, **more)
+
+
+def keep_decision(
+    *,
+    by: User,
+    example: Example,
+    comment: str,
+    content: Mapping[str, Any] | None = None,
+    revision: int = 0,
+) -> None:
+    """Saves what a refused decision said: the correction in `content` with the revision it is based on, and the comment."""
+    if content is not None:
+        # When both have a revision, the one of the text counts: an outdated correction must still show as outdated.
+        base = content.get("base_revision") or revision
+        words = {**content, "comment": comment}
+        save_draft(by=by, example=example, content=words, base_revision=base, purpose=Purpose.REVIEW)
+    elif comment.strip():
+        save_comment(
+            by=by, example=example, comment=comment, content=content_of(example), base_revision=revision
+        )
 
 
 def _draft_content(content: Mapping[str, Any]) -> dict[str, Any]:

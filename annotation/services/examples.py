@@ -1,6 +1,5 @@
 """Creates examples, changes them, retires them and brings them back."""
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ from django.utils import timezone
 
 from annotation.checks import bad_findings
 from annotation.errors import NeedsReason
-from annotation.models import Draft, Example, Lease, Revision
+from annotation.models import Example, Lease, Revision
 from annotation.text.cleaning import clean_pair, clean_text
 from annotation.text.hashes import content_hash, group_of_prompt, search_text
 from core.audit.entries import record
@@ -83,38 +82,6 @@ def reason_for_bad(
     if bad and not reason:
         raise NeedsReason(bad)
     return reason if bad else ""
-
-
-@transaction.atomic
-def write_example(
-    *,
-    by: User,
-    project: Project,
-    content: Mapping[str, Any],
-    group: str = "",
-    source: str | None = None,
-    reason: str = "",
-) -> Example:
-    """A new example written here: it goes to the reviewers, and the writer's draft of a new example is deleted."""
-    clean = clean_pair(content)
-    note = reason_for_bad(project=project, content=clean, example=None, reason=reason)
-    now = timezone.now()
-    example = Example.objects.create(
-        project=project,
-        source=source,
-        status=Example.Status.IN_REVIEW,
-        group=one_line(clean_text(group), most=200) or f"written-{uuid.uuid4().hex[:12]}",
-        origin=Example.Origin.WRITTEN,
-        created_by=by,
-        submitted_by=by,
-        submitted_at=now,
-        waiting_since=now,
-        **fields_of(clean),
-    )
-    add_revision(example, by=by, reason=Revision.Reason.WRITTEN, content=clean, note=note)
-    Draft.objects.filter(project=project, user=by, example=None).delete()
-    record(by=by, project=project, verb="example.written", obj=example, **({"reason": note} if note else {}))
-    return example
 
 
 @transaction.atomic

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -12,6 +13,7 @@ from annotation.models import Draft, Example, Lease, Review, Revision
 from annotation.queries.queue import UNDO
 from annotation.registry import is_frozen
 from annotation.services import leases
+from annotation.services.drafts import keep_decision
 from annotation.services.examples import (
     add_revision,
     content_of,
@@ -26,6 +28,7 @@ from core.audit.entries import record
 from core.database.transitions import transition
 from core.errors import Conflict, ExpectedError, Invalid
 from core.models import Project, User
+from core.services.drafts import kept_if_refused
 from core.text import trimmed
 
 COMMENT_MAX = 5000
@@ -72,7 +75,6 @@ def _decide(
     return review
 
 
-@transaction.atomic
 def accept(
     *,
     by: User,
@@ -85,8 +87,22 @@ def accept(
     """Approves the example. `content` that differs from it first becomes a revision by the reviewer: correct and accept.
 
     Conflict when somebody has already decided, when `revision` is not the current one (0: when it changed after the person
-    opened it), or when the person submitted it.
+    opened it), or when the person submitted it. What a refused decision said is saved as a draft.
     """
+    keep = partial(keep_decision, by=by, example=example, comment=comment, content=content, revision=revision)
+    with kept_if_refused(keep):
+        return _accept(by, example, comment, content, revision, reason)
+
+
+@transaction.atomic
+def _accept(
+    by: User,
+    example: Example,
+    comment: str,
+    content: Mapping[str, Any] | None,
+    revision: int,
+    reason: str,
+) -> Review:
     clean = clean_pair(content) if content is not None else None
     example = lock(example)
     lease = leases.hold(example=example, user=by, purpose=Purpose.REVIEW)
@@ -116,12 +132,18 @@ def accept(
     return review
 
 
-@transaction.atomic
 def send_back(*, by: User, example: Example, comment: str, revision: int = 0) -> Review:
     """Sends the example back to the person who submitted it, with a comment. For one day it is reserved for them.
 
-    Conflict as for `accept`.
+    Conflict as for `accept`. What a refused decision said is saved as a draft.
     """
+    keep = partial(keep_decision, by=by, example=example, comment=comment, revision=revision)
+    with kept_if_refused(keep):
+        return _send_back(by, example, comment, revision)
+
+
+@transaction.atomic
+def _send_back(by: User, example: Example, comment: str, revision: int) -> Review:
     comment = _needed(comment)
     example = lock(example)
     lease = leases.hold(example=example, user=by, purpose=Purpose.REVIEW)
