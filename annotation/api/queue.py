@@ -1,6 +1,5 @@
 """The annotators' queue for programs: take, extend, draft, submit, skip, give back, undo."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -31,7 +30,6 @@ from annotation.queries import queue as queries
 from annotation.text.cleaning import clean_in_bounds
 from core.api.base import ProjectAPIView
 from core.roles import ANNOTATORS, EXAMPLE_READERS, QUEUE_WORKERS
-from core.services.drafts import kept_if_refused
 
 NOTHING_WAITS = OpenApiResponse(description="The queue is empty.")
 
@@ -50,11 +48,6 @@ class WorkView(ProjectAPIView):
         example = self.access.get(Example.objects.select_related("created_by", "submitted_by"), pk=pk)
         example.project = self.access.project
         return example
-
-    def given_or_kept(self, serializer: type[Serializer[Any]], keep: Callable[[], object]) -> dict[str, Any]:
-        """The body. One that the serializer refuses never gets to the service, so its text is saved here by `keep`."""
-        with kept_if_refused(keep):
-            return self.given(serializer)
 
 
 class WaitingView(WorkView):
@@ -132,7 +125,7 @@ class SubmitView(WorkView):
             "example": self.example(pk),
             "base_revision": typed["base_revision"],
         }
-        content = self.given_or_kept(SubmitSerializer, partial(services.save_draft, **words, content=typed))
+        content = self.given(SubmitSerializer, keep=partial(services.save_draft, **words, content=typed))
         services.submit(**words, content=content, reason=content["reason"])
         return Response(ExampleSerializer(self.example(pk)).data)
 

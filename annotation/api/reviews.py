@@ -98,7 +98,7 @@ class AcceptView(ReviewWork):
         """Approves an open example; with `content`, corrects it first."""
         typed = self.given(TypedAcceptSerializer)
         words: dict[str, Any] = {"by": self.access.user, "example": self.example(pk)}
-        given = self.given_or_kept(AcceptSerializer, partial(services.keep_decision, **words, **typed))
+        given = self.given(AcceptSerializer, keep=partial(services.keep_decision, **words, **typed))
         content = given.get("content")
         review = services.accept(**words, **given, reason=content["reason"] if content else "")
         return Response(DecisionSerializer(review).data)

@@ -1,6 +1,5 @@
 """Rating through the API. As on the page, no response names a version before the campaign is closed."""
 
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -13,7 +12,6 @@ from rest_framework.response import Response
 from core.api.base import ProjectAPIView
 from core.errors import Conflict
 from core.roles import RATERS
-from core.services.drafts import kept_if_refused
 from evaluation import services
 from evaluation.api.serializers import (
     BlindComparisonSerializer,
@@ -69,9 +67,8 @@ class _Own(ProjectAPIView):
         typed = form_fields_of(request.data)
         content = typed | ({"change": "1"} if changing else {})
         # An empty body must not replace the text of an earlier one.
-        words = partial(services.save_draft, **own, content=content) if typed else nullcontext
-        with kept_if_refused(words):
-            service(**own, **self.given(SayingSerializer))
+        keep = partial(services.save_draft, **own, content=content) if typed else None
+        service(**own, **self.given(SayingSerializer, keep=keep))
         return comparison
 
 

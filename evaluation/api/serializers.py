@@ -12,8 +12,9 @@ from evaluation.models import Campaign, Comparison, Entry, PlanStage, Rating, Ra
 from evaluation.queries import Results
 from evaluation.services.campaigns import MOST_PER_PROMPT, MOST_PROMPTS, MOST_TOKENS
 from evaluation.services.doubt import LONGEST_REASON
+from evaluation.services.drafts import Scores
 from evaluation.services.plan import campaign_stamp
-from evaluation.services.rating import SIDES, Scores
+from evaluation.sides import SIDES
 from training.models import ModelVersion
 
 

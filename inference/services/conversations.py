@@ -1,5 +1,6 @@
 """Chat with a candidate, and filing corrections for annotation."""
 
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -7,15 +8,17 @@ from django.urls import reverse
 
 from annotation.models import Example
 from annotation.services import file_correction
-from annotation.text.cleaning import clean_text
+from annotation.text.cleaning import MAX_SLICE, clean_text
 from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.marks import refuse_marks
 from core.models import Project, User
+from core.services.drafts import kept_if_refused
 from core.text import lines_of, one_line, trimmed
 from inference.models import Answer, Conversation, CorrectionDraft
 from inference.queries import history, turns_of
 from inference.services.answering import Opened, open_answer
+from inference.services.drafts import save_correction_draft
 from inference.services.writing import one_at_a_time
 from training.models import ModelVersion
 
@@ -111,9 +114,19 @@ def ask_again(*, by: User, conversation: Conversation, blind: bool = False) -> O
     return opened
 
 
-@transaction.atomic
 def correct(*, by: User, answer: Answer, completion: str, topic: str = "", edge: str = "") -> Example:
-    """Files a better answer to a chat's question as an example with its origin; `topic` is its slice."""
+    """Files a better answer to a chat's question as an example with its origin; `topic` is its slice.
+
+    A refused correction is saved as a draft.
+    """
+    typed = {"completion": completion, "topic": topic, "edge": edge}
+    with kept_if_refused(partial(save_correction_draft, by=by, answer=answer, content=typed)):
+        return _correct(by, answer, completion, topic, edge)
+
+
+@transaction.atomic
+def _correct(by: User, answer: Answer, completion: str, topic: str, edge: str) -> Example:
+    _must_fit(topic, edge)
     better = _clean(completion, "completion", 20_000, "The answer")
     if not better:
         raise Invalid("Write the answer it should have given.", fields={"completion": ["Write an answer."]})
@@ -146,3 +159,13 @@ def correct(*, by: User, answer: Answer, completion: str, topic: str = "", edge:
     CorrectionDraft.objects.filter(answer=answer, user=by).delete()
     record(by=by, project=answer.project, verb="answer.corrected", obj=answer, example=example.pk)
     return example
+
+
+def _must_fit(topic: str, edge: str) -> None:
+    wrong: dict[str, list[str]] = {}
+    if len(topic) > MAX_SLICE:
+        wrong["topic"] = [f"At most {MAX_SLICE} characters; these are {len(topic):,}."]
+    if edge not in Example.Edge.values:
+        wrong["edge"] = ["This kind of edge case does not exist."]
+    if wrong:
+        raise Invalid("The correction was not filed.", "See the messages below the fields.", fields=wrong)

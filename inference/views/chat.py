@@ -1,6 +1,5 @@
 """Chat with a candidate: choosing one, the conversation, asking, correcting."""
 
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from core.htmx import is_htmx
 from core.lists.paging import cut
 from core.lists.params import Params
 from core.roles import CHATTERS
-from core.services.drafts import FormState, kept_if_refused
+from core.services.drafts import FormState
 from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 from inference import queries, services
 from inference.forms import CorrectionForm, NewChatForm, QuestionForm
@@ -231,10 +230,8 @@ def correct(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> H
     answer = _answer_of(access, found, public_id)
     form = CorrectionForm(request.POST)
     example = None
-    own: dict[str, Any] = {"by": access.user, "answer": answer}
     try:
-        with kept_if_refused(partial(services.save_correction_draft, **own, content=request.POST)):
-            example = services.correct(**own, **form.checked())
+        example = services.correct(by=access.user, answer=answer, **form.typed())
     except ExpectedError as error:
         if not form.errors:
             take_errors(form, error)
