@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from django.db.models import Q, QuerySet
-from django.urls import reverse
+from django.db.models import QuerySet
 
 from core.database.connections import without_connection
-from core.lineage import LineageStep
 from core.models import Project, Run
 from core.wording import listed, noun
+from dataset.queries.provenance import Contributors
 from evaluation.queries import Results, results_by_version, results_for
 from inference.models import Deployment, Route
 from inference.queries import State, route_of, state_of, way_back
@@ -19,7 +18,6 @@ from release.gate import Facts, Gate, RatedComparison, evaluate
 from release.held_out import HeldOut, LossVerdict, judge
 from release.losses import held_out_of, opponents
 from release.models import Release
-from training.lineage import version_lineage
 from training.losses import count_test_rows, measurements_of, seconds_to_measure
 from training.models import ModelVersion
 from training.queries import people_trained_on
@@ -139,10 +137,15 @@ def candidates(project: Project, live: ModelVersion | None, *, limit: int = 20) 
 
 def candidate(version: ModelVersion, *, files: FilesRead | None = None) -> Candidate:
     """One version with its gate. `files` is a file check from just before, as at sign-off."""
-    opponent = live_opponent(version)
+    return _candidate(version, live_opponent(version), results_for(version), files)
+
+
+def _candidate(
+    version: ModelVersion, opponent: ModelVersion | None, results: list[Results], files: FilesRead | None
+) -> Candidate:
     state = state_of(_deployments([version]).get(version.pk))
     held_out = held_out_of([version], opponent)[version.pk]
-    facts = _facts(version, opponent, results_for(version), state, held_out, files=files)
+    facts = _facts(version, opponent, results, state, held_out, files=files)
     return Candidate(version, evaluate(facts), state, held_out)
 
 
@@ -155,8 +158,11 @@ def read_files(version: ModelVersion, *, fresh: bool) -> FilesRead:
 
 def live_opponent(version: ModelVersion) -> ModelVersion | None:
     """The live version, unless that is the version itself."""
-    live = route_of(version.project)
-    return live.version if live and live.version_id != version.pk else None
+    return _opponent(version, route_of(version.project))
+
+
+def _opponent(version: ModelVersion, route: Route | None) -> ModelVersion | None:
+    return route.version if route and route.version_id != version.pk else None
 
 
 def version_of(project: Project) -> QuerySet[ModelVersion]:
@@ -267,7 +273,11 @@ class Measuring:
 
 def measuring(version: ModelVersion) -> Measuring | None:
     """None for a base model while nothing is live: it has no opponent."""
-    against = opponents([version], live_opponent(version))[version.pk]
+    return _measuring(version, live_opponent(version))
+
+
+def _measuring(version: ModelVersion, opponent: ModelVersion | None) -> Measuring | None:
+    against = opponents([version], opponent)[version.pk]
     if against is None:
         return None
     measurement = measurements_of([version], [against]).get((version.pk, against.pk))
@@ -279,49 +289,30 @@ def measuring(version: ModelVersion) -> Measuring | None:
     )
 
 
-# --- who decided -------------------------------------------------------------------------------------------
-def who_decided(version: ModelVersion) -> list[LineageStep]:
-    """From the releases of a version back to its run, its dataset and its people. A constant number of queries."""
-    slug = version.project.slug
-    return [
-        *_release_steps(version, slug),
-        *(_comparison_step(results, version, slug) for results in results_for(version)[:3]),
-        *version_lineage(version, people_trained_on(version.training)),
-    ]
+# --- the page of one version --------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class GatePage:
+    """What the page of a version shows: the live version, the gate, the measuring of its loss, and who and what is behind it."""
+
+    standing: Standing
+    candidate: Candidate
+    measuring: Measuring | None
+    results: list[Results]
+    people: Contributors
+
+    @property
+    def is_live(self) -> bool:
+        return self.standing.live == self.candidate.version
 
 
-def _release_steps(version: ModelVersion, slug: str) -> list[LineageStep]:
-    away = Q(replaced=version, action=Release.Action.ROLLBACK)
-    return [
-        LineageStep(
-            kind=release.get_action_display(),
-            label=f"{release} by {release.signed_off_by.name}",
-            url=reverse("release:release", args=[slug, release.pk]),
-            detail=f"{release.at:%d %b %Y, %H:%M} UTC" + (f": {release.note}" if release.note else ""),
-        )
-        for release in releases_of(version.project).filter(Q(version=version) | away)[:5]
-    ]
-
-
-def _comparison_step(results: Results, version: ModelVersion, slug: str) -> LineageStep:
-    rate = results.rate_of(version)
-    said = (
-        f"win rate {rate.value:.0%} ({rate.low:.0%} to {rate.high:.0%})"
-        if rate.value is not None
-        else "no result"
+def gate_page(version: ModelVersion, *, files: FilesRead | None = None) -> GatePage:
+    """Reads the live version, the ratings and the people once. `files` as for `candidate`."""
+    now = standing(version.project)
+    opponent, results = _opponent(version, now.route), results_for(version)
+    return GatePage(
+        standing=now,
+        candidate=_candidate(version, opponent, results, files),
+        measuring=_measuring(version, opponent),
+        results=results,
+        people=people_trained_on(version.training),
     )
-    raters = ", ".join(one.rater.name for one in results.raters[:6])
-    return LineageStep(
-        kind="Comparison",
-        label=results.campaign.name,
-        url=reverse("evaluation:campaign", args=[slug, results.campaign.pk]),
-        detail=f"{said}, {results.n} ratings"
-        + (f" by {raters}" if raters else "")
-        + f"; {differing_prompts(results)}",
-    )
-
-
-def differing_prompts(results: Results) -> str:
-    """ "on 37 of 40 prompts the two answers differ": the others were not shown to raters."""
-    differing = results.prompts - results.same_answers
-    return f"on {differing} of {results.prompts} prompts the two answers differ"

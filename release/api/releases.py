@@ -19,6 +19,7 @@ from release.api.serializers import (
     ReleaseSerializer,
     RollBackSerializer,
 )
+from release.lineage import who_decided
 from release.models import Release
 from training.models import ModelVersion
 
@@ -86,7 +87,7 @@ class VersionLineageView(_Release):
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """From the releases of a version back to its run, dataset and people."""
         version = self.access.get(queries.version_of(self.access.project), pk=pk)
-        return Response(LineageSerializer({"steps": queries.who_decided(version)}).data)
+        return Response(LineageSerializer({"steps": who_decided(version)}).data)
 
 
 class ReleasesView(mixins.ListModelMixin, _Release):

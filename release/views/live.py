@@ -18,9 +18,9 @@ from core.roles import READERS
 from inference.queries import live_version
 from release import queries, services
 from release.forms import RollBackForm, SignOffForm
+from release.lineage import who_decided
 from release.models import Release
 from training.models import ModelVersion
-from training.queries import people_trained_on
 
 
 @project_page(*READERS)
@@ -55,12 +55,10 @@ def _version(access: Access, pk: int) -> ModelVersion:
 def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """One version with its gate, its releases, and for admins the sign-off."""
     found = _version(access, pk)
-    live = queries.standing(access.project)
     if request.method != "POST":
-        form = SignOffForm(
-            initial={"replaces": live.route.version_id if live.route else None}, signer=access.user.name
-        )
-        return _gate_page(request, access, found, live, form)
+        page = queries.gate_page(found)
+        form = SignOffForm(initial={"replaces": _live_id(page.standing)}, signer=access.user.name)
+        return _gate_page(request, access, page, form)
     access.require(Role.ADMIN)
     form = SignOffForm(request.POST, signer=access.user.name)
     if form.is_valid():
@@ -75,14 +73,19 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
             )
         except ExpectedError as error:
             take_errors(form, error)
-            # The live version may have changed: the page shows the new one, and the next try uses it.
-            live = queries.standing(access.project)
-            form.data = request.POST.copy()
-            form.data["replaces"] = str(live.route.version_id) if live.route else ""
         else:
             messages.success(request, f"{found} is live. It answers applications from now on.")
             return redirect("release:home", access.project.slug)
-    return _gate_page(request, access, found, live, form)
+    # After a refused sign-off the page shows the gate that the sign-off read.
+    page = queries.gate_page(found, files=queries.read_files(found, fresh=True))
+    # The live version may have changed: the page shows the new one, and the next try uses it.
+    form.data = request.POST.copy()
+    form.data["replaces"] = str(_live_id(page.standing) or "")
+    return _gate_page(request, access, page, form)
+
+
+def _live_id(standing: queries.Standing) -> int | None:
+    return standing.route.version_id if standing.route else None
 
 
 def _gate_seen(request: HttpRequest) -> dict[str, str] | None:
@@ -105,30 +108,22 @@ def _seen(access: Access, pk: int | None) -> ModelVersion | None:
 
 
 def _gate_page(
-    request: HttpRequest,
-    access: Access,
-    found: ModelVersion,
-    live: queries.Standing,
-    form: SignOffForm,
+    request: HttpRequest, access: Access, page: queries.GatePage, form: SignOffForm
 ) -> HttpResponse:
-    # After a refused sign-off the page shows the gate that the sign-off read.
-    candidate = queries.candidate(
-        found, files=queries.read_files(found, fresh=True) if form.is_bound else None
-    )
-    if candidate.gate.result != "pass":
+    version, gate = page.candidate.version, page.candidate.gate
+    if gate.result != "pass":
         form.ask_for_a_reason()
-    is_live = bool(live.route and live.route.version_id == found.pk)
     context: dict[str, Any] = {
-        "version": found,
-        "candidate": candidate,
-        "gate_seen": json.dumps(candidate.gate.results),
-        "measuring": queries.measuring(found),
-        "standing": live,
-        "is_live": is_live,
-        "steps": queries.who_decided(found),
-        "people": people_trained_on(found.training),
+        "version": version,
+        "candidate": page.candidate,
+        "gate_seen": json.dumps(gate.results),
+        "measuring": page.measuring,
+        "standing": page.standing,
+        "is_live": page.is_live,
+        "steps": who_decided(version, results=page.results, people=page.people),
+        "people": page.people,
         "form": form,
-        "is_ready": found.status == ModelVersion.Status.READY,
+        "is_ready": version.status == ModelVersion.Status.READY,
         "may_sign": access.has(Role.ADMIN),
     }
     return render(request, "release/version.html", context, status=status_of(form))
@@ -175,7 +170,7 @@ def roll_back(request: HttpRequest, access: Access) -> HttpResponse:
 def release(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """One decision: who, when, with what evidence."""
     found = access.get(queries.releases_of(access.project), pk=pk)
-    steps = queries.who_decided(_version(access, found.version_id))
+    steps = who_decided(_version(access, found.version_id))
     own = reverse("release:release", args=[access.project.slug, found.pk])
     context = {
         "release": found,
