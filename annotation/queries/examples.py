@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from annotation.models import Example, Review, Revision
 from annotation.text.changes import Changes, changes
 from core.lists.numbers import whole_number
-from core.lists.search import pattern
+from core.lists.search import folded, pattern
 from core.models import Project, User
 
 
@@ -33,14 +33,17 @@ def find_examples(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Examp
     if person := wanted.get("person"):
         reviewed = Review.objects.filter(by=person, undone_at=None).values("example_id")
         found = found.filter(Q(submitted_by=person) | Q(pk__in=reviewed))
-    return _search(found, str(wanted.get("q") or "").strip())
+    return with_text(found, str(wanted.get("q") or ""))
 
 
-def _search(found: QuerySet[Example], text: str) -> QuerySet[Example]:
+def with_text(found: QuerySet[Example], typed: str) -> QuerySet[Example]:
+    """Those that contain the text; for "#12" the one with this number; all of them when nothing was typed."""
+    text = typed.strip()
+    if not text:
+        return found
     if text.startswith("#") and (number := whole_number(text[1:])) is not None:
         return found.filter(pk=number)
-    wanted = pattern(text)
-    return found.filter(search_text__contains=wanted) if wanted else found
+    return found.filter(search_text__contains=pattern(text) or folded(text))
 
 
 def slices_of(project: Project) -> list[str]:

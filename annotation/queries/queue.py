@@ -10,9 +10,8 @@ from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet,
 from django.utils import timezone
 
 from annotation.models import Draft, Example, Lease, Review, Revision
+from annotation.queries.examples import with_text
 from annotation.text.changes import Changes, changes
-from core.lists.numbers import whole_number
-from core.lists.search import folded, pattern
 from core.models import Project, User
 
 if TYPE_CHECKING:
@@ -267,10 +266,7 @@ def review_list(project: Project, user: User, wanted: Mapping[str, Any] | None =
         found = found.exclude(edge="") if edge == "any" else found.filter(edge=edge)
     if wanted.get("slice"):
         found = found.filter(slice=wanted["slice"])
-    if q := str(wanted.get("q") or "").strip():
-        number = whole_number(q[1:]) if q.startswith("#") else None
-        by_text = {"search_text__contains": pattern(q) or folded(q)}
-        found = found.filter(**by_text if number is None else {"pk": number})
+    found = with_text(found, str(wanted.get("q") or ""))
     holder = _holding().values("user__name")[:1]
     return in_order(
         found.defer("search_text")
