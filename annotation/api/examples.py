@@ -56,9 +56,7 @@ class ExamplesView(mixins.ListModelMixin, _Examples):
     @extend_schema(request=NewExampleSerializer, responses={201: ExampleSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Writes an example by hand; it goes to the reviewers."""
-        given = NewExampleSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        content = dict(given.validated_data)
+        content = self.given(NewExampleSerializer)
         group, reason = content.pop("group"), content.pop("reason")
         example = write_example(
             by=self.access.user, project=self.access.project, content=content, group=group, reason=reason
@@ -99,9 +97,8 @@ class RetireExampleView(_Examples):
     @extend_schema(request=RetireSerializer, responses=ExampleSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Retires an example: new dataset versions do not contain it."""
-        given = RetireSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        retire(by=self.access.user, example=self.one(pk), **given.validated_data)
+        given = self.given(RetireSerializer)
+        retire(by=self.access.user, example=self.one(pk), **given)
         return Response(ExampleSerializer(self.one(pk)).data)
 
 
@@ -111,7 +108,6 @@ class RequeueExampleView(_Examples):
     @extend_schema(request=RequeueSerializer, responses=ExampleSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Puts an approved or retired example back into the queue."""
-        given = RequeueSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        requeue(by=self.access.user, example=self.one(pk), **given.validated_data)
+        given = self.given(RequeueSerializer)
+        requeue(by=self.access.user, example=self.one(pk), **given)
         return Response(ExampleSerializer(self.one(pk)).data)

@@ -36,13 +36,12 @@ class MeView(APIView):
     @extend_schema(request=MeChangeSerializer, responses=MeSerializer)
     def patch(self, request: Request) -> Response:
         """Changes your name or theme."""
-        given = MeChangeSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        given = self.given(MeChangeSerializer)
         user = cast(User, request.user)
-        if "name" in given.validated_data:
-            rename_person(by=user, name=given.validated_data["name"])
-        if "theme" in given.validated_data:
-            choose_theme(by=user, theme=given.validated_data["theme"])
+        if "name" in given:
+            rename_person(by=user, name=given["name"])
+        if "theme" in given:
+            choose_theme(by=user, theme=given["theme"])
         return self._drawn(user)
 
     def _drawn(self, user: User) -> Response:
@@ -56,10 +55,9 @@ class PasswordView(APIView):
     @extend_schema(responses={204: None})
     def post(self, request: Request) -> Response:
         """Changes your password. All your sessions and personal keys end, also the one of this request."""
-        given = PasswordSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        given = self.given(PasswordSerializer)
         user = cast(User, request.user)
-        change_password(by=user, **given.validated_data)
+        change_password(by=user, **given)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -77,9 +75,8 @@ class PersonalKeysView(mixins.ListModelMixin, APIView):
     @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
     def post(self, request: Request) -> Response:
         """Creates a personal key."""
-        given = NewKeySerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        api_key, secret = create_api_key(by=cast(User, request.user), **given.validated_data)
+        given = self.given(NewKeySerializer)
+        api_key, secret = create_api_key(by=cast(User, request.user), **given)
         return Response({**KeySerializer(api_key).data, "secret": secret}, status=status.HTTP_201_CREATED)
 
 

@@ -54,9 +54,8 @@ class ProjectsView(mixins.ListModelMixin, APIView):
         user = cast(User, request.user)
         if not user.is_operator:
             raise PermissionDenied("Only an operator can create projects.")
-        given = NewProjectSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        project = create_project(by=user, **given.validated_data)
+        given = self.given(NewProjectSerializer)
+        project = create_project(by=user, **given)
         return Response(ProjectSerializer(project).data, status=status.HTTP_201_CREATED)
 
 
@@ -72,9 +71,8 @@ class ProjectView(ProjectAPIView):
     @extend_schema(request=ProjectChangeSerializer, responses=ProjectSerializer)
     def patch(self, request: Request, slug: str) -> Response:
         """Changes the project's settings. 409 when they changed since `seen` was read."""
-        given = ProjectChangeSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        project = update_project(by=self.access.user, project=self.access.project, **given.validated_data)
+        given = self.given(ProjectChangeSerializer)
+        project = update_project(by=self.access.user, project=self.access.project, **given)
         return Response(ProjectSerializer(project).data)
 
 
@@ -118,9 +116,8 @@ class MembersView(mixins.ListModelMixin, ProjectAPIView):
 
         An account whose first password was not changed gets a new one, also once.
         """
-        given = NewPersonSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        invited = invite(by=self.access.user, project=self.access.project, **given.validated_data)
+        given = self.given(NewPersonSerializer)
+        invited = invite(by=self.access.user, project=self.access.project, **given)
         body = {**MembershipSerializer(invited.membership).data, "first_password": invited.first_password}
         return Response(body, status=status.HTTP_201_CREATED)
 
@@ -136,11 +133,8 @@ class MemberView(ProjectAPIView):
     @extend_schema(responses=MembershipSerializer)
     def patch(self, request: Request, slug: str, pk: int) -> Response:
         """Changes a person's roles. 409 when they changed since `seen` was read, or when the project would have no admin."""
-        given = RolesSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        membership = change_roles(
-            by=self.access.user, membership=self._membership(pk), **given.validated_data
-        )
+        given = self.given(RolesSerializer)
+        membership = change_roles(by=self.access.user, membership=self._membership(pk), **given)
         return Response(MembershipSerializer(membership).data)
 
     @extend_schema(responses={204: None})
@@ -178,11 +172,8 @@ class ApplicationKeysView(mixins.ListModelMixin, ProjectAPIView):
     @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Creates an application key; its secret is in the response, once."""
-        given = NewKeySerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        api_key, secret = create_api_key(
-            by=self.access.user, project=self.access.project, name=given.validated_data["name"]
-        )
+        given = self.given(NewKeySerializer)
+        api_key, secret = create_api_key(by=self.access.user, project=self.access.project, name=given["name"])
         return Response({**KeySerializer(api_key).data, "secret": secret}, status=status.HTTP_201_CREATED)
 
 

@@ -45,9 +45,7 @@ class ImportsView(mixins.ListModelMixin, _Imports):
     @extend_schema(request={"multipart/form-data": NewImportSerializer}, responses={202: ImportSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Uploads a JSONL file and starts the run that reads it; read `run.status` until it has ended."""
-        given = NewImportSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        values = dict(given.validated_data)
+        values = self.given(NewImportSerializer)
         upload = values.pop("file")
         data_import = start_import(
             by=self.access.user,

@@ -53,9 +53,8 @@ class DatasetsView(mixins.ListModelMixin, _Datasets):
     def post(self, request: Request, slug: str) -> Response:
         """Freezes the approved examples into the next version; read `status` until it is ready or failed. 409 when the data changed
         since the preview with this `seen`."""
-        given = NewDatasetSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        dataset = start_freeze(by=self.access.user, project=self.access.project, **given.validated_data)
+        given = self.given(NewDatasetSerializer)
+        dataset = start_freeze(by=self.access.user, project=self.access.project, **given)
         return Response(DatasetSerializer(self.one(dataset.number)).data, status=status.HTTP_202_ACCEPTED)
 
 

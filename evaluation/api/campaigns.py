@@ -51,9 +51,7 @@ class CampaignsView(mixins.ListModelMixin, ProjectAPIView):
     @extend_schema(request=NewCampaignSerializer, responses={201: CampaignSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Plans a campaign and starts the background job that makes its answers. 422 has the errors by field."""
-        given = NewCampaignSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        values: dict[str, Any] = dict(given.validated_data)
+        values: dict[str, Any] = self.given(NewCampaignSerializer)
         for name, model in (
             ("baseline", ModelVersion),
             ("candidate", ModelVersion),

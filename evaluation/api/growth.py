@@ -48,11 +48,6 @@ class _Change(ProjectAPIView):
         service(by=self.access.user, campaign=campaign, **values)
         return Response(CampaignSerializer(campaigns_of(self.access.project).get(pk=pk)).data, status=code)
 
-    def sent(self, serializer: Any) -> dict[str, Any]:
-        given = serializer(data=self.request.data)
-        given.is_valid(raise_exception=True)
-        return dict(given.validated_data)
-
 
 class CampaignPromptsView(_Change):
     @extend_schema(request=AddPromptsSerializer, responses={201: CampaignSerializer})
@@ -60,7 +55,7 @@ class CampaignPromptsView(_Change):
         """Adds test prompts to an open campaign and starts the background job that makes their answers: a new plan
         stage."""
         return self.change(
-            services.add_prompts, pk, status.HTTP_201_CREATED, **self.sent(AddPromptsSerializer)
+            services.add_prompts, pk, status.HTTP_201_CREATED, **self.given(AddPromptsSerializer)
         )
 
     @extend_schema(responses=CampaignSerializer)
@@ -73,14 +68,14 @@ class CampaignRatersView(_Change):
     @extend_schema(request=AddRatersSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Gives members the role rater, and raises the ratings per prompt: a new plan stage."""
-        return self.change(services.add_raters, pk, **self.sent(AddRatersSerializer))
+        return self.change(services.add_raters, pk, **self.given(AddRatersSerializer))
 
 
 class CampaignSetAsideView(_Change):
     @extend_schema(request=SetAsideSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Sets aside all votes on answers in doubt; 409 when there are none."""
-        return self.change(services.set_aside, pk, **self.sent(SetAsideSerializer))
+        return self.change(services.set_aside, pk, **self.given(SetAsideSerializer))
 
     @extend_schema(responses=CampaignSerializer)
     def delete(self, request: Request, slug: str, pk: int) -> Response:

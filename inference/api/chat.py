@@ -62,14 +62,13 @@ class ConversationsView(_Chatters):
     @extend_schema(request=NewConversationSerializer, responses={201: ConversationSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Opens a conversation with a candidate."""
-        given = NewConversationSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        code = given.validated_data.pop("candidate")
+        given = self.given(NewConversationSerializer)
+        code = given.pop("candidate")
         chosen = next((one for one in queries.candidates(self.access) if one.code == code), None)
         if chosen is None:
             raise Invalid("This candidate does not exist.", fields={"candidate": ["See chat/candidates/."]})
         made = services.start_conversation(
-            by=self.access.user, project=self.access.project, version=chosen.version, **given.validated_data
+            by=self.access.user, project=self.access.project, version=chosen.version, **given
         )
         return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
 
@@ -91,12 +90,11 @@ class AskView(_Chatters):
     @extend_schema(request=QuestionSerializer, responses={200: ChatTurnSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Asks a question and waits for the answer."""
-        given = QuestionSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        given = self.given(QuestionSerializer)
         conversation, blind = self.own(pk), queries.is_blind(self.access)
-        if "text" in given.validated_data:
+        if "text" in given:
             opened = services.ask(
-                by=self.access.user, conversation=conversation, text=given.validated_data["text"], blind=blind
+                by=self.access.user, conversation=conversation, text=given["text"], blind=blind
             )
         else:
             opened = services.ask_again(by=self.access.user, conversation=conversation, blind=blind)
@@ -111,12 +109,11 @@ class CorrectView(_Chatters):
     @extend_schema(request=ChatCorrectionSerializer, responses={201: FiledSerializer})
     def post(self, request: Request, slug: str, pk: int, public_id: UUID) -> Response:
         """Files a better answer as an example for annotation."""
-        given = ChatCorrectionSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        given = self.given(ChatCorrectionSerializer)
         answer = self.access.get(
             Answer.objects.select_related("project", "conversation"),
             public_id=public_id,
             conversation=self.own(pk),
         )
-        example = services.correct(by=self.access.user, answer=answer, **given.validated_data)
+        example = services.correct(by=self.access.user, answer=answer, **given)
         return Response({"example": example.pk}, status=status.HTTP_201_CREATED)

@@ -103,9 +103,7 @@ class ReleasesView(mixins.ListModelMixin, _Release):
     @extend_schema(request=MakeLiveSerializer, responses={201: ReleaseSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Releases a version. 409 when another version went live meanwhile; 422 without sign-off or a required note."""
-        given = MakeLiveSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        values = given.validated_data
+        values = self.given(MakeLiveSerializer)
         version = queries.version_of(self.access.project).filter(pk=values["version"]).first()
         if version is None:
             raise Invalid(
@@ -132,16 +130,15 @@ class RollBackView(_Release):
     def post(self, request: Request, slug: str) -> Response:
         """Rolls back to the version that was live before; a second call goes back one more step. 422 without a
         reason."""
-        given = RollBackSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        seen = self.seen(given.validated_data["away_from"])
+        given = self.given(RollBackSerializer)
+        seen = self.seen(given["away_from"])
         if seen is None:
             raise Conflict("This version is not live.", "Read the live version again, then decide.")
         release = services.roll_back(
             by=self.access.user,
             project=self.access.project,
             away_from=seen,
-            reason=given.validated_data["reason"],
+            reason=given["reason"],
         )
         body = ReleaseSerializer(queries.releases_of(self.access.project).get(pk=release.pk)).data
         return Response(body, status=status.HTTP_201_CREATED)

@@ -64,11 +64,8 @@ class BaseModelsView(mixins.ListModelMixin, TrainingView):
     def post(self, request: Request, slug: str) -> Response:
         """Adds a base model and starts preparing it (operators only)."""
         self.operators_only()
-        given = NewBaseModelSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        base = services.register_base_model(
-            by=self.access.user, project=self.access.project, **given.validated_data
-        )
+        given = self.given(NewBaseModelSerializer)
+        base = services.register_base_model(by=self.access.user, project=self.access.project, **given)
         return Response(BaseModelSerializer(base).data, status=status.HTTP_201_CREATED)
 
 
