@@ -6,7 +6,7 @@ the worker would refuse.
 
 import re
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -324,6 +324,15 @@ class Lengths:
 def measure(rows: Iterable[dict[str, Any]], encoder: RowEncoder) -> dict[str, Lengths]:
     """{split: lengths} of the rows that training uses; their problems are in `encoder.problems`."""
     lengths = {split: Lengths() for split in SPLITS}
+    for _ in encoded_rows(rows, encoder, lengths):
+        pass
+    return lengths
+
+
+def encoded_rows(
+    rows: Iterable[dict[str, Any]], encoder: RowEncoder, lengths: Mapping[str, Lengths]
+) -> Iterator[tuple[str, EncodedRow]]:
+    """(split, row) of each row that training uses; its length is added to those of its split."""
     for row in rows:
         if row["split"] not in lengths:
             continue
@@ -335,7 +344,7 @@ def measure(rows: Iterable[dict[str, Any]], encoder: RowEncoder) -> dict[str, Le
                 prompt=encoded.prompt_length,
                 answer=encoded.answer_tokens,
             )
-    return lengths
+            yield row["split"], encoded
 
 
 def limit_problems(

@@ -219,36 +219,30 @@ class RunsView(mixins.ListModelMixin, ProjectAPIView):
         return self.list(request)
 
 
-class RunView(ProjectAPIView):
-    serializer_class = RunSerializer
-    queryset = Run.objects.none()
-    read_roles = READERS
-
-    def get(self, request: Request, slug: str, pk: int) -> Response:
-        """One background job."""
-        found = self.access.get(Run.objects.select_related("created_by"), pk=pk)
-        return Response(RunSerializer(found).data)
-
-
-class CancelRunView(ProjectAPIView):
+class _RunView(ProjectAPIView):
     serializer_class = RunSerializer
     queryset = Run.objects.none()
     read_roles, write_roles = READERS, ADMINS
 
+    def run(self, pk: int) -> Run:
+        return self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
+
+
+class RunView(_RunView):
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """One background job."""
+        return Response(RunSerializer(self.run(pk)).data)
+
+
+class CancelRunView(_RunView):
     @extend_schema(request=None, responses=RunSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Cancels a background job. 409 when it has ended."""
-        found = self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
-        return Response(RunSerializer(request_cancel(by=self.access.user, run=found)).data)
+        return Response(RunSerializer(request_cancel(by=self.access.user, run=self.run(pk))).data)
 
 
-class ResumeRunView(ProjectAPIView):
-    serializer_class = RunSerializer
-    queryset = Run.objects.none()
-    read_roles, write_roles = READERS, ADMINS
-
+class ResumeRunView(_RunView):
     @extend_schema(request=None, responses=RunSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Starts a failed or cancelled background job again, from its saved state. 409 when it is active or succeeded."""
-        found = self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
-        return Response(RunSerializer(start_again(by=self.access.user, run=found)).data)
+        return Response(RunSerializer(start_again(by=self.access.user, run=self.run(pk))).data)

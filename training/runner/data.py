@@ -22,6 +22,7 @@ from training.rows import (
     EncodedRow,
     Lengths,
     RowEncoder,
+    encoded_rows,
     facts_of,
     in_words,
     limit_problems,
@@ -106,19 +107,9 @@ def encode_rows(
     stop_id_of(tokenizer, stop_token)
     encoded: dict[str, list[EncodedRow]] = {split: [] for split in SPLITS}
     lengths = {split: Lengths() for split in SPLITS}
-    for row in rows:
-        if row["split"] not in encoded:
-            continue
-        whole = encoder.encode(row)
-        if whole is not None:
-            lengths[row["split"]].add(
-                position=whole.position,
-                example=int(row["example"]),
-                prompt=whole.prompt_length,
-                answer=whole.answer_tokens,
-            )
-            # Cut here, so that long rows do not fill the memory.
-            encoded[row["split"]].append(replace(whole, ids=whole.ids[:max_length]))
+    for split, whole in encoded_rows(rows, encoder, lengths):
+        # Cut here, so that long rows do not fill the memory.
+        encoded[split].append(replace(whole, ids=whole.ids[:max_length]))
     problems = encoder.problems or limit_problems(
         lengths, max_length=max_length, most_rows=most_rows, seed=seed
     )
