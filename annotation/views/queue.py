@@ -64,9 +64,7 @@ def overview(request: HttpRequest, access: Access) -> HttpResponse:
 @require_POST
 def take_next(request: HttpRequest, access: Access) -> HttpResponse:
     """Opens the next example. A chosen part of the queue is used until it is empty."""
-    form = TakeForm(request.POST)
-    chosen = {name: value for name, value in form.cleaned_data.items() if value} if form.is_valid() else {}
-    request.session[_part(access)] = chosen
+    request.session[_part(access)] = TakeForm(request.POST).wanted()
     return _onward(request, access)
 
 

@@ -88,8 +88,7 @@ def review_next(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 def _onward(request: HttpRequest, access: Access) -> HttpResponse:
-    form = TakeForm(request.POST)
-    filters = form.cleaned_data if form.is_valid() else {}
+    filters = TakeForm(request.POST).wanted()
     lease = services.take_next(by=access.user, project=access.project, purpose=REVIEW, filters=filters)
     if lease is None:
         messages.info(request, "There is nothing for you to review now.")
