@@ -8,9 +8,10 @@ class AnnotationConfig(AppConfig):
     label = "annotation"
 
     def ready(self) -> None:
-        from annotation.home import QUIET, STAGE, WORDINGS
-        from core.audit.sentences import register_wordings
+        from annotation.actions import AnnotationAction
+        from annotation.home import STAGE
+        from core.audit.sentences import register_actions
         from core.home.stages import register_stage
 
         register_stage(STAGE)
-        register_wordings(WORDINGS, quiet=QUIET)
+        register_actions(AnnotationAction)

@@ -1,9 +1,8 @@
 """The filters of the lists of examples, for pages, downloads and the API."""
 
-from typing import Any
-
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
 
 from annotation.models import Example
 from annotation.queries.examples import people_of, slices_of, sources_of
@@ -33,8 +32,8 @@ class ExampleFilter(Filter):
     )
     import_id = forms.IntegerField(required=False, widget=forms.HiddenInput, min_value=1)
 
-    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict, *, project: Project) -> None:
+        super().__init__(data)
         for name, empty, choices in (
             ("slice", "any", [("-", "No slice"), *((name, name) for name in slices_of(project))]),
             ("source", "any", [(name, name) for name in sources_of(project)]),
@@ -62,8 +61,8 @@ class ReviewFilter(Filter):
     )
     slice = forms.ChoiceField(label="Slice", required=False)
 
-    def __init__(self, *args: Any, slices: list[str], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict, *, slices: list[str]) -> None:
+        super().__init__(data)
         self.fields["slice"] = forms.ChoiceField(
             label="Slice", required=False, choices=[("", "All"), *[(name, name) for name in slices]]
         )

@@ -10,33 +10,6 @@ from core.models import Role
 from core.roles import EXAMPLE_READERS, QUEUE_WORKERS
 from core.wording import counted
 
-WORDINGS = {
-    "example.opened": "{actor} opened {label} to {purpose}",
-    "example.written": "{actor} wrote {label}",
-    "example.corrected": "{actor} sent a correction to the queue as {label}",
-    "example.submitted": "{actor} submitted {label} for review",
-    "example.taken_back": "{actor} undid the submit of {label}",
-    "example.skipped": "{actor} skipped {label}",
-    "example.skip_undone": "{actor} undid the skip of {label}",
-    "example.released": "{actor} stopped work on {label}",
-    "example.approved": "{actor} accepted {label}",
-    "example.returned": "{actor} sent {label} back",
-    "example.retired": "{actor} retired {label}: {reason}",
-    "example.requeued": "{actor} put {label} back into the queue",
-    "review.undone": "{actor} undid their decision on {label}",
-    "draft.discarded": "{actor} discarded their draft of {label}",
-    "draft.of_new_discarded": "{actor} discarded their draft of a new example",
-}
-
-QUIET = (
-    "example.opened",
-    "example.skipped",
-    "example.skip_undone",
-    "example.released",
-    "draft.discarded",
-    "draft.of_new_discarded",
-)
-
 
 def glance(access: Access) -> Glance:
     """The person's own work. At most five queries."""

@@ -34,7 +34,8 @@ import httpx
 import psutil
 import psycopg
 
-from tests.support.program import Program, until
+from tests.support.program import Program
+from tests.support.waiting import wait_for
 
 SLUG = "under-fire"
 AT = f"projects/{SLUG}/"
@@ -132,7 +133,7 @@ class ServerWatch:
     def _postgres(self, killed: datetime) -> bool:
         return bool(self._asked("SELECT 1"))
 
-    def _asked(self, query: str, *values: Any) -> Any:
+    def _asked(self, query: str, *values: object) -> Any:
         from django.conf import settings
 
         with psycopg.connect(settings.DATABASE_URL, connect_timeout=2) as link:
@@ -209,8 +210,15 @@ class SimulatedUser(threading.Thread):
                 self.stop.wait(0.2)
         self.client.close()
 
-    def call(self, method: str, path: str, **more: Any) -> Any:
-        answer = self.client.request(method, path, **more)
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        files: dict[str, tuple[str, bytes]] | None = None,
+    ) -> Any:
+        answer = self.client.request(method, path, json=json, files=files)
         if answer.status_code >= 300:
             raise RequestRefused(f"{answer.status_code} {self.name.split()[0]}")
         return answer.json() if answer.status_code != NOTHING_WAITS else None
@@ -333,7 +341,7 @@ def fill(program: Program, tokens: dict[str, str], rows: int) -> None:
                 raise RuntimeError(f"the first import {run['status']}: {run}")
             return bool(run["status"] == "succeeded")
 
-        until(ended, seconds=RECOVERS_WITHIN, what="the first import")
+        wait_for(ended, seconds=RECOVERS_WITHIN, what="the first import")
 
 
 # --- checking acknowledged writes --------------------------------------------------------------------------
@@ -359,8 +367,8 @@ def settle(ledger: Ledger) -> None:
         active = DataImport.objects.filter(pk__in=ledger.imports, run__status__in=Run.ACTIVE)
         return not asked(active.exists)
 
-    with contextlib.suppress(TimeoutError):
-        until(ended, seconds=RECOVERS_WITHIN, what="the end of all imports")
+    with contextlib.suppress(AssertionError):
+        wait_for(ended, seconds=RECOVERS_WITHIN, what="the end of all imports")
 
 
 def lost(ledger: Ledger) -> list[str]:
@@ -403,12 +411,12 @@ def lost(ledger: Ledger) -> list[str]:
 # --- the benchmark ----------------------------------------------------------------------------------------------
 def kill(program: Program, watch: ServerWatch, name: str) -> float:
     """SIGKILL, and the seconds until the process works again."""
-    process: psutil.Process = until(
+    process: psutil.Process = wait_for(
         lambda: find(program, name), seconds=RECOVERS_WITHIN, what=f"a process {name}", every=0.2
     )
     killed, began = datetime.now(UTC), time.monotonic()
     process.kill()
-    until(
+    wait_for(
         lambda: watch.again(name, process.pid, killed),
         seconds=RECOVERS_WITHIN,
         what=f"the recovery of {name}",
@@ -429,7 +437,7 @@ def run(program: Program, names: list[str], *, rounds: int, queued: int) -> dict
 
     def more(number: int) -> None:
         wanted = ledger.total + number
-        until(
+        wait_for(
             lambda: ledger.total >= wanted, seconds=RECOVERS_WITHIN, what=f"{number} more writes", every=0.1
         )
 

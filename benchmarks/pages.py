@@ -26,7 +26,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.support.program import ROOT, free_port, until
+from tests.support.program import ROOT, free_port
+from tests.support.waiting import wait_for
 
 BOUND_MS = 100
 SLUG = "freight-desk"
@@ -85,7 +86,7 @@ def web(environment: dict[str, str]) -> Iterator[str]:
             return False
 
     try:
-        until(answers, seconds=60, what="the web process", every=0.1)
+        wait_for(answers, seconds=60, what="the web process", every=0.1)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
@@ -153,7 +154,7 @@ def double() -> None:
         data_import.pk, data_import.run = None, run
         data_import.save(force_insert=True)
     for _ in range(500):
-        record(by=by, project=project, verb="project.changed", obj=project)
+        record(by=by, project=project, action="project.changed", obj=project)
 
 
 def measure(rounds: int) -> list[dict[str, Any]]:

@@ -28,7 +28,8 @@ from typing import Any
 import httpx
 from httpx_sse import EventSource
 
-from tests.support.program import Api, Program, until
+from tests.support.program import Api, Program
+from tests.support.waiting import wait_for
 
 DEMO_PASSWORD = "freight-desk-demo"
 ADMIN, RATER = "ada@freight-desk.example", "kofi@freight-desk.example"
@@ -55,7 +56,7 @@ def ended(api: Api, path: str, key: str = "run") -> dict[str, Any] | None:
 
 
 def wait(api: Api, path: str, *, seconds: float, key: str = "run") -> dict[str, Any]:
-    return until(lambda: ended(api, path, key), seconds=seconds, what=path)  # type: ignore[no-any-return]
+    return wait_for(lambda: ended(api, path, key), seconds=seconds, what=path)  # type: ignore[no-any-return]
 
 
 def ready_dataset(api: Api, at: str, number: int) -> dict[str, Any] | None:
@@ -133,7 +134,7 @@ class MeasuredLoop:
         say("Freezing ...")
         began = time.monotonic()
         dataset = self.api.post(f"{self.at}datasets/", {})
-        self.dataset = until(
+        self.dataset = wait_for(
             lambda: ready_dataset(self.api, self.at, dataset["number"]),
             seconds=300,
             what="the frozen dataset",
@@ -147,7 +148,7 @@ class MeasuredLoop:
         }
 
     def train(self) -> None:
-        base = until(self._base, seconds=300, what="the base model")
+        base = wait_for(self._base, seconds=300, what="the base model")
         self.api.post(f"{self.at}base-models/{base['id']}/use/")
         say(f"Training LoRA on {self.rows} examples ...")
         values = {
@@ -162,7 +163,7 @@ class MeasuredLoop:
             },
         }
         # A worker counts the tokens of a large dataset on the first request.
-        until(
+        wait_for(
             lambda: not self.api.post(f"{self.at}training-preflight/", values)["counting"],
             seconds=600,
             what="the count of tokens",
@@ -192,14 +193,16 @@ class MeasuredLoop:
 
     def serve(self) -> None:
         say("Waiting until the new version is served ...")
-        until(lambda: self._served(self.tuned), seconds=300, what="the tuned version being served", every=0.2)
+        wait_for(
+            lambda: self._served(self.tuned), seconds=300, what="the tuned version being served", every=0.2
+        )
         versions = {one["id"]: one for one in self.api.get(f"{self.at}model-versions/")["results"]}
         # By the server's own clock, token check included: polling would be slower than loading.
         self.figures["trained_to_served_seconds"] = seconds_between(
             versions[self.tuned]["created_at"], self._deployment(self.tuned)["loaded_at"]
         )
         self.base = next(key for key, one in versions.items() if one["number"] == 0)
-        until(lambda: self._served(self.base), seconds=300, what="the base being served")
+        wait_for(lambda: self._served(self.base), seconds=300, what="the base being served")
 
     def _deployment(self, version: int) -> dict[str, Any]:
         found = self.api.get(f"{self.at}deployments/")["results"]
@@ -259,7 +262,7 @@ class MeasuredLoop:
                 "max_tokens": 48,
             },
         )
-        until(lambda: self._open(campaign["id"]), seconds=600, what="the campaign's answers")
+        wait_for(lambda: self._open(campaign["id"]), seconds=600, what="the campaign's answers")
         page, round_trip = f"/p/real-service/rate/campaigns/{campaign['id']}/compare/", []
         for _ in range(12):
             began = time.monotonic()

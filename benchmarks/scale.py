@@ -24,7 +24,8 @@ from typing import Any
 from benchmarks.pages import percentile
 from benchmarks.real_loop import ADMIN, DEMO_PASSWORD, measured, ready_dataset, say, seconds_between, wait
 from core.text import lines_of
-from tests.support.program import Api, Program, until
+from tests.support.program import Api, Program
+from tests.support.waiting import wait_for
 
 PROJECT = "at-scale"
 AT = f"projects/{PROJECT}/"
@@ -109,7 +110,7 @@ class Scale:
         say("Freezing ...")
         began = time.monotonic()
         number = self.api.post(f"{AT}datasets/", {})["number"]
-        found = until(
+        found = wait_for(
             lambda: ready_dataset(self.api, AT, number), seconds=3600, what="the frozen dataset", every=0.5
         )
         self.figures[f"{name}_seconds"] = time.monotonic() - began

@@ -1,6 +1,7 @@
 """Brings the database up to date and, outside production, the demo project: one process, one start of Django.
 
-`make run` runs this before anything else starts. Ends with one sentence if the settings or the database are wrong.
+`make run` runs this before anything else starts. Ends with one sentence if the settings or the database are
+wrong, or if the database was made by a version whose data this one cannot read.
 """
 
 import os
@@ -17,9 +18,15 @@ def main() -> int:
         django.setup()
         from django.conf import settings
 
+        from core.database.origin import unknown_migrations
         from core.host import scratch
 
         scratch.sweep()
+        if unknown_migrations():
+            return _say(
+                "The data was made by an older version that this one cannot read; to start afresh, move the folder "
+                f"{settings.STATE_DIR} away (or let DATABASE_URL name an empty database) and start again."
+            )
         call_command("migrate", interactive=False, verbosity=0)
         if settings.DEMO:
             call_command("demo")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
@@ -39,7 +39,7 @@ class Access:
             names = " or ".join(Role(role).label.lower() for role in roles if role != Role.VIEWER)
             raise PermissionDenied(f"This needs the role {names} in {self.project.name}.")
 
-    def get(self, source: type[M] | QuerySet[M], **lookup: Any) -> M:
+    def get(self, source: type[M] | QuerySet[M], **lookup: object) -> M:
         """The project's own object, or 404. `source` is a model or queryset with a `project` field."""
         return get_object_or_404(source, project=self.project, **lookup)
 
@@ -58,6 +58,13 @@ def open_project(user: User, slug: str, *roles: str) -> Access:
     return access
 
 
+def signed_in(request: HttpRequest) -> User:
+    """The person who sent the request. PermissionDenied (403) without a session or key."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied("Sign in first.")
+    return request.user
+
+
 View = Callable[..., HttpResponseBase]
 
 
@@ -66,8 +73,8 @@ def project_page(*roles: str) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def inner(request: HttpRequest, slug: str, **kwargs: Any) -> HttpResponseBase:
-            access = open_project(request.user, slug, *roles)  # type: ignore[arg-type]
+        def inner(request: HttpRequest, slug: str, **kwargs: object) -> HttpResponseBase:
+            access = open_project(signed_in(request), slug, *roles)
             request.access = access  # type: ignore[attr-defined]
             return view(request, access, **kwargs)
 
@@ -77,7 +84,7 @@ def project_page(*roles: str) -> Callable[[View], View]:
     return decorate
 
 
-def require_operator(user: Any) -> User:
+def require_operator(user: object) -> User:
     """PermissionDenied (403) for everybody except operators."""
     if not isinstance(user, User) or not user.is_operator:
         raise PermissionDenied("Only an operator of this installation can do this.")
@@ -88,7 +95,7 @@ def operator_page(view: View) -> View:
     """Decorates a view for operators: it is called as view(request, operator, **rest)."""
 
     @wraps(view)
-    def inner(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+    def inner(request: HttpRequest, **kwargs: object) -> HttpResponseBase:
         return view(request, require_operator(request.user), **kwargs)
 
     return inner

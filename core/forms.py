@@ -6,6 +6,7 @@ from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.password_validation import password_validators_help_texts
 from django.core.validators import ProhibitNullCharactersValidator
+from django.http import HttpRequest, QueryDict
 
 from core.errors import ExpectedError, Invalid
 from core.lists.filters import Filter, search_field
@@ -42,15 +43,29 @@ def status_of(form: forms.BaseForm) -> int:
     return status
 
 
+def choices_of(form: forms.BaseForm, name: str) -> forms.ChoiceField:
+    """The field `name` of the form, which has choices."""
+    field = form.fields[name]
+    assert isinstance(field, forms.ChoiceField)
+    return field
+
+
+def objects_of(form: forms.BaseForm, name: str) -> "forms.ModelChoiceField[Any]":
+    """The field `name` of the form, which has the rows of a queryset as choices."""
+    field = form.fields[name]
+    assert isinstance(field, forms.ModelChoiceField)
+    return field
+
+
 class TypedText(forms.CharField):
     """Text that a person typed: characters that the database refuses are removed, so that the rest is not lost."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, required: bool = True, strip: bool = True) -> None:
+        super().__init__(required=required, strip=strip)
         refuses = ProhibitNullCharactersValidator
         self.validators = [one for one in self.validators if not isinstance(one, refuses)]
 
-    def to_python(self, value: Any) -> str:
+    def to_python(self, value: object) -> str:
         return storable(str(super().to_python(value)))
 
 
@@ -62,8 +77,8 @@ class SignInForm(AuthenticationForm):
         "inactive": "This account is deactivated. Ask an admin of your project.",
     }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, request: HttpRequest | None = None, *args: object, **kwargs: object) -> None:
+        super().__init__(request, *args, **kwargs)
         self.fields["username"].label = "E-mail address"
         self.fields["username"].widget = forms.EmailInput(
             attrs={"autocomplete": "username", "autofocus": True, "maxlength": 254}
@@ -93,8 +108,8 @@ class PasswordForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict | None = None) -> None:
+        super().__init__(data)
         self.fields["new"].help_text = " ".join(password_validators_help_texts())
 
     def clean(self) -> dict[str, Any]:
@@ -130,8 +145,8 @@ class NewProjectForm(forms.ModelForm):
             "description": "One line, for the list of projects.",
         }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict | None = None) -> None:
+        super().__init__(data)
         self.fields["slug"].required = False
 
     def validate_unique(self) -> None:
@@ -171,8 +186,8 @@ class ProjectSettingsForm(forms.ModelForm):
             "system_prompt": forms.Textarea(attrs={"rows": 4}),
         }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict | None = None, *, instance: Project) -> None:
+        super().__init__(data, instance=instance)
         for name in ("guideline", "system_prompt"):
             written = self.fields[name]
             if isinstance(written, forms.CharField):
@@ -242,8 +257,8 @@ class AuditFilter(Filter):
     since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
 
-    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict, *, project: Project) -> None:
+        super().__init__(data)
         members = Membership.objects.filter(project=project).values_list("user_id", "user__name")
         others = left_but_acted(project).values_list("pk", "name")
         who = self.fields["who"]

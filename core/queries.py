@@ -8,6 +8,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from core.access import Access
+from core.audit.actions import CoreAction
 from core.lists.numbers import whole_number
 from core.lists.params import day_end, day_start
 from core.models import ApiKey, AuditEntry, Membership, Project, Run, User
@@ -52,7 +53,11 @@ def accounts(*, q: str = "", state: str = "") -> QuerySet[User]:
 def maker_of(user: User) -> AuditEntry | None:
     """The audit entry of the account's creation. One query."""
     entries = AuditEntry.objects.filter(object_type="core.user", object_id=str(user.pk))
-    return entries.filter(verb__in=("person.created", "operator.created")).order_by("pk").first()
+    return (
+        entries.filter(action__in=(CoreAction.PERSON_CREATED, CoreAction.OPERATOR_CREATED))
+        .order_by("pk")
+        .first()
+    )
 
 
 def application_keys_of(project: Project) -> QuerySet[ApiKey]:
@@ -115,7 +120,7 @@ def visible_audit(access: Access) -> QuerySet[AuditEntry]:
 
 
 def audit_entries(project: Project, wanted: Mapping[str, Any]) -> QuerySet[AuditEntry]:
-    """The project's audit entries, newest first. `wanted`: who (actor id or name), what (part of the verb), since and
+    """The project's audit entries, newest first. `wanted`: who (actor id or name), what (part of the action), since and
     until (dates, both included), object (part of its name, or its type and id as "core.run 12")."""
     entries = AuditEntry.objects.filter(project_id=project.pk).order_by("-pk")
     who = str(wanted.get("who") or "")
@@ -125,7 +130,7 @@ def audit_entries(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Audit
         entries = entries.filter(actor__icontains=who)
     if what := wanted.get("what"):
         for word in str(what).lower().split():
-            entries = entries.filter(verb__icontains=word)
+            entries = entries.filter(action__icontains=word)
     if (since := wanted.get("since")) and (first := day_start(since)):
         entries = entries.filter(at__gte=first)
     if (until := wanted.get("until")) and (end := day_end(until)):
@@ -147,14 +152,16 @@ def left_but_acted(project: Project) -> QuerySet[User]:
 
 
 def own_work(user: User, *, days: int = 30) -> list[tuple[str, int]]:
-    """The person's recent actions, as (verb, times), most frequent first. One query."""
+    """The person's recent actions, as (action, times), most frequent first. One query."""
     since = timezone.now() - timedelta(days=days)
     counted = (
-        AuditEntry.objects.filter(actor_id=user.pk, at__gte=since).values("verb").annotate(times=Count("pk"))
+        AuditEntry.objects.filter(actor_id=user.pk, at__gte=since)
+        .values("action")
+        .annotate(times=Count("pk"))
     )
-    return [(row["verb"], row["times"]) for row in counted.order_by("-times", "verb")]
+    return [(row["action"], row["times"]) for row in counted.order_by("-times", "action")]
 
 
-def own_deeds(user: User) -> QuerySet[AuditEntry]:
+def own_actions(user: User) -> QuerySet[AuditEntry]:
     """The person's own actions in every project, newest first. One query."""
     return AuditEntry.objects.filter(actor_id=user.pk).order_by("-pk")

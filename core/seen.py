@@ -6,18 +6,17 @@ its lock, with the present data.
 
 import hashlib
 import json
-from typing import Any
 
 from core.errors import Conflict
 
 
-def stamp(*values: Any) -> str:
+def stamp(*values: object) -> str:
     """A short text that is the same for the same values."""
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
-def must_be_as_seen(seen: str, *values: Any, what: str) -> None:
+def must_be_as_seen(seen: str, *values: object, what: str) -> None:
     """Conflict when `seen` is the stamp of other values. An empty one is not compared."""
     if seen and seen != stamp(*values):
         raise Conflict(

@@ -41,12 +41,12 @@ urlpatterns = [
     path("accounts/<int:pk>/", accounts.account, name="account"),
     *(
         path(
-            f"accounts/<int:pk>/{deed}/",
-            accounts.account_deed,
-            {"deed": deed},
-            name=f"account-{deed}",
+            f"accounts/<int:pk>/{change}/",
+            accounts.account_change,
+            {"change": change},
+            name=f"account-{change}",
         )
-        for deed in accounts.DEEDS
+        for change in accounts.CHANGES
     ),
     path("accounts/<int:pk>/password/", accounts.account_password, name="account-password"),
     path(
@@ -70,12 +70,12 @@ urlpatterns = [
     path("p/<slug:slug>/people/<int:pk>/account/", accounts.person_account, name="person-account"),
     *(
         path(
-            f"p/<slug:slug>/people/<int:pk>/{deed}/",
-            accounts.person_deed,
-            {"deed": deed},
-            name=f"person-{deed}",
+            f"p/<slug:slug>/people/<int:pk>/{change}/",
+            accounts.person_change,
+            {"change": change},
+            name=f"person-{change}",
         )
-        for deed in accounts.DEEDS
+        for change in accounts.CHANGES
     ),
     path(
         "p/<slug:slug>/people/<int:pk>/keys/<int:api_key>/revoke/",

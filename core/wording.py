@@ -3,14 +3,14 @@
 import math
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import SupportsFloat
 
 NOTHING = "–"  # shown for an unknown value
 
 
-def finite_number(value: Any) -> float | int | None:
+def finite_number(value: object) -> float | int | None:
     """The value if it is a number (or its text), else None: also for NaN, infinity and booleans."""
-    if value is None or value == "" or isinstance(value, bool):
+    if not isinstance(value, (str, SupportsFloat)) or value == "" or isinstance(value, bool):
         return None
     try:
         number = float(value)
@@ -36,13 +36,13 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def number(value: Any, decimals: int | str = 0) -> str:
+def number(value: object, decimals: int | str = 0) -> str:
     """1284 -> "1,284"; 1.8449 with `number:2` -> "1.84". A dash for None, NaN and values that are not numbers."""
     found = finite_number(value)
     return NOTHING if found is None else f"{found:,.{int(decimals)}f}"
 
 
-def signed(value: Any, decimals: int | str = 0) -> str:
+def signed(value: object, decimals: int | str = 0) -> str:
     """12 -> "+12", -3 -> "−3" with a real minus sign, 0 -> "0"."""
     found = finite_number(value)
     if found is None:
@@ -53,7 +53,7 @@ def signed(value: Any, decimals: int | str = 0) -> str:
     return ("+" if found > 0 else "−") + text
 
 
-def percent(value: Any, decimals: int | str = 0) -> str:
+def percent(value: object, decimals: int | str = 0) -> str:
     """A share of one: 0.62 -> "62%". 0.004 -> "<1%" and 0.997 -> ">99%", because they are not none or all."""
     found = finite_number(value)
     if found is None:
@@ -67,7 +67,7 @@ def percent(value: Any, decimals: int | str = 0) -> str:
     return f"{text}%"
 
 
-def figure(value: Any) -> str:
+def figure(value: object) -> str:
     """Three significant digits, thousands set apart: 1.84, 12.3, 1,284, 0.0005."""
     found = finite_number(value)
     if found is None:
@@ -79,7 +79,7 @@ def figure(value: Any) -> str:
     return f"{found:.3g}" if abs(found) >= 0.001 else f"{found:.1e}"
 
 
-def duration(value: Any) -> str:
+def duration(value: object) -> str:
     """A timedelta or seconds in words: "40 s", "3 min", "1 h 20 min", "2 days"."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
@@ -100,7 +100,7 @@ def duration(value: Any) -> str:
     return f"{round(minutes / 1440)} days"
 
 
-def time_left(value: Any) -> str:
+def time_left(value: object) -> str:
     """A timedelta or seconds still to go: "about 3 min left". Empty while it is not known."""
     if value is None or value == "":
         return ""
@@ -110,7 +110,7 @@ def time_left(value: Any) -> str:
     )
 
 
-def milliseconds(value: Any) -> str:
+def milliseconds(value: object) -> str:
     """Milliseconds for people: 84 -> "84 ms", 1530 -> "1.5 s"."""
     found = finite_number(value)
     if found is None:
@@ -118,7 +118,7 @@ def milliseconds(value: Any) -> str:
     return f"{found:.0f} ms" if found < 1000 else f"{found / 1000:.1f} s"
 
 
-def filesize(value: Any) -> str:
+def filesize(value: object) -> str:
     """Bytes in powers of ten: 269000000 -> "269 MB", 3100000000 -> "3.1 GB"."""
     found = finite_number(value)
     if found is None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from dataset.models import DataImport
 from dataset.services.versions import SEED
@@ -84,8 +85,15 @@ class FreezeForm(forms.Form):
         label="Only these sources", required=False, widget=forms.CheckboxSelectMultiple
     )
 
-    def __init__(self, *args: Any, slices: Sequence[str], sources: Sequence[str], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        slices: Sequence[str],
+        sources: Sequence[str],
+        initial: dict[str, list[str]] | None = None,
+    ) -> None:
+        super().__init__(data, initial=initial)
         for name, values in (("slices", slices), ("sources", sources)):
             field = self.fields[name]
             if isinstance(field, forms.MultipleChoiceField):

@@ -12,14 +12,6 @@ from dataset.queries.versions import newest_ready, not_frozen_yet
 # Fewer new examples than this change little; with more, a new version is useful.
 WORTH_FREEZING = 20
 
-WORDINGS = {
-    "import.started": "{actor} started to import {file}",
-    "import.stored": "{label} was imported (added: {accepted}, repeats: {repeated}, bad lines: {rejected})",
-    "import.removed": "{actor} removed the examples of the import {label} ({examples} examples)",
-    "dataset.started": "{actor} started to freeze {label}",
-    "dataset.frozen": "{label} was frozen with {rows} rows",
-}
-
 
 def next_items(access: Access) -> list[NextItem]:
     """Import the first data, or freeze what was approved since the newest dataset. At most four queries."""

@@ -6,7 +6,7 @@ kilobyte for each row, and the texts themselves are not kept.
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,7 +49,7 @@ class _Column:
     numbers: dict[Any, int] = field(default_factory=dict)
     rows: "array[int]" = field(default_factory=lambda: array("l"))
 
-    def add(self, value: Any) -> None:
+    def add(self, value: Hashable) -> None:
         self.rows.append(self.numbers.setdefault(value, len(self.numbers)))
 
     def names(self) -> list[Any]:

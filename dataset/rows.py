@@ -32,7 +32,7 @@ ROW_FIELDS = (
 
 def canonical_row(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Only ROW_FIELDS, in Unicode form NFC, tags sorted. Raises KeyError when one is missing."""
-    row = {name: nfc(fields[name]) for name in ROW_FIELDS}
+    row: dict[str, Any] = {name: nfc(fields[name]) for name in ROW_FIELDS}
     row["tags"] = sorted(set(row["tags"]))
     return row
 

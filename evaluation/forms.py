@@ -1,17 +1,16 @@
 """Forms of evaluation. They validate formats; services decide."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from django import forms
 from django.http import QueryDict
 
-from core.forms import TypedText
+from core.forms import TypedText, choices_of, objects_of
 from core.lists.filters import Filter, search_field
 from core.lists.numbers import LARGEST_COUNT, whole_number
 from core.models import Project, User
-from dataset.models import DatasetVersion
 from evaluation.models import Campaign, Rating, Score
-from evaluation.planning import plan
+from evaluation.planning import RatingPlan, plan
 from evaluation.queries.campaigns import held_out_datasets, rater_count
 from evaluation.queries.comparisons import ONLY, OUTCOMES
 from evaluation.queries.gaps import could_rate
@@ -22,6 +21,24 @@ from evaluation.sides import SIDES
 from inference.queries import live_version
 from training.models import ModelVersion
 from training.queries import ready_versions
+
+if TYPE_CHECKING:
+    from evaluation.queries.campaigns import CountedCampaign, HeldOutDataset
+
+
+class PlanPreview(TypedDict):
+    """`plan`: the plan for the present values, None while they are not valid; `capped`: its number of prompts, when
+    more were typed than exist."""
+
+    plan: RatingPlan | None
+    capped: NotRequired[int | None]
+
+
+class HeldOutField(forms.ModelChoiceField):
+    """A dataset version, with the number of its test prompts."""
+
+    def label_from_instance(self, obj: "HeldOutDataset") -> str:
+        return f"{obj}: {obj.held_out:,} test prompts"
 
 
 class CampaignForm(forms.Form):
@@ -35,7 +52,7 @@ class CampaignForm(forms.Form):
     candidate: "forms.ModelChoiceField[ModelVersion]" = forms.ModelChoiceField(
         queryset=None, help_text="The model you want to test: its win rate over the baseline is the result."
     )
-    dataset: "forms.ModelChoiceField[DatasetVersion]" = forms.ModelChoiceField(
+    dataset = HeldOutField(
         queryset=None,
         label="Dataset",
         help_text="Its test split gives the prompts. No version was trained on them.",
@@ -57,13 +74,10 @@ class CampaignForm(forms.Form):
         versions = ready_versions(project)
         datasets = held_out_datasets(project)
         for field in ("baseline", "candidate"):
-            self._choices(field).queryset = versions
-            self._choices(field).empty_label = "Choose a version"
-        self._choices("dataset").queryset = datasets
-        self._choices("dataset").label_from_instance = lambda found: (
-            f"{found}: {found.held_out:,} test prompts"
-        )
-        self._choices("dataset").empty_label = None
+            objects_of(self, field).queryset = versions
+            objects_of(self, field).empty_label = "Choose a version"
+        objects_of(self, "dataset").queryset = datasets
+        objects_of(self, "dataset").empty_label = None
         for name in ("temperature",):
             self.fields[name].widget.attrs["step"] = "0.1"
         most = max((found.held_out for found in datasets), default=0)
@@ -71,10 +85,7 @@ class CampaignForm(forms.Form):
         if data is None:
             self._suggest(list(versions), candidate, datasets.first())
 
-    def _choices(self, name: str) -> Any:
-        return self.fields[name]
-
-    def _suggest(self, versions: list[ModelVersion], wanted: str, dataset: Any) -> None:
+    def _suggest(self, versions: list[ModelVersion], wanted: str, dataset: "HeldOutDataset | None") -> None:
         candidate = next((one for one in versions if str(one.pk) == wanted), next(iter(versions), None))
         others = [one for one in versions if one != candidate]
         self.initial["temperature"] = self.project.temperature
@@ -90,7 +101,7 @@ class CampaignForm(forms.Form):
     def most_prompts(self) -> int:
         """The number of test prompts of the chosen dataset; MOST_PROMPTS while none is chosen."""
         chosen = str(self["dataset"].value() or "")
-        held = {str(found.pk): found.held_out for found in self._choices("dataset").queryset}
+        held = {str(found.pk): found.held_out for found in objects_of(self, "dataset").queryset or ()}
         return min(held.get(chosen, MOST_PROMPTS), MOST_PROMPTS)
 
     def clean(self) -> dict[str, Any]:
@@ -102,9 +113,8 @@ class CampaignForm(forms.Form):
             )
         return values
 
-    def preview(self) -> dict[str, Any]:
-        """`plan`: the plan for the present values, None while they are not valid; `capped`: its number of prompts, when
-        more were typed than exist."""
+    def preview(self) -> PlanPreview:
+        """The plan for the present values."""
         prompts, per_prompt = _number(self["prompts"].value()), _number(self["ratings_per_prompt"].value())
         if not prompts or not per_prompt or per_prompt > MOST_PER_PROMPT:
             return {"plan": None}
@@ -113,7 +123,7 @@ class CampaignForm(forms.Form):
         return {"plan": made, "capped": most if prompts > most else None}
 
 
-def _number(value: Any) -> int | None:
+def _number(value: object) -> int | None:
     """A whole number of 1 or more, else None."""
     return whole_number(value, most=LARGEST_COUNT) or None
 
@@ -123,7 +133,7 @@ class AddPromptsForm(forms.Form):
 
     prompts = forms.IntegerField(label="Prompts to add", min_value=1, max_value=MOST_PROMPTS)
 
-    def __init__(self, campaign: Any, data: QueryDict | None = None) -> None:
+    def __init__(self, campaign: "CountedCampaign", data: QueryDict | None = None) -> None:
         """`campaign` comes from queries.campaigns_of."""
         self.campaign, self.left = campaign, most_more_prompts(campaign)
         super().__init__(data, initial={"prompts": min(campaign.prompt_count, self.left) or None})
@@ -131,7 +141,7 @@ class AddPromptsForm(forms.Form):
         field.widget.attrs["max"] = self.left
         field.help_text = f"{self.left:,} test prompts of {campaign.dataset} are not in this campaign yet."
 
-    def preview(self) -> dict[str, Any]:
+    def preview(self) -> PlanPreview:
         """Like CampaignForm.preview, for the campaign with the added prompts."""
         more = _number(self["prompts"].value())
         if not more:
@@ -159,7 +169,7 @@ class AddRatersForm(forms.Form):
         "campaign runs, so their ratings are marked.",
     )
 
-    def __init__(self, campaign: Any, data: QueryDict | None = None) -> None:
+    def __init__(self, campaign: "CountedCampaign", data: QueryDict | None = None) -> None:
         """`campaign` comes from queries.campaigns_of."""
         self.campaign = campaign
         super().__init__(data, initial={"ratings_per_prompt": campaign.ratings_per_prompt})
@@ -167,11 +177,11 @@ class AddRatersForm(forms.Form):
         self.fields["ratings_per_prompt"].widget.attrs["min"] = now
         self.fields["ratings_per_prompt"].help_text = f"By different people; {now} now, not fewer."
         choices = [(m.user_id, f"{m.user.name} ({', '.join(m.role_labels)})") for m in could_rate(campaign)]
-        self.fields["people"].choices = choices  # type: ignore[attr-defined]
+        choices_of(self, "people").choices = choices
         if not choices:
             del self.fields["people"]
 
-    def preview(self) -> dict[str, Any]:
+    def preview(self) -> PlanPreview:
         per_prompt = _number(self["ratings_per_prompt"].value())
         if not per_prompt or per_prompt > MOST_PER_PROMPT or not self.campaign.asked_count:
             return {"plan": None}
@@ -211,8 +221,8 @@ class ComparisonFilter(Filter):
         super().__init__(data)
         any_slice = [("", "Any slice"), *((name, name) for name in slices if name)]
         any_rater = [("", "Any rater"), *((str(one.pk), one.name) for one in raters)]
-        self.fields["slice"].choices = any_slice  # type: ignore[attr-defined]
-        self.fields["rater"].choices = any_rater  # type: ignore[attr-defined]
+        choices_of(self, "slice").choices = any_slice
+        choices_of(self, "rater").choices = any_rater
 
 
 class RatingForm(forms.Form):
@@ -222,8 +232,8 @@ class RatingForm(forms.Form):
     skip_scores = forms.BooleanField(required=False)
     comment = TypedText(required=False, strip=False)
 
-    def __init__(self, data: QueryDict | None = None, **kwargs: Any) -> None:
-        super().__init__(data, **kwargs)
+    def __init__(self, data: QueryDict | None = None) -> None:
+        super().__init__(data)
         for side in SIDES:
             self.fields[f"correction_{side}"] = TypedText(required=False, strip=False)
             for criterion in Score.Criterion.values:

@@ -226,7 +226,7 @@ class RatingQuerySet(models.QuerySet["Rating"]):
 
     def in_doubt(self) -> "RatingQuerySet":
         """Those on an answer that may come from other weights than its version's."""
-        return self.exclude(comparison__a__generation__doubt="", comparison__b__generation__doubt="")
+        return self.exclude(comparison__a__answer__doubt="", comparison__b__answer__doubt="")
 
 
 class Rating(models.Model):

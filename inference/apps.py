@@ -6,17 +6,18 @@ class InferenceConfig(AppConfig):
     label = "inference"
 
     def ready(self) -> None:
-        from core.audit.sentences import register_wordings
+        from core.audit.sentences import register_actions
         from core.events import subscribe
         from core.health import register_check
         from core.home.stages import register_stage
         from inference import handlers, health
-        from inference.home import QUIET, STAGE, WORDINGS
+        from inference.actions import InferenceAction
+        from inference.home import STAGE
         from inference.links import links_of
         from training.links import register_version_links
 
         subscribe("model_version.registered", "inference.serve", handlers.serve_registered_version)
         register_check("engines", health.engines)
-        register_wordings(WORDINGS, quiet=QUIET)
+        register_actions(InferenceAction)
         register_stage(STAGE)
         register_version_links("inference", links_of)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from annotation.models import Example
 from core.lists.filters import Filter, search_field
@@ -41,8 +42,14 @@ class NewChatForm(forms.Form):
         help_text="What your systems show about the case, one record per line. The model may state only what is in the records.",
     )
 
-    def __init__(self, *args: Any, choices: Sequence[tuple[str, str]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        choices: Sequence[tuple[str, str]],
+        initial: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data, initial=initial)
         candidate = self.fields["candidate"]
         if isinstance(candidate, forms.ChoiceField):
             candidate.choices = list(choices)
@@ -84,8 +91,8 @@ class AnswersFilter(Filter):
         label="Weights", required=False, choices=[("", "all"), ("yes", "in doubt"), ("no", "not in doubt")]
     )
 
-    def __init__(self, *args: Any, versions: Sequence[tuple[str, str]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict, *, versions: Sequence[tuple[str, str]]) -> None:
+        super().__init__(data)
         version = self.fields["version"]
         if isinstance(version, forms.ChoiceField):
             version.choices = [("", "any"), *versions]

@@ -11,33 +11,7 @@ from inference import queries
 from inference.models import Deployment
 from training.models import ModelVersion
 
-WORDINGS = {
-    "deployment.requested": "{actor} requested to load {label}",
-    "deployment.requested_again": "{actor} requested again to load {label}",
-    "deployment.unload_requested": "{actor} requested to unload {label}",
-    "deployment.loaded": "{label} is loaded; {checked} prompts gave the same tokens",
-    "deployment.failed": "{label} could not be loaded: {reason}",
-    "deployment.unloaded": "{label} was unloaded",
-    "engine.up": "The engine {label} started",
-    "engine.down": "The engine {label} went down: {error}",
-    "engine.stopped": "The engine {label} was stopped",
-    "engine.weights_differed": "The engine {label} answered with wrong weights and was taken out of service; {marked} answers "
-    "here are marked",
-    "route.changed": "{actor} released {label}",
-    "conversation.started": "{actor} started a chat",
-    "answer.corrected": "{actor} corrected an answer of a chat",
-}
-
 # Automatic actions of engines at every start, and actions of little interest.
-QUIET = (
-    "deployment.requested",
-    "deployment.loaded",
-    "deployment.unloaded",
-    "engine.up",
-    "engine.stopped",
-    "conversation.started",
-    "route.changed",  # a release has its own entry
-)
 
 
 def glance(access: Access) -> Glance:

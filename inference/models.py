@@ -214,7 +214,7 @@ class Answer(models.Model):
     class Purpose(models.TextChoices):
         CHAT = "chat", "Chat"
         CAMPAIGN = "campaign", "Campaign"
-        DOOR = "door", "Application"
+        APPLICATION = "application", "Application"
 
     class Status(models.TextChoices):
         STREAMING = "streaming", "Streaming"

@@ -6,10 +6,11 @@ class ReleaseConfig(AppConfig):
     label = "release"
 
     def ready(self) -> None:
-        from core.audit.sentences import register_wordings
+        from core.audit.sentences import register_actions
         from core.events import subscribe
         from core.home.stages import register_stage
         from release import handlers
+        from release.actions import ReleaseAction
         from release.home import stage
         from release.links import links_of
         from training.links import register_version_links
@@ -17,9 +18,4 @@ class ReleaseConfig(AppConfig):
         subscribe("model_version.ready", "release.measure", handlers.measure_ready_version)
         register_stage(stage)
         register_version_links("release", links_of)
-        register_wordings(
-            {
-                "release.made_live": "{actor} released {label} (gate: {gate})",
-                "release.rolled_back": "{actor} rolled back from {replaced} to {label}",
-            }
-        )
+        register_actions(ReleaseAction)

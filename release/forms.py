@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from core.lists.numbers import LARGEST_ID
 
@@ -26,8 +27,10 @@ class SignOffForm(forms.Form):
         note.help_text = "Why you release despite open criteria. Stored permanently with the gate."
         note.required = True
 
-    def __init__(self, *args: object, signer: str = "", **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+    def __init__(
+        self, data: QueryDict | None = None, *, signer: str = "", initial: dict[str, int | None] | None = None
+    ) -> None:
+        super().__init__(data, initial=initial)
         if signer:
             self.fields["sign_off"].label = f"I, {signer}, have read the gate and sign this off"
 

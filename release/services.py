@@ -11,6 +11,7 @@ from inference.models import Deployment
 from inference.queries import deployment_of, live_version, way_back
 from inference.services import point_route, request_load
 from release import queries
+from release.actions import ReleaseAction
 from release.gate import Gate
 from release.models import Release
 from training import services as training
@@ -70,7 +71,7 @@ def _make_live(
     record(
         by=by,
         project=project,
-        verb="release.made_live",
+        action=ReleaseAction.RELEASE_MADE_LIVE,
         obj=version,
         release=release.pk,
         replaced=str(replaces) if replaces else "",
@@ -134,7 +135,7 @@ def _roll_back(
     record(
         by=by,
         project=project,
-        verb="release.rolled_back",
+        action=ReleaseAction.RELEASE_ROLLED_BACK,
         obj=back,
         release=release.pk,
         replaced=str(away_from),

@@ -16,7 +16,7 @@ from core.models import Membership, Role
 from core.services.keys import create_api_key
 from tests.inference.conftest import Served, answering, control, key, live, served
 from tests.support.factories import World
-from tests.support.fuzzing import Report, fuzz_api, fuzz_door, fuzz_pages, unnamed
+from tests.support.fuzzing import Report, fuzz_api, fuzz_openai_api, fuzz_pages, unnamed
 from tests.test_permission_walk import Address, addresses, full
 
 __all__ = ["answering", "control", "full", "key", "live", "served"]  # fixtures
@@ -87,7 +87,7 @@ def test_no_input_breaks_the_openai_style_api(served: Served, live: str, key: st
     report = Report()
     head = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     with httpx.Client(base_url=live, headers=head, timeout=30) as client:
-        fuzz_door(client, served.world.project.slug, report, times=TIMES or 6, seeded=SEEDED)
+        fuzz_openai_api(client, served.world.project.slug, report, times=TIMES or 6, seeded=SEEDED)
         # After all that it answers as before.
         hello = {
             "model": served.world.project.slug,

@@ -46,7 +46,7 @@ OWN = re.compile(
 )
 # Base models and their runs belong to the deployment; a project only shows them.
 DEPLOYMENT_WIDE = re.compile(r"(?:bases|base-models|campaigns/new/base)/<int:pk>|^runs/<int:pk>")
-DOOR = re.compile(r"^v1/")
+OPENAI_API = re.compile(r"^v1/")
 # Where a role that the view lets in may still be turned away: only those who run the deployment add base models, a
 # rater sees results only when the campaign is closed, and a viewer reads pages that carry an admin's form.
 OPERATORS_ONLY = re.compile(
@@ -203,7 +203,7 @@ def test_someone_without_an_account_gets_the_sign_in_page_or_401(full):
 
     wrong = wrong_answers(in_projects(), Client(), world.project.slug, samples, allowed)
     for address in addresses():
-        if "<" in address.route or address.route in PUBLIC or DOOR.match(address.route):
+        if "<" in address.route or address.route in PUBLIC or OPENAI_API.match(address.route):
             continue
         status = ask(Client(), "GET", "/" + address.route)
         if status not in {302, 401, 405}:
@@ -293,7 +293,7 @@ def test_the_rest_is_ones_own_or_refuses(full, as_user):
     world, _ = full
     client = as_user(world.stranger)
     for address in addresses():
-        if "<slug:slug>" in address.route or address.route in PUBLIC or DOOR.match(address.route):
+        if "<slug:slug>" in address.route or address.route in PUBLIC or OPENAI_API.match(address.route):
             continue
         if OWN.match(address.route) and "<" not in address.route:
             assert ask(client, "GET", "/" + address.route) in {200, 302, 403, 405}, address.route
@@ -318,7 +318,7 @@ def test_accounts_are_for_operators(full, as_user):
             assert status in {200, 204, 302, 404, 405, 409}, f"{method} {path} said {status} to an operator"
 
 
-def test_the_door_wants_a_key():
+def test_the_openai_api_needs_a_key():
     for path in ("/v1/models", "/v1/models/freight-desk"):
         assert ask(Client(), "GET", path) == 401
     assert ask(Client(), "POST", "/v1/chat/completions") == 401

@@ -3,9 +3,9 @@
 import pytest
 from django.urls import reverse
 
-from core import runs as core_runs
 from core.errors import Conflict, Refused
 from core.models import Run
+from core.runs import kinds
 from core.runs.control import launch_run, request_cancel, start_again
 from core.runs.execution import end_unstarted
 from tests.support.factories import (
@@ -105,7 +105,7 @@ MAKERS = {
 
 
 def test_every_kind_is_tried_here():
-    assert set(MAKERS) == set(core_runs._kinds)
+    assert set(MAKERS) == set(kinds._kinds)
 
 
 @pytest.mark.parametrize("how", ["failed", "cancelled"])
@@ -125,7 +125,7 @@ def test_it_can_be_started_again_and_its_page_says_so(
     person = world.operator if kind == "base_model" else world.admin
     if kind == "base_model":
         project_admin = as_user(world.admin).get(reverse("core:run", args=[world.project.slug, run.pk]))
-        assert "Only those who run this deployment can start it again" in project_admin.content.decode()
+        assert "Only an operator can start it again" in project_admin.content.decode()
         with pytest.raises(Refused):
             start_again(by=world.admin, run=run)
         from tests.support.factories import join

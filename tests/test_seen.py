@@ -37,7 +37,7 @@ def test_a_stamp_is_of_values_and_an_empty_one_of_nothing_seen() -> None:
     assert stamp("a", {"x": 1, "y": [2]}) == stamp("a", {"y": [2], "x": 1}) != stamp("a", {"x": 1, "y": [3]})
     must_be_as_seen(stamp("a"), "a", what="It")
     must_be_as_seen("", "b", what="It")
-    with pytest.raises(Conflict, match="It changed since you looked"):
+    with pytest.raises(Conflict, match="It changed after you loaded the page"):
         must_be_as_seen(stamp("a"), "b", what="It")
 
 
@@ -64,7 +64,7 @@ def test_roles_that_somebody_changed_meanwhile_stay(world: World, as_user: SignI
     seen = hidden(client.get(address).content.decode(), "seen")
     change_roles(by=world.admin, membership=membership, roles=[Role.VIEWER, Role.REVIEWER])
     answer = client.post(address, {"roles": ["annotator"], "seen": seen})
-    assert answer.status_code == 409 and "changed since you looked" in text_of(answer)
+    assert answer.status_code == 409 and "changed after you loaded the page" in text_of(answer)
     membership.refresh_from_db()
     assert membership.roles == [Role.REVIEWER, Role.VIEWER]
 
@@ -78,7 +78,7 @@ def test_an_example_that_changed_meanwhile_is_neither_retired_nor_put_back(
     type(example).objects.filter(pk=example.pk).update(revision=2)
     for path, form in (("retire/", {"reason": "Old."}), ("requeue/", {})):
         answer = client.post(f"{base}{path}", {**form, "seen": seen})
-        assert answer.status_code == 409 and "changed since you looked" in text_of(answer)
+        assert answer.status_code == 409 and "changed after you loaded the page" in text_of(answer)
     example.refresh_from_db()
     assert example.status == "approved"
     seen = hidden(client.get(base).content.decode(), "seen")
@@ -178,7 +178,9 @@ def test_what_was_approved_after_the_preview_is_not_frozen_unseen(world: World, 
     form = {"validation": 10, "test": 10, "note": "Typed here.", "seen": seen}
     answer = client.post(address, form)
     page = answer.content.decode()
-    assert answer.status_code == 409 and "The data to freeze changed since you looked" in text_of(answer)
+    assert answer.status_code == 409 and "The data to freeze changed after you loaded the page" in text_of(
+        answer
+    )
     assert "Typed here." in page and freeze(seen=seen) == 409
     assert not DatasetVersion.objects.filter(project=world.project).exists()
     # In a busy project examples are approved every few seconds: a person who was told once may freeze.
@@ -209,7 +211,7 @@ def test_a_plan_that_grew_meanwhile_is_neither_closed_nor_grown_again(world: Wor
     for page, name, more in (*verbs, ("add-raters/", "raters/", {"ratings_per_prompt": 3})):
         answer = client.post(f"{base}{page}", {**more, "seen": seen})
         assert answer.status_code == 409, name
-        assert "This campaign changed since you looked" in text_of(answer), name
+        assert "This campaign changed after you loaded the page" in text_of(answer), name
         answer = client.post(f"{api}{name}", {**more, "seen": seen}, content_type="application/json")
         assert (answer.status_code, answer.json()["code"]) == (409, "conflict"), name
     campaign.refresh_from_db()

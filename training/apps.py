@@ -9,11 +9,12 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         # Both connect to signals of Celery in the worker's main process, before its pool forks.
-        from core.audit.sentences import register_wordings
+        from core.audit.sentences import register_actions
         from core.home.stages import register_stage
         from core.marks import register_marks
         from core.runs.kinds import register_kind
-        from training.home import STAGE, WORDINGS
+        from training.actions import TrainingAction
+        from training.home import STAGE
         from training.host import machine, stopping  # noqa: F401
         from training.queries import control_tokens
         from training.run_kinds import ALL
@@ -22,4 +23,4 @@ class TrainingConfig(AppConfig):
             register_kind(kind)
         register_stage(STAGE)
         register_marks(control_tokens)
-        register_wordings(WORDINGS)
+        register_actions(TrainingAction)

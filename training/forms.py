@@ -6,8 +6,11 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS
+from django.db.models import QuerySet
+from django.http import QueryDict
 
 from core.errors import Invalid
+from core.forms import objects_of
 from core.lists.filters import Filter, search_field
 from core.models import Project, Run
 from dataset.models import DatasetVersion
@@ -35,7 +38,7 @@ def _field_of(one: Setting) -> forms.Field:
         return forms.BooleanField(label=label, required=False, help_text=one.help)
     if one.kind == "choice":
         return forms.ChoiceField(label=label, choices=one.choices, help_text=one.help)
-    default = plain(one.default)
+    default = plain(float(one.default))
     words = f"{one.help} Default {default}: {one.source}." if one.source else one.help
     options: dict[str, Any] = {"min_value": one.least, "max_value": one.most, "error_messages": {}}
     for name, start, limit in (("min_value", "At least", one.least), ("max_value", "At most", one.most)):
@@ -76,6 +79,15 @@ def kept_settings(values: Mapping[str, Any], method: str) -> dict[str, Any]:
     return kept | {"kept": ",".join(sorted(kept))}
 
 
+class DatasetField(forms.ModelChoiceField):
+    """A dataset version, with the numbers of its rows."""
+
+    def label_from_instance(self, obj: DatasetVersion) -> str:
+        rows = queries.split_rows(obj)
+        label = f"{obj}: {rows['train']:,} training and {rows['validation']:,} validation rows"
+        return f"{label}, {obj.note}" if obj.note else label
+
+
 class LaunchForm(forms.Form):
     """The launch form. `method` decides which settings it has."""
 
@@ -84,15 +96,22 @@ class LaunchForm(forms.Form):
         widget=forms.RadioSelect,
     )
     base_model = forms.ModelChoiceField(BaseModel.objects.none(), label="Base model", empty_label=None)
-    dataset = forms.ModelChoiceField(DatasetVersion.objects.none(), empty_label=None)
+    dataset = DatasetField(DatasetVersion.objects.none(), empty_label=None)
     note = forms.CharField(
         required=False,
         max_length=300,
         help_text="What you want to find out. It is shown in the list of runs.",
     )
 
-    def __init__(self, project: Project, method: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        project: Project,
+        method: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        initial: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data, initial=initial)
         self.project = project
         self.chosen = METHODS.get(method) or next(iter(METHODS.values()))
         self.settings = settings_of(self.chosen.recipe)
@@ -103,11 +122,16 @@ class LaunchForm(forms.Form):
         datasets.queryset = DatasetVersion.objects.filter(
             project=project, status=DatasetVersion.Status.READY
         ).order_by("-number")
-        datasets.label_from_instance = _dataset_label  # type: ignore[method-assign,assignment]
         self.fields["method"].initial = self.chosen.name
         for one in self.settings:
             self.fields[one.name] = setting_field(one)
             self.fields[one.name].initial = one.default
+
+    def objects(self, name: str) -> QuerySet[Any]:
+        """The rows that people can choose in the field `name`."""
+        found = objects_of(self, name).queryset
+        assert found is not None
+        return found
 
     def basic(self) -> list[forms.BoundField]:
         return [self[one.name] for one in self.settings if not one.advanced]
@@ -176,12 +200,6 @@ class LaunchForm(forms.Form):
         }
 
 
-def _dataset_label(dataset: DatasetVersion) -> str:
-    rows = queries.split_rows(dataset)
-    label = f"{dataset}: {rows['train']:,} training and {rows['validation']:,} validation rows"
-    return f"{label}, {dataset.note}" if dataset.note else label
-
-
 class TrainingRunFilter(Filter):
     q = search_field("Search", "number, note, base model, person")
     status = forms.ChoiceField(choices=[("", "any"), *Run.Status.choices], required=False)
@@ -200,8 +218,8 @@ class CompareForm(Filter):
     a = forms.ChoiceField(label="One run", required=False)
     b = forms.ChoiceField(label="Another run", required=False)
 
-    def __init__(self, runs: list[TrainingRun], *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, runs: list[TrainingRun], data: QueryDict | Mapping[str, Any]) -> None:
+        super().__init__(data)
         for field in self.fields.values():
             assert isinstance(field, forms.ChoiceField)
             field.choices = [(str(run.number), run.run.title) for run in runs]
@@ -242,8 +260,8 @@ class BaseModelForm(forms.Form):
     )
     license = forms.CharField(required=False, max_length=120)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict | None = None) -> None:
+        super().__init__(data)
         folder = self.fields["folder"]
         assert isinstance(folder, forms.ChoiceField)
         folder.choices = [("", "–"), *((str(path), str(path)) for path in model_folders())]

@@ -12,20 +12,6 @@ from training import queries
 from training.methods import METHODS
 from training.models import ModelVersion, TrainingRun
 
-WORDINGS = {
-    "base_model.added": "{actor} added the base model {label}",
-    "base_model.ready": "The base model {label} is ready",
-    "training.launched": "{actor} launched {label} on {base_model}, dataset {dataset}",
-    "training.resumed": "{label} continued from step {from_step}",
-    "model_version.registered": "Model version {label} was made",
-    "model_version.ready": "Model version {label} passed the token check",
-    "model_version.rejected": "Model version {label} was rejected: its tokens differ",
-    "model_version.check_requested": "{actor} requested the token check of {label}",
-    "model_version.downloaded": "{actor} downloaded {label}",
-    "model_version.files_checked": "The files of {label} were checked",
-    "model_version.loss_measured": "The loss of {label} and {against} was measured on the same {rows} test rows",
-}
-
 
 def _left(run: Run) -> str:
     left = run.time_left

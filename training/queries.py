@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from itertools import islice
 from statistics import fmean
-from typing import Any
+from typing import Any, TypedDict
 
 from django.db.models import Q, QuerySet
 
@@ -20,7 +20,7 @@ from training.counting import Counted
 from training.draws import draw, tokens_seen, trained_on
 from training.estimates import DataFigures, steps_of, tokens_in
 from training.methods.base import Recipe
-from training.models import BaseModel, MetricPoint, ModelVersion, TrainingRun
+from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
 from training.rows import TRAIN, facts_of
 
 # Enough rows for a good mean and spread of lengths; reading them takes a few milliseconds.
@@ -236,9 +236,17 @@ def points_of(training: TrainingRun) -> dict[str, list[MetricPoint]]:
     return found
 
 
-def sample_table(training: TrainingRun) -> list[dict[str, Any]]:
-    """[{question, reference, answers: [{step, answer}]}]: the same questions at each step."""
-    table: dict[str, dict[str, Any]] = {}
+class SampleRow(TypedDict):
+    """A question with the answers to it, by step."""
+
+    question: str
+    reference: str
+    answers: list[SampleAnswer]
+
+
+def sample_table(training: TrainingRun) -> list[SampleRow]:
+    """The same questions at each step."""
+    table: dict[str, SampleRow] = {}
     for sample in training.samples.order_by("step", "id"):
         row = table.setdefault(
             sample.question, {"question": sample.question, "reference": sample.reference, "answers": []}

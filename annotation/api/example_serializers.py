@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from annotation.models import Example, Review
 from annotation.services.examples import example_stamp
-from core.api.fields import Body, SeenField, TextField, WrittenField
+from core.api.fields import Body, SeenField, TextField, WrittenField, declared
 from core.api.serializers import PersonSerializer
 
 
@@ -19,7 +19,7 @@ class ExampleSerializer(serializers.ModelSerializer[Example]):
     """A prompt and its completion as they are now. Send `seen` when you retire it or put it back into the queue."""
 
     messages = MessageSerializer(many=True, read_only=True)
-    context = serializers.ListField(child=serializers.CharField(), read_only=True)  # type: ignore[assignment]
+    context = declared(serializers.ListField(child=serializers.CharField(), read_only=True))
     tags = serializers.ListField(child=serializers.CharField(), read_only=True)
     created_by = PersonSerializer(read_only=True, allow_null=True)
     submitted_by = PersonSerializer(read_only=True, allow_null=True)
@@ -42,8 +42,8 @@ class NewExampleSerializer(Body):
     """An example written by hand; it goes to the reviewers. `reason` is needed when a check failed."""
 
     messages = MessageSerializer(many=True)
-    context = serializers.ListField(  # type: ignore[assignment]
-        child=WrittenField(allow_blank=True), required=False, default=list
+    context = declared(
+        serializers.ListField(child=WrittenField(allow_blank=True), required=False, default=list)
     )
     completion = WrittenField()
     slice = TextField(required=False, default="", allow_blank=True)

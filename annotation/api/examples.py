@@ -46,7 +46,7 @@ class ExamplesView(mixins.ListModelMixin, _Examples):
     write_roles = EXAMPLE_WRITERS
     asks = ExampleFilter
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[Example]:
         return _loaded(self.wanted())
 
     def get(self, request: Request, slug: str) -> Response:

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from annotation.api.example_serializers import ExampleSerializer
 from annotation.models import Draft, Example, Lease, Review
-from core.api.fields import Body, CountField, IdField, TextField, WrittenField
+from core.api.fields import Body, CountField, IdField, TextField, WrittenField, declared
 from core.api.serializers import PersonSerializer
 
 ONLY = ("edge", "returned", "feedback")
@@ -39,9 +39,9 @@ class TakeSerializer(Body):
     only = serializers.ChoiceField(required=False, allow_blank=True, choices=ONLY)
 
 
-def _text(**more: Any) -> serializers.CharField:
+def _text(help_text: str | None = None) -> serializers.CharField:
     """Text as it was typed: it can be empty, and spaces at the ends are kept."""
-    return WrittenField(required=False, allow_blank=True, default="", **more)
+    return WrittenField(required=False, allow_blank=True, default="", help_text=help_text)
 
 
 class DraftMessageSerializer(Body):
@@ -55,9 +55,7 @@ class DraftContentSerializer(Body):
     """An incomplete example: turns, records and tags can be empty, and texts can be too long."""
 
     messages = DraftMessageSerializer(many=True, required=False, default=list)
-    context = serializers.ListField(  # type: ignore[assignment]  # a field, not DRF's property of that name
-        child=_text(), required=False, default=list
-    )
+    context = declared(serializers.ListField(child=_text(), required=False, default=list))
     completion = _text()
     slice = _text()
     edge = _text()
@@ -136,13 +134,13 @@ class AcceptSerializer(Body):
 
     comment = WrittenField(required=False, allow_blank=True, default="")
     revision = CountField(required=False, default=0)
-    content = SubmitSerializer(required=False)
+    content: Body = SubmitSerializer(required=False)
 
 
 class TypedAcceptSerializer(AcceptSerializer):
     """An incomplete acceptance: the content of a refused one is saved in this shape."""
 
-    content = DraftContentSerializer(required=False)  # type: ignore[assignment]  # takes more
+    content = DraftContentSerializer(required=False)
 
 
 class SendBackSerializer(Body):

@@ -73,8 +73,7 @@ class Migration(migrations.Migration):
                 (
                     "group",
                     models.CharField(
-                        help_text="Conversation or document; a group is never divided between splits.",
-                        max_length=200,
+                        help_text="Conversation or document; a group is in one split only.", max_length=200
                     ),
                 ),
                 ("license", models.CharField(blank=True, max_length=120)),
@@ -85,7 +84,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("import", "Import"),
                             ("written", "Written here"),
-                            ("rating", "Corrected while rating"),
+                            ("rating", "Corrected in a rating"),
                             ("chat", "Corrected in chat"),
                         ],
                         default="import",
@@ -96,7 +95,7 @@ class Migration(migrations.Migration):
                     "origin_detail",
                     models.JSONField(
                         default=dict,
-                        help_text="Where feedback came from: {label, url, answer, ...}; shown, never joined on.",
+                        help_text="Where feedback came from: {label, url, answer, ...}; shown to people, not used in joins.",
                     ),
                 ),
                 ("arrival_hash", models.CharField(blank=True, max_length=64, null=True)),
@@ -109,7 +108,7 @@ class Migration(migrations.Migration):
                 (
                     "search_text",
                     models.TextField(
-                        help_text="All texts in one and in lower case, for search by trigram (annotation.text.hashes)."
+                        help_text="All texts joined, in lower case, for search by trigram (annotation.text.hashes)."
                     ),
                 ),
                 ("revision", models.PositiveIntegerField(default=1)),
@@ -118,7 +117,7 @@ class Migration(migrations.Migration):
                     "waiting_since",
                     models.DateTimeField(
                         default=django.utils.timezone.now,
-                        help_text="When it joined the line it stands in now: the queue, or the reviewers'.",
+                        help_text="When it joined its present queue: the annotators' or the reviewers'.",
                     ),
                 ),
                 (
@@ -182,7 +181,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         default="",
-                        help_text="The browser tab that saved it last; no other writes over it.",
+                        help_text="The browser tab that saved it last; other tabs cannot overwrite it.",
                         max_length=64,
                     ),
                 ),
@@ -249,7 +248,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         db_default="",
                         default="",
-                        help_text="Why it was skipped, if the person said.",
+                        help_text="Why it was skipped, if the person gave a reason.",
                         max_length=300,
                     ),
                 ),
@@ -307,9 +306,7 @@ class Migration(migrations.Migration):
                 (
                     "note",
                     models.CharField(
-                        blank=True,
-                        help_text="Why it was submitted although a check objected.",
-                        max_length=300,
+                        blank=True, help_text="Why it was submitted although a check failed.", max_length=300
                     ),
                 ),
                 ("at", models.DateTimeField(auto_now_add=True)),
@@ -365,13 +362,13 @@ class Migration(migrations.Migration):
                     models.UUIDField(
                         blank=True,
                         editable=False,
-                        help_text="Decisions made together share it: they can be taken back together.",
+                        help_text="The decisions of one bulk action have the same value: they can be undone together.",
                         null=True,
                     ),
                 ),
                 (
                     "undone_at",
-                    models.DateTimeField(blank=True, help_text="When the reviewer took it back.", null=True),
+                    models.DateTimeField(blank=True, help_text="When the reviewer undid it.", null=True),
                 ),
                 (
                     "by",

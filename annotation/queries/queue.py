@@ -1,6 +1,7 @@
 """The queues of a person, and their own work. Reads only."""
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -427,15 +428,25 @@ def submission_note(example: Example) -> str:
 NO_WORK = dict.fromkeys(("submitted", "accepted", "sent_back", "reviewed", "open"), 0)
 
 
-def my_work(user: User) -> list[dict[str, Any]]:
-    """The person's work of the last seven days, by project: [{project, submitted, accepted, sent_back,
-    reviewed, open}]. `accepted` and `sent_back` count reviews of their submits. Four queries."""
-    since = timezone.now() - timedelta(days=7)
-    rows: dict[int, dict[str, Any]] = {}
+class WorkRow(TypedDict):
+    """`accepted` and `sent_back` count reviews of the person's submits."""
 
-    def add(name: str, counts: Any) -> None:
+    project: Project
+    submitted: int
+    accepted: int
+    sent_back: int
+    reviewed: int
+    open: int
+
+
+def my_work(user: User) -> list[WorkRow]:
+    """The person's work of the last seven days, by project. Four queries."""
+    since = timezone.now() - timedelta(days=7)
+    rows: dict[int, Counter[str]] = {}
+
+    def add(name: str, counts: Iterable[tuple[int, int]]) -> None:
         for project_id, n in counts:
-            rows.setdefault(project_id, dict(NO_WORK))[name] = n
+            rows.setdefault(project_id, Counter())[name] = n
 
     submitted = Revision.objects.filter(
         by=user, at__gte=since, reason__in=[Revision.Reason.SUBMITTED, Revision.Reason.WRITTEN]
@@ -461,7 +472,14 @@ def my_work(user: User) -> list[dict[str, Any]]:
     add("open", held.values_list("project").annotate(Count("id")))
     projects = Project.objects.in_bulk(rows)
     return [
-        {"project": projects[pk], **numbers}
+        {
+            "project": projects[pk],
+            "submitted": numbers["submitted"],
+            "accepted": numbers["accepted"],
+            "sent_back": numbers["sent_back"],
+            "reviewed": numbers["reviewed"],
+            "open": numbers["open"],
+        }
         for pk, numbers in sorted(rows.items(), key=lambda row: projects[row[0]].name)
     ]
 

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from annotation.actions import AnnotationAction
 from annotation.models import Draft, Example, Lease, Review, Revision
 from annotation.queries.queue import in_order, waiting_for
 from annotation.services import leases
@@ -75,7 +76,7 @@ def _take_one(by: User, project: Project, purpose: str, filters: Mapping[str, st
             continue
         example.project = project
         lease = leases.open_lease(example, by, purpose)
-        record(by=by, project=project, verb="example.opened", obj=example, purpose=purpose)
+        record(by=by, project=project, action=AnnotationAction.EXAMPLE_OPENED, obj=example, purpose=purpose)
         return lease
     return None
 
@@ -148,7 +149,7 @@ def _submit(
     record(
         by=by,
         project=example.project,
-        verb="example.submitted",
+        action=AnnotationAction.EXAMPLE_SUBMITTED,
         obj=example,
         revision=example.revision,
         changed=changed,
@@ -199,7 +200,13 @@ def _write(
     )
     add_revision(example, by=by, reason=Revision.Reason.WRITTEN, content=clean, note=note)
     Draft.objects.filter(project=project, user=by, example=None).delete()
-    record(by=by, project=project, verb="example.written", obj=example, **({"reason": note} if note else {}))
+    record(
+        by=by,
+        project=project,
+        action=AnnotationAction.EXAMPLE_WRITTEN,
+        obj=example,
+        **({"reason": note} if note else {}),
+    )
     return example
 
 
@@ -229,5 +236,5 @@ def take_back(*, by: User, example: Example) -> Lease:
     )
     leases.close_open(user=by, project=example.project, purpose=Purpose.ANNOTATE)
     lease = leases.open_lease(example, by, Purpose.ANNOTATE)
-    record(by=by, project=example.project, verb="example.taken_back", obj=example)
+    record(by=by, project=example.project, action=AnnotationAction.EXAMPLE_TAKEN_BACK, obj=example)
     return lease

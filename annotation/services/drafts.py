@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from annotation.actions import AnnotationAction
 from annotation.models import Draft, Example, Lease
 from annotation.services import leases
 from annotation.services.examples import content_of
@@ -59,12 +60,27 @@ def save_new_draft(
 
 @transaction.atomic
 def save_comment(
-    *, by: User, example: Example, comment: str, content: Mapping[str, Any], **more: Any
+    *,
+    by: User,
+    example: Example,
+    comment: str,
+    content: Mapping[str, Any],
+    base_revision: int = 0,
+    writer: str = "",
+    seen: str | None = None,
 ) -> Draft:
     """Saves a reviewer's comment. A correction they have started stays in the same draft; else `content` is the example's."""
     draft = Draft.objects.filter(example=example, user=by).first()
     words = {**(draft.content if draft else content), "comment": comment}
-    return save_draft(by=by, example=example, content=words, purpose=Purpose.REVIEW, **more)
+    return save_draft(
+        by=by,
+        example=example,
+        content=words,
+        base_revision=base_revision,
+        purpose=Purpose.REVIEW,
+        writer=writer,
+        seen=seen,
+    )
 
 
 def keep_decision(
@@ -102,8 +118,8 @@ def discard_draft(*, by: User, project: Project, example: Example | None) -> Non
     """Deletes a draft at the request of its writer. The discard is audited, the text is not kept."""
     gone, _ = Draft.objects.filter(project=project, user=by, example=example).delete()
     if gone:
-        verb = "draft.discarded" if example else "draft.of_new_discarded"
-        record(by=by, project=project, verb=verb, obj=example)
+        action = AnnotationAction.DRAFT_DISCARDED if example else AnnotationAction.DRAFT_OF_NEW_DISCARDED
+        record(by=by, project=project, action=action, obj=example)
 
 
 def item_state(*, by: User, example: Example, purpose: str) -> FormState:

@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from annotation.actions import AnnotationAction
 from annotation.checks import bad_findings
 from annotation.errors import NeedsReason
 from annotation.models import Example, Lease, Revision
@@ -129,7 +130,7 @@ def file_correction(
     record(
         by=by,
         project=project,
-        verb="example.corrected",
+        action=AnnotationAction.EXAMPLE_CORRECTED,
         obj=example,
         origin=str(origin),
         **{key: value for key, value in origin_detail.items() if key in ("label", "url")},
@@ -174,7 +175,7 @@ def retire(*, by: User, example: Example, reason: str, seen: str = "") -> Exampl
     record(
         by=by,
         project=example.project,
-        verb="example.retired",
+        action=AnnotationAction.EXAMPLE_RETIRED,
         obj=example,
         reason=reason,
         was=was,
@@ -194,7 +195,7 @@ def requeue(*, by: User, example: Example, reason: str = "", seen: str = "") -> 
     record(
         by=by,
         project=example.project,
-        verb="example.requeued",
+        action=AnnotationAction.EXAMPLE_REQUEUED,
         obj=example,
         was=was,
         reason=one_line(reason, most=300),

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from annotation.actions import AnnotationAction
 from annotation.errors import LeaseLost
 from annotation.models import Example, Lease, Revision
 from annotation.services.examples import lock
@@ -133,7 +134,7 @@ def take(*, by: User, example: Example, purpose: str) -> Lease:
     record(
         by=by,
         project=example.project,
-        verb="example.opened",
+        action=AnnotationAction.EXAMPLE_OPENED,
         obj=example,
         purpose=purpose,
     )
@@ -206,7 +207,7 @@ def leave(*, by: User, example: Example, purpose: str, skip: bool, reason: str =
     record(
         by=by,
         project=example.project,
-        verb=f"example.{outcome}",
+        action=AnnotationAction(f"example.{outcome}"),
         obj=example,
         purpose=purpose,
         **({"reason": note} if note else {}),
@@ -232,5 +233,11 @@ def undo_skip(*, by: User, example: Example, purpose: str) -> Lease:
         outcome=Outcome.SKIPPED,
         finished_at__gte=example.waiting_since,
     ).update(outcome=Outcome.RELEASED)
-    record(by=by, project=example.project, verb="example.skip_undone", obj=example, purpose=purpose)
+    record(
+        by=by,
+        project=example.project,
+        action=AnnotationAction.EXAMPLE_SKIP_UNDONE,
+        obj=example,
+        purpose=purpose,
+    )
     return take(by=by, example=example, purpose=purpose)

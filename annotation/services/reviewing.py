@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from annotation.actions import AnnotationAction
 from annotation.models import Draft, Example, Lease, Review, Revision
 from annotation.queries.queue import UNDO
 from annotation.registry import is_frozen
@@ -124,7 +125,7 @@ def _accept(
     record(
         by=by,
         project=example.project,
-        verb="example.approved",
+        action=AnnotationAction.EXAMPLE_APPROVED,
         obj=example,
         revision=example.revision,
         corrected=corrected,
@@ -159,7 +160,7 @@ def _send_back(by: User, example: Example, comment: str, revision: int) -> Revie
     record(
         by=by,
         project=example.project,
-        verb="example.returned",
+        action=AnnotationAction.EXAMPLE_RETURNED,
         obj=example,
         revision=example.revision,
         comment=comment[:300],
@@ -231,7 +232,7 @@ def _take_back(by: User, review: Review) -> Example:
     record(
         by=by,
         project=example.project,
-        verb="review.undone",
+        action=AnnotationAction.REVIEW_UNDONE,
         obj=example,
         verdict=review.verdict,
     )
@@ -307,7 +308,7 @@ def _decide_unopened(
     record(
         by=by,
         project=example.project,
-        verb="example.approved" if accepted else "example.returned",
+        action=AnnotationAction.EXAMPLE_APPROVED if accepted else AnnotationAction.EXAMPLE_RETURNED,
         obj=example,
         revision=example.revision,
         in_bulk=True,

@@ -29,13 +29,13 @@ class Unreadable(ValueError):
         self.field, self.reason = field, reason
 
 
-def role_of(given: Any) -> str | None:
+def role_of(given: object) -> str | None:
     """The role as it is stored; None for an unknown role."""
     role = _SAME_AS.get(given, given) if isinstance(given, str) else None
     return role if role in ROLES else None
 
 
-def text_of(content: Any) -> str | None:
+def text_of(content: object) -> str | None:
     """A text, or the texts of a list of text parts, one per line; None for other content.
 
     Raises Unreadable for parts of another type.

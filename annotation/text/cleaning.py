@@ -25,24 +25,24 @@ MAX_DRAFT = 1_000_000  # characters of a whole draft: a text too long to submit 
 MAX_DRAFT_PARTS = 1_000  # turns, records or tags of a draft
 
 
-def clean_text(value: Any) -> str:
+def clean_text(value: object) -> str:
     """Text as it is stored: \\n for line ends, U+FFFD for NUL and half characters (PostgreSQL accepts neither)."""
     return plain_line_ends(storable(value)) if isinstance(value, str) else ""
 
 
-def clean_name(value: Any) -> str:
+def clean_name(value: object) -> str:
     """A name (of a slice, a tag, a source) as it is stored: on one line, single spaces, Unicode form NFC."""
     return one_line(unicodedata.normalize("NFC", clean_text(value)))
 
 
-def listed(value: Any) -> list[Any]:
+def listed(value: object) -> list[Any]:
     """A list of texts as it is; a single text becomes a list of one. Anything else becomes an empty list."""
     if isinstance(value, str):
         return [value] if value else []
     return list(value) if isinstance(value, (list, tuple)) else []
 
 
-def clean_tags(value: Any) -> list[str]:
+def clean_tags(value: object) -> list[str]:
     """Tags from a list or from words with commas: trimmed, each once, in the order given."""
     parts = value.split(",") if isinstance(value, str) else listed(value)
     seen: dict[str, None] = {}

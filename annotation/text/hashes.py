@@ -3,8 +3,9 @@
 import hashlib
 import json
 import unicodedata
-from typing import Any
+from typing import Any, overload
 
+from core.json_types import JsonLike
 from core.lists.search import searchable
 from core.text import one_line
 
@@ -12,18 +13,26 @@ from core.text import one_line
 CONTENT_FIELDS = ("messages", "context", "completion", "slice", "edge", "tags")
 
 
-def nfc(value: Any) -> Any:
+@overload
+def nfc(value: str) -> str: ...
+
+
+@overload
+def nfc(value: JsonLike) -> JsonLike: ...
+
+
+def nfc(value: JsonLike) -> JsonLike:
     """`value` with every text in it in Unicode form NFC, so that é typed in two ways is one letter."""
     if isinstance(value, str):
         return unicodedata.normalize("NFC", value)
     if isinstance(value, list):
         return [nfc(part) for part in value]
     if isinstance(value, dict):
-        return {nfc(name): nfc(part) for name, part in value.items()}
+        return {unicodedata.normalize("NFC", name): nfc(part) for name, part in value.items()}
     return value
 
 
-def canonical_json(value: Any) -> str:
+def canonical_json(value: JsonLike) -> str:
     """One spelling for one value: NFC, sorted keys, no spaces, letters as they are. Raises ValueError for NaN."""
     text = _dump(value)
     # Nearly all text is in NFC already, and this test is much cheaper than a walk through the value.
@@ -33,7 +42,7 @@ def canonical_json(value: Any) -> str:
 _dump = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-def _sha256(value: Any) -> str:
+def _sha256(value: JsonLike) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 

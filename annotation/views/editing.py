@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -19,14 +19,14 @@ from annotation.services.examples import content_of
 from annotation.text.changes import Changes, changes
 from core.access import Access
 from core.errors import Conflict, ExpectedError, Invalid
-from core.htmx import is_htmx
+from core.http.requests import by_htmx
 from core.models import Project
 
 
 def go(request: HttpRequest, name: str, *args: object) -> HttpResponse:
     """Redirects, for the browser and for htmx."""
     target = redirect(f"annotation:{name}", *args)
-    return HttpResponseClientRedirect(target.url) if is_htmx(request) else target
+    return HttpResponseClientRedirect(target.url) if by_htmx(request) else target
 
 
 def is_shown_again(error: ExpectedError) -> bool:
@@ -52,7 +52,14 @@ def form_with(error: ExpectedError, form: PairForm) -> PairForm:
     return form
 
 
-def side(access: Access) -> dict[str, Any]:
+class Suggestions(TypedDict):
+    """Names that are in use in the project, for the fields of an editor."""
+
+    slices: list[str]
+    known_tags: list[str]
+
+
+def side(access: Access) -> Suggestions:
     """The context that all editors share."""
     return {
         "slices": slices_of(access.project),

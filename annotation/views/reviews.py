@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TypedDict
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -30,7 +30,7 @@ from annotation.views.editing import (
     side,
     whole_main,
 )
-from annotation.views.undo import last_step
+from annotation.views.undo import Undo, last_step
 from annotation.views.work import Work, WorkViews, example_of
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
@@ -96,8 +96,19 @@ def _onward(request: HttpRequest, access: Access) -> HttpResponse:
     return go(request, "review", access.project.slug, lease.example_id)
 
 
-def _frame(access: Access, example: Example) -> dict[str, Any]:
-    """The context that the review page and the correction page share."""
+class Frame(TypedDict):
+    """The context that the review page and the correction page share. `why_not` says why there is no lease."""
+
+    example: Example
+    lease: Lease | None
+    why_not: str
+    waiting: int
+    undo: Undo | None
+    note: str
+    history: list[Review]
+
+
+def _frame(access: Access, example: Example) -> Frame:
     lease = queries.lease_of(access.user, example, REVIEW)
     is_live = queries.is_live(lease)
     return {

@@ -1,13 +1,13 @@
 """Your own account, and the state of the system."""
 
-from typing import cast
-
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import health
+from core.access import signed_in
 from core.api.base import APIView
 from core.api.serializers import (
     KeySerializer,
@@ -30,14 +30,14 @@ class MeView(APIView):
 
     def get(self, request: Request) -> Response:
         """The person of the key, with projects and roles."""
-        user = cast(User, request.user)
+        user = signed_in(request)
         return self._drawn(user)
 
     @extend_schema(request=MeChangeSerializer, responses=MeSerializer)
     def patch(self, request: Request) -> Response:
         """Changes your name or theme."""
         given = self.given(MeChangeSerializer)
-        user = cast(User, request.user)
+        user = signed_in(request)
         if "name" in given:
             rename_person(by=user, name=given["name"])
         if "theme" in given:
@@ -56,7 +56,7 @@ class PasswordView(APIView):
     def post(self, request: Request) -> Response:
         """Changes your password. All your sessions and personal keys end, also the one of this request."""
         given = self.given(PasswordSerializer)
-        user = cast(User, request.user)
+        user = signed_in(request)
         change_password(by=user, **given)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -65,8 +65,8 @@ class PersonalKeysView(mixins.ListModelMixin, APIView):
     serializer_class = KeySerializer
     queryset = ApiKey.objects.none()
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
-        return personal_keys_of(cast(User, self.request.user)).select_related("created_by")
+    def get_queryset(self) -> QuerySet[ApiKey]:
+        return personal_keys_of(signed_in(self.request)).select_related("created_by")
 
     def get(self, request: Request) -> Response:
         """Your personal keys, without their secrets."""
@@ -76,7 +76,7 @@ class PersonalKeysView(mixins.ListModelMixin, APIView):
     def post(self, request: Request) -> Response:
         """Creates a personal key."""
         given = self.given(NewKeySerializer)
-        api_key, secret = create_api_key(by=cast(User, request.user), **given)
+        api_key, secret = create_api_key(by=signed_in(request), **given)
         return Response({**KeySerializer(api_key).data, "secret": secret}, status=status.HTTP_201_CREATED)
 
 
@@ -87,7 +87,7 @@ class PersonalKeyView(APIView):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, pk: int) -> Response:
         """Revokes your own key."""
-        user = cast(User, request.user)
+        user = signed_in(request)
         revoke_api_key(by=user, api_key=generics.get_object_or_404(ApiKey, pk=pk, user=user))
         return Response(status=status.HTTP_204_NO_CONTENT)
 

@@ -1,13 +1,14 @@
 """Other people's accounts: state, sessions, personal keys. For admins of a project, and for operators over all accounts."""
 
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.access import require_operator
+from core.access import require_operator, signed_in
 from core.api.base import APIView, ProjectAPIView
 from core.api.serializers import AccountSerializer, FirstPasswordSerializer, KeySerializer
 from core.forms import AccountFilter
@@ -27,21 +28,27 @@ from core.services.people import (
 class OperatorAPIView(APIView):
     """Refuses everybody except operators with 403, before the handler runs."""
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         # In APIView's order, but people without access get no message about parameters.
         generics.GenericAPIView.initial(self, request, *args, **kwargs)
         require_operator(request.user)
         self.refuse_unknown(request)
 
 
-class AnyAccountView(OperatorAPIView):
+class _OneAccountView(APIView):
+    def person(self) -> User:
+        """The person whose account this is about."""
+        raise NotImplementedError
+
+
+class AnyAccountView(_OneAccountView, OperatorAPIView):
     """`person` is the account with this id."""
 
     def person(self) -> User:
         return generics.get_object_or_404(User, pk=self.kwargs["pk"])
 
 
-class MembersAccountView(ProjectAPIView):
+class MembersAccountView(_OneAccountView, ProjectAPIView):
     """`person` is the account of the membership with this id."""
 
     read_roles: ClassVar[tuple[str, ...]] = ADMINS
@@ -56,7 +63,7 @@ class AccountsView(mixins.ListModelMixin, OperatorAPIView):
     queryset = User.objects.none()
     asks = AccountFilter
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[User]:
         wanted = AccountFilter(self.request.GET).checked()
         return accounts(q=wanted.get("q", ""), state=wanted.get("state", ""))
 
@@ -68,76 +75,76 @@ class AccountsView(mixins.ListModelMixin, OperatorAPIView):
 # --- actions on one account, for a member and for any account ----------------------------
 
 
-class _Account:
-    serializer_class: Any = AccountSerializer
-    queryset: Any = User.objects.none()
+class _Account(_OneAccountView):
+    serializer_class = AccountSerializer
+    queryset = User.objects.none()
 
     @extend_schema(responses=AccountSerializer)
-    def get(self, request: Request, **kwargs: Any) -> Response:
+    def get(self, request: Request, **kwargs: object) -> Response:
         """The account: active or not, last sign-in, whether its owner chose the password."""
-        return Response(AccountSerializer(self.person()).data)  # type: ignore[attr-defined]
+        return Response(AccountSerializer(self.person()).data)
 
 
-class _Deactivate:
-    serializer_class: Any = AccountSerializer
-    queryset: Any = User.objects.none()
+class _Deactivate(_OneAccountView):
+    serializer_class = AccountSerializer
+    queryset = User.objects.none()
 
     @extend_schema(request=None, responses=AccountSerializer)
-    def post(self, request: Request, **kwargs: Any) -> Response:
+    def post(self, request: Request, **kwargs: object) -> Response:
         """Deactivates the account: its sessions, personal keys and the application keys it created end. 409 for the last admin or operator."""
-        person = self.person()  # type: ignore[attr-defined]
-        deactivate_person(by=cast(User, request.user), user=person)
+        person = self.person()
+        deactivate_person(by=signed_in(request), user=person)
         return Response(AccountSerializer(person).data)
 
 
-class _Reactivate:
-    serializer_class: Any = AccountSerializer
-    queryset: Any = User.objects.none()
+class _Reactivate(_OneAccountView):
+    serializer_class = AccountSerializer
+    queryset = User.objects.none()
 
     @extend_schema(request=None, responses=AccountSerializer)
-    def post(self, request: Request, **kwargs: Any) -> Response:
+    def post(self, request: Request, **kwargs: object) -> Response:
         """Activates the account again. Ended sessions and keys stay ended."""
-        person = self.person()  # type: ignore[attr-defined]
-        reactivate_person(by=cast(User, request.user), user=person)
+        person = self.person()
+        reactivate_person(by=signed_in(request), user=person)
         return Response(AccountSerializer(person).data)
 
 
-class _EndSessions:
-    serializer_class: Any = AccountSerializer
-    queryset: Any = User.objects.none()
+class _EndSessions(_OneAccountView):
+    serializer_class = AccountSerializer
+    queryset = User.objects.none()
 
     @extend_schema(request=None, responses={204: None})
-    def post(self, request: Request, **kwargs: Any) -> Response:
+    def post(self, request: Request, **kwargs: object) -> Response:
         """Signs the person out of every browser."""
-        end_sessions(by=cast(User, request.user), user=self.person())  # type: ignore[attr-defined]
+        end_sessions(by=signed_in(request), user=self.person())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class _Tokens(mixins.ListModelMixin):
-    serializer_class: Any = KeySerializer
-    queryset: Any = ApiKey.objects.none()
+class _Tokens(mixins.ListModelMixin, _OneAccountView):
+    serializer_class = KeySerializer
+    queryset = ApiKey.objects.none()
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
-        person = self.person()  # type: ignore[attr-defined]
-        require_manager(cast(User, self.request.user), person)  # type: ignore[attr-defined]
+    def get_queryset(self) -> QuerySet[ApiKey]:
+        person = self.person()
+        require_manager(signed_in(self.request), person)
         return personal_keys_of(person).select_related("created_by")
 
     @extend_schema(responses=KeySerializer(many=True))
-    def get(self, request: Request, **kwargs: Any) -> Response:
+    def get(self, request: Request, **kwargs: object) -> Response:
         """The person's personal keys: names and last use, no secrets."""
         return self.list(request)
 
 
-class _Token:
-    serializer_class: Any = KeySerializer
-    queryset: Any = ApiKey.objects.none()
+class _Token(_OneAccountView):
+    serializer_class = KeySerializer
+    queryset = ApiKey.objects.none()
 
     @extend_schema(responses={204: None})
-    def delete(self, request: Request, **kwargs: Any) -> Response:
+    def delete(self, request: Request, **kwargs: object) -> Response:
         """Revokes one of the person's keys immediately."""
-        person = self.person()  # type: ignore[attr-defined]
+        person = self.person()
         api_key = generics.get_object_or_404(ApiKey, pk=kwargs["api_key"], user=person)
-        revoke_api_key_of(by=cast(User, request.user), user=person, api_key=api_key)
+        revoke_api_key_of(by=signed_in(request), user=person, api_key=api_key)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -184,4 +191,4 @@ class AccountPasswordView(AnyAccountView):
     @extend_schema(request=None, responses=FirstPasswordSerializer)
     def post(self, request: Request, pk: int) -> Response:
         """A new first password for somebody who forgot theirs; it is in the response, once."""
-        return Response({"first_password": reset_password(by=cast(User, request.user), user=self.person())})
+        return Response({"first_password": reset_password(by=signed_in(request), user=self.person())})

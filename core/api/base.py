@@ -11,7 +11,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
-from core.access import Access, open_project
+from core.access import Access, open_project, signed_in
 from core.errors import Invalid
 from core.lists.filters import Filter, unknown_names
 from core.services.drafts import kept_if_refused
@@ -28,7 +28,7 @@ class APIView(GenericAPIView):
     lists: ClassVar[bool] = False  # whether GET has pages without ListModelMixin
     filter_backends = ()
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
         self.refuse_unknown(request)
 
@@ -78,9 +78,9 @@ class ProjectAPIView(APIView):
     write_roles: ClassVar[tuple[str, ...]] = ()
     access: Access
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         # In APIView's order, but the project is opened before parameters are checked.
         GenericAPIView.initial(self, request, *args, **kwargs)
         roles = self.read_roles if request.method in SAFE_METHODS else self.write_roles
-        self.access = open_project(request.user, kwargs["slug"], *roles)  # type: ignore[arg-type]
+        self.access = open_project(signed_in(request), self.kwargs["slug"], *roles)
         self.refuse_unknown(request)

@@ -149,7 +149,7 @@ def over_limit(error: Exception) -> ExpectedError | None:
     return None
 
 
-def _flat(detail: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def _flat(detail: object, path: str = "") -> Iterator[tuple[str, str]]:
     """(field, message) of DRF's nested errors: "messages.0.content". An error without a field is "body"."""
     if isinstance(detail, dict):
         for name, inner in detail.items():

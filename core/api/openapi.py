@@ -1,9 +1,8 @@
 """The description of our keys in the API schema. Importing registers it (core/api_urls.py)."""
 
-from typing import Any
-
 from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
 
 
 class BrowserScheme(SessionScheme):
@@ -14,7 +13,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
     target_class = "core.sign_in.authentication.ApiKeyAuthentication"
     name = "api_key"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
         return {
             "type": "http",
             "scheme": "bearer",

@@ -1,7 +1,8 @@
 """Pagination of the API. The pages use core.lists.paging."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from django.core.paginator import Paginator
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
@@ -10,6 +11,9 @@ from core.errors import Invalid
 from core.lists.filters import number_words
 from core.lists.numbers import whole_number
 from core.lists.params import Params
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # it imports this module
 
 MOST_A_PAGE = 500
 LAST_PAGE = 2**31 - 1
@@ -26,13 +30,13 @@ class Pages(PageNumberPagination):
         assert self.page_size is not None
         return self.page_size if size is None else size
 
-    def get_page_number(self, request: Request, paginator: Any) -> int:
+    def get_page_number(self, request: Request, paginator: "Paginator[Any]") -> int:
         number = _number(request, self.page_query_param, LAST_PAGE) or 1
         if number > paginator.num_pages:
             raise NotFound(f"There is no page {number:,}: the last is page {paginator.num_pages:,}.")
         return number
 
-    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+    def get_schema_operation_parameters(self, view: "APIView") -> list[dict[str, Any]]:
         limits = {self.page_query_param: LAST_PAGE, self.page_size_query_param: MOST_A_PAGE}
         words = {
             self.page_query_param: "The page, from 1.",

@@ -12,6 +12,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
 from core.errors import Invalid
+from core.json_types import Json
 from core.text import is_storable
 
 MOST_DEPTH = 64  # of nested arrays and objects; nothing here needs more than six
@@ -24,14 +25,14 @@ class BadJson(ValueError):
     """A body that is not JSON, with a sentence for people."""
 
 
-def load_json(data: bytes) -> Any:
+def load_json(data: bytes) -> Json:
     """The value of `data`, by RFC 8259: UTF-8, no NaN, no name twice. Raises BadJson."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadJson(f"The body is not UTF-8: byte {error.start + 1:,} is wrong.") from None
     try:
-        value = json.loads(
+        value: Json = json.loads(
             text, object_pairs_hook=_once, parse_constant=_no_number, parse_int=_whole, parse_float=_finite
         )
     except BadJson:
@@ -63,9 +64,9 @@ class Place(NamedTuple):
         return ".".join(reversed(keys))
 
 
-def walk(value: Any) -> Iterator[tuple[int, Place | None, Any]]:
+def walk(value: Json) -> Iterator[tuple[int, Place | None, Json]]:
     """(depth, place, value) of `value` and everything in it, keys included. Without recursion."""
-    rest: list[tuple[int, Place | None, Any]] = [(0, None, value)]
+    rest: list[tuple[int, Place | None, Json]] = [(0, None, value)]
     while rest:
         depth, place, one = rest.pop()
         yield depth, place, one
@@ -78,7 +79,7 @@ def walk(value: Any) -> Iterator[tuple[int, Place | None, Any]]:
             rest.extend((depth + 1, Place(at, place), inner) for at, inner in enumerate(one))
 
 
-def unstorable(value: Any, *, most: int = MOST_TOLD) -> list[str]:
+def unstorable(value: Json, *, most: int = MOST_TOLD) -> list[str]:
     """Readable paths of the texts in `value` that PostgreSQL refuses: "messages.0.content". At most `most` of them."""
     found = (place for _, place, one in walk(value) if isinstance(one, str) and not is_storable(one))
     return [readable(place.path() if place else "") for place in islice(found, most)]
@@ -100,7 +101,7 @@ class JSONParser(BaseParser):
         stream: IO[Any],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> Any:
+    ) -> dict[str, Json]:
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         data = stream.read(most + 1)
         if len(data) > most:
@@ -120,7 +121,7 @@ class JSONParser(BaseParser):
         return value
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)

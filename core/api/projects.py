@@ -1,13 +1,13 @@
 """ProjectsView, their people, keys, background jobs and audit."""
 
-from typing import cast
-
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.access import signed_in
 from core.api.base import APIView, ProjectAPIView
 from core.api.serializers import (
     AddedPersonSerializer,
@@ -27,7 +27,7 @@ from core.api.serializers import (
 )
 from core.forms import AuditFilter, PeopleFilter, RunFilter
 from core.home.compose import loop_context
-from core.models import ApiKey, AuditEntry, Membership, Project, Run, User
+from core.models import ApiKey, AuditEntry, Membership, Project, Run
 from core.queries import application_keys_of, audit_entries, memberships_of, people_of, runs_of
 from core.roles import ADMINS, READERS
 from core.runs.control import request_cancel, start_again
@@ -40,8 +40,8 @@ class ProjectsView(mixins.ListModelMixin, APIView):
     serializer_class = ProjectSerializer
     queryset = Project.objects.none()
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
-        mine = memberships_of(cast(User, self.request.user)).values("project_id")
+    def get_queryset(self) -> QuerySet[Project]:
+        mine = memberships_of(signed_in(self.request)).values("project_id")
         return Project.objects.filter(pk__in=mine).order_by("name")
 
     def get(self, request: Request) -> Response:
@@ -51,7 +51,7 @@ class ProjectsView(mixins.ListModelMixin, APIView):
     @extend_schema(request=NewProjectSerializer, responses={201: ProjectSerializer})
     def post(self, request: Request) -> Response:
         """Creates a project (operators only). You become its first admin."""
-        user = cast(User, request.user)
+        user = signed_in(request)
         if not user.is_operator:
             raise PermissionDenied("Only an operator can create projects.")
         given = self.given(NewProjectSerializer)
@@ -103,7 +103,7 @@ class MembersView(mixins.ListModelMixin, ProjectAPIView):
     read_roles, write_roles = READERS, ADMINS
     asks = PeopleFilter
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[Membership]:
         return people_of(self.access.project, **PeopleFilter(self.request.GET).checked())
 
     def get(self, request: Request, slug: str) -> Response:
@@ -162,7 +162,7 @@ class ApplicationKeysView(mixins.ListModelMixin, ProjectAPIView):
     queryset = ApiKey.objects.none()
     read_roles, write_roles = READERS, ADMINS
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[ApiKey]:
         return application_keys_of(self.access.project)
 
     def get(self, request: Request, slug: str) -> Response:
@@ -196,7 +196,7 @@ class AuditView(mixins.ListModelMixin, ProjectAPIView):
     read_roles = READERS
     asks = AuditFilter
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[AuditEntry]:
         wanted = AuditFilter(self.request.GET, project=self.access.project).checked()
         return audit_entries(self.access.project, wanted)
 
@@ -211,7 +211,7 @@ class RunsView(mixins.ListModelMixin, ProjectAPIView):
     read_roles = READERS
     asks = RunFilter
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[Run]:
         return runs_of(self.access.project, **RunFilter(self.request.GET).checked())
 
     def get(self, request: Request, slug: str) -> Response:

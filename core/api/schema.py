@@ -6,9 +6,10 @@ from typing import Any
 from django import forms
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import Direction, OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
+from core.api.fields import declared
 from core.lists.numbers import LARGEST_ID
 from core.text import one_line
 
@@ -72,10 +73,12 @@ class ErrorSerializer(serializers.Serializer[Any]):
     code = serializers.CharField()
     detail = serializers.CharField()
     advice = serializers.CharField(help_text="What to do; can be empty.")
-    fields = serializers.DictField(  # type: ignore[assignment]
-        child=serializers.ListField(child=serializers.CharField()),
-        required=False,
-        help_text="Only for wrong values: the problem of each, such as messages.0.content.",
+    fields = declared(
+        serializers.DictField(
+            child=serializers.ListField(child=serializers.CharField()),
+            required=False,
+            help_text="Only for wrong values: the problem of each, such as messages.0.content.",
+        )
     )
 
 
@@ -110,8 +113,8 @@ class Schema(AutoSchema):
             return [_parameter(name, field) for name, field in asks.base_fields.items()]
         return [asks]
 
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
-        responses: dict[str, Any] = super()._get_response_bodies(direction)  # type: ignore[arg-type]
+    def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
+        responses: dict[str, Any] = super()._get_response_bodies(direction)
         for status in sorted(self._errors()):
             if status not in responses:
                 answer = OpenApiResponse(ErrorSerializer, description=_ERRORS[status])
@@ -175,7 +178,7 @@ _EXAMPLES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def with_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+def with_examples(result: dict[str, Any], **_: object) -> dict[str, Any]:
     """A hook of drf-spectacular: adds _EXAMPLES to their operations."""
     for methods in result["paths"].values():
         for operation in methods.values():
@@ -186,7 +189,7 @@ def with_examples(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 # --- /v1 ---------------------------------------------------------------------------------------------------
-def with_applications(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+def with_applications(result: dict[str, Any], **_: object) -> dict[str, Any]:
     """A hook of drf-spectacular: adds /v1, whose views are not DRF views, and its errors in OpenAI's format."""
     result["tags"] = [{"name": name, "description": words} for name, words in TAGS.items()]
     result["paths"] |= _APPLICATION_PATHS
@@ -224,7 +227,7 @@ def _answers(good: dict[str, Any], *errors: str) -> dict[str, Any]:
     return {"200": good, **told}
 
 
-def _operation(name: str, words: str, **more: Any) -> dict[str, Any]:
+def _operation(name: str, words: str, **more: object) -> dict[str, Any]:
     return {"operationId": name, "description": words, "summary": words.split(".", maxsplit=1)[0], "tags": ["Applications"],
             "security": [{"key": []}], **more}  # fmt: skip
 

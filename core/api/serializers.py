@@ -1,10 +1,10 @@
 """Serializers of core's objects."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from core.api.fields import Body, SeenField, TextField, WrittenField
+from core.api.fields import Body, SeenField, TextField, WrittenField, declared
 from core.audit.sentences import sentence
 from core.models import ApiKey, AuditEntry, Membership, Project, Role, Run, User
 from core.models.people import LONGEST_PASSWORD, MOST_TEMPERATURE, MOST_TOKENS
@@ -74,7 +74,7 @@ class MembershipSerializer(serializers.ModelSerializer[Membership]):
 
     class Meta:
         model = Membership
-        fields = ("id", "user", "roles", "created_at", "seen")
+        fields: ClassVar[tuple[str, ...]] = ("id", "user", "roles", "created_at", "seen")
 
     def get_seen(self, membership: Membership) -> str:
         return roles_stamp(membership)
@@ -127,7 +127,7 @@ class AddedPersonSerializer(MembershipSerializer):
     first_password = serializers.CharField(allow_null=True, read_only=True)
 
     class Meta(MembershipSerializer.Meta):
-        fields = (*MembershipSerializer.Meta.fields, "first_password")  # type: ignore[assignment]
+        fields: ClassVar[tuple[str, ...]] = (*MembershipSerializer.Meta.fields, "first_password")
 
 
 class RolesSerializer(Body):
@@ -144,7 +144,9 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
 
     class Meta:
         model = ApiKey
-        fields = ("id", "name", "prefix", "created_by", "created_at", "last_used_at", "revoked_at")
+        fields: ClassVar[tuple[str, ...]] = (
+            "id", "name", "prefix", "created_by", "created_at", "last_used_at", "revoked_at",
+        )  # fmt: skip
         read_only_fields = ("prefix", "created_at", "last_used_at", "revoked_at")
 
 
@@ -176,7 +178,7 @@ class MadeKeySerializer(KeySerializer):
     secret = serializers.CharField(read_only=True)
 
     class Meta(KeySerializer.Meta):
-        fields = (*KeySerializer.Meta.fields, "secret")  # type: ignore[assignment]
+        fields: ClassVar[tuple[str, ...]] = (*KeySerializer.Meta.fields, "secret")
 
 
 class PasswordSerializer(Body):
@@ -204,7 +206,7 @@ class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
     class Meta:
         model = AuditEntry
         fields = (
-            "id", "at", "actor_id", "actor", "verb", "object_type", "object_id", "object_label", "sentence", "detail",
+            "id", "at", "actor_id", "actor", "action", "object_type", "object_id", "object_label", "sentence", "detail",
         )  # fmt: skip
 
     def get_sentence(self, entry: AuditEntry) -> str:
@@ -213,7 +215,7 @@ class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
 
 class StageCardSerializer(serializers.Serializer[Any]):
     key = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]
+    label = declared(serializers.CharField())
     figure = serializers.CharField()
     line = serializers.CharField()
     url = serializers.CharField()
@@ -235,7 +237,7 @@ class LoopSerializer(serializers.Serializer[Any]):
 
 class PartSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]
+    label = declared(serializers.CharField())
     up = serializers.BooleanField()
     detail = serializers.CharField()
     since = serializers.DateTimeField(allow_null=True)

@@ -1,9 +1,9 @@
 """The only way to write an audit entry."""
 
-from typing import Any
-
 from django.db.models import Model
 
+from core.audit.actions import AuditAction
+from core.json_types import JsonLike
 from core.models import AuditEntry, Project, User
 
 SYSTEM = "Guildhall"
@@ -13,9 +13,9 @@ def record(
     *,
     by: User | None,
     project: Project | None,
-    verb: str,
+    action: AuditAction,
     obj: Model | None = None,
-    **detail: Any,
+    **detail: JsonLike,
 ) -> AuditEntry:
     """Adds one entry inside the caller's transaction, so that the action and its entry are stored together or not at all.
 
@@ -25,7 +25,7 @@ def record(
         actor_id=by.pk if by else None,
         actor=f"{by.name} <{by.email}>"[:200] if by else SYSTEM,
         project_id=project.pk if project else None,
-        verb=verb,
+        action=action,
         object_type=obj._meta.label_lower if obj is not None else "",
         object_id=str(obj.pk) if obj is not None else "",
         object_label=str(obj)[:200] if obj is not None else "",

@@ -1,49 +1,15 @@
-"""Audit entries as sentences: "Mona Okafor approved example #1077". The one place that says how actions are described.
+"""Audit entries as sentences: "Mona Okafor approved example #1077"."""
 
-Apps add wordings of their own verbs from AppConfig.ready; a verb without one is still readable, because verbs are
-`noun.past-participle`.
-"""
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import groupby
 from string import Formatter
-from typing import Any
 
+from core.audit.actions import AuditAction, CoreAction
+from core.json_types import Json
 from core.models import AuditEntry, Role
 
-# {actor}, {label} and any key of the entry's detail can be in a wording.
-_wordings: dict[str, str] = {
-    "project.created": "{actor} created the project",
-    "project.changed": "{actor} changed the project's settings: {changed}",
-    "member.added": "{actor} added {label} as {roles}",
-    "member.changed": "{actor} changed the roles of {label} to {roles}",
-    "member.removed": "{actor} removed {label} from the project",
-    "person.created": "{actor} created an account for {label}",
-    "operator.created": "An account for the operator {label} was created on the command line",
-    "person.deactivated": "{actor} deactivated the account of {label}",
-    "person.reactivated": "{actor} activated the account of {label} again",
-    "sessions.ended": "{actor} signed {label} out of every browser",
-    "person.renamed": "{was} is now called {label}",
-    "password.changed": "{actor} changed their password",
-    "password.reset": "{actor} gave {label} a new first password",
-    "password.reissued": "{actor} gave {label} a new first password; the earlier one was not changed",
-    "password.set": "The password of {label} was set on the command line",
-    "api_key.taken_away": "{actor} revoked the key {token} of {label}",
-    "api_key.created": "{actor} created the key {label}",
-    "api_key.revoked": "{actor} revoked the key {label}",
-    "run.launched": "{actor} started {label}",
-    "run.succeeded": "{label} is done",
-    "run.failed": "{label} failed: {error}",
-    "run.cancelled": "{label} was cancelled",
-    "run.cancel_requested": "{actor} cancelled {label}",
-    "run.retried": "{actor} started {label} again",
-    "run.resumed": "{actor} resumed {label}, which was cancelled",
-    "run.handed_back": "{label} went back to the queue, because its worker was stopped",
-    "run.taken_up": "{label} lost its worker and waits for another",
-}
-
-_quiet: set[str] = set()
+_actions: dict[str, AuditAction] = {str(action): action for action in CoreAction}
 
 # Participles that differ from the past tense.
 _PAST = {
@@ -52,25 +18,23 @@ _PAST = {
 }  # fmt: skip
 
 
-def register_wordings(wordings: Mapping[str, str], *, quiet: Iterable[str] = ()) -> None:
-    """Adds wordings, {verb: "{actor} froze {label}"}. `quiet` verbs are in the audit, but too small for Home.
-
-    ValueError when a verb has another wording already: the result would depend on the order of apps.
-    """
-    if clash := [verb for verb, words in wordings.items() if _wordings.get(verb, words) != words]:
-        raise ValueError(f"Worded already: {', '.join(clash)}.")
-    _wordings.update(wordings)
-    _quiet.update(quiet)
+def register_actions(actions: type[AuditAction]) -> None:
+    """Adds an app's actions. ValueError when another app has one of that name: the result would depend on the order of apps."""
+    if clash := [str(action) for action in actions if _actions.get(str(action), action) is not action]:
+        raise ValueError(f"Described already: {', '.join(clash)}.")
+    _actions.update({str(action): action for action in actions})
 
 
-def quiet_verbs() -> list[str]:
-    return sorted(_quiet)
+def quiet_actions() -> list[str]:
+    """What Home leaves out."""
+    return sorted(name for name, action in _actions.items() if action.quiet)
 
 
-def _plain(key: str, value: Any) -> str:
+def _plain(key: str, value: Json) -> str:
     if key == "roles":
-        names = value[-1] if value and isinstance(value[0], list) else value
-        names = [names] if isinstance(names, str) else names
+        # A list of names; after a change of roles, the lists before and after.
+        names = value[-1] if isinstance(value, list) and value and isinstance(value[0], list) else value
+        names = names if isinstance(names, list) else [names]
         return " and ".join(str(Role(name).label).lower() for name in names if name in Role.values)
     if isinstance(value, dict):
         return ", ".join(name.replace("_", " ") for name in value)
@@ -91,12 +55,13 @@ def actor_name(entry: AuditEntry) -> str:
     return entry.actor.partition(" <")[0]
 
 
-def _wording(verb: str) -> str:
-    if verb in _wordings:
-        return _wordings[verb]
-    noun, _, action = verb.replace("_", " ").partition(".")
-    action = " ".join(_PAST.get(word, word) for word in action.split())
-    return f"{{actor}} {action} {noun} {{label}}" if action else f"{{actor}} {noun} {{label}}"
+def _wording(action: str) -> str:
+    if action in _actions:
+        return _actions[action].wording
+    # Entries outlive the code that wrote them.
+    noun, _, participle = action.replace("_", " ").partition(".")
+    past = " ".join(_PAST.get(word, word) for word in participle.split())
+    return f"{{actor}} {past} {noun} {{label}}" if past else f"{{actor}} {noun} {{label}}"
 
 
 def sentence(entry: AuditEntry) -> str:
@@ -104,9 +69,9 @@ def sentence(entry: AuditEntry) -> str:
     words = _Detail({key: _plain(key, value) for key, value in entry.detail.items()})
     words |= {"actor": actor_name(entry), "label": entry.object_label or "it"}
     try:
-        return _wording(entry.verb).format_map(words)
+        return _wording(entry.action).format_map(words)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        return f"{words['actor']}: {entry.verb} {words['label']}"
+        return f"{words['actor']}: {entry.action} {words['label']}"
 
 
 def _people(entries: list[AuditEntry]) -> str:
@@ -116,8 +81,8 @@ def _people(entries: list[AuditEntry]) -> str:
     return f"{names[0]} and {len(names) - 1} others"
 
 
-def _names_in(verb: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(_wording(verb)) if name}
+def _names_in(action: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(_wording(action)) if name}
 
 
 def counted(told: Iterable[tuple[str, datetime]]) -> list[tuple[str, datetime]]:
@@ -138,26 +103,26 @@ def digest(entries: Iterable[AuditEntry], most: int) -> list[tuple[str, datetime
     """
     groups: dict[tuple[object, ...], list[AuditEntry]] = {}
     for entry in entries:
-        said = _names_in(entry.verb)
+        said = _names_in(entry.action)
         key: tuple[object, ...] = (entry.pk,)
-        if said == {"actor", "label"} and "." in entry.verb:
-            key = (entry.verb, entry.at.strftime("%Y%m%d%H"))
+        if said == {"actor", "label"} and "." in entry.action:
+            key = (entry.action, entry.at.strftime("%Y%m%d%H"))
         elif said == {"actor"}:
-            key = (entry.verb, entry.actor, entry.at.strftime("%Y%m%d%H"))
+            key = (entry.action, entry.actor, entry.at.strftime("%Y%m%d%H"))
         groups.setdefault(key, []).append(entry)
     told: list[tuple[str, datetime]] = []
     for group in groups.values():
         first = group[0]
-        if _names_in(first.verb) == {"actor"}:
+        if _names_in(first.action) == {"actor"}:
             told += [(sentence(entry), entry.at) for entry in group]
             continue
         objects = {(entry.object_type, entry.object_id) for entry in group}
         if len(objects) < 2:
             told.append((sentence(first), first.at))
             continue
-        noun = first.verb.partition(".")[0].replace("_", " ")
+        noun = first.action.partition(".")[0].replace("_", " ")
         # A run is not only a training run: "started 5 runs" would look like five training runs.
         noun = {"run": "background job"}.get(noun, noun)
         label = f"{len(objects):,} {noun[:-1]}ies" if noun.endswith("y") else f"{len(objects):,} {noun}s"
-        told.append((_wording(first.verb).format(actor=_people(group), label=label), first.at))
+        told.append((_wording(first.action).format(actor=_people(group), label=label), first.at))
     return counted(told)[:most]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeGuard
 
 MAX_POINTS = 400  # more are not visible at this width
 MAX_ROWS = 60
@@ -53,7 +53,7 @@ class IntervalMark(NamedTuple):
     words: str
 
 
-def finite(value: Any) -> bool:
+def finite(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(float(value))
 
 

@@ -52,8 +52,8 @@ def line_spec(
     for one in series:
         data = [{"x": px, "y": py, "series": one.name} for px, py in one.points]
         tipped = [
-            {**point, "tip": f"{one.name}: {figure(point['y'])} at {x_title or 'x'} {figure(point['x'])}"}
-            for point in data
+            {**point, "tip": f"{one.name}: {figure(py)} at {x_title or 'x'} {figure(px)}"}
+            for point, (px, py) in zip(data, one.points, strict=True)
         ]
         base = alt.Chart(alt.Data(values=data)).encode(x=x, y=y, color=colour)
         if one.dotted:

@@ -11,7 +11,7 @@ class UnknownMove(Exception):
     """The code asks for a move that the model's TRANSITIONS table has from no status: a mistake in the program."""
 
 
-def transition(obj: Model, to: str, *, field: str = "status", **updates: Any) -> None:
+def transition(obj: Model, to: str, *, field: str = "status", **updates: object) -> None:
     """Moves `obj` from the status it was read with to `to`, setting `updates` in the same statement.
 
     Raises `Conflict` when the model's TRANSITIONS table has no move from that status to `to`, or when the row's

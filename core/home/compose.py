@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from core.access import Access
-from core.audit.sentences import digest, quiet_verbs
+from core.audit.sentences import digest, quiet_actions
 from core.errors import ExpectedError
 from core.home.stages import Glance, NextItem, Stage, StageCard, loop_back, next_items_of, stages
 from core.queries import visible_audit
@@ -38,7 +38,7 @@ def _glance(stage: Stage, access: Access) -> Glance | None:
 
 
 def _lately(access: Access) -> list[tuple[str, datetime]]:
-    entries = visible_audit(access).exclude(verb__in=quiet_verbs()).order_by("-pk")
+    entries = visible_audit(access).exclude(action__in=quiet_actions()).order_by("-pk")
     return digest(entries[:LOOKED_AT], LATELY)
 
 

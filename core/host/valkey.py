@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from django.core.cache.backends.redis import RedisCache
+from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 from django.utils.functional import cached_property
 from redis.exceptions import ConnectionError as Away
 from redis.exceptions import TimeoutError as Silent
@@ -32,13 +32,13 @@ def note_silence() -> None:
 class _Guarded:
     """Django's client, with each of its calls guarded."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: RedisCacheClient) -> None:
         self._client = client
 
     def __getattr__(self, name: str) -> Any:
         call: Callable[..., Any] = getattr(self._client, name)
 
-        def guarded(*args: Any, **kwargs: Any) -> Any:
+        def guarded(*args: object, **kwargs: object) -> Any:
             if is_silent():
                 raise Away("Valkey did not answer a moment ago.")
             try:

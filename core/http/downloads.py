@@ -32,10 +32,12 @@ _lock = Lock()
 class Download(StreamingHttpResponse):
     """A streamed file that counts as open until it is closed, or dropped by the server."""
 
-    def __init__(self, *args: Any, person: int, **kwargs: Any) -> None:
+    def __init__(
+        self, pieces: AsyncIterator[Any], *, person: int, content_type: str, headers: dict[str, str]
+    ) -> None:
         _take_place(person)
         self._leave = weakref.finalize(self, _give_place_back, person)
-        super().__init__(*args, **kwargs)
+        super().__init__(pieces, content_type=content_type, headers=headers)
 
     def close(self) -> None:
         self._leave()
@@ -126,7 +128,7 @@ def csv_line(cells: Iterable[Any]) -> str:
     return str(_writer.writerow([_cell(value) for value in cells]))
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> str | float | None:
     if value is None or isinstance(value, (int, float)):
         return value
     text = str(value)

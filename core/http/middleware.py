@@ -1,7 +1,7 @@
 """Turns errors for people into pages or fragments, and shows a page when the database is offline."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -79,7 +79,11 @@ class SignedInMiddleware(LoginRequiredMiddleware):
     _BEFORE = frozenset({"core:password", "core:sign-out", "core:theme"})
 
     def process_view(
-        self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any
+        self,
+        request: HttpRequest,
+        view_func: Callable[..., HttpResponseBase],
+        view_args: tuple[object, ...],
+        view_kwargs: dict[str, object],
     ) -> HttpResponseBase | None:
         answer: HttpResponseBase | None = super().process_view(request, view_func, view_args, view_kwargs)
         if answer is not None or not getattr(view_func, "login_required", True):
@@ -174,7 +178,7 @@ class NoStoreMiddleware(_Middleware):
         answer = self.get_response(request)
         return self._later(answer) if iscoroutinefunction(self.get_response) else self._marked(answer)
 
-    async def _later(self, answer: Any) -> HttpResponseBase:
+    async def _later(self, answer: Awaitable[HttpResponseBase]) -> HttpResponseBase:
         return self._marked(await answer)
 
     @staticmethod

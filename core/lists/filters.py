@@ -29,8 +29,8 @@ class Filter(forms.Form):
 
     also: tuple[str, ...] = ()
 
-    def __init__(self, data: QueryDict | Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
-        super().__init__(data, *args, **kwargs)
+    def __init__(self, data: QueryDict | Mapping[str, Any]) -> None:
+        super().__init__(data)
         for field in self.fields.values():
             if isinstance(field, forms.IntegerField) and field.max_value is None:
                 field.validators.append(MaxValueValidator(LARGEST_ID))
@@ -94,7 +94,10 @@ class Filter(forms.Form):
         if error.code == "invalid" and isinstance(field, forms.DateField):
             return ValidationError("Give a date as 2026-11-25.")
         if isinstance(field, forms.IntegerField):
-            return ValidationError(number_words(field.min_value, field.max_value))
+            least, most = (
+                one if isinstance(one, int) else None for one in (field.min_value, field.max_value)
+            )
+            return ValidationError(number_words(least, most))
         return error
 
     def _unknown(self) -> dict[str, list[str]]:
@@ -128,7 +131,7 @@ def unknown_names(
     return {name: [f"There is no {what} “{_short(name)}”. {told}"] for name in given if name not in names}
 
 
-def not_a_choice(value: Any, choices: Iterable[Any]) -> str:
+def not_a_choice(value: object, choices: Iterable[Any]) -> str:
     """ "“aproved” is not one of: queued, approved." """
     known = [str(one) for one in choices if one not in ("", None)]
     more = f" and {len(known) - MOST_NAMED:,} more" if len(known) > MOST_NAMED else ""
@@ -137,13 +140,13 @@ def not_a_choice(value: Any, choices: Iterable[Any]) -> str:
     return f"“{_short(value)}” is not one of: {', '.join(known[:MOST_NAMED])}{more}."
 
 
-def number_words(least: Any, most: Any) -> str:
+def number_words(least: int | None, most: int | None) -> str:
     """The message for a whole number from `least` to `most`, both included."""
     if least is not None and most is not None and most < LARGEST_ID:
         return f"Give a whole number from {least:,} to {most:,}."
     return f"Give a whole number of {least:,} or more." if least is not None else "Give a whole number."
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = str(value if value is not None else "").replace("\x00", "\N{REPLACEMENT CHARACTER}")
     return text if len(text) <= 60 else f"{text[:59]}…"

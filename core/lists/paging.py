@@ -20,7 +20,8 @@ class CappedPaginator(Paginator):
 
     @cached_property
     def _found(self) -> int:
-        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        rows = self.object_list
+        assert isinstance(rows, QuerySet)
         return rows.order_by().values("pk")[: self.CAP + 1].count()
 
     @cached_property

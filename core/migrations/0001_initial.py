@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
                     "is_operator",
                     models.BooleanField(
                         default=False,
-                        help_text="Runs this deployment: creates projects and registers base models.",
+                        help_text="Runs this installation: creates projects and registers base models.",
                     ),
                 ),
                 (
@@ -108,7 +108,7 @@ class Migration(migrations.Migration):
                 (
                     "key",
                     models.CharField(
-                        help_text="Address in the store; never rewritten.", max_length=200, unique=True
+                        help_text="Address in the store; not rewritten.", max_length=200, unique=True
                     ),
                 ),
                 ("size_bytes", models.BigIntegerField()),
@@ -137,8 +137,11 @@ class Migration(migrations.Migration):
                 ("actor", models.CharField(max_length=200)),
                 ("project_id", models.BigIntegerField(blank=True, null=True)),
                 (
-                    "verb",
-                    models.CharField(help_text="noun.past-participle, as in example.approved", max_length=60),
+                    "action",
+                    models.CharField(
+                        help_text="noun.past-participle, as in example.approved; see each app's actions.py.",
+                        max_length=60,
+                    ),
                 ),
                 ("object_type", models.CharField(blank=True, max_length=60)),
                 ("object_id", models.CharField(blank=True, max_length=60)),
@@ -205,12 +208,15 @@ class Migration(migrations.Migration):
                 ("slug", models.SlugField(max_length=60, unique=True)),
                 ("name", models.CharField(max_length=120)),
                 ("description", models.CharField(blank=True, max_length=300)),
-                ("guideline", models.TextField(blank=True, help_text="What a good answer does. Markdown.")),
+                (
+                    "guideline",
+                    models.TextField(blank=True, help_text="How to write a good answer. Markdown."),
+                ),
                 (
                     "system_prompt",
                     models.TextField(
                         blank=True,
-                        help_text="Stands before every conversation, in training and in serving alike.",
+                        help_text="It is put before every conversation, in training and in serving.",
                     ),
                 ),
                 ("lease_minutes", models.PositiveSmallIntegerField(default=30)),
@@ -291,7 +297,7 @@ class Migration(migrations.Migration):
                 (
                     "kind",
                     models.CharField(
-                        choices=[("personal", "Personal token"), ("application", "Application key")],
+                        choices=[("personal", "Personal key"), ("application", "Application key")],
                         max_length=12,
                     ),
                 ),
@@ -366,7 +372,7 @@ class Migration(migrations.Migration):
                 ("total", models.BigIntegerField(default=0, help_text="0 while not known")),
                 (
                     "message",
-                    models.CharField(blank=True, help_text="What happens now, one sentence.", max_length=300),
+                    models.CharField(blank=True, help_text="What it does now, one sentence.", max_length=300),
                 ),
                 ("eta_at", models.DateTimeField(blank=True, null=True)),
                 ("attempt", models.PositiveSmallIntegerField(default=0)),
@@ -380,13 +386,13 @@ class Migration(migrations.Migration):
                 (
                     "queued_at",
                     models.DateTimeField(
-                        default=django.utils.timezone.now, help_text="Since when it waits, or last waited."
+                        default=django.utils.timezone.now, help_text="When it last joined the queue."
                     ),
                 ),
                 (
                     "sent_at",
                     models.DateTimeField(
-                        blank=True, help_text="When the broker last took its message.", null=True
+                        blank=True, help_text="When the broker last accepted its message.", null=True
                     ),
                 ),
                 ("started_at", models.DateTimeField(blank=True, null=True)),

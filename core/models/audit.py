@@ -10,7 +10,9 @@ class AuditEntry(models.Model):
     actor_id = models.BigIntegerField(null=True, blank=True)
     actor = models.CharField(max_length=200)
     project_id = models.BigIntegerField(null=True, blank=True)
-    verb = models.CharField(max_length=60, help_text="noun.past-participle, as in example.approved")
+    action = models.CharField(
+        max_length=60, help_text="noun.past-participle, as in example.approved; see each app's actions.py."
+    )
     object_type = models.CharField(max_length=60, blank=True)
     object_id = models.CharField(max_length=60, blank=True)
     object_label = models.CharField(max_length=200, blank=True)
@@ -25,4 +27,4 @@ class AuditEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.actor} {self.verb} {self.object_label}"
+        return f"{self.actor} {self.action} {self.object_label}"

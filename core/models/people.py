@@ -1,6 +1,6 @@
 """People, projects and roles."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
@@ -23,14 +23,14 @@ class Role(models.TextChoices):
 
 
 class UserManager(BaseUserManager["User"]):
-    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+    def create_user(self, email: str, password: str | None = None, **fields: object) -> "User":
         """Creates a person. Without a password the account cannot sign in until an admin sets one."""
         user = self.model(email=email.strip().lower(), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
-    def create_superuser(self, **fields: Any) -> "User":
+    def create_superuser(self, **fields: object) -> "User":
         """Django's name for it. Only the command create_operator creates such accounts, so that it is audited."""
         raise TypeError("Create operators with `manage.py create_operator`.")
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from core.audit.actions import CoreAction
 from core.audit.entries import record
 from core.errors import Conflict, Refused
 from core.models import Project, Run, User
@@ -34,7 +35,7 @@ def launch_run(
         created_by=by,
         message="Waiting for a worker.",
     )
-    record(by=by, project=project, verb="run.launched", obj=run, kind=kind)
+    record(by=by, project=project, action=CoreAction.RUN_LAUNCHED, obj=run, kind=kind)
     transaction.on_commit(lambda: send_run(run.pk, run.queue))
     return run
 
@@ -47,7 +48,7 @@ def request_cancel(*, by: User, run: Run) -> Run:
         status=Run.Status.CANCELLING, message="Cancelling.", **asked
     ):
         run.refresh_from_db()
-        record(by=by, project=run.project, verb="run.cancel_requested", obj=run)
+        record(by=by, project=run.project, action=CoreAction.RUN_CANCEL_REQUESTED, obj=run)
         end_unstarted(run, Run.Status.CANCELLED, message="Cancelled before it started.")
         run.refresh_from_db()
         return run
@@ -58,7 +59,7 @@ def request_cancel(*, by: User, run: Run) -> Run:
     ):
         raise Conflict("This background job has already ended.", "Reload the page to see its result.")
     run.refresh_from_db()
-    record(by=by, project=run.project, verb="run.cancel_requested", obj=run)
+    record(by=by, project=run.project, action=CoreAction.RUN_CANCEL_REQUESTED, obj=run)
     return run
 
 
@@ -97,7 +98,7 @@ def start_again(*, by: User, run: Run) -> Run:
     record(
         by=by,
         project=run.project,
-        verb="run.retried" if was == Run.Status.FAILED else "run.resumed",
+        action=CoreAction.RUN_RETRIED if was == Run.Status.FAILED else CoreAction.RUN_RESUMED,
         obj=run,
     )
     transaction.on_commit(lambda: send_run(run.pk, run.queue))

@@ -4,13 +4,13 @@ import logging
 import socket
 import uuid
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from core.audit.actions import CoreAction
 from core.audit.entries import record
 from core.errors import ExpectedError
 from core.host.disks import storage_error
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 Status = Run.Status
 
 
-def _finish(run: Run, claim: uuid.UUID | None, status: str, **fields: Any) -> None:
+def _finish(run: Run, claim: uuid.UUID | None, status: str, **fields: object) -> None:
     """Ends a run whose `claim` is still valid, lets its kind update its own rows, and writes the audit entry."""
     with transaction.atomic():
         ended = Run.objects.filter(pk=run.pk, claim=claim, status__in=Run.ACTIVE).update(
@@ -38,7 +38,7 @@ def _finish(run: Run, claim: uuid.UUID | None, status: str, **fields: Any) -> No
         record(
             by=None,
             project=run.project,
-            verb=f"run.{status}",
+            action=CoreAction(f"run.{status}"),
             obj=run,
             kind=run.kind,
             error=run.error_message,
@@ -70,14 +70,14 @@ def _hand_back(run: Run, claim: uuid.UUID) -> None:
             message="Its worker was stopped; waiting for another.",
         )
         if waits:
-            record(by=None, project=run.project, verb="run.handed_back", obj=run)
+            record(by=None, project=run.project, action=CoreAction.RUN_HANDED_BACK, obj=run)
     if waits:
         send_run(run.pk, run.queue)
     else:
         _finish(run, claim, Status.CANCELLED, message="Cancelled.")
 
 
-def end_unstarted(run: Run, status: str, **fields: Any) -> None:
+def end_unstarted(run: Run, status: str, **fields: object) -> None:
     """Ends a run without a worker (cancelled in the queue, or out of attempts)."""
     _finish(run, run.claim, status, **fields)
 
@@ -160,7 +160,7 @@ def sweep() -> None:
             record(
                 by=None,
                 project=run.project,
-                verb="run.taken_up",
+                action=CoreAction.RUN_TAKEN_UP,
                 obj=run,
                 attempt=run.attempt,
             )

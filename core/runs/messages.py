@@ -1,4 +1,4 @@
-"""Messages to the broker. Tasks are named by text, so that whoever sends one needs not import what it does."""
+"""Messages to the broker. Tasks are named by text, so that the sender does not import their code."""
 
 import logging
 

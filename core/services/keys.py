@@ -5,6 +5,7 @@ import secrets
 from django.db import transaction
 from django.utils import timezone
 
+from core.audit.actions import CoreAction
 from core.audit.entries import record
 from core.errors import Conflict
 from core.models import ApiKey, Project, User
@@ -32,7 +33,7 @@ def create_api_key(*, by: User, name: str, project: Project | None = None) -> tu
         digest=digest_of(secret),
         created_by=by,
     )
-    record(by=by, project=project, verb="api_key.created", obj=api_key, kind=kind)
+    record(by=by, project=project, action=CoreAction.API_KEY_CREATED, obj=api_key, kind=kind)
     return api_key, secret
 
 
@@ -41,7 +42,7 @@ def revoke_api_key(*, by: User, api_key: ApiKey) -> None:
     """Revokes a key immediately. Conflict when it was revoked before."""
     if not ApiKey.objects.filter(pk=api_key.pk, revoked_at=None).update(revoked_at=timezone.now()):
         raise Conflict("This key is already revoked.", "Reload the page.")
-    record(by=by, project=api_key.project, verb="api_key.revoked", obj=api_key)
+    record(by=by, project=api_key.project, action=CoreAction.API_KEY_REVOKED, obj=api_key)
 
 
 def revoke_api_key_of(*, by: User, user: User, api_key: ApiKey) -> None:
@@ -52,4 +53,4 @@ def revoke_api_key_of(*, by: User, user: User, api_key: ApiKey) -> None:
             revoked_at=timezone.now()
         ):
             raise Conflict("This key is already revoked.", "Reload the page.")
-        record_everywhere(by=by, user=user, verb="api_key.taken_away", api_key=api_key.name)
+        record_everywhere(by=by, user=user, action=CoreAction.API_KEY_TAKEN_AWAY, api_key=api_key.name)

@@ -1,7 +1,6 @@
 """Accounts and passwords."""
 
 import secrets
-from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
@@ -11,8 +10,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from core.audit.actions import CoreAction
 from core.audit.entries import record
 from core.errors import Conflict, Invalid, Refused
+from core.json_types import JsonLike
 from core.models import ApiKey, Membership, Project, Role, User
 from core.sign_in import attempts
 
@@ -110,7 +111,12 @@ def create_account(
             )
     except IntegrityError:
         raise _taken() from None
-    record(by=by, project=project, verb="operator.created" if is_operator else "person.created", obj=user)
+    record(
+        by=by,
+        project=project,
+        action=CoreAction.OPERATOR_CREATED if is_operator else CoreAction.PERSON_CREATED,
+        obj=user,
+    )
     return user
 
 
@@ -137,7 +143,7 @@ def change_password(*, by: User, new: str, old: str) -> None:
         ):
             raise Conflict("The password was changed in the meantime.", "Sign in again with the new one.")
         ended = end_api_keys(by)
-        record(by=by, project=None, verb="password.changed", obj=by, api_keys=ended)
+        record(by=by, project=None, action=CoreAction.PASSWORD_CHANGED, obj=by, api_keys=ended)
     by.password, by.must_change_password = hashed, False
 
 
@@ -146,7 +152,9 @@ def set_password(*, user: User, new: str) -> None:
     hashed = make_password(_checked(new, user, "password"))
     with transaction.atomic():
         locked(user)
-        _replace_password(by=None, user=user, hashed=hashed, must_change=False, verb="password.set")
+        _replace_password(
+            by=None, user=user, hashed=hashed, must_change=False, action=CoreAction.PASSWORD_SET
+        )
 
 
 def reset_password(*, by: User, user: User) -> str:
@@ -159,7 +167,7 @@ def reset_password(*, by: User, user: User) -> str:
     with transaction.atomic():
         locked(user)
         require_manager(by, user)
-        _replace_password(by=by, user=user, hashed=hashed, must_change=True, verb="password.reset")
+        _replace_password(by=by, user=user, hashed=hashed, must_change=True, action=CoreAction.PASSWORD_RESET)
     return first
 
 
@@ -168,15 +176,17 @@ def reissue_first_password(*, by: User, user: User, hashed: str) -> None:
 
     Inside the caller's transaction, which has locked the account's row.
     """
-    _replace_password(by=by, user=user, hashed=hashed, must_change=True, verb="password.reissued")
+    _replace_password(by=by, user=user, hashed=hashed, must_change=True, action=CoreAction.PASSWORD_REISSUED)
 
 
-def _replace_password(*, by: User | None, user: User, hashed: str, must_change: bool, verb: str) -> None:
+def _replace_password(
+    *, by: User | None, user: User, hashed: str, must_change: bool, action: CoreAction
+) -> None:
     User.objects.filter(pk=user.pk).update(
         password=hashed, must_change_password=must_change, session_round=F("session_round") + 1
     )
     user.password, user.must_change_password = hashed, must_change
-    record_everywhere(by=by, user=user, verb=verb, api_keys=end_api_keys(user))
+    record_everywhere(by=by, user=user, action=action, api_keys=end_api_keys(user))
 
 
 # --- managing another person's account ---------------------------------------------------------------------------
@@ -214,11 +224,11 @@ def require_manager(by: User, user: User) -> None:
     )
 
 
-def record_everywhere(*, by: User | None, user: User, verb: str, **detail: Any) -> None:
+def record_everywhere(*, by: User | None, user: User, action: CoreAction, **detail: JsonLike) -> None:
     """Writes an audit entry in each project of the account."""
     projects: list[Project | None] = [one.project for one in user.memberships.select_related("project")]
     for project in projects or [None]:
-        record(by=by, project=project, verb=verb, obj=user, **detail)
+        record(by=by, project=project, action=action, obj=user, **detail)
 
 
 def end_api_keys(user: User) -> int:
@@ -232,7 +242,7 @@ def end_sessions(*, by: User, user: User) -> None:
         locked(user)
         require_manager(by, user)
         User.objects.filter(pk=user.pk).update(session_round=F("session_round") + 1)
-        record_everywhere(by=by, user=user, verb="sessions.ended")
+        record_everywhere(by=by, user=user, action=CoreAction.SESSIONS_ENDED)
 
 
 def deactivate_person(*, by: User, user: User) -> None:
@@ -261,7 +271,7 @@ def deactivate_person(*, by: User, user: User) -> None:
         keys = ApiKey.objects.filter(created_by=user, user=None, revoked_at=None)
         ended = keys.update(revoked_at=timezone.now())
         record_everywhere(
-            by=by, user=user, verb="person.deactivated", api_keys=end_api_keys(user), keys=ended
+            by=by, user=user, action=CoreAction.PERSON_DEACTIVATED, api_keys=end_api_keys(user), keys=ended
         )
 
 
@@ -295,7 +305,7 @@ def reactivate_person(*, by: User, user: User) -> None:
         if not User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
             raise Conflict(f"{user.name} is already active.", "Reload the page.")
         user.is_active = True
-        record_everywhere(by=by, user=user, verb="person.reactivated")
+        record_everywhere(by=by, user=user, action=CoreAction.PERSON_REACTIVATED)
 
 
 # --- your own name and theme ------------------------------------------------------------------------------
@@ -308,7 +318,7 @@ def rename_person(*, by: User, name: str) -> None:
         raise Invalid("A name is needed.", fields={"name": ["Give a name."]})
     old, by.name = by.name, name.strip()
     by.save(update_fields=["name"])
-    record(by=by, project=None, verb="person.renamed", obj=by, was=old)
+    record(by=by, project=None, action=CoreAction.PERSON_RENAMED, obj=by, was=old)
 
 
 @transaction.atomic

@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
+from core.audit.actions import CoreAction
 from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.marks import refuse_marks
@@ -62,7 +63,7 @@ def create_project(
             fields={"slug": [f"There is already a project at /p/{slug}/."]},
         ) from None
     Membership.objects.create(project=project, user=by, roles=[Role.ADMIN])
-    record(by=by, project=project, verb="project.created", obj=project)
+    record(by=by, project=project, action=CoreAction.PROJECT_CREATED, obj=project)
     return project
 
 
@@ -99,7 +100,7 @@ def settings_stamp(project: Project) -> str:
 
 
 @transaction.atomic
-def update_project(*, by: User, project: Project, seen: str = "", **values: Any) -> Project:
+def update_project(*, by: User, project: Project, seen: str = "", **values: str | float) -> Project:
     """Changes settings; only fields in SETTINGS_FIELDS. The audit entry says which changed, from what.
 
     Raises Invalid, with the fields, for sampling values that engines refuse, and Conflict when the settings changed since
@@ -114,7 +115,7 @@ def update_project(*, by: User, project: Project, seen: str = "", **values: Any)
             "Nothing was saved. The audit page shows the change. Saving again overwrites it.",
         )
     if values.get("system_prompt", project.system_prompt) != project.system_prompt:
-        refuse_marks(system_prompt=values["system_prompt"])
+        refuse_marks(system_prompt=str(values["system_prompt"]))
     changed = {}
     for name, value in values.items():
         if name not in SETTINGS_FIELDS:
@@ -125,7 +126,7 @@ def update_project(*, by: User, project: Project, seen: str = "", **values: Any)
             setattr(project, name, value)
     if changed:
         project.save(update_fields=list(changed))
-        record(by=by, project=project, verb="project.changed", obj=project, changed=changed)
+        record(by=by, project=project, action=CoreAction.PROJECT_CHANGED, obj=project, changed=changed)
     return project
 
 
@@ -147,7 +148,7 @@ def add_member(*, by: User, project: Project, user: User, roles: list[str]) -> M
             f"{user.name} is already in this project.",
             "Change the roles in the list instead.",
         ) from None
-    record(by=by, project=project, verb="member.added", obj=user, roles=clean)
+    record(by=by, project=project, action=CoreAction.MEMBER_ADDED, obj=user, roles=clean)
     return membership
 
 
@@ -232,7 +233,7 @@ def change_roles(*, by: User, membership: Membership, roles: list[str], seen: st
     record(
         by=by,
         project=membership.project,
-        verb="member.changed",
+        action=CoreAction.MEMBER_CHANGED,
         obj=membership.user,
         roles=[old, clean],
         keys=_end_keys(membership.project, membership.user) if gave_up else 0,
@@ -245,4 +246,4 @@ def remove_member(*, by: User, membership: Membership) -> None:
     _keep_an_admin(membership.project, membership)
     user, project = membership.user, membership.project
     membership.delete()
-    record(by=by, project=project, verb="member.removed", obj=user, keys=_end_keys(project, user))
+    record(by=by, project=project, action=CoreAction.MEMBER_REMOVED, obj=user, keys=_end_keys(project, user))

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import nh3
 from django import template
 from django.apps import apps
 from django.core.paginator import Page
+from django.forms import BoundField
 from django.template.context import Context
 from django.utils import timezone
 from django.utils.html import conditional_escape, format_html, format_html_join
@@ -58,7 +59,7 @@ def age(value: datetime | None) -> str:
 
 @register.simple_tag
 def interval(
-    value: Any, low: Any = None, high: Any = None, n: Any = None, style: str = "percent"
+    value: object, low: object = None, high: object = None, n: object = None, style: str = "percent"
 ) -> SafeString:
     """A number with its interval and sample size: `62% (55â€“69), n 204`.
 
@@ -137,7 +138,7 @@ def countdown(
 
 
 @register.filter
-def initials(value: Any) -> str:
+def initials(value: object) -> str:
     """ "Mona Okafor" -> "MO"; at most two letters."""
     words = re.findall(r"\w+", str(value))
     letters = [words[0][0], words[-1][0]] if len(words) > 1 else [word[:2] for word in words]
@@ -194,7 +195,7 @@ def _render_markdown(text: str, flow: bool = False) -> str:
 
 
 @register.filter
-def markdown(value: Any, shape: str = "") -> SafeString:
+def markdown(value: object, shape: str = "") -> SafeString:
     """Markdown to HTML that is safe to show: no raw HTML, no images, no script. Wrap it in class `prose`.
 
     Line breaks are kept, as people write comments and answers; `markdown:"flow"` joins them, as documents do.
@@ -236,7 +237,7 @@ def _guideline(text: str) -> Guideline:
 
 
 @register.filter
-def guideline(text: Any) -> Guideline:
+def guideline(text: object) -> Guideline:
     """A Markdown text with ids on its headings. The first 100,000 characters."""
     return _guideline(str(text or "")[:100_000])
 
@@ -258,7 +259,7 @@ def _marked(pieces: Iterable[DiffPiece], *, old: bool, new: bool) -> SafeString:
 
 
 @register.filter
-def word_diff(old: Any, new: Any) -> SafeString:
+def word_diff(old: object, new: object) -> SafeString:
     """The changes from `old` to `new`, by phrase, as <del> and <ins>. Show it in class `diff`.
 
     When over half changed, the two texts are side by side, each with its own marks. The work is bounded (core.diff).
@@ -282,7 +283,7 @@ def part_state(state: str) -> SafeString:
 
 
 @register.filter
-def word_count(value: Any) -> int:
+def word_count(value: object) -> int:
     return len(str(value or "").split())
 
 
@@ -323,19 +324,19 @@ _TURNS = {"assistant": "bot", "system": "system"}
 
 
 @register.filter
-def speaker(role: Any) -> str:
+def speaker(role: object) -> str:
     """The name of a role: "assistant" -> "Agent". Other words are shown as they are, capitalised."""
     return _SPEAKERS.get(str(role)) or str(role)[:1].upper() + str(role)[1:]
 
 
 @register.filter
-def turn_class(role: Any) -> str:
+def turn_class(role: object) -> str:
     """The CSS class for the side and colour of a turn: bot, system or user."""
     return _TURNS.get(str(role), "user")
 
 
 @register.filter
-def tone(status: Any) -> str:
+def tone(status: object) -> str:
     """The CSS class of a status's tag: "ok", "warn", "bad" or none."""
     for name, words in _TONES.items():
         if str(status) in words:
@@ -381,7 +382,7 @@ def page_numbers(page: Page[Any]) -> list[int | str]:
 
 
 @register.filter
-def widget_kind(field: Any) -> str:
+def widget_kind(field: BoundField) -> str:
     """The kind of a form field: "check", "choices", "file" or "plain"."""
     name = type(field.field.widget).__name__
     if name == "CheckboxInput":
@@ -391,8 +392,13 @@ def widget_kind(field: Any) -> str:
     return "file" if "File" in name else "plain"
 
 
+class _Linked(Protocol):
+    @property
+    def url_name(self) -> str: ...
+
+
 @register.filter
-def in_stage(stage: Any, request: Any) -> bool:
+def in_stage(stage: _Linked, request: object) -> bool:
     """Whether the present page belongs to this stage's app: both are in the same URL namespace."""
     match = getattr(request, "resolver_match", None)
     return bool(match and match.namespace and match.namespace == stage.url_name.partition(":")[0])
@@ -406,12 +412,12 @@ def join_soft(labels: Iterable[str] | None) -> str:
 
 
 @register.filter
-def deed(verb: str) -> str:
+def action_words(action: str) -> str:
     """ "example.sent_back" -> "Examples sent back": the number of times is shown beside it."""
-    noun, _, action = str(verb).replace("_", " ").partition(".")
-    if action and not noun.endswith("s"):
+    noun, _, participle = str(action).replace("_", " ").partition(".")
+    if participle and not noun.endswith("s"):
         noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{noun} {action}".strip().capitalize()
+    return f"{noun} {participle}".strip().capitalize()
 
 
 # Letters and signs of scripts that run from right to left, and characters inside their names.
@@ -420,7 +426,7 @@ _NAME_FROM_THE_RIGHT = re.compile(rf"[{_RIGHT_TO_LEFT}](?:[{_RIGHT_TO_LEFT}\s.'â
 
 
 @register.filter
-def isolated(value: Any) -> SafeString:
+def isolated(value: str) -> SafeString:
     """A sentence with each right-to-left name in a <bdi>, so that the numbers and commas beside the name keep their places.
     For sentences from Python; templates put their names into a <bdi>."""
     return mark_safe(_NAME_FROM_THE_RIGHT.sub(r"<bdi>\g<0></bdi>", conditional_escape(value)))  # noqa: S308 (escaped)

@@ -25,9 +25,9 @@ from core.services.people import (
     reset_password,
 )
 
-Deed = Callable[..., None]
+AccountChange = Callable[..., None]
 # The last part of an address, its action, and the message after it.
-DEEDS: dict[str, tuple[Deed, str]] = {
+CHANGES: dict[str, tuple[AccountChange, str]] = {
     "deactivate": (
         deactivate_person,
         "The account of {name} is deactivated. Sessions and keys have ended.",
@@ -71,8 +71,8 @@ def _draw(request: HttpRequest, by: User, subject: Subject) -> HttpResponse:
     return render(request, "core/account.html", context)
 
 
-def _do(request: HttpRequest, by: User, subject: Subject, deed: str) -> HttpResponse:
-    act, words = DEEDS[deed]
+def _do(request: HttpRequest, by: User, subject: Subject, change: str) -> HttpResponse:
+    act, words = CHANGES[change]
     act(by=by, user=subject.person)
     messages.success(request, words.format(name=subject.person.name))
     return redirect(subject.page)
@@ -102,8 +102,8 @@ def person_account(request: HttpRequest, access: Access, pk: int) -> HttpRespons
 
 @project_page(Role.ADMIN)
 @require_POST
-def person_deed(request: HttpRequest, access: Access, pk: int, deed: str) -> HttpResponse:
-    return _do(request, access.user, _member(access, pk), deed)
+def person_change(request: HttpRequest, access: Access, pk: int, change: str) -> HttpResponse:
+    return _do(request, access.user, _member(access, pk), change)
 
 
 @project_page(Role.ADMIN)
@@ -138,8 +138,8 @@ def account(request: HttpRequest, operator: User, pk: int) -> HttpResponse:
 
 @require_POST
 @operator_page
-def account_deed(request: HttpRequest, operator: User, pk: int, deed: str) -> HttpResponse:
-    return _do(request, operator, _anybody(pk), deed)
+def account_change(request: HttpRequest, operator: User, pk: int, change: str) -> HttpResponse:
+    return _do(request, operator, _anybody(pk), change)
 
 
 @require_POST

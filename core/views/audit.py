@@ -17,7 +17,7 @@ from core.queries import audit_entries
 from core.roles import READERS
 from core.views.subnav import project_subnav
 
-COLUMNS = ("at", "actor", "verb", "object_type", "object_id", "object_label", "detail")
+COLUMNS = ("at", "actor", "action", "object_type", "object_id", "object_label", "detail")
 
 
 @project_page(*READERS)

@@ -7,15 +7,15 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from core.access import signed_in
 from core.audit.sentences import counted, sentence
 from core.errors import ExpectedError
 from core.forms import KeyForm, NameForm, PasswordForm, status_of, take_errors
 from core.lists.paging import cut
 from core.models import ApiKey
-from core.queries import memberships_of, own_deeds, own_work, personal_keys_of
+from core.queries import memberships_of, own_actions, own_work, personal_keys_of
 from core.services.keys import create_api_key, revoke_api_key
 from core.services.people import change_password, rename_person
-from core.views.start import signed_in
 
 
 @require_safe
@@ -25,7 +25,7 @@ def me(request: HttpRequest) -> HttpResponse:
 
 def _me(request: HttpRequest, name_form: NameForm) -> HttpResponse:
     user = signed_in(request)
-    page = cut(request, own_deeds(user), 25)
+    page = cut(request, own_actions(user), 25)
     context = {
         "memberships": memberships_of(user),
         "work": own_work(user),

@@ -5,9 +5,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from core.access import Access, project_page
+from core.access import Access, project_page, signed_in
 from core.forms import RunFilter
-from core.htmx import is_htmx
+from core.http.requests import by_htmx
 from core.lists.paging import cut
 from core.lists.params import Params
 from core.models import Role, Run, User
@@ -75,14 +75,14 @@ def run_card(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @require_POST
 def run_cancel(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     one = request_cancel(by=access.user, run=_run(access, pk))
-    if is_htmx(request):
+    if by_htmx(request):
         return _card(request, one, can_cancel=True)
     return redirect("core:run", access.project.slug, one.pk)
 
 
 def _started_again(request: HttpRequest, page: str) -> HttpResponse:
     """The whole page with the button is reloaded: it can show the status in other places."""
-    if is_htmx(request):
+    if by_htmx(request):
         return HttpResponse(headers={"HX-Refresh": "true"})
     return redirect(page)
 
@@ -108,11 +108,11 @@ def deployment_run_card(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def deployment_run_cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    one = request_cancel(by=request.user, run=_deployment_run(request, pk))  # type: ignore[arg-type]
+    one = request_cancel(by=signed_in(request), run=_deployment_run(request, pk))
     return _card(request, one, can_cancel=True)
 
 
 @require_POST
 def deployment_run_resume(request: HttpRequest, pk: int) -> HttpResponse:
-    start_again(by=request.user, run=_deployment_run(request, pk))  # type: ignore[arg-type]
+    start_again(by=signed_in(request), run=_deployment_run(request, pk))
     return _started_again(request, reverse("core:start"))

@@ -1,9 +1,8 @@
 """Signing in and out. django-axes counts failed attempts in the authentication backend, core.sign_in.attempts those of a network."""
 
-from typing import Any
-
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
@@ -27,7 +26,7 @@ class SignIn(LoginView):
     authentication_form = SignInForm
     redirect_authenticated_user = True
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         self.email = str(request.POST.get("username", "")).strip().lower()
         attempts.count_sign_in(request, self.email)
         try:
@@ -36,7 +35,7 @@ class SignIn(LoginView):
             attempts.uncount_sign_in(request, self.email)
             raise
 
-    def form_valid(self, form: SignInForm) -> HttpResponse:  # type: ignore[override]
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         response = super().form_valid(form)
         user = form.get_user()
         attempts.uncount_sign_in(self.request, self.email)
@@ -45,7 +44,7 @@ class SignIn(LoginView):
             attempts.remember_device(self.request, response, user.email)
         return response
 
-    def form_invalid(self, form: SignInForm) -> HttpResponse:  # type: ignore[override]
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         if not form.non_field_errors():
             attempts.uncount_sign_in(self.request, self.email)  # a field was empty: no password was checked
         elif not getattr(self.request, "axes_locked_out", False):

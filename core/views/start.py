@@ -6,19 +6,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from core.access import Access, project_page
+from core.access import Access, project_page, signed_in
 from core.errors import ExpectedError
 from core.forms import NewProjectForm, take_errors
 from core.lists.params import Params
-from core.models import User
 from core.queries import memberships_of
 from core.services.projects import create_project
-
-
-def signed_in(request: HttpRequest) -> User:
-    if not isinstance(request.user, User):
-        raise PermissionDenied("Sign in first.")
-    return request.user
 
 
 @require_safe

@@ -4,6 +4,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from core.access import signed_in
 from core.forms import ThemeForm
 from core.lists.params import Params
 from core.services.people import choose_theme
@@ -21,7 +22,7 @@ def set_theme(request: HttpRequest) -> HttpResponse:
     """Stores the choice; responds 204 to the page's script, else redirects to the page."""
     form = ThemeForm(request.POST)
     theme = form.cleaned_data["theme"] if form.is_valid() else ""
-    choose_theme(by=request.user, theme=theme)  # type: ignore[arg-type]
+    choose_theme(by=signed_in(request), theme=theme)
     back = Params(request.POST).text("next", most=2000)
     response: HttpResponse
     if back and url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):

@@ -1,12 +1,15 @@
 """Files of examples: upload, follow, read the problems, remove."""
 
 from pathlib import Path
+from typing import Any
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 
 from core.api.base import ProjectAPIView
 from core.roles import ADMINS, READERS
@@ -23,8 +26,8 @@ from dataset.services.imports import remove_import, start_import
 
 
 class _Imports(ProjectAPIView):
-    serializer_class = ImportSerializer
-    queryset = DataImport.objects.none()
+    serializer_class: type[BaseSerializer[Any]] = ImportSerializer
+    queryset: QuerySet[Any] = DataImport.objects.none()
     read_roles = READERS
     write_roles = ADMINS
 
@@ -35,7 +38,7 @@ class _Imports(ProjectAPIView):
 class ImportsView(mixins.ListModelMixin, _Imports):
     parser_classes = (MultiPartParser,)
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[DataImport]:
         return imports_of(self.access.project)
 
     def get(self, request: Request, slug: str) -> Response:
@@ -64,11 +67,11 @@ class ImportView(_Imports):
 
 
 class ImportIssuesView(mixins.ListModelMixin, _Imports):
-    serializer_class = ImportIssueSerializer  # type: ignore[assignment]
-    queryset = ImportIssue.objects.none()  # type: ignore[assignment]
+    serializer_class = ImportIssueSerializer
+    queryset = ImportIssue.objects.none()
     asks = IssueQuerySerializer
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[ImportIssue]:
         return issues_of(self.one(self.kwargs["pk"]), **self.asked())
 
     def get(self, request: Request, slug: str, pk: int) -> Response:

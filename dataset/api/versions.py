@@ -1,11 +1,15 @@
 """Dataset versions: freeze, read, compare, download."""
 
+from typing import Any
+
+from django.db.models import QuerySet
 from django.http import Http404, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 
 from core.api.base import ProjectAPIView
 from core.roles import ADMINS, EXAMPLE_READERS
@@ -26,8 +30,8 @@ from dataset.services.versions import start_freeze
 
 
 class _Datasets(ProjectAPIView):
-    serializer_class = DatasetSerializer
-    queryset = DatasetVersion.objects.none()
+    serializer_class: type[BaseSerializer[Any]] = DatasetSerializer
+    queryset: QuerySet[Any] = DatasetVersion.objects.none()
     read_roles = EXAMPLE_READERS
     write_roles = ADMINS
 
@@ -42,7 +46,7 @@ class _Datasets(ProjectAPIView):
 
 
 class DatasetsView(mixins.ListModelMixin, _Datasets):
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[DatasetVersion]:
         return versions_of(self.access.project)
 
     def get(self, request: Request, slug: str) -> Response:
@@ -86,11 +90,11 @@ class DatasetView(_Datasets):
 
 
 class DatasetRowsView(mixins.ListModelMixin, _Datasets):
-    serializer_class = DatasetRowSerializer  # type: ignore[assignment]
-    queryset = DatasetRow.objects.none()  # type: ignore[assignment]
+    serializer_class = DatasetRowSerializer
+    queryset = DatasetRow.objects.none()
     asks = SplitQuerySerializer
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[DatasetRow]:
         return rows_of(self.ready(self.kwargs["number"]), **self.asked())
 
     def get(self, request: Request, slug: str, number: int) -> Response:
@@ -99,10 +103,10 @@ class DatasetRowsView(mixins.ListModelMixin, _Datasets):
 
 
 class DatasetWithheldView(mixins.ListModelMixin, _Datasets):
-    serializer_class = WithheldRowSerializer  # type: ignore[assignment]
-    queryset = WithheldRow.objects.none()  # type: ignore[assignment]
+    serializer_class = WithheldRowSerializer
+    queryset = WithheldRow.objects.none()
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[WithheldRow]:
         return withheld_of(self.ready(self.kwargs["number"]))
 
     def get(self, request: Request, slug: str, number: int) -> Response:

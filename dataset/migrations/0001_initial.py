@@ -41,9 +41,9 @@ class Migration(migrations.Migration):
                     "destination",
                     models.CharField(
                         choices=[
-                            ("queued", "Queue for annotation"),
-                            ("in_review", "Straight to review"),
-                            ("approved", "Approved as they are"),
+                            ("queued", "Annotation queue"),
+                            ("in_review", "Review queue"),
+                            ("approved", "Approved without review"),
                         ],
                         default="queued",
                         max_length=12,
@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                 (
                     "repeated",
                     models.PositiveIntegerField(
-                        default=0, help_text="Lines whose pair the project already had."
+                        default=0, help_text="Lines whose example the project already had."
                     ),
                 ),
                 ("rejected", models.PositiveIntegerField(default=0)),
@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
                     "keys",
                     models.JSONField(
                         default=list,
-                        help_text="Keys of the file that were not taken or were read under another name: [{key, what (ignored|read_as), count, line (the first), says}]",
+                        help_text="Keys of the file that were not imported or were read under another name: [{key, what (ignored|read_as), count, line (the first), says}]",
                     ),
                 ),
                 ("stored_at", models.DateTimeField(blank=True, null=True)),
@@ -351,7 +351,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         choices=[("train", "Train"), ("validation", "Validation"), ("test", "Test")],
-                        help_text="Where it would have gone; empty where that was not decided.",
+                        help_text="The split it would have; empty where that was not decided.",
                         max_length=10,
                     ),
                 ),
@@ -359,9 +359,9 @@ class Migration(migrations.Migration):
                     "reason",
                     models.CharField(
                         choices=[
-                            ("repeats_test", "Asks what a test row asks"),
-                            ("near_test", "Asks nearly what a test row asks"),
-                            ("control_mark", "Holds a control mark of chat templates"),
+                            ("repeats_test", "Asks the same as a test row"),
+                            ("near_test", "Asks nearly the same as a test row"),
+                            ("control_mark", "Contains a control mark of chat templates"),
                         ],
                         max_length=12,
                     ),

@@ -23,6 +23,7 @@ from core.models import Artifact
 from core.runs.context import RunContext, RunFailed
 from core.services.events import publish
 from core.storage import storage
+from dataset.actions import DatasetAction
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit
 from dataset.planning import FreezePlan, Planner
 from dataset.queries.versions import add_tested_before, approved, decided_splits
@@ -137,7 +138,7 @@ def _finish(dataset: DatasetVersion, plan: FreezePlan, content: str, artifact: A
     record(
         by=dataset.created_by,
         project=dataset.project,
-        verb="dataset.frozen",
+        action=DatasetAction.DATASET_FROZEN,
         obj=dataset,
         content_hash=content,
         rows=plan.counts["total"],

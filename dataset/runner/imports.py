@@ -18,6 +18,7 @@ from core.audit.entries import record
 from core.marks import known_marks
 from core.runs.context import RunContext, RunFailed
 from core.storage import storage
+from dataset.actions import DatasetAction
 from dataset.models import DataImport, ImportIssue, Source
 from dataset.runner.bulk import allocate_ids, copy_in
 from dataset.runner.lines import (
@@ -149,7 +150,7 @@ def store(data_import: DataImport, *, report: Report) -> None:
     record(
         by=data_import.created_by,
         project=data_import.project,
-        verb="import.stored",
+        action=DatasetAction.IMPORT_STORED,
         obj=data_import,
         accepted=tally.accepted,
         repeated=tally.repeated,

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import NoReturn
 
 MAX_DEPTH = 60
 _LARGEST = re.compile(r"[-0-9.eE+]{1,400}")
@@ -32,6 +32,9 @@ class Number:
         return self.text.removeprefix("-").isdecimal()
 
 
+Value = None | bool | Number | str | list["Value"] | dict[str, "Value"]
+
+
 class NotRead(ValueError):
     """A line that cannot be imported; the message says why, in words for people."""
 
@@ -48,11 +51,11 @@ def _number(text: str) -> Number:
     return Number(text)
 
 
-def _constant(name: str) -> Any:
+def _constant(name: str) -> NoReturn:
     raise NotRead(f"Contains {name}, which is not a JSON value. Use null, or a text in double quotes.")
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _pairs(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
     found = dict(pairs)
     if len(found) < len(pairs):
         seen: set[str] = set()
@@ -68,7 +71,7 @@ _decoder = json.JSONDecoder(
 )
 
 
-def read_json(text: str, *, whole: bool = True) -> Any:
+def read_json(text: str, *, whole: bool = True) -> Value:
     """The value of one line. Numbers are `Number`s. `whole` is False when the file ends without a line break after the line.
 
     Raises NotRead with the reason.
@@ -78,7 +81,7 @@ def read_json(text: str, *, whole: bool = True) -> Any:
             f"Contains a NUL character at character {text.index(chr(0)) + 1}. Remove it, or save the file again as UTF-8."
         )
     try:
-        value = _decoder.decode(text)
+        value: Value = _decoder.decode(text)
         _check_depth(value)
     except NotRead:
         raise
@@ -92,7 +95,7 @@ def read_json(text: str, *, whole: bool = True) -> Any:
 _TOO_DEEP = f"Lists and objects are nested more than {MAX_DEPTH} levels deep. That is too deep for a row."
 
 
-def _check_depth(value: Any) -> None:
+def _check_depth(value: Value) -> None:
     level = [value]
     for _ in range(MAX_DEPTH):
         level = list(_children(level))
@@ -101,7 +104,7 @@ def _check_depth(value: Any) -> None:
     raise NotRead(_TOO_DEEP)
 
 
-def _children(level: list[Any]) -> Iterator[Any]:
+def _children(level: list[Value]) -> Iterator[Value]:
     for value in level:
         if isinstance(value, dict):
             yield from value.values()
@@ -222,7 +225,7 @@ _JUDGES = (_in_a_text, _at_the_end, _behind_the_object, _of_another_notation, _i
 
 
 def _expected(fault: _Fault) -> str:
-    place, stands = fault.place, f"where {shown(fault.here)} stands"
+    place, stands = fault.place, f"found {shown(fault.here)}"
     if fault.here in "}]" and fault.text[: fault.at].rstrip().endswith(","):
         return f"There is a comma before the closing {fault.here} {place}. Remove it."
     if "property name" in fault.message:
@@ -278,7 +281,7 @@ def shown(text: str) -> str:
 _quote = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def write_json(value: Any) -> str:
+def write_json(value: Value) -> str:
     """The value as compact JSON, with the digits of numbers unchanged."""
     if isinstance(value, Number):
         return value.text

@@ -8,7 +8,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, ParamSpec, TypeVar
 
 from annotation.models import Example
 from annotation.text.chat_shapes import Unreadable, refuse_other_content, role_of, text_of
@@ -24,7 +24,7 @@ from annotation.text.cleaning import (
     clean_text,
 )
 from core.marks import Marks, words_for
-from dataset.runner.json_lines import NotRead, Number, read_json, shown, write_json
+from dataset.runner.json_lines import NotRead, Number, Value, read_json, shown, write_json
 from dataset.runner.shapes import (
     SHAREGPT_ROLES,
     KeyNote,
@@ -40,6 +40,8 @@ from dataset.runner.shapes import (
     weight_of,
 )
 
+P = ParamSpec("P")
+T = TypeVar("T")
 EXCERPT = 120
 _EDGES = {
     name: value
@@ -229,7 +231,7 @@ def parse_line(
         return [Issue("", "The line is nested too deeply for a row.")]
 
 
-def _object(line: FileLine) -> dict[str, Any]:
+def _object(line: FileLine) -> dict[str, Value]:
     if line.text is None:
         raise BadField("", line.problem)
     try:
@@ -244,17 +246,17 @@ def _object(line: FileLine) -> dict[str, Any]:
 class _Reader:
     """Reads one object. Problems go to `issues`, reports of other keys to `row.notes`."""
 
-    def __init__(self, data: dict[str, Any], needs_completion: bool, marks: Marks) -> None:
+    def __init__(self, data: dict[str, Value], needs_completion: bool, marks: Marks) -> None:
         self.data, self.needs_completion, self.marks = data, needs_completion, marks
         self.issues: list[Issue] = []
         self.result = ParsedExample()
         # {own key: (the file's key, value)}; prompts may have two parts, an instruction and its input.
-        self.given: dict[str, tuple[str, Any]] = {}
-        self.input: tuple[str, Any] | None = None
+        self.given: dict[str, tuple[str, Value]] = {}
+        self.input: tuple[str, Value] | None = None
 
-    def take(self, read: Callable[..., Any], *args: Any) -> Any:
+    def take(self, read: Callable[P, T], *args: P.args, **more: P.kwargs) -> T | None:
         try:
-            return read(*args)
+            return read(*args, **more)
         except BadField as bad:
             self.issues.append(bad.issue)
             return None
@@ -281,7 +283,7 @@ class _Reader:
         self._check_texts()
         return self.issues or row
 
-    def _of(self, own: str) -> tuple[str, Any]:
+    def _of(self, own: str) -> tuple[str, Value]:
         """(the file's name for it, value) of one of our keys."""
         return self.given.get(own, (own, None))
 
@@ -294,7 +296,7 @@ class _Reader:
         alpaca = any(
             plain(key) == "instruction" and not _is_nothing(value) for key, value in self.data.items()
         )
-        perhaps: list[tuple[str, Any]] = []
+        perhaps: list[tuple[str, Value]] = []
         for key, value in self.data.items():
             own = own_key(key)
             if what := meaning_of(key):
@@ -328,7 +330,7 @@ class _Reader:
         if _is_nothing(self._of("completion")[1]):
             self.given.pop("completion", None)  # messages can end with the answer
 
-    def _prompt_object(self, key: str, value: dict[str, Any]) -> None:
+    def _prompt_object(self, key: str, value: dict[str, Value]) -> None:
         """A prompt in the format of OpenAI's preference files: {"messages": [...], "tools": []}."""
         for part, said in value.items():
             name = f"{key}.{shown(part)[1:-1]}"
@@ -340,7 +342,7 @@ class _Reader:
                 self.result.notes.append(KeyNote(name, "ignored"))
         self._place("prompt", key, value["messages"])
 
-    def _read_perhaps(self, perhaps: list[tuple[str, Any]]) -> None:
+    def _read_perhaps(self, perhaps: list[tuple[str, Value]]) -> None:
         """Keys that are read only when the row has no other key for the same thing."""
         for own in ("prompt", "completion"):
             named = [(key, value) for key, value in perhaps if may_be(key) == own]
@@ -361,7 +363,7 @@ class _Reader:
                         )
                     self._place(own, key, one if isinstance(one, str) else value)
 
-    def _place(self, own: str, key: str, value: Any) -> None:
+    def _place(self, own: str, key: str, value: Value) -> None:
         if value is None and key != own:
             return
         first, stood = self.given.get(own, ("", None))
@@ -385,7 +387,7 @@ class _Reader:
             self.result.notes.append(KeyNote(shown(key)[1:-1], "read_as", own))
         self.given[own] = (key, value)
 
-    def _bad_answer(self, key: str, value: Any, place: str = "") -> None:
+    def _bad_answer(self, key: str, value: Value, place: str = "") -> None:
         said = f"{shown(key)} is {_short(value)}: the file marks this answer as a bad one."
         if self.needs_completion:
             raise BadField(
@@ -428,7 +430,7 @@ class _Reader:
             raise BadField(answer_key, "Does not begin with the conversation of the row.")
         return self._with_system(key, messages), chat_answer or answered
 
-    def _chat_or_prompt(self) -> tuple[str, Any, str, Any]:
+    def _chat_or_prompt(self) -> tuple[str, Value, str, Value]:
         """(the file's name for messages, messages, its name for prompt, prompt), of which at most one has content."""
         key, chat = self._of("messages")
         prompt_key, prompt = self._of("prompt")
@@ -447,7 +449,7 @@ class _Reader:
             raise BadField("prompt", f"Give “{key}” or “prompt”, not both.")
         return key, chat, prompt_key, None
 
-    def _prompt(self, key: str, prompt: Any) -> list[dict[str, str]]:
+    def _prompt(self, key: str, prompt: Value) -> list[dict[str, str]]:
         text = _text(key, prompt)
         if self.input is not None:
             text = f"{text}\n\n{_text(*self.input)}"
@@ -461,19 +463,22 @@ class _Reader:
         given = self.data.get(key) if key is not None else None
         if key is None or not given:
             return []
-        if not isinstance(given, list) or not all(
-            isinstance(pair, list) and len(pair) == 2 for pair in given
+        pairs = [pair for pair in given if isinstance(pair, list)] if isinstance(given, list) else []
+        if (
+            not isinstance(given, list)
+            or len(pairs) < len(given)
+            or not all(len(pair) == 2 for pair in pairs)
         ):
             raise BadField(key, "Must be a list of lists, each with a question and its answer.")
         self.result.notes = [note for note in self.result.notes if note.key != key]
         self.result.notes.append(KeyNote(key, "read_as", "earlier turns"))
         return [
             {"role": role, "content": _filled(f"{key}[{at}]", text)}
-            for at, pair in enumerate(given)
+            for at, pair in enumerate(pairs)
             for role, text in zip(("user", "assistant"), pair, strict=True)
         ]
 
-    def _chat(self, key: str, given: Any) -> list[dict[str, str]]:
+    def _chat(self, key: str, given: Value) -> list[dict[str, str]]:
         if not isinstance(given, list):
             raise BadField(key, f"Must be a list of messages; it is {_name_of(given)}.")
         if not given:
@@ -488,7 +493,7 @@ class _Reader:
             for at, message in enumerate(given)
         ]
 
-    def _message(self, name: str, index: int, message: Any, *, learned: bool) -> dict[str, str]:
+    def _message(self, name: str, index: int, message: Value, *, learned: bool) -> dict[str, str]:
         if not isinstance(message, dict):
             raise BadField(name, f"Must be an object with role and content; it is {_name_of(message)}.")
         role_key, text_key = (
@@ -525,7 +530,7 @@ class _Reader:
                 self.result.notes.append(KeyNote(f"messages[].{shown(other)[1:-1]}", "ignored"))
         return {"role": role, "content": text}
 
-    def _answer_as_chat(self, key: str, given: list[Any]) -> tuple[list[dict[str, str]], str]:
+    def _answer_as_chat(self, key: str, given: list[Value]) -> tuple[list[dict[str, str]], str]:
         messages = self._chat(key, given)
         if messages[-1]["role"] != "assistant":
             raise BadField(key, "Must end with a message of the assistant: the answer.")
@@ -581,11 +586,11 @@ class _Reader:
 _WEIGHT = "The file says not to train on this answer, or only in part. Guildhall trains on every approved completion, so the row is not imported."
 
 
-def _is_nothing(value: Any) -> bool:
+def _is_nothing(value: Value) -> bool:
     return value in (None, [], {}) or (isinstance(value, str) and not value.strip())
 
 
-def _says(chat: Any, text: Any) -> bool:
+def _says(chat: Value, text: Value) -> bool:
     """Whether a text is one of the messages of a chat (UltraChat repeats the first question in its own key)."""
     if not isinstance(chat, list) or not isinstance(text, str):
         return False
@@ -593,11 +598,11 @@ def _says(chat: Any, text: Any) -> bool:
     return any(isinstance(one, str) and one.strip() == text.strip() for one in said)
 
 
-def _ends_with_an_answer(chat: Any) -> bool:
+def _ends_with_an_answer(chat: Value) -> bool:
     return isinstance(chat, list) and bool(chat) and _is_answer(chat[-1])
 
 
-def _is_answer(message: Any) -> bool:
+def _is_answer(message: Value) -> bool:
     if not isinstance(message, dict):
         return False
     given = message.get("role", message.get("from"))
@@ -605,7 +610,7 @@ def _is_answer(message: Any) -> bool:
 
 
 # --- values ------------------------------------------------------------------------------------------------
-def _context(key: str, given: Any) -> list[str]:
+def _context(key: str, given: Value) -> list[str]:
     if given is None:
         return []
     records = given if isinstance(given, list) else [given]
@@ -620,7 +625,7 @@ def _context(key: str, given: Any) -> list[str]:
     return texts
 
 
-def _edge(key: str, given: Any) -> str:
+def _edge(key: str, given: Value) -> str:
     if given is None or given == "":
         return ""
     name = given.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(given, str) else None
@@ -630,7 +635,7 @@ def _edge(key: str, given: Any) -> str:
     return _EDGES[name]
 
 
-def _tags(key: str, given: Any) -> list[str]:
+def _tags(key: str, given: Value) -> list[str]:
     if given is None:
         return []
     parts = [given] if isinstance(given, str) else given
@@ -642,7 +647,7 @@ def _tags(key: str, given: Any) -> list[str]:
     return tags
 
 
-def _label(key: str, given: Any, limit: int) -> str:
+def _label(key: str, given: Value, limit: int) -> str:
     if given is None:
         return ""
     if isinstance(given, Number) and given.is_whole:
@@ -650,12 +655,12 @@ def _label(key: str, given: Any, limit: int) -> str:
     return _name(key, given, limit)
 
 
-def _name(key: str, given: Any, limit: int) -> str:
+def _name(key: str, given: Value, limit: int) -> str:
     """A name as it is stored. Some letters are two in Unicode form NFC, so its length is checked again."""
     return _text(key, clean_name(_text(key, given, limit)), limit)
 
 
-def _text(name: str, given: Any, limit: int = MAX_TEXT) -> str:
+def _text(name: str, given: Value, limit: int = MAX_TEXT) -> str:
     """The text as the editor would store it (annotation.text.cleaning), or BadField when that would lose something."""
     if not isinstance(given, str):
         raise BadField(name, "Missing." if given is None else f"Must be a text; it is {_name_of(given)}.")
@@ -670,7 +675,7 @@ def _text(name: str, given: Any, limit: int = MAX_TEXT) -> str:
     return clean_text(given)
 
 
-def _filled(name: str, given: Any) -> str:
+def _filled(name: str, given: Value) -> str:
     text = _text(name, given)
     if not text.strip():
         raise BadField(name, "Empty.")
@@ -688,11 +693,11 @@ def _excerpt(text: str) -> str:
     return clean if len(clean) <= EXCERPT else clean[: EXCERPT - 1] + "…"
 
 
-def _short(value: Any) -> str:
+def _short(value: Value) -> str:
     text = _excerpt(write_json(value)) if value is not None else "missing"
     return text if len(text) <= 40 else text[:39] + "…"
 
 
-def _name_of(value: Any) -> str:
+def _name_of(value: Value) -> str:
     names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")

@@ -8,9 +8,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-from dataset.runner.json_lines import Number, shown
+from dataset.runner.json_lines import Number, Value, shown
 
 # The keys of Guildhall's own format.
 OWN = (
@@ -228,13 +227,13 @@ def meaning_of(key: str) -> str:
     return _MEANING.get(name, "")
 
 
-def is_filled(value: Any) -> bool:
+def is_filled(value: Value) -> bool:
     if isinstance(value, str):
         return value.strip().lower() not in ("", "[]", "{}", "null", "none", "auto")
     return value not in (None, False, [], {})
 
 
-def _as_number(value: Any) -> float | None:
+def _as_number(value: Value) -> float | None:
     """The number of a value or its text, 1 or 0 for true and false; None for other values."""
     if isinstance(value, Number):
         return value.value
@@ -249,7 +248,7 @@ def _as_number(value: Any) -> float | None:
     return 1.0 if word in _YES else 0.0 if word in _NO else None
 
 
-def says_bad(key: str, value: Any, *, within: int = 3) -> bool:
+def says_bad(key: str, value: Value, *, within: int = 3) -> bool:
     """Whether the value marks the row's answer as a bad one: label false, approved 0, status rejected, is_bad true."""
     name = _meant(plain(key))
     if isinstance(value, dict) and within and (name in _FOR or name in _HOLDERS):
@@ -277,7 +276,7 @@ def says_bad(key: str, value: Any, *, within: int = 3) -> bool:
     )
 
 
-def weight_of(key: str, value: Any) -> float | None:
+def weight_of(key: str, value: Value) -> float | None:
     """How much of a turn or row to train on, by one of its keys: weight 0, train false, masked true; None for others.
 
     Of a list, one for each turn or token, the last counts: it is the answer's.
@@ -291,7 +290,7 @@ def weight_of(key: str, value: Any) -> float | None:
     return 1 - number if name in _MASK_NAMES else number
 
 
-def says_not_to_train(key: str, value: Any) -> bool:
+def says_not_to_train(key: str, value: Value) -> bool:
     """Whether a key of a row says not to train on it, directly or in an object with data about the row."""
     if isinstance(value, dict) and plain(key) in _HOLDERS:
         return any(

@@ -14,6 +14,7 @@ from core.models import Artifact, Project, Run, User
 from core.runs.control import launch_run
 from core.storage import storage
 from core.text import one_line
+from dataset.actions import DatasetAction
 from dataset.models import DataImport, DatasetRow, ImportIssue, WithheldRow
 
 
@@ -62,7 +63,12 @@ def start_import(
             created_by=by,
         )
         record(
-            by=by, project=project, verb="import.started", obj=data_import, file=name, destination=destination
+            by=by,
+            project=project,
+            action=DatasetAction.IMPORT_STARTED,
+            obj=data_import,
+            file=name,
+            destination=destination,
         )
     return data_import
 
@@ -113,7 +119,13 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
         ) from None
     data_import.removed_at, data_import.removed_by = timezone.now(), by
     data_import.save(update_fields=["removed_at", "removed_by"])
-    record(by=by, project=data_import.project, verb="import.removed", obj=data_import, examples=count)
+    record(
+        by=by,
+        project=data_import.project,
+        action=DatasetAction.IMPORT_REMOVED,
+        obj=data_import,
+        examples=count,
+    )
     return count
 
 

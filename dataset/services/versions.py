@@ -15,6 +15,7 @@ from core.models import Project, Run, User
 from core.runs.control import launch_run
 from core.seen import must_be_as_seen
 from core.text import one_line
+from dataset.actions import DatasetAction
 from dataset.models import DatasetVersion, Source
 from dataset.queries.preview import what_a_freeze_takes
 from dataset.queries.versions import approved
@@ -83,7 +84,7 @@ def start_freeze(
         },
         created_by=by,
     )
-    record(by=by, project=project, verb="dataset.started", obj=dataset)
+    record(by=by, project=project, action=DatasetAction.DATASET_STARTED, obj=dataset)
     return dataset
 
 

@@ -1,8 +1,8 @@
 """Dataset versions: freeze one, show its content, compare it with the one before."""
 
-from typing import Any
+from typing import Any, TypedDict
 
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -19,7 +19,7 @@ from dataset.downloads import dataset_as_jsonl
 from dataset.filters import SplitFilter
 from dataset.forms import FreezeForm
 from dataset.models import DatasetVersion, GroupSplit
-from dataset.queries.preview import AT_ONCE, WHOLE, preview
+from dataset.queries.preview import AT_ONCE, WHOLE, Preview, preview
 from dataset.queries.provenance import people_behind
 from dataset.queries.versions import (
     compare,
@@ -47,7 +47,7 @@ def datasets(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "datasets/version_list.html", context)
 
 
-def _form(access: Access, data: Any, **initial: Any) -> FreezeForm:
+def _form(access: Access, data: QueryDict | None, **initial: list[str]) -> FreezeForm:
     sources = sources_of(access.project)
     return FreezeForm(data, slices=slices_of(access.project), sources=sources, initial=initial)
 
@@ -91,7 +91,34 @@ def dataset_preview(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "datasets/_freeze_preview.html", {"access": access, **context})
 
 
-def _preview(access: Access, settings: dict[str, Any], *, at_once: bool) -> dict[str, Any]:
+class SliceRow(TypedDict):
+    name: str
+    counts: list[int]
+    total: int
+    bars: list[tuple[str, float, float]]
+    new: int
+    untested: bool
+
+
+class SplitTable(TypedDict):
+    """The context of datasets/_split_table.html. `small` is the number of slices that are too small for test rows."""
+
+    splits: list[tuple[str, str, int]]
+    bars: list[tuple[str, float, float]]
+    slices: list[SliceRow]
+    shows_new: bool
+    untested: list[tuple[str, str]]
+    small: int
+
+
+class FreezePreview(SplitTable):
+    preview: Preview
+    counts: dict[str, Any] | None
+    settings: dict[str, Any]
+    whole: int
+
+
+def _preview(access: Access, settings: dict[str, Any], *, at_once: bool) -> FreezePreview:
     """With many rows the plan takes a while: the page shows the counts first and then requests it."""
     shown = preview(access.project, settings, most=None if at_once else AT_ONCE)
     new = {name: n for name, _, n in shown.slices} if shown.since else None
@@ -118,8 +145,8 @@ def _share_bars(counts: dict[str, int], longest: int) -> list[tuple[str, float, 
     return bars
 
 
-def _split_table(counts: dict[str, Any], new: dict[str, int] | None = None) -> dict[str, Any]:
-    """The context of datasets/_split_table.html from a version's counts; `new` adds a column, {slice: rows}."""
+def _split_table(counts: dict[str, Any], new: dict[str, int] | None = None) -> SplitTable:
+    """The table from a version's counts; `new` adds a column, {slice: rows}."""
     by_slice = counts.get("slices", {})
     untested = counts.get("untested")
     if untested is None:  # an old version without the reason
@@ -129,7 +156,7 @@ def _split_table(counts: dict[str, Any], new: dict[str, int] | None = None) -> d
             if sum(row.values()) >= TESTED_FROM and row.get(TEST, 0) < LEAST_TEST
         }
     longest = max((sum(row.values()) for row in by_slice.values()), default=0)
-    slices = [
+    slices: list[SliceRow] = [
         {
             "name": name,
             "counts": [row.get(split, 0) for split in SPLITS],

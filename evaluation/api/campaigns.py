@@ -1,8 +1,10 @@
 """CampaignsView, their results and single ratings."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
@@ -41,7 +43,7 @@ class CampaignsView(mixins.ListModelMixin, ProjectAPIView):
     read_roles, write_roles = READERS, ADMINS
     asks = CampaignFilter
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[Campaign]:
         return campaigns_of(self.access.project, **CampaignFilter(self.request.GET).checked())
 
     def get(self, request: Request, slug: str) -> Response:
@@ -125,7 +127,7 @@ class _CampaignVerb(ProjectAPIView):
     queryset = Campaign.objects.none()
     write_roles = ADMINS
 
-    def _do(self, verb: Any, pk: int, **values: Any) -> Response:
+    def _do(self, verb: Callable[..., object], pk: int, **values: object) -> Response:
         campaign = self.access.get(Campaign.objects.select_related("project"), pk=pk)
         verb(by=self.access.user, campaign=campaign, **values)
         return Response(CampaignSerializer(campaigns_of(self.access.project).get(pk=pk)).data)
@@ -187,7 +189,7 @@ class CampaignComparisonsView(mixins.ListModelMixin, ProjectAPIView):
     queryset = Comparison.objects.none()
     read_roles = READERS
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[Comparison]:
         campaign = self.access.get(Campaign, pk=self.kwargs["pk"])
         filters = ComparisonFilter(
             self.request.GET, slices=rated_slices(campaign), raters=raters_of(campaign)

@@ -1,5 +1,6 @@
 """More prompts, more raters, and votes on answers in doubt."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -43,7 +44,9 @@ class _Change(ProjectAPIView):
     queryset = Campaign.objects.none()
     write_roles = ADMINS
 
-    def change(self, service: Any, pk: int, code: int = status.HTTP_200_OK, **values: Any) -> Response:
+    def change(
+        self, service: Callable[..., object], pk: int, code: int = status.HTTP_200_OK, **values: object
+    ) -> Response:
         campaign = self.access.get(Campaign.objects.select_related("project"), pk=pk)
         service(by=self.access.user, campaign=campaign, **values)
         return Response(CampaignSerializer(campaigns_of(self.access.project).get(pk=pk)).data, status=code)

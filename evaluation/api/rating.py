@@ -1,5 +1,6 @@
 """Rating through the API. As on the page, no response names a version before the campaign is closed."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -61,7 +62,9 @@ class _Own(ProjectAPIView):
         mine = own_comparisons(self.access.user)
         return get_object_or_404(mine, campaign__project=self.access.project, public_id=public_id)
 
-    def keep(self, request: Request, public_id: str, service: Any, *, changing: bool = False) -> Comparison:
+    def keep(
+        self, request: Request, public_id: str, service: Callable[..., object], *, changing: bool = False
+    ) -> Comparison:
         comparison = self.own(public_id)
         own: dict[str, Any] = {"by": self.access.user, "comparison": comparison}
         typed = form_fields_of(request.data)

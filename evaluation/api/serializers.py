@@ -1,12 +1,12 @@
 """Shapes of evaluation's API. Raters get only the `Blind...` ones while a campaign is open."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api.fields import Body, IdField, SeenField, TextField, WrittenField
+from core.api.fields import Body, IdField, SeenField, TextField, WrittenField, declared
 from core.api.serializers import PersonSerializer, RunSerializer
 from evaluation.models import Campaign, Comparison, Entry, PlanStage, Rating, RatingDraft, Score
 from evaluation.queries import Results
@@ -17,9 +17,12 @@ from evaluation.services.plan import campaign_stamp
 from evaluation.sides import SIDES
 from training.models import ModelVersion
 
+if TYPE_CHECKING:
+    from evaluation.queries.campaigns import CountedCampaign
+
 
 class VersionNameSerializer(serializers.ModelSerializer[ModelVersion]):
-    label = serializers.CharField(source="__str__", read_only=True)  # type: ignore[assignment]
+    label = declared(serializers.CharField(source="__str__", read_only=True))
 
     class Meta:
         model = ModelVersion
@@ -81,15 +84,15 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
         return campaign_stamp(campaign)
 
     @extend_schema_field(VersionNameSerializer)
-    def get_baseline(self, campaign: Campaign) -> Any:
+    def get_baseline(self, campaign: "CountedCampaign") -> Any:
         return VersionNameSerializer(_version(campaign, Entry.BASELINE)).data
 
     @extend_schema_field(VersionNameSerializer)
-    def get_candidate(self, campaign: Campaign) -> Any:
+    def get_candidate(self, campaign: "CountedCampaign") -> Any:
         return VersionNameSerializer(_version(campaign, Entry.CANDIDATE)).data
 
 
-def _version(campaign: Any, position: int) -> ModelVersion:
+def _version(campaign: "CountedCampaign", position: int) -> ModelVersion:
     entry: Entry = campaign.sides[position]
     return entry.version
 
@@ -323,7 +326,7 @@ class RatingDraftSerializer(serializers.Serializer[Any]):
     saved_at = serializers.DateTimeField()
 
 
-def form_fields_of(body: Any) -> dict[str, Any]:
+def form_fields_of(body: object) -> dict[str, Any]:
     """A rating as sent, valid or not, under the field names of the page's form. It is kept as a draft in this form."""
     body = _mapping(body)
     scores, corrections = _mapping(body.get("scores")), _mapping(body.get("corrections"))
@@ -356,7 +359,7 @@ def body_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
@@ -367,7 +370,7 @@ class BlindComparisonSerializer(serializers.Serializer[Comparison]):
     status = serializers.CharField()
     expires_at = serializers.DateTimeField()
     messages = TurnSerializer(source="prompt.messages", many=True)
-    context = serializers.ListField(source="prompt.context", child=serializers.CharField())  # type: ignore[assignment]
+    context = declared(serializers.ListField(source="prompt.context", child=serializers.CharField()))
     slice = serializers.CharField(source="prompt.slice")
     a = BlindAnswerSerializer(source="a.answer")
     b = BlindAnswerSerializer(source="b.answer")
@@ -429,7 +432,9 @@ class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
 
     rater = PersonSerializer(read_only=True)
     messages = TurnSerializer(source="prompt.messages", many=True, read_only=True)
-    context = serializers.ListField(source="prompt.context", child=serializers.CharField(), read_only=True)  # type: ignore[assignment]
+    context = declared(
+        serializers.ListField(source="prompt.context", child=serializers.CharField(), read_only=True)
+    )
     slice = serializers.CharField(source="prompt.slice", read_only=True)
     a = NamedAnswerSerializer(read_only=True)
     b = NamedAnswerSerializer(read_only=True)

@@ -264,14 +264,12 @@ class Migration(migrations.Migration):
                 (
                     "ratings_planned",
                     models.PositiveIntegerField(
-                        help_text="Of the whole campaign: prompts on which the answers differ, times ratings per prompt. Prompts whose answers are still being made count as differing."
+                        help_text="Of the whole campaign: prompts on which the answers differ, times ratings per prompt. Prompts without answers count as differing."
                     ),
                 ),
                 (
                     "rated_before",
-                    models.PositiveIntegerField(
-                        default=0, help_text="Ratings that counted when the stage began."
-                    ),
+                    models.PositiveIntegerField(default=0, help_text="Counted ratings when the stage began."),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
@@ -311,7 +309,7 @@ class Migration(migrations.Migration):
                 (
                     "same_answer",
                     models.BooleanField(
-                        help_text="Both entries answered word for word alike, so nobody is asked. Empty until both answers are made.",
+                        help_text="Both entries gave exactly the same answer, so it is not shown to raters. Empty before both answers are made.",
                         null=True,
                     ),
                 ),
@@ -327,7 +325,7 @@ class Migration(migrations.Migration):
                     "replaces",
                     models.OneToOneField(
                         blank=True,
-                        help_text="The same prompt with the answers it had before they were made again. Votes on them stay there.",
+                        help_text="The same prompt with its earlier answers, before they were made again. Votes on them stay there.",
                         null=True,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="replaced_by",
@@ -435,7 +433,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         default="",
-                        help_text="The browser tab that saved it last; no other writes over it.",
+                        help_text="The browser tab that saved it last; other tabs cannot overwrite it.",
                         max_length=64,
                     ),
                 ),

@@ -1,6 +1,6 @@
 """Campaigns as admins and viewers list them."""
 
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from django.db.models import Count, Exists, F, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -18,7 +18,29 @@ def _count(source: QuerySet, path: str) -> Coalesce:
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
-def with_progress(campaigns: QuerySet[Campaign]) -> QuerySet[Any]:
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    class Progress(TypedDict):
+        sides: list[Entry]
+        prompt_count: int
+        asked_count: int
+        unanswered_count: int
+        unmade_count: int
+        rating_count: int
+        set_aside_count: int
+        rater_count: int
+        correction_count: int
+        wanted: int
+
+    class HeldOut(TypedDict):
+        held_out: int
+
+    CountedCampaign = WithAnnotations[Campaign, Progress]
+    HeldOutDataset = WithAnnotations[DatasetVersion, HeldOut]
+
+
+def with_progress(campaigns: QuerySet[Campaign]) -> "QuerySet[CountedCampaign]":
     """Adds entries with versions, plan stages, `prompt_count`, `asked_count`, `unanswered_count`, `unmade_count` (of these,
     without those with answers being made again), `rating_count` (those that count), `set_aside_count`, `rater_count`,
     `correction_count` and `wanted` (ratings planned). Three queries in all.
@@ -51,7 +73,7 @@ def _raters() -> Coalesce:
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
-def campaigns_of(project: Project, *, q: str = "", status: str = "") -> QuerySet[Any]:
+def campaigns_of(project: Project, *, q: str = "", status: str = "") -> "QuerySet[CountedCampaign]":
     """Newest first. `q` searches the name and the person who created it."""
     found = Campaign.objects.filter(project=project).order_by("-pk")
     if status:
@@ -65,7 +87,7 @@ def open_campaigns(project: Project) -> QuerySet[Campaign]:
     return Campaign.objects.filter(project=project, status=Campaign.Status.OPEN).order_by("opened_at", "pk")
 
 
-def held_out_datasets(project: Project) -> QuerySet[Any]:
+def held_out_datasets(project: Project) -> "QuerySet[HeldOutDataset]":
     """Ready dataset versions with `held_out`, the number of their test rows; versions without any are left out."""
     held = DatasetRow.objects.filter(split=GroupSplit.Split.TEST)
     return (

@@ -24,7 +24,7 @@ ONLY = [
 
 def _full(found: QuerySet[Comparison]) -> QuerySet[Comparison]:
     """Three queries: the comparisons, their scores, their corrections. The full prompt is long and not shown."""
-    sent = [f"{side}__generation__{name}" for side in ("a", "b") for name in ("messages", "params", "error")]
+    sent = [f"{side}__answer__{name}" for side in ("a", "b") for name in ("messages", "params", "error")]
     return (
         found.defer(*sent)
         .select_related(
@@ -65,14 +65,14 @@ def browse(campaign: Campaign, wanted: dict[str, Any]) -> QuerySet[Comparison]:
     elif wanted.get("only") == "correction":
         found = found.filter(corrections__isnull=False).distinct()
     elif wanted.get("only") == "doubt":
-        found = found.exclude(a__generation__doubt="", b__generation__doubt="")
+        found = found.exclude(a__answer__doubt="", b__answer__doubt="")
     elif wanted.get("only") == "set_aside":
         found = found.filter(rating__set_aside_at__isnull=False)
     if q := str(wanted.get("q") or "").strip():
         found = found.filter(
             either_form("rating__comment", q)
-            | either_form("a__generation__text", q)
-            | either_form("b__generation__text", q)
+            | either_form("a__answer__text", q)
+            | either_form("b__answer__text", q)
             | either_form("prompt__messages", q)
         )
     return _full(found).order_by("-rated_at", "-pk")

@@ -63,8 +63,8 @@ def siblings_of(campaigns: Iterable[Campaign]) -> dict[frozenset[int], list[Any]
     asked = [campaign.pk for campaign in campaigns]
     versions = Entry.objects.filter(campaign__in=asked).values("version")
     entries: dict[int, set[int]] = defaultdict(set)
-    for campaign, version in Entry.objects.filter(version__in=versions).values_list("campaign", "version"):
-        entries[campaign].add(version)
+    for key, version in Entry.objects.filter(version__in=versions).values_list("campaign", "version"):
+        entries[key].add(version)
     pairs = {frozenset(entries[pk]) for pk in asked if pk in entries}
     related = [pk for pk, pair in entries.items() if frozenset(pair) in pairs]
     counted = Q(status__in=COUNTED) | Q(pk__in=asked)
@@ -138,5 +138,5 @@ def _growths(campaigns: Sequence[Any], votes: Mapping[int, list[Vote]]) -> list[
     return growths
 
 
-def _ended_before(other: Any, campaign: Any, moment: datetime) -> bool:
+def _ended_before(other: Campaign, campaign: Campaign, moment: datetime) -> bool:
     return bool(other.pk != campaign.pk and other.closed_at and other.closed_at <= moment)

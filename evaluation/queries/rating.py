@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from django.db.models import (
+    Aggregate,
     Case,
     Count,
     Exists,
@@ -57,7 +58,7 @@ def _with_room(now: datetime) -> QuerySet[Any]:
     )
 
 
-def _over_comparisons(now: datetime, figure: Any) -> Coalesce:
+def _over_comparisons(now: datetime, figure: Aggregate) -> Coalesce:
     """A figure over a prompt's comparisons that are rated or open with somebody, 0 when there are none."""
     counted = (
         Comparison.objects.filter(_taken(now), prompt=OuterRef("pk"))

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING
 
 from core.models import Membership, Role, User
 from evaluation.models import Campaign, Entry, Prompt, Score
@@ -22,6 +22,9 @@ from evaluation.statistics import (
     simultaneous,
 )
 from training.models import ModelVersion
+
+if TYPE_CHECKING:
+    from evaluation.queries.campaigns import CountedCampaign
 
 
 @dataclass(frozen=True)
@@ -217,7 +220,7 @@ def _by_rater(
 
 
 def _results(
-    campaign: Any,  # with_progress made it
+    campaign: "CountedCampaign",
     votes: list[Vote],
     pair: PairEvidence,
     people: dict[int, User],

@@ -52,9 +52,9 @@ def votes_of(campaigns: Sequence[int]) -> dict[int, list[Vote]]:
             "choice",
             "preferred__position",
             "seconds",
-            Length("comparison__a__generation__text") + Length("comparison__b__generation__text"),
-            "comparison__a__generation__doubt",
-            "comparison__b__generation__doubt",
+            Length("comparison__a__answer__text") + Length("comparison__b__answer__text"),
+            "comparison__a__answer__doubt",
+            "comparison__b__answer__doubt",
             "created_at",
         )
     )

@@ -12,6 +12,7 @@ from django.utils import timezone
 from core.audit.entries import record
 from core.errors import PartAway, Refused
 from core.runs.context import RunContext, RunFailed
+from evaluation.actions import EvaluationAction
 from evaluation.models import Campaign, CampaignAnswer, Entry, Prompt
 from inference.models import Answer
 from inference.queries import is_served
@@ -116,7 +117,7 @@ def _open_with_first_answers(campaign: Campaign) -> None:
         status=Campaign.Status.OPEN, opened_at=timezone.now()
     )
     if opened:
-        record(by=None, project=campaign.project, verb="campaign.opened", obj=campaign)
+        record(by=None, project=campaign.project, action=EvaluationAction.CAMPAIGN_OPENED, obj=campaign)
 
 
 def _generate(campaign: Campaign, prompt: Prompt, entry: Entry) -> Answer:

@@ -12,6 +12,7 @@ from core.errors import Conflict, Invalid, Refused
 from core.models import Project, Run, User
 from core.runs.control import launch_run, start_again
 from dataset.models import DatasetRow, DatasetVersion
+from evaluation.actions import EvaluationAction
 from evaluation.models import Campaign, CampaignAnswer, Comparison, Entry, Prompt, Rating
 from evaluation.queries.campaigns import held_out_rows
 from evaluation.sampling import choose
@@ -76,7 +77,7 @@ def create_campaign(
     record(
         by=by,
         project=project,
-        verb="campaign.created",
+        action=EvaluationAction.CAMPAIGN_CREATED,
         obj=campaign,
         baseline=str(baseline),
         candidate=str(candidate),
@@ -165,16 +166,21 @@ def answers_ended(run: Run) -> None:
     made = run.status == Run.Status.SUCCEEDED
     if campaign.status != Campaign.Status.PREPARING:
         first = campaign.plan_stages.count() == 1
-        verb = (
-            "campaign.growth_failed" if not made else f"campaign.{'answered' if first else 'prompts_joined'}"
-        )
-        record(by=None, project=campaign.project, verb=verb, obj=campaign, run=run.pk)
+        joined = EvaluationAction.CAMPAIGN_ANSWERED if first else EvaluationAction.CAMPAIGN_PROMPTS_JOINED
+        action = joined if made else EvaluationAction.CAMPAIGN_GROWTH_FAILED
+        record(by=None, project=campaign.project, action=action, obj=campaign, run=run.pk)
     elif made:
         transition(campaign, Campaign.Status.OPEN, opened_at=timezone.now())
-        record(by=None, project=campaign.project, verb="campaign.opened", obj=campaign)
+        record(by=None, project=campaign.project, action=EvaluationAction.CAMPAIGN_OPENED, obj=campaign)
     else:
         transition(campaign, Campaign.Status.FAILED)
-        record(by=None, project=campaign.project, verb="campaign.failed", obj=campaign, run=run.pk)
+        record(
+            by=None,
+            project=campaign.project,
+            action=EvaluationAction.CAMPAIGN_FAILED,
+            obj=campaign,
+            run=run.pk,
+        )
 
 
 @transaction.atomic
@@ -208,7 +214,7 @@ def again(run: Run, by: User) -> None:
         transition(campaign, Campaign.Status.PREPARING)
     elif not Prompt.objects.unanswered().filter(campaign=campaign).exists():
         raise Conflict("All prompts of this campaign have their answers.", "Reload the page.")
-    record(by=by, project=campaign.project, verb="campaign.retried", obj=campaign)
+    record(by=by, project=campaign.project, action=EvaluationAction.CAMPAIGN_RETRIED, obj=campaign)
 
 
 @transaction.atomic
@@ -220,7 +226,7 @@ def close_campaign(*, by: User, campaign: Campaign, seen: str = "") -> Campaign:
     must_be_as_shown(lock(campaign), seen)
     transition(campaign, Campaign.Status.CLOSED, closed_at=timezone.now())
     campaign.comparisons.filter(status=Comparison.Status.OPEN).update(status=Comparison.Status.EXPIRED)
-    record(by=by, project=campaign.project, verb="campaign.closed", obj=campaign)
+    record(by=by, project=campaign.project, action=EvaluationAction.CAMPAIGN_CLOSED, obj=campaign)
     return campaign
 
 
@@ -229,7 +235,7 @@ def reopen_campaign(*, by: User, campaign: Campaign, seen: str = "") -> Campaign
     """Opens the campaign again for ratings. Conflict as for `close_campaign`."""
     must_be_as_shown(lock(campaign), seen)
     transition(campaign, Campaign.Status.OPEN, closed_at=None)
-    record(by=by, project=campaign.project, verb="campaign.reopened", obj=campaign)
+    record(by=by, project=campaign.project, action=EvaluationAction.CAMPAIGN_REOPENED, obj=campaign)
     return campaign
 
 
@@ -246,5 +252,5 @@ def delete_campaign(*, by: User, campaign: Campaign) -> None:
     project, label = campaign.project, str(campaign)
     Comparison.objects.filter(campaign=campaign).delete()
     CampaignAnswer.objects.filter(prompt__campaign=campaign).delete()
-    record(by=by, project=project, verb="campaign.deleted", obj=campaign, name=label)
+    record(by=by, project=project, action=EvaluationAction.CAMPAIGN_DELETED, obj=campaign, name=label)
     campaign.delete()

@@ -10,6 +10,7 @@ from django.utils import timezone
 from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.models import User
+from evaluation.actions import EvaluationAction
 from evaluation.models import Campaign, CampaignAnswer, Comparison, Prompt
 from evaluation.queries.gaps import remakable_prompts, returnable_votes, votes_in_doubt
 from evaluation.services.campaigns import launch_answers, must_be_served
@@ -43,7 +44,12 @@ def set_aside(*, by: User, campaign: Campaign, reason: str, votes: int | None = 
             "Nothing was set aside. Check the new number, then decide again.",
         )
     record(
-        by=by, project=campaign.project, verb="ratings.set_aside", obj=campaign, votes=count, reason=reason
+        by=by,
+        project=campaign.project,
+        action=EvaluationAction.RATINGS_SET_ASIDE,
+        obj=campaign,
+        votes=count,
+        reason=reason,
     )
     return count
 
@@ -61,7 +67,13 @@ def undo_set_aside(*, by: User, campaign: Campaign) -> int:
             "No vote of this campaign can be counted again.",
             "Votes on answers that were made again stay set aside.",
         )
-    record(by=by, project=campaign.project, verb="ratings.set_aside_undone", obj=campaign, votes=count)
+    record(
+        by=by,
+        project=campaign.project,
+        action=EvaluationAction.RATINGS_SET_ASIDE_UNDONE,
+        obj=campaign,
+        votes=count,
+    )
     return count
 
 
@@ -91,7 +103,11 @@ def remake_answers(*, by: User, campaign: Campaign) -> int:
     Prompt.objects.filter(pk__in=fresh).update(same_answer=None)
     settle_stage(campaign)
     record(
-        by=by, project=campaign.project, verb="campaign.answers_remade", obj=campaign, prompts=len(prompts)
+        by=by,
+        project=campaign.project,
+        action=EvaluationAction.CAMPAIGN_ANSWERS_REMADE,
+        obj=campaign,
+        prompts=len(prompts),
     )
     launch_answers(by, campaign, f"New answers for {campaign.name}")
     return len(prompts)

@@ -12,6 +12,7 @@ from core.models import User
 from core.services import drafts
 from core.services.drafts import FormState
 from core.text import trimmed
+from evaluation.actions import EvaluationAction
 from evaluation.models import Campaign, Comparison, Rating, RatingDraft, Score
 from evaluation.sides import SIDES
 
@@ -86,7 +87,7 @@ def discard_draft(*, by: User, comparison: Comparison) -> None:
     gone, _ = RatingDraft.objects.filter(comparison=comparison, comparison__rater=by).delete()
     if gone:
         project = comparison.campaign.project
-        record(by=by, project=project, verb="rating.draft_discarded", obj=comparison)
+        record(by=by, project=project, action=EvaluationAction.RATING_DRAFT_DISCARDED, obj=comparison)
 
 
 def rating_state(*, comparison: Comparison, changing: bool) -> FormState:

@@ -6,6 +6,7 @@ from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.models import Membership, Role, User
 from core.services.projects import change_roles
+from evaluation.actions import EvaluationAction
 from evaluation.models import Campaign, PlanStage, Prompt
 from evaluation.queries.campaigns import rows_left
 from evaluation.queries.gaps import could_rate
@@ -64,7 +65,7 @@ def add_prompts(*, by: User, campaign: Campaign, prompts: int, seen: str = "") -
     record(
         by=by,
         project=campaign.project,
-        verb="campaign.prompts_added",
+        action=EvaluationAction.CAMPAIGN_PROMPTS_ADDED,
         obj=campaign,
         prompts=prompts,
         stage=stage.number,
@@ -124,7 +125,7 @@ def _raise_ratings(by: User, campaign: Campaign, per_prompt: int) -> PlanStage:
     record(
         by=by,
         project=campaign.project,
-        verb="campaign.ratings_raised",
+        action=EvaluationAction.CAMPAIGN_RATINGS_RAISED,
         obj=campaign,
         was=before,
         ratings_per_prompt=per_prompt,
@@ -166,7 +167,7 @@ def drop_unanswered(*, by: User, campaign: Campaign) -> int:
     record(
         by=by,
         project=campaign.project,
-        verb="campaign.prompts_dropped",
+        action=EvaluationAction.CAMPAIGN_PROMPTS_DROPPED,
         obj=campaign,
         prompts=len(unanswered),
     )

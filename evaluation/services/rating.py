@@ -18,6 +18,7 @@ from core.marks import refuse_marks
 from core.models import Membership, User
 from core.services.drafts import kept_if_refused
 from core.text import trimmed
+from evaluation.actions import EvaluationAction
 from evaluation.models import (
     Campaign,
     CampaignAnswer,
@@ -153,7 +154,11 @@ def _rate(
     filed = _keep_corrections(by, comparison, corrections)
     RatingDraft.objects.filter(comparison=comparison).delete()
     record(
-        by=by, project=comparison.campaign.project, verb="comparison.rated", obj=comparison, corrections=filed
+        by=by,
+        project=comparison.campaign.project,
+        action=EvaluationAction.COMPARISON_RATED,
+        obj=comparison,
+        corrections=filed,
     )
     return rating
 
@@ -202,7 +207,7 @@ def _change_rating(
     record(
         by=by,
         project=comparison.campaign.project,
-        verb="rating.changed",
+        action=EvaluationAction.RATING_CHANGED,
         obj=comparison,
         choice=[before, choice],
         corrections=filed,
@@ -218,7 +223,9 @@ def skip(*, by: User, comparison: Comparison) -> None:
         raise Conflict("This comparison is no longer open.", "Continue with the next one.")
     transition(comparison, Status.SKIPPED)
     RatingDraft.objects.filter(comparison=comparison).delete()
-    record(by=by, project=comparison.campaign.project, verb="comparison.skipped", obj=comparison)
+    record(
+        by=by, project=comparison.campaign.project, action=EvaluationAction.COMPARISON_SKIPPED, obj=comparison
+    )
 
 
 @transaction.atomic

@@ -65,6 +65,7 @@ def interval(votes: Votes, *, low: float = 0.0, high: float = 1.0, level: float 
     if (shares < 0).any() or (shares > 1).any():
         raise ValueError(f"A value is outside {low}..{high}.")
     figures = estimate(Votes(shares, votes.raters, votes.items))
+    method: Literal["clustered", "assumed", "both"]
     robust = _robust(figures, level) if figures.raters >= LEAST_RATERS else None
     if robust is None:
         bounds, method = _assumed(figures, level), "assumed"
@@ -74,7 +75,7 @@ def interval(votes: Votes, *, low: float = 0.0, high: float = 1.0, level: float 
     else:
         bounds, method = robust, "clustered"
     at = [low + (high - low) * share for share in (figures.mean, *bounds)]
-    return Interval(at[0], at[1], at[2], figures.n, figures.raters, method)  # type: ignore[arg-type]
+    return Interval(at[0], at[1], at[2], figures.n, figures.raters, method)
 
 
 def simultaneous(votes: Votes, groups: np.ndarray, *, level: float = 0.95) -> dict[int, Interval]:

@@ -1,6 +1,6 @@
 """Campaigns: the raters' comparisons, the list, planning one, and its actions."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
-from core.forms import status_of, take_errors
+from core.forms import objects_of, status_of, take_errors
 from core.lists.paging import cut
 from core.lists.params import Params
 from core.models import Role
@@ -19,7 +19,7 @@ from evaluation.forms import CampaignFilter, CampaignForm
 from evaluation.models import Campaign
 from evaluation.queries import campaigns_of, open_campaigns
 from evaluation.queries.rating import seconds_a_rating, shares_of
-from training.models import ModelVersion
+from training.models import BaseModel, ModelVersion
 from training.queries import ready_bases
 from training.services import ensure_base_version
 
@@ -63,13 +63,21 @@ def campaign_new(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "evaluation/campaign_new.html", context, status=status_of(form))
 
 
-def _what_is_missing(access: Access, form: CampaignForm) -> dict[str, Any]:
-    versions = list(form.fields["candidate"].queryset)  # type: ignore[attr-defined]
+class Missing(TypedDict):
+    """What a project lacks for a campaign; `bases` are base models that it could compare with."""
+
+    too_few: bool
+    no_dataset: bool
+    bases: list[BaseModel]
+
+
+def _what_is_missing(access: Access, form: CampaignForm) -> Missing:
+    versions = list(objects_of(form, "candidate").queryset or ())
     with_base = ModelVersion.objects.filter(project=access.project, kind=ModelVersion.Kind.BASE)
     known = set(with_base.values_list("base_model", flat=True))
     return {
         "too_few": len(versions) < 2,
-        "no_dataset": not form.fields["dataset"].queryset,  # type: ignore[attr-defined]
+        "no_dataset": not objects_of(form, "dataset").queryset,
         "bases": [base for base in ready_bases() if base.pk not in known],
     }
 

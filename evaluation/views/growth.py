@@ -3,14 +3,14 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import status_of, take_errors
-from core.htmx import is_htmx
+from core.http.requests import by_htmx
 from core.models import Role
 from core.wording import counted
 from evaluation import services
@@ -70,17 +70,17 @@ def add_raters(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     return _draw(request, "evaluation/add_raters.html", form, context)
 
 
-def _given(request: HttpRequest) -> Any:
+def _given(request: HttpRequest) -> QueryDict | None:
     """The sent or typed values; None when the form is opened."""
     if request.method == "POST":
         return request.POST
-    return request.GET if is_htmx(request) else None
+    return request.GET if by_htmx(request) else None
 
 
 def _draw(
     request: HttpRequest, page: str, form: AddPromptsForm | AddRatersForm, context: dict[str, Any]
 ) -> HttpResponse:
-    if request.method != "POST" and is_htmx(request):
+    if request.method != "POST" and by_htmx(request):
         return render(request, "evaluation/_plan.html", form.preview())
     status = status_of(form) if request.method == "POST" else 200
     context |= {**form.preview(), "form": form, "seen": campaign_stamp(form.campaign)}

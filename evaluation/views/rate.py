@@ -3,7 +3,7 @@ side."""
 
 import json
 import uuid
-from typing import Any
+from typing import Any, TypedDict
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation.checks import fact_marks
 from core.access import Access, project_page
 from core.errors import Conflict, Invalid
-from core.htmx import is_htmx
+from core.http.requests import by_htmx
 from core.lists.params import Params
 from core.models import Role
 from core.views.drafts import how_it_stands, saved, writer_of
@@ -99,7 +99,7 @@ def rate_draft(request: HttpRequest, access: Access, public_id: uuid.UUID) -> Ht
 def rate_draft_discard(request: HttpRequest, access: Access, public_id: uuid.UUID) -> HttpResponse:
     comparison = _own(access, public_id)
     services.discard_draft(by=access.user, comparison=comparison)
-    if not is_htmx(request):
+    if not by_htmx(request):
         return redirect("evaluation:rate-comparison", access.project.slug, public_id)
     return _show(request, access, comparison)
 
@@ -111,7 +111,7 @@ def _own(access: Access, public_id: uuid.UUID) -> Comparison:
 
 
 def _after(request: HttpRequest, access: Access, campaign: Campaign) -> HttpResponse:
-    if is_htmx(request):
+    if by_htmx(request):
         return _next(request, access, campaign)
     return redirect("evaluation:rate", access.project.slug, campaign.pk)
 
@@ -167,7 +167,18 @@ def _show(
     return _draw(request, "evaluation/_comparison.html", context, status=status)
 
 
-def _sides(comparison: Comparison, data: dict[str, Any]) -> list[dict[str, Any]]:
+class ShownSide(TypedDict):
+    """One of the two answers, with what the person has entered for it."""
+
+    side: str
+    label: str
+    text: str
+    correction: str
+    filed: bool
+    chosen: bool
+
+
+def _sides(comparison: Comparison, data: dict[str, Any]) -> list[ShownSide]:
     """Both answers with what the person has entered for them."""
     filed = set(comparison.corrections.values_list("answer", flat=True))
     return [
@@ -183,7 +194,23 @@ def _sides(comparison: Comparison, data: dict[str, Any]) -> list[dict[str, Any]]
     ]
 
 
-def _criteria(data: dict[str, Any], errors: dict[str, list[str]]) -> list[dict[str, Any]]:
+class ScoreField(TypedDict):
+    name: str
+    side: str
+    value: str
+    missing: bool
+
+
+class ShownCriterion(TypedDict):
+    """A criterion, the words at both ends of its scale, and its two fields."""
+
+    label: str
+    low: str
+    high: str
+    sides: list[ScoreField]
+
+
+def _criteria(data: dict[str, Any], errors: dict[str, list[str]]) -> list[ShownCriterion]:
     """The criteria with both sides' scores; a score that is missing is marked."""
     return [
         {
@@ -236,7 +263,7 @@ def _in_words(errors: dict[str, list[str]] | None) -> list[str]:
 
 def _draw(request: HttpRequest, fragment: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
     """The fragment alone for htmx, or inside its page."""
-    if is_htmx(request):
+    if by_htmx(request):
         response = render(request, fragment, context, status=status)
         if "comparison" not in context or context["comparison"].status == Comparison.Status.OPEN:
             # After a changed rating the address must no longer contain that comparison.

@@ -2,12 +2,13 @@
 
 import uuid
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from core.access import Access, project_page
@@ -24,6 +25,9 @@ from evaluation.queries.campaigns import rater_count
 from evaluation.queries.comparisons import rated_slices, raters_of
 from evaluation.queries.gaps import gaps_of
 from evaluation.services.plan import campaign_stamp
+
+if TYPE_CHECKING:
+    from evaluation.queries.campaigns import CountedCampaign
 
 CHART_SLICES = 12
 
@@ -48,24 +52,23 @@ def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         # Closing is the main action when nothing is missing; before, it is one action among others.
         "complete": bool(results.verdict.settled) or 0 < results.wanted <= results.n,
         "charts": _charts(results) if results.n else {},
-        "subnav": _subnav(
-            access, found, "evaluation:campaign", ratings=found.rating_count + found.set_aside_count
-        ),
+        "subnav": _subnav(access, found, "evaluation:campaign"),
         "gaps": gaps_of(found) if insider else None,
         "raters_now": rater_count(access.project) if insider else None,
     }
     return render(request, "evaluation/campaign.html", context)
 
 
-def _subnav(access: Access, campaign: Campaign, current: str, *, ratings: int) -> list[NavLink]:
+def _subnav(access: Access, campaign: "CountedCampaign", current: str) -> list[NavLink]:
     if not access.sees_all:
         return []
     pages = [("evaluation:campaign", "Results"), ("evaluation:comparisons", "Ratings one by one")]
     results, comparisons = subnav(pages, access.project.slug, campaign.pk, current=current)
+    ratings = campaign.rating_count + campaign.set_aside_count
     return [results, replace(comparisons, count=ratings)]
 
 
-def _charts(results: Results) -> dict[str, Any]:
+def _charts(results: Results) -> dict[str, SafeString]:
     rate = results.win_rate
     rows = [IntervalRow("All ratings", rate.value, rate.low, rate.high, rate.n)]
     rows += [
@@ -97,9 +100,7 @@ def comparisons(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "campaign": found,
         "filters": filters,
         "page": cut(request, filters.shown(browse(found, filters.wanted())), 25),
-        "subnav": _subnav(
-            access, found, "evaluation:comparisons", ratings=found.rating_count + found.set_aside_count
-        ),
+        "subnav": _subnav(access, found, "evaluation:comparisons"),
     }
     return render(request, "evaluation/comparisons.html", context, status=filters.http_status)
 

@@ -1,12 +1,12 @@
 """Shapes of the API. People who rate blind get neutral names."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation.models import Example
-from core.api.fields import Body, TextField, WrittenField
+from core.api.fields import Body, TextField, WrittenField, declared
 from core.models import ApiKey
 from inference import queries
 from inference.models import Answer, Conversation, Deployment, Engine, WeightCheck
@@ -50,7 +50,7 @@ class EngineSerializer(serializers.ModelSerializer[Engine]):
 
 
 class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
-    label = serializers.SerializerMethodField()  # type: ignore[assignment]
+    label = declared(serializers.SerializerMethodField())
     engine = serializers.SlugRelatedField[Any](slug_field="name", read_only=True, allow_null=True)
     served_name = serializers.CharField(source="version.served_name")
     ready = serializers.SerializerMethodField(help_text="Whether it can answer now.")
@@ -89,7 +89,7 @@ class ChatCandidateSerializer(serializers.Serializer[Any]):
     """`code` is the name of a candidate in conversations. It does not show which model it is."""
 
     code = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]
+    label = declared(serializers.CharField())
     live = serializers.BooleanField()
     ready = serializers.BooleanField(source="state.ready")
 
@@ -109,11 +109,19 @@ class ChatTurnSerializer(serializers.Serializer[Any]):
 
 class ConversationSerializer(serializers.ModelSerializer[Conversation]):
     candidate = serializers.SerializerMethodField()
-    label = serializers.SerializerMethodField()  # type: ignore[assignment]
+    label = declared(serializers.SerializerMethodField())
 
     class Meta:
         model = Conversation
-        fields = ("id", "title", "candidate", "label", "context", "created_at", "changed_at")
+        fields: ClassVar[tuple[str, ...]] = (
+            "id",
+            "title",
+            "candidate",
+            "label",
+            "context",
+            "created_at",
+            "changed_at",
+        )
 
     def get_candidate(self, conversation: Conversation) -> str:
         return queries.model_code(conversation.version)
@@ -128,7 +136,7 @@ class ConversationTurnsSerializer(ConversationSerializer):
     turns = serializers.SerializerMethodField()
 
     class Meta(ConversationSerializer.Meta):
-        fields = (*ConversationSerializer.Meta.fields, "turns")  # type: ignore[assignment]
+        fields: ClassVar[tuple[str, ...]] = (*ConversationSerializer.Meta.fields, "turns")
 
     @extend_schema_field(ChatTurnSerializer(many=True))
     def get_turns(self, conversation: Conversation) -> Any:
@@ -137,8 +145,14 @@ class ConversationTurnsSerializer(ConversationSerializer):
 
 class NewConversationSerializer(Body):
     candidate = TextField(max_length=40)
-    context = WrittenField(  # type: ignore[assignment]
-        max_length=MAX_CONTEXT, required=False, default="", allow_blank=True, help_text="One record per line."
+    context = declared(
+        WrittenField(
+            max_length=MAX_CONTEXT,
+            required=False,
+            default="",
+            allow_blank=True,
+            help_text="One record per line.",
+        )
     )
     title = TextField(max_length=120, required=False, default="", allow_blank=True)
 
@@ -176,7 +190,7 @@ class AnswerSerializer(serializers.ModelSerializer[Answer]):
 
     class Meta:
         model = Answer
-        fields = (
+        fields: ClassVar[tuple[str, ...]] = (
             "public_id", "version", "version_label", "purpose", "user", "key", "question", "text", "status", "finish_reason",
             "error", "doubt", "prompt_tokens", "completion_tokens", "first_token_ms", "duration_ms", "created_at",
         )  # fmt: skip
@@ -187,7 +201,7 @@ class AnswerSerializer(serializers.ModelSerializer[Answer]):
 
 class LineageStepSerializer(serializers.Serializer[Any]):
     kind = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]
+    label = declared(serializers.CharField())
     url = serializers.CharField(allow_blank=True)
     detail = serializers.CharField(allow_blank=True)
 
@@ -227,7 +241,14 @@ class AnswerLineageSerializer(AnswerSerializer):
     examples = serializers.SerializerMethodField(help_text="The number of rows it was actually trained on.")
 
     class Meta(AnswerSerializer.Meta):
-        fields = (*AnswerSerializer.Meta.fields, "messages", "params", "lineage", "people", "examples")  # type: ignore[assignment]
+        fields: ClassVar[tuple[str, ...]] = (
+            *AnswerSerializer.Meta.fields,
+            "messages",
+            "params",
+            "lineage",
+            "people",
+            "examples",
+        )
 
     @extend_schema_field(LineageStepSerializer(many=True))
     def get_lineage(self, answer: Answer) -> Any:

@@ -29,7 +29,7 @@ class _Readers(ProjectAPIView):
     read_roles = READERS
     write_roles = ADMINS
 
-    def paged(self, found: Any) -> Response:
+    def paged(self, found: QuerySet[Any] | list[Any]) -> Response:
         page = self.paginate_queryset(found)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 

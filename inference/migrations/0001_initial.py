@@ -28,12 +28,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("title", models.CharField(blank=True, max_length=120)),
-                (
-                    "context",
-                    models.JSONField(
-                        default=list, help_text="Records the agent laid beside the conversation."
-                    ),
-                ),
+                ("context", models.JSONField(default=list, help_text="Records for the conversation.")),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("changed_at", models.DateTimeField(auto_now=True)),
                 (
@@ -86,23 +81,20 @@ class Migration(migrations.Migration):
                     "turn",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="Which turn of its conversation it answers, from 1. Answered again it keeps the turn; the newest counts.",
+                        help_text="The turn of the conversation, from 1. A new answer to the same question has the same turn; the newest counts.",
                         null=True,
                     ),
                 ),
                 (
                     "messages",
                     models.JSONField(
-                        help_text="What the engine was sent, system prompt and records included."
+                        help_text="Everything sent to the engine, system prompt and records included."
                     ),
                 ),
                 (
                     "question",
                     models.TextField(
-                        blank=True,
-                        db_default="",
-                        default="",
-                        help_text="The last message of who asked, alone.",
+                        blank=True, db_default="", default="", help_text="The last message of the user."
                     ),
                 ),
                 ("params", models.JSONField(default=dict)),
@@ -113,7 +105,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("streaming", "Streaming"),
                             ("done", "Done"),
-                            ("stopped", "Stopped by the person"),
+                            ("stopped", "Stopped by the user"),
                             ("failed", "Failed"),
                         ],
                         default="streaming",
@@ -126,7 +118,7 @@ class Migration(migrations.Migration):
                     "doubt",
                     models.TextField(
                         blank=True,
-                        help_text="Why these words may come from other weights than the version's. Empty: nothing speaks for that.",
+                        help_text="Why this answer may come from other weights than the version's. Empty: no doubt.",
                     ),
                 ),
                 ("prompt_tokens", models.PositiveIntegerField(null=True)),
@@ -137,9 +129,7 @@ class Migration(migrations.Migration):
                 (
                     "alive_at",
                     models.DateTimeField(
-                        blank=True,
-                        help_text="The last sign of life of the process that writes it.",
-                        null=True,
+                        blank=True, help_text="The last heartbeat of the process that writes it.", null=True
                     ),
                 ),
                 (
@@ -206,7 +196,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         default="",
-                        help_text="The browser tab that saved it last; no other writes over it.",
+                        help_text="The browser tab that saved it last; other tabs cannot overwrite it.",
                         max_length=64,
                     ),
                 ),
@@ -256,7 +246,7 @@ class Migration(migrations.Migration):
                     "status",
                     models.CharField(
                         choices=[
-                            ("wanted", "About to start"),
+                            ("wanted", "Starting soon"),
                             ("starting", "Starting"),
                             ("up", "Up"),
                             ("down", "Down"),
@@ -268,7 +258,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "since",
-                    models.DateTimeField(blank=True, help_text="When it came into this status.", null=True),
+                    models.DateTimeField(blank=True, help_text="Since when it has this status.", null=True),
                 ),
                 ("heartbeat_at", models.DateTimeField(blank=True, null=True)),
                 ("restarts", models.PositiveIntegerField(default=0)),
@@ -278,13 +268,13 @@ class Migration(migrations.Migration):
                     models.JSONField(
                         blank=True,
                         default=dict,
-                        help_text="What it was started with: max_lora_rank, max_loras, adapter_loads (how many adapters it may take in its life; none: as many as one likes), max_model_len; start_seconds once it was up.",
+                        help_text="Its start options: max_lora_rank, max_loras, adapter_loads (the number of adapters it may load before a restart; none: any number), max_model_len; start_seconds once it was up.",
                     ),
                 ),
                 (
                     "adapter_loads",
                     models.PositiveIntegerField(
-                        default=0, help_text="Adapters that were loaded into it since its process started."
+                        default=0, help_text="Adapters loaded since its process started."
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
@@ -347,7 +337,7 @@ class Migration(migrations.Migration):
                 ("loaded_at", models.DateTimeField(blank=True, null=True)),
                 (
                     "seconds_to_load",
-                    models.FloatField(help_text="From being wanted to being served, in seconds.", null=True),
+                    models.FloatField(help_text="Seconds from the request until it is served.", null=True),
                 ),
                 (
                     "version",
@@ -384,7 +374,7 @@ class Migration(migrations.Migration):
                         base_field=models.BigIntegerField(),
                         blank=True,
                         default=list,
-                        help_text="Ids of the model versions that a rollback can go back to, the nearest last.",
+                        help_text="Ids of the model versions that a rollback can return to, the nearest last.",
                         size=None,
                     ),
                 ),
@@ -417,7 +407,7 @@ class Migration(migrations.Migration):
                 (
                     "process",
                     models.CharField(
-                        help_text="Which life of the engine: its process, or its URL.", max_length=200
+                        help_text="The start of the engine: its process, or its URL.", max_length=200
                     ),
                 ),
                 (
@@ -426,24 +416,24 @@ class Migration(migrations.Migration):
                         choices=[
                             ("passed", "Passed"),
                             ("failed", "Failed"),
-                            ("not_made", "Could not be made"),
+                            ("not_made", "Could not be done"),
                         ],
                         max_length=8,
                     ),
                 ),
                 (
                     "reason",
-                    models.TextField(blank=True, help_text="What differed, or why it could not be made."),
+                    models.TextField(blank=True, help_text="What differed, or why it could not be done."),
                 ),
                 (
                     "models_checked",
-                    models.JSONField(default=list, help_text="Names that the engine was asked by."),
+                    models.JSONField(default=list, help_text="Names of the models that were asked."),
                 ),
                 (
                     "report",
                     models.JSONField(
                         default=dict,
-                        help_text="rounds, largest_shift and noise (nats), difference, and the answers given alone.",
+                        help_text="rounds, largest_shift and noise (nats), difference, and the answers of models alone.",
                     ),
                 ),
                 ("began_at", models.DateTimeField()),
@@ -457,7 +447,9 @@ class Migration(migrations.Migration):
                 (
                     "marked",
                     models.PositiveIntegerField(
-                        blank=True, help_text="How many answers it marked; none: not marked yet.", null=True
+                        blank=True,
+                        help_text="The number of answers it marked; none: not marked yet.",
+                        null=True,
                     ),
                 ),
                 (

@@ -11,6 +11,7 @@ from typing import Any
 
 from annotation.text.chat_shapes import Unreadable, refuse_other_content, role_of, text_of
 from core.api.parsing import unstorable
+from core.json_types import Json
 from core.marks import Marks
 from inference.models import Answer
 
@@ -18,7 +19,7 @@ MAX_BODY = 1024 * 1024
 MAX_MESSAGES = 1000
 
 
-class DoorError(Exception):
+class OpenAIError(Exception):
     """An error in OpenAI's shape. `kind` is its `type`; `retry` seconds become a Retry-After header."""
 
     def __init__(
@@ -46,7 +47,7 @@ def _cut(text: str, most: int) -> str:
 
 
 @dataclass(frozen=True)
-class DoorRequest:
+class CompletionRequest:
     """A parsed request; `params` goes to the engine unchanged."""
 
     model: str
@@ -54,33 +55,33 @@ class DoorRequest:
     context: list[str]
     stream: bool
     include_usage: bool
-    params: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Json] = field(default_factory=dict)
 
 
-def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str, Any], Any]:
-    def check(name: str, value: Any) -> Any:
+def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str, Json], Json]:
+    def check(name: str, value: Json) -> Json:
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            raise DoorError(
+            raise OpenAIError(
                 f"Invalid type for '{name}': expected {'an integer' if whole else 'a number'}.", param=name
             )
         if not low <= value <= high:
-            raise DoorError(f"Invalid '{name}': it must be between {low} and {high}.", param=name)
+            raise OpenAIError(f"Invalid '{name}': it must be between {low} and {high}.", param=name)
         return value
 
     return check
 
 
-def _stop(name: str, value: Any) -> Any:
-    words = [value] if isinstance(value, str) else value
+def _stop(name: str, value: Json) -> Json:
+    words: Json = [value] if isinstance(value, str) else value
     if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
-        raise DoorError("Invalid type for 'stop': expected a string or an array of strings.", param=name)
+        raise OpenAIError("Invalid type for 'stop': expected a string or an array of strings.", param=name)
     if len(words) > 4:
-        raise DoorError("Invalid 'stop': at most 4 sequences.", param=name)
+        raise OpenAIError("Invalid 'stop': at most 4 sequences.", param=name)
     return words
 
 
 _TOKENS = _number(1, 1_000_000, whole=True)
-_PASSED: dict[str, Callable[[str, Any], Any]] = {
+_PASSED: dict[str, Callable[[str, Json], Json]] = {
     "temperature": _number(0, 2),
     "top_p": _number(0, 1),
     "presence_penalty": _number(-2, 2),
@@ -113,19 +114,19 @@ _TYPES = {bool: "a boolean", dict: "an object", str: "a string"}
 _OWN = {"model", "messages", "stream", "stream_options", "context"}
 
 
-def _messages(value: Any) -> list[dict[str, str]]:
+def _messages(value: Json) -> list[dict[str, str]]:
     if not isinstance(value, list) or not value:
-        raise DoorError("'messages' must be a non-empty array.", param="messages")
+        raise OpenAIError("'messages' must be a non-empty array.", param="messages")
     if len(value) > MAX_MESSAGES:
-        raise DoorError(f"'messages' has more than {MAX_MESSAGES} messages.", param="messages")
+        raise OpenAIError(f"'messages' has more than {MAX_MESSAGES} messages.", param="messages")
     read = []
     for at, message in enumerate(value):
         where = f"messages[{at}]"
         if not isinstance(message, dict):
-            raise DoorError(f"Invalid type for '{where}': expected an object.", param=where)
+            raise OpenAIError(f"Invalid type for '{where}': expected an object.", param=where)
         role = role_of(message.get("role"))
         if role is None:
-            raise DoorError(
+            raise OpenAIError(
                 f"Invalid value for '{where}.role'. It may be system, developer, user or assistant.",
                 param=where,
             )
@@ -133,37 +134,37 @@ def _messages(value: Any) -> list[dict[str, str]]:
             refuse_other_content(message)
             text = text_of(message.get("content"))
         except Unreadable as error:
-            raise DoorError(
+            raise OpenAIError(
                 f"'{where}.{error.field}' is not supported: {error.reason}", param=where
             ) from None
         if text is None:
-            raise DoorError(f"Invalid type for '{where}.content': expected a string.", param=where)
+            raise OpenAIError(f"Invalid type for '{where}.content': expected a string.", param=where)
         _refuse_unknown_fields(where, message)
         read.append({"role": role, "content": text})
     if read[-1]["role"] != "user":
-        raise DoorError("The last of 'messages' must be from the user.", param="messages")
+        raise OpenAIError("The last of 'messages' must be from the user.", param="messages")
     return read
 
 
-def _refuse_unknown_fields(where: str, message: dict[str, Any]) -> None:
+def _refuse_unknown_fields(where: str, message: dict[str, Json]) -> None:
     """Clients send answers back with all their fields, most of them empty. A filled field that is not supported is an
     error, so that it is not lost."""
     for name, value in message.items():
         if name in ("role", "content") or value is False or value in (None, "", [], {}):
             continue
         if name != "name":
-            raise DoorError(f"Unrecognized field of '{where}': {name}", param=where)
+            raise OpenAIError(f"Unrecognized field of '{where}': {name}", param=where)
         if not isinstance(value, str):
-            raise DoorError(f"Invalid type for '{where}.name': expected a string.", param=where)
+            raise OpenAIError(f"Invalid type for '{where}.name': expected a string.", param=where)
 
 
-def refuse_marks(asked: DoorRequest, marks: Marks) -> None:
-    """Raises DoorError for a control token of a chat template in text for a model: it would act as a turn."""
+def refuse_marks(asked: CompletionRequest, marks: Marks) -> None:
+    """Raises OpenAIError for a control token of a chat template in text for a model: it would act as a turn."""
     texts = {f"messages[{at}]": message["content"] for at, message in enumerate(asked.messages)}
     texts |= {f"context[{at}]": record for at, record in enumerate(asked.context)}
     for where, text in texts.items():
         if mark := marks.in_text(text):
-            raise DoorError(
+            raise OpenAIError(
                 f"'{where}' contains '{mark}', a control token of chat templates. A model would read it as the start "
                 "or end of a turn. Remove it or write it in another way.",
                 param=where,
@@ -171,69 +172,70 @@ def refuse_marks(asked: DoorRequest, marks: Marks) -> None:
             )
 
 
-def _context(value: Any) -> list[str]:
+def _context(value: Json) -> list[str]:
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
-        raise DoorError("'context' must be an array of strings, one record each.", param="context")
-    return value
+    lines = [line for line in value if isinstance(line, str)] if isinstance(value, list) else []
+    if not isinstance(value, list) or len(lines) < len(value):
+        raise OpenAIError("'context' must be an array of strings, one record each.", param="context")
+    return lines
 
 
-def _include_usage(body: dict[str, Any], stream: bool) -> bool:
+def _include_usage(body: dict[str, Json], stream: bool) -> bool:
     options = body.get("stream_options")
     if options is None:
         return False
     if not stream:
-        raise DoorError("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
+        raise OpenAIError("'stream_options' is only allowed when 'stream' is true.", param="stream_options")
     known = ("include_usage", "include_obfuscation")
     if not isinstance(options, dict) or not all(
         name in known and isinstance(value, bool) for name, value in options.items()
     ):
-        raise DoorError(
+        raise OpenAIError(
             "Invalid 'stream_options': expected {\"include_usage\": boolean}.", param="stream_options"
         )
     return bool(options.get("include_usage", False))
 
 
-def _refuse_unsupported(body: dict[str, Any]) -> None:
+def _refuse_unsupported(body: dict[str, Json]) -> None:
     for name, value in body.items():
         if value is None or name in _OWN or name in _PASSED:
             continue
         if name not in _HARMLESS:
-            raise DoorError(f"Unrecognized request argument supplied: {name}", param=name)
+            raise OpenAIError(f"Unrecognized request argument supplied: {name}", param=name)
         allowed = _HARMLESS[name]
         if isinstance(allowed, type):
             if not isinstance(value, allowed):
-                raise DoorError(f"Invalid type for '{name}': expected {_TYPES[allowed]}.", param=name)
+                raise OpenAIError(f"Invalid type for '{name}': expected {_TYPES[allowed]}.", param=name)
         # 1 == True in Python, so the types are compared too.
         elif not any(value == one and type(value) is type(one) for one in allowed):
             only = " or ".join(json.dumps(one) for one in allowed if one)
             told = f"{name} is only supported as {only}." if only else f"{name} is not supported."
-            raise DoorError(told, param=name, code="unsupported_value")
+            raise OpenAIError(told, param=name, code="unsupported_value")
 
 
-def read_request(body: Any) -> DoorRequest:
-    """Checks a decoded body. Raises DoorError, status 400, that names the parameter."""
+def read_request(body: Json) -> CompletionRequest:
+    """Checks a decoded body. Raises OpenAIError, status 400, that names the parameter."""
     if not isinstance(body, dict):
-        raise DoorError("The body must be a JSON object.")
+        raise OpenAIError("The body must be a JSON object.")
     for path in unstorable(body):
         where = re.sub(r"\.(\d+)", r"[\1]", path)
-        raise DoorError(
+        raise OpenAIError(
             f"'{where}' contains a NUL character or half a character (a broken \\u escape).", param=where
         )
     model = body.get("model")
     if not isinstance(model, str) or not model:
-        raise DoorError("you must provide a model parameter", param="model")
+        raise OpenAIError("you must provide a model parameter", param="model")
     stream = body.get("stream")
     if stream is not None and not isinstance(stream, bool):
-        raise DoorError("Invalid type for 'stream': expected a boolean.", param="stream")
+        raise OpenAIError("Invalid type for 'stream': expected a boolean.", param="stream")
     _refuse_unsupported(body)
     params = {name: check(name, body[name]) for name, check in _PASSED.items() if body.get(name) is not None}
     if params.get("top_p") == 0:
-        raise DoorError("Invalid 'top_p': it must be above 0.", param="top_p")
+        raise OpenAIError("Invalid 'top_p': it must be above 0.", param="top_p")
     if "max_tokens" in params and "max_completion_tokens" in params:
-        raise DoorError("Give 'max_tokens' or 'max_completion_tokens', not both.", param="max_tokens")
-    return DoorRequest(
+        raise OpenAIError("Give 'max_tokens' or 'max_completion_tokens', not both.", param="max_tokens")
+    return CompletionRequest(
         model=model,
         messages=_messages(body.get("messages")),
         context=_context(body.get("context")),

@@ -24,15 +24,15 @@ from core.sign_in.attempts import network_of
 from core.sign_in.authentication import find_api_key
 from inference.models import Answer
 from inference.openai_api import shapes
-from inference.openai_api.shapes import DoorError, DoorRequest
+from inference.openai_api.shapes import CompletionRequest, OpenAIError
 from inference.queries import route_of
 from inference.services import Opened, TooLong, open_answer, stream_answer
 
 log = logging.getLogger(__name__)
-DoorView = Callable[..., Awaitable[HttpResponseBase]]
+EndpointView = Callable[..., Awaitable[HttpResponseBase]]
 
 
-def _error(error: DoorError) -> JsonResponse:
+def _error(error: OpenAIError) -> JsonResponse:
     response = JsonResponse(error.body(), status=error.status)
     if error.retry is not None:
         response["Retry-After"] = str(error.retry)
@@ -41,10 +41,10 @@ def _error(error: DoorError) -> JsonResponse:
     return response
 
 
-def _as_door_error(error: ExpectedError) -> DoorError:
+def _as_openai_error(error: ExpectedError) -> OpenAIError:
     """An expected error in OpenAI's shape. Messages for applications contain no engine and no version."""
     if error.status == 503:
-        return DoorError(
+        return OpenAIError(
             "The model is not available at the moment. Try again in a few seconds.",
             503,
             kind="server_error",
@@ -52,7 +52,7 @@ def _as_door_error(error: ExpectedError) -> DoorError:
             retry=5,
         )
     if isinstance(error, TooMany):
-        return DoorError(
+        return OpenAIError(
             f"{error.message} {error.advice}",
             429,
             kind="rate_limit_error",
@@ -60,13 +60,13 @@ def _as_door_error(error: ExpectedError) -> DoorError:
             retry=error.retry_after,
         )
     if isinstance(error, TooLong):
-        return DoorError(
+        return OpenAIError(
             "The messages and the requested answer do not fit into the model's context length.",
             400,
             param="messages",
             code="context_length_exceeded",
         )
-    return DoorError("The model refused the request. Check its parameters.", 400)
+    return OpenAIError("The model refused the request. Check its parameters.", 400)
 
 
 def _key_of(request: HttpRequest) -> ApiKey:
@@ -75,7 +75,7 @@ def _key_of(request: HttpRequest) -> ApiKey:
     if kind.lower() == "bearer":
         api_key = find_api_key(secret.strip(), kind=ApiKey.Kind.APPLICATION, network=network_of(request))
     if api_key is None or api_key.project is None or api_key.project.archived_at is not None:
-        raise DoorError(
+        raise OpenAIError(
             _why_no_key(kind, secret.strip()), 401, kind="authentication_error", code="invalid_api_key"
         )
     return api_key
@@ -89,31 +89,33 @@ def _why_no_key(kind: str, secret: str) -> str:
     return "Incorrect API key provided: it is unknown or was revoked."
 
 
-def door(method: str) -> Callable[[DoorView], Any]:
+def endpoint(method: str) -> Callable[[EndpointView], Any]:
     """Decorates view(request, token, **rest): authenticates by key, not by session. Every error is in OpenAI's
     shape."""
 
-    def decorate(view: DoorView) -> Any:
+    def decorate(view: EndpointView) -> Any:
         @csrf_exempt
         @login_not_required
         @wraps(view)
-        async def inner(request: HttpRequest, **rest: Any) -> HttpResponseBase:
+        async def inner(request: HttpRequest, **rest: object) -> HttpResponseBase:
             try:
                 api_key = await in_db(_key_of, request)
                 if request.method != method:
-                    refused = DoorError(f"Not allowed here; use {method}.", 405, code="method_not_supported")
+                    refused = OpenAIError(
+                        f"Not allowed here; use {method}.", 405, code="method_not_supported"
+                    )
                     response = _error(refused)
                     response["Allow"] = method
                     return response
                 return await view(request, api_key, **rest)
-            except DoorError as error:
+            except OpenAIError as error:
                 return _error(error)
             except ExpectedError as error:
-                return _error(_as_door_error(error))
+                return _error(_as_openai_error(error))
             except (OperationalError, InterfaceError):
                 log.warning("The database does not respond to the OpenAI-compatible API", exc_info=True)
                 return _error(
-                    DoorError(
+                    OpenAIError(
                         "The service is offline for a moment. Try again in a few seconds.",
                         503,
                         kind="server_error",
@@ -124,15 +126,15 @@ def door(method: str) -> Callable[[DoorView], Any]:
 
             except Exception as error:  # noqa: BLE001 (OpenAI clients understand only this shape)
                 told = server_error_body(error)
-                return _error(DoorError(told["detail"], 500, kind="server_error", code="internal_error"))
+                return _error(OpenAIError(told["detail"], 500, kind="server_error", code="internal_error"))
 
         return inner
 
     return decorate
 
 
-def _read(request: HttpRequest) -> DoorRequest:
-    too_big = DoorError("The request is larger than 1 MiB.", 413, code="request_too_large")
+def _read(request: HttpRequest) -> CompletionRequest:
+    too_big = OpenAIError("The request is larger than 1 MiB.", 413, code="request_too_large")
     try:
         if (whole_number(request.headers.get("Content-Length")) or 0) > shapes.MAX_BODY:
             raise too_big
@@ -140,18 +142,18 @@ def _read(request: HttpRequest) -> DoorRequest:
     except RequestDataTooBig:
         raise too_big from None
     except UnreadablePostError:
-        raise DoorError("The body could not be read.") from None
+        raise OpenAIError("The body could not be read.") from None
     if len(body) > shapes.MAX_BODY:
         raise too_big
     try:
         decoded = load_json(body)
     except BadJson as error:
-        raise DoorError(f"We could not parse the JSON body of your request. {error}") from None
+        raise OpenAIError(f"We could not parse the JSON body of your request. {error}") from None
     return shapes.read_request(decoded)
 
 
-def _unknown(name: str) -> DoorError:
-    return DoorError(
+def _unknown(name: str) -> OpenAIError:
+    return OpenAIError(
         f"The model '{name}' does not exist or this key has no access to it. Its name is the short name of the project in its address.",
         404,
         param="model",
@@ -159,14 +161,14 @@ def _unknown(name: str) -> DoorError:
     )
 
 
-def _open(api_key: ApiKey, asked: DoorRequest) -> Opened:
+def _open(api_key: ApiKey, asked: CompletionRequest) -> Opened:
     project = api_key.project
     if project is None or asked.model != project.slug:
         raise _unknown(asked.model)
     shapes.refuse_marks(asked, known_marks())
     route = route_of(project)
     if route is None:
-        raise DoorError(
+        raise OpenAIError(
             f"No model version of '{project.slug}' is live yet. An admin of the project must release one.",
             503,
             kind="server_error",
@@ -180,18 +182,18 @@ def _open(api_key: ApiKey, asked: DoorRequest) -> Opened:
         messages=asked.messages,
         context=asked.context,
         params=asked.params,
-        purpose=Answer.Purpose.DOOR,
+        purpose=Answer.Purpose.APPLICATION,
         api_key=api_key,
         blind=True,
     )
 
 
-def _event(body: Any) -> bytes:
+def _event(body: dict[str, Any]) -> bytes:
     return f"data: {json.dumps(body)}\n\n".encode()
 
 
 async def _events(
-    opened: Opened, asked: DoorRequest, pieces: AsyncGenerator[str, None], first: str
+    opened: Opened, asked: CompletionRequest, pieces: AsyncGenerator[str, None], first: str
 ) -> AsyncIterator[bytes]:
     answer, model = opened.answer, asked.model
     more: dict[str, Any] = {"include_usage": asked.include_usage}
@@ -206,13 +208,13 @@ async def _events(
         if asked.include_usage:
             yield _event(shapes.chunk(answer, model, None, include_usage=True, last=True))
     except ExpectedError as error:
-        yield _event(_as_door_error(error).body())
+        yield _event(_as_openai_error(error).body())
     finally:
         await pieces.aclose()
     yield b"data: [DONE]\n\n"
 
 
-@door("POST")
+@endpoint("POST")
 async def chat_completions(request: HttpRequest, api_key: ApiKey) -> HttpResponseBase:
     """An answer of the project's live version, streamed or whole."""
     asked = _read(request)
@@ -236,13 +238,13 @@ async def chat_completions(request: HttpRequest, api_key: ApiKey) -> HttpRespons
     return response
 
 
-@door("GET")
+@endpoint("GET")
 async def models(request: HttpRequest, api_key: ApiKey) -> HttpResponseBase:
     """The one model this key may use: its project, when a version is live."""
     return JsonResponse({"object": "list", "data": await in_db(_cards, api_key)})
 
 
-@door("GET")
+@endpoint("GET")
 async def model(request: HttpRequest, api_key: ApiKey, name: str) -> HttpResponseBase:
     for card in await in_db(_cards, api_key):
         if card["id"] == name:
@@ -260,4 +262,4 @@ def _cards(api_key: ApiKey) -> list[dict[str, Any]]:
 @login_not_required
 async def nothing(request: HttpRequest, rest: str = "") -> HttpResponseBase:
     """Any other URL below /v1/, with an error in OpenAI's shape."""
-    return _error(DoorError(f"Invalid URL ({request.method} {request.path})", 404, code="unknown_url"))
+    return _error(OpenAIError(f"Invalid URL ({request.method} {request.path})", 404, code="unknown_url"))

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from django.db.models import Aggregate, Count, ExpressionWrapper, F, FloatField
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, NullIf
 from django.utils import timezone
 
@@ -18,9 +18,9 @@ class Quantile(Aggregate):
     function = "PERCENTILE_CONT"
     output_field = FloatField()
 
-    def __init__(self, expression: Any, q: float, **extra: Any) -> None:
+    def __init__(self, expression: Combinable | str, q: float) -> None:
         template = f"%(function)s({float(q)}) WITHIN GROUP (ORDER BY %(expressions)s)"
-        super().__init__(expression, template=template, **extra)
+        super().__init__(expression, template=template)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from core.audit.entries import record
 from core.models import Project
+from inference.actions import InferenceAction
 from inference.engines.base import ANSWER_SECONDS
 from inference.models import Answer, Engine, WeightCheck
 from inference.queries import versions_of
@@ -89,7 +90,7 @@ def mark_answers(*, check: WeightCheck) -> int:
         record(
             by=None,
             project=project,
-            verb="engine.weights_differed",
+            action=InferenceAction.ENGINE_WEIGHTS_DIFFERED,
             obj=check.engine,
             check=check.pk,
             reason=check.reason[:500],

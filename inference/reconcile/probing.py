@@ -16,6 +16,7 @@ from concurrent.futures import TimeoutError as OutOfTime
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -226,10 +227,7 @@ class Probe:
         """The answers of `asked` to all prompts at once, while each of `companions` writes."""
         self.rounds += 1
         left = self._left()
-        beside = [
-            Companion(lambda name=name: self._keep_writing(name, left))  # type: ignore[misc]  # mypy: default arguments
-            for name in companions
-        ]
+        beside = [Companion(partial(self._keep_writing, name, left)) for name in companions]
         try:
             for one in beside:
                 self._wait_for(one, beside)

@@ -7,6 +7,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from core.audit.entries import record
+from inference.actions import InferenceAction
 from inference.models import Engine
 from inference.reconcile.plan import EnginePlan
 
@@ -34,7 +35,7 @@ def rows_for(plan: EnginePlan) -> list[Engine]:
 
 @transaction.atomic
 def set_status(
-    *, engine: Engine, status: str, error: str = "", restarted: bool = False, **fields: Any
+    *, engine: Engine, status: str, error: str = "", restarted: bool = False, **fields: object
 ) -> None:
     """Stores the engine's state. `since` changes only when the status changes."""
     values: dict[str, Any] = {"error": error[:4000], **fields}
@@ -46,7 +47,9 @@ def set_status(
     Engine.objects.filter(pk=engine.pk).update(**values)
     engine.refresh_from_db()
     if changed and status in (Engine.Status.UP, Engine.Status.DOWN, Engine.Status.STOPPED):
-        record(by=None, project=None, verb=f"engine.{status}", obj=engine, error=error[:500])
+        record(
+            by=None, project=None, action=InferenceAction(f"engine.{status}"), obj=engine, error=error[:500]
+        )
 
 
 def take_load(*, engine: Engine) -> bool:

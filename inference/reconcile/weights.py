@@ -85,7 +85,7 @@ def as_json(answers: Answers) -> list[Any]:
     return [[[step.token, step.logprob, dict(step.likeliest)] for step in steps] for steps in answers]
 
 
-def from_json(stored: Any) -> Answers:
+def from_json(stored: list[Any]) -> Answers:
     """What `as_json` wrote. Raises ValueError, TypeError or KeyError for anything else."""
     answers = tuple(
         tuple(TokenStep(str(token), float(logprob), dict(likeliest)) for token, logprob, likeliest in steps)

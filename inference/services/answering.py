@@ -195,7 +195,7 @@ def _shorter(opened: Opened, error: Exception) -> ChatRequest | None:
     """
     if not isinstance(error, EngineRefused) or not _is_too_long(error):
         return None
-    refused = opened.own_limit and opened.answer.purpose == Answer.Purpose.DOOR
+    refused = opened.own_limit and opened.answer.purpose == Answer.Purpose.APPLICATION
     if refused or "max_tokens" not in opened.request.params:
         return None
     params = {name: value for name, value in opened.request.params.items() if name != "max_tokens"}

@@ -15,6 +15,7 @@ from core.marks import refuse_marks
 from core.models import Project, User
 from core.services.drafts import kept_if_refused
 from core.text import lines_of, one_line, trimmed
+from inference.actions import InferenceAction
 from inference.models import Answer, Conversation, CorrectionDraft
 from inference.queries import history, turns_of
 from inference.services.answering import Opened, open_answer
@@ -52,7 +53,7 @@ def start_conversation(
         title=one_line(clean_text(title), most=120),
         context=[line for line in lines_of(records) if line.strip()],
     )
-    record(by=by, project=project, verb="conversation.started", obj=conversation)
+    record(by=by, project=project, action=InferenceAction.CONVERSATION_STARTED, obj=conversation)
     return conversation
 
 
@@ -157,7 +158,9 @@ def _correct(by: User, answer: Answer, completion: str, topic: str, edge: str) -
         origin_detail=detail,
     )
     CorrectionDraft.objects.filter(answer=answer, user=by).delete()
-    record(by=by, project=answer.project, verb="answer.corrected", obj=answer, example=example.pk)
+    record(
+        by=by, project=answer.project, action=InferenceAction.ANSWER_CORRECTED, obj=answer, example=example.pk
+    )
     return example
 
 

@@ -9,6 +9,7 @@ from core.audit.entries import record
 from core.database.transitions import transition
 from core.errors import Conflict, Refused
 from core.models import User
+from inference.actions import InferenceAction
 from inference.models import Deployment, Engine, Route
 from training.models import ModelVersion
 from training.services import mark_ready, mark_rejected
@@ -21,10 +22,12 @@ def ensure_deployment(*, by: User | None, version: ModelVersion) -> Deployment:
     """The version's deployment, created if needed. A failed one, or one with a new check request, waits again."""
     deployment, created = Deployment.objects.select_for_update(of=("self",)).get_or_create(version=version)
     if created:
-        record(by=by, project=version.project, verb="deployment.requested", obj=deployment)
+        record(by=by, project=version.project, action=InferenceAction.DEPLOYMENT_REQUESTED, obj=deployment)
     elif deployment.wanted == Deployment.Wanted.LOADED and deployment.status == Status.FAILED:
         _wait_anew(deployment)
-        record(by=by, project=version.project, verb="deployment.requested_again", obj=deployment)
+        record(
+            by=by, project=version.project, action=InferenceAction.DEPLOYMENT_REQUESTED_AGAIN, obj=deployment
+        )
     return deployment
 
 
@@ -50,7 +53,7 @@ def request_load(*, by: User, version: ModelVersion) -> Deployment:
         if deployment.status != Status.WAITING:
             _wait_anew(deployment)
     deployment.refresh_from_db()
-    record(by=by, project=version.project, verb="deployment.requested", obj=deployment)
+    record(by=by, project=version.project, action=InferenceAction.DEPLOYMENT_REQUESTED, obj=deployment)
     return deployment
 
 
@@ -64,7 +67,7 @@ def request_unload(*, by: User, version: ModelVersion) -> Deployment:
         raise Refused(f"{version} is live: it answers applications.", "Release another version first.")
     Deployment.objects.filter(pk=deployment.pk).update(wanted=Deployment.Wanted.UNLOADED)
     deployment.wanted = Deployment.Wanted.UNLOADED
-    record(by=by, project=version.project, verb="deployment.unload_requested", obj=deployment)
+    record(by=by, project=version.project, action=InferenceAction.DEPLOYMENT_UNLOAD_REQUESTED, obj=deployment)
     return deployment
 
 
@@ -97,7 +100,7 @@ def note_loaded(*, deployment: Deployment, report: dict[str, Any]) -> None:
     record(
         by=None,
         project=version.project,
-        verb="deployment.loaded",
+        action=InferenceAction.DEPLOYMENT_LOADED,
         obj=deployment,
         engine=deployment.engine.name if deployment.engine else "",
         checked=report["checked"],
@@ -112,10 +115,21 @@ def note_failed(*, deployment: Deployment, reason: str, report: dict[str, Any] |
     transition(deployment, Status.FAILED, error=reason[:2000])
     if report is not None and version.status == ModelVersion.Status.REGISTERED:
         mark_rejected(by=None, version=version, report=report)
-    record(by=None, project=version.project, verb="deployment.failed", obj=deployment, reason=reason[:500])
+    record(
+        by=None,
+        project=version.project,
+        action=InferenceAction.DEPLOYMENT_FAILED,
+        obj=deployment,
+        reason=reason[:500],
+    )
 
 
 @transaction.atomic
 def note_unloaded(*, deployment: Deployment) -> None:
     transition(deployment, Status.UNLOADED, error="", engine=None, loaded_at=None)
-    record(by=None, project=deployment.version.project, verb="deployment.unloaded", obj=deployment)
+    record(
+        by=None,
+        project=deployment.version.project,
+        action=InferenceAction.DEPLOYMENT_UNLOADED,
+        obj=deployment,
+    )

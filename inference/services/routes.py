@@ -5,6 +5,7 @@ from django.db import transaction
 from core.audit.entries import record
 from core.errors import Conflict, Refused
 from core.models import Project, User
+from inference.actions import InferenceAction
 from inference.models import Route
 from inference.queries import deployment_of, state_of
 from training.models import ModelVersion
@@ -35,7 +36,7 @@ def point_route(
     state = state_of(deployment_of(version))
     if not state.ready:
         raise Refused(
-            f"{version} is not loaded, so applications would get no answer. {state.sentence}",
+            f"{version} cannot answer now, so applications would get no answer. {state.sentence}",
             f"Load it on the Serve page, then {'roll back' if rolling_back else 'release it'}.",
         )
     route = Route.objects.select_related("version").filter(project=project).first()
@@ -56,7 +57,7 @@ def point_route(
     record(
         by=by,
         project=project,
-        verb="route.changed",
+        action=InferenceAction.ROUTE_CHANGED,
         obj=version,
         to=version.served_name,
         before=before.served_name if before else "",

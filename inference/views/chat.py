@@ -1,6 +1,5 @@
 """Chat with a candidate: choosing one, the conversation, asking, correcting."""
 
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -13,7 +12,7 @@ from annotation.queries.examples import slices_of
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import take_errors
-from core.htmx import is_htmx
+from core.http.requests import by_htmx
 from core.lists.paging import cut
 from core.lists.params import Params
 from core.roles import CHATTERS
@@ -100,7 +99,7 @@ def _own(access: Access, pk: int) -> Conversation:
 
 
 def _page(
-    request: HttpRequest, access: Access, conversation: Conversation, *, status: int = 200, **more: Any
+    request: HttpRequest, access: Access, conversation: Conversation, *, status: int = 200, **more: object
 ) -> HttpResponse:
     """The conversation; `more` has the errors of a question or a correction."""
     context = {
@@ -236,7 +235,7 @@ def correct(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> H
         if not form.errors:
             take_errors(form, error)
     shared = {"conversation": found, "answer": answer, "slices": slices_of(access.project)}
-    if is_htmx(request):
+    if by_htmx(request):
         context = shared | {"correction": form, "given": request.POST, "filed": example, "open": True}
         return render(request, "inference/_correct.html", context, status=200 if example else 422)
     if example is None:

@@ -1,6 +1,6 @@
 """Engines, the versions they serve, and their speed."""
 
-from typing import Any
+from typing import TypedDict
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -8,20 +8,51 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, project_page
-from core.htmx import is_htmx
+from core.http.requests import by_htmx
 from core.lists.paging import cut
 from core.models import Role
 from core.roles import READERS
 from inference import queries, services
+from inference.models import Deployment, Engine, WeightCheck
+from inference.queries.serving import State
+from inference.queries.speed import AnswerSpeed
 from inference.views.subnav import serving_subnav
 from training.models import ModelVersion
 
 
-def _context(access: Access) -> dict[str, Any]:
+class DeploymentRow(TypedDict):
+    deployment: Deployment
+    version: ModelVersion
+    label: str
+    state: State
+    speed: AnswerSpeed | None
+    live: bool
+    rollback_target: bool
+
+
+class EngineRow(TypedDict):
+    engine: Engine
+    check: WeightCheck | None
+    checked: bool
+    beating: bool
+    usual: int
+    loaded: int
+
+
+class ServingTables(TypedDict):
+    """The tables of engines, of versions with a deployment, and of versions without one."""
+
+    rows: list[DeploymentRow]
+    engines: list[EngineRow]
+    unserved: list[tuple[ModelVersion, str]]
+    can_change: bool
+
+
+def _context(access: Access) -> ServingTables:
     speeds = queries.speeds(access.project)
     route = queries.route_of(access.project)
     back = queries.way_back(access.project).target
-    rows: list[dict[str, Any]] = [
+    rows: list[DeploymentRow] = [
         {
             "deployment": deployment,
             "version": deployment.version,
@@ -35,7 +66,7 @@ def _context(access: Access) -> dict[str, Any]:
     ]
     found = queries.engines_of(access.project)
     checks = queries.last_checks(found)
-    engines = [
+    engines: list[EngineRow] = [
         {
             "engine": engine,
             "check": next(iter(checks.get(engine.pk, [])), None),
@@ -57,11 +88,8 @@ def _context(access: Access) -> dict[str, Any]:
 def home(request: HttpRequest, access: Access) -> HttpResponse:
     if not access.sees_all:
         return redirect("inference:chat", access.project.slug)
-    return render(
-        request,
-        "inference/home.html",
-        _context(access) | {"subnav": serving_subnav(access, "inference:home")},
-    )
+    context = {**_context(access), "subnav": serving_subnav(access, "inference:home")}
+    return render(request, "inference/home.html", context)
 
 
 @project_page(*READERS)
@@ -93,7 +121,7 @@ def _version(access: Access, pk: int) -> ModelVersion:
 
 def _changed(request: HttpRequest, access: Access, message: str) -> HttpResponse:
     messages.success(request, message)
-    if is_htmx(request):
+    if by_htmx(request):
         return render(request, "inference/_serving.html", _context(access) | {"toasts": True})
     return redirect("inference:home", access.project.slug)
 

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 from django.http import HttpRequest, StreamingHttpResponse
 from django.template.loader import render_to_string
 
 from core.database.connections import in_db
 from core.errors import ExpectedError
+from core.json_types import JsonLike
 from inference import queries
 from inference.forms import CorrectionForm
 from inference.models import Conversation
@@ -19,7 +19,7 @@ def wants_stream(request: HttpRequest) -> bool:
     return "text/event-stream" in request.headers.get("Accept", "")
 
 
-def _event(kind: str, **data: Any) -> bytes:
+def _event(kind: str, **data: JsonLike) -> bytes:
     return f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
 
 

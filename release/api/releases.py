@@ -1,5 +1,6 @@
 """The live version, the gate, releases and rollbacks."""
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.request import Request
@@ -93,7 +94,7 @@ class VersionLineageView(_Release):
 class ReleasesView(mixins.ListModelMixin, _Release):
     serializer_class = ReleaseSerializer
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[Release]:
         return queries.releases_of(self.access.project)
 
     def get(self, request: Request, slug: str) -> Response:

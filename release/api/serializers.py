@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.api.fields import Body, IdField, TextField
+from core.api.fields import Body, IdField, TextField, declared
 from core.api.serializers import PersonSerializer
 from evaluation.api.serializers import VersionNameSerializer
 from release.models import Release
@@ -13,7 +13,7 @@ from release.queries import Candidate, Standing
 
 class CheckSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]
+    label = declared(serializers.CharField())
     result = serializers.ChoiceField(choices=["pass", "hold", "fail"])
     says = serializers.CharField()
 
@@ -118,7 +118,7 @@ class RollBackSerializer(Body):
 
 class StepSerializer(serializers.Serializer[Any]):
     kind = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]
+    label = declared(serializers.CharField())
     url = serializers.CharField()
     detail = serializers.CharField()
 

@@ -25,15 +25,10 @@ class Migration(migrations.Migration):
                 (
                     "action",
                     models.CharField(
-                        choices=[("live", "Made live"), ("rollback", "Rolled back")], max_length=8
+                        choices=[("live", "Released"), ("rollback", "Rolled back")], max_length=8
                     ),
                 ),
-                (
-                    "gate",
-                    models.JSONField(
-                        help_text="[{name, result: pass|hold|fail, says}] as it stood at sign-off"
-                    ),
-                ),
+                ("gate", models.JSONField(help_text="[{name, result: pass|hold|fail, says}] at sign-off")),
                 ("note", models.TextField(blank=True)),
                 ("at", models.DateTimeField(auto_now_add=True)),
                 (

@@ -39,7 +39,7 @@ def _home(
         "standing": standing,
         "candidates": queries.candidates(access.project, live),
         "page": cut(request, queries.releases_of(access.project), 15),
-        "door": request.build_absolute_uri("/v1"),
+        "api_url": request.build_absolute_uri("/v1"),
         "may_change": access.has(Role.ADMIN),
         "roll_back_form": roll_back_form or RollBackForm(initial={"away_from": live.pk if live else None}),
     }

@@ -366,7 +366,7 @@ class TestRepeated:
     def test_the_same_pair_again(self, world):
         other = make_example(world.project, self.QUESTION, "Yes, customs wants one with every parcel.")
         (found,) = self.check(world, self.QUESTION.upper(), "yes, customs wants one with every parcel.")
-        assert (found.level, found.example) == ("warn", other.pk) and "same pair" in found.says
+        assert (found.level, found.example) == ("warn", other.pk) and "same example" in found.says
 
     def test_the_same_question_about_other_records_is_no_repeat(self, world):
         make_example(world.project, self.QUESTION, "Yes, for FD-1.", context=["FD-1 | needs invoice"])
@@ -378,10 +378,10 @@ class TestRepeated:
             world.project, "Another question altogether", "Send us the packing list as a PDF."
         )
         (found,) = self.check(world, "What do you need from me now?", "send us the packing list as a PDF. ")
-        assert (found.level, found.example) == ("ok", first.pk) and "same words" in found.says
+        assert (found.level, found.example) == ("ok", first.pk) and "same answer" in found.says
         make_example(world.project, "A third question", "SEND us the packing list as a PDF.")
         (found,) = self.check(world, "What do you need from me now?", "send us the packing list as a PDF. ")
-        assert (found.level, found.example) == ("ok", first.pk) and "2 other pairs" in found.says
+        assert (found.level, found.example) == ("ok", first.pk) and "2 other examples" in found.says
 
     def test_both_look_ups_are_served_by_an_index(self, world):
         from django.db import connection

@@ -104,7 +104,7 @@ def test_an_open_page_learns_that_its_item_was_submitted(world: World, item: Exa
     item.refresh_from_db()
     state = client.get(url).json()
     assert (state["editable"], state["can_open"]) == (False, False)
-    assert state["detail"] == f"You submitted #{item.pk}. It is with the reviewers."
+    assert state["detail"] == f"You submitted #{item.pk}. It is in review now."
     with pytest.raises(Conflict, match="You submitted"):
         services.save_draft(by=world.annotator, example=item, content={"completion": "Late"})
 

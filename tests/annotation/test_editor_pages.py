@@ -186,7 +186,9 @@ def test_a_draft_after_the_lease_was_lost_is_kept_and_the_page_says_what_to_do(
     assert (answer.status_code, answer.json()["until"]) == (200, None)
     beat = client.post(url(world, "heartbeat", example.pk), headers={"Accept": "application/json"})
     assert beat.status_code == 409
-    assert "Ines Ferro has it open" in beat.json()["detail"] and "kept as your draft" in beat.json()["advice"]
+    assert (
+        "Ines Ferro has it open" in beat.json()["detail"] and "saved as your draft" in beat.json()["advice"]
+    )
     answer = client.post(
         url(world, "submit", example.pk),
         posted(example, "Typed too late, and sent"),
@@ -390,7 +392,7 @@ def test_a_reviewer_sees_what_changed_and_accepts(world: World, as_user: SignIn)
     assert page.count(">unchanged<") == 2  # conversation and records
     answer = client.post(url(world, "accept", example.pk), {"base_revision": "2"}, follow=True)
     page = answer.content.decode()
-    assert "Nothing waits for your review" in page and "Undo" in page
+    assert "There is nothing for you to review" in page and "Undo" in page
     review = Review.objects.get()
     assert client.post(url(world, "review-undo", review.pk)).url == url(world, "review", example.pk)
     example.refresh_from_db()
@@ -448,7 +450,7 @@ def test_accepting_selected_pairs(world: World, as_user: SignIn) -> None:
         follow=True,
     ).content.decode()
     assert "2 accepted." in page
-    assert f"#{examples[2].pk} changed since you listed it." in page
+    assert f"#{examples[2].pk} changed after you loaded the list." in page
     approved = Example.objects.filter(status="approved").order_by("pk")
     assert list(approved.values_list("pk", flat=True)) == [e.pk for e in examples[:2]]
     assert "Nothing was selected" in client.post(url(world, "accept-selected"), follow=True).content.decode()

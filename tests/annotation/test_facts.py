@@ -7,8 +7,8 @@ import pytest
 from annotation.checks import facts
 from annotation.checks.base import Finding, OutOfTime, Pair, TimeBudget
 from annotation.checks.facts import facts_of
-from benchmarks.checks import DATA, judged
 from core.models import Project
+from tests.support.labelled_facts import DATA, judged
 
 PROJECT = Project(system_prompt="")
 

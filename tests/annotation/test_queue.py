@@ -302,7 +302,7 @@ def test_a_draft_that_is_too_large_is_refused_and_the_last_one_stays(world):
     # What is too long to be submitted is kept, to be shortened.
     services.save_draft(by=world.annotator, example=example, content=content(example, "x" * 20_001))
     assert len(Draft.objects.get().content["completion"]) == 20_001
-    with pytest.raises(Invalid, match="too much for one pair"):
+    with pytest.raises(Invalid, match="too much for one example"):
         services.submit(by=world.annotator, example=example, content=content(example, "x" * 20_001))
     with pytest.raises(Invalid, match="at most 1,000,000 characters"):
         services.save_draft(by=world.annotator, example=example, content=content(example, "x" * 1_000_001))
@@ -331,7 +331,7 @@ def test_submitting_writes_a_revision_ends_the_lease_and_is_on_record(world):
     assert (revision.by, revision.reason, revision.content["tags"]) == (world.annotator, "submitted", ["eta"])
     assert not Draft.objects.exists()
     assert Lease.objects.get().outcome == "done"
-    entry = AuditEntry.objects.get(verb="example.submitted")
+    entry = AuditEntry.objects.get(action="example.submitted")
     assert (entry.actor_id, entry.detail["revision"]) == (world.annotator.pk, 2)
 
 
@@ -381,7 +381,7 @@ def test_a_check_that_objects_asks_for_a_reason_which_is_recorded(world):
     assert example.status == "queued"
     services.submit(by=world.annotator, example=example, content=given, reason="The carrier called.")
     assert Revision.objects.get(example=example, number=2).note == "The carrier called."
-    assert AuditEntry.objects.get(verb="example.submitted").detail["reason"] == "The carrier called."
+    assert AuditEntry.objects.get(action="example.submitted").detail["reason"] == "The carrier called."
 
 
 def test_a_reason_without_an_objection_is_not_kept(world):
@@ -395,7 +395,7 @@ def test_submitting_on_top_of_an_older_revision_is_a_conflict(world):
     make_example(world.project)
     example = take(world)
     Example.objects.filter(pk=example.pk).update(revision=3)
-    with pytest.raises(Conflict, match="changed since"):
+    with pytest.raises(Conflict, match="changed after"):
         services.submit(by=world.annotator, example=example, content=content(example), base_revision=1)
 
 
@@ -446,7 +446,7 @@ def test_a_submission_can_be_taken_back_until_a_reviewer_opens_it(world):
     assert Lease.objects.get(example=second).outcome == "released"
     services.submit(by=world.annotator, example=first, content=content(first))
     services.take_next(by=world.reviewer, project=world.project, purpose=REVIEW)
-    with pytest.raises(Conflict, match="reviewer has opened"):
+    with pytest.raises(Conflict, match="reviewer has already opened"):
         services.take_back(by=world.annotator, example=first)
 
 
@@ -502,7 +502,7 @@ def test_a_correction_becomes_an_item_at_the_front_with_where_it_came_from(world
     assert take(world) == example
     assert (example.status, example.created_by, example.group) == ("queued", world.rater, "conv-1")
     assert example.origin_detail["label"] == "Campaign 2, comparison 41"
-    entry = AuditEntry.objects.get(verb="example.corrected")
+    entry = AuditEntry.objects.get(action="example.corrected")
     assert entry.detail["label"] == "Campaign 2, comparison 41" and "secret" not in entry.detail
 
 

@@ -73,7 +73,7 @@ def test_eight_threads_on_one_queue_get_every_item_once():
     assert Example.objects.filter(status=Example.Status.IN_REVIEW).count() == 40
     assert Lease.objects.filter(outcome="open").count() == 0
     assert dict(Revision.objects.filter(number=2).values_list("example", "by")) == dict(got)
-    assert AuditEntry.objects.filter(verb="example.submitted").count() == 40
+    assert AuditEntry.objects.filter(action="example.submitted").count() == 40
 
 
 def test_eight_people_and_five_items_leave_three_with_nothing():

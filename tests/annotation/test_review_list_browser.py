@@ -72,7 +72,7 @@ def test_rows_are_selected_and_decided_by_keyboard(desk: World, browser: Browser
     expect(dialog.get_by_role("button", name="Accept 2")).to_be_focused()
     look.follow(page, "Enter")
     expect(page.get_by_text("1 accepted.")).to_be_visible()
-    expect(page.get_by_text(f"#{changed.pk} changed since you listed it.")).to_be_visible()
+    expect(page.get_by_text(f"#{changed.pk} changed after you loaded the list.")).to_be_visible()
     changed.refresh_from_db()
     assert changed.status == "in_review"
     look.follow(page, "u")

@@ -51,7 +51,7 @@ def test_nobody_reviews_what_they_submitted(world):
     join(world.project, both, Role.ANNOTATOR, Role.REVIEWER)
     own = submitted(world, both)
     assert take(world, both) is None
-    with pytest.raises(LeaseLost, match="second pair of eyes"):
+    with pytest.raises(LeaseLost, match="Another person must review"):
         services.take(by=both, example=own, purpose=REVIEW)
     outcome = services.accept_many(by=both, project=world.project, listed=[(own.pk, 1)])
     assert outcome.done == []
@@ -79,7 +79,7 @@ def test_accepting_approves_and_is_on_record(world):
     assert example.status == "approved"
     assert (review.verdict, review.revision.number, review.by) == ("accepted", 1, world.reviewer)
     assert Lease.objects.get().outcome == "done"
-    assert AuditEntry.objects.get(verb="example.approved").detail == {"revision": 1, "corrected": False}
+    assert AuditEntry.objects.get(action="example.approved").detail == {"revision": 1, "corrected": False}
 
 
 def test_sending_back_needs_a_comment_and_goes_to_the_author_first(world):
@@ -123,7 +123,7 @@ def test_correcting_writes_the_reviewers_revision_and_accepts_it(world):
     assert review.revision == revision
     assert example.submitted_by == world.annotator
     assert not Draft.objects.exists()
-    assert AuditEntry.objects.get(verb="example.approved").detail["corrected"] is True
+    assert AuditEntry.objects.get(action="example.approved").detail["corrected"] is True
 
 
 def test_correcting_without_a_change_is_a_plain_accept(world):
@@ -159,7 +159,7 @@ def test_an_accept_can_be_taken_back_for_ten_minutes(world):
     assert Lease.objects.get(example=other).outcome == "released"
     with pytest.raises(Conflict):
         services.undo(by=world.reviewer, review=review)
-    assert AuditEntry.objects.filter(verb="review.undone").count() == 1
+    assert AuditEntry.objects.filter(action="review.undone").count() == 1
 
 
 def test_after_ten_minutes_a_decision_stands(world):
@@ -174,7 +174,7 @@ def test_after_ten_minutes_a_decision_stands(world):
 def test_nobody_undoes_a_colleagues_decision(world):
     submitted(world)
     review = services.accept(by=world.reviewer, example=take(world))
-    with pytest.raises(Conflict, match="somebody else"):
+    with pytest.raises(Conflict, match="another person"):
         services.undo(by=second_reviewer(world), review=review)
 
 
@@ -321,7 +321,7 @@ def test_many_are_sent_back_with_one_comment_and_taken_back_together(world):
     }  # fmt: skip
     # Nothing is opened for the reviewer, and nobody else can take it back.
     assert not Lease.objects.filter(user=world.reviewer, outcome="open").exists()
-    with pytest.raises(Conflict, match="nothing to take back"):
+    with pytest.raises(Conflict, match="nothing to undo"):
         services.undo_many(by=second_reviewer(world), project=world.project, batch=outcome.batch)
 
 
@@ -345,7 +345,7 @@ def test_a_decision_without_a_revision_is_about_what_was_opened(world):
     ):
         with pytest.raises(Conflict, match="changed while you read it"):
             decide()
-    with pytest.raises(LeaseLost, match="it changed since you opened it"):
+    with pytest.raises(LeaseLost, match="it changed after you opened it"):
         services.heartbeat(by=world.reviewer, example=example, purpose=REVIEW)
     services.take(by=world.reviewer, example=example, purpose=REVIEW)
     services.accept(by=world.reviewer, example=example)
@@ -362,7 +362,7 @@ def test_a_submit_without_a_revision_does_not_write_over_what_somebody_else_subm
         by=colleague, example=example, content=content(example, completion="The colleague's words.")
     )
     services.requeue(by=world.reviewer, example=example)
-    with pytest.raises(Conflict, match="changed since you opened it"):
+    with pytest.raises(Conflict, match="changed after you opened it"):
         services.submit(
             by=world.annotator, example=example, content=content(example, completion="Older words.")
         )

@@ -312,7 +312,7 @@ def test_a_browser_that_forbids_storage(form: Form, browser: Browser, live_serve
     page.locator("h1").first.click()
     page.keyboard.press("?")
     expect(page.get_by_role("heading", name="Keyboard shortcuts on this page")).to_be_visible()
-    page.get_by_label("Keys without Ctrl work").uncheck()
+    page.get_by_label("Single-letter keys").uncheck()
     assert [one for one in said if one.startswith("script error") or "denied" in one] == []
 
 

@@ -32,7 +32,7 @@ def plain_stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Stage]]:
     registry = {"rate": two, "annotate": one}
     monkeypatch.setattr(stages, "_stages", registry)
     monkeypatch.setattr(stages, "_loop_back", [])
-    own = ("project.", "member.", "person.", "password.", "token.", "run.")
-    wordings = {verb: words for verb, words in sentences._wordings.items() if verb.startswith(own)}
-    monkeypatch.setattr(sentences, "_wordings", wordings)
+    own = ("project.", "member.", "person.", "password.", "api_key.", "run.")
+    actions = {name: action for name, action in sentences._actions.items() if name.startswith(own)}
+    monkeypatch.setattr(sentences, "_actions", actions)
     yield registry

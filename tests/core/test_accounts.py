@@ -44,7 +44,7 @@ def verbs(world: World, user: User) -> dict[str, set[str]]:
     entries = AuditEntry.objects.filter(object_type="core.user", object_id=str(user.pk))
     found: dict[str, set[str]] = {}
     for project in (world.project, world.other):
-        found[project.slug] = set(entries.filter(project_id=project.pk).values_list("verb", flat=True))
+        found[project.slug] = set(entries.filter(project_id=project.pk).values_list("action", flat=True))
     return found
 
 
@@ -95,7 +95,7 @@ def test_who_made_it_cannot_reset_it_once_it_belongs_elsewhere(world: World) -> 
     vic.refresh_from_db()
     assert again.first_password
     assert vic.check_password(again.first_password)
-    # Whoever runs the deployment may.
+    # An operator may.
     assert reset_password(by=world.operator, user=vic)
 
 
@@ -119,7 +119,7 @@ def test_an_account_with_its_own_password_keeps_it_and_the_admin_learns_who_made
         {"email": person.email, "roles": ["rater"]},
         follow=True,
     )
-    assert f"made by {world.admin.name}" in answer.content.decode()
+    assert f"{world.admin.name} created this account" in answer.content.decode()
     person.refresh_from_db()
     assert person.check_password(OWN)
 
@@ -145,15 +145,15 @@ def test_one_address_is_made_once_even_when_two_ask_at_once(world: World, monkey
 # --- what ends with a password -----------------------------------------------------------------------------
 
 
-def test_tokens_end_with_the_password(world: World) -> None:
+def test_keys_end_with_the_password(world: World) -> None:
     _, secret = create_api_key(by=world.rater, name="notebook")
     assert bearer(secret) == 200
     change_password(by=world.rater, old=PASSWORD, new=OWN)
     assert bearer(secret) == 401
-    assert AuditEntry.objects.get(verb="password.changed").detail == {"tokens": 1}
+    assert AuditEntry.objects.get(action="password.changed").detail == {"api_keys": 1}
 
 
-def test_tokens_and_sessions_end_with_a_reset(world: World, as_user: SignIn) -> None:
+def test_keys_and_sessions_end_with_a_reset(world: World, as_user: SignIn) -> None:
     _, secret = create_api_key(by=world.rater, name="notebook")
     there = sign_in(world.rater.email, PASSWORD)
     first = reset_password(by=world.admin, user=world.rater)
@@ -165,7 +165,7 @@ def test_tokens_and_sessions_end_with_a_reset(world: World, as_user: SignIn) -> 
     assert fresh.post(reverse("core:personal-keys"), {"name": "x"})["Location"] == reverse("core:password")
 
 
-def test_a_token_is_not_made_by_a_request_that_the_reset_overtook(world: World) -> None:
+def test_a_key_is_not_made_by_a_request_that_the_reset_overtook(world: World) -> None:
     before = User.objects.get(pk=world.rater.pk)
     reset_password(by=world.admin, user=world.rater)
     with pytest.raises(Conflict):
@@ -173,7 +173,7 @@ def test_a_token_is_not_made_by_a_request_that_the_reset_overtook(world: World) 
     assert not ApiKey.objects.filter(user=before).exists()
 
 
-def test_a_token_of_an_account_with_a_given_password_is_refused(world: World) -> None:
+def test_a_key_of_an_account_with_a_given_password_is_refused(world: World) -> None:
     _, secret = create_api_key(by=world.rater, name="notebook")
     User.objects.filter(pk=world.rater.pk).update(must_change_password=True)
     assert bearer(secret) == 401
@@ -251,7 +251,7 @@ def test_the_last_admin_the_last_operator_and_oneself_stay(world: World) -> None
         deactivate_person(by=world.admin, user=world.admin)
     other = make_user("Olu", is_operator=True)
     deactivate_person(by=other, user=world.operator)
-    # An operator who is deactivated already does not count as one that is left.
+    # An operator who is already deactivated does not count as one that is left.
     with pytest.raises(Conflict, match="needs an operator"):
         deactivate_person(by=world.operator, user=other)
     with pytest.raises(Refused, match="is an operator"):
@@ -271,19 +271,17 @@ def test_a_deactivated_admin_does_not_count_as_an_admin_that_is_left(world: Worl
 
 def test_deactivating_twice_is_a_conflict(world: World) -> None:
     deactivate_person(by=world.admin, user=world.rater)
-    with pytest.raises(Conflict, match="deactivated already"):
+    with pytest.raises(Conflict, match="already deactivated"):
         deactivate_person(by=world.admin, user=world.rater)
     reactivate_person(by=world.admin, user=world.rater)
-    with pytest.raises(Conflict, match="active already"):
+    with pytest.raises(Conflict, match="already active"):
         reactivate_person(by=world.admin, user=world.rater)
 
 
 # --- pages and API -----------------------------------------------------------------------------------------
 
 
-def test_the_account_page_lists_tokens_without_secrets_and_revokes_them(
-    world: World, as_user: SignIn
-) -> None:
+def test_the_account_page_lists_keys_without_secrets_and_revokes_them(world: World, as_user: SignIn) -> None:
     api_key, secret = create_api_key(by=world.rater, name="notebook")
     client, pk = as_user(world.admin), Membership.objects.get(project=world.project, user=world.rater).pk
     page = client.get(reverse("core:person-account", args=[world.project.slug, pk])).content.decode()
@@ -295,11 +293,11 @@ def test_the_account_page_lists_tokens_without_secrets_and_revokes_them(
     assert client.post(revoke).status_code == 302
     assert bearer(secret) == 401
     assert client.post(revoke).status_code == 409
-    entry = AuditEntry.objects.get(verb="api_key.taken_away")
+    entry = AuditEntry.objects.get(action="api_key.taken_away")
     assert (entry.project_id, entry.detail) == (world.project.pk, {"api_key": "notebook"})
 
 
-def test_the_token_of_somebody_else_is_not_found_through_a_member(world: World, as_user: SignIn) -> None:
+def test_the_key_of_somebody_else_is_not_found_through_a_member(world: World, as_user: SignIn) -> None:
     api_key, secret = create_api_key(by=world.neighbour, name="theirs")
     pk = Membership.objects.get(project=world.project, user=world.rater).pk
     path = reverse("core:person-key-revoke", args=[world.project.slug, pk, api_key.pk])
@@ -309,7 +307,7 @@ def test_the_token_of_somebody_else_is_not_found_through_a_member(world: World, 
     assert bearer(secret) == 200
 
 
-def test_what_an_admin_may_not_manage_shows_no_tokens_and_no_buttons(world: World, as_user: SignIn) -> None:
+def test_what_an_admin_may_not_manage_shows_no_keys_and_no_buttons(world: World, as_user: SignIn) -> None:
     create_api_key(by=world.rater, name="notebook")
     join(world.other, world.rater, Role.RATER)
     client, pk = as_user(world.admin), Membership.objects.get(project=world.project, user=world.rater).pk
@@ -318,11 +316,11 @@ def test_what_an_admin_may_not_manage_shows_no_tokens_and_no_buttons(world: Worl
     assert "where you are not an admin" in page
     assert "deactivate/" not in page
     base = f"/api/v1/projects/{world.project.slug}/people/{pk}/"
-    assert client.get(base + "tokens/").status_code == 400
-    for deed in ("deactivate", "reactivate", "end-sessions", "password"):
-        answer = client.post(f"{base}{deed}/")
-        assert (answer.status_code, answer.json()["code"]) == (400, "refused"), deed
-        assert client.post(reverse(f"core:person-{deed}", args=[world.project.slug, pk])).status_code == 400
+    assert client.get(base + "keys/").status_code == 400
+    for change in ("deactivate", "reactivate", "end-sessions", "password"):
+        answer = client.post(f"{base}{change}/")
+        assert (answer.status_code, answer.json()["code"]) == (400, "refused"), change
+        assert client.post(reverse(f"core:person-{change}", args=[world.project.slug, pk])).status_code == 400
 
 
 def test_operators_manage_every_account(world: World, as_user: SignIn) -> None:
@@ -354,7 +352,7 @@ def test_accounts_by_api(world: World, as_user: SignIn) -> None:
     listed = client.get("/api/v1/accounts/", {"q": world.rater.email}).json()
     assert [one["email"] for one in listed["results"]] == [world.rater.email]
     assert client.get(base).json()["is_active"] is True
-    tokens = client.get(base + "tokens/")
+    tokens = client.get(base + "keys/")
     assert [one["name"] for one in tokens.json()["results"]] == ["notebook"]
     assert secret not in tokens.content.decode()
     assert client.delete(f"{base}keys/{api_key.pk}/").status_code == 204

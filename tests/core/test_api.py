@@ -1,4 +1,4 @@
-"""Core's REST API: the same deeds as the pages, by token, with the same limits."""
+"""Core's REST API: the same actions as the pages, by API key, with the same limits."""
 
 from collections.abc import Callable
 from typing import Any
@@ -76,7 +76,7 @@ def test_routes_open_for_their_roles_only(
     assert api(None)("get", path).status_code == 401
 
 
-def test_a_revoked_or_unknown_token_is_refused(world: World, api: Callable[[User | None], Api]) -> None:
+def test_a_revoked_or_unknown_key_is_refused(world: World, api: Callable[[User | None], Api]) -> None:
     client = api(world.rater)
     assert client("get", "me/").status_code == 200
     revoke_api_key(by=world.rater, api_key=ApiKey.objects.get(user=world.rater))
@@ -85,7 +85,7 @@ def test_a_revoked_or_unknown_token_is_refused(world: World, api: Callable[[User
     assert client("get", "me/").status_code == 401
 
 
-def test_an_application_key_is_no_personal_token(world: World, api: Callable[[User | None], Api]) -> None:
+def test_an_application_key_is_no_personal_key(world: World, api: Callable[[User | None], Api]) -> None:
     _, secret = create_api_key(by=world.admin, name="desk", project=world.project)
     client = api(None)
     client.headers = {"Authorization": f"Bearer {secret}"}
@@ -142,7 +142,7 @@ def test_keys_by_api_never_show_a_secret_again(world: World, api: Callable[[User
     assert client("delete", f"{base}{theirs.pk}/").status_code == 404
 
 
-def test_tokens_by_api_are_one_s_own(world: World, api: Callable[[User | None], Api]) -> None:
+def test_keys_by_api_are_one_s_own(world: World, api: Callable[[User | None], Api]) -> None:
     made = api(world.rater)("post", "me/keys/", {"name": "notebook"}).json()
     assert made["secret"].startswith("gh_")
     assert api(world.admin)("delete", f"me/keys/{made['id']}/").status_code == 404
@@ -170,7 +170,7 @@ def test_projects_by_api(world: World, api: Callable[[User | None], Api]) -> Non
 def test_runs_and_audit_by_api(world: World, api: Callable[[User | None], Api]) -> None:
     run = make_run(world.project, title="LoRA", status=Run.Status.RUNNING, done=62, total=100)
     make_run(world.project, title="Old", status=Run.Status.SUCCEEDED)
-    record(by=world.rater, project=world.project, verb="rating.given", obj=run)
+    record(by=world.rater, project=world.project, action="rating.given", obj=run)
     client, base = api(world.admin), f"projects/{world.project.slug}/"
     active = client("get", f"{base}runs/?status=active").json()
     assert [(one["title"], one["percent"]) for one in active["results"]] == [("LoRA", 62)]
@@ -218,7 +218,7 @@ def test_queries_of_a_list_do_not_grow_with_it(
             join(world.project, person, Role.RATER)
             create_api_key(by=person, name="k", project=world.project)
             make_run(world.project, created_by=person)
-            record(by=person, project=world.project, verb="thing.done", obj=person)
+            record(by=person, project=world.project, action="thing.done", obj=person)
 
     fill(2)
     client("get", path)

@@ -74,12 +74,12 @@ def test_an_address_without_its_slash_is_told(world: World) -> None:
     )
 
 
-def test_a_bad_token_is_told_the_truth(world: World) -> None:
+def test_a_bad_key_is_told_the_truth(world: World) -> None:
     _, key = create_api_key(by=world.admin, name="desk", project=world.project)
     for header, words in (
         ("Bearer gh_unknown", "unknown or was revoked"),
         (f"Bearer {key}", "application key"),
-        ("Bearer", "no token"),
+        ("Bearer", "no key"),
         ("Bearer a b", "more than one word"),
         ("Bearer \u00e9\u00ff", "unknown"),
     ):
@@ -97,8 +97,8 @@ def test_a_bad_token_is_told_the_truth(world: World) -> None:
         (b"", "line 1, column 1"),
         (b'{"a": 1, "a": 2}', "“a” is given twice"),
         (b'{"\\ud83d": 1, "\\ud83d": 2}', "given twice"),
-        (b"[NaN]", "NaN is no number"),
-        (b"[-Infinity]", "no number"),
+        (b"[NaN]", "NaN is not a number"),
+        (b"[-Infinity]", "not a number"),
         (b"[1e999]", "too large"),
         (b"[" + b"9" * 5000 + b"]", "5,000 digits"),
         (b"[" * 50_000 + b"]" * 50_000, "nested too deeply"),

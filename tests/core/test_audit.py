@@ -13,19 +13,19 @@ pytestmark = pytest.mark.django_db
 
 
 def test_entries_cannot_be_changed_or_removed(world):
-    entry = record(by=world.admin, project=world.project, verb="thing.done", obj=world.project)
-    for deed in (
+    entry = record(by=world.admin, project=world.project, action="thing.done", obj=world.project)
+    for change in (
         lambda: AuditEntry.objects.filter(pk=entry.pk).update(actor="somebody else"),
         lambda: AuditEntry.objects.filter(pk=entry.pk).delete(),
     ):
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
-            deed()
+            change()
     assert AuditEntry.objects.get(pk=entry.pk).actor.startswith("Admin Member")
 
 
 def test_entries_outlive_what_they_describe(world):
     project = make_project(name="Short-lived")
-    record(by=world.admin, project=project, verb="project.created", obj=project)
+    record(by=world.admin, project=project, action="project.created", obj=project)
     project_id = project.pk
     project.delete()
     entry = AuditEntry.objects.get(project_id=project_id)
@@ -43,10 +43,10 @@ def test_a_failing_write_leaves_no_entry(world):
 def test_people_who_left_and_acted_are_found(world, as_user):
     """On the page, in its download and in the API; who never acted here is not named to anybody."""
     left = join(world.project, make_user("Gone Away"), Role.REVIEWER)
-    record(by=left.user, project=world.project, verb="example.approved", obj=world.project)
-    record(by=world.neighbour, project=world.other, verb="example.approved", obj=world.other)
+    record(by=left.user, project=world.project, action="example.approved", obj=world.project)
+    record(by=world.neighbour, project=world.other, action="example.approved", obj=world.other)
     remove_member(by=world.admin, membership=left)
-    record(by=world.operator, project=world.project, verb="member.password_reset", obj=world.viewer)
+    record(by=world.operator, project=world.project, action="member.password_reset", obj=world.viewer)
 
     admin, pages = as_user(world.admin), f"/p/{world.project.slug}/audit/"
     page = admin.get(pages).content.decode()
@@ -58,7 +58,7 @@ def test_people_who_left_and_acted_are_found(world, as_user):
     assert found.status_code == 200 and found.content.count(b"example.approved") == 1
     assert b"member.removed" not in found.content
     told = admin.get(f"/api/v1/projects/{world.project.slug}/audit/", asked).json()
-    assert [entry["verb"] for entry in told["results"]] == ["example.approved"]
+    assert [entry["action"] for entry in told["results"]] == ["example.approved"]
     lines = b"".join(admin.get(f"/p/{world.project.slug}/audit.csv", asked)).decode().splitlines()
     assert len(lines) == 2 and "example.approved" in lines[1]
     for stranger in (world.neighbour, world.stranger):
@@ -72,7 +72,7 @@ def test_finding_them_costs_one_query_however_many_there_are(world, as_user, dja
     def leave(count):
         for _ in range(count):
             gone = join(world.project, make_user(), Role.RATER)
-            record(by=gone.user, project=world.project, verb="comparison.rated", obj=world.project)
+            record(by=gone.user, project=world.project, action="comparison.rated", obj=world.project)
             remove_member(by=world.admin, membership=gone)
 
     leave(1)

@@ -21,7 +21,7 @@ from django.test import Client
 
 from core.host.disks import storage_error
 from core.models import Artifact
-from core.runs.messages import send
+from core.runs.messages import EXECUTE_RUN, send
 from core.storage.s3 import _store_error
 from core.tasks import execute_run
 from dataset.models import DataImport
@@ -110,13 +110,13 @@ def upload(client: Client, address: str) -> Any:
 @pytest.mark.parametrize(
     ("spoil", "mend", "status", "code", "says"),
     [
-        (Disk.fill, Disk.make_space, 507, "storage_full", "no space left"),
+        (Disk.fill, Disk.make_space, 507, "storage_full", "disk is full"),
         (
             lambda d: d.read_only(True),
             lambda d: d.read_only(False),
             503,
             "storage_read_only",
-            "cannot be written",
+            "storage is read-only",
         ),
     ],
     ids=["full", "read-only"],
@@ -159,7 +159,7 @@ def test_a_file_that_finds_no_space_while_it_arrives_is_told_in_words(
     disk.fill()
     client = as_user(world.admin)
     answer = upload(client, f"/p/{world.project.slug}/data/imports/new/")
-    assert answer.status_code == 507 and "no space left" in answer.content.decode()
+    assert answer.status_code == 507 and "disk is full" in answer.content.decode()
     told = upload(client, f"/api/v1/projects/{world.project.slug}/imports/")
     assert (told.status_code, told.json()["code"]) == (507, "storage_full")
     assert disk.names() == []
@@ -175,7 +175,7 @@ def test_a_freeze_without_space_says_so_and_works_after_space_was_made(world: Wo
     dataset.refresh_from_db()
     assert dataset.run is not None
     assert (dataset.status, dataset.run.error_code) == ("failed", "storage_full")
-    assert "no space left" in dataset.run.error_message and "try again" in dataset.run.error_advice
+    assert "disk is full" in dataset.run.error_message and "try again" in dataset.run.error_advice
     assert disk.names() == []
     disk.make_space()
     again = start_freeze(by=world.admin, project=world.project)
@@ -271,4 +271,4 @@ def test_a_broker_that_refuses_writes_is_as_good_as_away(monkeypatch: pytest.Mon
         raise ResponseError("MISCONF Errors writing to the AOF file: No space left on device")
 
     monkeypatch.setattr(execute_run, "apply_async", refuse)
-    assert send(execute_run, 1) is False
+    assert send(EXECUTE_RUN, 1) is False

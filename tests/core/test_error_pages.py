@@ -95,7 +95,7 @@ def test_pages_carry_a_strict_policy_and_no_inline_code(world: World, as_user: S
     import re
 
     client = as_user(world.admin)
-    for name in ("home", "people", "keys", "settings", "audit", "runs"):
+    for name in ("home", "people", "application-keys", "settings", "audit", "runs"):
         answer = client.get(reverse(f"core:{name}", args=[world.project.slug]))
         policy = answer["Content-Security-Policy"]
         assert "unsafe" not in policy

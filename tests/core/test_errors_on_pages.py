@@ -30,10 +30,10 @@ def test_a_button_brings_its_error_to_the_page_it_is_on(world, as_user, ended):
     answer = _there(client, ended, f"{runs}?status=succeeded&q=x%20y")
     assert (answer.status_code, answer["Location"]) == (302, f"{runs}?status=succeeded&q=x%20y")
     assert [str(one) for one in get_messages(answer.wsgi_request)] == [
-        "This run has already ended. Reload the page to see how."
+        "This background job has already ended. Reload the page to see its result."
     ]
     page = client.get(runs).content.decode()
-    assert 'role="alert"' in page and "This run has already ended." in page
+    assert 'role="alert"' in page and "This background job has already ended." in page
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_another_site_is_never_a_way_back_and_typed_text_is_not_left_behind(
 ):
     answer = _there(as_user(world.admin), ended, came_from, data, host)
     assert answer.status_code == 409
-    assert "This run has already ended." in answer.content.decode()
+    assert "This background job has already ended." in answer.content.decode()
 
 
 def test_a_page_that_cannot_be_shown_does_not_lead_to_itself(world, as_user, ended):

@@ -51,7 +51,7 @@ def test_a_rolled_back_transaction_publishes_nothing(world, subscribers, sent):
 
 def test_a_failing_handler_leaves_nothing_behind_and_is_retried_then_parked(world, subscribers, sent):
     def half_done(event):
-        record(by=None, project=event.project, verb="half.done")
+        record(by=None, project=event.project, action="half.done")
         raise ValueError("no engine")
 
     events.subscribe("thing.happened", "one", half_done)

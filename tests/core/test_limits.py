@@ -86,8 +86,8 @@ def test_each_address_answers_in_its_own_shape() -> None:
 
     api = json.loads(told("/api/v1/me/").body)
     assert api.keys() == {"code", "detail", "advice"} and api["code"] == "request_too_large"
-    door = json.loads(told("/v1/chat/completions").body)["error"]
-    assert door.keys() == {"message", "type", "param", "code"}
+    error = json.loads(told("/v1/chat/completions").body)["error"]
+    assert error.keys() == {"message", "type", "param", "code"}
     page = told("/p/a/annotate/write/")
     assert "<h1>" in page.body.decode() and page.headers["content-type"].startswith("text/html")
     part = told("/p/a/annotate/write/", **{"hx-request": "true"})

@@ -20,7 +20,7 @@ from training.models import BaseModel, TrainingRun
 
 MODULES = [
     "core.api.fields",
-    "core.api.serializers", "dataset.api.serializers", "annotation.api.serializers",
+    "core.api.serializers", "dataset.api.serializers", "annotation.api.serializers", "annotation.api.example_serializers",
     "training.api.serializers", "inference.api.serializers", "evaluation.api.serializers", "release.api.serializers",
 ]  # fmt: skip
 # Serializers that take what a model's columns keep.

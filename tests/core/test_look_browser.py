@@ -38,7 +38,7 @@ def desk(transactional_db: None) -> World:
     create_api_key(by=world.admin, name="my notebook")
     create_api_key(by=world.rater, name="evening shift script")
     for verb in ("member.added", "example.approved", "dataset.frozen"):
-        record(by=world.admin, project=world.project, verb=verb, obj=world.rater, roles=["rater"])
+        record(by=world.admin, project=world.project, action=verb, obj=world.rater, roles=["rater"])
     return world
 
 
@@ -48,8 +48,8 @@ def _pages(world: World) -> dict[str, str]:
     run = Run.objects.filter(project=world.project, status=Run.Status.RUNNING).get().pk
     names: dict[str, list[object]] = {
         "home": [slug], "runs": [slug], "run": [slug, run], "people": [slug], "person-add": [slug],
-        "person-roles": [slug, member], "keys": [slug], "settings": [slug], "audit": [slug], "me": [],
-        "password": [], "tokens": [], "status": [], "project-new": [], "person-account": [slug, member],
+        "person-roles": [slug, member], "application-keys": [slug], "settings": [slug], "audit": [slug], "me": [],
+        "password": [], "personal-keys": [], "status": [], "project-new": [], "person-account": [slug, member],
         "accounts": [], "account": [world.rater.pk],
     }  # fmt: skip
     return {name: reverse(f"core:{name}", args=args) for name, args in names.items()}
@@ -178,7 +178,7 @@ def test_an_error_beside_the_work_leaves_the_page_as_it_is(desk: World, admin_pa
     Run.objects.filter(pk=run.pk).update(status=Run.Status.FAILED)
     admin_page.get_by_role("button", name="Cancel").click()
     admin_page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
-    expect(admin_page.locator("#toasts")).to_contain_text("This run has already ended.")
+    expect(admin_page.locator("#toasts")).to_contain_text("This background job has already ended.")
 
 
 def test_menus_and_theme(desk: World, admin_page: Page) -> None:

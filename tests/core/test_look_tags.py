@@ -87,7 +87,7 @@ def test_initials(name: str, text: str) -> None:
     assert tags.initials(name) == text
 
 
-def test_role_names_stand_in_the_house_s_order() -> None:
+def test_role_names_stand_in_their_order() -> None:
     assert tags.role_names(["rater", "annotator"]) == "Annotator, rater"
     assert tags.role_names([]) == ""
 
@@ -196,7 +196,7 @@ def test_names_from_the_right_are_isolated_in_a_sentence(sentence: object, shown
 
 
 @pytest.mark.parametrize(
-    ("verb", "words"),
+    ("action", "words"),
     [
         ("example.sent_back", "Examples sent back"),
         ("sessions.ended", "Sessions ended"),
@@ -204,5 +204,5 @@ def test_names_from_the_right_are_isolated_in_a_sentence(sentence: object, shown
         ("odd", "Odd"),
     ],
 )
-def test_what_one_did_is_counted_in_the_plural(verb: str, words: str) -> None:
-    assert tags.deed(verb) == words
+def test_what_one_did_is_counted_in_the_plural(action: str, words: str) -> None:
+    assert tags.action_words(action) == words

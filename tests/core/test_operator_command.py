@@ -67,7 +67,7 @@ def test_in_production_it_makes_an_operator_who_can_sign_in(tmp_path: Path, comm
     user = User.objects.get(email="ops@example.org")
     assert (user.is_operator, user.is_active, user.must_change_password) == (True, True, False)
     assert user.password.startswith("argon2")
-    entry = AuditEntry.objects.get(verb="operator.created")
+    entry = AuditEntry.objects.get(action="operator.created")
     assert (entry.object_id, entry.actor) == (str(user.pk), "Guildhall")
 
 
@@ -93,7 +93,7 @@ def test_the_operator_signs_in_and_creates_a_project(password_file: str) -> None
         ("ops@example.org", "Ops", "12345678901234", "entirely numeric"),
         ("harbourmaster@example.org", "Ops", "harbourmaster", "too similar"),
         ("ops@example.org", "Ops", "", "empty"),
-        ("nonsense", "Ops", GOOD, "no e-mail address"),
+        ("nonsense", "Ops", GOOD, "not an e-mail address"),
         ("ops@example.org", "  ", GOOD, "name"),
     ],
 )
@@ -129,7 +129,7 @@ def test_without_a_terminal_it_says_what_to_give(monkeypatch) -> None:
 
 
 @pytest.mark.django_db
-def test_a_password_set_at_the_machine_ends_tokens_and_is_on_record(password_file: str) -> None:
+def test_a_password_set_at_the_machine_ends_keys_and_is_on_record(password_file: str) -> None:
     person = make_user("Ops", is_operator=True)
     api_key, _ = create_api_key(by=person, name="old")
     call_command("changepassword", person.email, password_file=password_file, stdout=io.StringIO())
@@ -138,6 +138,6 @@ def test_a_password_set_at_the_machine_ends_tokens_and_is_on_record(password_fil
     assert person.check_password(GOOD)
     assert person.session_round == 1
     assert api_key.revoked_at
-    assert AuditEntry.objects.filter(verb="password.set").count() == 1
+    assert AuditEntry.objects.filter(action="password.set").count() == 1
     with pytest.raises(CommandError, match="no account"):
         call_command("changepassword", "nobody@example.org", password_file=password_file)

@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from core.audit import sentences
+from core.audit.actions import AuditAction
 from core.audit.entries import record
 from core.models import ApiKey, AuditEntry, Membership, Project, Role, Run, User
 from core.services.keys import create_api_key
@@ -120,7 +121,7 @@ def test_only_operators_create_projects(world: World, as_user: SignIn) -> None:
     assert made.memberships.get().roles == ["admin"]
     again = as_user(world.operator).post(url, {"name": "Cold chain"})
     assert again.status_code == 422
-    assert b"There is a project at" in again.content
+    assert b"There is already a project at" in again.content
 
 
 def test_home_shows_stages_of_the_role_and_what_is_next_first(world: World, as_user: SignIn) -> None:
@@ -146,19 +147,22 @@ def test_home_lives_on_when_a_stage_cannot_tell(world: World, as_user: SignIn, p
     assert b"The engine does not answer." in answer.content
 
 
-def test_lately_tells_a_rater_only_of_their_own_deeds(world: World, as_user: SignIn) -> None:
-    record(by=world.admin, project=world.project, verb="version.released", obj=world.project, name="v8")
-    record(by=world.rater, project=world.project, verb="rating.given", obj=world.project)
+def test_lately_tells_a_rater_only_of_their_own_actions(world: World, as_user: SignIn) -> None:
+    record(by=world.admin, project=world.project, action="version.released", obj=world.project, name="v8")
+    record(by=world.rater, project=world.project, action="rating.given", obj=world.project)
     rater = as_user(world.rater).get(page("home", world)).content.decode()
     assert "released" not in rater
     assert "gave rating" in rater
     assert "released version" in as_user(world.viewer).get(page("home", world)).content.decode()
 
 
-def test_lately_leaves_out_deeds_too_small_to_tell(world: World, as_user: SignIn, monkeypatch) -> None:
-    monkeypatch.setattr(sentences, "_quiet", {"drawer.opened"})
-    for verb in ("drawer.opened", "drawer.emptied"):
-        record(by=world.admin, project=world.project, verb=verb, obj=world.project)
+def test_lately_leaves_out_actions_too_small_to_tell(world: World, as_user: SignIn, monkeypatch) -> None:
+    small = AuditAction("DrawerAction", {"OPENED": ("drawer.opened", "{actor} opened drawer {label}", True)})
+    monkeypatch.setattr(
+        sentences, "_actions", {**sentences._actions, **{str(action): action for action in small}}
+    )
+    for action in ("drawer.opened", "drawer.emptied"):
+        record(by=world.admin, project=world.project, action=action, obj=world.project)
     text = as_user(world.admin).get(page("home", world)).content.decode()
     assert "emptied drawer" in text
     assert "opened drawer" not in text
@@ -271,7 +275,7 @@ def test_a_new_password_is_not_given_to_somebody_of_another_project(world: World
     join(world.other, world.rater, Role.ADMIN)
     refused = client.post(url)
     assert refused.status_code == 400
-    assert b"projects that you do not administer" in refused.content
+    assert b"projects where you are not an admin" in refused.content
     world.rater.refresh_from_db()
     assert world.rater.check_password(first[1])
 
@@ -292,25 +296,25 @@ def test_people_are_found_by_name_and_role(world: World, as_user: SignIn) -> Non
 
 def test_a_key_is_shown_once_and_revoked_for_good(world: World, as_user: SignIn) -> None:
     client = as_user(world.admin)
-    made = client.post(page("keys", world), {"name": "help desk"})
+    made = client.post(page("application-keys", world), {"name": "help desk"})
     secret = re.search(r'id="secret"[^>]*>(gk_[^<]+)<', made.content.decode())
     assert secret
     key = ApiKey.objects.get()
     assert secret[1] not in (key.digest, key.prefix)
-    assert secret[1] not in client.get(page("keys", world)).content.decode()
-    client.post(page("key-revoke", world, key.pk))
+    assert secret[1] not in client.get(page("application-keys", world)).content.decode()
+    client.post(page("application-key-revoke", world, key.pk))
     key.refresh_from_db()
     assert key.revoked_at
-    assert client.post(page("key-revoke", world, key.pk)).status_code == 409
-    assert b"revoked" in client.get(page("keys", world)).content
+    assert client.post(page("application-key-revoke", world, key.pk)).status_code == 409
+    assert b"revoked" in client.get(page("application-keys", world)).content
 
 
 def test_a_key_without_a_name_is_refused(world: World, as_user: SignIn) -> None:
-    assert as_user(world.admin).post(page("keys", world), {"name": " "}).status_code == 422
+    assert as_user(world.admin).post(page("application-keys", world), {"name": " "}).status_code == 422
     assert not ApiKey.objects.exists()
 
 
-def test_personal_tokens_are_one_s_own(world: World, as_user: SignIn) -> None:
+def test_personal_key_are_one_s_own(world: World, as_user: SignIn) -> None:
     made = as_user(world.rater).post(reverse("core:personal-keys"), {"name": "notebook"})
     assert b"gh_" in made.content
     api_key = ApiKey.objects.get(user=world.rater)
@@ -338,7 +342,7 @@ def test_settings_are_saved_and_on_record(world: World, as_user: SignIn) -> None
     world.project.refresh_from_db()
     assert (world.project.name, world.project.lease_minutes) == ("Freight", 45)
     assert (world.project.temperature, world.project.max_tokens) == (0.7, 300)
-    entry = AuditEntry.objects.get(verb="project.changed")
+    entry = AuditEntry.objects.get(action="project.changed")
     assert entry.detail["changed"]["lease_minutes"] == [30, 45]
     assert entry.detail["changed"]["temperature"] == [0.2, 0.7]
     assert entry.detail["changed"]["max_tokens"] == [512, 300]
@@ -363,7 +367,7 @@ def test_guideline_and_system_prompt_are_kept_as_written_whoever_sends_them(
         world.project.refresh_from_db()
         assert (world.project.guideline, world.project.system_prompt) == (written, written)
     # Saved again, it is no change.
-    assert AuditEntry.objects.filter(verb="project.changed").count() == 1
+    assert AuditEntry.objects.filter(action="project.changed").count() == 1
 
 
 WRONG_SETTINGS: list[tuple[str, object]] = [
@@ -406,13 +410,13 @@ def test_wrong_settings_are_refused_and_change_nothing(
 
 
 @pytest.fixture
-def deeds(world: World) -> None:
-    record(by=world.admin, project=world.project, verb="member.added", obj=world.rater, roles=["rater"])
-    record(by=world.annotator, project=world.project, verb="example.submitted", obj=world.project)
+def actions(world: World) -> None:
+    record(by=world.admin, project=world.project, action="member.added", obj=world.rater, roles=["rater"])
+    record(by=world.annotator, project=world.project, action="example.submitted", obj=world.project)
     record(
-        by=None, project=world.project, verb="run.succeeded", obj=make_run(world.project, title="Import 7")
+        by=None, project=world.project, action="run.succeeded", obj=make_run(world.project, title="Import 7")
     )
-    record(by=world.neighbour, project=world.other, verb="secret.deed", obj=world.other)
+    record(by=world.neighbour, project=world.other, action="secret.action", obj=world.other)
 
 
 @pytest.mark.parametrize(
@@ -430,7 +434,7 @@ def deeds(world: World) -> None:
         ({"since": "0001-01-01"}, ["Import 7 is done"], []),
     ],
 )
-@pytest.mark.usefixtures("deeds")
+@pytest.mark.usefixtures("actions")
 def test_the_record_is_found_by_its_filters(
     wanted: dict[str, str], there: list[str], gone: list[str], world: World, as_user: SignIn
 ) -> None:
@@ -441,20 +445,20 @@ def test_the_record_is_found_by_its_filters(
         assert words not in text
 
 
-@pytest.mark.usefixtures("deeds")
+@pytest.mark.usefixtures("actions")
 def test_the_record_by_person(world: World, as_user: SignIn) -> None:
     text = as_user(world.viewer).get(page("audit", world), {"who": world.annotator.pk}).content.decode()
     assert "submitted example" in text
     assert "Import 7" not in text
 
 
-@pytest.mark.usefixtures("deeds")
+@pytest.mark.usefixtures("actions")
 def test_the_record_as_csv_is_filtered_and_harmless_in_a_spreadsheet(world: World, as_user: SignIn) -> None:
     evil = make_user('=cmd|"/c calc"!A1')
-    record(by=evil, project=world.project, verb="example.submitted", obj=world.project)
+    record(by=evil, project=world.project, action="example.submitted", obj=world.project)
     answer = as_user(world.admin).get(page("audit-csv", world), {"what": "example"})
     lines = b"".join(answer).decode().splitlines()
-    assert lines[0] == "at,actor,verb,object_type,object_id,object_label,detail"
+    assert lines[0] == "at,actor,action,object_type,object_id,object_label,detail"
     assert len(lines) == 3
     assert all("example.submitted" in line for line in lines[1:])
     assert any("'=cmd" in line for line in lines)
@@ -489,11 +493,11 @@ def test_an_active_card_asks_again_and_an_ended_one_does_not(world: World, as_us
 def test_cancelling_a_waiting_run_ends_it_and_the_second_time_is_a_conflict(
     world: World, as_user: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core import runs
+    from core.runs import kinds
 
     # Other tests look at all kinds there are: this one is gone afterwards.
-    monkeypatch.setattr(runs, "_kinds", dict(runs._kinds))
-    runs.register_kind(runs.RunKind("pages-test", "Test", queue="default", runner="nowhere:run"))
+    monkeypatch.setattr(kinds, "_kinds", dict(kinds._kinds))
+    kinds.register_kind(kinds.RunKind("pages-test", "Test", queue="default", runner="nowhere:run"))
     run = make_run(world.project, kind="pages-test")
     client = as_user(world.admin)
     answer = client.post(page("run-cancel", world, run.pk), headers={"HX-Request": "true"})
@@ -580,8 +584,8 @@ def test_theme_is_stored_and_written_on_the_page(world: World, as_user: SignIn) 
 
 
 def test_own_work_is_one_s_own(world: World, as_user: SignIn) -> None:
-    record(by=world.annotator, project=world.project, verb="example.submitted", obj=world.project)
-    record(by=world.annotator, project=world.project, verb="example.submitted", obj=world.project)
+    record(by=world.annotator, project=world.project, action="example.submitted", obj=world.project)
+    record(by=world.annotator, project=world.project, action="example.submitted", obj=world.project)
     text = as_user(world.annotator).get(reverse("core:me")).content.decode()
     assert "Examples submitted" in text
     assert "<dd>2</dd>" in text
@@ -599,7 +603,7 @@ def test_renaming_oneself(world: World, as_user: SignIn) -> None:
 def test_names_are_escaped_wherever_they_stand(world: World, as_user: SignIn) -> None:
     User.objects.filter(pk=world.rater.pk).update(name="<script>alert(1)</script>")
     world.rater.refresh_from_db()
-    record(by=world.rater, project=world.project, verb="thing.done", obj=world.project, note="<b>x</b>")
+    record(by=world.rater, project=world.project, action="thing.done", obj=world.project, note="<b>x</b>")
     client = as_user(world.admin)
     for name in ("home", "people", "audit"):
         assert b"<script>alert(1)" not in client.get(page(name, world)).content, name
@@ -609,7 +613,7 @@ def test_names_are_escaped_wherever_they_stand(world: World, as_user: SignIn) ->
 # --- lists stay cheap --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["people", "keys", "audit", "runs", "home"])
+@pytest.mark.parametrize("name", ["people", "application-keys", "audit", "runs", "home"])
 def test_queries_of_a_list_do_not_grow_with_it(name: str, world: World, as_user: SignIn) -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
@@ -620,7 +624,7 @@ def test_queries_of_a_list_do_not_grow_with_it(name: str, world: World, as_user:
             join(world.project, person, Role.RATER)
             create_api_key(by=world.admin, name="k", project=world.project)
             make_run(world.project, created_by=person, status=Run.Status.RUNNING)
-            record(by=person, project=world.project, verb="thing.done", obj=person)
+            record(by=person, project=world.project, action="thing.done", obj=person)
 
     client = as_user(world.admin)
     fill(2)

@@ -36,15 +36,15 @@ PAGES: dict[str, tuple[set[str], set[str]]] = {
     "person-deactivate": (set(), ADMIN),
     "person-reactivate": (set(), ADMIN),
     "person-end-sessions": (set(), ADMIN),
-    "keys": (READ_ALL, ADMIN),
-    "key-revoke": (set(), ADMIN),
+    "application-keys": (READ_ALL, ADMIN),
+    "application-key-revoke": (set(), ADMIN),
     "settings": (READ_ALL, ADMIN),
     "audit": (READ_ALL, set()),
     "audit-csv": (READ_ALL, set()),
 }
 WITH_ID = {
     "run": "run", "run-card": "run", "run-cancel": "run", "run-resume": "run", "person-roles": "member", "person-remove": "member",
-    "person-password": "member", "key-revoke": "key", "person-account": "member", "person-deactivate": "member",
+    "person-password": "member", "application-key-revoke": "key", "person-account": "member", "person-deactivate": "member",
     "person-reactivate": "member", "person-end-sessions": "member",
 }  # fmt: skip
 
@@ -124,7 +124,7 @@ def test_other_methods_are_refused(
 
 
 @pytest.mark.parametrize(
-    "name", ["start", "me", "password", "tokens", "status", "status-parts", "status-tag"]
+    "name", ["start", "me", "password", "personal-keys", "status", "status-parts", "status-tag"]
 )
 def test_own_pages_need_a_sign_in_and_nothing_else(name: str, world: World, as_user: SignIn) -> None:
     url = reverse(f"core:{name}")
@@ -134,7 +134,7 @@ def test_own_pages_need_a_sign_in_and_nothing_else(name: str, world: World, as_u
 
 
 @pytest.mark.parametrize("name", ["sign-out", "theme", "rename"])
-def test_deeds_are_not_done_by_get(name: str, world: World, as_user: SignIn) -> None:
+def test_actions_are_not_done_by_get(name: str, world: World, as_user: SignIn) -> None:
     assert as_user(world.stranger).get(reverse(f"core:{name}")).status_code == 405
 
 

@@ -19,7 +19,7 @@ from core.lists.params import Params, day_end, day_start
 from core.text import is_storable, storable
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = ("core", "annotation", "training", "inference", "evaluation", "release")
+APPS = ("core", "annotation", "dataset", "training", "inference", "evaluation", "release")
 ODD = [
     "²",
     "١٢",
@@ -98,14 +98,14 @@ class Sample(Filter):
     ("query", "name", "words"),
     [
         ("status=opne", "status", "“opne” is not one of: open, closed."),
-        ("stauts=open", "stauts", "There is no parameter “stauts”. There are: q, status, number, since"),
+        ("stauts=open", "stauts", "There is no parameter “stauts”. Possible: q, status, number, since"),
         ("number=²", "number", "Give a whole number of 1 or more."),
         ("number=0", "number", "Give a whole number of 1 or more."),
         (f"number={'9' * 5000}", "number", "Give a whole number of 1 or more."),
         (f"number={2**63}", "number", "Give a whole number of 1 or more."),
         ("since=tomorrow", "since", "Give a date as 2026-11-25."),
         ("since=10000-01-01", "since", "Give a date as 2026-11-25."),
-        ("q=%00", "q", "Take the NUL character out"),
+        ("q=%00", "q", "Remove the NUL character"),
         (f"q={'a' * 201}", "q", "at most 200 characters"),
         ("status=open&status=closed", "status", "Give it once."),
         ("%00=1", "\x00", "There is no parameter “\ufffd”"),
@@ -132,7 +132,7 @@ def test_filters_that_are_understood_come_without_what_is_empty() -> None:
 GIVEN = {"GET", "query_params"}
 GUESSES = {"isdigit", "isnumeric", "isdecimal"}
 # Where text becomes a number: the one place for addresses, and those that read no request.
-NUMBERS = {"core/lists/numbers.py", "core/host/ports.py"}
+NUMBERS = {"core/api/parsing.py", "core/lists/numbers.py", "core/host/ports.py"}
 
 
 def raw_uses(tree: ast.AST, *, converts: bool) -> Iterator[str]:

@@ -117,7 +117,7 @@ def case_of(name: str, world: World, as_user: SignIn) -> Case:
         path = f"{api}people/" if by_api else reverse("core:person-add", args=[world.project.slug])
         body = {"email": "new@example.com", "name": "New", "roles": ["rater"]}
         return Case(lambda: User.objects.create(email="new@example.com", name="New"), post(admin, path, body),
-                    409, "made an account for this address at this moment")  # fmt: skip
+                    409, "created an account for this address at the same moment")  # fmt: skip
     if where == "member":
         path = f"{api}people/" if by_api else reverse("core:person-add", args=[world.project.slug])
         body = {"email": world.stranger.email, "roles": ["rater"]}
@@ -134,7 +134,7 @@ def case_of(name: str, world: World, as_user: SignIn) -> Case:
         path = "/api/v1/projects/" if by_api else reverse("core:project-new")
         body = {"name": "Customs desk", "slug": "Customs"}
         return Case(lambda: Project.objects.create(name="Other", slug="customs"), post(operator, path, body),
-                    422, "There is a project at /p/customs/ already")  # fmt: skip
+                    422, "There is already a project at /p/customs/")  # fmt: skip
     if where == "base model":
         join(world.project, world.operator, Role.ADMIN)
         path = f"{api}base-models/" if by_api else reverse("training:base-new", args=[world.project.slug])

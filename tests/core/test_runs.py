@@ -9,10 +9,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from core import runs as core_runs
 from core.errors import Conflict
 from core.models import AuditEntry, Run
 from core.queries import why_it_waits
+from core.runs import kinds as run_kinds
 from core.runs.context import RunContext, RunFailed
 from core.runs.control import launch_run, request_cancel, start_again
 from core.runs.kinds import RunKind, register_kind
@@ -53,7 +53,7 @@ def ended(run: Run) -> None:
 def kinds(monkeypatch):
     SEEN.clear()
     ENDED.clear()
-    monkeypatch.setattr(core_runs, "_kinds", dict(core_runs._kinds))
+    monkeypatch.setattr(run_kinds, "_kinds", dict(run_kinds._kinds))
     for runner in (works, fails, breaks, waits):
         register_kind(
             RunKind(
@@ -73,7 +73,7 @@ def test_a_run_succeeds_and_leaves_its_trail(world):
     assert (run.status, run.percent, run.attempt) == ("succeeded", 100, 1)
     assert run.finished_at and run.heartbeat_at
     assert ENDED == [(run.pk, "succeeded")]
-    assert list(AuditEntry.objects.order_by("id").values_list("verb", flat=True)) == [
+    assert list(AuditEntry.objects.order_by("id").values_list("action", flat=True)) == [
         "run.launched",
         "run.succeeded",
     ]
@@ -235,7 +235,7 @@ def test_a_run_that_ended_without_success_is_queued_again_with_fresh_attempts(wo
     assert (run.error_code, run.error_message, run.error_advice) == ("", "", "")
     assert timezone.now() - run.queued_at < timedelta(hours=1)
     assert sent == [("core.tasks.execute_run", run.pk)]
-    assert AuditEntry.objects.get(object_id=str(run.pk)).verb == verb
+    assert AuditEntry.objects.get(object_id=str(run.pk)).action == verb
     execute_run(run.pk)
     run.refresh_from_db()
     assert (run.status, run.attempt) == ("succeeded", 1)
@@ -256,7 +256,7 @@ def test_of_several_who_resume_at_once_one_succeeds_and_the_work_is_done_once(wo
     # Those who read the run after the first commit, and those who read it before, are both told of a conflict.
     assert sorted(said) == ["Conflict"] * 5 + ["done"]
     assert sent == [("core.tasks.execute_run", run.pk)]
-    assert AuditEntry.objects.filter(verb="run.resumed").count() == 1
+    assert AuditEntry.objects.filter(action="run.resumed").count() == 1
     _together(lambda: execute_run(run.pk), times=4)
     assert SEEN == [run.pk]
 
@@ -299,7 +299,7 @@ def test_a_worker_of_the_cancelled_attempt_cannot_end_the_resumed_run(world, sen
 
 def test_a_kind_that_objects_keeps_the_run_as_it_is(world, sent):
     def no(run, by):
-        raise Conflict("Its rows are gone.", "Begin anew.")
+        raise Conflict("Its rows are gone.", "Begin again.")
 
     globals()["objects"] = no
     register_kind(
@@ -324,7 +324,7 @@ def test_a_waiting_run_says_what_it_waits_for(world):
     assert why_it_waits(run) == "It is next: it starts when a worker is free."
     # Resumed long after it was made: what was queued before it goes first.
     make_run(world.other, kind="works", queued_at=now - timedelta(minutes=2))
-    assert why_it_waits(run) == "1 run is before it."
+    assert why_it_waits(run) == "1 background job is before it."
     assert why_it_waits(busy) == ""
 
 

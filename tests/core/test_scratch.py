@@ -18,7 +18,7 @@ import sys, time
 from pathlib import Path
 from django.conf import settings
 settings.configure(UPLOAD_DIR=Path(sys.argv[1]))
-from core.scratch import scratch
+from core.host.scratch import scratch
 with scratch("training") as folder:
     (folder / "weights").write_text("half")
     print(folder, flush=True)

@@ -1,11 +1,12 @@
-"""Deeds told in plain sentences."""
+"""Audit entries as plain sentences."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from core.audit import sentences
-from core.audit.sentences import counted, digest, register_wordings, sentence
+from core.audit.actions import AuditAction
+from core.audit.sentences import counted, digest, register_actions, sentence
 from core.models import AuditEntry
 
 NOON = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
@@ -20,7 +21,7 @@ def entry(
         pk=next(_serial),
         at=NOON + timedelta(minutes=minutes),
         actor=f"{actor} <{actor.split(maxsplit=1)[0].lower()}@example.org>",
-        verb=verb,
+        action=verb,
         object_type="annotation.example",
         object_id=str(obj),
         object_label=f"#{obj}",
@@ -28,12 +29,18 @@ def entry(
     )
 
 
+def actions(wordings: dict[str, str]) -> type[AuditAction]:
+    """An app's actions with these sentences."""
+    members = {name.upper().replace(".", "_"): (name, words) for name, words in wordings.items()}
+    return AuditAction("SomeAction", members)  # type: ignore[call-overload,no-any-return]
+
+
 @pytest.fixture(autouse=True)
-def _wordings(monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_actions(monkeypatch: pytest.MonkeyPatch) -> None:
     own = {"example.written": "{actor} wrote {label}", "dataset.frozen": "{actor} froze {label}: {rows} rows"}
-    others = {verb: words for verb, words in sentences._wordings.items() if verb not in own}
-    monkeypatch.setattr(sentences, "_wordings", others)
-    register_wordings(own)
+    others = {name: action for name, action in sentences._actions.items() if name not in own}
+    monkeypatch.setattr(sentences, "_actions", others)
+    register_actions(actions(own))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +55,7 @@ def _wordings(monkeypatch: pytest.MonkeyPatch) -> None:
         (entry("project.changed", changed={"lease_minutes": [30, 45]}), "Mo Haddad changed the project's settings: lease minutes"),
     ],
 )  # fmt: skip
-def test_a_deed_is_one_plain_sentence(told: AuditEntry, words: str) -> None:
+def test_an_action_is_one_plain_sentence(told: AuditEntry, words: str) -> None:
     assert sentence(told) == words
 
 
@@ -58,19 +65,18 @@ def test_braces_in_what_people_typed_are_only_text() -> None:
     assert sentence(told) == "Mo Haddad wrote {actor.__class__} {0} {"
 
 
-def test_a_verb_is_worded_in_one_place() -> None:
-    with pytest.raises(ValueError, match=r"Worded already: run\.retried"):
-        register_wordings({"run.retried": "{actor} tried {label} again"})
-    register_wordings({"example.written": "{actor} wrote {label}"})
+def test_an_action_is_described_in_one_place() -> None:
+    with pytest.raises(ValueError, match=r"Described already: run\.retried"):
+        register_actions(actions({"run.retried": "{actor} tried {label} again"}))
     assert sentence(entry("run.retried")) == "Mo Haddad started #1 again"
 
 
 def test_a_wording_that_is_wrong_still_tells_something() -> None:
-    register_wordings({"a.b": "{label.nothing} {0}"})
+    register_actions(actions({"a.b": "{label.nothing} {0}"}))
     assert sentence(entry("a.b")) == "Mo Haddad: a.b #1"
 
 
-def test_deeds_of_one_kind_in_one_hour_are_told_together() -> None:
+def test_actions_of_one_kind_in_one_hour_are_told_together() -> None:
     told = digest(
         [
             entry("example.written", "Mo Haddad", 5, 40),
@@ -100,8 +106,10 @@ def test_the_digest_is_as_long_as_asked() -> None:
     assert digest([], 8) == []
 
 
-def test_equal_sentences_in_a_row_are_told_once_with_their_number() -> None:
-    register_wordings({"comparison.rated": "{actor} compared two answers"})
+def test_equal_sentences_in_a_row_are_told_once_with_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = {name: action for name, action in sentences._actions.items() if name != "comparison.rated"}
+    monkeypatch.setattr(sentences, "_actions", others)
+    register_actions(actions({"comparison.rated": "{actor} compared two answers"}))
     told = digest(
         [
             *(entry("comparison.rated", "Ines Duarte", obj, 59 - obj) for obj in range(8)),

@@ -173,7 +173,7 @@ def test_guesses_at_ones_own_password_are_counted(world: World, as_user, setting
     assert world.rater.check_password(PASSWORD)
 
 
-def test_unknown_tokens_are_counted_and_programs_that_run_go_on(world: World, settings) -> None:
+def test_unknown_keys_are_counted_and_programs_that_run_go_on(world: World, settings) -> None:
     settings.API_KEY_TRIES_PER_NETWORK = 5
     _, running = create_api_key(by=world.rater, name="runs")
     _, fresh = create_api_key(by=world.rater, name="never used from here")

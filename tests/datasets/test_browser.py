@@ -157,12 +157,12 @@ def test_a_file_is_imported_watched_and_taken_out_again(page: tuple[Page, World]
     tab.get_by_role("button", name="Import", exact=True).click()
     expect(tab.get_by_text("Waiting for a worker.")).to_be_visible()
     _work(Run.objects.get().pk)
-    # The card asks for itself; when the run has ended the page loads anew, and the counts are there.
-    expect(tab.get_by_text("is no JSON object")).to_be_visible()
+    # The card asks for itself; when the run has ended the page loads again, and the counts are there.
+    expect(tab.get_by_text("is not a JSON object")).to_be_visible()
     tab.get_by_role("button", name="Remove what this import added").click()
     expect(tab.get_by_role("dialog")).to_contain_text("Remove all examples")
     tab.get_by_role("dialog").get_by_role("button", name="Remove them").click()
-    expect(tab.get_by_text("9 examples are out again.")).to_be_visible()
+    expect(tab.get_by_text("9 examples are removed.")).to_be_visible()
     assert not Example.objects.exists()
 
 

@@ -213,7 +213,7 @@ def test_rows_of_a_group_are_one_conversation() -> None:
             assert after["messages"][len(before["messages"])]["content"] == before["completion"]
 
 
-def test_good_answers_invent_nothing_and_keep_the_house_voice() -> None:
+def test_good_answers_invent_nothing_and_keep_the_project_s_voice() -> None:
     good = [row for row in load_pairs() if row["stage"] in {"approved", "in_review"}]
     assert {row["id"]: faults for row in good if (faults := voice_faults(row))} == {}
 

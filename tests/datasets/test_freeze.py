@@ -193,12 +193,12 @@ def test_what_was_test_stays_test_whatever_happens(
 
 
 # --- around it ---------------------------------------------------------------------------------------------
-def test_what_happened_is_told_to_the_rest_of_the_house(world: World):
+def test_what_happened_is_published_to_the_other_apps(world: World):
     approve(world.project, 3)
     dataset = make_frozen(world.project, world.admin)
     event = Event.objects.get(kind="dataset.frozen")
     assert (event.project, event.payload) == (world.project, {"dataset": dataset.pk})
-    assert AuditEntry.objects.get(verb="dataset.frozen").detail["content_hash"] == dataset.content_hash
+    assert AuditEntry.objects.get(action="dataset.frozen").detail["content_hash"] == dataset.content_hash
     assert list(ready_datasets(world.project)) == [dataset]
     assert list(ready_datasets(world.other)) == []
 

@@ -117,7 +117,7 @@ def test_the_exact_name_wins_and_the_other_is_told():
     row = taken({"answer": "x", "prompt": "a", "completion": "b"})
     assert (row.completion, row.notes) == (
         "b",
-        [KeyNote("answer", "ignored", "The row has completion as well, which is taken.")],
+        [KeyNote("answer", "ignored", "The row also has completion, which is used.")],
     )
     assert "both read as completion" in refused({"prompt": "a", "answer": "x", "output": "y"}).reason
 
@@ -151,8 +151,8 @@ def test_an_answer_under_a_less_certain_name_is_not_lost(row: dict[str, Any], pr
 def test_a_less_certain_name_gives_way_and_is_told():
     row = taken({"question": "one", "answer": "first", "user": "u-12", "target": "web"})
     assert (row.messages[0]["content"], row.completion) == ("one", "first")
-    assert KeyNote("user", "ignored", "The row has question as well, which is taken.") in row.notes
-    assert KeyNote("target", "ignored", "The row has answer as well, which is taken.") in row.notes
+    assert KeyNote("user", "ignored", "The row also has question, which is used.") in row.notes
+    assert KeyNote("target", "ignored", "The row also has answer, which is used.") in row.notes
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_numbers_in_records_keep_their_digits(number: str):
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "-Infinity", "9" * 5000])
 def test_numbers_that_programs_cannot_read_are_refused(number: str):
-    assert refused(with_number(number)).reason.startswith("Holds ")
+    assert refused(with_number(number)).reason.startswith("Contains ")
 
 
 @pytest.mark.parametrize(
@@ -366,10 +366,10 @@ def test_a_name_whose_letters_become_two_is_measured_as_it_is_stored(key: str, m
 REASONS = {
     "{'prompt':'a','completion':'b'}": "single quotes at character 2",
     '{"a": None}': "None at character 7",
-    '{"a":1} {"b":2}': "Two objects stand on this line; the second begins at character 9",
+    '{"a":1} {"b":2}': "Two objects are on this line. The second begins at character 9",
     '{"a":1},': "A comma follows the object",
-    '{"a":1,}': "A comma stands before the closing }",
-    '{"a":[1,2,]}': "A comma stands before the closing ]",
+    '{"a":1,}': "There is a comma before the closing }",
+    '{"a":[1,2,]}': "There is a comma before the closing ]",
     '\ufeff{"a":1}': "byte order mark (U+FEFF) at character 1",
     '{"a":1}\ufeff{"a":2}': "byte order mark",
     '{"a":"x\ty"}': "raw tab inside a text at character 8",
@@ -378,22 +378,22 @@ REASONS = {
     "{“a”: 1}": "typographic quotation mark",
     '{"a" 1}': "A colon is missing",
     "{a: 1}": "A name in double quotes is missing at character 2",
-    '{"a":1} // x': "Something follows the object",
+    '{"a":1} // x': "There is text after the object",
     "# x": "comment",
-    "<xml/>": "is no JSON object",
-    '{"a":01}': "“01” at character 7, which is no number in JSON",
-    '{"a":1.}': "“1.” at character 7, which is no number",
-    '{"a":.5}': "“.5” at character 6, which is no number",
-    '{"a":+1}': "“+1” at character 6, which is no number",
-    '{"a":0x1F,"b":1}': "“0x1F” at character 7, which is no number",
-    '{"a":1_000}': "“1_000” at character 7, which is no number",
-    '{"a":-1e}': "“-1e” at character 8, which is no number",
-    '{"a":１}': "“１” at character 6, which is no number",
-    '{"a":TRUE}': "Holds TRUE at character 6, which is no JSON",
-    '{"a":[1,2}': "A comma or the end of the object is missing at character 10, where “}” stands.",
-    '{"a":1 2}': "A comma or the end of the object is missing at character 8, where “2” stands.",
-    '{"a":1,"a":2}': "“a” stands twice",
-    '{"c":[{"a":1,"a":1}]}': "“a” stands twice",
+    "<xml/>": "is not a JSON object",
+    '{"a":01}': "“01” at character 7, which is not a number in JSON",
+    '{"a":1.}': "“1.” at character 7, which is not a number",
+    '{"a":.5}': "“.5” at character 6, which is not a number",
+    '{"a":+1}': "“+1” at character 6, which is not a number",
+    '{"a":0x1F,"b":1}': "“0x1F” at character 7, which is not a number",
+    '{"a":1_000}': "“1_000” at character 7, which is not a number",
+    '{"a":-1e}': "“-1e” at character 8, which is not a number",
+    '{"a":１}': "“１” at character 6, which is not a number",
+    '{"a":TRUE}': "Contains TRUE at character 6, which is not JSON",
+    '{"a":[1,2}': "A comma or the end of the object is missing at character 10, found “}”.",
+    '{"a":1 2}': "A comma or the end of the object is missing at character 8, found “2”.",
+    '{"a":1,"a":2}': "“a” is in one object twice",
+    '{"c":[{"a":1,"a":1}]}': "“a” is in one object twice",
     '{"a":"\x00"}': "NUL character at character 7",
     "[" * 100 + "]" * 100: "nested more than 60 levels",
     '{"a":' + "[" * 50_000: "nested more than 60 levels",

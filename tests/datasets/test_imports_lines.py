@@ -67,7 +67,7 @@ def test_a_line_of_ten_megabytes_is_never_held_in_memory():
     tracemalloc.stop()
     assert peak < 4 * MB
     assert (lines[0].text, lines[0].number) == (None, 1)
-    assert lines[0].problem == "The line is 10.5 MB long; at most 1 MB fit on one line."
+    assert lines[0].problem == "The line is 10.5 MB long; at most 1 MB are allowed."
     assert lines[0].excerpt.startswith('{"prompt": "xxx')
     assert (lines[1].number, lines[1].text) == (2, '{"prompt": "next"}\n')
 
@@ -148,9 +148,9 @@ def test_group_wins_over_conversation_id():
 @pytest.mark.parametrize(
     ("row", "field", "words"),
     [
-        ("not json", "", "The line begins with “n” and is no JSON object."),
+        ("not json", "", "The line begins with “n” and is not a JSON object."),
         ('{"prompt": "a"', "", "The object does not end on this line."),
-        ('{"prompt": NaN}', "", "NaN, which is no JSON value"),
+        ('{"prompt": NaN}', "", "NaN, which is not a JSON value"),
         ('{"prompt": ' + "9" * 5000 + "}", "", "a number of 5,000 digits"),
         ("[" * 100_000, "", "nested more than 60 levels deep"),
         ("[]", "", "A row is a JSON object in braces; this line is a list."),
@@ -169,7 +169,7 @@ def test_group_wins_over_conversation_id():
         (
             {"messages": [*ASK, {"role": "system", "content": "x"}, *ASK]},
             "messages[1].role",
-            "only stand first",
+            "only be the first message",
         ),
         (
             {"messages": [*ASK, {"role": "assistant", "content": "a"}], "completion": "b"},

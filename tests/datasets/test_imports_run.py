@@ -115,7 +115,7 @@ def test_good_lines_become_examples_with_their_whole_origin(bring: Bring, world:
         "edge": "angry_customer",
         "tags": ["eta"],
     }
-    entry = AuditEntry.objects.get(verb="import.stored")
+    entry = AuditEntry.objects.get(action="import.stored")
     assert (entry.actor_id, entry.detail["accepted"]) == (world.admin.pk, 1)
 
 
@@ -285,7 +285,7 @@ def test_lines_with_odd_characters_can_be_listed(bring: Bring, text: str):
     assert (data_import.accepted, data_import.rejected) == (1, 2)
 
 
-def test_empty_and_oversized_files_are_refused_at_the_door(bring: Bring, settings: Any):
+def test_empty_and_oversized_files_are_refused_at_upload(bring: Bring, settings: Any):
     with pytest.raises(Invalid, match="empty"):
         bring(b"")
     settings.IMPORT_MAX_BYTES = 10
@@ -315,7 +315,7 @@ def test_a_failure_in_the_middle_leaves_nothing(bring: Bring, monkeypatch: pytes
     assert len(calls) == 2
     assert (data_import.run.status, data_import.run.error_code) == ("failed", "unexpected")
     assert nothing_is_stored()
-    assert not AuditEntry.objects.filter(verb="import.stored").exists()
+    assert not AuditEntry.objects.filter(action="import.stored").exists()
 
 
 def test_cancelled_in_the_middle_it_leaves_nothing(
@@ -466,7 +466,7 @@ def test_what_an_import_added_can_be_removed_and_imported_again(bring: Bring, wo
     assert gone.removed_by == world.admin
     assert gone.removed_at
     assert later.issues.get().repeats is None
-    assert AuditEntry.objects.get(verb="import.removed").detail["examples"] == 2
+    assert AuditEntry.objects.get(action="import.removed").detail["examples"] == 2
     with pytest.raises(Conflict, match="removed before"):
         remove_import(by=world.admin, data_import=data_import)
     assert bring(data).accepted == 2
@@ -507,14 +507,14 @@ def test_an_import_somebody_worked_on_stays(
 ):
     data_import = bring(jsonl(pair(1), pair(2)))
     work(Example.objects.earliest("pk"), world)
-    with pytest.raises(Conflict, match="cannot be removed any more"):
+    with pytest.raises(Conflict, match="cannot be removed now"):
         remove_import(by=world.admin, data_import=data_import)
     assert Example.objects.count() == Revision.objects.count() == 2
     assert settled(data_import).removed_at is None
 
 
 def test_an_import_that_failed_has_nothing_to_remove(bring: Bring, world: World):
-    with pytest.raises(Conflict, match="nothing that could be removed"):
+    with pytest.raises(Conflict, match="has added no examples"):
         remove_import(by=world.admin, data_import=bring(b"hello"))
 
 

@@ -89,7 +89,7 @@ def test_an_import_page_lists_what_was_wrong_and_gives_it_as_csv(
     client = as_user(world.viewer)
     url = page("import", world.project, {"import": data_import.pk})
     shown = client.get(url).content.decode()
-    assert "is no JSON object" in shown
+    assert "is not a JSON object" in shown
     assert "Remove what this import added" not in shown  # a viewer changes nothing
     repeats = client.get(url, {"kind": "repeated"}).content.decode()
     assert "Repeats line 1 of this file." in repeats
@@ -99,7 +99,7 @@ def test_an_import_page_lists_what_was_wrong_and_gives_it_as_csv(
         .splitlines()
     )
     assert lines[0] == "line,kind,field,reason,starts with"
-    assert lines[1].startswith('2,rejected,,"The line begins with “=” and is no JSON object.')
+    assert lines[1].startswith('2,rejected,,"The line begins with “=” and is not a JSON object.')
     assert lines[1].endswith(",'=1+1")
     assert lines[2].startswith("3,repeated,,")
     assert len(lines) == 4
@@ -404,7 +404,7 @@ def test_the_preview_shows_splits_by_slice_and_why_some_lack_test_rows(world: Wo
     client = as_user(world.admin)
     shown = previewed(client, world.project)
     assert "2 slices of at least ten rows have fewer than two test rows" in shown
-    assert "stock. All its questions are near-duplicates of one another" in shown
+    assert "stock. All its questions are near-duplicates" in shown
     assert "talk. All its rows are in one group" in shown
     assert "40 of the 40 approved examples were not reviewed" in shown
     assert "10 groups were joined into 1" in shown
@@ -465,7 +465,7 @@ def test_a_dataset_says_who_reviewed_its_rows_and_which_nobody_did(world: World,
     make_frozen(world.project, world.admin)
     client = as_user(world.viewer)
     shown = text_of(client.get(page("dataset", world.project, {"dataset": 1})))
-    assert "5 of 6 rows were never reviewed." in shown and world.reviewer.name in shown
+    assert "5 of 6 rows were not reviewed." in shown and world.reviewer.name in shown
     rows = text_of(client.get(page("dataset-rows", world.project, {"dataset": 1})))
     assert rows.count("not reviewed") == 5
     assert rows.count(f"accepted by {world.reviewer.name}") == 1

@@ -94,7 +94,7 @@ def test_taken_as_it_came(world: World, imported: Any):
     one = known(example)
     assert (one.importer, one.imported_in, one.writers) == (world.admin, DataImport.objects.get(), [])
     assert one.written_words == "elsewhere (Archive 2024)"
-    assert (one.approver, one.how_words) == (world.admin, "at import, as it came")
+    assert (one.approver, one.how_words) == (world.admin, "at import, without review")
     assert one.reviewer is None
 
 
@@ -194,7 +194,7 @@ def test_people_behind_a_dataset(world: World, imported: Any):
     assert shares(people.reviewed) == [(world.reviewer, 4)]
     assert people.sources == [("Archive 2024", 10)]
     assert people.never_reviewed == 6
-    assert people.reviewed_words == "6 of 10 rows were never reviewed."
+    assert people.reviewed_words == "6 of 10 rows were not reviewed."
     assert people.names == ["Admin Member", "Annotator Member", "Reviewer Member", "Second Annotator"]
     # What happens to an example afterwards changes nothing for the rows that were frozen.
     again = Example.objects.filter(status="approved", dataset_rows__revision__number=1).first()
@@ -222,9 +222,7 @@ def test_people_behind_some_of_the_rows(world: World, imported: Any):
     row = dataset.rows.get(example=written)
     assert shares(people_behind(dataset, positions=[row.position]).written) == [(world.annotator, 1)]
     others = [at for at in range(7) if at != row.position]
-    assert (
-        people_behind(dataset, positions=others[:2]).reviewed_words == "None of the 2 rows was ever reviewed."
-    )
+    assert people_behind(dataset, positions=others[:2]).reviewed_words == "None of the 2 rows was reviewed."
     assert people_behind(dataset, split="test") == Contributors()
     assert people_behind(dataset, positions=[]).rows == 0
 
@@ -236,7 +234,7 @@ def test_people_behind_some_of_the_rows(world: World, imported: Any):
         (1, 0, "The one row was not reviewed."),
         (1, 1, "The one row was reviewed."),
         (5, 5, "All 5 rows were reviewed."),
-        (5, 4, "1 of 5 rows was never reviewed."),
+        (5, 4, "1 of 5 rows was not reviewed."),
         (312, 39, "273 of 312 rows were not reviewed."),
     ],
 )
@@ -272,10 +270,10 @@ def test_the_pages_of_an_example_and_a_dataset_say_it(world: World, imported: An
         client = as_user(getattr(world, role))
         words = text_of(client.get(page("example", world.project, ids)))
         assert "Imported byAdmin Member Written byelsewhere (Archive 2024)" in words
-        assert "Approved by Admin Member at import, as it came" in words
+        assert "Approved by Admin Member at import, without review" in words
         assert "Reviewed by no one else" in words
         words = text_of(client.get(page("dataset", world.project, ids)))
-        assert "4 of 5 rows were never reviewed." in words
+        assert "4 of 5 rows were not reviewed." in words
         assert "4 written elsewhere and not changed here, from Archive 2024" in words
     words = text_of(as_user(world.viewer).get(page("example", world.project, {"example": written.pk})))
     assert "elsewhere (Archive 2024), edited by Annotator Member" in words

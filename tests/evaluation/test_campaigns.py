@@ -55,7 +55,7 @@ def test_all_answers_are_made_and_the_campaign_opens_by_itself(monkeypatch, sent
     assert campaign.status == Campaign.Status.OPEN and campaign.opened_at is not None
     assert len(asked) == 6 and CampaignAnswer.objects.count() == 6
     assert campaign.run.status == Run.Status.SUCCEEDED and campaign.run.done == campaign.run.total == 6
-    assert AuditEntry.objects.filter(verb="campaign.opened").count() == 1
+    assert AuditEntry.objects.filter(action="campaign.opened").count() == 1
     for answer in CampaignAnswer.objects.select_related("answer", "entry"):
         assert answer.answer.version_id == answer.entry.version_id
         assert answer.answer.params == campaign.params
@@ -112,8 +112,8 @@ def test_a_campaign_is_rated_while_its_answers_are_made_and_judged_when_they_are
     campaign.refresh_from_db()
     assert seen[:3] == [("preparing", 0), ("preparing", 0), ("open", 1)]
     assert campaign.status == Campaign.Status.OPEN and Rating.objects.count() > 3
-    assert AuditEntry.objects.filter(verb="campaign.opened").count() == 1
-    assert AuditEntry.objects.filter(verb="campaign.answered").count() == 1
+    assert AuditEntry.objects.filter(action="campaign.opened").count() == 1
+    assert AuditEntry.objects.filter(action="campaign.answered").count() == 1
     judged = results_of([campaign])[campaign.pk].verdict
     assert judged.looks and judged.planned == 8
 
@@ -327,7 +327,7 @@ def test_deleting_keeps_the_generations_and_a_record(world, campaign):
     services.delete_campaign(by=world.admin, campaign=campaign)
     assert not Campaign.objects.exists() and not Comparison.objects.exists()
     assert Answer.objects.count() == 8
-    assert AuditEntry.objects.get(verb="campaign.deleted").detail["name"] == campaign.name
+    assert AuditEntry.objects.get(action="campaign.deleted").detail["name"] == campaign.name
 
 
 def test_a_campaign_that_makes_answers_is_cancelled_before_it_is_deleted(world, sent):

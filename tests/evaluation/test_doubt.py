@@ -63,11 +63,11 @@ def test_votes_set_aside_count_nowhere_and_come_back(world, doubted):
         (world.admin, "Base answers held another adapter.")
     }
     assert aside.count() == 2 and doubted.comparisons.filter(status="rated").count() == 4
-    entry = AuditEntry.objects.get(verb="ratings.set_aside")
+    entry = AuditEntry.objects.get(action="ratings.set_aside")
     assert entry.detail["votes"] == 2 and "another adapter" in entry.detail["reason"]
     assert services.undo_set_aside(by=world.admin, campaign=doubted) == 2
     assert _results(doubted).n == 4
-    assert AuditEntry.objects.filter(verb="ratings.set_aside_undone").count() == 1
+    assert AuditEntry.objects.filter(action="ratings.set_aside_undone").count() == 1
 
 
 def test_votes_on_answers_without_doubt_cannot_be_set_aside(world):
@@ -78,7 +78,7 @@ def test_votes_on_answers_without_doubt_cannot_be_set_aside(world):
     with pytest.raises(Conflict):
         services.undo_set_aside(by=world.admin, campaign=campaign)
     assert Rating.objects.counted().count() == 2 and not AuditEntry.objects.filter(
-        verb__startswith="ratings."
+        action__startswith="ratings."
     )
 
 
@@ -265,7 +265,7 @@ def test_two_admins_set_aside_once():
     _doubt(campaign, 0, 1)
     done = _at_once([lambda: _set_aside(world, Campaign.objects.get(pk=campaign.pk))] * 2)
     assert sum(one == 2 for one in done) == 1 and sum(isinstance(one, Conflict) for one in done) == 1
-    assert AuditEntry.objects.filter(verb="ratings.set_aside").count() == 1
+    assert AuditEntry.objects.filter(action="ratings.set_aside").count() == 1
 
 
 # --- pages -------------------------------------------------------------------------------------------------

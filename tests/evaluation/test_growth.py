@@ -59,8 +59,8 @@ def test_added_prompts_join_when_both_answers_are_there(world, campaign, monkeyp
     assert share_of(world.rater, campaign).left == 5
     rate_all(campaign, world.rater, ["tie"] * 5)
     assert Comparison.objects.filter(status="rated").values("prompt").distinct().count() == 7
-    assert AuditEntry.objects.filter(verb="campaign.prompts_joined").count() == 1
-    entry = AuditEntry.objects.get(verb="campaign.prompts_added")
+    assert AuditEntry.objects.filter(action="campaign.prompts_joined").count() == 1
+    entry = AuditEntry.objects.get(action="campaign.prompts_added")
     assert entry.actor_id == world.admin.pk and entry.detail["rated_before"] == 2
 
 
@@ -183,7 +183,7 @@ def test_a_run_that_ends_badly_leaves_what_there_was_and_can_be_tried_again(
         request_cancel(by=world.admin, run=campaign.run)
     campaign.refresh_from_db()
     assert campaign.status == Campaign.Status.OPEN and share_of(world.rater, campaign).left == 4
-    assert AuditEntry.objects.filter(verb="campaign.growth_failed").count() == 1
+    assert AuditEntry.objects.filter(action="campaign.growth_failed").count() == 1
     with pytest.raises(Conflict):
         _add(world, campaign)
     services.retry_campaign(by=world.admin, campaign=campaign)
@@ -243,7 +243,7 @@ def test_more_ratings_per_prompt_are_by_different_people(world, campaign):
     assert (stage.number, stage.ratings_planned, stage.rated_before) == (2, 8, 4)
     assert share_of(world.rater, campaign).left == 0 and share_of(colleague, campaign).left == 4
     rate_all(campaign, colleague, ["tie"] * 4)
-    entry = AuditEntry.objects.get(verb="campaign.ratings_raised")
+    entry = AuditEntry.objects.get(action="campaign.ratings_raised")
     assert entry.detail["was"] == 1 and entry.detail["ratings_per_prompt"] == 2
 
 
@@ -255,7 +255,7 @@ def test_members_get_the_role_and_keep_their_others(world, campaign):
     roles = dict(Membership.objects.filter(project=world.project).values_list("user", "roles"))
     assert set(roles[world.annotator.pk]) == {Role.ANNOTATOR, Role.RATER}
     assert set(roles[world.viewer.pk]) == {Role.VIEWER, Role.RATER}
-    assert AuditEntry.objects.filter(verb="member.changed", actor_id=world.admin.pk).count() == 2
+    assert AuditEntry.objects.filter(action="member.changed", actor_id=world.admin.pk).count() == 2
 
 
 @pytest.mark.parametrize(

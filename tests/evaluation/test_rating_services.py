@@ -214,7 +214,7 @@ def test_a_rating_names_the_preferred_entry_and_keeps_scores_by_entry(world, cam
     assert rating.comment == " too vague" and 40 <= rating.seconds <= (timezone.now() - shown).total_seconds()
     assert Score.objects.get(entry=held.a.entry, criterion="accuracy").value == 5
     assert Score.objects.get(entry=held.b.entry, criterion="accuracy").value == 1
-    assert AuditEntry.objects.filter(verb="comparison.rated", actor_id=world.rater.pk).count() == 1
+    assert AuditEntry.objects.filter(action="comparison.rated", actor_id=world.rater.pk).count() == 1
 
 
 @pytest.mark.parametrize("choice", ["tie", "both_bad"])
@@ -333,7 +333,7 @@ def test_a_rating_can_be_changed_while_the_campaign_is_open(world, campaign):
     )
     assert (changed.choice, changed.preferred, changed.comment) == ("both_bad", None, "Neither.")
     assert not changed.scores.exists() and Rating.objects.count() == 1
-    entry = AuditEntry.objects.get(verb="rating.changed")
+    entry = AuditEntry.objects.get(action="rating.changed")
     assert entry.detail["choice"] == ["a", "both_bad"]
 
 

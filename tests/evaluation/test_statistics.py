@@ -10,7 +10,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmarks import statistics as bench
 from evaluation.statistics import (
     Growth,
     Votes,
@@ -31,6 +30,7 @@ from evaluation.statistics import (
 from evaluation.statistics.boundaries import mixture_bound, planned_bounds
 from evaluation.statistics.power import effective_votes
 from evaluation.statistics.votes import ASSUMED_CORRELATION
+from tests.support import rating_panels
 
 
 def _votes(groups, items=None):
@@ -213,8 +213,8 @@ HARDEST = [
 
 @pytest.mark.parametrize("name", HARDEST)
 def test_intervals_cover_what_plain_ones_miss(name):
-    design = next(d for d in bench.designs() if d.name == name and d.rate == 0.6)
-    ours, plain, _ = bench.coverage(np.random.default_rng(20261125), design, 600)
+    design = next(d for d in rating_panels.designs() if d.name == name and d.rate == 0.6)
+    ours, plain, _ = rating_panels.coverage(np.random.default_rng(20261125), design, 600)
     assert ours > 0.915
     assert plain < 0.88
 
@@ -222,45 +222,49 @@ def test_intervals_cover_what_plain_ones_miss(name):
 @pytest.mark.parametrize(
     "panel",
     [
-        bench.SimulatedPanel(10),
-        bench.SimulatedPanel(5),
-        bench.SimulatedPanel(10, "uneven"),
-        bench.SimulatedPanel(10, "serial"),
+        rating_panels.SimulatedPanel(10),
+        rating_panels.SimulatedPanel(5),
+        rating_panels.SimulatedPanel(10, "uneven"),
+        rating_panels.SimulatedPanel(10, "serial"),
     ],
     ids=str,
 )
 def test_the_verdict_rarely_errs_where_a_plain_test_often_does(panel):
-    ours, plain = bench.alarms(np.random.default_rng(20261125), panel, 400)
+    ours, plain = rating_panels.alarms(np.random.default_rng(20261125), panel, 400)
     assert ours < 0.085
     assert plain > 0.5
 
 
 def test_a_real_difference_is_found():
     rng = np.random.default_rng(20261125)
-    assert bench.power(rng, bench.SimulatedPanel(10, spread=0.4), 0.6, 400) > 0.51
+    assert rating_panels.power(rng, rating_panels.SimulatedPanel(10, spread=0.4), 0.6, 400) > 0.51
     rate = least_settled_rate(300, 12)
-    assert bench.power(rng, bench.SimulatedPanel(12), rate, 400, 300) == pytest.approx(0.8, abs=0.08)
+    assert rating_panels.power(rng, rating_panels.SimulatedPanel(12), rate, 400, 300) == pytest.approx(
+        0.8, abs=0.08
+    )
 
 
-@pytest.mark.parametrize("strategy", bench.STRATEGIES.values(), ids=lambda strategy: strategy.__name__)
+@pytest.mark.parametrize(
+    "strategy", rating_panels.STRATEGIES.values(), ids=lambda strategy: strategy.__name__
+)
 def test_the_gate_is_not_passed_by_chance(strategy):
     rng = np.random.default_rng(20261125)
     assert (
-        sum(strategy(rng, bench.SimulatedPanel(10)) for _ in range(200)) <= 14
+        sum(strategy(rng, rating_panels.SimulatedPanel(10)) for _ in range(200)) <= 14
     )  # 7%; five standard errors above 2%
 
 
 def test_one_rater_does_not_pass_the_gate():
-    assert not bench.one_rater_passes()
+    assert not rating_panels.one_rater_passes()
 
 
 def test_slices_without_a_difference_rarely_look_different():
-    ours, single = bench.slice_alarms(np.random.default_rng(20261125), 10, 200)
+    ours, single = rating_panels.slice_alarms(np.random.default_rng(20261125), 10, 200)
     assert ours < 0.1 < single
 
 
 def test_mirrored_cases_are_equal():
-    assert bench.mirrored_equal(np.random.default_rng(20261125), 200)
+    assert rating_panels.mirrored_equal(np.random.default_rng(20261125), 200)
 
 
 # --- boundaries --------------------------------------------------------------------------------------------

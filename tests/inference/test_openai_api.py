@@ -1,4 +1,4 @@
-"""The door as applications know it: with OpenAI's own client, over a real socket."""
+"""The OpenAI-compatible API as applications use it: with OpenAI's own client, over a real socket."""
 
 import asyncio
 import json
@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from core.models import ApiKey, Project
 from core.services.keys import create_api_key, revoke_api_key
 from inference.models import Answer, Deployment, Engine, Route
-from inference.openai_api.shapes import DoorError, read_request
+from inference.openai_api.shapes import OpenAIError, read_request
 from tests.inference.conftest import Served, wait_for
 from tests.support.fakes.engine import token_ids
-from tests.support.fuzzing import ODD_JSON, ODD_MESSAGES, door_names, wrong_with_door_error
+from tests.support.fuzzing import ODD_JSON, ODD_MESSAGES, openai_names, wrong_with_openai_error
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HELLO: list[Any] = [{"role": "user", "content": "say: It is at sea"}]
@@ -48,7 +48,7 @@ def test_a_whole_answer(served: Served, client: openai.OpenAI) -> None:
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + 4
     kept = Answer.objects.get()
     assert answer.id == f"chatcmpl-{kept.public_id.hex}"
-    assert (kept.purpose, kept.status, kept.text) == ("door", "done", "It is at sea")
+    assert (kept.purpose, kept.status, kept.text) == ("application", "done", "It is at sea")
     assert kept.api_key is not None
     assert kept.api_key.name == "Help desk"
     assert kept.version == served.adapter
@@ -394,7 +394,7 @@ def test_archived_projects_are_closed(served: Served, client: openai.OpenAI) -> 
     ],
 )
 def test_what_is_wrong_is_named(change: dict[str, Any], param: str) -> None:
-    with pytest.raises(DoorError) as wrong:
+    with pytest.raises(OpenAIError) as wrong:
         read_request({"model": "m", "messages": HELLO} | change)
     assert wrong.value.status == 400
     assert wrong.value.param == param
@@ -457,14 +457,14 @@ NAMES = [
 def test_garbage_is_refused_and_never_breaks(body: Any) -> None:
     try:
         read_request(body)
-    except DoorError as error:
+    except OpenAIError as error:
         json.dumps(error.body())
 
 
 def test_every_parameter_takes_or_refuses_every_kind_of_value() -> None:
     """Without a socket, so that all of them are tried: each parameter with each odd value, at the top and in a message."""
     tried = 0
-    for name in door_names():
+    for name in openai_names():
         for odd in [*ODD_JSON, *ODD_MESSAGES]:
             for body in (
                 {"model": "m", "messages": HELLO, name: odd},
@@ -473,8 +473,8 @@ def test_every_parameter_takes_or_refuses_every_kind_of_value() -> None:
                 tried += 1
                 try:
                     read_request(body)
-                except DoorError as error:
-                    assert wrong_with_door_error(error.body()) == "", (name, odd)
+                except OpenAIError as error:
+                    assert wrong_with_openai_error(error.body()) == "", (name, odd)
     assert tried > 4000
 
 

@@ -100,7 +100,9 @@ def walked(served: Served) -> Answer:
     training.dataset.counts = {"train": 2, "validation": 1, "test": 0, "total": 3}
     training.dataset.save(update_fields=["counts"])
     token, _ = create_api_key(by=world.admin, name="Help desk", project=world.project)
-    return make_answer_row(served.adapter, "**At sea.** <script>x</script>", purpose="door", api_key=token)
+    return make_answer_row(
+        served.adapter, "**At sea.** <script>x</script>", purpose="application", api_key=token
+    )
 
 
 def test_the_walk_from_an_answer_to_people(served: Served, as_user: SignIn) -> None:
@@ -124,7 +126,7 @@ def test_the_walk_from_an_answer_to_people(served: Served, as_user: SignIn) -> N
             "Where is FD-1?",
             "<strong>At sea.</strong>",
             "imported by <bdi>Admin Member</bdi>",
-            "1 of 2 rows was never reviewed.",
+            "1 of 2 rows was not reviewed.",
             "all 2 training rows used",
         ):
             assert words in text
@@ -269,7 +271,7 @@ def test_api_of_serving(served: Served, as_user: SignIn) -> None:
         ("Small Language 135M (base)", True),
     ]
     assert client.get(api(served, "speeds/")).json()[0]["n"] == 1
-    listed = client.get(api(served, "answers/"), {"purpose": "door"}).json()
+    listed = client.get(api(served, "answers/"), {"purpose": "application"}).json()
     assert [one["public_id"] for one in listed["results"]] == [str(made.public_id)]
     assert listed["results"][0]["key"]["name"] == "Help desk"
     one = client.get(api(served, f"answers/{made.public_id}/")).json()

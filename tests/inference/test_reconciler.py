@@ -91,7 +91,7 @@ def test_starts_the_engine_loads_the_adapter_and_marks_both_ready(loop: Reconcil
         assert version.parity_report["checked"] == 1
         assert version.parity_report["differing"] == []
     assert (Deployment.objects.get(version=adapter).seconds_to_load or 0) > 0
-    assert AuditEntry.objects.filter(verb="deployment.loaded", actor="Guildhall").count() == 2
+    assert AuditEntry.objects.filter(action="deployment.loaded", actor="Guildhall").count() == 2
 
 
 def test_a_new_adapter_is_loaded_into_the_running_engine(loop: Reconciler, world: World) -> None:

@@ -63,7 +63,7 @@ def test_loading_and_unloading_are_asked_once(served: Served) -> None:
     assert deployment.wanted == Deployment.Wanted.LOADED
     assert deployment.requested_at > before
     verbs = AuditEntry.objects.filter(actor_id=admin.pk, object_type="inference.deployment")
-    assert [entry.verb for entry in verbs.order_by("pk")] == [
+    assert [entry.action for entry in verbs.order_by("pk")] == [
         "deployment.unload_requested",
         "deployment.requested",
     ]
@@ -129,7 +129,7 @@ def test_making_live_and_going_back(served: Served) -> None:
     with pytest.raises(Conflict, match="was not live before"):
         point_route(by=admin, project=project, version=served.base, rolling_back=True)
     assert live_version(project) == served.adapter
-    entry = AuditEntry.objects.filter(verb="route.changed").first()
+    entry = AuditEntry.objects.filter(action="route.changed").first()
     assert entry is not None
     assert entry.detail == {"to": served.adapter.served_name, "before": served.base.served_name}
 
@@ -144,7 +144,7 @@ def test_what_cannot_go_live(served: Served) -> None:
     with pytest.raises(Refused, match="not ready"):
         point_route(by=admin, project=project, version=waiting)
     Engine.objects.update(status=Engine.Status.DOWN)
-    with pytest.raises(Refused, match="not served right now"):
+    with pytest.raises(Refused, match="cannot answer now"):
         point_route(by=admin, project=project, version=served.base)
     assert live_version(project) == served.adapter
 
@@ -171,7 +171,7 @@ def test_eight_people_making_two_versions_live_leave_one_order_of_events(served:
         thread.start()
     for thread in threads:
         thread.join()
-    entries = list(AuditEntry.objects.filter(verb="route.changed").order_by("pk"))
+    entries = list(AuditEntry.objects.filter(action="route.changed").order_by("pk"))
     told = [(entry.detail["before"], entry.detail["to"]) for entry in entries]
     assert told[0][0] == ""
     assert all(before[1] == after[0] for before, after in itertools.pairwise(told))

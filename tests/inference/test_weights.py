@@ -300,7 +300,7 @@ def test_a_leak_takes_the_engine_out_marks_answers_and_is_gone_after_a_restart(
     difference = check.report["difference"]
     assert (difference["model"], difference["companions"]) == ("smollm2", [first.served_name])
     assert difference["alone"] != difference["beside"]
-    entry = AuditEntry.objects.get(verb="engine.weights_differed")
+    entry = AuditEntry.objects.get(action="engine.weights_differed")
     assert (entry.project_id, entry.detail["marked"]) == (world.project.pk, 2)
     # Started again with room, it is checked before it serves.
     turn_until(loop, lambda: is_loaded(base, first, second), "serving again")

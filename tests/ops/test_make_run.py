@@ -42,7 +42,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class House:
+class Installation:
     """One `make run` with a state folder and a port of its own."""
 
     def __init__(self, state: Path, procfile: Path) -> None:
@@ -86,7 +86,7 @@ class House:
         wait_for(ready, seconds=seconds)
 
     def processes(self) -> list[psutil.Process]:
-        """Everything that carries this house's state folder in its environment or on its command line."""
+        """Everything that carries this installation's state folder in its environment or on its command line."""
         mark = str(self.state)
         found = []
         for process in psutil.process_iter():
@@ -132,29 +132,29 @@ class House:
 
 
 @contextlib.contextmanager
-def new_house() -> Iterator[House]:
+def new_installation() -> Iterator[Installation]:
     with tempfile.TemporaryDirectory(prefix="gh-run-", ignore_cleanup_errors=True) as folder:
         procfile = Path(folder) / "Procfile"
         procfile.write_text(PROCFILE)
-        house = House(Path(folder) / "state", procfile)
+        installation = Installation(Path(folder) / "state", procfile)
         try:
-            yield house
+            yield installation
         finally:
-            for process in house.processes():
+            for process in installation.processes():
                 with contextlib.suppress(psutil.Error):
                     process.kill()
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
-    with new_house() as house:
-        yield house
+def installation() -> Iterator[Installation]:
+    with new_installation() as installation:
+        yield installation
 
 
 @pytest.fixture(scope="session")
 def prepared() -> Iterator[Path]:
     """A state folder as a first start and a clean end leave it: most of a first start is creating the database."""
-    with new_house() as first:
+    with new_installation() as first:
         first.start()
         first.wait_ready()
         ctrl_c(first)
@@ -165,21 +165,21 @@ def prepared() -> Iterator[Path]:
 
 
 @pytest.fixture
-def used_house(house: House, prepared: Path) -> House:
-    """A house that was started before. `cp`, because owners must be kept: the servers have users of their own."""
-    subprocess.run(["cp", "-a", str(prepared), str(house.state)], check=True)
-    return house
+def used_installation(installation: Installation, prepared: Path) -> Installation:
+    """A installation that was started before. `cp`, because owners must be kept: the servers have users of their own."""
+    subprocess.run(["cp", "-a", str(prepared), str(installation.state)], check=True)
+    return installation
 
 
 # --- what it says when it cannot start ---------------------------------------------------------------------------
 
 
-def one_sentence(house: House, **changes: str) -> str:
+def one_sentence(installation: Installation, **changes: str) -> str:
     """What `make run` prints when it refuses; make's own last line is left out."""
     done = subprocess.run(
         ["make", "run"],
         cwd=ROOT,
-        env={**house.environment, **changes},
+        env={**installation.environment, **changes},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -192,21 +192,21 @@ def one_sentence(house: House, **changes: str) -> str:
     return lines[0]
 
 
-def test_a_taken_port_is_said_in_one_sentence(house: House):
+def test_a_taken_port_is_said_in_one_sentence(installation: Installation):
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", house.port))
+        taken.bind(("127.0.0.1", installation.port))
         taken.listen()
-        assert f"Port {house.port} on 127.0.0.1 is taken" in one_sentence(house)
-    assert not house.state.exists()
+        assert f"Port {installation.port} on 127.0.0.1 is taken" in one_sentence(installation)
+    assert not installation.state.exists()
 
 
 @pytest.mark.parametrize("port", ["0", "70000", "eighty", "-1"])
-def test_a_port_that_is_none_is_said_in_one_sentence(house: House, port: str):
-    assert "give it a number from 1 to 65535" in one_sentence(house, GUILDHALL_PORT=port)
+def test_a_port_that_is_none_is_said_in_one_sentence(installation: Installation, port: str):
+    assert "give it a number from 1 to 65535" in one_sentence(installation, GUILDHALL_PORT=port)
 
 
-def test_a_host_of_another_machine_is_said_in_one_sentence(house: House):
-    assert "GUILDHALL_HOST" in one_sentence(house, GUILDHALL_HOST="203.0.113.7")
+def test_a_host_of_another_machine_is_said_in_one_sentence(installation: Installation):
+    assert "GUILDHALL_HOST" in one_sentence(installation, GUILDHALL_HOST="203.0.113.7")
 
 
 def test_another_python_is_said_in_one_sentence():
@@ -244,46 +244,46 @@ def test_a_full_disk_is_said_before_anything_is_installed(tmp_path: Path):
     assert not (tmp_path / "venv" / "bin").exists()
 
 
-def test_a_procfile_that_is_none_is_said_in_one_sentence(house: House):
-    Path(house.environment["GUILDHALL_PROCFILE"]).write_text("this is no process\n")
-    assert "is not a valid unique process" in one_sentence(house)
+def test_a_procfile_that_is_none_is_said_in_one_sentence(installation: Installation):
+    Path(installation.environment["GUILDHALL_PROCFILE"]).write_text("this is no process\n")
+    assert "is not a valid unique process" in one_sentence(installation)
 
 
 # --- however it ends -----------------------------------------------------------------------------------------------
 
 
-def ctrl_c(house: House) -> None:
+def ctrl_c(installation: Installation) -> None:
     """As the terminal does it: to the whole foreground group, make included."""
-    assert house.make is not None
-    os.killpg(house.make.pid, signal.SIGINT)
+    assert installation.make is not None
+    os.killpg(installation.make.pid, signal.SIGINT)
 
 
-def hang_up(house: House) -> None:
-    assert house.make is not None
-    os.killpg(house.make.pid, signal.SIGHUP)
+def hang_up(installation: Installation) -> None:
+    assert installation.make is not None
+    os.killpg(installation.make.pid, signal.SIGHUP)
 
 
-def terminate_make(house: House) -> None:
-    assert house.make is not None
-    house.make.terminate()
+def terminate_make(installation: Installation) -> None:
+    assert installation.make is not None
+    installation.make.terminate()
 
 
-def kill_make(house: House) -> None:
-    assert house.make is not None
-    house.make.kill()
+def kill_make(installation: Installation) -> None:
+    assert installation.make is not None
+    installation.make.kill()
 
 
-def kill_guard(house: House) -> None:
-    house.guard.kill()
+def kill_guard(installation: Installation) -> None:
+    installation.guard.kill()
 
 
-def kill_supervisor(house: House) -> None:
-    house.supervisor.kill()
+def kill_supervisor(installation: Installation) -> None:
+    installation.supervisor.kill()
 
 
-def make_stop(house: House) -> None:
+def make_stop(installation: Installation) -> None:
     done = subprocess.run(
-        ["make", "stop"], cwd=ROOT, env=house.environment, capture_output=True, text=True, check=False
+        ["make", "stop"], cwd=ROOT, env=installation.environment, capture_output=True, text=True, check=False
     )
     assert "Everything has stopped." in done.stdout, done.stdout + done.stderr
 
@@ -295,63 +295,67 @@ def make_stop(house: House) -> None:
     [ctrl_c, terminate_make, hang_up, kill_make, kill_guard, kill_supervisor, make_stop],
     ids=lambda end: end.__name__,
 )
-def test_nothing_is_left_however_it_ends(used_house: House, end: Callable[[House], None]):
-    house = used_house
-    Path(house.environment["GUILDHALL_PROCFILE"]).write_text(PROCFILE + DEAF)
-    house.start()
-    house.wait_ready()
-    assert house.get("/healthz").status_code == 200
+def test_nothing_is_left_however_it_ends(
+    used_installation: Installation, end: Callable[[Installation], None]
+):
+    installation = used_installation
+    Path(installation.environment["GUILDHALL_PROCFILE"]).write_text(PROCFILE + DEAF)
+    installation.start()
+    installation.wait_ready()
+    assert installation.get("/healthz").status_code == 200
     # Pages may answer before the deaf ones have started their children.
-    wait_for(lambda: len(house.processes()) >= 10, seconds=20)
-    before = house.processes()
-    end(house)
+    wait_for(lambda: len(installation.processes()) >= 10, seconds=20)
+    before = installation.processes()
+    end(installation)
     # About 15 s is promised; the machine may be busy.
-    wait_for(lambda: not house.processes() and not any(map(alive, before)), "the end of all", seconds=40)
-    assert house.make is not None
-    house.make.wait(10)
+    wait_for(
+        lambda: not installation.processes() and not any(map(alive, before)), "the end of all", seconds=40
+    )
+    assert installation.make is not None
+    installation.make.wait(10)
 
 
 @pytest.mark.slow
 @pytest.mark.heavy
-def test_a_stop_while_it_is_still_starting_leaves_nothing(house: House):
-    house.start()
-    wait_for(lambda: "Starting PostgreSQL" in house.output(), seconds=60)
-    ctrl_c(house)
-    assert house.make is not None
-    house.make.wait(40)
-    wait_for(lambda: not house.processes(), seconds=20)
+def test_a_stop_while_it_is_still_starting_leaves_nothing(installation: Installation):
+    installation.start()
+    wait_for(lambda: "Starting PostgreSQL" in installation.output(), seconds=60)
+    ctrl_c(installation)
+    assert installation.make is not None
+    installation.make.wait(40)
+    wait_for(lambda: not installation.processes(), seconds=20)
 
 
 @pytest.mark.slow
 @pytest.mark.heavy
-def test_the_second_start_keeps_the_data_and_one_runs_at_a_time(house: House):
-    house.start()
-    house.wait_ready()
-    assert "is running already" in one_sentence(house, GUILDHALL_PORT=str(free_port()))
+def test_the_second_start_keeps_the_data_and_one_runs_at_a_time(installation: Installation):
+    installation.start()
+    installation.wait_ready()
+    assert "is running already" in one_sentence(installation, GUILDHALL_PORT=str(free_port()))
     command = [sys.executable, "manage.py", "shell", "-v0", "-c"]
     # A single command beside `make run` uses the servers that run already.
     subprocess.run(
         [*command, "from core.models import User; User.objects.create_user('kept@example.org', 'x')"],
         cwd=ROOT,
-        env=house.environment,
+        env=installation.environment,
         check=True,
         timeout=60,
     )
-    assert house.get("/healthz").status_code == 200
-    ctrl_c(house)
-    assert house.make is not None
-    house.make.wait(40)
-    assert "Everything has stopped." in house.output()
-    house.start()
-    house.wait_ready()
-    assert house.get("/sign-in/").status_code == 200
+    assert installation.get("/healthz").status_code == 200
+    ctrl_c(installation)
+    assert installation.make is not None
+    installation.make.wait(40)
+    assert "Everything has stopped." in installation.output()
+    installation.start()
+    installation.wait_ready()
+    assert installation.get("/sign-in/").status_code == 200
     counted = subprocess.run(
         [
             *command,
             "from core.models import User; print(User.objects.filter(email='kept@example.org').count())",
         ],
         cwd=ROOT,
-        env=house.environment,
+        env=installation.environment,
         check=True,
         timeout=60,
         capture_output=True,
@@ -362,72 +366,76 @@ def test_the_second_start_keeps_the_data_and_one_runs_at_a_time(house: House):
 
 @pytest.mark.slow
 @pytest.mark.heavy
-def test_a_process_that_dies_is_started_again_and_its_words_are_kept(used_house: House):
-    house = used_house
-    house.start()
-    house.wait_ready()
-    house.one("uvicorn").kill()
+def test_a_process_that_dies_is_started_again_and_its_words_are_kept(used_installation: Installation):
+    installation = used_installation
+    installation.start()
+    installation.wait_ready()
+    installation.one("uvicorn").kill()
     wait_for(
-        lambda: re.search(r"web ended \(signal SIGKILL\); starting it again in 1 s", house.output()),
+        lambda: re.search(r"web ended \(signal SIGKILL\); starting it again in 1 s", installation.output()),
         seconds=20,
     )
 
     def answers() -> bool:
         try:
-            return house.get("/healthz").status_code == 200
+            return installation.get("/healthz").status_code == 200
         except httpx.HTTPError:
             return False
 
     wait_for(answers, seconds=60)
-    wait_for(lambda: house.output().count("dying ended (exit code 3)") >= 2, seconds=30)
-    wait_for(lambda: "starting it again in 2 s" in house.output(), seconds=10)
-    assert "dying | last words" in house.output()
-    assert "last words" in (house.state / "logs" / "dying.log").read_text()
+    wait_for(lambda: installation.output().count("dying ended (exit code 3)") >= 2, seconds=30)
+    wait_for(lambda: "starting it again in 2 s" in installation.output(), seconds=10)
+    assert "dying | last words" in installation.output()
+    assert "last words" in (installation.state / "logs" / "dying.log").read_text()
 
 
 @pytest.mark.slow
 @pytest.mark.heavy
 @pytest.mark.parametrize(("name", "program"), [("postgres", "bin/postgres"), ("broker", "valkey-server")])
-def test_pages_come_back_by_themselves_after_a_server_was_killed(used_house: House, name: str, program: str):
-    house = used_house
-    house.start()
-    house.wait_ready()
+def test_pages_come_back_by_themselves_after_a_server_was_killed(
+    used_installation: Installation, name: str, program: str
+):
+    installation = used_installation
+    installation.start()
+    installation.wait_ready()
 
-    wait_for(lambda: house.up(name), seconds=20)
+    wait_for(lambda: installation.up(name), seconds=20)
     # Its keeper first, stopped, so that the server stays away long enough to be looked at.
-    keeper = house.one("supervisor/embedded.py", {"postgres": "postgres", "broker": "valkey"}[name])
+    keeper = installation.one("supervisor/embedded.py", {"postgres": "postgres", "broker": "valkey"}[name])
     keeper.suspend()
-    house.one(program).kill()
-    wait_for(lambda: house.up(name) is False, seconds=30)
-    assert house.get("/healthz").status_code == 200
+    installation.one(program).kill()
+    wait_for(lambda: installation.up(name) is False, seconds=30)
+    assert installation.get("/healthz").status_code == 200
     keeper.resume()
-    wait_for(lambda: house.up(name), seconds=60)
-    assert house.get("/sign-in/").status_code == 200
+    wait_for(lambda: installation.up(name), seconds=60)
+    assert installation.get("/sign-in/").status_code == 200
 
 
 @pytest.mark.slow
 @pytest.mark.heavy
-def test_a_killed_keeper_is_replaced(used_house: House):
-    house = used_house
-    house.start()
-    house.wait_ready()
+def test_a_killed_keeper_is_replaced(used_installation: Installation):
+    installation = used_installation
+    installation.start()
+    installation.wait_ready()
     for name in ("postgres", "valkey"):
-        house.one("supervisor/embedded.py", name).kill()
-    wait_for(lambda: house.output().count("it is running again") == 2, seconds=60)
-    wait_for(lambda: house.up("postgres", "broker"), seconds=60)
+        installation.one("supervisor/embedded.py", name).kill()
+    wait_for(lambda: installation.output().count("it is running again") == 2, seconds=60)
+    wait_for(lambda: installation.up("postgres", "broker"), seconds=60)
 
 
 @pytest.mark.slow
 @pytest.mark.heavy
-def test_a_task_in_the_middle_of_long_work_is_not_waited_for(used_house: House, tmp_path: Path):
-    house = used_house
-    Path(house.environment["GUILDHALL_PROCFILE"]).write_text(PROCFILE + BUSY)
-    house.start()
-    house.wait_ready()
+def test_a_task_in_the_middle_of_long_work_is_not_waited_for(used_installation: Installation, tmp_path: Path):
+    installation = used_installation
+    Path(installation.environment["GUILDHALL_PROCFILE"]).write_text(PROCFILE + BUSY)
+    installation.start()
+    installation.wait_ready()
     began = tmp_path / "began"
     send = f"from config.celery import app; app.send_task('tests.sleep', [{str(began)!r}], queue='default')"
-    subprocess.run([sys.executable, "-c", send], cwd=ROOT, env=house.environment, check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", send], cwd=ROOT, env=installation.environment, check=True, timeout=60
+    )
     wait_for(began.exists, seconds=60)
-    ctrl_c(house)
-    wait_for(lambda: not house.processes(), seconds=40)
-    assert "Everything has stopped." in house.output()
+    ctrl_c(installation)
+    wait_for(lambda: not installation.processes(), seconds=40)
+    assert "Everything has stopped." in installation.output()

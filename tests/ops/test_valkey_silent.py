@@ -174,8 +174,8 @@ def test_what_cannot_be_done_without_it_is_told_in_words(
     answer = client.get(f"/api/v1/projects/{world.project.slug}/queue/")
     page = client.get(f"/p/{world.project.slug}/annotate/")
     assert (answer.status_code, page.status_code) == (503, 503)
-    assert answer.json()["code"] == "part_away" and "(Valkey) does not answer" in answer.json()["detail"]
-    assert "(Valkey) does not answer" in page.content.decode()
+    assert answer.json()["code"] == "part_away" and "(Valkey) is offline" in answer.json()["detail"]
+    assert "(Valkey) is offline" in page.content.decode()
 
 
 def test_every_client_of_valkey_has_a_time_limit() -> None:

@@ -48,7 +48,7 @@ def _check(facts, name):
 def test_everything_known_and_good_passes():
     gate = evaluate(GOOD)
     assert gate.result == "pass" and not gate.open_points
-    assert gate.says == "All 6 checks passed."
+    assert gate.says == "All 6 criteria passed."
 
 
 def test_nothing_known_never_passes():

@@ -80,7 +80,7 @@ def test_four_rows_do_not_pass(versions):
     [
         ("running", "hold", "being measured"),
         ("failed", "hold", "disk is full"),
-        ("cancelled", "hold", "not measured"),
+        ("cancelled", "hold", "not been measured"),
     ],
 )
 def test_an_unfinished_measurement_holds(versions, status, result, words):

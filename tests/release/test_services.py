@@ -45,7 +45,7 @@ def test_a_release_moves_the_pointer_and_keeps_the_gate(world, versions):
     assert live_version(world.project) == versions.v1
     assert release.signed_off_by == world.admin and release.replaced is None
     assert {check["name"] for check in release.gate} >= {"token_parity", "human_preference", "served"}
-    entry = AuditEntry.objects.get(verb="release.made_live")
+    entry = AuditEntry.objects.get(action="release.made_live")
     assert entry.detail["result"] == "hold"
     assert entry.detail["gate"] == "4 of 6 passed, 2 on hold" and entry.detail["note"] == "First one."
     assert "human_preference" in entry.detail["overridden"]
@@ -103,7 +103,7 @@ def test_another_projects_version_or_one_not_ready_or_not_served_stays_out(world
     with pytest.raises(Refused, match="not ready"):
         _live(world, versions.v1)
     Engine.objects.update(status=Engine.Status.DOWN)
-    with pytest.raises(Refused, match="not served"):
+    with pytest.raises(Refused, match="cannot answer now"):
         _live(world, versions.v2)
     assert not Route.objects.exists() and not Release.objects.exists()
 
@@ -144,7 +144,7 @@ def test_going_back_needs_no_passing_gate_and_is_on_record(world, versions):
         "Answers were wrong.",
         f"Rolled back from {versions.v2} to {versions.v1}",
     )
-    entry = AuditEntry.objects.get(verb="release.rolled_back")
+    entry = AuditEntry.objects.get(action="release.rolled_back")
     assert (entry.detail["reason"], entry.detail["replaced"]) == ("Answers were wrong.", str(versions.v2))
     assert sentence(entry) == f"Admin Member rolled back from {versions.v2} to {versions.v1}"
 
@@ -235,7 +235,7 @@ def test_no_way_back_to_what_nothing_serves(world, versions):
     Deployment.objects.filter(version=versions.v1).update(
         wanted=Deployment.Wanted.UNLOADED, status=Deployment.Status.UNLOADED
     )
-    with pytest.raises(Refused, match="not served"):
+    with pytest.raises(Refused, match="cannot answer now"):
         _back(world, versions.v2)
     assert live_version(world.project) == versions.v2 and Release.objects.count() == 2
 

@@ -367,9 +367,17 @@ def _file(name: str) -> Any:
 
 
 # --- the OpenAI-style API ----------------------------------------------------------------------------------
-DOOR_STATUSES = {200, 400, 401, 404, 405, 413, 429}  # the engine of the test is there, so 503 is a fault, too
-DOOR_OWN = ["model", "messages", "stream", "stream_options", "context"]
-DOOR_UNKNOWN = [
+OPENAI_STATUSES = {
+    200,
+    400,
+    401,
+    404,
+    405,
+    413,
+    429,
+}  # the engine of the test is there, so 503 is a fault, too
+OPENAI_OWN = ["model", "messages", "stream", "stream_options", "context"]
+OPENAI_UNKNOWN = [
     "best_of",
     "echo",
     "Temperature",
@@ -398,14 +406,14 @@ ODD_KEYS = [
 _PYTHON = re.compile(r"Traceback|NoneType|object at 0x|\bdict\b|got type|Errno|\bNone\b|\bTrue\b|\bFalse\b")
 
 
-def door_names() -> list[str]:
+def openai_names() -> list[str]:
     """Every parameter that is read, and some that are not."""
     from inference.openai_api import shapes
 
-    return [*DOOR_OWN, *shapes._PASSED, *shapes._HARMLESS, *DOOR_UNKNOWN]
+    return [*OPENAI_OWN, *shapes._PASSED, *shapes._HARMLESS, *OPENAI_UNKNOWN]
 
 
-def wrong_with_door_error(body: Any) -> str:
+def wrong_with_openai_error(body: Any) -> str:
     """What is wrong with an error that should be in OpenAI's shape; "" when nothing is."""
     error = body.get("error") if isinstance(body, dict) and set(body) == {"error"} else None
     if not isinstance(error, dict) or set(error) != {"message", "type", "param", "code"}:
@@ -419,7 +427,7 @@ def wrong_with_door_error(body: Any) -> str:
     return "speaks Python" if _PYTHON.search(error["message"]) else ""
 
 
-def fuzz_door(client: Any, model: str, report: Report, *, times: int, seeded: bool) -> None:
+def fuzz_openai_api(client: Any, model: str, report: Report, *, times: int, seeded: bool) -> None:
     """Every parameter of a chat completion with every kind of value, whole and streamed; the other addresses and methods.
 
     `client` is an httpx.Client with the key of a project whose live version a fake engine serves.
@@ -431,7 +439,7 @@ def fuzz_door(client: Any, model: str, report: Report, *, times: int, seeded: bo
         place, told = f"{method} {path[:40]} {label}", f"{options!r:.400} {answer.text[:500]}"
         if answer.status_code >= 500:
             report.server_errors.setdefault(place, told)
-        elif wrong := _wrong_with_door_answer(answer, method):
+        elif wrong := _wrong_with_openai_answer(answer, method):
             report.schema_violations.setdefault(f"{place} {wrong}", told)
 
     _fuzz_parameters(sent, model, times, seeded=seeded)
@@ -457,7 +465,7 @@ def fuzz_door(client: Any, model: str, report: Report, *, times: int, seeded: bo
 
 
 def _fuzz_parameters(sent: Any, model: str, times: int, *, seeded: bool) -> None:
-    names, values = door_names(), [*ODD_JSON, *ODD_MESSAGES]
+    names, values = openai_names(), [*ODD_JSON, *ODD_MESSAGES]
     base = {"model": model, "messages": [{"role": "user", "content": "say: a b"}], "max_tokens": 4}
 
     def once(drawn: tuple[str, Any, bool, str]) -> None:
@@ -482,17 +490,19 @@ def _fuzz_parameters(sent: Any, model: str, times: int, *, seeded: bool) -> None
         once(("messages", odd, bool(at % 2), "body"))
 
 
-def _wrong_with_door_answer(answer: Any, method: str) -> str:
-    if answer.status_code not in DOOR_STATUSES:
+def _wrong_with_openai_answer(answer: Any, method: str) -> str:
+    if answer.status_code not in OPENAI_STATUSES:
         return f"said {answer.status_code}"
     if method == "HEAD":
         return ""
     if answer.status_code != 200:
-        return wrong_with_door_error(answer.json())
+        return wrong_with_openai_error(answer.json())
     if not answer.headers["content-type"].startswith("text/event-stream"):
         return "" if answer.json().get("object") in ("chat.completion", "list", "model") else "is no answer"
     *events, last = [block.removeprefix("data: ") for block in re.split(r"\r?\n\r?\n", answer.text) if block]
     if last != "[DONE]":
         return "does not end"
     bodies = [json.loads(event) for event in events]
-    return next((found for body in bodies if "error" in body and (found := wrong_with_door_error(body))), "")
+    return next(
+        (found for body in bodies if "error" in body and (found := wrong_with_openai_error(body))), ""
+    )

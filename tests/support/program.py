@@ -7,13 +7,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from core.host.processes import as_child
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,18 +23,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def until(check: Callable[[], Any], *, seconds: float, what: str, every: float = 0.5) -> Any:
-    """The first true value of `check`, or TimeoutError with `what`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = check()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not happen within {seconds:.0f} s")
-        time.sleep(every)
 
 
 class Program:
@@ -87,7 +76,7 @@ class Program:
                 preexec_fn=as_child(os.getpid(), death_signal=signal.SIGTERM),
             )
         try:
-            until(self._answers, seconds=seconds, what="the sign-in page", every=0.2)
+            wait_for(self._answers, seconds=seconds, what="the sign-in page", every=0.2)
         except BaseException:
             self.stop()
             raise

@@ -73,7 +73,7 @@ def test_measured_runs_on_a_cpu_lie_within_a_quarter_of_the_estimate():
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KEPT, ids=str)
 def test_what_a_layer_keeps_is_what_autograd_counts(kind):
-    from benchmarks.activations import SHAPES, bytes_per_token, shape_of
+    from tests.support.activations import SHAPES, bytes_per_token, shape_of
 
     adapter, bfloat16, dropout = kind
     for shape in (SHAPES[0], SHAPES[-1]):

@@ -92,7 +92,7 @@ def test_both_versions_get_a_loss_of_each_test_row(world, pair):
     assert {row["slice"] for row in found.rows} == {"shipment status", "customs"}
     assert all(row["weight"] == 1.0 and row["group"].startswith("g") for row in found.rows)
     assert found.left_out == {"trained_on": 0, "retired": 0, "unusable": 0}
-    assert AuditEntry.objects.filter(verb="model_version.loss_measured").count() == 1
+    assert AuditEntry.objects.filter(action="model_version.loss_measured").count() == 1
     own, its = by_row(version), by_row(base)
     assert all(own[name].loss != its[name].loss and own[name].tokens == its[name].tokens for name in own)
 

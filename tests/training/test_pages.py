@@ -255,7 +255,7 @@ def test_the_archive_holds_every_file_as_it_is_stored(scene, as_user):
         entry["path"]: entry["size"] for entry in scene.version.artifact.manifest
     }
     assert archive.read("model.safetensors") == b"weights"
-    assert AuditEntry.objects.filter(verb="model_version.downloaded", actor_id=scene.admin.pk).exists()
+    assert AuditEntry.objects.filter(action="model_version.downloaded", actor_id=scene.admin.pk).exists()
     by_api = as_user(scene.admin).get(api(scene, f"model-versions/{scene.version.pk}/download/"))
     assert by_api.status_code == 200, by_api.content
     assert zipfile.ZipFile(io.BytesIO(b"".join(by_api))).testzip() is None

@@ -78,7 +78,7 @@ def test_a_lora_run_ends_with_a_version_that_knows_where_it_came_from(world, tin
     assert storage().verify(version.artifact) == []
     assert Event.objects.filter(kind="model_version.registered", payload={"version": version.pk}).count() == 1
     assert {"training.launched", "model_version.registered", "run.succeeded"} <= set(
-        AuditEntry.objects.values_list("verb", flat=True)
+        AuditEntry.objects.values_list("action", flat=True)
     )
 
 
@@ -428,7 +428,7 @@ def test_a_store_that_fails_leaves_no_version_and_the_run_can_be_tried_again(wor
     training = finish(training)
     assert training.run.status == Run.Status.FAILED
     assert training.run.error_code == "storage_full"
-    assert "no space left" in training.run.error_message
+    assert "disk is full" in training.run.error_message
     assert not ModelVersion.objects.filter(training=training).exists()
     assert not Event.objects.filter(payload__has_key="training").exists()
     assert Artifact.objects.count() == before
@@ -447,7 +447,7 @@ def test_a_registration_that_fails_leaves_nothing_behind(world, tiny_base, monke
     assert training.run.status == Run.Status.FAILED
     assert training.run.error_code == "unexpected"
     assert not ModelVersion.objects.filter(training=training).exists()
-    assert not AuditEntry.objects.filter(verb="model_version.registered", object_label="v1").exists()
+    assert not AuditEntry.objects.filter(action="model_version.registered", object_label="v1").exists()
 
 
 def launch_without_base_version(world, tiny_base, monkeypatch):

@@ -1,11 +1,11 @@
 """Shapes of training's API."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api.fields import Body, CountField, IdField, TextField
+from core.api.fields import Body, CountField, IdField, TextField, declared
 from core.api.serializers import RunSerializer
 from training.methods import METHODS
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
@@ -37,11 +37,11 @@ class NewBaseModelSerializer(Body):
 class SettingSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     kind = serializers.CharField(help_text="int, float, bool or choice")
-    label = serializers.CharField()  # type: ignore[assignment]
+    label = declared(serializers.CharField())
     help = serializers.CharField()
     unit = serializers.CharField()
     default = serializers.JSONField()
-    source = serializers.CharField(help_text="Why the default is what it is.")  # type: ignore[assignment]
+    source = declared(serializers.CharField(help_text="Why the default is what it is."))
     least = serializers.FloatField(allow_null=True)
     most = serializers.FloatField(allow_null=True)
     choices = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
@@ -50,7 +50,7 @@ class SettingSerializer(serializers.Serializer[Any]):
 
 class MethodSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]
+    label = declared(serializers.CharField())
     summary = serializers.CharField()
     serving_plan = serializers.CharField()
     settings = SettingSerializer(many=True)
@@ -172,7 +172,7 @@ class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
 
     class Meta:
         model = ModelVersion
-        fields = (
+        fields: ClassVar[tuple[str, ...]] = (
             "id", "number", "name", "kind", "status", "served_name", "base_model", "run", "dataset", "adapter_rank",
             "sha256", "size_bytes", "parity_report", "files_report", "note", "created_at", "ready_at",
         )  # fmt: skip
@@ -188,4 +188,4 @@ class OneModelVersionSerializer(ModelVersionSerializer):
     files = FileSerializer(source="artifact.manifest", many=True, read_only=True)
 
     class Meta(ModelVersionSerializer.Meta):
-        fields = (*ModelVersionSerializer.Meta.fields, "files")  # type: ignore[assignment]
+        fields: ClassVar[tuple[str, ...]] = (*ModelVersionSerializer.Meta.fields, "files")

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
@@ -178,7 +179,7 @@ class TrainingRunsView(mixins.ListModelMixin, _Launching):
     asks = TrainingRunFilter
     queryset = TrainingRun.objects.none()
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[TrainingRun]:
         wanted = TrainingRunFilter(self.request.GET).checked()
         return queries.search_runs(self.access.project, **wanted).select_related("run__created_by")
 
@@ -208,7 +209,7 @@ class PointsView(mixins.ListModelMixin, TrainingView):
     serializer_class = PointSerializer
     queryset = MetricPoint.objects.none()
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[MetricPoint]:
         training = self.training(self.kwargs["number"])
         return MetricPoint.objects.filter(training=training).order_by("step", "series")
 
@@ -221,7 +222,7 @@ class SamplesView(mixins.ListModelMixin, TrainingView):
     serializer_class = SampleSerializer
     queryset = SampleAnswer.objects.none()
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[SampleAnswer]:
         return SampleAnswer.objects.filter(training=self.training(self.kwargs["number"])).order_by(
             "step", "id"
         )
@@ -261,7 +262,7 @@ class ModelVersionsView(mixins.ListModelMixin, TrainingView):
     asks = VersionFilter
     queryset = ModelVersion.objects.none()
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> QuerySet[ModelVersion]:
         return queries.search_versions(self.access.project, **VersionFilter(self.request.GET).checked())
 
     def get(self, request: Request, slug: str) -> Response:

@@ -11,7 +11,7 @@ import subprocess
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from celery.signals import worker_ready
@@ -20,6 +20,9 @@ from django.core.cache import cache
 from redis.exceptions import RedisError
 
 from core.text import lines_of
+
+if TYPE_CHECKING:
+    from celery.worker import WorkController
 
 CACHE_KEY = "training.host.machine"
 GPU_QUEUE = "gpu"
@@ -110,6 +113,6 @@ def training_machine() -> Machine:
 
 
 @worker_ready.connect
-def _note_machine(sender: Any, **_: Any) -> None:
+def _note_machine(sender: "WorkController", **_: object) -> None:
     if GPU_QUEUE in sender.app.amqp.queues.consume_from:
         cache.set(CACHE_KEY, asdict(this_machine()), timeout=None)

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 from celery.signals import worker_shutting_down
 
@@ -22,7 +21,7 @@ _asked = mmap.mmap(-1, 1)
 
 
 @worker_shutting_down.connect
-def ask_to_stop(**_: Any) -> None:
+def ask_to_stop(**_: object) -> None:
     _asked[0] = 1
 
 

@@ -8,10 +8,15 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from decimal import Decimal
 from math import isfinite
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from core.errors import Invalid
+from core.json_types import Json
 from core.wording import noun
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -23,18 +28,18 @@ class Setting:
     label: str
     help: str
     unit: str
-    default: Any
+    default: bool | float | str
     source: str
     least: float | None
     most: float | None
     choices: tuple[tuple[str, str], ...]
     advanced: bool
 
-    def shown(self, value: Any) -> Any:
+    def shown(self, value: Json) -> Json:
         """A value as text. 0 is shown as "all" where 0 means no limit."""
         return "all" if value == 0 and self.least == 0 and "0 takes all" in self.help else value
 
-    def clean(self, value: Any) -> Any:
+    def clean(self, value: Json) -> bool | float | str:
         """The value in its type, or ValueError with a sentence for the user. `value` is anything JSON can hold."""
         if self.kind == "bool":
             if not isinstance(value, bool):
@@ -57,15 +62,17 @@ class Setting:
             raise ValueError(f"At most {plain(self.most)}.")
         return int(value) if self.kind == "int" else float(value)
 
-    def is_default(self, given: Any) -> bool:
+    def is_default(self, given: Json) -> bool:
         """Whether a value, from a form or a program, is the default."""
         if self.kind == "bool":
             return (given is True or given == "on") == self.default
         if self.kind == "choice":
             return bool(given == self.default)
+        if given is None or isinstance(given, (list, dict)):
+            return False
         try:
             return float(given) == float(self.default)
-        except (OverflowError, TypeError, ValueError):
+        except (OverflowError, ValueError):
             return False
 
 
@@ -78,7 +85,7 @@ def plain(number: float) -> str:
 
 def setting(
     *,
-    default: Any,
+    default: bool | float | str,
     label: str,
     source: str,
     help: str = "",  # noqa: A002 (the name forms use)
@@ -254,7 +261,7 @@ def recipe_from(recipe: type[Recipe], values: dict[str, Any]) -> Recipe:
     """A recipe from plain values, defaults filled in. Raises Invalid naming every field that is wrong."""
     known = {one.name: one for one in settings_of(recipe)}
     wrong: dict[str, list[str]] = {name: ["No such setting."] for name in values if name not in known}
-    clean = {}
+    clean: dict[str, Any] = {}
     for name, one in known.items():
         try:
             clean[name] = one.clean(values.get(name, one.default))
@@ -298,26 +305,26 @@ class Method(Protocol):
     recipe: type[Recipe]
     version_kind: ClassVar[str]  # of ModelVersion.Kind
 
-    def serving_plan(self, recipe: Any) -> str:
+    def serving_plan(self, recipe: Recipe) -> str:
         """How the result is served, for users: "as adapter in vLLM"."""
 
-    def rank(self, recipe: Any) -> int | None:
+    def rank(self, recipe: Recipe) -> int | None:
         """The adapter's rank, for the engine's limit; None when there is no adapter."""
 
-    def trainable(self, architecture: dict[str, Any], parameters: int, recipe: Any) -> int:
+    def trainable(self, architecture: dict[str, Any], parameters: int, recipe: Recipe) -> int:
         """How many parameters are trained, by arithmetic."""
 
     def bytes_per_weight(self, device: str) -> int:
         """Bytes of one frozen or trained weight in memory on "cpu" or "cuda"."""
 
-    def dropout(self, recipe: Any) -> float:
+    def dropout(self, recipe: Recipe) -> float:
         """The share of each adapter's input that is dropped; the rest is a copy that needs memory."""
 
-    def describe(self, recipe: Any) -> str:
+    def describe(self, recipe: Recipe) -> str:
         """The recipe in a few words: "r 16, lr 5e-4, 2 epochs"."""
 
-    def load(self, folder: Path, recipe: Any, device: str) -> Any:
+    def load(self, folder: Path, recipe: Recipe, device: str) -> "PreTrainedModel | PeftModel":
         """The model ready to train, on `device`."""
 
-    def save(self, model: Any, folder: Path) -> None:
+    def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
         """Writes the result's weights as safetensors into an empty folder."""

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from training.methods.base import Recipe, epochs_of, setting
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,25 +37,25 @@ class FullFineTune:
     recipe: type[Recipe] = FullRecipe
     version_kind: ClassVar[str] = "full"
 
-    def serving_plan(self, recipe: Any) -> str:
+    def serving_plan(self, recipe: Recipe) -> str:
         return "by its own engine"
 
-    def rank(self, recipe: Any) -> int | None:
+    def rank(self, recipe: Recipe) -> int | None:
         return None
 
-    def trainable(self, architecture: dict[str, Any], parameters: int, recipe: Any) -> int:
+    def trainable(self, architecture: dict[str, Any], parameters: int, recipe: Recipe) -> int:
         return parameters
 
     def bytes_per_weight(self, device: str) -> int:
         return 4
 
-    def describe(self, recipe: Any) -> str:
+    def describe(self, recipe: Recipe) -> str:
         return f"all weights, lr {recipe.learning_rate:g}, {epochs_of(recipe)}"
 
-    def dropout(self, recipe: Any) -> float:
+    def dropout(self, recipe: Recipe) -> float:
         return 0.0
 
-    def load(self, folder: Path, recipe: Any, device: str) -> Any:
+    def load(self, folder: Path, recipe: Recipe, device: str) -> "PreTrainedModel":
         import torch
         from transformers import AutoModelForCausalLM
 
@@ -61,7 +65,7 @@ class FullFineTune:
             folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
         )
 
-    def save(self, model: Any, folder: Path) -> None:
+    def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
         import torch
 
         # Served in bfloat16 like its base. The Trainer no longer needs the model.

@@ -3,9 +3,13 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from training.methods.base import Recipe, epochs_of, setting
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -62,6 +66,11 @@ class LoRARecipe(Recipe):
     )
 
 
+def _of_lora(recipe: Recipe) -> LoRARecipe:
+    assert isinstance(recipe, LoRARecipe)
+    return recipe
+
+
 class LoRA:
     name: ClassVar[str] = "lora"
     label: ClassVar[str] = "LoRA"
@@ -71,14 +80,15 @@ class LoRA:
     recipe: type[Recipe] = LoRARecipe
     version_kind: ClassVar[str] = "adapter"
 
-    def serving_plan(self, recipe: Any) -> str:
+    def serving_plan(self, recipe: Recipe) -> str:
         return "as adapter in vLLM"
 
-    def rank(self, recipe: Any) -> int | None:
-        return int(recipe.rank)
+    def rank(self, recipe: Recipe) -> int | None:
+        return _of_lora(recipe).rank
 
-    def trainable(self, architecture: dict[str, Any], parameters: int, recipe: Any) -> int:
+    def trainable(self, architecture: dict[str, Any], parameters: int, recipe: Recipe) -> int:
         """r * (inputs + outputs) for each linear layer. Exact for Llama-like models, close for others."""
+        own = _of_lora(recipe)
         hidden = int(architecture.get("hidden_size") or 0)
         layers = int(architecture.get("num_hidden_layers") or 0)
         if not hidden or not layers:
@@ -89,22 +99,23 @@ class LoRA:
         keys = int(architecture.get("num_key_value_heads") or heads) * head
         inner = int(architecture.get("intermediate_size") or 4 * hidden)
         width = 2 * (hidden + queries) + 2 * (hidden + keys)
-        if recipe.targets == "all-linear":
+        if own.targets == "all-linear":
             width += 3 * (hidden + inner)
-        return int(recipe.rank) * width * layers
+        return own.rank * width * layers
 
     def bytes_per_weight(self, device: str) -> int:
         # bfloat16 halves the frozen weights on a GPU; on a CPU it is slower than float32 (docs/decisions/training.md).
         return 2 if device == "cuda" else 4
 
-    def describe(self, recipe: Any) -> str:
-        scaled = ", rank-stabilised" if recipe.rslora else ""
-        return f"r {recipe.rank}{scaled}, lr {recipe.learning_rate:g}, {epochs_of(recipe)}"
+    def describe(self, recipe: Recipe) -> str:
+        own = _of_lora(recipe)
+        scaled = ", rank-stabilised" if own.rslora else ""
+        return f"r {own.rank}{scaled}, lr {recipe.learning_rate:g}, {epochs_of(recipe)}"
 
-    def dropout(self, recipe: Any) -> float:
-        return float(recipe.dropout)
+    def dropout(self, recipe: Recipe) -> float:
+        return _of_lora(recipe).dropout
 
-    def load(self, folder: Path, recipe: Any, device: str) -> Any:
+    def load(self, folder: Path, recipe: Recipe, device: str) -> "PeftModel":
         import torch
         from peft import LoraConfig, get_peft_model
         from transformers import AutoModelForCausalLM
@@ -116,21 +127,22 @@ class LoRA:
             use_safetensors=True,
         )
         present = {name.rpartition(".")[2] for name, _ in model.named_modules()}
-        targets: str | list[str] = recipe.targets
+        own = _of_lora(recipe)
+        targets: str | list[str] = own.targets
         if targets == "attention":
             targets = [name for name in ATTENTION if name in present]
         config = LoraConfig(
-            r=recipe.rank,
-            lora_alpha=recipe.alpha,
-            lora_dropout=recipe.dropout,
+            r=own.rank,
+            lora_alpha=own.alpha,
+            lora_dropout=own.dropout,
             target_modules=targets,
-            use_rslora=recipe.rslora,
+            use_rslora=own.rslora,
             bias="none",
             task_type="CAUSAL_LM",
         )
         return get_peft_model(model, config)
 
-    def save(self, model: Any, folder: Path) -> None:
+    def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
         model.save_pretrained(folder, safe_serialization=True)
         (folder / "README.md").unlink(missing_ok=True)
         # The base model's path is only valid on this host, and equal adapters should have equal bytes.

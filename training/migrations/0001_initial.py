@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                     "control_tokens",
                     models.JSONField(
                         default=list,
-                        help_text="What begins or ends turns in its chat template; no text of people may hold it.",
+                        help_text="Tokens that begin or end turns in its chat template; user text must not contain them.",
                     ),
                 ),
                 ("parity_prompts", models.JSONField(default=list, help_text="[{messages, token_ids}]")),
@@ -249,8 +249,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("row_hash", models.CharField(max_length=64)),
-                ("loss", models.FloatField(help_text="Summed over the answer's tokens, natural log.")),
-                ("tokens", models.PositiveIntegerField(help_text="Tokens of the answer, its end included.")),
+                ("loss", models.FloatField(help_text="Summed over the completion's tokens, natural log.")),
+                (
+                    "tokens",
+                    models.PositiveIntegerField(help_text="Tokens of the completion, its end included."),
+                ),
                 ("rendered", models.CharField(max_length=64)),
                 (
                     "precision",
@@ -303,7 +306,7 @@ class Migration(migrations.Migration):
                 (
                     "run",
                     models.OneToOneField(
-                        help_text="If it took one.",
+                        help_text="The background job that counted, if there was one.",
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="token_count",
@@ -332,10 +335,7 @@ class Migration(migrations.Migration):
                 ("recipe_hash", models.CharField(max_length=64)),
                 ("note", models.CharField(blank=True, max_length=300)),
                 ("code_version", models.CharField(max_length=80)),
-                (
-                    "serving_plan",
-                    models.CharField(help_text="How the result will be served.", max_length=120),
-                ),
+                ("serving_plan", models.CharField(help_text="How the result is served.", max_length=120)),
                 ("planned_steps", models.PositiveIntegerField(default=0)),
                 ("done_steps", models.PositiveIntegerField(default=0)),
                 (
@@ -388,13 +388,13 @@ class Migration(migrations.Migration):
                     "counted",
                     models.JSONField(
                         default=dict,
-                        help_text="What those seconds were spent on: {train: tokens, evaluate, sample, save: how often}",
+                        help_text="The work done in those seconds: {train: tokens, evaluate, sample, save: how often}",
                     ),
                 ),
                 (
                     "undisturbed_speed",
                     models.FloatField(
-                        help_text="Tokens a second in stretches in which nothing else slowed the run; null when there were none.",
+                        help_text="Tokens per second while nothing else slowed the run; null when there was no such time.",
                         null=True,
                     ),
                 ),
@@ -491,7 +491,7 @@ class Migration(migrations.Migration):
                 (
                     "series",
                     models.CharField(
-                        choices=[("train", "Training"), ("validation", "Held out")], max_length=10
+                        choices=[("train", "Training"), ("validation", "Validation")], max_length=10
                     ),
                 ),
                 ("step", models.PositiveIntegerField()),

@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.host.disks import storage_error
 from core.host.scratch import scratch
@@ -19,6 +19,9 @@ from training.chat_template import plain_marks_of
 from training.host.packages import PACKAGES, inside_model_folders
 from training.models import BaseModel
 from training.services import results
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 # Weights are safetensors only: a pickle can run code. Everything else is text that tokenizers and engines read.
 KEPT = (
@@ -208,7 +211,7 @@ def inspect(folder: Path) -> dict[str, Any]:
     }
 
 
-def _stop_token(tokenizer: Any, folder: Path) -> str:
+def _stop_token(tokenizer: "PreTrainedTokenizerBase", folder: Path) -> str:
     """The end-of-sequence token that the template writes after an answer; engines stop at it."""
     ends = {tokenizer.eos_token_id}
     answer = folder / "generation_config.json"
@@ -231,14 +234,14 @@ def _stop_token(tokenizer: Any, folder: Path) -> str:
     )
 
 
-def _control_tokens(tokenizer: Any) -> list[str]:
+def _control_tokens(tokenizer: "PreTrainedTokenizerBase") -> list[str]:
     from training.runner.data import TransformersTokenizer
 
     chat = TransformersTokenizer(tokenizer)
     return sorted({*chat.control_tokens, *plain_marks_of(chat)})
 
 
-def _parity_prompts(tokenizer: Any) -> list[dict[str, Any]]:
+def _parity_prompts(tokenizer: "PreTrainedTokenizerBase") -> list[dict[str, Any]]:
     from jinja2.exceptions import TemplateError
 
     from training.runner.data import render_prompt

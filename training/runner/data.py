@@ -8,7 +8,7 @@ All problems of the data are found here, before the first step, and reported by 
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annotation.text.rendering import Message
 from core.runs.context import RunFailed
@@ -28,6 +28,9 @@ from training.rows import (
     limit_problems,
 )
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 __all__ = ["DataFacts", "EncodedRow", "collate", "encode_rows", "plan_order", "render_prompt", "stop_id_of"]
 
 IGNORED = -100  # torch's ignore_index for cross entropy
@@ -43,7 +46,7 @@ class Encoded:
 class TransformersTokenizer:
     """A transformers tokenizer as a training.chat_template.ChatTokenizer."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
         self._tokenizer = tokenizer
         self.control_tokens = control_tokens_of(
             (token.content, token.special) for token in tokenizer.added_tokens_decoder.values()
@@ -70,13 +73,13 @@ class TransformersTokenizer:
         return None if unknown else int(found)
 
 
-def render_prompt(tokenizer: Any, messages: list[Message]) -> list[int]:
+def render_prompt(tokenizer: "PreTrainedTokenizerBase", messages: list[Message]) -> list[int]:
     """Token ids of a conversation up to the start of the answer; an engine's /tokenize must return the same."""
     chat = TransformersTokenizer(tokenizer)
     return chat.ids_of(chat.render(messages, answer_follows=True))
 
 
-def stop_id_of(tokenizer: Any, stop_token: str) -> int:
+def stop_id_of(tokenizer: "PreTrainedTokenizerBase", stop_token: str) -> int:
     """The id of the base model's end-of-turn token. RunFailed when this tokenizer does not know it as one token."""
     stop = TransformersTokenizer(tokenizer).id_of(stop_token) if stop_token else None
     if stop is None:
@@ -90,7 +93,7 @@ def stop_id_of(tokenizer: Any, stop_token: str) -> int:
 
 def encode_rows(
     rows: Iterable[dict[str, Any]],
-    tokenizer: Any,
+    tokenizer: "PreTrainedTokenizerBase",
     *,
     stop_token: str,
     system_prompt: str,

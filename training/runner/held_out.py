@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.runs.context import RunContext, RunFailed, RunHandedBack
 from dataset.rows import rows_at
@@ -24,6 +24,10 @@ from training.rows import EncodedRow, RowEncoder
 from training.runner.data import TransformersTokenizer, collate
 from training.runner.train import check_present, set_up_torch, tokenizer_of, understood
 from training.services import results
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
 
 # Padding included: with completions of a few hundred tokens and a vocabulary of 150,000 the logits then take about 2
 # GB.
@@ -226,7 +230,7 @@ def _load(version: ModelVersion, *, device: str, precision: str) -> Any:
     return model.to(device).eval()
 
 
-def _losses(model: Any, rows: list[EncodedRow], device: str) -> list[float]:
+def _losses(model: "PreTrainedModel | PeftModel", rows: list[EncodedRow], device: str) -> list[float]:
     """Each row's loss summed over its completion, in nats. RunFailed when one is not a number."""
     import torch
 

@@ -10,12 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset, SequentialSampler
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from core.runs.context import RunFailed
 from training import checkpoints
@@ -23,6 +30,9 @@ from training.estimates import CHECKPOINT_SECONDS
 from training.runner.arguments import trainer_arguments
 from training.runner.data import IGNORED, EncodedRow, collate
 from training.runner.plan import TrainingPlan
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +78,7 @@ class _Rows(Dataset):
         return self.rows[self.order[at]]
 
 
-def row_losses(model: Any, batch: dict[str, Any]) -> torch.Tensor:
+def row_losses(model: "PreTrainedModel | PeftModel", batch: dict[str, Any]) -> torch.Tensor:
     """Each row's cross entropy summed over its completion tokens, in nats: (rows,), of a batch from `collate`.
 
     Only the positions that predict completion tokens are scored (`logits_to_keep`).
@@ -90,7 +100,9 @@ def row_losses(model: Any, batch: dict[str, Any]) -> torch.Tensor:
     return each.reshape(labels.shape).sum(dim=1)
 
 
-def completion_loss(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+def completion_loss(
+    model: "PreTrainedModel | PeftModel", batch: dict[str, Any]
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(summed cross entropy in nats, number of completion tokens) of a batch from `collate`."""
     return row_losses(model, batch).sum(), (batch["labels"] != IGNORED).sum()
 
@@ -98,20 +110,38 @@ def completion_loss(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, to
 class _Loop(Trainer):
     """Trainer with completion-only loss by token, rows in planned order, and atomic checkpoints."""
 
-    def __init__(self, *, training_id: int, plan: TrainingPlan, **rest: Any) -> None:
-        super().__init__(**rest)
+    def __init__(
+        self,
+        *,
+        training_id: int,
+        plan: TrainingPlan,
+        model: "PreTrainedModel | PeftModel",
+        args: TrainingArguments,
+        callbacks: list[TrainerCallback],
+    ) -> None:
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=_Rows(plan.data.train, plan.order),
+            data_collator=lambda rows: collate(rows, plan.pad_id),
+            callbacks=callbacks,
+        )
         self._training_id = training_id
         self._plan = plan
         self._staging: Path | None = None
         # The loss below divides by the completion tokens of the whole step itself.
         self.model_accepts_loss_kwargs = True
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+    def _get_train_sampler(self, train_dataset: _Rows | None = None) -> SequentialSampler:
         return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
 
     def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
+        self,
+        model: "PreTrainedModel | PeftModel",
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor | tuple[torch.Tensor, dict[str, Any]]:
         total, tokens = completion_loss(model, inputs)
         loss = total / (num_items_in_batch if num_items_in_batch is not None else tokens)
         return (loss, {}) if return_outputs else loss
@@ -119,10 +149,10 @@ class _Loop(Trainer):
     def on_device(self, batch: dict[str, Any]) -> dict[str, Any]:
         return dict(self._prepare_inputs(batch))
 
-    def _get_output_dir(self, trial: Any) -> str:
+    def _get_output_dir(self, trial: object) -> str:
         return str(self._staging) if self._staging is not None else super()._get_output_dir(trial)
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+    def _save_checkpoint(self, model: "PreTrainedModel | PeftModel", trial: object) -> None:
         step = self.state.global_step
 
         def fill(folder: Path) -> None:
@@ -141,7 +171,7 @@ class _Loop(Trainer):
 
 
 @contextmanager
-def _apart(model: Any) -> Iterator[None]:
+def _apart(model: "PreTrainedModel | PeftModel") -> Iterator[None]:
     """Evaluation mode, without gradients, and without effect on training's random numbers."""
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     was_training = model.training
@@ -174,7 +204,7 @@ class _Watch(TrainerCallback):
 
     # --- hooks of the Trainer
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
         self.plan.begin_at(state.global_step)
         if state.global_step == 0:
@@ -183,13 +213,13 @@ class _Watch(TrainerCallback):
         self._saved_at = time.monotonic()
 
     def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
         self._step_began = time.monotonic()
         self.plan.stretches.step_begins()
 
     def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
         step = state.global_step
         self.plan.stepped(step, seconds=time.monotonic() - self._step_began)
@@ -206,7 +236,7 @@ class _Watch(TrainerCallback):
             control.should_save = True
 
     def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
         self._saved_at = time.monotonic()
         self.reporter.saved(step=state.global_step)
@@ -217,7 +247,7 @@ class _Watch(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         logs: dict[str, Any] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         loss = (logs or {}).get("loss")
         if loss is None:
@@ -285,7 +315,7 @@ class _Watch(TrainerCallback):
 def train(
     *,
     training_id: int,
-    model: Any,
+    model: "PreTrainedModel | PeftModel",
     plan: TrainingPlan,
     reporter: Reporter,
     stop_asked: Callable[[], bool],
@@ -302,8 +332,6 @@ def train(
         plan=plan,
         model=model,
         args=arguments,
-        train_dataset=_Rows(plan.data.train, plan.order),
-        data_collator=lambda rows: collate(rows, plan.pad_id),
         callbacks=[watch],
     )
     _silence(loop)

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING
 
 from training.host.undisturbed import Stretches
 from training.methods import Recipe
 from training.runner.data import Encoded, EncodedRow, plan_order
 from training.time_left import TimeLeft
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 # Losses written to the database: a chart cannot show more.
 MOST_POINTS = 200
@@ -46,7 +49,7 @@ class TrainingPlan:
         recipe: Recipe,
         data: Encoded,
         steps: int,
-        tokenizer: Any,
+        tokenizer: "PreTrainedTokenizerBase",
         stop_id: int,
         time_left: TimeLeft | None = None,
         stretches: Stretches | None = None,

@@ -5,6 +5,7 @@ import os
 import platform
 import shutil
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ from training.services import results
 from training.time_left import TimeLeft
 
 if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from training.runner.loop import LoopResult
 
 log = logging.getLogger(__name__)
@@ -151,7 +155,7 @@ def _begin(ctx: RunContext, training: TrainingRun, plan: TrainingPlan, device: s
 
 def _train(
     training: TrainingRun,
-    model: Any,
+    model: "PreTrainedModel | PeftModel",
     plan: TrainingPlan,
     reporter: "_Database",
     *,
@@ -219,13 +223,13 @@ def set_up_torch(seed: int) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def tokenizer_of(folder: Path) -> Any:
+def tokenizer_of(folder: Path) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 
 
-def _watched(rows: Any, ctx: RunContext) -> Any:
+def _watched(rows: Iterable[dict[str, Any]], ctx: RunContext) -> Iterator[dict[str, Any]]:
     """The rows, with a check for cancellation."""
     for number, row in enumerate(rows):
         if number % 200 == 0:
@@ -263,7 +267,9 @@ def understood(error: BaseException, advice: str = OUT_OF_MEMORY_ADVICE) -> RunF
 class _Database:
     """The loop's reporter: writes points, samples and figures during training."""
 
-    def __init__(self, ctx: RunContext, training: TrainingRun, plan: Any, memory: PeakMemory) -> None:
+    def __init__(
+        self, ctx: RunContext, training: TrainingRun, plan: TrainingPlan, memory: PeakMemory
+    ) -> None:
         self.ctx, self.training, self.plan, self.memory = ctx, training, plan, memory
         self._written = time.monotonic()
         # Figures of earlier attempts are included.
@@ -299,7 +305,7 @@ class _Database:
         if time.monotonic() - self._written >= FIGURES_EVERY_SECONDS:
             self.figures(step)
 
-    def _point(self, series: str, step: int, loss: float, **more: Any) -> MetricPoint:
+    def _point(self, series: str, step: int, loss: float, **more: float | None) -> MetricPoint:
         return MetricPoint(
             training=self.training,
             series=series,
@@ -345,9 +351,9 @@ class _Database:
 def _register(
     training: TrainingRun,
     method: Method,
-    recipe: Any,
-    model: Any,
-    tokenizer: Any,
+    recipe: Recipe,
+    model: "PreTrainedModel | PeftModel",
+    tokenizer: "PreTrainedTokenizerBase",
     base_folder: Path,
     system_prompt: str,
     loss_after: float | None,
@@ -393,7 +399,9 @@ def _copy_tokenizer(base_folder: Path, folder: Path) -> None:
             shutil.copyfile(path, folder / path.name)
 
 
-def _parity_prompts(training: TrainingRun, tokenizer: Any, system_prompt: str) -> list[dict[str, Any]]:
+def _parity_prompts(
+    training: TrainingRun, tokenizer: "PreTrainedTokenizerBase", system_prompt: str
+) -> list[dict[str, Any]]:
     """Rendered validation prompts, the first and longest among them, with the ids that the trainer used."""
     conversations = [
         chat_messages(messages=row["messages"], context=row["context"], system_prompt=system_prompt)

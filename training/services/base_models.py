@@ -13,6 +13,7 @@ from core.errors import Conflict, Invalid, Refused
 from core.models import Project, Run, User
 from core.runs.control import launch_run, start_again
 from core.text import one_line
+from training.actions import TrainingAction
 from training.host.packages import PACKAGES, inside_model_folders
 from training.models import BaseModel, ModelVersion
 from training.services.results import make_base_version
@@ -124,7 +125,14 @@ def register_base_model(
         ) from None
     base.run = launch_run(by=by, project=project, kind="base_model", title=f"Prepare {base.name}")
     base.save(update_fields=["run"])
-    record(by=by, project=project, verb="base_model.added", obj=base, location=location, revision=revision)
+    record(
+        by=by,
+        project=project,
+        action=TrainingAction.BASE_MODEL_ADDED,
+        obj=base,
+        location=location,
+        revision=revision,
+    )
     return base
 
 

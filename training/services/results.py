@@ -17,6 +17,7 @@ from core.database.transitions import transition
 from core.models import Artifact, Project, Run, User
 from core.services.events import publish
 from training import checkpoints
+from training.actions import TrainingAction
 from training.models import (
     BaseModel,
     LossMeasurement,
@@ -38,7 +39,13 @@ def base_prepared(*, base_model: BaseModel, artifact: Artifact, facts: dict[str,
     """Marks a stored base model as ready."""
     transition(base_model, BaseModel.Status.READY, artifact=artifact, **facts)
     project = base_model.run.project if base_model.run else None
-    record(by=None, project=project, verb="base_model.ready", obj=base_model, artifact=artifact.sha256)
+    record(
+        by=None,
+        project=project,
+        action=TrainingAction.BASE_MODEL_READY,
+        obj=base_model,
+        artifact=artifact.sha256,
+    )
     if project is not None:
         make_base_version(by=None, project=project, base_model=base_model)
     return base_model
@@ -61,14 +68,14 @@ def make_base_version(*, by: User | None, project: Project, base_model: BaseMode
         },
     )
     if created:
-        record(by=by, project=project, verb="model_version.registered", obj=version)
+        record(by=by, project=project, action=TrainingAction.MODEL_VERSION_REGISTERED, obj=version)
         publish(project=project, kind=REGISTERED, payload={"version": version.pk})
     return version
 
 
 # --- progress ----------------------------------------------------------------------------------------------
 @transaction.atomic
-def note_progress(*, training: TrainingRun, points: Iterable[MetricPoint] = (), **figures: Any) -> None:
+def note_progress(*, training: TrainingRun, points: Iterable[MetricPoint] = (), **figures: object) -> None:
     """Writes points and figures during the run. A repeated point of a resumed run replaces the earlier one."""
     MetricPoint.objects.bulk_create(
         points,
@@ -104,7 +111,13 @@ def note_resume(*, training: TrainingRun, attempt: int, from_step: int) -> None:
     training.save(update_fields=["resumes", "done_steps", "checkpoint_step"])
     training.points.filter(step__gt=from_step).delete()
     training.samples.filter(step__gt=from_step).delete()
-    record(by=None, project=training.project, verb="training.resumed", obj=training, from_step=from_step)
+    record(
+        by=None,
+        project=training.project,
+        action=TrainingAction.TRAINING_RESUMED,
+        obj=training,
+        from_step=from_step,
+    )
 
 
 # --- results -----------------------------------------------------------------------------------------------
@@ -149,7 +162,7 @@ def register_version(
     record(
         by=None,
         project=project,
-        verb="model_version.registered",
+        action=TrainingAction.MODEL_VERSION_REGISTERED,
         obj=version,
         run=training.number,
         artifact=artifact.sha256,
@@ -162,7 +175,13 @@ def register_version(
 def note_files_checked(*, version: ModelVersion, wrong: list[str]) -> None:
     version.files_report = {"at": timezone.now().isoformat(), "wrong": wrong}
     version.save(update_fields=["files_report"])
-    record(by=None, project=version.project, verb="model_version.files_checked", obj=version, wrong=wrong)
+    record(
+        by=None,
+        project=version.project,
+        action=TrainingAction.MODEL_VERSION_FILES_CHECKED,
+        obj=version,
+        wrong=wrong,
+    )
 
 
 # --- test losses ----------------------------------------------------------------------------------------
@@ -196,7 +215,7 @@ def note_losses_measured(*, measurement: LossMeasurement) -> None:
     record(
         by=None,
         project=measurement.version.project,
-        verb="model_version.loss_measured",
+        action=TrainingAction.MODEL_VERSION_LOSS_MEASURED,
         obj=measurement.version,
         against=str(measurement.against),
         rows=len(measurement.rows),

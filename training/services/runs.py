@@ -14,6 +14,7 @@ from core.runs.control import launch_run, request_cancel, start_again
 from core.text import one_line
 from dataset.models import DatasetVersion
 from training import checkpoints, preflight
+from training.actions import TrainingAction
 from training.estimates import Estimate
 from training.host.code_version import code_version
 from training.methods import METHODS, Method, Recipe, recipe_from
@@ -130,7 +131,7 @@ def _queue(
     record(
         by=by,
         project=project,
-        verb="training.launched",
+        action=TrainingAction.TRAINING_LAUNCHED,
         obj=training,
         base_model=base_model.name,
         dataset=dataset.number,

@@ -11,6 +11,7 @@ from core.errors import Conflict
 from core.models import Run, User
 from core.runs.control import launch_run
 from core.services.events import publish
+from training.actions import TrainingAction
 from training.models import ModelVersion
 from training.services.results import REGISTERED
 
@@ -26,7 +27,7 @@ def mark_ready(*, by: User | None, version: ModelVersion, report: dict[str, Any]
         version.save(update_fields=["parity_report"])
         return version
     transition(version, Status.READY, parity_report=report, ready_at=timezone.now())
-    record(by=by, project=version.project, verb="model_version.ready", obj=version)
+    record(by=by, project=version.project, action=TrainingAction.MODEL_VERSION_READY, obj=version)
     publish(project=version.project, kind="model_version.ready", payload={"version": version.pk})
     return version
 
@@ -39,7 +40,7 @@ def mark_rejected(*, by: User | None, version: ModelVersion, report: dict[str, A
         version.save(update_fields=["parity_report"])
         return version
     transition(version, Status.REJECTED, parity_report=report, ready_at=None)
-    record(by=by, project=version.project, verb="model_version.rejected", obj=version)
+    record(by=by, project=version.project, action=TrainingAction.MODEL_VERSION_REJECTED, obj=version)
     return version
 
 
@@ -48,7 +49,7 @@ def request_check(*, by: User, version: ModelVersion) -> ModelVersion:
     """Requests the token check again, after an engine was repaired or updated."""
     if version.status == Status.REJECTED:
         transition(version, Status.REGISTERED)
-    record(by=by, project=version.project, verb="model_version.check_requested", obj=version)
+    record(by=by, project=version.project, action=TrainingAction.MODEL_VERSION_CHECK_REQUESTED, obj=version)
     publish(project=version.project, kind=REGISTERED, payload={"version": version.pk})
     return version
 
@@ -75,7 +76,7 @@ def check_files(*, by: User, version: ModelVersion) -> ModelVersion:
 @transaction.atomic
 def note_download(*, by: User, version: ModelVersion) -> None:
     """Records that weights were downloaded."""
-    record(by=by, project=version.project, verb="model_version.downloaded", obj=version)
+    record(by=by, project=version.project, action=TrainingAction.MODEL_VERSION_DOWNLOADED, obj=version)
 
 
 def check_files_again(run: Run, by: User) -> None:

@@ -1,10 +1,11 @@
 """Training runs: the list, launching, watching, comparing. Core starts them again, like every background job."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.access import Access, project_page
@@ -14,13 +15,14 @@ from core.forms import status_of, take_errors
 from core.lists.numbers import LARGEST_COUNT
 from core.lists.paging import cut
 from core.lists.params import Params
-from core.models import Role
+from core.models import Role, Run
 from core.roles import READERS
 from training import preflight, queries, services
 from training.curves import NOTE, loss_series
 from training.forms import COMMON, CompareForm, LaunchForm, TrainingRunFilter, kept_settings
 from training.methods import METHODS, recipe_from, settings_of
-from training.models import TrainingRun
+from training.models import MetricPoint, ModelVersion, TrainingRun
+from training.queries import SampleRow
 from training.views.subnav import training_subnav
 
 # A run with an average this far below its own undisturbed speed was slowed noticeably.
@@ -65,14 +67,13 @@ def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
 def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | None]:
     """The preflight of a new form, so that the page includes it. When a value from the address cannot be used, the form
     shows the reasons."""
-    bases, datasets = form.fields["base_model"], form.fields["dataset"]
-    first = {"base_model": bases.queryset.first(), "dataset": datasets.queryset.first()}  # type: ignore[attr-defined]
-    if first["base_model"] is None or first["dataset"] is None:
+    base_model, dataset = form.objects("base_model").first(), form.objects("dataset").first()
+    if base_model is None or dataset is None:
         return form, None
     values: dict[str, Any] = dict(form.carried()) | {
         one.name: form.get_initial_for_field(form.fields[one.name], one.name) for one in form.settings
     }
-    for name, default in first.items():
+    for name, default in (("base_model", base_model), ("dataset", dataset)):
         values[name] = form.initial.get(name) or default.pk
     values |= {"method": form.chosen.name, "note": form.initial.get("note", "")}
     bound = LaunchForm(form.project, form.chosen.name, values)
@@ -109,16 +110,24 @@ def launch(request: HttpRequest, access: Access) -> HttpResponse:
         initial = _initial(request, access)
         form = LaunchForm(access.project, str(initial.get("method", "")), initial=initial)
         form, found = _check_initial(form)
-    context = _preflight_context(form, found) | {
-        "has_bases": form.fields["base_model"].queryset.exists(),  # type: ignore[attr-defined]
-        "has_datasets": form.fields["dataset"].queryset.exists(),  # type: ignore[attr-defined]
+    context = {
+        **_preflight_context(form, found),
+        "has_bases": form.objects("base_model").exists(),
+        "has_datasets": form.objects("dataset").exists(),
     }
     return render(
         request, "training/launch.html", context, status=status_of(form) if request.method == "POST" else 200
     )
 
 
-def _preflight_context(form: LaunchForm, found: preflight.Preflight | None) -> dict[str, Any]:
+class PreflightContext(TypedDict):
+    form: LaunchForm
+    preflight: preflight.Preflight | None
+    serving_plan: str
+    parts: list[tuple[str, float]]
+
+
+def _preflight_context(form: LaunchForm, found: preflight.Preflight | None) -> PreflightContext:
     return {
         "form": form,
         "preflight": found,
@@ -160,7 +169,24 @@ def _training(access: Access, number: int) -> TrainingRun:
     return access.get(queries.training_runs(access.project), number=number)
 
 
-def _live_context(access: Access, training: TrainingRun) -> dict[str, Any]:
+class LiveContext(TypedDict):
+    """The part of a run's page that is reloaded while it runs. `spent` is in seconds, `spent_parts` are shares of it."""
+
+    training: TrainingRun
+    run: Run
+    chart: SafeString
+    chart_note: str
+    place: int | None
+    loss_now: MetricPoint | None
+    samples: list[SampleRow]
+    spent: float | None
+    spent_parts: list[tuple[str, float]]
+    slowed: bool
+    recipe_words: str
+    version: ModelVersion | None
+
+
+def _live_context(access: Access, training: TrainingRun) -> LiveContext:
     points = queries.points_of(training)
     chart = line_chart(
         series=loss_series(points),
@@ -197,7 +223,8 @@ def _live_context(access: Access, training: TrainingRun) -> dict[str, Any]:
 def run(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     training = _training(access, number)
     method = METHODS.get(training.method)
-    context = _live_context(access, training) | {
+    context = {
+        **_live_context(access, training),
         "method": method,
         "settings": [(one, one.shown(training.recipe.get(one.name))) for one in settings_of(method.recipe)]
         if method

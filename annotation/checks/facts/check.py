@@ -18,7 +18,7 @@ from core.models import Project
 from core.wording import listed, noun
 
 _NAMED = 5  # values named in one sentence; more are hard to read
-_MOST_SPANS = 400  # marks in one pair
+_MOST_SPANS = 400  # marks in one example
 _BESIDE = re.compile(r"[\s,(]{0,4}(?:the\s)?")
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 

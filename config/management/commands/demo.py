@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
@@ -10,7 +8,7 @@ from core.errors import ExpectedError
 class Command(BaseCommand):
     help = "Makes the demo project with its people and examples; does nothing if it exists."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         if settings.PRODUCTION:
             raise CommandError("The demo's passwords are public, so it cannot be made in production.")
         try:

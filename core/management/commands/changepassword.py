@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core.errors import ExpectedError
@@ -22,12 +20,12 @@ class Command(BaseCommand):
             help="read the password from this file, or - for standard input",
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        user = User.objects.filter(email=options["email"].strip().lower()).first()
+    def handle(self, *args: object, email: str, password_file: str | None, **options: object) -> None:
+        user = User.objects.filter(email=email.strip().lower()).first()
         if user is None:
             raise CommandError(f"There is no account with the address {options['email']}.")
         try:
-            set_password(user=user, new=read_password(options["password_file"]))
+            set_password(user=user, new=read_password(password_file))
         except ExpectedError as error:
             raise as_command_error(error) from None
         self.stdout.write(f"The password of {user.name} is changed. Its sessions and keys have ended.")

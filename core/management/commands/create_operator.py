@@ -1,5 +1,4 @@
 import sys
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -25,11 +24,13 @@ class Command(BaseCommand):
             help="read the password from this file, or - for standard input",
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        email = options["email"] or self._ask("E-mail address: ", "--email")
-        name = options["name"] or self._ask("Name: ", "--name")
+    def handle(
+        self, *args: object, email: str | None, name: str | None, password_file: str | None, **options: object
+    ) -> None:
+        email = email or self._ask("E-mail address: ", "--email")
+        name = name or self._ask("Name: ", "--name")
         try:
-            user = create_operator(email=email, name=name, password=read_password(options["password_file"]))
+            user = create_operator(email=email, name=name, password=read_password(password_file))
         except ExpectedError as error:
             raise as_command_error(error) from None
         self.stdout.write(f"{user.name} <{user.email}> is an operator and can sign in.")

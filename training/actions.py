@@ -1,0 +1,23 @@
+"""The audited actions of training, and how each reads in a sentence."""
+
+from core.audit.actions import AuditAction
+
+
+class TrainingAction(AuditAction):
+    BASE_MODEL_ADDED = "base_model.added", "{actor} added the base model {label}"
+    BASE_MODEL_READY = "base_model.ready", "The base model {label} is ready"
+    TRAINING_LAUNCHED = "training.launched", "{actor} launched {label} on {base_model}, dataset {dataset}"
+    TRAINING_RESUMED = "training.resumed", "{label} continued from step {from_step}"
+    MODEL_VERSION_REGISTERED = "model_version.registered", "Model version {label} was made"
+    MODEL_VERSION_READY = "model_version.ready", "Model version {label} passed the token check"
+    MODEL_VERSION_REJECTED = "model_version.rejected", "Model version {label} was rejected: its tokens differ"
+    MODEL_VERSION_CHECK_REQUESTED = (
+        "model_version.check_requested",
+        "{actor} requested the token check of {label}",
+    )
+    MODEL_VERSION_DOWNLOADED = "model_version.downloaded", "{actor} downloaded {label}"
+    MODEL_VERSION_FILES_CHECKED = "model_version.files_checked", "The files of {label} were checked"
+    MODEL_VERSION_LOSS_MEASURED = (
+        "model_version.loss_measured",
+        "The loss of {label} and {against} was measured on the same {rows} test rows",
+    )
