@@ -68,10 +68,10 @@ def lock(example: Example) -> Example:
     return Example.objects.select_for_update(no_key=True).select_related("project").get(pk=example.pk)
 
 
-def move_to(example: Example, to: Example.Status, **updates: Any) -> None:
+def move_to(example: Example, to: Example.Status, **updates: object) -> None:
     """Moves the (locked) example to `to`, where it waits from now on; `updates` are set in the same statement."""
     now = timezone.now()
-    transition(example, to, waiting_since=now, changed_at=now, **updates)
+    transition(example, to, field="status", waiting_since=now, changed_at=now, **updates)
 
 
 def reason_for_bad(
