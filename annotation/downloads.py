@@ -32,10 +32,10 @@ def example_record(example: Example) -> dict[str, Any]:
 
 
 def examples_as_jsonl(
-    project: Project, found: QuerySet[Example], *, by: User, method: str | None
+    project: Project, matches: QuerySet[Example], *, by: User, method: str | None
 ) -> StreamingHttpResponse:
     """The examples in their order, one JSON object per line: an import of the file gives the same examples."""
-    examples = found.defer("search_text")
+    examples = matches.defer("search_text")
 
     def lines() -> Iterator[str]:
         for example in rows_by_key(examples):

@@ -75,11 +75,11 @@ def _to_annotate(access: Access, waiting: Overview) -> list[NextItem]:
             else "",
             counted(waiting.edge, "is an edge case", "are edge cases") if waiting.edge else "",
         ]
-        said = ", ".join(part for part in parts if part)
+        sentence = ", ".join(part for part in parts if part)
         items.append(
             NextItem(
                 f"{counted(fresh, 'example is', 'examples are')} in the queue",
-                f"{said[:1].upper()}{said[1:]}." if said else "Oldest first.",
+                f"{sentence[:1].upper()}{sentence[1:]}." if sentence else "Oldest first.",
                 url,
                 "Annotate",
                 order=25,

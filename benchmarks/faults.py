@@ -67,16 +67,16 @@ def say(words: str) -> None:
 def find(program: Program, name: str) -> psutil.Process | None:
     """The leading process of that name: in a group, the one with its parent outside the group."""
     words = PROCESSES[name]
-    found = []
+    processes = []
     assert program.process is not None
     # The supervisor adopts orphans. Celery writes its title over its environment, so the environment cannot be used.
     for process in psutil.Process(program.process.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
             line = process.cmdline()
             if line and line[0] != "/bin/sh" and all(any(word in part for part in line) for word in words):
-                found.append(process)
-    pids = {process.pid for process in found}
-    for process in found:
+                processes.append(process)
+    pids = {process.pid for process in processes}
+    for process in processes:
         with contextlib.suppress(psutil.Error):
             if process.ppid() not in pids and process.status() != psutil.STATUS_ZOMBIE:
                 return process
@@ -171,7 +171,7 @@ class Ledger:
         with self.lock:
             return sum(self.kinds.values())
 
-    def given(self, line: str, item: int, person: str) -> None:
+    def handed_out(self, line: str, item: int, person: str) -> None:
         """A person got an example as their next one. With another one, they no longer have the earlier one."""
         with self.lock:
             for held in [key for key, who in self.holders.items() if who == person and key[0] == line]:
@@ -229,7 +229,7 @@ class SimulatedUser(threading.Thread):
             self.stop.wait(0.5)
             return None
         example: dict[str, Any] = lease["example"]
-        self.ledger.given(line, example["id"], self.name)
+        self.ledger.handed_out(line, example["id"], self.name)
         return example
 
     def text(self) -> str:
@@ -320,7 +320,9 @@ def set_up(program: Program) -> dict[str, str]:
             )
             held = {"annotator": [Role.ANNOTATOR], "reviewer": [Role.REVIEWER], "writer": [Role.ANNOTATOR]}
             Membership.objects.create(
-                project=project, user=user, roles=[str(each) for each in held.get(role, [Role.ADMIN])]
+                project=project,
+                user=user,
+                roles=[str(held_role) for held_role in held.get(role, [Role.ADMIN])],
             )
             tokens[name] = create_api_key(by=user, name="load")[1]
     return tokens
@@ -436,9 +438,9 @@ def run(program: Program, names: list[str], *, rounds: int, queued: int) -> dict
     recovery: dict[str, list[float]] = {name: [] for name in names}
 
     def more(number: int) -> None:
-        wanted = ledger.total + number
+        goal = ledger.total + number
         wait_for(
-            lambda: ledger.total >= wanted, seconds=RECOVERS_WITHIN, what=f"{number} more writes", every=0.1
+            lambda: ledger.total >= goal, seconds=RECOVERS_WITHIN, what=f"{number} more writes", every=0.1
         )
 
     try:
@@ -459,7 +461,7 @@ def run(program: Program, names: list[str], *, rounds: int, queued: int) -> dict
         "writes_acknowledged": ledger.total,
         "writes_lost": len(missing),
         "items_given_twice": len(ledger.twice),
-        "recovery_seconds": {name: max(each) for name, each in recovery.items() if each},
+        "recovery_seconds": {name: max(seconds) for name, seconds in recovery.items() if seconds},
         "recoveries": recovery,
         "by_kind": dict(ledger.kinds),
         "not_acknowledged": dict(ledger.failures),
@@ -470,20 +472,22 @@ def run(program: Program, names: list[str], *, rounds: int, queued: int) -> dict
     }
 
 
-def table(found: dict[str, Any]) -> str:
+def table(figures: dict[str, Any]) -> str:
     rows = [f"{'process killed':<18}{'times':>6}{'longest recovery, s':>22}"]
     rows += [
-        f"{name:<18}{len(each):>6}{max(each):>22.1f}" for name, each in found["recoveries"].items() if each
+        f"{name:<18}{len(seconds):>6}{max(seconds):>22.1f}"
+        for name, seconds in figures["recoveries"].items()
+        if seconds
     ]
-    kinds = ", ".join(f"{number:,} {kind}s" for kind, number in sorted(found["by_kind"].items()))
+    kinds = ", ".join(f"{number:,} {kind}s" for kind, number in sorted(figures["by_kind"].items()))
     rows += [
         "",
-        f"{found['writes_acknowledged']:,} writes acknowledged in {found['seconds']:.0f} s ({kinds})",
-        f"{found['writes_lost']} lost, {found['items_given_twice']} examples given twice",
-        f"longest time without an acknowledged write: {found['longest_pause_seconds']:.1f} s",
-        f"not acknowledged: {found['not_acknowledged']}",
-        *(f"LOST {each}" for each in found["lost"]),
-        *(f"TWICE {each}" for each in found["twice"]),
+        f"{figures['writes_acknowledged']:,} writes acknowledged in {figures['seconds']:.0f} s ({kinds})",
+        f"{figures['writes_lost']} lost, {figures['items_given_twice']} examples given twice",
+        f"longest time without an acknowledged write: {figures['longest_pause_seconds']:.1f} s",
+        f"not acknowledged: {figures['not_acknowledged']}",
+        *(f"LOST {entry}" for entry in figures["lost"]),
+        *(f"TWICE {entry}" for entry in figures["twice"]),
     ]
     return "\n".join(rows)
 
@@ -504,11 +508,11 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="gh-faults-", ignore_cleanup_errors=True) as folder,
         Program(Path(folder) / "state", environment={"GUILDHALL_DEMO": "0"}) as program,
     ):
-        found = run(program, names, rounds=arguments.rounds, queued=arguments.queued)
-    print(table(found))
+        figures = run(program, names, rounds=arguments.rounds, queued=arguments.queued)
+    print(table(figures))
     if arguments.json:
-        print(json.dumps(found))
-    return 1 if found["writes_lost"] or found["items_given_twice"] else 0
+        print(json.dumps(figures))
+    return 1 if figures["writes_lost"] or figures["items_given_twice"] else 0
 
 
 if __name__ == "__main__":

@@ -24,27 +24,27 @@ def main() -> int:
     )
     parser.add_argument("--times", type=int, default=40, help="cases for each operation and page")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON on the last line")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report"
-        environment = {**os.environ, "FUZZ_TIMES": str(given.times), "FUZZ_REPORT": str(report)}
+        environment = {**os.environ, "FUZZ_TIMES": str(arguments.times), "FUZZ_REPORT": str(report)}
         command = [sys.executable, "-m", "pytest", "-q", "-m", "slow", "-n", "0", "tests/test_fuzz.py"]
         command += ["--timeout", str(24 * 3600)]
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, check=False, stdout=sys.stderr if given.json else None
+            command, cwd=ROOT, env=environment, check=False, stdout=sys.stderr if arguments.json else None
         )
-        found: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for part in ("api", "pages"):
             path = Path(f"{report}.{part}")
             if not path.exists():
                 print(f"The {part} part did not finish.", file=sys.stderr)
                 return 1
             for name, count in json.loads(path.read_text()).items():
-                found[name] = found.get(name, 0) + count
+                counts[name] = counts.get(name, 0) + count
     print(
-        json.dumps(found)
-        if given.json
-        else "\n".join(f"{name:>18} {count:,}" for name, count in found.items())
+        json.dumps(counts)
+        if arguments.json
+        else "\n".join(f"{name:>18} {count:,}" for name, count in counts.items())
     )
     return done.returncode
 

@@ -165,13 +165,13 @@ def measure(rounds: int) -> list[dict[str, Any]]:
     call_command("migrate", interactive=False, verbosity=0)
     call_command("demo")
     freeze_once()
-    found = [{"who": who, "path": path} for who, path in pages()]
-    for row in found:
+    rows = [{"who": who, "path": path} for who, path in pages()]
+    for row in rows:
         row["queries"] = count_queries(row["who"], row["path"])
     environment = {**os.environ, "DATABASE_URL": settings.DATABASE_URL, "REDIS_URL": settings.REDIS_URL}
     cookies = {name: cookies_of(name) for name in PEOPLE}
     with web(environment) as url:
-        for row in found:
+        for row in rows:
             times = []
             with httpx.Client(base_url=url, cookies=cookies[row["who"]], timeout=30) as client:
                 for turn in range(rounds + 3):
@@ -184,9 +184,9 @@ def measure(rounds: int) -> list[dict[str, Any]]:
             row["median_ms"], row["p95_ms"] = percentile(times, 0.5), percentile(times, 0.95)
             row["bytes"] = len(response.content)
     double()
-    for row in found:
+    for row in rows:
         row["queries_doubled"] = count_queries(row["who"], row["path"])
-    return found
+    return rows
 
 
 def main() -> int:
@@ -195,7 +195,7 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=30, help="requests for each page")
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     state = Path(tempfile.mkdtemp(prefix="guildhall-pages-"))
     for name in [name for name in os.environ if name.startswith("GUILDHALL_")] + [
         "DATABASE_URL",
@@ -217,13 +217,13 @@ def main() -> int:
             from django.test.utils import setup_test_environment
 
             setup_test_environment()
-            rows = measure(given.rounds)
+            rows = measure(arguments.rounds)
             from django.db import connections
 
             connections.close_all()
     finally:
         shutil.rmtree(state, ignore_errors=True)
-    if given.json:
+    if arguments.json:
         print(json.dumps(rows, indent=2))
     else:
         print(f"{'who':<6}{'page':<52}{'median ms':>10}{'p95 ms':>8}{'queries':>9}{'doubled':>9}{'KiB':>7}")

@@ -48,11 +48,11 @@ def seconds_between(first: str, second: str) -> float:
 
 def ended(api: Api, path: str, key: str = "run") -> dict[str, Any] | None:
     """The object at `path` after its run has ended; RuntimeError when the run failed."""
-    found = api.get(path)
-    run = found[key] if key else found
+    answer = api.get(path)
+    run = answer[key] if key else answer
     if run["status"] == "failed":
         raise RuntimeError(f"{path}: {run['error_message']} {run['error_advice']}")
-    return found if run["status"] in {"succeeded", "cancelled"} else None
+    return answer if run["status"] in {"succeeded", "cancelled"} else None
 
 
 def wait(api: Api, path: str, *, seconds: float, key: str = "run") -> dict[str, Any]:
@@ -61,10 +61,10 @@ def wait(api: Api, path: str, *, seconds: float, key: str = "run") -> dict[str, 
 
 def ready_dataset(api: Api, at: str, number: int) -> dict[str, Any] | None:
     """The dataset version of the project at `at` after it is frozen; RuntimeError when it failed."""
-    found: dict[str, Any] = api.get(f"{at}datasets/{number}/")
-    if found["status"] == "failed":
+    dataset: dict[str, Any] = api.get(f"{at}datasets/{number}/")
+    if dataset["status"] == "failed":
         raise RuntimeError("The dataset could not be frozen.")
-    return found if found["status"] == "ready" else None
+    return dataset if dataset["status"] == "ready" else None
 
 
 @contextmanager
@@ -196,17 +196,21 @@ class MeasuredLoop:
         wait_for(
             lambda: self._served(self.tuned), seconds=300, what="the tuned version being served", every=0.2
         )
-        versions = {one["id"]: one for one in self.api.get(f"{self.at}model-versions/")["results"]}
+        versions = {
+            version["id"]: version for version in self.api.get(f"{self.at}model-versions/")["results"]
+        }
         # By the server's own clock, token check included: polling would be slower than loading.
         self.figures["trained_to_served_seconds"] = seconds_between(
             versions[self.tuned]["created_at"], self._deployment(self.tuned)["loaded_at"]
         )
-        self.base = next(key for key, one in versions.items() if one["number"] == 0)
+        self.base = next(key for key, version in versions.items() if version["number"] == 0)
         wait_for(lambda: self._served(self.base), seconds=300, what="the base being served")
 
     def _deployment(self, version: int) -> dict[str, Any]:
-        found = self.api.get(f"{self.at}deployments/")["results"]
-        return next((one for one in found if one["version"] == version), {"ready": False})
+        deployments = self.api.get(f"{self.at}deployments/")["results"]
+        return next(
+            (deployment for deployment in deployments if deployment["version"] == version), {"ready": False}
+        )
 
     def _served(self, version: int) -> bool:
         return bool(self._deployment(version)["ready"])
@@ -280,11 +284,11 @@ class MeasuredLoop:
         }
 
     def _open(self, campaign: int) -> bool:
-        found = self.api.get(f"{self.at}campaigns/{campaign}/")
-        if found["status"] == "failed":
-            raise RuntimeError(f"The campaign failed: {found['run']['error_message']}")
+        state = self.api.get(f"{self.at}campaigns/{campaign}/")
+        if state["status"] == "failed":
+            raise RuntimeError(f"The campaign failed: {state['run']['error_message']}")
         # It opens with its first answers; here all of them are rated at once.
-        return bool(found["status"] == "open" and found["run"]["status"] not in ("queued", "running"))
+        return bool(state["status"] == "open" and state["run"]["status"] not in ("queued", "running"))
 
     def _token(self, html: str) -> str | None:
         """The comparison in the page's form; None when none is left."""
@@ -328,17 +332,17 @@ def main() -> int:
     parser.add_argument("file", type=Path, help="JSONL, one example per line")
     parser.add_argument("--rows", type=int, default=400, help="examples to train on")
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
-    given = parser.parse_args()
-    if not given.file.is_file():
-        say(f"{given.file} does not exist; give the path of a JSONL file.")
+    arguments = parser.parse_args()
+    if not arguments.file.is_file():
+        say(f"{arguments.file} does not exist; give the path of a JSONL file.")
         return 2
     figures: dict[str, Any] = {}
     with (
-        measured("loop", figures, table, given.json) as state,
+        measured("loop", figures, table, arguments.json) as state,
         Program(state) as program,
         program.signed_in(ADMIN, DEMO_PASSWORD) as api,
     ):
-        loop = MeasuredLoop(program, api, given.file, given.rows, figures)
+        loop = MeasuredLoop(program, api, arguments.file, arguments.rows, figures)
         for step in (
             loop.prepare, loop.import_file, loop.approve, loop.freeze, loop.train, loop.serve, loop.ask, loop.rate,
         ):  # fmt: skip

@@ -110,11 +110,11 @@ class Scale:
         say("Freezing ...")
         began = time.monotonic()
         number = self.api.post(f"{AT}datasets/", {})["number"]
-        found = wait_for(
+        dataset = wait_for(
             lambda: ready_dataset(self.api, AT, number), seconds=3600, what="the frozen dataset", every=0.5
         )
         self.figures[f"{name}_seconds"] = time.monotonic() - began
-        self.figures[f"{name}_rows"] = found["counts"]["total"]
+        self.figures[f"{name}_rows"] = dataset["counts"]["total"]
 
     def freeze_twice(self) -> None:
         self.freeze("freeze")
@@ -135,8 +135,8 @@ class Scale:
 
     def look(self) -> None:
         say("Loading pages ...")
-        one = self.api.get(f"{AT}examples/", page_size=1)["results"][0]
-        values = {"slice": one["slice"], "number": self.rows // 3}
+        example = self.api.get(f"{AT}examples/", page_size=1)["results"][0]
+        values = {"slice": example["slice"], "number": self.rows // 3}
         for name, path in PAGES.items():
             times = []
             for turn in range(ROUNDS + 2):
@@ -202,17 +202,17 @@ def main() -> int:
     parser.add_argument("file", type=Path, help="JSONL, one example per line")
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
-    given = parser.parse_args()
-    if not given.file.is_file():
-        say(f"{given.file} does not exist; give the path of a JSONL file.")
+    arguments = parser.parse_args()
+    if not arguments.file.is_file():
+        say(f"{arguments.file} does not exist; give the path of a JSONL file.")
         return 2
     figures: dict[str, Any] = {}
     with (
-        measured("scale", figures, table, given.json) as state,
+        measured("scale", figures, table, arguments.json) as state,
         Program(state) as program,
         program.signed_in(ADMIN, DEMO_PASSWORD) as api,
     ):
-        scale = Scale(program, api, given.file, given.rows, figures)
+        scale = Scale(program, api, arguments.file, arguments.rows, figures)
         for step in (
             scale.prepare, scale.import_files, scale.freeze_twice, scale.take, scale.look, scale.download, scale.take_out,
         ):  # fmt: skip

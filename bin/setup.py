@@ -64,11 +64,11 @@ def main(arguments: "list[str]") -> int:
 
 
 def check_python() -> None:
-    found = sys.version_info[:2]
-    if found != NEEDED_PYTHON:
+    version = sys.version_info[:2]
+    if version != NEEDED_PYTHON:
         raise SetupError(
             "Guildhall needs Python {}.{} and this is {}.{}; install it, or give its path: make run PYTHON=/path/to/python3.11".format(
-                *NEEDED_PYTHON, *found
+                *NEEDED_PYTHON, *version
             )
         )
     if sys.platform != "linux" or platform.machine() not in {"x86_64", "AMD64"}:
@@ -110,12 +110,12 @@ def accelerator() -> str:
 
 def install(kind: str) -> None:
     locks = [ROOT / "requirements" / f"{kind}.lock", ROOT / "requirements" / f"{kind}-dev.lock"]
-    wanted = hashlib.sha256(
+    fingerprint = hashlib.sha256(
         b"\0".join(
             [kind.encode(), platform.python_version().encode(), *(lock.read_bytes() for lock in locks)]
         )
     ).hexdigest()
-    if up_to_date(wanted):
+    if up_to_date(fingerprint):
         return
     VENV.mkdir(exist_ok=True)
     with (VENV / "setup.lock").open("w") as lock:
@@ -124,19 +124,19 @@ def install(kind: str) -> None:
         except BlockingIOError:
             say("Another set-up is running here; waiting for it.")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        if up_to_date(wanted):
+        if up_to_date(fingerprint):
             return
         began = time.monotonic()
         make_environment(kind)
         install_torch(kind, locks[0])
         install_locked(locks)
         verify(kind)
-        STAMP.write_text(wanted + "\n")
+        STAMP.write_text(fingerprint + "\n")
         say(f"Packages are installed ({time.monotonic() - began:.0f} s).")
 
 
-def up_to_date(wanted: str) -> bool:
-    return STAMP.is_file() and STAMP.read_text().strip() == wanted and os.access(PYTHON, os.X_OK)
+def up_to_date(fingerprint: str) -> bool:
+    return STAMP.is_file() and STAMP.read_text().strip() == fingerprint and os.access(PYTHON, os.X_OK)
 
 
 def make_environment(kind: str) -> None:
@@ -147,8 +147,10 @@ def make_environment(kind: str) -> None:
             raise SetupError(
                 f"Installing needs about {NEEDED_DISK[kind]} GB and {ROOT} has {free:.1f} GB free; free some space and start again."
             )
-    what = "an NVIDIA GPU: using the GPU builds" if kind == "gpu" else "no NVIDIA GPU: using the CPU builds"
-    say(f"This machine has {what} of torch and vLLM. The first set-up takes a few minutes.")
+    hardware = (
+        "an NVIDIA GPU: using the GPU builds" if kind == "gpu" else "no NVIDIA GPU: using the CPU builds"
+    )
+    say(f"This machine has {hardware} of torch and vLLM. The first set-up takes a few minutes.")
     if not fresh:
         return
     say(f"Making the virtual environment {VENV}.")
@@ -162,22 +164,22 @@ def make_environment(kind: str) -> None:
 
 
 def runs_this_python() -> bool:
-    asked = subprocess.run(
+    answer = subprocess.run(
         [str(PYTHON), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
         capture_output=True,
         text=True,
         check=False,
     )
-    return asked.returncode == 0 and asked.stdout.strip() == "{}.{}".format(*NEEDED_PYTHON)
+    return answer.returncode == 0 and answer.stdout.strip() == "{}.{}".format(*NEEDED_PYTHON)
 
 
 def install_torch(kind: str, lock: Path) -> None:
     """Separately, with its dependencies: the build depends on the index in pip's settings."""
-    found = TORCH_LINE.search(lock.read_text())
-    if kind == "gpu" or found is None:
+    match = TORCH_LINE.search(lock.read_text())
+    if kind == "gpu" or match is None:
         return  # the GPU lock names torch's CUDA packages too
-    say(f"Installing torch {found.group(1)}.")
-    pip(["install", f"torch=={found.group(1)}", "--constraint", str(lock)])
+    say(f"Installing torch {match.group(1)}.")
+    pip(["install", f"torch=={match.group(1)}", "--constraint", str(lock)])
 
 
 def install_locked(locks: "list[Path]") -> None:
@@ -256,15 +258,15 @@ def reason(lines: "list[str]") -> str:
 def verify(kind: str) -> None:
     say("Checking that torch and vLLM load.")
     code = "import torch, transformers, peft; print(torch.version.cuda or 'cpu')"
-    asked = subprocess.run(
+    answer = subprocess.run(
         [str(PYTHON), "-c", code], capture_output=True, text=True, check=False, env=quiet_environment()
     )
-    if asked.returncode:
-        last = (asked.stderr.strip().splitlines() or ["no message"])[-1]
+    if answer.returncode:
+        last = (answer.stderr.strip().splitlines() or ["no message"])[-1]
         raise SetupError(
             f"The packages are installed but do not load ({last[:200]}); remove {VENV} and start again."
         )
-    if kind == "gpu" and asked.stdout.strip() == "cpu":
+    if kind == "gpu" and answer.stdout.strip() == "cpu":
         raise SetupError(
             "This machine has a GPU but pip installed a CPU build of torch; set pip to an index with the CUDA build, remove .venv and start again."
         )

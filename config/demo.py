@@ -50,11 +50,11 @@ def email_of(name: str) -> str:
 
 def rows() -> list[dict[str, Any]]:
     """Every example of the demo, in the order of the files."""
-    found: list[dict[str, Any]] = []
+    examples: list[dict[str, Any]] = []
     for file in sorted((DATA / "pairs").glob("*.jsonl")):
         with file.open(encoding="utf-8") as lines:
-            found.extend(json.loads(line) for line in lines)
-    return found
+            examples.extend(json.loads(line) for line in lines)
+    return examples
 
 
 def build(say: Say) -> Project:

@@ -160,9 +160,9 @@ REDIS_URL = env.text("REDIS_URL") or embedded.redis_url(STATE_DIR)
 DB_STATEMENT_SECONDS = env.number("GUILDHALL_DB_STATEMENT_SECONDS", 0, least=0, most=3600)
 
 
-def _options(given: str) -> dict[str, str]:
+def _options(options: str) -> dict[str, str]:
     limit = f"-c statement_timeout={DB_STATEMENT_SECONDS}s" if DB_STATEMENT_SECONDS else ""
-    words = f"{given} {limit}".strip()
+    words = f"{options} {limit}".strip()
     return {"options": words} if words else {}
 
 

@@ -78,17 +78,17 @@ def blocks(old: Sequence[Hashable], new: Sequence[Hashable], budget: DiffBudget)
     head = _alike(old, new)
     tail = _alike(old[head:][::-1], new[head:][::-1])
     a_end, b_end = len(old) - tail, len(new) - tail
-    found: list[Block] = [("equal", 0, head, 0, head)]
-    found += _middle(old[head:a_end], new[head:b_end], head, budget)
-    found.append(("equal", a_end, len(old), b_end, len(new)))
-    return [block for block in found if block[1] < block[2] or block[3] < block[4]]
+    parts: list[Block] = [("equal", 0, head, 0, head)]
+    parts += _middle(old[head:a_end], new[head:b_end], head, budget)
+    parts.append(("equal", a_end, len(old), b_end, len(new)))
+    return [block for block in parts if block[1] < block[2] or block[3] < block[4]]
 
 
 def _alike(old: Sequence[Hashable], new: Sequence[Hashable]) -> int:
     """The number of equal items at the start of both."""
     count = 0
-    for one, other in zip(old, new, strict=False):
-        if one != other:
+    for part, other in zip(old, new, strict=False):
+        if part != other:
             break
         count += 1
     return count
@@ -186,7 +186,7 @@ class _Stretch:
         self.blank, self.breaks = self.blank and other.blank, self.breaks or other.breaks
 
 
-def _phrases(old: str, found: Iterator[Block]) -> list[_Stretch]:
+def _phrases(old: str, parts: Iterator[Block]) -> list[_Stretch]:
     """Joins parts, and merges an equal part into the changes around it when it is too short to help.
 
     Too short means: white space only, or not longer than the change on each side of it (the rule of Fraser's
@@ -194,7 +194,7 @@ def _phrases(old: str, found: Iterator[Block]) -> list[_Stretch]:
     Every part is added once and merged once, so the cost is linear.
     """
     kept: list[_Stretch] = []
-    for op, a1, a2, b1, b2 in found:
+    for op, a1, a2, b1, b2 in parts:
         if a1 == a2 and b1 == b2:
             continue
         text = old[a1:a2] if op == "equal" else ""

@@ -63,7 +63,7 @@ class TypedText(forms.CharField):
     def __init__(self, *, required: bool = True, strip: bool = True) -> None:
         super().__init__(required=required, strip=strip)
         refuses = ProhibitNullCharactersValidator
-        self.validators = [one for one in self.validators if not isinstance(one, refuses)]
+        self.validators = [validator for validator in self.validators if not isinstance(validator, refuses)]
 
     def to_python(self, value: object) -> str:
         return storable(str(super().to_python(value)))

@@ -62,8 +62,8 @@ def postgres() -> SystemPart:
         with psycopg.connect(settings.DATABASE_URL, connect_timeout=2) as link:
             link.execute("SELECT 1")
     except psycopg.Error as error:
-        said = (lines_of(str(error).strip()) or ["it does not answer"])[0]
-        return _part("postgres", "PostgreSQL", False, said, "every page")
+        detail = (lines_of(str(error).strip()) or ["it does not answer"])[0]
+        return _part("postgres", "PostgreSQL", False, detail, "every page")
     return _part("postgres", "PostgreSQL", True, "answers", "every page")
 
 
@@ -101,13 +101,13 @@ def beat() -> SystemPart:
 
 def parts() -> list[SystemPart]:
     """Every part's state, the database first."""
-    found = [postgres(), broker(), beat()]
+    system_parts = [postgres(), broker(), beat()]
     # The other checks read the database: without it they would only wait.
-    for check in _checks.values() if found[0].up else ():
+    for check in _checks.values() if system_parts[0].up else ():
         try:
-            found.extend(check())
+            system_parts.extend(check())
         except Exception as error:  # noqa: BLE001
-            found.append(
+            system_parts.append(
                 SystemPart(
                     "engines",
                     "Engines",
@@ -117,4 +117,4 @@ def parts() -> list[SystemPart]:
                     "answers from models",
                 )
             )
-    return found
+    return system_parts

@@ -13,12 +13,12 @@ Value = TypeVar("Value")
 def kept(key: str, make: Callable[[], Value], *, seconds: int) -> Value:
     """The result of `make` for `key`, cached for `seconds`; without the cache it is made each time. Empty results are not cached."""
     try:
-        found: Value | None = cache.get(key)
+        value: Value | None = cache.get(key)
     except RedisError:
         return make()
-    if found is None:
-        found = make()
-        if found:
+    if value is None:
+        value = make()
+        if value:
             with suppress(RedisError):
-                cache.set(key, found, timeout=seconds)
-    return found
+                cache.set(key, value, timeout=seconds)
+    return value

@@ -53,10 +53,10 @@ class Marks:
         """
         if self._pattern is None:
             return ""
-        found = self._pattern.search(text)
-        if found is None and (not text.isascii() or _UNSEEN.search(text)):
-            found = self._pattern.search(_UNSEEN.sub("", unicodedata.normalize("NFKC", text)))
-        return found.group() if found else ""
+        match = self._pattern.search(text)
+        if match is None and (not text.isascii() or _UNSEEN.search(text)):
+            match = self._pattern.search(_UNSEEN.sub("", unicodedata.normalize("NFKC", text)))
+        return match.group() if match else ""
 
 
 @lru_cache(maxsize=64)
@@ -82,9 +82,9 @@ def marks_in(texts: Mapping[str, str | Iterable[str]], marks: Marks | None = Non
     """{field: [message]} for each field with a mark. `marks` None: all known marks."""
     marks = known_marks() if marks is None else marks
     wrong = {}
-    for name, given in texts.items():
-        found = (marks.in_text(text) for text in ([given] if isinstance(given, str) else given))
-        if mark := next(filter(None, found), ""):
+    for name, value in texts.items():
+        marks_found = (marks.in_text(text) for text in ([value] if isinstance(value, str) else value))
+        if mark := next(filter(None, marks_found), ""):
             wrong[name] = [words_for(mark)]
     return wrong
 

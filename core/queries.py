@@ -30,24 +30,26 @@ def memberships_of(user: User) -> QuerySet[Membership]:
 
 def people_of(project: Project, *, q: str = "", role: str = "") -> QuerySet[Membership]:
     """Members with their accounts. One query."""
-    found = Membership.objects.filter(project=project).select_related("user").order_by("user__name", "pk")
+    memberships = (
+        Membership.objects.filter(project=project).select_related("user").order_by("user__name", "pk")
+    )
     if q:
-        found = found.filter(Q(user__name__icontains=q) | Q(user__email__icontains=q))
+        memberships = memberships.filter(Q(user__name__icontains=q) | Q(user__email__icontains=q))
     if role:
-        found = found.filter(roles__contains=[role])
-    return found
+        memberships = memberships.filter(roles__contains=[role])
+    return memberships
 
 
 def accounts(*, q: str = "", state: str = "") -> QuerySet[User]:
     """Every account of the installation, with its number of projects. One query."""
-    found = User.objects.annotate(in_projects=Count("memberships")).order_by("name", "pk")
+    users = User.objects.annotate(in_projects=Count("memberships")).order_by("name", "pk")
     if q:
-        found = found.filter(Q(name__icontains=q) | Q(email__icontains=q))
+        users = users.filter(Q(name__icontains=q) | Q(email__icontains=q))
     if state:
-        found = found.filter(
+        users = users.filter(
             **{"operator": {"is_operator": True}}.get(state, {"is_active": state == "active"})
         )
-    return found
+    return users
 
 
 def maker_of(user: User) -> AuditEntry | None:
@@ -76,16 +78,16 @@ def personal_keys_of(user: User) -> QuerySet[ApiKey]:
 
 def runs_of(project: Project, *, status: str = "", kind: str = "", q: str = "") -> QuerySet[Run]:
     """Runs, newest first, with what the run card shows. One query."""
-    found = Run.objects.filter(project=project).select_related("project", "created_by").order_by("-pk")
+    runs = Run.objects.filter(project=project).select_related("project", "created_by").order_by("-pk")
     if status == "active":
-        found = found.filter(status__in=Run.ACTIVE)
+        runs = runs.filter(status__in=Run.ACTIVE)
     elif status:
-        found = found.filter(status=status)
+        runs = runs.filter(status=status)
     if kind:
-        found = found.filter(kind=kind)
+        runs = runs.filter(kind=kind)
     if q:
-        found = found.filter(title__icontains=q)
-    return found
+        runs = runs.filter(title__icontains=q)
+    return runs
 
 
 def why_it_waits(run: Run) -> str:
@@ -119,23 +121,23 @@ def visible_audit(access: Access) -> QuerySet[AuditEntry]:
     return entries.filter(own)
 
 
-def audit_entries(project: Project, wanted: Mapping[str, Any]) -> QuerySet[AuditEntry]:
-    """The project's audit entries, newest first. `wanted`: who (actor id or name), what (part of the action), since and
+def audit_entries(project: Project, criteria: Mapping[str, Any]) -> QuerySet[AuditEntry]:
+    """The project's audit entries, newest first. `criteria`: who (actor id or name), what (part of the action), since and
     until (dates, both included), object (part of its name, or its type and id as "core.run 12")."""
     entries = AuditEntry.objects.filter(project_id=project.pk).order_by("-pk")
-    who = str(wanted.get("who") or "")
+    who = str(criteria.get("who") or "")
     if (person := whole_number(who)) is not None:
         entries = entries.filter(actor_id=person)
     elif who:
         entries = entries.filter(actor__icontains=who)
-    if what := wanted.get("what"):
-        for word in str(what).lower().split():
+    if action := criteria.get("what"):
+        for word in str(action).lower().split():
             entries = entries.filter(action__icontains=word)
-    if (since := wanted.get("since")) and (first := day_start(since)):
+    if (since := criteria.get("since")) and (first := day_start(since)):
         entries = entries.filter(at__gte=first)
-    if (until := wanted.get("until")) and (end := day_end(until)):
+    if (until := criteria.get("until")) and (end := day_end(until)):
         entries = entries.filter(at__lt=end)
-    if name := str(wanted.get("object") or "").strip():
+    if name := str(criteria.get("object") or "").strip():
         kind, _, number = name.rpartition(" ")
         match = Q(object_label__icontains=name)
         if kind and (pk := whole_number(number)) is not None:

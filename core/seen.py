@@ -16,10 +16,10 @@ def stamp(*values: object) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
-def must_be_as_seen(seen: str, *values: object, what: str) -> None:
+def must_be_as_seen(seen: str, *values: object, label: str) -> None:
     """Conflict when `seen` is the stamp of other values. An empty one is not compared."""
     if seen and seen != stamp(*values):
         raise Conflict(
-            f"{what} changed after you loaded the page.",
+            f"{label} changed after you loaded the page.",
             "Nothing was done. Look at the present state, then decide again.",
         )

@@ -38,55 +38,55 @@ def listed(names: Sequence[str]) -> str:
 
 def number(value: object, decimals: int | str = 0) -> str:
     """1284 -> "1,284"; 1.8449 with `number:2` -> "1.84". A dash for None, NaN and values that are not numbers."""
-    found = finite_number(value)
-    return NOTHING if found is None else f"{found:,.{int(decimals)}f}"
+    amount = finite_number(value)
+    return NOTHING if amount is None else f"{amount:,.{int(decimals)}f}"
 
 
 def signed(value: object, decimals: int | str = 0) -> str:
     """12 -> "+12", -3 -> "−3" with a real minus sign, 0 -> "0"."""
-    found = finite_number(value)
-    if found is None:
+    amount = finite_number(value)
+    if amount is None:
         return NOTHING
-    text = f"{abs(found):,.{int(decimals)}f}"
+    text = f"{abs(amount):,.{int(decimals)}f}"
     if not text.strip("0.,"):
         return text
-    return ("+" if found > 0 else "−") + text
+    return ("+" if amount > 0 else "−") + text
 
 
 def percent(value: object, decimals: int | str = 0) -> str:
     """A share of one: 0.62 -> "62%". 0.004 -> "<1%" and 0.997 -> ">99%", because they are not none or all."""
-    found = finite_number(value)
-    if found is None:
+    amount = finite_number(value)
+    if amount is None:
         return NOTHING
     digits = int(decimals)
-    text = f"{found * 100:.{digits}f}"
-    if digits == 0 and 0 < found < 0.005:
+    text = f"{amount * 100:.{digits}f}"
+    if digits == 0 and 0 < amount < 0.005:
         return "<1%"
-    if digits == 0 and 0.995 <= found < 1:
+    if digits == 0 and 0.995 <= amount < 1:
         return ">99%"
     return f"{text}%"
 
 
 def figure(value: object) -> str:
     """Three significant digits, thousands set apart: 1.84, 12.3, 1,284, 0.0005."""
-    found = finite_number(value)
-    if found is None:
+    amount = finite_number(value)
+    if amount is None:
         return NOTHING
-    if found == int(found) and abs(found) < 1e15:
-        return f"{int(found):,}"
-    if abs(found) >= 100:
-        return f"{found:,.0f}"
-    return f"{found:.3g}" if abs(found) >= 0.001 else f"{found:.1e}"
+    if amount == int(amount) and abs(amount) < 1e15:
+        return f"{int(amount):,}"
+    if abs(amount) >= 100:
+        return f"{amount:,.0f}"
+    return f"{amount:.3g}" if abs(amount) >= 0.001 else f"{amount:.1e}"
 
 
 def duration(value: object) -> str:
     """A timedelta or seconds in words: "40 s", "3 min", "1 h 20 min", "2 days"."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    found = finite_number(value)
-    if found is None:
+    amount = finite_number(value)
+    if amount is None:
         return NOTHING
-    seconds = max(0.0, float(found))
+    seconds = max(0.0, float(amount))
     if seconds < 1:
         return "under 1 s" if seconds else "0 s"
     if seconds < 60:
@@ -112,18 +112,18 @@ def time_left(value: object) -> str:
 
 def milliseconds(value: object) -> str:
     """Milliseconds for people: 84 -> "84 ms", 1530 -> "1.5 s"."""
-    found = finite_number(value)
-    if found is None:
+    amount = finite_number(value)
+    if amount is None:
         return NOTHING
-    return f"{found:.0f} ms" if found < 1000 else f"{found / 1000:.1f} s"
+    return f"{amount:.0f} ms" if amount < 1000 else f"{amount / 1000:.1f} s"
 
 
 def filesize(value: object) -> str:
     """Bytes in powers of ten: 269000000 -> "269 MB", 3100000000 -> "3.1 GB"."""
-    found = finite_number(value)
-    if found is None:
+    amount = finite_number(value)
+    if amount is None:
         return NOTHING
-    size = float(found)
+    size = float(amount)
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "bytes" or size >= 10 else f"{size:.1f} {unit}"

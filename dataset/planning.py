@@ -148,9 +148,9 @@ class Planner:
         )
         near = self._nearest({self.texts[row] for row in rows}, set(tested), clusters)
         for row in rows:
-            if found := near.get(self.texts[row]):
+            if shares := near.get(self.texts[row]):
                 example, similarity = min(
-                    ((tested[text], share) for text, share in found.items()),
+                    ((tested[text], share) for text, share in shares.items()),
                     key=lambda pair: (-pair[1], pair[0]),
                 )
                 yield Withheld(self._examples[row], row_splits[row], NEAR_TEST, example, similarity)
@@ -287,8 +287,8 @@ class _Units:
         }
 
 
-def _rows_in(row_splits: list[str], wanted: str) -> Iterator[int]:
-    return (row for row, split in enumerate(row_splits) if split == wanted)
+def _rows_in(row_splits: list[str], chosen_split: str) -> Iterator[int]:
+    return (row for row, split in enumerate(row_splits) if split == chosen_split)
 
 
 def _lowest(pairs: Iterable[tuple[int, int]]) -> dict[int, int]:

@@ -149,22 +149,22 @@ class Prompts:
                 return True
             compared += 1
             for second, _ in self._similar(first, others):
-                one, other = sorted((root(first), root(second)))
-                parent[other] = one
+                lower, other = sorted((root(first), root(second)))
+                parent[other] = lower
         return True
 
     def nearest(self, numbers: Collection[int], targets: Collection[int]) -> dict[int, dict[int, float]]:
         """{number: {target: similarity}} of the targets that are near-duplicates of a number, if any."""
         near: dict[int, dict[int, float]] = {n: {n: 1.0} for n in set(numbers) & set(targets)}
-        asked, known = set(numbers), set(targets)
-        numbers = np.array(sorted(asked | known), dtype=np.int64)
+        queried, known = set(numbers), set(targets)
+        numbers = np.array(sorted(queried | known), dtype=np.int64)
         keys = self._band_keys(numbers)
         for band in range(BANDS):
             for members in _alike(np.arange(len(numbers)), keys[:, band]):
                 bucket = numbers[members].tolist()
                 candidates = [number for number in bucket if number in known]
                 for number in bucket if candidates else []:
-                    if number in asked:
+                    if number in queried:
                         seen = near.setdefault(number, {})
                         seen.update(self._similar(number, [n for n in candidates if n not in seen]))
         return {number: targets for number, targets in near.items() if targets}

@@ -80,14 +80,18 @@ class CampaignForm(forms.Form):
         objects_of(self, "dataset").empty_label = None
         for name in ("temperature",):
             self.fields[name].widget.attrs["step"] = "0.1"
-        most = max((found.held_out for found in datasets), default=0)
+        most = max((dataset.held_out for dataset in datasets), default=0)
         self.fields["prompts"].widget.attrs["max"] = min(most, MOST_PROMPTS) or MOST_PROMPTS
         if data is None:
             self._suggest(list(versions), candidate, datasets.first())
 
-    def _suggest(self, versions: list[ModelVersion], wanted: str, dataset: "HeldOutDataset | None") -> None:
-        candidate = next((one for one in versions if str(one.pk) == wanted), next(iter(versions), None))
-        others = [one for one in versions if one != candidate]
+    def _suggest(
+        self, versions: list[ModelVersion], candidate_id: str, dataset: "HeldOutDataset | None"
+    ) -> None:
+        candidate = next(
+            (version for version in versions if str(version.pk) == candidate_id), next(iter(versions), None)
+        )
+        others = [version for version in versions if version != candidate]
         self.initial["temperature"] = self.project.temperature
         self.initial["max_tokens"] = min(self.project.max_tokens, MOST_TOKENS)
         live = live_version(self.project)
@@ -101,7 +105,7 @@ class CampaignForm(forms.Form):
     def most_prompts(self) -> int:
         """The number of test prompts of the chosen dataset; MOST_PROMPTS while none is chosen."""
         chosen = str(self["dataset"].value() or "")
-        held = {str(found.pk): found.held_out for found in objects_of(self, "dataset").queryset or ()}
+        held = {str(dataset.pk): dataset.held_out for dataset in objects_of(self, "dataset").queryset or ()}
         return min(held.get(chosen, MOST_PROMPTS), MOST_PROMPTS)
 
     def clean(self) -> dict[str, Any]:
@@ -220,7 +224,7 @@ class ComparisonFilter(Filter):
     def __init__(self, data: QueryDict, *, slices: list[str], raters: list[User]) -> None:
         super().__init__(data)
         any_slice = [("", "Any slice"), *((name, name) for name in slices if name)]
-        any_rater = [("", "Any rater"), *((str(one.pk), one.name) for one in raters)]
+        any_rater = [("", "Any rater"), *((str(rater.pk), rater.name) for rater in raters)]
         choices_of(self, "slice").choices = any_slice
         choices_of(self, "rater").choices = any_rater
 

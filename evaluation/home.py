@@ -40,8 +40,8 @@ def _card(access: Access, campaigns: list[Any], *, left: int) -> StageCard:
         live = [c for c in campaigns if c.status == Campaign.Status.OPEN]
         waits = f"; {left:,} left for you" if left else ""
         if live:
-            rated, wanted = sum(c.rating_count for c in live), sum(c.wanted for c in live)
-            return StageCard(f"{rated:,}", f"of {wanted:,} planned ratings{waits}", url)
+            rated, planned = sum(c.rating_count for c in live), sum(c.wanted for c in live)
+            return StageCard(f"{rated:,}", f"of {planned:,} planned ratings{waits}", url)
         total = sum(c.rating_count for c in campaigns)
         preparing = sum(c.status == Campaign.Status.PREPARING for c in campaigns)
         if preparing:

@@ -16,14 +16,14 @@ from training.models import ModelVersion
 
 def glance(access: Access) -> Glance:
     chats = access.has(Role.RATER)
-    found = queries.candidates(access) if chats or queries.is_blind(access) else []
-    candidates = sum(one.state.ready for one in found)
+    models = queries.candidates(access) if chats or queries.is_blind(access) else []
+    candidates = sum(model.state.ready for model in models)
     chat = [_chat(access)] if chats and candidates else []
     if queries.is_blind(access):
         return Glance(_blind_card(access, candidates), chat)
-    wanted = list(queries.deployments(access.project).filter(wanted=Deployment.Wanted.LOADED))
-    failed = _failed(access, wanted) if access.has(Role.ADMIN) else []
-    return Glance(_card(access, wanted), [*failed, *chat])
+    deployments = list(queries.deployments(access.project).filter(wanted=Deployment.Wanted.LOADED))
+    failed = _failed(access, deployments) if access.has(Role.ADMIN) else []
+    return Glance(_card(access, deployments), [*failed, *chat])
 
 
 def _blind_card(access: Access, candidates: int) -> StageCard:
@@ -32,10 +32,10 @@ def _blind_card(access: Access, candidates: int) -> StageCard:
     return StageCard(f"{candidates:,}", noun(candidates, "candidate to test", "candidates to test"), url)
 
 
-def _card(access: Access, wanted: list[Deployment]) -> StageCard:
+def _card(access: Access, deployments: list[Deployment]) -> StageCard:
     """For admins and viewers: what is served and what is live."""
     url = reverse("inference:home", args=[access.project.slug])
-    states = [queries.state_of(one) for one in wanted]
+    states = [queries.state_of(deployment) for deployment in deployments]
     ready = sum(state.ready for state in states)
     live = queries.live_version(access.project)
     served = noun(ready, "version served", "versions served")
@@ -46,13 +46,14 @@ def _card(access: Access, wanted: list[Deployment]) -> StageCard:
     return StageCard(f"{ready:,}", f"{served}; none is live", url)
 
 
-def _failed(access: Access, wanted: list[Deployment]) -> list[NextItem]:
+def _failed(access: Access, deployments: list[Deployment]) -> list[NextItem]:
     """The newest version that could not be served; a rejected one has its own line in training."""
     failed = next(
         (
-            one
-            for one in wanted
-            if one.status == Deployment.Status.FAILED and one.version.status != ModelVersion.Status.REJECTED
+            deployment
+            for deployment in deployments
+            if deployment.status == Deployment.Status.FAILED
+            and deployment.version.status != ModelVersion.Status.REJECTED
         ),
         None,
     )

@@ -15,7 +15,7 @@ def links_of(access: Access, version: ModelVersion) -> list[VersionLink]:
         return []
     url = reverse("inference:chat", args=[access.project.slug])
     return [
-        VersionLink("Test it in chat", f"{url}?with={one.code}")
-        for one in candidates(access)
-        if one.version.pk == version.pk and one.state.ready
+        VersionLink("Test it in chat", f"{url}?with={candidate.code}")
+        for candidate in candidates(access)
+        if candidate.version.pk == version.pk and candidate.state.ready
     ]

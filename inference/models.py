@@ -232,7 +232,7 @@ class Answer(models.Model):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="answers")
     version = models.ForeignKey("training.ModelVersion", on_delete=models.PROTECT, related_name="answers")
-    purpose = models.CharField(max_length=8, choices=Purpose.choices)
+    purpose = models.CharField(max_length=12, choices=Purpose.choices)
     conversation = models.ForeignKey(
         Conversation,
         null=True,

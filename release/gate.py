@@ -92,8 +92,8 @@ class Gate:
     @property
     def result(self) -> Result:
         """The worst result of the criteria."""
-        found = {check.result for check in self.checks}
-        return "fail" if "fail" in found else "hold" if "hold" in found or not found else "pass"
+        results = {check.result for check in self.checks}
+        return "fail" if "fail" in results else "hold" if "hold" in results or not results else "pass"
 
     @property
     def open_points(self) -> list[Criterion]:
@@ -115,11 +115,11 @@ class Gate:
 
 def summary(results: Iterable[str]) -> str:
     """The number of criteria by result, without a full stop: "4 of 6 passed, 2 on hold"."""
-    found = list(results)
-    counts = {name: found.count(name) for name in ("pass", "hold", "fail")}
-    if found and counts["pass"] == len(found):
-        return f"All {len(found)} criteria passed"
-    parts = [f"{counts['pass']} of {len(found)} passed"]
+    outcomes = list(results)
+    counts = {name: outcomes.count(name) for name in ("pass", "hold", "fail")}
+    if outcomes and counts["pass"] == len(outcomes):
+        return f"All {len(outcomes)} criteria passed"
+    parts = [f"{counts['pass']} of {len(outcomes)} passed"]
     if counts["hold"]:
         parts.append(f"{counts['hold']} on hold")
     if counts["fail"]:
@@ -161,13 +161,13 @@ def _loss(facts: Facts) -> Criterion:
 
 def _why_unknown(facts: Facts) -> str:
     """Why there is no win rate; empty when there is one."""
-    found = facts.human
+    human = facts.human
     if not facts.opponent:
         return "It cannot be compared: nothing is live, and it is the base model itself."
-    if found is None or not found.n:
+    if human is None or not human.n:
         return f"It has not been compared with {facts.opponent} yet."
-    if found.rate is None:
-        return f"All {found.n} ratings against {found.against} are “both bad”, so none shows which is better."
+    if human.rate is None:
+        return f"All {human.n} ratings against {human.against} are “both bad”, so none shows which is better."
     return ""
 
 
@@ -178,35 +178,35 @@ def human_preference(facts: Facts) -> Criterion:
     def say(result: Result, says: str) -> Criterion:
         return Criterion("human_preference", "People prefer it", result, says)
 
-    found = facts.human
-    if (unknown := _why_unknown(facts)) or found is None:
+    human = facts.human
+    if (unknown := _why_unknown(facts)) or human is None:
         return say("hold", unknown)
-    campaigns = f", {found.campaigns} campaigns together" if found.campaigns > 1 else ""
+    campaigns = f", {human.campaigns} campaigns together" if human.campaigns > 1 else ""
     words = (
-        f"Win rate {percent(found.rate)} over {found.against} (95% interval {percent(found.low)} to "
-        f"{percent(found.high)}; {percent(found.rate_among_all)} with “both bad” as a tie; {found.n:,} of "
-        f"{found.planned:,} planned ratings by {counted(found.raters, 'person', 'people')}{campaigns}). The answers differ on "
-        f"{found.prompts_differing:,} of {found.prompts:,} prompts."
+        f"Win rate {percent(human.rate)} over {human.against} (95% interval {percent(human.low)} to "
+        f"{percent(human.high)}; {percent(human.rate_among_all)} with “both bad” as a tie; {human.n:,} of "
+        f"{human.planned:,} planned ratings by {counted(human.raters, 'person', 'people')}{campaigns}). The answers differ on "
+        f"{human.prompts_differing:,} of {human.prompts:,} prompts."
     )
-    if found.settled == "baseline":
-        return say("fail", f"{found.says} {words}")
-    if found.in_doubt:
-        votes = noun(found.in_doubt, "rating is", "ratings are")
+    if human.settled == "baseline":
+        return say("fail", f"{human.says} {words}")
+    if human.in_doubt:
+        votes = noun(human.in_doubt, "rating is", "ratings are")
         return say(
             "hold",
-            f"{found.in_doubt:,} {votes} on answers that may come from other weights. Set these aside on the "
+            f"{human.in_doubt:,} {votes} on answers that may come from other weights. Set these aside on the "
             f"campaign's page. {words}",
         )
-    if found.open:
+    if human.open:
         return say("hold", f"The campaign is still open. So far: {words}")
-    if found.n < found.planned:
+    if human.n < human.planned:
         return say(
             "hold",
-            f"Only {found.n:,} of {found.planned:,} planned ratings are in. Open the campaign again to collect the "
+            f"Only {human.n:,} of {human.planned:,} planned ratings are in. Open the campaign again to collect the "
             f"others. {words}",
         )
     return say(
-        "pass" if found.settled == "candidate" and found.raters > 1 else "hold", f"{found.says} {words}"
+        "pass" if human.settled == "candidate" and human.raters > 1 else "hold", f"{human.says} {words}"
     )
 
 
@@ -214,18 +214,18 @@ def _both_bad(facts: Facts) -> Criterion:
     def say(result: Result, says: str) -> Criterion:
         return Criterion("both_bad", "Good enough", result, says)
 
-    found = facts.human or facts.newest
-    if found is None or not found.n or found.bad is None or found.bad_low is None or found.bad_high is None:
+    human = facts.human or facts.newest
+    if human is None or not human.n or human.bad is None or human.bad_low is None or human.bad_high is None:
         return say("hold", "No rater has judged yet whether its answers are good enough to send.")
     words = (
-        f"{percent(found.bad)} of {found.n} comparisons were “both bad” "
-        f"(95% interval {percent(found.bad_low)} to {percent(found.bad_high)}; at most {percent(MOST_BOTH_BAD)} is allowed)."
+        f"{percent(human.bad)} of {human.n} comparisons were “both bad” "
+        f"(95% interval {percent(human.bad_low)} to {percent(human.bad_high)}; at most {percent(MOST_BOTH_BAD)} is allowed)."
     )
-    if found.bad_low > MOST_BOTH_BAD:
+    if human.bad_low > MOST_BOTH_BAD:
         return say("fail", words)
-    if found.open or found.n < found.planned:
+    if human.open or human.n < human.planned:
         return say("hold", f"The campaign is not complete. So far: {words}")
-    return say("pass" if found.bad_high <= MOST_BOTH_BAD else "hold", words)
+    return say("pass" if human.bad_high <= MOST_BOTH_BAD else "hold", words)
 
 
 def _served(facts: Facts) -> Criterion:

@@ -18,7 +18,7 @@ MOST_SECONDS = 300.0
 def measure_ready_version(event: Event) -> None:
     """A version became ready: its loss and its opponent's are measured, if that is quick."""
     version = (
-        ModelVersion.objects.select_related("project", "base_model", "training__dataset")
+        ModelVersion.objects.select_related("project", "base_model", "training_run__dataset")
         .filter(pk=event.payload["version"], status=ModelVersion.Status.READY)
         .first()
     )

@@ -134,41 +134,43 @@ def _by_slice(rows: Sequence[MeasuredRow]) -> tuple[SliceLine, ...]:
     pairs: dict[str, list[PairedRow]] = defaultdict(list)
     for row in rows:
         pairs[row.slice].append(row.pair)
-    found = {name: paired_difference(own, level=LEVEL) for name, own in pairs.items()}
-    differences = {name: one for name, one in found.items() if one is not None}
+    by_slice = {name: paired_difference(own, level=LEVEL) for name, own in pairs.items()}
+    differences = {name: difference for name, difference in by_slice.items() if difference is not None}
     judged = {
-        name: one.p_higher
-        for name, one in differences.items()
-        if one.n >= LEAST_SLICE_ROWS and one.groups >= LEAST_SLICE_GROUPS and one.p_higher is not None
+        name: difference.p_higher
+        for name, difference in differences.items()
+        if difference.n >= LEAST_SLICE_ROWS
+        and difference.groups >= LEAST_SLICE_GROUPS
+        and difference.p_higher is not None
     }
     corrected = dict(zip(judged, holm(list(judged.values())), strict=True))
     lines = [
         SliceLine(
             slice=name,
-            n=one.n,
-            groups=one.groups,
-            loss=one.loss,
-            other=one.other,
-            difference=one.difference,
-            low=one.low,
-            high=one.high,
-            result=_slice_result(one, corrected.get(name)),
+            n=difference.n,
+            groups=difference.groups,
+            loss=difference.loss,
+            other=difference.other,
+            difference=difference.difference,
+            low=difference.low,
+            high=difference.high,
+            result=_slice_result(difference, corrected.get(name)),
         )
-        for name, one in differences.items()
+        for name, difference in differences.items()
     ]
     return tuple(sorted(lines, key=lambda line: (-line.n, line.slice)))
 
 
 def _slice_result(
-    one: PairedDifference, p_value: float | None
+    difference: PairedDifference, p_value: float | None
 ) -> Literal["worse", "not worse", "better", "unsure", "unknown"]:
-    if p_value is None or one.high is None:
+    if p_value is None or difference.high is None:
         return "unknown"
-    if _is_worse(one, p_value, 1 - LEVEL):
+    if _is_worse(difference, p_value, 1 - LEVEL):
         return "worse"
-    if one.high < 0:
+    if difference.high < 0:
         return "better"
-    return "not worse" if one.high <= MARGIN else "unsure"
+    return "not worse" if difference.high <= MARGIN else "unsure"
 
 
 def _signed(value: float) -> str:
@@ -176,16 +178,16 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
 
 
-def _figures(facts: HeldOut, one: PairedDifference) -> str:
+def _figures(facts: HeldOut, difference: PairedDifference) -> str:
     """ "1.81 live, 1.77 now on the same 31 test rows (difference −0.04, 95% interval −0.12 to +0.04; ...)." """
     who = "live" if facts.live else f"with {facts.opponent}"
-    same = f"the same {counted(one.n, 'test row')}"
+    same = f"the same {counted(difference.n, 'test row')}"
     interval = ""
-    if one.low is not None and one.high is not None:
-        interval = f", 95% interval {_signed(one.low)} to {_signed(one.high)}"
+    if difference.low is not None and difference.high is not None:
+        interval = f", 95% interval {_signed(difference.low)} to {_signed(difference.high)}"
     unit = "" if facts.own_tokens else f"; per token of {facts.opponent}, which has another tokenizer"
     return (
-        f"{one.other:.2f} {who}, {one.loss:.2f} now on {same} (difference {_signed(one.difference)}{interval}; "
+        f"{difference.other:.2f} {who}, {difference.loss:.2f} now on {same} (difference {_signed(difference.difference)}{interval}; "
         f"up to {_signed(MARGIN)} counts as no worse{unit})."
     )
 

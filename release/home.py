@@ -34,13 +34,15 @@ def _card(access: Access, route: Route | None) -> StageCard:
 def _for_admin(access: Access, route: Route | None) -> list[NextItem]:
     """A version that beats the live one, or the first that could be released."""
     against = route.version if route else None
-    found = [one for one in candidates(access.project, against, limit=5) if one.version.number]
-    best = next((one for one in found if _prefers(one)), None)
+    trained = [
+        candidate for candidate in candidates(access.project, against, limit=5) if candidate.version.number
+    ]
+    best = next((candidate for candidate in trained if _prefers(candidate)), None)
     if best is not None:
         opponent = "the live version" if route else "the base model"
         return [_item(access, best, f"{best.version} beats {opponent}: see the gate", 25)]
-    if route is None and found:
-        first = found[0]
+    if route is None and trained:
+        first = trained[0]
         return [_item(access, first, f"No version is live yet; {first.version} is ready", 45)]
     return []
 

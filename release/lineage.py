@@ -24,8 +24,8 @@ def who_decided(
     results = results_for(version) if results is None else results
     return [
         *_release_steps(version, slug),
-        *(_comparison_step(one, version, slug) for one in results[:3]),
-        *version_lineage(version, people_trained_on(version.training) if people is None else people),
+        *(_comparison_step(comparison, version, slug) for comparison in results[:3]),
+        *version_lineage(version, people_trained_on(version.training_run) if people is None else people),
     ]
 
 

@@ -19,14 +19,14 @@ def opponents(versions: Sequence[ModelVersion], live: ModelVersion | None) -> di
     bases = {
         base.base_model_id: base
         for base in ModelVersion.objects.filter(
-            project__in={one.project_id for one in versions}, kind=ModelVersion.Kind.BASE
-        ).select_related("base_model", "project", "training__dataset")
+            project__in={version.project_id for version in versions}, kind=ModelVersion.Kind.BASE
+        ).select_related("base_model", "project", "training_run__dataset")
     }
-    found: dict[int, ModelVersion | None] = {}
+    by_version: dict[int, ModelVersion | None] = {}
     for version in versions:
         other = live or bases.get(version.base_model_id)
-        found[version.pk] = None if other is None or other.pk == version.pk else other
-    return found
+        by_version[version.pk] = None if other is None or other.pk == version.pk else other
+    return by_version
 
 
 def held_out_of(versions: Sequence[ModelVersion], live: ModelVersion | None) -> dict[int, HeldOut]:
@@ -35,12 +35,12 @@ def held_out_of(versions: Sequence[ModelVersion], live: ModelVersion | None) -> 
     others = {other.pk: other for other in against.values() if other is not None}
     measurements = measurements_of(versions, others.values())
     losses = losses_of({pk for pair in measurements for pk in pair})
-    found = {}
+    by_version = {}
     for version in versions:
         other = against[version.pk]
         measurement = measurements.get((version.pk, other.pk)) if other else None
-        found[version.pk] = _held_out(version, other, measurement, losses, is_live=live is not None)
-    return found
+        by_version[version.pk] = _held_out(version, other, measurement, losses, is_live=live is not None)
+    return by_version
 
 
 def _held_out(
@@ -95,9 +95,9 @@ def _changed(
     its: dict[str, Loss],
 ) -> str:
     """Why the stored losses can no longer be compared; empty when they can."""
-    for one, side in ((version, "version"), (other, "against")):
-        if measurement.prompts.get(side) != prompt_digest(one):
-            return f"the system prompt of {one} was different"
+    for model_version, side in ((version, "version"), (other, "against")):
+        if measurement.prompts.get(side) != prompt_digest(model_version):
+            return f"the system prompt of {model_version} was different"
     hashes = [row["hash"] for row in measurement.rows]
     if any(row_hash not in own or row_hash not in its for row_hash in hashes):
         return "some rows no longer have a loss"

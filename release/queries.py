@@ -66,7 +66,7 @@ class Standing:
         if not self.passed_over:
             return ""
         verb = noun(len(self.passed_over), "was", "were")
-        names = listed([str(one) for one in self.passed_over])
+        names = listed([str(version) for version in self.passed_over])
         return f"{names} {verb} live before and {verb} rejected since."
 
     @property
@@ -107,7 +107,7 @@ def standing(project: Project) -> Standing:
 def _ready(project: Project) -> QuerySet[ModelVersion]:
     return (
         ModelVersion.objects.filter(project=project, status=ModelVersion.Status.READY)
-        .select_related("base_model", "artifact", "project", "training__dataset", "training__run")
+        .select_related("base_model", "artifact", "project", "training_run__dataset", "training_run__run")
         .order_by("-number", "base_model__name")
     )
 
@@ -127,12 +127,12 @@ def candidates(project: Project, live: ModelVersion | None, *, limit: int = 20) 
     results = results_by_version(versions)
     deployments = _deployments(versions)
     held_out = held_out_of(versions, live)
-    found = []
+    candidates = []
     for version in versions:
         state = state_of(deployments.get(version.pk))
         facts = _facts(version, live, results[version.pk], state, held_out[version.pk], in_list=True)
-        found.append(Candidate(version, evaluate(facts), state, facts.held_out))
-    return found
+        candidates.append(Candidate(version, evaluate(facts), state, facts.held_out))
+    return candidates
 
 
 def candidate(version: ModelVersion, *, files: FilesRead | None = None) -> Candidate:
@@ -152,8 +152,8 @@ def _candidate(
 def read_files(version: ModelVersion, *, fresh: bool) -> FilesRead:
     """For `candidate`: reads and hashes now. This may take seconds, so it runs outside a transaction."""
     with without_connection():
-        found = files_of(version, fresh=fresh)
-    return lambda: found
+        files = files_of(version, fresh=fresh)
+    return lambda: files
 
 
 def live_opponent(version: ModelVersion) -> ModelVersion | None:
@@ -171,17 +171,17 @@ def version_of(project: Project) -> QuerySet[ModelVersion]:
         "base_model",
         "artifact",
         "project",
-        "training__dataset__created_by",
-        "training__run",
-        "training__launched_by",
+        "training_run__dataset__created_by",
+        "training_run__run",
+        "training_run__launched_by",
     )
 
 
 def _deployments(versions: Sequence[ModelVersion]) -> dict[int, Deployment]:
-    found = Deployment.objects.filter(version__in=[v.pk for v in versions]).select_related(
+    deployments = Deployment.objects.filter(version__in=[v.pk for v in versions]).select_related(
         "engine", "version"
     )
-    return {deployment.version_id: deployment for deployment in found}
+    return {deployment.version_id: deployment for deployment in deployments}
 
 
 def _facts(
@@ -314,5 +314,5 @@ def gate_page(version: ModelVersion, *, files: FilesRead | None = None) -> GateP
         candidate=_candidate(version, opponent, results, files),
         measuring=_measuring(version, opponent),
         results=results,
-        people=people_trained_on(version.training),
+        people=people_trained_on(version.training_run),
     )

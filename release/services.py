@@ -55,19 +55,19 @@ def _make_live(
     project = version.project
     _lock(project)
     _must_still_be(project, replaces)
-    found = queries.candidate(queries.version_of(project).get(pk=version.pk), files=files)
-    _must_be_no_worse(found.gate, gate_seen)
+    candidate = queries.candidate(queries.version_of(project).get(pk=version.pk), files=files)
+    _must_be_no_worse(candidate.gate, gate_seen)
     note = note.strip()
     fields: dict[str, list[str]] = {}
     if not sign_off:
         fields["sign_off"] = ["Confirm that you sign this off."]
-    if found.gate.result != "pass" and not note:
-        fields["note"] = [f"{found.gate.says} Give the reason for releasing it anyway."]
+    if candidate.gate.result != "pass" and not note:
+        fields["note"] = [f"{candidate.gate.says} Give the reason for releasing it anyway."]
     if len(note) > LONGEST_NOTE:
         fields["note"] = [f"Keep the note under {LONGEST_NOTE:,} characters."]
     if fields:
         raise Invalid("It was not released.", fields=fields)
-    release = _switch(by, project, version, replaces, Release.Action.LIVE, found.gate.stored(), note)
+    release = _switch(by, project, version, replaces, Release.Action.LIVE, candidate.gate.stored(), note)
     record(
         by=by,
         project=project,
@@ -75,9 +75,9 @@ def _make_live(
         obj=version,
         release=release.pk,
         replaced=str(replaces) if replaces else "",
-        gate=found.gate.says.rstrip("."),
-        result=found.gate.result,
-        overridden=[check.name for check in found.gate.open_points],
+        gate=candidate.gate.says.rstrip("."),
+        result=candidate.gate.result,
+        overridden=[check.name for check in candidate.gate.open_points],
         note=note,
     )
     return release
@@ -85,13 +85,13 @@ def _make_live(
 
 def measure_loss(*, by: User, version: ModelVersion) -> LossMeasurement:
     """Measures the version and its opponent on the same test rows. Refused when it has no opponent."""
-    found = queries.measuring(version)
-    if found is None:
+    measuring = queries.measuring(version)
+    if measuring is None:
         raise Refused(
             f"{version} cannot be compared: nothing is live, and it is the base model itself.",
             "Measure a trained version, or release one first.",
         )
-    return training.measure_loss(by=by, version=version, against=found.against)
+    return training.measure_loss(by=by, version=version, against=measuring.against)
 
 
 def roll_back(*, by: User, project: Project, away_from: ModelVersion, reason: str) -> Release:

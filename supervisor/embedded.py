@@ -243,8 +243,10 @@ class Server(ABC):
     def last_words(self) -> str:
         """The last error in the log, for the message to the user."""
         lines = self.log.read_text(errors="replace").splitlines()[-40:] if self.log.exists() else []
-        told = [line for line in lines if re.search(r"FATAL|PANIC|ERROR|[Ee]rror|denied|[Nn]o space", line)]
-        return (told or lines or ["nothing"])[-1].strip()
+        problems = [
+            line for line in lines if re.search(r"FATAL|PANIC|ERROR|[Ee]rror|denied|[Nn]o space", line)
+        ]
+        return (problems or lines or ["nothing"])[-1].strip()
 
 
 class Postgres(Server):

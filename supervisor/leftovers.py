@@ -20,11 +20,11 @@ def sweep(*, patience: float) -> None:
             remaining = _descendants()
             if not remaining:
                 return
-            for each in remaining:
-                if each.pid not in signalled:
-                    signalled.add(each.pid)
+            for process in remaining:
+                if process.pid not in signalled:
+                    signalled.add(process.pid)
                     with contextlib.suppress(psutil.Error):
-                        each.send_signal(number)
+                        process.send_signal(number)
             time.sleep(0.05)
 
 
@@ -34,13 +34,13 @@ def keepers() -> list[psutil.Process]:
 
 
 def _descendants() -> list[psutil.Process]:
-    found: list[psutil.Process] = []
+    descendants: list[psutil.Process] = []
     for child in psutil.Process().children():
         if not _is_keeper(child):
-            found.append(child)
+            descendants.append(child)
             with contextlib.suppress(psutil.Error):
-                found += child.children(recursive=True)
-    return [each for each in found if _lives(each)]
+                descendants += child.children(recursive=True)
+    return [process for process in descendants if _lives(process)]
 
 
 def _lives(process: psutil.Process) -> bool:

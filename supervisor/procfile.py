@@ -228,7 +228,7 @@ class Supervisor:
         *lines, process.partial = (process.partial + chunk).split(b"\n")
         if len(process.partial) > 65536:
             lines, process.partial = [*lines, process.partial], b""
-        width = max(len(each.name) for each in self.processes)
+        width = max(len(other.name) for other in self.processes)
         prefix = f"{process.name:<{width}} | "
         if sys.stdout.isatty():
             colour = COLOURS[self.processes.index(process) % len(COLOURS)]
@@ -253,9 +253,9 @@ class Supervisor:
             return
         if self.welcomed:
             sign_ins = self.state / "run" / "welcome.txt"
-            told = sign_ins.read_text().rstrip() if sign_ins.exists() else ""
+            welcome = sign_ins.read_text().rstrip() if sign_ins.exists() else ""
             say(f"Ready. Open {self.url}/ in a browser. Ctrl-C stops everything.")
-            for line in told.splitlines():
+            for line in welcome.splitlines():
                 say(line)
 
 

@@ -138,7 +138,7 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     key, _ = create_api_key(by=world.admin, project=project, name="app")
     extra = join(project, make_user("Extra"), Role.VIEWER)
     token, _ = create_api_key(by=extra.user, name="program")
-    training = second.training
+    training = second.training_run
     named = {
         r"(item/|/review/|reviews/|queue/|examples/)<int:pk>": example.pk,
         r"(decisions?/)<int:pk>": review.pk,

@@ -35,10 +35,10 @@ def hidden(page: str, name: str) -> str:
 
 def test_a_stamp_is_of_values_and_an_empty_one_of_nothing_seen() -> None:
     assert stamp("a", {"x": 1, "y": [2]}) == stamp("a", {"y": [2], "x": 1}) != stamp("a", {"x": 1, "y": [3]})
-    must_be_as_seen(stamp("a"), "a", what="It")
-    must_be_as_seen("", "b", what="It")
+    must_be_as_seen(stamp("a"), "a", label="It")
+    must_be_as_seen("", "b", label="It")
     with pytest.raises(Conflict, match="It changed after you loaded the page"):
-        must_be_as_seen(stamp("a"), "b", what="It")
+        must_be_as_seen(stamp("a"), "b", label="It")
 
 
 def test_settings_that_somebody_changed_meanwhile_are_not_written_over(world: World, as_user: SignIn) -> None:

@@ -146,12 +146,12 @@ def broken(figures: Figures, bounds: Bounds = Bounds()) -> list[str]:
             f"{name} ({', '.join(places)})" for name, places in figures.doubled_classes.items()
         )
         problems.append(f"A public class has a name of its own; doubled: {listed}.")
-    for what, places, bound in (
+    for noun, places, bound in (
         ("parameters annotated `Any`", figures.any_annotations, bounds.any_annotations),
         ("`type: ignore` comments", figures.type_ignores, bounds.type_ignores),
     ):
         if len(places) > bound:
-            problems.append(f"There are at most {bound} {what}; there are {len(places)}: {_by_file(places)}.")
+            problems.append(f"There are at most {bound} {noun}; there are {len(places)}: {_by_file(places)}.")
     return problems
 
 

@@ -51,14 +51,14 @@ def control_tokens_of(added: Iterable[tuple[str, bool]]) -> list[str]:
 
 def plain_marks_of(tokenizer: ChatTokenizer) -> list[str]:
     """The separators between turns in a chat template without control tokens for them, such as "### Response:" or "[/INST]"."""
-    said = ["Qjx1zq", "Qjx2zq", "Qjx3zq"]
+    words = ["Qjx1zq", "Qjx2zq", "Qjx3zq"]
     roles = ["user", "assistant", "user"]
-    chat = [{"role": role, "content": text} for role, text in zip(roles, said, strict=True)]
+    chat = [{"role": role, "content": text} for role, text in zip(roles, words, strict=True)]
     try:
         text = tokenizer.render(chat, answer_follows=True)
     except Exception:  # noqa: BLE001 (a template may raise anything)
         return []
-    between = re.split("|".join(said), text)[1:]
+    between = re.split("|".join(words), text)[1:]
     plain = {
         piece.strip() for piece in between if not any(mark in piece for mark in tokenizer.control_tokens)
     }

@@ -23,28 +23,35 @@ from training.models import BaseModel, ModelVersion, TrainingRun
 COMMON = ("method", "base_model", "dataset", "note")
 
 
-def setting_field(one: Setting) -> forms.Field:
+def setting_field(setting: Setting) -> forms.Field:
     """The form field of one setting; its help gives the reason for the default, and `data-default` the default."""
-    field = _field_of(one)
-    default = ("on" if one.default else "off") if one.kind == "bool" else one.default
+    field = _field_of(setting)
+    default = ("on" if setting.default else "off") if setting.kind == "bool" else setting.default
     field.widget.attrs["data-default"] = default
     return field
 
 
-def _field_of(one: Setting) -> forms.Field:
+def _field_of(setting: Setting) -> forms.Field:
     # "Rows per step (rows)" would say it twice.
-    label = f"{one.label} ({one.unit})" if one.unit and one.unit not in one.label.lower() else one.label
-    if one.kind == "bool":
-        return forms.BooleanField(label=label, required=False, help_text=one.help)
-    if one.kind == "choice":
-        return forms.ChoiceField(label=label, choices=one.choices, help_text=one.help)
-    default = plain(float(one.default))
-    words = f"{one.help} Default {default}: {one.source}." if one.source else one.help
-    options: dict[str, Any] = {"min_value": one.least, "max_value": one.most, "error_messages": {}}
-    for name, start, limit in (("min_value", "At least", one.least), ("max_value", "At most", one.most)):
+    label = (
+        f"{setting.label} ({setting.unit})"
+        if setting.unit and setting.unit not in setting.label.lower()
+        else setting.label
+    )
+    if setting.kind == "bool":
+        return forms.BooleanField(label=label, required=False, help_text=setting.help)
+    if setting.kind == "choice":
+        return forms.ChoiceField(label=label, choices=setting.choices, help_text=setting.help)
+    default = plain(float(setting.default))
+    words = f"{setting.help} Default {default}: {setting.source}." if setting.source else setting.help
+    options: dict[str, Any] = {"min_value": setting.least, "max_value": setting.most, "error_messages": {}}
+    for name, start, limit in (
+        ("min_value", "At least", setting.least),
+        ("max_value", "At most", setting.most),
+    ):
         if limit is not None:
             options["error_messages"][name] = f"{start} {plain(limit)}."
-    if one.kind == "int":
+    if setting.kind == "int":
         return forms.IntegerField(label=label, help_text=words.strip(), **options)
     field = forms.FloatField(label=label, help_text=words.strip(), **options)
     # Any number of digits: browsers refuse 0.0005 with the default step.
@@ -62,20 +69,22 @@ def kept_settings(values: Mapping[str, Any], method: str) -> dict[str, Any]:
     was = METHODS.get(str(values.get("was", "")))
     if was is None or method not in METHODS:
         return {}
-    before = {one.name: one for one in settings_of(was.recipe)}
+    before = {setting.name: setting for setting in settings_of(was.recipe)}
     named = set(str(values.get("kept", "")).split(","))
     kept: dict[str, Any] = {}
     for other in METHODS.values():
-        for one in settings_of(other.recipe):
-            if one.name in before:
+        for setting in settings_of(other.recipe):
+            if setting.name in before:
                 # The browser does not send a box that is not ticked.
-                given = values.get(one.name, "" if one.kind == "bool" else None)
-                chosen = given is not None and (one.name in named or not before[one.name].is_default(given))
+                value = values.get(setting.name, "" if setting.kind == "bool" else None)
+                chosen = value is not None and (
+                    setting.name in named or not before[setting.name].is_default(value)
+                )
             else:
-                given = values.get(one.name)
-                chosen = given is not None
+                value = values.get(setting.name)
+                chosen = value is not None
             if chosen:
-                kept[one.name] = given == "on" if one.kind == "bool" else given
+                kept[setting.name] = value == "on" if setting.kind == "bool" else value
     return kept | {"kept": ",".join(sorted(kept))}
 
 
@@ -123,9 +132,9 @@ class LaunchForm(forms.Form):
             project=project, status=DatasetVersion.Status.READY
         ).order_by("-number")
         self.fields["method"].initial = self.chosen.name
-        for one in self.settings:
-            self.fields[one.name] = setting_field(one)
-            self.fields[one.name].initial = one.default
+        for setting in self.settings:
+            self.fields[setting.name] = setting_field(setting)
+            self.fields[setting.name].initial = setting.default
 
     def objects(self, name: str) -> QuerySet[Any]:
         """The rows that people can choose in the field `name`."""
@@ -134,17 +143,19 @@ class LaunchForm(forms.Form):
         return found
 
     def basic(self) -> list[forms.BoundField]:
-        return [self[one.name] for one in self.settings if not one.advanced]
+        return [self[setting.name] for setting in self.settings if not setting.advanced]
 
     def advanced(self) -> list[forms.BoundField]:
-        return [self[one.name] for one in self.settings if one.advanced]
+        return [self[setting.name] for setting in self.settings if setting.advanced]
 
     def carried(self) -> list[tuple[str, str]]:
         """(name, value) of settings that only other methods have, chosen before: hidden, so that they are restored
         later. Also "kept", see `kept_settings`."""
         held = self.data if self.is_bound else self.initial
-        here = {one.name for one in self.settings}
-        others = {one.name for method in METHODS.values() for one in settings_of(method.recipe)} - here
+        here = {setting.name for setting in self.settings}
+        others = {
+            setting.name for method in METHODS.values() for setting in settings_of(method.recipe)
+        } - here
         values = [(name, held.get(name)) for name in [*sorted(others), "kept"]]
         return [
             (name, ("on" if value else "off") if isinstance(value, bool) else str(value))
@@ -155,14 +166,14 @@ class LaunchForm(forms.Form):
     def advanced_is_open(self) -> bool:
         """The section is open when it has a changed or wrong setting."""
         return any(
-            self[one.name].errors or not one.is_default(self[one.name].value())
-            for one in self.settings
-            if one.advanced
+            self[setting.name].errors or not setting.is_default(self[setting.name].value())
+            for setting in self.settings
+            if setting.advanced
         )
 
     def named_errors(self) -> list[str]:
         """ "Learning rate: at most 0.1.", for error lists outside the fields."""
-        labels = {one.name: one.label for one in self.settings}
+        labels = {setting.name: setting.label for setting in self.settings}
         return [
             str(message)
             if name == NON_FIELD_ERRORS
@@ -183,7 +194,9 @@ class LaunchForm(forms.Form):
 
     def values(self) -> dict[str, Any]:
         return {
-            one.name: self.cleaned_data[one.name] for one in self.settings if one.name in self.cleaned_data
+            setting.name: self.cleaned_data[setting.name]
+            for setting in self.settings
+            if setting.name in self.cleaned_data
         }
 
     def recipe(self) -> Recipe:

@@ -45,13 +45,13 @@ class ChosenRow:
 
 def newest_of_each(rows: Iterable[HeldOutRow]) -> list[HeldOutRow]:
     """One row per example: the row of the newest dataset. `rows` come with the newest dataset first."""
-    found: dict[int, HeldOutRow] = {}
+    by_example: dict[int, HeldOutRow] = {}
     hashes: set[str] = set()
     for row in rows:
-        if row.example not in found and row.row_hash not in hashes:
-            found[row.example] = row
+        if row.example not in by_example and row.row_hash not in hashes:
+            by_example[row.example] = row
             hashes.add(row.row_hash)
-    return list(found.values())
+    return list(by_example.values())
 
 
 def choose(rows: Sequence[HeldOutRow], most: int = MOST_ROWS) -> list[ChosenRow]:
@@ -79,16 +79,16 @@ def shares(sizes: Mapping[str, int], most: int) -> dict[str, int]:
     if sum(sizes.values()) <= most:
         return dict(sizes)
     least = min(LEAST_PER_SLICE, most // max(1, len(sizes)))
-    given = {name: min(size, least) for name, size in sizes.items()}
-    left = {name: size - given[name] for name, size in sizes.items()}
-    free, rest = most - sum(given.values()), sum(left.values())
+    counts = {name: min(size, least) for name, size in sizes.items()}
+    left = {name: size - counts[name] for name, size in sizes.items()}
+    free, rest = most - sum(counts.values()), sum(left.values())
     exact = {name: free * size / rest for name, size in left.items()}
-    given = {name: count + math.floor(exact[name]) for name, count in given.items()}
+    counts = {name: count + math.floor(exact[name]) for name, count in counts.items()}
     # Largest remainders first; ties are ordered by name, so that the choice is the same each time.
     order = sorted(exact, key=lambda name: (math.floor(exact[name]) - exact[name], name))
-    for name in order[: most - sum(given.values())]:
-        given[name] += 1
-    return given
+    for name in order[: most - sum(counts.values())]:
+        counts[name] += 1
+    return counts
 
 
 def _lot(row_hash: str) -> bytes:

@@ -30,7 +30,9 @@ def _card(access: Access) -> StageCard:
         .select_related("run")
         .order_by("number")
     )
-    running = next((one for one in active if one.run.status != Run.Status.QUEUED), None)
+    running = next(
+        (training_run for training_run in active if training_run.run.status != Run.Status.QUEUED), None
+    )
     if running is not None:
         label = METHODS[running.method].label if running.method in METHODS else running.method
         percent = running.run.percent

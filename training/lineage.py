@@ -22,7 +22,7 @@ def version_lineage(version: ModelVersion, people: Contributors | None = None) -
 
 def origin_of(version: ModelVersion, people: Contributors | None = None) -> list[LineageStep]:
     """Training run, dataset version, with `people` a step about them, and base model. At most one query."""
-    slug, training = version.project.slug, version.training
+    slug, training = version.project.slug, version.training_run
     steps = [_run(training, slug), _dataset(training, slug)] if training is not None else []
     if training is not None and people is not None:
         steps.append(LineageStep("People", ", ".join(people.names) or "not known", "", people.sentence))
@@ -30,11 +30,11 @@ def origin_of(version: ModelVersion, people: Contributors | None = None) -> list
 
 
 def _run(training: TrainingRun, slug: str) -> LineageStep:
-    found = [f"{name} {training.environment[name]}" for name in PACKAGES if training.environment.get(name)]
+    packages = [f"{name} {training.environment[name]}" for name in PACKAGES if training.environment.get(name)]
     detail = (
         f"{training.method}, {training.done_steps:,} steps, recipe {training.recipe_hash[:12]}; launched by "
         f"{training.launched_by.name} on {training.created_at:%-d %b %Y, %H:%M} UTC; code "
-        + ", ".join([training.code_version, *found])
+        + ", ".join([training.code_version, *packages])
     )
     url = reverse("training:run", args=[slug, training.number])
     return LineageStep("Training run", training.run.title, url, detail)

@@ -18,8 +18,12 @@ TEST, TRAIN = GroupSplit.Split.TEST, GroupSplit.Split.TRAIN
 
 def datasets_of(*versions: ModelVersion) -> list[DatasetVersion]:
     """The dataset versions these were trained on, the newest first. A base model was trained on none of them."""
-    found = {one.training.dataset.pk: one.training.dataset for one in versions if one.training is not None}
-    return sorted(found.values(), key=lambda dataset: -dataset.number)
+    datasets = {
+        version.training_run.dataset.pk: version.training_run.dataset
+        for version in versions
+        if version.training_run is not None
+    }
+    return sorted(datasets.values(), key=lambda dataset: -dataset.number)
 
 
 def _test_rows(datasets: Sequence[DatasetVersion]) -> QuerySet[DatasetRow]:
@@ -80,8 +84,8 @@ def _trained_on(datasets: Sequence[DatasetVersion]) -> tuple[set[int], set[str]]
     overlapping = DatasetRow.objects.filter(dataset__in=datasets, split=TRAIN).filter(
         Q(example__in=test.values("example")) | Q(prompt_hash__in=test.values("prompt_hash"))
     )
-    found = list(overlapping.values_list("example", "prompt_hash"))
-    return {example for example, _ in found}, {prompt for _, prompt in found}
+    pairs = list(overlapping.values_list("example", "prompt_hash"))
+    return {example for example, _ in pairs}, {prompt for _, prompt in pairs}
 
 
 def prompt_digest(version: ModelVersion) -> str:
@@ -93,10 +97,10 @@ def measurements_of(
     versions: Iterable[ModelVersion], against: Iterable[ModelVersion]
 ) -> dict[tuple[int, int], LossMeasurement]:
     """{(version id, opponent id): measurement}, with its run. One query."""
-    found = LossMeasurement.objects.filter(
-        version__in=[one.pk for one in versions], against__in=[one.pk for one in against]
+    measurements = LossMeasurement.objects.filter(
+        version__in=[version.pk for version in versions], against__in=[opponent.pk for opponent in against]
     ).select_related("run__project")
-    return {(one.version_id, one.against_id): one for one in found}
+    return {(measurement.version_id, measurement.against_id): measurement for measurement in measurements}
 
 
 @dataclass(frozen=True)
@@ -108,13 +112,13 @@ class Loss:
 
 def losses_of(versions: Iterable[int]) -> dict[int, dict[str, Loss]]:
     """{version id: {row hash: loss}}. One query."""
-    found: dict[int, dict[str, Loss]] = defaultdict(dict)
+    losses: dict[int, dict[str, Loss]] = defaultdict(dict)
     rows = RowLoss.objects.filter(version__in=list(versions)).values_list(
         "version", "row_hash", "loss", "tokens", "precision"
     )
     for version, row_hash, loss, tokens, precision in rows:
-        found[version][row_hash] = Loss(loss, tokens, precision)
-    return found
+        losses[version][row_hash] = Loss(loss, tokens, precision)
+    return losses
 
 
 def seconds_to_measure(version: ModelVersion, against: ModelVersion) -> float | None:
@@ -122,17 +126,17 @@ def seconds_to_measure(version: ModelVersion, against: ModelVersion) -> float | 
 
     Validation and test rows have similar lengths, since the dataset draws both the same way.
     """
-    for one in (version, against):
-        training = one.training
-        if training is None:
+    for side in (version, against):
+        training_run = side.training_run
+        if training_run is None:
             continue
-        spent = float(training.measured.get("evaluate") or 0)
-        rows = int(training.data_facts.get("validation_rows") or 0)
-        points = training.points.filter(series="validation").count()
+        spent = float(training_run.measured.get("evaluate") or 0)
+        rows = int(training_run.data_facts.get("validation_rows") or 0)
+        points = training_run.points.filter(series="validation").count()
         if spent > 0 and rows and points:
-            load = float(training.measured.get("load") or 0)
-            wanted = count_test_rows(version, against)
-            return 2 * (load + wanted * spent / (rows * points))
+            load = float(training_run.measured.get("load") or 0)
+            test_rows = count_test_rows(version, against)
+            return 2 * (load + test_rows * spent / (rows * points))
     return None
 
 

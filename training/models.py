@@ -68,7 +68,7 @@ class TrainingRun(models.Model):
     """One training run: base model + dataset version + recipe. Its progress is a core Run."""
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="training_runs")
-    run = models.OneToOneField("core.Run", on_delete=models.PROTECT, related_name="training")
+    run = models.OneToOneField("core.Run", on_delete=models.PROTECT, related_name="training_run")
     number = models.PositiveIntegerField()
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="training_runs")
     dataset = models.ForeignKey(
@@ -163,7 +163,7 @@ class MetricPoint(models.Model):
         TRAIN = "train", "Training"
         VALIDATION = "validation", "Validation"
 
-    training = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="points")
+    training_run = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="points")
     series = models.CharField(max_length=10, choices=Series.choices)
     step = models.PositiveIntegerField()
     epoch = models.FloatField()
@@ -174,7 +174,7 @@ class MetricPoint(models.Model):
 
     class Meta:
         ordering = ["step"]
-        constraints = [models.UniqueConstraint(name="point_once", fields=["training", "series", "step"])]
+        constraints = [models.UniqueConstraint(name="point_once", fields=["training_run", "series", "step"])]
 
     def __str__(self) -> str:
         return f"{self.series} {self.step}: {self.loss:.3f}"
@@ -183,7 +183,7 @@ class MetricPoint(models.Model):
 class SampleAnswer(models.Model):
     """The model's answer to one validation question at some step, for people to read beside the loss."""
 
-    training = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="samples")
+    training_run = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="samples")
     step = models.PositiveIntegerField()
     question = models.TextField()
     answer = models.TextField()
@@ -191,7 +191,9 @@ class SampleAnswer(models.Model):
 
     class Meta:
         ordering = ["step", "id"]
-        constraints = [models.UniqueConstraint(name="sample_once", fields=["training", "step", "question"])]
+        constraints = [
+            models.UniqueConstraint(name="sample_once", fields=["training_run", "step", "question"])
+        ]
 
     def __str__(self) -> str:
         return f"step {self.step}"
@@ -223,7 +225,7 @@ class ModelVersion(models.Model):
     number = models.PositiveIntegerField(help_text="0 is the base model of the project.")
     kind = models.CharField(max_length=8, choices=Kind.choices)
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="versions")
-    training = models.OneToOneField(
+    training_run = models.OneToOneField(
         TrainingRun,
         null=True,
         blank=True,
@@ -252,8 +254,8 @@ class ModelVersion(models.Model):
             models.UniqueConstraint(name="version_number", fields=["project", "number", "base_model"]),
             models.CheckConstraint(
                 name="version_lineage",
-                condition=models.Q(kind="base", number=0, training__isnull=True)
-                | (~models.Q(kind="base") & models.Q(number__gt=0, training__isnull=False)),
+                condition=models.Q(kind="base", number=0, training_run__isnull=True)
+                | (~models.Q(kind="base") & models.Q(number__gt=0, training_run__isnull=False)),
             ),
         ]
 

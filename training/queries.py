@@ -29,17 +29,17 @@ SAMPLE_ROWS = 2000
 
 def system_prompt_of(version: ModelVersion) -> str:
     """A version's system prompt: that of its dataset, or the project's for a base model."""
-    if version.training_id is None:
+    if version.training_run_id is None:
         return version.project.system_prompt
-    assert version.training is not None
-    return str(version.training.dataset.settings.get("system_prompt", ""))
+    assert version.training_run is not None
+    return str(version.training_run.dataset.settings.get("system_prompt", ""))
 
 
 def ready_versions(project: Project) -> QuerySet[ModelVersion]:
     """Versions that passed the token check, newest first, the base model last."""
     return (
         ModelVersion.objects.filter(project=project, status=ModelVersion.Status.READY)
-        .select_related("base_model", "training__dataset", "project")
+        .select_related("base_model", "training_run__dataset", "project")
         .order_by("-number", "base_model__name")
     )
 
@@ -87,50 +87,50 @@ def split_rows(dataset: DatasetVersion) -> dict[str, int]:
 
 
 # --- what a run was trained on -----------------------------------------------------------------------------
-def trained_positions(training: TrainingRun) -> list[int] | None:
+def trained_positions(training_run: TrainingRun) -> list[int] | None:
     """Positions of the rows that a run actually trains on; None when that is its dataset's whole training split.
 
     A recipe may draw fewer rows, and a run of less than one epoch does not reach all of them. At most one query.
     """
-    rows = split_rows(training.dataset)["train"]
-    most, seed = int(training.recipe.get("most_rows") or 0), int(training.recipe.get("seed") or 0)
+    rows = split_rows(training_run.dataset)["train"]
+    most, seed = int(training_run.recipe.get("most_rows") or 0), int(training_run.recipe.get("seed") or 0)
     drawn = min(rows, most) if most else rows
-    places = training.planned_steps * int(training.recipe.get("batch_size") or 0) or drawn
+    places = training_run.planned_steps * int(training_run.recipe.get("batch_size") or 0) or drawn
     if drawn == rows and places >= drawn:
         return None
-    split = DatasetRow.objects.filter(dataset=training.dataset_id, split=GroupSplit.Split.TRAIN)
+    split = DatasetRow.objects.filter(dataset=training_run.dataset_id, split=GroupSplit.Split.TRAIN)
     positions = list(split.order_by("position").values_list("position", flat=True))
     return trained_on(positions, most=most, seed=seed, places=places)
 
 
-def trained_rows(training: TrainingRun | None) -> QuerySet[DatasetRow]:
+def trained_rows(training_run: TrainingRun | None) -> QuerySet[DatasetRow]:
     """The rows a run actually trains on, in the dataset's order; empty without a run (a base model)."""
-    if training is None:
+    if training_run is None:
         return DatasetRow.objects.none()
-    rows = DatasetRow.objects.filter(dataset=training.dataset_id, split=GroupSplit.Split.TRAIN)
-    positions = trained_positions(training)
+    rows = DatasetRow.objects.filter(dataset=training_run.dataset_id, split=GroupSplit.Split.TRAIN)
+    positions = trained_positions(training_run)
     if positions is not None:
         rows = rows.filter(position__in=positions)
     return rows.select_related("revision", "example").order_by("position")
 
 
-def people_trained_on(training: TrainingRun | None) -> Contributors:
+def people_trained_on(training_run: TrainingRun | None) -> Contributors:
     """The people behind the rows that a run actually trains on. At most three queries."""
-    if training is None:
+    if training_run is None:
         return Contributors()
     return people_behind(
-        training.dataset, split=GroupSplit.Split.TRAIN, positions=trained_positions(training)
+        training_run.dataset, split=GroupSplit.Split.TRAIN, positions=trained_positions(training_run)
     )
 
 
-def rows_words(training: TrainingRun) -> str:
+def rows_words(training_run: TrainingRun) -> str:
     """ "64 of 292 training rows used (drawn by seed 1), 40 for validation". At most one query."""
-    rows = split_rows(training.dataset)
-    positions = trained_positions(training)
+    rows = split_rows(training_run.dataset)
+    positions = trained_positions(training_run)
     if positions is None:
         used = f"all {rows['train']:,} training rows used"
     else:
-        used = f"{len(positions):,} of {rows['train']:,} training rows used (drawn by seed {training.recipe.get('seed')})"
+        used = f"{len(positions):,} of {rows['train']:,} training rows used (drawn by seed {training_run.recipe.get('seed')})"
     return f"{used}, {rows['validation']:,} for validation"
 
 
@@ -150,8 +150,8 @@ def _lengths(dataset: DatasetVersion) -> dict[str, float]:
             answers.append(tokens_in(answer, 0) + 1)
         return {"mean": fmean(whole), "longest": max(whole), "answer": fmean(answers)} if whole else {}
 
-    found = _kept(f"training.lengths.{dataset.pk}.{dataset.content_hash}", measure)
-    return found or {"mean": 0.0, "longest": 0, "answer": 0.0}
+    lengths = _kept(f"training.lengths.{dataset.pk}.{dataset.content_hash}", measure)
+    return lengths or {"mean": 0.0, "longest": 0, "answer": 0.0}
 
 
 def estimated_figures(dataset: DatasetVersion, recipe: Recipe) -> DataFigures:
@@ -217,9 +217,9 @@ def model_versions(project: Project) -> QuerySet[ModelVersion]:
         ModelVersion.objects.filter(project=project)
         .select_related(
             "base_model",
-            "training__dataset__created_by",
-            "training__launched_by",
-            "training__run",
+            "training_run__dataset__created_by",
+            "training_run__launched_by",
+            "training_run__run",
             "artifact",
             "files_check__project",
             "project",
@@ -228,12 +228,12 @@ def model_versions(project: Project) -> QuerySet[ModelVersion]:
     )
 
 
-def points_of(training: TrainingRun) -> dict[str, list[MetricPoint]]:
+def points_of(training_run: TrainingRun) -> dict[str, list[MetricPoint]]:
     """{series: points in order of steps}."""
-    found: dict[str, list[MetricPoint]] = {"train": [], "validation": []}
-    for point in MetricPoint.objects.filter(training=training).order_by("series", "step"):
-        found[point.series].append(point)
-    return found
+    points: dict[str, list[MetricPoint]] = {"train": [], "validation": []}
+    for point in MetricPoint.objects.filter(training_run=training_run).order_by("series", "step"):
+        points[point.series].append(point)
+    return points
 
 
 class SampleRow(TypedDict):
@@ -244,10 +244,10 @@ class SampleRow(TypedDict):
     answers: list[SampleAnswer]
 
 
-def sample_table(training: TrainingRun) -> list[SampleRow]:
+def sample_table(training_run: TrainingRun) -> list[SampleRow]:
     """The same questions at each step."""
     table: dict[str, SampleRow] = {}
-    for sample in training.samples.order_by("step", "id"):
+    for sample in training_run.samples.order_by("step", "id"):
         row = table.setdefault(
             sample.question, {"question": sample.question, "reference": sample.reference, "answers": []}
         )
@@ -258,19 +258,19 @@ def sample_table(training: TrainingRun) -> list[SampleRow]:
 def search_runs(
     project: Project, *, q: str = "", status: str = "", method: str = ""
 ) -> QuerySet[TrainingRun]:
-    found = training_runs(project)
+    matches = training_runs(project)
     number = whole_number(q, most=LARGEST_COUNT)
     if number is not None:
-        found = found.filter(number=number)
+        matches = matches.filter(number=number)
     elif q:
-        found = found.filter(
+        matches = matches.filter(
             Q(note__icontains=q) | Q(base_model__name__icontains=q) | Q(launched_by__name__icontains=q)
         )
     if status:
-        found = found.filter(run__status=status)
+        matches = matches.filter(run__status=status)
     if method:
-        found = found.filter(method=method)
-    return found
+        matches = matches.filter(method=method)
+    return matches
 
 
 def latest_run(project: Project) -> TrainingRun | None:
@@ -280,19 +280,19 @@ def latest_run(project: Project) -> TrainingRun | None:
 def search_versions(
     project: Project, *, q: str = "", status: str = "", kind: str = ""
 ) -> QuerySet[ModelVersion]:
-    found = model_versions(project)
+    matches = model_versions(project)
     number = whole_number(q.lower().removeprefix("v"), most=LARGEST_COUNT)
     if number is not None:
-        found = found.filter(number=number)
+        matches = matches.filter(number=number)
     elif q:
-        found = found.filter(
+        matches = matches.filter(
             Q(note__icontains=q) | Q(served_name__icontains=q) | Q(base_model__name__icontains=q)
         )
     if status:
-        found = found.filter(status=status)
+        matches = matches.filter(status=status)
     if kind:
-        found = found.filter(kind=kind)
-    return found
+        matches = matches.filter(kind=kind)
+    return matches
 
 
 def base_version(project: Project, base_model: BaseModel) -> ModelVersion | None:

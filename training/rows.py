@@ -238,13 +238,13 @@ class RowEncoder:
 
     def _has_marks(self, row: dict[str, Any]) -> bool:
         """Whether user text contains a control token."""
-        asked = self._mark_in(*(message["content"] for message in row["messages"]), *row["context"])
+        in_question = self._mark_in(*(message["content"] for message in row["messages"]), *row["context"])
         answered = self._mark_in(row["completion"])
         if answered == self.stop_token and answered:
             self._note("stop_token_in_answer", row)
-        elif asked or answered:
-            self._note("control_marks", row, asked or answered)
-        return bool(asked or answered)
+        elif in_question or answered:
+            self._note("control_marks", row, in_question or answered)
+        return bool(in_question or answered)
 
     def _continued(self, prompt: list[int], answer_text: str, whole: list[int]) -> list[int]:
         """The prompt's ids, then those of the completion encoded alone, as an engine writes it; `whole` if the text

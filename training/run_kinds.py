@@ -8,11 +8,11 @@ from dataset.models import DatasetVersion
 from training.models import BaseModel, ModelVersion, TrainingRun
 
 
-def of_training(run: Run) -> tuple[str, str] | None:
-    training = TrainingRun.objects.filter(run=run).select_related("project").first()
-    if training is None:
+def of_training_run(run: Run) -> tuple[str, str] | None:
+    training_run = TrainingRun.objects.filter(run=run).select_related("project").first()
+    if training_run is None:
         return None
-    return str(training), reverse("training:run", args=[training.project.slug, training.number])
+    return str(training_run), reverse("training:run", args=[training_run.project.slug, training_run.number])
 
 
 def of_base_model(run: Run) -> tuple[str, str] | None:
@@ -55,7 +55,7 @@ TRAINING = RunKind(
     on_end="training.services.runs:training_ended",
     on_again="training.services.runs:again",
     again_words="It continues from its last checkpoint, or from the beginning if it has none.",
-    subject="training.run_kinds:of_training",
+    subject="training.run_kinds:of_training_run",
     max_attempts=5,
 )
 TOKEN_COUNT = RunKind(

@@ -79,8 +79,10 @@ def general_speed(
     share *= DROPOUT_SHARE if dropout else 1.0
     size = max(parameters, 1)
     if device == "cuda":
-        known = next((one for one in published() if any(part in device_name for part in one.match)), None)
-        entry = known or min(published(), key=lambda one: one.pace)
+        known = next(
+            (entry for entry in published() if any(part in device_name for part in entry.match)), None
+        )
+        entry = known or min(published(), key=lambda entry: entry.pace)
         share *= GPU_FULL_SHARE if full else 1.0
         source = f"scaled from a published figure for the {entry.name}: {entry.source}"
         if known is None:
@@ -195,21 +197,21 @@ def measured_units(past: list[TrainingRun], validation_tokens: int) -> dict[str,
 
     Runs that were slowed for part of their time took longer for this work too, in the same proportion.
     """
-    found: dict[str, list[float]] = {}
+    seconds_by_kind: dict[str, list[float]] = {}
     for run in past:
         undisturbed = min(1.0, float(run.tokens_per_second or 0) / float(run.undisturbed_speed or 1))
         for kind in ("evaluate", "sample", "save", "store"):
             seconds, times = run.measured.get(kind), run.counted.get(kind)
             if not seconds or not times:
                 continue
-            one = undisturbed * float(seconds) / float(times)
+            unit_seconds = undisturbed * float(seconds) / float(times)
             if kind == "evaluate":
                 held_out = int(run.data_facts.get("validation_tokens") or 0)
                 if not held_out:
                     continue
-                one *= validation_tokens / held_out
-            found.setdefault(kind, []).append(one)
+                unit_seconds *= validation_tokens / held_out
+            seconds_by_kind.setdefault(kind, []).append(unit_seconds)
         attempts = len(run.resumes) + 1
         if run.measured.get("load"):
-            found.setdefault("load", []).append(float(run.measured["load"]) / attempts)
-    return {kind: median(values) for kind, values in found.items()}
+            seconds_by_kind.setdefault("load", []).append(float(run.measured["load"]) / attempts)
+    return {kind: median(values) for kind, values in seconds_by_kind.items()}

@@ -34,11 +34,11 @@ class _Examples(ProjectAPIView):
     queryset = Example.objects.none()
     read_roles = EXAMPLE_READERS
 
-    def wanted(self) -> QuerySet[Example]:
+    def matches(self) -> QuerySet[Example]:
         filters = ExampleFilter(self.request.GET, project=self.access.project)
         return find_examples(self.access.project, filters.checked())
 
-    def one(self, pk: int) -> Example:
+    def example(self, pk: int) -> Example:
         return self.access.get(_loaded(Example.objects.all()), pk=pk)
 
 
@@ -47,7 +47,7 @@ class ExamplesView(mixins.ListModelMixin, _Examples):
     asks = ExampleFilter
 
     def get_queryset(self) -> QuerySet[Example]:
-        return _loaded(self.wanted())
+        return _loaded(self.matches())
 
     def get(self, request: Request, slug: str) -> Response:
         """The project's examples, newest first."""
@@ -56,7 +56,7 @@ class ExamplesView(mixins.ListModelMixin, _Examples):
     @extend_schema(request=NewExampleSerializer, responses={201: ExampleSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Writes an example by hand; it goes to the reviewers."""
-        content = self.given(NewExampleSerializer)
+        content = self.body(NewExampleSerializer)
         group, reason = content.pop("group"), content.pop("reason")
         example = write_example(
             by=self.access.user, project=self.access.project, content=content, group=group, reason=reason
@@ -72,14 +72,14 @@ class ExamplesDownloadView(_Examples):
     def get(self, request: Request, slug: str) -> StreamingHttpResponse:
         """The examples that match the filters, as JSON Lines that an import can read."""
         return examples_as_jsonl(
-            self.access.project, self.wanted(), by=self.access.user, method=request.method
+            self.access.project, self.matches(), by=self.access.user, method=request.method
         )
 
 
 class ExampleView(_Examples):
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """One example as it is now."""
-        return Response(ExampleSerializer(self.one(pk)).data)
+        return Response(ExampleSerializer(self.example(pk)).data)
 
 
 class ExampleHistoryView(_Examples):
@@ -88,7 +88,7 @@ class ExampleHistoryView(_Examples):
     @extend_schema(responses=RevisionSerializer(many=True))
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """All revisions of an example with their reviews, newest first."""
-        return Response(RevisionSerializer(history_of(self.one(pk)), many=True).data)
+        return Response(RevisionSerializer(history_of(self.example(pk)), many=True).data)
 
 
 class RetireExampleView(_Examples):
@@ -97,9 +97,9 @@ class RetireExampleView(_Examples):
     @extend_schema(request=RetireSerializer, responses=ExampleSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Retires an example: new dataset versions do not contain it."""
-        given = self.given(RetireSerializer)
-        retire(by=self.access.user, example=self.one(pk), **given)
-        return Response(ExampleSerializer(self.one(pk)).data)
+        values = self.body(RetireSerializer)
+        retire(by=self.access.user, example=self.example(pk), **values)
+        return Response(ExampleSerializer(self.example(pk)).data)
 
 
 class RequeueExampleView(_Examples):
@@ -108,6 +108,6 @@ class RequeueExampleView(_Examples):
     @extend_schema(request=RequeueSerializer, responses=ExampleSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Puts an approved or retired example back into the queue."""
-        given = self.given(RequeueSerializer)
-        requeue(by=self.access.user, example=self.one(pk), **given)
-        return Response(ExampleSerializer(self.one(pk)).data)
+        values = self.body(RequeueSerializer)
+        requeue(by=self.access.user, example=self.example(pk), **values)
+        return Response(ExampleSerializer(self.example(pk)).data)

@@ -65,7 +65,7 @@ class TakeNextView(WorkView):
             by=self.access.user,
             project=self.access.project,
             purpose=self.purpose,
-            filters=self.given(TakeSerializer),
+            filters=self.body(TakeSerializer),
         )
         if lease is None:
             return Response(status=status.HTTP_204_NO_CONTENT)
@@ -96,7 +96,7 @@ class KeepDraftView(WorkView):
     @extend_schema(request=DraftContentSerializer, responses=SavedDraftSerializer)
     def put(self, request: Request, slug: str, pk: int) -> Response:
         """Saves a draft, complete or not; it is kept when the lease ends. At most 1,000,000 characters."""
-        content = self.given(DraftContentSerializer)
+        content = self.body(DraftContentSerializer)
         draft = services.save_draft(
             by=self.access.user,
             example=self.example(pk),
@@ -119,13 +119,13 @@ class SubmitView(WorkView):
     @extend_schema(request=SubmitSerializer, responses=ExampleSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Submits the example to the reviewers. A refused text is saved as a draft."""
-        typed = self.given(DraftContentSerializer)
+        typed = self.body(DraftContentSerializer)
         words: dict[str, Any] = {
             "by": self.access.user,
             "example": self.example(pk),
             "base_revision": typed["base_revision"],
         }
-        content = self.given(SubmitSerializer, keep=partial(services.save_draft, **words, content=typed))
+        content = self.body(SubmitSerializer, keep=partial(services.save_draft, **words, content=typed))
         services.submit(**words, content=content, reason=content["reason"])
         return Response(ExampleSerializer(self.example(pk)).data)
 
@@ -142,7 +142,7 @@ class SkipView(WorkView):
     @extend_schema(request=SkipSerializer, responses={204: None})
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Skips the example and keeps its draft. This person gets it again after all others."""
-        reason = self.given(SkipSerializer)["reason"]
+        reason = self.body(SkipSerializer)["reason"]
         services.leave(
             by=self.access.user, example=self.example(pk), purpose=self.purpose, skip=True, reason=reason
         )
@@ -167,8 +167,8 @@ class SkippedView(WorkView):
     @extend_schema(responses=SkippedSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """Examples that this person skipped and that still wait, the newest skip first; 100 at most."""
-        found = queries.skipped_by(self.access.user, self.access.project, 100)
-        return Response(SkippedSerializer(found, many=True).data)
+        skipped = queries.skipped_by(self.access.user, self.access.project, 100)
+        return Response(SkippedSerializer(skipped, many=True).data)
 
 
 class UndoSubmitView(WorkView):
@@ -187,7 +187,7 @@ class RunChecksView(WorkView):
     @extend_schema(request=DraftContentSerializer, responses=CheckedSerializer(many=True))
     def post(self, request: Request, slug: str) -> Response:
         """The findings of the checks in a text; nothing is stored."""
-        content = clean_in_bounds(self.given(DraftContentSerializer))
+        content = clean_in_bounds(self.body(DraftContentSerializer))
         return Response(CheckedSerializer(run_checks(content, self.access.project), many=True).data)
 
 

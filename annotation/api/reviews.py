@@ -82,8 +82,8 @@ class InReviewView(mixins.ListModelMixin, ProjectAPIView):
 
     def get_queryset(self) -> QuerySet[Example]:
         project = self.access.project
-        wanted = ReviewFilter(self.request.GET, slices=slices_of(project)).checked()
-        return queries.review_list(project, self.access.user, wanted).select_related("created_by")
+        criteria = ReviewFilter(self.request.GET, slices=slices_of(project)).checked()
+        return queries.review_list(project, self.access.user, criteria).select_related("created_by")
 
     def get(self, request: Request, slug: str) -> Response:
         """All examples in review, in the order of the review queue."""
@@ -96,11 +96,11 @@ class AcceptView(ReviewWork):
     @extend_schema(request=AcceptSerializer, responses=DecisionSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Approves an open example; with `content`, corrects it first."""
-        typed = self.given(TypedAcceptSerializer)
+        typed = self.body(TypedAcceptSerializer)
         words: dict[str, Any] = {"by": self.access.user, "example": self.example(pk)}
-        given = self.given(AcceptSerializer, keep=partial(services.keep_decision, **words, **typed))
-        content = given.get("content")
-        review = services.accept(**words, **given, reason=content["reason"] if content else "")
+        values = self.body(AcceptSerializer, keep=partial(services.keep_decision, **words, **typed))
+        content = values.get("content")
+        review = services.accept(**words, **values, reason=content["reason"] if content else "")
         return Response(DecisionSerializer(review).data)
 
 
@@ -110,8 +110,8 @@ class SendBackView(ReviewWork):
     @extend_schema(request=SendBackSerializer, responses=DecisionSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Sends an open example back to its author; the comment says what would be right."""
-        given = self.given(SendBackSerializer)
-        review = services.send_back(by=self.access.user, example=self.example(pk), **given)
+        values = self.body(SendBackSerializer)
+        review = services.send_back(by=self.access.user, example=self.example(pk), **values)
         return Response(DecisionSerializer(review).data)
 
 
@@ -124,9 +124,9 @@ class AcceptManyView(ReviewWork):
 
         Examples that changed, your own, and those that somebody has open are left out, with the reason.
         """
-        given = self.given(AcceptManySerializer)
+        body = self.body(AcceptManySerializer)
         outcome = services.accept_many(
-            by=self.access.user, project=self.access.project, listed=_listed(given["examples"])
+            by=self.access.user, project=self.access.project, listed=_listed(body["examples"])
         )
         return Response(
             AcceptedManySerializer(
@@ -144,12 +144,12 @@ class ReturnManyView(ReviewWork):
 
         Examples that changed, your own, and those that somebody has open are left out, with the reason.
         """
-        given = self.given(ReturnManySerializer)
+        body = self.body(ReturnManySerializer)
         outcome = services.send_back_many(
             by=self.access.user,
             project=self.access.project,
-            listed=_listed(given["examples"]),
-            comment=given["comment"],
+            listed=_listed(body["examples"]),
+            comment=body["comment"],
         )
         return Response(
             ReturnedManySerializer(
@@ -159,7 +159,7 @@ class ReturnManyView(ReviewWork):
 
 
 def _listed(examples: list[dict[str, int]]) -> list[tuple[int, int]]:
-    return [(one["example"], one["revision"]) for one in examples]
+    return [(entry["example"], entry["revision"]) for entry in examples]
 
 
 def _left(outcome: Bulk) -> list[dict[str, Any]]:

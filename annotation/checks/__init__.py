@@ -73,13 +73,13 @@ def marks(findings: list[Finding], content: Mapping[str, Any]) -> dict[str, list
         "context": [str(record) for record in content.get("context") or []],
         "messages": [str(m.get("content") or "") for m in content.get("messages") or []],
     }
-    found: dict[str, dict[str, None]] = {}
+    marked: dict[str, dict[str, None]] = {}
     for finding in findings:
         for span in finding.spans:
             if span.index < len(texts[span.field]):
                 words = texts[span.field][span.index][span.start : span.end]
-                found.setdefault(f"{span.field}-{span.tone}", {}).setdefault(words)
-    return {name: list(words) for name, words in found.items()}
+                marked.setdefault(f"{span.field}-{span.tone}", {}).setdefault(words)
+    return {name: list(words) for name, words in marked.items()}
 
 
 def fact_marks(content: Mapping[str, Any], project: Project) -> dict[str, list[str]]:

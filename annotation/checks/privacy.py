@@ -65,34 +65,34 @@ def _phones(text: str) -> Iterator[Place]:
         match.span() for match in _IBAN.finditer(text)
     ]  # valid or not, its groups of figures are not a phone number
     for match in _PHONE.finditer(text):
-        said = match.group()
+        written = match.group()
         if any(start < match.end() and match.start() < end for start, end in accounts[:_MOST_SPANS]):
             continue
-        digits = sum(letter.isdigit() for letter in said)
-        if 7 <= digits <= 15 and _is_phone(said, digits, text[max(0, match.start() - 40) : match.start()]):
+        digits = sum(letter.isdigit() for letter in written)
+        if 7 <= digits <= 15 and _is_phone(written, digits, text[max(0, match.start() - 40) : match.start()]):
             yield match.span()
 
 
-def _is_phone(said: str, digits: int, before: str) -> bool:
-    if said.startswith("+"):
-        return digits >= 8 and _parses(said.replace("(0)", ""), None, phonenumbers.is_possible_number)
-    if _NORTH_AMERICAN.fullmatch(said):
-        return _parses(said, "US", phonenumbers.is_possible_number)
-    if _SPOKEN.search(before) and _SPOKEN_FORM.fullmatch(said):
+def _is_phone(written: str, digits: int, before: str) -> bool:
+    if written.startswith("+"):
+        return digits >= 8 and _parses(written.replace("(0)", ""), None, phonenumbers.is_possible_number)
+    if _NORTH_AMERICAN.fullmatch(written):
+        return _parses(written, "US", phonenumbers.is_possible_number)
+    if _SPOKEN.search(before) and _SPOKEN_FORM.fullmatch(written):
         return digits >= 8
-    grouped = len(re.findall(r"[0-9]+", said)) >= 3
-    if _REFERENCE.search(before) or _SSN.fullmatch(said):
+    grouped = len(re.findall(r"[0-9]+", written)) >= 3
+    if _REFERENCE.search(before) or _SSN.fullmatch(written):
         return False
     return (
         grouped
-        and said.startswith("0")
-        and any(_parses(said, region, phonenumbers.is_valid_number) for region in _REGIONS)
+        and written.startswith("0")
+        and any(_parses(written, region, phonenumbers.is_valid_number) for region in _REGIONS)
     )
 
 
-def _parses(said: str, region: str | None, holds: Callable[[phonenumbers.PhoneNumber], bool]) -> bool:
+def _parses(written: str, region: str | None, holds: Callable[[phonenumbers.PhoneNumber], bool]) -> bool:
     try:
-        return holds(phonenumbers.parse(said, region))
+        return holds(phonenumbers.parse(written, region))
     except phonenumbers.NumberParseException:
         return False
 

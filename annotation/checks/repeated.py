@@ -83,16 +83,16 @@ def _finding(level: str, says: str, other: Example) -> Finding:
     return Finding("warn" if level == "warn" else "ok", says.format(other.pk), example=other.pk)
 
 
-def _alike(one: str, other: str) -> bool:
+def _alike(text: str, other: str) -> bool:
     # Bit-parallel: at most QUESTION_LETTERS squared over 64 steps, for any text.
-    return Indel.normalized_similarity(one, other) >= ALIKE
+    return Indel.normalized_similarity(text, other) >= ALIKE
 
 
-def contradiction(one: str, other: str) -> str:
+def contradiction(answer: str, other: str) -> str:
     """Where two answers disagree: yes and no, or values of one kind with none in common. Empty when they do not."""
-    if {_yes_or_no(one), _yes_or_no(other)} == {"yes", "no"}:
+    if {_yes_or_no(answer), _yes_or_no(other)} == {"yes", "no"}:
         return "yes against no"
-    mine, theirs = _values(one), _values(other)
+    mine, theirs = _values(answer), _values(other)
     for kind in mine.keys() & theirs.keys():
         if not mine[kind].keys() & theirs[kind].keys():
             here, there = next(iter(mine[kind].values())), next(iter(theirs[kind].values()))

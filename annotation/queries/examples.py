@@ -14,36 +14,36 @@ from core.lists.search import folded, pattern
 from core.models import Project, User
 
 
-def find_examples(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Example]:
+def find_examples(project: Project, criteria: Mapping[str, Any]) -> QuerySet[Example]:
     """The project's examples, newest first. One query.
 
-    `wanted`, all optional: q (text, or "#12" for one example), status, slice ("-" for none), edge ("any" for every edge
+    `criteria`, all optional: q (text, or "#12" for one example), status, slice ("-" for none), edge ("any" for every edge
     case), source (a name), tag, origin, person (primary key of who wrote, submitted or reviewed it), import_id.
     """
-    found = Example.objects.filter(project=project).order_by("-pk")
+    matches = Example.objects.filter(project=project).order_by("-pk")
     for name in ("status", "origin", "source", "import_id"):
-        if wanted.get(name):
-            found = found.filter(**{name: wanted[name]})
-    if slice_name := wanted.get("slice"):
-        found = found.filter(slice="" if slice_name == "-" else slice_name)
-    if edge := wanted.get("edge"):
-        found = found.exclude(edge="") if edge == "any" else found.filter(edge=edge)
-    if wanted.get("tag"):
-        found = found.filter(tags__contains=[wanted["tag"]])
-    if person := wanted.get("person"):
+        if criteria.get(name):
+            matches = matches.filter(**{name: criteria[name]})
+    if slice_name := criteria.get("slice"):
+        matches = matches.filter(slice="" if slice_name == "-" else slice_name)
+    if edge := criteria.get("edge"):
+        matches = matches.exclude(edge="") if edge == "any" else matches.filter(edge=edge)
+    if criteria.get("tag"):
+        matches = matches.filter(tags__contains=[criteria["tag"]])
+    if person := criteria.get("person"):
         reviewed = Review.objects.filter(by=person, undone_at=None).values("example_id")
-        found = found.filter(Q(submitted_by=person) | Q(pk__in=reviewed))
-    return with_text(found, str(wanted.get("q") or ""))
+        matches = matches.filter(Q(submitted_by=person) | Q(pk__in=reviewed))
+    return with_text(matches, str(criteria.get("q") or ""))
 
 
-def with_text(found: QuerySet[Example], typed: str) -> QuerySet[Example]:
+def with_text(examples: QuerySet[Example], typed: str) -> QuerySet[Example]:
     """Those that contain the text; for "#12" the one with this number; all of them when nothing was typed."""
     text = typed.strip()
     if not text:
-        return found
+        return examples
     if text.startswith("#") and (number := whole_number(text[1:])) is not None:
-        return found.filter(pk=number)
-    return found.filter(search_text__contains=pattern(text) or folded(text))
+        return examples.filter(pk=number)
+    return examples.filter(search_text__contains=pattern(text) or folded(text))
 
 
 def slices_of(project: Project) -> list[str]:
@@ -95,16 +95,16 @@ class HistoryStep:
 
 def history_of(example: Example, newest: int | None = None) -> list[HistoryStep]:
     """The revisions, newest first: all, or the `newest` so many. Two queries."""
-    found = Revision.objects.filter(example=example).select_related("by").order_by("-number")
+    newest_first = Revision.objects.filter(example=example).select_related("by").order_by("-number")
     # One more than requested, so that the oldest is compared with the one before it.
-    revisions = list(found[: newest + 1] if newest else found)[::-1]
+    revisions = list(newest_first[: newest + 1] if newest else newest_first)[::-1]
     reviews: dict[int, list[Review]] = {}
     for review in Review.objects.filter(example=example).select_related("by").order_by("pk"):
         reviews.setdefault(review.revision_id, []).append(review)
     steps = []
     before: Revision | None = None
     for revision in revisions:
-        what = changes(before.content, revision.content) if before else None
-        steps.append(HistoryStep(revision, what, reviews.get(revision.pk, [])))
+        changed = changes(before.content, revision.content) if before else None
+        steps.append(HistoryStep(revision, changed, reviews.get(revision.pk, [])))
         before = revision
     return steps[::-1][:newest]

@@ -256,21 +256,21 @@ def skipped_by(user: User, project: Project, limit: int = 8) -> list[Lease]:
 
 
 # --- review ------------------------------------------------------------------------------------------------
-def review_list(project: Project, user: User, wanted: Mapping[str, Any] | None = None) -> QuerySet[Example]:
+def review_list(project: Project, user: User, criteria: Mapping[str, Any] | None = None) -> QuerySet[Example]:
     """Examples in review, in the reviewers' order, with `held_by` (who has it open) and `own` (submitted by the person).
 
-    `wanted`, all optional: q (text or "#12"), edge ("any" for every kind), slice.
+    `criteria`, all optional: q (text or "#12"), edge ("any" for every kind), slice.
     """
-    wanted = wanted or {}
-    found = Example.objects.filter(project=project, status=Example.Status.IN_REVIEW)
-    if edge := wanted.get("edge"):
-        found = found.exclude(edge="") if edge == "any" else found.filter(edge=edge)
-    if wanted.get("slice"):
-        found = found.filter(slice=wanted["slice"])
-    found = with_text(found, str(wanted.get("q") or ""))
+    criteria = criteria or {}
+    examples = Example.objects.filter(project=project, status=Example.Status.IN_REVIEW)
+    if edge := criteria.get("edge"):
+        examples = examples.exclude(edge="") if edge == "any" else examples.filter(edge=edge)
+    if criteria.get("slice"):
+        examples = examples.filter(slice=criteria["slice"])
+    examples = with_text(examples, str(criteria.get("q") or ""))
     holder = _holding().values("user__name")[:1]
     return in_order(
-        found.defer("search_text")
+        examples.defer("search_text")
         .select_related("submitted_by")
         .annotate(
             held_by=Subquery(holder),
@@ -346,14 +346,14 @@ def review_rows(examples: Iterable[Example]) -> list[ReviewRow]:
     """The examples of one page of the list. One query for any number; see `baseline` for the compared revision."""
     page = list(examples)
     reviewed = Exists(Review.objects.filter(revision=OuterRef("pk"), undone_at=None))
-    found = (
+    revisions = (
         Revision.objects.filter(example__in=page, number__lt=F("example__revision"))
         .annotate(reviewed=reviewed)
         .filter(Q(reviewed=True) | Q(reason=Revision.Reason.ARRIVED))
         .order_by("example_id", "-reviewed", "-number")
         .distinct("example_id")
     )
-    bases = {revision.example_id: revision for revision in found}
+    bases = {revision.example_id: revision for revision in revisions}
     rows = []
     for example in page:
         base = bases.get(example.pk)
@@ -405,8 +405,8 @@ class BulkDecision:
 
 def undoable_bulk(user: User, project: Project, limit: int = 3) -> list[BulkDecision]:
     """The person's latest bulk decisions that can still be undone, newest first. One query."""
-    found = _undoable(user, project).exclude(batch=None).order_by()
-    rows = found.values("batch", "verdict").annotate(count=Count("id"), made=Max("at"), newest=Max("id"))
+    reviews = _undoable(user, project).exclude(batch=None).order_by()
+    rows = reviews.values("batch", "verdict").annotate(count=Count("id"), made=Max("at"), newest=Max("id"))
     return [
         BulkDecision(row["batch"], row["verdict"], row["count"], row["made"], row["newest"])
         for row in rows.order_by("-newest")[:limit]
@@ -452,20 +452,20 @@ def my_work(user: User) -> list[WorkRow]:
         by=user, at__gte=since, reason__in=[Revision.Reason.SUBMITTED, Revision.Reason.WRITTEN]
     ).filter(example__submitted_by__isnull=False)
     add("submitted", submitted.values_list("example__project").annotate(Count("id")))
-    said = Review.objects.filter(example__submitted_by=user, at__gte=since, undone_at=None)
+    received = Review.objects.filter(example__submitted_by=user, at__gte=since, undone_at=None)
     for name, verdict in (
         ("accepted", Review.Verdict.ACCEPTED),
         ("sent_back", Review.Verdict.RETURNED),
     ):
         add(
             name,
-            said.filter(verdict=verdict)
+            received.filter(verdict=verdict)
             .order_by()
             .values_list("example__project")
             .annotate(Count("example", distinct=True)),
         )
-    given = Review.objects.filter(by=user, at__gte=since, undone_at=None).order_by()
-    add("reviewed", given.values_list("example__project").annotate(Count("id")))
+    own_reviews = Review.objects.filter(by=user, at__gte=since, undone_at=None).order_by()
+    add("reviewed", own_reviews.values_list("example__project").annotate(Count("id")))
     held = Lease.objects.filter(
         user=user, outcome=Lease.Outcome.OPEN, expires_at__gt=timezone.now()
     ).order_by()

@@ -168,7 +168,7 @@ def retire(*, by: User, example: Example, reason: str, seen: str = "") -> Exampl
             fields={"reason": ["Give a reason."]},
         )
     example = lock(example)
-    must_be_as_seen(seen, *_standing(example), what=f"#{example.pk}")
+    must_be_as_seen(seen, *_standing(example), label=f"#{example.pk}")
     was = example.status
     transition(example, Example.Status.RETIRED)
     _end_leases(example)
@@ -187,7 +187,7 @@ def retire(*, by: User, example: Example, reason: str, seen: str = "") -> Exampl
 def requeue(*, by: User, example: Example, reason: str = "", seen: str = "") -> Example:
     """Puts an approved or retired example back into the annotators' queue. Conflict as for `retire`."""
     example = lock(example)
-    must_be_as_seen(seen, *_standing(example), what=f"#{example.pk}")
+    must_be_as_seen(seen, *_standing(example), label=f"#{example.pk}")
     was = example.status
     if was == Example.Status.IN_REVIEW:
         _end_leases(example)

@@ -210,8 +210,8 @@ def _take_back(by: User, review: Review) -> Example:
         example=example, purpose=Purpose.ANNOTATE, leased_at__gte=review.at
     ).exists()
     if example.status != expected or example.revision != review.revision.number or frozen or opened:
-        what = "It is in a dataset version already." if frozen else "Somebody is working on it already."
-        raise Conflict(f"#{example.pk} cannot be undone. {what}", "Reload the page.")
+        reason = "It is in a dataset version already." if frozen else "Somebody is working on it already."
+        raise Conflict(f"#{example.pk} cannot be undone. {reason}", "Reload the page.")
     now = timezone.now()
     updates: dict[str, Any] = {"waiting_since": now, "changed_at": now}
     restored = None
@@ -270,16 +270,16 @@ def send_back_many(*, by: User, project: Project, listed: Listed, comment: str) 
 def _decide_many(
     by: User, project: Project, listed: Listed, verdict: Review.Verdict, comment: str = ""
 ) -> Bulk:
-    wanted: dict[int, set[int]] = {}
+    listed_revisions: dict[int, set[int]] = {}
     for pk, revision in listed:
-        wanted.setdefault(pk, set()).add(revision)
+        listed_revisions.setdefault(pk, set()).add(revision)
     outcome = Bulk()
     batch = uuid.uuid4()
     chosen = Example.objects.select_for_update(no_key=True, of=("self",)).select_related(
         "project", "submitted_by"
     )
-    for example in chosen.filter(project=project, pk__in=wanted).order_by("pk"):
-        revisions = wanted.pop(example.pk)
+    for example in chosen.filter(project=project, pk__in=listed_revisions).order_by("pk"):
+        revisions = listed_revisions.pop(example.pk)
         try:
             with transaction.atomic():
                 if revisions != {example.revision}:
@@ -289,7 +289,7 @@ def _decide_many(
             outcome.left.append((example.pk, error.message))
         else:
             outcome.done.append(example.pk)
-    outcome.left += [(pk, "It is not in this project.") for pk in sorted(wanted)]
+    outcome.left += [(pk, "It is not in this project.") for pk in sorted(listed_revisions)]
     outcome.batch = batch if outcome.done else None
     return outcome
 

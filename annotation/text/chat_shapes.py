@@ -29,9 +29,9 @@ class Unreadable(ValueError):
         self.field, self.reason = field, reason
 
 
-def role_of(given: object) -> str | None:
+def role_of(value: object) -> str | None:
     """The role as it is stored; None for an unknown role."""
-    role = _SAME_AS.get(given, given) if isinstance(given, str) else None
+    role = _SAME_AS.get(value, value) if isinstance(value, str) else None
     return role if role in ROLES else None
 
 
@@ -58,6 +58,6 @@ def text_of(content: object) -> str | None:
 
 def refuse_other_content(message: Mapping[str, Any]) -> None:
     """Raises Unreadable for a message with content that is not text: a tool call, an image."""
-    for name, what in _CARRIES.items():
+    for name, content in _CARRIES.items():
         if message.get(name):
-            raise Unreadable(name, f"Contains {what}. Only text is possible here.")
+            raise Unreadable(name, f"Contains {content}. Only text is possible here.")

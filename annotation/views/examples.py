@@ -27,12 +27,12 @@ NEWEST = 30  # revisions on the page: each is compared with the one before, word
 @require_safe
 def examples(request: HttpRequest, access: Access) -> HttpResponse:
     filters = ExampleFilter(request.GET, project=access.project)
-    wanted = filters.wanted()
-    found = filters.shown(find_examples(access.project, wanted)).select_related("submitted_by")
+    criteria = filters.criteria()
+    examples = filters.shown(find_examples(access.project, criteria)).select_related("submitted_by")
     context = {
         "filters": filters,
-        "wanted": wanted,
-        "page": cut(request, found.defer("search_text"), 25),
+        "criteria": criteria,
+        "page": cut(request, examples.defer("search_text"), 25),
         "can_import": access.has(Role.ADMIN),
         "subnav": annotation_subnav(access, "annotation:examples"),
     }
@@ -43,9 +43,9 @@ def examples(request: HttpRequest, access: Access) -> HttpResponse:
 @require_safe
 def examples_download(request: HttpRequest, access: Access) -> StreamingHttpResponse:
     """All examples that match the filters, in the format that an import reads."""
-    wanted = ExampleFilter(request.GET, project=access.project).checked()
-    found = find_examples(access.project, wanted)
-    return examples_as_jsonl(access.project, found, by=access.user, method=request.method)
+    criteria = ExampleFilter(request.GET, project=access.project).checked()
+    examples = find_examples(access.project, criteria)
+    return examples_as_jsonl(access.project, examples, by=access.user, method=request.method)
 
 
 def _example(access: Access, pk: int) -> Example:
@@ -80,29 +80,29 @@ def example(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @require_POST
 def example_retire(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Retires an example. It needs a reason for people who ask later."""
-    one = _example(access, pk)
+    example = _example(access, pk)
     form = RetireForm(request.POST)
     if not form.is_valid():
-        return _page(request, access, one, form, 422)
+        return _page(request, access, example, form, 422)
     try:
         retire(
             by=access.user,
-            example=one,
+            example=example,
             reason=form.cleaned_data["reason"],
             seen=request.POST.get("seen", ""),
         )
     except ExpectedError as error:
         take_errors(form, error)
         return _page(request, access, _example(access, pk), form, status_of(form))
-    messages.success(request, f"Example #{one.pk} is retired. Datasets that have it keep it.")
-    return redirect("annotation:example", access.project.slug, one.pk)
+    messages.success(request, f"Example #{example.pk} is retired. Datasets that have it keep it.")
+    return redirect("annotation:example", access.project.slug, example.pk)
 
 
 @project_page(*EXAMPLE_DECIDERS)
 @require_POST
 def example_requeue(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Puts a retired or approved example back into the queue."""
-    one = _example(access, pk)
-    requeue(by=access.user, example=one, seen=request.POST.get("seen", ""))
-    messages.success(request, f"Example #{one.pk} is back in the queue.")
-    return redirect("annotation:example", access.project.slug, one.pk)
+    example = _example(access, pk)
+    requeue(by=access.user, example=example, seen=request.POST.get("seen", ""))
+    messages.success(request, f"Example #{example.pk} is back in the queue.")
+    return redirect("annotation:example", access.project.slug, example.pk)

@@ -64,7 +64,7 @@ def overview(request: HttpRequest, access: Access) -> HttpResponse:
 @require_POST
 def take_next(request: HttpRequest, access: Access) -> HttpResponse:
     """Opens the next example. A chosen part of the queue is used until it is empty."""
-    request.session[_part(access)] = TakeForm(request.POST).wanted()
+    request.session[_part(access)] = TakeForm(request.POST).criteria()
     return _onward(request, access)
 
 

@@ -58,9 +58,9 @@ def _list_page(
     error: Invalid | None = None,
 ) -> HttpResponse:
     filters = ReviewFilter(request.GET, slices=slices_of(access.project))
-    found = filters.shown(queries.review_list(access.project, access.user, filters.wanted()))
+    examples = filters.shown(queries.review_list(access.project, access.user, filters.criteria()))
     reviews = access.has(Role.REVIEWER)
-    page = cut(request, found, 25)
+    page = cut(request, examples, 25)
     single = queries.undoable(access.user, access.project) if reviews else []
     bulk = queries.undoable_bulk(access.user, access.project) if reviews else []
     context = {
@@ -88,7 +88,7 @@ def review_next(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 def _onward(request: HttpRequest, access: Access) -> HttpResponse:
-    filters = TakeForm(request.POST).wanted()
+    filters = TakeForm(request.POST).criteria()
     lease = services.take_next(by=access.user, project=access.project, purpose=REVIEW, filters=filters)
     if lease is None:
         messages.info(request, "There is nothing for you to review now.")
@@ -240,12 +240,12 @@ def review_undo(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 
 def _listed(request: HttpRequest) -> list[tuple[int, int]]:
     """The selected examples, each with the revision of the list: "12:3" is example 12 at revision 3."""
-    found = []
+    selected = []
     for value in request.POST.getlist("example")[:MOST_SELECTED]:
         pk, _, revision = value.partition(":")
         if whole_number(pk) and whole_number(revision):
-            found.append((whole_number(pk), whole_number(revision)))
-    return found
+            selected.append((whole_number(pk), whole_number(revision)))
+    return selected
 
 
 def _back_to_list(request: HttpRequest, access: Access) -> HttpResponse:

@@ -32,8 +32,8 @@ def last_step(access: Access, purpose: str, *, besides: int | None = None) -> Un
             if example.takeable_back and example.submitted_at:
                 url = reverse("annotation:take-back", args=[project.slug, example.pk])
                 steps.append(Undo(example.pk, "submitted", url, example.submitted_at))
-    fresh = [one for one in steps if one and one.pk != besides and one.at > timezone.now() - FRESH]
-    return max(fresh, key=lambda one: one.at, default=None)
+    fresh = [step for step in steps if step and step.pk != besides and step.at > timezone.now() - FRESH]
+    return max(fresh, key=lambda step: step.at, default=None)
 
 
 def _skips(access: Access, purpose: str) -> Undo | None:

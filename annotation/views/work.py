@@ -38,8 +38,8 @@ class Work:
 
 
 def example_of(access: Access, pk: int) -> Example:
-    found = Example.objects.select_related("submitted_by", "created_by").defer("search_text")
-    example = access.get(found, pk=pk)
+    examples = Example.objects.select_related("submitted_by", "created_by").defer("search_text")
+    example = access.get(examples, pk=pk)
     example.project = access.project
     return example
 
@@ -58,39 +58,39 @@ class WorkViews:
         self.skip_undo: View = opened(post(self._skip_undo))
         self.release: View = opened(post(self._release))
 
-    def _given(self, access: Access, pk: int) -> dict[str, Any]:
+    def _target(self, access: Access, pk: int) -> dict[str, Any]:
         return {"by": access.user, "example": example_of(access, pk), "purpose": self.work.purpose}
 
     def _take(self, request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         """Opens this example: a draft with an expired lease, or an example from a list."""
-        services.take(**self._given(access, pk))
+        services.take(**self._target(access, pk))
         return go(request, self.work.page, access.project.slug, pk)
 
     def _heartbeat(self, request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-        lease = services.heartbeat(**self._given(access, pk))
+        lease = services.heartbeat(**self._target(access, pk))
         return JsonResponse({"until": lease.expires_at.isoformat()})
 
     def _draft(self, request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         """POST saves the draft, also without a lease, so that nothing typed is lost. GET returns the state of the example."""
-        given = self._given(access, pk)
-        example = given["example"]
+        target = self._target(access, pk)
+        example = target["example"]
         if request.method != "POST":
             home = reverse(f"annotation:{self.work.home}", args=[access.project.slug])
-            return how_it_stands(services.item_state(**given), queries.draft_of(access.user, example), home)
+            return how_it_stands(services.item_state(**target), queries.draft_of(access.user, example), home)
         kept = self.work.save(request, access, example, writer_of(request))
         return saved(kept, queries.held_until(access.user, example, self.work.purpose))
 
     def _skip(self, request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-        services.leave(**self._given(access, pk), skip=True, reason=request.POST.get("reason", ""))
+        services.leave(**self._target(access, pk), skip=True, reason=request.POST.get("reason", ""))
         return self.work.onward(request, access)
 
     def _skip_undo(self, request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-        services.undo_skip(**self._given(access, pk))
+        services.undo_skip(**self._target(access, pk))
         messages.success(request, f"#{pk} is back with you.")
         return go(request, self.work.page, access.project.slug, pk)
 
     def _release(self, request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-        services.leave(**self._given(access, pk), skip=False)
+        services.leave(**self._target(access, pk), skip=False)
         if self.work.released:
             messages.success(request, f"#{pk} {self.work.released}")
         return go(request, self.work.home, access.project.slug)

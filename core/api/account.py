@@ -36,12 +36,12 @@ class MeView(APIView):
     @extend_schema(request=MeChangeSerializer, responses=MeSerializer)
     def patch(self, request: Request) -> Response:
         """Changes your name or theme."""
-        given = self.given(MeChangeSerializer)
+        values = self.body(MeChangeSerializer)
         user = signed_in(request)
-        if "name" in given:
-            rename_person(by=user, name=given["name"])
-        if "theme" in given:
-            choose_theme(by=user, theme=given["theme"])
+        if "name" in values:
+            rename_person(by=user, name=values["name"])
+        if "theme" in values:
+            choose_theme(by=user, theme=values["theme"])
         return self._drawn(user)
 
     def _drawn(self, user: User) -> Response:
@@ -55,9 +55,9 @@ class PasswordView(APIView):
     @extend_schema(responses={204: None})
     def post(self, request: Request) -> Response:
         """Changes your password. All your sessions and personal keys end, also the one of this request."""
-        given = self.given(PasswordSerializer)
+        values = self.body(PasswordSerializer)
         user = signed_in(request)
-        change_password(by=user, **given)
+        change_password(by=user, **values)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -75,8 +75,8 @@ class PersonalKeysView(mixins.ListModelMixin, APIView):
     @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
     def post(self, request: Request) -> Response:
         """Creates a personal key."""
-        given = self.given(NewKeySerializer)
-        api_key, secret = create_api_key(by=signed_in(request), **given)
+        values = self.body(NewKeySerializer)
+        api_key, secret = create_api_key(by=signed_in(request), **values)
         return Response({**KeySerializer(api_key).data, "secret": secret}, status=status.HTTP_201_CREATED)
 
 

@@ -64,8 +64,8 @@ class AccountsView(mixins.ListModelMixin, OperatorAPIView):
     asks = AccountFilter
 
     def get_queryset(self) -> QuerySet[User]:
-        wanted = AccountFilter(self.request.GET).checked()
-        return accounts(q=wanted.get("q", ""), state=wanted.get("state", ""))
+        criteria = AccountFilter(self.request.GET).checked()
+        return accounts(q=criteria.get("q", ""), state=criteria.get("state", ""))
 
     def get(self, request: Request) -> Response:
         """All accounts of the installation. Operators only."""

@@ -39,15 +39,15 @@ class APIView(GenericAPIView):
         if wrong := unknown_names(request.query_params, known, paged=reads and pages):
             raise Invalid("Some parameters are not known.", "Nothing was done.", fields=wrong)
 
-    def asked(self) -> dict[str, Any]:
+    def query_values(self) -> dict[str, Any]:
         """The values of the query string, by the serializer in `asks`. Raises ValidationError (422)."""
         assert self.asks is not None
         assert issubclass(self.asks, Serializer)
-        given = self.asks(data=self.request.query_params)
-        given.is_valid(raise_exception=True)
-        return dict(given.validated_data)
+        serializer = self.asks(data=self.request.query_params)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
 
-    def given(
+    def body(
         self, serializer: type[Serializer[Any]], *, keep: Callable[[], object] | None = None
     ) -> dict[str, Any]:
         """The body, by a serializer. Raises ValidationError (422).

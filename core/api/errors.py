@@ -102,8 +102,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     elif isinstance(error, PermissionDenied):
         response.data = error_body("forbidden", str(error) or "Your role does not allow this.")
     elif isinstance(error, exceptions.APIException):
-        given = error.get_codes()
-        code = given if isinstance(given, str) else "refused"
+        codes = error.get_codes()
+        code = codes if isinstance(codes, str) else "refused"
         response.data = error_body(_CODES.get(code, code), str(error.detail))
     return response
 

@@ -92,7 +92,7 @@ class Body(serializers.Serializer[Any]):
             # In a posted form a part can have a name such as messages[0]role.
             posted = isinstance(data, QueryDict)
             names = {re.split(r"[\[.]", str(name))[0] if posted else str(name) for name in data}
-            if wrong := unknown_names(sorted(names), known, paged=False, what="field"):
+            if wrong := unknown_names(sorted(names), known, paged=False, noun="field"):
                 raise serializers.ValidationError(wrong)
         return super().to_internal_value(data)
 

@@ -68,21 +68,21 @@ def walk(value: Json) -> Iterator[tuple[int, Place | None, Json]]:
     """(depth, place, value) of `value` and everything in it, keys included. Without recursion."""
     rest: list[tuple[int, Place | None, Json]] = [(0, None, value)]
     while rest:
-        depth, place, one = rest.pop()
-        yield depth, place, one
-        if isinstance(one, dict):
-            for key, inner in one.items():
+        depth, place, part = rest.pop()
+        yield depth, place, part
+        if isinstance(part, dict):
+            for key, inner in part.items():
                 inside = Place(key, place)
                 yield depth + 1, inside, key
                 rest.append((depth + 1, inside, inner))
-        elif isinstance(one, list):
-            rest.extend((depth + 1, Place(at, place), inner) for at, inner in enumerate(one))
+        elif isinstance(part, list):
+            rest.extend((depth + 1, Place(at, place), inner) for at, inner in enumerate(part))
 
 
 def unstorable(value: Json, *, most: int = MOST_TOLD) -> list[str]:
     """Readable paths of the texts in `value` that PostgreSQL refuses: "messages.0.content". At most `most` of them."""
-    found = (place for _, place, one in walk(value) if isinstance(one, str) and not is_storable(one))
-    return [readable(place.path() if place else "") for place in islice(found, most)]
+    places = (place for _, place, part in walk(value) if isinstance(part, str) and not is_storable(part))
+    return [readable(place.path() if place else "") for place in islice(places, most)]
 
 
 def readable(text: str) -> str:
@@ -122,11 +122,11 @@ class JSONParser(BaseParser):
 
 
 def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    values = dict(pairs)
+    if len(values) != len(pairs):
         twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         raise BadJson(f"“{readable(twice)[:60]}” is given twice in one object.")
-    return found
+    return values
 
 
 def _no_number(text: str) -> NoReturn:

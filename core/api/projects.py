@@ -54,8 +54,8 @@ class ProjectsView(mixins.ListModelMixin, APIView):
         user = signed_in(request)
         if not user.is_operator:
             raise PermissionDenied("Only an operator can create projects.")
-        given = self.given(NewProjectSerializer)
-        project = create_project(by=user, **given)
+        values = self.body(NewProjectSerializer)
+        project = create_project(by=user, **values)
         return Response(ProjectSerializer(project).data, status=status.HTTP_201_CREATED)
 
 
@@ -71,8 +71,8 @@ class ProjectView(ProjectAPIView):
     @extend_schema(request=ProjectChangeSerializer, responses=ProjectSerializer)
     def patch(self, request: Request, slug: str) -> Response:
         """Changes the project's settings. 409 when they changed since `seen` was read."""
-        given = self.given(ProjectChangeSerializer)
-        project = update_project(by=self.access.user, project=self.access.project, **given)
+        values = self.body(ProjectChangeSerializer)
+        project = update_project(by=self.access.user, project=self.access.project, **values)
         return Response(ProjectSerializer(project).data)
 
 
@@ -85,14 +85,14 @@ class HomeView(ProjectAPIView):
         context = loop_context(self.access)
         stages = [
             {
-                "key": one.stage.key,
-                "label": one.stage.label,
-                "figure": one.card.figure,
-                "line": one.card.line,
-                "url": one.card.url,
+                "key": drawn.stage.key,
+                "label": drawn.stage.label,
+                "figure": drawn.card.figure,
+                "line": drawn.card.line,
+                "url": drawn.card.url,
             }
-            for one in context["drawn"]
-            if one.card
+            for drawn in context["drawn"]
+            if drawn.card
         ]
         return Response(LoopSerializer({"stages": stages, "next": context["next_items"]}).data)
 
@@ -116,8 +116,8 @@ class MembersView(mixins.ListModelMixin, ProjectAPIView):
 
         An account whose first password was not changed gets a new one, also once.
         """
-        given = self.given(NewPersonSerializer)
-        invited = invite(by=self.access.user, project=self.access.project, **given)
+        values = self.body(NewPersonSerializer)
+        invited = invite(by=self.access.user, project=self.access.project, **values)
         body = {**MembershipSerializer(invited.membership).data, "first_password": invited.first_password}
         return Response(body, status=status.HTTP_201_CREATED)
 
@@ -133,8 +133,8 @@ class MemberView(ProjectAPIView):
     @extend_schema(responses=MembershipSerializer)
     def patch(self, request: Request, slug: str, pk: int) -> Response:
         """Changes a person's roles. 409 when they changed since `seen` was read, or when the project would have no admin."""
-        given = self.given(RolesSerializer)
-        membership = change_roles(by=self.access.user, membership=self._membership(pk), **given)
+        values = self.body(RolesSerializer)
+        membership = change_roles(by=self.access.user, membership=self._membership(pk), **values)
         return Response(MembershipSerializer(membership).data)
 
     @extend_schema(responses={204: None})
@@ -172,8 +172,10 @@ class ApplicationKeysView(mixins.ListModelMixin, ProjectAPIView):
     @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Creates an application key; its secret is in the response, once."""
-        given = self.given(NewKeySerializer)
-        api_key, secret = create_api_key(by=self.access.user, project=self.access.project, name=given["name"])
+        values = self.body(NewKeySerializer)
+        api_key, secret = create_api_key(
+            by=self.access.user, project=self.access.project, name=values["name"]
+        )
         return Response({**KeySerializer(api_key).data, "secret": secret}, status=status.HTTP_201_CREATED)
 
 
@@ -197,8 +199,8 @@ class AuditView(mixins.ListModelMixin, ProjectAPIView):
     asks = AuditFilter
 
     def get_queryset(self) -> QuerySet[AuditEntry]:
-        wanted = AuditFilter(self.request.GET, project=self.access.project).checked()
-        return audit_entries(self.access.project, wanted)
+        criteria = AuditFilter(self.request.GET, project=self.access.project).checked()
+        return audit_entries(self.access.project, criteria)
 
     def get(self, request: Request, slug: str) -> Response:
         """Who did what, newest first."""

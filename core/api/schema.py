@@ -91,9 +91,9 @@ class Schema(AutoSchema):
         return [next((tag for name, tag in _MODULES.items() if module.startswith(name)), "Account")]
 
     def get_operation_id(self) -> str:
-        found = re.sub(r"\W+", "_", super().get_operation_id())
+        operation_id = re.sub(r"\W+", "_", super().get_operation_id())
         return {"root_retrieve": "project_retrieve", "root_partial_update": "project_update"}.get(
-            found, found
+            operation_id, operation_id
         )
 
     def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular's own signature
@@ -124,16 +124,16 @@ class Schema(AutoSchema):
         return responses
 
     def _errors(self) -> set[str]:
-        found = {"400", "401", "403", "422", "429", "503"}
+        statuses = {"400", "401", "403", "422", "429", "503"}
         if "{" in self.path:
-            found.add("404")
+            statuses.add("404")
         if self.method != "GET":
-            found |= {"409", "413", "415", "507"}
+            statuses |= {"409", "413", "415", "507"}
         elif getattr(self.view, "paginator", None) is not None:
-            found.add("404")  # a page after the last
+            statuses.add("404")  # a page after the last
         else:
-            found.add("409")
-        return found
+            statuses.add("409")
+        return statuses
 
 
 def _parameter(name: str, field: forms.Field) -> OpenApiParameter:
@@ -217,14 +217,14 @@ def _answers(good: dict[str, Any], *errors: str) -> dict[str, Any]:
         "500": "An internal error; the message has an id that is in the log.",
         "503": "No version is live, or the model is offline.",
     }
-    told = {
+    error_responses = {
         status: {
             "description": words[status],
             "content": {"application/json": {"schema": _ref("OpenAIError")}},
         }
         for status in errors
     }
-    return {"200": good, **told}
+    return {"200": good, **error_responses}
 
 
 def _operation(name: str, words: str, **more: object) -> dict[str, Any]:

@@ -85,14 +85,14 @@ def _names_in(action: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(_wording(action)) if name}
 
 
-def counted(told: Iterable[tuple[str, datetime]]) -> list[tuple[str, datetime]]:
+def counted(sentences: Iterable[tuple[str, datetime]]) -> list[tuple[str, datetime]]:
     """Joins equal sentences of one hour that follow each other, with the newest time: "Mo compared two answers (8 times)".
     Actions of another hour get their own line and time."""
-    found = []
-    for (words, _), group in groupby(told, key=lambda one: (one[0], one[1].strftime("%Y%m%d%H"))):
+    joined = []
+    for (words, _), group in groupby(sentences, key=lambda entry: (entry[0], entry[1].strftime("%Y%m%d%H"))):
         moments = [at for _, at in group]
-        found.append((f"{words} ({len(moments):,} times)" if len(moments) > 1 else words, moments[0]))
-    return found
+        joined.append((f"{words} ({len(moments):,} times)" if len(moments) > 1 else words, moments[0]))
+    return joined
 
 
 def digest(entries: Iterable[AuditEntry], most: int) -> list[tuple[str, datetime]]:
@@ -103,26 +103,26 @@ def digest(entries: Iterable[AuditEntry], most: int) -> list[tuple[str, datetime
     """
     groups: dict[tuple[object, ...], list[AuditEntry]] = {}
     for entry in entries:
-        said = _names_in(entry.action)
+        names = _names_in(entry.action)
         key: tuple[object, ...] = (entry.pk,)
-        if said == {"actor", "label"} and "." in entry.action:
+        if names == {"actor", "label"} and "." in entry.action:
             key = (entry.action, entry.at.strftime("%Y%m%d%H"))
-        elif said == {"actor"}:
+        elif names == {"actor"}:
             key = (entry.action, entry.actor, entry.at.strftime("%Y%m%d%H"))
         groups.setdefault(key, []).append(entry)
-    told: list[tuple[str, datetime]] = []
+    sentences: list[tuple[str, datetime]] = []
     for group in groups.values():
         first = group[0]
         if _names_in(first.action) == {"actor"}:
-            told += [(sentence(entry), entry.at) for entry in group]
+            sentences += [(sentence(entry), entry.at) for entry in group]
             continue
         objects = {(entry.object_type, entry.object_id) for entry in group}
         if len(objects) < 2:
-            told.append((sentence(first), first.at))
+            sentences.append((sentence(first), first.at))
             continue
         noun = first.action.partition(".")[0].replace("_", " ")
         # A run is not only a training run: "started 5 runs" would look like five training runs.
         noun = {"run": "background job"}.get(noun, noun)
         label = f"{len(objects):,} {noun[:-1]}ies" if noun.endswith("y") else f"{len(objects):,} {noun}s"
-        told.append((_wording(first.action).format(actor=_people(group), label=label), first.at))
-    return counted(told)[:most]
+        sentences.append((_wording(first.action).format(actor=_people(group), label=label), first.at))
+    return counted(sentences)[:most]

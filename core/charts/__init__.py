@@ -44,7 +44,9 @@ def line_chart(
     from_zero: bool = False,
 ) -> SafeString:
     """Lines over a common x, such as loss by step. `x_max` keeps space for later values."""
-    lines = [LineSeries(one.name, thin(finite_points(one.points)), one.dotted) for one in series[:MOST_LINES]]
+    lines = [
+        LineSeries(line.name, thin(finite_points(line.points)), line.dotted) for line in series[:MOST_LINES]
+    ]
     lines = [line for line in lines if line.points]
     if not lines:
         return drawing.nothing("No data yet.")

@@ -98,7 +98,7 @@ def _clean_element(element: ElementTree.Element) -> ElementTree.Element | None:
         if attribute in _ALLOWED[name] and "url(" not in value:
             out.set(
                 attribute,
-                _LONG_DECIMALS.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value),
+                _LONG_DECIMALS.sub(lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value),
             )
     out.text = element.text
     words = element.get("aria-label")

@@ -31,9 +31,9 @@ CONFIG: dict[str, Any] = {
 def line_spec(
     series: Sequence[LineSeries], x_title: str, y_title: str, x_max: float | None, from_zero: bool, wide: bool
 ) -> Any:
-    names = [one.name for one in series]
+    names = [line.name for line in series]
     colour = alt.Color("series:N", scale=alt.Scale(domain=names, range=SERIES[: len(names)]), legend=None)
-    xs = [x for one in series for x, _ in one.points]
+    xs = [x for line in series for x, _ in line.points]
     right = max([*xs, x_max] if x_max is not None and math.isfinite(x_max) else xs)
     left = min(xs)
     if left == right:
@@ -49,21 +49,21 @@ def line_spec(
         axis=alt.Axis(domain=False, ticks=False, tickCount=5, labelPadding=8),
     )  # fmt: skip
     marks: list[Any] = []
-    for one in series:
-        data = [{"x": px, "y": py, "series": one.name} for px, py in one.points]
+    for line in series:
+        data = [{"x": px, "y": py, "series": line.name} for px, py in line.points]
         tipped = [
-            {**point, "tip": f"{one.name}: {figure(py)} at {x_title or 'x'} {figure(px)}"}
-            for point, (px, py) in zip(data, one.points, strict=True)
+            {**point, "tip": f"{line.name}: {figure(py)} at {x_title or 'x'} {figure(px)}"}
+            for point, (px, py) in zip(data, line.points, strict=True)
         ]
         base = alt.Chart(alt.Data(values=data)).encode(x=x, y=y, color=colour)
-        if one.dotted:
+        if line.dotted:
             marks.append(
                 base.mark_line(strokeWidth=2, strokeDash=[1, 5], strokeCap="round", description="line")
             )
         else:
             marks.append(base.mark_line(strokeWidth=1.7, strokeJoin="round", description="line"))
         # A line without visible points still has invisible ones, for the tooltip and the keyboard.
-        shown = one.dotted or len(data) == 1
+        shown = line.dotted or len(data) == 1
         every = tipped if shown else tipped[:: max(1, len(tipped) // 60)]
         marks.append(
             alt.Chart(alt.Data(values=every))
@@ -88,16 +88,16 @@ def line_spec(
 
 
 def _plot_width(series: Sequence[LineSeries], wide: bool) -> int:
-    longest = max(len(one.name) for one in series)
+    longest = max(len(line.name) for line in series)
     return (WIDE if wide else NARROW) - 52 - min(130, round(6.6 * longest) + 12)
 
 
 def _end_labels(series: Sequence[LineSeries], height: int, from_zero: bool) -> list[dict[str, Any]]:
-    ys = [y for one in series for _, y in one.points]
+    ys = [y for line in series for _, y in line.points]
     low, high = (min(0.0, *ys) if from_zero else min(ys)), max(ys)
     least = (high - low or 1.0) * 15 / height
-    ends = sorted(((one.points[-1][1], one.name) for one in series), reverse=True)
-    last = max(one.points[-1][0] for one in series)
+    ends = sorted(((line.points[-1][1], line.name) for line in series), reverse=True)
+    last = max(line.points[-1][0] for line in series)
     placed: list[dict[str, Any]] = []
     above: float | None = None
     for y, name in ends:

@@ -29,13 +29,13 @@ def conflict_of(error: BaseException) -> Conflict | None:
     """The Conflict of a database error that another write caused; None for other errors."""
     if not isinstance(error, (IntegrityError, OperationalError)):
         return None
-    said = _SAID.get(sqlstate(error))
-    if said is None and isinstance(error, IntegrityError):
-        said = "This does not match the present data."  # a check constraint, a column that must be set
-    if said is None:
+    sentence = _SAID.get(sqlstate(error))
+    if sentence is None and isinstance(error, IntegrityError):
+        sentence = "This does not match the present data."  # a check constraint, a column that must be set
+    if sentence is None:
         return None
     log.warning("The database refused a write", exc_info=error)
-    return Conflict(said, f"Nothing was written. {_AGAIN}")
+    return Conflict(sentence, f"Nothing was written. {_AGAIN}")
 
 
 def sqlstate(error: BaseException) -> str:

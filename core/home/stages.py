@@ -78,9 +78,9 @@ def register_loop_back(line: Callable[[Access], str]) -> None:
 
 
 def loop_back(access: Access) -> str:
-    said = [line(access) for line in _loop_back]
+    lines = [line(access) for line in _loop_back]
     return next(
-        (line for line in said if line), "Corrected answers and low ratings come back as new examples"
+        (line for line in lines if line), "Corrected answers and low ratings come back as new examples"
     )
 
 

@@ -30,22 +30,22 @@ class StoreError(OSError):
 
 def storage_error(error: BaseException) -> ExpectedError | None:
     """The error for people when storage caused it, also when other errors wrap it; else None."""
-    for each in _chain(error):
-        if isinstance(each, (StorageFull, StorageReadOnly, StorageAway)):
-            return each
-        number = each.errno if isinstance(each, OSError) else None
-        words = str(each)
-        if number in _FULL or getattr(each, "sqlstate", None) == "53100" or _says(words, _FULL_WORDS):
+    for cause in _chain(error):
+        if isinstance(cause, (StorageFull, StorageReadOnly, StorageAway)):
+            return cause
+        number = cause.errno if isinstance(cause, OSError) else None
+        words = str(cause)
+        if number in _FULL or getattr(cause, "sqlstate", None) == "53100" or _says(words, _FULL_WORDS):
             return StorageFull(
                 "The disk is full. This was not stored.",
                 "Ask the operator to make space, then try again. Earlier data is safe.",
             )
-        if number in _READ_ONLY or _says(words, _READ_ONLY_WORDS) or (number in _DENIED and _is_ours(each)):
+        if number in _READ_ONLY or _says(words, _READ_ONLY_WORDS) or (number in _DENIED and _is_ours(cause)):
             return StorageReadOnly(
                 "The storage is read-only. This was not stored.",
                 "Ask the operator to make it writable again, then try again. Earlier data is safe.",
             )
-        if isinstance(each, StoreError) or (number in _BROKEN and _is_ours(each)):
+        if isinstance(cause, StoreError) or (number in _BROKEN and _is_ours(cause)):
             return StorageAway(
                 f"The storage does not work now ({_reason(words)}).",
                 "Try again in a minute. If the problem continues, tell the operator.",
@@ -60,15 +60,15 @@ def storage_error(error: BaseException) -> ExpectedError | None:
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
-    each: BaseException | None = error
-    while each is not None and id(each) not in seen:
-        seen.add(id(each))
-        yield each
-        each = each.__cause__ or each.__context__
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _says(words: str, any_of: tuple[str, ...]) -> bool:
-    return any(each in words for each in any_of)
+    return any(phrase in words for phrase in any_of)
 
 
 def _is_ours(error: BaseException) -> bool:

@@ -28,11 +28,11 @@ class WrongSetting(SystemExit):
         super().__init__(f"guildhall: {sentence}")
 
 
-def wrong(name: str, value: str, wanted: str) -> WrongSetting:
+def wrong(name: str, value: str, expected: str) -> WrongSetting:
     """An error to raise: the value found (on one line, at most 80 characters), and what it should be."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in value)
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    return WrongSetting(f"{name}={shown} is not {wanted}; correct it in the environment and start again.")
+    return WrongSetting(f"{name}={shown} is not {expected}; correct it in the environment and start again.")
 
 
 def own_default(name: str, value: str) -> None:
@@ -109,18 +109,18 @@ def host(name: str, default: str) -> str:
 
 def hosts(name: str, default: str = "") -> list[str]:
     """Host names without scheme and port; '*' and a leading dot are wildcards."""
-    found = items(name, default)
-    for value in found:
+    values = items(name, default)
+    for value in values:
         plain = value.removeprefix(".")
         if plain != "*" and not _is_host(plain.removeprefix("[").removesuffix("]")):
             raise wrong(name, value, "a host name without scheme, port and path (guildhall.example.org)")
-    return found
+    return values
 
 
 def origins(name: str) -> list[str]:
     """Scheme and host, in the form of browsers."""
-    found = items(name)
-    for value in found:
+    values = items(name)
+    for value in values:
         parts = split_url(value.replace("://*.", "://any.", 1))
         if (
             parts is None
@@ -132,7 +132,7 @@ def origins(name: str) -> list[str]:
             raise wrong(name, value, "a scheme with a host and no path (https://guildhall.example.org)")
         if parts.username is not None:
             raise wrong(name, value, "a scheme with a host and no user (https://guildhall.example.org)")
-    return found
+    return values
 
 
 def urls(name: str) -> list[str]:
@@ -155,15 +155,15 @@ def _http(name: str, value: str) -> str:
 
 def networks(name: str) -> list[str]:
     """Comma-separated IP addresses and networks."""
-    found = items(name)
-    for value in found:
+    values = items(name)
+    for value in values:
         try:
             network = ipaddress.ip_network(value)
         except ValueError:
             raise wrong(name, value, "an IP address or a network (10.0.0.5, 10.0.0.0/24)") from None
         if network.prefixlen == 0:
             raise wrong(name, value, "a network of your own proxies: this one would trust everyone")
-    return found
+    return values
 
 
 def time_zone(name: str, default: str) -> str:
@@ -202,21 +202,21 @@ def _path(name: str, value: str) -> Path:
 
 def folders(name: str) -> list[Path]:
     """Comma-separated folders that exist and can be read."""
-    found = []
+    paths = []
     for value in items(name):
         path = _path(name, value)
         if not path.is_dir():
             raise wrong(name, value, "a folder that exists")
         if not os.access(path, os.R_OK | os.X_OK):
             raise wrong(name, value, "a folder that this program may read")
-        found.append(path)
-    return found
+        paths.append(path)
+    return paths
 
 
-def matching(name: str, default: str, pattern: str, wanted: str) -> str:
+def matching(name: str, default: str, pattern: str, expected: str) -> str:
     value = text(name, default)
     if value and not re.fullmatch(pattern, value):
-        raise wrong(name, value, wanted)
+        raise wrong(name, value, expected)
     return value
 
 

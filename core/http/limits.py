@@ -113,7 +113,7 @@ class Limits:
             await exchange.refuse(full)
 
     def _limit(self, path: str) -> int:
-        fitting = (each.limit for each in self.rules if each.path.match(path))
+        fitting = (rule.limit for rule in self.rules if rule.path.match(path))
         return next(fitting, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 
@@ -276,8 +276,8 @@ def _is_known(path: str, header: Callable[[bytes], str], network: str) -> bool:
     again when the body is there: that can take minutes, and sessions, keys and accounts can end in that time."""
     kind, _, secret = header(b"authorization").partition(" ")
     if kind.lower() == "bearer":
-        wanted = ApiKey.Kind.APPLICATION if path.startswith("/v1/") else ApiKey.Kind.PERSONAL
-        api_key = find_api_key(secret.strip(), kind=wanted, network=network)
+        key_kind = ApiKey.Kind.APPLICATION if path.startswith("/v1/") else ApiKey.Kind.PERSONAL
+        api_key = find_api_key(secret.strip(), kind=key_kind, network=network)
         return api_key is not None and (api_key.user is None or api_key.user.is_active)
     key = parse_cookie(header(b"cookie")).get(settings.SESSION_COOKIE_NAME, "")
     if not key.isalnum():
@@ -292,13 +292,13 @@ def _answer(
 ) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
     """Content type, body and further headers."""
     if path.startswith("/v1/"):
-        told = {
+        failure = {
             "message": f"{error.message} {error.advice}".strip(),
             "type": "invalid_request_error" if error.status < 500 else "server_error",
             "param": None,
             "code": error.code,
         }
-        return b"application/json", json.dumps({"error": told}).encode(), []
+        return b"application/json", json.dumps({"error": failure}).encode(), []
     if path.startswith("/api/") or header(b"accept").startswith("application/json"):
         body = {"code": error.code, "detail": error.message, "advice": error.advice}
         return b"application/json", json.dumps(body).encode(), []

@@ -49,13 +49,13 @@ class Filter(forms.Form):
             for message in errors
         ]
 
-    def wanted(self) -> dict[str, Any]:
+    def criteria(self) -> dict[str, Any]:
         """The valid values, without empty ones."""
         self.is_valid()
         return {name: value for name, value in self.cleaned_data.items() if value not in (None, "", [])}
 
     def checked(self) -> dict[str, Any]:
-        """`wanted`, for downloads and the API. Raises Invalid (422) with every wrong parameter."""
+        """`criteria`, for downloads and the API. Raises Invalid (422) with every wrong parameter."""
         if not self.is_valid():
             fields = {
                 name: [str(message) for message in errors]
@@ -63,11 +63,11 @@ class Filter(forms.Form):
                 if name != NON_FIELD_ERRORS
             }
             raise Invalid("Some filters are wrong.", "Nothing was listed.", fields=fields | self._unknown())
-        return self.wanted()
+        return self.criteria()
 
-    def shown(self, found: QuerySet[M]) -> QuerySet[M]:
-        """For pages: `found`, or nothing when a filter is wrong."""
-        return found if self.is_valid() else found.none()
+    def shown(self, rows: QuerySet[M]) -> QuerySet[M]:
+        """For pages: `rows`, or nothing when a filter is wrong."""
+        return rows if self.is_valid() else rows.none()
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
@@ -81,7 +81,7 @@ class Filter(forms.Form):
     def add_error(self, field: str | None, error: Any) -> None:
         """Django's messages for wrong values do not say which values are possible."""
         if field is not None and isinstance(error, ValidationError) and not hasattr(error, "error_dict"):
-            error = [self._worded(field, one) for one in error.error_list]
+            error = [self._worded(field, single_error) for single_error in error.error_list]
         super().add_error(field, error)
 
     def _worded(self, name: str, error: ValidationError) -> ValidationError:
@@ -123,17 +123,19 @@ def search_field(label: str, hint: str = "") -> forms.CharField:
 
 
 def unknown_names(
-    given: Iterable[str], known: Iterable[str], *, paged: bool = True, what: str = "parameter"
+    parameters: Iterable[str], known: Iterable[str], *, paged: bool = True, noun: str = "parameter"
 ) -> dict[str, list[str]]:
     """{name: the error} for every parameter that is not in `known`; with `paged`, page parameters are known."""
     names = [*known, *(PAGING if paged else ())]
-    told = f"Possible: {', '.join(names)}." if names else "This address has no parameters."
-    return {name: [f"There is no {what} “{_short(name)}”. {told}"] for name in given if name not in names}
+    possible = f"Possible: {', '.join(names)}." if names else "This address has no parameters."
+    return {
+        name: [f"There is no {noun} “{_short(name)}”. {possible}"] for name in parameters if name not in names
+    }
 
 
 def not_a_choice(value: object, choices: Iterable[Any]) -> str:
     """ "“aproved” is not one of: queued, approved." """
-    known = [str(one) for one in choices if one not in ("", None)]
+    known = [str(choice) for choice in choices if choice not in ("", None)]
     more = f" and {len(known) - MOST_NAMED:,} more" if len(known) > MOST_NAMED else ""
     if not known:
         return f"“{_short(value)}” does not exist. There are no values to choose yet."

@@ -34,6 +34,6 @@ class CappedPaginator(Paginator):
         return self._found > self.CAP
 
 
-def cut(request: HttpRequest, found: QuerySet[Any], size: int = 50) -> Page[Any]:
+def cut(request: HttpRequest, rows: QuerySet[Any], size: int = 50) -> Page[Any]:
     """The requested page; an invalid `?page=` gives the first or the last. Two queries."""
-    return CappedPaginator(found, size).get_page(Params(request.GET).text("page", most=20))
+    return CappedPaginator(rows, size).get_page(Params(request.GET).text("page", most=20))

@@ -20,8 +20,8 @@ TRUE = frozenset({"1", "true", "yes", "on"})
 class Params:
     """A query string or a posted form. Missing names read as empty."""
 
-    def __init__(self, given: QueryDict) -> None:
-        self._given = given
+    def __init__(self, values: QueryDict) -> None:
+        self._given = values
 
     def __contains__(self, name: str) -> bool:
         return name in self._given
@@ -36,8 +36,8 @@ class Params:
 
     def number(self, name: str, *, least: int = 0, most: int = LARGEST_ID) -> int | None:
         """A whole number from `least` to `most`, else None."""
-        found = whole_number(self._given.get(name), most=most)
-        return found if found is not None and found >= least else None
+        number = whole_number(self._given.get(name), most=most)
+        return number if number is not None and number >= least else None
 
     def numbers(self, name: str, *, most: int = LARGEST_ID) -> list[int]:
         """The ids of a name that is given several times, in order; other values are left out."""
@@ -62,8 +62,8 @@ class Params:
 
 def ids_of(values: Iterable[object], *, most: int = LARGEST_ID) -> list[int]:
     """The whole numbers from 1 to `most` among `values`."""
-    found = (whole_number(value, most=most) for value in values)
-    return [number for number in found if number]
+    numbers = (whole_number(value, most=most) for value in values)
+    return [number for number in numbers if number]
 
 
 # At the ends of the calendar a time zone moves a time out of the range of datetime.

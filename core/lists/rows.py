@@ -9,7 +9,7 @@ M = TypeVar("M", bound=Model)
 
 
 def rows_by_key(
-    found: QuerySet[M], *, size: int = 200, newest_first: bool = False, by: str = ""
+    queryset: QuerySet[M], *, size: int = 200, newest_first: bool = False, by: str = ""
 ) -> Iterator[M]:
     """All rows in the order of their keys (or of the field `by`), `size` at a time, each portion by a separate query.
 
@@ -17,11 +17,11 @@ def rows_by_key(
     the connection can be given back. This is not a snapshot: a row is as it was when its portion was read. No row comes
     twice, and rows added after the first portion are not included.
     """
-    last = found.order_by("-pk").values_list("pk", flat=True).first()
+    last = queryset.order_by("-pk").values_list("pk", flat=True).first()
     if last is None:
         return
     order = ["-pk"] if newest_first else [by, "pk"] if by else ["pk"]
-    rows: Any = found.filter(pk__lte=last).order_by(*order)
+    rows: Any = queryset.filter(pk__lte=last).order_by(*order)
     after = Q()
     while portion := list(rows.filter(after)[:size]):
         yield from portion

@@ -48,7 +48,7 @@ def pattern(typed: str) -> str:
 def either_form(field: str, typed: str) -> Q:
     """For columns with unchanged text: finds composed and decomposed letters."""
     forms = {unicodedata.normalize(form, typed) for form in ("NFC", "NFD")}
-    found = Q()
+    query = Q()
     for text in sorted(forms):
-        found |= Q(**{f"{field}__icontains": text})
-    return found
+        query |= Q(**{f"{field}__icontains": text})
+    return query

@@ -13,10 +13,10 @@ from core.text import lines_of
 def read_password(source: str | None) -> str:
     """From the file `source` (its first line; "-" is standard input), or typed twice at the terminal."""
     if source == "-":
-        given = sys.stdin.readline()
+        password = sys.stdin.readline()
     elif source is not None:
         try:
-            given = (lines_of(Path(source).read_text(encoding="utf-8")) or [""])[0]
+            password = (lines_of(Path(source).read_text(encoding="utf-8")) or [""])[0]
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(
                 f"The password file {source} cannot be read ({error.__class__.__name__})."
@@ -26,18 +26,18 @@ def read_password(source: str | None) -> str:
             "There is no terminal for the password. Give it with --password-file FILE, or - for standard input."
         )
     else:
-        given = getpass.getpass("Password: ")
-        if getpass.getpass("Password, again: ") != given:
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Password, again: ") != password:
             raise CommandError("The two passwords are different. Nothing was changed.")
-    given = given.rstrip("\r\n")
-    if not given:
+    password = password.rstrip("\r\n")
+    if not password:
         raise CommandError("The password is empty. Nothing was changed.")
-    return given
+    return password
 
 
 def as_command_error(error: ExpectedError) -> CommandError:
     """The error of a service in one line: its sentence and the messages of each field."""
-    told = [error.message, error.advice]
+    sentences = [error.message, error.advice]
     if isinstance(error, Invalid):
-        told += [words for fields in error.fields.values() for words in fields if words != error.message]
-    return CommandError(" ".join(part for part in told if part))
+        sentences += [words for fields in error.fields.values() for words in fields if words != error.message]
+    return CommandError(" ".join(part for part in sentences if part))

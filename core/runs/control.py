@@ -43,9 +43,9 @@ def launch_run(
 @transaction.atomic
 def request_cancel(*, by: User, run: Run) -> Run:
     """Cancels a queued run immediately; asks a running one to stop at its next step. Conflict when it has ended."""
-    asked = {"cancel_requested_by": by}
+    requested = {"cancel_requested_by": by}
     if Run.objects.filter(pk=run.pk, status=Run.Status.QUEUED).update(
-        status=Run.Status.CANCELLING, message="Cancelling.", **asked
+        status=Run.Status.CANCELLING, message="Cancelling.", **requested
     ):
         run.refresh_from_db()
         record(by=by, project=run.project, action=CoreAction.RUN_CANCEL_REQUESTED, obj=run)
@@ -55,7 +55,7 @@ def request_cancel(*, by: User, run: Run) -> Run:
     if not Run.objects.filter(pk=run.pk, status=Run.Status.RUNNING).update(
         status=Run.Status.CANCELLING,
         message="Cancelling after the current step.",
-        **asked,
+        **requested,
     ):
         raise Conflict("This background job has already ended.", "Reload the page to see its result.")
     run.refresh_from_db()

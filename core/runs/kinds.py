@@ -80,8 +80,8 @@ def subject_of(run: Run) -> tuple[str, str] | None:
     kind = _kinds.get(run.kind)
     if kind is None or not kind.subject or run.project_id is None:
         return None
-    found: tuple[str, str] | None = load_named(kind.subject)(run)
-    return found
+    subject: tuple[str, str] | None = load_named(kind.subject)(run)
+    return subject
 
 
 def kind_label(name: str) -> str:

@@ -226,7 +226,9 @@ def require_manager(by: User, user: User) -> None:
 
 def record_everywhere(*, by: User | None, user: User, action: CoreAction, **detail: JsonLike) -> None:
     """Writes an audit entry in each project of the account."""
-    projects: list[Project | None] = [one.project for one in user.memberships.select_related("project")]
+    projects: list[Project | None] = [
+        membership.project for membership in user.memberships.select_related("project")
+    ]
     for project in projects or [None]:
         record(by=by, project=project, action=action, obj=user, **detail)
 
@@ -258,7 +260,9 @@ def deactivate_person(*, by: User, user: User) -> None:
         operators = list(User.objects.select_for_update(no_key=True).filter(is_operator=True).order_by("pk"))
         locked(user)
         require_manager(by, user)
-        if user.is_operator and not any(one.is_active and one.pk != user.pk for one in operators):
+        if user.is_operator and not any(
+            operator.is_active and operator.pk != user.pk for operator in operators
+        ):
             raise Conflict(
                 "An installation needs an operator.", "First create another one: manage.py create_operator."
             )
@@ -282,7 +286,7 @@ def _keep_admins(user: User) -> None:
     ).order_by("pk")
     for project in administered:
         admins = lock_admins(project)
-        if not any(one.user_id != user.pk for one in admins):
+        if not any(admin.user_id != user.pk for admin in admins):
             raise Conflict(
                 f"{user.name} is the only admin of {project.name}.", "First make another person admin there."
             )

@@ -225,7 +225,7 @@ def change_roles(*, by: User, membership: Membership, roles: list[str], seen: st
     if Role.ADMIN not in clean:
         _keep_an_admin(membership.project, membership)
     membership.refresh_from_db(fields=["roles"], from_queryset=Membership.objects.select_for_update())
-    must_be_as_seen(seen, sorted(membership.roles), what=f"The roles of {membership.user.name}")
+    must_be_as_seen(seen, sorted(membership.roles), label=f"The roles of {membership.user.name}")
     old = membership.roles
     membership.roles = clean
     membership.save(update_fields=["roles"])

@@ -40,11 +40,11 @@ def network_of(request: HttpRequest) -> str:
     return network_of_address(request.META.get("REMOTE_ADDR") or "")
 
 
-def network_of_address(given: str) -> str:
+def network_of_address(text: str) -> str:
     """An IPv4 address, or the /64 of an IPv6 address, which usually belongs to one person. Something that is not
     an address (a Unix socket) is counted as one network."""
     try:
-        address = ipaddress.ip_address(given)
+        address = ipaddress.ip_address(text)
     except ValueError:
         return "0.0.0.0"  # noqa: S104 - counted, not bound
     if isinstance(address, ipaddress.IPv6Address):
@@ -99,8 +99,8 @@ def _digest(email: str) -> str:
 def _device(request: HttpRequest) -> tuple[str, list[str]] | None:
     """The browser's number, and the digests of the addresses that signed in with it."""
     try:
-        given = signing.loads(request.COOKIES.get(DEVICE_COOKIE, ""), salt=_SALT, max_age=DEVICE_AGE)
-        return str(given["device"]), [str(digest) for digest in given["who"]]
+        cookie = signing.loads(request.COOKIES.get(DEVICE_COOKIE, ""), salt=_SALT, max_age=DEVICE_AGE)
+        return str(cookie["device"]), [str(digest) for digest in cookie["who"]]
     except (signing.BadSignature, KeyError, TypeError):
         return None
 
@@ -115,7 +115,7 @@ def remember_device(request: HttpRequest, response: HttpResponse, email: str) ->
     """After a sign-in: this browser's next attempts for the address are counted separately."""
     number, who = _device(request) or (secrets.token_hex(16), [])
     digest = _digest(email)
-    who = [*(one for one in who if one != digest), digest][-_MOST_ADDRESSES:]
+    who = [*(known for known in who if known != digest), digest][-_MOST_ADDRESSES:]
     response.set_cookie(
         DEVICE_COOKIE,
         signing.dumps({"device": number, "who": who}, salt=_SALT),

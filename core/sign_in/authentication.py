@@ -45,10 +45,10 @@ class SessionAuthentication(authentication.SessionAuthentication):
     """A browser's session, as on the pages: only after the person has chosen their own password."""
 
     def authenticate(self, request: Request) -> tuple[User, None] | None:
-        found: tuple[User, None] | None = super().authenticate(request)
-        if found is not None and found[0].must_change_password:
+        signed_in: tuple[User, None] | None = super().authenticate(request)
+        if signed_in is not None and signed_in[0].must_change_password:
             raise exceptions.PermissionDenied("First choose your own password on the page /me/password/.")
-        return found
+        return signed_in
 
 
 class ApiKeyAuthentication(BaseAuthentication):

@@ -57,9 +57,9 @@ _DENIED = {"AccessDenied", "AllAccessDisabled", "MethodNotAllowed", "403"}
 
 def _store_error(error: Exception) -> StoreError:
     """With the errno of a disk in the same state, so that core.host.disks finds the message."""
-    said = getattr(error, "response", None) or {}
-    code = str(said.get("Error", {}).get("Code", ""))
-    status = str(said.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
+    response = getattr(error, "response", None) or {}
+    code = str(response.get("Error", {}).get("Code", ""))
+    status = str(response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
     # upload_file wraps the error of the store in its own error, which has only the text.
     words = str(error)
     if {code, status} & _FULL or any(f"({name})" in words for name in _FULL):
@@ -88,14 +88,14 @@ class S3Storage(Storage):
         if Artifact.objects.filter(key=key).exists():
             return
         # AWS_REQUEST_CHECKSUM_CALCULATION=when_required is for stores without checksums.
-        wanted = self.client.meta.config.request_checksum_calculation != "when_required"
+        with_checksum = self.client.meta.config.request_checksum_calculation != "when_required"
         for name, source in files.items():
             with _store_errors():
                 self.client.upload_file(
                     str(source),
                     self.bucket,
                     f"{self.prefix}{key}/{name}",
-                    ExtraArgs={"ChecksumAlgorithm": "SHA256"} if wanted else None,
+                    ExtraArgs={"ChecksumAlgorithm": "SHA256"} if with_checksum else None,
                     Config=TransferConfig(multipart_threshold=ONE_REQUEST_BYTES),
                 )
 

@@ -79,9 +79,9 @@ def _do(request: HttpRequest, by: User, subject: Subject, change: str) -> HttpRe
 
 
 def _revoke(request: HttpRequest, by: User, subject: Subject, api_key: int) -> HttpResponse:
-    found = get_object_or_404(ApiKey, pk=api_key, user=subject.person)
-    revoke_api_key_of(by=by, user=subject.person, api_key=found)
-    messages.success(request, f"The key {found.name} of {subject.person.name} is revoked.")
+    key = get_object_or_404(ApiKey, pk=api_key, user=subject.person)
+    revoke_api_key_of(by=by, user=subject.person, api_key=key)
+    messages.success(request, f"The key {key.name} of {subject.person.name} is revoked.")
     return redirect(subject.page)
 
 
@@ -124,9 +124,9 @@ def _anybody(pk: int) -> Subject:
 @operator_page
 def accounts(request: HttpRequest, operator: User) -> HttpResponse:
     filters = AccountFilter(request.GET)
-    wanted = filters.wanted()
-    found = filters.shown(all_accounts(q=wanted.get("q", ""), state=wanted.get("state", "")))
-    context = {"filters": filters, "page": cut(request, found)}
+    criteria = filters.criteria()
+    users = filters.shown(all_accounts(q=criteria.get("q", ""), state=criteria.get("state", "")))
+    context = {"filters": filters, "page": cut(request, users)}
     return render(request, "core/accounts.html", context, status=filters.http_status)
 
 

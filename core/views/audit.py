@@ -24,12 +24,12 @@ COLUMNS = ("at", "actor", "action", "object_type", "object_id", "object_label", 
 @require_safe
 def audit(request: HttpRequest, access: Access) -> HttpResponse:
     filters = AuditFilter(request.GET, project=access.project)
-    page = cut(request, filters.shown(audit_entries(access.project, filters.wanted())))
-    told = [(entry, sentence(entry)) for entry in page]
+    page = cut(request, filters.shown(audit_entries(access.project, filters.criteria())))
+    rows = [(entry, sentence(entry)) for entry in page]
     context = {
         "filters": filters,
         "page": page,
-        "told": told,
+        "rows": rows,
         "subnav": project_subnav(access, "core:audit"),
     }
     return render(request, "core/audit.html", context, status=filters.http_status)

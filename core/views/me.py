@@ -30,7 +30,7 @@ def _me(request: HttpRequest, name_form: NameForm) -> HttpResponse:
         "memberships": memberships_of(user),
         "work": own_work(user),
         "page": page,
-        "told": counted((sentence(entry), entry.at) for entry in page),
+        "sentences": counted((sentence(entry), entry.at) for entry in page),
         "name_form": name_form,
     }
     return render(request, "core/me.html", context, status=status_of(name_form))

@@ -22,10 +22,10 @@ from core.views.subnav import project_subnav
 @require_safe
 def people(request: HttpRequest, access: Access) -> HttpResponse:
     filters = PeopleFilter(request.GET)
-    found = filters.shown(people_of(access.project, **filters.wanted()))
+    memberships = filters.shown(people_of(access.project, **filters.criteria()))
     context = {
         "filters": filters,
-        "page": cut(request, found),
+        "page": cut(request, memberships),
         "subnav": project_subnav(access, "core:people"),
     }
     return render(request, "core/people.html", context, status=filters.http_status)

@@ -22,10 +22,10 @@ from core.views.subnav import project_subnav
 @require_safe
 def runs(request: HttpRequest, access: Access) -> HttpResponse:
     filters = RunFilter(request.GET)
-    found = filters.shown(runs_of(access.project, **filters.wanted()))
+    runs = filters.shown(runs_of(access.project, **filters.criteria()))
     context = {
         "filters": filters,
-        "page": cut(request, found, 25),
+        "page": cut(request, runs, 25),
         "can_cancel": access.has(Role.ADMIN),
         "subnav": project_subnav(access, "core:runs"),
     }
@@ -39,28 +39,28 @@ def _run(access: Access, pk: int) -> Run:
 @project_page(*READERS)
 @require_safe
 def run(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    one = _run(access, pk)
+    run = _run(access, pk)
     context = {
-        "run": one,
-        "kind": kind_label(one.kind),
+        "run": run,
+        "kind": kind_label(run.kind),
         "can_cancel": access.has(Role.ADMIN),
-        "subject": subject_of(one),
+        "subject": subject_of(run),
     }
     return render(request, "core/run.html", context)
 
 
-def _card(request: HttpRequest, one: Run, *, can_cancel: bool) -> HttpResponse:
+def _card(request: HttpRequest, run: Run, *, can_cancel: bool) -> HttpResponse:
     """The card with the options of the page, which are in its polled address."""
-    asked = Params(request.GET)
-    on = {name: asked.flag(name) for name in ("bare", "reload", "link")}
-    href = reverse("core:run", args=[one.project.slug, one.pk]) if on["link"] and one.project else ""
+    params = Params(request.GET)
+    on = {name: params.flag(name) for name in ("bare", "reload", "link")}
+    href = reverse("core:run", args=[run.project.slug, run.pk]) if on["link"] and run.project else ""
     context = {
-        "run": one,
+        "run": run,
         "can_cancel": can_cancel,
         "bare": on["bare"],
         "reload": on["reload"],
         "href": href,
-        "waits": why_it_waits(one),
+        "waits": why_it_waits(run),
     }
     return render(request, "components/run_card.html", context)
 
@@ -74,10 +74,10 @@ def run_card(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.ADMIN)
 @require_POST
 def run_cancel(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    one = request_cancel(by=access.user, run=_run(access, pk))
+    run = request_cancel(by=access.user, run=_run(access, pk))
     if by_htmx(request):
-        return _card(request, one, can_cancel=True)
-    return redirect("core:run", access.project.slug, one.pk)
+        return _card(request, run, can_cancel=True)
+    return redirect("core:run", access.project.slug, run.pk)
 
 
 def _started_again(request: HttpRequest, page: str) -> HttpResponse:
@@ -90,8 +90,8 @@ def _started_again(request: HttpRequest, page: str) -> HttpResponse:
 @project_page(Role.ADMIN)
 @require_POST
 def run_resume(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    one = start_again(by=access.user, run=_run(access, pk))
-    return _started_again(request, reverse("core:run", args=[access.project.slug, one.pk]))
+    run = start_again(by=access.user, run=_run(access, pk))
+    return _started_again(request, reverse("core:run", args=[access.project.slug, run.pk]))
 
 
 def _deployment_run(request: HttpRequest, pk: int) -> Run:
@@ -108,8 +108,8 @@ def deployment_run_card(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def deployment_run_cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    one = request_cancel(by=signed_in(request), run=_deployment_run(request, pk))
-    return _card(request, one, can_cancel=True)
+    run = request_cancel(by=signed_in(request), run=_deployment_run(request, pk))
+    return _card(request, run, can_cancel=True)
 
 
 @require_POST

@@ -31,7 +31,7 @@ class _Imports(ProjectAPIView):
     read_roles = READERS
     write_roles = ADMINS
 
-    def one(self, pk: int) -> DataImport:
+    def data_import(self, pk: int) -> DataImport:
         return self.access.get(imports_of(self.access.project), pk=pk)
 
 
@@ -48,7 +48,7 @@ class ImportsView(mixins.ListModelMixin, _Imports):
     @extend_schema(request={"multipart/form-data": NewImportSerializer}, responses={202: ImportSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Uploads a JSONL file and starts the run that reads it; read `run.status` until it has ended."""
-        values = self.given(NewImportSerializer)
+        values = self.body(NewImportSerializer)
         upload = values.pop("file")
         data_import = start_import(
             by=self.access.user,
@@ -57,13 +57,15 @@ class ImportsView(mixins.ListModelMixin, _Imports):
             file_name=upload.name,
             **values,
         )
-        return Response(ImportSerializer(self.one(data_import.pk)).data, status=status.HTTP_202_ACCEPTED)
+        return Response(
+            ImportSerializer(self.data_import(data_import.pk)).data, status=status.HTTP_202_ACCEPTED
+        )
 
 
 class ImportView(_Imports):
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """One import, its counts and its run."""
-        return Response(ImportSerializer(self.one(pk)).data)
+        return Response(ImportSerializer(self.data_import(pk)).data)
 
 
 class ImportIssuesView(mixins.ListModelMixin, _Imports):
@@ -72,7 +74,7 @@ class ImportIssuesView(mixins.ListModelMixin, _Imports):
     asks = IssueQuerySerializer
 
     def get_queryset(self) -> QuerySet[ImportIssue]:
-        return issues_of(self.one(self.kwargs["pk"]), **self.asked())
+        return issues_of(self.data_import(self.kwargs["pk"]), **self.query_values())
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """Lines that were not imported: bad ones with field and reason, repeats with the example they repeat."""
@@ -83,5 +85,5 @@ class RemoveImportView(_Imports):
     @extend_schema(request=None, responses=RemovedSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Removes the examples that an import added, while no one has worked on them and no dataset contains them."""
-        count = remove_import(by=self.access.user, data_import=self.one(pk))
+        count = remove_import(by=self.access.user, data_import=self.data_import(pk))
         return Response(RemovedSerializer({"removed": count}).data)

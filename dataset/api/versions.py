@@ -35,11 +35,11 @@ class _Datasets(ProjectAPIView):
     read_roles = EXAMPLE_READERS
     write_roles = ADMINS
 
-    def one(self, number: int) -> DatasetVersion:
+    def dataset(self, number: int) -> DatasetVersion:
         return self.access.get(versions_of(self.access.project), number=number)
 
     def ready(self, number: int) -> DatasetVersion:
-        dataset = self.one(number)
+        dataset = self.dataset(number)
         if dataset.status != DatasetVersion.Status.READY:
             raise Http404("This dataset has no rows.")
         return dataset
@@ -57,9 +57,9 @@ class DatasetsView(mixins.ListModelMixin, _Datasets):
     def post(self, request: Request, slug: str) -> Response:
         """Freezes the approved examples into the next version; read `status` until it is ready or failed. 409 when the data changed
         since the preview with this `seen`."""
-        given = self.given(NewDatasetSerializer)
-        dataset = start_freeze(by=self.access.user, project=self.access.project, **given)
-        return Response(DatasetSerializer(self.one(dataset.number)).data, status=status.HTTP_202_ACCEPTED)
+        values = self.body(NewDatasetSerializer)
+        dataset = start_freeze(by=self.access.user, project=self.access.project, **values)
+        return Response(DatasetSerializer(self.dataset(dataset.number)).data, status=status.HTTP_202_ACCEPTED)
 
 
 class DatasetPreviewView(_Datasets):
@@ -69,7 +69,7 @@ class DatasetPreviewView(_Datasets):
     @extend_schema(responses=PreviewSerializer)
     def get(self, request: Request, slug: str) -> Response:
         """What a freeze with these settings would take now, its splits, and what it would withhold."""
-        shown = preview(self.access.project, self.asked())
+        shown = preview(self.access.project, self.query_values())
         body = {
             "total": shown.total,
             "new": shown.new,
@@ -86,7 +86,7 @@ class DatasetPreviewView(_Datasets):
 class DatasetView(_Datasets):
     def get(self, request: Request, slug: str, number: int) -> Response:
         """One version: hash, settings, counts."""
-        return Response(DatasetSerializer(self.one(number)).data)
+        return Response(DatasetSerializer(self.dataset(number)).data)
 
 
 class DatasetRowsView(mixins.ListModelMixin, _Datasets):
@@ -95,7 +95,7 @@ class DatasetRowsView(mixins.ListModelMixin, _Datasets):
     asks = SplitQuerySerializer
 
     def get_queryset(self) -> QuerySet[DatasetRow]:
-        return rows_of(self.ready(self.kwargs["number"]), **self.asked())
+        return rows_of(self.ready(self.kwargs["number"]), **self.query_values())
 
     def get(self, request: Request, slug: str, number: int) -> Response:
         """The version's rows in their order, as they were frozen."""

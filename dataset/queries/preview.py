@@ -62,8 +62,8 @@ def what_a_freeze_takes(project: Project, *, slices: Sequence[str], sources: Seq
         function="hashtextextended",
         output_field=BigIntegerField(),
     )
-    found = approved(project, slices=slices, sources=sources).order_by()
-    taken = found.aggregate(count=Count("pk"), all=Sum(hashed))
+    examples = approved(project, slices=slices, sources=sources).order_by()
+    taken = examples.aggregate(count=Count("pk"), all=Sum(hashed))
     newest = DatasetVersion.objects.filter(project=project).aggregate(number=Max("number"))
     return [taken["count"], str(taken["all"]), newest["number"], project.system_prompt]
 

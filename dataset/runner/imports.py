@@ -63,9 +63,9 @@ class Tally:
     def note(self, line: int, notes: Iterable[KeyNote]) -> None:
         """Counts, once for each row, the keys that were not imported under their own name."""
         for note in {(note.key, note.what): note for note in notes}.values():
-            found = self.keys.get((note.key, note.what))
-            if found is not None:
-                found["count"] += 1
+            entry = self.keys.get((note.key, note.what))
+            if entry is not None:
+                entry["count"] += 1
             elif len(self.keys) < MOST_KEYS:
                 self.keys[note.key, note.what] = {
                     "key": note.key, "what": note.what, "count": 1, "line": line, "says": note.says,
@@ -73,13 +73,13 @@ class Tally:
             else:
                 self.other_keys += 1
 
-    def told(self) -> list[dict[str, Any]]:
+    def stored_keys(self) -> list[dict[str, Any]]:
         """The keys as DataImport.keys holds them, the commonest first."""
-        told = sorted(self.keys.values(), key=lambda found: (-found["count"], found["line"], found["key"]))
+        keys = sorted(self.keys.values(), key=lambda entry: (-entry["count"], entry["line"], entry["key"]))
         if self.other_keys:
             says = f"More than {MOST_KEYS} different keys. The others are only counted."
-            told.append({"key": "", "what": "ignored", "count": self.other_keys, "line": 0, "says": says})
-        return told
+            keys.append({"key": "", "what": "ignored", "count": self.other_keys, "line": 0, "says": says})
+        return keys
 
 
 class _Refused(Exception):
@@ -117,7 +117,7 @@ def _keep_the_answer(data_import: DataImport, tally: Tally) -> None:
     ImportIssue.objects.filter(data_import=data_import).delete()
     copy_in(ImportIssue, tally.first, leave_out=["id"])
     DataImport.objects.filter(pk=data_import.pk).update(
-        lines=tally.lines, rejected=tally.rejected, keys=tally.told()
+        lines=tally.lines, rejected=tally.rejected, keys=tally.stored_keys()
     )
 
 
@@ -129,8 +129,8 @@ def store(data_import: DataImport, *, report: Report) -> None:
     upload = data_import.upload
     tally = Tally()
     with (storage().local_path(upload) / upload.manifest[0]["path"]).open("rb") as file:
-        if found := wrong_format(file.read(4096)):
-            raise _Refused(tally, *found)
+        if problem := wrong_format(file.read(4096)):
+            raise _Refused(tally, *problem)
         file.seek(0)
         report(done=0, total=upload.size_bytes, message="Reading the first lines.", now=True)
         _store_lines(data_import, file, tally, report)
@@ -144,7 +144,7 @@ def store(data_import: DataImport, *, report: Report) -> None:
         accepted=tally.accepted,
         repeated=tally.repeated,
         rejected=tally.rejected,
-        keys=tally.told(),
+        keys=tally.stored_keys(),
         stored_at=timezone.now(),
     )
     record(
@@ -258,9 +258,9 @@ def _known(data_import: DataImport, rows: list[tuple[FileLine, ParsedExample, st
         "arrival_hash", "content_hash", "import_id", "origin_detail"
     )
     now = {_content_hash(row): key for _, row, key in rows}
-    known = {now[found.content_hash]: found for found in own.filter(content_hash__in=now)}
+    known = {now[example.content_hash]: example for example in own.filter(content_hash__in=now)}
     arrived = own.filter(arrival_hash__in={key for _, _, key in rows})
-    return known | {str(found.arrival_hash): found for found in arrived}
+    return known | {str(example.arrival_hash): example for example in arrived}
 
 
 def _first_of_each(

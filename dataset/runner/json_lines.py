@@ -56,14 +56,14 @@ def _constant(name: str) -> NoReturn:
 
 
 def _pairs(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    values = dict(pairs)
+    if len(values) < len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
                 raise NotRead(f"The key {shown(key)} is in one object twice. Remove one of them.")
             seen.add(key)
-    return found
+    return values
 
 
 _decoder = json.JSONDecoder(
@@ -149,8 +149,8 @@ def _in_a_text(fault: _Fault) -> str:
     ):
         return _unended_text(fault)
     if fault.message.startswith("Invalid control character"):
-        what = {"\n": "line break", "\r": "line break", "\t": "tab"}.get(fault.here, "control character")
-        return f"Contains a raw {what} inside a text {fault.place}. Write it as \\n or \\t, or as \\u and four digits."
+        character = {"\n": "line break", "\r": "line break", "\t": "tab"}.get(fault.here, "control character")
+        return f"Contains a raw {character} inside a text {fault.place}. Write it as \\n or \\t, or as \\u and four digits."
     if fault.message.startswith("Invalid \\") and (fault.whole or not _begun(fault.rest)):
         return f"Contains a backslash {fault.place} that starts no known escape. Write \\\\ for a backslash."
     return ""
@@ -233,9 +233,9 @@ def _expected(fault: _Fault) -> str:
     if "':'" in fault.message:
         return f"A colon is missing {place}, {stands}. A colon separates a name and its value."
     if "','" in fault.message:
-        what = f"A comma or the end of the object is missing {place}, {stands}."
+        sentence = f"A comma or the end of the object is missing {place}, {stands}."
         after_a_text = fault.text[: fault.at].rstrip().endswith('"')
-        return f'{what} A double quote inside a text is written as \\".' if after_a_text else what
+        return f'{sentence} A double quote inside a text is written as \\".' if after_a_text else sentence
     return f"Not JSON {place}, {stands}: a value is missing or not in quotes."
 
 

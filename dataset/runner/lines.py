@@ -121,12 +121,12 @@ def wrong_format(head: bytes) -> tuple[str, str, str] | None:
     if wrong := _wrong_encoding(head):
         save_as = "Save it again as UTF-8 (in a text editor: Save as, encoding UTF-8) and import that file."
         return "wrong_encoding", wrong, save_as
-    for magic, (code, what) in _MAGIC.items():
+    for magic, (code, sentence) in _MAGIC.items():
         if head.startswith(magic):
             unpack = "Unpack it and import the .jsonl file inside."
             return (
                 code,
-                what,
+                sentence,
                 unpack if code == "compressed" else "Convert it to JSON Lines and import that file.",
             )
     text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip()
@@ -264,9 +264,9 @@ class _Reader:
     def row(self) -> ParsedExample | list[Issue]:
         self.take(self._sort_keys)
         row = self.result
-        asked = self.take(self._asked)
-        if asked is not None:
-            row.messages, answered = asked
+        question = self.take(self._asked)
+        if question is not None:
+            row.messages, answered = question
             row.completion = self.take(self._completion, answered) or ""
         row.context = self.take(_context, *self._of("context")) or []
         row.slice = self.take(_label, *self._of("slice"), MAX_SLICE) or ""
@@ -299,12 +299,12 @@ class _Reader:
         perhaps: list[tuple[str, Value]] = []
         for key, value in self.data.items():
             own = own_key(key)
-            if what := meaning_of(key):
+            if meaning := meaning_of(key):
                 if is_filled(value):
                     self.issues.append(
                         Issue(
                             shown(key)[1:-1],
-                            f"The row has {what}. Only text is possible here, so it is not imported.",
+                            f"The row has {meaning}. Only text is possible here, so it is not imported.",
                         )
                     )
             elif says_not_to_train(key, value):
@@ -332,13 +332,13 @@ class _Reader:
 
     def _prompt_object(self, key: str, value: dict[str, Value]) -> None:
         """A prompt in the format of OpenAI's preference files: {"messages": [...], "tools": []}."""
-        for part, said in value.items():
+        for part, inner in value.items():
             name = f"{key}.{shown(part)[1:-1]}"
-            if (what := meaning_of(part)) and is_filled(said):
+            if (meaning := meaning_of(part)) and is_filled(inner):
                 self.issues.append(
-                    Issue(name, f"The row has {what}. Only text is possible here, so it is not imported.")
+                    Issue(name, f"The row has {meaning}. Only text is possible here, so it is not imported.")
                 )
-            elif part != "messages" and is_filled(said):
+            elif part != "messages" and is_filled(inner):
                 self.result.notes.append(KeyNote(name, "ignored"))
         self._place("prompt", key, value["messages"])
 
@@ -354,14 +354,14 @@ class _Reader:
                 if has is not None:
                     self._leave_out(key, f"The row also has {has}, which is used.")
                 elif not _is_nothing(value):
-                    one = value[0] if isinstance(value, list) and len(value) == 1 else value
-                    if isinstance(one, list) or (
+                    single = value[0] if isinstance(value, list) and len(value) == 1 else value
+                    if isinstance(single, list) or (
                         isinstance(value, list) and len(value) > 1 and isinstance(value[0], str)
                     ):
                         raise BadField(
                             key, f"Contains several texts, but a row has one {own}. Keep one, as “{own}”."
                         )
-                    self._place(own, key, one if isinstance(one, str) else value)
+                    self._place(own, key, single if isinstance(single, str) else value)
 
     def _place(self, own: str, key: str, value: Value) -> None:
         if value is None and key != own:
@@ -388,11 +388,11 @@ class _Reader:
         self.given[own] = (key, value)
 
     def _bad_answer(self, key: str, value: Value, place: str = "") -> None:
-        said = f"{shown(key)} is {_short(value)}: the file marks this answer as a bad one."
+        sentence = f"{shown(key)} is {_short(value)}: the file marks this answer as a bad one."
         if self.needs_completion:
             raise BadField(
                 place or shown(key)[1:-1],
-                f"{said} It is not imported as approved or into review. Import it into the annotation queue to correct it.",
+                f"{sentence} It is not imported as approved or into review. Import it into the annotation queue to correct it.",
             )
         self.result.bad_answer = True
         self.result.notes.append(
@@ -460,13 +460,13 @@ class _Reader:
     def _history(self) -> list[dict[str, str]]:
         """Earlier turns of an instruction, as [[question, answer], ...]."""
         key = next((key for key in self.data if plain(key) == "history"), None)
-        given = self.data.get(key) if key is not None else None
-        if key is None or not given:
+        history = self.data.get(key) if key is not None else None
+        if key is None or not history:
             return []
-        pairs = [pair for pair in given if isinstance(pair, list)] if isinstance(given, list) else []
+        pairs = [pair for pair in history if isinstance(pair, list)] if isinstance(history, list) else []
         if (
-            not isinstance(given, list)
-            or len(pairs) < len(given)
+            not isinstance(history, list)
+            or len(pairs) < len(history)
             or not all(len(pair) == 2 for pair in pairs)
         ):
             raise BadField(key, "Must be a list of lists, each with a question and its answer.")
@@ -478,19 +478,19 @@ class _Reader:
             for role, text in zip(("user", "assistant"), pair, strict=True)
         ]
 
-    def _chat(self, key: str, given: Value) -> list[dict[str, str]]:
-        if not isinstance(given, list):
-            raise BadField(key, f"Must be a list of messages; it is {_name_of(given)}.")
-        if not given:
+    def _chat(self, key: str, chat: Value) -> list[dict[str, str]]:
+        if not isinstance(chat, list):
+            raise BadField(key, f"Must be a list of messages; it is {_name_of(chat)}.")
+        if not chat:
             raise BadField(key, "Empty: there is nothing to answer.")
-        if len(given) > MAX_MESSAGES:
-            raise BadField(key, f"Has {len(given):,} messages; at most {MAX_MESSAGES} are allowed.")
+        if len(chat) > MAX_MESSAGES:
+            raise BadField(key, f"Has {len(chat):,} messages; at most {MAX_MESSAGES} are allowed.")
         # Only the last answer is trained; weight 0 of earlier ones changes nothing.
         answer_key, answer = self._of("completion")
-        last = len(given) - 1 if answer is None or key == answer_key else -1
+        last = len(chat) - 1 if answer is None or key == answer_key else -1
         return [
             self._message(f"{key}[{at}]", at, message, learned=at == last and _is_answer(message))
-            for at, message in enumerate(given)
+            for at, message in enumerate(chat)
         ]
 
     def _message(self, name: str, index: int, message: Value, *, learned: bool) -> dict[str, str]:
@@ -499,13 +499,15 @@ class _Reader:
         role_key, text_key = (
             ("from", "value") if "from" in message and "role" not in message else ("role", "content")
         )
-        given = message.get(role_key)
+        written_role = message.get(role_key)
         if role_key == "from":
-            role = SHAREGPT_ROLES.get(given.lower()) if isinstance(given, str) else None
+            role = SHAREGPT_ROLES.get(written_role.lower()) if isinstance(written_role, str) else None
         else:
-            role = role_of(given)
+            role = role_of(written_role)
         if role is None:
-            raise BadField(f"{name}.{role_key}", f"Must be system, user or assistant; it is {_short(given)}.")
+            raise BadField(
+                f"{name}.{role_key}", f"Must be system, user or assistant; it is {_short(written_role)}."
+            )
         try:
             refuse_other_content(message)
             text = text_of(message.get(text_key))
@@ -522,23 +524,23 @@ class _Reader:
             weight = weight_of(other, value)
             if learned and weight not in (None, 1):
                 raise BadField(part, f"Is {_short(value)}. {_WEIGHT}")
-            if (what := meaning_of(other)) and is_filled(value):
-                raise BadField(part, f"Holds {what}, and only text is taken here.")
+            if (meaning := meaning_of(other)) and is_filled(value):
+                raise BadField(part, f"Holds {meaning}, and only text is taken here.")
             if learned and says_bad(other, value):
                 self._bad_answer(other, value, part)
             elif weight is None and value not in (None, "", [], {}):
                 self.result.notes.append(KeyNote(f"messages[].{shown(other)[1:-1]}", "ignored"))
         return {"role": role, "content": text}
 
-    def _answer_as_chat(self, key: str, given: list[Value]) -> tuple[list[dict[str, str]], str]:
-        messages = self._chat(key, given)
+    def _answer_as_chat(self, key: str, chat: list[Value]) -> tuple[list[dict[str, str]], str]:
+        messages = self._chat(key, chat)
         if messages[-1]["role"] != "assistant":
             raise BadField(key, "Must end with a message of the assistant: the answer.")
         return messages[:-1], messages[-1]["content"]
 
     def _with_system(self, key: str, messages: list[dict[str, str]]) -> list[dict[str, str]]:
-        system_key, given = self._of("system")
-        text = _text(system_key, given) if given is not None else ""
+        system_key, system = self._of("system")
+        text = _text(system_key, system) if system is not None else ""
         if not text.strip():
             return messages
         if messages[0]["role"] == "system":
@@ -546,8 +548,12 @@ class _Reader:
         return [{"role": "system", "content": text}, *messages]
 
     def _completion(self, answered: str) -> str:
-        key, given = self._of("completion")
-        text = answered if given is None or (isinstance(given, list) and answered) else _text(key, given)
+        key, completion = self._of("completion")
+        text = (
+            answered
+            if completion is None or (isinstance(completion, list) and answered)
+            else _text(key, completion)
+        )
         if text.strip():
             return text
         if self.needs_completion:
@@ -594,8 +600,8 @@ def _says(chat: Value, text: Value) -> bool:
     """Whether a text is one of the messages of a chat (UltraChat repeats the first question in its own key)."""
     if not isinstance(chat, list) or not isinstance(text, str):
         return False
-    said = (message.get("content", message.get("value")) for message in chat if isinstance(message, dict))
-    return any(isinstance(one, str) and one.strip() == text.strip() for one in said)
+    contents = (message.get("content", message.get("value")) for message in chat if isinstance(message, dict))
+    return any(isinstance(content, str) and content.strip() == text.strip() for content in contents)
 
 
 def _ends_with_an_answer(chat: Value) -> bool:
@@ -605,40 +611,40 @@ def _ends_with_an_answer(chat: Value) -> bool:
 def _is_answer(message: Value) -> bool:
     if not isinstance(message, dict):
         return False
-    given = message.get("role", message.get("from"))
-    return isinstance(given, str) and SHAREGPT_ROLES.get(given.lower()) == "assistant"
+    role = message.get("role", message.get("from"))
+    return isinstance(role, str) and SHAREGPT_ROLES.get(role.lower()) == "assistant"
 
 
 # --- values ------------------------------------------------------------------------------------------------
-def _context(key: str, given: Value) -> list[str]:
-    if given is None:
+def _context(key: str, value: Value) -> list[str]:
+    if value is None:
         return []
-    records = given if isinstance(given, list) else [given]
+    records = value if isinstance(value, list) else [value]
     if len(records) > MAX_RECORDS:
         raise BadField(key, f"Has {len(records):,} records; at most {MAX_RECORDS} are allowed.")
     texts = []
     for index, record in enumerate(records):
-        name = f"{key}[{index}]" if isinstance(given, list) else key
+        name = f"{key}[{index}]" if isinstance(value, list) else key
         text = _text(name, write_json(record) if isinstance(record, (dict, list)) else record)
         if text.strip():
             texts.append(text)
     return texts
 
 
-def _edge(key: str, given: Value) -> str:
-    if given is None or given == "":
+def _edge(key: str, edge: Value) -> str:
+    if edge is None or edge == "":
         return ""
-    name = given.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(given, str) else None
+    name = edge.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(edge, str) else None
     if name not in _EDGES:
         known = ", ".join(value for value in Example.Edge.values if value)
-        raise BadField(key, f"{_short(given)} is not a kind of edge case. Known: {known}.")
+        raise BadField(key, f"{_short(edge)} is not a kind of edge case. Known: {known}.")
     return _EDGES[name]
 
 
-def _tags(key: str, given: Value) -> list[str]:
-    if given is None:
+def _tags(key: str, value: Value) -> list[str]:
+    if value is None:
         return []
-    parts = [given] if isinstance(given, str) else given
+    parts = [value] if isinstance(value, str) else value
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise BadField(key, "Must be a list of texts.")
     tags = list(dict.fromkeys(filter(None, (_name(key, part, MAX_TAG) for part in parts))))
@@ -647,36 +653,36 @@ def _tags(key: str, given: Value) -> list[str]:
     return tags
 
 
-def _label(key: str, given: Value, limit: int) -> str:
-    if given is None:
+def _label(key: str, value: Value, limit: int) -> str:
+    if value is None:
         return ""
-    if isinstance(given, Number) and given.is_whole:
-        given = given.text  # ids are often numbers
-    return _name(key, given, limit)
+    if isinstance(value, Number) and value.is_whole:
+        value = value.text  # ids are often numbers
+    return _name(key, value, limit)
 
 
-def _name(key: str, given: Value, limit: int) -> str:
+def _name(key: str, value: Value, limit: int) -> str:
     """A name as it is stored. Some letters are two in Unicode form NFC, so its length is checked again."""
-    return _text(key, clean_name(_text(key, given, limit)), limit)
+    return _text(key, clean_name(_text(key, value, limit)), limit)
 
 
-def _text(name: str, given: Value, limit: int = MAX_TEXT) -> str:
+def _text(name: str, value: Value, limit: int = MAX_TEXT) -> str:
     """The text as the editor would store it (annotation.text.cleaning), or BadField when that would lose something."""
-    if not isinstance(given, str):
-        raise BadField(name, "Missing." if given is None else f"Must be a text; it is {_name_of(given)}.")
-    if len(given) > limit:
-        raise BadField(name, f"Has {len(given):,} characters; at most {limit:,} are allowed.")
-    if "\x00" in given:
+    if not isinstance(value, str):
+        raise BadField(name, "Missing." if value is None else f"Must be a text; it is {_name_of(value)}.")
+    if len(value) > limit:
+        raise BadField(name, f"Has {len(value):,} characters; at most {limit:,} are allowed.")
+    if "\x00" in value:
         raise BadField(name, "Contains a NUL character, which is not allowed. Remove it.")
     try:
-        given.encode()
+        value.encode()
     except UnicodeEncodeError:
         raise BadField(name, "Contains half a surrogate pair (a broken \\u escape). Remove it.") from None
-    return clean_text(given)
+    return clean_text(value)
 
 
-def _filled(name: str, given: Value) -> str:
-    text = _text(name, given)
+def _filled(name: str, value: Value) -> str:
+    text = _text(name, value)
     if not text.strip():
         raise BadField(name, "Empty.")
     return text

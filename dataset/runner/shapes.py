@@ -157,7 +157,9 @@ def plain(key: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _plain(key: str) -> str:
-    seen = "".join(one for one in unicodedata.normalize("NFKC", key) if unicodedata.category(one) != "Cf")
+    seen = "".join(
+        letter for letter in unicodedata.normalize("NFKC", key) if unicodedata.category(letter) != "Cf"
+    )
     return re.sub(r"[\s_.-]+", "", seen).casefold()
 
 
@@ -173,7 +175,7 @@ _KNOWN = {plain(key): own for key, own in ({own: own for own in OWN} | READ_AS).
 _OWN_NAMES = {plain(own): own for own in OWN}
 _MAY_BE = {plain(key): own for key, own in MAY_BE.items()}
 _NOT_TAKEN = {plain(key): says for key, says in NOT_TAKEN.items()}
-_MEANING = {plain(key): what for key, what in CHANGES_MEANING.items()}
+_MEANING = {plain(key): meaning for key, meaning in CHANGES_MEANING.items()}
 _FOR, _AGAINST = _with_words(VERDICTS), _with_words(AGAINST)
 _WEIGHT_NAMES, _MASK_NAMES = _plain_set(_WEIGHTS), _plain_set(_MASKS)
 _BAD_WORDS = _plain_set(_BAD)
@@ -201,7 +203,9 @@ def _meant(name: str) -> str:
     if name in _MISSPELT:
         return _MISSPELT[name]
     one_less = (name[:at] + name[at + 1 :] for at in range(1, len(name)))
-    return next((one for one in one_less if len(one) >= _LEAST_FOR_A_SLIP and one in _JUDGING), name)
+    return next(
+        (shorter for shorter in one_less if len(shorter) >= _LEAST_FOR_A_SLIP and shorter in _JUDGING), name
+    )
 
 
 def own_key(key: str) -> str | None:
@@ -255,17 +259,17 @@ def says_bad(key: str, value: Value, *, within: int = 3) -> bool:
         return any(
             says_bad(
                 key if name in _FOR and plain(part) in ("value", "name", "type", "choice") else part,
-                said,
+                inner,
                 within=within - 1,
             )
-            for part, said in value.items()
+            for part, inner in value.items()
         )
     if name in _AGAINST:
         return _as_number(value) == 1
     if name not in _FOR:
         return False
     if isinstance(value, list):
-        return bool(value) and within > 0 and all(says_bad(key, said, within=within - 1) for said in value)
+        return bool(value) and within > 0 and all(says_bad(key, inner, within=within - 1) for inner in value)
     number = _as_number(value)
     if number is not None:
         return number < 0 if name.endswith("vote") else number <= 0
@@ -294,7 +298,7 @@ def says_not_to_train(key: str, value: Value) -> bool:
     """Whether a key of a row says not to train on it, directly or in an object with data about the row."""
     if isinstance(value, dict) and plain(key) in _HOLDERS:
         return any(
-            says_not_to_train(part, said) for part, said in value.items() if not isinstance(said, dict)
+            says_not_to_train(part, inner) for part, inner in value.items() if not isinstance(inner, dict)
         )
     weight = weight_of(key, value)
     return weight is not None and weight <= 0

@@ -64,7 +64,7 @@ def start_freeze(
     project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     if seen:
         takes = what_a_freeze_takes(project, slices=slices, sources=sources)
-        must_be_as_seen(seen, *takes, what="The data to freeze")
+        must_be_as_seen(seen, *takes, label="The data to freeze")
     newest = DatasetVersion.objects.filter(project=project).aggregate(newest=Max("number"))["newest"]
     number = (newest or 0) + 1
     run = launch_run(by=by, project=project, kind="freeze", title=f"Freeze dataset {number}")

@@ -42,15 +42,15 @@ def import_new(request: HttpRequest, access: Access) -> HttpResponse:
         ImportForm(request.POST or None, request.FILES or None) if request.method == "POST" else ImportForm()
     )
     if request.method == "POST" and form.is_valid():
-        given = dict(form.cleaned_data)
-        upload = given.pop("file")
+        values = dict(form.cleaned_data)
+        upload = values.pop("file")
         try:
             data_import = start_import(
                 by=access.user,
                 project=access.project,
                 path=Path(upload.temporary_file_path()),
                 file_name=upload.name,
-                **given,
+                **values,
             )
         except ExpectedError as error:
             take_errors(form, error)
@@ -69,7 +69,7 @@ def _batch(access: Access, pk: int) -> DataImport:
 def import_detail(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     data_import = _batch(access, pk)
     filters = IssueFilter(request.GET)
-    kind = filters.wanted().get("kind", "")
+    kind = filters.criteria().get("kind", "")
     if not kind:
         kind = (
             ImportIssue.Kind.REJECTED

@@ -59,7 +59,7 @@ def dataset_new(request: HttpRequest, access: Access) -> HttpResponse:
     params = Params(request.GET)
     chosen = {name: params.texts(name) for name in ("slices", "sources")}
     form = _form(access, request.POST if request.method == "POST" else None, **chosen)
-    told = False
+    conflict = False
     if request.method == "POST" and form.is_valid():
         try:
             dataset = start_freeze(
@@ -70,14 +70,18 @@ def dataset_new(request: HttpRequest, access: Access) -> HttpResponse:
                 **form.settings(),
             )
         except ExpectedError as error:
-            told = isinstance(error, Conflict)
+            conflict = isinstance(error, Conflict)
             take_errors(form, error)
         else:
             return redirect("datasets:dataset", access.project.slug, dataset.number)
     defaults = FREEZE_DEFAULTS | chosen
-    asked = form.settings() if form.is_bound and not form.errors else defaults
+    freeze_settings = form.settings() if form.is_bound and not form.errors else defaults
     # In a busy project examples are approved every few seconds. A person who has seen once that the data changes can freeze.
-    context = {"form": form, "told": told, **_preview(access, asked, at_once=request.method == "POST")}
+    context = {
+        "form": form,
+        "conflict": conflict,
+        **_preview(access, freeze_settings, at_once=request.method == "POST"),
+    }
     return render(request, "datasets/version_new.html", context, status=status_of(form))
 
 
@@ -181,17 +185,17 @@ def _split_table(counts: dict[str, Any], new: dict[str, int] | None = None) -> S
 @project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
-    one = _dataset(access, number)
-    ready = one.status == DatasetVersion.Status.READY
-    before = version_before(one) if ready else None
+    dataset = _dataset(access, number)
+    ready = dataset.status == DatasetVersion.Status.READY
+    before = version_before(dataset) if ready else None
     context = {
-        "dataset": one,
-        "run": one.run,
+        "dataset": dataset,
+        "run": dataset.run,
         "ready": ready,
-        "counts": one.counts,
-        **_split_table(one.counts),
-        "comparison": compare(one, before) if before else None,
-        "people": people_behind(one) if ready else None,
+        "counts": dataset.counts,
+        **_split_table(dataset.counts),
+        "comparison": compare(dataset, before) if before else None,
+        "people": people_behind(dataset) if ready else None,
         "sees_runs": access.sees_all,
         "may_change": access.has(Role.ADMIN),
     }
@@ -199,27 +203,27 @@ def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
 
 
 def _ready(access: Access, number: int) -> DatasetVersion:
-    one = _dataset(access, number)
-    if one.status != DatasetVersion.Status.READY:
+    dataset = _dataset(access, number)
+    if dataset.status != DatasetVersion.Status.READY:
         raise Http404("This dataset has no rows.")
-    return one
+    return dataset
 
 
 @project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset_rows(request: HttpRequest, access: Access, number: int) -> HttpResponse:
-    one = _ready(access, number)
+    dataset = _ready(access, number)
     filters = SplitFilter(request.GET)
-    split = filters.wanted().get("split", "")
-    tabs = [("", "All", one.counts["total"])] + [
-        (name, GroupSplit.Split(name).label, one.counts.get(name, 0)) for name in SPLITS
+    split = filters.criteria().get("split", "")
+    tabs = [("", "All", dataset.counts["total"])] + [
+        (name, GroupSplit.Split(name).label, dataset.counts.get(name, 0)) for name in SPLITS
     ]
     context = {
-        "dataset": one,
+        "dataset": dataset,
         "filters": filters,
         "split": split,
         "tabs": tabs,
-        "page": cut(request, filters.shown(rows_of(one, split=split)), 25),
+        "page": cut(request, filters.shown(rows_of(dataset, split=split)), 25),
     }
     return render(request, "datasets/version_rows.html", context, status=filters.http_status)
 
@@ -227,11 +231,11 @@ def dataset_rows(request: HttpRequest, access: Access, number: int) -> HttpRespo
 @project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset_withheld(request: HttpRequest, access: Access, number: int) -> HttpResponse:
-    one = _ready(access, number)
+    dataset = _ready(access, number)
     return render(
         request,
         "datasets/version_withheld.html",
-        {"dataset": one, "page": cut(request, withheld_of(one), 25)},
+        {"dataset": dataset, "page": cut(request, withheld_of(dataset), 25)},
     )
 
 

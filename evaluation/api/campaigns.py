@@ -53,18 +53,18 @@ class CampaignsView(mixins.ListModelMixin, ProjectAPIView):
     @extend_schema(request=NewCampaignSerializer, responses={201: CampaignSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Plans a campaign and starts the background job that makes its answers. 422 has the errors by field."""
-        values: dict[str, Any] = self.given(NewCampaignSerializer)
+        values: dict[str, Any] = self.body(NewCampaignSerializer)
         for name, model in (
             ("baseline", ModelVersion),
             ("candidate", ModelVersion),
             ("dataset", DatasetVersion),
         ):
-            found = model.objects.filter(project=self.access.project, pk=values[name]).first()
-            if found is None:
+            chosen = model.objects.filter(project=self.access.project, pk=values[name]).first()
+            if chosen is None:
                 raise Invalid(
                     "Some values are wrong.", fields={name: ["This project has none with this id."]}
                 )
-            values[name] = found
+            values[name] = chosen
         campaign = services.create_campaign(by=self.access.user, project=self.access.project, **values)
         return Response(self._drawn(campaign), status=status.HTTP_201_CREATED)
 
@@ -81,13 +81,13 @@ class CampaignPlanView(ProjectAPIView):
 
     def get(self, request: Request, slug: str) -> Response:
         """The number of ratings that a campaign needs, and their precision."""
-        asked = self.asked()
-        dataset = asked.get("dataset")
+        values = self.query_values()
+        dataset = values.get("dataset")
         if dataset is not None:
-            self._must_hold(dataset, asked["prompts"])
+            self._must_hold(dataset, values["prompts"])
         made = plan(
-            prompts=asked["prompts"],
-            per_prompt=asked["ratings_per_prompt"],
+            prompts=values["prompts"],
+            per_prompt=values["ratings_per_prompt"],
             raters=rater_count(self.access.project),
         )
         return Response(PlanSerializer(made).data)
@@ -137,14 +137,14 @@ class CampaignCloseView(_CampaignVerb):
     @extend_schema(request=SeenSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Closes the campaign: it takes no more ratings, and raters can see the results."""
-        return self._do(services.close_campaign, pk, **self.given(SeenSerializer))
+        return self._do(services.close_campaign, pk, **self.body(SeenSerializer))
 
 
 class CampaignReopenView(_CampaignVerb):
     @extend_schema(request=SeenSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Opens the campaign again for ratings."""
-        return self._do(services.reopen_campaign, pk, **self.given(SeenSerializer))
+        return self._do(services.reopen_campaign, pk, **self.body(SeenSerializer))
 
 
 class CampaignRetryView(_CampaignVerb):

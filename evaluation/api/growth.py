@@ -58,7 +58,7 @@ class CampaignPromptsView(_Change):
         """Adds test prompts to an open campaign and starts the background job that makes their answers: a new plan
         stage."""
         return self.change(
-            services.add_prompts, pk, status.HTTP_201_CREATED, **self.given(AddPromptsSerializer)
+            services.add_prompts, pk, status.HTTP_201_CREATED, **self.body(AddPromptsSerializer)
         )
 
     @extend_schema(responses=CampaignSerializer)
@@ -71,14 +71,14 @@ class CampaignRatersView(_Change):
     @extend_schema(request=AddRatersSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Gives members the role rater, and raises the ratings per prompt: a new plan stage."""
-        return self.change(services.add_raters, pk, **self.given(AddRatersSerializer))
+        return self.change(services.add_raters, pk, **self.body(AddRatersSerializer))
 
 
 class CampaignSetAsideView(_Change):
     @extend_schema(request=SetAsideSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Sets aside all votes on answers in doubt; 409 when there are none."""
-        return self.change(services.set_aside, pk, **self.given(SetAsideSerializer))
+        return self.change(services.set_aside, pk, **self.body(SetAsideSerializer))
 
     @extend_schema(responses=CampaignSerializer)
     def delete(self, request: Request, slug: str, pk: int) -> Response:

@@ -47,10 +47,12 @@ class NextComparisonView(ProjectAPIView):
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """The rater's open comparison, or the next one; 204 when none is left."""
         campaign = self.access.get(Campaign.objects.select_related("project"), pk=pk)
-        found = services.next_comparison(by=self.access.user, campaign=campaign)
-        if found is None:
+        comparison = services.next_comparison(by=self.access.user, campaign=campaign)
+        if comparison is None:
             return Response(status=status.HTTP_204_NO_CONTENT)
-        return Response(BlindComparisonSerializer(own_comparisons(self.access.user).get(pk=found.pk)).data)
+        return Response(
+            BlindComparisonSerializer(own_comparisons(self.access.user).get(pk=comparison.pk)).data
+        )
 
 
 class _Own(ProjectAPIView):
@@ -71,7 +73,7 @@ class _Own(ProjectAPIView):
         content = typed | ({"change": "1"} if changing else {})
         # An empty body must not replace the text of an earlier one.
         keep = partial(services.save_draft, **own, content=content) if typed else None
-        service(**own, **self.given(SayingSerializer, keep=keep))
+        service(**own, **self.body(SayingSerializer, keep=keep))
         return comparison
 
 

@@ -334,8 +334,8 @@ def form_fields_of(body: object) -> dict[str, Any]:
     if "scores" in body and body["scores"] is None:
         fields["skip_scores"] = "1"
     for side in SIDES:
-        given = _mapping(scores.get(side))
-        fields |= {f"{criterion}_{side}": given.get(criterion) for criterion in Score.Criterion.values}
+        side_scores = _mapping(scores.get(side))
+        fields |= {f"{criterion}_{side}": side_scores.get(criterion) for criterion in Score.Criterion.values}
         fields[f"correction_{side}"] = corrections.get(side)
     return {name: value for name, value in fields.items() if value and isinstance(value, (str, int))}
 

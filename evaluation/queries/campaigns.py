@@ -75,12 +75,12 @@ def _raters() -> Coalesce:
 
 def campaigns_of(project: Project, *, q: str = "", status: str = "") -> "QuerySet[CountedCampaign]":
     """Newest first. `q` searches the name and the person who created it."""
-    found = Campaign.objects.filter(project=project).order_by("-pk")
+    campaigns = Campaign.objects.filter(project=project).order_by("-pk")
     if status:
-        found = found.filter(status=status)
+        campaigns = campaigns.filter(status=status)
     if q:
-        found = found.filter(Q(name__icontains=q) | Q(created_by__name__icontains=q))
-    return with_progress(found)
+        campaigns = campaigns.filter(Q(name__icontains=q) | Q(created_by__name__icontains=q))
+    return with_progress(campaigns)
 
 
 def open_campaigns(project: Project) -> QuerySet[Campaign]:
@@ -104,8 +104,8 @@ def held_out_rows(dataset: DatasetVersion) -> QuerySet[DatasetRow]:
 
 def rows_left(campaign: Campaign) -> QuerySet[DatasetRow]:
     """Test rows of the campaign's dataset version that are not in it yet."""
-    asked = Prompt.objects.filter(campaign=campaign, row=OuterRef("pk"))
-    return held_out_rows(campaign.dataset).filter(~Exists(asked))
+    prompts = Prompt.objects.filter(campaign=campaign, row=OuterRef("pk"))
+    return held_out_rows(campaign.dataset).filter(~Exists(prompts))
 
 
 def rater_count(project: Project) -> int:

@@ -22,11 +22,11 @@ ONLY = [
 ]
 
 
-def _full(found: QuerySet[Comparison]) -> QuerySet[Comparison]:
+def _full(comparisons: QuerySet[Comparison]) -> QuerySet[Comparison]:
     """Three queries: the comparisons, their scores, their corrections. The full prompt is long and not shown."""
     sent = [f"{side}__answer__{name}" for side in ("a", "b") for name in ("messages", "params", "error")]
     return (
-        found.defer(*sent)
+        comparisons.defer(*sent)
         .select_related(
             "rater",
             "prompt__row__example",
@@ -47,35 +47,35 @@ def _full(found: QuerySet[Comparison]) -> QuerySet[Comparison]:
     )
 
 
-def browse(campaign: Campaign, wanted: dict[str, Any]) -> QuerySet[Comparison]:
-    """Rated comparisons, newest first. `wanted`: outcome, slice, rater (id), only (one of ONLY) and q."""
-    found = Comparison.objects.filter(campaign=campaign, status=Comparison.Status.RATED)
-    outcome = wanted.get("outcome")
+def browse(campaign: Campaign, criteria: dict[str, Any]) -> QuerySet[Comparison]:
+    """Rated comparisons, newest first. `criteria`: outcome, slice, rater (id), only (one of ONLY) and q."""
+    comparisons = Comparison.objects.filter(campaign=campaign, status=Comparison.Status.RATED)
+    outcome = criteria.get("outcome")
     if outcome in (Rating.Choice.TIE, Rating.Choice.BOTH_BAD):
-        found = found.filter(rating__choice=outcome)
+        comparisons = comparisons.filter(rating__choice=outcome)
     elif outcome:
         position = Entry.CANDIDATE if outcome == "candidate" else Entry.BASELINE
-        found = found.filter(rating__preferred__position=position)
-    if wanted.get("slice"):
-        found = found.filter(prompt__slice=wanted["slice"])
-    if wanted.get("rater"):
-        found = found.filter(rater=wanted["rater"])
-    if wanted.get("only") == "comment":
-        found = found.exclude(rating__comment="")
-    elif wanted.get("only") == "correction":
-        found = found.filter(corrections__isnull=False).distinct()
-    elif wanted.get("only") == "doubt":
-        found = found.exclude(a__answer__doubt="", b__answer__doubt="")
-    elif wanted.get("only") == "set_aside":
-        found = found.filter(rating__set_aside_at__isnull=False)
-    if q := str(wanted.get("q") or "").strip():
-        found = found.filter(
+        comparisons = comparisons.filter(rating__preferred__position=position)
+    if criteria.get("slice"):
+        comparisons = comparisons.filter(prompt__slice=criteria["slice"])
+    if criteria.get("rater"):
+        comparisons = comparisons.filter(rater=criteria["rater"])
+    if criteria.get("only") == "comment":
+        comparisons = comparisons.exclude(rating__comment="")
+    elif criteria.get("only") == "correction":
+        comparisons = comparisons.filter(corrections__isnull=False).distinct()
+    elif criteria.get("only") == "doubt":
+        comparisons = comparisons.exclude(a__answer__doubt="", b__answer__doubt="")
+    elif criteria.get("only") == "set_aside":
+        comparisons = comparisons.filter(rating__set_aside_at__isnull=False)
+    if q := str(criteria.get("q") or "").strip():
+        comparisons = comparisons.filter(
             either_form("rating__comment", q)
             | either_form("a__answer__text", q)
             | either_form("b__answer__text", q)
             | either_form("prompt__messages", q)
         )
-    return _full(found).order_by("-rated_at", "-pk")
+    return _full(comparisons).order_by("-rated_at", "-pk")
 
 
 def rated_slices(campaign: Campaign) -> list[str]:

@@ -52,9 +52,9 @@ def rows_of(campaign: Campaign) -> Iterator[list[Any]]:
 def _row(comparison: Comparison) -> list[Any]:
     rating = comparison.rating
     answers = {answer.entry.position: answer for answer in (comparison.a, comparison.b)}
-    said = {"a": "candidate", "b": "candidate"}.get(rating.choice, rating.choice)
+    choice = {"a": "candidate", "b": "candidate"}.get(rating.choice, rating.choice)
     if rating.preferred is not None and rating.preferred.position == Entry.BASELINE:
-        said = "baseline"
+        choice = "baseline"
     scores = {(s.criterion, s.entry.position): s.value for s in rating.scores.all()}
     return [
         str(comparison.public_id),
@@ -62,7 +62,7 @@ def _row(comparison: Comparison) -> list[Any]:
         comparison.prompt.slice,
         comparison.prompt.messages[-1]["content"],
         comparison.rater.name,
-        said,
+        choice,
         rating.preferred.version if rating.preferred else "",
         answers[Entry.BASELINE].entry.version,
         answers[Entry.CANDIDATE].entry.version,

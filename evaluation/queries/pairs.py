@@ -60,14 +60,14 @@ class PairEvidence:
 def siblings_of(campaigns: Iterable[Campaign]) -> dict[frozenset[int], list[Any]]:
     """The open and closed campaigns between the pairs of versions that `campaigns` compare, the oldest first, with their
     progress; by the pair's version ids. Five queries."""
-    asked = [campaign.pk for campaign in campaigns]
-    versions = Entry.objects.filter(campaign__in=asked).values("version")
+    campaign_ids = [campaign.pk for campaign in campaigns]
+    versions = Entry.objects.filter(campaign__in=campaign_ids).values("version")
     entries: dict[int, set[int]] = defaultdict(set)
     for key, version in Entry.objects.filter(version__in=versions).values_list("campaign", "version"):
         entries[key].add(version)
-    pairs = {frozenset(entries[pk]) for pk in asked if pk in entries}
+    pairs = {frozenset(entries[pk]) for pk in campaign_ids if pk in entries}
     related = [pk for pk, pair in entries.items() if frozenset(pair) in pairs]
-    counted = Q(status__in=COUNTED) | Q(pk__in=asked)
+    counted = Q(status__in=COUNTED) | Q(pk__in=campaign_ids)
     by_pair: dict[frozenset[int], list[Any]] = defaultdict(list)
     for campaign in with_progress(Campaign.objects.filter(counted, pk__in=related)).order_by("pk"):
         by_pair[frozenset(entries[campaign.pk])].append(campaign)
@@ -120,21 +120,23 @@ def _growths(campaigns: Sequence[Any], votes: Mapping[int, list[Vote]]) -> list[
     one began plans only the ratings it had."""
     stages = [(stage, campaign) for campaign in campaigns for stage in campaign.plan_stages.all()]
     stages.sort(key=lambda row: (row[0].created_at, row[1].pk))
-    asked: dict[int, int] = {}
+    planned_by_campaign: dict[int, int] = {}
     growths = []
     for stage, campaign in stages:
-        given = {
+        rated_before = {
             other.pk: sum(vote.at < stage.created_at for vote in votes.get(other.pk, ()))
             for other in campaigns
         }
-        asked[campaign.pk] = stage.ratings_planned
+        planned_by_campaign[campaign.pk] = stage.ratings_planned
         planned = sum(
-            given[other.pk] if _ended_before(other, campaign, stage.created_at) else asked[other.pk]
+            rated_before[other.pk]
+            if _ended_before(other, campaign, stage.created_at)
+            else planned_by_campaign[other.pk]
             for other in campaigns
-            if other.pk in asked
+            if other.pk in planned_by_campaign
         )
         known = stage.number > 1 or not campaign.unmade_count
-        growths.append(Growth(planned, sum(given.values()), known))
+        growths.append(Growth(planned, sum(rated_before.values()), known))
     return growths
 
 

@@ -114,11 +114,11 @@ def prompts_wanting(rater: User, campaign: Campaign, *, now: datetime, due: int 
     lot = MD5(
         Concat(Value(f"{campaign.seed}:{rater.pk}:"), Cast("pk", TextField()), output_field=TextField())
     )
-    found = _with_room(now).filter(_not_seen_by(rater), campaign=campaign).annotate(lot=lot)
+    prompts = _with_room(now).filter(_not_seen_by(rater), campaign=campaign).annotate(lot=lot)
     if not due:
-        return found.order_by("taken", "lot", "pk")
+        return prompts.order_by("taken", "lot", "pk")
     unfit = Q(lead__gt=0) if due > 0 else Q(lead__lt=0)
-    return found.annotate(
+    return prompts.annotate(
         lead=_over_comparisons(now, _LEAD),
         unfit=Case(When(unfit, then=1), default=0, output_field=IntegerField()),
     ).order_by("taken", "unfit", "lot", "pk")
@@ -163,8 +163,8 @@ def _by_campaign(rows: QuerySet, campaigns: list[Campaign]) -> dict[int, int]:
 def seconds_a_rating(project: Project) -> float:
     """The median of the project's last 200 ratings, in seconds; USUAL_SECONDS if there are few."""
     recent = Rating.objects.filter(comparison__campaign__project=project).order_by("-pk")
-    found = list(recent.values_list("seconds", flat=True)[:200])
-    return median(found) if len(found) >= ENOUGH_RATINGS else USUAL_SECONDS
+    seconds = list(recent.values_list("seconds", flat=True)[:200])
+    return median(seconds) if len(seconds) >= ENOUGH_RATINGS else USUAL_SECONDS
 
 
 def own_comparisons(rater: User) -> QuerySet[Comparison]:
@@ -182,14 +182,14 @@ def own_comparisons(rater: User) -> QuerySet[Comparison]:
 
 def rated_before(comparison: Comparison) -> Comparison | None:
     """The rater's rating before this one in the same campaign; for an open comparison, the last one."""
-    found = Comparison.objects.filter(
+    comparisons = Comparison.objects.filter(
         campaign=comparison.campaign_id, rater=comparison.rater_id, status=Status.RATED
     )
     if comparison.status == Status.RATED:
-        found = found.filter(rated_at__lt=comparison.rated_at)
-    return found.order_by("-rated_at").first()
+        comparisons = comparisons.filter(rated_at__lt=comparison.rated_at)
+    return comparisons.order_by("-rated_at").first()
 
 
 def last_rated(rater: User, campaign: Campaign) -> Comparison | None:
-    found = Comparison.objects.filter(campaign=campaign, rater=rater, status=Status.RATED)
-    return found.order_by("-rated_at").first()
+    comparisons = Comparison.objects.filter(campaign=campaign, rater=rater, status=Status.RATED)
+    return comparisons.order_by("-rated_at").first()

@@ -112,8 +112,8 @@ class Results:
 
 def results_of(campaigns: Iterable[Campaign]) -> dict[int, Results]:
     """Results by campaign id, in a constant number of queries."""
-    asked = {campaign.pk for campaign in campaigns}
-    pairs = siblings_of(Campaign.objects.filter(pk__in=asked))
+    campaign_ids = {campaign.pk for campaign in campaigns}
+    pairs = siblings_of(Campaign.objects.filter(pk__in=campaign_ids))
     related = [campaign for siblings in pairs.values() for campaign in siblings]
     votes = votes_of([campaign.pk for campaign in related])
     people, informed = _people(related, votes)
@@ -126,7 +126,7 @@ def results_of(campaigns: Iterable[Campaign]) -> dict[int, Results]:
     for siblings in pairs.values():
         evidence = evidence_of(siblings, votes, same)
         for campaign in siblings:
-            if campaign.pk in asked:
+            if campaign.pk in campaign_ids:
                 own = votes.get(campaign.pk, [])
                 results[campaign.pk] = _results(campaign, own, evidence, people, informed, same[campaign.pk])
     return results
@@ -139,10 +139,10 @@ def results_by_version(versions: Sequence[ModelVersion]) -> dict[int, list[Resul
         campaign__status__in=[Campaign.Status.OPEN, Campaign.Status.CLOSED],
     ).values_list("version", "campaign")
     pairs = list(entries)
-    found = results_of(Campaign.objects.filter(pk__in={campaign for _, campaign in pairs}))
+    results = results_of(Campaign.objects.filter(pk__in={campaign for _, campaign in pairs}))
     by_version: dict[int, list[Results]] = {v.pk: [] for v in versions}
     for version, campaign in sorted(pairs, key=lambda pair: -pair[1]):
-        by_version[version].append(found[campaign])
+        by_version[version].append(results[campaign])
     return by_version
 
 
@@ -154,7 +154,7 @@ def results_for(version: ModelVersion) -> list[Results]:
 def _people(
     campaigns: list[Campaign], votes: dict[int, list[Vote]]
 ) -> tuple[dict[int, User], set[tuple[int, int]]]:
-    ids = {vote.rater for found in votes.values() for vote in found}
+    ids = {vote.rater for campaign_votes in votes.values() for vote in campaign_votes}
     people = User.objects.in_bulk(ids)
     informed = Membership.objects.filter(
         user__in=ids,
@@ -199,10 +199,10 @@ def _by_rater(
     own: dict[int, list[Vote]] = defaultdict(list)
     for vote in votes:
         own[vote.rater].append(vote)
-    found = []
+    results = []
     for rater, theirs in own.items():
         counts = Counter(vote.outcome for vote in theirs)
-        found.append(
+        results.append(
             RaterResult(
                 rater=people[rater],
                 n=len(theirs),
@@ -216,7 +216,7 @@ def _by_rater(
                 hasty=hasty_rater([(vote.seconds, vote.characters) for vote in theirs]),
             )
         )
-    return tuple(sorted(found, key=lambda one: (-one.n, one.rater.name)))
+    return tuple(sorted(results, key=lambda result: (-result.n, result.rater.name)))
 
 
 def _results(
@@ -254,7 +254,7 @@ def _results(
         slices=_by_slice(votes),
         raters=_by_rater(campaign, votes, people, informed),
         alpha=krippendorff_alpha(list(by_prompt.values())),
-        repeated_prompts=sum(len(found) > 1 for found in by_prompt.values()),
+        repeated_prompts=sum(len(prompt_votes) > 1 for prompt_votes in by_prompt.values()),
         prompts=campaign.prompt_count,
         same_answers=same_answers,
         corrections=campaign.correction_count,

@@ -31,7 +31,7 @@ def campaign_stamp(campaign: Campaign) -> str:
 
 def must_be_as_shown(campaign: Campaign, seen: str) -> None:
     """Conflict when the (locked) campaign is not what the person saw (`seen`, see `campaign_stamp`)."""
-    must_be_as_seen(seen, *_standing(campaign), what="This campaign")
+    must_be_as_seen(seen, *_standing(campaign), label="This campaign")
 
 
 def must_be_open(campaign: Campaign) -> None:
@@ -80,5 +80,5 @@ def settle_stage(campaign: Campaign) -> None:
 
 
 def _planned(campaign: Campaign) -> int:
-    asked = Prompt.objects.current().filter(campaign=campaign).exclude(same_answer=True).count()
-    return asked * campaign.ratings_per_prompt
+    prompts = Prompt.objects.current().filter(campaign=campaign).exclude(same_answer=True).count()
+    return prompts * campaign.ratings_per_prompt

@@ -263,9 +263,9 @@ def _check(choice: str, scores: Scores | None, comment: str, corrections: Mappin
         fields["choice"] = ["Choose which answer you would send, or choose “Equal” or “Both bad”."]
     if scores is not None:
         for side in SIDES:
-            given = scores.get(side, {})
+            side_scores = scores.get(side, {})
             for criterion in Score.Criterion.values:
-                value = given.get(criterion)
+                value = side_scores.get(criterion)
                 if type(value) is not int or not 1 <= value <= 5:
                     fields[f"{criterion}_{side}"] = ["Give a score from 1 to 5, or skip the scores."]
     if len(comment) > LONGEST_COMMENT:

@@ -87,8 +87,8 @@ def simultaneous(votes: Votes, groups: np.ndarray, *, level: float = 0.95) -> di
     names = [int(group) for group in np.unique(groups[~np.isnan(votes.values)])]
     if not names:
         return {}
-    each = 1 - (1 - level) / len(names)
-    return {name: interval(votes.where(groups == name), level=each) for name in names}
+    each_level = 1 - (1 - level) / len(names)
+    return {name: interval(votes.where(groups == name), level=each_level) for name in names}
 
 
 def _robust(figures: VoteMean, level: float) -> tuple[float, float] | None:

@@ -73,7 +73,9 @@ def paired_difference(rows: Iterable[PairedRow], *, level: float = 0.95) -> Pair
             _spread(list(by_group.values()), difference, total),
             _spread([[row] for row in rows], difference, total),
         ]
-        error, freedom = max(spreads, key=lambda one: one[0] * float(special.stdtrit(one[1], quantile)))
+        error, freedom = max(
+            spreads, key=lambda spread: spread[0] * float(special.stdtrit(spread[1], quantile))
+        )
         reach = error * float(special.stdtrit(freedom, quantile))
         low, high = difference - reach, difference + reach
         p_higher = _p_higher(difference, error, freedom)

@@ -94,28 +94,33 @@ def estimate(votes: Votes) -> VoteMean:
     weights = np.where(seen, counts / (1 + (counts - 1) * ASSUMED_CORRELATION), 0.0)
     total = float(weights.sum())
     shares = weights / total
-    each = (shares / np.where(seen, counts, 1))[votes.raters]  # the weight of a vote
-    mean = float(each @ votes.values)
+    vote_weights = (shares / np.where(seen, counts, 1))[votes.raters]  # the weight of a vote
+    mean = float(vote_weights @ votes.values)
     raters = int(seen.sum())
     variance, df = None, 0.0
-    parts = each * (votes.values - mean)
-    independent = float((parts**2 / np.maximum(1 - each, 1e-9)).sum())
+    parts = vote_weights * (votes.values - mean)
+    independent = float((parts**2 / np.maximum(1 - vote_weights, 1e-9)).sum())
     if raters > 1:
-        variance, df = _meat(votes.raters, parts, each)[0], _satterthwaite(shares[seen], weights[seen], total)
-        by_item, item_shares = _meat(votes.items, parts, each)
+        variance, df = (
+            _meat(votes.raters, parts, vote_weights)[0],
+            _satterthwaite(shares[seen], weights[seen], total),
+        )
+        by_item, item_shares = _meat(votes.items, parts, vote_weights)
         effective_items = 1 / float(item_shares @ item_shares)
         if effective_items > 1 + 1e-9:
             cells = np.unique(votes.raters * (votes.items.max() + 1) + votes.items, return_inverse=True)[1]
-            by_cell, _ = _meat(cells, parts, each)
+            by_cell, _ = _meat(cells, parts, vote_weights)
             variance = max(variance, by_item, variance + by_item - by_cell)
             df = min(df, effective_items - 1)
-    return VoteMean(len(votes), raters, mean, total, independent, float(each @ each), variance, df)
+    return VoteMean(
+        len(votes), raters, mean, total, independent, float(vote_weights @ vote_weights), variance, df
+    )
 
 
-def _meat(clusters: Codes, parts: Floats, each: Floats) -> tuple[float, Floats]:
+def _meat(clusters: Codes, parts: Floats, vote_weights: Floats) -> tuple[float, Floats]:
     """The sum over clusters of (their residuals' sum)² / (1 - leverage), and each cluster's share of the mean."""
     sums = np.bincount(clusters, parts).astype(float)
-    shares = np.bincount(clusters, each).astype(float)
+    shares = np.bincount(clusters, vote_weights).astype(float)
     free = shares < 1 - 1e-9  # a cluster with all votes has no residual
     return float((sums[free] ** 2 / (1 - shares[free])).sum()), shares
 

@@ -35,10 +35,13 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
         context["waiting"] = [(share, share.left * seconds) for share in shares]
     filters = CampaignFilter(request.GET)
     if context["sees_all"]:
-        found, status = filters.shown(campaigns_of(access.project, **filters.wanted())), filters.http_status
+        campaigns, status = (
+            filters.shown(campaigns_of(access.project, **filters.criteria())),
+            filters.http_status,
+        )
     else:
-        found, status = campaigns_of(access.project, status=Campaign.Status.CLOSED), 200
-    page = cut(request, found, 25)
+        campaigns, status = campaigns_of(access.project, status=Campaign.Status.CLOSED), 200
+    page = cut(request, campaigns, 25)
     context |= {"filters": filters, "page": page}
     return render(request, "evaluation/home.html", context, status=status)
 
@@ -46,8 +49,8 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def campaign_new(request: HttpRequest, access: Access) -> HttpResponse:
-    given = request.POST if request.method == "POST" else None
-    form = CampaignForm(access.project, given, candidate=Params(request.GET).text("candidate"))
+    data = request.POST if request.method == "POST" else None
+    form = CampaignForm(access.project, data, candidate=Params(request.GET).text("candidate"))
     if request.method == "POST" and form.is_valid():
         try:
             campaign = services.create_campaign(by=access.user, project=access.project, **form.cleaned_data)

@@ -234,7 +234,7 @@ def _criteria(data: dict[str, Any], errors: dict[str, list[str]]) -> list[ShownC
 def _marks(comparison: Comparison) -> dict[str, list[str]]:
     """The values in both answers, by side and tone ("a-ok", "b-bad"), and the records' values that one of them uses."""
     prompt = comparison.prompt
-    found: dict[str, list[str]] = {}
+    marked: dict[str, list[str]] = {}
     in_records: dict[str, None] = {}
     for side, answer in (("a", comparison.a), ("b", comparison.b)):
         content = {
@@ -243,11 +243,11 @@ def _marks(comparison: Comparison) -> dict[str, list[str]]:
             "completion": answer.answer.text,
         }
         marks = fact_marks(content, comparison.campaign.project)
-        found |= {
+        marked |= {
             f"{side}-{tone}": marks[f"completion-{tone}"] for tone in TONES if f"completion-{tone}" in marks
         }
         in_records |= dict.fromkeys(marks.get("context-ok", []))
-    return found | ({"context-ok": list(in_records)} if in_records else {})
+    return marked | ({"context-ok": list(in_records)} if in_records else {})
 
 
 def _with_sides(rating: Rating, comparison: Comparison) -> Rating:
@@ -258,7 +258,9 @@ def _with_sides(rating: Rating, comparison: Comparison) -> Rating:
 
 def _in_words(errors: dict[str, list[str]] | None) -> list[str]:
     """Six missing scores give one message."""
-    return list(dict.fromkeys(message for found in (errors or {}).values() for message in found))
+    return list(
+        dict.fromkeys(message for field_messages in (errors or {}).values() for message in field_messages)
+    )
 
 
 def _draw(request: HttpRequest, fragment: str, context: dict[str, Any], status: int = 200) -> HttpResponse:

@@ -36,24 +36,24 @@ CHART_SLICES = 12
 @require_safe
 def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Results so far for admins and viewers; for raters once the campaign is closed, without colleagues' names."""
-    found = access.get(campaigns_of(access.project), pk=pk)
+    campaign = access.get(campaigns_of(access.project), pk=pk)
     insider = access.sees_all
-    if not insider and found.status != Campaign.Status.CLOSED:
+    if not insider and campaign.status != Campaign.Status.CLOSED:
         raise PermissionDenied(
             "Raters can see the results when the campaign is closed, so that rating stays blind."
         )
-    results = results_of([found])[found.pk]
+    results = results_of([campaign])[campaign.pk]
     context: dict[str, Any] = {
-        "campaign": found,
+        "campaign": campaign,
         "results": results,
         "insider": insider,
         "may_change": access.has(Role.ADMIN),
-        "seen": campaign_stamp(found),
+        "seen": campaign_stamp(campaign),
         # Closing is the main action when nothing is missing; before, it is one action among others.
         "complete": bool(results.verdict.settled) or 0 < results.wanted <= results.n,
         "charts": _charts(results) if results.n else {},
-        "subnav": _subnav(access, found, "evaluation:campaign"),
-        "gaps": gaps_of(found) if insider else None,
+        "subnav": _subnav(access, campaign, "evaluation:campaign"),
+        "gaps": gaps_of(campaign) if insider else None,
         "raters_now": rater_count(access.project) if insider else None,
     }
     return render(request, "evaluation/campaign.html", context)
@@ -72,19 +72,22 @@ def _charts(results: Results) -> dict[str, SafeString]:
     rate = results.win_rate
     rows = [IntervalRow("All ratings", rate.value, rate.low, rate.high, rate.n)]
     rows += [
-        IntervalRow(one.slice or "no slice", w.value, w.low, w.high, w.n)
-        for one in results.slices[:CHART_SLICES]
-        if (w := one.win_rate).n
+        IntervalRow(slice_results.slice or "no slice", w.value, w.low, w.high, w.n)
+        for slice_results in results.slices[:CHART_SLICES]
+        if (w := slice_results.win_rate).n
     ]
     label = f"Win rate of {results.candidate} over {results.baseline}"
     charts = {
         "win_rate": interval_chart(rows=rows, label=label, reference=0.5, as_percent=True, domain=(0, 1))
     }
     scores = [
-        IntervalRow(f"{one.label}, {version}", found.value, found.low, found.high, found.n)
-        for one in results.criteria
-        for version, found in ((results.candidate, one.candidate), (results.baseline, one.baseline))
-        if found.n
+        IntervalRow(f"{criterion.label}, {version}", mean.value, mean.low, mean.high, mean.n)
+        for criterion in results.criteria
+        for version, mean in (
+            (results.candidate, criterion.candidate),
+            (results.baseline, criterion.baseline),
+        )
+        if mean.n
     ]
     if scores:
         charts["scores"] = interval_chart(rows=scores, label="Mean scores, 1 to 5", domain=(1, 5))
@@ -94,13 +97,13 @@ def _charts(results: Results) -> dict[str, SafeString]:
 @project_page(*READERS)
 @require_safe
 def comparisons(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    found = access.get(campaigns_of(access.project), pk=pk)
-    filters = ComparisonFilter(request.GET, slices=rated_slices(found), raters=raters_of(found))
+    campaign = access.get(campaigns_of(access.project), pk=pk)
+    filters = ComparisonFilter(request.GET, slices=rated_slices(campaign), raters=raters_of(campaign))
     context = {
-        "campaign": found,
+        "campaign": campaign,
         "filters": filters,
-        "page": cut(request, filters.shown(browse(found, filters.wanted())), 25),
-        "subnav": _subnav(access, found, "evaluation:comparisons"),
+        "page": cut(request, filters.shown(browse(campaign, filters.criteria())), 25),
+        "subnav": _subnav(access, campaign, "evaluation:comparisons"),
     }
     return render(request, "evaluation/comparisons.html", context, status=filters.http_status)
 
@@ -109,10 +112,10 @@ def comparisons(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @require_safe
 def comparison(request: HttpRequest, access: Access, public_id: uuid.UUID) -> HttpResponse:
     """One comparison with model names: both answers, the rating, the result of a correction."""
-    found = get_object_or_404(comparison_detail(access.project), public_id=public_id)
-    rating = getattr(found, "rating", None)
+    comparison = get_object_or_404(comparison_detail(access.project), public_id=public_id)
+    rating = getattr(comparison, "rating", None)
     scores = {(s.entry_id, s.criterion): s.value for s in rating.scores.all()} if rating else {}
-    corrected = {c.answer_id: c for c in found.corrections.all()}
+    corrected = {c.answer_id: c for c in comparison.corrections.all()}
     sides: list[dict[str, Any]] = [
         {
             "label": label,
@@ -128,13 +131,18 @@ def comparison(request: HttpRequest, access: Access, public_id: uuid.UUID) -> Ht
             "version_url": reverse("training:version", args=[access.project.slug, answer.entry.version_id]),
             "scores": [value for (entry, _), value in scores.items() if entry == answer.entry_id],
         }
-        for label, answer in (("A", found.a), ("B", found.b))
+        for label, answer in (("A", comparison.a), ("B", comparison.b))
     ]
     criteria = [
         (label, [scores.get((side["entry"].pk, value)) for side in sides])
         for value, label in Score.Criterion.choices
     ]
-    context = {"comparison": found, "rating": rating, "sides": sides, "criteria": criteria if scores else []}
+    context = {
+        "comparison": comparison,
+        "rating": rating,
+        "sides": sides,
+        "criteria": criteria if scores else [],
+    }
     return render(request, "evaluation/comparison.html", context)
 
 
@@ -142,5 +150,5 @@ def comparison(request: HttpRequest, access: Access, public_id: uuid.UUID) -> Ht
 @require_safe
 def ratings_csv(request: HttpRequest, access: Access, pk: int) -> StreamingHttpResponse:
     """Every rating with its model names."""
-    found = access.get(Campaign, pk=pk)
-    return ratings_as_csv(found, by=access.user, method=request.method)
+    campaign = access.get(Campaign, pk=pk)
+    return ratings_as_csv(campaign, by=access.user, method=request.method)

@@ -62,13 +62,15 @@ class ConversationsView(_Chatters):
     @extend_schema(request=NewConversationSerializer, responses={201: ConversationSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Opens a conversation with a candidate."""
-        given = self.given(NewConversationSerializer)
-        code = given.pop("candidate")
-        chosen = next((one for one in queries.candidates(self.access) if one.code == code), None)
+        values = self.body(NewConversationSerializer)
+        code = values.pop("candidate")
+        chosen = next(
+            (candidate for candidate in queries.candidates(self.access) if candidate.code == code), None
+        )
         if chosen is None:
             raise Invalid("This candidate does not exist.", fields={"candidate": ["See chat/candidates/."]})
         made = services.start_conversation(
-            by=self.access.user, project=self.access.project, version=chosen.version, **given
+            by=self.access.user, project=self.access.project, version=chosen.version, **values
         )
         return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
 
@@ -79,9 +81,9 @@ class ConversationView(_Chatters):
     @extend_schema(operation_id="conversations_retrieve", responses=ConversationTurnsSerializer)
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """A conversation with its turns."""
-        found = self.own(pk)
-        services.end_dead(found)
-        return Response(self.get_serializer(found).data)
+        conversation = self.own(pk)
+        services.end_dead(conversation)
+        return Response(self.get_serializer(conversation).data)
 
 
 class AskView(_Chatters):
@@ -90,11 +92,14 @@ class AskView(_Chatters):
     @extend_schema(request=QuestionSerializer, responses={200: ChatTurnSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Asks a question and waits for the answer."""
-        given = self.given(QuestionSerializer)
+        values = self.body(QuestionSerializer)
         conversation, blind = self.own(pk), queries.is_blind(self.access)
-        if "text" in given:
+        if "text" in values:
             opened = services.ask(
-                by=self.access.user, conversation=conversation, text=given["text"], blind=blind
+                by=self.access.user,
+                conversation=conversation,
+                text=values["text"],
+                blind=blind,
             )
         else:
             opened = services.ask_again(by=self.access.user, conversation=conversation, blind=blind)
@@ -109,11 +114,11 @@ class CorrectView(_Chatters):
     @extend_schema(request=ChatCorrectionSerializer, responses={201: FiledSerializer})
     def post(self, request: Request, slug: str, pk: int, public_id: UUID) -> Response:
         """Files a better answer as an example for annotation."""
-        given = self.given(ChatCorrectionSerializer)
+        values = self.body(ChatCorrectionSerializer)
         answer = self.access.get(
             Answer.objects.select_related("project", "conversation"),
             public_id=public_id,
             conversation=self.own(pk),
         )
-        example = services.correct(by=self.access.user, answer=answer, **given)
+        example = services.correct(by=self.access.user, answer=answer, **values)
         return Response({"example": example.pk}, status=status.HTTP_201_CREATED)

@@ -256,7 +256,7 @@ class AnswerLineageSerializer(AnswerSerializer):
 
     @extend_schema_field(PeopleSerializer)
     def get_people(self, answer: Answer) -> Any:
-        return PeopleSerializer(people_trained_on(answer.version.training)).data
+        return PeopleSerializer(people_trained_on(answer.version.training_run)).data
 
     def get_examples(self, answer: Answer) -> int:
-        return trained_rows(answer.version.training).count()
+        return trained_rows(answer.version.training_run).count()

@@ -29,8 +29,8 @@ class _Readers(ProjectAPIView):
     read_roles = READERS
     write_roles = ADMINS
 
-    def paged(self, found: QuerySet[Any] | list[Any]) -> Response:
-        page = self.paginate_queryset(found)
+    def paged(self, rows: QuerySet[Any] | list[Any]) -> Response:
+        page = self.paginate_queryset(rows)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
 
@@ -42,9 +42,9 @@ class EnginesView(_Readers):
     @extend_schema(operation_id="engines_list", responses=EngineSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """Engines that serve this project's versions."""
-        found = queries.engines_of(self.access.project)
-        self.checks = queries.last_checks(found)
-        return self.paged(found)
+        engines = queries.engines_of(self.access.project)
+        self.checks = queries.last_checks(engines)
+        return self.paged(engines)
 
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "checks": getattr(self, "checks", {})}
@@ -69,8 +69,8 @@ class _OneVersion(_Readers):
         return self.access.get(ModelVersion.objects.select_related("project", "base_model"), pk=pk)
 
     def answer(self, version: ModelVersion) -> Response:
-        found = queries.deployment_of(version)
-        return Response(DeploymentSerializer(found).data, status=status.HTTP_202_ACCEPTED)
+        deployment = queries.deployment_of(version)
+        return Response(DeploymentSerializer(deployment).data, status=status.HTTP_202_ACCEPTED)
 
 
 class LoadView(_OneVersion):
@@ -99,8 +99,8 @@ class SpeedsView(_Readers):
     @extend_schema(operation_id="speeds_list", responses=SpeedSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """Time to first token and speed of each version, measured on this server."""
-        found = queries.speeds(self.access.project)
-        rows = [{"version": version, **asdict(speed)} for version, speed in sorted(found.items())]
+        speeds = queries.speeds(self.access.project)
+        rows = [{"version": version, **asdict(speed)} for version, speed in sorted(speeds.items())]
         return Response(SpeedSerializer(rows, many=True).data)
 
 
@@ -110,15 +110,15 @@ class AnswersView(_Readers):
     lists = True
     asks = AnswersFilter
 
-    def found(self) -> QuerySet[Answer]:
+    def matches(self) -> QuerySet[Answer]:
         project = self.access.project
-        wanted = AnswersFilter(self.request.GET, versions=queries.version_choices(project)).checked()
-        return queries.filtered_answers(project, wanted)
+        criteria = AnswersFilter(self.request.GET, versions=queries.version_choices(project)).checked()
+        return queries.filtered_answers(project, criteria)
 
     @extend_schema(operation_id="answers_list", responses=AnswerSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """Every answer of the project, newest first."""
-        return self.paged(self.found())
+        return self.paged(self.matches())
 
 
 class AnswerView(_Readers):
@@ -128,5 +128,5 @@ class AnswerView(_Readers):
     @extend_schema(operation_id="answers_retrieve", responses=AnswerLineageSerializer)
     def get(self, request: Request, slug: str, public_id: UUID) -> Response:
         """One answer and its lineage."""
-        one = self.access.get(queries.answer_with_lineage(self.access.project), public_id=public_id)
-        return Response(AnswerLineageSerializer(one).data)
+        answer = self.access.get(queries.answer_with_lineage(self.access.project), public_id=public_id)
+        return Response(AnswerLineageSerializer(answer).data)

@@ -85,14 +85,14 @@ class EngineProcess:
         """Running processes of the group. Empty when its number belongs to another program now."""
         if psutil.pid_exists(self.pid) and not _is_same(self.pid, self.created) and not _is_zombie(self.pid):
             return []
-        found = []
+        members = []
         for pid in psutil.pids():
             try:
                 if os.getpgid(pid) == self.pid and not _is_zombie(pid):
-                    found.append(pid)
+                    members.append(pid)
             except (ProcessLookupError, PermissionError):
                 continue
-        return found
+        return members
 
     def last_words(self) -> str:
         """Why it ended, from its log: the last line with an error, else the last line."""
@@ -107,8 +107,8 @@ class EngineProcess:
         except OSError:
             return "It has no log."
         for line in reversed(lines):
-            if found := _ERROR_LINE.search(line):
-                return found.group(0)[:500]
+            if match := _ERROR_LINE.search(line):
+                return match.group(0)[:500]
         return lines[-1][:500] if lines else "Its log is empty."
 
 
@@ -188,7 +188,7 @@ def start(
             preexec_fn=as_child(os.getpid(), death_signal=signal.SIGTERM),
         )
     created = psutil.Process(child.pid).create_time()
-    told = {
+    noted = {
         "pid": child.pid,
         "created": created,
         "port": port,
@@ -196,27 +196,27 @@ def start(
         "details": details,
     }
     staged = note.with_suffix(".tmp")
-    staged.write_text(json.dumps(told))
+    staged.write_text(json.dumps(noted))
     staged.replace(note)
     return EngineProcess(child.pid, created, port, note, log_path, scratch, child, details)
 
 
 def left_behind(folder: Path) -> dict[str, EngineProcess]:
     """Engines that an earlier engines process noted, by name, running or not."""
-    found = {}
+    processes = {}
     for note in sorted(folder.glob("*.json")):
         try:
-            told = json.loads(note.read_text())
-            found[note.stem] = EngineProcess(
-                int(told["pid"]),
-                float(told["created"]),
-                int(told["port"]),
+            noted = json.loads(note.read_text())
+            processes[note.stem] = EngineProcess(
+                int(noted["pid"]),
+                float(noted["created"]),
+                int(noted["port"]),
                 note,
                 folder / f"{note.stem}.log",
-                Path(told["scratch"]),
-                details=dict(told["details"]),
+                Path(noted["scratch"]),
+                details=dict(noted["details"]),
             )
         except (ValueError, KeyError, TypeError):
             log.warning("Unreadable engine note %s removed", note.name)
             note.unlink(missing_ok=True)
-    return found
+    return processes

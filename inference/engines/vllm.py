@@ -75,14 +75,14 @@ def _async_client() -> httpx.AsyncClient:
 def _reason(body: bytes) -> str:
     """The message of an error response: {"error": {"message"}} or {"message"} or plain text."""
     try:
-        told = json.loads(body)
+        answer = json.loads(body)
     except ValueError:
         return body.decode(errors="replace").strip()[:500] or "no reason given"
-    if isinstance(told, dict):
-        error = told.get("error", told)
+    if isinstance(answer, dict):
+        error = answer.get("error", answer)
         if isinstance(error, dict) and error.get("message"):
             return str(error["message"])[:500]
-    return str(told)[:500]
+    return str(answer)[:500]
 
 
 def _check(response: httpx.Response, body: bytes) -> None:
@@ -237,17 +237,17 @@ class VLLM:
         }
 
     def continuation(self, url: str, model: str, text: str, tokens: int, seconds: float) -> list[TokenStep]:
-        asked = {"logprobs": LIKELIEST, "return_tokens_as_token_ids": True}
-        body = self._text_body(model, text, tokens) | asked
+        options = {"logprobs": LIKELIEST, "return_tokens_as_token_ids": True}
+        body = self._text_body(model, text, tokens) | options
         answer = self._call("POST", f"{url}/v1/completions", seconds=seconds, body=body).json()
         try:
-            told = answer["choices"][0]["logprobs"]
+            logprobs = answer["choices"][0]["logprobs"]
             steps = [
                 TokenStep(
                     str(token), float(logprob), {str(key): float(value) for key, value in likeliest.items()}
                 )
                 for token, logprob, likeliest in zip(
-                    told["tokens"], told["token_logprobs"], told["top_logprobs"], strict=True
+                    logprobs["tokens"], logprobs["token_logprobs"], logprobs["top_logprobs"], strict=True
                 )
             ]
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:

@@ -73,8 +73,8 @@ class Migration(migrations.Migration):
                 (
                     "purpose",
                     models.CharField(
-                        choices=[("chat", "Chat"), ("campaign", "Campaign"), ("door", "Application")],
-                        max_length=8,
+                        choices=[("chat", "Chat"), ("campaign", "Campaign"), ("application", "Application")],
+                        max_length=12,
                     ),
                 ),
                 (

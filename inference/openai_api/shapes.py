@@ -158,10 +158,10 @@ def _refuse_unknown_fields(where: str, message: dict[str, Json]) -> None:
             raise OpenAIError(f"Invalid type for '{where}.name': expected a string.", param=where)
 
 
-def refuse_marks(asked: CompletionRequest, marks: Marks) -> None:
+def refuse_marks(chat_request: CompletionRequest, marks: Marks) -> None:
     """Raises OpenAIError for a control token of a chat template in text for a model: it would act as a turn."""
-    texts = {f"messages[{at}]": message["content"] for at, message in enumerate(asked.messages)}
-    texts |= {f"context[{at}]": record for at, record in enumerate(asked.context)}
+    texts = {f"messages[{at}]": message["content"] for at, message in enumerate(chat_request.messages)}
+    texts |= {f"context[{at}]": record for at, record in enumerate(chat_request.context)}
     for where, text in texts.items():
         if mark := marks.in_text(text):
             raise OpenAIError(
@@ -208,10 +208,10 @@ def _refuse_unsupported(body: dict[str, Json]) -> None:
             if not isinstance(value, allowed):
                 raise OpenAIError(f"Invalid type for '{name}': expected {_TYPES[allowed]}.", param=name)
         # 1 == True in Python, so the types are compared too.
-        elif not any(value == one and type(value) is type(one) for one in allowed):
-            only = " or ".join(json.dumps(one) for one in allowed if one)
-            told = f"{name} is only supported as {only}." if only else f"{name} is not supported."
-            raise OpenAIError(told, param=name, code="unsupported_value")
+        elif not any(value == option and type(value) is type(option) for option in allowed):
+            only = " or ".join(json.dumps(option) for option in allowed if option)
+            message = f"{name} is only supported as {only}." if only else f"{name} is not supported."
+            raise OpenAIError(message, param=name, code="unsupported_value")
 
 
 def read_request(body: Json) -> CompletionRequest:

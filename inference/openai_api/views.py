@@ -125,8 +125,8 @@ def endpoint(method: str) -> Callable[[EndpointView], Any]:
                 )
 
             except Exception as error:  # noqa: BLE001 (OpenAI clients understand only this shape)
-                told = server_error_body(error)
-                return _error(OpenAIError(told["detail"], 500, kind="server_error", code="internal_error"))
+                body = server_error_body(error)
+                return _error(OpenAIError(body["detail"], 500, kind="server_error", code="internal_error"))
 
         return inner
 
@@ -161,11 +161,11 @@ def _unknown(name: str) -> OpenAIError:
     )
 
 
-def _open(api_key: ApiKey, asked: CompletionRequest) -> Opened:
+def _open(api_key: ApiKey, chat_request: CompletionRequest) -> Opened:
     project = api_key.project
-    if project is None or asked.model != project.slug:
-        raise _unknown(asked.model)
-    shapes.refuse_marks(asked, known_marks())
+    if project is None or chat_request.model != project.slug:
+        raise _unknown(chat_request.model)
+    shapes.refuse_marks(chat_request, known_marks())
     route = route_of(project)
     if route is None:
         raise OpenAIError(
@@ -179,9 +179,9 @@ def _open(api_key: ApiKey, asked: CompletionRequest) -> Opened:
         by=None,
         project=project,
         version=route.version,
-        messages=asked.messages,
-        context=asked.context,
-        params=asked.params,
+        messages=chat_request.messages,
+        context=chat_request.context,
+        params=chat_request.params,
         purpose=Answer.Purpose.APPLICATION,
         api_key=api_key,
         blind=True,
@@ -193,10 +193,10 @@ def _event(body: dict[str, Any]) -> bytes:
 
 
 async def _events(
-    opened: Opened, asked: CompletionRequest, pieces: AsyncGenerator[str, None], first: str
+    opened: Opened, chat_request: CompletionRequest, pieces: AsyncGenerator[str, None], first: str
 ) -> AsyncIterator[bytes]:
-    answer, model = opened.answer, asked.model
-    more: dict[str, Any] = {"include_usage": asked.include_usage}
+    answer, model = opened.answer, chat_request.model
+    more: dict[str, Any] = {"include_usage": chat_request.include_usage}
     try:
         yield _event(shapes.chunk(answer, model, {"role": "assistant", "content": ""}, **more))
         if first:
@@ -205,7 +205,7 @@ async def _events(
             yield _event(shapes.chunk(answer, model, {"content": text}, **more))
         finish = answer.finish_reason or "stop"
         yield _event(shapes.chunk(answer, model, {}, finish=finish, **more))
-        if asked.include_usage:
+        if chat_request.include_usage:
             yield _event(shapes.chunk(answer, model, None, include_usage=True, last=True))
     except ExpectedError as error:
         yield _event(_as_openai_error(error).body())
@@ -217,19 +217,19 @@ async def _events(
 @endpoint("POST")
 async def chat_completions(request: HttpRequest, api_key: ApiKey) -> HttpResponseBase:
     """An answer of the project's live version, streamed or whole."""
-    asked = _read(request)
-    opened = await in_db(_open, api_key, asked)
+    chat_request = _read(request)
+    opened = await in_db(_open, api_key, chat_request)
     pieces = stream_answer(opened)
-    if not asked.stream:
+    if not chat_request.stream:
         async for _ in pieces:
             pass
         return JsonResponse(
-            shapes.whole(opened.answer, asked.model), headers=shapes.version_headers(opened.answer)
+            shapes.whole(opened.answer, chat_request.model), headers=shapes.version_headers(opened.answer)
         )
     # Waits for the first piece here, so that an offline engine gives a 503 and not a broken stream.
     first = await anext(pieces, "")
     response = StreamingHttpResponse(
-        _events(opened, asked, pieces, first),
+        _events(opened, chat_request, pieces, first),
         content_type="text/event-stream",
         headers=shapes.version_headers(opened.answer),
     )

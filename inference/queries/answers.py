@@ -25,27 +25,27 @@ def answers(project: Project) -> QuerySet[Answer]:
     )
 
 
-def filtered_answers(project: Project, wanted: Mapping[str, Any]) -> QuerySet[Answer]:
-    """`wanted`: q (part of the question or of the answer, or the id that an application got), version (id), purpose,
+def filtered_answers(project: Project, criteria: Mapping[str, Any]) -> QuerySet[Answer]:
+    """`criteria`: q (part of the question or of the answer, or the id that an application got), version (id), purpose,
     status, doubt ("yes": only answers that may come from other weights; "no": only the others)."""
-    found = answers(project)
-    if q := str(wanted.get("q") or "").strip():
+    matches = answers(project)
+    if q := str(criteria.get("q") or "").strip():
         try:
             # "chatcmpl-<32 hex digits>" is the id that an application got.
-            found = found.filter(public_id=uuid.UUID(q.removeprefix("chatcmpl-")))
+            matches = matches.filter(public_id=uuid.UUID(q.removeprefix("chatcmpl-")))
         except ValueError:
             # Both columns have a trigram index over their upper case, which is what icontains compares.
-            found = found.filter(either_form("question", q) | either_form("text", q))
+            matches = matches.filter(either_form("question", q) | either_form("text", q))
     for name in ("purpose", "status"):
-        if wanted.get(name):
-            found = found.filter(**{name: wanted[name]})
-    if wanted.get("doubt") == "yes":
-        found = found.exclude(doubt="")
-    elif wanted.get("doubt") == "no":
-        found = found.filter(doubt="")
-    if wanted.get("version"):
-        found = found.filter(version_id=wanted["version"])
-    return found
+        if criteria.get(name):
+            matches = matches.filter(**{name: criteria[name]})
+    if criteria.get("doubt") == "yes":
+        matches = matches.exclude(doubt="")
+    elif criteria.get("doubt") == "no":
+        matches = matches.filter(doubt="")
+    if criteria.get("version"):
+        matches = matches.filter(version_id=criteria["version"])
+    return matches
 
 
 def answered_versions(project: Project) -> list[ModelVersion]:
@@ -59,7 +59,7 @@ def answered_versions(project: Project) -> list[ModelVersion]:
 
 def version_choices(project: Project) -> list[tuple[str, str]]:
     """(id, label) of each version, for filters. One query."""
-    return [(str(one.pk), version_label(one)) for one in answered_versions(project)]
+    return [(str(version.pk), version_label(version)) for version in answered_versions(project)]
 
 
 def answer_with_lineage(project: Project) -> QuerySet[Answer]:
@@ -71,24 +71,24 @@ def answer_with_lineage(project: Project) -> QuerySet[Answer]:
         "version__base_model__artifact",
         "version__artifact",
         "version__project",
-        "version__training__dataset__created_by",
-        "version__training__launched_by",
-        "version__training__run",
+        "version__training_run__dataset__created_by",
+        "version__training_run__launched_by",
+        "version__training_run__run",
     )
 
 
-def _asked_by(one: Answer) -> str:
-    if one.api_key is not None:
-        return f"the application key {one.api_key.name}"
-    return one.user.name if one.user else "Guildhall itself"
+def _asked_by(answer: Answer) -> str:
+    if answer.api_key is not None:
+        return f"the application key {answer.api_key.name}"
+    return answer.user.name if answer.user else "Guildhall itself"
 
 
-def lineage(one: Answer) -> list[LineageStep]:
+def lineage(answer: Answer) -> list[LineageStep]:
     """From the answer back, nearest first, as components/lineage.html takes it. At most one query: the rest is selected."""
-    answer = LineageStep(
-        f"Answer, {one.get_purpose_display().lower()}",
-        str(one.public_id),
+    first = LineageStep(
+        f"Answer, {answer.get_purpose_display().lower()}",
+        str(answer.public_id),
         "",
-        f"asked by {_asked_by(one)} on {one.created_at:%-d %b %Y, %H:%M} UTC",
+        f"asked by {_asked_by(answer)} on {answer.created_at:%-d %b %Y, %H:%M} UTC",
     )
-    return [answer, *version_lineage(one.version)]
+    return [first, *version_lineage(answer.version)]

@@ -62,7 +62,7 @@ def candidates(access: Access) -> list[ChatModel]:
     """Versions that are wanted and passed their check; for people who rate blind in an order that shows nothing."""
     blind = is_blind(access)
     route = None if blind else Route.objects.filter(project=access.project).first()
-    found = [
+    models = [
         ChatModel(
             version=deployment.version,
             code=model_code(deployment.version),
@@ -75,4 +75,4 @@ def candidates(access: Access) -> list[ChatModel]:
             wanted=Deployment.Wanted.LOADED, version__status=ModelVersion.Status.READY
         )
     ]
-    return sorted(found, key=lambda one: one.code) if blind else found
+    return sorted(models, key=lambda model: model.code) if blind else models

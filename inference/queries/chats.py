@@ -86,13 +86,13 @@ def suggestions(project: Project, limit: int = 6) -> list[Suggestion]:
         .select_related("revision")
         .order_by("-dataset__number", "position")[: limit * 4]
     )
-    found = _single_questions(
+    suggested = _single_questions(
         (row.revision.content["messages"], row.revision.content["context"]) for row in rows
     )
-    if not found:
+    if not suggested:
         waiting = Example.objects.filter(project=project, status=Example.Status.QUEUED).order_by("pk")
-        found = _single_questions(waiting.values_list("messages", "context")[: limit * 4])
-    return found[:limit]
+        suggested = _single_questions(waiting.values_list("messages", "context")[: limit * 4])
+    return suggested[:limit]
 
 
 def _single_questions(pairs: Iterable[tuple[list[dict[str, str]], list[str]]]) -> list[Suggestion]:
@@ -100,5 +100,5 @@ def _single_questions(pairs: Iterable[tuple[list[dict[str, str]], list[str]]]) -
     return [
         Suggestion(str(messages[-1]["content"]), list(context))
         for messages, context in pairs
-        if len([one for one in messages if one["role"] != "system"]) == 1
+        if len([message for message in messages if message["role"] != "system"]) == 1
     ]

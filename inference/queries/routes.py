@@ -23,8 +23,8 @@ def ways_back(routes: Iterable[Route]) -> dict[int, WayBack]:
     ids = {pk for route in routes for pk in route.way_back}
     versions = (
         {
-            one.pk: one
-            for one in ModelVersion.objects.select_related("base_model", "project").filter(pk__in=ids)
+            version.pk: version
+            for version in ModelVersion.objects.select_related("base_model", "project").filter(pk__in=ids)
         }
         if ids
         else {}

@@ -171,7 +171,9 @@ def live_version(project: Project) -> ModelVersion | None:
 
 def route_of(project: Project) -> Route | None:
     return (
-        Route.objects.select_related("version__base_model", "version__project", "version__training__dataset")
+        Route.objects.select_related(
+            "version__base_model", "version__project", "version__training_run__dataset"
+        )
         .filter(project=project)
         .first()
     )
@@ -181,7 +183,7 @@ def deployments(project: Project) -> QuerySet[Deployment]:
     """The deployments of the project, newest version first."""
     return (
         Deployment.objects.filter(version__project=project)
-        .select_related("engine", "version__base_model", "version__training")
+        .select_related("engine", "version__base_model", "version__training_run")
         .order_by("-version__number", "version__base_model__name")
     )
 

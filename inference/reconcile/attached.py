@@ -29,9 +29,9 @@ class EngineWatch:
     checking: Checking = field(default_factory=Checking)
 
 
-def look_for(engine: Engine, wanted: bool, watch: EngineWatch) -> None:
+def look_for(engine: Engine, needed: bool, watch: EngineWatch) -> None:
     """Finds the URL that serves the model. Repeats every few seconds, and in each pass while the engine is offline."""
-    if not wanted:
+    if not needed:
         if engine.status != Status.STOPPED:
             set_status(engine=engine, status=Status.STOPPED, attached=True)
         return
@@ -44,7 +44,7 @@ def look_for(engine: Engine, wanted: bool, watch: EngineWatch) -> None:
     seen: list[str] = []
     for url in (url.rstrip("/") for url in settings.ENGINE_URLS):
         try:
-            names = [one.name for one in BACKENDS[engine.backend].served(url)]
+            names = [model.name for model in BACKENDS[engine.backend].served(url)]
         except (EngineAway, EngineRefused) as error:
             seen.append(f"{url} does not respond ({error})")
             continue

@@ -58,7 +58,7 @@ class Checking:
 
     def look(self, served: Iterable[Served]) -> None:
         """Notices that time passed, and models that were not loaded from here."""
-        names = frozenset(one.name for one in served)
+        names = frozenset(model.name for model in served)
         if names - self.seen or (self.passed_at and time.monotonic() - self.passed_at > EVERY_SECONDS):
             self.due = True
         self.seen = names
@@ -127,7 +127,9 @@ def of_adopted(engine: Engine) -> Checking:
     last = engine.weight_checks.filter(outcome=Outcome.PASSED, process=life_of(engine)).first()
     if last is not None:
         try:
-            checking.alone = {name: weights.from_json(said) for name, said in last.report["alone"].items()}
+            checking.alone = {
+                name: weights.from_json(answers) for name, answers in last.report["alone"].items()
+            }
             checking.noise = float(last.report["noise"])
         except (KeyError, TypeError, ValueError, AttributeError):
             pass  # written by another version, with other prompts: measured again

@@ -64,7 +64,7 @@ def bring_in_step(
     failed. Other errors affect only their deployment; the others continue.
     """
     backend = BACKENDS[engine.backend]
-    served = {one.name: one for one in backend.served(engine.url)}
+    served = {model.name: model for model in backend.served(engine.url)}
     shares = engine.version_id is None  # an engine with full weights has no other models
     checking.look(served.values())
     passed = checking.poll(engine)
@@ -80,7 +80,7 @@ def bring_in_step(
     if passed:
         _announce(engine, staying, checking)
     # The base model first: it is served as soon as its answers alone are known.
-    staying.sort(key=lambda one: one.version.kind == ModelVersion.Kind.ADAPTER)
+    staying.sort(key=lambda deployment: deployment.version.kind == ModelVersion.Kind.ADAPTER)
     full: NoRoom | None = None
     for deployment in staying:
         try:
@@ -109,7 +109,7 @@ def note_without_engine(deployment: Deployment, engine: Engine | None, reason: s
 
 
 def _adapters(served: Mapping[str, Served]) -> list[str]:
-    return sorted(one.name for one in served.values() if one.parent)
+    return sorted(model.name for model in served.values() if model.parent)
 
 
 def _guarded(engine: Engine, deployment: Deployment, step: Callable[[], bool | None]) -> bool:
@@ -139,21 +139,21 @@ def _out(
     version = deployment.version
     name = engine_model_name(version)
     loaded = version.kind == ModelVersion.Kind.ADAPTER and name in served
-    wanted = deployment.wanted == Deployment.Wanted.LOADED and deployment.status != Status.FAILED
+    needed = deployment.wanted == Deployment.Wanted.LOADED and deployment.status != Status.FAILED
     rejected = version.status == ModelVersion.Status.REJECTED
     archived = version.project.archived_at is not None
-    if wanted and not rejected and not archived and reason is None:
+    if needed and not rejected and not archived and reason is None:
         return False
     if loaded:
         checking.cancel()
         backend.unload_adapter(engine.url, name)
         del served[name]
     checking.reports.pop(deployment.pk, None)
-    if wanted and rejected:
+    if needed and rejected:
         notes.note_failed(deployment=deployment, reason="The version is rejected, so it is not served.")
-    elif wanted and archived:
+    elif needed and archived:
         notes.note_waiting(deployment=deployment, reason="The project is archived.")
-    elif wanted:
+    elif needed:
         notes.note_waiting(deployment=deployment, reason=reason or "")
     elif deployment.wanted == Deployment.Wanted.UNLOADED and deployment.status != Status.UNLOADED:
         notes.note_unloaded(deployment=deployment)

@@ -106,21 +106,21 @@ class Reconciler(OneAtATime):
         ):
             # The event does this too. Doing it here makes serving independent of the broker.
             notes.ensure_deployment(by=None, version=version)
-        found = list(
+        deployments = list(
             Deployment.objects.select_related(
                 "engine", "version__artifact", "version__project", "version__base_model__artifact"
             ).order_by("pk")
         )
-        wanted = [
-            one
-            for one in found
-            if one.wanted == Deployment.Wanted.LOADED
-            and one.version.project.archived_at is None
-            and one.version.status != ModelVersion.Status.REJECTED
+        needed = [
+            deployment
+            for deployment in deployments
+            if deployment.wanted == Deployment.Wanted.LOADED
+            and deployment.version.project.archived_at is None
+            and deployment.version.status != ModelVersion.Status.REJECTED
         ]
         routes = list(Route.objects.all())
         plan = make_plan(
-            wanted,
+            needed,
             live={route.version_id for route in routes},
             previous={back.target.pk for back in ways_back(routes).values() if back.target},
             max_full=settings.ENGINE_MAX_FULL,
@@ -130,7 +130,7 @@ class Reconciler(OneAtATime):
         Engine.objects.update(heartbeat_at=timezone.now())
         for engine in engines:
             self._step_engine(engine, plan)
-        self._step_deployments(found, engines, plan)
+        self._step_deployments(deployments, engines, plan)
         if time.monotonic() - self._swept > SWEEP_EVERY:
             self._swept = time.monotonic()
             end_abandoned()
@@ -141,13 +141,13 @@ class Reconciler(OneAtATime):
 
     # --- engines -------------------------------------------------------------------------------------------
     def _step_engine(self, engine: Engine, plan: EnginePlan) -> None:
-        wanted = engine.version_id in plan.full if engine.version_id else engine.base_model_id in plan.bases
+        needed = engine.version_id in plan.full if engine.version_id else engine.base_model_id in plan.bases
         if settings.ENGINE_URLS:
-            look_for(engine, wanted, self._watch(engine))
+            look_for(engine, needed, self._watch(engine))
             return
         process = self.processes.get(engine.pk)
         watch = self._watch(engine)
-        if not wanted:
+        if not needed:
             if process is not None or engine.status != Status.STOPPED:
                 self._stop_engine(engine, "")
             return
@@ -226,7 +226,7 @@ class Reconciler(OneAtATime):
             return False
         expected = engine.version.served_name if engine.version else engine.base_model.slug
         try:
-            return any(one.name == expected for one in backend.served(engine.url))
+            return any(model.name == expected for model in backend.served(engine.url))
         except (EngineAway, EngineRefused):
             return False
 
@@ -311,11 +311,13 @@ class Reconciler(OneAtATime):
         set_status(engine=engine, status=status, error=reason, pid=None, port=None, url="")
 
     # --- deployments ---------------------------------------------------------------------------------------
-    def _step_deployments(self, found: list[Deployment], engines: list[Engine], plan: EnginePlan) -> None:
+    def _step_deployments(
+        self, deployments: list[Deployment], engines: list[Engine], plan: EnginePlan
+    ) -> None:
         bases = {engine.base_model_id: engine for engine in engines if engine.version_id is None}
         own = {engine.version_id: engine for engine in engines if engine.version_id is not None}
         per_engine: dict[int, list[Deployment]] = {}
-        for deployment in found:
+        for deployment in deployments:
             version = deployment.version
             full = version.kind == ModelVersion.Kind.FULL
             engine = own.get(version.pk) if full else bases.get(version.base_model_id)

@@ -64,8 +64,8 @@ def sentence(report: dict[str, Any]) -> str:
     checked, count = report["checked"], report["differing_count"]
     if not count:
         return f"Token ids of {checked} prompts are the same in trainer and engine."
-    one = report["differing"][0]
+    difference = report["differing"][0]
     return (
         f"Token ids of {count} of {checked} prompts differ between trainer and engine. First at position "
-        f"{one['position']} of “{one['prompt'][:60]}”: trainer {one['trainer']}, engine {one['engine']}."
+        f"{difference['position']} of “{difference['prompt'][:60]}”: trainer {difference['trainer']}, engine {difference['engine']}."
     )

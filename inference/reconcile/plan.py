@@ -28,14 +28,14 @@ class EnginePlan:
 
 
 def make_plan(
-    wanted: Iterable[Deployment],
+    deployments: Iterable[Deployment],
     *,
     live: Collection[int],
     previous: Collection[int] = (),
     max_full: int,
     max_adapters: int | None = None,
 ) -> EnginePlan:
-    """`wanted`: deployments to be served, version and base model selected; `live` and
+    """`deployments`: those to be served, version and base model selected; `live` and
     `previous`: ids of versions that are live, or that a rollback returns to.
 
     A full model needs its own engine, and at most `max_full` run at once. The engine of a base model has at most
@@ -45,7 +45,7 @@ def make_plan(
     plan = EnginePlan()
     full: list[Deployment] = []
     adapters: dict[int, list[Deployment]] = {}
-    for deployment in wanted:
+    for deployment in deployments:
         version = deployment.version
         if version.base_model.status != BaseModel.Status.READY:
             plan.waiting[deployment.pk] = f"The base model {version.base_model.name} is not ready yet."
@@ -58,19 +58,19 @@ def make_plan(
         if version.kind == ModelVersion.Kind.ADAPTER and deployment.status != Deployment.Status.FAILED:
             adapters.setdefault(version.base_model_id, []).append(deployment)
 
-    def rank(one: Deployment, *, placed: bool) -> tuple[Any, ...]:
+    def rank(deployment: Deployment, *, placed: bool) -> tuple[Any, ...]:
         return (
-            one.version_id not in live,
-            one.version_id not in previous,
+            deployment.version_id not in live,
+            deployment.version_id not in previous,
             not placed,
-            one.requested_at,
-            one.pk,
+            deployment.requested_at,
+            deployment.pk,
         )
 
-    full.sort(key=lambda one: rank(one, placed=one.engine_id is not None))
+    full.sort(key=lambda deployment: rank(deployment, placed=deployment.engine_id is not None))
     _place_full(plan, full, max_full)
     for several in adapters.values():
-        several.sort(key=lambda one: rank(one, placed=_was_loaded(one)))
+        several.sort(key=lambda deployment: rank(deployment, placed=_was_loaded(deployment)))
         _place_adapters(plan, several, max_adapters)
     return plan
 
@@ -108,7 +108,7 @@ def _place_adapters(plan: EnginePlan, adapters: list[Deployment], limit: int | N
 def _holders(waiting: Deployment, holders: list[Deployment]) -> str:
     """The versions that use the places: by name in the same project, only counted in other projects."""
     project = waiting.version.project_id
-    own = [str(one.version) for one in holders if one.version.project_id == project]
+    own = [str(holder.version) for holder in holders if holder.version.project_id == project]
     others = len(holders) - len(own)
     if others:
         own.append(f"{counted(others, 'version')} of other projects")
@@ -116,6 +116,6 @@ def _holders(waiting: Deployment, holders: list[Deployment]) -> str:
 
 
 def _advice(waiting: Deployment, holders: list[Deployment]) -> str:
-    if any(one.version.project_id == waiting.version.project_id for one in holders):
+    if any(holder.version.project_id == waiting.version.project_id for holder in holders):
         return "Unload one of this project. The live version stays."
     return "An admin of another project must unload one first."

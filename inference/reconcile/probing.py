@@ -94,13 +94,13 @@ class Probe:
         noise: float | None = None,
     ) -> None:
         self.backend, self.url, self.base, self.adapters = backend, url, base, list(adapters)
-        self.alone = {name: said for name, said in alone.items() if name in {base, *adapters}}
+        self.alone = {name: answers for name, answers in alone.items() if name in {base, *adapters}}
         self.noise = noise
         self.began_at = timezone.now()
         self.cancelled = threading.Event()
         self.rounds = 0
         self.largest = 0.0
-        self.found: dict[str, Any] = {}
+        self.difference: dict[str, Any] = {}
         self.once: list[dict[str, Any]] = []
         self.together = True
         self._deadline = time.monotonic() + SECONDS
@@ -127,10 +127,10 @@ class Probe:
             "rounds": self.rounds,
             "largest_shift": round(self.largest, 4),
             "noise": self.noise,
-            "difference": self.found,
+            "difference": self.difference,
             "not_repeated": self.once,
             "all_at_once": self.together,
-            "alone": {name: weights.as_json(said) for name, said in self.alone.items()},
+            "alone": {name: weights.as_json(answers) for name, answers in self.alone.items()},
         }
         names = [self.base, *self.adapters]
         return Result(outcome, reason, self.began_at, timezone.now(), names, report, self.alone, self.noise)
@@ -140,15 +140,15 @@ class Probe:
         """The difference in a sentence; "" for none."""
         if self.base not in self.alone or self.noise is None:
             self._measure()
-        found = self._round([], [self.base])
+        difference = self._round([], [self.base])
         for name in self.adapters:
-            if not found and name not in self.alone:
+            if not difference and name not in self.alone:
                 self.alone[name] = self._ask([name])[name]
         for name in self.adapters:
-            found = found or self._round([name], [self.base])
-        if self.adapters and not found:
-            found = self._all_at_once()
-        return found
+            difference = difference or self._round([name], [self.base])
+        if self.adapters and not difference:
+            difference = self._all_at_once()
+        return difference
 
     def _measure(self) -> None:
         """The base model's answers alone, and their change in a batch where nothing can leak."""
@@ -173,26 +173,26 @@ class Probe:
             # An attached engine may have fewer slots than adapters, which then take turns.
             self.together = False
         for name in self.adapters:
-            if found := self._round([self.base], [name]):
-                return found
+            if difference := self._round([self.base], [name]):
+                return difference
         return ""
 
-    def _round(self, companions: list[str], asked: list[str]) -> str:
-        """Asks `asked` while `companions` write. A difference counts when it occurs twice."""
-        first = self._compare(self._ask(asked, companions))
+    def _round(self, companions: list[str], models: list[str]) -> str:
+        """Asks `models` while `companions` write. A difference counts when it occurs twice."""
+        first = self._compare(self._ask(models, companions))
         if first is None:
             return ""
-        again = self._compare(self._ask(asked, companions))
+        again = self._compare(self._ask(models, companions))
         if again is None:
             self.once.append({"model": first[0], "companions": companions, **vars(first[1])})
             return ""
         name, difference = again
-        self.found = {"model": name, "companions": companions, **vars(difference)}
+        self.difference = {"model": name, "companions": companions, **vars(difference)}
         return self._sentence(name, difference, companions)
 
     def _compare(self, answers: dict[str, Answers]) -> tuple[str, Difference] | None:
-        for name, said in answers.items():
-            largest, difference = weights.compare(self.alone[name], said, self._limit)
+        for name, model_answers in answers.items():
+            largest, difference = weights.compare(self.alone[name], model_answers, self._limit)
             self.largest = max(self.largest, largest)
             if difference is not None:
                 return name, difference
@@ -200,7 +200,7 @@ class Probe:
 
     def _sentence(self, name: str, difference: Difference, companions: list[str]) -> str:
         """The text has no version names, since all projects of an engine read it."""
-        others = [one for one in companions if one != name]
+        others = [companion for companion in companions if companion != name]
         if not companions:
             where = "Asked again alone,"
         elif len(others) > 1:
@@ -223,27 +223,27 @@ class Probe:
             raise NotMade(f"It did not finish within {SECONDS / 60:.0f} minutes. The machine is too busy.")
         return left
 
-    def _ask(self, asked: list[str], companions: Sequence[str] = ()) -> dict[str, Answers]:
-        """The answers of `asked` to all prompts at once, while each of `companions` writes."""
+    def _ask(self, models: list[str], companions: Sequence[str] = ()) -> dict[str, Answers]:
+        """The answers of `models` to all prompts at once, while each of `companions` writes."""
         self.rounds += 1
         left = self._left()
         beside = [Companion(partial(self._keep_writing, name, left)) for name in companions]
         try:
-            for one in beside:
-                self._wait_for(one, beside)
-            answers = self._together(asked)
-            if any(one.ended.is_set() for one in beside):
+            for companion in beside:
+                self._wait_for(companion, beside)
+            answers = self._together(models)
+            if any(companion.ended.is_set() for companion in beside):
                 raise NotAtOnce("The engine did not answer them at the same time.")
             return answers
         finally:
-            for one in beside:
-                one.stop()
+            for companion in beside:
+                companion.stop()
 
     def _keep_writing(self, name: str, seconds: float) -> Any:
         return self.backend.keep_writing(self.url, name, COMPANION_TEXT, COMPANION_TOKENS, seconds)
 
-    def _wait_for(self, one: Companion, all_of_them: list[Companion]) -> None:
-        while not one.writing.wait(0.2):
+    def _wait_for(self, companion: Companion, all_of_them: list[Companion]) -> None:
+        while not companion.writing.wait(0.2):
             self._left()
             if any(other.ended.is_set() for other in all_of_them):
                 break
@@ -253,18 +253,19 @@ class Probe:
             if other.ended.is_set():
                 raise NotAtOnce("The engine did not answer them at the same time.")
 
-    def _together(self, asked: list[str]) -> dict[str, Answers]:
-        pool = ThreadPoolExecutor(len(asked) * len(PROMPTS))
+    def _together(self, models: list[str]) -> dict[str, Answers]:
+        pool = ThreadPoolExecutor(len(models) * len(PROMPTS))
         try:
             futures: dict[str, list[Future[Any]]] = {
                 name: [
                     pool.submit(self.backend.continuation, self.url, name, prompt, TOKENS, self._left())
                     for prompt in PROMPTS
                 ]
-                for name in asked
+                for name in models
             }
             return {
-                name: tuple(tuple(self._result(one)) for one in several) for name, several in futures.items()
+                name: tuple(tuple(self._result(future)) for future in several)
+                for name, several in futures.items()
             }
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

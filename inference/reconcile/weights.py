@@ -44,30 +44,30 @@ def limit_of(noise: float) -> float:
     return max(NOISE_LEAST, NOISE_FACTOR * noise)
 
 
-def _change(one: TokenStep, other: TokenStep) -> float:
+def _change(step: TokenStep, other: TokenStep) -> float:
     """The difference of the chosen tokens' log probabilities between two answers; a lower bound if one answer does not
     list the token among its most likely ones. Near ties that change sides give almost zero."""
-    return max(_from(one, other), _from(other, one))
+    return max(_from(step, other), _from(other, step))
 
 
-def _from(one: TokenStep, other: TokenStep) -> float:
-    if one.token in other.likeliest:
-        return abs(one.logprob - other.likeliest[one.token])
-    if one.token == other.token:
-        return abs(one.logprob - other.logprob)
-    return max(0.0, one.logprob - min(other.likeliest.values(), default=one.logprob))
+def _from(step: TokenStep, other: TokenStep) -> float:
+    if step.token in other.likeliest:
+        return abs(step.logprob - other.likeliest[step.token])
+    if step.token == other.token:
+        return abs(step.logprob - other.logprob)
+    return max(0.0, step.logprob - min(other.likeliest.values(), default=step.logprob))
 
 
 def _compare(
     prompt: str, alone: Sequence[TokenStep], beside: Sequence[TokenStep], limit: float
 ) -> tuple[float, Difference | None]:
     largest = 0.0
-    for position, (one, other) in enumerate(zip(alone, beside, strict=True), start=1):
-        by = _change(one, other)
+    for position, (step, other) in enumerate(zip(alone, beside, strict=True), start=1):
+        by = _change(step, other)
         largest = max(largest, by)
         if by > limit:
-            return largest, Difference(prompt, position, one.token, other.token, round(by, 3))
-        if one.token != other.token:
+            return largest, Difference(prompt, position, step.token, other.token, round(by, 3))
+        if step.token != other.token:
             break  # a near tie; after it the two texts differ and cannot be compared
     return largest, None
 
@@ -75,8 +75,8 @@ def _compare(
 def compare(alone: Answers, beside: Answers, limit: float) -> tuple[float, Difference | None]:
     """The largest change in nats over all prompts, and the first difference of more than `limit` nats."""
     largest, first = 0.0, None
-    for prompt, one, other in zip(PROMPTS, alone, beside, strict=True):
-        shift, difference = _compare(prompt, one, other, limit)
+    for prompt, steps, other in zip(PROMPTS, alone, beside, strict=True):
+        shift, difference = _compare(prompt, steps, other, limit)
         largest, first = max(largest, shift), first or difference
     return largest, first
 

@@ -152,9 +152,9 @@ def _refuse_forged_turns(chat: Sequence[Mapping[str, str]], version: ModelVersio
     marks = marks_of_base(version.base_model)
     for message in chat:
         if mark := marks.in_text(message["content"]):
-            what = {"system": "The system prompt or a record", "user": "A question"}
+            sources = {"system": "The system prompt or a record", "user": "A question"}
             raise ForgedTurn(
-                f"{what.get(message['role'], 'An earlier answer')} contains “{mark}”, a control token of this model's "
+                f"{sources.get(message['role'], 'An earlier answer')} contains “{mark}”, a control token of this model's "
                 "chat template. The model would read it as the start or end of a turn.",
                 "Start a new conversation without it, or correct the text.",
             )

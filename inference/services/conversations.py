@@ -27,13 +27,13 @@ MAX_QUESTION = 8_000
 MAX_CONTEXT = 8_000
 
 
-def _clean(text: str, field: str, limit: int, what: str) -> str:
+def _clean(text: str, field: str, limit: int, label: str) -> str:
     """The text to store: as typed, or empty if it is only white space."""
     text = clean_text(text)
     text = text if text.strip() else ""
     if len(text) > limit:
         raise Invalid(
-            f"{what} is too long.",
+            f"{label} is too long.",
             fields={field: [f"At most {limit:,} characters; these are {len(text):,}."]},
         )
     return text
@@ -77,7 +77,9 @@ def _open(
 def _locked(conversation: Conversation) -> Conversation:
     return (
         Conversation.objects.select_for_update(of=("self",))
-        .select_related("project", "version__base_model", "version__project", "version__training__dataset")
+        .select_related(
+            "project", "version__base_model", "version__project", "version__training_run__dataset"
+        )
         .get(pk=conversation.pk)
     )
 

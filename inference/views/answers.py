@@ -20,10 +20,10 @@ from training.queries import people_trained_on, trained_rows
 @require_safe
 def answers(request: HttpRequest, access: Access) -> HttpResponse:
     filters = AnswersFilter(request.GET, versions=queries.version_choices(access.project))
-    found = filters.shown(queries.filtered_answers(access.project, filters.wanted()))
+    answers = filters.shown(queries.filtered_answers(access.project, filters.criteria()))
     context = {
         "filters": filters,
-        "page": cut(request, found, 25),
+        "page": cut(request, answers, 25),
         "subnav": serving_subnav(access, "inference:answers"),
     }
     return render(request, "inference/answers.html", context, status=filters.http_status)
@@ -33,17 +33,17 @@ def answers(request: HttpRequest, access: Access) -> HttpResponse:
 @require_safe
 def answer(request: HttpRequest, access: Access, public_id: UUID) -> HttpResponse:
     """One answer and its lineage: version, run, dataset version, rows, people."""
-    one = access.get(queries.answer_with_lineage(access.project), public_id=public_id)
-    version = one.version
-    page = cut(request, trained_rows(version.training), 20)
+    answer = access.get(queries.answer_with_lineage(access.project), public_id=public_id)
+    version = answer.version
+    page = cut(request, trained_rows(version.training_run), 20)
     known = provenance_of(row.revision for row in page)
     context = {
-        "answer": one,
-        "steps": queries.lineage(one),
+        "answer": answer,
+        "steps": queries.lineage(answer),
         "page": page,
         "rows": [(row, known[row.example_id]) for row in page],
-        "people": people_trained_on(version.training),
-        "training": version.training,
+        "people": people_trained_on(version.training_run),
+        "training_run": version.training_run,
         "version_name": queries.version_label(version),
         "subnav": serving_subnav(access, "inference:answers"),
     }

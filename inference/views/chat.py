@@ -35,13 +35,15 @@ def _name(access: Access, conversation: Conversation) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 def chat(request: HttpRequest, access: Access) -> HttpResponse:
     """Choose a candidate and ask; below, your own conversations."""
-    found = queries.candidates(access)
+    candidates = queries.candidates(access)
     ideas = queries.suggestions(access.project)
-    choices = [(one.code, one.label) for one in found]
+    choices = [(candidate.code, candidate.label) for candidate in candidates]
     if request.method == "POST":
         form = NewChatForm(request.POST, choices=choices)
         if form.is_valid():
-            chosen = next(one for one in found if one.code == form.cleaned_data["candidate"])
+            chosen = next(
+                candidate for candidate in candidates if candidate.code == form.cleaned_data["candidate"]
+            )
             try:
                 conversation = services.start_conversation(
                     by=access.user,
@@ -57,15 +59,15 @@ def chat(request: HttpRequest, access: Access) -> HttpResponse:
                 request.session[f"first-question:{conversation.pk}"] = form.cleaned_data["text"]
                 return redirect("inference:conversation", access.project.slug, conversation.pk)
     else:
-        form = NewChatForm(initial=_initial(request, found, ideas), choices=choices)
+        form = NewChatForm(initial=_initial(request, candidates, ideas), choices=choices)
     page = cut(request, queries.conversations(access), 15)
     context = {
         "form": form,
-        "candidates": found,
+        "candidates": candidates,
         "chosen": form["candidate"].value(),
         "ideas": ideas,
         "page": page,
-        "rows": [(one, _name(access, one)) for one in page],
+        "rows": [(conversation, _name(access, conversation)) for conversation in page],
         "blind": queries.is_blind(access),
         "subnav": serving_subnav(access, "inference:chat"),
     }
@@ -74,16 +76,16 @@ def chat(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 def _initial(
-    request: HttpRequest, found: list[queries.ChatModel], ideas: list[queries.Suggestion]
+    request: HttpRequest, candidates: list[queries.ChatModel], ideas: list[queries.Suggestion]
 ) -> dict[str, str]:
     """The form with values from the address: `?try=2` for a suggestion, `?with=<token>` for a candidate."""
-    ready = [one for one in found if one.state.ready] or found
-    live = next((one for one in ready if one.live), ready[0] if ready else None)
+    ready = [candidate for candidate in candidates if candidate.state.ready] or candidates
+    live = next((candidate for candidate in ready if candidate.live), ready[0] if ready else None)
     initial = {"candidate": live.code if live else ""}
-    asked = Params(request.GET)
-    if wanted := asked.choice("with", {one.code for one in found}):
-        initial["candidate"] = wanted
-    number = asked.number("try", most=len(ideas) - 1)
+    params = Params(request.GET)
+    if code := params.choice("with", {candidate.code for candidate in candidates}):
+        initial["candidate"] = code
+    number = params.number("try", most=len(ideas) - 1)
     if number is not None:
         idea = ideas[number]
         initial |= {"text": idea.text, "context": idea.records}
@@ -121,20 +123,22 @@ def _page(
 @project_page(*CHATTERS)
 @require_safe
 def conversation(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    found = _own(access, pk)
-    services.end_dead(found)
+    conversation = _own(access, pk)
+    services.end_dead(conversation)
     first = request.session.pop(f"first-question:{pk}", "")
-    return _page(request, access, found, question=QuestionForm(initial={"text": first}), first=bool(first))
+    return _page(
+        request, access, conversation, question=QuestionForm(initial={"text": first}), first=bool(first)
+    )
 
 
 @project_page(*CHATTERS)
 @require_safe
 def chat_state(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Whether the candidate can answer now; the page reloads this until it can."""
-    found = _own(access, pk)
+    conversation = _own(access, pk)
     context = {
-        "conversation": found,
-        "state": queries.state_of(queries.deployment_of(found.version)),
+        "conversation": conversation,
+        "state": queries.state_of(queries.deployment_of(conversation.version)),
         "blind": queries.is_blind(access),
     }
     return render(request, "inference/_state.html", context)
@@ -176,23 +180,23 @@ def ask_again(request: HttpRequest, access: Access, pk: int) -> HttpResponseBase
 
 
 def _turn(conversation: Conversation, public_id: UUID) -> queries.Turn | None:
-    return next((one for one in queries.turns_of(conversation) if one.answer.public_id == public_id), None)
+    return next((turn for turn in queries.turns_of(conversation) if turn.answer.public_id == public_id), None)
 
 
 @project_page(*CHATTERS)
 @require_safe
 def turn(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> HttpResponse:
     """One turn, for the page after a stop. 204 while the answer is still being ended."""
-    found = _own(access, pk)
-    services.end_dead(found)
-    one = _turn(found, public_id)
-    if one is None or one.answer.status == Answer.Status.STREAMING:
+    conversation = _own(access, pk)
+    services.end_dead(conversation)
+    turn = _turn(conversation, public_id)
+    if turn is None or turn.answer.status == Answer.Status.STREAMING:
         return HttpResponse(status=204)
-    turns = queries.turns_of(found)
+    turns = queries.turns_of(conversation)
     context = {
-        "turn": one,
-        "last": one.number == turns[-1].number,
-        "conversation": found,
+        "turn": turn,
+        "last": turn.number == turns[-1].number,
+        "conversation": conversation,
         "blind": queries.is_blind(access),
         "correction": CorrectionForm(),
         "slices": slices_of(access.project),
@@ -201,19 +205,19 @@ def turn(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> Http
 
 
 def _answer_of(access: Access, conversation: Conversation, public_id: UUID) -> Answer:
-    found = Answer.objects.select_related("project", "conversation")
-    return access.get(found, public_id=public_id, conversation=conversation)
+    answers = Answer.objects.select_related("project", "conversation")
+    return access.get(answers, public_id=public_id, conversation=conversation)
 
 
 @project_page(*CHATTERS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct_draft(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> HttpResponse:
     """POST saves an unsent correction; GET returns the tab that saved it last."""
-    found = _own(access, pk)
-    answer = _answer_of(access, found, public_id)
+    conversation = _own(access, pk)
+    answer = _answer_of(access, conversation, public_id)
     if request.method != "POST":
         draft = CorrectionDraft.objects.filter(answer=answer, user=access.user).first()
-        here = reverse("inference:conversation", args=[access.project.slug, found.pk])
+        here = reverse("inference:conversation", args=[access.project.slug, conversation.pk])
         return how_it_stands(FormState(True, True, True), draft, here)
     kept = services.save_correction_draft(
         by=access.user, answer=answer, content=request.POST, **writer_of(request)
@@ -225,8 +229,8 @@ def correct_draft(request: HttpRequest, access: Access, pk: int, public_id: UUID
 @require_POST
 def correct(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> HttpResponse:
     """Files a better answer as an example for annotation."""
-    found = _own(access, pk)
-    answer = _answer_of(access, found, public_id)
+    conversation = _own(access, pk)
+    answer = _answer_of(access, conversation, public_id)
     form = CorrectionForm(request.POST)
     example = None
     try:
@@ -234,12 +238,12 @@ def correct(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> H
     except ExpectedError as error:
         if not form.errors:
             take_errors(form, error)
-    shared = {"conversation": found, "answer": answer, "slices": slices_of(access.project)}
+    shared = {"conversation": conversation, "answer": answer, "slices": slices_of(access.project)}
     if by_htmx(request):
-        context = shared | {"correction": form, "given": request.POST, "filed": example, "open": True}
+        context = shared | {"correction": form, "typed": request.POST, "filed": example, "open": True}
         return render(request, "inference/_correct.html", context, status=200 if example else 422)
     if example is None:
-        return _page(request, access, found, status=422, correction=form, correcting=answer.pk)
+        return _page(request, access, conversation, status=422, correction=form, correcting=answer.pk)
     messages.success(request, f"Your correction is in the annotation queue as {example}.")
-    url = reverse("inference:conversation", args=[access.project.slug, found.pk])
+    url = reverse("inference:conversation", args=[access.project.slug, conversation.pk])
     return redirect(f"{url}#turn-{answer.turn}")

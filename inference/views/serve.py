@@ -64,8 +64,8 @@ def _context(access: Access) -> ServingTables:
         }
         for deployment in queries.deployments(access.project)
     ]
-    found = queries.engines_of(access.project)
-    checks = queries.last_checks(found)
+    project_engines = queries.engines_of(access.project)
+    checks = queries.last_checks(project_engines)
     engines: list[EngineRow] = [
         {
             "engine": engine,
@@ -75,7 +75,7 @@ def _context(access: Access) -> ServingTables:
             "usual": queries.usual_start(engine),
             "loaded": sum(row["deployment"].engine_id == engine.pk and row["state"].ready for row in rows),
         }
-        for engine in found
+        for engine in project_engines
     ]
     unserved = [
         (version, queries.version_label(version)) for version in queries.unserved_versions(access.project)
@@ -103,13 +103,13 @@ def serving(request: HttpRequest, access: Access) -> HttpResponse:
 @require_safe
 def checks(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Every check of an engine's weights, newest first: they show which answers are reliable."""
-    engine = next((one for one in queries.engines_of(access.project) if one.pk == pk), None)
+    engine = next((engine for engine in queries.engines_of(access.project) if engine.pk == pk), None)
     if engine is None:
         raise Http404
-    found = engine.weight_checks.defer("report")
+    checks = engine.weight_checks.defer("report")
     context = {
         "engine": engine,
-        "page": cut(request, found, 25),
+        "page": cut(request, checks, 25),
         "subnav": serving_subnav(access, "inference:home"),
     }
     return render(request, "inference/checks.html", context)

@@ -24,9 +24,9 @@ def _event(kind: str, **data: JsonLike) -> bytes:
 
 
 def _turn_html(request: HttpRequest, opened: Opened, conversation: Conversation, slices: list[str]) -> str:
-    one = next(turn for turn in queries.turns_of(conversation) if turn.number == opened.answer.turn)
+    turn = next(turn for turn in queries.turns_of(conversation) if turn.number == opened.answer.turn)
     context = {
-        "turn": one,
+        "turn": turn,
         "last": True,
         "conversation": conversation,
         "blind": opened.blind,

@@ -33,10 +33,10 @@ class _Release(ProjectAPIView):
         """The version that the caller believes to be live. An unknown id counts as outdated."""
         if pk is None:
             return None
-        found = ModelVersion.objects.filter(project=self.access.project, pk=pk).first()
-        if found is None:
+        version = ModelVersion.objects.filter(project=self.access.project, pk=pk).first()
+        if version is None:
             raise Conflict("This version is not live.", "Read the live version again, then decide.")
-        return found
+        return version
 
 
 class LiveView(_Release):
@@ -58,8 +58,8 @@ class CandidatesView(_Release):
     def get(self, request: Request, slug: str) -> Response:
         """The newest ready versions that are not live, each with its gate."""
         project = self.access.project
-        found = queries.candidates(project, live_version(project))
-        return Response([CandidateSerializer(one).data for one in found])
+        candidates = queries.candidates(project, live_version(project))
+        return Response([CandidateSerializer(candidate).data for candidate in candidates])
 
 
 class VersionGateView(_Release):
@@ -104,7 +104,7 @@ class ReleasesView(mixins.ListModelMixin, _Release):
     @extend_schema(request=MakeLiveSerializer, responses={201: ReleaseSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Releases a version. 409 when another version went live meanwhile; 422 without sign-off or a required note."""
-        values = self.given(MakeLiveSerializer)
+        values = self.body(MakeLiveSerializer)
         version = queries.version_of(self.access.project).filter(pk=values["version"]).first()
         if version is None:
             raise Invalid(
@@ -131,15 +131,15 @@ class RollBackView(_Release):
     def post(self, request: Request, slug: str) -> Response:
         """Rolls back to the version that was live before; a second call goes back one more step. 422 without a
         reason."""
-        given = self.given(RollBackSerializer)
-        seen = self.seen(given["away_from"])
+        values = self.body(RollBackSerializer)
+        seen = self.seen(values["away_from"])
         if seen is None:
             raise Conflict("This version is not live.", "Read the live version again, then decide.")
         release = services.roll_back(
             by=self.access.user,
             project=self.access.project,
             away_from=seen,
-            reason=given["reason"],
+            reason=values["reason"],
         )
         body = ReleaseSerializer(queries.releases_of(self.access.project).get(pk=release.pk)).data
         return Response(body, status=status.HTTP_201_CREATED)

@@ -54,9 +54,9 @@ def _version(access: Access, pk: int) -> ModelVersion:
 @require_http_methods(["GET", "HEAD", "POST"])
 def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """One version with its gate, its releases, and for admins the sign-off."""
-    found = _version(access, pk)
+    version = _version(access, pk)
     if request.method != "POST":
-        page = queries.gate_page(found)
+        page = queries.gate_page(version)
         form = SignOffForm(initial={"replaces": _live_id(page.standing)}, signer=access.user.name)
         return _gate_page(request, access, page, form)
     access.require(Role.ADMIN)
@@ -65,7 +65,7 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         try:
             services.make_live(
                 by=access.user,
-                version=found,
+                version=version,
                 replaces=_seen(access, form.cleaned_data["replaces"]),
                 sign_off=form.cleaned_data["sign_off"],
                 note=form.cleaned_data["note"],
@@ -74,10 +74,10 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         except ExpectedError as error:
             take_errors(form, error)
         else:
-            messages.success(request, f"{found} is live. It answers applications from now on.")
+            messages.success(request, f"{version} is live. It answers applications from now on.")
             return redirect("release:home", access.project.slug)
     # After a refused sign-off the page shows the gate that the sign-off read.
-    page = queries.gate_page(found, files=queries.read_files(found, fresh=True))
+    page = queries.gate_page(version, files=queries.read_files(version, fresh=True))
     # The live version may have changed: the page shows the new one, and the next try uses it.
     form.data = request.POST.copy()
     form.data["replaces"] = str(_live_id(page.standing) or "")
@@ -101,10 +101,10 @@ def _seen(access: Access, pk: int | None) -> ModelVersion | None:
     """The version that the person saw as live. An id from outside the project counts as outdated."""
     if pk is None:
         return None
-    found = ModelVersion.objects.filter(project=access.project, pk=pk).first()
-    if found is None:
+    version = ModelVersion.objects.filter(project=access.project, pk=pk).first()
+    if version is None:
         raise Conflict("The live version has changed.", "Look at the page again before you decide.")
-    return found
+    return version
 
 
 def _gate_page(
@@ -133,9 +133,9 @@ def _gate_page(
 @require_POST
 def measure(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Starts measuring the test loss of the version and its opponent."""
-    found = _version(access, pk)
-    services.measure_loss(by=access.user, version=found)
-    return redirect("release:version", access.project.slug, found.pk)
+    version = _version(access, pk)
+    services.measure_loss(by=access.user, version=version)
+    return redirect("release:version", access.project.slug, version.pk)
 
 
 @project_page(Role.ADMIN)
@@ -169,12 +169,12 @@ def roll_back(request: HttpRequest, access: Access) -> HttpResponse:
 @require_safe
 def release(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """One decision: who, when, with what evidence."""
-    found = access.get(queries.releases_of(access.project), pk=pk)
-    steps = who_decided(_version(access, found.version_id))
-    own = reverse("release:release", args=[access.project.slug, found.pk])
+    release = access.get(queries.releases_of(access.project), pk=pk)
+    steps = who_decided(_version(access, release.version_id))
+    own = reverse("release:release", args=[access.project.slug, release.pk])
     context = {
-        "release": found,
+        "release": release,
         "steps": [step for step in steps if step.url != own],
-        "is_rollback": found.action == Release.Action.ROLLBACK,
+        "is_rollback": release.action == Release.Action.ROLLBACK,
     }
     return render(request, "release/release.html", context)

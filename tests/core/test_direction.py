@@ -234,8 +234,8 @@ def worked(world: World, sent: list[object]) -> tuple[User, dict[str, object]]:
     training = make_training(
         world.project, person, base_model=base, dataset=dataset, status=Run.Status.SUCCEEDED, note=WORDS
     )
-    SampleAnswer.objects.create(training=training, step=1, question=WORDS, answer=WORDS, reference=WORDS)
-    version = make_served(make_version(world.project, person, base_model=base, training=training))
+    SampleAnswer.objects.create(training_run=training, step=1, question=WORDS, answer=WORDS, reference=WORDS)
+    version = make_served(make_version(world.project, person, base_model=base, training_run=training))
     baseline = make_served(make_version(world.project, base_model=base))
     campaign = make_campaign(world.project, person, versions=(baseline, version))
     rating = rate_all(campaign, person, ["candidate"])[0]

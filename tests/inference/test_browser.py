@@ -230,7 +230,7 @@ def fill(served: Served) -> tuple[Any, Answer]:
         version=waiting, status="failed", error="The engine refused it: DoRA is not yet supported."
     )
     make_version(world.project, world.admin, base_model=served.base.base_model, number=9, status="ready")
-    dataset: DatasetVersion = served.adapter.training.dataset
+    dataset: DatasetVersion = served.adapter.training_run.dataset
     for position in range(25):
         example = make_example(
             world.project, f"Where is FD-{position}?", "At sea.", submitted_by=world.annotator

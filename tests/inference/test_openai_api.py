@@ -40,7 +40,7 @@ def test_a_whole_answer(served: Served, client: openai.OpenAI) -> None:
     sent = served.fake.seen[-1]
     assert sent["model"] == served.adapter.served_name
     # The prompt the version was trained with stands in front, exactly as in training.
-    prompt = served.adapter.training.dataset.settings["system_prompt"]
+    prompt = served.adapter.training_run.dataset.settings["system_prompt"]
     assert sent["messages"] == [{"role": "system", "content": prompt}, *HELLO]
     assert (sent["temperature"], sent["max_tokens"], sent["seed"], sent["stop"]) == (0, 50, 3, ["X"])
     assert answer.usage is not None
@@ -157,7 +157,7 @@ def test_context_and_system_messages_are_rendered_as_in_training(
         extra_body={"context": ["FD-1 | at sea", " "]},
     )
     system = served.fake.seen[-1]["messages"][0]["content"]
-    prompt = served.adapter.training.dataset.settings["system_prompt"]
+    prompt = served.adapter.training_run.dataset.settings["system_prompt"]
     assert system == f"{prompt}\n\nBe brief.\n\nRecords:\n- FD-1 | at sea"
 
 

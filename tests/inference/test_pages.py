@@ -76,7 +76,7 @@ def walked(served: Served) -> Answer:
     from dataset.models import DatasetRow
 
     world = served.world
-    training = served.adapter.training
+    training = served.adapter.training_run
     for position in range(2):
         origin = "written" if position else "import"
         example: Example = make_example(
@@ -90,7 +90,7 @@ def walked(served: Served) -> Answer:
         if position:
             Review.objects.create(example=example, revision=revision, verdict="accepted", by=world.reviewer)
         DatasetRow.objects.create(
-            dataset=served.adapter.training.dataset,
+            dataset=served.adapter.training_run.dataset,
             example=example,
             revision=revision,
             position=position,
@@ -109,7 +109,7 @@ def test_the_walk_from_an_answer_to_people(served: Served, as_user: SignIn) -> N
     made = walked(served)
     for person in (served.world.admin, served.world.viewer):
         text = as_user(person).get(url(served, "answer", made.public_id)).content.decode()
-        training = served.adapter.training
+        training = served.adapter.training_run
         slug = served.world.project.slug
         for link in (
             reverse("training:version", args=[slug, served.adapter.pk]),
@@ -151,7 +151,7 @@ def test_the_walk_makes_few_queries_however_many_rows(
 
 def test_only_rows_really_trained_on_are_shown(served: Served, as_user: SignIn) -> None:
     made = walked(served)
-    training = served.adapter.training
+    training = served.adapter.training_run
     training.recipe = {**training.recipe, "most_rows": 1, "seed": 1}
     training.save(update_fields=["recipe"])
     (position,) = trained_positions(training) or ()

@@ -35,13 +35,13 @@ def live(world, version, replaces=None):
 
 def trained_on(version, dataset, *, seconds=9.0):
     """The version was trained on `dataset`, and its 3 evaluations of 30 rows took `seconds`."""
-    training = version.training
+    training = version.training_run
     training.dataset = dataset
     training.measured = {"load": 4.0, "evaluate": seconds}
     training.data_facts = {"validation_rows": 30}
     training.save()
     for step in range(3):
-        MetricPoint.objects.create(training=training, series="validation", step=step, epoch=0, loss=2)
+        MetricPoint.objects.create(training_run=training, series="validation", step=step, epoch=0, loss=2)
     return version
 
 
@@ -258,7 +258,7 @@ def test_it_does_not_start_where_it_makes_no_sense(world, versions, why):
     if why != "no rows":
         trained_on(versions.v1, make_held_out(world.project, 8), seconds=90_000 if why == "slow" else 9)
     if why == "unknown":
-        versions.v1.training.points.all().delete()
+        versions.v1.training_run.points.all().delete()
     if why == "not ready":
         type(versions.v1).objects.filter(pk=versions.v1.pk).update(status="registered")
     assert ready(versions.base if why == "base" else versions.v1).count() == 0
@@ -278,6 +278,6 @@ def test_make_training_is_not_needed_for_a_base(world, versions):
 
     dataset = make_held_out(world.project, 5)
     training = make_training(world.project, world.admin, dataset=dataset)
-    trained = make_version(world.project, world.admin, training=training)
+    trained = make_version(world.project, world.admin, training_run=training)
     assert datasets_of(trained, versions.base) == [dataset]
     assert count_test_rows(trained, versions.base) == 5

@@ -149,7 +149,7 @@ def test_a_decision_keeps_its_gate_and_leads_to_people(world, live, as_user, pag
     page = as_user(world.viewer).get(page_of("release:release", first.pk)).content.decode()
     assert "The first." in page and "It has not been compared with" in page
     assert page_of("training:version", live.v1.pk) in page
-    assert page_of("datasets:dataset", live.v1.training.dataset.number) in page
+    assert page_of("datasets:dataset", live.v1.training_run.dataset.number) in page
 
 
 def test_the_first_screen_points_at_a_version_that_won(world, versions, as_user, page_of):

@@ -286,7 +286,7 @@ def make_version(project: Project, user: User | None = None, *, base_model: Any 
             ModelVersion.objects.filter(pk=version.pk).update(**fields)
             version.refresh_from_db()
         return version
-    training = fields.pop("training", None) or make_training(
+    training = fields.pop("training_run", None) or make_training(
         project, user, base_model=base_model, status=Run.Status.SUCCEEDED
     )
     number = fields.pop("number", ModelVersion.objects.filter(project=project).count() + 1)
@@ -296,7 +296,7 @@ def make_version(project: Project, user: User | None = None, *, base_model: Any 
     fields.setdefault("adapter_rank", 16 if fields["kind"] == ModelVersion.Kind.ADAPTER else None)
     fields.setdefault("parity_prompts", base_model.parity_prompts)
     return ModelVersion.objects.create(
-        project=project, number=number, base_model=training.base_model, training=training, **fields
+        project=project, number=number, base_model=training.base_model, training_run=training, **fields
     )
 
 

@@ -36,8 +36,8 @@ UNEVEN = {
 
 
 EVEN = {
-    f"{raters} x {each}": [each] * raters
-    for raters, each in ((20, 20), (50, 4), (10, 50), (5, 10), (3, 30), (2, 20))
+    f"{raters} x {votes}": [votes] * raters
+    for raters, votes in ((20, 20), (50, 4), (10, 50), (5, 10), (3, 30), (2, 20))
 }
 
 
@@ -134,10 +134,10 @@ def designs() -> Iterator[Design]:
                 yield Design(
                     f"{name}, sd {spread:g}", rate, raters, np.arange(len(raters)), spread, 0.0, uneven
                 )
-    for count, questions, each, spread, item_spread in CROSSED:
-        raters = np.arange(questions * each) % count
-        items = np.repeat(np.arange(questions), each)
-        name = f"{count} raters, {questions} items x {each}, sd {spread:g} and {item_spread:g}"
+    for count, questions, per_question, spread, item_spread in CROSSED:
+        raters = np.arange(questions * per_question) % count
+        items = np.repeat(np.arange(questions), per_question)
+        name = f"{count} raters, {questions} items x {per_question}, sd {spread:g} and {item_spread:g}"
         for rate in RATES:
             yield Design(name, rate, raters, items, spread, item_spread, False)
 
@@ -152,11 +152,11 @@ def coverage(rng: Rng, design: Design, rounds: int) -> tuple[float, float, float
         if design.item_spread:
             leaning = leaning + design.item_spread * rng.standard_normal(questions)[design.items]
         values = (rng.random(n) < expit(intercept + leaning)).astype(float)
-        found = interval(Votes(values, design.raters, design.items))
-        assert found.low is not None
-        assert found.high is not None
-        ours += found.low <= design.rate <= found.high
-        width += found.high - found.low
+        estimate = interval(Votes(values, design.raters, design.items))
+        assert estimate.low is not None
+        assert estimate.high is not None
+        ours += estimate.low <= design.rate <= estimate.high
+        width += estimate.high - estimate.low
         mean = values.mean()
         plain += abs(mean - design.rate) <= PLAIN * math.sqrt(mean * (1 - mean) / n)
     return ours / rounds, plain / rounds, width / rounds
@@ -267,13 +267,13 @@ def slice_alarms(rng: Rng, slices: int, rounds: int) -> tuple[float, float]:
     groups = np.arange(VOTES) % slices
     for _ in range(rounds):
         votes = draw(rng, SimulatedPanel(20), 0.5, VOTES)
-        ours += any(_excludes(found) for found in simultaneous(votes, groups).values())
+        ours += any(_excludes(estimate) for estimate in simultaneous(votes, groups).values())
         single += any(_excludes(interval(votes.where(groups == name))) for name in range(slices))
     return ours / rounds, single / rounds
 
 
-def _excludes(found: Interval) -> bool:
-    return bool(found.low > 0.5 or found.high < 0.5)
+def _excludes(estimate: Interval) -> bool:
+    return bool(estimate.low > 0.5 or estimate.high < 0.5)
 
 
 def mirrored_equal(rng: Rng, rounds: int) -> bool:
@@ -282,9 +282,9 @@ def mirrored_equal(rng: Rng, rounds: int) -> bool:
         values = rng.choice([0.0, 0.5, 1.0, np.nan], count, p=[0.4, 0.1, 0.4, 0.1])
         raters, items = rng.integers(0, rng.integers(1, 9), count), rng.integers(0, 40, count)
         votes, turned = Votes(values, raters, items), Votes(1 - values, raters, items)
-        one, other = interval(votes), interval(turned).mirrored()
-        if one.n and not np.allclose(
-            (one.value, one.low, one.high), (other.value, other.low, other.high), atol=1e-9
+        direct, other = interval(votes), interval(turned).mirrored()
+        if direct.n and not np.allclose(
+            (direct.value, direct.low, direct.high), (other.value, other.low, other.high), atol=1e-9
         ):
             return False
         verdict = judge(votes, planned=count, baseline="A", candidate="B")

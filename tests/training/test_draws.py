@@ -101,7 +101,7 @@ def test_a_base_was_trained_on_nothing(world: Any) -> None:
 def test_the_version_page_counts_people_over_the_rows_used(world: Any, as_user: Any) -> None:
     from django.urls import reverse
 
-    version = make_version(world.project, world.admin, training=_training(world, most_rows=4))
+    version = make_version(world.project, world.admin, training_run=_training(world, most_rows=4))
     words = text_of(
         as_user(world.viewer).get(reverse("training:version", args=[world.project.slug, version.pk]))
     )

@@ -55,7 +55,7 @@ def make_adapter(world, base, dataset, tmp_path, *, seed=1):
     return make_version(
         world.project,
         world.admin,
-        training=training,
+        training_run=training,
         artifact=storage().put(folder, kind="model"),
         adapter_rank=4,
     )
@@ -82,7 +82,7 @@ def by_row(version):
 
 def test_both_versions_get_a_loss_of_each_test_row(world, pair):
     version, base = pair
-    dataset = version.training.dataset
+    dataset = version.training_run.dataset
     found = measure(world, version, base)
     assert found.run.status == Run.Status.SUCCEEDED, found.run.error_message
     test = set(DatasetRow.objects.filter(dataset=dataset, split="test").values_list("row_hash", flat=True))
@@ -114,9 +114,9 @@ def test_a_loss_is_the_textbook_one(world, pair, tiny_base):
         AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
         storage().local_path(version.artifact),
     )
-    rows = list(iter_rows(version.training.dataset, split="test"))[:4]
+    rows = list(iter_rows(version.training_run.dataset, split="test"))[:4]
     hashes = dict(
-        DatasetRow.objects.filter(dataset=version.training.dataset).values_list("position", "row_hash")
+        DatasetRow.objects.filter(dataset=version.training_run.dataset).values_list("position", "row_hash")
     )
     for model, side in ((plain, base), (tuned, version)):
         system = losses.system_prompt_of(side)
@@ -138,7 +138,7 @@ def test_a_loss_is_the_textbook_one(world, pair, tiny_base):
 def test_what_is_stored_is_not_measured_again(world, pair, tiny_base, tmp_path, monkeypatch):
     version, base = pair
     measure(world, version, base)
-    second = make_adapter(world, tiny_base, version.training.dataset, tmp_path, seed=2)
+    second = make_adapter(world, tiny_base, version.training_run.dataset, tmp_path, seed=2)
     loaded = []
     load = runner._load
     monkeypatch.setattr(runner, "_load", lambda one, **how: loaded.append(one) or load(one, **how))
@@ -221,7 +221,7 @@ def test_rows_that_one_of_them_was_trained_on_are_left_out(world, pair, tiny_bas
     old, _ = pair
     dataset = freeze(world, 20, start=60)
     new = make_adapter(world, tiny_base, dataset, tmp_path, seed=2)
-    shared, asked = DatasetRow.objects.filter(dataset=old.training.dataset, split="test").order_by(
+    shared, asked = DatasetRow.objects.filter(dataset=old.training_run.dataset, split="test").order_by(
         "position"
     )[:2]
     taught = DatasetRow.objects.filter(dataset=dataset, example=shared.example)
@@ -235,14 +235,14 @@ def test_rows_that_one_of_them_was_trained_on_are_left_out(world, pair, tiny_bas
     assert found.left_out["trained_on"] == 2
     assert not hashes & {shared.row_hash, asked.row_hash}
     # Of both versions' data: what is new in the second dataset's test split, too.
-    datasets = {old.training.dataset_id, dataset.pk}
+    datasets = {old.training_run.dataset_id, dataset.pk}
     test = DatasetRow.objects.filter(dataset__in=datasets, split="test").values("example").distinct().count()
     assert len(hashes) == test - 2
 
 
 def test_a_retired_example_is_left_out(world, pair):
     version, base = pair
-    row = DatasetRow.objects.filter(dataset=version.training.dataset, split="test").first()
+    row = DatasetRow.objects.filter(dataset=version.training_run.dataset, split="test").first()
     Example.objects.filter(pk=row.example_id).update(status=Example.Status.RETIRED)
     found = measure(world, version, base)
     assert found.left_out["retired"] == 1 and row.row_hash not in {one["hash"] for one in found.rows}
@@ -272,7 +272,7 @@ def _encoded(version):
         stop_token=version.base_model.stop_token,
         system_prompt=losses.system_prompt_of(version),
     )
-    return [encoder.encode(row) for row in iter_rows(version.training.dataset, split="test")]
+    return [encoder.encode(row) for row in iter_rows(version.training_run.dataset, split="test")]
 
 
 def test_missing_files_are_named(world, pair):
@@ -320,7 +320,7 @@ def test_a_full_fine_tune_is_measured_by_its_own_weights(world, pair, tiny_base,
     """A copy of the base's weights has the base's losses to the last bit."""
     _, base = pair
     training = make_training(
-        world.project, world.admin, method="full", base_model=tiny_base, dataset=pair[0].training.dataset,
+        world.project, world.admin, method="full", base_model=tiny_base, dataset=pair[0].training_run.dataset,
         status="succeeded",
     )  # fmt: skip
     training.dataset.settings = training.dataset.settings | {"system_prompt": world.project.system_prompt}
@@ -328,7 +328,7 @@ def test_a_full_fine_tune_is_measured_by_its_own_weights(world, pair, tiny_base,
     copy = make_version(
         world.project,
         world.admin,
-        training=training,
+        training_run=training,
         kind=ModelVersion.Kind.FULL,
         artifact=tiny_base.artifact,
     )

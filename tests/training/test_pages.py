@@ -46,11 +46,11 @@ def scene(world, sent):
     )  # fmt: skip
     for step in range(1, 101):
         MetricPoint.objects.create(
-            training=done, series="train", step=step, epoch=step / 50, loss=3.0 - step / 90
+            training_run=done, series="train", step=step, epoch=step / 50, loss=3.0 - step / 90
         )
     for step in (0, 25, 50, 75, 100):
         MetricPoint.objects.create(
-            training=done, series="validation", step=step, epoch=step / 50, loss=3.05 - step / 85
+            training_run=done, series="validation", step=step, epoch=step / 50, loss=3.05 - step / 85
         )
     for step, answer in (
         (0, "I’m sorry for any confusion."),
@@ -58,13 +58,13 @@ def scene(world, sent):
         (100, "Customs holds it: send the invoice."),
     ):
         SampleAnswer.objects.create(
-            training=done,
+            training_run=done,
             step=step,
             question="Is it the carrier or is it customs?",
             answer=answer,
             reference="Customs holds FD-7.",
         )
-    version = make_version(world.project, world.admin, training=done, base_model=base)
+    version = make_version(world.project, world.admin, training_run=done, base_model=base)
     running = make_training(
         world.project, world.admin, status=Run.Status.RUNNING, planned_steps=100, **common
     )
@@ -151,7 +151,7 @@ def test_an_unknown_number_is_404(scene, as_user, name, bad):
 
 def test_another_projects_run_and_version_are_404(scene, as_user):
     other = make_training(scene.other, scene.neighbour, number=77, status=Run.Status.SUCCEEDED)
-    version = make_version(scene.other, scene.neighbour, training=other, number=1)
+    version = make_version(scene.other, scene.neighbour, training_run=other, number=1)
     assert as_user(scene.admin).get(url(scene, "run", 77)).status_code == 404
     assert as_user(scene.admin).get(url(scene, "version", version.pk)).status_code == 404
     assert as_user(scene.admin).get(url(scene, "version-download", version.pk)).status_code == 404
@@ -609,7 +609,7 @@ def test_lists_make_the_same_number_of_queries_however_long_they_are(scene, as_u
             dataset=make_dataset(scene.project, 10),
             status=Run.Status.SUCCEEDED,
         )
-        make_version(scene.project, scene.admin, training=training)
+        make_version(scene.project, scene.admin, training_run=training)
         make_training(scene.project, scene.admin, base_model=base, dataset=scene.dataset)
     assert queries_of(client, url(scene, name)) == few
 
@@ -618,11 +618,11 @@ def test_the_run_page_makes_the_same_number_of_queries_however_many_points_there
     client = as_user(scene.admin)
     few = queries_of(client, url(scene, "run", scene.done.number))
     MetricPoint.objects.bulk_create(
-        MetricPoint(training=scene.done, series="train", step=step, epoch=1, loss=1.5)
+        MetricPoint(training_run=scene.done, series="train", step=step, epoch=1, loss=1.5)
         for step in range(101, 300)
     )
     for step in range(101, 120):
-        SampleAnswer.objects.create(training=scene.done, step=step, question="Another?", answer="Yes.")
+        SampleAnswer.objects.create(training_run=scene.done, step=step, question="Another?", answer="Yes.")
     assert queries_of(client, url(scene, "run", scene.done.number)) == few
 
 

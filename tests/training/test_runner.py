@@ -271,7 +271,7 @@ def test_a_stopped_worker_saves_and_hands_the_run_back(world, tiny_base, sent, m
     assert training.run.attempt == 0  # being stopped is no failure
     assert checkpoint_steps(training) == [5]
     assert ("core.tasks.execute_run", training.run_id) in sent
-    assert not ModelVersion.objects.filter(training=training).exists()
+    assert not ModelVersion.objects.filter(training_run=training).exists()
     stopping.forget()
     monkeypatch.setattr(loop._Watch, "on_step_end", finish_step)
     training = finish(training)
@@ -303,18 +303,18 @@ def test_a_cancelled_run_goes_on_from_its_last_checkpoint_and_comes_to_the_same_
     training = launch(world, tiny_base, dataset)
     process = worker(training, pause=0.3, every=0.2)
     wait_for(lambda: bool(checkpoint_steps(training)), process)
-    services.cancel(by=world.admin, training=training)
+    services.cancel(by=world.admin, training_run=training)
     assert process.wait(timeout=120) == 0
     training.run.refresh_from_db()
     assert training.run.status == Run.Status.CANCELLED
     assert training.run.cancel_requested_by == world.admin
-    assert not ModelVersion.objects.filter(training=training).exists()
+    assert not ModelVersion.objects.filter(training_run=training).exists()
     kept = checkpoint_steps(training)[0]
     training.refresh_from_db()
     assert training.checkpoint_step == kept < training.planned_steps
     with pytest.raises(Conflict):
-        services.cancel(by=world.admin, training=training)
-    training = finish(services.retry(by=world.admin, training=training))
+        services.cancel(by=world.admin, training_run=training)
+    training = finish(services.retry(by=world.admin, training_run=training))
     assert training.run.status == Run.Status.SUCCEEDED
     assert [resume["from_step"] for resume in training.resumes] == [kept]
     # Nothing twice: one point a step, one version, and what an uninterrupted run comes to.
@@ -325,16 +325,16 @@ def test_a_cancelled_run_goes_on_from_its_last_checkpoint_and_comes_to_the_same_
     assert training.checkpoint_step is None
     assert not checkpoints.folder_of(training.pk).exists()
     with pytest.raises(Conflict):
-        services.retry(by=world.admin, training=training)
+        services.retry(by=world.admin, training_run=training)
 
 
 def test_a_run_cancelled_while_it_waits_never_starts(world, tiny_base):
     training = launch(world, tiny_base)
-    services.cancel(by=world.admin, training=training)
+    services.cancel(by=world.admin, training_run=training)
     training = finish(training)
     assert training.run.status == Run.Status.CANCELLED
     assert training.done_steps == 0
-    assert finish(services.retry(by=world.admin, training=training)).run.status == Run.Status.SUCCEEDED
+    assert finish(services.retry(by=world.admin, training_run=training)).run.status == Run.Status.SUCCEEDED
 
 
 def test_a_version_that_was_made_is_not_made_again(world, tiny_base):
@@ -343,7 +343,7 @@ def test_a_version_that_was_made_is_not_made_again(world, tiny_base):
     Run.objects.filter(pk=training.run_id).update(status=Run.Status.CANCELLED)
     training.run.refresh_from_db()
     with pytest.raises(Conflict, match="has made its model version"):
-        services.retry(by=world.admin, training=training)
+        services.retry(by=world.admin, training_run=training)
 
 
 def test_checkpoints_of_runs_that_ended_long_ago_are_removed(world, tiny_base, settings, tmp_path):
@@ -429,11 +429,11 @@ def test_a_store_that_fails_leaves_no_version_and_the_run_can_be_tried_again(wor
     assert training.run.status == Run.Status.FAILED
     assert training.run.error_code == "storage_full"
     assert "disk is full" in training.run.error_message
-    assert not ModelVersion.objects.filter(training=training).exists()
+    assert not ModelVersion.objects.filter(training_run=training).exists()
     assert not Event.objects.filter(payload__has_key="training").exists()
     assert Artifact.objects.count() == before
     monkeypatch.setattr(FolderStorage, "put", put)
-    training = finish(services.retry(by=world.admin, training=training))
+    training = finish(services.retry(by=world.admin, training_run=training))
     assert training.run.status == Run.Status.SUCCEEDED
     assert training.model_version.number == 1
 
@@ -446,7 +446,7 @@ def test_a_registration_that_fails_leaves_nothing_behind(world, tiny_base, monke
     training = finish(launch_without_base_version(world, tiny_base, monkeypatch))
     assert training.run.status == Run.Status.FAILED
     assert training.run.error_code == "unexpected"
-    assert not ModelVersion.objects.filter(training=training).exists()
+    assert not ModelVersion.objects.filter(training_run=training).exists()
     assert not AuditEntry.objects.filter(action="model_version.registered", object_label="v1").exists()
 
 
@@ -463,7 +463,7 @@ def test_a_run_whose_worker_died_after_registering_ends_well(world, tiny_base):
     Run.objects.filter(pk=training.run_id).update(status=Run.Status.QUEUED, finished_at=None)
     training = finish(training)
     assert training.run.status == Run.Status.SUCCEEDED
-    assert ModelVersion.objects.get(training=training) == version
+    assert ModelVersion.objects.get(training_run=training) == version
     assert Delivery.objects.filter(event__payload={"version": version.pk}).count() <= 1
 
 
@@ -506,7 +506,7 @@ def test_a_dataset_whose_file_is_gone_is_told_by_name(world, tiny_base):
     assert training.run.error_code == "artifact_missing"
     assert name in training.run.error_message
     (folder / "elsewhere").rename(folder / name)
-    assert finish(services.retry(by=world.admin, training=training)).run.status == Run.Status.SUCCEEDED
+    assert finish(services.retry(by=world.admin, training_run=training)).run.status == Run.Status.SUCCEEDED
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_none(tmp_path, settings):

@@ -57,7 +57,7 @@ class MethodSerializer(serializers.Serializer[Any]):
 
 
 class LaunchSerializer(Body):
-    method = serializers.ChoiceField(choices=[(one.name, one.label) for one in METHODS.values()])
+    method = serializers.ChoiceField(choices=[(method.name, method.label) for method in METHODS.values()])
     base_model = serializers.PrimaryKeyRelatedField(queryset=BaseModel.objects.all(), pk_field=IdField())
     dataset = CountField(min_value=1, help_text="The dataset version's number in this project.")
     recipe = serializers.DictField(
@@ -143,8 +143,8 @@ class TrainingRunSerializer(serializers.ModelSerializer[TrainingRun]):
         )  # fmt: skip
 
     @extend_schema_field(serializers.IntegerField(allow_null=True))
-    def get_model_version(self, training: TrainingRun) -> int | None:
-        version = getattr(training, "model_version", None)
+    def get_model_version(self, training_run: TrainingRun) -> int | None:
+        version = getattr(training_run, "model_version", None)
         return version.pk if version else None
 
 
@@ -163,9 +163,11 @@ class SampleSerializer(serializers.ModelSerializer[SampleAnswer]):
 class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
     name = serializers.CharField(source="__str__", read_only=True)
     base_model = serializers.CharField(source="base_model.name", read_only=True)
-    run = serializers.IntegerField(source="training.number", default=None, read_only=True, allow_null=True)
+    run = serializers.IntegerField(
+        source="training_run.number", default=None, read_only=True, allow_null=True
+    )
     dataset = serializers.IntegerField(
-        source="training.dataset.number", default=None, read_only=True, allow_null=True
+        source="training_run.dataset.number", default=None, read_only=True, allow_null=True
     )
     sha256 = serializers.CharField(source="artifact.sha256", read_only=True)
     size_bytes = serializers.IntegerField(source="artifact.size_bytes", read_only=True)

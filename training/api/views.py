@@ -41,7 +41,7 @@ class TrainingView(ProjectAPIView):
     read_roles: ClassVar[tuple[str, ...]] = READERS
     write_roles: ClassVar[tuple[str, ...]] = ADMINS
 
-    def training(self, number: int) -> TrainingRun:
+    def training_run(self, number: int) -> TrainingRun:
         return self.access.get(queries.training_runs(self.access.project), number=number)
 
     def version(self, pk: int) -> ModelVersion:
@@ -65,8 +65,8 @@ class BaseModelsView(mixins.ListModelMixin, TrainingView):
     def post(self, request: Request, slug: str) -> Response:
         """Adds a base model and starts preparing it (operators only)."""
         self.operators_only()
-        given = self.given(NewBaseModelSerializer)
-        base = services.register_base_model(by=self.access.user, project=self.access.project, **given)
+        values = self.body(NewBaseModelSerializer)
+        base = services.register_base_model(by=self.access.user, project=self.access.project, **values)
         return Response(BaseModelSerializer(base).data, status=status.HTTP_201_CREATED)
 
 
@@ -118,20 +118,20 @@ class MethodsView(TrainingView):
         """The training methods, with every setting, its range, its default and the reason for the default."""
         methods = [
             {
-                "name": one.name,
-                "label": one.label,
-                "summary": one.summary,
-                "serving_plan": one.serving_plan(one.recipe()),
-                "settings": settings_of(one.recipe),
+                "name": method.name,
+                "label": method.label,
+                "summary": method.summary,
+                "serving_plan": method.serving_plan(method.recipe()),
+                "settings": settings_of(method.recipe),
             }
-            for one in METHODS.values()
+            for method in METHODS.values()
         ]
         return Response(MethodSerializer(methods, many=True).data)
 
 
 class _Launching(TrainingView):
     def launch_values(self) -> dict[str, Any]:
-        values = self.given(LaunchSerializer)
+        values = self.body(LaunchSerializer)
         values["dataset"] = self.access.get(DatasetVersion, number=values["dataset"])
         return values
 
@@ -146,7 +146,7 @@ class _Launching(TrainingView):
             # The recipe reports settings only; the preflight reports other fields too.
             own = {*LaunchSerializer().fields} if isinstance(error, services.NotLaunchable) else set()
             named = {"__all__": "body", **{name: name for name in own}}
-            error.fields = {named.get(name, f"recipe.{name}"): said for name, said in error.fields.items()}
+            error.fields = {named.get(name, f"recipe.{name}"): texts for name, texts in error.fields.items()}
             raise
 
 
@@ -162,7 +162,7 @@ class PreflightView(_Launching):
         values = self.launch_values()
         with self.named_as_sent():
             recipe = recipe_from(METHODS[values["method"]].recipe, values["recipe"])
-        found = services.check(
+        result = services.check(
             by=self.access.user,
             project=self.access.project,
             base_model=values["base_model"],
@@ -170,7 +170,7 @@ class PreflightView(_Launching):
             method=values["method"],
             recipe=recipe,
         )
-        return Response(PreflightSerializer(preflight.as_answer(found)).data)
+        return Response(PreflightSerializer(preflight.as_answer(result)).data)
 
 
 # --- runs --------------------------------------------------------------------------------------------------
@@ -180,8 +180,8 @@ class TrainingRunsView(mixins.ListModelMixin, _Launching):
     queryset = TrainingRun.objects.none()
 
     def get_queryset(self) -> QuerySet[TrainingRun]:
-        wanted = TrainingRunFilter(self.request.GET).checked()
-        return queries.search_runs(self.access.project, **wanted).select_related("run__created_by")
+        criteria = TrainingRunFilter(self.request.GET).checked()
+        return queries.search_runs(self.access.project, **criteria).select_related("run__created_by")
 
     def get(self, request: Request, slug: str) -> Response:
         """Training runs, newest first."""
@@ -192,8 +192,8 @@ class TrainingRunsView(mixins.ListModelMixin, _Launching):
         """Launches a training run. 422, with every problem, when the preflight finds a problem."""
         values = self.launch_values()
         with self.named_as_sent():
-            training = services.launch(by=self.access.user, project=self.access.project, **values)
-        return Response(TrainingRunSerializer(training).data, status=status.HTTP_201_CREATED)
+            training_run = services.launch(by=self.access.user, project=self.access.project, **values)
+        return Response(TrainingRunSerializer(training_run).data, status=status.HTTP_201_CREATED)
 
 
 class TrainingRunView(TrainingView):
@@ -202,7 +202,7 @@ class TrainingRunView(TrainingView):
 
     def get(self, request: Request, slug: str, number: int) -> Response:
         """One training run."""
-        return Response(TrainingRunSerializer(self.training(number)).data)
+        return Response(TrainingRunSerializer(self.training_run(number)).data)
 
 
 class PointsView(mixins.ListModelMixin, TrainingView):
@@ -210,8 +210,8 @@ class PointsView(mixins.ListModelMixin, TrainingView):
     queryset = MetricPoint.objects.none()
 
     def get_queryset(self) -> QuerySet[MetricPoint]:
-        training = self.training(self.kwargs["number"])
-        return MetricPoint.objects.filter(training=training).order_by("step", "series")
+        training_run = self.training_run(self.kwargs["number"])
+        return MetricPoint.objects.filter(training_run=training_run).order_by("step", "series")
 
     def get(self, request: Request, slug: str, number: int) -> Response:
         """Losses by step, in nats per completion token."""
@@ -223,7 +223,7 @@ class SamplesView(mixins.ListModelMixin, TrainingView):
     queryset = SampleAnswer.objects.none()
 
     def get_queryset(self) -> QuerySet[SampleAnswer]:
-        return SampleAnswer.objects.filter(training=self.training(self.kwargs["number"])).order_by(
+        return SampleAnswer.objects.filter(training_run=self.training_run(self.kwargs["number"])).order_by(
             "step", "id"
         )
 
@@ -240,7 +240,9 @@ class CancelTrainingView(TrainingView):
     def post(self, request: Request, slug: str, number: int) -> Response:
         """Asks the run to stop. 409 when it has ended."""
         return Response(
-            TrainingRunSerializer(services.cancel(by=self.access.user, training=self.training(number))).data
+            TrainingRunSerializer(
+                services.cancel(by=self.access.user, training_run=self.training_run(number))
+            ).data
         )
 
 
@@ -252,7 +254,9 @@ class RetryTrainingView(TrainingView):
     def post(self, request: Request, slug: str, number: int) -> Response:
         """Starts a failed or cancelled run again, from its last checkpoint if it has one. 409 otherwise."""
         return Response(
-            TrainingRunSerializer(services.retry(by=self.access.user, training=self.training(number))).data
+            TrainingRunSerializer(
+                services.retry(by=self.access.user, training_run=self.training_run(number))
+            ).data
         )
 
 

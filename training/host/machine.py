@@ -77,8 +77,8 @@ def _gpu() -> tuple[str, int, int] | None:
             timeout=10,
             check=True,
         ).stdout
-        found = [[part.strip() for part in line.split(",")] for line in lines_of(answer) if line.strip()]
-        gpus = [(name, int(total) * 2**20, int(free) * 2**20) for name, total, free in found]
+        rows = [[part.strip() for part in line.split(",")] for line in lines_of(answer) if line.strip()]
+        gpus = [(name, int(total) * 2**20, int(free) * 2**20) for name, total, free in rows]
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
     return max(gpus, key=lambda gpu: gpu[2]) if gpus else None

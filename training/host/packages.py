@@ -34,8 +34,8 @@ def inside_model_folders(path: Path) -> bool:
 
 def model_folders() -> list[Path]:
     """Folders below settings.MODEL_FOLDERS that contain a config.json, at most two levels down."""
-    found = []
+    folders = []
     for root in settings.MODEL_FOLDERS:
         for pattern in ("*/config.json", "*/*/config.json"):
-            found += [path.parent for path in root.glob(pattern) if inside_model_folders(path.parent)]
-    return sorted(set(found))
+            folders += [path.parent for path in root.glob(pattern) if inside_model_folders(path.parent)]
+    return sorted(set(folders))

@@ -62,16 +62,16 @@ class Setting:
             raise ValueError(f"At most {plain(self.most)}.")
         return int(value) if self.kind == "int" else float(value)
 
-    def is_default(self, given: Json) -> bool:
+    def is_default(self, value: Json) -> bool:
         """Whether a value, from a form or a program, is the default."""
         if self.kind == "bool":
-            return (given is True or given == "on") == self.default
+            return (value is True or value == "on") == self.default
         if self.kind == "choice":
-            return bool(given == self.default)
-        if given is None or isinstance(given, (list, dict)):
+            return bool(value == self.default)
+        if value is None or isinstance(value, (list, dict)):
             return False
         try:
-            return float(given) == float(self.default)
+            return float(value) == float(self.default)
         except (OverflowError, ValueError):
             return False
 
@@ -251,20 +251,20 @@ _KINDS = {float: "float", int: "int", bool: "bool", str: "choice"}
 def settings_of(recipe: type[Recipe]) -> list[Setting]:
     """The recipe's fields in the order they are shown."""
     return [
-        Setting(name=one.name, kind=_KINDS[type(one.default)], default=one.default, **one.metadata)
-        for one in fields(recipe)
-        if one.default is not MISSING
+        Setting(name=field.name, kind=_KINDS[type(field.default)], default=field.default, **field.metadata)
+        for field in fields(recipe)
+        if field.default is not MISSING
     ]
 
 
 def recipe_from(recipe: type[Recipe], values: dict[str, Any]) -> Recipe:
     """A recipe from plain values, defaults filled in. Raises Invalid naming every field that is wrong."""
-    known = {one.name: one for one in settings_of(recipe)}
+    known = {setting.name: setting for setting in settings_of(recipe)}
     wrong: dict[str, list[str]] = {name: ["No such setting."] for name in values if name not in known}
     clean: dict[str, Any] = {}
-    for name, one in known.items():
+    for name, setting in known.items():
         try:
-            clean[name] = one.clean(values.get(name, one.default))
+            clean[name] = setting.clean(values.get(name, setting.default))
         except ValueError as error:
             wrong[name] = [str(error)]
     if wrong:
@@ -278,12 +278,12 @@ NAMED = 3
 
 def _named(wrong: dict[str, list[str]], known: dict[str, Setting]) -> str:
     """ "Learning rate: at most 0.1. Rank: at least 1." """
-    said = [
+    lines = [
         f"{known[name].label if name in known else f'“{name[:60]}”'}: {words[0][0].lower()}{words[0][1:]}"
         for name, words in wrong.items()
     ]
-    more = len(said) - NAMED
-    return " ".join(said[:NAMED]) + (f" And {more} more." if more > 0 else "")
+    more = len(lines) - NAMED
+    return " ".join(lines[:NAMED]) + (f" And {more} more." if more > 0 else "")
 
 
 def as_values(recipe: Recipe) -> dict[str, Any]:

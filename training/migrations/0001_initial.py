@@ -434,7 +434,9 @@ class Migration(migrations.Migration):
                 (
                     "run",
                     models.OneToOneField(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="training", to="core.run"
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="training_run",
+                        to="core.run",
                     ),
                 ),
             ],
@@ -456,7 +458,7 @@ class Migration(migrations.Migration):
                 ("answer", models.TextField()),
                 ("reference", models.TextField(blank=True, help_text="What the expert wrote.")),
                 (
-                    "training",
+                    "training_run",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="samples",
@@ -470,7 +472,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="modelversion",
-            name="training",
+            name="training_run",
             field=models.OneToOneField(
                 blank=True,
                 null=True,
@@ -501,7 +503,7 @@ class Migration(migrations.Migration):
                 ("tokens_per_second", models.FloatField(null=True)),
                 ("at", models.DateTimeField(auto_now_add=True)),
                 (
-                    "training",
+                    "training_run",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="points",
@@ -565,7 +567,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="sampleanswer",
-            constraint=models.UniqueConstraint(fields=("training", "step", "question"), name="sample_once"),
+            constraint=models.UniqueConstraint(
+                fields=("training_run", "step", "question"), name="sample_once"
+            ),
         ),
         migrations.AddConstraint(
             model_name="modelversion",
@@ -577,11 +581,11 @@ class Migration(migrations.Migration):
             model_name="modelversion",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("kind", "base"), ("number", 0), ("training__isnull", True)),
+                    models.Q(("kind", "base"), ("number", 0), ("training_run__isnull", True)),
                     models.Q(
                         models.Q(("kind", "base"), _negated=True),
                         ("number__gt", 0),
-                        ("training__isnull", False),
+                        ("training_run__isnull", False),
                     ),
                     _connector="OR",
                 ),
@@ -590,6 +594,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="metricpoint",
-            constraint=models.UniqueConstraint(fields=("training", "series", "step"), name="point_once"),
+            constraint=models.UniqueConstraint(fields=("training_run", "series", "step"), name="point_once"),
         ),
     ]

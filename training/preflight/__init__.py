@@ -57,12 +57,12 @@ def check(
     (training.services.count_tokens).
     """
     chosen = METHODS[method]
-    found = findings.base_findings(base_model) + findings.dataset_findings(project, dataset)
-    found += findings.rank_findings(chosen, recipe)
+    all_findings = findings.base_findings(base_model) + findings.dataset_findings(project, dataset)
+    all_findings += findings.rank_findings(chosen, recipe)
     if base_model is None or dataset is None or base_model.status != BaseModel.Status.READY:
-        return Preflight(found)
+        return Preflight(all_findings)
     if dataset.status != DatasetVersion.Status.READY or dataset.project_id != project.pk:
-        return Preflight(found)
+        return Preflight(all_findings)
     counted = counting.counted(dataset, base_model)
     waiting = counted if isinstance(counted, Counting) else None
     if isinstance(counted, Counting) or counted.problems:
@@ -71,13 +71,13 @@ def check(
     else:
         data = queries.exact_figures(counted, recipe)
     machine = training_machine()
-    found += findings.row_findings(counted, recipe, base_model, dataset)
-    found += findings.data_findings(data, recipe, base_model, dataset)
+    all_findings += findings.row_findings(counted, recipe, base_model, dataset)
+    all_findings += findings.data_findings(data, recipe, base_model, dataset)
     estimate = _estimate(project, chosen, recipe, base_model, data, machine)
-    found += findings.machine_findings(estimate, machine)
-    found += findings.serving_findings(chosen, data)
-    found += findings.queue_findings()
-    return Preflight(found, estimate, machine, data, waiting)
+    all_findings += findings.machine_findings(estimate, machine)
+    all_findings += findings.serving_findings(chosen, data)
+    all_findings += findings.queue_findings()
+    return Preflight(all_findings, estimate, machine, data, waiting)
 
 
 def _estimate(

@@ -216,8 +216,8 @@ def _stop_token(tokenizer: "PreTrainedTokenizerBase", folder: Path) -> str:
     ends = {tokenizer.eos_token_id}
     answer = folder / "generation_config.json"
     if answer.is_file():
-        told = json.loads(answer.read_text()).get("eos_token_id")
-        ends.update(told if isinstance(told, list) else [told])
+        stored = json.loads(answer.read_text()).get("eos_token_id")
+        ends.update(stored if isinstance(stored, list) else [stored])
     mark = "Understood completely"
     text = tokenizer.apply_chat_template(
         [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": mark}], tokenize=False
@@ -246,14 +246,14 @@ def _parity_prompts(tokenizer: "PreTrainedTokenizerBase") -> list[dict[str, Any]
 
     from training.runner.data import render_prompt
 
-    found = []
+    prompts = []
     for messages in PARITY_CONVERSATIONS:
         try:
-            found.append({"messages": messages, "token_ids": render_prompt(tokenizer, messages)})
+            prompts.append({"messages": messages, "token_ids": render_prompt(tokenizer, messages)})
         except TemplateError:
             # Some templates take no system message; their projects cannot use one either, and the preflight reports it.
             continue
-    return found
+    return prompts
 
 
 def _parameter_count(folder: Path, tied: bool) -> int:

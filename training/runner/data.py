@@ -66,11 +66,11 @@ class TransformersTokenizer:
         return str(self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def id_of(self, token: str) -> int | None:
-        found = self._tokenizer.convert_tokens_to_ids(token)
-        unknown = found is None or (
-            found == self._tokenizer.unk_token_id and token != self._tokenizer.unk_token
+        token_id = self._tokenizer.convert_tokens_to_ids(token)
+        unknown = token_id is None or (
+            token_id == self._tokenizer.unk_token_id and token != self._tokenizer.unk_token
         )
-        return None if unknown else int(found)
+        return None if unknown else int(token_id)
 
 
 def render_prompt(tokenizer: "PreTrainedTokenizerBase", messages: list[Message]) -> list[int]:
@@ -150,12 +150,12 @@ def plan_order(lengths: list[int], *, batch_size: int, steps: int, seed: int) ->
     Rows of similar length are grouped inside pools of POOL_STEPS steps. The order follows from its arguments alone, so a
     resumed run continues exactly where it stopped.
     """
-    wanted = steps * batch_size
-    stream = row_stream(len(lengths), places=wanted, seed=seed)
+    places = steps * batch_size
+    stream = row_stream(len(lengths), places=places, seed=seed)
     order: list[int] = []
     pool = POOL_STEPS * batch_size
-    for start in range(0, wanted, pool):
-        part = sorted(stream[start : min(start + pool, wanted)], key=lambda row: lengths[row])
+    for start in range(0, places, pool):
+        part = sorted(stream[start : min(start + pool, places)], key=lambda row: lengths[row])
         batches = [part[at : at + batch_size] for at in range(0, len(part), batch_size)]
         random.Random(f"{seed}/pool/{start}").shuffle(batches)
         order += [row for batch in batches for row in batch]

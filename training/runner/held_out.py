@@ -49,7 +49,7 @@ def run(ctx: RunContext) -> None:
         *(
             f"{side}__{part}"
             for side in ("version", "against")
-            for part in ("project", "artifact", "base_model__artifact", "training__dataset__artifact")
+            for part in ("project", "artifact", "base_model__artifact", "training_run__dataset__artifact")
         )
     ).get(run=ctx.run)
     sides = (measurement.version, measurement.against)
@@ -65,9 +65,9 @@ def run(ctx: RunContext) -> None:
     }
     missing = {
         side.pk: {
-            row_hash: one
-            for row_hash, one in rendered[side.pk].items()
-            if stored[side.pk].get(row_hash) != one.digest
+            row_hash: row
+            for row_hash, row in rendered[side.pk].items()
+            if stored[side.pk].get(row_hash) != row.digest
         }
         for side in sides
     }
@@ -96,14 +96,14 @@ def _prepare(measurement: LossMeasurement) -> dict[int, dict[str, Rendered]]:
     }
     rendered: dict[int, dict[str, Rendered]] = {pk: {} for pk in encoders}
     kept: list[ChosenRow] = []
-    for one, content in _contents(chosen, version, against):
+    for chosen_row, content in _contents(chosen, version, against):
         both = {pk: _render(encoder, content, longest) for pk, (encoder, longest) in encoders.items()}
         if any(side is None for side in both.values()):
             continue
-        kept.append(one)
+        kept.append(chosen_row)
         for pk, side in both.items():
             assert side is not None
-            rendered[pk][one.row.row_hash] = side
+            rendered[pk][chosen_row.row.row_hash] = side
     if not kept:
         raise RunFailed(
             "no_test_rows",
@@ -112,7 +112,7 @@ def _prepare(measurement: LossMeasurement) -> dict[int, dict[str, Rendered]]:
         )
     results.note_rows_chosen(
         measurement=measurement,
-        rows=[one.stored() for one in kept],
+        rows=[chosen_row.stored() for chosen_row in kept],
         left_out={
             "trained_on": available.trained_on,
             "retired": available.retired,
@@ -127,7 +127,11 @@ def _contents(
     chosen: list[ChosenRow], version: ModelVersion, against: ModelVersion
 ) -> Iterator[tuple[ChosenRow, dict[str, Any]]]:
     for dataset in datasets_of(version, against):
-        at = {one.row.position: one for one in chosen if one.row.dataset == dataset.pk}
+        at = {
+            chosen_row.row.position: chosen_row
+            for chosen_row in chosen
+            if chosen_row.row.dataset == dataset.pk
+        }
         if not at:
             continue
         check_present(dataset.artifact, str(dataset))
@@ -171,18 +175,18 @@ def _measure(
         model = _load(version, device=device, precision=precision)
         began, before = time.monotonic(), done
         for batch in _batches(rows):
-            losses = _losses(model, [one.row for _, one in batch], device)
+            losses = _losses(model, [rendered.row for _, rendered in batch], device)
             results.note_row_losses(
                 losses=[
                     RowLoss(
                         version=version,
                         row_hash=row_hash,
                         loss=loss,
-                        tokens=one.row.answer_tokens,
-                        rendered=one.digest,
+                        tokens=rendered.row.answer_tokens,
+                        rendered=rendered.digest,
                         precision=precision,
                     )
-                    for (row_hash, one), loss in zip(batch, losses, strict=True)
+                    for (row_hash, rendered), loss in zip(batch, losses, strict=True)
                 ]
             )
             done += len(batch)
@@ -203,11 +207,11 @@ def _batches(rows: dict[str, Rendered]) -> Iterator[list[tuple[str, Rendered]]]:
     """Rows of similar length together, at most TOKENS_AT_ONCE tokens with padding; the longest first, so that a machine
     with too little memory fails at once."""
     batch: list[tuple[str, Rendered]] = []
-    for name, one in sorted(rows.items(), key=lambda item: (-len(item[1].row.ids), item[0])):
+    for name, rendered in sorted(rows.items(), key=lambda item: (-len(item[1].row.ids), item[0])):
         if batch and (len(batch) + 1) * len(batch[0][1].row.ids) > TOKENS_AT_ONCE:
             yield batch
             batch = []
-        batch.append((name, one))
+        batch.append((name, rendered))
     if batch:
         yield batch
 
@@ -241,8 +245,8 @@ def _losses(model: "PreTrainedModel | PeftModel", rows: list[EncodedRow], device
         name: value.to(device) if hasattr(value, "to") else value for name, value in collate(rows, 0).items()
     }
     with torch.inference_mode():
-        losses = [float(one) for one in row_losses(model, batch)]
-    if not all(math.isfinite(one) for one in losses):
+        losses = [float(loss) for loss in row_losses(model, batch)]
+    if not all(math.isfinite(loss) for loss in losses):
         raise RunFailed(
             "loss_not_finite",
             "The loss of a row is not a number: the weights are damaged, or too large for this precision.",

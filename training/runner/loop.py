@@ -94,10 +94,10 @@ def row_losses(model: "PreTrainedModel | PeftModel", batch: dict[str, Any]) -> t
     # A model that does not know the argument returns all positions; the last ones are the same.
     scores = scores[:, -keep:-1].float()
     labels = batch["labels"][:, 1 - keep :]
-    each = cross_entropy(
+    token_losses = cross_entropy(
         scores.reshape(-1, scores.shape[-1]), labels.reshape(-1), reduction="none", ignore_index=IGNORED
     )
-    return each.reshape(labels.shape).sum(dim=1)
+    return token_losses.reshape(labels.shape).sum(dim=1)
 
 
 def completion_loss(
@@ -113,7 +113,7 @@ class _Loop(Trainer):
     def __init__(
         self,
         *,
-        training_id: int,
+        training_run_id: int,
         plan: TrainingPlan,
         model: "PreTrainedModel | PeftModel",
         args: TrainingArguments,
@@ -126,7 +126,7 @@ class _Loop(Trainer):
             data_collator=lambda rows: collate(rows, plan.pad_id),
             callbacks=callbacks,
         )
-        self._training_id = training_id
+        self._training_run_id = training_run_id
         self._plan = plan
         self._staging: Path | None = None
         # The loss below divides by the completion tokens of the whole step itself.
@@ -167,7 +167,7 @@ class _Loop(Trainer):
             inner.rmdir()
 
         with self._plan.doing("save"):
-            checkpoints.write(self._training_id, step, fill)
+            checkpoints.write(self._training_run_id, step, fill)
 
 
 @contextmanager
@@ -183,10 +183,10 @@ def _apart(model: "PreTrainedModel | PeftModel") -> Iterator[None]:
             model.train(was_training)
 
 
-def _diverged(what: str, step: int) -> RunFailed:
+def _diverged(figure: str, step: int) -> RunFailed:
     return RunFailed(
         "diverged",
-        f"The {what} became NaN or infinite at step {step}.",
+        f"The {figure} became NaN or infinite at step {step}.",
         "Divide the learning rate by three to ten and launch again.",
     )
 
@@ -314,7 +314,7 @@ class _Watch(TrainerCallback):
 
 def train(
     *,
-    training_id: int,
+    training_run_id: int,
     model: "PreTrainedModel | PeftModel",
     plan: TrainingPlan,
     reporter: Reporter,
@@ -328,7 +328,7 @@ def train(
     arguments = trainer_arguments(plan, device=device, autocast=autocast, work=work)
     watch = _Watch(plan, reporter, stop_asked)
     loop = _Loop(
-        training_id=training_id,
+        training_run_id=training_run_id,
         plan=plan,
         model=model,
         args=arguments,

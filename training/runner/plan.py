@@ -27,17 +27,17 @@ class Clock:
     seconds: dict[str, float] = field(default_factory=dict)
     units: dict[str, int] = field(default_factory=dict)
 
-    def add(self, what: str, seconds: float, units: int = 1) -> None:
-        self.seconds[what] = self.seconds.get(what, 0.0) + seconds
-        self.units[what] = self.units.get(what, 0) + units
+    def add(self, kind: str, seconds: float, units: int = 1) -> None:
+        self.seconds[kind] = self.seconds.get(kind, 0.0) + seconds
+        self.units[kind] = self.units.get(kind, 0) + units
 
     @contextmanager
-    def measure(self, what: str) -> Iterator[None]:
+    def measure(self, kind: str) -> Iterator[None]:
         began = time.monotonic()
         try:
             yield
         finally:
-            self.add(what, time.monotonic() - began)
+            self.add(kind, time.monotonic() - began)
 
 
 class TrainingPlan:
@@ -117,18 +117,18 @@ class TrainingPlan:
 
     def sentence(self, step: int) -> str:
         """ "Step 62 of 100, epoch 2. Next evaluation at step 70." """
-        later = [one for one in sorted(self.evaluate_at) if one > step]
+        later = [evaluation for evaluation in sorted(self.evaluate_at) if evaluation > step]
         after = f" Next evaluation at step {later[0]}." if later else ""
         return f"Step {step} of {self.steps}, epoch {min(self.epoch(step), self.recipe.epochs):.1f}.{after}"
 
 
 def _questions(rows: list[EncodedRow], count: int) -> list[EncodedRow]:
     """Different validation questions, spread evenly over the set, the same ones each time."""
-    found: dict[str, EncodedRow] = {}
-    wanted = min(count, len(rows))
-    for part in range(wanted):
-        for row in rows[part * len(rows) // wanted :]:
-            if row.question not in found:
-                found[row.question] = row
+    by_question: dict[str, EncodedRow] = {}
+    most = min(count, len(rows))
+    for part in range(most):
+        for row in rows[part * len(rows) // most :]:
+            if row.question not in by_question:
+                by_question[row.question] = row
                 break
-    return list(found.values())
+    return list(by_question.values())

@@ -47,24 +47,28 @@ OUT_OF_MEMORY_ADVICE = (
 
 def run(ctx: RunContext) -> None:
     """Trains, or continues from the last complete checkpoint; produces a model version."""
-    training = TrainingRun.objects.select_related("project", "base_model", "dataset", "run").get(run=ctx.run)
-    if ModelVersion.objects.filter(training=training).exists():
+    training_run = TrainingRun.objects.select_related("project", "base_model", "dataset", "run").get(
+        run=ctx.run
+    )
+    if ModelVersion.objects.filter(training_run=training_run).exists():
         # The worker died between registering the version and ending the run: nothing is left to do.
         return
     began = time.monotonic()
-    method = METHODS[training.method]
-    recipe = recipe_from(method.recipe, training.recipe)
-    device = _prepare(ctx, training, recipe)
+    method = METHODS[training_run.method]
+    recipe = recipe_from(method.recipe, training_run.recipe)
+    device = _prepare(ctx, training_run, recipe)
     ctx.report(message="Reading the dataset and counting its tokens.", now=True)
-    base_folder = check_present(training.base_model.artifact, str(training.base_model))
-    check_present(training.dataset.artifact, str(training.dataset))
-    plan = _plan(ctx, training, recipe, base_folder, device)
-    resume_from = _begin(ctx, training, plan, device)
+    base_folder = check_present(training_run.base_model.artifact, str(training_run.base_model))
+    check_present(training_run.dataset.artifact, str(training_run.dataset))
+    plan = _plan(ctx, training_run, recipe, base_folder, device)
+    resume_from = _begin(ctx, training_run, plan, device)
     with PeakMemory(device) as memory, scratch("training") as work:
         model = method.load(base_folder, recipe, device)
         plan.clock.add("load", time.monotonic() - began)
-        reporter = _Database(ctx, training, plan, memory)
-        result = _train(training, model, plan, reporter, device=device, work=work, resume_from=resume_from)
+        reporter = _Database(ctx, training_run, plan, memory)
+        result = _train(
+            training_run, model, plan, reporter, device=device, work=work, resume_from=resume_from
+        )
         reporter.figures(result.steps)
         if result.stopped:
             raise RunHandedBack
@@ -76,42 +80,42 @@ def run(ctx: RunContext) -> None:
                 now=True,
             )
             _register(
-                training,
+                training_run,
                 method,
                 recipe,
                 model,
                 plan.tokenizer,
                 base_folder,
-                _system_prompt(training),
+                _system_prompt(training_run),
                 result.loss_after,
             )
         reporter.figures(result.steps)
 
 
-def _prepare(ctx: RunContext, training: TrainingRun, recipe: Recipe) -> str:
+def _prepare(ctx: RunContext, training_run: TrainingRun, recipe: Recipe) -> str:
     """Loads torch and clears what earlier attempts left behind; returns the device."""
-    left = float(training.estimate.get("seconds") or 0) if not training.measured else None
+    left = float(training_run.estimate.get("seconds") or 0) if not training_run.measured else None
     ctx.report(message="Loading the machine-learning libraries.", left=left or None, now=True)
     device = set_up_torch(recipe.seed)
-    checkpoints.clean(training.pk)
+    checkpoints.clean(training_run.pk)
     results.drop_old_checkpoints()
     return device
 
 
-def _system_prompt(training: TrainingRun) -> str:
-    return str(training.dataset.settings.get("system_prompt", ""))
+def _system_prompt(training_run: TrainingRun) -> str:
+    return str(training_run.dataset.settings.get("system_prompt", ""))
 
 
 def _plan(
-    ctx: RunContext, training: TrainingRun, recipe: Recipe, base_folder: Path, device: str
+    ctx: RunContext, training_run: TrainingRun, recipe: Recipe, base_folder: Path, device: str
 ) -> TrainingPlan:
     """The rows as token ids, and the steps that they make."""
     tokenizer = tokenizer_of(base_folder)
     data = encode_rows(
-        _watched(iter_rows(training.dataset), ctx),
+        _watched(iter_rows(training_run.dataset), ctx),
         tokenizer,
-        stop_token=training.base_model.stop_token,
-        system_prompt=_system_prompt(training),
+        stop_token=training_run.base_model.stop_token,
+        system_prompt=_system_prompt(training_run),
         max_length=recipe.max_length,
         most_rows=recipe.most_rows,
         most_validation_rows=recipe.most_validation_rows,
@@ -122,31 +126,31 @@ def _plan(
         data=data,
         steps=steps_of(len(data.train), recipe.batch_size, recipe.epochs),
         tokenizer=tokenizer,
-        stop_id=stop_id_of(tokenizer, training.base_model.stop_token),
-        time_left=_time_left(training),
+        stop_id=stop_id_of(tokenizer, training_run.base_model.stop_token),
+        time_left=_time_left(training_run),
         stretches=Stretches(device),
     )
 
 
-def _begin(ctx: RunContext, training: TrainingRun, plan: TrainingPlan, device: str) -> Path | None:
+def _begin(ctx: RunContext, training_run: TrainingRun, plan: TrainingPlan, device: str) -> Path | None:
     """Writes down what is about to be trained and where it starts; returns the checkpoint to resume from, if any."""
     results.note_progress(
-        training=training,
+        training_run=training_run,
         planned_steps=plan.steps,
         train_rows=plan.data.facts.train_rows,
         data_facts=plan.data.facts.as_values(),
         environment=_environment(device),
         code_version=code_version(),
     )
-    complete = checkpoints.complete(training.pk)
+    complete = checkpoints.complete(training_run.pk)
     from_step, resume_from = complete[0] if complete else (0, None)
-    if resume_from is not None or ctx.attempt > 1 or training.points.exists():
-        results.note_resume(training=training, attempt=ctx.attempt, from_step=from_step)
+    if resume_from is not None or ctx.attempt > 1 or training_run.points.exists():
+        results.note_resume(training_run=training_run, attempt=ctx.attempt, from_step=from_step)
     plan.begin_at(from_step)
     ctx.report(
         done=from_step,
         total=plan.steps,
-        message=f"Loading {training.base_model.name}.",
+        message=f"Loading {training_run.base_model.name}.",
         left=plan.seconds_left(from_step),
         now=True,
     )
@@ -154,7 +158,7 @@ def _begin(ctx: RunContext, training: TrainingRun, plan: TrainingPlan, device: s
 
 
 def _train(
-    training: TrainingRun,
+    training_run: TrainingRun,
     model: "PreTrainedModel | PeftModel",
     plan: TrainingPlan,
     reporter: "_Database",
@@ -169,7 +173,7 @@ def _train(
     try:
         with stopping.holding_back_sigterm():
             return train(
-                training_id=training.pk,
+                training_run_id=training_run.pk,
                 model=model,
                 plan=plan,
                 reporter=reporter,
@@ -183,25 +187,25 @@ def _train(
         raise understood(error) from error
 
 
-def _time_left(training: TrainingRun) -> TimeLeft:
+def _time_left(training_run: TrainingRun) -> TimeLeft:
     """The estimate and the measurements of earlier attempts, as a start."""
     before = {
-        kind: (float(training.measured.get(kind) or 0), float(units))
-        for kind, units in training.counted.items()
+        kind: (float(training_run.measured.get(kind) or 0), float(units))
+        for kind, units in training_run.counted.items()
     }
-    expected = training.estimate.get("unit_seconds") or {}
+    expected = training_run.estimate.get("unit_seconds") or {}
     return TimeLeft(expected=expected, before=before, save_every=CHECKPOINT_SECONDS)
 
 
-def check_present(artifact: Artifact | None, what: str) -> Path:
-    """The artifact's folder on this host. RunFailed, naming the file, when `what` is not complete in the store."""
+def check_present(artifact: Artifact | None, label: str) -> Path:
+    """The artifact's folder on this host. RunFailed, naming the file, when it is not complete in the store; `label` names it in the error."""
     assert artifact is not None  # every ready object has one
     folder = storage().local_path(artifact)
     missing = [entry["path"] for entry in artifact.manifest if not (folder / entry["path"]).is_file()]
     if missing:
         raise RunFailed(
             "artifact_missing",
-            f"{what} is not complete in the artifact store: {missing[0]} is missing.",
+            f"{label} is not complete in the artifact store: {missing[0]} is missing.",
             "Restore the store from a backup, then try again.",
         )
     return folder
@@ -268,14 +272,14 @@ class _Database:
     """The loop's reporter: writes points, samples and figures during training."""
 
     def __init__(
-        self, ctx: RunContext, training: TrainingRun, plan: TrainingPlan, memory: PeakMemory
+        self, ctx: RunContext, training_run: TrainingRun, plan: TrainingPlan, memory: PeakMemory
     ) -> None:
-        self.ctx, self.training, self.plan, self.memory = ctx, training, plan, memory
+        self.ctx, self.training_run, self.plan, self.memory = ctx, training_run, plan, memory
         self._written = time.monotonic()
         # Figures of earlier attempts are included.
-        self._before = dict(training.measured)
-        self._counted_before = dict(training.counted)
-        self._peak_before = training.peak_memory_bytes or 0
+        self._before = dict(training_run.measured)
+        self._counted_before = dict(training_run.counted)
+        self._peak_before = training_run.peak_memory_bytes or 0
 
     def figures(self, step: int) -> None:
         """Steps, tokens, speed, memory and seconds so far."""
@@ -298,7 +302,7 @@ class _Database:
             figures["undisturbed_speed"] = self.plan.stretches.speed
         if self.plan.speed is not None:
             figures["tokens_per_second"] = self.plan.speed
-        results.note_progress(training=self.training, **figures)
+        results.note_progress(training_run=self.training_run, **figures)
 
     def step(self, *, step: int, message: str, left: float | None) -> None:
         self.ctx.report(done=step, message=message, left=left)
@@ -307,7 +311,7 @@ class _Database:
 
     def _point(self, series: str, step: int, loss: float, **more: float | None) -> MetricPoint:
         return MetricPoint(
-            training=self.training,
+            training_run=self.training_run,
             series=series,
             step=step,
             epoch=self.plan.epoch(step),
@@ -321,19 +325,19 @@ class _Database:
         point = self._point(
             MetricPoint.Series.TRAIN, step, loss, learning_rate=learning_rate, tokens_per_second=speed
         )
-        results.note_progress(training=self.training, points=[point])
+        results.note_progress(training_run=self.training_run, points=[point])
 
     def validation_point(self, *, step: int, loss: float) -> None:
         point = self._point(MetricPoint.Series.VALIDATION, step, loss)
         name = "loss_before" if step == 0 else "loss_after"
-        results.note_progress(training=self.training, points=[point], **{name: loss})
+        results.note_progress(training_run=self.training_run, points=[point], **{name: loss})
 
     def samples(self, *, step: int, answers: list[tuple[EncodedRow, str]]) -> None:
         results.note_samples(
-            training=self.training,
+            training_run=self.training_run,
             samples=[
                 SampleAnswer(
-                    training=self.training,
+                    training_run=self.training_run,
                     step=step,
                     question=row.question,
                     answer=answer,
@@ -345,11 +349,11 @@ class _Database:
 
     def saved(self, *, step: int) -> None:
         self.figures(step)
-        results.note_progress(training=self.training, checkpoint_step=step)
+        results.note_progress(training_run=self.training_run, checkpoint_step=step)
 
 
 def _register(
-    training: TrainingRun,
+    training_run: TrainingRun,
     method: Method,
     recipe: Recipe,
     model: "PreTrainedModel | PeftModel",
@@ -380,11 +384,11 @@ def _register(
                 f"Check free space and permissions of the artifact store. {_GOES_ON}",
             ) from error
     results.register_version(
-        training=training,
+        training_run=training_run,
         artifact=artifact,
         kind=method.version_kind,
         adapter_rank=method.rank(recipe),
-        parity_prompts=_parity_prompts(training, tokenizer, system_prompt),
+        parity_prompts=_parity_prompts(training_run, tokenizer, system_prompt),
     )
 
 
@@ -400,16 +404,21 @@ def _copy_tokenizer(base_folder: Path, folder: Path) -> None:
 
 
 def _parity_prompts(
-    training: TrainingRun, tokenizer: "PreTrainedTokenizerBase", system_prompt: str
+    training_run: TrainingRun, tokenizer: "PreTrainedTokenizerBase", system_prompt: str
 ) -> list[dict[str, Any]]:
     """Rendered validation prompts, the first and longest among them, with the ids that the trainer used."""
     conversations = [
         chat_messages(messages=row["messages"], context=row["context"], system_prompt=system_prompt)
-        for row in iter_rows(training.dataset, split="validation")
+        for row in iter_rows(training_run.dataset, split="validation")
     ]
     step = max(1, len(conversations) // PARITY_PROMPTS)
     chosen = conversations[::step][: PARITY_PROMPTS - 1]
-    longest = max(conversations, key=lambda one: sum(len(message["content"]) for message in one))
+    longest = max(
+        conversations, key=lambda conversation: sum(len(message["content"]) for message in conversation)
+    )
     if longest not in chosen:
         chosen.append(longest)
-    return [{"messages": one, "token_ids": render_prompt(tokenizer, one)} for one in chosen]
+    return [
+        {"messages": conversation, "token_ids": render_prompt(tokenizer, conversation)}
+        for conversation in chosen
+    ]

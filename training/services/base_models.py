@@ -119,9 +119,9 @@ def register_base_model(
                 created_by=by,
             )
     except IntegrityError:
-        said = _taken(name, slug)
+        message = _taken(name, slug)
         raise Invalid(
-            said, "Choose another name.", fields={"name": [f"{said} Choose another name."]}
+            message, "Choose another name.", fields={"name": [f"{message} Choose another name."]}
         ) from None
     base.run = launch_run(by=by, project=project, kind="base_model", title=f"Prepare {base.name}")
     base.save(update_fields=["run"])

@@ -25,8 +25,10 @@ def measure_loss(*, by: User | None, version: ModelVersion, against: ModelVersio
         )
     # Two requests run one after the other: the second finds the run of the first.
     ModelVersion.objects.select_for_update(of=("self",)).get(pk=version.pk)
-    found = LossMeasurement.objects.select_related("run").filter(version=version, against=against).first()
-    if found is not None and found.run.is_active:
+    measurement = (
+        LossMeasurement.objects.select_related("run").filter(version=version, against=against).first()
+    )
+    if measurement is not None and measurement.run.is_active:
         raise Conflict("They are being measured already.", "Wait for the result on this page.")
     run = launch_run(
         by=by,
@@ -35,12 +37,12 @@ def measure_loss(*, by: User | None, version: ModelVersion, against: ModelVersio
         title=f"Measure the test loss of {version} and {against}",
         params={"version": version.pk},
     )
-    if found is None:
-        found = LossMeasurement.objects.create(version=version, against=against, run=run)
+    if measurement is None:
+        measurement = LossMeasurement.objects.create(version=version, against=against, run=run)
     else:
-        found.run, found.rows = run, []
-        found.save(update_fields=["run", "rows"])
-    return found
+        measurement.run, measurement.rows = run, []
+        measurement.save(update_fields=["run", "rows"])
+    return measurement
 
 
 def again(run: Run, by: User) -> None:

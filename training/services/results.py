@@ -75,65 +75,67 @@ def make_base_version(*, by: User | None, project: Project, base_model: BaseMode
 
 # --- progress ----------------------------------------------------------------------------------------------
 @transaction.atomic
-def note_progress(*, training: TrainingRun, points: Iterable[MetricPoint] = (), **figures: object) -> None:
+def note_progress(
+    *, training_run: TrainingRun, points: Iterable[MetricPoint] = (), **figures: object
+) -> None:
     """Writes points and figures during the run. A repeated point of a resumed run replaces the earlier one."""
     MetricPoint.objects.bulk_create(
         points,
         update_conflicts=True,
-        unique_fields=["training", "series", "step"],
+        unique_fields=["training_run", "series", "step"],
         update_fields=["epoch", "loss", "learning_rate", "tokens_per_second"],
     )
     if figures:
         for name, value in figures.items():
-            setattr(training, name, value)
-        training.save(update_fields=list(figures))
+            setattr(training_run, name, value)
+        training_run.save(update_fields=list(figures))
 
 
 @transaction.atomic
-def note_samples(*, training: TrainingRun, samples: Iterable[SampleAnswer]) -> None:
+def note_samples(*, training_run: TrainingRun, samples: Iterable[SampleAnswer]) -> None:
     SampleAnswer.objects.bulk_create(
         samples,
         update_conflicts=True,
-        unique_fields=["training", "step", "question"],
+        unique_fields=["training_run", "step", "question"],
         update_fields=["answer", "reference"],
     )
 
 
 @transaction.atomic
-def note_resume(*, training: TrainingRun, attempt: int, from_step: int) -> None:
+def note_resume(*, training_run: TrainingRun, attempt: int, from_step: int) -> None:
     """A worker resumed the run: what was measured after the checkpoint is measured again."""
-    training.resumes = [
-        *training.resumes,
+    training_run.resumes = [
+        *training_run.resumes,
         {"attempt": attempt, "from_step": from_step, "at": timezone.now().isoformat()},
     ]
-    training.done_steps = from_step
-    training.checkpoint_step = from_step or None
-    training.save(update_fields=["resumes", "done_steps", "checkpoint_step"])
-    training.points.filter(step__gt=from_step).delete()
-    training.samples.filter(step__gt=from_step).delete()
+    training_run.done_steps = from_step
+    training_run.checkpoint_step = from_step or None
+    training_run.save(update_fields=["resumes", "done_steps", "checkpoint_step"])
+    training_run.points.filter(step__gt=from_step).delete()
+    training_run.samples.filter(step__gt=from_step).delete()
     record(
         by=None,
-        project=training.project,
+        project=training_run.project,
         action=TrainingAction.TRAINING_RESUMED,
-        obj=training,
+        obj=training_run,
         from_step=from_step,
     )
 
 
 # --- results -----------------------------------------------------------------------------------------------
-def served_name_of(project: Project, number: int, artifact: Artifact, training: TrainingRun) -> str:
+def served_name_of(project: Project, number: int, artifact: Artifact, training_run: TrainingRun) -> str:
     """The version's permanent name in engines: `<project>-v<number>-<8 hex>`.
 
     The digits depend on the weights and on the run, so that two runs with identical weights have different names.
     """
-    digits = hashlib.sha256(f"{artifact.sha256}/{project.pk}/{training.pk}".encode()).hexdigest()[:8]
+    digits = hashlib.sha256(f"{artifact.sha256}/{project.pk}/{training_run.pk}".encode()).hexdigest()[:8]
     return f"{slugify(project.slug)[:80]}-v{number}-{digits}"
 
 
 @transaction.atomic
 def register_version(
     *,
-    training: TrainingRun,
+    training_run: TrainingRun,
     artifact: Artifact,
     kind: str,
     adapter_rank: int | None,
@@ -141,8 +143,8 @@ def register_version(
 ) -> ModelVersion:
     """The run's model version, numbered per project. A run has one; repeated calls return it."""
     # The lock numbers two runs of one project that end at the same moment one after the other.
-    project = Project.objects.select_for_update(no_key=True).get(pk=training.project_id)
-    existing = ModelVersion.objects.filter(training=training).first()
+    project = Project.objects.select_for_update(no_key=True).get(pk=training_run.project_id)
+    existing = ModelVersion.objects.filter(training_run=training_run).first()
     if existing is not None:
         return existing
     newest = ModelVersion.objects.filter(project=project).order_by("-number").first()
@@ -151,20 +153,20 @@ def register_version(
         project=project,
         number=number,
         kind=kind,
-        base_model=training.base_model,
-        training=training,
+        base_model=training_run.base_model,
+        training_run=training_run,
         artifact=artifact,
-        served_name=served_name_of(project, number, artifact, training),
+        served_name=served_name_of(project, number, artifact, training_run),
         adapter_rank=adapter_rank,
         parity_prompts=parity_prompts,
-        note=training.note,
+        note=training_run.note,
     )
     record(
         by=None,
         project=project,
         action=TrainingAction.MODEL_VERSION_REGISTERED,
         obj=version,
-        run=training.number,
+        run=training_run.number,
         artifact=artifact.sha256,
     )
     publish(project=project, kind=REGISTERED, payload={"version": version.pk})
@@ -229,12 +231,14 @@ def drop_old_checkpoints() -> list[int]:
 
     A run that is started again at this moment finds either all its checkpoints or none.
     """
-    here = checkpoints.trainings()
+    here = checkpoints.training_runs()
     since = timezone.now() - timedelta(days=CHECKPOINT_DAYS)
-    trainings = TrainingRun.objects.filter(pk__in=here)
-    kept = trainings.filter(run__status__in=Run.ACTIVE) | trainings.filter(run__finished_at__gte=since)
+    training_runs = TrainingRun.objects.filter(pk__in=here)
+    kept = training_runs.filter(run__status__in=Run.ACTIVE) | training_runs.filter(
+        run__finished_at__gte=since
+    )
     old = sorted(here - set(kept.values_list("pk", flat=True)))
     TrainingRun.objects.filter(pk__in=old).update(checkpoint_step=None)
-    for training_id in old:
-        checkpoints.remove(training_id)
+    for training_run_id in old:
+        checkpoints.remove(training_run_id)
     return old

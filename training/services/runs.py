@@ -26,14 +26,14 @@ from training.services.results import make_base_version
 class NotLaunchable(Invalid):
     """The preflight found a problem. `preflight` is its result, so that it need not run twice."""
 
-    def __init__(self, found: preflight.Preflight) -> None:
+    def __init__(self, result: preflight.Preflight) -> None:
         fields: dict[str, list[str]] = {}
-        for finding in found.stops:
+        for finding in result.stops:
             fields.setdefault(finding.setting or "__all__", []).append(
                 f"{finding.message} {finding.advice}".strip()
             )
         super().__init__("This run cannot be launched with these values.", fields=fields)
-        self.preflight = found
+        self.preflight = result
 
 
 def recipe_hash(method: str, values: dict[str, Any]) -> str:
@@ -46,12 +46,12 @@ def check(
     *, by: User, project: Project, base_model: BaseModel, dataset: DatasetVersion, method: str, recipe: Recipe
 ) -> preflight.Preflight:
     """The preflight. If rows are not counted yet, a worker starts to count them."""
-    found = preflight.check(
+    result = preflight.check(
         project=project, base_model=base_model, dataset=dataset, method=method, recipe=recipe
     )
-    if found.counting is not None and found.counting.run is None:
+    if result.counting is not None and result.counting.run is None:
         count_tokens(by=by, project=project, base_model=base_model, dataset=dataset)
-    return found
+    return result
 
 
 def launch(
@@ -71,11 +71,11 @@ def launch(
     if method not in METHODS:
         raise Invalid("No such method.", fields={"method": ["Choose one of " + ", ".join(METHODS) + "."]})
     settings = recipe_from(METHODS[method].recipe, recipe or {})
-    found = check(
+    result = check(
         by=by, project=project, base_model=base_model, dataset=dataset, method=method, recipe=settings
     )
-    if not found.ok:
-        raise NotLaunchable(found)
+    if not result.ok:
+        raise NotLaunchable(result)
     return _queue(
         by=by,
         project=project,
@@ -83,7 +83,7 @@ def launch(
         dataset=dataset,
         method=METHODS[method],
         recipe=settings,
-        estimate=found.estimate,
+        estimate=result.estimate,
         note=note,
     )
 
@@ -111,7 +111,7 @@ def _queue(
         title=f"Run {number}: {method.label} on {str(dataset)[:1].lower()}{str(dataset)[1:]}",
     )
     values = as_values(recipe)
-    training = TrainingRun.objects.create(
+    training_run = TrainingRun.objects.create(
         project=project,
         run=run,
         number=number,
@@ -132,12 +132,12 @@ def _queue(
         by=by,
         project=project,
         action=TrainingAction.TRAINING_LAUNCHED,
-        obj=training,
+        obj=training_run,
         base_model=base_model.name,
         dataset=dataset.number,
-        recipe_hash=training.recipe_hash,
+        recipe_hash=training_run.recipe_hash,
     )
-    return training
+    return training_run
 
 
 @transaction.atomic
@@ -161,16 +161,16 @@ def count_tokens(
     return count
 
 
-def cancel(*, by: User, training: TrainingRun) -> TrainingRun:
+def cancel(*, by: User, training_run: TrainingRun) -> TrainingRun:
     """Cancels a queued run at once, a running one after its current step."""
-    training.run = request_cancel(by=by, run=training.run)
-    return training
+    training_run.run = request_cancel(by=by, run=training_run.run)
+    return training_run
 
 
-def retry(*, by: User, training: TrainingRun) -> TrainingRun:
+def retry(*, by: User, training_run: TrainingRun) -> TrainingRun:
     """Starts a failed or cancelled run again; it continues from its last complete checkpoint if it has one."""
-    training.run = start_again(by=by, run=training.run)
-    return training
+    training_run.run = start_again(by=by, run=training_run.run)
+    return training_run
 
 
 def training_ended(run: Run) -> None:
@@ -189,7 +189,7 @@ def training_ended(run: Run) -> None:
 
 def again(run: Run, by: User) -> None:
     """A run that made its version is complete, even when it ended as cancelled (core.runs.kinds.RunKind.on_again)."""
-    if ModelVersion.objects.filter(training__run=run).exists():
+    if ModelVersion.objects.filter(training_run__run=run).exists():
         raise Conflict("This run has made its model version already.", "Launch a new run to make another.")
 
 

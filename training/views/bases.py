@@ -34,9 +34,9 @@ def _base(pk: int) -> BaseModel:
 @project_page(*READERS)
 @require_safe
 def bases(request: HttpRequest, access: Access) -> HttpResponse:
-    found = BaseModel.objects.select_related("run", "artifact").order_by("name")
+    base_models = BaseModel.objects.select_related("run", "artifact").order_by("name")
     context = {
-        "page": cut(request, found, 25),
+        "page": cut(request, base_models, 25),
         "subnav": training_subnav(access, "training:bases"),
         "can_add": access.has(Role.ADMIN) and access.user.is_operator,
     }
@@ -74,26 +74,26 @@ def base_new(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(*READERS)
 @require_safe
 def base(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    one = _base(pk)
+    base = _base(pk)
     # The card loads its background job inside a project; elsewhere the last message is shown as text.
-    own_run = one.run is not None and one.run.project_id == access.project.pk
-    version = queries.base_version(access.project, one)
+    own_run = base.run is not None and base.run.project_id == access.project.pk
+    version = queries.base_version(access.project, base)
     context = {
-        "base": one,
-        "run": one.run,
+        "base": base,
+        "run": base.run,
         "own_run": own_run,
         "may_change": access.has(Role.ADMIN),
         "version": version,
         "served_length": min(
-            one.context_length or settings.ENGINE_MAX_MODEL_LEN, settings.ENGINE_MAX_MODEL_LEN
+            base.context_length or settings.ENGINE_MAX_MODEL_LEN, settings.ENGINE_MAX_MODEL_LEN
         ),
         "can_retry": access.has(Role.ADMIN)
         and access.user.is_operator
-        and one.status == BaseModel.Status.FAILED
+        and base.status == BaseModel.Status.FAILED
         # The card of a background job of this project has the button already.
         and not own_run,
-        "can_use": access.has(Role.ADMIN) and version is None and one.status == BaseModel.Status.READY,
-        "can_launch": access.has(Role.ADMIN) and one.status == BaseModel.Status.READY,
+        "can_use": access.has(Role.ADMIN) and version is None and base.status == BaseModel.Status.READY,
+        "can_launch": access.has(Role.ADMIN) and base.status == BaseModel.Status.READY,
     }
     return render(request, "training/base.html", context)
 
@@ -102,8 +102,8 @@ def base(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @require_POST
 def base_retry(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     _operators_only(access)
-    one = services.prepare_again(by=access.user, base_model=_base(pk))
-    return redirect("training:base", access.project.slug, one.pk)
+    base = services.prepare_again(by=access.user, base_model=_base(pk))
+    return redirect("training:base", access.project.slug, base.pk)
 
 
 @project_page(Role.ADMIN)

@@ -33,9 +33,12 @@ SLOWED_SHARE = 0.9
 @require_safe
 def home(request: HttpRequest, access: Access) -> HttpResponse:
     filters = TrainingRunFilter(request.GET)
-    page = cut(request, filters.shown(queries.search_runs(access.project, **filters.wanted())), 25)
-    places = queries.queue_positions([one.run for one in page])
-    rows = [(one, places.get(one.run_id), METHODS.get(one.method)) for one in page]
+    page = cut(request, filters.shown(queries.search_runs(access.project, **filters.criteria())), 25)
+    places = queries.queue_positions([training_run.run for training_run in page])
+    rows = [
+        (training_run, places.get(training_run.run_id), METHODS.get(training_run.method))
+        for training_run in page
+    ]
     context = {
         "filters": filters,
         "page": page,
@@ -49,9 +52,9 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
 # --- launching ---------------------------------------------------------------------------------------------
 def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
     """What the form starts with: the recipe of an earlier run (?like=), or values from the address."""
-    asked = Params(request.GET)
-    found: dict[str, Any] = {name: asked.text(name) for name in COMMON if asked.text(name)}
-    like = asked.number("like", most=LARGEST_COUNT)
+    params = Params(request.GET)
+    values: dict[str, Any] = {name: params.text(name) for name in COMMON if params.text(name)}
+    like = params.number("like", most=LARGEST_COUNT)
     if like is not None:
         earlier = TrainingRun.objects.filter(project=access.project, number=like).first()
         if earlier is not None:
@@ -60,8 +63,8 @@ def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
                 "base_model": earlier.base_model_id,
                 "dataset": earlier.dataset_id,
             }
-            found = {**earlier.recipe, **kept, "note": earlier.note} | found
-    return kept_settings(request.GET, str(found.get("method", ""))) | found
+            values = {**earlier.recipe, **kept, "note": earlier.note} | values
+    return kept_settings(request.GET, str(values.get("method", ""))) | values
 
 
 def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | None]:
@@ -71,14 +74,15 @@ def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | 
     if base_model is None or dataset is None:
         return form, None
     values: dict[str, Any] = dict(form.carried()) | {
-        one.name: form.get_initial_for_field(form.fields[one.name], one.name) for one in form.settings
+        setting.name: form.get_initial_for_field(form.fields[setting.name], setting.name)
+        for setting in form.settings
     }
     for name, default in (("base_model", base_model), ("dataset", dataset)):
         values[name] = form.initial.get(name) or default.pk
     values |= {"method": form.chosen.name, "note": form.initial.get("note", "")}
     bound = LaunchForm(form.project, form.chosen.name, values)
     if not bound.is_valid():
-        wrong = any(name in bound.errors for name in (one.name for one in form.settings))
+        wrong = any(name in bound.errors for name in (setting.name for setting in form.settings))
         return (bound if wrong else form), None
     return form, preflight.check(**bound.chosen_values())
 
@@ -86,32 +90,32 @@ def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | 
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def launch(request: HttpRequest, access: Access) -> HttpResponse:
-    found: preflight.Preflight | None = None
+    result: preflight.Preflight | None = None
     if request.method == "POST":
         form = LaunchForm(access.project, request.POST.get("method", ""), request.POST)
         if form.is_valid():
             try:
-                training = services.launch(
+                training_run = services.launch(
                     by=access.user,
                     **form.chosen_values() | {"recipe": form.values()},
                     note=form.cleaned_data["note"],
                 )
             except services.NotLaunchable as error:
-                found = error.preflight
+                result = error.preflight
                 take_errors(form, error)
             except ExpectedError as error:
                 take_errors(form, error)
             else:
                 messages.success(
-                    request, f"{training} is queued. You can close this page; the run continues."
+                    request, f"{training_run} is queued. You can close this page; the run continues."
                 )
-                return redirect("training:run", access.project.slug, training.number)
+                return redirect("training:run", access.project.slug, training_run.number)
     else:
         initial = _initial(request, access)
         form = LaunchForm(access.project, str(initial.get("method", "")), initial=initial)
-        form, found = _check_initial(form)
+        form, result = _check_initial(form)
     context = {
-        **_preflight_context(form, found),
+        **_preflight_context(form, result),
         "has_bases": form.objects("base_model").exists(),
         "has_datasets": form.objects("dataset").exists(),
     }
@@ -127,12 +131,12 @@ class PreflightContext(TypedDict):
     parts: list[tuple[str, float]]
 
 
-def _preflight_context(form: LaunchForm, found: preflight.Preflight | None) -> PreflightContext:
+def _preflight_context(form: LaunchForm, result: preflight.Preflight | None) -> PreflightContext:
     return {
         "form": form,
-        "preflight": found,
+        "preflight": result,
         "serving_plan": form.chosen.serving_plan(form.chosen.recipe()),
-        "parts": _parts(found.estimate.parts, found.estimate.seconds) if found and found.estimate else [],
+        "parts": _parts(result.estimate.parts, result.estimate.seconds) if result and result.estimate else [],
     }
 
 
@@ -160,19 +164,19 @@ def _parts(seconds: dict[str, float], total: float) -> list[tuple[str, float]]:
 def check(request: HttpRequest, access: Access) -> HttpResponse:
     """The preflight of the form's present values, for the side of the launch page."""
     form = LaunchForm(access.project, request.POST.get("method", ""), request.POST)
-    found = services.check(by=access.user, **form.chosen_values()) if form.is_valid() else None
-    return render(request, "training/_preflight.html", _preflight_context(form, found))
+    result = services.check(by=access.user, **form.chosen_values()) if form.is_valid() else None
+    return render(request, "training/_preflight.html", _preflight_context(form, result))
 
 
 # --- one run -----------------------------------------------------------------------------------------------
-def _training(access: Access, number: int) -> TrainingRun:
+def _training_run(access: Access, number: int) -> TrainingRun:
     return access.get(queries.training_runs(access.project), number=number)
 
 
 class LiveContext(TypedDict):
     """The part of a run's page that is reloaded while it runs. `spent` is in seconds, `spent_parts` are shares of it."""
 
-    training: TrainingRun
+    training_run: TrainingRun
     run: Run
     chart: SafeString
     chart_note: str
@@ -186,47 +190,50 @@ class LiveContext(TypedDict):
     version: ModelVersion | None
 
 
-def _live_context(access: Access, training: TrainingRun) -> LiveContext:
-    points = queries.points_of(training)
+def _live_context(access: Access, training_run: TrainingRun) -> LiveContext:
+    points = queries.points_of(training_run)
     chart = line_chart(
         series=loss_series(points),
-        label=f"Loss of {training} by step, in nats per completion token",
+        label=f"Loss of {training_run} by step, in nats per completion token",
         x_title="step",
         y_title="loss",
-        x_max=training.planned_steps or None,
+        x_max=training_run.planned_steps or None,
     )
     last = points["validation"][-1] if points["validation"] else None
-    method = METHODS.get(training.method)
-    spent = sum(training.measured.values()) if training.measured else None
+    method = METHODS.get(training_run.method)
+    spent = sum(training_run.measured.values()) if training_run.measured else None
     return {
-        "training": training,
-        "run": training.run,
+        "training_run": training_run,
+        "run": training_run.run,
         "chart": chart,
         "chart_note": NOTE,
-        "place": queries.queue_position(training.run),
+        "place": queries.queue_position(training_run.run),
         "loss_now": last,
-        "samples": queries.sample_table(training),
+        "samples": queries.sample_table(training_run),
         "spent": spent,
-        "spent_parts": _parts(training.measured, spent) if spent else [],
+        "spent_parts": _parts(training_run.measured, spent) if spent else [],
         "slowed": bool(
-            training.tokens_per_second
-            and training.undisturbed_speed
-            and training.tokens_per_second < SLOWED_SHARE * training.undisturbed_speed
+            training_run.tokens_per_second
+            and training_run.undisturbed_speed
+            and training_run.tokens_per_second < SLOWED_SHARE * training_run.undisturbed_speed
         ),
-        "recipe_words": method.describe(recipe_from(method.recipe, training.recipe)) if method else "",
-        "version": getattr(training, "model_version", None),
+        "recipe_words": method.describe(recipe_from(method.recipe, training_run.recipe)) if method else "",
+        "version": getattr(training_run, "model_version", None),
     }
 
 
 @project_page(*READERS)
 @require_safe
 def run(request: HttpRequest, access: Access, number: int) -> HttpResponse:
-    training = _training(access, number)
-    method = METHODS.get(training.method)
+    training_run = _training_run(access, number)
+    method = METHODS.get(training_run.method)
     context = {
-        **_live_context(access, training),
+        **_live_context(access, training_run),
         "method": method,
-        "settings": [(one, one.shown(training.recipe.get(one.name))) for one in settings_of(method.recipe)]
+        "settings": [
+            (setting, setting.shown(training_run.recipe.get(setting.name)))
+            for setting in settings_of(method.recipe)
+        ]
         if method
         else [],
         "is_admin": access.has(Role.ADMIN),
@@ -238,7 +245,7 @@ def run(request: HttpRequest, access: Access, number: int) -> HttpResponse:
 @require_safe
 def run_live(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     """Chart, figures and samples; the page reloads them while the run is active."""
-    return render(request, "training/_run_live.html", _live_context(access, _training(access, number)))
+    return render(request, "training/_run_live.html", _live_context(access, _training_run(access, number)))
 
 
 # --- two runs side by side ---------------------------------------------------------------------------------
@@ -246,20 +253,20 @@ def run_live(request: HttpRequest, access: Access, number: int) -> HttpResponse:
 @require_safe
 def compare(request: HttpRequest, access: Access) -> HttpResponse:
     runs = queries.comparable_runs(access.project)
-    asked = Params(request.GET)
-    given = {name: asked.text(name) for name in ("a", "b")}
+    params = Params(request.GET)
+    numbers = {name: params.text(name) for name in ("a", "b")}
     if len(runs) > 1:
         # Without a choice: the two newest, the older one first.
-        given = {"a": given["a"] or str(runs[1].number), "b": given["b"] or str(runs[0].number)}
-    form = CompareForm(runs, given)
-    wanted = form.wanted()
+        numbers = {"a": numbers["a"] or str(runs[1].number), "b": numbers["b"] or str(runs[0].number)}
+    form = CompareForm(runs, numbers)
+    chosen = form.criteria()
     context: dict[str, Any] = {
         "form": form,
         "subnav": training_subnav(access, "training:compare"),
         "enough": len(runs) > 1,
     }
-    by_number = {str(one.number): one for one in runs}
-    a, b = by_number.get(wanted.get("a", "")), by_number.get(wanted.get("b", ""))
+    by_number = {str(training_run.number): training_run for training_run in runs}
+    a, b = by_number.get(chosen.get("a", "")), by_number.get(chosen.get("b", ""))
     if a is not None and b is not None:
         context |= {"a": a, "b": b, "chart": _both(a, b), "differing": _differences(a, b)}
     return render(request, "training/compare.html", context)
@@ -267,22 +274,24 @@ def compare(request: HttpRequest, access: Access) -> HttpResponse:
 
 def _both(a: TrainingRun, b: TrainingRun) -> Any:
     series = []
-    for one in [a] if a.pk == b.pk else [a, b]:
-        series += loss_series(queries.points_of(one), f"{one} ")
+    for training_run in [a] if a.pk == b.pk else [a, b]:
+        series += loss_series(queries.points_of(training_run), f"{training_run} ")
     return line_chart(series=series, label=f"Loss of {a} and {b} by step", x_title="step", y_title="loss")
 
 
 def _differences(a: TrainingRun, b: TrainingRun) -> list[tuple[str, Any, Any]]:
     """(what, in a, in b) for every setting that differs."""
-    found: list[tuple[str, Any, Any]] = [
+    rows: list[tuple[str, Any, Any]] = [
         ("Base model", a.base_model, b.base_model),
         ("Dataset", a.dataset, b.dataset),
         ("Method", METHODS[a.method].label, METHODS[b.method].label),
         ("Code", a.code_version, b.code_version),
     ]
     labels = {
-        one.name: one.label for name in (a.method, b.method) for one in settings_of(METHODS[name].recipe)
+        setting.name: setting.label
+        for name in (a.method, b.method)
+        for setting in settings_of(METHODS[name].recipe)
     }
     for name, label in labels.items():
-        found.append((label, a.recipe.get(name, "–"), b.recipe.get(name, "–")))
-    return [row for row in found if row[1] != row[2]]
+        rows.append((label, a.recipe.get(name, "–"), b.recipe.get(name, "–")))
+    return [row for row in rows if row[1] != row[2]]

@@ -26,10 +26,10 @@ from training.views.subnav import training_subnav
 @require_safe
 def versions(request: HttpRequest, access: Access) -> HttpResponse:
     filters = VersionFilter(request.GET)
-    found = filters.shown(queries.search_versions(access.project, **filters.wanted()))
+    versions = filters.shown(queries.search_versions(access.project, **filters.criteria()))
     context = {
         "filters": filters,
-        "page": cut(request, found, 25),
+        "page": cut(request, versions, 25),
         "subnav": training_subnav(access, "training:versions"),
         "can_launch": access.has(Role.ADMIN),
     }
@@ -43,29 +43,30 @@ def _version(access: Access, pk: int) -> ModelVersion:
 @project_page(*READERS)
 @require_safe
 def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    one = _version(access, pk)
+    version = _version(access, pk)
     chart: Any = ""
-    if one.training is not None:
+    if version.training_run is not None:
         chart = line_chart(
-            series=loss_series(queries.points_of(one.training)),
-            label=f"Loss of {one.training} by step",
+            series=loss_series(queries.points_of(version.training_run)),
+            label=f"Loss of {version.training_run} by step",
             x_title="step",
             y_title="loss",
         )
-    differing = one.parity_report.get("differing", [])
+    differing = version.parity_report.get("differing", [])
     context = {
-        "version": one,
-        "lineage": origin_of(one),
-        "people": queries.people_trained_on(one.training),
+        "version": version,
+        "lineage": origin_of(version),
+        "people": queries.people_trained_on(version.training_run),
         "chart": chart,
         "chart_note": NOTE,
-        "links": version_links(access, one),
+        "links": version_links(access, version),
         "is_admin": access.has(Role.ADMIN),
-        "can_check_files": access.has(Role.ADMIN) and not (one.files_check and one.files_check.is_active),
+        "can_check_files": access.has(Role.ADMIN)
+        and not (version.files_check and version.files_check.is_active),
         "differing": differing,
-        "differing_count": one.parity_report.get("differing_count", len(differing)),
-        "checked": one.parity_report.get("checked", len(differing)),
-        "test_loss": losses.mean_loss(one),
+        "differing_count": version.parity_report.get("differing_count", len(differing)),
+        "checked": version.parity_report.get("checked", len(differing)),
+        "test_loss": losses.mean_loss(version),
     }
     return render(request, "training/version.html", context)
 
@@ -73,23 +74,23 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @project_page(Role.ADMIN)
 @require_POST
 def check_tokens(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    one = services.request_check(by=access.user, version=_version(access, pk))
-    messages.success(request, f"Token check of {one} requested. An engine does it when it is running.")
-    return redirect("training:version", access.project.slug, one.pk)
+    version = services.request_check(by=access.user, version=_version(access, pk))
+    messages.success(request, f"Token check of {version} requested. An engine does it when it is running.")
+    return redirect("training:version", access.project.slug, version.pk)
 
 
 @project_page(Role.ADMIN)
 @require_POST
 def check_files(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    one = services.check_files(by=access.user, version=_version(access, pk))
-    return redirect("training:version", access.project.slug, one.pk)
+    version = services.check_files(by=access.user, version=_version(access, pk))
+    return redirect("training:version", access.project.slug, version.pk)
 
 
 @project_page(Role.ADMIN)
 @require_safe
 def download(request: HttpRequest, access: Access, pk: int) -> HttpResponseBase:
     """The version's files as a zip. Audited, since weights contain information from their training data."""
-    one = _version(access, pk)
+    version = _version(access, pk)
     if request.method != "HEAD":
-        services.note_download(by=access.user, version=one)
-    return archive_response(one, by=access.user, method=request.method)
+        services.note_download(by=access.user, version=version)
+    return archive_response(version, by=access.user, method=request.method)

@@ -145,13 +145,13 @@ def _clock(text: str, match: re.Match[str]) -> Iterator[Fact]:
 
 def _past(text: str, match: re.Match[str]) -> Iterator[Fact]:
     """ "Half past three", "a quarter to five", "ten past nine"."""
-    said = match["min"].lower()
-    minutes = 30 if said == "half" else 15 if "quarter" in said else read_small(said)
+    minute_word = match["min"].lower()
+    minutes = 30 if minute_word == "half" else 15 if "quarter" in minute_word else read_small(minute_word)
     hour = read_small(match["h"].lower())
     back = match["way"].lower() != "past"
     if hour is None or minutes is None or not 1 <= hour <= 12 or not 1 <= minutes <= 30:
         return
-    quarter = said == "half" or "quarter" in said
+    quarter = minute_word == "half" or "quarter" in minute_word
     if back and not quarter and not _EXPECTED.search(text, max(0, match.start() - 8), match.start()):
         return
     hour, minute = (hour - 1 or 12, 60 - minutes) if back else (hour, minutes)

@@ -26,10 +26,10 @@ def address(text: str, at: int) -> Read | None:
     match = (_EMAIL.match(text, at) if "@" in text[at : at + 66] else None) or _URL.match(text, at)
     if not match:
         return None
-    said = match.group().rstrip(".,;:!?")
-    name = re.sub(r"^(?:https?://)?(?:www\.)?", "", said.lower()).rstrip("/")
-    end = at + len(said)
-    return [Fact("reference", said, at, end, (("address", name),), serious=True)], end
+    written = match.group().rstrip(".,;:!?")
+    name = re.sub(r"^(?:https?://)?(?:www\.)?", "", written.lower()).rstrip("/")
+    end = at + len(written)
+    return [Fact("reference", written, at, end, (("address", name),), serious=True)], end
 
 
 def spaced(text: str, at: int) -> Read | None:
@@ -69,21 +69,21 @@ def _has_figure(word: str) -> bool:
 
 
 def _reference(text: str, start: int, end: int, *, parts: tuple[tuple[Key, ...], ...] = ()) -> Fact:
-    said = text[start:end]
-    name = squeeze(said)
+    written = text[start:end]
+    name = squeeze(written)
     if len(name) > _LONGEST:
         name = f"{name[:_LONGEST]}+{len(name)}:{hash(name)}"
     figures = sum(letter.isdigit() for letter in name[:_LONGEST])
     keys: list[Key] = [("id", name)]
     keys += [("id", joined) for joined in joined_names(text, start, name)]
     claims = not _IS_KEY.match(text, end)
-    return Fact("reference", said, start, end, tuple(keys), len(name) >= 4 and figures >= 2, claims, parts)
+    return Fact("reference", written, start, end, tuple(keys), len(name) >= 4 and figures >= 2, claims, parts)
 
 
 _PREFIXED = re.compile(r"[^\W\d_]{1,12}[-_/# ]?(?P<number>[0-9]+)")
 
 
-def bare_number(said: str) -> str:
+def bare_number(written: str) -> str:
     """The figures of "FD-41007", because people also write 41007; "" with letters in several places or few figures."""
-    match = _PREFIXED.fullmatch(said[:_LONGEST])
+    match = _PREFIXED.fullmatch(written[:_LONGEST])
     return match["number"] if match and len(match["number"]) >= LEAST_DIGITS else ""

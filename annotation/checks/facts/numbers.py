@@ -168,9 +168,9 @@ def _range(number: _Number, through: re.Match[str]) -> Read | None:
     )
     unit = _unit_after(number.text, through.end())
     facts = []
-    for one in (number, second):
-        one.end = through.end()
-        facts.append(_finish(one, unit))
+    for bound in (number, second):
+        bound.end = through.end()
+        facts.append(_finish(bound, unit))
     return facts, second.end
 
 
@@ -178,10 +178,10 @@ def at_number_word(text: str, at: int) -> Read | None:
     """The numbers in words that begin at `at`: "twenty-five", "a dozen", "two hundred and five pallets"."""
     facts: list[Fact] = []
     end = at
-    for one in spoken_numbers(text, at):
-        number = _Number(text, one.start, one.start, one.end, (Decimal(one.value),), spoken=True)
-        unit = _unit_after(text, one.end)
-        name = _NAME_GOES_ON.match(text, one.end)
+    for spoken in spoken_numbers(text, at):
+        number = _Number(text, spoken.start, spoken.start, spoken.end, (Decimal(spoken.value),), spoken=True)
+        unit = _unit_after(text, spoken.end)
+        name = _NAME_GOES_ON.match(text, spoken.end)
         if name and not unit:  # "two-factor", "two-of-diamonds": a name, not a number of things
             return facts, name.end()
         facts.append(_finish(number, unit))
@@ -340,13 +340,13 @@ def _made(
     text = number.text
     if _IS_KEY.match(text, number.end):
         claims = False  # the name of a field
-    said = text[number.start : number.end]
+    written = text[number.start : number.end]
     parts: tuple[tuple[Key, ...], ...] = ()
     pieces = number.digits.split()
     if len(pieces) > 1:  # "28 100" can be two numbers
         parts = tuple((number_key(Decimal(piece), BARE), ("id", piece)) for piece in pieces)
     values = tuple(plain(value) for value in number.values)
-    return Fact("number", said, number.start, number.end, keys, serious, claims, parts, label, values)
+    return Fact("number", written, number.start, number.end, keys, serious, claims, parts, label, values)
 
 
 def joined_names(text: str, at: int, name: str) -> Iterator[str]:
