@@ -347,7 +347,7 @@ def fill(program: Program, tokens: dict[str, str], rows: int) -> None:
 
 
 # --- checking acknowledged writes --------------------------------------------------------------------------
-def asked(question: Callable[[], Any]) -> Any:
+def answered(question: Callable[[], Any]) -> Any:
     """The database may have been killed just now, with this process's connections."""
     from django.db import InterfaceError, OperationalError, connection
 
@@ -367,7 +367,7 @@ def settle(ledger: Ledger) -> None:
 
     def ended() -> bool:
         active = DataImport.objects.filter(pk__in=ledger.imports, run__status__in=Run.ACTIVE)
-        return not asked(active.exists)
+        return not answered(active.exists)
 
     with contextlib.suppress(AssertionError):
         wait_for(ended, seconds=RECOVERS_WITHIN, what="the end of all imports")
@@ -397,7 +397,7 @@ def lost(ledger: Ledger) -> list[str]:
             set(done.values_list("pk", flat=True)),
         )
 
-    texts, reviewed, drafts, done = asked(stored)
+    texts, reviewed, drafts, done = answered(stored)
     return [
         *(f"text of #{pk}: {text}" for pk, text in ledger.texts if (pk, text) not in texts),
         *(f"review of #{pk}" for pk in ledger.accepted if pk not in reviewed),

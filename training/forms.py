@@ -138,9 +138,9 @@ class LaunchForm(forms.Form):
 
     def objects(self, name: str) -> QuerySet[Any]:
         """The rows that people can choose in the field `name`."""
-        found = objects_of(self, name).queryset
-        assert found is not None
-        return found
+        rows = objects_of(self, name).queryset
+        assert rows is not None
+        return rows
 
     def basic(self) -> list[forms.BoundField]:
         return [self[setting.name] for setting in self.settings if not setting.advanced]
