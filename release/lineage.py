@@ -49,7 +49,7 @@ def _comparison_step(results: Results, version: ModelVersion, slug: str) -> Line
         if rate.value is not None
         else "no result"
     )
-    raters = ", ".join(one.rater.name for one in results.raters[:6])
+    raters = ", ".join(share.rater.name for share in results.raters[:6])
     return LineageStep(
         kind="Comparison",
         label=results.campaign.name,

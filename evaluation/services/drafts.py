@@ -50,8 +50,8 @@ def form_fields(
     """A rating under the field names of the page's form, as drafts have it."""
     fields: dict[str, Any] = {"choice": choice, "comment": comment, "skip_scores": scores is None}
     for side in SIDES:
-        given = (scores or {}).get(side, {})
-        fields |= {f"{criterion}_{side}": value for criterion, value in given.items()}
+        typed = (scores or {}).get(side, {})
+        fields |= {f"{criterion}_{side}": value for criterion, value in typed.items()}
         fields[f"correction_{side}"] = (corrections or {}).get(side)
     return fields
 
