@@ -9,7 +9,7 @@ BIN = .venv/bin
 .PHONY: run setup test check format bench stop clean help
 
 run: ## set up what is missing, start everything, print where to open the browser; Ctrl-C stops it
-	@"$(PYTHON)" bin/setup.py --run && exec $(BIN)/python -m supervisor.supervise
+	@"$(PYTHON)" bin/setup.py --run && exec $(BIN)/python -m launcher.supervise
 
 setup: ## only the set-up: .venv and the locked packages
 	@"$(PYTHON)" bin/setup.py
@@ -27,7 +27,7 @@ bench: ## the page benchmark on the demo project
 	@"$(PYTHON)" bin/setup.py && $(BIN)/python benchmarks/pages.py
 
 stop: ## stop a `make run` from another terminal
-	@$(BIN)/python -m supervisor.stop
+	@$(BIN)/python -m launcher.stop
 
 clean: ## remove caches; .venv and .state are kept
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

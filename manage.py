@@ -10,7 +10,7 @@ def main() -> None:
     from django.conf import settings
     from django.core.management import execute_from_command_line
 
-    from supervisor import embedded
+    from launcher import embedded, servers
 
     settings.INSTALLED_APPS  # noqa: B018 - read first: a wrong setting ends here, in one sentence
     try:
@@ -18,7 +18,7 @@ def main() -> None:
         # unless `make run` has them up already.
         with embedded.services():
             execute_from_command_line(sys.argv)
-    except embedded.EmbeddedError as error:
+    except servers.EmbeddedError as error:
         sys.exit(f"guildhall: {error}")
 
 

@@ -53,9 +53,9 @@ PROCESSES: dict[str, tuple[str, ...]] = {
     "beat": ("celery", "beat"),
     "engines": ("manage.py", "engines"),
     "valkey": ("valkey-server",),
-    "valkey keeper": ("supervisor/embedded.py", "valkey"),
+    "valkey keeper": ("launcher/embedded.py", "valkey"),
     "postgres": ("bin/postgres",),
-    "postgres keeper": ("supervisor/embedded.py", "postgres"),
+    "postgres keeper": ("launcher/embedded.py", "postgres"),
 }
 
 

@@ -207,7 +207,7 @@ def main() -> int:
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "GUILDHALL_LOG_LEVEL": "WARNING",
     }
-    from supervisor import embedded
+    from launcher import embedded
 
     try:
         with embedded.services(state):

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from core.host import env
 from core.host.sockets import own_state_dir
-from supervisor import embedded
+from launcher import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = env.choice("GUILDHALL_ENV", ("development", "production", "test"), "development")
@@ -387,8 +387,8 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1(/projects/\{slug\})?",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "core.api.schema.with_examples",
-        "core.api.schema.with_applications",
+        "core.api.examples_in_schema.with_examples",
+        "core.api.examples_in_schema.with_applications",
     ],
     # Otherwise fields of the same name with different choices would get a hash as name.
     "ENUM_NAME_OVERRIDES": {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor import embedded
+from launcher import embedded
 
 pytest_plugins = ["tests.support.fixtures"]
 

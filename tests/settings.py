@@ -9,7 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from supervisor import embedded
+from launcher import embedded
 
 TEST_STATE_VARIABLE = "GUILDHALL_TEST_STATE"
 

@@ -14,7 +14,8 @@ from dataset.models import DatasetVersion
 from dataset.rows import iter_rows
 from training.chat_template import ChatTokenizer, FileTokenizer, open_tokenizer
 from training.models import BaseModel, TokenCount
-from training.rows import Lengths, Problem, RowEncoder, measure
+from training.row_facts import Lengths, measure
+from training.rows import Problem, RowEncoder
 
 # About 1,000 rows of customer service and 1.3 seconds of one processor; a worker counts larger datasets.
 COUNT_NOW_BYTES = 1_000_000

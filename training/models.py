@@ -144,7 +144,7 @@ class TokenCount(models.Model):
         help_text="The background job that counted, if there was one.",
     )
     lengths = models.BinaryField(
-        null=True, help_text="training.rows.Lengths by split, packed; null while it runs."
+        null=True, help_text="training.row_facts.Lengths by split, packed; null while it runs."
     )
     problems = models.JSONField(default=list, help_text="[training.rows.Problem]")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -21,7 +21,8 @@ from training.draws import draw, tokens_seen, trained_on
 from training.estimates import DataFigures, steps_of, tokens_in
 from training.methods.base import Recipe
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
-from training.rows import TRAIN, facts_of
+from training.row_facts import facts_of
+from training.rows import TRAIN
 
 # Enough rows for a good mean and spread of lengths; reading them takes a few milliseconds.
 SAMPLE_ROWS = 2000

@@ -21,17 +21,11 @@ from core.storage import storage
 from dataset.actions import DatasetAction
 from dataset.models import DataImport, ImportIssue, Source
 from dataset.runner.bulk import allocate_ids, copy_in
-from dataset.runner.lines import (
-    FileLine,
-    Issue,
-    ParsedExample,
-    excerpt_of,
-    parse_line,
-    read_lines,
-    wrong_format,
-)
+from dataset.runner.files import FileLine, excerpt_of, read_lines, wrong_format
+from dataset.runner.lines import ParsedExample, parse_line
 from dataset.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
 from dataset.runner.shapes import KeyNote
+from dataset.runner.values import Issue
 
 BATCH = 1000
 # After this number of bad lines, a file with fewer than one good line in ten is probably the wrong file.

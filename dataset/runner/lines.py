@@ -4,32 +4,23 @@ Text is not changed, except that line ends become \\n. Every key of a row is imp
 row is refused.
 """
 
-import csv
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import IO, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
-from annotation.models import Example
 from annotation.text.chat_shapes import Unreadable, refuse_other_content, role_of, text_of
 from annotation.text.cleaning import (
     MAX_ALL,
     MAX_MESSAGES,
-    MAX_RECORDS,
     MAX_SLICE,
-    MAX_TAG,
-    MAX_TAGS,
-    MAX_TEXT,
-    clean_name,
-    clean_text,
 )
 from core.marks import Marks, words_for
-from dataset.runner.json_lines import NotRead, Number, Value, read_json, shown, write_json
+from dataset.runner.files import FileLine, _name_of, _short
+from dataset.runner.json_lines import NotRead, Value, read_json, shown
 from dataset.runner.shapes import (
     SHAREGPT_ROLES,
     KeyNote,
     is_filled,
-    known_names,
     may_be,
     meaning_of,
     note_on,
@@ -39,36 +30,26 @@ from dataset.runner.shapes import (
     says_not_to_train,
     weight_of,
 )
+from dataset.runner.values import (
+    _NO_MARKS,
+    _WEIGHT,
+    BadField,
+    Issue,
+    _context,
+    _edge,
+    _ends_with_an_answer,
+    _filled,
+    _is_answer,
+    _is_nothing,
+    _label,
+    _says,
+    _tags,
+    _text,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-EXCERPT = 120
-_EDGES = {
-    name: value
-    for value, label in Example.Edge.choices
-    for name in (value, str(label).lower().replace(" ", "_"))
-}
-_DRAIN = 1 << 16
 _MOST_LOOKED_UP = 200  # keys of one row
-_NO_MARKS = Marks(shapes=False)
-
-
-@dataclass(frozen=True)
-class FileLine:
-    """One line of the file. `text` is None when the line cannot be read; then `problem` says why."""
-
-    number: int
-    end: int  # bytes of the file up to and including this line
-    text: str | None
-    problem: str = ""
-    excerpt: str = ""
-    whole: bool = True  # False when the file ends without a line break after it
-
-
-@dataclass(frozen=True)
-class Issue:
-    field: str
-    reason: str
 
 
 @dataclass
@@ -88,130 +69,6 @@ class ParsedExample:
     external_id: str = ""
     bad_answer: bool = False
     notes: list[KeyNote] = field(default_factory=list)
-
-
-class BadField(Exception):
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(reason)
-        self.issue = Issue(name, reason)
-
-
-# --- the file as a whole -----------------------------------------------------------------------------------
-_MAGIC = {
-    b"\x1f\x8b": ("compressed", "This file is compressed (gzip)."),
-    b"PK\x03\x04": ("compressed", "This file is a zip archive or a workbook (.xlsx)."),
-    b"BZh": ("compressed", "This file is compressed (bzip2)."),
-    b"\xfd7zXZ": ("compressed", "This file is compressed (xz)."),
-    b"\x28\xb5\x2f\xfd": ("compressed", "This file is compressed (zstd)."),
-    b"PAR1": ("other_format", "This file is Parquet. Imports are JSON Lines."),
-    b"%PDF": ("other_format", "This file is a PDF. Imports are JSON Lines."),
-}
-
-
-def _wrong_encoding(head: bytes) -> str:
-    if head.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
-        return "This file is encoded as UTF-32. Imports are UTF-8."
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[:200].count(0) > len(head[:200]) // 3 > 0:
-        return "This file looks like UTF-16. Imports are UTF-8."
-    return ""
-
-
-def wrong_format(head: bytes) -> tuple[str, str, str] | None:
-    """Why the first bytes are not UTF-8 JSON Lines: (code, what it is, what to do), or None."""
-    if wrong := _wrong_encoding(head):
-        save_as = "Save it again as UTF-8 (in a text editor: Save as, encoding UTF-8) and import that file."
-        return "wrong_encoding", wrong, save_as
-    for magic, (code, sentence) in _MAGIC.items():
-        if head.startswith(magic):
-            unpack = "Unpack it and import the .jsonl file inside."
-            return (
-                code,
-                sentence,
-                unpack if code == "compressed" else "Convert it to JSON Lines and import that file.",
-            )
-    text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip()
-    first, _, rest = text.partition("\n")
-    if text.startswith("[") and not (_is_json(first) and rest.strip()):
-        return (
-            "json_array",
-            "This file is one JSON array. Imports are JSON Lines: one object per line, without brackets around them.",
-            "Convert it, for example with: jq -c '.[]' file.json > file.jsonl",
-        )
-    if first.strip() == "{":
-        return (
-            "json_object",
-            "This file has JSON over several lines. Imports are JSON Lines: each object on one line.",
-            "Convert it, for example with: jq -c . file.json > file.jsonl",
-        )
-    if _is_table(text):
-        return (
-            "table",
-            "This file looks like a table (CSV). Imports are JSON Lines: one JSON object per line.",
-            "Convert it so that each row becomes one line with the column names as keys, and import that file.",
-        )
-    return None
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _is_table(text: str) -> bool:
-    """Whether the first line has column names that an import knows, and the next line, if any, has as many cells."""
-    lines = [line for line in text.split("\n") if line.strip()][:2]
-    if not lines or lines[0].lstrip().startswith(("{", "[")):
-        return False
-    for delimiter in ",;\t|":
-        try:
-            header, *rows = csv.reader(lines, delimiter=delimiter)
-        except (csv.Error, ValueError):
-            continue
-        known = {plain(cell) for cell in header} & known_names()
-        if len(header) > 1 and known and (rows or len(known) > 1):
-            # With line breaks in a text, its first line can have fewer cells.
-            return not rows or not lines[1].lstrip().startswith("{")
-    return False
-
-
-def read_lines(file: IO[bytes], *, max_bytes: int) -> Iterator[FileLine]:
-    """Yields every line that is not blank. No line longer than `max_bytes` is in memory."""
-    number = end = 0
-    while raw := file.readline(max_bytes + 1):
-        number += 1
-        end += len(raw)
-        if number == 1:
-            raw = raw.removeprefix(b"\xef\xbb\xbf")
-        if len(raw) > max_bytes and not raw.endswith(b"\n"):
-            head = raw[: EXCERPT * 4].decode("utf-8", "replace")
-            length = len(raw)
-            del raw
-            while rest := file.readline(_DRAIN):
-                end += len(rest)
-                length += len(rest)
-                if rest.endswith(b"\n"):
-                    break
-            problem = (
-                f"The line is {length / 1e6:.1f} MB long; at most {max_bytes / (1 << 20):.0f} MB are allowed."
-            )
-            yield FileLine(number, end, None, problem, _excerpt(head))
-            continue
-        whole = raw.endswith(b"\n")
-        if not raw.strip():
-            continue
-        try:
-            yield FileLine(number, end, raw.decode("utf-8"), whole=whole)
-        except UnicodeDecodeError as error:
-            problem = (
-                f"Byte {error.start + 1} of the line is not UTF-8 (it is {raw[error.start]:#04x}). "
-                "Save the file again as UTF-8."
-            )
-            yield FileLine(
-                number, end, None, problem, _excerpt(raw[: EXCERPT * 4].decode("utf-8", "replace"))
-            )
 
 
 # --- one line ----------------------------------------------------------------------------------------------
@@ -587,123 +444,3 @@ class _Reader:
             self.issues.append(
                 Issue("", f"The example has {size:,} characters; at most {MAX_ALL:,} are allowed.")
             )
-
-
-_WEIGHT = "The file says not to train on this answer, or only in part. Guildhall trains on every approved completion, so the row is not imported."
-
-
-def _is_nothing(value: Value) -> bool:
-    return value in (None, [], {}) or (isinstance(value, str) and not value.strip())
-
-
-def _says(chat: Value, text: Value) -> bool:
-    """Whether a text is one of the messages of a chat (UltraChat repeats the first question in its own key)."""
-    if not isinstance(chat, list) or not isinstance(text, str):
-        return False
-    contents = (message.get("content", message.get("value")) for message in chat if isinstance(message, dict))
-    return any(isinstance(content, str) and content.strip() == text.strip() for content in contents)
-
-
-def _ends_with_an_answer(chat: Value) -> bool:
-    return isinstance(chat, list) and bool(chat) and _is_answer(chat[-1])
-
-
-def _is_answer(message: Value) -> bool:
-    if not isinstance(message, dict):
-        return False
-    role = message.get("role", message.get("from"))
-    return isinstance(role, str) and SHAREGPT_ROLES.get(role.lower()) == "assistant"
-
-
-# --- values ------------------------------------------------------------------------------------------------
-def _context(key: str, value: Value) -> list[str]:
-    if value is None:
-        return []
-    records = value if isinstance(value, list) else [value]
-    if len(records) > MAX_RECORDS:
-        raise BadField(key, f"Has {len(records):,} records; at most {MAX_RECORDS} are allowed.")
-    texts = []
-    for index, record in enumerate(records):
-        name = f"{key}[{index}]" if isinstance(value, list) else key
-        text = _text(name, write_json(record) if isinstance(record, (dict, list)) else record)
-        if text.strip():
-            texts.append(text)
-    return texts
-
-
-def _edge(key: str, edge: Value) -> str:
-    if edge is None or edge == "":
-        return ""
-    name = edge.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(edge, str) else None
-    if name not in _EDGES:
-        known = ", ".join(value for value in Example.Edge.values if value)
-        raise BadField(key, f"{_short(edge)} is not a kind of edge case. Known: {known}.")
-    return _EDGES[name]
-
-
-def _tags(key: str, value: Value) -> list[str]:
-    if value is None:
-        return []
-    parts = [value] if isinstance(value, str) else value
-    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        raise BadField(key, "Must be a list of texts.")
-    tags = list(dict.fromkeys(filter(None, (_name(key, part, MAX_TAG) for part in parts))))
-    if len(tags) > MAX_TAGS:
-        raise BadField(key, f"Has {len(tags)} tags; at most {MAX_TAGS} are allowed.")
-    return tags
-
-
-def _label(key: str, value: Value, limit: int) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, Number) and value.is_whole:
-        value = value.text  # ids are often numbers
-    return _name(key, value, limit)
-
-
-def _name(key: str, value: Value, limit: int) -> str:
-    """A name as it is stored. Some letters are two in Unicode form NFC, so its length is checked again."""
-    return _text(key, clean_name(_text(key, value, limit)), limit)
-
-
-def _text(name: str, value: Value, limit: int = MAX_TEXT) -> str:
-    """The text as the editor would store it (annotation.text.cleaning), or BadField when that would lose something."""
-    if not isinstance(value, str):
-        raise BadField(name, "Missing." if value is None else f"Must be a text; it is {_name_of(value)}.")
-    if len(value) > limit:
-        raise BadField(name, f"Has {len(value):,} characters; at most {limit:,} are allowed.")
-    if "\x00" in value:
-        raise BadField(name, "Contains a NUL character, which is not allowed. Remove it.")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise BadField(name, "Contains half a surrogate pair (a broken \\u escape). Remove it.") from None
-    return clean_text(value)
-
-
-def _filled(name: str, value: Value) -> str:
-    text = _text(name, value)
-    if not text.strip():
-        raise BadField(name, "Empty.")
-    return text
-
-
-def excerpt_of(line: FileLine) -> str:
-    """The start of the line, safe to show and store."""
-    return line.excerpt or _excerpt(line.text or "")
-
-
-def _excerpt(text: str) -> str:
-    clean = text[: EXCERPT * 2].encode("utf-8", "replace").decode("utf-8", "replace")
-    clean = "".join(letter if letter.isprintable() else "\ufffd" for letter in clean.strip())
-    return clean if len(clean) <= EXCERPT else clean[: EXCERPT - 1] + "…"
-
-
-def _short(value: Value) -> str:
-    text = _excerpt(write_json(value)) if value is not None else "missing"
-    return text if len(text) <= 40 else text[:39] + "…"
-
-
-def _name_of(value: Value) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")

@@ -19,9 +19,9 @@ from core.errors import Invalid
 from core.roles import ADMINS, CAMPAIGN_READERS, READERS
 from dataset.models import DatasetVersion
 from evaluation import services
+from evaluation.api.rating_serializers import ComparisonSerializer
 from evaluation.api.serializers import (
     CampaignSerializer,
-    ComparisonSerializer,
     NewCampaignSerializer,
     PlanQuerySerializer,
     PlanSerializer,

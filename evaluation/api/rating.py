@@ -14,7 +14,7 @@ from core.api.base import ProjectAPIView
 from core.errors import Conflict
 from core.roles import RATERS
 from evaluation import services
-from evaluation.api.serializers import (
+from evaluation.api.rating_serializers import (
     BlindComparisonSerializer,
     SayingSerializer,
     ShareSerializer,

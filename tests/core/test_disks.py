@@ -26,7 +26,7 @@ from core.storage.s3 import _store_error
 from core.tasks import execute_run
 from dataset.models import DataImport
 from dataset.services.versions import start_freeze
-from supervisor.procfile import Process, Supervisor
+from launcher.procfile import Process, Supervisor
 from tests.support.factories import World, make_example
 
 ROWS = 900

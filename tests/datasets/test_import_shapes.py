@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.marks import Marks
+from dataset.runner.files import FileLine, wrong_format
 from dataset.runner.json_lines import NotRead, read_json, write_json
-from dataset.runner.lines import FileLine, Issue, ParsedExample, parse_line, wrong_format
+from dataset.runner.lines import ParsedExample, parse_line
 from dataset.runner.shapes import OWN, READ_AS, KeyNote
+from dataset.runner.values import Issue
 
 ASK = {"role": "user", "content": "When do you open?"}
 ANSWER = {"role": "assistant", "content": "At 9."}

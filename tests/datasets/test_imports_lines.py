@@ -9,16 +9,10 @@ import pytest
 
 from annotation.text.cleaning import MAX_ALL, MAX_TEXT
 from annotation.text.hashes import arrival_hash, canonical_json, content_hash, group_of_prompt, prompt_hash
-from dataset.runner.lines import (
-    FileLine,
-    Issue,
-    ParsedExample,
-    excerpt_of,
-    parse_line,
-    read_lines,
-    wrong_format,
-)
+from dataset.runner.files import FileLine, excerpt_of, read_lines, wrong_format
+from dataset.runner.lines import ParsedExample, parse_line
 from dataset.runner.shapes import KeyNote
+from dataset.runner.values import Issue
 
 MB = 1024 * 1024
 ASK = [{"role": "user", "content": "Where is FD-42003?"}]

@@ -4,7 +4,7 @@ import pytest
 
 from core import health
 from core.health import SystemPart
-from supervisor import alive
+from launcher import alive
 
 
 def part(name: str, up: bool) -> SystemPart:

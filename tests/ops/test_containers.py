@@ -11,7 +11,7 @@ import redis
 import yaml
 
 from config import settings as _settings
-from supervisor.procfile import read_procfile
+from launcher.procfile import read_procfile
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -52,8 +52,8 @@ def test_health_checks_ask_what_the_service_stands_on(compose):
     for name in ("worker", "gpu"):
         assert f"ping -t 5 -d {name}@guildhall" in asked[name]
         assert f"-n {name}@guildhall" in compose["services"][name]["command"]
-    assert "supervisor.alive" in asked["beat"]
-    assert "supervisor.alive" in asked["engines"]
+    assert "launcher.alive" in asked["beat"]
+    assert "launcher.alive" in asked["engines"]
 
 
 def test_no_service_lives_in_the_network_of_another(compose):

@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from core.host.sockets import socket_dir
-from supervisor import embedded
+from launcher import embedded, servers
 from tests.support.processes import alive, command, only
 from tests.support.waiting import wait_for
 
@@ -25,7 +25,7 @@ BOTH = ["postgres", "valkey"]
 HOLD = """
 import sys, time
 from pathlib import Path
-from config import embedded
+from launcher import embedded
 with embedded.services(Path(sys.argv[1]), ["postgres", "valkey"], durable=False):
     print("up", flush=True)
     sys.stdin.read()
@@ -51,7 +51,7 @@ def server(state: Path, name: str) -> psutil.Process:
 
 def keeper(state: Path, name: str) -> psutil.Process:
     def fits(line: list[str]) -> bool:
-        return "supervisor/embedded.py" in " ".join(line) and name in line
+        return "launcher/embedded.py" in " ".join(line) and name in line
 
     return only(lambda: [each for each in processes_of(state) if fits(command(each))])
 
@@ -237,7 +237,7 @@ def test_data_that_it_cannot_read_is_refused_in_one_sentence_and_left_alone(stat
         pass
     spoil(state / "postgres")
     before = sorted(path.relative_to(state) for path in (state / "postgres" / "base").rglob("*"))
-    with pytest.raises(embedded.EmbeddedError, match=words) as error, embedded.services(state, ["postgres"]):
+    with pytest.raises(servers.EmbeddedError, match=words) as error, embedded.services(state, ["postgres"]):
         pass
     assert "\n" not in str(error.value)
     assert sorted(path.relative_to(state) for path in (state / "postgres" / "base").rglob("*")) == before
@@ -259,7 +259,7 @@ def test_a_socket_folder_of_somebody_else_is_refused(state: Path):
     try:
         os.chown(trap, 12345, 12345)
         held = embedded.services(deep, ["valkey"], durable=False)
-        with pytest.raises(embedded.EmbeddedError, match="belongs to another user"):
+        with pytest.raises(servers.EmbeddedError, match="belongs to another user"):
             held.__enter__()
     finally:
         trap.rmdir()

@@ -111,7 +111,7 @@ class Installation:
 
     @property
     def supervisor(self) -> psutil.Process:
-        return self.one("supervisor.supervise", "--inner")
+        return self.one("launcher.supervise", "--inner")
 
     @property
     def guard(self) -> psutil.Process:
@@ -401,7 +401,7 @@ def test_pages_come_back_by_themselves_after_a_server_was_killed(
 
     wait_for(lambda: installation.up(name), seconds=20)
     # Its keeper first, stopped, so that the server stays away long enough to be looked at.
-    keeper = installation.one("supervisor/embedded.py", {"postgres": "postgres", "broker": "valkey"}[name])
+    keeper = installation.one("launcher/embedded.py", {"postgres": "postgres", "broker": "valkey"}[name])
     keeper.suspend()
     installation.one(program).kill()
     wait_for(lambda: installation.up(name) is False, seconds=30)
@@ -418,7 +418,7 @@ def test_a_killed_keeper_is_replaced(used_installation: Installation):
     installation.start()
     installation.wait_ready()
     for name in ("postgres", "valkey"):
-        installation.one("supervisor/embedded.py", name).kill()
+        installation.one("launcher/embedded.py", name).kill()
     wait_for(lambda: installation.output().count("it is running again") == 2, seconds=60)
     wait_for(lambda: installation.up("postgres", "broker"), seconds=60)
 

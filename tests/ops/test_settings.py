@@ -312,7 +312,7 @@ def test_every_program_stops_with_the_sentence_alone(tmp_path):
         [*python, "-m", "uvicorn", "config.asgi:application", "--lifespan", "off", "--no-proxy-headers"],
         [*python, "-m", "celery", "-A", "config", "worker"],
         [*python, "-m", "config.prepare"],
-        [*python, "-m", "supervisor.alive", "worker"],
+        [*python, "-m", "launcher.alive", "worker"],
     ]
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("GUILDHALL_", "DJANGO_"))
@@ -335,7 +335,7 @@ def test_every_program_stops_with_the_sentence_alone(tmp_path):
 @pytest.mark.parametrize("name", ["GUILDHALL_PROCFILE", "GUILDHALL_STATE", "GUILDHALL_PORT"])
 def test_make_run_says_it_in_one_sentence(tmp_path, name):
     done = subprocess.run(
-        [sys.executable, "-m", "supervisor.supervise", "--inner"],
+        [sys.executable, "-m", "launcher.supervise", "--inner"],
         cwd=ROOT,
         env={**os.environ, "GUILDHALL_STATE": str(tmp_path), name: "/dev/null/x²"},
         capture_output=True,
@@ -394,9 +394,9 @@ NAME = r"\b(GUILDHALL_[A-Z0-9_]+|DATABASE_URL|REDIS_URL)\b"
 def read_variables() -> set[str]:
     sources = [
         "config/settings.py",
-        "supervisor/supervise.py",
+        "launcher/supervise.py",
         "config/prepare.py",
-        "supervisor/embedded.py",
+        "launcher/embedded.py",
         "Procfile",
         "bin/setup.py",
     ]
@@ -414,7 +414,7 @@ def test_the_readme_lists_every_variable_and_no_other():
 
 def test_settings_are_read_in_one_place():
     """A variable read elsewhere would not be looked at when the program starts."""
-    allowed = {"core/host/env.py", "supervisor/embedded.py", "supervisor/supervise.py"}
+    allowed = {"core/host/env.py", "launcher/embedded.py", "launcher/supervise.py"}
     found = set()
     for folder in ("annotation", "config", "core", "evaluation", "inference", "release", "training"):
         for path in (ROOT / folder).rglob("*.py"):

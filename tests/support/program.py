@@ -65,7 +65,7 @@ class Program:
         began = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "supervisor.supervise"],
+                [sys.executable, "-m", "launcher.supervise"],
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

@@ -17,7 +17,7 @@ from training.chat_template import FileTokenizer, open_tokenizer
 from training.draws import tokens_seen
 from training.methods import METHODS, recipe_from
 from training.models import TokenCount, TrainingRun
-from training.rows import Lengths, limit_problems
+from training.row_facts import Lengths, limit_problems
 from training.runner.data import TransformersTokenizer, encode_rows, plan_order
 
 from .conftest import finish

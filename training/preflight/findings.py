@@ -14,7 +14,8 @@ from training.estimates import DataFigures, Estimate
 from training.host.machine import Machine
 from training.methods import Method, Recipe
 from training.models import BaseModel, ModelVersion
-from training.rows import NAMED_ROWS, Problem, RowRef, in_words, limit_problems
+from training.row_facts import limit_problems
+from training.rows import NAMED_ROWS, Problem, RowRef, in_words
 
 Level = Literal["stop", "warn"]
 # With fewer validation rows, loss changes more by chance than by training.

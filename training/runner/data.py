@@ -14,19 +14,8 @@ from annotation.text.rendering import Message
 from core.runs.context import RunFailed
 from training.chat_template import control_tokens_of
 from training.draws import draw, row_stream
-from training.rows import (
-    SPLITS,
-    TRAIN,
-    VALIDATION,
-    DataFacts,
-    EncodedRow,
-    Lengths,
-    RowEncoder,
-    encoded_rows,
-    facts_of,
-    in_words,
-    limit_problems,
-)
+from training.row_facts import DataFacts, Lengths, encoded_rows, facts_of, limit_problems
+from training.rows import SPLITS, TRAIN, VALIDATION, EncodedRow, RowEncoder, in_words
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -3,13 +3,11 @@
 import logging
 import os
 import platform
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from annotation.text.rendering import chat_messages
 from core.host.disks import storage_error
 from core.host.scratch import scratch
 from core.models import Artifact
@@ -22,11 +20,13 @@ from training.host import stopping
 from training.host.code_version import code_version
 from training.host.machine import multiplies_bfloat16, this_machine, threads
 from training.host.undisturbed import Stretches
-from training.methods import METHODS, Method, Recipe, recipe_from
-from training.models import MetricPoint, ModelVersion, SampleAnswer, TrainingRun
-from training.runner.data import EncodedRow, encode_rows, render_prompt, stop_id_of
+from training.methods import METHODS, Recipe, recipe_from
+from training.models import ModelVersion, TrainingRun
+from training.runner.data import encode_rows, stop_id_of
+from training.runner.database import DatabaseReporter
 from training.runner.memory import PeakMemory
 from training.runner.plan import TrainingPlan
+from training.runner.results import _GOES_ON, _register
 from training.services import results
 from training.time_left import TimeLeft
 
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from training.runner.loop import LoopResult
 
 log = logging.getLogger(__name__)
-PARITY_PROMPTS = 8
-# Figures of the run's row are written at most this often; points and samples at once.
-FIGURES_EVERY_SECONDS = 2.0
 OUT_OF_MEMORY_ADVICE = (
     "Lower “Rows in memory at once” or “Longest row”, or switch on “Gradient checkpointing”."
 )
@@ -65,7 +62,7 @@ def run(ctx: RunContext) -> None:
     with PeakMemory(device) as memory, scratch("training") as work:
         model = method.load(base_folder, recipe, device)
         plan.clock.add("load", time.monotonic() - began)
-        reporter = _Database(ctx, training_run, plan, memory)
+        reporter = DatabaseReporter(ctx, training_run, plan, memory)
         result = _train(
             training_run, model, plan, reporter, device=device, work=work, resume_from=resume_from
         )
@@ -161,7 +158,7 @@ def _train(
     training_run: TrainingRun,
     model: "PreTrainedModel | PeftModel",
     plan: TrainingPlan,
-    reporter: "_Database",
+    reporter: "DatabaseReporter",
     *,
     device: str,
     work: Path,
@@ -255,9 +252,6 @@ def _environment(device: str) -> dict[str, Any]:
     }
 
 
-_GOES_ON = "“Try again” continues from the last checkpoint."
-
-
 def understood(error: BaseException, advice: str = OUT_OF_MEMORY_ADVICE) -> RunFailed | BaseException:
     """Users can act when memory or disk is full. Other errors stay as they are."""
     if full := storage_error(error):
@@ -266,159 +260,3 @@ def understood(error: BaseException, advice: str = OUT_OF_MEMORY_ADVICE) -> RunF
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         return RunFailed("out_of_memory", "The machine ran out of memory during a step.", advice)
     return error
-
-
-class _Database:
-    """The loop's reporter: writes points, samples and figures during training."""
-
-    def __init__(
-        self, ctx: RunContext, training_run: TrainingRun, plan: TrainingPlan, memory: PeakMemory
-    ) -> None:
-        self.ctx, self.training_run, self.plan, self.memory = ctx, training_run, plan, memory
-        self._written = time.monotonic()
-        # Figures of earlier attempts are included.
-        self._before = dict(training_run.measured)
-        self._counted_before = dict(training_run.counted)
-        self._peak_before = training_run.peak_memory_bytes or 0
-
-    def figures(self, step: int) -> None:
-        """Steps, tokens, speed, memory and seconds so far."""
-        self._written = time.monotonic()
-        spent, units = self.plan.clock.seconds, self.plan.clock.units
-        figures: dict[str, Any] = {
-            "done_steps": step,
-            "train_tokens": self.plan.tokens_until[step],
-            "peak_memory_bytes": max(self._peak_before, self.memory.peak),
-            "measured": {
-                name: round(self._before.get(name, 0.0) + spent.get(name, 0.0), 2)
-                for name in ("load", "train", "evaluate", "sample", "save", "store")
-            },
-            "counted": {
-                name: self._counted_before.get(name, 0) + units.get(name, 0)
-                for name in ("train", "evaluate", "sample", "save", "store")
-            },
-        }
-        if self.plan.stretches.speed is not None:
-            figures["undisturbed_speed"] = self.plan.stretches.speed
-        if self.plan.speed is not None:
-            figures["tokens_per_second"] = self.plan.speed
-        results.note_progress(training_run=self.training_run, **figures)
-
-    def step(self, *, step: int, message: str, left: float | None) -> None:
-        self.ctx.report(done=step, message=message, left=left)
-        if time.monotonic() - self._written >= FIGURES_EVERY_SECONDS:
-            self.figures(step)
-
-    def _point(self, series: str, step: int, loss: float, **more: float | None) -> MetricPoint:
-        return MetricPoint(
-            training_run=self.training_run,
-            series=series,
-            step=step,
-            epoch=self.plan.epoch(step),
-            loss=loss,
-            **more,
-        )
-
-    def train_point(
-        self, *, step: int, loss: float, learning_rate: float | None, speed: float | None
-    ) -> None:
-        point = self._point(
-            MetricPoint.Series.TRAIN, step, loss, learning_rate=learning_rate, tokens_per_second=speed
-        )
-        results.note_progress(training_run=self.training_run, points=[point])
-
-    def validation_point(self, *, step: int, loss: float) -> None:
-        point = self._point(MetricPoint.Series.VALIDATION, step, loss)
-        name = "loss_before" if step == 0 else "loss_after"
-        results.note_progress(training_run=self.training_run, points=[point], **{name: loss})
-
-    def samples(self, *, step: int, answers: list[tuple[EncodedRow, str]]) -> None:
-        results.note_samples(
-            training_run=self.training_run,
-            samples=[
-                SampleAnswer(
-                    training_run=self.training_run,
-                    step=step,
-                    question=row.question,
-                    answer=answer,
-                    reference=row.completion,
-                )
-                for row, answer in answers
-            ],
-        )
-
-    def saved(self, *, step: int) -> None:
-        self.figures(step)
-        results.note_progress(training_run=self.training_run, checkpoint_step=step)
-
-
-def _register(
-    training_run: TrainingRun,
-    method: Method,
-    recipe: Recipe,
-    model: "PreTrainedModel | PeftModel",
-    tokenizer: "PreTrainedTokenizerBase",
-    base_folder: Path,
-    system_prompt: str,
-    loss_after: float | None,
-) -> None:
-    """Stores the weights and registers the version. If storing fails, there is no version and the run fails."""
-    with scratch("result") as temporary:
-        folder = temporary / "model"
-        folder.mkdir()
-        try:
-            method.save(model, folder)
-            if method.version_kind == ModelVersion.Kind.FULL:
-                _copy_tokenizer(base_folder, folder)
-            artifact = storage().put(folder, kind="model")
-        except Exception as error:  # each library has its own errors
-            if full := storage_error(error):
-                raise RunFailed(
-                    full.code, f"The result could not be stored. {full.message}", f"{full.advice} {_GOES_ON}"
-                ) from error
-            if not isinstance(error, OSError):
-                raise
-            raise RunFailed(
-                "store_failed",
-                f"The result could not be stored ({error.strerror or type(error).__name__}).",
-                f"Check free space and permissions of the artifact store. {_GOES_ON}",
-            ) from error
-    results.register_version(
-        training_run=training_run,
-        artifact=artifact,
-        kind=method.version_kind,
-        adapter_rank=method.rank(recipe),
-        parity_prompts=_parity_prompts(training_run, tokenizer, system_prompt),
-    )
-
-
-def _copy_tokenizer(base_folder: Path, folder: Path) -> None:
-    """A full model is complete: it has exact copies of its base model's tokenizer and template files."""
-    for path in sorted(base_folder.iterdir()):
-        if (
-            path.name != "config.json"
-            and ".safetensors" not in path.name
-            and not (folder / path.name).exists()
-        ):
-            shutil.copyfile(path, folder / path.name)
-
-
-def _parity_prompts(
-    training_run: TrainingRun, tokenizer: "PreTrainedTokenizerBase", system_prompt: str
-) -> list[dict[str, Any]]:
-    """Rendered validation prompts, the first and longest among them, with the ids that the trainer used."""
-    conversations = [
-        chat_messages(messages=row["messages"], context=row["context"], system_prompt=system_prompt)
-        for row in iter_rows(training_run.dataset, split="validation")
-    ]
-    step = max(1, len(conversations) // PARITY_PROMPTS)
-    chosen = conversations[::step][: PARITY_PROMPTS - 1]
-    longest = max(
-        conversations, key=lambda conversation: sum(len(message["content"]) for message in conversation)
-    )
-    if longest not in chosen:
-        chosen.append(longest)
-    return [
-        {"messages": conversation, "token_ids": render_prompt(tokenizer, conversation)}
-        for conversation in chosen
-    ]

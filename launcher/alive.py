@@ -1,4 +1,4 @@
-"""Exit code 0 while a process sends heartbeats, for container health checks: `python -m supervisor.alive engines`.
+"""Exit code 0 while a process sends heartbeats, for container health checks: `python -m launcher.alive engines`.
 
 `worker` covers beat and the default queue (a worker writes beat's heartbeats), `engines` the process that starts
 engines: an engine that is loading is no reason to restart that process.

@@ -57,6 +57,6 @@ def _lives(process: psutil.Process) -> bool:
 
 def _is_keeper(process: psutil.Process) -> bool:
     try:
-        return any(word.endswith("supervisor/embedded.py") for word in process.cmdline())
+        return any(word.endswith("launcher/embedded.py") for word in process.cmdline())
     except psutil.Error:
         return False

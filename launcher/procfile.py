@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from core.host.processes import adopt_orphans, as_child
-from supervisor.leftovers import sweep
+from launcher.leftovers import sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 # Seconds between SIGTERM and SIGKILL; make run must end within about 15.

@@ -27,9 +27,10 @@ from typing import NoReturn
 from core.host import env, ports
 from core.host.processes import adopt_orphans, as_child, die_with_parent
 from core.host.sockets import own_state_dir
-from supervisor import embedded
-from supervisor.leftovers import keepers, sweep
-from supervisor.procfile import ROOT, Process, StartError, Supervisor, read_procfile, say
+from launcher import embedded
+from launcher.leftovers import keepers, sweep
+from launcher.procfile import ROOT, Process, StartError, Supervisor, read_procfile, say
+from launcher.servers import EmbeddedError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -55,7 +56,7 @@ class Guard:
         for number in STOP_SIGNALS:
             signal.signal(number, self._pass_on)
         self.child = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervise", "--inner", *sys.argv[1:]],
+            [sys.executable, "-m", "launcher.supervise", "--inner", *sys.argv[1:]],
             start_new_session=True,  # Ctrl-C reaches only the guard, once
             cwd=ROOT,
             preexec_fn=as_child(os.getpid(), death_signal=signal.SIGTERM),
@@ -117,7 +118,7 @@ def supervise(procfile: Path) -> int:
             if words := ports.problem(environment["GUILDHALL_HOST"], environment["GUILDHALL_PORT"]):
                 raise StartError(words)
             _start_and_run(state, environment, commands)
-    except (StartError, embedded.EmbeddedError, PermissionError) as error:
+    except (StartError, EmbeddedError, PermissionError) as error:
         say(str(error))
         return 1
     except _StopAsked:
@@ -152,7 +153,7 @@ def _tend(state: Path, servers: list[str]) -> None:
     try:
         for name in embedded.revive(state, servers):
             say(f"The keeper of {name} had ended; it is running again.")
-    except (embedded.EmbeddedError, OSError) as error:  # a full disk must not end the rest
+    except (EmbeddedError, OSError) as error:  # a full disk must not end the rest
         say(str(error))
 
 

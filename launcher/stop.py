@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from supervisor import embedded
+from launcher import embedded
 
 
 def main() -> int:

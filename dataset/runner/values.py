@@ -1,0 +1,139 @@
+"""The values of a row's fields, read strictly: what is wrong with one is said with its field."""
+
+from dataclasses import dataclass
+
+from annotation.models import Example
+from annotation.text.cleaning import (
+    MAX_RECORDS,
+    MAX_TAG,
+    MAX_TAGS,
+    MAX_TEXT,
+    clean_name,
+    clean_text,
+)
+from core.marks import Marks
+from dataset.runner.files import _name_of, _short
+from dataset.runner.json_lines import Number, Value, write_json
+from dataset.runner.shapes import (
+    SHAREGPT_ROLES,
+)
+
+_EDGES = {
+    name: value
+    for value, label in Example.Edge.choices
+    for name in (value, str(label).lower().replace(" ", "_"))
+}
+
+
+_NO_MARKS = Marks(shapes=False)
+
+
+class BadField(Exception):
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.issue = Issue(name, reason)
+
+
+_WEIGHT = "The file says not to train on this answer, or only in part. Guildhall trains on every approved completion, so the row is not imported."
+
+
+def _is_nothing(value: Value) -> bool:
+    return value in (None, [], {}) or (isinstance(value, str) and not value.strip())
+
+
+def _says(chat: Value, text: Value) -> bool:
+    """Whether a text is one of the messages of a chat (UltraChat repeats the first question in its own key)."""
+    if not isinstance(chat, list) or not isinstance(text, str):
+        return False
+    contents = (message.get("content", message.get("value")) for message in chat if isinstance(message, dict))
+    return any(isinstance(content, str) and content.strip() == text.strip() for content in contents)
+
+
+def _ends_with_an_answer(chat: Value) -> bool:
+    return isinstance(chat, list) and bool(chat) and _is_answer(chat[-1])
+
+
+def _is_answer(message: Value) -> bool:
+    if not isinstance(message, dict):
+        return False
+    role = message.get("role", message.get("from"))
+    return isinstance(role, str) and SHAREGPT_ROLES.get(role.lower()) == "assistant"
+
+
+# --- values ------------------------------------------------------------------------------------------------
+def _context(key: str, value: Value) -> list[str]:
+    if value is None:
+        return []
+    records = value if isinstance(value, list) else [value]
+    if len(records) > MAX_RECORDS:
+        raise BadField(key, f"Has {len(records):,} records; at most {MAX_RECORDS} are allowed.")
+    texts = []
+    for index, record in enumerate(records):
+        name = f"{key}[{index}]" if isinstance(value, list) else key
+        text = _text(name, write_json(record) if isinstance(record, (dict, list)) else record)
+        if text.strip():
+            texts.append(text)
+    return texts
+
+
+def _edge(key: str, edge: Value) -> str:
+    if edge is None or edge == "":
+        return ""
+    name = edge.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(edge, str) else None
+    if name not in _EDGES:
+        known = ", ".join(value for value in Example.Edge.values if value)
+        raise BadField(key, f"{_short(edge)} is not a kind of edge case. Known: {known}.")
+    return _EDGES[name]
+
+
+def _tags(key: str, value: Value) -> list[str]:
+    if value is None:
+        return []
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise BadField(key, "Must be a list of texts.")
+    tags = list(dict.fromkeys(filter(None, (_name(key, part, MAX_TAG) for part in parts))))
+    if len(tags) > MAX_TAGS:
+        raise BadField(key, f"Has {len(tags)} tags; at most {MAX_TAGS} are allowed.")
+    return tags
+
+
+def _label(key: str, value: Value, limit: int) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Number) and value.is_whole:
+        value = value.text  # ids are often numbers
+    return _name(key, value, limit)
+
+
+def _name(key: str, value: Value, limit: int) -> str:
+    """A name as it is stored. Some letters are two in Unicode form NFC, so its length is checked again."""
+    return _text(key, clean_name(_text(key, value, limit)), limit)
+
+
+def _text(name: str, value: Value, limit: int = MAX_TEXT) -> str:
+    """The text as the editor would store it (annotation.text.cleaning), or BadField when that would lose something."""
+    if not isinstance(value, str):
+        raise BadField(name, "Missing." if value is None else f"Must be a text; it is {_name_of(value)}.")
+    if len(value) > limit:
+        raise BadField(name, f"Has {len(value):,} characters; at most {limit:,} are allowed.")
+    if "\x00" in value:
+        raise BadField(name, "Contains a NUL character, which is not allowed. Remove it.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadField(name, "Contains half a surrogate pair (a broken \\u escape). Remove it.") from None
+    return clean_text(value)
+
+
+def _filled(name: str, value: Value) -> str:
+    text = _text(name, value)
+    if not text.strip():
+        raise BadField(name, "Empty.")
+    return text
+
+
+@dataclass(frozen=True)
+class Issue:
+    field: str
+    reason: str
