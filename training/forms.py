@@ -42,7 +42,8 @@ def _field_of(setting: Setting) -> forms.Field:
         return forms.BooleanField(label=label, required=False, help_text=setting.help)
     if setting.kind == "choice":
         return forms.ChoiceField(label=label, choices=setting.choices, help_text=setting.help)
-    default = plain(float(setting.default))
+    assert not isinstance(setting.default, str)
+    default = plain(setting.default)
     words = f"{setting.help} Default {default}: {setting.source}." if setting.source else setting.help
     options: dict[str, Any] = {"min_value": setting.least, "max_value": setting.most, "error_messages": {}}
     for name, start, limit in (

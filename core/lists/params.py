@@ -21,36 +21,36 @@ class Params:
     """A query string or a posted form. Missing names read as empty."""
 
     def __init__(self, values: QueryDict) -> None:
-        self._given = values
+        self._values = values
 
     def __contains__(self, name: str) -> bool:
-        return name in self._given
+        return name in self._values
 
     def text(self, name: str, default: str = "", *, most: int = MOST_TEXT) -> str:
         """The last value as text that can be stored and searched for, cut at `most` characters."""
-        return storable(str(self._given.get(name, default)))[:most]
+        return storable(str(self._values.get(name, default)))[:most]
 
     def texts(self, name: str) -> list[str]:
         """All values of a name that can be given several times, in order."""
-        return [storable(value) for value in self._given.getlist(name)]
+        return [storable(value) for value in self._values.getlist(name)]
 
     def number(self, name: str, *, least: int = 0, most: int = LARGEST_ID) -> int | None:
         """A whole number from `least` to `most`, else None."""
-        number = whole_number(self._given.get(name), most=most)
+        number = whole_number(self._values.get(name), most=most)
         return number if number is not None and number >= least else None
 
     def numbers(self, name: str, *, most: int = LARGEST_ID) -> list[int]:
         """The ids of a name that is given several times, in order; other values are left out."""
-        return ids_of(self._given.getlist(name), most=most)
+        return ids_of(self._values.getlist(name), most=most)
 
     def choice(self, name: str, choices: Collection[str], default: str = "") -> str:
         """The value if it is one of `choices`, else `default`."""
-        value = self._given.get(name, default)
+        value = self._values.get(name, default)
         return value if value in choices else default
 
     def flag(self, name: str) -> bool:
         """Whether the value means yes: 1, true, yes or on."""
-        return str(self._given.get(name, "")).lower() in TRUE
+        return str(self._values.get(name, "")).lower() in TRUE
 
     def day(self, name: str) -> date | None:
         """A date written as 2026-11-25, else None."""

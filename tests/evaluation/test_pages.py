@@ -260,7 +260,7 @@ def _identities(campaign):
 @pytest.fixture
 def telling():
     """A campaign whose ids are so large that no other number on a page can look like them."""
-    tables = ["evaluation_entry", "evaluation_answer", "inference_answer", "training_modelversion"]
+    tables = ["evaluation_entry", "evaluation_campaignanswer", "inference_answer", "training_modelversion"]
     with connection.cursor() as cursor:
         for position, table in enumerate(tables):
             cursor.execute(f"ALTER SEQUENCE {table}_id_seq RESTART WITH {770_000_000 + position * 1_000_000}")

@@ -120,7 +120,7 @@ def test_rows_from_before_are_stopped_in_front_of_the_engine(served: Served):
     }  # fmt: skip
     question = [{"role": "user", "content": "Where?"}]
     for messages, context in (([{"role": "user", "content": FORGED}], []), (question, [FORGED])):
-        with pytest.raises(ForgedTurn, match="control mark"):
+        with pytest.raises(ForgedTurn, match="control token"):
             generate(**arguments, messages=messages, context=context)
     assert not served.fake.seen
     assert not Answer.objects.exists()

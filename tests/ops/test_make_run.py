@@ -196,7 +196,7 @@ def test_a_taken_port_is_said_in_one_sentence(installation: Installation):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", installation.port))
         taken.listen()
-        assert f"Port {installation.port} on 127.0.0.1 is taken" in one_sentence(installation)
+        assert f"Port {installation.port} on 127.0.0.1 is in use" in one_sentence(installation)
     assert not installation.state.exists()
 
 

@@ -217,7 +217,8 @@ ELSEWHERE = {"GUILDHALL_PROCFILE", "GUILDHALL_ACCELERATOR"}
 DRIVER = """
 import importlib, json, os, sys
 import django.conf, psycopg.conninfo, zoneinfo  # what settings need, so that each case is quick
-from config import embedded, env
+from core.host import env
+from launcher import embedded
 for case in json.load(sys.stdin):
     out, into = os.pipe()
     pid = os.fork()

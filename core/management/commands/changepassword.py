@@ -23,7 +23,7 @@ class Command(BaseCommand):
     def handle(self, *args: object, email: str, password_file: str | None, **options: object) -> None:
         user = User.objects.filter(email=email.strip().lower()).first()
         if user is None:
-            raise CommandError(f"There is no account with the address {options['email']}.")
+            raise CommandError(f"There is no account with the address {email}.")
         try:
             set_password(user=user, new=read_password(password_file))
         except ExpectedError as error:
