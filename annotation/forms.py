@@ -11,6 +11,7 @@ from annotation.models import Example
 from annotation.text.cleaning import listed
 from core.errors import ExpectedError
 from core.lists import numbers
+from core.lists.filters import Filter
 from core.models import Project
 
 
@@ -73,8 +74,8 @@ class PairForm:
         return [(str(value), str(label)) for value, label in Example.Edge.choices]
 
 
-class TakeForm(forms.Form):
-    """Which part of the queue to take from; everything is optional."""
+class TakeForm(Filter):
+    """Which part of the queue to take from; everything is optional, and only valid values count."""
 
     slice = forms.CharField(required=False, max_length=120)
     edge = forms.ChoiceField(required=False, choices=Example.Edge.choices)

@@ -7,15 +7,13 @@ from annotation.queries.queue import Overview, overview
 from core.access import Access
 from core.home.stages import Glance, NextItem, Stage, StageCard
 from core.models import Role
-
-
-def _things(count: int, singular: str, many: str) -> str:
-    return f"{count:,} {singular if count == 1 else many}"
+from core.roles import EXAMPLE_READERS, QUEUE_WORKERS
+from core.wording import counted
 
 
 def glance(access: Access) -> Glance:
     """The person's own work. At most five queries."""
-    works = access.has(Role.ANNOTATOR, Role.REVIEWER)
+    works = access.has(*QUEUE_WORKERS)
     waiting = overview(access.user, access.project) if works else None
     own = _own_work(access, waiting) if waiting else []
     return Glance(_card(access, waiting), own)
@@ -44,7 +42,7 @@ def _own_work(access: Access, waiting: Overview) -> list[NextItem]:
     if access.has(Role.REVIEWER) and waiting.to_review:
         items.append(
             NextItem(
-                f"{_things(waiting.to_review, 'example waits', 'examples wait')} for review",
+                f"{counted(waiting.to_review, 'example waits', 'examples wait')} for review",
                 "Changes since the last review are marked.",
                 reverse("annotation:review-list", args=[access.project.slug]),
                 "Review",
@@ -61,7 +59,7 @@ def _to_annotate(access: Access, waiting: Overview) -> list[NextItem]:
     if waiting.sent_back:
         items.append(
             NextItem(
-                f"{_things(waiting.sent_back, 'example was', 'examples were')} sent back to you",
+                f"{counted(waiting.sent_back, 'example was', 'examples were')} sent back to you",
                 "Each has a reviewer's comment. You get them first.",
                 url,
                 "Correct",
@@ -72,15 +70,15 @@ def _to_annotate(access: Access, waiting: Overview) -> list[NextItem]:
     fresh = waiting.to_annotate - waiting.sent_back
     if fresh:
         parts = [
-            _things(waiting.feedback, "comes from a rating or a chat", "come from ratings and chats")
+            counted(waiting.feedback, "comes from a rating or a chat", "come from ratings and chats")
             if waiting.feedback
             else "",
-            _things(waiting.edge, "is an edge case", "are edge cases") if waiting.edge else "",
+            counted(waiting.edge, "is an edge case", "are edge cases") if waiting.edge else "",
         ]
         sentence = ", ".join(part for part in parts if part)
         items.append(
             NextItem(
-                f"{_things(fresh, 'example is', 'examples are')} in the queue",
+                f"{counted(fresh, 'example is', 'examples are')} in the queue",
                 f"{sentence[:1].upper()}{sentence[1:]}." if sentence else "Oldest first.",
                 url,
                 "Annotate",
@@ -95,6 +93,6 @@ STAGE = Stage(
     "Annotate",
     1,
     glance,
-    (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER),
+    EXAMPLE_READERS,
     "annotation:overview",
 )

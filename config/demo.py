@@ -12,7 +12,7 @@ from django.conf import settings
 
 from annotation.models import Lease
 from annotation.services import leases, reviewing
-from annotation.services.examples import write_example
+from annotation.services.annotating import write_example
 from core.errors import PartAway
 from core.host.scratch import scratch
 from core.models import Project, Role, Run, User

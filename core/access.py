@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
 
 from core.models import Membership, Project, Role, User
+from core.roles import READERS
 
 M = TypeVar("M", bound=Model)
 
@@ -30,7 +31,7 @@ class Access:
     @property
     def sees_all(self) -> bool:
         """Admins and viewers see the origin of everything: imports, answers, names of versions."""
-        return self.has(Role.ADMIN, Role.VIEWER)
+        return self.has(*READERS)
 
     def require(self, *roles: str) -> None:
         """Raises PermissionDenied (403) unless the person holds one of `roles`; no roles means any member."""

@@ -13,6 +13,8 @@ class ExpectedError(Exception):
         self.message = message
         self.advice = advice
         self.retry_after = retry_after
+        # Whether the text that was refused is saved as a draft (core.services.drafts.kept_if_refused).
+        self.draft_kept = False
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".strip()

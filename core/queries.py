@@ -11,7 +11,9 @@ from core.access import Access
 from core.audit.actions import CoreAction
 from core.lists.numbers import whole_number
 from core.lists.params import day_end, day_start
-from core.models import ApiKey, AuditEntry, Membership, Project, Role, Run, User
+from core.models import ApiKey, AuditEntry, Membership, Project, Run, User
+from core.roles import QUEUE_WORKERS
+from core.wording import counted
 
 # A free worker takes a run in less than this.
 UNTAKEN = timedelta(seconds=15)
@@ -95,7 +97,7 @@ def why_it_waits(run: Run) -> str:
     queue = Run.objects.filter(queue=run.queue)
     ahead = queue.filter(status=Run.Status.QUEUED, queued_at__lt=run.queued_at).count()
     if ahead:
-        return f"{ahead:,} background job{' is' if ahead == 1 else 's are'} before it."
+        return f"{counted(ahead, 'background job is', 'background jobs are')} before it."
     if queue.filter(status__in=(Run.Status.RUNNING, Run.Status.CANCELLING)).exists():
         return "It is next: it starts when a worker is free."
     if timezone.now() - run.queued_at > UNTAKEN:
@@ -114,7 +116,7 @@ def visible_audit(access: Access) -> QuerySet[AuditEntry]:
     if access.sees_all:
         return entries
     own = Q(actor_id=access.user.pk)
-    if access.has(Role.ANNOTATOR, Role.REVIEWER):
+    if access.has(*QUEUE_WORKERS):
         own |= Q(object_type__startswith="annotation.") | Q(object_type__startswith="datasets.")
     return entries.filter(own)
 

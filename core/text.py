@@ -41,6 +41,11 @@ def trimmed(text: str) -> str:
     return _BLANK_LINES.sub("", text.rstrip())
 
 
+def one_line(text: str, *, most: int | None = None) -> str:
+    """The text on one line: any white space becomes one space, and nothing is left after `most` characters."""
+    return " ".join(text.split())[:most]
+
+
 def lines_of(text: str) -> list[str]:
     """Its lines without their ends. Only CR, LF and both together end a line: str.splitlines also cuts at U+2028, U+0085, form
     feeds and more, which people's texts can have inside a line."""

@@ -6,6 +6,7 @@ from annotation.models import Example
 from core.access import Access
 from core.home.stages import NextItem
 from core.models import Role
+from core.wording import counted
 from dataset.queries.versions import newest_ready, not_frozen_yet
 
 # Fewer new examples than this change little; with more, a new version is useful.
@@ -34,10 +35,9 @@ def next_items(access: Access) -> list[NextItem]:
     if waiting < WORTH_FREEZING and newest is not None:
         return []
     where = "in no dataset yet" if newest is None else f"not in dataset {newest.number}"
-    noun = "approved example is" if waiting == 1 else "approved examples are"
     return [
         NextItem(
-            f"{waiting:,} {noun} {where}",
+            f"{counted(waiting, 'approved example is', 'approved examples are')} {where}",
             "Freeze them to train a model on them.",
             reverse("datasets:dataset-new", args=[slug]),
             "Freeze",

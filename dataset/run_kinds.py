@@ -37,7 +37,7 @@ FREEZE = RunKind(
     "Freeze",
     queue="default",
     runner="dataset.runner.freeze:run",
-    on_end="dataset.runner.freeze:settle",
+    on_end="dataset.services.versions:freeze_ended",
     on_again="dataset.services.versions:again",
     again_words="It freezes the examples approved at that time, with the same number and settings.",
     subject="dataset.run_kinds:of_freeze",

@@ -17,7 +17,7 @@ from evaluation.queries.gaps import could_rate
 from evaluation.services.campaigns import MOST_PER_PROMPT, MOST_PROMPTS, MOST_TOKENS
 from evaluation.services.doubt import LONGEST_REASON
 from evaluation.services.growth import most_more_prompts
-from evaluation.services.rating import SIDES
+from evaluation.sides import SIDES
 from inference.queries import live_version
 from training.models import ModelVersion
 from training.queries import ready_versions

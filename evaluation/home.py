@@ -10,16 +10,14 @@ from django.utils import timezone
 from core.access import Access
 from core.home.stages import Glance, NextItem, Stage, StageCard
 from core.models import Role
+from core.roles import CAMPAIGN_READERS
+from core.wording import counted, noun
 from evaluation.models import Campaign, Comparison, Correction
 from evaluation.queries import campaigns_of, open_campaigns
 from evaluation.queries.gaps import campaigns_in_doubt
 from evaluation.queries.rating import RaterProgress, seconds_a_rating, shares_of
 
 LOOKED_AT = 50  # newest campaigns that may need an admin
-
-
-def _pairs(count: int) -> str:
-    return f"{count:,} comparison" if count == 1 else f"{count:,} comparisons"
 
 
 def glance(access: Access) -> Glance:
@@ -58,14 +56,14 @@ def _card(access: Access, campaigns: list[Any], *, left: int) -> StageCard:
         line = f"rated by you; {left:,} left for you" if left else "rated by you; none left"
         return StageCard(f"{rated:,}", line, url)
     count = open_campaigns(access.project).count()
-    return StageCard(f"{count:,}", "campaign open" if count == 1 else "campaigns open")
+    return StageCard(f"{count:,}", noun(count, "campaign open", "campaigns open"))
 
 
 def _to_rate(access: Access, share: RaterProgress, seconds: float) -> NextItem:
     minutes = max(1, math.ceil(share.left * seconds / 60))
     return NextItem(
-        title=f"{_pairs(share.left)} to rate",
-        line=f"About {minutes} minute{'' if minutes == 1 else 's'}. You see two answers without model names.",
+        title=f"{counted(share.left, 'comparison')} to rate",
+        line=f"About {counted(minutes, 'minute')}. You see two answers without model names.",
         url=reverse("evaluation:rate", args=[access.project.slug, share.campaign.pk]),
         action="Continue" if share.rated else "Rate",
         order=20,
@@ -107,7 +105,7 @@ def corrections_back(access: Access) -> str:
     count = Correction.objects.filter(comparison__campaign__project=access.project, at__gte=since).count()
     if not count:
         return ""
-    return f"{count:,} corrected {'answer' if count == 1 else 'answers'} returned from rating this week"
+    return f"{counted(count, 'corrected answer')} returned from rating this week"
 
 
 stage = Stage(
@@ -115,6 +113,6 @@ stage = Stage(
     label="Rate",
     order=40,
     glance=glance,
-    roles=(Role.RATER, Role.ADMIN, Role.VIEWER),
+    roles=CAMPAIGN_READERS,
     url_name="evaluation:home",
 )

@@ -21,7 +21,7 @@ CAMPAIGN = RunKind(
     "Campaign answers",
     queue="default",
     runner="evaluation.runner.answers:run",
-    on_end="evaluation.services.campaigns:settle_campaign",
+    on_end="evaluation.services.campaigns:answers_ended",
     on_again="evaluation.services.campaigns:again",
     again_words="Finished answers are kept.",
     subject="evaluation.run_kinds:of_campaign",

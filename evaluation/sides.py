@@ -17,6 +17,7 @@ seed. The sides are stored with each comparison.
 import secrets
 from collections.abc import Callable
 
+SIDES = ("a", "b")
 RATER_LIMIT = 4
 
 

@@ -7,7 +7,6 @@ from django import forms
 from django.http import QueryDict
 
 from annotation.models import Example
-from core.errors import Invalid
 from core.lists.filters import Filter, search_field
 from inference.models import Answer
 from inference.services.conversations import MAX_CONTEXT, MAX_QUESTION
@@ -74,14 +73,9 @@ class CorrectionForm(forms.Form):
     )
     edge = forms.ChoiceField(label="Edge case", required=False, choices=Example.Edge.choices)
 
-    def checked(self) -> dict[str, Any]:
-        """The arguments of services.correct. Invalid, with its fields, when a value is not one of the choices."""
-        if not self.is_valid():
-            fields = {name: [str(message) for message in texts] for name, texts in self.errors.items()}
-            raise Invalid(
-                "The correction was not filed.", "See the messages below the fields.", fields=fields
-            )
-        return self.cleaned_data
+    def typed(self) -> dict[str, str]:
+        """The arguments of services.correct, which also checks them: so a refused correction is saved with all its fields."""
+        return {name: str(self.data.get(name, "")) for name in self.fields}
 
 
 class AnswersFilter(Filter):

@@ -5,6 +5,8 @@ from django.urls import reverse
 from core.access import Access
 from core.home.stages import Glance, NextItem, Stage, StageCard
 from core.models import Role
+from core.roles import SERVING_READERS
+from core.wording import noun
 from inference import queries
 from inference.models import Deployment
 from training.models import ModelVersion
@@ -27,7 +29,7 @@ def glance(access: Access) -> Glance:
 def _blind_card(access: Access, candidates: int) -> StageCard:
     """The number of candidates that the person can chat with."""
     url = reverse("inference:chat", args=[access.project.slug])
-    return StageCard(f"{candidates:,}", "candidate to test" if candidates == 1 else "candidates to test", url)
+    return StageCard(f"{candidates:,}", noun(candidates, "candidate to test", "candidates to test"), url)
 
 
 def _card(access: Access, deployments: list[Deployment]) -> StageCard:
@@ -36,12 +38,12 @@ def _card(access: Access, deployments: list[Deployment]) -> StageCard:
     states = [queries.state_of(deployment) for deployment in deployments]
     ready = sum(state.ready for state in states)
     live = queries.live_version(access.project)
-    noun = "version served" if ready == 1 else "versions served"
+    served = noun(ready, "version served", "versions served")
     if live is not None:
-        return StageCard(f"{ready:,}", f"{noun}; {live} is live", url)
+        return StageCard(f"{ready:,}", f"{served}; {live} is live", url)
     if any(state.key == "starting" for state in states):
-        return StageCard(f"{ready:,}", f"{noun}; an engine is starting", url)
-    return StageCard(f"{ready:,}", f"{noun}; none is live", url)
+        return StageCard(f"{ready:,}", f"{served}; an engine is starting", url)
+    return StageCard(f"{ready:,}", f"{served}; none is live", url)
 
 
 def _failed(access: Access, deployments: list[Deployment]) -> list[NextItem]:
@@ -84,6 +86,6 @@ STAGE = Stage(
     label="Serve",
     order=30,
     glance=glance,
-    roles=(Role.ADMIN, Role.VIEWER, Role.RATER, Role.ANNOTATOR, Role.REVIEWER),
+    roles=SERVING_READERS,
     url_name="inference:home",
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from core.wording import counted, noun, percent
 from release.held_out import HeldOut, judge
 
 Result = Literal["pass", "hold", "fail"]
@@ -139,10 +140,6 @@ def evaluate(facts: Facts) -> Gate:
     )
 
 
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share * 100:.0f}%"
-
-
 def _parity(facts: Facts) -> Criterion:
     def say(result: Result, says: str) -> Criterion:
         return Criterion("token_parity", "Tokens agree", result, says)
@@ -184,18 +181,17 @@ def human_preference(facts: Facts) -> Criterion:
     human = facts.human
     if (unknown := _why_unknown(facts)) or human is None:
         return say("hold", unknown)
-    people = "person" if human.raters == 1 else "people"
     campaigns = f", {human.campaigns} campaigns together" if human.campaigns > 1 else ""
     words = (
-        f"Win rate {_percent(human.rate)} over {human.against} (95% interval {_percent(human.low)} to "
-        f"{_percent(human.high)}; {_percent(human.rate_among_all)} with “both bad” as a tie; {human.n:,} of "
-        f"{human.planned:,} planned ratings by {human.raters} {people}{campaigns}). The answers differ on "
+        f"Win rate {percent(human.rate)} over {human.against} (95% interval {percent(human.low)} to "
+        f"{percent(human.high)}; {percent(human.rate_among_all)} with “both bad” as a tie; {human.n:,} of "
+        f"{human.planned:,} planned ratings by {counted(human.raters, 'person', 'people')}{campaigns}). The answers differ on "
         f"{human.prompts_differing:,} of {human.prompts:,} prompts."
     )
     if human.settled == "baseline":
         return say("fail", f"{human.says} {words}")
     if human.in_doubt:
-        votes = "rating is" if human.in_doubt == 1 else "ratings are"
+        votes = noun(human.in_doubt, "rating is", "ratings are")
         return say(
             "hold",
             f"{human.in_doubt:,} {votes} on answers that may come from other weights. Set these aside on the "
@@ -222,8 +218,8 @@ def _both_bad(facts: Facts) -> Criterion:
     if human is None or not human.n or human.bad is None or human.bad_low is None or human.bad_high is None:
         return say("hold", "No rater has judged yet whether its answers are good enough to send.")
     words = (
-        f"{_percent(human.bad)} of {human.n} comparisons were “both bad” "
-        f"(95% interval {_percent(human.bad_low)} to {_percent(human.bad_high)}; at most {_percent(MOST_BOTH_BAD)} is allowed)."
+        f"{percent(human.bad)} of {human.n} comparisons were “both bad” "
+        f"(95% interval {percent(human.bad_low)} to {percent(human.bad_high)}; at most {percent(MOST_BOTH_BAD)} is allowed)."
     )
     if human.bad_low > MOST_BOTH_BAD:
         return say("fail", words)
@@ -248,7 +244,7 @@ def _files(facts: Facts) -> Criterion:
     if facts.files:
         shown = ", ".join(facts.files[:3]) + (" and more" if len(facts.files) > 3 else "")
         return say("fail", f"Missing or changed since they were stored: {shown}.")
-    files = f"{facts.files_total} file{'' if facts.files_total == 1 else 's'}"
+    files = counted(facts.files_total, "file")
     if facts.files_compared == "sizes":
         return say(
             "hold",

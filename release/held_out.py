@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from core.wording import counted
 from evaluation.statistics.paired import PairedDifference, PairedRow, holm, paired_difference
 
 Result = Literal["pass", "hold", "fail"]
@@ -89,7 +90,7 @@ def judge(facts: HeldOut) -> LossVerdict:
         )
     if overall.n < LEAST_ROWS or overall.groups < LEAST_GROUPS:
         says = (
-            f"Only {_rows(overall.n)} of {overall.groups} conversation{'' if overall.groups == 1 else 's'} could be "
+            f"Only {counted(overall.n, 'test row')} of {counted(overall.groups, 'conversation')} could be "
             f"measured; the minimum is {LEAST_ROWS} of {LEAST_GROUPS}. So far {_figures(facts, overall)}"
         )
         return LossVerdict("hold", says, overall, slices)
@@ -172,10 +173,6 @@ def _slice_result(
     return "not worse" if difference.high <= MARGIN else "unsure"
 
 
-def _rows(count: int) -> str:
-    return f"{count} test row{'' if count == 1 else 's'}"
-
-
 def _signed(value: float) -> str:
     """ "+0.05", "−0.04" with a real minus sign, "0.00"."""
     return f"{value:+.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
@@ -184,7 +181,7 @@ def _signed(value: float) -> str:
 def _figures(facts: HeldOut, difference: PairedDifference) -> str:
     """ "1.81 live, 1.77 now on the same 31 test rows (difference −0.04, 95% interval −0.12 to +0.04; ...)." """
     who = "live" if facts.live else f"with {facts.opponent}"
-    same = f"the same {_rows(difference.n)}"
+    same = f"the same {counted(difference.n, 'test row')}"
     interval = ""
     if difference.low is not None and difference.high is not None:
         interval = f", 95% interval {_signed(difference.low)} to {_signed(difference.high)}"
@@ -211,4 +208,4 @@ def _about_slices(slices: Sequence[SliceLine]) -> str:
 def _left_out(facts: HeldOut) -> str:
     if not facts.trained_on:
         return ""
-    return f" Left out because one of the two was trained on them: {_rows(facts.trained_on)}."
+    return f" Left out because one of the two was trained on them: {counted(facts.trained_on, 'test row')}."

@@ -6,17 +6,11 @@ from django.utils import timezone
 from core.access import Access
 from core.home.stages import Glance, NextItem, Stage, StageCard
 from core.models import Role
+from core.roles import READERS
+from core.wording import since
 from inference.models import Route
 from inference.queries import route_of
 from release.queries import Candidate, candidates, newest_ready
-
-
-def _days(since_seconds: float) -> str:
-    days = int(since_seconds // 86400)
-    if days:
-        return f"{days} day{'' if days == 1 else 's'}"
-    hours = int(since_seconds // 3600)
-    return f"{hours} h" if hours else "less than an hour"
 
 
 def glance(access: Access) -> Glance:
@@ -33,8 +27,8 @@ def _card(access: Access, route: Route | None) -> StageCard:
     if route is None:
         return StageCard("–", f"nothing is live yet{waits}", url)
     figure = str(route.version) if route.version.number else "base"
-    since = _days((timezone.now() - route.changed_at).total_seconds())
-    return StageCard(figure, f"live {since}{waits}", url)
+    live = since((timezone.now() - route.changed_at).total_seconds())
+    return StageCard(figure, f"live {live}{waits}", url)
 
 
 def _for_admin(access: Access, route: Route | None) -> list[NextItem]:
@@ -67,6 +61,6 @@ stage = Stage(
     label="Release",
     order=50,
     glance=glance,
-    roles=(Role.ADMIN, Role.VIEWER),
+    roles=READERS,
     url_name="release:home",
 )

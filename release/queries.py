@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from django.db.models import Q, QuerySet
-from django.urls import reverse
+from django.db.models import QuerySet
 
 from core.database.connections import without_connection
-from core.lineage import LineageStep
 from core.models import Project, Run
+from core.wording import listed, noun
+from dataset.queries.provenance import Contributors
 from evaluation.queries import Results, results_by_version, results_for
 from inference.models import Deployment, Route
 from inference.queries import State, route_of, state_of, way_back
@@ -19,8 +19,8 @@ from release.held_out import HeldOut, LossVerdict, judge
 from release.losses import held_out_of, opponents
 from release.models import Release
 from training.losses import count_test_rows, measurements_of, seconds_to_measure
-from training.models import ModelVersion, TrainingRun
-from training.queries import people_trained_on, rows_words
+from training.models import ModelVersion
+from training.queries import people_trained_on
 
 # The result of a file check, or None when the store could not be read.
 FilesRead = Callable[[], Files | None]
@@ -65,8 +65,8 @@ class Standing:
         """ "v2 was live before and was rejected since." Empty when no version was skipped."""
         if not self.passed_over:
             return ""
-        verb = "was" if len(self.passed_over) == 1 else "were"
-        names = " and ".join(str(version) for version in self.passed_over)
+        verb = noun(len(self.passed_over), "was", "were")
+        names = listed([str(version) for version in self.passed_over])
         return f"{names} {verb} live before and {verb} rejected since."
 
     @property
@@ -137,10 +137,15 @@ def candidates(project: Project, live: ModelVersion | None, *, limit: int = 20) 
 
 def candidate(version: ModelVersion, *, files: FilesRead | None = None) -> Candidate:
     """One version with its gate. `files` is a file check from just before, as at sign-off."""
-    opponent = live_opponent(version)
+    return _candidate(version, live_opponent(version), results_for(version), files)
+
+
+def _candidate(
+    version: ModelVersion, opponent: ModelVersion | None, results: list[Results], files: FilesRead | None
+) -> Candidate:
     state = state_of(_deployments([version]).get(version.pk))
     held_out = held_out_of([version], opponent)[version.pk]
-    facts = _facts(version, opponent, results_for(version), state, held_out, files=files)
+    facts = _facts(version, opponent, results, state, held_out, files=files)
     return Candidate(version, evaluate(facts), state, held_out)
 
 
@@ -153,8 +158,11 @@ def read_files(version: ModelVersion, *, fresh: bool) -> FilesRead:
 
 def live_opponent(version: ModelVersion) -> ModelVersion | None:
     """The live version, unless that is the version itself."""
-    live = route_of(version.project)
-    return live.version if live and live.version_id != version.pk else None
+    return _opponent(version, route_of(version.project))
+
+
+def _opponent(version: ModelVersion, route: Route | None) -> ModelVersion | None:
+    return route.version if route and route.version_id != version.pk else None
 
 
 def version_of(project: Project) -> QuerySet[ModelVersion]:
@@ -265,7 +273,11 @@ class Measuring:
 
 def measuring(version: ModelVersion) -> Measuring | None:
     """None for a base model while nothing is live: it has no opponent."""
-    against = opponents([version], live_opponent(version))[version.pk]
+    return _measuring(version, live_opponent(version))
+
+
+def _measuring(version: ModelVersion, opponent: ModelVersion | None) -> Measuring | None:
+    against = opponents([version], opponent)[version.pk]
     if against is None:
         return None
     measurement = measurements_of([version], [against]).get((version.pk, against.pk))
@@ -277,90 +289,30 @@ def measuring(version: ModelVersion) -> Measuring | None:
     )
 
 
-# --- who decided -------------------------------------------------------------------------------------------
-def who_decided(version: ModelVersion) -> list[LineageStep]:
-    """From the releases of a version back to its run, its dataset and its people. A constant number of queries."""
-    slug = version.project.slug
-    steps = [
-        *_release_steps(version, slug),
-        *(_comparison_step(results, version, slug) for results in results_for(version)[:3]),
-        LineageStep(
-            "Model version",
-            str(version),
-            reverse("training:version", args=[slug, version.pk]),
-            f"{version.get_kind_display()}, SHA-256 {version.artifact.sha256[:16]}…, made {version.created_at:%d %b %Y}",
-        ),
-    ]
-    if version.training_run is not None:
-        steps += _training_steps(version.training_run, slug)
-    steps.append(
-        LineageStep(
-            "Base model",
-            version.base_model.name,
-            reverse("training:base", args=[slug, version.base_model_id]),
-            version.base_model.license,
-        )
+# --- the page of one version --------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class GatePage:
+    """What the page of a version shows: the live version, the gate, the measuring of its loss, and who and what is behind it."""
+
+    standing: Standing
+    candidate: Candidate
+    measuring: Measuring | None
+    results: list[Results]
+    people: Contributors
+
+    @property
+    def is_live(self) -> bool:
+        return self.standing.live == self.candidate.version
+
+
+def gate_page(version: ModelVersion, *, files: FilesRead | None = None) -> GatePage:
+    """Reads the live version, the ratings and the people once. `files` as for `candidate`."""
+    now = standing(version.project)
+    opponent, results = _opponent(version, now.route), results_for(version)
+    return GatePage(
+        standing=now,
+        candidate=_candidate(version, opponent, results, files),
+        measuring=_measuring(version, opponent),
+        results=results,
+        people=people_trained_on(version.training_run),
     )
-    return steps
-
-
-def _release_steps(version: ModelVersion, slug: str) -> list[LineageStep]:
-    away = Q(replaced=version, action=Release.Action.ROLLBACK)
-    return [
-        LineageStep(
-            kind=release.get_action_display(),
-            label=f"{release} by {release.signed_off_by.name}",
-            url=reverse("release:release", args=[slug, release.pk]),
-            detail=f"{release.at:%d %b %Y, %H:%M} UTC" + (f": {release.note}" if release.note else ""),
-        )
-        for release in releases_of(version.project).filter(Q(version=version) | away)[:5]
-    ]
-
-
-def _comparison_step(results: Results, version: ModelVersion, slug: str) -> LineageStep:
-    rate = results.rate_of(version)
-    words = (
-        f"win rate {rate.value:.0%} ({rate.low:.0%} to {rate.high:.0%})"
-        if rate.value is not None
-        else "no result"
-    )
-    raters = ", ".join(rater_result.rater.name for rater_result in results.raters[:6])
-    return LineageStep(
-        kind="Comparison",
-        label=results.campaign.name,
-        url=reverse("evaluation:campaign", args=[slug, results.campaign.pk]),
-        detail=f"{words}, {results.n} ratings"
-        + (f" by {raters}" if raters else "")
-        + f"; {differing_prompts(results)}",
-    )
-
-
-def _training_steps(training_run: TrainingRun, slug: str) -> list[LineageStep]:
-    people = people_trained_on(training_run)
-    return [
-        LineageStep(
-            "Training run",
-            str(training_run),
-            reverse("training:run", args=[slug, training_run.number]),
-            f"launched by {training_run.launched_by.name}, code {training_run.code_version}",
-        ),
-        LineageStep(
-            "Dataset version",
-            str(training_run.dataset),
-            reverse("datasets:dataset", args=[slug, training_run.dataset.number]),
-            _dataset_detail(training_run),
-        ),
-        LineageStep("People", ", ".join(people.names) or "not known", "", people.sentence),
-    ]
-
-
-def differing_prompts(results: Results) -> str:
-    """ "on 37 of 40 prompts the two answers differ": the others were not shown to raters."""
-    differing = results.prompts - results.same_answers
-    return f"on {differing} of {results.prompts} prompts the two answers differ"
-
-
-def _dataset_detail(training_run: TrainingRun) -> str:
-    dataset = training_run.dataset
-    frozen = f"frozen by {dataset.created_by.name}, " if dataset.created_by else ""
-    return f"{frozen}{rows_words(training_run)}, content {dataset.content_hash[:16]}…"

@@ -8,7 +8,7 @@ from core.audit.entries import record
 from core.errors import Conflict, Invalid, Refused
 from core.models import Project, User
 from inference.models import Deployment
-from inference.queries import deployment_of, live_version, state_of
+from inference.queries import deployment_of, live_version, way_back
 from inference.services import point_route, request_load
 from release import queries
 from release.actions import ReleaseAction
@@ -56,15 +56,6 @@ def _make_live(
     _lock(project)
     _must_still_be(project, replaces)
     candidate = queries.candidate(queries.version_of(project).get(pk=version.pk), files=files)
-    if candidate.version.status != ModelVersion.Status.READY:
-        raise Refused(
-            f"{version} is not ready.", "Only a version that passed its token check can be released."
-        )
-    if not candidate.state.ready:
-        raise Refused(
-            f"{version} cannot answer now, so applications would get no answer. {candidate.state.sentence}",
-            "Load it on the Serve page, then release it.",
-        )
     _must_be_no_worse(candidate.gate, gate_seen)
     note = note.strip()
     fields: dict[str, list[str]] = {}
@@ -111,7 +102,7 @@ def roll_back(*, by: User, project: Project, away_from: ModelVersion, reason: st
     another version is live now; Invalid without a reason; Refused when there is no earlier version, or no engine serves
     it.
     """
-    back = queries.standing(project).previous
+    back = way_back(project).target
     files = (
         queries.read_files(queries.version_of(project).get(pk=back.pk), fresh=False)
         if back is not None
@@ -139,11 +130,6 @@ def _roll_back(
     back = standing.previous
     if back is None:
         raise Refused(standing.no_way_back, "Release another version instead.")
-    if not state_of(deployment_of(back)).ready:
-        raise Refused(
-            f"{back} cannot answer now, so applications would get no answers after a rollback.",
-            "Load it on the Serve page, then roll back.",
-        )
     gate = queries.candidate(queries.version_of(project).get(pk=back.pk), files=files).gate
     release = _switch(by, project, back, away_from, Release.Action.ROLLBACK, gate.stored(), reason)
     record(

@@ -46,8 +46,7 @@ def _training(world, tmp_path):
 def _base_model(world, tmp_path):
     run = launch_run(by=world.operator, project=world.project, kind="base_model", title="Prepare it")
     base = make_base_model(run=run, status=BaseModel.Status.PREPARING)
-    Run.objects.filter(pk=run.pk).update(params={"base_model": base.pk})
-    return Run.objects.get(pk=run.pk), str(base)
+    return run, str(base)
 
 
 def _token_count(world, tmp_path):
@@ -78,10 +77,10 @@ def _test_loss(world, tmp_path):
         make_version(world.project, base_model=base),
         make_version(world.project, world.admin, base_model=base),
     )
-    run = launch_run(by=world.admin, project=world.project, kind="test_loss", title="Measure")
-    found = LossMeasurement.objects.create(version=one, against=other, run=run)
-    Run.objects.filter(pk=run.pk).update(params={"measurement": found.pk})
-    return Run.objects.get(pk=run.pk), f"Model version {one}"
+    params = {"version": one.pk}
+    run = launch_run(by=world.admin, project=world.project, kind="test_loss", title="Measure", params=params)
+    LossMeasurement.objects.create(version=one, against=other, run=run)
+    return run, f"Model version {one}"
 
 
 def _campaign(world, tmp_path):

@@ -1,7 +1,7 @@
 """Checkpoints of a running training: complete or absent, never partial.
 
     STATE_DIR/checkpoints/<training id>/step-00000040/     adapter or weights, optimizer, scheduler, rng, trainer state
-    STATE_DIR/checkpoints/<training id>/.writing-<random>/  being written; ignored and removed
+    STATE_DIR/checkpoints/<training id>/.step-<number>.<random>/  being written; ignored and removed
 
 A checkpoint is written to a temporary folder and renamed when everything is on disk.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from core.host.files import put_in_place
 from core.lists.numbers import whole_number
 
 KEEP = 2
@@ -33,31 +34,13 @@ def complete(training_run_id: int) -> list[tuple[int, Path]]:
     return sorted(steps, reverse=True)
 
 
-def _sync(folder: Path) -> None:
-    for path in [*folder.rglob("*"), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
 def write(training_run_id: int, step: int, fill: Callable[[Path], None]) -> Path:
     """Lets `fill` write into an empty folder and renames it when it is complete. Removes all but the last KEEP."""
-    root = folder_of(training_run_id)
-    root.mkdir(parents=True, exist_ok=True)
-    target = root / f"step-{step:08d}"
+    target = folder_of(training_run_id) / f"step-{step:08d}"
     if target.exists():
         return target
-    staged = root / f".writing-{uuid.uuid4().hex}"
-    staged.mkdir()
-    try:
+    with put_in_place(target) as staged:
         fill(staged)
-        _sync(staged)
-        os.rename(staged, target)
-    except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
-        raise
     for _, old in complete(training_run_id)[KEEP:]:
         shutil.rmtree(old, ignore_errors=True)
     return target
@@ -65,7 +48,7 @@ def write(training_run_id: int, step: int, fill: Callable[[Path], None]) -> Path
 
 def clean(training_run_id: int) -> None:
     """Removes partial checkpoints of a killed worker."""
-    for path in folder_of(training_run_id).glob(".writing-*"):
+    for path in folder_of(training_run_id).glob(".*"):
         shutil.rmtree(path, ignore_errors=True)
 
 

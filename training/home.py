@@ -5,7 +5,8 @@ from django.urls import reverse
 from core.access import Access
 from core.home.stages import Glance, NextItem, Stage, StageCard
 from core.models import Role, Run
-from core.templatetags.guildhall import time_left
+from core.roles import READERS
+from core.wording import noun, time_left
 from dataset.models import DatasetVersion
 from training import queries
 from training.methods import METHODS
@@ -40,9 +41,9 @@ def _card(access: Access) -> StageCard:
         more = f"; {waiting} queued" if waiting else ""
         return StageCard(figure, f"{label} run {running.number}{_left(running.run)}{more}", url)
     if active:
-        return StageCard(f"{len(active)}", "runs are queued" if len(active) > 1 else "run is queued", url)
+        return StageCard(f"{len(active)}", noun(len(active), "run is queued", "runs are queued"), url)
     done = TrainingRun.objects.filter(project=access.project, run__status=Run.Status.SUCCEEDED).count()
-    return StageCard(f"{done:,}", "training run" if done == 1 else "training runs", url)
+    return StageCard(f"{done:,}", noun(done, "training run"), url)
 
 
 def _next_items(access: Access) -> list[NextItem]:
@@ -99,6 +100,6 @@ STAGE = Stage(
     label="Train",
     order=20,
     glance=glance,
-    roles=(Role.ADMIN, Role.VIEWER),
+    roles=READERS,
     url_name="training:home",
 )

@@ -218,7 +218,7 @@ def model_versions(project: Project) -> QuerySet[ModelVersion]:
         ModelVersion.objects.filter(project=project)
         .select_related(
             "base_model",
-            "training_run__dataset",
+            "training_run__dataset__created_by",
             "training_run__launched_by",
             "training_run__run",
             "artifact",

@@ -1,12 +1,12 @@
 """How long the rows are and which of them cannot be trained on."""
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from training.draws import draw
-from training.rows import SPLITS, TRAIN, VALIDATION, Problem, RowEncoder, RowRef
+from training.rows import SPLITS, TRAIN, VALIDATION, EncodedRow, Problem, RowEncoder, RowRef
 
 
 # --- lengths of all rows -----------------------------------------------------------------------------------
@@ -61,6 +61,15 @@ class Lengths:
 def measure(rows: Iterable[dict[str, Any]], encoder: RowEncoder) -> dict[str, Lengths]:
     """{split: lengths} of the rows that training uses; their problems are in `encoder.problems`."""
     lengths = {split: Lengths() for split in SPLITS}
+    for _ in encoded_rows(rows, encoder, lengths):
+        pass
+    return lengths
+
+
+def encoded_rows(
+    rows: Iterable[dict[str, Any]], encoder: RowEncoder, lengths: Mapping[str, Lengths]
+) -> Iterator[tuple[str, EncodedRow]]:
+    """(split, row) of each row that training uses; its length is added to those of its split."""
     for row in rows:
         if row["split"] not in lengths:
             continue
@@ -72,7 +81,7 @@ def measure(rows: Iterable[dict[str, Any]], encoder: RowEncoder) -> dict[str, Le
                 prompt=encoded.prompt_length,
                 answer=encoded.answer_tokens,
             )
-    return lengths
+            yield row["split"], encoded
 
 
 def limit_problems(

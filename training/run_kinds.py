@@ -5,7 +5,7 @@ from django.urls import reverse
 from core.models import Run
 from core.runs.kinds import RunKind
 from dataset.models import DatasetVersion
-from training.models import BaseModel, LossMeasurement, ModelVersion, TrainingRun
+from training.models import BaseModel, ModelVersion, TrainingRun
 
 
 def of_training_run(run: Run) -> tuple[str, str] | None:
@@ -29,16 +29,8 @@ def of_token_count(run: Run) -> tuple[str, str] | None:
     return str(dataset), reverse("datasets:dataset", args=[dataset.project.slug, dataset.number])
 
 
-def of_files_check(run: Run) -> tuple[str, str] | None:
-    return _version(ModelVersion.objects.filter(pk=run.params.get("version")).first(), run)
-
-
-def of_test_loss(run: Run) -> tuple[str, str] | None:
-    measurement = LossMeasurement.objects.filter(pk=run.params.get("measurement")).first()
-    return _version(measurement.version if measurement else None, run)
-
-
-def _version(version: ModelVersion | None, run: Run) -> tuple[str, str] | None:
+def of_version(run: Run) -> tuple[str, str] | None:
+    version = ModelVersion.objects.filter(pk=run.params.get("version")).first()
     if version is None or run.project is None:
         return None
     return f"Model version {version}", reverse("training:version", args=[run.project.slug, version.pk])
@@ -49,7 +41,7 @@ BASE_MODEL = RunKind(
     "Base model",
     queue="default",
     runner="training.runner.base_models:run",
-    on_end="training.services.results:base_run_ended",
+    on_end="training.services.base_models:preparation_ended",
     on_again="training.services.base_models:again",
     again_words="It downloads the model again from the beginning.",
     operators_again=True,
@@ -60,7 +52,7 @@ TRAINING = RunKind(
     "Training",
     queue="gpu",
     runner="training.runner.train:run",
-    on_end="training.services.results:training_run_ended",
+    on_end="training.services.runs:training_ended",
     on_again="training.services.runs:again",
     again_words="It continues from its last checkpoint, or from the beginning if it has none.",
     subject="training.run_kinds:of_training_run",
@@ -81,7 +73,7 @@ FILES_CHECK = RunKind(
     runner="training.runner.verify:run",
     on_again="training.services.versions:check_files_again",
     again_words="It reads all files again.",
-    subject="training.run_kinds:of_files_check",
+    subject="training.run_kinds:of_version",
 )
 TEST_LOSS = RunKind(
     "test_loss",
@@ -90,6 +82,6 @@ TEST_LOSS = RunKind(
     runner="training.runner.held_out:run",
     on_again="training.services.losses:again",
     again_words="Rows measured so far are kept.",
-    subject="training.run_kinds:of_test_loss",
+    subject="training.run_kinds:of_version",
 )
 ALL = (BASE_MODEL, TRAINING, TOKEN_COUNT, FILES_CHECK, TEST_LOSS)

@@ -19,11 +19,10 @@ from annotation.downloads import examples_as_jsonl
 from annotation.filters import ExampleFilter
 from annotation.models import Example
 from annotation.queries.examples import find_examples, history_of
-from annotation.services.examples import requeue, retire, write_example
+from annotation.services.annotating import write_example
+from annotation.services.examples import requeue, retire
 from core.api.base import ProjectAPIView
-from core.models import Role
-
-READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
+from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS, EXAMPLE_WRITERS
 
 
 def _loaded(examples: QuerySet[Example]) -> QuerySet[Example]:
@@ -33,7 +32,7 @@ def _loaded(examples: QuerySet[Example]) -> QuerySet[Example]:
 class _Examples(ProjectAPIView):
     serializer_class = ExampleSerializer
     queryset = Example.objects.none()
-    read_roles = READERS
+    read_roles = EXAMPLE_READERS
 
     def matches(self) -> QuerySet[Example]:
         filters = ExampleFilter(self.request.GET, project=self.access.project)
@@ -44,7 +43,7 @@ class _Examples(ProjectAPIView):
 
 
 class ExamplesView(mixins.ListModelMixin, _Examples):
-    write_roles = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN)
+    write_roles = EXAMPLE_WRITERS
     asks = ExampleFilter
 
     def get_queryset(self) -> QuerySet[Example]:
@@ -57,9 +56,7 @@ class ExamplesView(mixins.ListModelMixin, _Examples):
     @extend_schema(request=NewExampleSerializer, responses={201: ExampleSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Writes an example by hand; it goes to the reviewers."""
-        serializer = NewExampleSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        content = dict(serializer.validated_data)
+        content = self.body(NewExampleSerializer)
         group, reason = content.pop("group"), content.pop("reason")
         example = write_example(
             by=self.access.user, project=self.access.project, content=content, group=group, reason=reason
@@ -95,24 +92,22 @@ class ExampleHistoryView(_Examples):
 
 
 class RetireExampleView(_Examples):
-    write_roles = (Role.ADMIN, Role.REVIEWER)
+    write_roles = EXAMPLE_DECIDERS
 
     @extend_schema(request=RetireSerializer, responses=ExampleSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Retires an example: new dataset versions do not contain it."""
-        serializer = RetireSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        retire(by=self.access.user, example=self.example(pk), **serializer.validated_data)
+        values = self.body(RetireSerializer)
+        retire(by=self.access.user, example=self.example(pk), **values)
         return Response(ExampleSerializer(self.example(pk)).data)
 
 
 class RequeueExampleView(_Examples):
-    write_roles = (Role.ADMIN, Role.REVIEWER)
+    write_roles = EXAMPLE_DECIDERS
 
     @extend_schema(request=RequeueSerializer, responses=ExampleSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Puts an approved or retired example back into the queue."""
-        serializer = RequeueSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        requeue(by=self.access.user, example=self.example(pk), **serializer.validated_data)
+        values = self.body(RequeueSerializer)
+        requeue(by=self.access.user, example=self.example(pk), **values)
         return Response(ExampleSerializer(self.example(pk)).data)

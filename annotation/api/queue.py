@@ -1,6 +1,5 @@
 """The annotators' queue for programs: take, extend, draft, submit, skip, give back, undo."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -30,10 +29,8 @@ from annotation.models import Example, Lease
 from annotation.queries import queue as queries
 from annotation.text.cleaning import clean_in_bounds
 from core.api.base import ProjectAPIView
-from core.models import Role
-from core.services.drafts import kept_if_refused
+from core.roles import ANNOTATORS, EXAMPLE_READERS, QUEUE_WORKERS
 
-READERS = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER)
 NOTHING_WAITS = OpenApiResponse(description="The queue is empty.")
 
 
@@ -44,8 +41,8 @@ class WorkView(ProjectAPIView):
     serializer_class: type[Serializer[Any]] = LeaseSerializer
     pagination_class = None
     queryset = Example.objects.none()
-    read_roles: ClassVar[tuple[str, ...]] = READERS
-    write_roles: ClassVar[tuple[str, ...]] = (Role.ANNOTATOR,)
+    read_roles: ClassVar[tuple[str, ...]] = EXAMPLE_READERS
+    write_roles: ClassVar[tuple[str, ...]] = ANNOTATORS
 
     def example(self, pk: int) -> Example:
         example = self.access.get(Example.objects.select_related("created_by", "submitted_by"), pk=pk)
@@ -123,25 +120,14 @@ class SubmitView(WorkView):
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Submits the example to the reviewers. A refused text is saved as a draft."""
         typed = self.body(DraftContentSerializer)
-        example, base = self.example(pk), typed["base_revision"]
-        keep = partial(
-            services.save_draft, by=self.access.user, example=example, content=typed, base_revision=base
-        )
-        with kept_if_refused(keep):
-            content = self.body(SubmitSerializer)
-            services.submit(
-                by=self.access.user,
-                example=example,
-                content=pair_of(content),
-                base_revision=base,
-                reason=content["reason"],
-            )
+        words: dict[str, Any] = {
+            "by": self.access.user,
+            "example": self.example(pk),
+            "base_revision": typed["base_revision"],
+        }
+        content = self.body(SubmitSerializer, keep=partial(services.save_draft, **words, content=typed))
+        services.submit(**words, content=content, reason=content["reason"])
         return Response(ExampleSerializer(self.example(pk)).data)
-
-
-def pair_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The example alone, without the other fields."""
-    return {name: content[name] for name in ("messages", "context", "completion", "slice", "edge", "tags")}
 
 
 class LeaveView(WorkView):
@@ -176,7 +162,7 @@ class SkippedView(WorkView):
     """Examples that this person skipped, in annotation or review."""
 
     serializer_class = SkippedSerializer
-    read_roles = (Role.ANNOTATOR, Role.REVIEWER)
+    read_roles = QUEUE_WORKERS
 
     @extend_schema(responses=SkippedSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
@@ -195,7 +181,7 @@ class UndoSubmitView(WorkView):
 
 
 class RunChecksView(WorkView):
-    write_roles = (Role.ANNOTATOR, Role.REVIEWER)
+    write_roles = QUEUE_WORKERS
     serializer_class = CheckedSerializer
 
     @extend_schema(request=DraftContentSerializer, responses=CheckedSerializer(many=True))

@@ -1,7 +1,6 @@
 """Reviews for programs: examples in review, decisions, and undoing them."""
 
 import uuid
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,6 @@ from rest_framework.response import Response
 
 from annotation import services
 from annotation.api.queue import (
-    READERS,
     HeartbeatView,
     KeepDraftView,
     LeaveView,
@@ -23,7 +21,6 @@ from annotation.api.queue import (
     TakeView,
     UndoSkipView,
     WorkView,
-    pair_of,
 )
 from annotation.api.serializers import (
     AcceptedManySerializer,
@@ -42,56 +39,45 @@ from annotation.filters import ReviewFilter
 from annotation.models import Example, Lease, Review
 from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
-from annotation.services.examples import content_of
 from annotation.services.reviewing import Bulk
 from core.api.base import ProjectAPIView
 from core.api.pagination import Pages
-from core.models import Role, User
-from core.services.drafts import kept_if_refused
+from core.roles import EXAMPLE_READERS, REVIEWERS
 
 REVIEW = Lease.Purpose.REVIEW
 
 
-class ReviewTakeNextView(TakeNextView):
+class ReviewWork(WorkView):
     purpose = REVIEW
-    write_roles = (Role.REVIEWER,)
+    write_roles = REVIEWERS
 
 
-class ReviewTakeView(TakeView):
-    purpose = REVIEW
-    write_roles = (Role.REVIEWER,)
+class ReviewTakeNextView(ReviewWork, TakeNextView): ...
 
 
-class ReviewHeartbeatView(HeartbeatView):
-    purpose = REVIEW
-    write_roles = (Role.REVIEWER,)
+class ReviewTakeView(ReviewWork, TakeView): ...
 
 
-class ReviewDraftView(KeepDraftView):
-    purpose = REVIEW
-    write_roles = (Role.REVIEWER,)
+class ReviewHeartbeatView(ReviewWork, HeartbeatView): ...
 
 
-class ReviewLeaveView(LeaveView):
-    purpose = REVIEW
-    write_roles = (Role.REVIEWER,)
+class ReviewDraftView(ReviewWork, KeepDraftView): ...
 
 
-class ReviewSkipView(SkipView):
-    purpose = REVIEW
-    write_roles = (Role.REVIEWER,)
+class ReviewLeaveView(ReviewWork, LeaveView): ...
 
 
-class ReviewUndoSkipView(UndoSkipView):
-    purpose = REVIEW
-    write_roles = (Role.REVIEWER,)
+class ReviewSkipView(ReviewWork, SkipView): ...
+
+
+class ReviewUndoSkipView(ReviewWork, UndoSkipView): ...
 
 
 class InReviewView(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = InReviewSerializer
     pagination_class = Pages
     queryset = Example.objects.none()
-    read_roles = READERS
+    read_roles = EXAMPLE_READERS
     asks = ReviewFilter
 
     def get_queryset(self) -> QuerySet[Example]:
@@ -104,59 +90,33 @@ class InReviewView(mixins.ListModelMixin, ProjectAPIView):
         return self.list(request)
 
 
-class AcceptView(WorkView):
+class AcceptView(ReviewWork):
     serializer_class = DecisionSerializer
-    write_roles = (Role.REVIEWER,)
 
     @extend_schema(request=AcceptSerializer, responses=DecisionSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Approves an open example; with `content`, corrects it first."""
         typed = self.body(TypedAcceptSerializer)
-        example = self.example(pk)
-        with kept_if_refused(partial(keep_review, self.access.user, example, typed, typed.get("content"))):
-            body = self.body(AcceptSerializer)
-            content = body.get("content")
-            review = services.accept(
-                by=self.access.user,
-                example=example,
-                comment=body["comment"],
-                content=pair_of(content) if content else None,
-                revision=body["revision"],
-                reason=content["reason"] if content else "",
-            )
+        words: dict[str, Any] = {"by": self.access.user, "example": self.example(pk)}
+        values = self.body(AcceptSerializer, keep=partial(services.keep_decision, **words, **typed))
+        content = values.get("content")
+        review = services.accept(**words, **values, reason=content["reason"] if content else "")
         return Response(DecisionSerializer(review).data)
 
 
-class SendBackView(WorkView):
+class SendBackView(ReviewWork):
     serializer_class = DecisionSerializer
-    write_roles = (Role.REVIEWER,)
 
     @extend_schema(request=SendBackSerializer, responses=DecisionSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Sends an open example back to its author; the comment says what would be right."""
-        body, example = self.body(SendBackSerializer), self.example(pk)
-        with kept_if_refused(partial(keep_review, self.access.user, example, body)):
-            review = services.send_back(by=self.access.user, example=example, **body)
+        values = self.body(SendBackSerializer)
+        review = services.send_back(by=self.access.user, example=self.example(pk), **values)
         return Response(DecisionSerializer(review).data)
 
 
-def keep_review(
-    user: User, example: Example, body: Mapping[str, Any], content: Mapping[str, Any] | None = None
-) -> None:
-    """Saves the content of a refused decision: the correction with its base revision, and the comment."""
-    words: dict[str, Any] = {"by": user, "example": example, "base_revision": body["revision"]}
-    comment = body["comment"]
-    if content:
-        # When both have a revision, the one of the text counts: an outdated correction must still show as outdated.
-        words["base_revision"] = content["base_revision"] or body["revision"]
-        services.save_draft(**words, content={**content, "comment": comment}, purpose=REVIEW)
-    elif comment.strip():
-        services.save_comment(**words, comment=comment, content=content_of(example))
-
-
-class AcceptManyView(WorkView):
+class AcceptManyView(ReviewWork):
     serializer_class = AcceptedManySerializer
-    write_roles = (Role.REVIEWER,)
 
     @extend_schema(request=AcceptManySerializer, responses=AcceptedManySerializer)
     def post(self, request: Request, slug: str) -> Response:
@@ -175,9 +135,8 @@ class AcceptManyView(WorkView):
         )
 
 
-class ReturnManyView(WorkView):
+class ReturnManyView(ReviewWork):
     serializer_class = ReturnedManySerializer
-    write_roles = (Role.REVIEWER,)
 
     @extend_schema(request=ReturnManySerializer, responses=ReturnedManySerializer)
     def post(self, request: Request, slug: str) -> Response:
@@ -207,9 +166,8 @@ def _left(outcome: Bulk) -> list[dict[str, Any]]:
     return [{"example": pk, "why": why} for pk, why in outcome.left]
 
 
-class UndoManyView(WorkView):
+class UndoManyView(ReviewWork):
     serializer_class = UndoneManySerializer
-    write_roles = (Role.REVIEWER,)
 
     @extend_schema(operation_id="decisions_undo_many", request=None, responses=UndoneManySerializer)
     def post(self, request: Request, slug: str, batch: uuid.UUID) -> Response:
@@ -219,9 +177,7 @@ class UndoManyView(WorkView):
         return Response(UndoneManySerializer({"undone": outcome.done, "left": _left(outcome)}).data)
 
 
-class UndoDecisionView(WorkView):
-    write_roles = (Role.REVIEWER,)
-
+class UndoDecisionView(ReviewWork):
     @extend_schema(request=None, responses=LeaseSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Undoes your own decision within ten minutes; `pk` is the decision's. The example is open for review again."""

@@ -2,6 +2,7 @@
 
 from annotation.checks.base import UNLIMITED, Check, Finding, Pair, TimeBudget
 from core.models import Project
+from core.wording import counted
 
 LONG = 220  # words
 _ECHO = 3  # words; a greeting can be answered with a greeting
@@ -26,7 +27,7 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
         return [Finding("warn", f"Only “{pair.completion.strip()}”. Does it answer the question?")]
     if words > LONG:
         return [Finding("warn", f"{words:,} words are long for an answer. Most readers stop at {LONG}.")]
-    return [Finding("ok", f"{words} {'word' if words == 1 else 'words'}.")]
+    return [Finding("ok", f"{counted(words, 'word')}.")]
 
 
 def _plain(text: str) -> str:

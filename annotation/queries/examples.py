@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from annotation.models import Example, Review, Revision
 from annotation.text.changes import Changes, changes
 from core.lists.numbers import whole_number
-from core.lists.search import pattern
+from core.lists.search import folded, pattern
 from core.models import Project, User
 
 
@@ -33,14 +33,17 @@ def find_examples(project: Project, criteria: Mapping[str, Any]) -> QuerySet[Exa
     if person := criteria.get("person"):
         reviewed = Review.objects.filter(by=person, undone_at=None).values("example_id")
         matches = matches.filter(Q(submitted_by=person) | Q(pk__in=reviewed))
-    return _search(matches, str(criteria.get("q") or "").strip())
+    return with_text(matches, str(criteria.get("q") or ""))
 
 
-def _search(examples: QuerySet[Example], text: str) -> QuerySet[Example]:
+def with_text(examples: QuerySet[Example], typed: str) -> QuerySet[Example]:
+    """Those that contain the text; for "#12" the one with this number; all of them when nothing was typed."""
+    text = typed.strip()
+    if not text:
+        return examples
     if text.startswith("#") and (number := whole_number(text[1:])) is not None:
         return examples.filter(pk=number)
-    searched = pattern(text)
-    return examples.filter(search_text__contains=searched) if searched else examples
+    return examples.filter(search_text__contains=pattern(text) or folded(text))
 
 
 def slices_of(project: Project) -> list[str]:

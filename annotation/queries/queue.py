@@ -11,9 +11,8 @@ from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet,
 from django.utils import timezone
 
 from annotation.models import Draft, Example, Lease, Review, Revision
+from annotation.queries.examples import with_text
 from annotation.text.changes import Changes, changes
-from core.lists.numbers import whole_number
-from core.lists.search import folded, pattern
 from core.models import Project, User
 
 if TYPE_CHECKING:
@@ -268,10 +267,7 @@ def review_list(project: Project, user: User, criteria: Mapping[str, Any] | None
         examples = examples.exclude(edge="") if edge == "any" else examples.filter(edge=edge)
     if criteria.get("slice"):
         examples = examples.filter(slice=criteria["slice"])
-    if q := str(criteria.get("q") or "").strip():
-        number = whole_number(q[1:]) if q.startswith("#") else None
-        by_text = {"search_text__contains": pattern(q) or folded(q)}
-        examples = examples.filter(**by_text if number is None else {"pk": number})
+    examples = with_text(examples, str(criteria.get("q") or ""))
     holder = _holding().values("user__name")[:1]
     return in_order(
         examples.defer("search_text")

@@ -1,6 +1,8 @@
 """The annotators' side of the queue: take the next example, submit, undo a submit."""
 
+import uuid
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -11,14 +13,24 @@ from annotation.actions import AnnotationAction
 from annotation.models import Draft, Example, Lease, Review, Revision
 from annotation.queries.queue import in_order, waiting_for
 from annotation.services import leases
-from annotation.services.examples import add_revision, content_of, fields_of, lock, reason_for_bad
+from annotation.services.drafts import save_draft, save_new_draft
+from annotation.services.examples import (
+    add_revision,
+    content_of,
+    fields_of,
+    lock,
+    move_to,
+    reason_for_bad,
+)
 from annotation.services.expiry import expire_leases
 from annotation.services.leases import Outcome, Purpose
-from annotation.text.cleaning import clean_pair
+from annotation.text.cleaning import clean_pair, clean_text
 from core.audit.entries import record
 from core.database.transitions import transition
 from core.errors import Conflict
 from core.models import Project, User
+from core.services.drafts import kept_if_refused
+from core.text import one_line
 
 _TRIES = 20  # each failed try means that somebody else got an example, so a few are enough
 
@@ -89,7 +101,6 @@ def _lines(
 
 
 # --- submitting --------------------------------------------------------------------------------------------
-@transaction.atomic
 def submit(
     *,
     by: User,
@@ -98,12 +109,22 @@ def submit(
     base_revision: int = 0,
     reason: str = "",
 ) -> Example:
-    """Submits the example to the reviewers as a new revision and ends the lease.
+    """Submits the example to the reviewers as a new revision and ends the lease. A refused text is saved as a draft.
 
     Invalid when something is missing, NeedsReason when a check failed and `reason` is empty, LeaseLost when somebody else
     has or had the example in the meantime, Conflict when the example changed since `base_revision` (0: since the person
     opened it).
     """
+    typed = {**content, "reason": reason}
+    keep = partial(save_draft, by=by, example=example, content=typed, base_revision=base_revision)
+    with kept_if_refused(keep):
+        return _submit(by, example, content, base_revision, reason)
+
+
+@transaction.atomic
+def _submit(
+    by: User, example: Example, content: Mapping[str, Any], base_revision: int, reason: str
+) -> Example:
     clean = clean_pair(content)
     note = reason_for_bad(project=example.project, content=clean, example=example, reason=reason)
     example = lock(example)
@@ -113,17 +134,14 @@ def submit(
             f"#{example.pk} changed after you opened it.",
             "Your text is saved as your draft. Reload to see both.",
         )
-    now = timezone.now()
     changed = clean != content_of(example)
-    transition(
+    move_to(
         example,
         Example.Status.IN_REVIEW,
         **fields_of(clean),
         revision=example.revision + 1,
         submitted_by=by,
-        submitted_at=now,
-        waiting_since=now,
-        changed_at=now,
+        submitted_at=timezone.now(),
     )
     add_revision(example, by=by, reason=Revision.Reason.SUBMITTED, content=clean, note=note)
     leases.close(lease, Outcome.DONE)
@@ -135,6 +153,58 @@ def submit(
         obj=example,
         revision=example.revision,
         changed=changed,
+        **({"reason": note} if note else {}),
+    )
+    return example
+
+
+def write_example(
+    *,
+    by: User,
+    project: Project,
+    content: Mapping[str, Any],
+    group: str = "",
+    source: str | None = None,
+    reason: str = "",
+    keep: bool = False,
+) -> Example:
+    """A new example written here: it goes to the reviewers, and the writer's draft of a new example is deleted.
+
+    With `keep` a refused text is saved as that draft. Programs do not keep theirs: it would replace the text of the page.
+    """
+    if not keep:
+        return _write(by, project, content, group, source, reason)
+    typed = {**content, "group": group, "reason": reason}
+    with kept_if_refused(partial(save_new_draft, by=by, project=project, content=typed)):
+        return _write(by, project, content, group, source, reason)
+
+
+@transaction.atomic
+def _write(
+    by: User, project: Project, content: Mapping[str, Any], group: str, source: str | None, reason: str
+) -> Example:
+    clean = clean_pair(content)
+    note = reason_for_bad(project=project, content=clean, example=None, reason=reason)
+    now = timezone.now()
+    example = Example.objects.create(
+        project=project,
+        source=source,
+        status=Example.Status.IN_REVIEW,
+        group=one_line(clean_text(group), most=200) or f"written-{uuid.uuid4().hex[:12]}",
+        origin=Example.Origin.WRITTEN,
+        created_by=by,
+        submitted_by=by,
+        submitted_at=now,
+        waiting_since=now,
+        **fields_of(clean),
+    )
+    add_revision(example, by=by, reason=Revision.Reason.WRITTEN, content=clean, note=note)
+    Draft.objects.filter(project=project, user=by, example=None).delete()
+    record(
+        by=by,
+        project=project,
+        action=AnnotationAction.EXAMPLE_WRITTEN,
+        obj=example,
         **({"reason": note} if note else {}),
     )
     return example

@@ -9,6 +9,7 @@ from django.utils import timezone
 from annotation.actions import AnnotationAction
 from annotation.models import Draft, Example, Lease
 from annotation.services import leases
+from annotation.services.examples import content_of
 from annotation.services.leases import Outcome, Purpose
 from annotation.text.cleaning import clean_draft, clean_text
 from core.audit.entries import record
@@ -16,6 +17,7 @@ from core.errors import Conflict
 from core.models import Project, User
 from core.services import drafts
 from core.services.drafts import FormState
+from core.text import one_line
 
 COMMENT_MAX = 5000
 REASON_MAX = 300
@@ -81,12 +83,32 @@ def save_comment(
     )
 
 
+def keep_decision(
+    *,
+    by: User,
+    example: Example,
+    comment: str,
+    content: Mapping[str, Any] | None = None,
+    revision: int = 0,
+) -> None:
+    """Saves what a refused decision said: the correction in `content` with the revision it is based on, and the comment."""
+    if content is not None:
+        # When both have a revision, the one of the text counts: an outdated correction must still show as outdated.
+        base = content.get("base_revision") or revision
+        words = {**content, "comment": comment}
+        save_draft(by=by, example=example, content=words, base_revision=base, purpose=Purpose.REVIEW)
+    elif comment.strip():
+        save_comment(
+            by=by, example=example, comment=comment, content=content_of(example), base_revision=revision
+        )
+
+
 def _draft_content(content: Mapping[str, Any]) -> dict[str, Any]:
     clean = clean_draft(content)
     comment = clean_text(content.get("comment"))
     if comment.strip():
         clean["comment"] = comment[:COMMENT_MAX]
-    if reason := " ".join(clean_text(content.get("reason")).split())[:REASON_MAX]:
+    if reason := one_line(clean_text(content.get("reason")), most=REASON_MAX):
         clean["reason"] = reason
     return clean
 

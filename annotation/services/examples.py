@@ -1,6 +1,5 @@
 """Creates examples, changes them, retires them and brings them back."""
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from django.utils import timezone
 from annotation.actions import AnnotationAction
 from annotation.checks import bad_findings
 from annotation.errors import NeedsReason
-from annotation.models import Draft, Example, Lease, Revision
+from annotation.models import Example, Lease, Revision
 from annotation.text.cleaning import clean_pair, clean_text
 from annotation.text.hashes import content_hash, group_of_prompt, search_text
 from core.audit.entries import record
@@ -18,6 +17,7 @@ from core.database.transitions import transition
 from core.errors import Invalid
 from core.models import Project, User
 from core.seen import must_be_as_seen, stamp
+from core.text import one_line
 
 
 def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,53 +68,21 @@ def lock(example: Example) -> Example:
     return Example.objects.select_for_update(no_key=True).select_related("project").get(pk=example.pk)
 
 
+def move_to(example: Example, to: Example.Status, **updates: object) -> None:
+    """Moves the (locked) example to `to`, where it waits from now on; `updates` are set in the same statement."""
+    now = timezone.now()
+    transition(example, to, field="status", waiting_since=now, changed_at=now, **updates)
+
+
 def reason_for_bad(
     *, project: Project, content: Mapping[str, Any], example: Example | None, reason: str
 ) -> str:
     """The reason, cut to the length that a revision stores. NeedsReason when a check failed and no reason is given."""
-    reason = " ".join(clean_text(reason).split())[:300]
+    reason = one_line(clean_text(reason), most=300)
     bad = bad_findings(content, project, example_id=example.pk if example else None)
     if bad and not reason:
         raise NeedsReason(bad)
     return reason if bad else ""
-
-
-@transaction.atomic
-def write_example(
-    *,
-    by: User,
-    project: Project,
-    content: Mapping[str, Any],
-    group: str = "",
-    source: str | None = None,
-    reason: str = "",
-) -> Example:
-    """A new example written here: it goes to the reviewers, and the writer's draft of a new example is deleted."""
-    clean = clean_pair(content)
-    note = reason_for_bad(project=project, content=clean, example=None, reason=reason)
-    now = timezone.now()
-    example = Example.objects.create(
-        project=project,
-        source=source,
-        status=Example.Status.IN_REVIEW,
-        group=" ".join(clean_text(group).split())[:200] or f"written-{uuid.uuid4().hex[:12]}",
-        origin=Example.Origin.WRITTEN,
-        created_by=by,
-        submitted_by=by,
-        submitted_at=now,
-        waiting_since=now,
-        **fields_of(clean),
-    )
-    add_revision(example, by=by, reason=Revision.Reason.WRITTEN, content=clean, note=note)
-    Draft.objects.filter(project=project, user=by, example=None).delete()
-    record(
-        by=by,
-        project=project,
-        action=AnnotationAction.EXAMPLE_WRITTEN,
-        obj=example,
-        **({"reason": note} if note else {}),
-    )
-    return example
 
 
 @transaction.atomic
@@ -192,7 +160,7 @@ def retire(*, by: User, example: Example, reason: str, seen: str = "") -> Exampl
 
     Conflict when it changed after the person saw it (`seen`, see `example_stamp`).
     """
-    reason = " ".join(reason.split())[:300]
+    reason = one_line(reason, most=300)
     if not reason:
         raise Invalid(
             "Give a reason.",
@@ -230,6 +198,6 @@ def requeue(*, by: User, example: Example, reason: str = "", seen: str = "") -> 
         action=AnnotationAction.EXAMPLE_REQUEUED,
         obj=example,
         was=was,
-        reason=" ".join(reason.split())[:300],
+        reason=one_line(reason, most=300),
     )
     return example

@@ -16,6 +16,7 @@ from core.audit.entries import record
 from core.database.transitions import transition
 from core.errors import Conflict
 from core.models import Project, User
+from core.text import one_line
 
 Outcome = Lease.Outcome
 Purpose = Lease.Purpose
@@ -201,7 +202,7 @@ def leave(*, by: User, example: Example, purpose: str, skip: bool, reason: str =
     if mine is None or mine.outcome not in (Outcome.OPEN, Outcome.EXPIRED):
         raise Conflict(f"You do not have #{example.pk} open.", "Reload the page.")
     outcome = Outcome.SKIPPED if skip else Outcome.RELEASED
-    note = " ".join(reason.split())[:300] if skip else ""
+    note = one_line(reason, most=300) if skip else ""
     close(mine, outcome, note=note)
     record(
         by=by,

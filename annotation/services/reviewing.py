@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -13,13 +14,22 @@ from annotation.models import Draft, Example, Lease, Review, Revision
 from annotation.queries.queue import UNDO
 from annotation.registry import is_frozen
 from annotation.services import leases
-from annotation.services.examples import add_revision, content_of, fields_of, lock, reason_for_bad
+from annotation.services.drafts import keep_decision
+from annotation.services.examples import (
+    add_revision,
+    content_of,
+    fields_of,
+    lock,
+    move_to,
+    reason_for_bad,
+)
 from annotation.services.leases import Outcome, Purpose
 from annotation.text.cleaning import clean_pair, clean_text
 from core.audit.entries import record
 from core.database.transitions import transition
 from core.errors import Conflict, ExpectedError, Invalid
 from core.models import Project, User
+from core.services.drafts import kept_if_refused
 from core.text import trimmed
 
 COMMENT_MAX = 5000
@@ -66,7 +76,6 @@ def _decide(
     return review
 
 
-@transaction.atomic
 def accept(
     *,
     by: User,
@@ -79,8 +88,22 @@ def accept(
     """Approves the example. `content` that differs from it first becomes a revision by the reviewer: correct and accept.
 
     Conflict when somebody has already decided, when `revision` is not the current one (0: when it changed after the person
-    opened it), or when the person submitted it.
+    opened it), or when the person submitted it. What a refused decision said is saved as a draft.
     """
+    keep = partial(keep_decision, by=by, example=example, comment=comment, content=content, revision=revision)
+    with kept_if_refused(keep):
+        return _accept(by, example, comment, content, revision, reason)
+
+
+@transaction.atomic
+def _accept(
+    by: User,
+    example: Example,
+    comment: str,
+    content: Mapping[str, Any] | None,
+    revision: int,
+    reason: str,
+) -> Review:
     clean = clean_pair(content) if content is not None else None
     example = lock(example)
     lease = leases.hold(example=example, user=by, purpose=Purpose.REVIEW)
@@ -88,23 +111,10 @@ def accept(
     corrected = clean is not None and clean != content_of(example)
     if corrected and clean is not None:
         note = reason_for_bad(project=example.project, content=clean, example=example, reason=reason)
-        transition(
-            example,
-            Example.Status.APPROVED,
-            **fields_of(clean),
-            revision=example.revision + 1,
-            waiting_since=timezone.now(),
-            changed_at=timezone.now(),
-        )
-        add_revision(
-            example,
-            by=by,
-            reason=Revision.Reason.CORRECTED,
-            content=clean,
-            note=note,
-        )
+        move_to(example, Example.Status.APPROVED, **fields_of(clean), revision=example.revision + 1)
+        add_revision(example, by=by, reason=Revision.Reason.CORRECTED, content=clean, note=note)
     else:
-        transition(example, Example.Status.APPROVED, waiting_since=timezone.now(), changed_at=timezone.now())
+        move_to(example, Example.Status.APPROVED)
     review = _decide(
         by=by,
         example=example,
@@ -123,17 +133,23 @@ def accept(
     return review
 
 
-@transaction.atomic
 def send_back(*, by: User, example: Example, comment: str, revision: int = 0) -> Review:
     """Sends the example back to the person who submitted it, with a comment. For one day it is reserved for them.
 
-    Conflict as for `accept`.
+    Conflict as for `accept`. What a refused decision said is saved as a draft.
     """
+    keep = partial(keep_decision, by=by, example=example, comment=comment, revision=revision)
+    with kept_if_refused(keep):
+        return _send_back(by, example, comment, revision)
+
+
+@transaction.atomic
+def _send_back(by: User, example: Example, comment: str, revision: int) -> Review:
     comment = _needed(comment)
     example = lock(example)
     lease = leases.hold(example=example, user=by, purpose=Purpose.REVIEW)
     _as_seen(example, revision, lease)
-    transition(example, Example.Status.RETURNED, waiting_since=timezone.now(), changed_at=timezone.now())
+    move_to(example, Example.Status.RETURNED)
     review = _decide(
         by=by,
         example=example,
@@ -286,7 +302,7 @@ def _decide_unopened(
         raise Conflict(why)
     accepted = verdict == Review.Verdict.ACCEPTED
     status = Example.Status.APPROVED if accepted else Example.Status.RETURNED
-    transition(example, status, waiting_since=timezone.now(), changed_at=timezone.now())
+    move_to(example, status)
     own = Lease.objects.filter(example=example, user=by, purpose=Purpose.REVIEW, outcome=Outcome.OPEN).first()
     _decide(by=by, example=example, verdict=verdict, comment=comment, lease=own, batch=batch)
     record(

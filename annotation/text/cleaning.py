@@ -11,7 +11,7 @@ from typing import Any
 from annotation.models import Example
 from core.errors import Invalid
 from core.marks import Marks, marks_in
-from core.text import plain_line_ends, storable
+from core.text import one_line, plain_line_ends, storable
 
 ROLES = ("system", "user", "assistant")
 MAX_TEXT = 20_000  # characters of one message, record or completion
@@ -32,7 +32,7 @@ def clean_text(value: object) -> str:
 
 def clean_name(value: object) -> str:
     """A name (of a slice, a tag, a source) as it is stored: on one line, single spaces, Unicode form NFC."""
-    return " ".join(unicodedata.normalize("NFC", clean_text(value)).split())
+    return one_line(unicodedata.normalize("NFC", clean_text(value)))
 
 
 def listed(value: object) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from core.json_types import JsonLike
 from core.lists.search import searchable
+from core.text import one_line
 
 # All fields of a revision, in the order of the pages.
 CONTENT_FIELDS = ("messages", "context", "completion", "slice", "edge", "tags")
@@ -89,7 +90,7 @@ def _verbatim(number: str) -> dict[str, str]:
 
 def loosely(text: str) -> str:
     """The text without differences that people do not see: case, runs of spaces, compatibility letters."""
-    return " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
+    return one_line(unicodedata.normalize("NFKC", text)).casefold()
 
 
 def group_of_prompt(*, messages: list[Any], context: list[str]) -> str:

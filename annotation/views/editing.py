@@ -21,7 +21,6 @@ from core.access import Access
 from core.errors import Conflict, ExpectedError, Invalid
 from core.http.requests import by_htmx
 from core.models import Project
-from core.services.drafts import Words
 
 
 def go(request: HttpRequest, name: str, *args: object) -> HttpResponse:
@@ -30,10 +29,10 @@ def go(request: HttpRequest, name: str, *args: object) -> HttpResponse:
     return HttpResponseClientRedirect(target.url) if by_htmx(request) else target
 
 
-def is_shown_again(error: ExpectedError, words: Words) -> bool:
+def is_shown_again(error: ExpectedError) -> bool:
     """Whether a refused form is shown again with the reason inside it. Text that can no longer be a draft (the example was
     submitted in another tab) stays in the page as it is, with the reason beside it."""
-    return isinstance(error, Invalid) or (isinstance(error, Conflict) and words.kept)
+    return isinstance(error, Invalid) or (isinstance(error, Conflict) and error.draft_kept)
 
 
 def whole_main(response: HttpResponse) -> HttpResponse:

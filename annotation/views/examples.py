@@ -8,6 +8,7 @@ from django.views.decorators.http import require_POST, require_safe
 from annotation.downloads import examples_as_jsonl
 from annotation.filters import ExampleFilter
 from annotation.forms import RetireForm
+from annotation.links import annotation_subnav
 from annotation.models import Example
 from annotation.queries.examples import find_examples, history_of
 from annotation.registry import page_details
@@ -17,12 +18,12 @@ from core.errors import ExpectedError
 from core.forms import status_of, take_errors
 from core.lists.paging import cut
 from core.models import Role
+from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 
 NEWEST = 30  # revisions on the page: each is compared with the one before, word by word
-READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def examples(request: HttpRequest, access: Access) -> HttpResponse:
     filters = ExampleFilter(request.GET, project=access.project)
@@ -33,11 +34,12 @@ def examples(request: HttpRequest, access: Access) -> HttpResponse:
         "criteria": criteria,
         "page": cut(request, examples.defer("search_text"), 25),
         "can_import": access.has(Role.ADMIN),
+        "subnav": annotation_subnav(access, "annotation:examples"),
     }
     return render(request, "annotation/example_list.html", context, status=filters.http_status)
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def examples_download(request: HttpRequest, access: Access) -> StreamingHttpResponse:
     """All examples that match the filters, in the format that an import reads."""
@@ -62,19 +64,19 @@ def _page(
         "older": max(0, example.revision - NEWEST),
         **page_details(example),
         "form": form,
-        "may_change": access.has(Role.ADMIN, Role.REVIEWER),
+        "may_change": access.has(*EXAMPLE_DECIDERS),
         "seen": example_stamp(example),
     }
     return render(request, "annotation/example_detail.html", context, status=status)
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def example(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     return _page(request, access, _example(access, pk), RetireForm())
 
 
-@project_page(Role.ADMIN, Role.REVIEWER)
+@project_page(*EXAMPLE_DECIDERS)
 @require_POST
 def example_retire(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Retires an example. It needs a reason for people who ask later."""
@@ -96,7 +98,7 @@ def example_retire(request: HttpRequest, access: Access, pk: int) -> HttpRespons
     return redirect("annotation:example", access.project.slug, example.pk)
 
 
-@project_page(Role.ADMIN, Role.REVIEWER)
+@project_page(*EXAMPLE_DECIDERS)
 @require_POST
 def example_requeue(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Puts a retired or approved example back into the queue."""

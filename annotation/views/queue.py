@@ -1,16 +1,16 @@
 """The annotators' pages: the queue, the editor, and its actions."""
 
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from annotation import services
 from annotation.forms import PairForm, TakeForm, pair_from, whole_number
+from annotation.links import annotation_subnav
 from annotation.models import Draft, Example, Lease
 from annotation.queries import queue as queries
 from annotation.services.examples import content_of
@@ -26,17 +26,17 @@ from annotation.views.editing import (
     whole_main,
 )
 from annotation.views.undo import last_step
+from annotation.views.work import Work, WorkViews, example_of
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.models import Role
-from core.services.drafts import kept_if_refused
-from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
+from core.roles import EXAMPLE_READERS, QUEUE_WORKERS
+from core.views.drafts import never_from_memory
 
-READERS = (Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN, Role.VIEWER)
 ANNOTATE = Lease.Purpose.ANNOTATE
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def overview(request: HttpRequest, access: Access) -> HttpResponse:
     """The queue of this person, the examples they have open, and the results of their work."""
@@ -55,6 +55,7 @@ def overview(request: HttpRequest, access: Access) -> HttpResponse:
         "undoable": queries.undoable(user, project) if reviews else [],
         "skipped": queries.skipped_by(user, project) if annotates or reviews else [],
         "undo": last_step(access, ANNOTATE) if annotates else None,
+        "subnav": annotation_subnav(access, "annotation:overview"),
     }
     return render(request, "annotation/overview.html", context)
 
@@ -63,9 +64,7 @@ def overview(request: HttpRequest, access: Access) -> HttpResponse:
 @require_POST
 def take_next(request: HttpRequest, access: Access) -> HttpResponse:
     """Opens the next example. A chosen part of the queue is used until it is empty."""
-    form = TakeForm(request.POST)
-    chosen = {name: value for name, value in form.cleaned_data.items() if value} if form.is_valid() else {}
-    request.session[_part(access)] = chosen
+    request.session[_part(access)] = TakeForm(request.POST).criteria()
     return _onward(request, access)
 
 
@@ -85,12 +84,6 @@ def _onward(request: HttpRequest, access: Access) -> HttpResponse:
     else:
         messages.info(request, "The queue is empty for you now.")
     return go(request, "overview", access.project.slug)
-
-
-def _example(access: Access, pk: int) -> Example:
-    example = access.get(Example.objects.select_related("submitted_by").defer("search_text"), pk=pk)
-    example.project = access.project
-    return example
 
 
 def _item_page(
@@ -126,7 +119,7 @@ def _item_page(
 @require_safe
 def item(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """The editor, for a person who has the example open or has a draft of it; others see the example's own page."""
-    example = _example(access, pk)
+    example = example_of(access, pk)
     draft = queries.draft_of(access.user, example)
     lease = queries.lease_of(access.user, example, ANNOTATE)
     if draft is None and (lease is None or lease.outcome == Lease.Outcome.DONE):
@@ -136,42 +129,8 @@ def item(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 
 @project_page(Role.ANNOTATOR)
 @require_POST
-def take(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """Opens this example: a draft with an expired lease, or an example from a list."""
-    services.take(by=access.user, example=_example(access, pk), purpose=ANNOTATE)
-    return go(request, "item", access.project.slug, pk)
-
-
-@project_page(Role.ANNOTATOR)
-@require_POST
-def heartbeat(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    lease = services.heartbeat(by=access.user, example=_example(access, pk), purpose=ANNOTATE)
-    return JsonResponse({"until": lease.expires_at.isoformat()})
-
-
-@project_page(Role.ANNOTATOR)
-@require_http_methods(["GET", "HEAD", "POST"])
-def draft(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """POST saves the draft, also without a lease, so that nothing typed is lost. GET returns the state of the example."""
-    example = _example(access, pk)
-    if request.method != "POST":
-        state = services.item_state(by=access.user, example=example, purpose=ANNOTATE)
-        overview_url = reverse("annotation:overview", args=[access.project.slug])
-        return how_it_stands(state, queries.draft_of(access.user, example), overview_url)
-    kept = services.save_draft(
-        by=access.user,
-        example=example,
-        content=pair_from(request.POST),
-        base_revision=whole_number(request.POST.get("base_revision")),
-        **writer_of(request),
-    )
-    return saved(kept, queries.held_until(access.user, example, ANNOTATE))
-
-
-@project_page(Role.ANNOTATOR)
-@require_POST
 def draft_discard(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    example = _example(access, pk)
+    example = example_of(access, pk)
     services.discard_draft(by=access.user, project=access.project, example=example)
     messages.success(request, f"Your draft of #{pk} is discarded.")
     if queries.is_live(queries.lease_of(access.user, example, ANNOTATE)):
@@ -182,57 +141,33 @@ def draft_discard(request: HttpRequest, access: Access, pk: int) -> HttpResponse
 @project_page(Role.ANNOTATOR)
 @require_POST
 def submit(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """Submits the example and opens the next one. The text is first saved as a draft, in case the submit is refused."""
-    example = _example(access, pk)
+    """Submits the example and opens the next one; a refused text is shown again with the reason."""
+    example = example_of(access, pk)
     content = pair_from(request.POST)
     base = whole_number(request.POST.get("base_revision"))
-    draft: dict[str, Any] = {
-        "by": access.user, "example": example, "content": content, "base_revision": base,
-    }  # fmt: skip
     try:
-        with kept_if_refused(partial(services.save_draft, **draft)) as words:
-            services.submit(**draft, reason=content["reason"])
+        services.submit(
+            by=access.user, example=example, content=content, base_revision=base, reason=content["reason"]
+        )
     except ExpectedError as error:
-        if not is_shown_again(error, words):
+        if not is_shown_again(error):
             raise
         form = form_with(error, PairForm(access.project, content, base))
-        return whole_main(_item_page(request, access, _example(access, pk), form, None, status=error.status))
+        return whole_main(
+            _item_page(request, access, example_of(access, pk), form, None, status=error.status)
+        )
     return _onward(request, access)
-
-
-@project_page(Role.ANNOTATOR)
-@require_POST
-def skip(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    reason = request.POST.get("reason", "")
-    services.leave(by=access.user, example=_example(access, pk), purpose=ANNOTATE, skip=True, reason=reason)
-    return _onward(request, access)
-
-
-@project_page(Role.ANNOTATOR)
-@require_POST
-def skip_undo(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    services.undo_skip(by=access.user, example=_example(access, pk), purpose=ANNOTATE)
-    messages.success(request, f"#{pk} is back with you.")
-    return go(request, "item", access.project.slug, pk)
-
-
-@project_page(Role.ANNOTATOR)
-@require_POST
-def release(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    services.leave(by=access.user, example=_example(access, pk), purpose=ANNOTATE, skip=False)
-    messages.success(request, f"#{pk} is back in the queue. Your text is saved as your draft.")
-    return go(request, "overview", access.project.slug)
 
 
 @project_page(Role.ANNOTATOR)
 @require_POST
 def take_back(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    services.take_back(by=access.user, example=_example(access, pk))
+    services.take_back(by=access.user, example=example_of(access, pk))
     messages.success(request, f"#{pk} is back with you. The reviewers do not see it now.")
     return go(request, "item", access.project.slug, pk)
 
 
-@project_page(Role.ANNOTATOR, Role.REVIEWER)
+@project_page(*QUEUE_WORKERS)
 @require_POST
 def check(request: HttpRequest, access: Access) -> HttpResponse:
     """The findings in the present text, as a fragment. `example` is the id of the example, if any."""
@@ -243,3 +178,26 @@ def check(request: HttpRequest, access: Access) -> HttpResponse:
         raise Http404("No such example.")
     base = content_of(example) if example else None
     return render(request, "annotation/_live.html", {"live": live(content, access.project, example, base)})
+
+
+def _save(request: HttpRequest, access: Access, example: Example, tab: Mapping[str, str]) -> Draft:
+    return services.save_draft(
+        by=access.user,
+        example=example,
+        content=pair_from(request.POST),
+        base_revision=whole_number(request.POST.get("base_revision")),
+        **tab,
+    )
+
+
+work = WorkViews(
+    Work(
+        purpose=ANNOTATE,
+        role=Role.ANNOTATOR,
+        page="item",
+        home="overview",
+        onward=_onward,
+        save=_save,
+        released="is back in the queue. Your text is saved as your draft.",
+    )
+)

@@ -1,12 +1,11 @@
 """The reviewers' pages: the list of examples in review, one example with its changes, and the decisions."""
 
 import uuid
-from collections.abc import Callable, Collection
-from functools import partial
+from collections.abc import Collection, Mapping
 from typing import TypedDict
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_list_or_404, get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -15,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation import services
 from annotation.filters import ReviewFilter
 from annotation.forms import PairForm, TakeForm, pair_from, whole_number
+from annotation.links import annotation_subnav
 from annotation.models import Draft, Example, Lease, Review
 from annotation.queries import queue as queries
 from annotation.queries.examples import slices_of
@@ -30,21 +30,22 @@ from annotation.views.editing import (
     side,
     whole_main,
 )
-from annotation.views.queue import READERS
 from annotation.views.undo import Undo, last_step
+from annotation.views.work import Work, WorkViews, example_of
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
 from core.lists.paging import cut
 from core.models import Role
-from core.services.drafts import kept_if_refused
-from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
+from core.roles import EXAMPLE_READERS
+from core.views.drafts import never_from_memory
+from core.wording import noun
 
 REVIEW = Lease.Purpose.REVIEW
 NAMED = 20  # numbers in one message
 MOST_SELECTED = 500  # as in the API; a page lists far fewer
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def review_list(request: HttpRequest, access: Access) -> HttpResponse:
     return _list_page(request, access)
@@ -63,6 +64,7 @@ def _list_page(
     single = queries.undoable(access.user, access.project) if reviews else []
     bulk = queries.undoable_bulk(access.user, access.project) if reviews else []
     context = {
+        "subnav": annotation_subnav(access, "annotation:review-list"),
         "filters": filters,
         "page": page,
         "rows": queries.review_rows(page),
@@ -86,21 +88,12 @@ def review_next(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 def _onward(request: HttpRequest, access: Access) -> HttpResponse:
-    form = TakeForm(request.POST)
-    filters = form.cleaned_data if form.is_valid() else {}
+    filters = TakeForm(request.POST).criteria()
     lease = services.take_next(by=access.user, project=access.project, purpose=REVIEW, filters=filters)
     if lease is None:
         messages.info(request, "There is nothing for you to review now.")
         return go(request, "review-list", access.project.slug)
     return go(request, "review", access.project.slug, lease.example_id)
-
-
-def _example(access: Access, pk: int) -> Example:
-    example = access.get(
-        Example.objects.select_related("submitted_by", "created_by").defer("search_text"), pk=pk
-    )
-    example.project = access.project
-    return example
 
 
 class Frame(TypedDict):
@@ -155,7 +148,7 @@ def _review_page(
 @require_safe
 def review(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """The example with its changes and findings, for the person who has it open for review."""
-    example = _example(access, pk)
+    example = example_of(access, pk)
     if queries.lease_of(access.user, example, REVIEW) is None:
         return go(request, "example", access.project.slug, pk)
     if example.status != Example.Status.IN_REVIEW:
@@ -171,53 +164,28 @@ def _not_in_review(request: HttpRequest, access: Access, example: Example) -> Ht
 
 @project_page(Role.REVIEWER)
 @require_POST
-def review_take(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    services.take(by=access.user, example=_example(access, pk), purpose=REVIEW)
-    return go(request, "review", access.project.slug, pk)
-
-
-@project_page(Role.REVIEWER)
-@require_POST
 def accept(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    example = _example(access, pk)
-    with kept_if_refused(_keep_comment(request, access, example)):
-        services.accept(
-            by=access.user,
-            example=example,
-            comment=request.POST.get("comment", ""),
-            revision=whole_number(request.POST.get("base_revision")),
-        )
-    return _onward(request, access)
-
-
-def _keep_comment(
-    request: HttpRequest, access: Access, example: Example, *, writer: str = "", seen: str | None = None
-) -> Callable[[], Draft]:
-    return partial(
-        services.save_comment,
+    services.accept(
         by=access.user,
-        example=example,
+        example=example_of(access, pk),
         comment=request.POST.get("comment", ""),
-        content=content_of(example),
-        base_revision=whole_number(request.POST.get("base_revision")),
-        writer=writer,
-        seen=seen,
+        revision=whole_number(request.POST.get("base_revision")),
     )
+    return _onward(request, access)
 
 
 @project_page(Role.REVIEWER)
 @require_POST
 def send_back(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    example = _example(access, pk)
+    example = example_of(access, pk)
     comment = request.POST.get("comment", "")
     try:
-        with kept_if_refused(_keep_comment(request, access, example)):
-            services.send_back(
-                by=access.user,
-                example=example,
-                comment=comment,
-                revision=whole_number(request.POST.get("base_revision")),
-            )
+        services.send_back(
+            by=access.user,
+            example=example,
+            comment=comment,
+            revision=whole_number(request.POST.get("base_revision")),
+        )
     except Invalid as error:
         return _review_page(request, access, example, comment, error)
     return _onward(request, access)
@@ -227,7 +195,7 @@ def send_back(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """The example in the editor, for a reviewer: their changes become an accepted revision."""
-    example = _example(access, pk)
+    example = example_of(access, pk)
     if request.method != "POST":
         if queries.lease_of(access.user, example, REVIEW) is None:
             return go(request, "example", access.project.slug, pk)
@@ -237,21 +205,16 @@ def correct(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         return _correct_page(request, access, example, form)
     content = pair_from(request.POST)
     base = whole_number(request.POST.get("base_revision"))
-    keep = partial(
-        services.save_draft,
-        by=access.user, example=example, content=content, base_revision=base, purpose=REVIEW,
-    )  # fmt: skip
     try:
-        with kept_if_refused(keep) as words:
-            services.accept(
-                by=access.user, example=example, content=content, revision=base, reason=content["reason"],
-                comment=request.POST.get("comment", ""),
-            )  # fmt: skip
+        services.accept(
+            by=access.user, example=example, content=content, revision=base, reason=content["reason"],
+            comment=request.POST.get("comment", ""),
+        )  # fmt: skip
     except ExpectedError as error:
-        if not is_shown_again(error, words):
+        if not is_shown_again(error):
             raise
         form = form_with(error, PairForm(access.project, content, base))
-        return whole_main(_correct_page(request, access, _example(access, pk), form, error.status))
+        return whole_main(_correct_page(request, access, example_of(access, pk), form, error.status))
     return _onward(request, access)
 
 
@@ -261,59 +224,6 @@ def _correct_page(
     draft = queries.draft_of(access.user, example)
     context = {**_frame(access, example), "form": form, "draft": draft, **side(access)}
     return never_from_memory(render(request, "annotation/review_correct.html", context, status=status))
-
-
-@project_page(Role.REVIEWER)
-@require_http_methods(["GET", "HEAD", "POST"])
-def review_draft(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """POST saves a correction, or only the comment, as a draft. GET returns the state of the review."""
-    example = _example(access, pk)
-    if request.method != "POST":
-        state = services.item_state(by=access.user, example=example, purpose=REVIEW)
-        list_url = reverse("annotation:review-list", args=[access.project.slug])
-        return how_it_stands(state, queries.draft_of(access.user, example), list_url)
-    if "message" not in request.POST:  # the review page posts only the comment
-        kept = _keep_comment(request, access, example, **writer_of(request))()
-    else:
-        kept = services.save_draft(
-            by=access.user,
-            example=example,
-            content=pair_from(request.POST),
-            base_revision=whole_number(request.POST.get("base_revision")),
-            purpose=REVIEW,
-            **writer_of(request),
-        )
-    return saved(kept, queries.held_until(access.user, example, REVIEW))
-
-
-@project_page(Role.REVIEWER)
-@require_POST
-def review_heartbeat(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    lease = services.heartbeat(by=access.user, example=_example(access, pk), purpose=REVIEW)
-    return JsonResponse({"until": lease.expires_at.isoformat()})
-
-
-@project_page(Role.REVIEWER)
-@require_POST
-def review_skip(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    reason = request.POST.get("reason", "")
-    services.leave(by=access.user, example=_example(access, pk), purpose=REVIEW, skip=True, reason=reason)
-    return _onward(request, access)
-
-
-@project_page(Role.REVIEWER)
-@require_POST
-def review_skip_undo(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    services.undo_skip(by=access.user, example=_example(access, pk), purpose=REVIEW)
-    messages.success(request, f"#{pk} is back with you.")
-    return go(request, "review", access.project.slug, pk)
-
-
-@project_page(Role.REVIEWER)
-@require_POST
-def review_release(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    services.leave(by=access.user, example=_example(access, pk), purpose=REVIEW, skip=False)
-    return go(request, "review-list", access.project.slug)
 
 
 @project_page(Role.REVIEWER)
@@ -357,7 +267,7 @@ def _tell(request: HttpRequest, outcome: Bulk, done: str) -> None:
         if len(left) > NAMED:
             numbers += f" and {len(left) - NAMED:,} more"
         if why.startswith("It changed"):
-            words = f"{numbers} changed after you loaded the list. Read {'it' if len(left) == 1 else 'them'} again, then decide."
+            words = f"{numbers} changed after you loaded the list. Read {noun(len(left), 'it', 'them')} again, then decide."
         else:
             words = f"{numbers}: not changed. {why}"
         messages.warning(request, words)
@@ -402,3 +312,37 @@ def undo_selected(request: HttpRequest, access: Access, batch: uuid.UUID) -> Htt
     outcome = services.undo_many(by=access.user, project=access.project, batch=batch)
     _tell(request, outcome, "back in review")
     return _back_to_list(request, access)
+
+
+def _save(request: HttpRequest, access: Access, example: Example, tab: Mapping[str, str]) -> Draft:
+    """A correction, or only the comment: that is what the review page posts."""
+    base = whole_number(request.POST.get("base_revision"))
+    if "message" in request.POST:
+        return services.save_draft(
+            by=access.user,
+            example=example,
+            content=pair_from(request.POST),
+            base_revision=base,
+            purpose=REVIEW,
+            **tab,
+        )
+    return services.save_comment(
+        by=access.user,
+        example=example,
+        comment=request.POST.get("comment", ""),
+        content=content_of(example),
+        base_revision=base,
+        **tab,
+    )
+
+
+work = WorkViews(
+    Work(
+        purpose=REVIEW,
+        role=Role.REVIEWER,
+        page="review",
+        home="review-list",
+        onward=_onward,
+        save=_save,
+    )
+)

@@ -1,7 +1,5 @@
 """Writing a new example."""
 
-from functools import partial
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -22,7 +20,7 @@ from annotation.views.editing import (
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.models import Role
-from core.services.drafts import FormState, kept_if_refused
+from core.services.drafts import FormState
 from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 
 
@@ -41,18 +39,17 @@ def write(request: HttpRequest, access: Access) -> HttpResponse:
         draft = queries.new_draft_of(access.user, access.project)
         return _page(request, access, PairForm(access.project, draft.content if draft else {}), draft)
     content = pair_from(request.POST)
-    keep = partial(services.save_new_draft, by=access.user, project=access.project, content=content)
     try:
-        with kept_if_refused(keep) as words:
-            example = services.write_example(
-                by=access.user,
-                project=access.project,
-                content=content,
-                group=content["group"],
-                reason=content["reason"],
-            )
+        example = services.write_example(
+            by=access.user,
+            project=access.project,
+            content=content,
+            group=content["group"],
+            reason=content["reason"],
+            keep=True,
+        )
     except ExpectedError as error:
-        if not is_shown_again(error, words):
+        if not is_shown_again(error):
             raise
         form = form_with(error, PairForm(access.project, content))
         return whole_main(_page(request, access, form, None, status=error.status))

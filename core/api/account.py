@@ -36,13 +36,12 @@ class MeView(APIView):
     @extend_schema(request=MeChangeSerializer, responses=MeSerializer)
     def patch(self, request: Request) -> Response:
         """Changes your name or theme."""
-        serializer = MeChangeSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+        values = self.body(MeChangeSerializer)
         user = signed_in(request)
-        if "name" in serializer.validated_data:
-            rename_person(by=user, name=serializer.validated_data["name"])
-        if "theme" in serializer.validated_data:
-            choose_theme(by=user, theme=serializer.validated_data["theme"])
+        if "name" in values:
+            rename_person(by=user, name=values["name"])
+        if "theme" in values:
+            choose_theme(by=user, theme=values["theme"])
         return self._drawn(user)
 
     def _drawn(self, user: User) -> Response:
@@ -56,10 +55,9 @@ class PasswordView(APIView):
     @extend_schema(responses={204: None})
     def post(self, request: Request) -> Response:
         """Changes your password. All your sessions and personal keys end, also the one of this request."""
-        serializer = PasswordSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+        values = self.body(PasswordSerializer)
         user = signed_in(request)
-        change_password(by=user, **serializer.validated_data)
+        change_password(by=user, **values)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -77,9 +75,8 @@ class PersonalKeysView(mixins.ListModelMixin, APIView):
     @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
     def post(self, request: Request) -> Response:
         """Creates a personal key."""
-        serializer = NewKeySerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        api_key, secret = create_api_key(by=signed_in(request), **serializer.validated_data)
+        values = self.body(NewKeySerializer)
+        api_key, secret = create_api_key(by=signed_in(request), **values)
         return Response({**KeySerializer(api_key).data, "secret": secret}, status=status.HTTP_201_CREATED)
 
 

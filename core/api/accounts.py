@@ -12,8 +12,9 @@ from core.access import require_operator, signed_in
 from core.api.base import APIView, ProjectAPIView
 from core.api.serializers import AccountSerializer, FirstPasswordSerializer, KeySerializer
 from core.forms import AccountFilter
-from core.models import ApiKey, Membership, Role, User
+from core.models import ApiKey, Membership, User
 from core.queries import accounts, personal_keys_of
+from core.roles import ADMINS
 from core.services.keys import revoke_api_key_of
 from core.services.people import (
     deactivate_person,
@@ -22,8 +23,6 @@ from core.services.people import (
     require_manager,
     reset_password,
 )
-
-ADMINS = (Role.ADMIN,)
 
 
 class OperatorAPIView(APIView):

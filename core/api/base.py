@@ -1,5 +1,7 @@
 """The bases of every API view; those inside a project are below /api/v1/projects/<slug>/."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 from django.forms import Form
@@ -12,6 +14,7 @@ from rest_framework.serializers import Serializer
 from core.access import Access, open_project, signed_in
 from core.errors import Invalid
 from core.lists.filters import Filter, unknown_names
+from core.services.drafts import kept_if_refused
 
 
 class APIView(GenericAPIView):
@@ -44,10 +47,16 @@ class APIView(GenericAPIView):
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
 
-    def body(self, serializer: type[Serializer[Any]]) -> dict[str, Any]:
-        """The body, by a serializer. Raises ValidationError (422)."""
+    def body(
+        self, serializer: type[Serializer[Any]], *, keep: Callable[[], object] | None = None
+    ) -> dict[str, Any]:
+        """The body, by a serializer. Raises ValidationError (422).
+
+        A service keeps the draft of a text that it refuses. A body refused here does not get that far: `keep` saves its text.
+        """
         checked = serializer(data=self.request.data)
-        checked.is_valid(raise_exception=True)
+        with kept_if_refused(keep) if keep else nullcontext():
+            checked.is_valid(raise_exception=True)
         return dict(checked.validated_data)
 
 

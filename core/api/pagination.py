@@ -33,8 +33,7 @@ class Pages(PageNumberPagination):
     def get_page_number(self, request: Request, paginator: "Paginator[Any]") -> int:
         number = _number(request, self.page_query_param, LAST_PAGE) or 1
         if number > paginator.num_pages:
-            last = "page 1" if paginator.num_pages == 1 else f"page {paginator.num_pages:,}"
-            raise NotFound(f"There is no page {number:,}: the last is {last}.")
+            raise NotFound(f"There is no page {number:,}: the last is page {paginator.num_pages:,}.")
         return number
 
     def get_schema_operation_parameters(self, view: "APIView") -> list[dict[str, Any]]:

@@ -27,15 +27,13 @@ from core.api.serializers import (
 )
 from core.forms import AuditFilter, PeopleFilter, RunFilter
 from core.home.compose import loop_context
-from core.models import ApiKey, AuditEntry, Membership, Project, Role, Run
+from core.models import ApiKey, AuditEntry, Membership, Project, Run
 from core.queries import application_keys_of, audit_entries, memberships_of, people_of, runs_of
+from core.roles import ADMINS, READERS
 from core.runs.control import request_cancel, start_again
 from core.services.keys import create_api_key, revoke_api_key
 from core.services.people import reset_password
 from core.services.projects import change_roles, create_project, invite, remove_member, update_project
-
-READERS = (Role.ADMIN, Role.VIEWER)
-ADMINS = (Role.ADMIN,)
 
 
 class ProjectsView(mixins.ListModelMixin, APIView):
@@ -56,9 +54,8 @@ class ProjectsView(mixins.ListModelMixin, APIView):
         user = signed_in(request)
         if not user.is_operator:
             raise PermissionDenied("Only an operator can create projects.")
-        serializer = NewProjectSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        project = create_project(by=user, **serializer.validated_data)
+        values = self.body(NewProjectSerializer)
+        project = create_project(by=user, **values)
         return Response(ProjectSerializer(project).data, status=status.HTTP_201_CREATED)
 
 
@@ -74,11 +71,8 @@ class ProjectView(ProjectAPIView):
     @extend_schema(request=ProjectChangeSerializer, responses=ProjectSerializer)
     def patch(self, request: Request, slug: str) -> Response:
         """Changes the project's settings. 409 when they changed since `seen` was read."""
-        serializer = ProjectChangeSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        project = update_project(
-            by=self.access.user, project=self.access.project, **serializer.validated_data
-        )
+        values = self.body(ProjectChangeSerializer)
+        project = update_project(by=self.access.user, project=self.access.project, **values)
         return Response(ProjectSerializer(project).data)
 
 
@@ -122,9 +116,8 @@ class MembersView(mixins.ListModelMixin, ProjectAPIView):
 
         An account whose first password was not changed gets a new one, also once.
         """
-        serializer = NewPersonSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        invited = invite(by=self.access.user, project=self.access.project, **serializer.validated_data)
+        values = self.body(NewPersonSerializer)
+        invited = invite(by=self.access.user, project=self.access.project, **values)
         body = {**MembershipSerializer(invited.membership).data, "first_password": invited.first_password}
         return Response(body, status=status.HTTP_201_CREATED)
 
@@ -140,11 +133,8 @@ class MemberView(ProjectAPIView):
     @extend_schema(responses=MembershipSerializer)
     def patch(self, request: Request, slug: str, pk: int) -> Response:
         """Changes a person's roles. 409 when they changed since `seen` was read, or when the project would have no admin."""
-        serializer = RolesSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        membership = change_roles(
-            by=self.access.user, membership=self._membership(pk), **serializer.validated_data
-        )
+        values = self.body(RolesSerializer)
+        membership = change_roles(by=self.access.user, membership=self._membership(pk), **values)
         return Response(MembershipSerializer(membership).data)
 
     @extend_schema(responses={204: None})
@@ -182,10 +172,9 @@ class ApplicationKeysView(mixins.ListModelMixin, ProjectAPIView):
     @extend_schema(request=NewKeySerializer, responses={201: MadeKeySerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Creates an application key; its secret is in the response, once."""
-        serializer = NewKeySerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+        values = self.body(NewKeySerializer)
         api_key, secret = create_api_key(
-            by=self.access.user, project=self.access.project, name=serializer.validated_data["name"]
+            by=self.access.user, project=self.access.project, name=values["name"]
         )
         return Response({**KeySerializer(api_key).data, "secret": secret}, status=status.HTTP_201_CREATED)
 
@@ -232,36 +221,30 @@ class RunsView(mixins.ListModelMixin, ProjectAPIView):
         return self.list(request)
 
 
-class RunView(ProjectAPIView):
-    serializer_class = RunSerializer
-    queryset = Run.objects.none()
-    read_roles = READERS
-
-    def get(self, request: Request, slug: str, pk: int) -> Response:
-        """One background job."""
-        run = self.access.get(Run.objects.select_related("created_by"), pk=pk)
-        return Response(RunSerializer(run).data)
-
-
-class CancelRunView(ProjectAPIView):
+class _RunView(ProjectAPIView):
     serializer_class = RunSerializer
     queryset = Run.objects.none()
     read_roles, write_roles = READERS, ADMINS
 
+    def run(self, pk: int) -> Run:
+        return self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
+
+
+class RunView(_RunView):
+    def get(self, request: Request, slug: str, pk: int) -> Response:
+        """One background job."""
+        return Response(RunSerializer(self.run(pk)).data)
+
+
+class CancelRunView(_RunView):
     @extend_schema(request=None, responses=RunSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Cancels a background job. 409 when it has ended."""
-        run = self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
-        return Response(RunSerializer(request_cancel(by=self.access.user, run=run)).data)
+        return Response(RunSerializer(request_cancel(by=self.access.user, run=self.run(pk))).data)
 
 
-class ResumeRunView(ProjectAPIView):
-    serializer_class = RunSerializer
-    queryset = Run.objects.none()
-    read_roles, write_roles = READERS, ADMINS
-
+class ResumeRunView(_RunView):
     @extend_schema(request=None, responses=RunSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Starts a failed or cancelled background job again, from its saved state. 409 when it is active or succeeded."""
-        run = self.access.get(Run.objects.select_related("project", "created_by"), pk=pk)
-        return Response(RunSerializer(start_again(by=self.access.user, run=run)).data)
+        return Response(RunSerializer(start_again(by=self.access.user, run=self.run(pk))).data)

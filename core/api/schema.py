@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from core.api.fields import declared
 from core.lists.numbers import LARGEST_ID
+from core.text import one_line
 
 TAGS = {
     "Account": "Your account: name, password, personal keys, and the state of the system.",
@@ -98,7 +99,7 @@ class Schema(AutoSchema):
     def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular's own signature
         """The docstring of the handler only: the one of the class is for developers."""
         handler = getattr(self.view, self.method.lower(), None)
-        return " ".join((getattr(handler, "__doc__", None) or "").split())
+        return one_line(getattr(handler, "__doc__", None) or "")
 
     def get_summary(self) -> str:
         first = re.split(r"(?<=[.;:])\s", self.get_description(), maxsplit=1)[0]

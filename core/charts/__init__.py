@@ -23,13 +23,12 @@ from core.charts.data import (
     LineSeries,
     Series,
     count,
-    figure,
     finite,
     finite_points,
     has_interval,
-    percent,
     thin,
 )
+from core.wording import figure, percent
 
 __all__ = ["Bar", "IntervalRow", "Series", "bar_chart", "interval_chart", "line_chart"]
 MOST_LINES = 5  # the number of different colours

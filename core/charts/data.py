@@ -79,22 +79,6 @@ def thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [*kept, points[-1]]
 
 
-def figure(value: float | None) -> str:
-    """Three significant digits, thousands set apart: 1.84, 12.3, 1,284, 0.0005."""
-    if not finite(value):
-        return "–"
-    number = float(value)
-    if number == int(number) and abs(number) < 1e15:
-        return f"{int(number):,}"
-    if abs(number) >= 100:
-        return f"{number:,.0f}"
-    return f"{number:.3g}" if abs(number) >= 0.001 else f"{number:.1e}"
-
-
-def percent(value: float | None) -> str:
-    return f"{float(value) * 100:.0f}%" if finite(value) else "–"
-
-
 def count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import altair as alt
 
-from core.charts.data import Bar, IntervalMark, LineSeries, distinct, figure
+from core.charts.data import Bar, IntervalMark, LineSeries, distinct
+from core.wording import figure
 
 WIDE, NARROW = 640, 330  # px: the boxes a chart is drawn for
 SERIES = [f"var(--series-{n})" for n in range(1, 6)]

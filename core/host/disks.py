@@ -8,6 +8,7 @@ from pathlib import Path
 from django.conf import settings
 
 from core.errors import ExpectedError, StorageAway, StorageFull, StorageReadOnly
+from core.text import one_line
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY = {errno.EROFS}
@@ -79,4 +80,4 @@ def _is_ours(error: BaseException) -> bool:
 
 
 def _reason(words: str) -> str:
-    return " ".join(words.split())[:200].rstrip(".")
+    return one_line(words, most=200).rstrip(".")

@@ -95,7 +95,7 @@ def _left_over() -> Iterator[Path]:
     if settings.UPLOAD_DIR.is_dir():
         yield from sorted(settings.UPLOAD_DIR.iterdir())
     for root in (settings.ARTIFACT_DIR, settings.ARTIFACT_CACHE_DIR):
-        # <kind>/<two letters>/.<hash>.<random>, see core.storage.base.put_in_place
+        # <kind>/<two letters>/.<hash>.<random>, see core.host.files.put_in_place
         yield from sorted(root.glob("*/*/.*"))
 
 

@@ -11,10 +11,13 @@ from core.models import Run, User
 class RunKind:
     """`runner` is a dotted path "package.module:function", imported in the worker only (it may need torch).
 
-    `on_end`, a dotted path too, is called with the run after it ended in any way, inside the transaction
+    Every runner finds its row by the row's `run`. Only where one row gets several runs one after the other (a campaign, a
+    check of files), `Run.params` also names the row, so that the page of an earlier run can show its subject.
+
+    `on_end`, a dotted path to a service too, is called with the run after it ended in any way, inside the transaction
     that ends it: a kind updates its own rows there (a cancelled import, a failed training).
 
-    `on_again`, a dotted path, is called with the run and the person who starts a failed or cancelled run again, inside
+    `on_again`, a dotted path to a service, is called with the run and the person who starts a failed or cancelled run again, inside
     the transaction that queues it: the kind sets its rows back to the state of an active run, or raises
     Conflict or Refused. Runners must expect data of an earlier attempt, so that nothing is done twice.
     `again_words` describes for people what starting it again does. `operators_again`: only operators may.

@@ -70,28 +70,29 @@ def keep(
     return draft
 
 
-@dataclass
-class Words:
-    """Whether a text that could not be sent was saved as a draft."""
-
-    kept: bool = False
-
-
 @contextmanager
-def kept_if_refused(save: Callable[[], object]) -> Iterator[Words]:
-    """Wraps the sending of typed text: when it is refused or fails, `save` first saves the text.
+def kept_if_refused(save: Callable[[], object]) -> Iterator[None]:
+    """Wraps the sending of typed text, in the service that takes it: when the text is refused or sending fails, `save` first
+    saves it.
 
-    All errors save the draft, wherever the person can have a draft. The error is raised again for the caller.
+    All errors save the draft, wherever the person can have a draft. The error is raised again; `draft_kept` of an ExpectedError
+    says whether there is a draft now.
     """
-    words = Words()
     try:
-        yield words
-    except Exception:
-        try:
-            save()
-            words.kept = True
-        except ExpectedError:
-            pass  # they cannot have a draft of it: it was sent already, or they did not have it open
-        except Exception:  # the first failure is the one to report
-            log.exception("The typed text could not be saved.")
+        yield
+    except Exception as error:
+        kept = _saved(save)
+        if isinstance(error, ExpectedError):
+            error.draft_kept = kept
         raise
+
+
+def _saved(save: Callable[[], object]) -> bool:
+    try:
+        save()
+    except ExpectedError:
+        return False  # they cannot have a draft of it: it was sent already, or they did not have it open
+    except Exception:  # the first failure is the one to report
+        log.exception("The typed text could not be saved.")
+        return False
+    return True

@@ -1,18 +1,14 @@
 """The interface of every backend, and their common hashing."""
 
 import hashlib
-import shutil
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
 from core.database.connections import release_connection
-from core.host.scratch import held
 from core.models import Artifact
 
 # Files are hashed in pieces of this size, so that memory use does not depend on their length.
@@ -130,22 +126,3 @@ class Storage(ABC):
     @abstractmethod
     def verify_unread(self, artifact: Artifact) -> FileCheck:
         """The same without reading contents: a few small requests for any size. It returns what it compared."""
-
-
-@contextmanager
-def put_in_place(target: Path) -> Iterator[Path]:
-    """A folder to fill, renamed to `target` when the block ends without error: a crash leaves no incomplete folder there.
-
-    When another process was faster, its folder stays.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    staged.mkdir()
-    try:
-        with held(staged):
-            yield staged
-            staged.rename(target)
-    except BaseException as error:
-        shutil.rmtree(staged, ignore_errors=True)
-        if not (isinstance(error, OSError) and target.exists()):
-            raise

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from core.host.files import put_in_place
 from core.models import Artifact
 from core.storage.base import (
     Compared,
@@ -13,7 +14,6 @@ from core.storage.base import (
     Storage,
     checksum_of,
     pieces_of,
-    put_in_place,
 )
 
 

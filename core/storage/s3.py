@@ -15,6 +15,7 @@ from django.conf import settings
 
 from core.database.connections import release_connection
 from core.host.disks import StoreError
+from core.host.files import put_in_place
 from core.models import Artifact
 from core.storage.base import (
     PIECE,
@@ -25,7 +26,6 @@ from core.storage.base import (
     checksum,
     checksum_of,
     pieces_of,
-    put_in_place,
 )
 
 # Files up to this size are sent in one request: only then the store's SHA-256 is that of the whole file.

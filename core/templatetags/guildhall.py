@@ -3,13 +3,12 @@
 Everything here is a pure function of its arguments; the few filters that return HTML also escape it.
 """
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Protocol, SupportsFloat
+from typing import Any, Protocol
 
 import nh3
 from django import template
@@ -26,30 +25,24 @@ from core.diff import DiffPiece, compare
 from core.models import Role, Run, User
 from core.runs.kinds import Again, again_for
 from core.text import lines_of
+from core.wording import (
+    NOTHING,
+    duration,
+    filesize,
+    finite_number,
+    milliseconds,
+    number,
+    percent,
+    signed,
+    time_left,
+)
 
 register = template.Library()
 
-NOTHING = "–"  # shown for an unknown value
 RANGE = "–"
 
-
-def _number(value: object) -> float | int | None:
-    if not isinstance(value, (str, SupportsFloat)) or value == "" or isinstance(value, bool):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    if not math.isfinite(number):
-        return None
-    return value if isinstance(value, int) else number
-
-
-@register.filter
-def number(value: object, decimals: int | str = 0) -> str:
-    """1284 -> "1,284"; 1.8449 with `number:2` -> "1.84". A dash for None, NaN and values that are not numbers."""
-    amount = _number(value)
-    return NOTHING if amount is None else f"{amount:,.{int(decimals)}f}"
+for _shown in (duration, filesize, milliseconds, number, percent, signed, time_left):
+    register.filter(_shown)
 
 
 @register.filter
@@ -59,92 +52,9 @@ def again(run: Run, user: User) -> Again | None:
 
 
 @register.filter
-def signed(value: object, decimals: int | str = 0) -> str:
-    """12 -> "+12", -3 -> "−3" with a real minus sign, 0 -> "0"."""
-    amount = _number(value)
-    if amount is None:
-        return NOTHING
-    text = f"{abs(amount):,.{int(decimals)}f}"
-    if not text.strip("0.,"):
-        return text
-    return ("+" if amount > 0 else "−") + text
-
-
-@register.filter
-def percent(value: object, decimals: int | str = 0) -> str:
-    """A share of one: 0.62 -> "62%". 0.004 -> "<1%" and 0.997 -> ">99%", because they are not none or all."""
-    amount = _number(value)
-    if amount is None:
-        return NOTHING
-    digits = int(decimals)
-    text = f"{amount * 100:.{digits}f}"
-    if digits == 0 and 0 < amount < 0.005:
-        return "<1%"
-    if digits == 0 and 0.995 <= amount < 1:
-        return ">99%"
-    return f"{text}%"
-
-
-@register.filter
-def duration(value: object) -> str:
-    """A timedelta or seconds in words: "40 s", "3 min", "1 h 20 min", "2 days"."""
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    amount = _number(value)
-    if amount is None:
-        return NOTHING
-    seconds = max(0.0, float(amount))
-    if seconds < 1:
-        return "under 1 s" if seconds else "0 s"
-    if seconds < 60:
-        return f"{seconds:.0f} s" if seconds < 59.5 else "1 min"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 48 * 60:
-        hours, rest = divmod(minutes, 60)
-        return f"{hours} h {rest} min" if rest else f"{hours} h"
-    return f"{round(minutes / 1440)} days"
-
-
-@register.filter
-def time_left(value: object) -> str:
-    """A timedelta or seconds still to go: "about 3 min left". Empty while it is not known."""
-    if value is None or value == "":
-        return ""
-    text = duration(value)
-    return (
-        "" if text == NOTHING else ("almost done" if text in ("0 s", "under 1 s") else f"about {text} left")
-    )
-
-
-@register.filter
 def age(value: datetime | None) -> str:
     """How long ago that was, as a duration: "16 min"."""
     return NOTHING if value is None else duration(max(timezone.now() - value, timedelta()))
-
-
-@register.filter
-def milliseconds(value: object) -> str:
-    """Milliseconds for people: 84 -> "84 ms", 1530 -> "1.5 s"."""
-    amount = _number(value)
-    if amount is None:
-        return NOTHING
-    return f"{amount:.0f} ms" if amount < 1000 else f"{amount / 1000:.1f} s"
-
-
-@register.filter
-def filesize(value: object) -> str:
-    """Bytes in powers of ten: 269000000 -> "269 MB", 3100000000 -> "3.1 GB"."""
-    amount = _number(value)
-    if amount is None:
-        return NOTHING
-    size = float(amount)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 10 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 @register.simple_tag
@@ -156,7 +66,7 @@ def interval(
     `style` is "percent" (shares of one) or the number of decimals ("2"). Without `low`/`high` only value and n
     are shown; screen readers get words for the brackets.
     """
-    if _number(value) is None:
+    if finite_number(value) is None:
         return format_html(
             '<span class="interval">{}</span>',
             NOTHING if not n else f"not known, n {number(n)}",
@@ -166,7 +76,7 @@ def interval(
     else:
         show, bare = number(value, style), (lambda figure: number(figure, style))
     parts = [format_html('<span class="value">{}</span>', show)]
-    if _number(low) is not None and _number(high) is not None:
+    if finite_number(low) is not None and finite_number(high) is not None:
         parts.append(
             format_html(
                 ' <span class="range" title="95% interval"><span class="vh">95% interval </span>({}{}{})</span>',
@@ -175,7 +85,7 @@ def interval(
                 bare(high),
             )
         )
-    if _number(n) is not None:
+    if finite_number(n) is not None:
         parts.append(format_html('<span class="n">, n {}</span>', number(n)))
     return format_html('<span class="interval">{}</span>', mark_safe("".join(parts)))  # noqa: S308 - every part is escaped above
 

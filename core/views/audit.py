@@ -13,23 +13,29 @@ from core.forms import AuditFilter
 from core.http.downloads import CSV, attachment, csv_line
 from core.lists.paging import cut
 from core.lists.rows import rows_by_key
-from core.models import Role
 from core.queries import audit_entries
+from core.roles import READERS
+from core.views.subnav import project_subnav
 
 COLUMNS = ("at", "actor", "action", "object_type", "object_id", "object_label", "detail")
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def audit(request: HttpRequest, access: Access) -> HttpResponse:
     filters = AuditFilter(request.GET, project=access.project)
     page = cut(request, filters.shown(audit_entries(access.project, filters.criteria())))
     rows = [(entry, sentence(entry)) for entry in page]
-    context = {"filters": filters, "page": page, "rows": rows}
+    context = {
+        "filters": filters,
+        "page": page,
+        "rows": rows,
+        "subnav": project_subnav(access, "core:audit"),
+    }
     return render(request, "core/audit.html", context, status=filters.http_status)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def audit_csv(request: HttpRequest, access: Access) -> StreamingHttpResponse:
     """The filtered audit as CSV, streamed: memory does not grow with its length."""

@@ -10,10 +10,12 @@ from core.forms import KeyForm
 from core.lists.paging import cut
 from core.models import ApiKey, Role
 from core.queries import application_keys_of
+from core.roles import READERS
 from core.services.keys import create_api_key, revoke_api_key
+from core.views.subnav import project_subnav
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def keys(request: HttpRequest, access: Access) -> HttpResponse:
     """The list; a POST creates a key and shows its secret in the response, only once."""
@@ -32,6 +34,7 @@ def keys(request: HttpRequest, access: Access) -> HttpResponse:
         "made": made,
         "secret": secret,
         "page": cut(request, application_keys_of(access.project)),
+        "subnav": project_subnav(access, "core:application-keys"),
     }
     return render(request, "core/application_keys.html", context, status=status)
 

@@ -12,16 +12,22 @@ from core.forms import AddPersonForm, PeopleFilter, RolesForm, status_of, take_e
 from core.lists.paging import cut
 from core.models import Membership, Role, User
 from core.queries import maker_of, people_of
+from core.roles import READERS
 from core.services.people import reset_password
 from core.services.projects import change_roles, invite, remove_member, roles_stamp
+from core.views.subnav import project_subnav
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def people(request: HttpRequest, access: Access) -> HttpResponse:
     filters = PeopleFilter(request.GET)
     memberships = filters.shown(people_of(access.project, **filters.criteria()))
-    context = {"filters": filters, "page": cut(request, memberships)}
+    context = {
+        "filters": filters,
+        "page": cut(request, memberships),
+        "subnav": project_subnav(access, "core:people"),
+    }
     return render(request, "core/people.html", context, status=filters.http_status)
 
 

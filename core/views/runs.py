@@ -12,16 +12,23 @@ from core.lists.paging import cut
 from core.lists.params import Params
 from core.models import Role, Run, User
 from core.queries import runs_of, why_it_waits
+from core.roles import READERS
 from core.runs.control import request_cancel, start_again
 from core.runs.kinds import kind_label, subject_of
+from core.views.subnav import project_subnav
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def runs(request: HttpRequest, access: Access) -> HttpResponse:
     filters = RunFilter(request.GET)
     runs = filters.shown(runs_of(access.project, **filters.criteria()))
-    context = {"filters": filters, "page": cut(request, runs, 25), "can_cancel": access.has(Role.ADMIN)}
+    context = {
+        "filters": filters,
+        "page": cut(request, runs, 25),
+        "can_cancel": access.has(Role.ADMIN),
+        "subnav": project_subnav(access, "core:runs"),
+    }
     return render(request, "core/runs.html", context, status=filters.http_status)
 
 
@@ -29,7 +36,7 @@ def _run(access: Access, pk: int) -> Run:
     return access.get(Run.objects.select_related("project", "created_by", "cancel_requested_by"), pk=pk)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def run(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     run = _run(access, pk)
@@ -58,7 +65,7 @@ def _card(request: HttpRequest, run: Run, *, can_cancel: bool) -> HttpResponse:
     return render(request, "components/run_card.html", context)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def run_card(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     return _card(request, _run(access, pk), can_cancel=access.has(Role.ADMIN))

@@ -9,10 +9,12 @@ from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import ProjectSettingsForm, status_of, take_errors
 from core.models import Project, Role
+from core.roles import READERS
 from core.services.projects import settings_stamp, update_project
+from core.views.subnav import project_subnav
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def project_settings(request: HttpRequest, access: Access) -> HttpResponse:
     """Viewers read the settings; only admins can change them."""
@@ -39,5 +41,5 @@ def project_settings(request: HttpRequest, access: Access) -> HttpResponse:
 
 def _draw(request: HttpRequest, access: Access, form: ProjectSettingsForm) -> HttpResponse:
     seen = settings_stamp(Project.objects.get(pk=access.project.pk))
-    context = {"form": form, "seen": seen}
+    context = {"form": form, "seen": seen, "subnav": project_subnav(access, "core:settings")}
     return render(request, "core/settings.html", context, status=status_of(form))

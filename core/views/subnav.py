@@ -1,10 +1,16 @@
-"""The pages of one part of the project, as components/subnav.html shows them."""
+"""The pages about the project."""
 
-from typing import NotRequired, TypedDict
+from core.access import Access
+from core.subnav import NavLink, subnav
+
+PAGES = (
+    ("core:runs", "Background jobs"),
+    ("core:people", "People"),
+    ("core:application-keys", "Application keys"),
+    ("core:settings", "Settings"),
+    ("core:audit", "Audit"),
+)
 
 
-class Subpage(TypedDict):
-    label: str
-    url: str
-    current: bool
-    count: NotRequired[int]
+def project_subnav(access: Access, current: str) -> list[NavLink]:
+    return subnav(PAGES, access.project.slug, current=current)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from core.api.base import ProjectAPIView
-from core.models import Role
+from core.roles import ADMINS, READERS
 from dataset.api.serializers import (
     ImportIssueSerializer,
     ImportSerializer,
@@ -28,8 +28,8 @@ from dataset.services.imports import remove_import, start_import
 class _Imports(ProjectAPIView):
     serializer_class: type[BaseSerializer[Any]] = ImportSerializer
     queryset: QuerySet[Any] = DataImport.objects.none()
-    read_roles = (Role.ADMIN, Role.VIEWER)
-    write_roles = (Role.ADMIN,)
+    read_roles = READERS
+    write_roles = ADMINS
 
     def data_import(self, pk: int) -> DataImport:
         return self.access.get(imports_of(self.access.project), pk=pk)
@@ -48,9 +48,7 @@ class ImportsView(mixins.ListModelMixin, _Imports):
     @extend_schema(request={"multipart/form-data": NewImportSerializer}, responses={202: ImportSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Uploads a JSONL file and starts the run that reads it; read `run.status` until it has ended."""
-        serializer = NewImportSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        values = dict(serializer.validated_data)
+        values = self.body(NewImportSerializer)
         upload = values.pop("file")
         data_import = start_import(
             by=self.access.user,

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from core.api.base import ProjectAPIView
-from core.models import Role
+from core.roles import ADMINS, EXAMPLE_READERS
 from dataset.api.serializers import (
     DatasetRowSerializer,
     DatasetSerializer,
@@ -32,8 +32,8 @@ from dataset.services.versions import start_freeze
 class _Datasets(ProjectAPIView):
     serializer_class: type[BaseSerializer[Any]] = DatasetSerializer
     queryset: QuerySet[Any] = DatasetVersion.objects.none()
-    read_roles = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
-    write_roles = (Role.ADMIN,)
+    read_roles = EXAMPLE_READERS
+    write_roles = ADMINS
 
     def dataset(self, number: int) -> DatasetVersion:
         return self.access.get(versions_of(self.access.project), number=number)
@@ -57,9 +57,8 @@ class DatasetsView(mixins.ListModelMixin, _Datasets):
     def post(self, request: Request, slug: str) -> Response:
         """Freezes the approved examples into the next version; read `status` until it is ready or failed. 409 when the data changed
         since the preview with this `seen`."""
-        serializer = NewDatasetSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        dataset = start_freeze(by=self.access.user, project=self.access.project, **serializer.validated_data)
+        values = self.body(NewDatasetSerializer)
+        dataset = start_freeze(by=self.access.user, project=self.access.project, **values)
         return Response(DatasetSerializer(self.dataset(dataset.number)).data, status=status.HTTP_202_ACCEPTED)
 
 

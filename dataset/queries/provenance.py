@@ -23,6 +23,7 @@ from django.db import connection
 from annotation.models import Example, Revision
 from core.keeping import kept
 from core.models import User
+from core.wording import noun
 from dataset.models import DataImport, DatasetVersion
 
 How = Literal["review", "bulk", "import", ""]
@@ -145,14 +146,12 @@ class Contributors:
         if not self.rows:
             return "It has no rows."
         if not self.never_reviewed:
-            return "The one row was reviewed." if self.rows == 1 else f"All {self.rows:,} rows were reviewed."
+            return noun(self.rows, "The one row was reviewed.", f"All {self.rows:,} rows were reviewed.")
         if self.never_reviewed == self.rows:
-            return (
-                "The one row was not reviewed."
-                if self.rows == 1
-                else f"None of the {self.rows:,} rows was reviewed."
+            return noun(
+                self.rows, "The one row was not reviewed.", f"None of the {self.rows:,} rows was reviewed."
             )
-        verb = "was" if self.never_reviewed == 1 else "were"
+        verb = noun(self.never_reviewed, "was", "were")
         return f"{self.never_reviewed:,} of {self.rows:,} rows {verb} not reviewed."
 
     @property

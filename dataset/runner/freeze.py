@@ -19,7 +19,7 @@ from core.audit.entries import record
 from core.database.transitions import transition
 from core.host.scratch import scratch
 from core.marks import known_marks
-from core.models import Artifact, Run
+from core.models import Artifact
 from core.runs.context import RunContext, RunFailed
 from core.services.events import publish
 from core.storage import storage
@@ -77,13 +77,6 @@ def run(ctx: RunContext) -> None:
         )
         freeze(dataset, report=report)
         still_ours(ctx.run)
-
-
-def settle(run: Run) -> None:
-    """After a run that was cancelled or failed its version is marked so, inside the transaction that ends the run."""
-    DatasetVersion.objects.filter(run=run, status=DatasetVersion.Status.FREEZING).update(
-        status=DatasetVersion.Status.FAILED
-    )
 
 
 def freeze(dataset: DatasetVersion, *, report: Report) -> None:

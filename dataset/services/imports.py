@@ -13,6 +13,7 @@ from core.errors import Conflict, Invalid
 from core.models import Artifact, Project, Run, User
 from core.runs.control import launch_run
 from core.storage import storage
+from core.text import one_line
 from dataset.actions import DatasetAction
 from dataset.models import DataImport, DatasetRow, ImportIssue, WithheldRow
 
@@ -46,7 +47,7 @@ def start_import(
             "Divide it into several files.",
             fields={"file": [f"{message} Divide it into several files."]},
         )
-    name = " ".join(clean_text(file_name).split())[-200:] or "upload.jsonl"
+    name = one_line(clean_text(file_name))[-200:] or "upload.jsonl"
     # Before the transaction: it must not stay open while half a gigabyte is copied and hashed.
     upload = storage().put(path, kind=Artifact.Kind.UPLOAD)
     with transaction.atomic():
@@ -57,8 +58,8 @@ def start_import(
             upload=upload,
             file_name=name,
             destination=destination,
-            default_source=" ".join(clean_text(default_source).split())[:120],
-            default_license=" ".join(clean_text(default_license).split())[:120],
+            default_source=one_line(clean_text(default_source), most=120),
+            default_license=one_line(clean_text(default_license), most=120),
             created_by=by,
         )
         record(

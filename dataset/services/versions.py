@@ -14,6 +14,7 @@ from core.marks import known_marks
 from core.models import Project, Run, User
 from core.runs.control import launch_run
 from core.seen import must_be_as_seen
+from core.text import one_line
 from dataset.actions import DatasetAction
 from dataset.models import DatasetVersion, Source
 from dataset.queries.preview import what_a_freeze_takes
@@ -70,7 +71,7 @@ def start_freeze(
     dataset = DatasetVersion.objects.create(
         project=project,
         number=number,
-        note=" ".join(clean_text(note).split())[:300],
+        note=one_line(clean_text(note), most=300),
         run=run,
         settings={
             "validation": validation,
@@ -108,6 +109,13 @@ def _refuse_marks(project: Project) -> None:
             f"The project's system prompt contains “{mark}”, a control mark of chat templates.",
             "Remove it in the project's settings, then freeze.",
         )
+
+
+def freeze_ended(run: Run) -> None:
+    """A version whose freeze failed or was cancelled is marked so (core.runs.kinds.RunKind.on_end)."""
+    DatasetVersion.objects.filter(run=run, status=DatasetVersion.Status.FREEZING).update(
+        status=DatasetVersion.Status.FAILED
+    )
 
 
 def again(run: Run, by: User) -> None:

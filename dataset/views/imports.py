@@ -7,11 +7,14 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from annotation.links import annotation_subnav
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import take_errors
 from core.lists.paging import cut
 from core.models import Role
+from core.roles import READERS
+from core.wording import counted
 from dataset.downloads import issues_as_csv
 from dataset.filters import IssueFilter
 from dataset.forms import ImportForm
@@ -20,11 +23,16 @@ from dataset.queries.imports import imports_of, issues_of
 from dataset.services.imports import remove_import, start_import, why_not_removable
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def imports(request: HttpRequest, access: Access) -> HttpResponse:
     page = cut(request, imports_of(access.project), 25)
-    return render(request, "datasets/import_list.html", {"page": page, "can_import": access.has(Role.ADMIN)})
+    context = {
+        "page": page,
+        "can_import": access.has(Role.ADMIN),
+        "subnav": annotation_subnav(access, "datasets:imports"),
+    }
+    return render(request, "datasets/import_list.html", context)
 
 
 @project_page(Role.ADMIN)
@@ -56,7 +64,7 @@ def _batch(access: Access, pk: int) -> DataImport:
     return access.get(imports_of(access.project), pk=pk)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def import_detail(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     data_import = _batch(access, pk)
@@ -89,7 +97,7 @@ def import_detail(request: HttpRequest, access: Access, pk: int) -> HttpResponse
     return render(request, "datasets/import_detail.html", context, status=filters.http_status)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def import_issues(request: HttpRequest, access: Access, pk: int) -> StreamingHttpResponse:
     """All bad and repeated lines as CSV."""
@@ -101,6 +109,7 @@ def import_issues(request: HttpRequest, access: Access, pk: int) -> StreamingHtt
 def import_remove(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     data_import = _batch(access, pk)
     count = remove_import(by=access.user, data_import=data_import)
-    noun = "example is" if count == 1 else "examples are"
-    messages.success(request, f"{count:,} {noun} removed. The import stays in the list.")
+    messages.success(
+        request, f"{counted(count, 'example is', 'examples are')} removed. The import stays in the list."
+    )
     return redirect("datasets:import", access.project.slug, data_import.pk)

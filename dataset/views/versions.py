@@ -6,6 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict, Streaming
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from annotation.links import annotation_subnav
 from annotation.queries.examples import slices_of, sources_of
 from core.access import Access, project_page
 from core.errors import Conflict, ExpectedError
@@ -13,6 +14,7 @@ from core.forms import status_of, take_errors
 from core.lists.paging import cut
 from core.lists.params import Params
 from core.models import Role
+from core.roles import EXAMPLE_READERS
 from dataset.downloads import dataset_as_jsonl
 from dataset.filters import SplitFilter
 from dataset.forms import FreezeForm
@@ -31,10 +33,8 @@ from dataset.queries.versions import (
 from dataset.services.versions import FREEZE_DEFAULTS, start_freeze
 from dataset.splits import LEAST_TEST, SPLITS, TEST, TESTED_FROM
 
-READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
 
-
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def datasets(request: HttpRequest, access: Access) -> HttpResponse:
     context = {
@@ -42,6 +42,7 @@ def datasets(request: HttpRequest, access: Access) -> HttpResponse:
         "waiting": not_frozen_yet(access.project, newest_ready(access.project)),
         "can_freeze": access.has(Role.ADMIN),
         "sees_runs": access.sees_all,
+        "subnav": annotation_subnav(access, "datasets:datasets"),
     }
     return render(request, "datasets/version_list.html", context)
 
@@ -181,7 +182,7 @@ def _split_table(counts: dict[str, Any], new: dict[str, int] | None = None) -> S
     }
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     dataset = _dataset(access, number)
@@ -208,7 +209,7 @@ def _ready(access: Access, number: int) -> DatasetVersion:
     return dataset
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset_rows(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     dataset = _ready(access, number)
@@ -227,7 +228,7 @@ def dataset_rows(request: HttpRequest, access: Access, number: int) -> HttpRespo
     return render(request, "datasets/version_rows.html", context, status=filters.http_status)
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset_withheld(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     dataset = _ready(access, number)
@@ -238,7 +239,7 @@ def dataset_withheld(request: HttpRequest, access: Access, number: int) -> HttpR
     )
 
 
-@project_page(*READERS)
+@project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset_download(request: HttpRequest, access: Access, number: int) -> StreamingHttpResponse:
     """The artifact: one JSON object per line, in the version's order."""

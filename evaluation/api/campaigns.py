@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from core.api.base import ProjectAPIView
 from core.api.fields import SeenSerializer
 from core.errors import Invalid
-from core.models import Role
+from core.roles import ADMINS, CAMPAIGN_READERS, READERS
 from dataset.models import DatasetVersion
 from evaluation import services
 from evaluation.api.rating_serializers import ComparisonSerializer
@@ -36,9 +36,6 @@ from evaluation.queries.campaigns import rater_count
 from evaluation.queries.comparisons import rated_slices, raters_of
 from training.models import ModelVersion
 
-READERS = (Role.ADMIN, Role.VIEWER)
-ADMINS = (Role.ADMIN,)
-
 
 class CampaignsView(mixins.ListModelMixin, ProjectAPIView):
     serializer_class = CampaignSerializer
@@ -56,9 +53,7 @@ class CampaignsView(mixins.ListModelMixin, ProjectAPIView):
     @extend_schema(request=NewCampaignSerializer, responses={201: CampaignSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Plans a campaign and starts the background job that makes its answers. 422 has the errors by field."""
-        serializer = NewCampaignSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        values: dict[str, Any] = dict(serializer.validated_data)
+        values: dict[str, Any] = self.body(NewCampaignSerializer)
         for name, model in (
             ("baseline", ModelVersion),
             ("candidate", ModelVersion),
@@ -162,7 +157,7 @@ class CampaignRetryView(_CampaignVerb):
 class CampaignResultsView(ProjectAPIView):
     serializer_class = ResultsSerializer
     queryset = Campaign.objects.none()
-    read_roles = (Role.ADMIN, Role.VIEWER, Role.RATER)
+    read_roles = CAMPAIGN_READERS
 
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """Win rate, scores and agreement with intervals. Raters get it when the campaign is closed."""

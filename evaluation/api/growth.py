@@ -5,12 +5,12 @@ from dataclasses import asdict
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers, status
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.base import ProjectAPIView
-from core.models import Role
+from core.roles import ADMINS, READERS
 from evaluation import services
 from evaluation.api.serializers import (
     AddPromptsSerializer,
@@ -23,9 +23,6 @@ from evaluation.models import Campaign
 from evaluation.queries import campaigns_of
 from evaluation.queries.gaps import gaps_of
 from evaluation.services.growth import most_more_prompts
-
-READERS = (Role.ADMIN, Role.VIEWER)
-ADMINS = (Role.ADMIN,)
 
 
 class CampaignGapsView(ProjectAPIView):
@@ -54,11 +51,6 @@ class _Change(ProjectAPIView):
         service(by=self.access.user, campaign=campaign, **values)
         return Response(CampaignSerializer(campaigns_of(self.access.project).get(pk=pk)).data, status=code)
 
-    def sent(self, serializer: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-        body = serializer(data=self.request.data)
-        body.is_valid(raise_exception=True)
-        return dict(body.validated_data)
-
 
 class CampaignPromptsView(_Change):
     @extend_schema(request=AddPromptsSerializer, responses={201: CampaignSerializer})
@@ -66,7 +58,7 @@ class CampaignPromptsView(_Change):
         """Adds test prompts to an open campaign and starts the background job that makes their answers: a new plan
         stage."""
         return self.change(
-            services.add_prompts, pk, status.HTTP_201_CREATED, **self.sent(AddPromptsSerializer)
+            services.add_prompts, pk, status.HTTP_201_CREATED, **self.body(AddPromptsSerializer)
         )
 
     @extend_schema(responses=CampaignSerializer)
@@ -79,14 +71,14 @@ class CampaignRatersView(_Change):
     @extend_schema(request=AddRatersSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Gives members the role rater, and raises the ratings per prompt: a new plan stage."""
-        return self.change(services.add_raters, pk, **self.sent(AddRatersSerializer))
+        return self.change(services.add_raters, pk, **self.body(AddRatersSerializer))
 
 
 class CampaignSetAsideView(_Change):
     @extend_schema(request=SetAsideSerializer)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Sets aside all votes on answers in doubt; 409 when there are none."""
-        return self.change(services.set_aside, pk, **self.sent(SetAsideSerializer))
+        return self.change(services.set_aside, pk, **self.body(SetAsideSerializer))
 
     @extend_schema(responses=CampaignSerializer)
     def delete(self, request: Request, slug: str, pk: int) -> Response:

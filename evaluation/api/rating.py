@@ -1,7 +1,6 @@
 """Rating through the API. As on the page, no response names a version before the campaign is closed."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -13,8 +12,7 @@ from rest_framework.response import Response
 
 from core.api.base import ProjectAPIView
 from core.errors import Conflict
-from core.models import Role
-from core.services.drafts import kept_if_refused
+from core.roles import RATERS
 from evaluation import services
 from evaluation.api.rating_serializers import (
     BlindComparisonSerializer,
@@ -25,8 +23,6 @@ from evaluation.api.rating_serializers import (
 from evaluation.models import Campaign, Comparison
 from evaluation.queries import open_campaigns
 from evaluation.queries.rating import own_comparisons, shares_of
-
-RATERS = (Role.RATER,)
 
 
 class RatingWorkView(ProjectAPIView):
@@ -76,9 +72,8 @@ class _Own(ProjectAPIView):
         typed = form_fields_of(request.data)
         content = typed | ({"change": "1"} if changing else {})
         # An empty body must not replace the text of an earlier one.
-        words = partial(services.save_draft, **own, content=content) if typed else nullcontext
-        with kept_if_refused(words):
-            service(**own, **self.body(SayingSerializer))
+        keep = partial(services.save_draft, **own, content=content) if typed else None
+        service(**own, **self.body(SayingSerializer, keep=keep))
         return comparison
 
 

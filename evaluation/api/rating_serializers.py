@@ -10,7 +10,8 @@ from core.api.fields import Body, WrittenField, declared
 from core.api.serializers import PersonSerializer
 from evaluation.api.serializers import VersionNameSerializer
 from evaluation.models import Comparison, Rating, RatingDraft, Score
-from evaluation.services.rating import SIDES, Scores
+from evaluation.services.drafts import Scores
+from evaluation.sides import SIDES
 
 if TYPE_CHECKING:
     pass

@@ -155,9 +155,9 @@ def launch_answers(by: User, campaign: Campaign, title: str) -> None:
     campaign.save(update_fields=["run"])
 
 
-def settle_campaign(run: Run) -> None:
-    """Called in the transaction that ends the run. A campaign that is open already stays open, with the prompts that
-    have answers. One without any rateable prompt is marked failed, so that it can be tried again."""
+def answers_ended(run: Run) -> None:
+    """A campaign that is open already stays open, with the prompts that have answers. One without any rateable prompt is
+    marked failed, so that it can be tried again (core.runs.kinds.RunKind.on_end)."""
     campaign = Campaign.objects.select_related("project").filter(run=run).first()
     if campaign is None:
         return

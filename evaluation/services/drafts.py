@@ -14,10 +14,12 @@ from core.services.drafts import FormState
 from core.text import trimmed
 from evaluation.actions import EvaluationAction
 from evaluation.models import Campaign, Comparison, Rating, RatingDraft, Score
-from evaluation.services.rating import SIDES
+from evaluation.sides import SIDES
 
 LONGEST = 200_000  # characters of one text: a text too long to send is kept, so that it can be shortened
 Status = Comparison.Status
+# {"a": {"accuracy": 4, "tone": 5, "conciseness": 3}, "b": {...}}; None when the rater skipped them.
+Scores = Mapping[str, Mapping[str, int]]
 
 
 @transaction.atomic
@@ -40,6 +42,18 @@ def save_draft(
     owner = {"comparison": comparison}
     values = {"content": _clean(comparison, content)}
     return drafts.keep(RatingDraft, owner=owner, values=values, writer=writer, seen=seen)
+
+
+def form_fields(
+    choice: str, scores: Scores | None, comment: str, corrections: Mapping[str, str] | None
+) -> dict[str, Any]:
+    """A rating under the field names of the page's form, as drafts have it."""
+    fields: dict[str, Any] = {"choice": choice, "comment": comment, "skip_scores": scores is None}
+    for side in SIDES:
+        typed = (scores or {}).get(side, {})
+        fields |= {f"{criterion}_{side}": value for criterion, value in typed.items()}
+        fields[f"correction_{side}"] = (corrections or {}).get(side)
+    return fields
 
 
 def _clean(comparison: Comparison, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 from django.urls import reverse
@@ -15,6 +16,7 @@ from core.database.transitions import transition
 from core.errors import Conflict, Invalid
 from core.marks import refuse_marks
 from core.models import Membership, User
+from core.services.drafts import kept_if_refused
 from core.text import trimmed
 from evaluation.actions import EvaluationAction
 from evaluation.models import (
@@ -29,15 +31,13 @@ from evaluation.models import (
     Score,
 )
 from evaluation.queries.rating import has_room, is_offered, prompt_lead, prompts_wanting, rater_lead
-from evaluation.sides import candidate_is_a, due_side
+from evaluation.services.drafts import Scores, form_fields, save_draft
+from evaluation.sides import SIDES, candidate_is_a, due_side
 
-SIDES = ("a", "b")
 LEASE = timedelta(minutes=15)
 LONGEST_COMMENT = 4000
 LONGEST_CORRECTION = 20_000
 Status = Comparison.Status
-# {"a": {"accuracy": 4, "tone": 5, "conciseness": 3}, "b": {...}}; None when the rater skipped them.
-Scores = Mapping[str, Mapping[str, int]]
 
 
 @transaction.atomic
@@ -109,7 +109,6 @@ def _sides(prompt: Prompt, lead: int, now: datetime) -> tuple[CampaignAnswer, Ca
     return baseline, candidate
 
 
-@transaction.atomic
 def rate(
     *,
     by: User,
@@ -122,8 +121,22 @@ def rate(
     """Stores the rating, once. A correction (side -> rewritten text) becomes an example in the annotation queue.
 
     `scores` is complete or None. Raises Conflict when it was rated or skipped before or the campaign is closed, and
-    Invalid when values are missing or wrong; nothing is stored then.
+    Invalid when values are missing or wrong; only the rater's draft is stored then.
     """
+    fields = form_fields(choice, scores, comment, corrections)
+    with kept_if_refused(partial(save_draft, by=by, comparison=comparison, content=fields)):
+        return _rate(by, comparison, choice, scores, comment, corrections)
+
+
+@transaction.atomic
+def _rate(
+    by: User,
+    comparison: Comparison,
+    choice: str,
+    scores: Scores | None,
+    comment: str,
+    corrections: Mapping[str, str] | None,
+) -> Rating:
     _check(choice, scores, comment, corrections)
     _lock_open(comparison)
     if comparison.status == Status.RATED:
@@ -150,7 +163,6 @@ def rate(
     return rating
 
 
-@transaction.atomic
 def change_rating(
     *,
     by: User,
@@ -160,7 +172,24 @@ def change_rating(
     comment: str = "",
     corrections: Mapping[str, str] | None = None,
 ) -> Rating:
-    """Replaces the rater's own earlier rating while the campaign is open. An earlier correction does not change."""
+    """Replaces the rater's own earlier rating while the campaign is open. An earlier correction does not change.
+
+    A refused change is saved as the rater's draft.
+    """
+    fields = form_fields(choice, scores, comment, corrections) | {"change": "1"}
+    with kept_if_refused(partial(save_draft, by=by, comparison=comparison, content=fields)):
+        return _change_rating(by, comparison, choice, scores, comment, corrections)
+
+
+@transaction.atomic
+def _change_rating(
+    by: User,
+    comparison: Comparison,
+    choice: str,
+    scores: Scores | None,
+    comment: str,
+    corrections: Mapping[str, str] | None,
+) -> Rating:
     _check(choice, scores, comment, corrections)
     _lock_open(comparison)
     rating = Rating.objects.select_for_update(of=("self",)).filter(comparison=comparison).first()

@@ -13,6 +13,7 @@ from core.forms import objects_of, status_of, take_errors
 from core.lists.paging import cut
 from core.lists.params import Params
 from core.models import Role
+from core.roles import CAMPAIGN_READERS
 from evaluation import services
 from evaluation.forms import CampaignFilter, CampaignForm
 from evaluation.models import Campaign
@@ -23,7 +24,7 @@ from training.queries import ready_bases
 from training.services import ensure_base_version
 
 
-@project_page(Role.RATER, Role.ADMIN, Role.VIEWER)
+@project_page(*CAMPAIGN_READERS)
 @require_safe
 def home(request: HttpRequest, access: Access) -> HttpResponse:
     """Raters: their comparisons, and closed campaigns. Admins and viewers: all campaigns."""

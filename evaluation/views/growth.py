@@ -12,6 +12,7 @@ from core.errors import ExpectedError
 from core.forms import status_of, take_errors
 from core.http.requests import by_htmx
 from core.models import Role
+from core.wording import counted
 from evaluation import services
 from evaluation.forms import AddPromptsForm, AddRatersForm, SetAsideForm
 from evaluation.models import Campaign
@@ -29,14 +30,6 @@ def _back(access: Access, pk: int) -> HttpResponse:
     return redirect("evaluation:campaign", access.project.slug, pk)
 
 
-def _votes(count: int) -> str:
-    return f"{count:,} vote" if count == 1 else f"{count:,} votes"
-
-
-def _prompts(count: int) -> str:
-    return f"{count:,} prompt" if count == 1 else f"{count:,} prompts"
-
-
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def add_prompts(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
@@ -52,7 +45,7 @@ def add_prompts(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         else:
             messages.success(
                 request,
-                f"The answers to {_prompts(more)} are being made. Each joins when it has both answers.",
+                f"The answers to {counted(more, 'prompt')} are being made. Each joins when it has both answers.",
             )
             return _back(access, pk)
     return _draw(request, "evaluation/add_prompts.html", form, {"campaign": campaign, "left": form.left})
@@ -98,7 +91,7 @@ def _draw(
 @require_POST
 def drop_unanswered(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     count = services.drop_unanswered(by=access.user, campaign=_campaign(access, pk))
-    messages.success(request, f"Dropped {_prompts(count)} without answers.")
+    messages.success(request, f"Dropped {counted(count, 'prompt')} without answers.")
     return _back(access, pk)
 
 
@@ -113,7 +106,7 @@ def set_aside(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         except ExpectedError as error:
             take_errors(form, error)
         else:
-            messages.success(request, f"Set {_votes(count)} aside. They do not count now.")
+            messages.success(request, f"Set {counted(count, 'vote')} aside. They do not count now.")
             return _back(access, pk)
     context = {"campaign": campaign, "form": form, "gaps": gaps_of(campaign)}
     return render(request, "evaluation/set_aside.html", context, status=status_of(form))
@@ -123,7 +116,7 @@ def set_aside(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
 @require_POST
 def undo_set_aside(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     count = services.undo_set_aside(by=access.user, campaign=_campaign(access, pk))
-    messages.success(request, f"{_votes(count)} count again." if count > 1 else "1 vote counts again.")
+    messages.success(request, f"{counted(count, 'vote counts', 'votes count')} again.")
     return _back(access, pk)
 
 
@@ -131,5 +124,5 @@ def undo_set_aside(request: HttpRequest, access: Access, pk: int) -> HttpRespons
 @require_POST
 def remake_answers(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     count = services.remake_answers(by=access.user, campaign=_campaign(access, pk))
-    messages.success(request, f"The answers to {_prompts(count)} are being made again.")
+    messages.success(request, f"The answers to {counted(count, 'prompt')} are being made again.")
     return _back(access, pk)

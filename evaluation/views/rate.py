@@ -3,7 +3,6 @@ side."""
 
 import json
 import uuid
-from functools import partial
 from typing import Any, TypedDict
 
 from django.contrib import messages
@@ -18,13 +17,12 @@ from core.errors import Conflict, Invalid
 from core.http.requests import by_htmx
 from core.lists.params import Params
 from core.models import Role
-from core.services.drafts import kept_if_refused
 from core.views.drafts import how_it_stands, saved, writer_of
 from evaluation import services
 from evaluation.forms import RatingForm
 from evaluation.models import Campaign, Comparison, Rating, RatingDraft, Score
 from evaluation.queries.rating import answers_coming, last_rated, own_comparisons, rated_before, share_of
-from evaluation.services.rating import SIDES
+from evaluation.sides import SIDES
 
 TONES = ("ok", "warn", "bad")
 # The meaning of the scores 1 and 5.
@@ -55,11 +53,9 @@ def rate_comparison(request: HttpRequest, access: Access, public_id: uuid.UUID) 
             raise Conflict("This campaign is closed, so its ratings cannot change.", "See its results.")
         return _show(request, access, comparison)
     form = RatingForm(request.POST)
-    keep = services.change_rating if "change" in request.POST else services.rate
-    own: dict[str, Any] = {"by": access.user, "comparison": comparison}
+    send = services.change_rating if "change" in request.POST else services.rate
     try:
-        with kept_if_refused(partial(services.save_draft, **own, content=request.POST.dict())):
-            keep(**own, **form.values())
+        send(by=access.user, comparison=comparison, **form.values())
     except Invalid as error:
         return _show(request, access, comparison, data=request.POST.dict(), errors=error.fields, status=422)
     if "change" in request.POST:

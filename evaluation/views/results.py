@@ -1,6 +1,7 @@
 """A campaign's results, single ratings and export."""
 
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
@@ -14,7 +15,8 @@ from core.access import Access, project_page
 from core.charts import IntervalRow, interval_chart
 from core.lists.paging import cut
 from core.models import Role
-from core.views.subnav import Subpage
+from core.roles import CAMPAIGN_READERS, READERS
+from core.subnav import NavLink, subnav
 from evaluation.downloads import ratings_as_csv
 from evaluation.forms import ComparisonFilter
 from evaluation.models import Campaign, Entry, Score
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 CHART_SLICES = 12
 
 
-@project_page(Role.RATER, Role.ADMIN, Role.VIEWER)
+@project_page(*CAMPAIGN_READERS)
 @require_safe
 def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Results so far for admins and viewers; for raters once the campaign is closed, without colleagues' names."""
@@ -50,30 +52,20 @@ def campaign(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         # Closing is the main action when nothing is missing; before, it is one action among others.
         "complete": bool(results.verdict.settled) or 0 < results.wanted <= results.n,
         "charts": _charts(results) if results.n else {},
-        "subnav": subnav(access, campaign, "results"),
+        "subnav": _subnav(access, campaign, "evaluation:campaign"),
         "gaps": gaps_of(campaign) if insider else None,
         "raters_now": rater_count(access.project) if insider else None,
     }
     return render(request, "evaluation/campaign.html", context)
 
 
-def subnav(access: Access, campaign: "CountedCampaign", current: str) -> list[Subpage]:
+def _subnav(access: Access, campaign: "CountedCampaign", current: str) -> list[NavLink]:
     if not access.sees_all:
         return []
-    args = [access.project.slug, campaign.pk]
-    return [
-        {
-            "label": "Results",
-            "url": reverse("evaluation:campaign", args=args),
-            "current": current == "results",
-        },
-        {
-            "label": "Ratings one by one",
-            "url": reverse("evaluation:comparisons", args=args),
-            "current": current == "comparisons",
-            "count": campaign.rating_count + campaign.set_aside_count,
-        },
-    ]
+    pages = [("evaluation:campaign", "Results"), ("evaluation:comparisons", "Ratings one by one")]
+    results, comparisons = subnav(pages, access.project.slug, campaign.pk, current=current)
+    ratings = campaign.rating_count + campaign.set_aside_count
+    return [results, replace(comparisons, count=ratings)]
 
 
 def _charts(results: Results) -> dict[str, SafeString]:
@@ -102,7 +94,7 @@ def _charts(results: Results) -> dict[str, SafeString]:
     return charts
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def comparisons(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     campaign = access.get(campaigns_of(access.project), pk=pk)
@@ -111,12 +103,12 @@ def comparisons(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "campaign": campaign,
         "filters": filters,
         "page": cut(request, filters.shown(browse(campaign, filters.criteria())), 25),
-        "subnav": subnav(access, campaign, "comparisons"),
+        "subnav": _subnav(access, campaign, "evaluation:comparisons"),
     }
     return render(request, "evaluation/comparisons.html", context, status=filters.http_status)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def comparison(request: HttpRequest, access: Access, public_id: uuid.UUID) -> HttpResponse:
     """One comparison with model names: both answers, the rating, the result of a correction."""

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from core.api.base import ProjectAPIView
 from core.errors import Invalid
-from core.models import Role
+from core.roles import CHATTERS
 from inference import queries, services
 from inference.api.serializers import (
     ChatCandidateSerializer,
@@ -24,12 +24,10 @@ from inference.api.serializers import (
 )
 from inference.models import Answer, Conversation
 
-_CHATTERS = (Role.RATER, Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN)
-
 
 class _Chatters(ProjectAPIView):
-    read_roles = _CHATTERS
-    write_roles = _CHATTERS
+    read_roles = CHATTERS
+    write_roles = CHATTERS
     queryset = Conversation.objects.none()
 
     def own(self, pk: int) -> Conversation:
@@ -64,19 +62,15 @@ class ConversationsView(_Chatters):
     @extend_schema(request=NewConversationSerializer, responses={201: ConversationSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Opens a conversation with a candidate."""
-        serializer = NewConversationSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        code = serializer.validated_data.pop("candidate")
+        values = self.body(NewConversationSerializer)
+        code = values.pop("candidate")
         chosen = next(
             (candidate for candidate in queries.candidates(self.access) if candidate.code == code), None
         )
         if chosen is None:
             raise Invalid("This candidate does not exist.", fields={"candidate": ["See chat/candidates/."]})
         made = services.start_conversation(
-            by=self.access.user,
-            project=self.access.project,
-            version=chosen.version,
-            **serializer.validated_data,
+            by=self.access.user, project=self.access.project, version=chosen.version, **values
         )
         return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
 
@@ -98,14 +92,13 @@ class AskView(_Chatters):
     @extend_schema(request=QuestionSerializer, responses={200: ChatTurnSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Asks a question and waits for the answer."""
-        serializer = QuestionSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+        values = self.body(QuestionSerializer)
         conversation, blind = self.own(pk), queries.is_blind(self.access)
-        if "text" in serializer.validated_data:
+        if "text" in values:
             opened = services.ask(
                 by=self.access.user,
                 conversation=conversation,
-                text=serializer.validated_data["text"],
+                text=values["text"],
                 blind=blind,
             )
         else:
@@ -121,12 +114,11 @@ class CorrectView(_Chatters):
     @extend_schema(request=ChatCorrectionSerializer, responses={201: FiledSerializer})
     def post(self, request: Request, slug: str, pk: int, public_id: UUID) -> Response:
         """Files a better answer as an example for annotation."""
-        serializer = ChatCorrectionSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+        values = self.body(ChatCorrectionSerializer)
         answer = self.access.get(
             Answer.objects.select_related("project", "conversation"),
             public_id=public_id,
             conversation=self.own(pk),
         )
-        example = services.correct(by=self.access.user, answer=answer, **serializer.validated_data)
+        example = services.correct(by=self.access.user, answer=answer, **values)
         return Response({"example": example.pk}, status=status.HTTP_201_CREATED)

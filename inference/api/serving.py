@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.base import ProjectAPIView
-from core.models import Role
+from core.roles import ADMINS, READERS
 from inference import queries, services
 from inference.api.serializers import (
     AnswerLineageSerializer,
@@ -26,8 +26,8 @@ from training.models import ModelVersion
 
 
 class _Readers(ProjectAPIView):
-    read_roles = (Role.ADMIN, Role.VIEWER)
-    write_roles = (Role.ADMIN,)
+    read_roles = READERS
+    write_roles = ADMINS
 
     def paged(self, rows: QuerySet[Any] | list[Any]) -> Response:
         page = self.paginate_queryset(rows)

@@ -5,15 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
-from django.urls import reverse
 
 from core.lineage import LineageStep
 from core.lists.search import either_form
 from core.models import Project
 from inference.models import Answer
 from inference.queries.candidates import version_label
+from training.lineage import version_lineage
 from training.models import ModelVersion
-from training.queries import rows_words
 
 
 def answers(project: Project) -> QuerySet[Answer]:
@@ -71,6 +70,7 @@ def answer_with_lineage(project: Project) -> QuerySet[Answer]:
         "api_key",
         "version__base_model__artifact",
         "version__artifact",
+        "version__project",
         "version__training_run__dataset__created_by",
         "version__training_run__launched_by",
         "version__training_run__run",
@@ -85,43 +85,10 @@ def _asked_by(answer: Answer) -> str:
 
 def lineage(answer: Answer) -> list[LineageStep]:
     """From the answer back, nearest first, as components/lineage.html takes it. At most one query: the rest is selected."""
-    slug, version = answer.project.slug, answer.version
-    steps = [
-        LineageStep(
-            f"Answer, {answer.get_purpose_display().lower()}",
-            str(answer.public_id),
-            "",
-            f"asked by {_asked_by(answer)} on {answer.created_at:%-d %b %Y, %H:%M} UTC",
-        ),
-        LineageStep(
-            "Model version",
-            version_label(version),
-            reverse("training:version", args=[slug, version.pk]),
-            f"served as {version.served_name}; weights SHA-256 {version.artifact.sha256[:16]}…",
-        ),
-    ]
-    training_run = version.training_run
-    if training_run is not None:
-        dataset = training_run.dataset
-        frozen = f"frozen by {dataset.created_by.name}, " if dataset.created_by else ""
-        steps += [
-            LineageStep(
-                "Training run",
-                f"Run {training_run.number}",
-                reverse("training:run", args=[slug, training_run.number]),
-                f"{training_run.method}, launched by {training_run.launched_by.name} on "
-                f"{training_run.created_at:%-d %b %Y}; code {training_run.code_version}",
-            ),
-            LineageStep(
-                "Dataset version",
-                str(dataset),
-                reverse("datasets:dataset", args=[slug, dataset.number]),
-                f"{frozen}{rows_words(training_run)}; SHA-256 {dataset.content_hash[:16]}…",
-            ),
-        ]
-    base = version.base_model
-    where = f"{base.get_kind_display()} {base.location} {base.revision}".strip()
-    return [
-        *steps,
-        LineageStep("Base model", base.name, reverse("training:base", args=[slug, base.pk]), where),
-    ]
+    first = LineageStep(
+        f"Answer, {answer.get_purpose_display().lower()}",
+        str(answer.public_id),
+        "",
+        f"asked by {_asked_by(answer)} on {answer.created_at:%-d %b %Y, %H:%M} UTC",
+    )
+    return [first, *version_lineage(answer.version)]

@@ -36,7 +36,7 @@ def candidate_label(version: ModelVersion) -> str:
     for _ in range(3):
         value, rest = divmod(value, len(_LETTERS))
         letters += _LETTERS[rest]
-    return f"ChatModel {letters}"
+    return f"Candidate {letters}"
 
 
 @dataclass(frozen=True)

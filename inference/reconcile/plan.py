@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.wording import counted, listed, noun
 from inference.models import Deployment
 from training.models import BaseModel, ModelVersion
 
@@ -98,8 +99,8 @@ def _place_adapters(plan: EnginePlan, adapters: list[Deployment], limit: int | N
         need.rank = max(need.rank, deployment.version.adapter_rank or 0)
     for deployment in adapters[most:]:
         plan.waiting[deployment.pk] = (
-            f"The engine of {deployment.version.base_model.name} has room for {most} adapter{'s' if most > 1 else ''}, "
-            f"and {most} of {most} {'are' if most > 1 else 'is'} used by {_holders(deployment, adapters[:most])}. "
+            f"The engine of {deployment.version.base_model.name} has room for {counted(most, 'adapter')}, "
+            f"and {most} of {most} {noun(most, 'is', 'are')} used by {_holders(deployment, adapters[:most])}. "
             f"{_advice(deployment, adapters[:most])} GUILDHALL_ENGINE_MAX_LORAS sets this number."
         )
 
@@ -110,8 +111,8 @@ def _holders(waiting: Deployment, holders: list[Deployment]) -> str:
     own = [str(holder.version) for holder in holders if holder.version.project_id == project]
     others = len(holders) - len(own)
     if others:
-        own.append(f"{others} version{'s' if others > 1 else ''} of other projects")
-    return ", ".join(own[:-1]) + (" and " if len(own) > 1 else "") + own[-1]
+        own.append(f"{counted(others, 'version')} of other projects")
+    return listed(own)
 
 
 def _advice(waiting: Deployment, holders: list[Deployment]) -> str:

@@ -1,5 +1,6 @@
 """Chat with a candidate, and filing corrections for annotation."""
 
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -7,16 +8,18 @@ from django.urls import reverse
 
 from annotation.models import Example
 from annotation.services import file_correction
-from annotation.text.cleaning import clean_text
+from annotation.text.cleaning import MAX_SLICE, clean_text
 from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.marks import refuse_marks
 from core.models import Project, User
-from core.text import lines_of, trimmed
+from core.services.drafts import kept_if_refused
+from core.text import lines_of, one_line, trimmed
 from inference.actions import InferenceAction
 from inference.models import Answer, Conversation, CorrectionDraft
 from inference.queries import history, turns_of
 from inference.services.answering import Opened, open_answer
+from inference.services.drafts import save_correction_draft
 from inference.services.writing import one_at_a_time
 from training.models import ModelVersion
 
@@ -47,7 +50,7 @@ def start_conversation(
         project=project,
         user=by,
         version=version,
-        title=" ".join(clean_text(title).split())[:120],
+        title=one_line(clean_text(title), most=120),
         context=[line for line in lines_of(records) if line.strip()],
     )
     record(by=by, project=project, action=InferenceAction.CONVERSATION_STARTED, obj=conversation)
@@ -94,7 +97,7 @@ def ask(*, by: User, conversation: Conversation, text: str, blind: bool = False)
     messages = [*history(turns), {"role": "user", "content": question}]
     number = turns[-1].number + 1 if turns else 1
     opened = _open(by=by, conversation=conversation, messages=messages, turn=number, blind=blind)
-    conversation.title = conversation.title or " ".join(question.split())[:120]
+    conversation.title = conversation.title or one_line(question, most=120)
     conversation.save(update_fields=["title", "changed_at"])
     return opened
 
@@ -114,9 +117,19 @@ def ask_again(*, by: User, conversation: Conversation, blind: bool = False) -> O
     return opened
 
 
-@transaction.atomic
 def correct(*, by: User, answer: Answer, completion: str, topic: str = "", edge: str = "") -> Example:
-    """Files a better answer to a chat's question as an example with its origin; `topic` is its slice."""
+    """Files a better answer to a chat's question as an example with its origin; `topic` is its slice.
+
+    A refused correction is saved as a draft.
+    """
+    typed = {"completion": completion, "topic": topic, "edge": edge}
+    with kept_if_refused(partial(save_correction_draft, by=by, answer=answer, content=typed)):
+        return _correct(by, answer, completion, topic, edge)
+
+
+@transaction.atomic
+def _correct(by: User, answer: Answer, completion: str, topic: str, edge: str) -> Example:
+    _must_fit(topic, edge)
     better = _clean(completion, "completion", 20_000, "The answer")
     if not better:
         raise Invalid("Write the answer it should have given.", fields={"completion": ["Write an answer."]})
@@ -151,3 +164,13 @@ def correct(*, by: User, answer: Answer, completion: str, topic: str = "", edge:
         by=by, project=answer.project, action=InferenceAction.ANSWER_CORRECTED, obj=answer, example=example.pk
     )
     return example
+
+
+def _must_fit(topic: str, edge: str) -> None:
+    wrong: dict[str, list[str]] = {}
+    if len(topic) > MAX_SLICE:
+        wrong["topic"] = [f"At most {MAX_SLICE} characters; these are {len(topic):,}."]
+    if edge not in Example.Edge.values:
+        wrong["edge"] = ["This kind of edge case does not exist."]
+    if wrong:
+        raise Invalid("The correction was not filed.", "See the messages below the fields.", fields=wrong)

@@ -15,6 +15,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from core.errors import Conflict
+from core.wording import counted
 from inference.models import Answer, Conversation
 
 log = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ def one_at_a_time(conversation: Conversation) -> None:
         left = max(1, round((DEAD_AFTER - quiet).total_seconds()) + 1)
         raise Conflict(
             "The last answer was cut off: the program that wrote it is not responding.",
-            f"Ask again in {left} second{'s' if left != 1 else ''}.",
+            f"Ask again in {counted(left, 'second')}.",
         )
     raise Conflict(
         "An answer is still being written here.", "Wait for it, or stop it in the tab where you asked."

@@ -8,24 +8,28 @@ from django.views.decorators.http import require_safe
 
 from core.access import Access, project_page
 from core.lists.paging import cut
-from core.models import Role
+from core.roles import READERS
 from dataset.queries import provenance_of
 from inference import queries
 from inference.forms import AnswersFilter
-from inference.views.subnav import subnav
+from inference.views.subnav import serving_subnav
 from training.queries import people_trained_on, trained_rows
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def answers(request: HttpRequest, access: Access) -> HttpResponse:
     filters = AnswersFilter(request.GET, versions=queries.version_choices(access.project))
     answers = filters.shown(queries.filtered_answers(access.project, filters.criteria()))
-    context = {"filters": filters, "page": cut(request, answers, 25), "subnav": subnav(access, "answers")}
+    context = {
+        "filters": filters,
+        "page": cut(request, answers, 25),
+        "subnav": serving_subnav(access, "inference:answers"),
+    }
     return render(request, "inference/answers.html", context, status=filters.http_status)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def answer(request: HttpRequest, access: Access, public_id: UUID) -> HttpResponse:
     """One answer and its lineage: version, run, dataset version, rows, people."""
@@ -41,6 +45,6 @@ def answer(request: HttpRequest, access: Access, public_id: UUID) -> HttpRespons
         "people": people_trained_on(version.training_run),
         "training_run": version.training_run,
         "version_name": queries.version_label(version),
-        "subnav": subnav(access, "answers"),
+        "subnav": serving_subnav(access, "inference:answers"),
     }
     return render(request, "inference/answer.html", context)

@@ -1,7 +1,5 @@
 """Chat with a candidate: choosing one, the conversation, asking, correcting."""
 
-from functools import partial
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -17,16 +15,14 @@ from core.forms import take_errors
 from core.http.requests import by_htmx
 from core.lists.paging import cut
 from core.lists.params import Params
-from core.models import Role
-from core.services.drafts import FormState, kept_if_refused
+from core.roles import CHATTERS
+from core.services.drafts import FormState
 from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 from inference import queries, services
 from inference.forms import CorrectionForm, NewChatForm, QuestionForm
 from inference.models import Answer, Conversation, CorrectionDraft
 from inference.views.streams import stream_response, wants_stream
-from inference.views.subnav import subnav
-
-CHATTERS = (Role.RATER, Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN)
+from inference.views.subnav import serving_subnav
 
 
 def _name(access: Access, conversation: Conversation) -> str:
@@ -73,7 +69,7 @@ def chat(request: HttpRequest, access: Access) -> HttpResponse:
         "page": page,
         "rows": [(conversation, _name(access, conversation)) for conversation in page],
         "blind": queries.is_blind(access),
-        "subnav": subnav(access, "chat"),
+        "subnav": serving_subnav(access, "inference:chat"),
     }
     response = render(request, "inference/chat.html", context, status=422 if form.errors else 200)
     return never_from_memory(response)
@@ -118,7 +114,7 @@ def _page(
         "question": QuestionForm(),
         "correction": CorrectionForm(),
         "slices": slices_of(access.project),
-        "subnav": subnav(access, "chat"),
+        "subnav": serving_subnav(access, "inference:chat"),
         **more,
     }
     return never_from_memory(render(request, "inference/conversation.html", context, status=status))
@@ -237,10 +233,8 @@ def correct(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> H
     answer = _answer_of(access, conversation, public_id)
     form = CorrectionForm(request.POST)
     example = None
-    own: dict[str, Any] = {"by": access.user, "answer": answer}
     try:
-        with kept_if_refused(partial(services.save_correction_draft, **own, content=request.POST)):
-            example = services.correct(**own, **form.checked())
+        example = services.correct(by=access.user, answer=answer, **form.typed())
     except ExpectedError as error:
         if not form.errors:
             take_errors(form, error)

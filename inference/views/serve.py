@@ -11,11 +11,12 @@ from core.access import Access, project_page
 from core.http.requests import by_htmx
 from core.lists.paging import cut
 from core.models import Role
+from core.roles import READERS
 from inference import queries, services
 from inference.models import Deployment, Engine, WeightCheck
 from inference.queries.serving import State
 from inference.queries.speed import AnswerSpeed
-from inference.views.subnav import subnav
+from inference.views.subnav import serving_subnav
 from training.models import ModelVersion
 
 
@@ -87,17 +88,18 @@ def _context(access: Access) -> ServingTables:
 def home(request: HttpRequest, access: Access) -> HttpResponse:
     if not access.sees_all:
         return redirect("inference:chat", access.project.slug)
-    return render(request, "inference/home.html", {**_context(access), "subnav": subnav(access, "home")})
+    context = {**_context(access), "subnav": serving_subnav(access, "inference:home")}
+    return render(request, "inference/home.html", context)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def serving(request: HttpRequest, access: Access) -> HttpResponse:
     """Only the tables; the page reloads them every few seconds."""
     return render(request, "inference/_serving.html", _context(access))
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def checks(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Every check of an engine's weights, newest first: they show which answers are reliable."""
@@ -105,7 +107,11 @@ def checks(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     if engine is None:
         raise Http404
     checks = engine.weight_checks.defer("report")
-    context = {"engine": engine, "page": cut(request, checks, 25), "subnav": subnav(access, "home")}
+    context = {
+        "engine": engine,
+        "page": cut(request, checks, 25),
+        "subnav": serving_subnav(access, "inference:home"),
+    }
     return render(request, "inference/checks.html", context)
 
 

@@ -1,26 +1,15 @@
-"""Shared by the pages of this section."""
-
-from django.urls import reverse
+"""The pages of this section."""
 
 from core.access import Access
-from core.models import Role
-from core.views.subnav import Subpage
+from core.roles import CHATTERS
+from core.subnav import NavLink, subnav
 
 
-def subnav(access: Access, current: str) -> list[Subpage]:
-    """Engines and answers for people who may see names, the chat for people who may write."""
+def serving_subnav(access: Access, current: str) -> list[NavLink]:
+    """Engines and answers for people who may see names, the chat for people who may write; nothing for a single page."""
     pages = []
     if access.sees_all:
-        pages += [("home", "Engines and versions"), ("answers", "Answers")]
-    if access.has(Role.RATER, Role.ANNOTATOR, Role.REVIEWER, Role.ADMIN):
-        pages.append(("chat", "Chat"))
-    if len(pages) < 2:
-        return []
-    return [
-        {
-            "label": label,
-            "url": reverse(f"inference:{name}", args=[access.project.slug]),
-            "current": name == current,
-        }
-        for name, label in pages
-    ]
+        pages += [("inference:home", "Engines and versions"), ("inference:answers", "Answers")]
+    if access.has(*CHATTERS):
+        pages.append(("inference:chat", "Chat"))
+    return subnav(pages, access.project.slug, current=current) if len(pages) > 1 else []

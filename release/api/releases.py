@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from core.api.base import ProjectAPIView
 from core.api.serializers import RunSerializer
 from core.errors import Conflict, Invalid
-from core.models import Role
+from core.roles import ADMINS, READERS
 from inference.queries import live_version
 from release import queries, services
 from release.api.serializers import (
@@ -20,11 +20,9 @@ from release.api.serializers import (
     ReleaseSerializer,
     RollBackSerializer,
 )
+from release.lineage import who_decided
 from release.models import Release
 from training.models import ModelVersion
-
-READERS = (Role.ADMIN, Role.VIEWER)
-ADMINS = (Role.ADMIN,)
 
 
 class _Release(ProjectAPIView):
@@ -90,7 +88,7 @@ class VersionLineageView(_Release):
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """From the releases of a version back to its run, dataset and people."""
         version = self.access.get(queries.version_of(self.access.project), pk=pk)
-        return Response(LineageSerializer({"steps": queries.who_decided(version)}).data)
+        return Response(LineageSerializer({"steps": who_decided(version)}).data)
 
 
 class ReleasesView(mixins.ListModelMixin, _Release):
@@ -106,9 +104,7 @@ class ReleasesView(mixins.ListModelMixin, _Release):
     @extend_schema(request=MakeLiveSerializer, responses={201: ReleaseSerializer})
     def post(self, request: Request, slug: str) -> Response:
         """Releases a version. 409 when another version went live meanwhile; 422 without sign-off or a required note."""
-        serializer = MakeLiveSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        values = serializer.validated_data
+        values = self.body(MakeLiveSerializer)
         version = queries.version_of(self.access.project).filter(pk=values["version"]).first()
         if version is None:
             raise Invalid(
@@ -135,16 +131,15 @@ class RollBackView(_Release):
     def post(self, request: Request, slug: str) -> Response:
         """Rolls back to the version that was live before; a second call goes back one more step. 422 without a
         reason."""
-        serializer = RollBackSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        seen = self.seen(serializer.validated_data["away_from"])
+        values = self.body(RollBackSerializer)
+        seen = self.seen(values["away_from"])
         if seen is None:
             raise Conflict("This version is not live.", "Read the live version again, then decide.")
         release = services.roll_back(
             by=self.access.user,
             project=self.access.project,
             away_from=seen,
-            reason=serializer.validated_data["reason"],
+            reason=values["reason"],
         )
         body = ReleaseSerializer(queries.releases_of(self.access.project).get(pk=release.pk)).data
         return Response(body, status=status.HTTP_201_CREATED)

@@ -14,15 +14,16 @@ from core.errors import Conflict, ExpectedError
 from core.forms import status_of, take_errors
 from core.lists.paging import cut
 from core.models import Role
+from core.roles import READERS
 from inference.queries import live_version
 from release import queries, services
 from release.forms import RollBackForm, SignOffForm
+from release.lineage import who_decided
 from release.models import Release
 from training.models import ModelVersion
-from training.queries import people_trained_on
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def home(request: HttpRequest, access: Access) -> HttpResponse:
     """The live version, the candidates with their gates, the history, and how applications call."""
@@ -49,17 +50,15 @@ def _version(access: Access, pk: int) -> ModelVersion:
     return access.get(queries.version_of(access.project), pk=pk)
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """One version with its gate, its releases, and for admins the sign-off."""
     version = _version(access, pk)
-    live = queries.standing(access.project)
     if request.method != "POST":
-        form = SignOffForm(
-            initial={"replaces": live.route.version_id if live.route else None}, signer=access.user.name
-        )
-        return _gate_page(request, access, version, live, form)
+        page = queries.gate_page(version)
+        form = SignOffForm(initial={"replaces": _live_id(page.standing)}, signer=access.user.name)
+        return _gate_page(request, access, page, form)
     access.require(Role.ADMIN)
     form = SignOffForm(request.POST, signer=access.user.name)
     if form.is_valid():
@@ -74,14 +73,19 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
             )
         except ExpectedError as error:
             take_errors(form, error)
-            # The live version may have changed: the page shows the new one, and the next try uses it.
-            live = queries.standing(access.project)
-            form.data = request.POST.copy()
-            form.data["replaces"] = str(live.route.version_id) if live.route else ""
         else:
             messages.success(request, f"{version} is live. It answers applications from now on.")
             return redirect("release:home", access.project.slug)
-    return _gate_page(request, access, version, live, form)
+    # After a refused sign-off the page shows the gate that the sign-off read.
+    page = queries.gate_page(version, files=queries.read_files(version, fresh=True))
+    # The live version may have changed: the page shows the new one, and the next try uses it.
+    form.data = request.POST.copy()
+    form.data["replaces"] = str(_live_id(page.standing) or "")
+    return _gate_page(request, access, page, form)
+
+
+def _live_id(standing: queries.Standing) -> int | None:
+    return standing.route.version_id if standing.route else None
 
 
 def _gate_seen(request: HttpRequest) -> dict[str, str] | None:
@@ -104,28 +108,20 @@ def _seen(access: Access, pk: int | None) -> ModelVersion | None:
 
 
 def _gate_page(
-    request: HttpRequest,
-    access: Access,
-    version: ModelVersion,
-    live: queries.Standing,
-    form: SignOffForm,
+    request: HttpRequest, access: Access, page: queries.GatePage, form: SignOffForm
 ) -> HttpResponse:
-    # After a refused sign-off the page shows the gate that the sign-off read.
-    candidate = queries.candidate(
-        version, files=queries.read_files(version, fresh=True) if form.is_bound else None
-    )
-    if candidate.gate.result != "pass":
+    version, gate = page.candidate.version, page.candidate.gate
+    if gate.result != "pass":
         form.ask_for_a_reason()
-    is_live = bool(live.route and live.route.version_id == version.pk)
     context: dict[str, Any] = {
         "version": version,
-        "candidate": candidate,
-        "gate_seen": json.dumps(candidate.gate.results),
-        "measuring": queries.measuring(version),
-        "standing": live,
-        "is_live": is_live,
-        "steps": queries.who_decided(version),
-        "people": people_trained_on(version.training_run),
+        "candidate": page.candidate,
+        "gate_seen": json.dumps(gate.results),
+        "measuring": page.measuring,
+        "standing": page.standing,
+        "is_live": page.is_live,
+        "steps": who_decided(version, results=page.results, people=page.people),
+        "people": page.people,
         "form": form,
         "is_ready": version.status == ModelVersion.Status.READY,
         "may_sign": access.has(Role.ADMIN),
@@ -169,12 +165,12 @@ def roll_back(request: HttpRequest, access: Access) -> HttpResponse:
     return _home(request, access, form, status=status_of(form))
 
 
-@project_page(Role.ADMIN, Role.VIEWER)
+@project_page(*READERS)
 @require_safe
 def release(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """One decision: who, when, with what evidence."""
     release = access.get(queries.releases_of(access.project), pk=pk)
-    steps = queries.who_decided(_version(access, release.version_id))
+    steps = who_decided(_version(access, release.version_id))
     own = reverse("release:release", args=[access.project.slug, release.pk])
     context = {
         "release": release,

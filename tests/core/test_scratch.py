@@ -9,7 +9,7 @@ import pytest
 from django.core.files.uploadhandler import FileUploadHandler
 
 from core.host import scratch
-from core.storage.base import put_in_place
+from core.host.files import put_in_place
 from core.tasks import sweep_scratch
 from tests.support.waiting import wait_for
 

@@ -15,7 +15,7 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from annotation.models import Draft, Example, Lease, Revision
-from annotation.services.examples import write_example
+from annotation.services.annotating import write_example
 from core.errors import Conflict, Invalid
 from core.models import AuditEntry, Run
 from core.runs.control import request_cancel, start_again

@@ -6,6 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from core.models import Event, Role, Run
 from release import handlers, queries, services
+from release.lineage import who_decided
 from tests.support.factories import (
     make_held_out,
     make_losses,
@@ -228,7 +229,7 @@ def test_a_comparison_says_on_how_many_prompts_the_answers_differ(world, version
 
     campaign = make_campaign(world.project, world.admin, prompts=4, versions=(versions.base, versions.v1))
     Prompt.objects.filter(pk=campaign.prompts.first().pk).update(same_answer=True)
-    step = next(one for one in queries.who_decided(versions.v1) if one.kind == "Comparison")
+    step = next(one for one in who_decided(versions.v1) if one.kind == "Comparison")
     assert "on 3 of 4 prompts the two answers differ" in step.detail
 
 

@@ -14,6 +14,7 @@ from evaluation import services as evaluation
 from inference.models import Deployment, Engine, Route
 from inference.queries import WayBack, live_version, way_back, ways_back
 from release import queries, services
+from release.lineage import who_decided
 from release.models import Release
 from tests.release.conftest import make_versions
 from tests.support.factories import join, make_campaign, make_user, make_world, rate_all
@@ -299,9 +300,7 @@ def test_a_failing_write_leaves_nothing(world, versions, monkeypatch):
 
 def test_who_decided_walks_back_to_people(world, versions):
     _live(world, versions.v1)
-    kinds = [
-        step.kind for step in queries.who_decided(queries.version_of(world.project).get(pk=versions.v1.pk))
-    ]
+    kinds = [step.kind for step in who_decided(queries.version_of(world.project).get(pk=versions.v1.pk))]
     assert kinds == [
         "Released",
         "Model version",
@@ -317,7 +316,7 @@ def test_who_decided_tells_of_a_version_that_was_taken_back(world, versions):
     _live(world, versions.v2, versions.v1)
     _back(world, versions.v2)
     for version in (versions.v1, versions.v2):
-        first = queries.who_decided(queries.version_of(world.project).get(pk=version.pk))[0]
+        first = who_decided(queries.version_of(world.project).get(pk=version.pk))[0]
         assert (first.kind, first.label) == (
             "Rolled back",
             f"Rolled back from {versions.v2} to {versions.v1} by Admin Member",

@@ -258,7 +258,7 @@ def make_training(project: Project, user: User, **fields: Any) -> Any:
         created_by=user,
         status=fields.pop("status", Run.Status.QUEUED),
     )
-    training = TrainingRun.objects.create(
+    return TrainingRun.objects.create(
         project=project,
         run=run,
         number=number,
@@ -272,9 +272,6 @@ def make_training(project: Project, user: User, **fields: Any) -> Any:
         launched_by=user,
         **fields,
     )
-    run.params = {"training_run": training.pk}
-    run.save(update_fields=["params"])
-    return training
 
 
 def make_version(project: Project, user: User | None = None, *, base_model: Any = None, **fields: Any) -> Any:

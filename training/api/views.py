@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from core.api.base import ProjectAPIView
 from core.errors import Invalid
-from core.models import Role
+from core.roles import ADMINS, READERS
 from dataset.models import DatasetVersion
 from training import preflight, queries, services
 from training.api.serializers import (
@@ -35,9 +35,6 @@ from training.archive import archive_response
 from training.forms import TrainingRunFilter, VersionFilter
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
-
-READERS = (Role.ADMIN, Role.VIEWER)
-ADMINS = (Role.ADMIN,)
 
 
 class TrainingView(ProjectAPIView):
@@ -68,11 +65,8 @@ class BaseModelsView(mixins.ListModelMixin, TrainingView):
     def post(self, request: Request, slug: str) -> Response:
         """Adds a base model and starts preparing it (operators only)."""
         self.operators_only()
-        serializer = NewBaseModelSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        base = services.register_base_model(
-            by=self.access.user, project=self.access.project, **serializer.validated_data
-        )
+        values = self.body(NewBaseModelSerializer)
+        base = services.register_base_model(by=self.access.user, project=self.access.project, **values)
         return Response(BaseModelSerializer(base).data, status=status.HTTP_201_CREATED)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from core.errors import Invalid
 from core.json_types import Json
+from core.wording import noun
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -291,7 +292,7 @@ def as_values(recipe: Recipe) -> dict[str, Any]:
 
 def epochs_of(recipe: Recipe) -> str:
     """ "1 epoch", "2.5 epochs"."""
-    return f"{recipe.epochs:g} epoch" + ("" if recipe.epochs == 1 else "s")
+    return f"{recipe.epochs:g} {noun(recipe.epochs, 'epoch')}"
 
 
 class Method(Protocol):

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from django.conf import settings
 
 from core.models import Project, Run
+from core.wording import counted, gigabytes
 from dataset.models import DatasetVersion
 from training import queries
 from training.counting import Counted, Counting
@@ -217,7 +218,7 @@ def _recipe_findings(recipe: Recipe, base_model: BaseModel) -> list[PreflightFin
 
 def _shortened_findings(data: DataFigures, recipe: Recipe) -> list[PreflightFinding]:
     if data.exact and data.shortened:
-        message = f"{data.shortened:,} rows are" if data.shortened > 1 else "1 row is"
+        message = counted(data.shortened, "row is", "rows are")
     elif not data.exact and data.longest_row >= recipe.max_length:
         message = "Some rows are"
     else:
@@ -233,18 +234,14 @@ def _shortened_findings(data: DataFigures, recipe: Recipe) -> list[PreflightFind
     ]
 
 
-def _gb(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
-
-
 def machine_findings(estimate: Estimate, machine: Machine) -> list[PreflightFinding]:
     findings = []
     if estimate.memory_bytes > machine.memory_total * MEMORY_MARGIN:
         findings.append(
             PreflightFinding(
                 "stop",
-                f"It needs about {_gb(estimate.memory_bytes)} of memory and the machine has "
-                f"{_gb(machine.memory_total)} in all.",
+                f"It needs about {gigabytes(estimate.memory_bytes)} of memory and the machine has "
+                f"{gigabytes(machine.memory_total)} in all.",
                 "Lower “Rows in memory at once” or “Longest row”, switch on “Gradient checkpointing”, or take a smaller base.",
                 "rows_at_once",
             )
@@ -253,7 +250,7 @@ def machine_findings(estimate: Estimate, machine: Machine) -> list[PreflightFind
         findings.append(
             PreflightFinding(
                 "warn",
-                f"It needs about {_gb(estimate.memory_bytes)} of memory and {_gb(machine.memory_free)} are free now.",
+                f"It needs about {gigabytes(estimate.memory_bytes)} of memory and {gigabytes(machine.memory_free)} are free now.",
                 "Wait until other work on the machine has ended, or lower “Rows in memory at once”.",
                 "rows_at_once",
             )
@@ -262,8 +259,8 @@ def machine_findings(estimate: Estimate, machine: Machine) -> list[PreflightFind
         findings.append(
             PreflightFinding(
                 "stop",
-                f"It needs about {_gb(estimate.disk_bytes)} on disk for checkpoints and the result, and "
-                f"{_gb(machine.disk_free)} are free.",
+                f"It needs about {gigabytes(estimate.disk_bytes)} on disk for checkpoints and the result, and "
+                f"{gigabytes(machine.disk_free)} are free.",
                 "Free some space in the state folder.",
             )
         )
@@ -298,9 +295,10 @@ def queue_findings() -> list[PreflightFinding]:
     ahead = Run.objects.filter(queue="gpu", status__in=Run.ACTIVE).count()
     if not ahead:
         return []
-    noun = "run is" if ahead == 1 else "runs are"
     return [
         PreflightFinding(
-            "warn", f"{ahead} {noun} ahead of it on this machine.", "It starts when they have ended."
+            "warn",
+            f"{counted(ahead, 'run is', 'runs are')} ahead of it on this machine.",
+            "It starts when they have ended.",
         )
     ]

@@ -56,8 +56,8 @@ PARITY_CONVERSATIONS: list[list[dict[str, str]]] = [
 
 
 def run(ctx: RunContext) -> None:
-    """The runner of run kind "base_model"; `params` names the base model."""
-    base = BaseModel.objects.get(pk=ctx.params["base_model"])
+    """The runner of run kind "base_model"."""
+    base = BaseModel.objects.get(run=ctx.run)
     if base.status == BaseModel.Status.READY:
         return
     with scratch("base") as temporary:

@@ -8,7 +8,7 @@ from core.storage import storage
 from dataset.models import DatasetVersion
 from dataset.rows import iter_rows
 from training import counting
-from training.models import BaseModel
+from training.models import BaseModel, TokenCount
 from training.runner.data import TransformersTokenizer
 
 REPORT_EVERY_ROWS = 100
@@ -16,8 +16,8 @@ REPORT_EVERY_ROWS = 100
 
 def run(ctx: RunContext) -> None:
     """Counts with the base model's own files if possible, else with transformers."""
-    dataset = DatasetVersion.objects.select_related("artifact").get(pk=ctx.params["dataset"])
-    base = BaseModel.objects.select_related("artifact").get(pk=ctx.params["base_model"])
+    count = TokenCount.objects.select_related("dataset__artifact", "base_model__artifact").get(run=ctx.run)
+    dataset, base = count.dataset, count.base_model
     tokenizer = counting.file_tokenizer(base) or _with_transformers(base)
     counted = counting.count_dataset(dataset, base, tokenizer, _watched(dataset, ctx))
     counting.keep(dataset, base, counted)

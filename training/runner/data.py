@@ -14,7 +14,7 @@ from annotation.text.rendering import Message
 from core.runs.context import RunFailed
 from training.chat_template import control_tokens_of
 from training.draws import draw, row_stream
-from training.row_facts import DataFacts, Lengths, facts_of, limit_problems
+from training.row_facts import DataFacts, Lengths, encoded_rows, facts_of, limit_problems
 from training.rows import SPLITS, TRAIN, VALIDATION, EncodedRow, RowEncoder, in_words
 
 if TYPE_CHECKING:
@@ -99,19 +99,9 @@ def encode_rows(
     stop_id_of(tokenizer, stop_token)
     encoded: dict[str, list[EncodedRow]] = {split: [] for split in SPLITS}
     lengths = {split: Lengths() for split in SPLITS}
-    for row in rows:
-        if row["split"] not in encoded:
-            continue
-        whole = encoder.encode(row)
-        if whole is not None:
-            lengths[row["split"]].add(
-                position=whole.position,
-                example=int(row["example"]),
-                prompt=whole.prompt_length,
-                answer=whole.answer_tokens,
-            )
-            # Cut here, so that long rows do not fill the memory.
-            encoded[row["split"]].append(replace(whole, ids=whole.ids[:max_length]))
+    for split, whole in encoded_rows(rows, encoder, lengths):
+        # Cut here, so that long rows do not fill the memory.
+        encoded[split].append(replace(whole, ids=whole.ids[:max_length]))
     problems = encoder.problems or limit_problems(
         lengths, max_length=max_length, most_rows=most_rows, seed=seed
     )

@@ -51,7 +51,7 @@ def run(ctx: RunContext) -> None:
             for side in ("version", "against")
             for part in ("project", "artifact", "base_model__artifact", "training_run__dataset__artifact")
         )
-    ).get(pk=ctx.params["measurement"])
+    ).get(run=ctx.run)
     sides = (measurement.version, measurement.against)
     device = set_up_torch(seed=0)
     precision = "bfloat16" if device == "cuda" else "float32"

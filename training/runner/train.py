@@ -45,7 +45,7 @@ OUT_OF_MEMORY_ADVICE = (
 def run(ctx: RunContext) -> None:
     """Trains, or continues from the last complete checkpoint; produces a model version."""
     training_run = TrainingRun.objects.select_related("project", "base_model", "dataset", "run").get(
-        pk=ctx.params["training_run"]
+        run=ctx.run
     )
     if ModelVersion.objects.filter(training_run=training_run).exists():
         # The worker died between registering the version and ending the run: nothing is left to do.

@@ -2,14 +2,15 @@
 
 from core.runs.context import RunContext, RunFailed
 from core.storage import storage
+from core.wording import counted
 from training.models import ModelVersion
 from training.services import results
 
 
 def run(ctx: RunContext) -> None:
-    version = ModelVersion.objects.select_related("artifact", "project").get(pk=ctx.params["version"])
+    version = ModelVersion.objects.select_related("artifact", "project").get(files_check=ctx.run)
     artifact = version.artifact
-    words = f"Reading and hashing {artifact.file_count} file{'' if artifact.file_count == 1 else 's'}."
+    words = f"Reading and hashing {counted(artifact.file_count, 'file')}."
     ctx.report(done=0, total=artifact.size_bytes, message=words, now=True)
     read = 0
 

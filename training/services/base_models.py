@@ -12,6 +12,7 @@ from core.database.transitions import transition
 from core.errors import Conflict, Invalid, Refused
 from core.models import Project, Run, User
 from core.runs.control import launch_run, start_again
+from core.text import one_line
 from training.actions import TrainingAction
 from training.host.packages import PACKAGES, inside_model_folders
 from training.models import BaseModel, ModelVersion
@@ -99,7 +100,7 @@ def register_base_model(
             "Only operators add base models.",
             _operators_in_words(),
         )
-    name = " ".join(name.split())
+    name = one_line(name)
     slug = slug_for(slug or name)
     if not name:
         raise Invalid("A base model needs a name.", fields={"name": ["Give it a name."]})
@@ -122,8 +123,7 @@ def register_base_model(
         raise Invalid(
             message, "Choose another name.", fields={"name": [f"{message} Choose another name."]}
         ) from None
-    title, params = f"Prepare {base.name}", {"base_model": base.pk}
-    base.run = launch_run(by=by, project=project, kind="base_model", title=title, params=params)
+    base.run = launch_run(by=by, project=project, kind="base_model", title=f"Prepare {base.name}")
     base.save(update_fields=["run"])
     action = TrainingAction.BASE_MODEL_ADDED
     record(by=by, project=project, action=action, obj=base, location=location, revision=revision)
@@ -142,6 +142,14 @@ def prepare_again(*, by: User, base_model: BaseModel) -> BaseModel:
     base_model.run = start_again(by=by, run=base_model.run)
     base_model.refresh_from_db(fields=["status"])
     return base_model
+
+
+def preparation_ended(run: Run) -> None:
+    """A base model that could not be prepared is marked so (core.runs.kinds.RunKind.on_end)."""
+    if run.status != Run.Status.SUCCEEDED:
+        BaseModel.objects.filter(run=run, status=BaseModel.Status.PREPARING).update(
+            status=BaseModel.Status.FAILED
+        )
 
 
 def again(run: Run, by: User) -> None:

@@ -35,22 +35,19 @@ def measure_loss(*, by: User | None, version: ModelVersion, against: ModelVersio
         project=version.project,
         kind="test_loss",
         title=f"Measure the test loss of {version} and {against}",
+        params={"version": version.pk},
     )
     if measurement is None:
         measurement = LossMeasurement.objects.create(version=version, against=against, run=run)
     else:
         measurement.run, measurement.rows = run, []
         measurement.save(update_fields=["run", "rows"])
-    run.params = {"measurement": measurement.pk}
-    run.save(update_fields=["params"])
     return measurement
 
 
 def again(run: Run, by: User) -> None:
     """Rows that are measured already are kept (core.runs.kinds.RunKind.on_again)."""
-    measurement = LossMeasurement.objects.filter(pk=run.params.get("measurement")).first()
-    if measurement is not None:
-        # A new measurement of the two holds this lock.
-        ModelVersion.objects.select_for_update(of=("self",)).get(pk=measurement.version_id)
+    # A new measurement of the two holds this lock.
+    ModelVersion.objects.select_for_update(of=("self",)).filter(pk=run.params.get("version")).first()
     if not LossMeasurement.objects.filter(run=run).exists():
         raise Conflict("A later run measures these two versions.", "See the version's release page.")

@@ -14,7 +14,6 @@ from django.utils.text import slugify
 
 from core.audit.entries import record
 from core.database.transitions import transition
-from core.errors import Conflict
 from core.models import Artifact, Project, Run, User
 from core.services.events import publish
 from training import checkpoints
@@ -72,14 +71,6 @@ def make_base_version(*, by: User | None, project: Project, base_model: BaseMode
         record(by=by, project=project, action=TrainingAction.MODEL_VERSION_REGISTERED, obj=version)
         publish(project=project, kind=REGISTERED, payload={"version": version.pk})
     return version
-
-
-def base_run_ended(run: Run) -> None:
-    """Called inside the transaction that ends a preparation (core.runs.kinds.RunKind.on_end)."""
-    if run.status != Run.Status.SUCCEEDED:
-        BaseModel.objects.filter(run=run, status=BaseModel.Status.PREPARING).update(
-            status=BaseModel.Status.FAILED
-        )
 
 
 # --- progress ----------------------------------------------------------------------------------------------
@@ -231,17 +222,6 @@ def note_losses_measured(*, measurement: LossMeasurement) -> None:
         against=str(measurement.against),
         rows=len(measurement.rows),
     )
-
-
-def training_run_ended(run: Run) -> None:
-    """Called inside the transaction that ends a training. Conflicts are impossible: only the claim's holder ends it."""
-    training_run = TrainingRun.objects.filter(run=run).first()
-    if training_run is None:
-        raise Conflict("This run has no training.")
-    # A failed or cancelled run keeps its checkpoints: it can be started again and continues from them.
-    if run.status == Run.Status.SUCCEEDED:
-        TrainingRun.objects.filter(pk=training_run.pk).update(checkpoint_step=None)
-        transaction.on_commit(lambda: checkpoints.remove(training_run.pk))
 
 
 @transaction.atomic

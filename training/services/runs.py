@@ -11,8 +11,9 @@ from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.models import Project, Run, User
 from core.runs.control import launch_run, request_cancel, start_again
+from core.text import one_line
 from dataset.models import DatasetVersion
-from training import preflight
+from training import checkpoints, preflight
 from training.actions import TrainingAction
 from training.estimates import Estimate
 from training.host.code_version import code_version
@@ -119,7 +120,7 @@ def _queue(
         method=method.name,
         recipe=values,
         recipe_hash=recipe_hash(method.name, values),
-        note=" ".join(note.split())[:300],
+        note=one_line(note, most=300),
         code_version=code_version(),
         serving_plan=method.serving_plan(recipe),
         planned_steps=estimate.steps if estimate else 0,
@@ -127,9 +128,6 @@ def _queue(
         launched_by=by,
     )
     make_base_version(by=by, project=project, base_model=base_model)
-    # The message is sent when the transaction commits, so the worker finds both rows complete.
-    run.params = {"training_run": training_run.pk}
-    run.save(update_fields=["params"])
     record(
         by=by,
         project=project,
@@ -173,6 +171,20 @@ def retry(*, by: User, training_run: TrainingRun) -> TrainingRun:
     """Starts a failed or cancelled run again; it continues from its last complete checkpoint if it has one."""
     training_run.run = start_again(by=by, run=training_run.run)
     return training_run
+
+
+def training_ended(run: Run) -> None:
+    """A run that succeeded needs no checkpoints any more (core.runs.kinds.RunKind.on_end).
+
+    No other process writes then: only the claim's holder ends a run.
+    """
+    training = TrainingRun.objects.filter(run=run).first()
+    if training is None:
+        raise Conflict("This run has no training.")
+    # A failed or cancelled run keeps its checkpoints: it can be started again and continues from them.
+    if run.status == Run.Status.SUCCEEDED:
+        TrainingRun.objects.filter(pk=training.pk).update(checkpoint_step=None)
+        transaction.on_commit(lambda: checkpoints.remove(training.pk))
 
 
 def again(run: Run, by: User) -> None:

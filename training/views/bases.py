@@ -12,12 +12,11 @@ from core.errors import ExpectedError, Invalid
 from core.forms import status_of, take_errors
 from core.lists.paging import cut
 from core.models import Role
+from core.roles import READERS
 from training import queries, services
 from training.forms import SOURCE_FIELDS, BaseModelForm
 from training.models import BaseModel
-from training.views import room
-
-READERS = (Role.ADMIN, Role.VIEWER)
+from training.views.subnav import training_subnav
 
 
 def _operators_only(access: Access) -> None:
@@ -38,7 +37,7 @@ def bases(request: HttpRequest, access: Access) -> HttpResponse:
     base_models = BaseModel.objects.select_related("run", "artifact").order_by("name")
     context = {
         "page": cut(request, base_models, 25),
-        "subnav": room(access, "bases"),
+        "subnav": training_subnav(access, "training:bases"),
         "can_add": access.has(Role.ADMIN) and access.user.is_operator,
     }
     return render(request, "training/bases.html", context)

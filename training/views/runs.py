@@ -16,15 +16,15 @@ from core.lists.numbers import LARGEST_COUNT
 from core.lists.paging import cut
 from core.lists.params import Params
 from core.models import Role, Run
+from core.roles import READERS
 from training import preflight, queries, services
 from training.curves import NOTE, loss_series
 from training.forms import COMMON, CompareForm, LaunchForm, TrainingRunFilter, kept_settings
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import MetricPoint, ModelVersion, TrainingRun
 from training.queries import SampleRow
-from training.views import room
+from training.views.subnav import training_subnav
 
-READERS = (Role.ADMIN, Role.VIEWER)
 # A run with an average this far below its own undisturbed speed was slowed noticeably.
 SLOWED_SHARE = 0.9
 
@@ -43,7 +43,7 @@ def home(request: HttpRequest, access: Access) -> HttpResponse:
         "filters": filters,
         "page": page,
         "rows": rows,
-        "subnav": room(access, "home"),
+        "subnav": training_subnav(access, "training:home"),
         "can_launch": access.has(Role.ADMIN),
     }
     return render(request, "training/home.html", context, status=filters.http_status)
@@ -260,7 +260,11 @@ def compare(request: HttpRequest, access: Access) -> HttpResponse:
         numbers = {"a": numbers["a"] or str(runs[1].number), "b": numbers["b"] or str(runs[0].number)}
     form = CompareForm(runs, numbers)
     chosen = form.criteria()
-    context: dict[str, Any] = {"form": form, "subnav": room(access, "compare"), "enough": len(runs) > 1}
+    context: dict[str, Any] = {
+        "form": form,
+        "subnav": training_subnav(access, "training:compare"),
+        "enough": len(runs) > 1,
+    }
     by_number = {str(training_run.number): training_run for training_run in runs}
     a, b = by_number.get(chosen.get("a", "")), by_number.get(chosen.get("b", ""))
     if a is not None and b is not None:

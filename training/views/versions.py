@@ -5,23 +5,21 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Access, project_page
 from core.charts import line_chart
-from core.lineage import LineageStep
 from core.lists.paging import cut
 from core.models import Role
+from core.roles import READERS
 from training import losses, queries, services
 from training.archive import archive_response
 from training.curves import NOTE, loss_series
 from training.forms import VersionFilter
+from training.lineage import origin_of
 from training.links import version_links
 from training.models import ModelVersion
-from training.views import room
-
-READERS = (Role.ADMIN, Role.VIEWER)
+from training.views.subnav import training_subnav
 
 
 @project_page(*READERS)
@@ -32,7 +30,7 @@ def versions(request: HttpRequest, access: Access) -> HttpResponse:
     context = {
         "filters": filters,
         "page": cut(request, versions, 25),
-        "subnav": room(access, "versions"),
+        "subnav": training_subnav(access, "training:versions"),
         "can_launch": access.has(Role.ADMIN),
     }
     return render(request, "training/versions.html", context, status=filters.http_status)
@@ -40,45 +38,6 @@ def versions(request: HttpRequest, access: Access) -> HttpResponse:
 
 def _version(access: Access, pk: int) -> ModelVersion:
     return access.get(queries.model_versions(access.project), pk=pk)
-
-
-def _lineage(access: Access, version: ModelVersion) -> list[LineageStep]:
-    """Version, run, recipe, data, base, code, person: nearest first."""
-    slug, base, training_run = access.project.slug, version.base_model, version.training_run
-    steps: list[LineageStep] = []
-    if training_run is not None:
-        number = training_run.number
-        packages = [
-            f"{name} {training_run.environment[name]}"
-            for name in ("torch", "transformers", "peft")
-            if training_run.environment.get(name)
-        ]
-        steps = [
-            LineageStep(
-                "Training run",
-                training_run.run.title,
-                reverse("training:run", args=[slug, number]),
-                f"{training_run.done_steps:,} steps, recipe {training_run.recipe_hash[:12]}",
-            ),
-            LineageStep(
-                "Launched by",
-                training_run.launched_by.name,
-                "",
-                f"{training_run.created_at:%-d %b %Y, %H:%M} UTC",
-            ),
-            LineageStep(
-                "Dataset version",
-                str(training_run.dataset),
-                reverse("datasets:dataset", args=[slug, training_run.dataset.number]),
-                f"{queries.rows_words(training_run)}; content hash {training_run.dataset.content_hash[:16]}…",
-            ),
-            LineageStep("Code", training_run.code_version, "", ", ".join(packages)),
-        ]
-    where = f"{base.location} {base.revision[:12]}".strip()
-    return [
-        *steps,
-        LineageStep("Base model", base.name, reverse("training:base", args=[slug, base.pk]), where),
-    ]
 
 
 @project_page(*READERS)
@@ -96,7 +55,7 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     differing = version.parity_report.get("differing", [])
     context = {
         "version": version,
-        "lineage": _lineage(access, version),
+        "lineage": origin_of(version),
         "people": queries.people_trained_on(version.training_run),
         "chart": chart,
         "chart_note": NOTE,

@@ -15,6 +15,7 @@ from annotation.checks.facts.fact import Fact
 from annotation.checks.facts.known import Known, weekday_of
 from annotation.checks.facts.scan import facts_of
 from core.models import Project
+from core.wording import listed, noun
 
 _NAMED = 5  # values named in one sentence; more are hard to read
 _MOST_SPANS = 400  # marks in one example
@@ -81,7 +82,7 @@ def _compare(pair: Pair, known: Known, budget: TimeBudget) -> _Outcome:
 
 def _missing(level: Level, spans: dict[str, list[Span]]) -> Finding:
     marks = tuple(span for places in spans.values() for span in places)[:_MOST_SPANS]
-    verb = "is" if len(spans) == 1 else "are"
+    verb = noun(len(spans), "is", "are")
     return Finding(level, f"{_list(list(spans))} {verb} not in the records or the conversation.", marks)
 
 
@@ -127,7 +128,7 @@ def _list(names: list[str]) -> str:
     names = [name if len(name) <= 60 else f"{name[:57]}…" for name in names]
     if len(names) > _NAMED:
         return ", ".join(names[:_NAMED]) + f" and {len(names) - _NAMED:,} more"
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return listed(names)
 
 
 CHECK = Check("facts", "References, dates, times and numbers are in the records or the conversation", run)
