@@ -282,7 +282,8 @@ class Migration(migrations.Migration):
                 (
                     "lengths",
                     models.BinaryField(
-                        help_text="training.rows.Lengths by split, packed; null while it runs.", null=True
+                        help_text="training.row_facts.Lengths by split, packed; null while it runs.",
+                        null=True,
                     ),
                 ),
                 ("problems", models.JSONField(default=list, help_text="[training.rows.Problem]")),
