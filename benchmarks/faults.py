@@ -29,7 +29,7 @@ from typing import Any
 import httpx
 import psutil
 
-from benchmarks.server_watch import ServerWatch, find
+from benchmarks.server_watch import PROCESSES, ServerWatch, find
 from benchmarks.simulated_users import AT, LINES, SLUG, Ledger, SimulatedUser, _line
 from tests.support.program import Program
 from tests.support.waiting import wait_for
@@ -37,19 +37,6 @@ from tests.support.waiting import wait_for
 QUEUED = 3000
 BETWEEN = 25  # acknowledged writes between a recovery and the next kill
 RECOVERS_WITHIN = 240.0
-
-# Parts of each process's command line; all must match.
-PROCESSES: dict[str, tuple[str, ...]] = {
-    "web": ("config.asgi:application",),
-    "worker": ("celery", "worker@"),
-    "gpu": ("celery", "gpu@"),
-    "beat": ("celery", "beat"),
-    "engines": ("manage.py", "engines"),
-    "valkey": ("valkey-server",),
-    "valkey keeper": ("launcher/embedded.py", "valkey"),
-    "postgres": ("bin/postgres",),
-    "postgres keeper": ("launcher/embedded.py", "postgres"),
-}
 
 
 def say(words: str) -> None:

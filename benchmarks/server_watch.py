@@ -11,8 +11,21 @@ import psycopg
 
 from tests.support.program import Program
 
-
 # --- the program's processes ------------------------------------------------------------------------------------
+# Parts of each process's command line; all must match.
+PROCESSES: dict[str, tuple[str, ...]] = {
+    "web": ("config.asgi:application",),
+    "worker": ("celery", "worker@"),
+    "gpu": ("celery", "gpu@"),
+    "beat": ("celery", "beat"),
+    "engines": ("manage.py", "engines"),
+    "valkey": ("valkey-server",),
+    "valkey keeper": ("launcher/embedded.py", "valkey"),
+    "postgres": ("bin/postgres",),
+    "postgres keeper": ("launcher/embedded.py", "postgres"),
+}
+
+
 def find(program: Program, name: str) -> psutil.Process | None:
     """The leading process of that name: in a group, the one with its parent outside the group."""
     words = PROCESSES[name]
