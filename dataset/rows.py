@@ -95,8 +95,6 @@ def rows_at(dataset: DatasetVersion, positions: Iterable[int]) -> Iterator[dict[
     """
     if dataset.artifact is None:
         raise ValueError(f"{dataset} is not ready: it has no rows to read.")
-    from core.storage import storage
-
     left = set(positions)
     path = storage().local_path(dataset.artifact) / dataset.artifact.manifest[0]["path"]
     with path.open("rb") as lines:

@@ -3,8 +3,10 @@
 import contextlib
 import importlib.util
 import os
+import pwd
 import re
 import signal
+import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
@@ -87,16 +89,12 @@ class Postgres(Server):
     def _account(self) -> str:
         """PostgreSQL refuses to run as root: use the account that owns the data, else one that exists on every
         system."""
-        import pwd
-
         if self.data.exists() and self.data.stat().st_uid != 0:
             with contextlib.suppress(KeyError):
                 return pwd.getpwuid(self.data.stat().st_uid).pw_name
         return "nobody"
 
     def prepare(self) -> None:
-        import pwd
-
         owner = pwd.getpwnam(self.user).pw_uid if self.user else None
         server_dir(self.sockets.parent)
         server_dir(self.sockets, owner=owner)
@@ -242,8 +240,6 @@ class Valkey(Server):
         ]
 
     def answers(self) -> bool:
-        import socket
-
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
                 link.settimeout(5)

@@ -1,5 +1,7 @@
 """The artifact store: content-addressed, written once, read by path. Backends are files in this folder."""
 
+from django.conf import settings
+
 from core.storage.base import Compared, FileCheck, Storage, checksum, manifest_of
 from core.storage.folder import FolderStorage
 
@@ -17,6 +19,4 @@ BACKENDS = {"folder": FolderStorage, "s3": _s3}
 
 def storage() -> Storage:
     """The store of the settings."""
-    from django.conf import settings
-
     return BACKENDS[settings.ARTIFACT_STORE]()

@@ -11,6 +11,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2.exceptions import TemplateError
+
 from core.host.disks import storage_error
 from core.host.scratch import scratch
 from core.runs.context import RunContext, RunFailed
@@ -18,6 +20,7 @@ from core.storage import storage
 from training.chat_template import plain_marks_of
 from training.host.packages import PACKAGES, inside_model_folders
 from training.models import BaseModel
+from training.runner.data import TransformersTokenizer, render_prompt
 from training.services import results
 
 if TYPE_CHECKING:
@@ -235,17 +238,11 @@ def _stop_token(tokenizer: "PreTrainedTokenizerBase", folder: Path) -> str:
 
 
 def _control_tokens(tokenizer: "PreTrainedTokenizerBase") -> list[str]:
-    from training.runner.data import TransformersTokenizer
-
     chat = TransformersTokenizer(tokenizer)
     return sorted({*chat.control_tokens, *plain_marks_of(chat)})
 
 
 def _parity_prompts(tokenizer: "PreTrainedTokenizerBase") -> list[dict[str, Any]]:
-    from jinja2.exceptions import TemplateError
-
-    from training.runner.data import render_prompt
-
     prompts = []
     for messages in PARITY_CONVERSATIONS:
         try:

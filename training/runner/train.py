@@ -5,6 +5,7 @@ import os
 import platform
 import time
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -239,8 +240,6 @@ def _watched(rows: Iterable[dict[str, Any]], ctx: RunContext) -> Iterator[dict[s
 
 
 def _environment(device: str) -> dict[str, Any]:
-    from importlib.metadata import version
-
     machine = this_machine()
     return {
         "device": device,
