@@ -36,7 +36,7 @@ def row_hash(row: Row) -> str:
 def content_of(row: Row) -> Row:
     """A row of either file as an example. In a rated answer the calls and their results are records, the rest is
     text."""
-    if "answer" not in row:
+    if "generation" not in row:
         return {name: row[name] for name in ("messages", "context", "completion")}
     messages, context = [], []
     for turn in row["context"]:
@@ -46,7 +46,7 @@ def content_of(row: Row) -> Row:
             )
         else:
             context.append(json.dumps(turn.get("api") or turn.get("response") or {}))
-    answer = row["answer"]
+    answer = row["generation"]  # the name in the file
     completion = answer["text"] if "text" in answer else json.dumps(answer["api"])
     return {"messages": messages, "context": context, "completion": completion}
 
