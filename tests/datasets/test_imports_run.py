@@ -461,7 +461,7 @@ def test_what_an_import_added_can_be_removed_and_imported_again(bring: Bring, wo
     data = jsonl(pair(1), pair(2), pair(1))
     data_import, later = bring(data), bring(jsonl(pair(2), pair(3)))
     assert remove_import(by=world.admin, data_import=data_import) == 2
-    assert list(Example.objects.values_list("data_import", flat=True)) == [later.pk]
+    assert list(Example.objects.values_list("import_id", flat=True)) == [later.pk]
     gone = settled(data_import)
     assert gone.removed_by == world.admin
     assert gone.removed_at

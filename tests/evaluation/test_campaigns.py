@@ -96,12 +96,12 @@ def test_a_campaign_is_rated_while_its_answers_are_made_and_judged_when_they_are
         seen.append((found.status, offered.count()))
         held = services.next_comparison(by=world.rater, campaign=found) if found.status == "open" else None
         if held is not None:
-            # Both answers are there, whoever gets it.
+            # Both answers exist before anybody gets the comparison.
             assert CampaignAnswer.objects.filter(prompt=held.prompt).count() == 2
             services.rate(by=world.rater, comparison=held, choice="a", scores=None)
             results = results_of([found])[found.pk]
             assert results.n == Rating.objects.count() and results.verdict.settled is None
-            assert "answers are still being made" in results.verdict.says and not results.verdict.looks
+            assert "answers are being made" in results.verdict.says and not results.verdict.looks
         return f"{version} on {messages[-1]['content']}"
 
     fake_engine(monkeypatch, answer)
@@ -186,7 +186,7 @@ def test_same_answers_are_marked_and_all_the_same_is_a_failure(monkeypatch, sent
 
 
 @pytest.mark.django_db(transaction=True)
-def test_answers_come_over_http_from_anfake_engine(served, sent):  # noqa: F811
+def test_answers_come_over_http_from_a_fake_engine(served, sent):  # noqa: F811
     """The test engine answers every model alike, so all answers are made and there is nothing to compare."""
     world = served.world
     world.project.temperature = 0.6
@@ -197,10 +197,10 @@ def test_answers_come_over_http_from_anfake_engine(served, sent):  # noqa: F811
     assert campaign.run.error_code == "all_same", campaign.run.error_message
     made = CampaignAnswer.objects.select_related("answer", "entry__version", "prompt")
     assert made.count() == 12
-    for answer in made:
-        answer = answer.answer
-        assert answer.status == "done" and answer.version == answer.entry.version
-        assert answer.text == f"You asked: {answer.prompt.messages[-1]['content']}"
+    for campaign_answer in made:
+        answer = campaign_answer.answer
+        assert answer.status == "done" and answer.version == campaign_answer.entry.version
+        assert answer.text == f"You asked: {campaign_answer.prompt.messages[-1]['content']}"
         assert answer.params == {"max_tokens": 16, "temperature": 0.6}
         assert "FD-" in answer.messages[0]["content"]  # the records reached the engine
 
