@@ -262,7 +262,7 @@ def test_keys(served: Served, live: str, key: str) -> None:
     revoke_api_key(by=served.world.admin, api_key=ApiKey.objects.get(name="Help desk"))
     assert status(key) == 401
     assert httpx.get(f"{live}/v1/models").status_code == 401
-    assert not Answer.objects.exclude(token__name="Help desk").exists()
+    assert not Answer.objects.exclude(api_key__name="Help desk").exists()
 
 
 def test_a_signed_in_browser_is_no_key(served: Served, as_user: Any) -> None:

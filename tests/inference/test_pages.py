@@ -303,7 +303,7 @@ def test_api_of_chat(served: Served, as_user: SignIn) -> None:
     client = as_user(served.world.rater)
     token = queries.model_code(served.adapter)
     told = client.get(api(served, "chat/candidates/")).json()
-    assert token in [one["public_id"] for one in told]
+    assert token in [one["code"] for one in told]
     assert set(told[0]) == {"code", "label", "live", "ready"}
     assert not any(one["live"] for one in told)
     wrong = client.post(api(served, "conversations/"), {"candidate": served.adapter.served_name})

@@ -275,7 +275,7 @@ def test_full_weights_get_engines_of_their_own_as_many_as_allowed(
     second = make_version(world.project, world.admin, base_model=base_model, kind=kind)
     turn_until(loop, lambda: is_loaded(first), "the first")
     assert status_of(second) == "waiting"
-    assert f"taken by {first}" in Deployment.objects.get(version=second).error
+    assert f"used by {first}" in Deployment.objects.get(version=second).error
     assert [engine.version_id for engine in Engine.objects.all()] == [first.pk]
     assert served_names(Engine.objects.get()) == [first.served_name]
     request_unload(by=world.admin, version=first)
@@ -414,7 +414,7 @@ def test_answers_whose_writer_died_are_ended(loop: Reconciler, world: World) -> 
 
 # --- as a process of its own -------------------------------------------------------------------------------
 def start_process(ports_from: int) -> "subprocess.Popen[bytes]":
-    script = Path(__file__).resolve().parents[1] / "fakes" / "reconcile.py"
+    script = Path(__file__).resolve().parents[1] / "support" / "fakes" / "reconcile.py"
     return subprocess.Popen(
         [sys.executable, str(script)],
         env=os.environ

@@ -351,7 +351,7 @@ def test_a_check_that_cannot_be_made_is_no_pass(
     pid = Engine.objects.get().pid
     turn_until(loop, lambda: Engine.objects.get().status == Engine.Status.DOWN, "the end of patience")
     assert outcomes().count("not_made") == 3
-    assert "could not be checked 3 times in a row" in Engine.objects.get().error
+    assert "could not be done 3 times in a row" in Engine.objects.get().error
     assert "no log probabilities here" in Engine.objects.get().error
     answer.refresh_from_db()
     assert answer.doubt == ""
@@ -364,7 +364,7 @@ def test_an_engine_that_is_away_gives_no_pass(world: World) -> None:
     probe = Probe(BACKENDS["vllm"], "http://127.0.0.1:9", "smollm2", [], {})
     result = probe.run()
     assert result.outcome == "not_made"
-    assert "did not answer" in result.reason
+    assert "did not respond" in result.reason
 
 
 def test_a_check_that_breaks_is_no_pass_and_ends(monkeypatch: pytest.MonkeyPatch, answering: Fake) -> None:

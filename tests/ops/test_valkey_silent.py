@@ -28,6 +28,7 @@ from core.models import Run, User
 from core.services.keys import create_api_key
 from core.sign_in.hashers import BoundedArgon2PasswordHasher
 from launcher import embedded
+from launcher.servers import Valkey
 from tests.support.factories import PASSWORD, make_example, make_world
 from tests.support.waiting import wait_for
 
@@ -47,7 +48,7 @@ class Web:
 @pytest.fixture
 def web(servers: Path, transactional_db: None) -> Iterator[Web]:
     state = Path(tempfile.mkdtemp(prefix="gh-silent-"))
-    server = servers.Valkey(state, durable=False)
+    server = Valkey(state, durable=False)
     server.prepare()
     url = embedded.redis_url(state)
     database = embedded.database_url(servers).replace("/guildhall?", f"/{connection.settings_dict['NAME']}?")

@@ -162,7 +162,7 @@ def test_another_system_prompt_is_measured_again(world, pair):
 def test_a_stopped_worker_keeps_what_it_has_and_another_goes_on(world, pair, monkeypatch):
     version, base = pair
     monkeypatch.setattr(runner, "TOKENS_AT_ONCE", 1)
-    note, calls = runner.records.note_row_losses, []
+    note, calls = runner.results.note_row_losses, []
 
     def stop_at_the_third(*, losses):
         calls.append(losses)
@@ -170,7 +170,7 @@ def test_a_stopped_worker_keeps_what_it_has_and_another_goes_on(world, pair, mon
         if len(calls) == 3:
             stopping.ask_to_stop()
 
-    monkeypatch.setattr(runner.records, "note_row_losses", stop_at_the_third)
+    monkeypatch.setattr(runner.results, "note_row_losses", stop_at_the_third)
     found = measure(world, version, base)
     assert found.run.status == Run.Status.QUEUED and RowLoss.objects.count() == 3
     stopping.forget()
@@ -187,17 +187,17 @@ def test_a_cancelled_measurement_can_be_started_again(world, pair, monkeypatch):
     found = services.measure_loss(by=world.admin, version=version, against=base)
     with pytest.raises(Conflict, match="already"):
         services.measure_loss(by=world.admin, version=version, against=base)
-    note = runner.records.note_row_losses
+    note = runner.results.note_row_losses
 
     def cancel_then(*, losses):
         note(losses=losses)
         request_cancel(by=world.admin, run=Run.objects.get(pk=found.run_id))
 
-    monkeypatch.setattr(runner.records, "note_row_losses", cancel_then)
+    monkeypatch.setattr(runner.results, "note_row_losses", cancel_then)
     execute_run(found.run_id)
     assert Run.objects.get(pk=found.run_id).status == Run.Status.CANCELLED
     assert RowLoss.objects.count() == 1
-    monkeypatch.setattr(runner.records, "note_row_losses", note)
+    monkeypatch.setattr(runner.results, "note_row_losses", note)
     first = RowLoss.objects.get()
     start_again(by=world.admin, run=Run.objects.get(pk=found.run_id))
     execute_run(found.run_id)
