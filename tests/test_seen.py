@@ -97,7 +97,9 @@ def test_not_more_votes_are_set_aside_than_the_page_named(world: World, as_user:
     votes = hidden(client.get(address).content.decode(), "votes")
     doubt(rated[1].comparison.prompt_id)
     answer = client.post(address, {"reason": "Other weights.", "votes": votes})
-    assert votes == "1" and answer.status_code == 409 and "There are 2 such votes now, not 1" in text_of(answer)
+    assert (
+        votes == "1" and answer.status_code == 409 and "There are 2 such votes now, not 1" in text_of(answer)
+    )
     with pytest.raises(Conflict):
         evaluation.set_aside(by=world.admin, campaign=campaign, reason="x", votes=1)
     assert evaluation.set_aside(by=world.admin, campaign=campaign, reason="x", votes=2) == 2

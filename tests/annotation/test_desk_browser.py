@@ -80,7 +80,8 @@ def ready(page: Page) -> None:
 
 
 def url(world: World, name: str, *args: object) -> str:
-    return reverse(f"annotation:{name}", args=[world.project.slug, *args])
+    app = "datasets" if name.startswith(("import", "dataset")) else "annotation"
+    return reverse(f"{app}:{name}", args=[world.project.slug, *args])
 
 
 def seen(part: Locator) -> float:

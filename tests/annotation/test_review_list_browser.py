@@ -68,7 +68,7 @@ def test_rows_are_selected_and_decided_by_keyboard(desk: World, browser: Browser
     Revision.objects.create(example=changed, number=7, reason="submitted", content=changed.content())
     page.keyboard.press("a")
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Use only for items you have already read.")
+    expect(dialog).to_contain_text("Use this only for examples that you have already read.")
     expect(dialog.get_by_role("button", name="Accept 2")).to_be_focused()
     look.follow(page, "Enter")
     expect(page.get_by_text("1 accepted.")).to_be_visible()

@@ -211,7 +211,7 @@ def test_offline_reload_and_a_refused_submit(form: Form, browser: Browser, live_
     # Any refusal is said, whatever the form would pick out of the answer, and the words stay.
     for status, body, words in (
         (500, "<p data-error-message>Something went wrong.</p>", "Something went wrong."),
-        (502, "", "The server cannot do this at the moment (502)."),
+        (502, "", "The server cannot do this now (502)."),
     ):
         page.locator("#toasts").evaluate("box => box.replaceChildren()")
         answer = re.compile(r"/(submit|return|correct|write|compare/[0-9a-f-]{36})/$")

@@ -215,7 +215,7 @@ def test_an_adapter_too_many_waits_and_says_which_to_unload(
     turn_until(loop, lambda: is_loaded(base, first, second), "serving")
     third = make_version(world.project, world.admin, base_model=base.base_model)
     turn_until(
-        loop, lambda: "holds 2 adapters at once" in Deployment.objects.get(version=third).error, "the wait"
+        loop, lambda: "has room for 2 adapters" in Deployment.objects.get(version=third).error, "the wait"
     )
     waiting = Deployment.objects.get(version=third)
     assert waiting.status == "waiting"

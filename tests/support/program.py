@@ -16,7 +16,7 @@ import httpx
 from core.host.processes import as_child
 from tests.support.waiting import wait_for
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def free_port() -> int:
