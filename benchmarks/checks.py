@@ -4,7 +4,7 @@
 
 Precision and recall of invented facts on the labelled rows (tests/annotation/labels), for rows used to make the rules
 and for test rows; how often each check marks a row; how well the facts check
-tells answers that people rated good from those rated bad; seconds per 1,000 rows. The check against other examples needs a database and does not run here.
+separates answers that people rated good from those rated bad; seconds per 1,000 rows. The check against other examples needs a database and does not run here.
 """
 
 import argparse

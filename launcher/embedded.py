@@ -195,7 +195,7 @@ class _Keeper:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.run = server.state / "run"
-        self.told = False
+        self.reported = False
         self.leaving = False
 
     def main(self) -> int:
@@ -220,8 +220,8 @@ class _Keeper:
 
     def _tell(self, words: str) -> None:
         """Replies once to the user that started this keeper, and closes its pipe."""
-        if not self.told:
-            self.told = True
+        if not self.reported:
+            self.reported = True
             with contextlib.suppress(OSError):
                 os.write(1, words.encode() + b"\n")
             null = os.open(os.devnull, os.O_RDWR)
@@ -246,7 +246,7 @@ class _Keeper:
             if over and answered:
                 return
             failures += 1
-            if not self.told or self.leaving:
+            if not self.reported or self.leaving:
                 raise EmbeddedError(
                     f"The embedded {self.server.name} did not start ({self.server.last_words()}); the log is {self.server.log}."
                 )

@@ -1,4 +1,4 @@
-"""The picture of the import graph: apps as layers, their modules as boxes, arrows between apps. Drawn as SVG by itself."""
+"""The picture of the import graph: apps as layers, their modules as boxes, arrows between apps. Drawn as SVG."""
 
 from collections import defaultdict
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Kinds of runs: what each app registers for its long work, and what people are told about starting one again."""
+"""Kinds of runs: what each app registers for its long work, and what a restart means for people."""
 
 from dataclasses import dataclass
 from importlib import import_module

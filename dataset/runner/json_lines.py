@@ -225,18 +225,18 @@ _JUDGES = (_in_a_text, _at_the_end, _behind_the_object, _of_another_notation, _i
 
 
 def _expected(fault: _Fault) -> str:
-    place, stands = fault.place, f"found {shown(fault.here)}"
+    place, there = fault.place, f"found {shown(fault.here)}"
     if fault.here in "}]" and fault.text[: fault.at].rstrip().endswith(","):
         return f"There is a comma before the closing {fault.here} {place}. Remove it."
     if "property name" in fault.message:
-        return f"A name in double quotes is missing {place}, {stands}."
+        return f"A name in double quotes is missing {place}, {there}."
     if "':'" in fault.message:
-        return f"A colon is missing {place}, {stands}. A colon separates a name and its value."
+        return f"A colon is missing {place}, {there}. A colon separates a name and its value."
     if "','" in fault.message:
-        sentence = f"A comma or the end of the object is missing {place}, {stands}."
+        sentence = f"A comma or the end of the object is missing {place}, {there}."
         after_a_text = fault.text[: fault.at].rstrip().endswith('"')
         return f'{sentence} A double quote inside a text is written as \\".' if after_a_text else sentence
-    return f"Not JSON {place}, {stands}: a value is missing or not in quotes."
+    return f"Not JSON {place}, {there}: a value is missing or not in quotes."
 
 
 def _begun(rest: str) -> bool:

@@ -197,20 +197,20 @@ class GhAutosave extends HTMLElement {
   }
 
   async notSaved(text, answer) {
-    const told = await answer.json().catch(() => ({}));
+    const reply = await answer.json().catch(() => ({}));
     this.keep(text);
-    if (answer.status === 401) this.signedOut(text, told);
-    else if (told.code === "other_tab") this.otherTab(told);
+    if (answer.status === 401) this.signedOut(text, reply);
+    else if (reply.code === "other_tab") this.otherTab(reply);
     else if ([403, 404, 409, 410].includes(answer.status)) {
       this.stopped = true;
-      this.say(`Not saved. ${told.detail ?? "You cannot change this now."} ${told.advice ?? ""}`.trim(), "failed");
-      if (!(await this.check())) this.lost({ ...told, can_open: false });
+      this.say(`Not saved. ${reply.detail ?? "You cannot change this now."} ${reply.advice ?? ""}`.trim(), "failed");
+      if (!(await this.check())) this.lost({ ...reply, can_open: false });
     } else if ([400, 413, 422].includes(answer.status)) {
       this.refusedText = true; // the server would refuse the same text again; the next change is tried
-      const why = told.detail ?? (answer.status === 413 ? "This text is too long to save." : "The server refused this text.");
-      this.say(`Not saved. ${why} ${told.advice ?? "Make it shorter."}`, "failed");
+      const why = reply.detail ?? (answer.status === 413 ? "This text is too long to save." : "The server refused this text.");
+      this.say(`Not saved. ${why} ${reply.advice ?? "Make it shorter."}`, "failed");
     } else {
-      this.retry(text, told.detail ?? "The server cannot save now.");
+      this.retry(text, reply.detail ?? "The server cannot save now.");
     }
   }
 
@@ -228,11 +228,11 @@ class GhAutosave extends HTMLElement {
     this.failures += 1;
   }
 
-  signedOut(text, told) {
+  signedOut(text, reply) {
     this.keep(text);
     this.waiting = true;
-    const words = `${told.detail} ${told.advice}`;
-    this.say(`${told.detail} ${this.kept ? "Saved on this device." : "Not saved yet. Keep this page open."}`, "failed");
+    const words = `${reply.detail} ${reply.advice}`;
+    this.say(`${reply.detail} ${this.kept ? "Saved on this device." : "Not saved yet. Keep this page open."}`, "failed");
     this.notice("session", words, (box) => {
       const link = document.createElement("a");
       link.className = "btn small";
@@ -245,11 +245,11 @@ class GhAutosave extends HTMLElement {
     this.backOff();
   }
 
-  otherTab(told) {
+  otherTab(reply) {
     this.stopped = true;
-    this.say(`Not saved. ${told.detail}`, "failed");
+    this.say(`Not saved. ${reply.detail}`, "failed");
     this.clear("tabs");
-    this.notice("conflict", `${told.detail} ${told.advice}`, (box) => {
+    this.notice("conflict", `${reply.detail} ${reply.advice}`, (box) => {
       box.append(
         this.button("Keep this text", async () => {
           const state = await this.state();

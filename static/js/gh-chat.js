@@ -95,9 +95,9 @@ class GhChat extends HTMLElement {
         body, signal: this.running.signal, accept: "application/json, text/event-stream",
       });
       if (!answer.ok || !answer.headers.get("Content-Type")?.startsWith("text/event-stream")) {
-        const told = await answer.json().catch(() => ({}));
+        const reply = await answer.json().catch(() => ({}));
         undo();
-        this.say(`${told.detail ?? "The server refused the question."} ${told.advice ?? ""}`.trim());
+        this.say(`${reply.detail ?? "The server refused the question."} ${reply.advice ?? ""}`.trim());
         return;
       }
       for await (const [kind, data] of events(answer.body)) {

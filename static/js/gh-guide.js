@@ -83,20 +83,20 @@ class GhGuide extends HTMLElement {
   part() {
     // The present values of the fields count before the values of the loaded page.
     const fields = (this.dataset.fields ?? "").split(" ").map((id) => id && document.getElementById(id)).filter((field) => field?.value);
-    const wanted = [
+    const names = [
       ...fields.map((field) => (field.selectedOptions ? field.selectedOptions[0].label : field.value)),
-      ...[...document.querySelectorAll("[data-guide-part]")].map((one) => one.dataset.guidePart),
+      ...[...document.querySelectorAll("[data-guide-part]")].map((part) => part.dataset.guidePart),
     ];
     const places = [...this.text.querySelectorAll("h3, h4, h5, h6, li > strong:first-child, li > p:first-child > strong:first-child")];
-    for (const name of wanted) {
-      const asked = words(name);
-      if (!asked.length) continue;
-      const found = places.find((place) => {
-        const said = words(place.textContent);
-        const shared = asked.filter((word) => said.includes(word)).length;
-        return shared === asked.length || (shared >= 2 && shared >= asked.length / 2);
+    for (const name of names) {
+      const sought = words(name);
+      if (!sought.length) continue;
+      const heading = places.find((place) => {
+        const present = words(place.textContent);
+        const shared = sought.filter((word) => present.includes(word)).length;
+        return shared === sought.length || (shared >= 2 && shared >= sought.length / 2);
       });
-      if (found) return found;
+      if (heading) return heading;
     }
     return null;
   }

@@ -19,10 +19,10 @@ class GhHeartbeat extends HTMLElement {
     if (document.hidden || Date.now() - this.used > IDLE_MS) return;
     const answer = await send(this.dataset.url).catch(() => null); // offline: the next beat tries again
     if (!answer) return;
-    const told = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
-    if (answer.ok && told.until) {
-      document.querySelectorAll("gh-countdown[data-lease]").forEach((count) => { count.dataset.until = told.until; });
-      this.querySelectorAll("gh-countdown").forEach((count) => { count.dataset.until = told.until; });
+    const reply = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
+    if (answer.ok && reply.until) {
+      document.querySelectorAll("gh-countdown[data-lease]").forEach((count) => { count.dataset.until = reply.until; });
+      this.querySelectorAll("gh-countdown").forEach((count) => { count.dataset.until = reply.until; });
     }
     // Signed out, or another person has it open now: the form that saves (gh-autosave) asks which and shows it.
     if ([401, 403, 404, 409, 410].includes(answer.status)) document.dispatchEvent(new CustomEvent("gh-ask"));

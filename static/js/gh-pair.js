@@ -156,9 +156,9 @@ class GhPair extends HTMLElement {
     });
     this.makeRoom = (event) => {
       for (const [kind, name] of [["turn", "message"], ["record", "record"]]) {
-        const wanted = event.detail.getAll(name).length;
-        while (this.rows(kind).length < wanted) this.add(kind, "user", false);
-        while (this.rows(kind).length > wanted) this.rows(kind).at(-1).remove();
+        const count = event.detail.getAll(name).length;
+        while (this.rows(kind).length < count) this.add(kind, "user", false);
+        while (this.rows(kind).length > count) this.rows(kind).at(-1).remove();
         this.countRecords();
       }
     };

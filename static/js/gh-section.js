@@ -33,8 +33,8 @@ function isChanged(control) {
   if (control.type === "checkbox" || control.type === "radio") return control.checked !== control.defaultChecked;
   if (control.tagName === "SELECT") {
     const options = [...control.options];
-    const given = options.find((option) => option.defaultSelected) ?? options[0];
-    return Boolean(given) && !given.selected;
+    const initial = options.find((option) => option.defaultSelected) ?? options[0];
+    return Boolean(initial) && !initial.selected;
   }
   return control.value !== control.defaultValue;
 }

@@ -46,27 +46,27 @@ export function person() {
 }
 
 async function askWho() {
-  let told;
+  let reply;
   try {
     const answer = await fetch(document.body.dataset.session, {
       credentials: "same-origin", cache: "no-store", redirect: "manual", headers: { Accept: "application/json" },
     });
     if (!answer.ok) return { is: "away" };
-    told = await answer.json();
+    reply = await answer.json();
   } catch {
     return { is: "away" };
   }
-  if (!told.user) return { is: "out", ...SIGNED_OUT };
-  if (told.user !== document.body.dataset.user) {
+  if (!reply.user) return { is: "out", ...SIGNED_OUT };
+  if (reply.user !== document.body.dataset.user) {
     return {
       is: "other",
       code: "other_person",
-      detail: `${told.name} is signed in in this browser now. Nothing was saved in their account.`,
+      detail: `${reply.name} is signed in in this browser now. Nothing was saved in their account.`,
       advice: "Sign in as yourself in a new tab, then save again.",
     };
   }
-  document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRFToken": told.csrf }));
-  document.querySelectorAll("input[name=csrfmiddlewaretoken]").forEach((field) => { field.value = told.csrf; });
+  document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRFToken": reply.csrf }));
+  document.querySelectorAll("input[name=csrfmiddlewaretoken]").forEach((field) => { field.value = reply.csrf; });
   return { is: "same" };
 }
 
@@ -101,8 +101,8 @@ async function once(url, { method = "POST", body, keepalive = false, signal, hea
 
 async function saysOther(answer) {
   if (answer.status !== 409) return false;
-  const told = await answer.clone().json().catch(() => ({}));
-  return told.code === "other_person";
+  const reply = await answer.clone().json().catch(() => ({}));
+  return reply.code === "other_person";
 }
 
 /** Whether htmx got the sign-in page instead of the requested page. */

@@ -1,4 +1,4 @@
-"""What transformers' Trainer is told, from the plan of a run.
+"""The arguments of transformers' Trainer, from the plan of a training run.
 
 Imports torch, as `training.runner.loop` does.
 """
