@@ -1,5 +1,7 @@
 """Events between apps: an event is a row, and each subscriber gets a delivery."""
 
+from typing import ClassVar
+
 from django.db import models
 
 
@@ -21,6 +23,14 @@ class Delivery(models.Model):
         CLAIMED = "claimed", "Claimed"
         DONE = "done", "Done"
         PARKED = "parked", "Parked"
+
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        Status.WAITING: {Status.CLAIMED},
+        # Back to waiting after a failure, or when its worker died.
+        Status.CLAIMED: {Status.WAITING, Status.DONE, Status.PARKED},
+        Status.DONE: set(),
+        Status.PARKED: set(),
+    }
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
     subscriber = models.CharField(max_length=120)

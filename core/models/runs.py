@@ -33,6 +33,17 @@ class Run(models.Model):
     # Ended, and can be started again.
     UNFINISHED: ClassVar[tuple[str, ...]] = (Status.FAILED, Status.CANCELLED)
 
+    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
+        Status.QUEUED: {Status.RUNNING, Status.CANCELLING, Status.FAILED},
+        # Back to the queue when its worker died or was stopped.
+        Status.RUNNING: {Status.QUEUED, Status.CANCELLING, Status.FAILED, Status.SUCCEEDED},
+        # A runner may end before it notices that somebody cancels.
+        Status.CANCELLING: {Status.CANCELLED, Status.FAILED, Status.SUCCEEDED},
+        Status.CANCELLED: {Status.QUEUED},
+        Status.FAILED: {Status.QUEUED},
+        Status.SUCCEEDED: set(),
+    }
+
     project = models.ForeignKey("core.Project", null=True, on_delete=models.CASCADE, related_name="runs")
     kind = models.CharField(max_length=40)
     title = models.CharField(max_length=200)
