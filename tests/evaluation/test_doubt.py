@@ -382,7 +382,7 @@ def test_votes_are_set_aside_by_program(world, doubted, as_user):
 # --- cost --------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["evaluation:campaign", "evaluation:comparisons"])
 def test_doubts_cost_the_same_however_many(world, as_user, page_of, name):
-    from tests.evaluation.test_pages import _queries
+    from tests.evaluation.test_page_costs import _queries
 
     campaign = make_campaign(world.project, world.admin, prompts=8)
     client, address = as_user(world.admin), page_of(name, campaign.pk)

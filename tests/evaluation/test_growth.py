@@ -448,7 +448,7 @@ def test_a_campaign_grows_by_program(world, campaign, as_user, monkeypatch):
 
 
 def test_the_campaign_page_costs_the_same_however_often_it_grew(world, campaign, as_user, page_of):
-    from tests.evaluation.test_pages import _queries
+    from tests.evaluation.test_page_costs import _queries
 
     client, address = as_user(world.admin), page_of("evaluation:campaign", campaign.pk)
     before = _queries(client, address)

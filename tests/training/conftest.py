@@ -6,9 +6,10 @@ import pytest
 
 from core.models import Run
 from core.tasks import execute_run
+from tests.support.factories import make_base_model, make_dataset, make_training, make_version
 from training import services
 from training.host import stopping
-from training.models import BaseModel, TrainingRun
+from training.models import BaseModel, MetricPoint, SampleAnswer, TrainingRun
 
 from .tiny import make_model
 
@@ -46,3 +47,61 @@ def finish(training: TrainingRun) -> TrainingRun:
     training.refresh_from_db()
     training.run = Run.objects.get(pk=training.run_id)
     return training
+
+
+@pytest.fixture
+def scene(world, sent):
+    """A project in mid-work: a finished run with its version, a running one, one that waits, one that failed."""
+    base = make_base_model(name="SmolLM2 135M", slug="smollm2-135m")
+    dataset = make_dataset(world.project, 60, note="first freeze")
+    common = {"base_model": base, "dataset": dataset}
+    done = make_training(
+        world.project,
+        world.admin,
+        status=Run.Status.SUCCEEDED,
+        loss_before=3.05,
+        loss_after=1.84,
+        done_steps=100,
+        planned_steps=100,
+        tokens_per_second=262.0,
+        peak_memory_bytes=3_100_000_000,
+        train_rows=48,
+        measured={"load": 10.0, "train": 170.0, "evaluate": 20.0, "sample": 15.0},
+        data_facts={"train_rows": 48, "validation_rows": 12, "train_tokens": 8000, "completion_tokens": 2400,
+                    "longest": 220, "shortened": 1, "max_length": 1024, "validation_tokens": 2000},
+        environment={"device_name": "CPU, 2 threads", "torch": "2.13.0", "transformers": "5.19.0", "peft": "0.21.2"},
+        **common,
+    )  # fmt: skip
+    for step in range(1, 101):
+        MetricPoint.objects.create(
+            training_run=done, series="train", step=step, epoch=step / 50, loss=3.0 - step / 90
+        )
+    for step in (0, 25, 50, 75, 100):
+        MetricPoint.objects.create(
+            training_run=done, series="validation", step=step, epoch=step / 50, loss=3.05 - step / 85
+        )
+    for step, answer in (
+        (0, "I’m sorry for any confusion."),
+        (50, "Customs holds it."),
+        (100, "Customs holds it: send the invoice."),
+    ):
+        SampleAnswer.objects.create(
+            training_run=done,
+            step=step,
+            question="Is it the carrier or is it customs?",
+            answer=answer,
+            reference="Customs holds FD-7.",
+        )
+    version = make_version(world.project, world.admin, training_run=done, base_model=base)
+    running = make_training(
+        world.project, world.admin, status=Run.Status.RUNNING, planned_steps=100, **common
+    )
+    Run.objects.filter(pk=running.run_id).update(done=62, total=100, message="Step 62 of 100, epoch 1.2.")
+    waiting = make_training(world.project, world.admin, **common)
+    failed = make_training(world.project, world.admin, status=Run.Status.FAILED, **common)
+    Run.objects.filter(pk=failed.run_id).update(
+        error_code="diverged", error_message="The loss became NaN or infinite at step 7.", error_advice="Lower the learning rate."
+    )  # fmt: skip
+    world.base, world.dataset, world.done, world.version = base, dataset, done, version
+    world.running, world.waiting, world.failed = running, waiting, failed
+    return world
