@@ -1,5 +1,0 @@
-"""What the tests of the pages of datasets share."""
-
-from tests.datasets.desk import ids, upload
-
-__all__ = ["ids", "upload"]  # fixtures
