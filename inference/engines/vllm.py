@@ -132,7 +132,7 @@ class VLLM:
             "--port", str(port),
             "--max-model-len", str(min(settings.ENGINE_MAX_MODEL_LEN, spec.context_length)),
             # Sampling parameters come from the request, not from the model's folder; weights are safetensors only.
-            "--answer-config", "vllm",
+            "--generation-config", "vllm",
             "--load-format", "safetensors",
             "--disable-uvicorn-access-log",
         ]  # fmt: skip

@@ -204,6 +204,7 @@ def test_on_a_gpu_no_slot_is_kept_and_loads_are_not_counted_out(settings: Any, t
         spec = EngineSpec("x", tmp_path, "x", 1024, adapters=True, max_lora_rank=8, gpu=gpu)
         line = BACKENDS["vllm"].command(spec, 8101)
         assert line[line.index("--max-loras") + 1] == str(slots)
+        assert line[line.index("--generation-config") + 1] == "vllm"  # not the sampling settings of the model
         assert BACKENDS["vllm"].options(spec)["adapter_loads"] == loads
 
 
