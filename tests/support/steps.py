@@ -261,7 +261,7 @@ def find_the_correction(desk: Desk) -> None:
     """What the rater rewrote waits at the front of the annotator's queue and says where it came from."""
     desk.go("annotate/examples/?origin=rating")
     desk.turn(desk.page.locator("#main table a").first)
-    expect(desk.page.locator("#main")).to_contain_text("Corrected in a rating", ignore_case=True)
+    expect(desk.page.locator("#main")).to_contain_text("corrected while rating", ignore_case=True)
     desk.picture("correction")
 
 
