@@ -227,7 +227,9 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(
         answer = rest(one)
     assert status(answer) == 413 and b"connection: close" in answer.lower()
     words = told(path, answer)
-    assert ("is larger than" in words or "are possible" in words) and ("Send less" in words or "sign-in" in words)
+    assert ("is larger than" in words or "are possible" in words) and (
+        "Send less" in words or "sign-in" in words
+    )
 
 
 def test_a_sender_that_never_stops_is_cut_off(port: int) -> None:
