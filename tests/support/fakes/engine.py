@@ -315,7 +315,7 @@ def main() -> None:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--max-model-len", type=int, required=True)
-    parser.add_argument("--answer-config", required=True)
+    parser.add_argument("--generation-config", required=True)
     parser.add_argument("--load-format", required=True)
     parser.add_argument("--disable-uvicorn-access-log", action="store_true")
     parser.add_argument("--enable-lora", action="store_true")
