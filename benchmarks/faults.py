@@ -30,7 +30,7 @@ import httpx
 import psutil
 
 from benchmarks.server_watch import PROCESSES, ServerWatch, find
-from benchmarks.simulated_users import AT, LINES, SLUG, Ledger, SimulatedUser, _line
+from benchmarks.simulated_users import AT, LINES, SLUG, Ledger, SimulatedUser, import_line
 from tests.support.program import Program
 from tests.support.waiting import wait_for
 
@@ -77,7 +77,7 @@ def set_up(program: Program) -> dict[str, str]:
 
 def fill(program: Program, tokens: dict[str, str], rows: int) -> None:
     """Fills the queue by an import, which also tests the worker."""
-    lines = "".join(_line(f"First lot, {n}.") for n in range(rows))
+    lines = "".join(import_line(f"First lot, {n}.") for n in range(rows))
     headers = {"Authorization": f"Bearer {tokens['importer 1']}"}
     with httpx.Client(base_url=f"{program.url}/api/v1/{AT}", headers=headers, timeout=120) as client:
         made = (

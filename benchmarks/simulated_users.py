@@ -156,7 +156,7 @@ class SimulatedUser(threading.Thread):
             self.ledger.acknowledged("written example")
 
     def importer(self) -> None:
-        lines = "".join(_line(self.text()) for _ in range(LINES))
+        lines = "".join(import_line(self.text()) for _ in range(LINES))
         made = self.call("POST", "imports/", files={"file": ("more.jsonl", lines.encode())})
         with self.ledger.lock:
             self.ledger.imports.append(made["id"])
@@ -168,6 +168,6 @@ class RequestRefused(Exception):
     """The program responded with an error."""
 
 
-def _line(text: str) -> str:
+def import_line(text: str) -> str:
     pair = {"messages": [{"role": "user", "content": f"Where? {text}"}], "completion": f"Soon. {text}"}
     return json.dumps(pair) + "\n"

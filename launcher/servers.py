@@ -16,8 +16,6 @@ from core.host.processes import as_child
 from core.host.sockets import private_dir, socket_dir
 
 POSTGRES_MAJOR = "18"
-
-
 STOP_TIMEOUT = 20.0  # seconds
 _LOG_LIMIT = 10 * 1024 * 1024
 

@@ -9,9 +9,6 @@ from core.json_types import JsonLike
 from core.lists.search import searchable
 from core.text import one_line
 
-# All fields of a revision, in the order of the pages.
-CONTENT_FIELDS = ("messages", "context", "completion", "slice", "edge", "tags")
-
 
 @overload
 def nfc(value: str) -> str: ...

@@ -1,5 +1,6 @@
 """Other people's accounts: state, sessions, personal keys. For admins of a project, and for operators over all accounts."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from django.db.models import QuerySet
@@ -35,10 +36,10 @@ class OperatorAPIView(APIView):
         self.refuse_unknown(request)
 
 
-class _OneAccountView(APIView):
+class _OneAccountView(APIView, ABC):
+    @abstractmethod
     def person(self) -> User:
         """The person whose account this is about."""
-        raise NotImplementedError
 
 
 class AnyAccountView(_OneAccountView, OperatorAPIView):

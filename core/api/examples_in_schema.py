@@ -5,11 +5,7 @@ from typing import Any
 from core.api.schema import TAGS
 
 _JSON = "application/json"
-
-
 _NUMBER = {"type": "number"}
-
-
 # --- examples ----------------------------------------------------------------------------------------------
 _PAIR = {
     "messages": [{"role": "user", "content": "Where is FD-104?"}],
@@ -17,8 +13,6 @@ _PAIR = {
     "completion": "FD-104 left Basel on 24 November and is due in Hamburg on 26 November.",
     "slice": "status",
 }
-
-
 # Example bodies of the main operations, by operation id.
 _EXAMPLES: dict[str, Any] = {
     "projects_create": {"name": "Freight desk", "slug": "freight-desk"},
@@ -154,6 +148,7 @@ _APPLICATION_SCHEMAS: dict[str, Any] = {
         "properties": {"object": {"type": "string"}, "data": {"type": "array", "items": _ref("ModelCard")}},
     },
 }  # fmt: skip
+
 
 _APPLICATION_PATHS: dict[str, Any] = {
     "/v1/chat/completions": {

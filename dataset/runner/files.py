@@ -13,8 +13,6 @@ from dataset.runner.shapes import (
 )
 
 EXCERPT = 120
-
-
 _DRAIN = 1 << 16
 
 
@@ -159,11 +157,11 @@ def _excerpt(text: str) -> str:
     return clean if len(clean) <= EXCERPT else clean[: EXCERPT - 1] + "…"
 
 
-def _short(value: Value) -> str:
+def shortened(value: Value) -> str:
     text = _excerpt(write_json(value)) if value is not None else "missing"
     return text if len(text) <= 40 else text[:39] + "…"
 
 
-def _name_of(value: Value) -> str:
+def type_name(value: Value) -> str:
     names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")

@@ -15,7 +15,7 @@ from annotation.text.cleaning import (
     MAX_SLICE,
 )
 from core.marks import Marks, words_for
-from dataset.runner.files import FileLine, _name_of, _short
+from dataset.runner.files import FileLine, shortened, type_name
 from dataset.runner.json_lines import NotRead, Value, read_json, shown
 from dataset.runner.shapes import (
     SHAREGPT_ROLES,
@@ -31,20 +31,20 @@ from dataset.runner.shapes import (
     weight_of,
 )
 from dataset.runner.values import (
-    _NO_MARKS,
-    _WEIGHT,
+    NO_MARKS,
+    NOT_FOR_TRAINING,
     BadField,
     Issue,
-    _context,
-    _edge,
-    _ends_with_an_answer,
-    _filled,
-    _is_answer,
-    _is_nothing,
-    _label,
-    _says,
-    _tags,
-    _text,
+    ends_with_an_answer,
+    filled_text,
+    has_message,
+    is_answer,
+    is_nothing,
+    read_context,
+    read_edge,
+    read_label,
+    read_tags,
+    read_text,
 )
 
 P = ParamSpec("P")
@@ -73,7 +73,7 @@ class ParsedExample:
 
 # --- one line ----------------------------------------------------------------------------------------------
 def parse_line(
-    line: FileLine, *, needs_completion: bool, marks: Marks = _NO_MARKS
+    line: FileLine, *, needs_completion: bool, marks: Marks = NO_MARKS
 ) -> ParsedExample | list[Issue]:
     """The row of the line, or all its problems.
 
@@ -96,7 +96,7 @@ def _object(line: FileLine) -> dict[str, Value]:
     except NotRead as error:
         raise BadField("", str(error)) from None
     if not isinstance(data, dict):
-        raise BadField("", f"A row is a JSON object in braces; this line is {_name_of(data)}.")
+        raise BadField("", f"A row is a JSON object in braces; this line is {type_name(data)}.")
     return data
 
 
@@ -125,18 +125,18 @@ class _Reader:
         if question is not None:
             row.messages, answered = question
             row.completion = self.take(self._completion, answered) or ""
-        row.context = self.take(_context, *self._of("context")) or []
-        row.slice = self.take(_label, *self._of("slice"), MAX_SLICE) or ""
-        row.edge = self.take(_edge, *self._of("edge")) or ""
-        row.tags = self.take(_tags, *self._of("tags")) or []
-        row.group = self.take(_label, *self._of("group"), 200) or ""
-        conversation = self.take(_label, *self._of("conversation_id"), 200) or ""
+        row.context = self.take(read_context, *self._of("context")) or []
+        row.slice = self.take(read_label, *self._of("slice"), MAX_SLICE) or ""
+        row.edge = self.take(read_edge, *self._of("edge")) or ""
+        row.tags = self.take(read_tags, *self._of("tags")) or []
+        row.group = self.take(read_label, *self._of("group"), 200) or ""
+        conversation = self.take(read_label, *self._of("conversation_id"), 200) or ""
         if row.group and conversation:
             self._leave_out(self._of("conversation_id")[0], "The row also has a group, which is used.")
         row.group = row.group or conversation
-        row.source = self.take(_label, *self._of("source"), 120) or ""
-        row.license = self.take(_label, *self._of("license"), 120) or ""
-        row.external_id = self.take(_label, *self._of("id"), 200) or ""
+        row.source = self.take(read_label, *self._of("source"), 120) or ""
+        row.license = self.take(read_label, *self._of("license"), 120) or ""
+        row.external_id = self.take(read_label, *self._of("id"), 200) or ""
         self._check_texts()
         return self.issues or row
 
@@ -151,7 +151,7 @@ class _Reader:
     def _sort_keys(self) -> None:
         """Decides about each key: imported, read as another one, refused, or noted as not imported."""
         alpaca = any(
-            plain(key) == "instruction" and not _is_nothing(value) for key, value in self.data.items()
+            plain(key) == "instruction" and not is_nothing(value) for key, value in self.data.items()
         )
         perhaps: list[tuple[str, Value]] = []
         for key, value in self.data.items():
@@ -165,7 +165,7 @@ class _Reader:
                         )
                     )
             elif says_not_to_train(key, value):
-                raise BadField(shown(key)[1:-1], f"Is {_short(value)}. {_WEIGHT}")
+                raise BadField(shown(key)[1:-1], f"Is {shortened(value)}. {NOT_FOR_TRAINING}")
             elif says_bad(key, value):
                 self._bad_answer(key, value)
             elif own is None and may_be(key):
@@ -177,14 +177,14 @@ class _Reader:
             elif own == "prompt" and isinstance(value, dict) and "messages" in value:
                 self._prompt_object(key, value)
             elif alpaca and plain(key) == "input":
-                if not _is_nothing(value):
+                if not is_nothing(value):
                     self.input = (key, value)
                     self.result.notes.append(KeyNote(key, "read_as", "prompt, below the instruction"))
             else:
                 self._place(own, key, value)
 
         self._read_perhaps(perhaps)
-        if _is_nothing(self._of("completion")[1]):
+        if is_nothing(self._of("completion")[1]):
             self.given.pop("completion", None)  # messages can end with the answer
 
     def _prompt_object(self, key: str, value: dict[str, Value]) -> None:
@@ -204,13 +204,13 @@ class _Reader:
         for own in ("prompt", "completion"):
             named = [(key, value) for key, value in perhaps if may_be(key) == own]
             taken = [self._of(own), *([self._of("messages")] if own == "prompt" else [])]
-            has = next((key for key, value in taken if not _is_nothing(value)), None)
-            if has is None and own == "completion" and _ends_with_an_answer(self._of("messages")[1]):
+            has = next((key for key, value in taken if not is_nothing(value)), None)
+            if has is None and own == "completion" and ends_with_an_answer(self._of("messages")[1]):
                 has = self._of("messages")[0]
             for key, value in named:
                 if has is not None:
                     self._leave_out(key, f"The row also has {has}, which is used.")
-                elif not _is_nothing(value):
+                elif not is_nothing(value):
                     single = value[0] if isinstance(value, list) and len(value) == 1 else value
                     if isinstance(single, list) or (
                         isinstance(value, list) and len(value) > 1 and isinstance(value[0], str)
@@ -224,11 +224,11 @@ class _Reader:
         if value is None and key != own:
             return
         first, stood = self.given.get(own, ("", None))
-        if first and _is_nothing(value):
+        if first and is_nothing(value):
             if value:
                 self._leave_out(key, "It is blank.")
             return
-        if first and not _is_nothing(stood):
+        if first and not is_nothing(stood):
             exact, other = (first, key) if first == own else (key, first) if key == own else ("", "")
             if not exact:
                 names = f"{shown(first)} and {shown(key)}"
@@ -245,7 +245,7 @@ class _Reader:
         self.given[own] = (key, value)
 
     def _bad_answer(self, key: str, value: Value, place: str = "") -> None:
-        sentence = f"{shown(key)} is {_short(value)}: the file marks this answer as a bad one."
+        sentence = f"{shown(key)} is {shortened(value)}: the file marks this answer as a bad one."
         if self.needs_completion:
             raise BadField(
                 place or shown(key)[1:-1],
@@ -291,25 +291,25 @@ class _Reader:
         """(the file's name for messages, messages, its name for prompt, prompt), of which at most one has content."""
         key, chat = self._of("messages")
         prompt_key, prompt = self._of("prompt")
-        if _is_nothing(chat) and not _is_nothing(prompt):
+        if is_nothing(chat) and not is_nothing(prompt):
             chat = None
-        if _is_nothing(prompt) and not _is_nothing(chat):
+        if is_nothing(prompt) and not is_nothing(chat):
             prompt = None
         if chat is None or prompt is None:
             return key, chat, prompt_key, prompt
         if prompt_key != "prompt":
             self._leave_out(prompt_key, f"The row also has {key}, which is used.")
             self.result.notes = [n for n in self.result.notes if (n.key, n.what) != (prompt_key, "read_as")]
-        elif _says(chat, prompt):
+        elif has_message(chat, prompt):
             self._leave_out(prompt_key, f"{key} says the same and is used.")
         else:
             raise BadField("prompt", f"Give “{key}” or “prompt”, not both.")
         return key, chat, prompt_key, None
 
     def _prompt(self, key: str, prompt: Value) -> list[dict[str, str]]:
-        text = _text(key, prompt)
+        text = read_text(key, prompt)
         if self.input is not None:
-            text = f"{text}\n\n{_text(*self.input)}"
+            text = f"{text}\n\n{read_text(*self.input)}"
         if not text.strip():
             raise BadField(key, "Empty: there is nothing to answer.")
         return [*self._history(), {"role": "user", "content": text}]
@@ -330,14 +330,14 @@ class _Reader:
         self.result.notes = [note for note in self.result.notes if note.key != key]
         self.result.notes.append(KeyNote(key, "read_as", "earlier turns"))
         return [
-            {"role": role, "content": _filled(f"{key}[{at}]", text)}
+            {"role": role, "content": filled_text(f"{key}[{at}]", text)}
             for at, pair in enumerate(pairs)
             for role, text in zip(("user", "assistant"), pair, strict=True)
         ]
 
     def _chat(self, key: str, chat: Value) -> list[dict[str, str]]:
         if not isinstance(chat, list):
-            raise BadField(key, f"Must be a list of messages; it is {_name_of(chat)}.")
+            raise BadField(key, f"Must be a list of messages; it is {type_name(chat)}.")
         if not chat:
             raise BadField(key, "Empty: there is nothing to answer.")
         if len(chat) > MAX_MESSAGES:
@@ -346,13 +346,13 @@ class _Reader:
         answer_key, answer = self._of("completion")
         last = len(chat) - 1 if answer is None or key == answer_key else -1
         return [
-            self._message(f"{key}[{at}]", at, message, learned=at == last and _is_answer(message))
+            self._message(f"{key}[{at}]", at, message, learned=at == last and is_answer(message))
             for at, message in enumerate(chat)
         ]
 
     def _message(self, name: str, index: int, message: Value, *, learned: bool) -> dict[str, str]:
         if not isinstance(message, dict):
-            raise BadField(name, f"Must be an object with role and content; it is {_name_of(message)}.")
+            raise BadField(name, f"Must be an object with role and content; it is {type_name(message)}.")
         role_key, text_key = (
             ("from", "value") if "from" in message and "role" not in message else ("role", "content")
         )
@@ -363,7 +363,7 @@ class _Reader:
             role = role_of(written_role)
         if role is None:
             raise BadField(
-                f"{name}.{role_key}", f"Must be system, user or assistant; it is {_short(written_role)}."
+                f"{name}.{role_key}", f"Must be system, user or assistant; it is {shortened(written_role)}."
             )
         try:
             refuse_other_content(message)
@@ -371,7 +371,7 @@ class _Reader:
         except Unreadable as error:
             part = text_key if error.field == "content" else error.field
             raise BadField(f"{name}.{part}", error.reason) from None
-        text = _filled(f"{name}.{text_key}", message.get(text_key) if text is None else text)
+        text = filled_text(f"{name}.{text_key}", message.get(text_key) if text is None else text)
         if role == "system" and index:
             raise BadField(f"{name}.{role_key}", "A system message can only be the first message.")
         for other, value in message.items():
@@ -380,7 +380,7 @@ class _Reader:
             part = f"{name}.{shown(other)[1:-1]}"
             weight = weight_of(other, value)
             if learned and weight not in (None, 1):
-                raise BadField(part, f"Is {_short(value)}. {_WEIGHT}")
+                raise BadField(part, f"Is {shortened(value)}. {NOT_FOR_TRAINING}")
             if (meaning := meaning_of(other)) and is_filled(value):
                 raise BadField(part, f"Holds {meaning}, and only text is taken here.")
             if learned and says_bad(other, value):
@@ -397,7 +397,7 @@ class _Reader:
 
     def _with_system(self, key: str, messages: list[dict[str, str]]) -> list[dict[str, str]]:
         system_key, system = self._of("system")
-        text = _text(system_key, system) if system is not None else ""
+        text = read_text(system_key, system) if system is not None else ""
         if not text.strip():
             return messages
         if messages[0]["role"] == "system":
@@ -409,7 +409,7 @@ class _Reader:
         text = (
             answered
             if completion is None or (isinstance(completion, list) and answered)
-            else _text(key, completion)
+            else read_text(key, completion)
         )
         if text.strip():
             return text

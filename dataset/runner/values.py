@@ -12,7 +12,7 @@ from annotation.text.cleaning import (
     clean_text,
 )
 from core.marks import Marks
-from dataset.runner.files import _name_of, _short
+from dataset.runner.files import shortened, type_name
 from dataset.runner.json_lines import Number, Value, write_json
 from dataset.runner.shapes import (
     SHAREGPT_ROLES,
@@ -23,9 +23,8 @@ _EDGES = {
     for value, label in Example.Edge.choices
     for name in (value, str(label).lower().replace(" ", "_"))
 }
-
-
-_NO_MARKS = Marks(shapes=False)
+NO_MARKS = Marks(shapes=False)
+NOT_FOR_TRAINING = "The file says not to train on this answer, or only in part. Guildhall trains on every approved completion, so the row is not imported."
 
 
 class BadField(Exception):
@@ -34,14 +33,17 @@ class BadField(Exception):
         self.issue = Issue(name, reason)
 
 
-_WEIGHT = "The file says not to train on this answer, or only in part. Guildhall trains on every approved completion, so the row is not imported."
+@dataclass(frozen=True)
+class Issue:
+    field: str
+    reason: str
 
 
-def _is_nothing(value: Value) -> bool:
+def is_nothing(value: Value) -> bool:
     return value in (None, [], {}) or (isinstance(value, str) and not value.strip())
 
 
-def _says(chat: Value, text: Value) -> bool:
+def has_message(chat: Value, text: Value) -> bool:
     """Whether a text is one of the messages of a chat (UltraChat repeats the first question in its own key)."""
     if not isinstance(chat, list) or not isinstance(text, str):
         return False
@@ -49,11 +51,11 @@ def _says(chat: Value, text: Value) -> bool:
     return any(isinstance(content, str) and content.strip() == text.strip() for content in contents)
 
 
-def _ends_with_an_answer(chat: Value) -> bool:
-    return isinstance(chat, list) and bool(chat) and _is_answer(chat[-1])
+def ends_with_an_answer(chat: Value) -> bool:
+    return isinstance(chat, list) and bool(chat) and is_answer(chat[-1])
 
 
-def _is_answer(message: Value) -> bool:
+def is_answer(message: Value) -> bool:
     if not isinstance(message, dict):
         return False
     role = message.get("role", message.get("from"))
@@ -61,7 +63,7 @@ def _is_answer(message: Value) -> bool:
 
 
 # --- values ------------------------------------------------------------------------------------------------
-def _context(key: str, value: Value) -> list[str]:
+def read_context(key: str, value: Value) -> list[str]:
     if value is None:
         return []
     records = value if isinstance(value, list) else [value]
@@ -70,23 +72,23 @@ def _context(key: str, value: Value) -> list[str]:
     texts = []
     for index, record in enumerate(records):
         name = f"{key}[{index}]" if isinstance(value, list) else key
-        text = _text(name, write_json(record) if isinstance(record, (dict, list)) else record)
+        text = read_text(name, write_json(record) if isinstance(record, (dict, list)) else record)
         if text.strip():
             texts.append(text)
     return texts
 
 
-def _edge(key: str, edge: Value) -> str:
+def read_edge(key: str, edge: Value) -> str:
     if edge is None or edge == "":
         return ""
     name = edge.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(edge, str) else None
     if name not in _EDGES:
         known = ", ".join(value for value in Example.Edge.values if value)
-        raise BadField(key, f"{_short(edge)} is not a kind of edge case. Known: {known}.")
+        raise BadField(key, f"{shortened(edge)} is not a kind of edge case. Known: {known}.")
     return _EDGES[name]
 
 
-def _tags(key: str, value: Value) -> list[str]:
+def read_tags(key: str, value: Value) -> list[str]:
     if value is None:
         return []
     parts = [value] if isinstance(value, str) else value
@@ -98,7 +100,7 @@ def _tags(key: str, value: Value) -> list[str]:
     return tags
 
 
-def _label(key: str, value: Value, limit: int) -> str:
+def read_label(key: str, value: Value, limit: int) -> str:
     if value is None:
         return ""
     if isinstance(value, Number) and value.is_whole:
@@ -108,13 +110,13 @@ def _label(key: str, value: Value, limit: int) -> str:
 
 def _name(key: str, value: Value, limit: int) -> str:
     """A name as it is stored. Some letters are two in Unicode form NFC, so its length is checked again."""
-    return _text(key, clean_name(_text(key, value, limit)), limit)
+    return read_text(key, clean_name(read_text(key, value, limit)), limit)
 
 
-def _text(name: str, value: Value, limit: int = MAX_TEXT) -> str:
+def read_text(name: str, value: Value, limit: int = MAX_TEXT) -> str:
     """The text as the editor would store it (annotation.text.cleaning), or BadField when that would lose something."""
     if not isinstance(value, str):
-        raise BadField(name, "Missing." if value is None else f"Must be a text; it is {_name_of(value)}.")
+        raise BadField(name, "Missing." if value is None else f"Must be a text; it is {type_name(value)}.")
     if len(value) > limit:
         raise BadField(name, f"Has {len(value):,} characters; at most {limit:,} are allowed.")
     if "\x00" in value:
@@ -126,14 +128,8 @@ def _text(name: str, value: Value, limit: int = MAX_TEXT) -> str:
     return clean_text(value)
 
 
-def _filled(name: str, value: Value) -> str:
-    text = _text(name, value)
+def filled_text(name: str, value: Value) -> str:
+    text = read_text(name, value)
     if not text.strip():
         raise BadField(name, "Empty.")
     return text
-
-
-@dataclass(frozen=True)
-class Issue:
-    field: str
-    reason: str

@@ -9,10 +9,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-
 TOKENS = 32
-
-
 # (hidden, inner, heads, head size, key heads, rank): each width differs from the first in one of them.
 SHAPES = [
     (128, 256, 4, 32, 2, 8),
@@ -23,8 +20,6 @@ SHAPES = [
     (128, 256, 4, 32, 2, 16),
     (192, 320, 6, 32, 2, 16),
 ]
-
-
 # Llama 3.1 8B, as a known example: default LoRA, with dropout, all weights, and with activations computed twice.
 EIGHT = Shape(hidden=4096, layers=32, queries=4096, keys=1024, inner=14336, heads=32, vocabulary=128_256)
 

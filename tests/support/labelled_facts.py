@@ -8,17 +8,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-
 DATA = ROOT.parent / "shared" / "data"
-
-
 LABELS = ROOT / "tests" / "annotation" / "labels" / "invented_facts.json"
-
-
 FILES = ("service_pairs", "rated_generations")
-
-
 Row = dict[str, Any]
 
 

@@ -14,41 +14,25 @@ from evaluation.statistics.intervals import Interval
 from release.gate import Facts, RatedComparison, human_preference
 
 Rng = np.random.Generator
-
-
 _NODES, _WEIGHTS = hermegauss(80)
-
-
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
-
-
 PLAIN = 1.959964
-
-
 VOTES = 500
-
-
 UNEVEN = {
     "20 raters, 100 to 1": [100, 80, 50, 40, 30, 20, 15, 10, 10, 8, 7, 6, 5, 5, 4, 3, 3, 2, 1, 1],
     "8 raters, 150 to 5": [150, 120, 60, 30, 20, 10, 5, 5],
     "300 by one, ten of 10": [300] + [10] * 10,
 }
-
-
 EVEN = {
     f"{raters} x {votes}": [votes] * raters
     for raters, votes in ((20, 20), (50, 4), (10, 50), (5, 10), (3, 30), (2, 20))
 }
-
-
 # raters, items, ratings an item, rater sd, item sd
 CROSSED = [
     (20, 20, 20, 0.8, 0.8), (20, 20, 20, 0.4, 0.8), (20, 20, 20, 0.0, 0.8), (20, 100, 10, 0.4, 0.8), (10, 50, 10, 0.8, 0.8),
     (10, 50, 10, 0.4, 0.8), (10, 100, 3, 0.8, 0.8), (10, 100, 3, 0.4, 0.8), (20, 200, 2, 0.8, 0.8), (20, 200, 2, 0.4, 0.8),
     (5, 40, 5, 0.8, 0.8), (5, 40, 5, 0.4, 0.8), (5, 40, 5, 0.0, 0.8), (3, 100, 3, 0.8, 0.8), (3, 100, 3, 0.4, 0.8),
 ]  # fmt: skip
-
-
 RATES = (0.5, 0.6, 0.8, 0.95)
 
 

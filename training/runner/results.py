@@ -1,37 +1,29 @@
 """What is stored when a training run has ended: the model version, its tokenizer and its prompts for the token check."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annotation.text.rendering import chat_messages
 from core.host.disks import storage_error
 from core.host.scratch import scratch
 from core.runs.context import RunFailed
 from core.storage import storage
 from dataset.rows import iter_rows
-from training.methods import Recipe
+from training.methods import Method, Recipe
 from training.models import ModelVersion, TrainingRun
+from training.runner.data import render_prompt
 from training.services import results
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-
-import shutil
-
-from annotation.text.rendering import chat_messages
-from training.methods import Method
-from training.runner.data import render_prompt
-
-if TYPE_CHECKING:
-    from peft import PeftModel
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
 PARITY_PROMPTS = 8
+CONTINUES = "“Try again” continues from the last checkpoint."
 
 
-def _register(
+def store_result(
     training_run: TrainingRun,
     method: Method,
     recipe: Recipe,
@@ -53,14 +45,14 @@ def _register(
         except Exception as error:  # each library has its own errors
             if full := storage_error(error):
                 raise RunFailed(
-                    full.code, f"The result could not be stored. {full.message}", f"{full.advice} {_GOES_ON}"
+                    full.code, f"The result could not be stored. {full.message}", f"{full.advice} {CONTINUES}"
                 ) from error
             if not isinstance(error, OSError):
                 raise
             raise RunFailed(
                 "store_failed",
                 f"The result could not be stored ({error.strerror or type(error).__name__}).",
-                f"Check free space and permissions of the artifact store. {_GOES_ON}",
+                f"Check free space and permissions of the artifact store. {CONTINUES}",
             ) from error
     results.register_version(
         training_run=training_run,
@@ -101,6 +93,3 @@ def _parity_prompts(
         {"messages": conversation, "token_ids": render_prompt(tokenizer, conversation)}
         for conversation in chosen
     ]
-
-
-_GOES_ON = "“Try again” continues from the last checkpoint."

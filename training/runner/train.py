@@ -27,7 +27,7 @@ from training.runner.data import encode_rows, stop_id_of
 from training.runner.database import DatabaseReporter
 from training.runner.memory import PeakMemory
 from training.runner.plan import TrainingPlan
-from training.runner.results import _GOES_ON, _register
+from training.runner.results import CONTINUES, store_result
 from training.services import results
 from training.time_left import TimeLeft
 
@@ -77,7 +77,7 @@ def run(ctx: RunContext) -> None:
                 left=plan.seconds_left(plan.steps),
                 now=True,
             )
-            _register(
+            store_result(
                 training_run,
                 method,
                 recipe,
@@ -254,7 +254,7 @@ def _environment(device: str) -> dict[str, Any]:
 def understood(error: BaseException, advice: str = OUT_OF_MEMORY_ADVICE) -> RunFailed | BaseException:
     """Users can act when memory or disk is full. Other errors stay as they are."""
     if full := storage_error(error):
-        return RunFailed(full.code, full.message, full.advice + " " + _GOES_ON)
+        return RunFailed(full.code, full.message, full.advice + " " + CONTINUES)
     text = str(error).lower()
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         return RunFailed("out_of_memory", "The machine ran out of memory during a step.", advice)

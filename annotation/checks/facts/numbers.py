@@ -28,39 +28,39 @@ from annotation.checks.facts.words import (
     any_of,
 )  # fmt: skip
 
-_FLAGS = re.IGNORECASE
+FLAGS = re.IGNORECASE
 _LARGE = 100  # from this value an invented number is serious
 _MOST_POINTED = 20  # "step 2"; "step 45123" is a reference
 
 # --- before the number -------------------------------------------------------------------------------------
 _BACK = 32  # characters read before a number
-_PREFIX = re.compile(rf"(?:(?<![^\W_])(?P<code>{any_of(m for m in PREFIXES if m[0].isalpha())})\.?|(?P<sign>{any_of(m for m in PREFIXES if not m[0].isalpha())}))[{SPACES}]?[-−]?$", _FLAGS)  # fmt: skip
+_PREFIX = re.compile(rf"(?:(?<![^\W_])(?P<code>{any_of(m for m in PREFIXES if m[0].isalpha())})\.?|(?P<sign>{any_of(m for m in PREFIXES if not m[0].isalpha())}))[{SPACES}]?[-−]?$", FLAGS)  # fmt: skip
 _TIES = frozenset(":=")
 _LOOSE = " \t\"'#"
 
 # --- after the number --------------------------------------------------------------------------------------
-_WORDY = any_of(word for word in UNITS if word[-1].isalnum())
+WORDY_UNITS = any_of(word for word in UNITS if word[-1].isalnum())
 _SIGNS = any_of(sign for sign in UNITS if not sign[-1].isalnum())
-_MORE_WORD = re.compile(rf"[{SPACES}](?P<more>{any_of(MORE)})\b", _FLAGS)
+_MORE_WORD = re.compile(rf"[{SPACES}](?P<more>{any_of(MORE)})\b", FLAGS)
 _UNIT = re.compile(
-    rf"(?P<gap>[{SPACES}]{{0,2}}|-)(?:(?:{any_of(BETWEEN)})[{SPACES}-]){{0,2}}(?:(?P<word>{_WORDY})(?![^\W_])|(?P<sign>{_SIGNS}))",
-    _FLAGS,
+    rf"(?P<gap>[{SPACES}]{{0,2}}|-)(?:(?:{any_of(BETWEEN)})[{SPACES}-]){{0,2}}(?:(?P<word>{WORDY_UNITS})(?![^\W_])|(?P<sign>{_SIGNS}))",
+    FLAGS,
 )
-_GLUED = re.compile(rf"(?P<word>{any_of(GLUED)})(?![^\W_])", _FLAGS)
+_GLUED = re.compile(rf"(?P<word>{any_of(GLUED)})(?![^\W_])", FLAGS)
 _SCALE = re.compile(
     rf"[{SPACES}]?(?P<scale>{any_of(word for word in SCALES if SCALES[word] >= 100)}|mn|bn|mio)\b|(?P<k>k)\b",
-    _FLAGS,
+    FLAGS,
 )
 _SCALES = {**SCALES, "mn": 10**6, "mio": 10**6, "bn": 10**9}
 _NOUN = re.compile(rf"[{SPACES}](?P<noun>[^\W\d_]{{2,40}})")
-_TIMES = re.compile(r"[x×](?![^\W_])", _FLAGS)
+_TIMES = re.compile(r"[x×](?![^\W_])", FLAGS)
 _RANGE = re.compile(r"[-–](?P<to>[0-9]{1,3}(?:[.,][0-9]{1,3})?)(?![\w]|[-/.,][0-9])")
 _COMPOUND = re.compile(r"(?:-[^\W\d_]{3,30}){1,4}(?![-_/#]?[^\W_])")
 # Tested first: without one of these the number is alone and nothing else is tried.
 _FOLLOWED = re.compile(rf"[{SPACES}]{{0,2}}(?:[^\W\d]|[^\w\s.,;)\]}}|\"'])|[.:'-](?=[^\W_])")
 _GOES_ON = re.compile(r"[^\W_]|[-_/#]{1,2}[^\W_]|[.:](?=[0-9])")
 # "Two of them" counts; "two of clubs" and "5 of 12" are not counts.
-_SOME_OF = re.compile(rf"[{SPACES}]of (?:{any_of(SOME_OF)})\b", _FLAGS)
+_SOME_OF = re.compile(rf"[{SPACES}]of (?:{any_of(SOME_OF)})\b", FLAGS)
 _NAME_GOES_ON = re.compile(r"(?:[-_][^\W_]{1,40})++")
 _IS_KEY = re.compile(r"\"\s{0,3}:")
 
@@ -187,7 +187,7 @@ def at_number_word(text: str, at: int) -> Read | None:
     return (facts, end) if facts else None
 
 
-def _number_fact(text: str, start: int, end: int, readings: list[tuple[str, Decimal]]) -> Fact:
+def number_fact(text: str, start: int, end: int, readings: list[tuple[str, Decimal]]) -> Fact:
     keys = tuple(number_key(value, unit) for unit, value in readings)
     return Fact("number", text[start:end], start, end, keys)
 
