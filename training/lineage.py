@@ -22,28 +22,30 @@ def version_lineage(version: ModelVersion, people: Contributors | None = None) -
 
 def origin_of(version: ModelVersion, people: Contributors | None = None) -> list[LineageStep]:
     """Training run, dataset version, with `people` a step about them, and base model. At most one query."""
-    slug, training = version.project.slug, version.training_run
-    steps = [_run(training, slug), _dataset(training, slug)] if training is not None else []
-    if training is not None and people is not None:
+    slug, training_run = version.project.slug, version.training_run
+    steps = [_run(training_run, slug), _dataset(training_run, slug)] if training_run is not None else []
+    if training_run is not None and people is not None:
         steps.append(LineageStep("People", ", ".join(people.names) or "not known", "", people.sentence))
     return [*steps, _base(version.base_model, slug)]
 
 
-def _run(training: TrainingRun, slug: str) -> LineageStep:
-    packages = [f"{name} {training.environment[name]}" for name in PACKAGES if training.environment.get(name)]
+def _run(training_run: TrainingRun, slug: str) -> LineageStep:
+    packages = [
+        f"{name} {training_run.environment[name]}" for name in PACKAGES if training_run.environment.get(name)
+    ]
     detail = (
-        f"{training.method}, {training.done_steps:,} steps, recipe {training.recipe_hash[:12]}; launched by "
-        f"{training.launched_by.name} on {training.created_at:%-d %b %Y, %H:%M} UTC; code "
-        + ", ".join([training.code_version, *packages])
+        f"{training_run.method}, {training_run.done_steps:,} steps, recipe {training_run.recipe_hash[:12]}; launched by "
+        f"{training_run.launched_by.name} on {training_run.created_at:%-d %b %Y, %H:%M} UTC; code "
+        + ", ".join([training_run.code_version, *packages])
     )
-    url = reverse("training:run", args=[slug, training.number])
-    return LineageStep("Training run", training.run.title, url, detail)
+    url = reverse("training:run", args=[slug, training_run.number])
+    return LineageStep("Training run", training_run.run.title, url, detail)
 
 
-def _dataset(training: TrainingRun, slug: str) -> LineageStep:
-    dataset = training.dataset
+def _dataset(training_run: TrainingRun, slug: str) -> LineageStep:
+    dataset = training_run.dataset
     frozen = f"frozen by {dataset.created_by.name}, " if dataset.created_by else ""
-    detail = f"{frozen}{rows_words(training)}; content hash {dataset.content_hash[:16]}…"
+    detail = f"{frozen}{rows_words(training_run)}; content hash {dataset.content_hash[:16]}…"
     url = reverse("datasets:dataset", args=[slug, dataset.number])
     return LineageStep("Dataset version", str(dataset), url, detail)
 

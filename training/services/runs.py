@@ -178,13 +178,13 @@ def training_ended(run: Run) -> None:
 
     No other process writes then: only the claim's holder ends a run.
     """
-    training = TrainingRun.objects.filter(run=run).first()
-    if training is None:
+    training_run = TrainingRun.objects.filter(run=run).first()
+    if training_run is None:
         raise Conflict("This run has no training.")
     # A failed or cancelled run keeps its checkpoints: it can be started again and continues from them.
     if run.status == Run.Status.SUCCEEDED:
-        TrainingRun.objects.filter(pk=training.pk).update(checkpoint_step=None)
-        transaction.on_commit(lambda: checkpoints.remove(training.pk))
+        TrainingRun.objects.filter(pk=training_run.pk).update(checkpoint_step=None)
+        transaction.on_commit(lambda: checkpoints.remove(training_run.pk))
 
 
 def again(run: Run, by: User) -> None:
