@@ -13,11 +13,12 @@ from core.storage import storage
 from dataset.models import DatasetVersion
 
 # Part of every content hash: a change of the fields of a canonical row is a change of format.
-FORMAT = 1
+FORMAT = 2
 ROW_FIELDS = (
     "messages",
     "context",
     "completion",
+    "rejected",
     "slice",
     "edge",
     "tags",

@@ -28,7 +28,7 @@ class ExampleSerializer(serializers.ModelSerializer[Example]):
     class Meta:
         model = Example
         fields = (
-            "id", "status", "messages", "context", "completion", "slice", "edge", "tags", "group", "source", "license",
+            "id", "status", "messages", "context", "completion", "rejected", "slice", "edge", "tags", "group", "source", "license",
             "external_id", "origin", "origin_detail", "revision", "content_hash", "import_id", "created_by", "submitted_by",
             "submitted_at", "created_at", "changed_at", "seen",
         )  # fmt: skip

@@ -68,6 +68,12 @@ class Example(models.Model):
     messages = models.JSONField()
     context = models.JSONField(default=list)
     completion = models.TextField(blank=True)
+    rejected = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        help_text="A worse answer to the same question, for training on preferences; empty when none is known.",
+    )
     slice = models.CharField(max_length=120, blank=True)
     edge = models.CharField(max_length=24, choices=Edge.choices, blank=True, default="")
     tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)

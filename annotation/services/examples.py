@@ -10,7 +10,7 @@ from annotation.actions import AnnotationAction
 from annotation.checks import bad_findings
 from annotation.errors import NeedsReason
 from annotation.models import Example, Lease, Revision
-from annotation.text.cleaning import clean_pair, clean_text
+from annotation.text.cleaning import MAX_TEXT, clean_pair, clean_text
 from annotation.text.hashes import content_hash, group_of_prompt, search_text
 from core.audit.entries import record
 from core.database.transitions import transition
@@ -123,6 +123,8 @@ def file_correction(
         group=group or group_of_prompt(messages=clean["messages"], context=clean["context"]),
         origin=origin,
         origin_detail=dict(origin_detail),
+        # What the model said is the worse answer of a pair: a training on preferences can use it.
+        rejected=clean_text(origin_detail.get("answer"))[:MAX_TEXT],
         created_by=by,
         **fields_of(clean),
     )

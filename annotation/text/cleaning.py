@@ -145,7 +145,7 @@ def texts_of(pair: Mapping[str, Any]) -> dict[str, Any]:
 def mark_in_pair(pair: Mapping[str, Any], marks: Marks) -> str:
     """The first control mark in the texts of an example; "" when there is none."""
     texts = texts_of(pair)
-    every = (*texts["messages"], *texts["context"], texts["completion"])
+    every = (*texts["messages"], *texts["context"], texts["completion"], pair.get("rejected", ""))
     return next((mark for text in every if (mark := marks.in_text(text))), "")
 
 

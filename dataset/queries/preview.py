@@ -81,10 +81,10 @@ def preview(project: Project, settings: Mapping[str, Any], *, most: int | None =
         return replace(counted, counts=_by_group(project, examples, settings), whole=False)
     planner = Planner(settings)
     marks = known_marks()
-    for pk, group, slice_name, messages, context, completion in examples.values_list(
-        "pk", "group", "slice", "messages", "context", "completion"
+    for pk, group, slice_name, messages, context, completion, rejected in examples.values_list(
+        "pk", "group", "slice", "messages", "context", "completion", "rejected"
     ):
-        pair = {"messages": messages, "context": context, "completion": completion}
+        pair = {"messages": messages, "context": context, "completion": completion, "rejected": rejected}
         if mark := mark_in_pair(pair, marks):
             planner.leave_out(example=pk, mark=mark)
             continue

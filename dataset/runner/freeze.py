@@ -154,7 +154,7 @@ def _gather(dataset: DatasetVersion, planner: Planner, report: Report) -> int:
     )
     expected = examples.count()
     report(done=0, total=_ALL, message=f"Reading {expected:,} approved examples.", now=True)
-    columns = ("messages", "context", "completion", "slice", "edge", "tags", "group", "license")
+    columns = ("messages", "context", "completion", "rejected", "slice", "edge", "tags", "group", "license")
     revisions = (
         Revision.objects.filter(example__in=examples, number=F("example__revision"))
         .order_by()

@@ -58,7 +58,7 @@ def test_the_artifact_holds_the_rows_in_order_and_reads_back(world: World):
     assert one == {
         "position": one["position"], "example": example.pk, "revision": 1, "split": one["split"],
         "messages": example.messages, "context": ["FD-1 | é"], "completion": example.completion,
-        "slice": "shipment status", "edge": "", "tags": ["a", "b"], "group": example.group, "source": "",
+        "rejected": "", "slice": "shipment status", "edge": "", "tags": ["a", "b"], "group": example.group, "source": "",
         "license": "internal",
     }  # fmt: skip
     assert [row["split"] for row in iter_rows(dataset, "test")] == ["test", "test"]

@@ -11,6 +11,7 @@ ROW = {
     "messages": [{"role": "user", "content": "Where is my café order?"}],
     "context": ["order 5 | in Köln"],
     "completion": "In Köln.",
+    "rejected": "",
     "slice": "status",
     "edge": "",
     "tags": ["b", "a"],
@@ -32,10 +33,10 @@ SETTINGS = {
 def test_the_hashes_of_known_rows_never_change():
     """These values are on record in every project: a change here is a new FORMAT."""
     first, second = canonical_row(ROW), canonical_row(ROW | {"completion": "In Bonn.", "group": "g2"})
-    assert row_hash(first) == "cb3b026573dcbfcd6886b6392c0d0112312d3ee8d36007a9c3cbd445ba3cdda3"
+    assert row_hash(first) == "1ea270c8683fb8f14dbbdd0e9614cdc091a177c3ff2e139422946ba3979c747e"
     assert (
         content_hash_of([(first, TRAIN), (second, TEST)], SETTINGS)
-        == "f1f200fb6790e2d4aa7823f0cbced963b92fb2535b9e946e0675a3d8cd5efd1a"
+        == "a42bb0cf54737de828895b73d1195f9d9edf22a9f99986c1c00f1608278b961f"
     )
 
 
