@@ -18,7 +18,8 @@ _PIECE = 1 << 18
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BETWEEN = re.compile(r"[ \t\r\n,]*")
 _BEHIND_NAME = re.compile(r"[ \t\r\n:]*")
-_NEXT_OBJECT = re.compile(r"\}\s*,?\s*(?=\{)")
+# The next element of the list behind a fault: an object behind an object, or another value that is an error itself.
+_NEXT_OBJECT = re.compile(r"\}\s*(?:,\s*(?=[{\[\d\-tfn])|(?=\{))")
 # Bytes that are not UTF-8 are read as halves of letters, so that only their own row is refused.
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _NEAR_THE_END = 64  # letters: an error there can be an object whose rest is not in the buffer
@@ -169,7 +170,8 @@ def _go_on(buffer: _Buffer, at: int) -> None:
         buffer.at = max(buffer.at, len(buffer.text) - _NEAR_THE_END)
         buffer.forget()
         if not buffer.more():
-            buffer.at = len(buffer.text)
+            rest = buffer.text.rstrip()
+            buffer.at = len(rest) - 1 if rest.endswith("]") else len(buffer.text)
             return
 
 

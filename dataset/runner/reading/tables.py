@@ -3,12 +3,14 @@
 import codecs
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator
 from typing import IO
 
 from dataset.runner.json_lines import Value, shown
 from dataset.runner.reading.records import FileLine, NotReadable, clipped
 
+_NO_LETTER = re.compile("[\udc80-\udcff\ufffd]")
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
@@ -21,9 +23,17 @@ def read_table(
     """
     # A cell of this size is refused; a quotation mark that never ends must not read the whole file into memory.
     csv.field_size_limit(max_bytes)
-    # Bytes that are not UTF-8 stay visible as halves of letters: each row with one is refused by itself.
-    lines = io.TextIOWrapper(file, encoding=_encoding_of(file), errors="surrogateescape", newline="")
-    reader = csv.reader(lines, delimiter=delimiter)
+    encoding = _encoding_of(file)
+    # Bytes that are no letters stay visible: each row with one is refused by itself.
+    errors = "surrogateescape" if encoding == "utf-8" else "replace"
+    lines = io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
+    try:
+        yield from _rows(csv.reader(lines, delimiter=delimiter), max_bytes, position)
+    finally:
+        lines.detach()  # its owner closes the file
+
+
+def _rows(reader: "csv._reader", max_bytes: int, position: Callable[[], int]) -> Iterator[FileLine]:
     names = _header(reader)
     begins = reader.line_num
     while True:
@@ -80,8 +90,8 @@ def _row(names: list[str], cells: list[str], number: int, end: int) -> FileLine:
         )
         return FileLine(number, end, None, problem, excerpt, column=len(names) + 1)
     for at, cell in enumerate(cells, 1):
-        if not cell.isascii() and any("\udc80" <= letter <= "\udcff" for letter in cell):
-            problem = "Is not UTF-8. Save the table again as “CSV UTF-8”."
+        if not cell.isascii() and _NO_LETTER.search(cell):
+            problem = "Contains bytes that are not UTF-8. Save the table again as “CSV UTF-8”."
             return FileLine(
                 number, end, None, f"Column {shown(names[at - 1])}: {problem}", excerpt, column=at
             )
