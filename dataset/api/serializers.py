@@ -67,9 +67,10 @@ class ImportSerializer(serializers.ModelSerializer[DataImport]):
 class MappingField(serializers.JSONField):
     """How columns are read: {"columns": {column: field, or "" to leave it out}, "tool_turns": "refuse" or "records"}."""
 
-    def to_internal_value(self, data: Any) -> FieldMapping:
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """A FieldMapping, or None where the field was left out."""
         try:
-            return read_mapping(super().to_internal_value(data))
+            return read_mapping(super().run_validation(data))
         except Invalid as error:
             raise serializers.ValidationError(error.fields["mapping"]) from None
 

@@ -1,6 +1,7 @@
 """Imports files of examples, and removes an import that was a mistake."""
 
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -202,7 +203,12 @@ def _remember(data_import: DataImport, mapping: FieldMapping, by: User) -> None:
     if mapping == FieldMapping():
         ImportMapping.objects.filter(**known).delete()
         return
-    values = {"mapping": mapping.stored(), "file_name": data_import.file_name, "by": by, "at": timezone.now()}
+    values: dict[str, Any] = {
+        "mapping": mapping.stored(),
+        "file_name": data_import.file_name,
+        "by": by,
+        "at": timezone.now(),
+    }
     ImportMapping.objects.update_or_create(**known, defaults=values)
 
 
