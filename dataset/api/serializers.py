@@ -9,7 +9,7 @@ from core.api.fields import Body, SeenField, TextField
 from core.api.serializers import PersonSerializer, RunSerializer
 from core.errors import Invalid
 from core.lists.numbers import LARGEST_ID
-from dataset.mapping import FieldMapping, read_mapping
+from dataset.mapping import read_mapping
 from dataset.models import DataImport, DatasetRow, DatasetVersion, ImportIssue, Upload, WithheldRow
 from dataset.services.uploads import MOST_PIECE
 from dataset.services.versions import MAX_SHARE, SEED

@@ -86,7 +86,7 @@ class UploadView(_Uploads):
             raise Invalid(
                 "The header Upload-Offset must be a whole number.", "Give the place of the piece in the file."
             )
-        piece: bytes = request.data.get("piece", b"")
+        piece: bytes = dict(request.data).get("piece", b"")
         if len(piece) > MOST_PIECE:
             limit = MOST_PIECE // (1 << 20)
             raise Invalid(f"A piece has at most {limit} MB.", "Send smaller pieces.")

@@ -199,7 +199,7 @@ def _remember(data_import: DataImport, mapping: FieldMapping, by: User) -> None:
     names = [str(column["name"]) for column in data_import.columns]
     if not names:
         return
-    known = {"project": data_import.project, "fingerprint": fingerprint(names)}
+    known: dict[str, Any] = {"project": data_import.project, "fingerprint": fingerprint(names)}
     if mapping == FieldMapping():
         ImportMapping.objects.filter(**known).delete()
         return
