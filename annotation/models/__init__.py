@@ -1,4 +1,15 @@
-from annotation.models.examples import QUESTION, QUESTION_LETTERS, SAID, Example, Revision
+from annotation.models.examples import SAID, Example, Revision
+from annotation.models.search import QUESTION_LETTERS, ExampleSearch, SearchBacklog
 from annotation.models.work import Draft, Lease, Review
 
-__all__ = ["QUESTION", "QUESTION_LETTERS", "SAID", "Draft", "Example", "Lease", "Review", "Revision"]
+__all__ = [
+    "QUESTION_LETTERS",
+    "SAID",
+    "Draft",
+    "Example",
+    "ExampleSearch",
+    "Lease",
+    "Review",
+    "Revision",
+    "SearchBacklog",
+]

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Sum
 
-from annotation.models import Example, Review, Revision
+from annotation.models import Example, Review, Revision, SearchBacklog
 from annotation.text.changes import Changes, changes
 from core.lists.numbers import whole_number
 from core.lists.search import folded, pattern
@@ -43,7 +43,15 @@ def with_text(examples: QuerySet[Example], typed: str) -> QuerySet[Example]:
         return examples
     if text.startswith("#") and (number := whole_number(text[1:])) is not None:
         return examples.filter(pk=number)
-    return examples.filter(search_text__contains=pattern(text) or folded(text))
+    return examples.filter(search__text__contains=pattern(text) or folded(text))
+
+
+def not_searched_yet(project: Project, criteria: Mapping[str, Any]) -> int:
+    """How many of the project's examples a search by text (`q`) does not find yet: a bulk load stored them just now. 0 without
+    such a search; else one query."""
+    if not criteria.get("q"):
+        return 0
+    return SearchBacklog.objects.filter(project=project).aggregate(n=Sum("left"))["n"] or 0
 
 
 def slices_of(project: Project) -> list[str]:

@@ -270,9 +270,7 @@ def review_list(project: Project, user: User, criteria: Mapping[str, Any] | None
     examples = with_text(examples, str(criteria.get("q") or ""))
     holder = _holding().values("user__name")[:1]
     return in_order(
-        examples.defer("search_text")
-        .select_related("submitted_by")
-        .annotate(
+        examples.select_related("submitted_by").annotate(
             held_by=Subquery(holder),
             own=Case(When(submitted_by=user, then=Value(True)), default=Value(False)),
         )

@@ -10,7 +10,7 @@ from annotation.filters import ExampleFilter
 from annotation.forms import RetireForm
 from annotation.links import annotation_subnav
 from annotation.models import Example
-from annotation.queries.examples import find_examples, history_of
+from annotation.queries.examples import find_examples, history_of, not_searched_yet
 from annotation.registry import page_details
 from annotation.services.examples import example_stamp, requeue, retire
 from core.access import Access, project_page
@@ -32,7 +32,8 @@ def examples(request: HttpRequest, access: Access) -> HttpResponse:
     context = {
         "filters": filters,
         "criteria": criteria,
-        "page": cut(request, examples.defer("search_text"), 25),
+        "page": cut(request, examples, 25),
+        "not_searched": not_searched_yet(access.project, criteria),
         "can_import": access.has(Role.ADMIN),
         "subnav": annotation_subnav(access, "annotation:examples"),
     }
@@ -50,7 +51,7 @@ def examples_download(request: HttpRequest, access: Access) -> StreamingHttpResp
 
 def _example(access: Access, pk: int) -> Example:
     return access.get(
-        Example.objects.select_related("created_by", "submitted_by", "project").defer("search_text"),
+        Example.objects.select_related("created_by", "submitted_by", "project"),
         pk=pk,
     )
 

@@ -13,8 +13,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation.models import Example, Revision
-from annotation.text.hashes import arrival_hash, content_hash, group_of_prompt, search_text
+from annotation.services.search_index import index_soon
+from annotation.text.hashes import arrival_hash, content_hash, group_of_prompt
 from core.audit.entries import record
+from core.database.statistics import analyze
 from core.marks import known_marks
 from core.runs.context import RunContext, RunFailed
 from core.storage import storage
@@ -101,6 +103,7 @@ def run(ctx: RunContext) -> None:
                 )
                 store(data_import, report=report)
                 still_ours(ctx.run)
+            analyze(Example, Revision)
         except _Refused as refused:
             _keep_the_answer(data_import, refused.tally)
             raise refused.failure from None
@@ -182,6 +185,7 @@ def _store_lines(data_import: DataImport, file: IO[bytes], tally: Tally, report:
                 f"{tally.rejected:,} bad lines.",
             )
     _flush(data_import, tally, waiting, sources)
+    index_soon(Example.objects.filter(import_id=data_import.pk))
 
 
 def _reject(data_import: DataImport, tally: Tally, line: FileLine, issues: list[Issue]) -> None:
@@ -287,7 +291,6 @@ def _example(
         origin_detail={"label": _label(data_import, line, row), "line": line.number},
         arrival_hash=key,
         content_hash=content_hash(**pair),
-        search_text=search_text(**pair),
         created_by_id=data_import.created_by_id,
     )
 

@@ -326,7 +326,7 @@ def test_submitting_writes_a_revision_ends_the_lease_and_is_on_record(world):
     example.refresh_from_db()
     assert (example.status, example.revision, example.submitted_by) == ("in_review", 2, world.annotator)
     assert example.completion == words
-    assert words.lower() in example.search_text
+    assert words.lower() in example.search.text
     revision = Revision.objects.get(example=example, number=2)
     assert (revision.by, revision.reason, revision.content["tags"]) == (world.annotator, "submitted", ["eta"])
     assert not Draft.objects.exists()
