@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from annotation.services import expiry
+from annotation.services import counts, expiry
 from annotation.services.search_index import INDEX_EXAMPLES, index_backlog, sweep_backlogs
 
 
@@ -22,3 +22,9 @@ def index_examples(backlog_id: int) -> None:
 def sweep_search() -> None:
     """Continues what a lost message or worker left unindexed (beat, every 15 seconds)."""
     sweep_backlogs()
+
+
+@shared_task(name="annotation.tasks.sweep_counts", ignore_result=True)
+def sweep_counts() -> None:
+    """Keeps the counts of examples short (beat, every 30 seconds)."""
+    counts.sweep_counts()

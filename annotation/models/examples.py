@@ -156,6 +156,17 @@ class Example(models.Model):
                 fields=["project", "queue_rank", "waiting_since", "id"],
                 condition=models.Q(status="in_review"),
             ),
+            # What of these queues is not for everybody (annotation.queries.overview).
+            models.Index(
+                name="example_returned",
+                fields=["project", "waiting_since"],
+                condition=models.Q(status="returned"),
+            ),
+            models.Index(
+                name="example_submitted",
+                fields=["project", "submitted_by", "status"],
+                condition=models.Q(status__in=["returned", "in_review"]),
+            ),
             models.Index(name="example_slice", fields=["project", "slice"]),
             models.Index(name="example_content", fields=["project", "content_hash"]),
             GinIndex(name="example_tags", fields=["tags"]),

@@ -10,6 +10,7 @@ from annotation.filters import ExampleFilter
 from annotation.forms import RetireForm
 from annotation.links import annotation_subnav
 from annotation.models import Example
+from annotation.queries.counts import kept_count
 from annotation.queries.examples import find_examples, history_of, not_searched_yet
 from annotation.registry import page_details
 from annotation.services.examples import example_stamp, requeue, retire
@@ -32,7 +33,9 @@ def examples(request: HttpRequest, access: Access) -> HttpResponse:
     context = {
         "filters": filters,
         "criteria": criteria,
-        "page": cut(request, examples, 25),
+        "page": cut(
+            request, examples, 25, known=kept_count(access.project, criteria) if filters.is_valid() else 0
+        ),
         "not_searched": not_searched_yet(access.project, criteria),
         "can_import": access.has(Role.ADMIN),
         "subnav": annotation_subnav(access, "annotation:examples"),

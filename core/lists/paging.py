@@ -18,8 +18,15 @@ class CappedPaginator(Paginator):
 
     CAP = 10_000
 
+    def __init__(self, rows: QuerySet[Any], size: int, known: int | None = None) -> None:
+        """`known`: the number of rows, where the caller has it already."""
+        super().__init__(rows, size)
+        self.known = known
+
     @cached_property
     def _found(self) -> int:
+        if self.known is not None:
+            return self.known
         rows = self.object_list
         assert isinstance(rows, QuerySet)
         return rows.order_by().values("pk")[: self.CAP + 1].count()
@@ -34,6 +41,6 @@ class CappedPaginator(Paginator):
         return self._found > self.CAP
 
 
-def cut(request: HttpRequest, rows: QuerySet[Any], size: int = 50) -> Page[Any]:
-    """The requested page; an invalid `?page=` gives the first or the last. Two queries."""
-    return CappedPaginator(rows, size).get_page(Params(request.GET).text("page", most=20))
+def cut(request: HttpRequest, rows: QuerySet[Any], size: int = 50, *, known: int | None = None) -> Page[Any]:
+    """The requested page; an invalid `?page=` gives the first or the last. Two queries; one when their number is `known`."""
+    return CappedPaginator(rows, size, known).get_page(Params(request.GET).text("page", most=20))

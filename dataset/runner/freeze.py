@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
 from annotation.models import Example, Revision
+from annotation.queries.counts import changes_so_far
 from annotation.text.cleaning import mark_in_pair
 from annotation.text.hashes import canonical_json, prompt_hash
 from core.audit.entries import record
@@ -88,6 +89,8 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_TABLES)
     planner = Planner(dataset.settings)
+    # Before the examples are read: what changes from now on may be missing in this version.
+    dataset.changes_seen = changes_so_far()
     total = _gather(dataset, planner, report)
     if not total:
         raise RunFailed(
@@ -134,6 +137,7 @@ def _finish(dataset: DatasetVersion, plan: FreezePlan, content: str, artifact: A
         artifact=artifact,
         same_as=same_as,
         counts=plan.counts,
+        changes_seen=dataset.changes_seen,
     )
     record(
         by=dataset.created_by,
