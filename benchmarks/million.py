@@ -117,10 +117,11 @@ class Loader:
                     )
             yield last + 1
         self.db.execute("SET maintenance_work_mem = '1GB'")
-        for column, index in (("text", "example_search"), ("question", "example_question")):
-            self.db.execute(
-                f"CREATE INDEX {index} ON annotation_examplesearch USING gin ({column} gin_trgm_ops)"
-            )
+        for columns, index in (
+            ("text gin_trgm_ops, places", "example_search"),
+            ("question gin_trgm_ops", "example_question"),
+        ):
+            self.db.execute(f"CREATE INDEX {index} ON annotation_examplesearch USING gin ({columns})")
         self.db.execute("VACUUM ANALYZE annotation_example, annotation_examplesearch, annotation_revision")
 
     def dataset(self, number: int, rows: int) -> None:

@@ -1,7 +1,9 @@
+import django.contrib.postgres.fields
 import django.contrib.postgres.indexes
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
+from django.db.models import expressions
 
 # The data move before the GIN indexes exist: building these from all rows is much cheaper than filling them row by row.
 MOVE = """
@@ -46,6 +48,59 @@ class Migration(migrations.Migration):
                     "question",
                     models.TextField(
                         help_text="The start of the last turn without differences that people do not see, for the check of repeats."
+                    ),
+                ),
+                (
+                    "places",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=models.Func(
+                            expressions.CombinedExpression(
+                                models.F("project"), "*", models.Value(17592186044416)
+                            ),
+                            expressions.CombinedExpression(
+                                expressions.CombinedExpression(
+                                    expressions.CombinedExpression(
+                                        models.F("project"), "*", models.Value(17592186044416)
+                                    ),
+                                    "+",
+                                    models.Value(1099511627776),
+                                ),
+                                "+",
+                                expressions.CombinedExpression(
+                                    models.F("example"), "/", models.Value(524288)
+                                ),
+                            ),
+                            expressions.CombinedExpression(
+                                expressions.CombinedExpression(
+                                    expressions.CombinedExpression(
+                                        models.F("project"), "*", models.Value(17592186044416)
+                                    ),
+                                    "+",
+                                    models.Value(2199023255552),
+                                ),
+                                "+",
+                                expressions.CombinedExpression(models.F("example"), "/", models.Value(65536)),
+                            ),
+                            expressions.CombinedExpression(
+                                expressions.CombinedExpression(
+                                    expressions.CombinedExpression(
+                                        models.F("project"), "*", models.Value(17592186044416)
+                                    ),
+                                    "+",
+                                    models.Value(3298534883328),
+                                ),
+                                "+",
+                                expressions.CombinedExpression(models.F("example"), "/", models.Value(8192)),
+                            ),
+                            output_field=django.contrib.postgres.fields.ArrayField(
+                                base_field=models.BigIntegerField(), size=None
+                            ),
+                            template="ARRAY[%(expressions)s]",
+                        ),
+                        output_field=django.contrib.postgres.fields.ArrayField(
+                            base_field=models.BigIntegerField(), size=None
+                        ),
                     ),
                 ),
                 (
@@ -104,7 +159,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="examplesearch",
             index=django.contrib.postgres.indexes.GinIndex(
-                fields=["text"], name="example_search", opclasses=["gin_trgm_ops"]
+                fields=["text", "places"], name="example_search", opclasses=["gin_trgm_ops", "array_ops"]
             ),
         ),
         migrations.AddIndex(

@@ -1,9 +1,10 @@
 from annotation.models.counts import ApprovedChange, ExampleCount
 from annotation.models.examples import SAID, Example, Revision
-from annotation.models.search import QUESTION_LETTERS, ExampleSearch, SearchBacklog
+from annotation.models.search import BLOCKS, QUESTION_LETTERS, ExampleSearch, SearchBacklog, place
 from annotation.models.work import Draft, Lease, Review
 
 __all__ = [
+    "BLOCKS",
     "QUESTION_LETTERS",
     "SAID",
     "ApprovedChange",
@@ -15,4 +16,5 @@ __all__ = [
     "Review",
     "Revision",
     "SearchBacklog",
+    "place",
 ]

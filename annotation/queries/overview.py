@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.utils import timezone
@@ -77,7 +77,7 @@ class _Part(NamedTuple):
     rank: int
     slice: str
     edge: str
-    count: int
+    number: int
 
     @property
     def kind(self) -> tuple[int, str, str]:
@@ -87,7 +87,7 @@ class _Part(NamedTuple):
 def overview(user: User, project: Project) -> Overview:
     """Two queries, for any size of the queue: only the exceptions are counted here."""
     held = held_by(project)
-    names = {
+    names: dict[str, Any] = {
         "project": project.pk,
         "user": user.pk,
         "since": timezone.now() - OWN_FIRST,
@@ -117,7 +117,7 @@ def _free(parts: list[_Part]) -> Counter[tuple[int, str, str]]:
     for part in parts:
         # An open one of the person's own, and a reserved one, are among those that are not for everybody already.
         if part.what in ("all", "own", "reserved", "open"):
-            free[part.kind] += part.count if part.what == "all" else -part.count
+            free[part.kind] += part.number if part.what == "all" else -part.number
     return free
 
 
@@ -125,7 +125,7 @@ def _sent_back(parts: list[_Part]) -> Counter[tuple[int, str, str]]:
     own: Counter[tuple[int, str, str]] = Counter()
     for part in parts:
         if part.what in ("own", "own open"):
-            own[part.kind] += part.count if part.what == "own" else -part.count
+            own[part.kind] += part.number if part.what == "own" else -part.number
     return own
 
 

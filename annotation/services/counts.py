@@ -53,7 +53,7 @@ def sweep_counts() -> None:
 
 
 @dataclass(frozen=True)
-class Difference:
+class WrongCount:
     """Examples with these properties: how many there are, and how many the kept counts say."""
 
     project: int
@@ -66,16 +66,16 @@ class Difference:
     kept: int
 
 
-def differences() -> list[Difference]:
+def differences() -> list[WrongCount]:
     """Counts all examples anew, in one statement, and returns where the kept counts differ. Empty, unless a table was changed
     without its triggers (a restore of single tables, for example)."""
     with connection.cursor() as cursor:
         cursor.execute(_DIFFERENCES)
-        return [Difference(*row) for row in cursor.fetchall()]
+        return [WrongCount(*row) for row in cursor.fetchall()]
 
 
 @transaction.atomic
-def mend() -> list[Difference]:
+def mend() -> list[WrongCount]:
     """Corrects the kept counts, and returns what was wrong. Writers wait until it has ended: they would be counted twice or not."""
     with connection.cursor() as cursor:
         cursor.execute("LOCK TABLE annotation_example IN SHARE MODE")

@@ -12,12 +12,13 @@ from annotation.links import annotation_subnav
 from annotation.models import Example
 from annotation.queries.counts import kept_count
 from annotation.queries.examples import find_examples, history_of, not_searched_yet
+from annotation.queries.search import Found, newest_matches
 from annotation.registry import page_details
 from annotation.services.examples import example_stamp, requeue, retire
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import status_of, take_errors
-from core.lists.paging import cut
+from core.lists.paging import FoundPaginator, cut, requested
 from core.models import Role
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 
@@ -30,12 +31,15 @@ def examples(request: HttpRequest, access: Access) -> HttpResponse:
     filters = ExampleFilter(request.GET, project=access.project)
     criteria = filters.criteria()
     examples = filters.shown(find_examples(access.project, criteria)).select_related("submitted_by")
+    found = newest_matches(access.project, criteria) if filters.is_valid() else Found([], False)
+    if found is not None:
+        page = requested(request, FoundPaginator(examples, 25, found.ids, found.more))
+    else:
+        page = cut(request, examples, 25, known=kept_count(access.project, criteria))
     context = {
         "filters": filters,
         "criteria": criteria,
-        "page": cut(
-            request, examples, 25, known=kept_count(access.project, criteria) if filters.is_valid() else 0
-        ),
+        "page": page,
         "not_searched": not_searched_yet(access.project, criteria),
         "can_import": access.has(Role.ADMIN),
         "subnav": annotation_subnav(access, "annotation:examples"),
