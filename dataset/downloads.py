@@ -1,6 +1,6 @@
 """Dataset versions and the lines of an import as files, for pages and API."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from django.http import StreamingHttpResponse
 
@@ -18,7 +18,7 @@ def dataset_as_jsonl(dataset: DatasetVersion, *, by: User, method: str | None) -
     if artifact is None:
         raise ValueError(f"{dataset} is not ready.")
 
-    def pieces() -> Iterator[bytes]:
+    def pieces() -> Iterable[bytes]:
         return pieces_of_file(storage().local_path(artifact) / artifact.manifest[0]["path"])
 
     name, length = f"{dataset.project.slug}-dataset-{dataset.number}.jsonl", artifact.size_bytes

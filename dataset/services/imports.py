@@ -256,6 +256,11 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
                 "(SELECT id FROM annotation_example WHERE import_id = %s)",
                 [data_import.pk],
             )
+            cursor.execute(
+                "DELETE FROM annotation_examplesearch WHERE example_id IN "
+                "(SELECT id FROM annotation_example WHERE import_id = %s)",
+                [data_import.pk],
+            )
             cursor.execute("DELETE FROM annotation_example WHERE import_id = %s", [data_import.pk])
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
     except IntegrityError:
