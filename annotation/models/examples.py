@@ -184,6 +184,11 @@ class Example(models.Model):
         """The customer's last message."""
         return str(self.messages[-1]["content"]) if self.messages else ""
 
+    @property
+    def worse_answer(self) -> str:
+        """The answer that people found worse: from a file, or a model's answer that was corrected."""
+        return self.rejected or str(self.origin_detail.get("answer") or "")
+
     def content(self) -> dict[str, Any]:
         """The example in its canonical shape, as in revisions, hashes and dataset rows."""
         return {

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotation.actions import AnnotationAction
-from annotation.checks import bad_findings
+from annotation.checks import Finding, bad_findings
 from annotation.errors import NeedsReason
 from annotation.models import Example, Lease, Revision
 from annotation.services.search_index import index_example
@@ -79,6 +79,8 @@ def reason_for_bad(
     """The reason, cut to the length that a revision stores. NeedsReason when a check failed and no reason is given."""
     reason = one_line(clean_text(reason), most=300)
     bad = bad_findings(content, project, example_id=example.pk if example else None)
+    if example and example.worse_answer and content["completion"].strip() == example.worse_answer.strip():
+        bad = [Finding("bad", "The completion is the answer that was marked as the worse one."), *bad]
     if bad and not reason:
         raise NeedsReason(bad)
     return reason if bad else ""
