@@ -9,7 +9,7 @@ class DatasetAction(AuditAction):
     IMPORT_STARTED = "import.started", "{actor} started to import {file}"
     IMPORT_STORED = (
         "import.stored",
-        "{label} was imported (added: {accepted}, repeats: {repeated}, bad lines: {rejected})",
+        "{label} was imported (added: {accepted}, repeats: {repeated}, bad rows: {rejected})",
     )
     IMPORT_REMOVED = (
         "import.removed",
