@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Protocol, TypedDict
 
 from annotation.text.rendering import chat_messages
@@ -56,15 +57,21 @@ class Options:
 
 @dataclass(frozen=True)
 class Content:
-    """What is exported. `rows(split)` reads the rows of one split, or with "" all, from the start at each call."""
+    """What is exported. `rows(split)` reads the rows of one split of `card.splits`, or with "" all, from the start at each call.
+    `card` is made when it is first needed: most shapes have none."""
 
     rows: Callable[[str], Iterator[Row]]
-    card: Card
+    make_card: Callable[[], Card]
+
+    @cached_property
+    def card(self) -> Card:
+        return self.make_card()
 
 
 class Writer(Protocol):
     """A shape. `keys` names for each field of a row the key or column that holds it; a field without one is lost, unless
-    `keeps_others` (see Options). `left_out` lists the reasons for which a row can be left out."""
+    `keeps_others` (see Options). `left_out` lists the reasons for which a row can be left out. `two_rows`: a
+    completion with a worse answer beside it becomes two rows of the file."""
 
     @property
     def name(self) -> str: ...
@@ -82,12 +89,11 @@ class Writer(Protocol):
     def keeps_others(self) -> bool: ...
     @property
     def left_out(self) -> tuple[LeftOut, ...]: ...
+    @property
+    def two_rows(self) -> bool: ...
 
     def reason(self, row: Row) -> LeftOut | None:
         """Why the row is left out; None when it is written."""
-
-    def lines_of(self, row: Row) -> int:
-        """How many rows of the file the row becomes, if it is not left out."""
 
     def pieces(self, content: Content, options: Options) -> Iterator[str] | Iterator[bytes]:
         """The file, piece by piece; memory does not grow with its length."""
@@ -115,6 +121,16 @@ def as_models_see(row: Row, system_prompt: str) -> Row:
     return seen
 
 
+def letters(row: Row) -> int:
+    """The characters of its texts."""
+    return (
+        sum(len(message["content"]) for message in row["messages"])
+        + sum(map(len, row["context"]))
+        + len(row["completion"])
+        + len(row["rejected"])
+    )
+
+
 def answer(text: str) -> Message:
     return {"role": "assistant", "content": text}
 
@@ -125,10 +141,6 @@ def answered(row: Row) -> LeftOut | None:
 
 def always(row: Row) -> LeftOut | None:
     return None
-
-
-def single(row: Row) -> int:
-    return 1
 
 
 Records = Callable[[Row], Iterable[dict[str, Any]]]
@@ -145,7 +157,7 @@ class JsonLines:
     records: Records
     reason: Callable[[Row], LeftOut | None] = answered
     left_out: tuple[LeftOut, ...] = (LeftOut.UNANSWERED,)
-    lines_of: Callable[[Row], int] = single
+    two_rows: bool = False
     keeps_others: bool = True
     ending: str = "jsonl"
     content_type: str = "application/jsonl; charset=utf-8"
@@ -178,12 +190,8 @@ class JsonLines:
 
 def others_of(row: Row, named: Mapping[str, str]) -> dict[str, Any]:
     """The fields without a key in the shape, under their own names. All lines have the same, also when they are empty, so that
-    readers see one table; only `split` is absent outside dataset versions. The number of a revision is of no use elsewhere."""
-    return {
-        name: value
-        for name, value in row.items()
-        if name not in named and name != "revision" and (name != "split" or value)
-    }
+    readers see one table; only `split` is absent outside dataset versions."""
+    return {name: value for name, value in row.items() if name not in named and (name != "split" or value)}
 
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode

@@ -9,7 +9,8 @@ from datetime import date
 
 @dataclass(frozen=True)
 class Card:
-    """Facts for people and catalogues. `licenses` is {license: rows}, "" for rows without one; `facts` are {name of a property
+    """Facts for people and catalogues. `licenses` is {license: rows}, "" for rows without one. A list of examples has one split in a
+    folder, and its rows do not name one (`rows_name_split`). `facts` are {name of a property
     of Croissant's RAI vocabulary: sentences}; `left_out` is {reason: rows}."""
 
     title: str
@@ -21,6 +22,7 @@ class Card:
     version: str = ""
     content_hash: str = ""
     splits: Mapping[str, int] = field(default_factory=dict)
+    rows_name_split: bool = True
     licenses: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, list[str]] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)

@@ -62,6 +62,9 @@ _FIELDS = (
     ("revision", _INTEGER, False, "The number of the example's revision."),
 )
 
+# Properties of RAI that have one value.
+_SINGLE = {"dataCollection", "annotationsPerItem", "dataReleaseMaintenancePlan", "dataSocialImpact"}
+
 
 @dataclass(frozen=True)
 class DataFile:
@@ -114,13 +117,18 @@ def croissant(
         "license": _licenses(card.licenses),
         "citeAs": card.citation,
         "keywords": ["instruction tuning", "conversations", "Guildhall"],
-        **{f"rai:{name}": sentences for name, sentences in card.facts.items()},
+        **{f"rai:{name}": _of_property(name, sentences) for name, sentences in card.facts.items()},
         "distribution": distribution,
         "recordSet": [
             *_splits(card),
-            *([_rows(source, id_column, in_splits=bool(card.splits))] if source else []),
+            *([_rows(source, id_column, in_splits=card.rows_name_split)] if source else []),
         ],
     }
+
+
+def _of_property(name: str, sentences: list[str]) -> str | list[str]:
+    """A property of one value has its sentences joined."""
+    return " ".join(sentences) if name in _SINGLE else sentences
 
 
 def _licenses(licenses: Mapping[str, int]) -> list[str]:
@@ -129,7 +137,7 @@ def _licenses(licenses: Mapping[str, int]) -> list[str]:
 
 
 def _splits(card: Card) -> list[dict[str, Any]]:
-    if not card.splits:
+    if not card.rows_name_split or not card.splits:
         return []
     name = {
         "@type": "cr:Field",

@@ -76,12 +76,10 @@ class Folder:
     keys: dict[str, str] = field(default_factory=lambda: {name: name for name in FIELDS})
     keeps_others: bool = False
     left_out: tuple[LeftOut, ...] = ()
+    two_rows: bool = False
 
     def reason(self, row: Row) -> LeftOut | None:
         return None
-
-    def lines_of(self, row: Row) -> int:
-        return 1
 
     def pieces(self, content: Content, options: Options) -> Iterator[bytes]:
         card = content.card

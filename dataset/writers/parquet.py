@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from dataset.writers.base import FIELDS, Content, LeftOut, Options, Row
+from dataset.writers.base import FIELDS, Content, LeftOut, Options, Row, letters
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,25 +74,16 @@ def schema() -> "pa.Schema":
     return pa.schema([(name, lists.get(name, pa.string())) for name in FIELDS])
 
 
-def _letters(row: Row) -> int:
-    return (
-        sum(len(message["content"]) for message in row["messages"])
-        + sum(map(len, row["context"]))
-        + len(row["completion"])
-        + len(row["rejected"])
-    )
-
-
 def groups_of(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """The rows in portions that fit into memory."""
     group: list[Row] = []
-    letters = 0
+    size = 0
     for row in rows:
         group.append(row)
-        letters += _letters(row)
-        if len(group) >= GROUP_ROWS or letters >= GROUP_LETTERS:
+        size += letters(row)
+        if len(group) >= GROUP_ROWS or size >= GROUP_LETTERS:
             yield group
-            group, letters = [], 0
+            group, size = [], 0
     if group:
         yield group
 
@@ -120,12 +111,10 @@ class Parquet:
     keys: dict[str, str] = field(default_factory=lambda: {name: name for name in FIELDS})
     keeps_others: bool = False
     left_out: tuple[LeftOut, ...] = ()
+    two_rows: bool = False
 
     def reason(self, row: Row) -> LeftOut | None:
         return None
-
-    def lines_of(self, row: Row) -> int:
-        return 1
 
     def pieces(self, content: Content, options: Options) -> Iterator[bytes]:
         yield from parquet_pieces(groups_of(content.rows("")))

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataset.writers.base import Content, LeftOut, Options, Row
+from dataset.writers.base import Content, LeftOut, Options, Row, letters
 
 CELL = 32_767  # characters of a cell of Excel, in UTF-16 units
 MOST_ROWS = 1_048_576  # rows of a sheet of Excel, the one with names included
 COLUMNS = (
     "id", "system", "prompt", "completion", "rejected", "context", "messages", "slice", "edge", "tags", "group", "source",
-    "license", "status", "split",
+    "license", "status", "revision", "split",
 )  # fmt: skip
 # A spreadsheet runs what starts like this, and some skip white space before it (OWASP, CSV injection). Cells that start with
 # apostrophes and then like this are included, so that `from_cell` knows which apostrophe was added here.
@@ -56,6 +56,9 @@ def cells(row: Row) -> dict[str, str]:
     return {name: as_cell(str(given[name])) for name in COLUMNS}
 
 
+_MOST_UNITS = 6  # UTF-16 units that JSON needs for one character: \\u001f
+
+
 def _is_long(cell: str) -> bool:
     """Whether Excel would cut the cell. Characters beyond the first plane count twice."""
     if len(cell) * 2 <= CELL:
@@ -92,12 +95,12 @@ class Spreadsheet:
     )
     keeps_others: bool = False
     left_out: tuple[LeftOut, ...] = (LeftOut.LONG_CELL,)
+    two_rows: bool = False
 
     def reason(self, row: Row) -> LeftOut | None:
+        if letters(row) * _MOST_UNITS + 100 * len(row["messages"]) + 10 * len(row["context"]) <= CELL:
+            return None
         return LeftOut.LONG_CELL if any(_is_long(cell) for cell in cells(row).values()) else None
-
-    def lines_of(self, row: Row) -> int:
-        return 1
 
     def pieces(self, content: Content, options: Options) -> Iterator[str]:
         yield "\ufeff" + _csv_line(COLUMNS)

@@ -32,10 +32,6 @@ def _has_one(row: Row) -> LeftOut | None:
     return None if row["completion"] or row["rejected"] else LeftOut.NO_ANSWER
 
 
-def _answers(row: Row) -> int:
-    return bool(row["completion"]) + bool(row["rejected"])
-
-
 PROMPT_COMPLETION = JsonLines(
     name="trl",
     label="TRL prompt and completion",
@@ -64,5 +60,5 @@ KTO = JsonLines(
     records=_kto,
     reason=_has_one,
     left_out=(LeftOut.NO_ANSWER,),
-    lines_of=_answers,
+    two_rows=True,
 )
