@@ -32,7 +32,9 @@ class Card:
         """ "CC BY 4.0 (20 rows), not stated (3 rows)"."""
         return ", ".join(
             f"{name or 'not stated'} ({count:,} {'row' if count == 1 else 'rows'})"
-            for name, count in sorted(self.licenses.items(), key=lambda item: (-item[1], item[0]))
+            for name, count in sorted(
+                self.licenses.items(), key=lambda item: (-item[1], not item[0], item[0])
+            )
         )
 
     @property

@@ -9,6 +9,7 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from dataset.writers.base import FIELDS, Content, LeftOut, Options, Row
 from dataset.writers.card import readme
@@ -59,11 +60,12 @@ class _Measured:
         return self._sha.hexdigest()
 
 
-def _until_full(groups: Iterator[list[Row]], first: list[Row], file: _Measured) -> Iterator[list[Row]]:
-    """Row groups, beginning with `first`, until the file has FILE_BYTES."""
-    yield first
+def _until_full(groups: Iterator[list[Row]], taken: list[list[Row]], file: _Measured) -> Iterator[list[Row]]:
+    """Row groups until the file has FILE_BYTES, beginning with the one in `taken`. It is removed there, to be freed when written."""
+    yield taken.pop()
     while file.size < FILE_BYTES and (group := next(groups, None)):
         yield group
+        del group
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,9 @@ def _split_files(archive: _Archive, content: Content, split: str, files: list[Da
     """The Parquet files of one split; each is added to `files` when it is complete."""
     groups = groups_of(content.rows(split))
     number = 0
-    while first := next(groups, None):
+    while taken := list(islice(groups, 1)):
         path, file = f"data/{split}-{number:05d}.parquet", _Measured()
-        pieces = parquet_pieces(_until_full(groups, first, file))
+        pieces = parquet_pieces(_until_full(groups, taken, file))
         yield from archive.add(path, file.of(pieces), packed=False)
         files.append(DataFile(path, path, PARQUET_ENCODING, file.size, file.sha256))
         number += 1
