@@ -28,7 +28,7 @@ _FILE = {
 
 
 class LeftOutSerializer(serializers.Serializer[Any]):
-    reason = serializers.CharField(help_text="What these examples have: no completion, ...")
+    reason = serializers.CharField(help_text="Continues “3 examples ...”: without a completion")
     examples = serializers.IntegerField()
 
 

@@ -121,7 +121,8 @@ def row_of_frozen(frozen: Mapping[str, Any]) -> Row:
     """A row of a version's artifact. Versions from before there were worse answers have none."""
     return {
         "id": f"example-{frozen['example']}",
-        "messages": frozen["messages"],
+        # The artifact has the keys of a message in the order of the alphabet; people expect the role first.
+        "messages": [{"role": turn["role"], "content": turn["content"]} for turn in frozen["messages"]],
         "context": frozen["context"],
         "completion": frozen["completion"],
         "rejected": frozen.get("rejected", ""),

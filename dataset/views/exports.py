@@ -26,6 +26,7 @@ from dataset.queries.exports import (
 )
 from dataset.queries.versions import ready_datasets
 from dataset.writers import BY_NAME, FIELDS, WRITERS, Options, Row, Writer, lost_fields
+from dataset.writers.spreadsheet import MOST_ROWS
 
 SHOWN_ROWS = 3
 SHOWN_LETTERS = 4_000  # of the sample on the page
@@ -44,6 +45,12 @@ def _asked(request: HttpRequest) -> QueryDict:
     return asked
 
 
+def _always_chosen(form: ExamplesExportFilter | VersionExportFilter) -> None:
+    """On the page one of the shapes and keys is chosen: they are not optional there."""
+    form.fields["shape"].required = True
+    form.fields["keys"].required = "keys" in form.data
+
+
 def _panel(writer: Writer, options: Options, figures: Figures | None, rows: list[Row]) -> dict[str, Any]:
     """What templates/datasets/_export_panel.html shows. Without `figures` it requests itself."""
     sample = writer.sample(rows, options)
@@ -54,6 +61,7 @@ def _panel(writer: Writer, options: Options, figures: Figures | None, rows: list
         "lost": lost_fields(writer, options),
         "in_system": writer.keeps_others and not options.own_keys,
         "columns": [(name, writer.keys[name]) for name in FIELDS if name in writer.keys],
+        "most_rows": MOST_ROWS,
         "sample": sample[:SHOWN_LETTERS],
         "sample_cut": len(sample) > SHOWN_LETTERS,
     }
@@ -65,6 +73,7 @@ def export(request: HttpRequest, access: Access) -> HttpResponse:
     """Examples that match the filters of their list."""
     asked = _asked(request)
     form = ExamplesExportFilter(asked, project=access.project)
+    _always_chosen(form)
     context: dict[str, Any] = {
         "form": form,
         "kept": [(name, value) for name, value in request.GET.items() if name not in _OF_SHAPE],
@@ -111,6 +120,7 @@ def dataset_export(request: HttpRequest, access: Access, number: int) -> HttpRes
     dataset = _ready(access, number)
     asked = _asked(request)
     form = VersionExportFilter(asked)
+    _always_chosen(form)
     context: dict[str, Any] = {"form": form, "dataset": dataset, "kept": []}
     if form.is_valid():
         writer, split = form.writer, form.cleaned_data["split"]

@@ -36,13 +36,13 @@ FIELDS = tuple(Row.__annotations__)
 
 
 class LeftOut(StrEnum):
-    """Why a shape cannot carry a row. The value is the end of the sentence "3 rows are left out: ..."."""
+    """Why a shape cannot carry a row. The value continues the words "3 examples ..."."""
 
-    UNANSWERED = "no completion"
-    NOT_WORSE = "no completion with a worse answer beside it"
-    NO_ANSWER = "neither a completion nor a worse answer"
-    TURNS = "turns that are not question and answer in turn"
-    LONG_CELL = "a text that is too long for a cell of Excel (32,767 characters)"
+    UNANSWERED = "without a completion"
+    NOT_WORSE = "without a worse answer beside the completion"
+    NO_ANSWER = "without any answer"
+    TURNS = "in which questions and answers do not alternate"
+    LONG_CELL = "with a text that is too long for a cell of Excel (32,767 characters)"
 
 
 @dataclass(frozen=True)

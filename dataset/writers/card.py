@@ -11,7 +11,7 @@ from datetime import date
 class Card:
     """Facts for people and catalogues. `licenses` is {license: rows}, "" for rows without one. A list of examples has one split in a
     folder, and its rows do not name one (`rows_name_split`). `facts` are {name of a property
-    of Croissant's RAI vocabulary: sentences}; `left_out` is {reason: rows}."""
+    of Croissant's RAI vocabulary: sentences}."""
 
     title: str
     slug: str
@@ -25,7 +25,6 @@ class Card:
     rows_name_split: bool = True
     licenses: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, list[str]] = field(default_factory=dict)
-    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def license_words(self) -> str:
@@ -148,8 +147,6 @@ def _body(card: Card, files: Mapping[str, str], columns: Mapping[str, str]) -> l
     lines += ["", f"License of the rows: {_inline(card.license_words)}.", ""]
     if not files:
         lines += ["There are no rows, so the folder has no files of data.", ""]
-    for reason, count in card.left_out.items():
-        lines += [f"{count:,} {'row is' if count == 1 else 'rows are'} left out: {reason}.", ""]
     lines += ["## Columns", "", "| column | content |", "|---|---|"]
     lines += [f"| `{name}` | {says} |" for name, says in columns.items()]
     if card.facts:

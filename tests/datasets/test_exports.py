@@ -143,8 +143,8 @@ def test_the_page_tells_what_is_left_out_before_the_download(
     Example.objects.filter(pk=shelf["queued"].pk).update(completion="")
     shown = text_of(client.get(page("export", world.project, {}), {"shape": "alpaca"}))
     assert "Rows in the file 3 Of examples 5" in shown
-    assert "1 example with no completion is left out" in shown
-    assert "1 example with turns that are not question and answer in turn is left out" in shown
+    assert "1 example without a completion is left out" in shown
+    assert "1 example in which questions and answers do not alternate is left out" in shown
     assert "1 of the 5 examples is not approved" in shown
     told = client.get(
         api(world, "examples/export/counts/"), {"shape": "preference", "keys": "standard"}
@@ -315,7 +315,7 @@ def test_the_page_of_a_version(world: World, frozen: DatasetVersion, as_user: Si
     detail = client.get(page("dataset", world.project, ids)).content.decode()
     assert f'href="{page("dataset-export", world.project, ids)}"' in detail
     shown = client.get(page("dataset-export", world.project, ids), {"shape": "preference", "split": "train"})
-    assert "left out, because this shape cannot hold" in text_of(shown)
+    assert "left out: this shape cannot hold" in text_of(shown)
     assert "shape=preference&amp;split=train&amp;keys=all" in shown.content.decode()
     wrong = client.get(page("dataset-export", world.project, ids), {"split": "dev"})
     assert wrong.status_code == 422
