@@ -10,7 +10,7 @@ from dataset.models import GroupSplit, ImportIssue
 from dataset.writers import BY_NAME, WRITERS, Writer
 
 ALL_KEYS, STANDARD_KEYS = "all", "standard"
-_ALL_WORDS = (
+_ALL_WORDS = "All fields: what the shape has no key for is in further keys, which an import reads."
     "All fields: what the shape has no key for is in further keys, so that an import gives the same examples."
 )
 _STANDARD_WORDS = (

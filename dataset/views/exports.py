@@ -34,8 +34,11 @@ _OF_SHAPE = ("shape", "keys", "split")
 
 
 def _asked(request: HttpRequest) -> QueryDict:
-    """The query without a choice that the shape does not have: the form sends it when the shape is changed."""
-    asked = request.GET.copy()
+    """The query without empty filters, and without a choice that the shape does not have: forms send both."""
+    asked = QueryDict(mutable=True)
+    for name, values in request.GET.lists():
+        if values != [""]:
+            asked.setlist(name, values)
     writer = BY_NAME.get(asked.get("shape", ""), WRITERS[0])
     if writer.keeps_others:
         asked.setdefault("keys", ALL_KEYS)
@@ -76,7 +79,7 @@ def export(request: HttpRequest, access: Access) -> HttpResponse:
     _always_chosen(form)
     context: dict[str, Any] = {
         "form": form,
-        "kept": [(name, value) for name, value in request.GET.items() if name not in _OF_SHAPE],
+        "kept": [(name, value) for name, value in asked.items() if name not in _OF_SHAPE],
         "subnav": annotation_subnav(access, "annotation:examples"),
     }
     if form.is_valid():

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_a_filtered_list_is_exported_in_a_chosen_shape(tab: Page, desk: World) -
     expect(tab.get_by_text("Slice: customs documents")).to_be_visible()
     tab.get_by_role("radio", name="Alpaca JSONL").check()
     expect(
-        tab.get_by_text("1 example with turns that are not question and answer in turn is left out")
+        tab.get_by_text("1 example in which questions and answers do not alternate is left out")
     ).to_be_visible()
     tab.get_by_role("radio", name="Only the standard keys,").check()
     expect(tab.get_by_text("part of the system message")).to_be_visible()
@@ -115,7 +116,7 @@ def test_a_filtered_list_is_exported_in_a_chosen_shape(tab: Page, desk: World) -
     assert len(rows) == 7
     assert {tuple(row) for row in rows} == {("instruction", "input", "output", "system", "history")}
     # The address keeps the choice, and the shape is chosen with the arrow keys too.
-    assert "shape=alpaca" in tab.url and "slice=customs+documents" in tab.url
+    assert "shape=alpaca" in tab.url and "slice=customs%20documents" in tab.url
     tab.get_by_role("radio", name="Alpaca JSONL").focus()
     tab.keyboard.press("ArrowDown")
     expect(tab.get_by_role("heading", name="ShareGPT JSONL")).to_be_visible()
@@ -131,6 +132,7 @@ def test_a_split_of_a_dataset_is_exported_as_a_folder(tab: Page, desk: World) ->
     tab.goto(address("datasets:dataset", desk, 1))
     tab.get_by_role("link", name="Export", exact=True).click()
     tab.get_by_role("combobox", name="Split").select_option("train")
+    expect(tab).to_have_url(re.compile("split=train"))
     tab.get_by_role("radio", name="Hugging Face dataset folder").check()
     expect(tab.get_by_role("heading", name="Hugging Face dataset folder")).to_be_visible()
     with zipfile.ZipFile(io.BytesIO(_downloaded(tab))) as archive:
