@@ -11,8 +11,6 @@ from dataset.writers import BY_NAME, WRITERS, Writer
 
 ALL_KEYS, STANDARD_KEYS = "all", "standard"
 _ALL_WORDS = "All fields: what the shape has no key for is in further keys, which an import reads."
-    "All fields: what the shape has no key for is in further keys, so that an import gives the same examples."
-)
 _STANDARD_WORDS = (
     "Only the standard keys, for trainers that refuse others. The system prompt and the records are put into the system "
     "message, as models see them here."
