@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import Count, F, Func, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Length
@@ -47,7 +47,9 @@ def row_of_example(example: Example) -> Row:
 
 def rows_of_examples(matches: QuerySet[Example]) -> Iterator[Row]:
     """The examples by their numbers, a portion at a time."""
-    return map(row_of_example, rows_by_key(matches.only(*_COLUMNS)))
+    # Named tuples with the same names cost half of what instances of the model cost.
+    rows = cast("QuerySet[Example]", matches.values_list(*_COLUMNS, named=True))
+    return map(row_of_example, rows_by_key(rows))
 
 
 _ROLES = Cast(
