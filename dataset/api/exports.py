@@ -17,7 +17,7 @@ from core.roles import EXAMPLE_READERS
 from dataset.downloads import export_of_examples, export_of_version
 from dataset.filters import ExamplesExportFilter, VersionExportFilter
 from dataset.models import DatasetVersion
-from dataset.queries.exports import Figures, figures_of_examples, figures_of_version
+from dataset.queries.exports import ExportCounts, figures_of_examples, figures_of_version
 from dataset.queries.versions import ready_datasets
 from dataset.writers import WRITERS, Options, Writer, lost_fields
 
@@ -32,7 +32,7 @@ class LeftOutSerializer(serializers.Serializer[Any]):
     examples = serializers.IntegerField()
 
 
-class FiguresSerializer(serializers.Serializer[Any]):
+class ExportCountsSerializer(serializers.Serializer[Any]):
     """An export before it is made. `lost` are the fields of an example that the file does not have."""
 
     shape = serializers.CharField()
@@ -43,7 +43,7 @@ class FiguresSerializer(serializers.Serializer[Any]):
     lost = serializers.ListField(child=serializers.CharField())
 
 
-def _told(writer: Writer, figures: Figures, *, own_keys: bool) -> Response:
+def _told(writer: Writer, figures: ExportCounts, *, own_keys: bool) -> Response:
     body = {
         "shape": writer.name,
         "examples": figures.examples,
@@ -52,11 +52,11 @@ def _told(writer: Writer, figures: Figures, *, own_keys: bool) -> Response:
         "unapproved": figures.unapproved,
         "lost": lost_fields(writer, Options(own_keys=own_keys)),
     }
-    return Response(FiguresSerializer(body).data)
+    return Response(ExportCountsSerializer(body).data)
 
 
 class _ExamplesExport(ProjectAPIView):
-    serializer_class = FiguresSerializer
+    serializer_class = ExportCountsSerializer
     read_roles = EXAMPLE_READERS
     asks = ExamplesExportFilter
     pagination_class = None
@@ -83,7 +83,7 @@ class ExamplesExportView(_ExamplesExport):
 
 
 class ExamplesExportCountsView(_ExamplesExport):
-    @extend_schema(responses=FiguresSerializer)
+    @extend_schema(responses=ExportCountsSerializer)
     def get(self, request: Request, slug: str) -> Response:
         """How many rows the file has, and how many examples it leaves out for which reason."""
         form, matches = self.chosen()
@@ -91,7 +91,7 @@ class ExamplesExportCountsView(_ExamplesExport):
 
 
 class _VersionExport(ProjectAPIView):
-    serializer_class = FiguresSerializer
+    serializer_class = ExportCountsSerializer
     read_roles = EXAMPLE_READERS
     asks = VersionExportFilter
     pagination_class = None
@@ -113,7 +113,7 @@ class VersionExportView(_VersionExport):
 
 
 class VersionExportCountsView(_VersionExport):
-    @extend_schema(responses=FiguresSerializer)
+    @extend_schema(responses=ExportCountsSerializer)
     def get(self, request: Request, slug: str, number: int) -> Response:
         """How many rows the file has, and how many it leaves out for which reason."""
         dataset, form, split = self.chosen(number)

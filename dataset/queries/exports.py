@@ -30,7 +30,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Figures:
+class ExportCounts:
     """Counts of an export in one shape. `examples` are found, `unapproved` of them are not approved; `rows` are in the file;
     `left_out` is {reason: examples}."""
 
@@ -86,7 +86,7 @@ def _with_long_cells(matches: QuerySet[Example], writer: Writer) -> list[int]:
     return [example.pk for example in rows_by_key(found) if writer.reason(row_of_example(example))]
 
 
-def figures_of_examples(matches: QuerySet[Example], writer: Writer) -> Figures:
+def figures_of_examples(matches: QuerySet[Example], writer: Writer) -> ExportCounts:
     """Counts of the examples in this shape. One query, and for CSV the reading of long examples."""
     asked: dict[str, Count] = {
         "examples": Count("pk"),
@@ -100,7 +100,7 @@ def figures_of_examples(matches: QuerySet[Example], writer: Writer) -> Figures:
     left_out = {reason: counts[reason.name] for reason in by_query if counts[reason.name]}
     if LeftOut.LONG_CELL in writer.left_out and (long := len(_with_long_cells(matches, writer))):
         left_out[LeftOut.LONG_CELL] = long
-    return Figures(
+    return ExportCounts(
         examples=counts["examples"],
         rows=counts["examples"] - sum(left_out.values()) + (counts["both"] if writer.two_rows else 0),
         left_out=left_out,
@@ -179,10 +179,10 @@ def _tallies(dataset: DatasetVersion) -> dict[str, _Tally]:
     return kept(f"exports.{_COUNTED}.{dataset.artifact_id}", count, seconds=KEEP_SECONDS)
 
 
-def figures_of_version(dataset: DatasetVersion, writer: Writer, split: str = "") -> Figures:
+def figures_of_version(dataset: DatasetVersion, writer: Writer, split: str = "") -> ExportCounts:
     tally = _tallies(dataset).get(split, _Tally())
     left_out = {LeftOut[name]: count for name, count in tally.left_out.get(writer.name, {}).items()}
-    return Figures(
+    return ExportCounts(
         examples=tally.rows,
         rows=tally.rows - sum(left_out.values()) + (tally.both if writer.two_rows else 0),
         left_out=left_out,

@@ -18,7 +18,7 @@ from dataset.models import DatasetVersion
 from dataset.queries.cards import croissant_of_version
 from dataset.queries.exports import (
     AT_ONCE,
-    Figures,
+    ExportCounts,
     figures_of_examples,
     figures_of_version,
     first_of_examples,
@@ -54,7 +54,7 @@ def _always_chosen(form: ExamplesExportFilter | VersionExportFilter) -> None:
     form.fields["keys"].required = "keys" in form.data
 
 
-def _panel(writer: Writer, options: Options, figures: Figures | None, rows: list[Row]) -> dict[str, Any]:
+def _panel(writer: Writer, options: Options, figures: ExportCounts | None, rows: list[Row]) -> dict[str, Any]:
     """What templates/datasets/_export_panel.html shows. Without `figures` it requests itself."""
     sample = writer.sample(rows, options)
     return {

@@ -61,7 +61,7 @@ class Sink(io.RawIOBase):
 
 
 @cache
-def schema() -> "pa.Schema":
+def arrow_schema() -> "pa.Schema":
     """The columns, in the order of a row's fields. pyarrow is loaded when it is needed: the web process starts without it."""
     import pyarrow as pa
 
@@ -94,9 +94,9 @@ def parquet_pieces(groups: Iterable[list[Row]]) -> Iterator[bytes]:
     import pyarrow.parquet as pq
 
     sink = Sink()
-    with pq.ParquetWriter(sink, schema(), compression="zstd") as writer:
+    with pq.ParquetWriter(sink, arrow_schema(), compression="zstd") as writer:
         for group in groups:
-            writer.write_table(pa.Table.from_pylist(group, schema=schema()), row_group_size=len(group))
+            writer.write_table(pa.Table.from_pylist(group, schema=arrow_schema()), row_group_size=len(group))
             yield sink.take()
     yield sink.take()
 
@@ -123,7 +123,7 @@ class Parquet:
         """The rows as a reader of the file gives them."""
         import pyarrow as pa
 
-        table = pa.Table.from_pylist(rows, schema=schema())
+        table = pa.Table.from_pylist(rows, schema=arrow_schema())
         return "\n".join(json.dumps(row, ensure_ascii=False, indent=2) for row in table.to_pylist())
 
 

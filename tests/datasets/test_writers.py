@@ -24,6 +24,7 @@ from dataset.writers.card import known_license, license_url, readme, yaml_text
 from dataset.writers.croissant import JSONL_ENCODING, DataFile, croissant
 from dataset.writers.spreadsheet import CELL, as_cell, from_cell
 from tests.datasets.exported import CARD, content_of, exported, make_row, texts, unzipped
+from tests.datasets.reference import table
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 TALK = [
@@ -175,6 +176,12 @@ def test_what_a_shape_loses_is_what_it_says() -> None:
         name for name in FIELDS if name not in ("messages", "completion", "context")
     ]
     assert "rejected" not in lost_fields(BY_NAME["kto"], standard)
+
+
+def test_the_reference_has_the_table_of_the_writers() -> None:
+    """tests/datasets/reference.py makes the table; put it into the page when a writer changes."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "export.md").read_text()
+    assert table() in page
 
 
 @pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: writer.name)
