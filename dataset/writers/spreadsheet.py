@@ -1,6 +1,7 @@
 """CSV that Excel opens: UTF-8 with a byte order mark, CRLF between rows, and no cell that a spreadsheet would run.
 
-A list (records, tags) of one text is that text, a longer one JSON. A conversation of several turns is JSON in `messages`.
+A list (records, tags) of one text is that text, a longer one JSON. A conversation of several turns is JSON in `messages`. An answer
+that is itself a JSON list of objects is written as a message, as an import would read it as messages.
 """
 
 import csv
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataset.writers.base import Content, LeftOut, Options, Row, letters
+from dataset.writers.base import Content, LeftOut, Options, Row, answer, letters
 
 CELL = 32_767  # characters of a cell of Excel, in UTF-16 units
 MOST_ROWS = 1_048_576  # rows of a sheet of Excel, the one with names included
@@ -34,23 +35,41 @@ def from_cell(cell: str) -> str:
 
 
 def _list(texts: list[str]) -> str:
-    """One text as it is; none, several, or one that starts like a list, as JSON."""
+    """One text as it is; none, several, or one that starts like JSON, as JSON."""
     if not texts:
         return ""
-    if len(texts) == 1 and not texts[0].lstrip().startswith("["):
+    if len(texts) == 1 and not texts[0].lstrip().startswith(("[", "{")):
         return texts[0]
     return json.dumps(texts, ensure_ascii=False)
+
+
+def _reads_as_messages(text: str) -> bool:
+    if not text.lstrip().startswith("["):
+        return False
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, list) and bool(value) and all(isinstance(part, dict) for part in value)
+
+
+def _answer(text: str) -> str:
+    return json.dumps([answer(text)], ensure_ascii=False) if _reads_as_messages(text) else text
 
 
 def cells(row: Row) -> dict[str, str]:
     """The cells of a row by column."""
     turns = [message for message in row["messages"] if message["role"] != "system"]
+    asked = turns[-1]["content"] if turns else ""
+    is_chat = len(turns) > 1 or _reads_as_messages(asked)
     given = {
         **row,
         "system": "".join(m["content"] for m in row["messages"][:1] if m["role"] == "system"),
-        "prompt": turns[-1]["content"] if turns else "",
+        "prompt": "" if _reads_as_messages(asked) else asked,
+        "completion": _answer(row["completion"]),
+        "rejected": _answer(row["rejected"]),
         "context": _list(row["context"]),
-        "messages": json.dumps(turns, ensure_ascii=False) if len(turns) > 1 else "",
+        "messages": json.dumps(turns, ensure_ascii=False) if is_chat else "",
         "tags": _list(row["tags"]),
     }
     return {name: as_cell(str(given[name])) for name in COLUMNS}

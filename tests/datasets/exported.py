@@ -79,6 +79,7 @@ def unzipped(data: bytes, folder: Path) -> Path:
 _ODD = [
     "=1+1", "'=1+1", "''@x", "-5", "＝1", " =1", "\t=1", "[1]", '["a"]', "a\nb", "a;b,c", '"', "\u2028x\u2029", "\x85y", "é", "\ufeffz",
     "0012", "true", "null", "{}", "\U0001f600", "\x7f", "|--|", "\\n", "```", "\n\n=x", "<b>&amp;", "NaN", "x" * 300,
+    '[{"a": 1}]', ' [{"role": "user", "content": "b"}]', '{"b":  [1.10, 2]}', '["a", "b"]', "yes", "0", "a\ufffdb",
 ]  # fmt: skip
 _letters = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
 texts = (

@@ -22,8 +22,9 @@ from dataset.queries.exports import (
     row_of_example,
     rows_of_examples,
 )
-from dataset.runner.files import FileLine
-from dataset.runner.lines import ParsedExample, parse_line
+from dataset.runner.chats import ParsedExample
+from dataset.runner.parsing import parse_line
+from dataset.runner.reading import FileLine
 from dataset.writers import WRITERS, LeftOut
 from tests.datasets.desk import SignIn, body, page
 from tests.datasets.exported import any_row, unzipped

@@ -1,15 +1,15 @@
 """What is exported and imported again is the same, in every field that the shape can carry.
 
-Shapes of JSON lines are read by the reader of imports. CSV, Parquet and the dataset folder are read here by libraries of
-others: csv, pyarrow and datasets.
+Every shape is read by the reader of imports. CSV, Parquet and the dataset folder are also read by libraries of others: csv,
+pyarrow and datasets.
 """
 
 import csv
 import io
 import json
 import os
+import tempfile
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from annotation.text.rendering import chat_messages
-from dataset.runner.files import FileLine
-from dataset.runner.lines import ParsedExample, parse_line
+from dataset.runner.chats import ParsedExample
+from dataset.runner.parsing import parse_line
+from dataset.runner.reading import open_file
+from dataset.runner.reading.opening import Limits
+from dataset.splits import SPLITS
 from dataset.writers import BY_NAME, FIELDS, WRITERS, Row
 from dataset.writers.spreadsheet import COLUMNS, from_cell
 from tests.datasets.exported import any_row, exported, unzipped
@@ -29,7 +32,6 @@ from tests.datasets.exported import any_row, exported, unzipped
 READ = {name: name for name in FIELDS if name not in ("id", "status", "revision", "split")} | {
     "id": "external_id"
 }
-READ_NOW = {name: read for name, read in READ.items() if read in {one.name for one in fields(ParsedExample)}}
 LINES = [writer.name for writer in WRITERS if writer.ending == "jsonl"]
 # The shapes that need an answer, a worse one, or turns that alternate.
 NEEDS: dict[str, dict[str, Any]] = {
@@ -44,22 +46,28 @@ NEEDS: dict[str, dict[str, Any]] = {
 few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def read_lines(data: bytes) -> list[ParsedExample]:
-    """As an import reads them."""
+def imported(data: bytes, shape: str) -> list[ParsedExample]:
+    """The rows of the file as an import reads them."""
+    ending = BY_NAME[shape].ending
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "upload"
+        path.write_bytes(data)
+        limits = Limits(row=1 << 24, unpacked=1 << 26)
+        lines = list(open_file(path, name=f"export.{ending}", limits=limits, scratch=Path(folder)).rows)
     rows = []
-    for number, text in enumerate(data.decode().split("\n")[:-1], start=1):
-        row = parse_line(FileLine(number, 1, text), needs_completion=False)
-        assert isinstance(row, ParsedExample), (row, text)
+    for line in lines:
+        row = parse_line(line, needs_completion=False)
+        assert isinstance(row, ParsedExample), (row, line)
         rows.append(row)
     return rows
 
 
 def as_read(row: ParsedExample) -> dict[str, Any]:
-    return {name: getattr(row, read) for name, read in READ_NOW.items()}
+    return {name: getattr(row, read) for name, read in READ.items()}
 
 
 def as_written(row: Row) -> dict[str, Any]:
-    return {name: row[name] for name in READ_NOW}  # type: ignore[literal-required]
+    return {name: row[name] for name in READ}  # type: ignore[literal-required]
 
 
 def test_every_shape_of_lines_is_tried() -> None:
@@ -71,9 +79,10 @@ def test_every_shape_of_lines_is_tried() -> None:
 @given(data=st.data())
 def test_lines_with_all_keys_give_the_same_example(shape: str, data: st.DataObject) -> None:
     row = data.draw(any_row(**NEEDS[shape]))
-    first, *others = read_lines(exported(shape, [row]))
-    assert as_read(first) == as_written(row)
+    first, *others = imported(exported(shape, [row]), shape)
     if shape == "kto" and row["rejected"]:
+        # The worse answer is a row of its own.
+        assert as_read(first) == as_written(row) | {"rejected": ""}
         (worse,) = others
         assert (worse.completion, worse.bad_answer, worse.messages) == (
             row["rejected"],
@@ -81,6 +90,7 @@ def test_lines_with_all_keys_give_the_same_example(shape: str, data: st.DataObje
             row["messages"],
         )
     else:
+        assert as_read(first) == as_written(row)
         assert not others
 
 
@@ -92,7 +102,7 @@ def test_lines_with_standard_keys_are_what_models_see(
 ) -> None:
     row = data.draw(any_row(**NEEDS[shape]))
     text = exported(shape, [row], own_keys=False, system_prompt=system_prompt)
-    first = read_lines(text)[0]
+    first = imported(text, shape)[0]
     seen = chat_messages(messages=row["messages"], context=row["context"], system_prompt=system_prompt)
     assert (first.messages, first.completion) == (seen, row["completion"])
     standard = {
@@ -113,9 +123,29 @@ def test_preference_has_both_answers(row: Row) -> None:
     assert pair["rejected"] == [{"role": "assistant", "content": row["rejected"]}]
 
 
+@pytest.mark.parametrize("shape", ["csv", "parquet", "huggingface"])
+@few
+@given(rows=st.lists(any_row(), min_size=1, max_size=4))
+def test_files_that_are_not_lines_give_the_same_examples(shape: str, rows: list[Row]) -> None:
+    found = [as_read(row) for row in imported(exported(shape, rows), shape)]
+    if shape == "huggingface":  # its files are by split, and an archive is read by the names of its files
+        rows = sorted(rows, key=lambda row: sorted(SPLITS).index(row["split"]))
+    assert found == [as_written(row) for row in rows]
+
+
 # --- CSV ---------------------------------------------------------------------------------------------------
 def _listed(cell: str) -> list[str]:
     return json.loads(cell) if cell.lstrip().startswith("[") else [cell] if cell else []
+
+
+def _text(cell: str) -> str:
+    """A text that is a JSON list of objects is written as a message."""
+    try:
+        value = json.loads(cell)
+    except ValueError:
+        return cell
+    is_message = isinstance(value, list) and value and all(isinstance(part, dict) for part in value)
+    return value[-1]["content"] if is_message else cell
 
 
 def from_csv(data: bytes) -> list[dict[str, Any]]:
@@ -127,9 +157,12 @@ def from_csv(data: bytes) -> list[dict[str, Any]]:
         prompt, instructions = plain.pop("prompt"), plain.pop("system")
         system = [{"role": "system", "content": instructions}] if instructions else []
         turns = json.loads(plain["messages"] or "null") or [{"role": "user", "content": prompt}]
-        assert turns[-1]["content"] == prompt
+        assert prompt in ("", turns[-1]["content"])
         lists = {name: _listed(plain[name]) for name in ("context", "tags")}
-        rows.append(plain | lists | {"messages": system + turns, "revision": int(plain["revision"])})
+        answers = {name: _text(plain[name]) for name in ("completion", "rejected")}
+        rows.append(
+            plain | answers | lists | {"messages": system + turns, "revision": int(plain["revision"])}
+        )
     return rows
 
 
