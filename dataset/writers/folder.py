@@ -28,9 +28,11 @@ class _Archive:
         self._zip = zipfile.ZipFile(self._sink, "w", allowZip64=True)
         self._moment = moment
 
-    def add(self, name: str, pieces: Iterable[bytes], *, packed: bool) -> Iterator[bytes]:
+    def add(self, name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
         entry = zipfile.ZipInfo(name, self._moment)
-        entry.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+        # Parquet is compressed already, but some programs read the length of a stored file only from its head, and here it
+        # comes after the file.
+        entry.compress_type = zipfile.ZIP_DEFLATED
         entry.external_attr = 0o644 << 16
         with self._zip.open(entry, "w") as file:
             for piece in pieces:
@@ -98,7 +100,7 @@ class Folder:
             ("croissant.json", metadata + "\n"),
             ("README.md", readme(card, patterns, COLUMN_WORDS)),
         ):
-            yield from archive.add(name, [text.encode()], packed=True)
+            yield from archive.add(name, [text.encode()])
         yield archive.end()
 
     def sample(self, rows: list[Row], options: Options) -> str:
@@ -112,7 +114,7 @@ def _split_files(archive: _Archive, content: Content, split: str, files: list[Da
     while taken := list(islice(groups, 1)):
         path, file = f"data/{split}-{number:05d}.parquet", _Measured()
         pieces = parquet_pieces(_until_full(groups, taken, file))
-        yield from archive.add(path, file.of(pieces), packed=False)
+        yield from archive.add(path, file.of(pieces))
         files.append(DataFile(path, path, PARQUET_ENCODING, file.size, file.sha256))
         number += 1
 

@@ -81,6 +81,8 @@ def test_page_and_api_give_the_same_file(
         assert response.status_code == 200
         assert response["Content-Disposition"].endswith(f'examples-{shape}.{ending}"')
     assert body(by_page) == body(by_api) != b""
+    head = client.head(page("export-file", world.project, {}), query)
+    assert (head.status_code, head["Content-Type"], body(head)) == (200, by_page["Content-Type"], b"")
 
 
 def test_the_filters_of_the_list_choose_the_rows(
@@ -318,6 +320,7 @@ def test_the_page_of_a_version(world: World, frozen: DatasetVersion, as_user: Si
     shown = client.get(page("dataset-export", world.project, ids), {"shape": "preference", "split": "train"})
     assert "left out: this shape cannot hold" in text_of(shown)
     assert "shape=preference&amp;split=train&amp;keys=all" in shown.content.decode()
+    assert f'href="{page("dataset-croissant", world.project, ids)}"' in shown.content.decode()
     wrong = client.get(page("dataset-export", world.project, ids), {"split": "dev"})
     assert wrong.status_code == 422
     told = client.get(api(world, "datasets/1/export/"), {"shape": "xlsx"})

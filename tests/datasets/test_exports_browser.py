@@ -137,3 +137,16 @@ def test_a_split_of_a_dataset_is_exported_as_a_folder(tab: Page, desk: World) ->
     expect(tab.get_by_role("heading", name="Hugging Face dataset folder")).to_be_visible()
     with zipfile.ZipFile(io.BytesIO(_downloaded(tab))) as archive:
         assert sorted(archive.namelist()) == ["README.md", "croissant.json", "data/train-00000.parquet"]
+
+
+def test_counts_of_many_rows_come_after_the_page(
+    tab: Page, desk: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dataset.views.exports.AT_ONCE", 3)
+    for url in (address("datasets:export", desk), address("datasets:dataset-export", desk, 1)):
+        first = tab.request.get(f"{url}?shape=kto").text()
+        assert "Counting the rows" in first and "Rows in the file" not in first
+        tab.goto(f"{url}?shape=kto")
+        expect(tab.get_by_text("Rows in the file")).to_be_visible()
+        expect(tab.get_by_text("Counting the rows")).to_be_hidden()
+        expect(tab.get_by_role("region", name="First rows of the file")).to_contain_text("label")

@@ -246,7 +246,9 @@ def test_long_rows_end_a_row_group_early(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("shape", ["guildhall", "openai", "csv", "parquet", "huggingface"])
-def test_memory_does_not_grow_with_the_rows(shape: str) -> None:
+def test_memory_does_not_grow_with_the_rows(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_module, "GROUP_ROWS", 250)
+
     def rows(count: int) -> Iterator[Row]:
         return (make_row(n, completion=f"{n} " * 500) for n in range(count))
 
@@ -261,7 +263,7 @@ def test_memory_does_not_grow_with_the_rows(shape: str) -> None:
         return most
 
     peak(100)  # what is loaded at the first use
-    assert peak(16_000) < peak(4_000) * 1.5
+    assert peak(6_000) < peak(1_500) * 1.5
 
 
 # --- the dataset folder ------------------------------------------------------------------------------------
