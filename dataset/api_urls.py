@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from dataset.api import imports, uploads, versions
+from dataset.api import exports, imports, uploads, versions
 
 urlpatterns = [
     path("imports/", imports.ImportsView.as_view()),
@@ -14,10 +14,14 @@ urlpatterns = [
     path("uploads/<uuid:public_id>/", uploads.UploadView.as_view()),
     path("imports/<int:pk>/issues/", imports.ImportIssuesView.as_view()),
     path("imports/<int:pk>/remove/", imports.RemoveImportView.as_view()),
+    path("examples/export/", exports.ExamplesExportView.as_view()),
+    path("examples/export/counts/", exports.ExamplesExportCountsView.as_view()),
     path("datasets/", versions.DatasetsView.as_view()),
     path("datasets/preview/", versions.DatasetPreviewView.as_view()),
     path("datasets/<int:number>/", versions.DatasetView.as_view()),
     path("datasets/<int:number>/rows/", versions.DatasetRowsView.as_view()),
     path("datasets/<int:number>/withheld/", versions.DatasetWithheldView.as_view()),
     path("datasets/<int:number>/download/", versions.DatasetDownloadView.as_view()),
+    path("datasets/<int:number>/export/", exports.VersionExportView.as_view()),
+    path("datasets/<int:number>/export/counts/", exports.VersionExportCountsView.as_view()),
 ]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from dataset.views import imports, versions
+from dataset.views import exports, imports, versions
 
 app_name = "datasets"
 urlpatterns = [
@@ -15,6 +15,8 @@ urlpatterns = [
     path("uploads/<uuid:public_id>/remove/", imports.upload_remove, name="upload-remove"),
     path("imports/<int:pk>/lines.csv", imports.import_issues, name="import-issues"),
     path("imports/<int:pk>/remove/", imports.import_remove, name="import-remove"),
+    path("export/", exports.export, name="export"),
+    path("export/file/", exports.export_file, name="export-file"),
     path("datasets/", versions.datasets, name="datasets"),
     path("datasets/new/", versions.dataset_new, name="dataset-new"),
     path("datasets/new/preview/", versions.dataset_preview, name="dataset-preview"),
@@ -22,4 +24,7 @@ urlpatterns = [
     path("datasets/<int:number>/rows/", versions.dataset_rows, name="dataset-rows"),
     path("datasets/<int:number>/withheld/", versions.dataset_withheld, name="dataset-withheld"),
     path("datasets/<int:number>/download/", versions.dataset_download, name="dataset-download"),
+    path("datasets/<int:number>/export/", exports.dataset_export, name="dataset-export"),
+    path("datasets/<int:number>/export/file/", exports.dataset_export_file, name="dataset-export-file"),
+    path("datasets/<int:number>/croissant.json", exports.dataset_croissant, name="dataset-croissant"),
 ]

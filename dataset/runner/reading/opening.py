@@ -269,10 +269,13 @@ def _open_zip(path: Path, limits: Limits, scratch: Path) -> OpenedFile:
     return OpenedFile(f"{' and '.join(sorted(labels))}, zip", rows())
 
 
+_NO_ROWS = {"Thumbs.db", "desktop.ini", "README.md", "croissant.json", "dataset_infos.json"}
+
+
 def _is_noise(name: str) -> bool:
-    """Files that systems add to archives without anybody's wish."""
+    """Files that systems add to archives without anybody's wish, and those that describe a dataset folder."""
     parts = name.split("/")
-    return "__MACOSX" in parts or parts[-1].startswith(".") or parts[-1] in ("Thumbs.db", "desktop.ini")
+    return "__MACOSX" in parts or parts[-1].startswith(".") or parts[-1] in _NO_ROWS
 
 
 def _member_format(head: bytes, name: str) -> "_Format | NotReadable":
