@@ -2,6 +2,9 @@
 
 from core.models import Role
 
+# Everybody of the organisation. A partner is from outside and sees nothing of a project but their sources.
+MEMBERS = (Role.ANNOTATOR, Role.REVIEWER, Role.RATER, Role.ADMIN, Role.VIEWER)
+
 ADMINS = (Role.ADMIN,)
 ANNOTATORS = (Role.ANNOTATOR,)
 REVIEWERS = (Role.REVIEWER,)

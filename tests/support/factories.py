@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 from core.models import Membership, Project, Role, Run, User
+from core.roles import MEMBERS
 
 _serial = count(1)
 PASSWORD = "correct horse battery"
@@ -62,7 +63,7 @@ def make_world() -> World:
     for role, person in people.items():
         join(project, person, role)
     neighbour = make_user("Neighbour")
-    join(other, neighbour, *Role.values)
+    join(other, neighbour, *MEMBERS)
     return World(
         project=project,
         other=other,
