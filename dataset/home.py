@@ -7,6 +7,7 @@ from core.access import Access
 from core.home.stages import NextItem
 from core.models import Role
 from core.wording import counted
+from dataset.queries.sources import expiring, has_expired
 from dataset.queries.versions import newest_ready, not_frozen_yet
 
 # Fewer new examples than this change little; with more, a new version is useful.
@@ -14,9 +15,40 @@ WORTH_FREEZING = 20
 
 
 def next_items(access: Access) -> list[NextItem]:
-    """Import the first data, or freeze what was approved since the newest dataset. At most four queries."""
+    """Import the first data, or freeze what was approved since the newest dataset; sources that expire. At most five queries."""
     if not access.has(Role.ADMIN):
         return []
+    return [*_expiring(access), *_data_items(access)]
+
+
+def _expiring(access: Access) -> list[NextItem]:
+    """One item for all sources that have expired or will soon. One query."""
+    sources = expiring(access.project)
+    if not sources:
+        return []
+    slug, first = access.project.slug, sources[0]
+    assert first.expires_on is not None
+    verb = "expired" if has_expired(first) else "expires"
+    others = counted(len(sources) - 1, "other source has", "other sources have")
+    more = f" {others} expired or will soon." if len(sources) > 1 else ""
+    url = (
+        reverse("datasets:source", args=[slug, first.pk])
+        if not more
+        else reverse("datasets:sources", args=[slug])
+    )
+    return [
+        NextItem(
+            f"The source {first.name} {verb} on {first.expires_on:%-d %b %Y}",
+            f"Renew it or withdraw it.{more}",
+            url,
+            "See the source" if not more else "See the sources",
+            order=20,
+            tone="copper",
+        )
+    ]
+
+
+def _data_items(access: Access) -> list[NextItem]:
     slug = access.project.slug
     newest = newest_ready(access.project)
     waiting = not_frozen_yet(access.project, newest)

@@ -51,7 +51,7 @@ class DatasetVersion(models.Model):
     )
     settings = models.JSONField(
         help_text="validation and test (shares), seed, separate_near_duplicates, slices and sources (filters), "
-        "system_prompt"
+        "system_prompt, rules (values of DataRule; no entry when the project had none)"
     )
     content_hash = models.CharField(max_length=64, blank=True)
     same_as = models.ForeignKey(

@@ -20,6 +20,7 @@ from core.runs.context import RunContext, RunFailed
 from core.storage import storage
 from dataset.actions import DatasetAction
 from dataset.models import DataImport, ImportIssue, Source
+from dataset.queries.withdrawals import withdrawn_names
 from dataset.runner.bulk import allocate_ids, copy_in
 from dataset.runner.files import FileLine, excerpt_of, read_lines, wrong_format
 from dataset.runner.lines import ParsedExample, parse_line
@@ -156,10 +157,13 @@ def _store_lines(data_import: DataImport, file: IO[bytes], tally: Tally, report:
     needs_completion = data_import.destination != DataImport.Destination.QUEUE
     sources: dict[str, Source] = {}
     waiting: list[tuple[FileLine, ParsedExample]] = []
-    marks = known_marks()
+    marks, withdrawn = known_marks(), withdrawn_names(data_import.project)
     for line in read_lines(file, max_bytes=settings.IMPORT_MAX_LINE_BYTES):
         tally.lines += 1
         parsed = parse_line(line, needs_completion=needs_completion, marks=marks)
+        if isinstance(parsed, ParsedExample) and (parsed.source or data_import.default_source) in withdrawn:
+            name = parsed.source or data_import.default_source
+            parsed = [Issue("source", f"The source “{name}” is withdrawn.")]
         if isinstance(parsed, ParsedExample):
             tally.note(line.number, parsed.notes)
             waiting.append((line, parsed))

@@ -49,6 +49,7 @@ class World:
     rater: User
     admin: User
     viewer: User
+    partner: User  # from outside; no source is shown to them yet
     neighbour: User  # holds every role, in the other project only
     stranger: User  # signed in, member of nothing
     operator: User  # runs the deployment, member of nothing
