@@ -103,6 +103,8 @@ class SourceExamplesView(mixins.ListModelMixin, _Sources):
 
 
 class WithdrawSourceView(_Sources):
+    read_roles = ADMINS
+
     @extend_schema(request=SourceReasonSerializer, responses={202: WithdrawalSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Withdraws a source: no later dataset version has its rows, and a background job retires its examples."""
@@ -112,6 +114,8 @@ class WithdrawSourceView(_Sources):
 
 
 class RestoreSourceView(_Sources):
+    read_roles = ADMINS
+
     @extend_schema(request=SourceReasonSerializer, responses={202: WithdrawalSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """A withdrawn source may be used again: a background job gives its examples the status that they had."""

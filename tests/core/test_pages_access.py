@@ -21,7 +21,7 @@ SignIn = Callable[[User | None], Client]
 
 # name: (roles that may GET, roles that may POST)
 PAGES: dict[str, tuple[set[str], set[str]]] = {
-    "home": (EVERY_ROLE, set()),
+    "home": (EVERYBODY, set()),
     "loop": (EVERY_ROLE, set()),
     "project-menu": (EVERYBODY, set()),
     "runs": (READ_ALL, set()),
