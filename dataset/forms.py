@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import QueryDict
 
 from core.forms import objects_of
@@ -176,13 +176,17 @@ class RulesForm(forms.Form):
     )
 
 
+class PartnerField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Model) -> str:
+        return str(obj.user) if isinstance(obj, Membership) else str(obj)
+
+
 class PartnerForm(forms.Form):
     """Which partner is to see a source."""
 
-    partner = forms.ModelChoiceField(Membership.objects.none(), empty_label=None)
+    partner = PartnerField(Membership.objects.none(), empty_label=None)
 
     def __init__(self, data: QueryDict | None = None, *, partners: QuerySet[Membership]) -> None:
         super().__init__(data)
         field = objects_of(self, "partner")
         field.queryset = partners
-        field.label_from_instance = lambda membership: str(membership.user)  # type: ignore[method-assign]

@@ -15,7 +15,8 @@ class InferenceConfig(AppConfig):
         from inference.extensions import use_notes
         from inference.home import STAGE
         from inference.links import links_of
-        from training.links import register_use_notes, register_version_links
+        from training.links import register_version_links
+        from training.registry import register_use_notes
 
         subscribe("model_version.registered", "inference.serve", handlers.serve_registered_version)
         register_check("engines", health.engines)

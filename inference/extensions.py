@@ -1,4 +1,4 @@
-"""What inference knows about model versions whose data was withdrawn (training.links)."""
+"""What inference knows about model versions whose data was withdrawn (training.registry)."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,8 @@ from django.urls import reverse
 
 from core.wording import counted
 from inference.models import Answer, Deployment
-from training.links import UseNote
 from training.models import ModelVersion
+from training.registry import UseNote
 
 
 def use_notes(versions: Sequence[ModelVersion]) -> dict[int, list[UseNote]]:

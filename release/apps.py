@@ -14,7 +14,8 @@ class ReleaseConfig(AppConfig):
         from release.extensions import use_notes
         from release.home import stage
         from release.links import links_of
-        from training.links import register_use_notes, register_version_links
+        from training.links import register_version_links
+        from training.registry import register_use_notes
 
         subscribe("model_version.ready", "release.measure", handlers.measure_ready_version)
         register_use_notes(use_notes)

@@ -1,12 +1,12 @@
-"""What release knows about model versions whose data was withdrawn (training.links)."""
+"""What release knows about model versions whose data was withdrawn (training.registry)."""
 
 from collections.abc import Sequence
 
 from django.urls import reverse
 
 from inference.models import Route
-from training.links import UseNote
 from training.models import ModelVersion
+from training.registry import UseNote
 
 
 def use_notes(versions: Sequence[ModelVersion]) -> dict[int, list[UseNote]]:

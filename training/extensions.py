@@ -6,8 +6,8 @@ from django.urls import reverse
 
 from core.models import Project, Run
 from dataset.registry import DataUse
-from training.links import UseNote, use_notes
 from training.models import ModelVersion, TrainingRun
+from training.registry import UseNote, use_notes
 
 
 def uses(project: Project, datasets: Sequence[int]) -> list[DataUse]:

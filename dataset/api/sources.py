@@ -1,6 +1,6 @@
 """Sources: list, read, create, change, withdraw, restore; who of outside sees them; the data rules."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import Http404
@@ -49,7 +49,7 @@ from dataset.services.withdrawals import accept_use, reopen_use, restore, withdr
 class _Sources(ProjectAPIView):
     serializer_class: type[BaseSerializer[Any]] = SourceSerializer
     queryset: QuerySet[Any] = Source.objects.none()
-    read_roles = SOURCE_READERS
+    read_roles: ClassVar[tuple[str, ...]] = SOURCE_READERS
     write_roles = ADMINS
 
     def source(self, pk: int) -> Source:

@@ -214,6 +214,13 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AlterField(
+            model_name="datasetversion",
+            name="settings",
+            field=models.JSONField(
+                help_text="validation and test (shares), seed, separate_near_duplicates, slices and sources (filters), system_prompt, rules (values of DataRule; no entry when the project had none)"
+            ),
+        ),
+        migrations.AlterField(
             model_name="source",
             name="license",
             field=models.CharField(

@@ -85,6 +85,16 @@ class Consequences:
     def examples(self) -> int:
         return sum(n for _, n in self.statuses)
 
+    @property
+    def sentence(self) -> str:
+        """For the last question before it is done."""
+        parts = [counted(self.examples, "example is", "examples are") + " retired"]
+        if self.datasets:
+            parts.append(
+                f"training on {counted(len(self.datasets), 'dataset version')} is refused from now on"
+            )
+        return f"{', and '.join(parts)}. You can restore the source later."
+
 
 def consequences(source: Source) -> Consequences:
     """Four queries, and those of the registered uses."""

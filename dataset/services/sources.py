@@ -84,8 +84,8 @@ def change_source(*, by: User, source: Source, seen: str = "", **values: Unpack[
         if not clean["name"]:
             raise _wrong("name", "Give the source a name.")
         _refuse_new_name(source, str(clean["name"]))
-    for name in changed:
-        setattr(source, name, clean[name])
+    for name, new in clean.items():
+        setattr(source, name, new)
     source.save(update_fields=[*changed, "changed_at"])
     record(by=by, project=source.project, action=DatasetAction.SOURCE_CHANGED, obj=source, changed=changed)
     return source
