@@ -24,6 +24,9 @@ class SourceFilter(Filter):
     consent = forms.ChoiceField(
         label="Consent basis", required=False, choices=[("", "any"), *Source.Consent.choices]
     )
+    partner = forms.IntegerField(
+        required=False, min_value=1, widget=forms.HiddenInput, help_text="The id of a partner's membership."
+    )
 
 
 class SourceExampleFilter(Filter):

@@ -18,11 +18,16 @@ from dataset.registry import DataUse, uses_of
 SOON = timedelta(days=30)
 
 
-def sources_seen_by(access: Access, *, q: str = "", state: str = "", consent: str = "") -> QuerySet[Source]:
-    """Every source of the project, for a partner only theirs, by name. `state`: usable, expired or withdrawn. One query."""
+def sources_seen_by(
+    access: Access, *, q: str = "", state: str = "", consent: str = "", partner: int | None = None
+) -> QuerySet[Source]:
+    """Every source of the project, for a partner only theirs, by name. `state`: usable, expired or withdrawn; `partner`: only those
+    that the partner with this membership sees. One query."""
     sources = Source.objects.filter(project=access.project).select_related("project", "withdrawn_by")
     if access.is_partner:
         sources = sources.filter(partners__membership__user=access.user)
+    elif partner:
+        sources = sources.filter(partners__membership=partner)
     if q:
         sources = sources.filter(Q(name__icontains=q) | Q(owner__icontains=q))
     if consent:

@@ -223,6 +223,20 @@ def test_an_admin_chooses_on_the_page_of_the_source(world: World, theirs: Source
     assert [entry.detail["partner"] for entry in actions] == ["Partner Member"] * 2
 
 
+def test_the_page_of_people_leads_to_the_sources_of_a_partner(
+    world: World, mine: Source, theirs: Source, as_user: SignIn
+):
+    client = as_user(world.admin)
+    people = client.get(reverse("core:people", args=[world.project.slug])).content.decode()
+    url = f"{reverse('datasets:sources', args=[world.project.slug])}?partner={membership(world).pk}"
+    assert people.count(url) == 1
+    listed = client.get(url).content.decode()
+    assert "Only the sources that one partner sees" in listed
+    assert theirs.name.replace("'", "&#x27;") not in listed
+    SourcePartner.objects.all().delete()
+    assert "This partner sees no source" in client.get(url).content.decode()
+
+
 def test_nobody_but_a_partner_of_this_project_can_be_chosen(world: World, theirs: Source, as_user: SignIn):
     rater = Membership.objects.get(project=world.project, user=world.rater)
     elsewhere = join(world.other, make_user("Partner elsewhere"), Role.PARTNER)

@@ -103,7 +103,8 @@ def test_from_the_button_to_the_plan_and_back(tab: Page, desk: World):
     expect(tab.get_by_text("2 of 2 points are open.")).to_be_visible()
     _work(Withdrawal.objects.get().run_id or 0)
     # The card asks for itself; when the run has ended the page loads again.
-    expect(tab.get_by_text("Waiting for a worker.")).to_be_hidden()
+    expect(tab.locator("dl.facts")).to_contain_text("15")
+    tab.wait_for_load_state()
     assert set(Example.objects.filter(source=source.name).values_list("status", flat=True)) == {"retired"}
     expect(tab.get_by_text("People can ask it: an engine serves it.")).to_be_visible()
     tab.locator("#model" + str(desk.project.model_versions.get().pk)).get_by_text(
@@ -119,6 +120,7 @@ def test_from_the_button_to_the_plan_and_back(tab: Page, desk: World):
     expect(tab.get_by_text("Waiting for a worker.")).to_be_visible()
     _work(Run.objects.filter(kind="freeze").latest("pk").pk)
     expect(tab.get_by_role("link", name="See the rows")).to_be_visible()
+    tab.wait_for_load_state()
     tab.goto(reverse("datasets:withdrawal", args=[desk.project.slug, Withdrawal.objects.get().pk]))
     expect(tab.get_by_text("All 2 points are settled.")).to_be_visible()
     tab.get_by_role("link", name="Restore the source").click()
