@@ -7,6 +7,14 @@ from django.utils import timezone
 
 from annotation.models import Example, Lease
 
+# Every status but retired.
+IN_USE = (
+    Example.Status.QUEUED,
+    Example.Status.IN_REVIEW,
+    Example.Status.RETURNED,
+    Example.Status.APPROVED,
+)
+
 
 @transaction.atomic
 def retire_many(ids: Sequence[int]) -> dict[int, str]:
@@ -16,9 +24,9 @@ def retire_many(ids: Sequence[int]) -> dict[int, str]:
     the statuses if the examples are to get them back.
     """
     locked = Example.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
-    were = dict(locked.exclude(status=Example.Status.RETIRED).values_list("pk", "status"))
+    were = dict(locked.filter(status__in=IN_USE).values_list("pk", "status"))
     now = timezone.now()
-    Example.objects.filter(pk__in=were).exclude(status=Example.Status.RETIRED).update(
+    Example.objects.filter(pk__in=were, status__in=IN_USE).update(
         status=Example.Status.RETIRED, changed_at=now
     )
     Lease.objects.filter(example__in=were, outcome=Lease.Outcome.OPEN).update(
