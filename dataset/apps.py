@@ -16,7 +16,7 @@ class DatasetsConfig(AppConfig):
         from dataset.actions import DatasetAction
         from dataset.extensions import in_a_dataset, of_example, source_withdrawn
         from dataset.home import next_items
-        from dataset.run_kinds import FREEZE, IMPORT, RESTORE, WITHDRAW
+        from dataset.run_kinds import FREEZE, IMPORT, RELICENSE, RESTORE, WITHDRAW
 
         register_next_items("annotate", next_items)
         register_actions(DatasetAction)
@@ -24,6 +24,7 @@ class DatasetsConfig(AppConfig):
         register_kind(FREEZE)
         register_kind(WITHDRAW)
         register_kind(RESTORE)
+        register_kind(RELICENSE)
         register_partner_home("datasets:sources")
         register_retired_reason(source_withdrawn)
         register_frozen_check(in_a_dataset)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from core.models import Project, User
+from core.models import User
+from dataset.models import Source
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,16 @@ class DataUse:
     actions: Sequence[tuple[str, str]] = field(default_factory=tuple)
 
 
-UseFinder = Callable[[Project, Sequence[int]], list[DataUse]]
+UseFinder = Callable[[Source, Sequence[int]], list[DataUse]]
 _finders: list[UseFinder] = []
 
 
 def register_uses(finder: UseFinder) -> None:
-    """Call from AppConfig.ready. `finder` gets a project and ids of its dataset versions and gives everything made of them; its
-    number of queries does not depend on how many there are."""
+    """Call from AppConfig.ready. `finder` gets a source and the ids of the dataset versions with rows of it, and gives everything
+    made of these; its number of queries does not depend on how many there are."""
     _finders.append(finder)
 
 
-def uses_of(project: Project, datasets: Sequence[int]) -> list[DataUse]:
-    """Everything that was made of these dataset versions."""
-    return [use for finder in _finders for use in finder(project, datasets)] if datasets else []
+def uses_of(source: Source, datasets: Sequence[int]) -> list[DataUse]:
+    """Everything that was made of these dataset versions, which have rows of the source."""
+    return [use for finder in _finders for use in finder(source, datasets)] if datasets else []

@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from core.models import Run
 from core.runs.kinds import RunKind
-from dataset.models import DataImport, DatasetVersion, Withdrawal
+from dataset.models import DataImport, DatasetVersion, Source, Withdrawal
 
 
 def of_import(run: Run) -> tuple[str, str] | None:
@@ -33,6 +33,13 @@ def of_withdrawal(run: Run) -> tuple[str, str] | None:
     return f"Withdrawal of {found.source.name}", reverse(
         "datasets:withdrawal", args=[found.source.project.slug, found.pk]
     )
+
+
+def of_source(run: Run) -> tuple[str, str] | None:
+    source = Source.objects.filter(pk=run.params.get("source")).select_related("project").first()
+    if source is None:
+        return None
+    return f"Source {source.name}", reverse("datasets:source", args=[source.project.slug, source.pk])
 
 
 IMPORT = RunKind(
@@ -71,4 +78,12 @@ RESTORE = RunKind(
     on_again="dataset.services.withdrawals:restore_again",
     again_words="It brings back the examples that are left.",
     subject="dataset.run_kinds:of_withdrawal",
+)
+RELICENSE = RunKind(
+    "relicense_source",
+    "License of a source",
+    queue="default",
+    runner="dataset.runner.withdrawals:relicense",
+    again_words="It changes the examples that are left.",
+    subject="dataset.run_kinds:of_source",
 )

@@ -113,7 +113,19 @@ def _restore_source(world, tmp_path):
     return restored.restore_run, "Withdrawal of Desk 2024"
 
 
+def _relicense_source(world, tmp_path):
+    from dataset.services.sources import create_source
+
+    source = create_source(by=world.admin, project=world.project, name="Desk 2024")
+    params = {"source": source.pk, "old": ""}
+    run = launch_run(
+        by=world.admin, project=world.project, kind="relicense_source", title="License", params=params
+    )
+    return run, "Source Desk 2024"
+
+
 MAKERS = {
+    "relicense_source": _relicense_source,
     "withdraw_source": _withdraw_source,
     "restore_source": _restore_source,
     "import": _import,

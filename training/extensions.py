@@ -4,23 +4,24 @@ from collections.abc import Sequence
 
 from django.urls import reverse
 
-from core.models import Project, Run
+from core.models import Run
+from dataset.models import Source
 from dataset.registry import DataUse
 from training.models import ModelVersion, TrainingRun
 from training.registry import UseNote, use_notes
 
 
-def uses(project: Project, datasets: Sequence[int]) -> list[DataUse]:
+def uses(source: Source, datasets: Sequence[int]) -> list[DataUse]:
     """The model versions trained on these dataset versions, and training runs that may still make one. Two queries, and those of the
     apps above."""
     versions = list(
-        ModelVersion.objects.filter(project=project, training_run__dataset__in=datasets)
+        ModelVersion.objects.filter(project=source.project_id, training_run__dataset__in=datasets)
         .select_related("project", "base_model", "training_run")
         .order_by("-number")
     )
     notes = use_notes(versions)
     running = TrainingRun.objects.filter(
-        project=project, dataset__in=datasets, run__status__in=Run.ACTIVE, model_version=None
+        project=source.project_id, dataset__in=datasets, run__status__in=Run.ACTIVE, model_version=None
     ).select_related("project", "run")
     return [
         *(_of_version(version, notes.get(version.pk, [])) for version in versions),

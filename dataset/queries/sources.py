@@ -114,6 +114,6 @@ def used_in(source: Source) -> UsedIn:
     return UsedIn(
         imports=list(imports.select_related("created_by").order_by("-pk")[:50]),
         datasets=[(dataset, rows[dataset.pk].total()) for dataset in datasets],
-        uses=uses_of(source.project, list(rows)),
+        uses=uses_of(source, list(rows)),
         withdrawals=list(withdrawals_of(source.project).filter(source=source)),
     )

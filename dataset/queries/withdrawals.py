@@ -58,6 +58,16 @@ def withdrawn_rows(datasets: Iterable[int]) -> dict[int, dict[str, int]]:
     return found
 
 
+def withdrawals_in(dataset: DatasetVersion) -> list[tuple[Withdrawal, int]]:
+    """[(withdrawal that was not taken back, rows of its source in this version)]. At most three queries; one when no source is
+    withdrawn."""
+    rows = withdrawn_rows([dataset.pk]).get(dataset.pk, {})
+    if not rows:
+        return []
+    withdrawals = withdrawals_of(dataset.project).filter(restored_at=None, source__name__in=rows)
+    return [(withdrawal, rows[withdrawal.source.name]) for withdrawal in withdrawals.order_by("source__name")]
+
+
 def withdrawn_words(sources: dict[str, int]) -> str:
     """ "12 rows of the withdrawn source “Desk 2024”"."""
     names = listed([f"“{name}”" for name in sources])
@@ -112,7 +122,7 @@ def consequences(source: Source) -> Consequences:
             outcome=Lease.Outcome.OPEN, example__project=source.project_id, example__source=source.name
         ).count(),
         datasets=list(_datasets(rows)),
-        uses=uses_of(source.project, list(rows)),
+        uses=uses_of(source, list(rows)),
     )
 
 
@@ -195,7 +205,7 @@ def plan_of(withdrawal: Withdrawal) -> Plan:
     decisions = {decision.use: decision for decision in withdrawal.decisions.select_related("by")}
     clean = _newest_without(source, rows)
     uses: dict[int, list[DataUse]] = {}
-    for use in uses_of(source.project, list(rows)):
+    for use in uses_of(source, list(rows)):
         uses.setdefault(use.dataset, []).append(use)
     items = []
     for dataset in _datasets(rows):

@@ -1,6 +1,6 @@
-"""The background jobs of a withdrawal: retire the examples of a source, and give them back their status.
+"""The background jobs of a source: retire its examples, give them back their status, give them a new license.
 
-Both work in batches, each one transaction, so that a cancelled or killed job continues where it was.
+All work in batches, each one transaction, so that a cancelled or killed job continues where it was.
 """
 
 from django.db import transaction
@@ -10,7 +10,7 @@ from annotation.services.bulk import restore_many, retire_many
 from core.audit.entries import record
 from core.runs.context import RunContext
 from dataset.actions import DatasetAction
-from dataset.models import Withdrawal, WithdrawnExample
+from dataset.models import Source, Withdrawal, WithdrawnExample
 from dataset.runner.outside import wait_for_turn
 
 BATCH = 2000
@@ -78,3 +78,22 @@ def bring_back(ctx: RunContext) -> None:
         obj=source,
         examples=done,
     )
+
+
+def relicense(ctx: RunContext) -> None:
+    """The runner of kind "relicense_source": examples of the source (its id is `source`) with its old license (`old`) get the license
+    that it has now, also when that was changed again.
+    """
+    source, old = Source.objects.get(pk=ctx.params["source"]), ctx.params["old"]
+    left = Example.objects.filter(project=source.project_id, source=source.name, license=old)
+    total, done = left.count(), 0
+    ctx.report(done=0, total=total, message=f"Changing the license of {total:,} examples.", now=True)
+    while ids := list(left.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        with transaction.atomic():
+            # The lock keeps a change of the source waiting until this batch is written.
+            now = Source.objects.select_for_update().get(pk=source.pk).license
+            if now == old:
+                return  # it was changed back
+            left.filter(pk__in=ids).update(license=now)
+        done += len(ids)
+        ctx.report(done=done, total=total, message=f"Changed {done:,} of {total:,} examples.")

@@ -12,6 +12,7 @@ from core.audit.entries import record
 from core.errors import Conflict, Invalid
 from core.json_types import JsonLike
 from core.models import Membership, Project, Role, User
+from core.runs.control import launch_run
 from core.seen import must_be_as_seen, stamp
 from core.text import one_line, trimmed
 from dataset.actions import DatasetAction
@@ -23,6 +24,8 @@ LONGEST_DESCRIPTION = 10_000
 LONGEST_NOTE = 500
 # A new name is written into every example of the source while the person waits: about a second for each 2,000.
 MOST_RENAMED = 20_000
+# With more examples than this a background job writes a new license into them.
+AT_ONCE = 2_000
 
 
 class SourceValues(TypedDict, total=False):
@@ -67,7 +70,8 @@ def create_source(*, by: User, project: Project, **values: Unpack[SourceValues])
 
 @transaction.atomic
 def change_source(*, by: User, source: Source, seen: str = "", **values: Unpack[SourceValues]) -> Source:
-    """Changes the given fields. Its examples follow a new name, in this transaction.
+    """Changes the given fields. Its examples follow a new name, in this transaction. Those that have the license of the source
+    follow a new license: at once, or by a background job when there are more than AT_ONCE. Another license of their own stays.
 
     Raises Invalid for a wrong value, and Conflict when it changed since `seen`, or when it cannot get another name now: while an
     import or a freeze of the project is running, or with more than MOST_RENAMED examples.
@@ -84,11 +88,28 @@ def change_source(*, by: User, source: Source, seen: str = "", **values: Unpack[
         if not clean["name"]:
             raise _wrong("name", "Give the source a name.")
         _refuse_new_name(source, str(clean["name"]))
+    old_license = source.license
     for name, new in clean.items():
         setattr(source, name, new)
     source.save(update_fields=[*changed, "changed_at"])
     record(by=by, project=source.project, action=DatasetAction.SOURCE_CHANGED, obj=source, changed=changed)
+    if "license" in changed:
+        _follow_license(by, source, old_license)
     return source
+
+
+def _follow_license(by: User, source: Source, old: str) -> None:
+    followers = Example.objects.filter(project=source.project_id, source=source.name, license=old)
+    if followers.count() <= AT_ONCE:
+        followers.update(license=source.license)
+        return
+    launch_run(
+        by=by,
+        project=source.project,
+        kind="relicense_source",
+        title=f"License of {source.name}"[:200],
+        params={"source": source.pk, "old": old},
+    )
 
 
 def _refuse_new_name(source: Source, name: str) -> None:

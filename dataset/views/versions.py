@@ -30,6 +30,7 @@ from dataset.queries.versions import (
     versions_of,
     withheld_of,
 )
+from dataset.queries.withdrawals import withdrawals_in
 from dataset.services.versions import FREEZE_DEFAULTS, start_freeze
 from dataset.splits import LEAST_TEST, SPLITS, TEST, TESTED_FROM
 
@@ -200,6 +201,7 @@ def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
         "ready": ready,
         "counts": dataset.counts,
         **_split_table(dataset.counts),
+        "withdrawn": withdrawals_in(dataset) if ready else [],
         "rules": [DataRule(rule).label for rule in dataset.settings.get("rules", ())],
         "comparison": compare(dataset, before) if before else None,
         "people": people_behind(dataset) if ready else None,

@@ -10,11 +10,13 @@ from django.utils import timezone
 from annotation.models import Example
 from core.access import Access
 from core.errors import Conflict, Invalid
-from core.models import AuditEntry, Role
+from core.models import AuditEntry, Role, Run
 from dataset.home import next_items
 from dataset.models import Source
+from dataset.services import sources as sources_module
 from dataset.services.sources import change_source, create_source, source_stamp
 from tests.datasets.desk import SignIn, approve
+from tests.datasets.test_withdrawal import context
 from tests.support.factories import World, make_example, make_frozen
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sent")]
@@ -65,6 +67,56 @@ def test_examples_follow_a_new_name(world: World, source: Source):
     change = AuditEntry.objects.get(action="source.changed")
     assert change.detail["changed"] == {"name": ["Desk 2024", "Desk, 2024"]}
     assert make_frozen(world.project, world.admin).counts["total"] == 1
+
+
+def test_examples_with_the_license_of_the_source_follow_a_new_one(world: World, source: Source):
+    """An import writes the license of the source into each example: a correction must reach them."""
+    same = make_example(world.project, source=source.name, license="CC BY 4.0")
+    own = make_example(world.project, source=source.name, license="CC0-1.0")
+    elsewhere = make_example(world.project, license="CC BY 4.0")
+    change_source(by=world.admin, source=source, license="CC-BY-NC-4.0")
+    for example, license_ in ((same, "CC-BY-NC-4.0"), (own, "CC0-1.0"), (elsewhere, "CC BY 4.0")):
+        example.refresh_from_db()
+        assert example.license == license_
+
+
+def test_a_job_gives_examples_the_license_that_the_source_has_by_then(
+    world: World, source: Source, monkeypatch
+):
+    from dataset.runner import withdrawals as runner
+
+    monkeypatch.setattr(sources_module, "AT_ONCE", 2)
+    monkeypatch.setattr(runner, "BATCH", 2)
+    for _ in range(3):
+        make_example(world.project, source=source.name, license="CC BY 4.0")
+
+    def licenses() -> set[str]:
+        return set(Example.objects.values_list("license", flat=True))
+
+    change_source(by=world.admin, source=source, license="CC-BY-NC-4.0")
+    first = Run.objects.get(kind="relicense_source")
+    assert licenses() == {"CC BY 4.0"}
+    change_source(by=world.admin, source=source, license="CC0-1.0")
+    assert Run.objects.filter(kind="relicense_source").count() == 1  # nothing has the license in between
+    runner.relicense(context(first))
+    assert licenses() == {"CC0-1.0"}  # the one that the source has by now
+    change_source(by=world.admin, source=source, license="MIT")
+    second = Run.objects.filter(kind="relicense_source").latest("pk")
+    change_source(by=world.admin, source=source, license="CC0-1.0")
+    runner.relicense(context(second))
+    assert licenses() == {"CC0-1.0"}  # it was changed back, and the job ends
+
+
+def test_a_job_changes_the_license_in_batches(world: World, source: Source, monkeypatch):
+    from dataset.runner import withdrawals as runner
+
+    monkeypatch.setattr(sources_module, "AT_ONCE", 2)
+    monkeypatch.setattr(runner, "BATCH", 2)
+    for license_ in ("CC BY 4.0", "CC BY 4.0", "CC BY 4.0", "CC0-1.0"):
+        make_example(world.project, source=source.name, license=license_)
+    change_source(by=world.admin, source=source, license="MIT")
+    runner.relicense(context(Run.objects.get(kind="relicense_source")))
+    assert sorted(Example.objects.values_list("license", flat=True)) == ["CC0-1.0", "MIT", "MIT", "MIT"]
 
 
 def test_a_name_that_another_source_has_is_refused(world: World, source: Source):

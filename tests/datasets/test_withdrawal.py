@@ -34,6 +34,7 @@ from tests.support.factories import (
     load_onto,
     make_answer_row,
     make_base_model,
+    make_campaign,
     make_engine,
     make_example,
     make_frozen,
@@ -53,7 +54,7 @@ def source(world: World) -> Source:
 
 
 def context(run: Run | None, report: Any = quiet) -> RunContext:
-    return cast(RunContext, SimpleNamespace(run=run, report=report))
+    return cast(RunContext, SimpleNamespace(run=run, report=report, params=run.params if run else {}))
 
 
 def carry_out(withdrawal: Withdrawal) -> None:
@@ -311,6 +312,44 @@ def test_a_training_run_that_is_not_over_is_in_the_plan(world: World, source: So
     assert f"training:{training.pk}" not in states(withdrawal)
 
 
+def test_a_campaign_whose_raters_read_its_prompts_is_in_the_plan(world: World, source: Source):
+    dataset = frozen(world, source)
+    campaign = make_campaign(world.project, world.admin, dataset=dataset, prompts=4)
+    of_source = campaign.prompts.filter(row__example__source=source.name).count()
+    elsewhere = make_campaign(world.project, world.admin)
+    withdrawal = withdrawn(world, source)
+    items = {item.key: item for item in plan_of(withdrawal).items}
+    assert f"campaign:{elsewhere.pk}" not in items
+    assert of_source > 0
+    item = items[f"campaign:{campaign.pk}"]
+    assert (item.state, item.notes) == (
+        "open", [f"{of_source} prompt{'s are' if of_source > 1 else ' is'} of this source."],
+    )  # fmt: skip
+    type(campaign).objects.filter(pk=campaign.pk).update(status="closed")
+    assert f"campaign:{campaign.pk}" not in states(withdrawal)
+
+
+def test_the_pages_of_a_dataset_and_of_a_model_say_so(world: World, source: Source, as_user: SignIn):
+    dataset = frozen(world, source)
+    version = trained_on(world, dataset)
+    slug = world.project.slug
+    pages = [
+        reverse("datasets:dataset", args=[slug, dataset.number]),
+        reverse("training:version", args=[slug, version.pk]),
+    ]
+    words = "12 rows of the withdrawn source"
+    for url in pages:
+        assert words not in as_user(world.viewer).get(url).content.decode()
+    withdrawal = withdrawn(world, source)
+    plan = reverse("datasets:withdrawal", args=[slug, withdrawal.pk])
+    for url in pages:
+        text = " ".join(as_user(world.viewer).get(url).content.decode().split())
+        assert words in text
+        assert plan in text
+    seen = as_user(world.annotator).get(pages[0]).content.decode()
+    assert plan not in seen  # that page is for people who see the origin of everything
+
+
 def test_a_use_is_accepted_for_a_reason_and_opened_again(world: World, source: Source):
     dataset = frozen(world, source)
     withdrawal = withdrawn(world, source)
@@ -443,11 +482,11 @@ def test_the_number_of_queries_of_the_plan_does_not_grow(
 ):
     first = trained_on(world, frozen(world, source))
     withdrawal = withdraw(by=world.admin, source=source, reason="Asked to.")
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         assert len(plan_of(withdrawal).items) == 2
     for _ in range(3):
         trained_on(world, first.training_run.dataset)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         assert len(plan_of(withdrawal).items) == 5
 
 
