@@ -16,11 +16,12 @@ class DatasetsConfig(AppConfig):
         from dataset.actions import DatasetAction
         from dataset.extensions import in_a_dataset, of_example, source_withdrawn
         from dataset.home import next_items
-        from dataset.run_kinds import FREEZE, IMPORT, RELICENSE, RESTORE, WITHDRAW
+        from dataset.run_kinds import FREEZE, IMPORT, IMPORT_CHECK, RELICENSE, RESTORE, WITHDRAW
 
         register_next_items("annotate", next_items)
         register_actions(DatasetAction)
         register_kind(IMPORT)
+        register_kind(IMPORT_CHECK)
         register_kind(FREEZE)
         register_kind(WITHDRAW)
         register_kind(RESTORE)

@@ -1,4 +1,4 @@
-from dataset.models.imports import DataImport, ImportIssue
+from dataset.models.imports import DataImport, ImportIssue, ImportMapping
 from dataset.models.sources import (
     DataRule,
     ProjectRules,
@@ -8,6 +8,7 @@ from dataset.models.sources import (
     WithdrawalDecision,
     WithdrawnExample,
 )
+from dataset.models.uploads import Upload
 from dataset.models.versions import DatasetRow, DatasetVersion, GroupSplit, WithheldRow
 
 __all__ = [
@@ -17,9 +18,11 @@ __all__ = [
     "DatasetVersion",
     "GroupSplit",
     "ImportIssue",
+    "ImportMapping",
     "ProjectRules",
     "Source",
     "SourcePartner",
+    "Upload",
     "Withdrawal",
     "WithdrawalDecision",
     "WithdrawnExample",
