@@ -17,7 +17,7 @@ from core.seen import stamp
 from dataset.data_rules import Rules
 from dataset.models import DatasetVersion
 from dataset.planning import Planner
-from dataset.queries.rules import rules_for, rules_of, what_rules_see
+from dataset.queries.rules import RulesNow, rules_now
 from dataset.queries.versions import (
     ACCEPTANCE,
     add_tested_before,
@@ -55,9 +55,11 @@ class Preview:
     seen: str = ""
 
 
-def what_a_freeze_takes(project: Project, *, slices: Sequence[str], sources: Sequence[str]) -> list[Any]:
+def what_a_freeze_takes(
+    project: Project, *, slices: Sequence[str], sources: Sequence[str], rules: RulesNow | None = None
+) -> list[Any]:
     """The approved examples with their revisions, the newest dataset version, the system prompt, the data rules and the facts of
-    the sources: the input of the stamp of a preview. One pass over the examples inside the database."""
+    the sources (`rules`, or read here): the input of the stamp of a preview. One pass over the examples inside the database."""
     words = [Cast("pk", TextField()), Value(":"), Cast("revision", TextField())]
     hashed = Func(
         Concat(*words, output_field=TextField()),
@@ -73,20 +75,21 @@ def what_a_freeze_takes(project: Project, *, slices: Sequence[str], sources: Seq
         str(taken["all"]),
         newest["number"],
         project.system_prompt,
-        *what_rules_see(project),
+        *(rules or rules_now(project)).seen,
     ]
 
 
 def preview(project: Project, settings: Mapping[str, Any], *, most: int | None = None) -> Preview:
-    """The counts of approved examples against the newest ready version, and what a freeze with these settings (as DatasetVersion.settings) would do with them; with `most` only when there are not more examples. At most twelve queries."""
+    """The counts of approved examples against the newest ready version, and what a freeze with these settings (as DatasetVersion.settings) would do with them; with `most` only when there are not more examples. At most ten queries."""
     chosen = {"slices": settings["slices"], "sources": settings["sources"]}
     # First: a change during the counting must look like a later change.
-    seen = stamp(*what_a_freeze_takes(project, **chosen))
+    now = rules_now(project)
+    seen = stamp(*what_a_freeze_takes(project, **chosen, rules=now))
     examples = approved(project, **chosen).order_by()
     counted = replace(_counted(project, examples), seen=seen)
     if not counted.total or (most is not None and counted.total > most):
         return counted
-    rules = rules_for(project, rules_of(project))
+    rules = now.rules()
     if counted.total > WHOLE:
         return replace(counted, counts=_by_group(project, examples, settings, rules), whole=False)
     planner = Planner(settings)

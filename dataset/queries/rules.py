@@ -1,6 +1,7 @@
 """Reads the data rules of a project and what they need to know of its sources."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils import timezone
@@ -23,23 +24,31 @@ def with_rules(project: Project, settings: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "rules": rules} if rules else settings
 
 
-def rules_for(project: Project, chosen: Collection[str]) -> Rules:
-    """The rules of a freeze today. One query."""
-    sources = {
-        name: SourceFacts(license_text, consent, expires_on, withdrawn_at is not None)
-        for name, license_text, consent, expires_on, withdrawn_at in _facts(project)
-    }
-    return Rules(chosen, sources, timezone.localdate())
+@dataclass(frozen=True)
+class RulesNow:
+    """The project's rules and what they need to know of its sources: rows of name, license, consent, expires_on, withdrawn_at."""
+
+    chosen: list[str]
+    facts: list[tuple[Any, ...]]
+
+    @property
+    def seen(self) -> list[Any]:
+        """Both, for the stamp of a preview."""
+        return [self.chosen, [[str(value) for value in row] for row in self.facts]]
+
+    def rules(self, chosen: Collection[str] | None = None) -> Rules:
+        """The rules of a freeze today; `chosen` are those of a version that is frozen, else the project's."""
+        sources = {
+            name: SourceFacts(license_text, consent, expires_on, withdrawn_at is not None)
+            for name, license_text, consent, expires_on, withdrawn_at in self.facts
+        }
+        return Rules(self.chosen if chosen is None else chosen, sources, timezone.localdate())
 
 
-def what_rules_see(project: Project) -> list[Any]:
-    """The project's rules and the facts of its sources, for the stamp of a preview. Two queries."""
-    return [rules_of(project), [[str(value) for value in row] for row in _facts(project)]]
-
-
-def _facts(project: Project) -> list[tuple[Any, ...]]:
-    return list(
-        Source.objects.filter(project=project)
-        .order_by("name")
-        .values_list("name", "license", "consent", "expires_on", "withdrawn_at")
+def rules_now(project: Project) -> RulesNow:
+    """Two queries."""
+    facts = Source.objects.filter(project=project).order_by("name")
+    return RulesNow(
+        rules_of(project),
+        list(facts.values_list("name", "license", "consent", "expires_on", "withdrawn_at")),
     )

@@ -26,7 +26,7 @@ from core.storage import storage
 from dataset.actions import DatasetAction
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit
 from dataset.planning import FreezePlan, Planner
-from dataset.queries.rules import rules_for
+from dataset.queries.rules import rules_now
 from dataset.queries.versions import add_tested_before, approved, decided_splits
 from dataset.rows import ContentHash, body_hash, canonical_row
 from dataset.runner.bulk import copy_in
@@ -172,7 +172,7 @@ def _gather(dataset: DatasetVersion, planner: Planner, report: Report) -> int:
     )
     done = 0
     marks = known_marks()
-    rules = rules_for(dataset.project, dataset.settings.get("rules", ()))
+    rules = rules_now(dataset.project).rules(dataset.settings.get("rules", ()))
     for chunk in _chunks(revisions.iterator(chunk_size=BATCH)):
         with connection.cursor() as cursor, cursor.copy("COPY freeze_row FROM STDIN") as copy:
             for example_id, revision_id, number, source, origin, *values in chunk:
