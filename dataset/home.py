@@ -58,7 +58,7 @@ def _data_items(access: Access) -> list[NextItem]:
         return [
             NextItem(
                 "Import the first examples",
-                "A JSONL file with one conversation and its completion in each line. Annotators can also write examples here.",
+                "JSON, CSV or Parquet, with a question and its answer in each row. Annotators can also write examples here.",
                 reverse("datasets:import-new", args=[slug]),
                 "Import",
                 order=5,

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("annotation", "0002_rejected"),
         ("core", "0030_partners"),
-        ("datasets", "0002_files"),
+        ("datasets", "0050_changes_seen"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
-from annotation.models import Example
+from annotation.models import Example, ExampleCount
 from core.access import Access
 from core.models import Membership, Project, Role
 from dataset.models import DataImport, DatasetVersion, Source, SourcePartner, Withdrawal
@@ -44,15 +44,15 @@ def sources_seen_by(
 
 def counts_of(project: Project, names: Iterable[str]) -> dict[str, int]:
     """{name: number of its examples}, retired ones included. One query."""
-    counted = Example.objects.filter(project=project, source__in=list(names)).order_by()
-    return dict(counted.values_list("source").annotate(n=Count("pk")))
+    counts = ExampleCount.objects.filter(project=project, source__in=list(names)).order_by()
+    return dict(counts.values_list("source").annotate(Sum("n")))
 
 
 def statuses_of(source: Source) -> list[tuple[str, str, int]]:
     """[(status, label, number of examples)] in the order of work, without empty ones. One query."""
-    examples = Example.objects.filter(project=source.project_id, source=source.name).order_by()
-    counted = dict(examples.values_list("status").annotate(n=Count("pk")))
-    return [(status.value, status.label, counted[status]) for status in Example.Status if status in counted]
+    kept = ExampleCount.objects.filter(project=source.project_id, source=source.name).order_by()
+    counts = dict(kept.values_list("status").annotate(Sum("n")))
+    return [(status.value, status.label, counts[status]) for status in Example.Status if counts.get(status)]
 
 
 def examples_of(source: Source, *, status: str = "") -> QuerySet[Example]:
