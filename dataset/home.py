@@ -5,20 +5,43 @@ from django.urls import reverse
 from annotation.models import Example
 from core.access import Access
 from core.home.stages import NextItem
+from core.keeping import kept
 from core.models import Role
 from core.wording import counted
 from dataset.queries.sources import expiring, has_expired
 from dataset.queries.versions import newest_ready, not_frozen_yet
+from dataset.queries.withdrawals import plan_of, withdrawals_of
 
 # Fewer new examples than this change little; with more, a new version is useful.
 WORTH_FREEZING = 20
+MOST_PLANS = 3
 
 
 def next_items(access: Access) -> list[NextItem]:
-    """Import the first data, or freeze what was approved since the newest dataset; sources that expire. At most five queries."""
+    """Import the first data, or freeze what was approved since the newest dataset; sources that expire. At most six queries."""
     if not access.has(Role.ADMIN):
         return []
-    return [*_expiring(access), *_data_items(access)]
+    return [*_open_plans(access), *_expiring(access), *_data_items(access)]
+
+
+def _open_plans(access: Access) -> list[NextItem]:
+    """What is left to do after the newest withdrawals. One query; the plans themselves are read once a minute."""
+    items = []
+    for withdrawal in withdrawals_of(access.project).filter(restored_at=None)[:MOST_PLANS]:
+        key = f"datasets.open_points.{withdrawal.pk}"
+        (points,) = kept(key, lambda: (len(plan_of(withdrawal).open),), seconds=60)  # noqa: B023 - called at once
+        if points:
+            items.append(
+                NextItem(
+                    f"The withdrawal of {withdrawal.source.name} is not settled",
+                    f"{counted(points, 'point is', 'points are')} open: dataset versions and models that used it.",
+                    reverse("datasets:withdrawal", args=[access.project.slug, withdrawal.pk]),
+                    "See the plan",
+                    order=15,
+                    tone="copper",
+                )
+            )
+    return items
 
 
 def _expiring(access: Access) -> list[NextItem]:

@@ -258,9 +258,7 @@ def test_people_without_a_role_for_sources_see_none(
 # --- Home --------------------------------------------------------------------------------------------------
 def test_home_says_when_a_source_expires(world: World, source: Source):
     access = Access(user=world.admin, project=world.project, roles=frozenset([Role.ADMIN]))
-    Example.objects.create(
-        project=world.project, messages=[], group="g", content_hash="0" * 64, search_text=""
-    )
+    make_example(world.project)
     assert next_items(access) == []
     Source.objects.filter(pk=source.pk).update(expires_on=timezone.localdate() + timedelta(days=31))
     assert next_items(access) == []
