@@ -38,7 +38,8 @@ class Example(models.Model):
         Status.RETURNED: {Status.IN_REVIEW, Status.RETIRED},
         # Back to review when a reviewer undoes a decision, to the queue when somebody reopens it.
         Status.APPROVED: {Status.IN_REVIEW, Status.QUEUED, Status.RETIRED},
-        Status.RETIRED: {Status.QUEUED},
+        # To the queue when somebody reopens it; to the status that it had when its source is restored.
+        Status.RETIRED: {Status.QUEUED, Status.IN_REVIEW, Status.RETURNED, Status.APPROVED},
     }
 
     class Edge(models.TextChoices):

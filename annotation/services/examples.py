@@ -10,12 +10,13 @@ from annotation.actions import AnnotationAction
 from annotation.checks import Finding, bad_findings
 from annotation.errors import NeedsReason
 from annotation.models import Example, Lease, Revision
+from annotation.registry import must_stay_retired
 from annotation.services.search_index import index_example
 from annotation.text.cleaning import MAX_TEXT, clean_pair, clean_text
 from annotation.text.hashes import content_hash, group_of_prompt
 from core.audit.entries import record
 from core.database.transitions import transition
-from core.errors import Invalid
+from core.errors import Conflict, Invalid
 from core.models import Project, User
 from core.seen import must_be_as_seen, stamp
 from core.text import one_line
@@ -192,6 +193,8 @@ def requeue(*, by: User, example: Example, reason: str = "", seen: str = "") -> 
     example = lock(example)
     must_be_as_seen(seen, *_standing(example), label=f"#{example.pk}")
     was = example.status
+    if was == Example.Status.RETIRED and (why := must_stay_retired(example)):
+        raise Conflict(f"#{example.pk} stays retired. {why}", "An admin can restore the source.")
     if was == Example.Status.IN_REVIEW:
         _end_leases(example)
     transition(example, Example.Status.QUEUED, waiting_since=timezone.now())
