@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from dataset.api import imports, versions
+from dataset.api import comparison, imports, versions
 
 urlpatterns = [
     path("imports/", imports.ImportsView.as_view()),
@@ -14,5 +14,6 @@ urlpatterns = [
     path("datasets/<int:number>/", versions.DatasetView.as_view()),
     path("datasets/<int:number>/rows/", versions.DatasetRowsView.as_view()),
     path("datasets/<int:number>/withheld/", versions.DatasetWithheldView.as_view()),
+    path("datasets/<int:number>/compare/<int:other>/", comparison.CompareView.as_view()),
     path("datasets/<int:number>/download/", versions.DatasetDownloadView.as_view()),
 ]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from dataset.views import imports, versions
+from dataset.views import comparison, imports, versions
 
 app_name = "datasets"
 urlpatterns = [
@@ -17,5 +17,7 @@ urlpatterns = [
     path("datasets/<int:number>/", versions.dataset, name="dataset"),
     path("datasets/<int:number>/rows/", versions.dataset_rows, name="dataset-rows"),
     path("datasets/<int:number>/withheld/", versions.dataset_withheld, name="dataset-withheld"),
+    path("datasets/<int:number>/compare/", comparison.compare_with, name="dataset-compare-with"),
+    path("datasets/<int:number>/compare/<int:other>/", comparison.compare, name="dataset-compare"),
     path("datasets/<int:number>/download/", versions.dataset_download, name="dataset-download"),
 ]

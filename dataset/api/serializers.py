@@ -8,8 +8,9 @@ from rest_framework import serializers
 from core.api.fields import Body, SeenField, TextField
 from core.api.serializers import PersonSerializer, RunSerializer
 from dataset.models import DataImport, DatasetRow, DatasetVersion, ImportIssue, WithheldRow
+from dataset.queries.comparison import Kind
 from dataset.services.versions import MAX_SHARE, SEED
-from dataset.splits import DEFAULT_SHARES, SPLITS, TEST, VALIDATION
+from dataset.splits import DEFAULT_SHARES, TEST, VALIDATION
 
 
 class ImportKeySerializer(serializers.Serializer[Any]):
@@ -162,8 +163,48 @@ class WithheldRowSerializer(serializers.ModelSerializer[WithheldRow]):
         read_only_fields = fields
 
 
-class SplitQuerySerializer(serializers.Serializer[Any]):
-    split = serializers.ChoiceField(choices=SPLITS, required=False)
+class DifferenceSerializer(serializers.Serializer[Any]):
+    """Rows of each kind in this version against the other. `moved` counts every row in another split, also edited ones;
+    `only_moved` those in which nothing else differs."""
+
+    added = serializers.IntegerField()
+    removed = serializers.IntegerField()
+    edited = serializers.IntegerField()
+    metadata = serializers.IntegerField()
+    moved = serializers.IntegerField()
+    only_moved = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+
+
+class ComparedRowSerializer(serializers.Serializer[Any]):
+    """An example in one or both versions. `row` is its frozen row in this version, `other_row` the one in the other; null where it
+    is missing. `withheld` is why the version without it left it out, when it was approved."""
+
+    example = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=Kind.choices)
+    moved = serializers.BooleanField(help_text="The two rows are in different splits.")
+    row = serializers.DictField(allow_null=True)
+    other_row = serializers.DictField(allow_null=True)
+    withheld = serializers.CharField(source="withheld.reason", default=None, allow_null=True)
+
+
+class SettingChangeSerializer(serializers.Serializer[Any]):
+    setting = serializers.CharField(source="label")
+    old = serializers.CharField()
+    new = serializers.CharField()
+
+
+class ComparisonSerializer(serializers.Serializer[Any]):
+    """`counts` are of all rows, or of those in the chosen slice; `results` is one page of the rows that differ, or of one kind.
+    Without `same_format` a change of group, source or license cannot be seen."""
+
+    count = serializers.IntegerField()
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    counts = DifferenceSerializer()
+    settings = SettingChangeSerializer(many=True)
+    same_format = serializers.BooleanField()
+    results = ComparedRowSerializer(many=True)
 
 
 class IssueQuerySerializer(serializers.Serializer[Any]):

@@ -27,7 +27,7 @@ from dataset.actions import DatasetAction
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit
 from dataset.planning import FreezePlan, Planner
 from dataset.queries.versions import add_tested_before, approved, decided_splits
-from dataset.rows import ContentHash, body_hash, canonical_row
+from dataset.rows import ContentHash, body_hash, canonical_row, text_hash
 from dataset.runner.bulk import copy_in
 from dataset.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
 
@@ -41,7 +41,7 @@ _TABLES = """
 DROP TABLE IF EXISTS freeze_row, freeze_split, freeze_withheld;
 CREATE TEMPORARY TABLE freeze_row (
     example_id bigint PRIMARY KEY, revision_id bigint, revision integer,
-    "group" text, prompt_hash text, row_hash text, body text
+    "group" text, prompt_hash text, row_hash text, body text, text_hash text, slice text, has_rejected boolean
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_split ("group" text PRIMARY KEY, split text) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_withheld (
@@ -56,7 +56,8 @@ FROM freeze_withheld w JOIN freeze_row r USING (example_id)
 ORDER BY w.example_id
 """
 _KEPT = """
-SELECT r.example_id, r.revision_id, r.revision, r.prompt_hash, r.row_hash, r.body, s.split
+SELECT r.example_id, r.revision_id, r.revision, r.prompt_hash, r.row_hash, r.body, s.split,
+       r.text_hash, r.slice, r.has_rejected
 FROM freeze_row r JOIN freeze_split s USING ("group")
 WHERE NOT EXISTS (SELECT FROM freeze_withheld w WHERE w.example_id = r.example_id)
 ORDER BY r.row_hash COLLATE "C", r.example_id
@@ -159,18 +160,37 @@ def _gather(dataset: DatasetVersion, planner: Planner, report: Report) -> int:
         Revision.objects.filter(example__in=examples, number=F("example__revision"))
         .order_by()
         .values_list(
-            "example_id", "pk", "number", "example__source", *(f"example__{name}" for name in columns)
+            "example_id",
+            "pk",
+            "number",
+            "example__content_hash",
+            "example__source",
+            *(f"example__{name}" for name in columns),
         )
     )
     done = 0
     marks = known_marks()
     for chunk in _chunks(revisions.iterator(chunk_size=BATCH)):
         with connection.cursor() as cursor, cursor.copy("COPY freeze_row FROM STDIN") as copy:
-            for example_id, revision_id, number, source, *values in chunk:
+            for example_id, revision_id, number, content_sha256, source, *values in chunk:
                 row = canonical_row({**dict(zip(columns, values, strict=True)), "source": source or ""})
                 body = canonical_json(row)
                 prompt = prompt_hash(messages=row["messages"], context=row["context"])
-                copy.write_row((example_id, revision_id, number, row["group"], prompt, body_hash(body), body))
+                rejected = row["rejected"]
+                copy.write_row(
+                    (
+                        example_id,
+                        revision_id,
+                        number,
+                        row["group"],
+                        prompt,
+                        body_hash(body),
+                        body,
+                        text_hash(content_sha256, rejected),
+                        row["slice"],
+                        bool(rejected),
+                    )
+                )
                 if mark := mark_in_pair(row, marks):
                     planner.leave_out(example=example_id, mark=mark)
                     continue
@@ -217,7 +237,18 @@ def _write(dataset: DatasetVersion, path: Path, total: int, report: Report) -> s
         cursor.execute(_KEPT)
         while chunk := cursor.fetchmany(BATCH):
             rows = []
-            for example_id, revision_id, revision, prompt, sha256, body, split in chunk:
+            for (
+                example_id,
+                revision_id,
+                revision,
+                prompt,
+                sha256,
+                body,
+                split,
+                texts,
+                slice_name,
+                rejected,
+            ) in chunk:
                 content.add(sha256, split)
                 head = canonical_json(
                     {"position": position, "example": example_id, "revision": revision, "split": split}
@@ -233,6 +264,9 @@ def _write(dataset: DatasetVersion, path: Path, total: int, report: Report) -> s
                         split=split,
                         row_hash=sha256,
                         prompt_hash=prompt,
+                        text_hash=texts,
+                        slice=slice_name,
+                        has_rejected=rejected,
                     )
                 )
                 position += 1

@@ -16,13 +16,13 @@ from core.lists.params import Params
 from core.models import Role
 from core.roles import EXAMPLE_READERS
 from dataset.downloads import dataset_as_jsonl
-from dataset.filters import SplitFilter
+from dataset.filters import RowFilter
 from dataset.forms import FreezeForm
 from dataset.models import DatasetVersion, GroupSplit
+from dataset.queries.comparison import Comparison
 from dataset.queries.preview import AT_ONCE, WHOLE, Preview, preview
 from dataset.queries.provenance import people_behind
 from dataset.queries.versions import (
-    compare,
     newest_ready,
     not_frozen_yet,
     rows_of,
@@ -194,7 +194,8 @@ def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
         "ready": ready,
         "counts": dataset.counts,
         **_split_table(dataset.counts),
-        "comparison": compare(dataset, before) if before else None,
+        "before": before,
+        "comparison": Comparison(dataset, before).counts() if before else None,
         "people": people_behind(dataset) if ready else None,
         "sees_runs": access.sees_all,
         "may_change": access.has(Role.ADMIN),
@@ -202,7 +203,7 @@ def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     return render(request, "datasets/version_detail.html", context)
 
 
-def _ready(access: Access, number: int) -> DatasetVersion:
+def ready_dataset(access: Access, number: int) -> DatasetVersion:
     dataset = _dataset(access, number)
     if dataset.status != DatasetVersion.Status.READY:
         raise Http404("This dataset has no rows.")
@@ -212,18 +213,18 @@ def _ready(access: Access, number: int) -> DatasetVersion:
 @project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset_rows(request: HttpRequest, access: Access, number: int) -> HttpResponse:
-    dataset = _ready(access, number)
-    filters = SplitFilter(request.GET)
-    split = filters.criteria().get("split", "")
+    dataset = ready_dataset(access, number)
+    filters = RowFilter(request.GET, dataset=dataset)
+    chosen = filters.rows()
     tabs = [("", "All", dataset.counts["total"])] + [
         (name, GroupSplit.Split(name).label, dataset.counts.get(name, 0)) for name in SPLITS
     ]
     context = {
         "dataset": dataset,
         "filters": filters,
-        "split": split,
+        "split": chosen["split"],
         "tabs": tabs,
-        "page": cut(request, filters.shown(rows_of(dataset, split=split)), 25),
+        "page": cut(request, filters.shown(rows_of(dataset, **chosen)), 25),
     }
     return render(request, "datasets/version_rows.html", context, status=filters.http_status)
 
@@ -231,7 +232,7 @@ def dataset_rows(request: HttpRequest, access: Access, number: int) -> HttpRespo
 @project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset_withheld(request: HttpRequest, access: Access, number: int) -> HttpResponse:
-    dataset = _ready(access, number)
+    dataset = ready_dataset(access, number)
     return render(
         request,
         "datasets/version_withheld.html",
@@ -243,4 +244,4 @@ def dataset_withheld(request: HttpRequest, access: Access, number: int) -> HttpR
 @require_safe
 def dataset_download(request: HttpRequest, access: Access, number: int) -> StreamingHttpResponse:
     """The artifact: one JSON object per line, in the version's order."""
-    return dataset_as_jsonl(_ready(access, number), by=access.user, method=request.method)
+    return dataset_as_jsonl(ready_dataset(access, number), by=access.user, method=request.method)
