@@ -11,16 +11,20 @@ class DatasetsConfig(AppConfig):
     def ready(self) -> None:
         from annotation.registry import register_frozen_check, register_page_details
         from core.audit.sentences import register_actions
+        from core.events import subscribe
         from core.home.stages import register_next_items
         from core.runs.kinds import register_kind
         from dataset.actions import DatasetAction
         from dataset.extensions import in_a_dataset, of_example
+        from dataset.handlers import report_frozen
         from dataset.home import next_items
-        from dataset.run_kinds import FREEZE, IMPORT
+        from dataset.run_kinds import FREEZE, IMPORT, REPORT
 
         register_next_items("annotate", next_items)
         register_actions(DatasetAction)
         register_kind(IMPORT)
         register_kind(FREEZE)
+        register_kind(REPORT)
+        subscribe("dataset.frozen", "datasets.report", report_frozen)
         register_frozen_check(in_a_dataset)
         register_page_details(of_example)

@@ -6,8 +6,9 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from annotation.checks import CHECKS, TEXT_CHECKS
 from core.lists.filters import Filter
-from dataset.models import DatasetVersion, GroupSplit, ImportIssue
+from dataset.models import DatasetVersion, GroupSplit, ImportIssue, RowFinding
 from dataset.queries.comparison import Kind
 from dataset.queries.versions import NO_SLICE
 
@@ -23,7 +24,9 @@ def _slice_field(filters: Filter, names: Iterable[str]) -> None:
 class RowFilter(Filter):
     """The tabs of a dataset's rows, and its filters."""
 
-    split = forms.ChoiceField(choices=[("", "All"), *GroupSplit.Split.choices], required=False)
+    split = forms.ChoiceField(
+        choices=[("", "All"), *GroupSplit.Split.choices], required=False, widget=forms.HiddenInput
+    )
     slice = forms.ChoiceField(required=False)
     rejected = forms.ChoiceField(
         label="Worse answer", choices=[("", "any"), ("yes", "Rows with a worse answer")], required=False
@@ -41,6 +44,15 @@ class RowFilter(Filter):
             "slice_name": values.get("slice", ""),
             "rejected": "rejected" in values,
         }
+
+
+class FindingFilter(Filter):
+    """Above the findings that the rows of a version still have."""
+
+    check = forms.ChoiceField(
+        choices=[("", "any"), *((name, CHECKS[name].about) for name in TEXT_CHECKS)], required=False
+    )
+    level = forms.ChoiceField(choices=[("", "any"), *RowFinding.Level.choices], required=False)
 
 
 class CompareFilter(Filter):

@@ -4,7 +4,7 @@ from django.urls import reverse
 
 from core.models import Run
 from core.runs.kinds import RunKind
-from dataset.models import DataImport, DatasetVersion
+from dataset.models import DataImport, DatasetVersion, VersionReport
 
 
 def of_import(run: Run) -> tuple[str, str] | None:
@@ -21,6 +21,15 @@ def of_freeze(run: Run) -> tuple[str, str] | None:
     if dataset is None:
         return None
     return str(dataset), reverse("datasets:dataset", args=[dataset.project.slug, dataset.number])
+
+
+def of_report(run: Run) -> tuple[str, str] | None:
+    report = VersionReport.objects.filter(run=run).select_related("dataset__project").first()
+    if report is None:
+        return None
+    return str(report.dataset), reverse(
+        "datasets:dataset", args=[report.dataset.project.slug, report.dataset.number]
+    )
 
 
 IMPORT = RunKind(
@@ -41,4 +50,12 @@ FREEZE = RunKind(
     on_again="dataset.services.versions:again",
     again_words="It freezes the examples approved at that time, with the same number and settings.",
     subject="dataset.run_kinds:of_freeze",
+)
+REPORT = RunKind(
+    "dataset_report",
+    "Report on a dataset",
+    queue="default",
+    runner="dataset.runner.report:run",
+    again_words="It reads the frozen rows again from the first one.",
+    subject="dataset.run_kinds:of_report",
 )

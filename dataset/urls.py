@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from dataset.views import comparison, imports, versions
+from dataset.views import comparison, datasheets, imports, reports, versions
 
 app_name = "datasets"
 urlpatterns = [
@@ -17,6 +17,19 @@ urlpatterns = [
     path("datasets/<int:number>/", versions.dataset, name="dataset"),
     path("datasets/<int:number>/rows/", versions.dataset_rows, name="dataset-rows"),
     path("datasets/<int:number>/withheld/", versions.dataset_withheld, name="dataset-withheld"),
+    path("datasets/<int:number>/findings/", reports.findings, name="dataset-findings"),
+    path("datasets/<int:number>/report/", reports.make_report, name="dataset-report"),
+    path("datasets/<int:number>/datasheet/", datasheets.datasheet, name="dataset-datasheet"),
+    path(
+        "datasets/<int:number>/datasheet.md", datasheets.datasheet_markdown, name="dataset-datasheet-markdown"
+    ),
+    path("datasets/<int:number>/datasheet.pdf", datasheets.datasheet_pdf, name="dataset-datasheet-pdf"),
+    path(
+        "datasets/<int:number>/datasheet/answers/",
+        datasheets.version_answers,
+        name="dataset-datasheet-answers",
+    ),
+    path("datasheet/", datasheets.answers, name="datasheet-answers"),
     path("datasets/<int:number>/compare/", comparison.compare_with, name="dataset-compare-with"),
     path("datasets/<int:number>/compare/<int:other>/", comparison.compare, name="dataset-compare"),
     path("datasets/<int:number>/download/", versions.dataset_download, name="dataset-download"),

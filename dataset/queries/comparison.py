@@ -5,6 +5,7 @@ The two lists of rows are joined by example, by the hashes that the freeze store
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, overload
 
 from django.db import connection, models
@@ -122,7 +123,11 @@ class Comparison:
 
     def __init__(self, dataset: DatasetVersion, other: DatasetVersion) -> None:
         self.dataset, self.other = dataset, other
-        self.same_format = _same_format(dataset, other)
+
+    @cached_property
+    def same_format(self) -> bool:
+        """Whether the rows of both have the same fields; without that, the hashes of two equal rows differ."""
+        return _fields(self.dataset) == _fields(self.other)
 
     def counts(self, slice_name: str = "") -> VersionDifference:
         """One query, about 0.2 s for 100,000 rows against 100,000. Frozen versions do not change: without a slice it is cached."""
@@ -276,11 +281,6 @@ def _changed(old: dict[str, Any], new: dict[str, Any], name: str, label: str) ->
     before, after = str(old.get(name) or ""), str(new.get(name) or "")
     state = "same" if before == after else "added" if not before else "removed" if not after else "changed"
     return ChangedPart(state, before, after, label=label)
-
-
-def _same_format(*versions: DatasetVersion) -> bool:
-    """Whether the versions' rows have the same fields; without that, the hashes of two equal rows differ."""
-    return len({_fields(version) for version in versions}) == 1
 
 
 def _fields(version: DatasetVersion) -> str:

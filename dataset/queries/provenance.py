@@ -170,6 +170,14 @@ class Contributors:
         return "; ".join([*parts, self.reviewed_words[:-1]])
 
     @property
+    def approved_how(self) -> dict[str, int]:
+        """Rows by how they were approved: {"review" | "bulk" | "import": rows}."""
+        rows: Counter[str] = Counter()
+        for share in self.approved:
+            rows[share.how] += share.rows
+        return dict(rows)
+
+    @property
     def names(self) -> list[str]:
         """Everybody once, by name."""
         shares = [*self.imported, *self.written, *self.approved, *self.reviewed]

@@ -20,11 +20,14 @@ from dataset.filters import RowFilter
 from dataset.forms import FreezeForm
 from dataset.models import DatasetVersion, GroupSplit
 from dataset.queries.comparison import Comparison
+from dataset.queries.datasheet import answered_of
 from dataset.queries.preview import AT_ONCE, WHOLE, Preview, preview
 from dataset.queries.provenance import people_behind
+from dataset.queries.reports import facts_of, report_of
 from dataset.queries.versions import (
     newest_ready,
     not_frozen_yet,
+    ready_datasets,
     rows_of,
     version_before,
     versions_of,
@@ -187,20 +190,34 @@ def _split_table(counts: dict[str, Any], new: dict[str, int] | None = None) -> S
 def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     dataset = _dataset(access, number)
     ready = dataset.status == DatasetVersion.Status.READY
-    before = version_before(dataset) if ready else None
     context = {
         "dataset": dataset,
         "run": dataset.run,
         "ready": ready,
         "counts": dataset.counts,
+        "sees_runs": access.sees_all,
+        "may_change": access.has(Role.ADMIN),
+        **(_details(access, dataset) if ready else {}),
+    }
+    return render(request, "datasets/version_detail.html", context)
+
+
+def _details(access: Access, dataset: DatasetVersion) -> dict[str, Any]:
+    """What the page of a ready version shows. Counts over its rows are cached or stored: nothing reads 100,000 rows."""
+    before, report = version_before(dataset), report_of(dataset)
+    answered, asked = answered_of(dataset)
+    return {
         **_split_table(dataset.counts),
         "before": before,
         "comparison": Comparison(dataset, before).counts() if before else None,
-        "people": people_behind(dataset) if ready else None,
-        "sees_runs": access.sees_all,
-        "may_change": access.has(Role.ADMIN),
+        "others": ready_datasets(access.project).exclude(pk=dataset.pk),
+        "chosen": before.number if before else None,
+        "people": people_behind(dataset),
+        "report": report,
+        "facts": facts_of(report, dataset),
+        "answered": answered,
+        "asked": asked,
     }
-    return render(request, "datasets/version_detail.html", context)
 
 
 def ready_dataset(access: Access, number: int) -> DatasetVersion:

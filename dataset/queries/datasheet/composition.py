@@ -1,0 +1,193 @@
+"""Facts for the sections Motivation and Composition of a datasheet. Each function is named after its question."""
+
+from core.wording import counted, filesize, listed, percent
+from dataset.queries.datasheet.known import (
+    NOT_YET,
+    Facts,
+    FactTable,
+    Known,
+    KnownFacts,
+    day,
+    fact_table,
+    people_lines,
+)
+from dataset.queries.reports import ReportFacts
+from dataset.splits import SPLITS
+
+
+def _creators(known: Known) -> Facts:
+    by = known.dataset.created_by
+    lines = [f"Project: {known.dataset.project.name}."]
+    if by is not None:
+        lines.append(f"Frozen by {by.name} on {day(known.dataset.created_at)}.")
+    return Facts([*lines, *people_lines(known)])
+
+
+def _instances(known: Known) -> Facts:
+    lines = ["One row is a conversation with the completion that a model should give."]
+    if known.report:
+        lines += [
+            f"{known.share(known.report.several_turns)} rows have more than one turn of the customer.",
+            f"{known.share(known.report.records)} rows have records from the back office.",
+        ]
+    return Facts(lines)
+
+
+def _count(known: Known) -> Facts:
+    counts = known.dataset.counts
+    slices = sorted(counts.get("slices", {}).items(), key=lambda item: (-sum(item[1].values()), item[0]))
+    rows = [
+        (name or "no slice", *(f"{row.get(split, 0):,}" for split in SPLITS), f"{sum(row.values()):,}")
+        for name, row in slices
+    ]
+    lines = [f"{counted(known.total, 'row')}, by slice and split:"]
+    if known.report and known.report.edges:
+        edges = listed([f"{name.lower()} {rows_:,}" for name, rows_ in known.report.edges])
+        lines.insert(0, f"Edge cases: {edges}.")
+    if known.report and known.report.words:
+        lines.insert(0, _lengths(known.report))
+    return Facts(lines, fact_table(("Slice", "Train", "Validation", "Test", "Rows"), rows))
+
+
+def _lengths(report: ReportFacts) -> str:
+    parts = [
+        f"{what} {words.get('median', 0):,} (95% at most {words.get('p95', 0):,}, the longest {words.get('most', 0):,})"
+        for what, words in (
+            ("a prompt has", report.words.get("prompt", {})),
+            ("a completion", report.words.get("completion", {})),
+        )
+    ]
+    return f"Words, at the median: {'; '.join(parts)}."
+
+
+def _sample(known: Known) -> Facts:
+    settings, counts = known.dataset.settings, known.dataset.counts
+    lines = [f"It has the examples that were approved on {day(known.dataset.created_at)}."]
+    lines += [
+        f"Only these {name} were chosen: {', '.join(settings[name])}."
+        for name in ("slices", "sources")
+        if settings.get(name)
+    ]
+    if counts.get("withheld"):
+        marked, withheld = counts.get("withheld_marked", 0), counts["withheld"]
+        lines.append(f"{counted(withheld, 'approved example is', 'approved examples are')} withheld.")
+        if withheld > marked:
+            lines.append(f"{withheld - marked:,} of them ask the same or nearly the same as a test row.")
+        if marked:
+            lines.append(f"{marked:,} of them contain a control mark of chat templates.")
+    return Facts(lines)
+
+
+def _fields(known: Known) -> Facts:
+    return Facts(
+        [],
+        FactTable(
+            ("Field", "Meaning"),
+            [
+                ("messages", "the conversation, turn by turn, with the role of each turn"),
+                ("context", "records from the back office, as text"),
+                ("completion", "the answer that a model should give"),
+                ("rejected", "a worse answer to the same question, where one is known"),
+                ("slice, edge, tags", "the topic, the kind of difficult case, free labels"),
+                ("group", "rows that must stay in one split"),
+                ("source, license", "where the row comes from, and under which license"),
+            ],
+        ),
+    )
+
+
+def _target(known: Known) -> Facts:
+    lines = ["The target of every row is its completion."]
+    if known.report:
+        lines.append(f"{known.share(known.report.rejected)} rows also have a worse answer.")
+    return Facts(lines)
+
+
+def _missing(known: Known) -> Facts:
+    report = known.report
+    if report is None:
+        return Facts([NOT_YET])
+    sliceless = sum(known.dataset.counts.get("slices", {}).get("", {}).values())
+    sourceless = sum(one.rows for one in report.sources if not one.name)
+    licenseless = sum(rows for name, rows in report.licenses if not name)
+    missing = (
+        ("records", report.rows - report.records),
+        ("a slice", sliceless),
+        ("a source", sourceless),
+        ("a license", licenseless),
+    )
+    lines = [f"{known.share(rows)} rows are without {what}." for what, rows in missing if rows]
+    return Facts(lines or ["Every row has records, a slice, a source and a license."])
+
+
+def _relations(known: Known) -> Facts:
+    lines = ["Rows of one conversation or document share a group."]
+    if known.report and known.report.groups:
+        lines.append(f"There are {counted(known.report.groups, 'group')}.")
+    near = known.dataset.counts.get("near") or {}
+    if near.get("rows"):
+        lines.append(f"{near['rows']:,} rows are near-duplicates of others; these are in one split together.")
+    return Facts(lines)
+
+
+def _splits(known: Known) -> Facts:
+    counts, settings = known.dataset.counts, known.dataset.settings
+    parts = [f"{split} {known.share(counts.get(split, 0))}" for split in SPLITS]
+    lines = [
+        f"{listed(parts).capitalize()}.",
+        f"Requested were {percent(settings['validation'])} for validation and {percent(settings['test'])} for test."
+        if "validation" in settings and "test" in settings
+        else "",
+        "A group is in one split, for ever: what was once test never trains.",
+    ]
+    return Facts([line for line in lines if line])
+
+
+def _errors(known: Known) -> Facts:
+    report = known.report
+    if report is None:
+        return Facts([NOT_YET])
+    lines = [
+        f"{known.share(report.with_findings)} rows have findings of the checks that are left in the frozen text.",
+    ]
+    if report.noted:
+        lines.append(f"For {counted(report.noted, 'row')} the writer gave a reason for a finding.")
+    table = FactTable(
+        ("Check", "Level", "Rows"),
+        [(one.about or one.check, one.level_label, f"{one.rows:,}") for one in report.findings],
+    )
+    return Facts(lines, table if table.rows else None)
+
+
+def _resources(known: Known) -> Facts:
+    size = known.dataset.artifact.size_bytes if known.dataset.artifact else 0
+    return Facts([f"It is one file of {filesize(size)}; no row refers to another file."])
+
+
+def _identifiable(known: Known) -> Facts:
+    if known.report is None:
+        return Facts([NOT_YET])
+    rows = max((one.rows for one in known.report.findings if one.check == "privacy"), default=0)
+    found = f"{known.share(rows)} rows have" if rows else "No row has"
+    return Facts(
+        [
+            f"{found} a finding of the privacy check: e-mail addresses, phone numbers, accounts, cards, national ids.",
+            "Names of people are not checked.",
+        ]
+    )
+
+
+COMPOSITION: dict[str, KnownFacts] = {
+    "creators": _creators,
+    "instances": _instances,
+    "count": _count,
+    "sample": _sample,
+    "fields": _fields,
+    "target": _target,
+    "missing": _missing,
+    "relations": _relations,
+    "splits": _splits,
+    "errors": _errors,
+    "resources": _resources,
+    "identifiable": _identifiable,
+}
