@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api.fields import Body, CountField, WrittenField
+from core.api.fields import Body, CountField, WrittenField, declared
 from core.api.serializers import PersonSerializer, RunSerializer
 from dataset.models import DatasheetAnswer, RowFinding
 from dataset.questions import ASKED, MOST_ANSWER
@@ -32,7 +32,7 @@ class FactTableSerializer(serializers.Serializer[Any]):
     rows = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
 
 
-class EntrySerializer(serializers.Serializer[Any]):
+class SheetEntrySerializer(serializers.Serializer[Any]):
     """A question. `facts` are what the database knows; `asked` says whether people are asked, too."""
 
     key = serializers.CharField(source="question.key")
@@ -45,11 +45,11 @@ class EntrySerializer(serializers.Serializer[Any]):
 
 class SectionSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
-    questions = EntrySerializer(many=True)
+    questions = SheetEntrySerializer(many=True)
 
 
 class DatasheetSerializer(serializers.Serializer[Any]):
-    """Facts about later versions and uses are of `made_at`, all others of the freeze. Without `has_report`, sources, licenses and
+    """SheetFacts about later versions and uses are of `made_at`, all others of the freeze. Without `has_report`, sources, licenses and
     findings are not known yet. `answered` of `asked` questions to people have an answer."""
 
     title = serializers.CharField()
@@ -74,7 +74,6 @@ class NewAnswerSerializer(Body):
     seen = CountField(
         required=False,
         allow_null=True,
-        default=None,
         help_text="The `id` of the answer that was read, 0 for none: refused (409) when another one stands. Optional.",
     )
 
@@ -86,7 +85,7 @@ class NewVersionAnswerSerializer(NewAnswerSerializer):
 
 
 class SourceRowsSerializer(serializers.Serializer[Any]):
-    source = serializers.CharField(source="name")
+    source = declared(serializers.CharField(source="name"))
     license = serializers.CharField()
     rows = serializers.IntegerField()
 

@@ -48,7 +48,7 @@ class DatasheetView(DatasetsAPIView):
             dataset=dataset,
             answers={question: values["text"]},
             also_later=values["also_later"],
-            seen=None if values["seen"] is None else {question: values["seen"]},
+            seen=_seen(values),
         )
         return Response(_answer(question, standing_answers(dataset)))
 
@@ -63,7 +63,7 @@ class ProjectDatasheetView(ProjectAPIView):
     @extend_schema(responses=DatasheetAnswerSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """The project's answers, which every version gets that is frozen from now on."""
-        answers = project_answers(self.access.project).values()
+        answers = list(project_answers(self.access.project).values())
         return Response(DatasheetAnswerSerializer(answers, many=True).data)
 
     @extend_schema(request=NewAnswerSerializer, responses={200: DatasheetAnswerSerializer})
@@ -75,9 +75,13 @@ class ProjectDatasheetView(ProjectAPIView):
             by=self.access.user,
             project=self.access.project,
             answers={question: values["text"]},
-            seen=None if values["seen"] is None else {question: values["seen"]},
+            seen=_seen(values),
         )
         return Response(_answer(question, project_answers(self.access.project)))
+
+
+def _seen(values: dict[str, Any]) -> dict[str, int] | None:
+    return None if values.get("seen") is None else {values["question"]: values["seen"]}
 
 
 def _answer(question: str, answers: dict[str, DatasheetAnswer]) -> dict[str, Any]:

@@ -194,7 +194,7 @@ class SettingChangeSerializer(serializers.Serializer[Any]):
     new = serializers.CharField()
 
 
-class ComparisonSerializer(serializers.Serializer[Any]):
+class VersionComparisonSerializer(serializers.Serializer[Any]):
     """`counts` are of all rows, or of those in the chosen slice; `results` is one page of the rows that differ, or of one kind.
     Without `same_format` a change of group, source or license cannot be seen."""
 

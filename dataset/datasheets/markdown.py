@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from core.text import lines_of, one_line
-from dataset.queries.datasheet import Datasheet, Entry
+from dataset.queries.datasheet import Datasheet, SheetEntry
 from dataset.queries.datasheet.known import FactTable, day
 from dataset.questions import REFERENCE
 
@@ -45,7 +45,7 @@ def _lines(sheet: Datasheet) -> Iterator[str]:
             yield from _entry(entry)
 
 
-def _entry(entry: Entry) -> Iterator[str]:
+def _entry(entry: SheetEntry) -> Iterator[str]:
     yield from (f"* {escaped(line)}" for line in entry.facts.lines)
     if entry.facts.table:
         yield from _table(entry.facts.table)

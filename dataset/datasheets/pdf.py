@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from core.text import plain_line_ends
-from dataset.queries.datasheet import Datasheet, Entry
+from dataset.queries.datasheet import Datasheet, SheetEntry
 from dataset.queries.datasheet.known import day
 from dataset.questions import REFERENCE
 
@@ -36,13 +36,8 @@ def as_pdf(sheet: Datasheet) -> bytes:
 
     values = json.dumps(_values(sheet))
     with TemporaryDirectory(prefix="datasheet-") as nothing:
-        made = typst.compile(
-            _TEMPLATE.read_bytes(),
-            root=nothing,
-            font_paths=_fonts(),
-            sys_inputs={"sheet": values},
-            format="pdf",
-        )
+        compiler = typst.Compiler(root=nothing, font_paths=_fonts())
+        made = compiler.compile(_TEMPLATE.read_bytes(), format="pdf", sys_inputs={"sheet": values})
     assert isinstance(made, bytes)
     return made
 
@@ -81,7 +76,7 @@ def _values(sheet: Datasheet) -> dict[str, Any]:
     }
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: SheetEntry) -> dict[str, Any]:
     answer, table = entry.answer, entry.facts.table
     return {
         "question": _readable(entry.question.words),

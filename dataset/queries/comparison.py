@@ -11,7 +11,7 @@ from typing import Any, overload
 from django.db import connection, models
 
 from annotation.models import Example
-from annotation.text.changes import ChangedPart, Changes, changes
+from annotation.text.changes import ChangedPart, Changes, changes, state_of
 from core.keeping import kept
 from dataset.models import DatasetVersion, GroupSplit, WithheldRow
 from dataset.queries.versions import NO_SLICE
@@ -118,7 +118,7 @@ class ComparedRow:
         return self.row or self.other_row or {}
 
 
-class Comparison:
+class VersionComparison:
     """`dataset` compared with `other`, an older or newer version of the same project: added means in `dataset` only."""
 
     def __init__(self, dataset: DatasetVersion, other: DatasetVersion) -> None:
@@ -226,7 +226,7 @@ class Comparison:
 class ComparedRows(Sequence[ComparedRow]):
     """The rows of a comparison as a paginator takes them: their number, and one slice of them at a time."""
 
-    def __init__(self, comparison: Comparison, kind: str, slice_name: str) -> None:
+    def __init__(self, comparison: VersionComparison, kind: str, slice_name: str) -> None:
         self._comparison, self._kind, self._slice = comparison, kind, slice_name
         self.counts = comparison.counts(slice_name)
 
@@ -279,8 +279,7 @@ def row_changes(old: dict[str, Any], new: dict[str, Any]) -> Changes:
 
 def _changed(old: dict[str, Any], new: dict[str, Any], name: str, label: str) -> ChangedPart:
     before, after = str(old.get(name) or ""), str(new.get(name) or "")
-    state = "same" if before == after else "added" if not before else "removed" if not after else "changed"
-    return ChangedPart(state, before, after, label=label)
+    return ChangedPart(state_of(before, after), before, after, label=label)
 
 
 def _fields(version: DatasetVersion) -> str:

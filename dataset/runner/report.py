@@ -40,7 +40,7 @@ def make_report(report: VersionReport, *, tell: Report) -> None:
     total = dataset.counts["total"]
     tell(done=0, total=total, message=f"Reading {total:,} frozen rows.", now=True)
     RowFinding.objects.filter(dataset=dataset).delete()
-    tally = Tally(dataset.project)
+    tally = ReportTally(dataset.project)
     rows, done = iter_rows(dataset), 0
     while portion := list(islice(rows, BATCH)):
         copy_in(RowFinding, list(_findings(dataset, portion, tally)), leave_out=["id"])
@@ -50,7 +50,9 @@ def make_report(report: VersionReport, *, tell: Report) -> None:
     finish_report(by=dataset.created_by, report=report, facts=facts, rows=tally.with_findings)
 
 
-def _findings(dataset: DatasetVersion, portion: list[dict[str, Any]], tally: "Tally") -> Iterator[RowFinding]:
+def _findings(
+    dataset: DatasetVersion, portion: list[dict[str, Any]], tally: "ReportTally"
+) -> Iterator[RowFinding]:
     positions = [row["position"] for row in portion]
     of_version = DatasetRow.objects.filter(
         dataset=dataset, position__gte=positions[0], position__lte=positions[-1]
@@ -81,7 +83,7 @@ def _of_rows(dataset: DatasetVersion) -> dict[str, Any]:
     }
 
 
-class Tally:
+class ReportTally:
     """The counts of a report while the rows go by."""
 
     def __init__(self, project: Project) -> None:

@@ -10,7 +10,7 @@ from core.lists.params import Params
 from core.roles import EXAMPLE_READERS
 from dataset.filters import CompareFilter, CompareWithFilter
 from dataset.models import DatasetVersion
-from dataset.queries.comparison import Comparison, Kind
+from dataset.queries.comparison import Kind, VersionComparison
 from dataset.queries.versions import ready_datasets, version_before
 from dataset.views.versions import ready_dataset
 
@@ -46,7 +46,7 @@ def compare(request: HttpRequest, access: Access, number: int, other: int) -> Ht
     dataset, other_dataset = ready_dataset(access, number), ready_dataset(access, other)
     if dataset == other_dataset:
         raise Http404("A version is not compared with itself.")
-    comparison = Comparison(dataset, other_dataset)
+    comparison = VersionComparison(dataset, other_dataset)
     filters = CompareFilter(request.GET, slices=comparison.slices())
     criteria = filters.criteria()
     kind, slice_name = criteria.get("kind", ""), criteria.get("slice", "")

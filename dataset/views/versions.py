@@ -19,7 +19,7 @@ from dataset.downloads import dataset_as_jsonl
 from dataset.filters import RowFilter
 from dataset.forms import FreezeForm
 from dataset.models import DatasetVersion, GroupSplit
-from dataset.queries.comparison import Comparison
+from dataset.queries.comparison import VersionComparison
 from dataset.queries.datasheet import answered_of
 from dataset.queries.preview import AT_ONCE, WHOLE, Preview, preview
 from dataset.queries.provenance import people_behind
@@ -209,7 +209,7 @@ def _details(access: Access, dataset: DatasetVersion) -> dict[str, Any]:
     return {
         **_split_table(dataset.counts),
         "before": before,
-        "comparison": Comparison(dataset, before).counts() if before else None,
+        "comparison": VersionComparison(dataset, before).counts() if before else None,
         "others": ready_datasets(access.project).exclude(pk=dataset.pk),
         "chosen": before.number if before else None,
         "people": people_behind(dataset),

@@ -16,7 +16,7 @@ from dataset.datasheets.markdown import escaped
 from dataset.errors import AnsweredMeanwhile
 from dataset.models import DatasetVersion, DatasheetAnswer, Source
 from dataset.queries.datasheet import FACTS, answered_of, datasheet_of, project_answers, standing_answers
-from dataset.queries.datasheet.known import Facts
+from dataset.queries.datasheet.known import SheetFacts
 from dataset.questions import ASKED, MOST_ANSWER, QUESTIONS, SECTIONS
 from dataset.registry import register_uses
 from dataset.runner.report import make_report
@@ -53,7 +53,7 @@ def answer(world: World, dataset: DatasetVersion | None = None, **answers: Any) 
     )
 
 
-def facts(dataset: DatasetVersion) -> dict[str, Facts]:
+def facts(dataset: DatasetVersion) -> dict[str, SheetFacts]:
     return {
         entry.question.key: entry.facts
         for _, entries in datasheet_of(DatasetVersion.objects.get(pk=dataset.pk)).sections
@@ -255,13 +255,17 @@ def test_a_long_datasheet_costs_no_more_queries(
 def svg_text(sheet: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """The words of the pages, as typst drew them: its HTML has every text once."""
     made = {}
-    compile_ = typst.compile
+    compiler = typst.Compiler
 
-    def also_html(source: bytes, **options: Any) -> Any:
-        made["html"] = compile_(source, **(options | {"format": "html"}))
-        return compile_(source, **options)
+    class AlsoHtml:
+        def __init__(self, **options: Any) -> None:
+            self.inner = compiler(**options)
 
-    monkeypatch.setattr(typst, "compile", also_html)
+        def compile(self, source: bytes, **options: Any) -> Any:
+            made["html"] = self.inner.compile(source, **(options | {"format": "html"}))
+            return self.inner.compile(source, **options)
+
+    monkeypatch.setattr(typst, "Compiler", AlsoHtml)
     assert as_pdf(sheet).startswith(b"%PDF-")
     return bytes(made["html"]).decode()
 

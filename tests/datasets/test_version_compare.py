@@ -13,7 +13,7 @@ from annotation.services.examples import retire
 from annotation.text.hashes import content_hash
 from core.models import Project
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit
-from dataset.queries.comparison import Comparison
+from dataset.queries.comparison import VersionComparison
 from dataset.rows import first_row, iter_rows, rows_at
 from tests.datasets.desk import SignIn, approve
 from tests.support.factories import World, make_example, make_frozen, spelled
@@ -40,7 +40,8 @@ def two_versions(world: World) -> tuple[DatasetVersion, DatasetVersion, list[Exa
     first = make_frozen(world.project, world.admin)
     tested = set(DatasetRow.objects.filter(split="test").values_list("example", flat=True))
     tested_one = Example.objects.get(pk=min(tested))
-    free = [example for example in examples if example.pk not in tested]
+    trained = set(DatasetRow.objects.filter(split="train").values_list("example", flat=True))
+    free = [example for example in examples if example.pk in trained]
     edit(free[0], completion=free[0].completion + " We call you today.")
     retire(by=world.admin, example=free[1], reason="wrong")
     edit(free[2], slice="customs")
@@ -53,13 +54,13 @@ def two_versions(world: World) -> tuple[DatasetVersion, DatasetVersion, list[Exa
     return first, make_frozen(world.project, world.admin), free
 
 
-def kinds(comparison: Comparison, **filters: str) -> dict[int, str]:
+def kinds(comparison: VersionComparison, **filters: str) -> dict[int, str]:
     return {row.example: row.kind for row in comparison.rows(**filters)[:100]}
 
 
 def test_every_row_has_one_kind_and_the_counts_are_those_of_the_lists(world: World):
     first, second, free = two_versions(world)
-    there = Comparison(second, first)
+    there = VersionComparison(second, first)
     counts = there.counts()
     assert (counts.added, counts.removed, counts.edited, counts.metadata) == (3, 1, 1, 3)
     assert (counts.moved, counts.only_moved, counts.unchanged) == (1, 0, 4)
@@ -69,14 +70,14 @@ def test_every_row_has_one_kind_and_the_counts_are_those_of_the_lists(world: Wor
     assert set(kinds(there, kind="metadata")) == {free[2].pk, free[3].pk, free[4].pk}
     assert set(kinds(there, kind="moved")) == {free[4].pk}
     assert len(kinds(there, kind="unchanged")) == 4
-    back = Comparison(first, second).counts()
+    back = VersionComparison(first, second).counts()
     assert (back.added, back.removed, back.edited) == (1, 3, 1)
-    assert Comparison(second, first).counts() == counts  # from the cache
+    assert VersionComparison(second, first).counts() == counts  # from the cache
 
 
 def test_the_filter_by_slice_finds_a_row_by_its_slice_in_either_version(world: World):
     first, second, free = two_versions(world)
-    there = Comparison(second, first)
+    there = VersionComparison(second, first)
     assert kinds(there, slice_name="customs") == {free[2].pk: "metadata"}
     assert set(kinds(there, slice_name="delay").values()) == {"added"}
     assert there.counts("delay").added == 3
@@ -87,7 +88,7 @@ def test_the_filter_by_slice_finds_a_row_by_its_slice_in_either_version(world: W
 def test_a_row_shows_what_differs_as_it_was_frozen(world: World):
     first, second, free = two_versions(world)
     Example.objects.update(completion="Changed after both freezes.")
-    rows = {row.example: row for row in Comparison(second, first).rows()[:100]}
+    rows = {row.example: row for row in VersionComparison(second, first).rows()[:100]}
     edited, licensed, gone = (rows[free[n].pk] for n in (0, 3, 1))
     assert (
         edited.changes
@@ -109,10 +110,10 @@ def test_a_row_that_the_newer_version_withholds_says_why(world: World):
     example = Example.objects.get(pk=other.example_id)
     edit(example, messages=row.example.messages, context=row.example.context)
     second = make_frozen(world.project, world.admin)
-    (gone,) = Comparison(second, first).rows(kind="removed")[:5]
+    (gone,) = VersionComparison(second, first).rows(kind="removed")[:5]
     assert gone.example == example.pk
     assert gone.withheld and gone.withheld.reason == "repeats_test"
-    (come,) = Comparison(first, second).rows(kind="added")[:5]
+    (come,) = VersionComparison(first, second).rows(kind="added")[:5]
     assert come.withheld and come.withheld.dataset == second
 
 
@@ -121,7 +122,7 @@ def test_a_change_of_the_worse_answer_alone_is_an_edit(world: World):
     first = make_frozen(world.project, world.admin)
     Example.objects.filter(pk=examples[0].pk).update(rejected="No idea.")
     second = make_frozen(world.project, world.admin)
-    (row,) = Comparison(second, first).rows()[:5]
+    (row,) = VersionComparison(second, first).rows()[:5]
     assert (row.example, row.kind) == (examples[0].pk, "edited")
     assert row.changes and [part.label for part in row.changes.changed_fields] == ["Worse answer"]
     assert list(
@@ -134,7 +135,7 @@ def test_rows_of_an_older_format_are_not_taken_for_changed(world: World, monkeyp
     first = make_frozen(world.project, world.admin)
     second = make_frozen(world.project, world.admin)
     DatasetRow.objects.filter(dataset=first).update(row_hash="0" * 64)
-    assert Comparison(second, first).counts().metadata == 5
+    assert VersionComparison(second, first).counts().metadata == 5
     cache.clear()
     monkeypatch.setattr(
         "dataset.queries.comparison.first_row",
@@ -142,7 +143,7 @@ def test_rows_of_an_older_format_are_not_taken_for_changed(world: World, monkeyp
             dict.fromkeys(("messages", "completion"), 0) if version == first else first_row(version)
         ),
     )
-    comparison = Comparison(second, first)
+    comparison = VersionComparison(second, first)
     assert not comparison.same_format
     assert comparison.counts().nothing and comparison.counts().unchanged == 5
 
@@ -153,7 +154,7 @@ def test_settings_that_differ_are_named(world: World):
     Project.objects.filter(pk=world.project.pk).update(system_prompt="Be brief.")
     world.project.refresh_from_db()
     second = make_frozen(world.project, world.admin, test=0.3, separate_near_duplicates=False)
-    named = {part.label: (part.old, part.new) for part in Comparison(second, first).settings()}
+    named = {part.label: (part.old, part.new) for part in VersionComparison(second, first).settings()}
     assert named == {
         "Test share": ("10%", "30%"),
         "Near-duplicates separated": ("yes", "no"),

@@ -10,7 +10,7 @@ from django.utils import timezone
 from core.models import Project
 from dataset.models import DatasetVersion, DatasheetAnswer
 from dataset.queries.datasheet.composition import COMPOSITION
-from dataset.queries.datasheet.known import Facts, known_of
+from dataset.queries.datasheet.known import SheetFacts, known_of
 from dataset.queries.datasheet.process import PROCESS
 from dataset.questions import ASKED, SECTIONS, Question
 
@@ -18,11 +18,11 @@ FACTS = COMPOSITION | PROCESS
 
 
 @dataclass(frozen=True)
-class Entry:
+class SheetEntry:
     """A question with its facts, and what people answered; `answer` is None when nobody has."""
 
     question: Question
-    facts: Facts = field(default_factory=Facts)
+    facts: SheetFacts = field(default_factory=SheetFacts)
     answer: DatasheetAnswer | None = None
 
     @property
@@ -35,7 +35,7 @@ class Datasheet:
     """`at` is when it was put together: facts about later versions and uses are of that moment, all others of the freeze."""
 
     dataset: DatasetVersion
-    sections: list[tuple[str, list[Entry]]]
+    sections: list[tuple[str, list[SheetEntry]]]
     at: datetime
     has_report: bool
 
@@ -87,9 +87,9 @@ def datasheet_of(dataset: DatasetVersion) -> Datasheet:
         (
             name,
             [
-                Entry(
+                SheetEntry(
                     question,
-                    FACTS[question.key](known) if question.known else Facts(),
+                    FACTS[question.key](known) if question.known else SheetFacts(),
                     answers.get(question.key) if question.asked else None,
                 )
                 for question in questions

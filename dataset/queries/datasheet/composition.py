@@ -1,12 +1,12 @@
-"""Facts for the sections Motivation and Composition of a datasheet. Each function is named after its question."""
+"""SheetFacts for the sections Motivation and Composition of a datasheet. Each function is named after its question."""
 
 from core.wording import counted, filesize, listed, percent
 from dataset.queries.datasheet.known import (
     NOT_YET,
-    Facts,
     FactTable,
-    Known,
     KnownFacts,
+    KnownVersion,
+    SheetFacts,
     day,
     fact_table,
     people_lines,
@@ -15,25 +15,25 @@ from dataset.queries.reports import ReportFacts
 from dataset.splits import SPLITS
 
 
-def _creators(known: Known) -> Facts:
+def _creators(known: KnownVersion) -> SheetFacts:
     by = known.dataset.created_by
     lines = [f"Project: {known.dataset.project.name}."]
     if by is not None:
         lines.append(f"Frozen by {by.name} on {day(known.dataset.created_at)}.")
-    return Facts([*lines, *people_lines(known)])
+    return SheetFacts([*lines, *people_lines(known)])
 
 
-def _instances(known: Known) -> Facts:
+def _instances(known: KnownVersion) -> SheetFacts:
     lines = ["One row is a conversation with the completion that a model should give."]
     if known.report:
         lines += [
             f"{known.share(known.report.several_turns)} rows have more than one turn of the customer.",
             f"{known.share(known.report.records)} rows have records from the back office.",
         ]
-    return Facts(lines)
+    return SheetFacts(lines)
 
 
-def _count(known: Known) -> Facts:
+def _count(known: KnownVersion) -> SheetFacts:
     counts = known.dataset.counts
     slices = sorted(counts.get("slices", {}).items(), key=lambda item: (-sum(item[1].values()), item[0]))
     rows = [
@@ -46,7 +46,7 @@ def _count(known: Known) -> Facts:
         lines.insert(0, f"Edge cases: {edges}.")
     if known.report and known.report.words:
         lines.insert(0, _lengths(known.report))
-    return Facts(lines, fact_table(("Slice", "Train", "Validation", "Test", "Rows"), rows))
+    return SheetFacts(lines, fact_table(("Slice", "Train", "Validation", "Test", "Rows"), rows))
 
 
 def _lengths(report: ReportFacts) -> str:
@@ -60,7 +60,7 @@ def _lengths(report: ReportFacts) -> str:
     return f"Words, at the median: {'; '.join(parts)}."
 
 
-def _sample(known: Known) -> Facts:
+def _sample(known: KnownVersion) -> SheetFacts:
     settings, counts = known.dataset.settings, known.dataset.counts
     lines = [f"It has the examples that were approved on {day(known.dataset.created_at)}."]
     lines += [
@@ -75,11 +75,11 @@ def _sample(known: Known) -> Facts:
             lines.append(f"{withheld - marked:,} of them ask the same or nearly the same as a test row.")
         if marked:
             lines.append(f"{marked:,} of them contain a control mark of chat templates.")
-    return Facts(lines)
+    return SheetFacts(lines)
 
 
-def _fields(known: Known) -> Facts:
-    return Facts(
+def _fields(known: KnownVersion) -> SheetFacts:
+    return SheetFacts(
         [],
         FactTable(
             ("Field", "Meaning"),
@@ -96,17 +96,17 @@ def _fields(known: Known) -> Facts:
     )
 
 
-def _target(known: Known) -> Facts:
+def _target(known: KnownVersion) -> SheetFacts:
     lines = ["The target of every row is its completion."]
     if known.report:
         lines.append(f"{known.share(known.report.rejected)} rows also have a worse answer.")
-    return Facts(lines)
+    return SheetFacts(lines)
 
 
-def _missing(known: Known) -> Facts:
+def _missing(known: KnownVersion) -> SheetFacts:
     report = known.report
     if report is None:
-        return Facts([NOT_YET])
+        return SheetFacts([NOT_YET])
     sliceless = sum(known.dataset.counts.get("slices", {}).get("", {}).values())
     sourceless = sum(one.rows for one in report.sources if not one.name)
     licenseless = sum(rows for name, rows in report.licenses if not name)
@@ -117,20 +117,20 @@ def _missing(known: Known) -> Facts:
         ("a license", licenseless),
     )
     lines = [f"{known.share(rows)} rows are without {what}." for what, rows in missing if rows]
-    return Facts(lines or ["Every row has records, a slice, a source and a license."])
+    return SheetFacts(lines or ["Every row has records, a slice, a source and a license."])
 
 
-def _relations(known: Known) -> Facts:
+def _relations(known: KnownVersion) -> SheetFacts:
     lines = ["Rows of one conversation or document share a group."]
     if known.report and known.report.groups:
         lines.append(f"There are {counted(known.report.groups, 'group')}.")
     near = known.dataset.counts.get("near") or {}
     if near.get("rows"):
         lines.append(f"{near['rows']:,} rows are near-duplicates of others; these are in one split together.")
-    return Facts(lines)
+    return SheetFacts(lines)
 
 
-def _splits(known: Known) -> Facts:
+def _splits(known: KnownVersion) -> SheetFacts:
     counts, settings = known.dataset.counts, known.dataset.settings
     parts = [f"{split} {known.share(counts.get(split, 0))}" for split in SPLITS]
     lines = [
@@ -140,13 +140,13 @@ def _splits(known: Known) -> Facts:
         else "",
         "A group is in one split, for ever: what was once test never trains.",
     ]
-    return Facts([line for line in lines if line])
+    return SheetFacts([line for line in lines if line])
 
 
-def _errors(known: Known) -> Facts:
+def _errors(known: KnownVersion) -> SheetFacts:
     report = known.report
     if report is None:
-        return Facts([NOT_YET])
+        return SheetFacts([NOT_YET])
     lines = [
         f"{known.share(report.with_findings)} rows have findings of the checks that are left in the frozen text.",
     ]
@@ -156,20 +156,20 @@ def _errors(known: Known) -> Facts:
         ("Check", "Level", "Rows"),
         [(one.about or one.check, one.level_label, f"{one.rows:,}") for one in report.findings],
     )
-    return Facts(lines, table if table.rows else None)
+    return SheetFacts(lines, table if table.rows else None)
 
 
-def _resources(known: Known) -> Facts:
+def _resources(known: KnownVersion) -> SheetFacts:
     size = known.dataset.artifact.size_bytes if known.dataset.artifact else 0
-    return Facts([f"It is one file of {filesize(size)}; no row refers to another file."])
+    return SheetFacts([f"It is one file of {filesize(size)}; no row refers to another file."])
 
 
-def _identifiable(known: Known) -> Facts:
+def _identifiable(known: KnownVersion) -> SheetFacts:
     if known.report is None:
-        return Facts([NOT_YET])
+        return SheetFacts([NOT_YET])
     rows = max((one.rows for one in known.report.findings if one.check == "privacy"), default=0)
     found = f"{known.share(rows)} rows have" if rows else "No row has"
-    return Facts(
+    return SheetFacts(
         [
             f"{found} a finding of the privacy check: e-mail addresses, phone numbers, accounts, cards, national ids.",
             "Names of people are not checked.",

@@ -3,7 +3,7 @@
 Names of sources, slices and people are users' text: whoever shows facts escapes them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,13 +26,13 @@ class FactTable:
 
 
 @dataclass(frozen=True)
-class Facts:
+class SheetFacts:
     lines: list[str] = field(default_factory=list)
     table: FactTable | None = None
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownVersion:
     """What the functions below read, fetched once. `later` are ready versions with a higher number, the oldest first."""
 
     dataset: DatasetVersion
@@ -50,10 +50,10 @@ class Known:
         return f"{rows:,} ({percent(rows / self.total)})" if self.total else f"{rows:,}"
 
 
-def known_of(dataset: DatasetVersion) -> Known:
+def known_of(dataset: DatasetVersion) -> KnownVersion:
     admins = Membership.objects.filter(project=dataset.project_id, roles__contains=[Role.ADMIN])
     later = ready_datasets(dataset.project).filter(number__gt=dataset.number)
-    return Known(
+    return KnownVersion(
         dataset=dataset,
         people=people_behind(dataset),
         report=facts_of(report_of(dataset), dataset),
@@ -67,11 +67,11 @@ def day(moment: datetime) -> str:
     return f"{moment.day} {moment:%B %Y}"
 
 
-def fact_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> FactTable:
+def fact_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> FactTable:
     if len(rows) > MOST_ROWS:
         more = (f"and {len(rows) - MOST_ROWS:,} more", *("" for _ in columns[1:]))
         rows = [*rows[:MOST_ROWS], more]
-    return FactTable(columns, rows)
+    return FactTable(columns, list(rows))
 
 
 def named(shares: list[ContributorShare], most: int = 20) -> str:
@@ -80,7 +80,7 @@ def named(shares: list[ContributorShare], most: int = 20) -> str:
     return listed([*names[:most], *more])
 
 
-def people_lines(known: Known) -> list[str]:
+def people_lines(known: KnownVersion) -> list[str]:
     people = known.people
     kinds = (
         ("Imported", people.imported),
@@ -91,4 +91,4 @@ def people_lines(known: Known) -> list[str]:
     return [f"{words} by {named(shares)}." for words, shares in kinds if shares]
 
 
-KnownFacts = Callable[[Known], Facts]
+KnownFacts = Callable[[KnownVersion], SheetFacts]

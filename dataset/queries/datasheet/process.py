@@ -1,18 +1,26 @@
-"""Facts for the later sections of a datasheet, from the collection to the maintenance. Each function is named after its question."""
+"""SheetFacts for the later sections of a datasheet, from the collection to the maintenance. Each function is named after its question."""
 
 from core.wording import counted, listed, noun
-from dataset.queries.datasheet.known import NOT_YET, Facts, Known, KnownFacts, day, fact_table, people_lines
+from dataset.queries.datasheet.known import (
+    NOT_YET,
+    KnownFacts,
+    KnownVersion,
+    SheetFacts,
+    day,
+    fact_table,
+    people_lines,
+)
 from dataset.queries.provenance import HOW, Contributors
 
 
-def _acquired(known: Known) -> Facts:
+def _acquired(known: KnownVersion) -> SheetFacts:
     people = known.people
     lines = [
         f"{known.share(people.elsewhere)} rows were imported and not changed here.",
         f"{known.share(people.edited)} rows were imported and edited here.",
         f"{known.share(people.here)} rows were written here.",
     ]
-    return Facts([line for line in lines if not line.startswith("0 ")] + _review_lines(known.people))
+    return SheetFacts([line for line in lines if not line.startswith("0 ")] + _review_lines(known.people))
 
 
 def _review_lines(people: Contributors) -> list[str]:
@@ -24,15 +32,15 @@ def _review_lines(people: Contributors) -> list[str]:
     ]
 
 
-def _collectors(known: Known) -> Facts:
-    return Facts(people_lines(known))
+def _collectors(known: KnownVersion) -> SheetFacts:
+    return SheetFacts(people_lines(known))
 
 
-def _period(known: Known) -> Facts:
+def _period(known: KnownVersion) -> SheetFacts:
     report = known.report
     if report is None or report.first is None or report.last is None:
-        return Facts([NOT_YET])
-    return Facts(
+        return SheetFacts([NOT_YET])
+    return SheetFacts(
         [
             f"The first row came into the project on {day(report.first)}, the last text is of {day(report.last)}.",
             "When texts from elsewhere were written is not known here.",
@@ -40,9 +48,9 @@ def _period(known: Known) -> Facts:
     )
 
 
-def _sources(known: Known) -> Facts:
+def _sources(known: KnownVersion) -> SheetFacts:
     if known.report is None:
-        return Facts([NOT_YET])
+        return SheetFacts([NOT_YET])
     report = known.report
     labels = list(dict.fromkeys(label for source in report.sources for label, _ in source.details))
     rows = []
@@ -59,10 +67,10 @@ def _sources(known: Known) -> Facts:
     lines = [f"and {counted(report.more_sources, 'more source')}"] if report.more_sources else []
     if labels:
         lines.append("What the sources' own entries say is of today, not of the freeze.")
-    return Facts(lines, fact_table(("Source", "License of the rows", "Rows", *labels), rows))
+    return SheetFacts(lines, fact_table(("Source", "License of the rows", "Rows", *labels), rows))
 
 
-def _cleaning(known: Known) -> Facts:
+def _cleaning(known: KnownVersion) -> SheetFacts:
     counts, settings = known.dataset.counts, known.dataset.settings
     lines = ["Texts are in Unicode form NFC. Empty turns and records are left out."]
     if known.report:
@@ -82,28 +90,28 @@ def _cleaning(known: Known) -> Facts:
         if words
         else "The project has no guideline for writing answers."
     )
-    return Facts(lines)
+    return SheetFacts(lines)
 
 
-def _raw(known: Known) -> Facts:
-    return Facts(
+def _raw(known: KnownVersion) -> SheetFacts:
+    return SheetFacts(
         [
             "Every earlier text of an example is kept, with its writer and its time.",
         ]
     )
 
 
-def _software(known: Known) -> Facts:
-    return Facts(["Guildhall: the checks, the freeze and the splits are part of its source code."])
+def _software(known: KnownVersion) -> SheetFacts:
+    return SheetFacts(["Guildhall: the checks, the freeze and the splits are part of its source code."])
 
 
 # --- uses, distribution, maintenance -----------------------------------------------------------------------
-def _used(known: Known) -> Facts:
-    return Facts(known.uses or ["No training run in this project has used it yet."])
+def _used(known: KnownVersion) -> SheetFacts:
+    return SheetFacts(known.uses or ["No training run in this project has used it yet."])
 
 
-def _how(known: Known) -> Facts:
-    return Facts(
+def _how(known: KnownVersion) -> SheetFacts:
+    return SheetFacts(
         [
             "As files that Guildhall makes from the frozen rows.",
             f"Its permanent identifier is the SHA-256 of its content: {known.dataset.content_hash}",
@@ -111,30 +119,30 @@ def _how(known: Known) -> Facts:
     )
 
 
-def _licenses(known: Known) -> Facts:
+def _licenses(known: KnownVersion) -> SheetFacts:
     if known.report is None:
-        return Facts([NOT_YET])
+        return SheetFacts([NOT_YET])
     rows = [(name or "none given", f"{rows:,}") for name, rows in known.report.licenses]
-    return Facts([], fact_table(("License of the rows", "Rows"), rows))
+    return SheetFacts([], fact_table(("License of the rows", "Rows"), rows))
 
 
-def _maintainer(known: Known) -> Facts:
+def _maintainer(known: KnownVersion) -> SheetFacts:
     names = listed(known.admins)
     verb = noun(len(known.admins), "The admin", "The admins")
-    return Facts([f"{verb} of the project today: {names}."] if names else [])
+    return SheetFacts([f"{verb} of the project today: {names}."] if names else [])
 
 
-def _erratum(known: Known) -> Facts:
+def _erratum(known: KnownVersion) -> SheetFacts:
     if not known.later:
-        return Facts(["There is no later version of this dataset."])
+        return SheetFacts(["There is no later version of this dataset."])
     last = known.later[-1]
-    return Facts(
+    return SheetFacts(
         [f"Corrections are in later versions; the newest is dataset {last}. The comparison shows each one."]
     )
 
 
-def _updates(known: Known) -> Facts:
-    return Facts(
+def _updates(known: KnownVersion) -> SheetFacts:
+    return SheetFacts(
         [
             "A version never changes. New and corrected rows come in later versions.",
             f"There {noun(len(known.later), 'is', 'are')} {counted(len(known.later), 'later version')} today.",
@@ -142,8 +150,8 @@ def _updates(known: Known) -> Facts:
     )
 
 
-def _older(known: Known) -> Facts:
-    return Facts(["Every version stays in the project with its rows and its content hash."])
+def _older(known: KnownVersion) -> SheetFacts:
+    return SheetFacts(["Every version stays in the project with its rows and its content hash."])
 
 
 PROCESS: dict[str, KnownFacts] = {
