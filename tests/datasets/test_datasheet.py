@@ -83,7 +83,7 @@ def test_what_the_database_knows_is_filled_in(world: World, dataset: DatasetVers
     told = facts(dataset)
     assert told["directly"].table and told["directly"].table.rows == [("Archive", "CC BY 4.0", "6")]
     assert told["license"].table and told["license"].table.rows == [("CC BY 4.0", "6")]
-    assert "6 (100%) rows are without records." in told["missing"].lines
+    assert "Without records: 6 (100%)." in told["missing"].lines
     assert told["erratum"].lines == ["There is no later version of this dataset."]
     make_frozen(world.project, world.admin)
     assert "dataset 2" in facts(dataset)["erratum"].lines[0]

@@ -27,8 +27,8 @@ def _instances(known: KnownVersion) -> SheetFacts:
     lines = ["One row is a conversation with the completion that a model should give."]
     if known.report:
         lines += [
-            f"{known.share(known.report.several_turns)} rows have more than one turn of the customer.",
-            f"{known.share(known.report.records)} rows have records from the back office.",
+            f"With more than one turn of the customer: {known.share(known.report.several_turns)}.",
+            f"With records from the back office: {known.share(known.report.records)}.",
         ]
     return SheetFacts(lines)
 
@@ -99,7 +99,7 @@ def _fields(known: KnownVersion) -> SheetFacts:
 def _target(known: KnownVersion) -> SheetFacts:
     lines = ["The target of every row is its completion."]
     if known.report:
-        lines.append(f"{known.share(known.report.rejected)} rows also have a worse answer.")
+        lines.append(f"With a worse answer, too: {known.share(known.report.rejected)}.")
     return SheetFacts(lines)
 
 
@@ -116,7 +116,7 @@ def _missing(known: KnownVersion) -> SheetFacts:
         ("a source", sourceless),
         ("a license", licenseless),
     )
-    lines = [f"{known.share(rows)} rows are without {what}." for what, rows in missing if rows]
+    lines = [f"Without {what}: {known.share(rows)}." for what, rows in missing if rows]
     return SheetFacts(lines or ["Every row has records, a slice, a source and a license."])
 
 
@@ -148,7 +148,7 @@ def _errors(known: KnownVersion) -> SheetFacts:
     if report is None:
         return SheetFacts([NOT_YET])
     lines = [
-        f"{known.share(report.with_findings)} rows have findings of the checks that are left in the frozen text.",
+        f"Rows in whose frozen text the checks still find something: {known.share(report.with_findings)}.",
     ]
     if report.noted:
         lines.append(f"For {counted(report.noted, 'row')} the writer gave a reason for a finding.")
@@ -168,11 +168,10 @@ def _identifiable(known: KnownVersion) -> SheetFacts:
     if known.report is None:
         return SheetFacts([NOT_YET])
     rows = max((one.rows for one in known.report.findings if one.check == "privacy"), default=0)
-    found = f"{known.share(rows)} rows have" if rows else "No row has"
     return SheetFacts(
         [
-            f"{found} a finding of the privacy check: e-mail addresses, phone numbers, accounts, cards, national ids.",
-            "Names of people are not checked.",
+            f"Rows with a finding of the privacy check: {known.share(rows)}.",
+            "It looks for e-mail addresses, phone numbers, accounts, cards and national ids, not for names of people.",
         ]
     )
 

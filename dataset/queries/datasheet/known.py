@@ -24,6 +24,11 @@ class FactTable:
     columns: tuple[str, ...]
     rows: list[tuple[str, ...]]
 
+    @property
+    def named_rows(self) -> list[list[tuple[str, str]]]:
+        """Each cell with the name of its column."""
+        return [list(zip(self.columns, row, strict=True)) for row in self.rows]
+
 
 @dataclass(frozen=True)
 class SheetFacts:

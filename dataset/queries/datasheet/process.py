@@ -15,12 +15,13 @@ from dataset.queries.provenance import HOW, Contributors
 
 def _acquired(known: KnownVersion) -> SheetFacts:
     people = known.people
-    lines = [
-        f"{known.share(people.elsewhere)} rows were imported and not changed here.",
-        f"{known.share(people.edited)} rows were imported and edited here.",
-        f"{known.share(people.here)} rows were written here.",
-    ]
-    return SheetFacts([line for line in lines if not line.startswith("0 ")] + _review_lines(known.people))
+    ways = (
+        (people.elsewhere, "Imported and not changed here"),
+        (people.edited, "Imported and edited here"),
+        (people.here, "Written here"),
+    )
+    lines = [f"{words}: {known.share(rows)}." for rows, words in ways if rows]
+    return SheetFacts(lines + _review_lines(people))
 
 
 def _review_lines(people: Contributors) -> list[str]:
