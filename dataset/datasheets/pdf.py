@@ -26,7 +26,8 @@ _UNSEEN = re.compile(
 # Scripts and signs that the fonts inside typst do not have: the fonts of the server have to.
 _OTHER_SCRIPTS = re.compile("[\u0590-\u1cff\u2e80-\ufdff\ufe30-\ufffd\U00010000-\U0010ffff]")
 _BOXES = "Letters that no font of this server has are drawn as boxes. The page and the Markdown file have all letters."
-_LONG = re.compile(r"\S{40}(?=\S)")
+_LONG = re.compile(r"\S{41,}")
+_HASH = re.compile(r"[0-9a-f]{64}")  # fits a line, and is copied from it
 _BREAK = "\u200b"  # lets a line end here: a word of a thousand letters would leave the page
 
 
@@ -52,7 +53,14 @@ def _fonts() -> "Fonts":
 
 def _readable(text: str) -> str:
     """The text without invisible signs, and with places where a long word can be broken."""
-    return _LONG.sub(lambda match: match[0] + _BREAK, _UNSEEN.sub("", plain_line_ends(text)))
+    return _LONG.sub(_breakable, _UNSEEN.sub("", plain_line_ends(text)))
+
+
+def _breakable(match: re.Match[str]) -> str:
+    word = match[0]
+    return (
+        word if _HASH.fullmatch(word) else _BREAK.join(word[at : at + 40] for at in range(0, len(word), 40))
+    )
 
 
 def _values(sheet: Datasheet) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                     "facts",
                     models.JSONField(
                         default=dict,
-                        help_text="As dataset.queries.reports.ReportFacts reads it; every count is of rows.",
+                        help_text="As dataset.queries.reports.ReportFacts reads it, and `people` (dataset.queries.provenance); counts are of rows.",
                     ),
                 ),
                 ("made_at", models.DateTimeField(blank=True, null=True)),

@@ -12,7 +12,8 @@ class VersionReport(models.Model):
     dataset = models.OneToOneField(DatasetVersion, on_delete=models.CASCADE, related_name="report")
     run = models.OneToOneField("core.Run", null=True, on_delete=models.PROTECT, related_name="version_report")
     facts = models.JSONField(
-        default=dict, help_text="As dataset.queries.reports.ReportFacts reads it; every count is of rows."
+        default=dict,
+        help_text="As dataset.queries.reports.ReportFacts reads it, and `people` (dataset.queries.provenance); counts are of rows.",
     )
     made_at = models.DateTimeField(null=True, blank=True)
 

@@ -3,6 +3,7 @@
 The two lists of rows are joined by example, by the hashes that the freeze stored: no text is read until a page shows it.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -130,11 +131,10 @@ class VersionComparison:
         return _fields(self.dataset) == _fields(self.other)
 
     def counts(self, slice_name: str = "") -> VersionDifference:
-        """One query, about 0.2 s for 100,000 rows against 100,000. Frozen versions do not change: without a slice it is cached."""
-        if slice_name:
-            return self._counts(slice_name)
-        key = f"comparison.{self.dataset.pk}.{self.other.pk}"
-        return kept(key, lambda: self._counts(""), seconds=KEEP_SECONDS)
+        """One query, about 0.2 s for 100,000 rows against 100,000. Frozen versions do not change, so it is cached."""
+        chosen = hashlib.sha256(slice_name.encode()).hexdigest()[:16] if slice_name else ""
+        key = f"comparison.{self.dataset.pk}.{self.other.pk}.{chosen}"
+        return kept(key, lambda: self._counts(slice_name), seconds=KEEP_SECONDS)
 
     def rows(self, *, kind: str = "", slice_name: str = "") -> "ComparedRows":
         """The rows that differ, of one kind, also of one slice (in either version); "unchanged" lists the others."""

@@ -16,6 +16,7 @@ from annotation.checks import TEXT_CHECKS, text_findings
 from core.models import Project
 from core.runs.context import RunContext
 from dataset.models import DatasetRow, DatasetVersion, RowFinding, VersionReport
+from dataset.queries.provenance import counted_people
 from dataset.rows import iter_rows
 from dataset.runner.bulk import copy_in
 from dataset.runner.outside import Report
@@ -46,7 +47,7 @@ def make_report(report: VersionReport, *, tell: Report) -> None:
         copy_in(RowFinding, list(_findings(dataset, portion, tally)), leave_out=["id"])
         done += len(portion)
         tell(done=done, message=f"Checked {done:,} of {total:,} rows.")
-    facts = tally.facts() | _of_rows(dataset)
+    facts = tally.facts() | _of_rows(dataset) | {"people": counted_people(dataset.pk)}
     finish_report(by=dataset.created_by, report=report, facts=facts, rows=tally.with_findings)
 
 

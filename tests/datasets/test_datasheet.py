@@ -281,6 +281,7 @@ def test_the_pdf_has_the_facts_and_hostile_text_stays_text(
     dataset = DatasetVersion.objects.select_related("project", "artifact", "created_by").get(pk=dataset.pk)
     make_report(start_report(by=None, dataset=dataset), tell=quiet)
     drawn = html.unescape(re.sub(r"<br\s*/?>|</?p>", "\n", svg_text(datasheet_of(dataset), monkeypatch)))
+    assert dataset.content_hash in drawn  # as one word, to be copied
     drawn = drawn.replace("\u200b", "")
     assert "root:" not in drawn and dataset.content_hash in drawn and "Archive" in drawn
     assert world.admin.name in drawn and "Not answered yet." in drawn
