@@ -18,11 +18,12 @@ class DatasetsConfig(AppConfig):
         from dataset.extensions import in_a_dataset, of_example
         from dataset.handlers import report_frozen
         from dataset.home import next_items
-        from dataset.run_kinds import FREEZE, IMPORT, REPORT
+        from dataset.run_kinds import FREEZE, IMPORT, IMPORT_CHECK, REPORT
 
         register_next_items("annotate", next_items)
         register_actions(DatasetAction)
         register_kind(IMPORT)
+        register_kind(IMPORT_CHECK)
         register_kind(FREEZE)
         register_kind(REPORT)
         subscribe("dataset.frozen", "datasets.report", report_frozen)

@@ -47,7 +47,7 @@ def test_uploading_a_file_starts_its_import(world: World, as_user: SignIn):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"destination": "queued"}, "This field is required"),
+        ({"destination": "queued"}, "Choose a file"),
         ({"destination": "queued", "file": b""}, "empty"),
         ({"destination": "retired", "file": b"x"}, "not one of the available choices"),
         ({"destination": "queued", "file": b"x", "default_source": "s" * 121}, "at most 120"),
