@@ -8,15 +8,14 @@ import re
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import typst
 
 from core.text import plain_line_ends
 from dataset.queries.datasheet import Datasheet, SheetEntry
 from dataset.queries.datasheet.known import day
 from dataset.questions import REFERENCE
-
-if TYPE_CHECKING:
-    from typst import Fonts
 
 _TEMPLATE = Path(__file__).with_name("sheet.typ")
 # Controls, marks that turn the direction of the text after them, and code points that are no characters.
@@ -33,8 +32,6 @@ _BREAK = "\u200b"  # lets a line end here: a word of a thousand letters would le
 
 def as_pdf(sheet: Datasheet) -> bytes:
     """The PDF file. Takes some tenths of a second."""
-    import typst  # 84 MB of code, which only this needs
-
     values = json.dumps(_values(sheet))
     with TemporaryDirectory(prefix="datasheet-") as nothing:
         compiler = typst.Compiler(root=nothing, font_paths=_fonts())
@@ -44,10 +41,8 @@ def as_pdf(sheet: Datasheet) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _fonts() -> "Fonts":
+def _fonts() -> typst.Fonts:
     """Those inside typst, then the server's. Searched for once."""
-    import typst
-
     return typst.Fonts(include_system_fonts=True, include_embedded_fonts=True)
 
 

@@ -212,16 +212,13 @@ def people_behind(
     Two queries at first, one afterwards: a frozen version does not change, so it is counted once (about a
     second for 100,000 rows) and cached. Those of a whole version are in its report, too.
     """
-    values = {
-        "dataset": dataset.pk,
-        "split": split,
-        "positions": None if positions is None else list(positions),
-    }
-    key = "provenance." + hashlib.sha256(json.dumps(values).encode()).hexdigest()
-    whole = not split and positions is None
+    chosen = None if positions is None else list(positions)
+    named = {"dataset": dataset.pk, "split": split, "positions": chosen}
+    key = "provenance." + hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
     def count() -> list[Sequence[Any]]:
-        return (_reported(dataset) if whole else None) or counted_people(**values)
+        reported = _reported(dataset) if not split and chosen is None else None
+        return reported or counted_people(dataset.pk, split, chosen)
 
     groups = kept(key, count, seconds=KEEP_SECONDS)
     imported: Counter[int] = Counter()
