@@ -209,7 +209,7 @@ def people_behind(
 ) -> Contributors:
     """The people who made a dataset version's rows: of one split, or only of the rows at `positions`.
 
-    Two queries at first, one afterwards: a frozen version does not change, so it is counted once (about a
+    Three queries at first, one afterwards: a frozen version does not change, so it is counted once (about a
     second for 100,000 rows) and cached. Those of a whole version are in its report, too.
     """
     chosen = None if positions is None else list(positions)
