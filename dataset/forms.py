@@ -46,7 +46,6 @@ class ImportChoices(forms.Form):
 class ImportForm(ImportChoices):
     file = forms.FileField(
         label="File",
-        required=False,
         help_text="JSON Lines, JSON, CSV, TSV or Parquet, alone or packed as zip, gzip, bzip2 or xz.",
         widget=forms.ClearableFileInput(
             attrs={
@@ -58,11 +57,9 @@ class ImportForm(ImportChoices):
     upload = forms.UUIDField(required=False, widget=forms.HiddenInput)
     field_order = ("file", "upload", "destination", "default_source", "default_license")
 
-    def clean(self) -> dict[str, Any]:
-        values = super().clean() or {}
-        if not values.get("file") and not values.get("upload") and "file" not in self.errors:
-            self.add_error("file", "Choose a file.")
-        return values
+    def __init__(self, data: QueryDict | None = None, files: Any = None) -> None:
+        super().__init__(data, files)
+        self.fields["file"].required = not (data and data.get("upload"))
 
 
 BY_NAME, LEFT_OUT = "auto", "none"

@@ -5,8 +5,9 @@ from django.utils import timezone
 
 from core.marks import known_marks
 from core.runs.context import RunContext
-from dataset.mapping import read_mapping
-from dataset.models import DataImport, ImportIssue
+from dataset.mapping import FieldMapping, read_mapping
+from dataset.models import DataImport, ImportIssue, ImportMapping
+from dataset.queries.imports import remembered_mapping
 from dataset.runner.chats import ParsedExample
 from dataset.runner.imports import Refused, count_rows, keep_the_answer, opened, refuse_unusable
 from dataset.runner.labelled import unwrapped
@@ -26,21 +27,40 @@ MOST_REMEMBERED = 2_000_000
 def run(ctx: RunContext) -> None:
     """The runner of kind "import-check". Nothing is imported."""
     data_import = DataImport.objects.select_related("project", "upload", "created_by").get(run=ctx.run)
-    look = FirstLook()
     with reporting_outside(ctx) as report:
-        try:
-            with transaction.atomic():
-                ImportIssue.objects.filter(data_import=data_import).delete()
-                label, tally = _read(data_import, look, report)
-                _keep_look(data_import, look, label)
-                DataImport.objects.filter(pk=data_import.pk).update(
-                    **tally.counts(), checked_at=timezone.now()
-                )
-                still_ours(ctx.run)
-        except Refused as refused:
-            keep_the_answer(data_import, refused.tally)
-            _keep_look(data_import, look, "")
-            raise refused.failure from None
+        refused = _check(ctx, data_import, report)
+        # The person has not chosen a mapping: the one that the project last used for these columns.
+        if not ctx.run.params.get("as_chosen") and (known := _remembered(data_import)):
+            DataImport.objects.filter(pk=data_import.pk).update(mapping=known.mapping)
+            refused = _check(ctx, data_import, report)
+    if refused is not None:
+        raise refused.failure
+
+
+def _check(ctx: RunContext, data_import: DataImport, report: Report) -> Refused | None:
+    """Reads the file once and stores what it found; gives the reason when no row can be imported."""
+    data_import.refresh_from_db(fields=["mapping"])
+    look = FirstLook()
+    try:
+        with transaction.atomic():
+            ImportIssue.objects.filter(data_import=data_import).delete()
+            label, tally = _read(data_import, look, report)
+            _keep_look(data_import, look, label)
+            values = tally.counts() | {"checked_at": timezone.now()}
+            DataImport.objects.filter(pk=data_import.pk).update(**values)
+            still_ours(ctx.run)
+    except Refused as refused:
+        keep_the_answer(data_import, refused.tally)
+        _keep_look(data_import, look, "")
+        return refused
+    return None
+
+
+def _remembered(data_import: DataImport) -> ImportMapping | None:
+    data_import.refresh_from_db(fields=["columns"])
+    if read_mapping(data_import.mapping) != FieldMapping():
+        return None
+    return remembered_mapping(data_import)
 
 
 def _keep_look(data_import: DataImport, look: FirstLook, label: str) -> None:

@@ -11,7 +11,10 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from annotation.models import Example, Revision
+from annotation.services.search_index import index_soon
 from core.audit.entries import record
+from core.database.statistics import analyze
 from core.host.scratch import scratch
 from core.marks import known_marks
 from core.runs.context import RunContext, RunFailed
@@ -64,6 +67,8 @@ def run(ctx: RunContext) -> None:
                 )
                 store(data_import, report=report)
                 still_ours(ctx.run)
+            # The planner must know of the new rows before people work on them.
+            analyze(Example, Revision)
         except Refused as refused:
             keep_the_answer(data_import, refused.tally)
             raise refused.failure from None
@@ -101,8 +106,6 @@ def store(data_import: DataImport, *, report: Report) -> None:
     )
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = on")
-        # The planner must know of the new rows before people work on them.
-        cursor.execute("ANALYZE annotation_example, annotation_revision")
     record(
         by=data_import.created_by,
         project=data_import.project,
@@ -154,6 +157,7 @@ def _store_rows(data_import: DataImport, file: OpenedFile, tally: Tally, report:
                 f"{tally.rejected:,} bad rows.",
             )
     store_rows.write_issues()
+    index_soon(Example.objects.filter(import_id=data_import.pk))
 
 
 def count_rows(tally: Tally, batch: PreparedBatch) -> None:

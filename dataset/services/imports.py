@@ -1,6 +1,7 @@
 """Imports files of examples, and removes an import that was a mistake."""
 
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -112,7 +113,8 @@ def check_again(
         kind="import-check",
         title=_title(data_import.file_name, check=True),
     )
-    _name_import(run, data_import)
+    # Also when the person chose to read every column by its name: a remembered mapping must not come back then.
+    Run.objects.filter(pk=run.pk).update(params={"import": data_import.pk, "as_chosen": True})
     data_import.run, data_import.checked_at = run, None
     data_import.save(
         update_fields=["run", "checked_at", "mapping", "destination", "default_source", "default_license"]
@@ -166,11 +168,8 @@ def import_checked(
 
 def _waiting(data_import: DataImport) -> DataImport:
     """The import, locked; Conflict unless its file was checked and waits for a decision."""
-    data_import = (
-        DataImport.objects.select_for_update(of=("self",))
-        .select_related("project", "run")
-        .get(pk=data_import.pk)
-    )
+    # Without joins: its run is another one when somebody else was faster, and the row would not be found.
+    data_import = DataImport.objects.select_for_update().get(pk=data_import.pk)
     if data_import.removed_at:
         raise Conflict("This file was discarded.", "Upload it again.")
     if not data_import.is_check:
@@ -200,11 +199,16 @@ def _remember(data_import: DataImport, mapping: FieldMapping, by: User) -> None:
     names = [str(column["name"]) for column in data_import.columns]
     if not names:
         return
-    known = {"project": data_import.project, "fingerprint": fingerprint(names)}
+    known: dict[str, Any] = {"project": data_import.project, "fingerprint": fingerprint(names)}
     if mapping == FieldMapping():
         ImportMapping.objects.filter(**known).delete()
         return
-    values = {"mapping": mapping.stored(), "file_name": data_import.file_name, "by": by, "at": timezone.now()}
+    values: dict[str, Any] = {
+        "mapping": mapping.stored(),
+        "file_name": data_import.file_name,
+        "by": by,
+        "at": timezone.now(),
+    }
     ImportMapping.objects.update_or_create(**known, defaults=values)
 
 
@@ -224,9 +228,7 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
     Only while no one has worked on any of them and no dataset version contains one; otherwise Conflict, and nothing
     changes. The import itself stays in the list, and the same file can be imported again.
     """
-    data_import = (
-        DataImport.objects.select_for_update().select_related("project", "run").get(pk=data_import.pk)
-    )
+    data_import = DataImport.objects.select_for_update().get(pk=data_import.pk)
     if data_import.removed_at:
         raise Conflict("The examples of this import were removed before.", "Reload the page.")
     if not data_import.stored_at or data_import.run.status in Run.ACTIVE:
@@ -251,6 +253,11 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
             )
             cursor.execute(
                 "DELETE FROM annotation_revision WHERE example_id IN "
+                "(SELECT id FROM annotation_example WHERE import_id = %s)",
+                [data_import.pk],
+            )
+            cursor.execute(
+                "DELETE FROM annotation_examplesearch WHERE example_id IN "
                 "(SELECT id FROM annotation_example WHERE import_id = %s)",
                 [data_import.pk],
             )

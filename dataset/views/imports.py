@@ -66,7 +66,7 @@ def import_new(request: HttpRequest, access: Access) -> HttpResponse:
 
 def _start(request: HttpRequest, access: Access, form: ImportForm) -> DataImport:
     values = dict(form.cleaned_data)
-    file, upload_id = values.pop("file"), values.pop("upload")
+    file, upload_id = values.pop("file", None), values.pop("upload")
     # A name that another person made up gives the same answer as one that is gone.
     upload = access.get(uploads_of(access), public_id=upload_id) if upload_id else None
     data_import = start_import(
@@ -147,7 +147,7 @@ def _check(data_import: DataImport, form: MappingForm | None) -> dict[str, Any]:
     return {
         "form": form,
         "columns": columns,
-        "waits": not data_import.run.is_active and not data_import.removed_at,
+        "undecided": not data_import.run.is_active and not data_import.removed_at,
         "remembered": remembered_mapping(data_import),
         "has_tools": form["tool_turns"].initial == "records"
         or any("tool calls" in issue["reason"] for row in data_import.preview for issue in row["issues"])

@@ -48,7 +48,11 @@ def excerpt_of(line: FileLine) -> str:
 def clipped(text: str, most: int = EXCERPT) -> str:
     """At most `most` letters of a text, without invisible ones and halves of letters."""
     clean = text[: most * 2].encode("utf-8", "replace").decode("utf-8", "replace")
-    clean = "".join(letter if letter.isprintable() else "\ufffd" for letter in clean.strip())
+    # A line break is a space here; other invisible letters are shown as such.
+    clean = "".join(
+        " " if letter in "\n\r\t" else letter if letter.isprintable() else "\ufffd"
+        for letter in clean.strip()
+    )
     return clean if len(clean) <= most else clean[: most - 1] + "…"
 
 
