@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 from dataset.models import DatasetVersion
 
-Uses = Callable[[DatasetVersion], list[str]]
-_uses: list[Uses] = []
+VersionUses = Callable[[DatasetVersion], list[str]]
+_version_uses: list[VersionUses] = []
 
 
-def register_uses(uses: Uses) -> None:
+def register_version_uses(uses: VersionUses) -> None:
     """Call from AppConfig.ready. `uses` gives one sentence for each use of a version, in few queries."""
-    _uses.append(uses)
+    _version_uses.append(uses)
 
 
-def uses_of(dataset: DatasetVersion) -> list[str]:
+def version_uses(dataset: DatasetVersion) -> list[str]:
     """Every registered use of this version."""
-    return [words for uses in _uses for words in uses(dataset)]
+    return [words for uses in _version_uses for words in uses(dataset)]

@@ -13,7 +13,7 @@ class TrainingConfig(AppConfig):
         from core.home.stages import register_stage
         from core.marks import register_marks
         from core.runs.kinds import register_kind
-        from dataset.registry import register_uses
+        from dataset.registry import register_version_uses
         from training.actions import TrainingAction
         from training.home import STAGE
         from training.host import machine, stopping  # noqa: F401
@@ -25,4 +25,4 @@ class TrainingConfig(AppConfig):
         register_stage(STAGE)
         register_marks(control_tokens)
         register_actions(TrainingAction)
-        register_uses(uses_of_dataset)
+        register_version_uses(uses_of_dataset)

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("datasets", "0002_files"),
+        ("datasets", "0050_changes_seen"),
     ]
 
     operations = [

@@ -18,7 +18,7 @@ from dataset.models import DatasetVersion, DatasheetAnswer, Source
 from dataset.queries.datasheet import FACTS, answered_of, datasheet_of, project_answers, standing_answers
 from dataset.queries.datasheet.known import SheetFacts
 from dataset.questions import ASKED, MOST_ANSWER, QUESTIONS, SECTIONS
-from dataset.registry import register_uses
+from dataset.registry import register_version_uses
 from dataset.runner.report import make_report
 from dataset.services.datasheets import answer_datasheet
 from dataset.services.reports import start_report
@@ -95,8 +95,8 @@ def test_the_uses_of_a_version_come_from_the_apps_above(
     assert facts(dataset)["used"].lines == ["No training run in this project has used it yet."]
     run = make_training(world.project, world.admin, dataset=dataset)
     assert str(run.number) in facts(dataset)["used"].lines[0]
-    monkeypatch.setattr("dataset.registry._uses", [])
-    register_uses(lambda version: [f"{version} was read aloud."])
+    monkeypatch.setattr("dataset.registry._version_uses", [])
+    register_version_uses(lambda version: [f"{version} was read aloud."])
     assert facts(dataset)["used"].lines == ["Dataset 1 was read aloud."]
 
 

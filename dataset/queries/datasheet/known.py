@@ -13,7 +13,7 @@ from dataset.models import DatasetVersion
 from dataset.queries.provenance import Contributors, ContributorShare, people_behind
 from dataset.queries.reports import ReportFacts, facts_of, report_of
 from dataset.queries.versions import ready_datasets
-from dataset.registry import uses_of
+from dataset.registry import version_uses
 
 NOT_YET = "Guildhall has not read the rows for this yet."
 MOST_ROWS = 60  # of a table; the rest is one line
@@ -64,7 +64,7 @@ def known_of(dataset: DatasetVersion) -> KnownVersion:
         report=facts_of(report_of(dataset), dataset),
         later=sorted(later.values_list("number", flat=True)),
         admins=sorted(admins.values_list("user__name", flat=True)),
-        uses=uses_of(dataset),
+        uses=version_uses(dataset),
     )
 
 
