@@ -404,6 +404,8 @@ SPECTACULAR_SETTINGS = {
         "ExampleStatusEnum": "annotation.models.Example.Status",
         "LeasePurposeEnum": "annotation.models.Lease.Purpose",
         "OutcomeEnum": "annotation.models.Lease.Outcome",
+        "FindingLevelEnum": "dataset.models.RowFinding.Level",
+        "LevelEnum": [("ok", "ok"), ("warn", "warn"), ("bad", "bad")],
         "WeightCheckOutcomeEnum": "inference.models.WeightCheck.Outcome",
     },
 }

@@ -38,6 +38,13 @@ def _freeze(world, tmp_path):
     return dataset.run, str(dataset)
 
 
+def _dataset_report(world, tmp_path):
+    from dataset.services.reports import start_report
+
+    dataset = make_dataset(world.project)
+    return start_report(by=world.admin, dataset=dataset).run, str(dataset)
+
+
 def _training(world, tmp_path):
     training = make_training(world.project, world.admin)
     return training.run, str(training)
@@ -130,6 +137,7 @@ MAKERS = {
     "restore_source": _restore_source,
     "import": _import,
     "freeze": _freeze,
+    "dataset_report": _dataset_report,
     "training": _training,
     "base_model": _base_model,
     "token_count": _token_count,

@@ -29,7 +29,7 @@ from dataset.models import DatasetVersion, GroupSplit
 from dataset.planning import FreezePlan, Planner
 from dataset.queries.rules import rules_now
 from dataset.queries.versions import add_tested_before, approved, decided_splits
-from dataset.rows import ContentHash, body_hash, canonical_row
+from dataset.rows import ContentHash, body_hash, canonical_row, text_hash
 from dataset.runner.bulk import copy_in
 from dataset.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
 
@@ -43,7 +43,7 @@ _TABLES = """
 DROP TABLE IF EXISTS freeze_row, freeze_split, freeze_withheld;
 CREATE TEMPORARY TABLE freeze_row (
     example_id bigint PRIMARY KEY, revision_id bigint, revision integer,
-    "group" text, prompt_hash text, row_hash text, body text
+    "group" text, prompt_hash text, row_hash text, body text, text_hash text, slice text, has_rejected boolean
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_split ("group" text PRIMARY KEY, split text) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_withheld (
@@ -59,7 +59,8 @@ FROM freeze_withheld w JOIN freeze_row r USING (example_id)
 ORDER BY w.example_id
 """
 _KEPT = """
-SELECT r.example_id, r.revision_id, r.revision, r.prompt_hash, r.row_hash, r.body, s.split
+SELECT r.example_id, r.revision_id, r.revision, r.prompt_hash, r.row_hash, r.body, s.split,
+       r.text_hash, r.slice, r.has_rejected
 FROM freeze_row r JOIN freeze_split s USING ("group")
 WHERE NOT EXISTS (SELECT FROM freeze_withheld w WHERE w.example_id = r.example_id)
 ORDER BY r.row_hash COLLATE "C", r.example_id
@@ -67,7 +68,9 @@ ORDER BY r.row_hash COLLATE "C", r.example_id
 
 # Written without instances of the model, which would cost as much as all the rest of writing.
 _ROWS = """
-COPY datasets_datasetrow (dataset_id, example_id, revision_id, position, split, row_hash, prompt_hash) FROM STDIN
+COPY datasets_datasetrow (
+    dataset_id, example_id, revision_id, position, split, row_hash, prompt_hash, text_hash, slice, has_rejected
+) FROM STDIN
 """
 
 
@@ -174,6 +177,7 @@ def _gather(dataset: DatasetVersion, planner: Planner, report: Report) -> int:
             "example_id",
             "pk",
             "number",
+            "example__content_hash",
             "example__source",
             "example__origin",
             *(f"example__{name}" for name in columns),
@@ -184,11 +188,13 @@ def _gather(dataset: DatasetVersion, planner: Planner, report: Report) -> int:
     rules = rules_now(dataset.project).rules(dataset.settings.get("rules", ()))
     for chunk in _chunks(revisions.iterator(chunk_size=BATCH)):
         with connection.cursor() as cursor, cursor.copy("COPY freeze_row FROM STDIN") as copy:
-            for example_id, revision_id, number, source, origin, *values in chunk:
+            for example_id, revision_id, number, content_sha256, source, origin, *values in chunk:
                 row = canonical_row({**dict(zip(columns, values, strict=True)), "source": source or ""})
                 body = canonical_json(row)
                 prompt = prompt_hash(messages=row["messages"], context=row["context"])
-                copy.write_row((example_id, revision_id, number, row["group"], prompt, body_hash(body), body))
+                texts = text_hash(content_sha256, row["rejected"])
+                head = (example_id, revision_id, number, row["group"], prompt, body_hash(body), body)
+                copy.write_row((*head, texts, row["slice"], bool(row["rejected"])))
                 if rule := rules.broken(source=source, license=row["license"], origin=origin):
                     planner.refuse(example=example_id, rule=rule)
                     continue
@@ -238,14 +244,16 @@ def _write(dataset: DatasetVersion, path: Path, total: int, report: Report) -> s
         cursor.execute(_KEPT)
         while chunk := cursor.fetchmany(BATCH):
             with connection.cursor() as rows, rows.copy(_ROWS) as copy:
-                for example_id, revision_id, revision, prompt, sha256, body, split in chunk:
+                for example_id, revision_id, revision, prompt, sha256, body, split, *facts in chunk:
                     content.add(sha256, split)
                     head = canonical_json(
                         {"position": position, "example": example_id, "revision": revision, "split": split}
                     )
                     # The body is canonical JSON already: both objects are joined without parsing it again.
                     file.write(f"{head[:-1]},{body[1:]}\n")
-                    copy.write_row((dataset.pk, example_id, revision_id, position, split, sha256, prompt))
+                    copy.write_row(
+                        (dataset.pk, example_id, revision_id, position, split, sha256, prompt, *facts)
+                    )
                     position += 1
             done = _DECIDED + (_ALL - _DECIDED) * position // max(total, 1)
             report(done=min(done, _ALL - 1), message=f"Wrote {position:,} of {total:,} rows.")
