@@ -31,6 +31,12 @@ def _slice_field(filters: Filter, names: Iterable[str]) -> None:
         field.choices = [("", "any"), *named]
 
 
+class SplitFilter(Filter):
+    """Which split of a dataset version."""
+
+    split = forms.ChoiceField(choices=[("", "All"), *GroupSplit.Split.choices], required=False)
+
+
 class RowFilter(Filter):
     """The tabs of a dataset's rows, and its filters."""
 
