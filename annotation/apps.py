@@ -10,8 +10,10 @@ class AnnotationConfig(AppConfig):
     def ready(self) -> None:
         from annotation.actions import AnnotationAction
         from annotation.home import STAGE
+        from annotation.moving import register_moving
         from core.audit.sentences import register_actions
         from core.home.stages import register_stage
 
         register_stage(STAGE)
         register_actions(AnnotationAction)
+        register_moving()

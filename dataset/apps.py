@@ -16,6 +16,7 @@ class DatasetsConfig(AppConfig):
         from dataset.actions import DatasetAction
         from dataset.extensions import in_a_dataset, of_example
         from dataset.home import next_items
+        from dataset.moving import register_moving
         from dataset.run_kinds import FREEZE, IMPORT
 
         register_next_items("annotate", next_items)
@@ -24,3 +25,4 @@ class DatasetsConfig(AppConfig):
         register_kind(FREEZE)
         register_frozen_check(in_a_dataset)
         register_page_details(of_example)
+        register_moving()

@@ -12,6 +12,7 @@ class EvaluationConfig(AppConfig):
         from evaluation.actions import EvaluationAction
         from evaluation.home import corrections_back, stage
         from evaluation.links import links_of
+        from evaluation.moving import register_moving
         from evaluation.run_kinds import CAMPAIGN
         from training.links import register_version_links
 
@@ -20,3 +21,4 @@ class EvaluationConfig(AppConfig):
         register_version_links("evaluation", links_of)
         register_loop_back(corrections_back)
         register_actions(EvaluationAction)
+        register_moving()

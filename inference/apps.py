@@ -14,6 +14,7 @@ class InferenceConfig(AppConfig):
         from inference.actions import InferenceAction
         from inference.home import STAGE
         from inference.links import links_of
+        from inference.moving import register_moving
         from training.links import register_version_links
 
         subscribe("model_version.registered", "inference.serve", handlers.serve_registered_version)
@@ -21,3 +22,4 @@ class InferenceConfig(AppConfig):
         register_actions(InferenceAction)
         register_stage(STAGE)
         register_version_links("inference", links_of)
+        register_moving()

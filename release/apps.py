@@ -13,9 +13,11 @@ class ReleaseConfig(AppConfig):
         from release.actions import ReleaseAction
         from release.home import stage
         from release.links import links_of
+        from release.moving import register_moving
         from training.links import register_version_links
 
         subscribe("model_version.ready", "release.measure", handlers.measure_ready_version)
         register_stage(stage)
         register_version_links("release", links_of)
         register_actions(ReleaseAction)
+        register_moving()

@@ -16,6 +16,7 @@ class TrainingConfig(AppConfig):
         from training.actions import TrainingAction
         from training.home import STAGE
         from training.host import machine, stopping  # noqa: F401
+        from training.moving import register_moving
         from training.queries import control_tokens
         from training.run_kinds import ALL
 
@@ -24,3 +25,4 @@ class TrainingConfig(AppConfig):
         register_stage(STAGE)
         register_marks(control_tokens)
         register_actions(TrainingAction)
+        register_moving()

@@ -29,7 +29,7 @@ from dataset.planning import FreezePlan, Planner
 from dataset.queries.versions import add_tested_before, approved, decided_splits
 from dataset.rows import ContentHash, body_hash, canonical_row
 from dataset.runner.bulk import copy_in
-from dataset.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
+from core.runs.outside import Report, reporting_outside, still_ours, wait_for_turn
 
 BATCH = 2000
 # The steps of a freeze, as shares of the progress bar: reading, deciding, writing.

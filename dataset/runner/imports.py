@@ -23,7 +23,7 @@ from dataset.models import DataImport, ImportIssue, Source
 from dataset.runner.bulk import allocate_ids, copy_in
 from dataset.runner.files import FileLine, excerpt_of, read_lines, wrong_format
 from dataset.runner.lines import ParsedExample, parse_line
-from dataset.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
+from core.runs.outside import Report, reporting_outside, still_ours, wait_for_turn
 from dataset.runner.shapes import KeyNote
 from dataset.runner.values import Issue
 
