@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -152,7 +153,10 @@ class _Writer:
 
     def _json_rows(self, part: Part) -> Iterator[str]:
         """The rows as PostgreSQL writes them in JSON: every type of column then comes back as it was."""
-        sql, params = self._contents.rows(part).values_list(*part.columns).query.sql_with_params()
+        try:
+            sql, params = self._contents.rows(part).values_list(*part.columns).query.sql_with_params()
+        except EmptyResultSet:  # nothing refers to such a row
+            return
         changes = part.settle is not None or part.reset
         with connection.chunked_cursor() as cursor:
             cursor.execute(f"SELECT row_to_json(r)::text FROM ({sql}) AS r", params)
