@@ -1,5 +1,6 @@
 """Whether a row of an archive fits its table. Pure functions; what they do not see (lengths, references) the database refuses."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from core.moving.parts import Part, Row
 Check = Callable[[Any], bool]
 # How PostgreSQL writes the floating-point numbers that JSON does not have.
 _NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _encoder = DjangoJSONEncoder()
 
 
@@ -50,6 +52,8 @@ def _by_type(field: "models.Field[Any, Any]") -> Check:
         return _array_check(field)
     if isinstance(field, models.JSONField):
         return _json_check(field)
+    if isinstance(field, models.UUIDField):
+        return lambda value: isinstance(value, str) and bool(_UUID.match(value))
     if isinstance(field, models.BooleanField):
         return lambda value: isinstance(value, bool)
     if isinstance(field, (models.FloatField, models.DecimalField)):

@@ -88,34 +88,33 @@ class Files:
         with scratch("project-import") as folder:
             for path, name in names.items():
                 self._container.extract(name, folder / "files" / path, self._progress)
-            if manifest_hash(manifest_of(folder / "files")) != row["sha256"]:
+            manifest = manifest_of(folder / "files")
+            if manifest_hash(manifest) != row["sha256"]:
                 raise BadArchive("The archive has files that do not match their hash.")
             if rule := line_rule(row["kind"]):
                 for path in names:
                     self._renumber(folder / "files" / path, rule)
-            return self._keep(folder / "files", row)
+                manifest = manifest_of(folder / "files")
+            return self._keep(folder / "files", row, manifest)
 
-    def _keep(self, folder: Path, row: dict[str, Any]) -> Artifact:
-        known = set(Artifact.objects.filter(kind=row["kind"]).values_list("sha256", flat=True))
+    def _keep(self, folder: Path, row: dict[str, Any], manifest: list[dict[str, Any]]) -> Artifact:
+        planned = _artifact(row["kind"], manifest)
+        known = Artifact.objects.filter(key=planned.key).exists()
+        absent = bool(storage().verify_unread(planned).wrong)
         artifact = storage().put(folder, kind=row["kind"])
-        if artifact.sha256 not in known:
-            self._placed.append(artifact)
+        if not known:
+            if absent:
+                self._placed.append(artifact)
             Artifact.objects.filter(pk=artifact.pk).update(created_at=parse_datetime(row["created_at"]))
         return artifact
 
     def _named(self, row: dict[str, Any]) -> Artifact:
         """An artifact whose files stay behind: the one that is here already, or a row that has only the hashes."""
-        artifact, created = Artifact.objects.get_or_create(
-            kind=row["kind"],
-            sha256=row["sha256"],
-            defaults={
-                "key": f"{row['kind']}/{row['sha256'][:2]}/{row['sha256']}",
-                "size_bytes": sum(entry["size"] for entry in row["manifest"]),
-                "file_count": len(row["manifest"]),
-                "manifest": row["manifest"],
-            },
-        )
-        if created or storage().verify_unread(artifact).wrong:
+        artifact = Artifact.objects.filter(kind=row["kind"], sha256=row["sha256"]).first()
+        if artifact is None:
+            artifact = _artifact(row["kind"], row["manifest"])
+            artifact.save()
+        if storage().verify_unread(artifact).wrong:
             self.missing.add(artifact.pk)
         return artifact
 
@@ -128,6 +127,19 @@ class Files:
                 for row in batch:
                     target.write(_dump(rule(row, known)) + "\n")
         moved.replace(path)
+
+
+def _artifact(kind: str, manifest: list[dict[str, Any]]) -> Artifact:
+    """The row of an artifact with these files, not saved."""
+    sha256 = manifest_hash(manifest)
+    return Artifact(
+        kind=kind,
+        sha256=sha256,
+        key=f"{kind}/{sha256[:2]}/{sha256}",
+        size_bytes=sum(entry["size"] for entry in manifest),
+        file_count=len(manifest),
+        manifest=manifest,
+    )
 
 
 _dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

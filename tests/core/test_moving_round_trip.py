@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.contrib.postgres.fields import ArrayField
+from django.db import IntegrityError, connection, models, transaction
+from django.urls import reverse
+from django.utils import timezone
 
 from annotation.models import Example
 from core.models import ApiKey, AuditEntry, Membership, Project, Run, User
-from core.moving.parts import Part, parts
+from core.moving.parts import Part, part_of, parts
 from core.moving.writing import Contents
 from core.storage import storage
 from dataset.models import DatasetVersion
@@ -75,14 +78,70 @@ def compared(project: Project, moved: Project) -> int:
 def test_every_row_comes_back_as_it_was(world: World, tmp_path: Path):
     project = rich(world)
     manifest = archive_of(project, tmp_path / "a.zip", by=world.admin)
-    assert {part.part for part in manifest.rows if not part.rows} <= {"datasets.WithheldRow"}
+    assert [part.part for part in manifest.rows if not part.rows] == []
     result = bring(tmp_path / "a.zip", "moved")
     assert (result.project.slug, result.rows) == ("moved", manifest.total_rows)
-    assert compared(project, result.project) > 400
+    assert compared(project, result.project) > 300
     again = archive_of(result.project, tmp_path / "b.zip")
     assert {part.part: part.rows for part in again.rows if part.part != "core.AuditEntry"} == {
         part.part: part.rows for part in manifest.rows if part.part != "core.AuditEntry"
     }
+
+
+def sample(field: Any) -> Any:
+    """A value that is not the default and that the column takes."""
+    if field.choices:
+        return next(value for value, _ in field.flatchoices if value not in ("", field.get_default()))
+    if isinstance(field, models.DateTimeField):
+        return timezone.now()
+    if isinstance(field, models.UUIDField):
+        return "0c8d5a4e-7c33-4b5e-9a35-6f1f0c2f8a11"
+    if isinstance(field, models.BooleanField):
+        return not field.get_default()
+    if field.column == "context":
+        return ["a record"]
+    if isinstance(field, models.JSONField):
+        return [{"a": 0.1}] if field.default is list else {"ä": [1, 2.5, None, True]}
+    if isinstance(field, ArrayField):
+        return [sample(field.base_field)]
+    if isinstance(field, models.BinaryField):
+        return b"\x00\xff"
+    if isinstance(field, models.FloatField):
+        return 1 / 3
+    if isinstance(field, models.IntegerField):
+        return 7
+    return "“ä”\\"
+
+
+def filled(project: Project) -> list[str]:
+    """Gives each column that is empty in every row a value in one row; returns those for which the database refuses it."""
+    refused = []
+    for part in parts():
+        rows = Contents(project).rows(part)
+        empty = {
+            str(f.column): f
+            for f in part.fields
+            if f.column not in part.reset and all(row[str(f.column)] in (None, "", [], {}) for row in raw(part, project))
+        }
+        for column, field in empty.items():
+            value = sample(field)
+            if column in part.targets:
+                target = part_of(part.targets[column])
+                value = Contents(project).rows(target).first().pk if target else project.memberships.all()[0].user_id
+            try:
+                with transaction.atomic():
+                    part.model._default_manager.filter(pk=rows.first().pk).update(**{column: value})
+            except IntegrityError:
+                refused.append(f"{part.label}.{column}")
+    return refused
+
+
+def test_every_field_comes_back_also_those_that_are_seldom_set(world: World, tmp_path: Path):
+    """It fills a field that somebody adds tomorrow, too."""
+    project = rich(world)
+    assert filled(project) == [], "give these a value in tests/support/moving.py"
+    archive_of(project, tmp_path / "a.zip")
+    compared(project, bring(tmp_path / "a.zip", "moved").project)
 
 
 def test_datasets_have_the_same_rows_and_hash_and_name_the_new_examples(world: World, tmp_path: Path):
@@ -190,7 +249,7 @@ def test_jobs_that_had_not_ended_are_cancelled_there(world: World, tmp_path: Pat
 
 
 def test_people_are_found_by_address_and_new_ones_cannot_sign_in(world: World, tmp_path: Path, client: Any):
-    leaver = make_user("Leaver Vánoční", is_operator=True, is_active=False)
+    leaver = make_user("Leaver Vánoční", email="leaver@example.org", is_operator=True, is_active=False)
     join(world.project, leaver, "rater", "viewer")
     project = rich(world)
     archive_of(project, tmp_path / "a.zip")
@@ -210,7 +269,9 @@ def test_people_are_found_by_address_and_new_ones_cannot_sign_in(world: World, t
     assert sorted(people) == sorted(m.user.email.replace("other@example.org", leaver.email) for m in project.memberships.all())
     assert result.known == len(people) - 1
     User.objects.filter(pk=new.pk).update(is_active=True)
-    assert not client.login(username=new.email, password="")
+    for password in ("", "!", new.password):
+        client.post(reverse("core:sign-in"), {"username": new.email, "password": password})
+        assert client.get(reverse("core:me")).status_code == 302
 
 
 def test_who_imports_becomes_an_admin(world: World, tmp_path: Path):

@@ -19,6 +19,7 @@ from core.moving.manifest import NAME, Manifest
 from core.moving.reading import Result, import_archive
 from core.moving.writing import write_archive
 from tests.support.factories import (
+    FULL_SCORES,
     World,
     make_answer_row,
     make_base_model,
@@ -43,6 +44,7 @@ def rich(world: World) -> Project:
     dataset = make_frozen(project, by=world.admin, test=0.3, validation=0.2)
     again = make_frozen(project, by=world.admin, test=0.3, validation=0.2)
     assert again.same_as == dataset
+    _withhold(again)
     base, trained = _versions(world, dataset)
     _evaluation(world, dataset, (base, trained))
     _chat(world, trained)
@@ -96,8 +98,9 @@ def _examples(world: World) -> None:
             )
             Example.objects.filter(pk=example.pk).update(revision=2, submitted_by=world.annotator)
             Review.objects.create(
-                example=example, revision=second, verdict="returned", comment="No.", by=world.reviewer
-            )
+                example=example, revision=second, verdict="returned", comment="No.", by=world.reviewer,
+                in_bulk=True, batch=uuid.uuid4(), undone_at=timezone.now(),
+            )  # fmt: skip
             record(by=world.reviewer, project=project, action=AnnotationAction.EXAMPLE_APPROVED, obj=example)
     for outcome in ("skipped", "open"):
         Lease.objects.create(
@@ -111,6 +114,29 @@ def _examples(world: World) -> None:
         )
     ImportIssue.objects.create(
         data_import=data_import, kind="repeated", line=3, reason="Repeats line 1.", repeats=example
+    )
+
+
+def _withhold(dataset: Any) -> None:
+    from annotation.models import Example
+    from dataset.models import WithheldRow
+
+    examples = Example.objects.filter(project=dataset.project, status="queued").order_by("pk")
+    WithheldRow.objects.create(
+        dataset=dataset,
+        example=examples[1],
+        revision=examples[1].revisions.get(),
+        reason="control_mark",
+        mark="<|im_end|>",
+    )
+    WithheldRow.objects.create(
+        dataset=dataset,
+        example=examples[0],
+        revision=examples[0].revisions.get(),
+        split="train",
+        reason="near_test",
+        repeats=Example.objects.filter(dataset_rows__split="test").earliest("pk"),
+        similarity=0.9,
     )
 
 
@@ -147,7 +173,7 @@ def _evaluation(world: World, dataset: Any, versions: tuple[Any, Any]) -> None:
     campaign = make_campaign(
         world.project, world.admin, dataset=dataset, versions=versions, prompts=4, ratings_per_prompt=1
     )
-    first, *_ = rate_all(campaign, world.rater, ["candidate", "tie"])
+    first, *_ = rate_all(campaign, world.rater, ["candidate", "tie"], FULL_SCORES)
     Rating.objects.filter(pk=first.pk).update(
         set_aside_at=timezone.now(), set_aside_by=world.admin, set_aside_reason="in doubt", seconds=0.1 + 0.2
     )
