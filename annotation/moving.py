@@ -44,7 +44,9 @@ def register_moving() -> None:
     register_part(Part(Review, "example__project"))
     register_part(Part(Lease, "project", only=~Q(outcome=Lease.Outcome.OPEN)))
     register_left_out(
-        Draft, "They are private to the people who type them. Ask people to submit them first.", words="Drafts"
+        Draft,
+        "They are private to the people who type them. Ask people to submit them first.",
+        words="Drafts",
     )
     register_left_out(
         "open leases",

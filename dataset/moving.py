@@ -15,7 +15,15 @@ from core.moving.parts import (
     register_line_rule,
     register_part,
 )
-from dataset.models import DataImport, DatasetRow, DatasetVersion, GroupSplit, ImportIssue, Source, WithheldRow
+from dataset.models import (
+    DataImport,
+    DatasetRow,
+    DatasetVersion,
+    GroupSplit,
+    ImportIssue,
+    Source,
+    WithheldRow,
+)
 from dataset.rows import ContentHash, canonical_row, iter_rows, row_hash
 
 

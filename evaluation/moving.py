@@ -1,10 +1,8 @@
 """What of evaluation belongs to an archive of a project (core.moving)."""
 
-import uuid
-
 from core.moving.fields import is_texts, is_turns
 from core.moving.own import register_audit_ids, register_run_params
-from core.moving.parts import Part, Row, plain, register_left_out, register_part
+from core.moving.parts import Part, Row, another_uuid, plain, register_left_out, register_part
 from evaluation.actions import EvaluationAction
 from evaluation.models import (
     Campaign,
@@ -37,9 +35,7 @@ def register_moving() -> None:
         Part(Prompt, "campaign__project", json={"messages": plain, "context": plain}, check=_wrong_prompt)
     )
     register_part(Part(CampaignAnswer, "prompt__campaign__project"))
-    register_part(
-        Part(Comparison, "campaign__project", fresh={"public_id": lambda old: str(uuid.uuid4())})
-    )
+    register_part(Part(Comparison, "campaign__project", fresh={"public_id": another_uuid}))
     register_part(Part(Rating, "comparison__campaign__project"))
     register_part(Part(Score, "rating__comparison__campaign__project"))
     register_part(Part(Correction, "comparison__campaign__project"))

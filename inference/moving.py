@@ -1,10 +1,8 @@
 """What of inference belongs to an archive of a project (core.moving)."""
 
-import uuid
-
 from core.moving.fields import is_texts, is_turns
 from core.moving.own import register_audit_ids
-from core.moving.parts import Part, Row, plain, register_left_out, register_part
+from core.moving.parts import Part, Row, another_uuid, plain, register_left_out, register_part
 from inference.actions import InferenceAction
 from inference.models import (
     Answer,
@@ -31,16 +29,14 @@ def _settle_answer(row: Row) -> None:
 
 
 def register_moving() -> None:
-    register_part(
-        Part(Conversation, "project", json={"context": plain}, check=_wrong_conversation)
-    )
+    register_part(Part(Conversation, "project", json={"context": plain}, check=_wrong_conversation))
     register_part(
         Part(
             Answer,
             "project",
             json={"messages": plain, "params": plain},
             reset={"api_key_id": (None, "API keys do not come along.")},
-            fresh={"public_id": lambda old: str(uuid.uuid4())},
+            fresh={"public_id": another_uuid},
             settle=_settle_answer,
             check=_wrong_answer,
         )

@@ -107,4 +107,6 @@ def register_moving() -> None:
         dataset="datasets.DatasetVersion", base_model="training.BaseModel", version="training.ModelVersion"
     )
     register_left_out(TokenCount, "Tokens are counted again when they are needed.")
-    register_left_out("checkpoints", "A training run that had not ended starts from its beginning.", words="Checkpoints")
+    register_left_out(
+        "checkpoints", "A training run that had not ended starts from its beginning.", words="Checkpoints"
+    )

@@ -28,7 +28,10 @@ class CoreAction(AuditAction):
     PROJECT_ARCHIVED = "project.archived", "{actor} made an archive of the project, {what}"
     PROJECT_ARCHIVE_DOWNLOADED = "project_archive.downloaded", "{actor} downloaded an archive of the project"
     PROJECT_ARCHIVE_REMOVED = "project_archive.removed", "{actor} removed an archive of the project"
-    PROJECT_ARCHIVE_EXPIRED = "project_archive.expired", "An archive of the project was removed after {days} days"
+    PROJECT_ARCHIVE_EXPIRED = (
+        "project_archive.expired",
+        "An archive of the project was removed after {days} days",
+    )
     PROJECT_IMPORT_STARTED = "project_import.started", "{actor} started the import of {label} as {slug}"
     PROJECT_IMPORTED = (
         "project.imported",

@@ -6,55 +6,164 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('core', '0001_initial'),
+        ("core", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='auditentry',
-            name='imported',
-            field=models.BooleanField(db_default=False, default=False, help_text='It came with a project archive: the action was in another installation.'),
+            model_name="auditentry",
+            name="imported",
+            field=models.BooleanField(
+                db_default=False,
+                default=False,
+                help_text="It came with a project archive: the action was in another installation.",
+            ),
         ),
         migrations.CreateModel(
-            name='ProjectArchive',
+            name="ProjectArchive",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('with_weights', models.BooleanField(help_text='Whether the files of models are in it.')),
-                ('manifest', models.JSONField(default=dict, help_text='core.moving.manifest.Manifest, once it is made.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('expires_at', models.DateTimeField(blank=True, help_text='When its file is removed.', null=True)),
-                ('removed_at', models.DateTimeField(blank=True, null=True)),
-                ('artifact', models.ForeignKey(blank=True, help_text='The file; empty before it is made and after it is removed.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.artifact')),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='archives', to='core.project')),
-                ('removed_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('run', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='project_archive', to='core.run')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("with_weights", models.BooleanField(help_text="Whether the files of models are in it.")),
+                (
+                    "manifest",
+                    models.JSONField(
+                        default=dict, help_text="core.moving.manifest.Manifest, once it is made."
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "expires_at",
+                    models.DateTimeField(blank=True, help_text="When its file is removed.", null=True),
+                ),
+                ("removed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "artifact",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="The file; empty before it is made and after it is removed.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="core.artifact",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="archives",
+                        to="core.project",
+                    ),
+                ),
+                (
+                    "removed_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "run",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="project_archive",
+                        to="core.run",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'indexes': [models.Index(fields=['project', '-id'], name='archive_by_project')],
+                "ordering": ["-id"],
+                "indexes": [models.Index(fields=["project", "-id"], name="archive_by_project")],
             },
         ),
         migrations.CreateModel(
-            name='ProjectImport',
+            name="ProjectImport",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('file_name', models.CharField(max_length=200)),
-                ('archive_id', models.UUIDField()),
-                ('slug', models.SlugField(help_text='The address that the project gets.', max_length=60)),
-                ('manifest', models.JSONField(default=dict, help_text='core.moving.manifest.Manifest, as in the file.')),
-                ('result', models.JSONField(default=dict, help_text='{rows, people: [{name, email}] with new accounts, known: people with accounts, missing: files}')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='imported_from', to='core.project')),
-                ('run', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='project_import', to='core.run')),
-                ('upload', models.ForeignKey(blank=True, help_text='The file; empty once it is not needed any more.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.artifact')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("file_name", models.CharField(max_length=200)),
+                ("archive_id", models.UUIDField()),
+                ("slug", models.SlugField(help_text="The address that the project gets.", max_length=60)),
+                (
+                    "manifest",
+                    models.JSONField(
+                        default=dict, help_text="core.moving.manifest.Manifest, as in the file."
+                    ),
+                ),
+                (
+                    "result",
+                    models.JSONField(
+                        default=dict,
+                        help_text="{rows, people: [{name, email}] with new accounts, known: people with accounts, missing: files}",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="imported_from",
+                        to="core.project",
+                    ),
+                ),
+                (
+                    "run",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="project_import",
+                        to="core.run",
+                    ),
+                ),
+                (
+                    "upload",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="The file; empty once it is not needed any more.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="core.artifact",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'indexes': [models.Index(fields=['archive_id'], name='project_import_archive')],
+                "ordering": ["-id"],
+                "indexes": [models.Index(fields=["archive_id"], name="project_import_archive")],
             },
         ),
     ]

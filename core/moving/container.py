@@ -96,15 +96,17 @@ class Container:
         """Every file that is named is there, in its length, and no other file is."""
         named = {part.file: part.size for part in self.manifest.rows}
         named |= {file.file: file.size for file in self.manifest.files}
-        present = {
-            info.filename: info.file_size for info in self._zip.infolist() if info.filename != NAME
-        }
+        present = {info.filename: info.file_size for info in self._zip.infolist() if info.filename != NAME}
         if missing := sorted(named.keys() - present.keys()):
             raise BadArchive(f"The archive is not complete: {missing[0]} is missing.")
         if extra := sorted(present.keys() - named.keys()):
-            raise BadArchive(f"The archive has a file that its list of contents does not name: {extra[0][:80]}.")
+            raise BadArchive(
+                f"The archive has a file that its list of contents does not name: {extra[0][:80]}."
+            )
         if wrong := sorted(name for name, size in named.items() if present[name] != size):
-            raise BadArchive(f"{wrong[0]} in the archive does not have the length that the list of contents names.")
+            raise BadArchive(
+                f"{wrong[0]} in the archive does not have the length that the list of contents names."
+            )
 
     @contextmanager
     def _open(self, name: str) -> Iterator[IO[bytes]]:

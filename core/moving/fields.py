@@ -37,9 +37,13 @@ def _is_object(value: object) -> bool:
     return isinstance(value, dict)
 
 
+def _is_anything(value: object) -> bool:
+    return True
+
+
 def _json_check(field: "models.Field[Any, Any]") -> Check:
     shape = {list: _is_list, dict: _is_object}.get(field.default)
-    return shape or (lambda value: True)
+    return shape or _is_anything
 
 
 def _array_check(field: "ArrayField[Any, Any]") -> Check:
@@ -47,20 +51,30 @@ def _array_check(field: "ArrayField[Any, Any]") -> Check:
     return lambda value: isinstance(value, list) and all(item is not None and one(item) for item in value)
 
 
+def _is_uuid(value: object) -> bool:
+    return isinstance(value, str) and bool(_UUID.match(value))
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+# The first that fits. References are numbers; everything else (texts, times, bytes) is text in JSON.
+_TYPES: list[tuple[tuple[type, ...], Check]] = [
+    ((models.UUIDField,), _is_uuid),
+    ((models.BooleanField,), _is_flag),
+    ((models.FloatField, models.DecimalField), _is_number),
+    ((models.IntegerField, models.ForeignKey), _is_whole),
+    ((models.Field,), _is_text),
+]
+
+
 def _by_type(field: "models.Field[Any, Any]") -> Check:
     if isinstance(field, ArrayField):
         return _array_check(field)
     if isinstance(field, models.JSONField):
         return _json_check(field)
-    if isinstance(field, models.UUIDField):
-        return lambda value: isinstance(value, str) and bool(_UUID.match(value))
-    if isinstance(field, models.BooleanField):
-        return lambda value: isinstance(value, bool)
-    if isinstance(field, (models.FloatField, models.DecimalField)):
-        return _is_number
-    if isinstance(field, models.IntegerField) or field.is_relation:
-        return _is_whole
-    return _is_text
+    return next(check for types, check in _TYPES if isinstance(field, types))
 
 
 def _check_of(field: "models.Field[Any, Any]") -> Check:
@@ -124,5 +138,3 @@ def is_turns(value: object) -> bool:
 
 def is_texts(value: object) -> bool:
     return isinstance(value, list) and all(_is_text(text) for text in value)
-
-

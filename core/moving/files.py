@@ -62,9 +62,7 @@ class Files:
     """Brings the artifacts of one import into the store. `missing` are the primary keys of those without files. Those
     whose files were not here before are added to `placed`, to be taken out again when the import fails."""
 
-    def __init__(
-        self, container: Container, ids: Ids, progress: Progress, placed: list[Artifact]
-    ) -> None:
+    def __init__(self, container: Container, ids: Ids, progress: Progress, placed: list[Artifact]) -> None:
         self._container, self._ids, self._progress, self._placed = container, ids, progress, placed
         self._sizes = {file.file: file.size for file in container.manifest.files}
         self._used: set[str] = set()
@@ -80,7 +78,9 @@ class Files:
     def _bring(self, row: dict[str, Any]) -> Artifact:
         if not comes_along(row["kind"], with_weights=self._container.manifest.with_weights):
             return self._named(row)
-        names = {entry["path"]: file_path(row["kind"], row["sha256"], entry["path"]) for entry in row["manifest"]}
+        names = {
+            entry["path"]: file_path(row["kind"], row["sha256"], entry["path"]) for entry in row["manifest"]
+        }
         for entry in row["manifest"]:
             if self._sizes.get(names[entry["path"]]) != entry["size"]:
                 raise BadArchive(f"The archive is not complete: {names[entry['path']]} is missing.")

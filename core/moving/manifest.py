@@ -72,7 +72,9 @@ class Manifest:
 def read_manifest(value: object) -> Manifest:
     """The manifest of parsed JSON. Raises BadArchive when it is not one, or of another format."""
     if not isinstance(value, dict) or value.get("what") != WHAT:
-        raise BadArchive("This file is not a project archive.", "Choose the file that “Move this project” made.")
+        raise BadArchive(
+            "This file is not a project archive.", "Choose the file that “Move this project” made."
+        )
     number = value.get("format")
     if number != FORMAT:
         raise BadArchive(
@@ -137,7 +139,7 @@ def is_safe_path(path: str) -> bool:
         bool(path)
         and len(path) <= 400
         and path.isprintable()
-        and not set(path) & set("\\:*?\"<>|")
+        and not set(path) & set('\\:*?"<>|')
         and all(name.strip(". ") for name in names)
         and all(name == name.strip() for name in names)
     )

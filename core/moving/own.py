@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from core.json_types import Json
 from core.models import (
     ApiKey,
     Artifact,
@@ -18,7 +19,6 @@ from core.models import (
     Role,
     Run,
 )
-from core.json_types import Json
 from core.moving.files import wrong_artifact
 from core.moving.parts import Arrival, Part, Renumber, Row, parts, plain, register_left_out, register_part
 
@@ -141,7 +141,9 @@ def register_own() -> None:
         "Only names and e-mail addresses come along. People who have no account there get one without a password.",
         words="Passwords, sessions and rights of operators",
     )
-    register_left_out(ApiKey, "Keys are secrets of one installation. Create new ones there.", words="API keys")
+    register_left_out(
+        ApiKey, "Keys are secrets of one installation. Create new ones there.", words="API keys"
+    )
     register_left_out(Event, "They are messages inside of one installation.")
     register_left_out(Delivery, "They are messages inside of one installation.")
     register_left_out(ProjectArchive, "An archive does not contain archives.", words="Earlier archives")

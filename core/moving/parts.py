@@ -4,6 +4,7 @@ A table that belongs to a project is either a part or left out with a reason; te
 that are neither.
 """
 
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -71,7 +72,7 @@ class Part:
 
     model: type[Model]
     within: str = ""
-    only: Q = Q()
+    only: Q = field(default_factory=Q)
     json: Mapping[str, JsonRule] = field(default_factory=dict)
     refs: Mapping[str, str] = field(default_factory=dict)
     reset: Mapping[str, tuple[Json, str]] = field(default_factory=dict)
@@ -121,6 +122,11 @@ class Part:
         for column, (value, _) in self.reset.items():
             row[column] = value
         return row
+
+
+def another_uuid(old: str) -> str:
+    """For Part.fresh."""
+    return str(uuid.uuid4())
 
 
 @dataclass(frozen=True)

@@ -77,12 +77,16 @@ def import_archive(container: Container, *, slug: str, by: User | None, report: 
         if isinstance(error, IntegrityError) and "project_slug" in str(error):
             raise taken(slug) from None
         if isinstance(error, (DataError, IntegrityError)):
-            raise BadArchive(f"The archive has rows that the database refuses: {_first_line(error)}") from error
+            raise BadArchive(
+                f"The archive has rows that the database refuses: {_first_line(error)}"
+            ) from error
         raise
 
 
 def taken(slug: str) -> Conflict:
-    return Conflict(f"There is already a project at /p/{slug}/.", "Give the imported project another address.")
+    return Conflict(
+        f"There is already a project at /p/{slug}/.", "Give the imported project another address."
+    )
 
 
 def _first_line(error: Exception) -> str:
@@ -95,9 +99,7 @@ class _Reader:
     def __init__(self, container: Container, slug: str, by: User | None, report: Report) -> None:
         self._container, self._slug, self._by, self._report = container, slug, by, report
         manifest = container.manifest
-        self._given = [
-            (_known_part(rows), rows) for rows in manifest.rows if rows.part != people.LABEL
-        ]
+        self._given = [(_known_part(rows), rows) for rows in manifest.rows if rows.part != people.LABEL]
         self._few: dict[str, list[Row]] = {}
         self._reused: dict[str, set[int]] = {}
         self._project_id = 0
@@ -142,7 +144,7 @@ class _Reader:
         self._ids.settle()
         self._ids.few[people.LABEL], created = people.bring(persons)
         self._bring_files()
-        for part, rows in self._given:
+        for part, _ in self._given:
             if part.reuse is not None:
                 self._find(part)
         self._project_id = self._number_of("core.Project")
@@ -173,7 +175,9 @@ class _Reader:
         for first, batch in _batches(self._lines(part.label)):
             for number, row in enumerate(batch, first):
                 if wrong := check.wrong(row):
-                    raise BadArchive(f"Row {number:,} of the {part.noun} in the archive cannot be imported: {wrong}.")
+                    raise BadArchive(
+                        f"Row {number:,} of the {part.noun} in the archive cannot be imported: {wrong}."
+                    )
             self._ids.number(part, [row["id"] for row in batch])
             self._rename(part, batch)
             if few:
@@ -281,7 +285,8 @@ def _known_part(rows: RowsFile) -> Part:
     check = RowCheck(part, set(rows.columns))
     if check.unknown:
         raise BadArchive(
-            f"The archive has {check.unknown[0][:60]} of {part.noun}, which this version does not know.", _NEWER
+            f"The archive has {check.unknown[0][:60]} of {part.noun}, which this version does not know.",
+            _NEWER,
         )
     if check.missing:
         raise BadArchive(f"The archive has no {check.missing[0]} of {part.noun}.")
@@ -315,12 +320,12 @@ def _insert(part: Part, rows: list[Row]) -> None:
         return
     quote = connection.ops.quote_name
     table, columns = quote(part.model._meta.db_table), [quote(name) for name in part.columns]
+    sql = (
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(f'r.{name}' for name in columns)} "  # noqa: S608 - names of models
+        f"FROM unnest(%s::text[]) AS given (line), json_populate_record(NULL::{table}, given.line::json) AS r"
+    )
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(f'r.{name}' for name in columns)} "
-            f"FROM unnest(%s::text[]) AS given (line), json_populate_record(NULL::{table}, given.line::json) AS r",
-            [[json.dumps(row, ensure_ascii=False) for row in rows]],
-        )
+        cursor.execute(sql, [[json.dumps(row, ensure_ascii=False) for row in rows]])
 
 
 def _make_admin(project: Project, user: User) -> None:

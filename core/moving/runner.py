@@ -28,7 +28,7 @@ def make_archive(ctx: RunContext) -> None:
         ctx.report(message="Reading the archive back.", now=True)
         # What could not be imported must not be offered for download.
         with Container(path) as container:
-            container.verify(lambda size: ctx.check())
+            container.verify(lambda _: ctx.check())
         ctx.report(message="Storing the archive.", now=True)
         artifact = storage().put(path, kind=Artifact.Kind.EXPORT)
     with transaction.atomic():

@@ -14,7 +14,7 @@ from core.errors import Conflict, Invalid, Refused
 from core.models import Artifact, Project, ProjectArchive, ProjectImport, Run, User
 from core.moving.container import Container
 from core.moving.manifest import Manifest
-from core.moving.reading import Result
+from core.moving.reading import Result, import_archive
 from core.runs.control import launch_run
 from core.storage import storage
 from core.text import one_line, storable
@@ -36,7 +36,9 @@ def start_archive(*, by: User, project: Project, with_weights: bool) -> ProjectA
     run = launch_run(
         by=by, project=project, kind="project_archive", title=f"Archive of {project.name}, {what}"[:200]
     )
-    archive = ProjectArchive.objects.create(project=project, run=run, with_weights=with_weights, created_by=by)
+    archive = ProjectArchive.objects.create(
+        project=project, run=run, with_weights=with_weights, created_by=by
+    )
     record(by=by, project=project, action=CoreAction.PROJECT_ARCHIVED, obj=archive, what=what)
     return archive
 
@@ -44,13 +46,9 @@ def start_archive(*, by: User, project: Project, with_weights: bool) -> ProjectA
 @transaction.atomic
 def keep_archive(*, archive: ProjectArchive, artifact: Artifact, manifest: Manifest) -> None:
     """Notes the file of an archive that is made. It is kept for KEPT_DAYS."""
-    archive.artifact, archive.manifest = artifact, manifest.as_json() | {"rows": _counts(manifest), "files": []}
+    archive.artifact, archive.manifest = artifact, _short(manifest)
     archive.expires_at = timezone.now() + timedelta(days=KEPT_DAYS)
     archive.save(update_fields=["artifact", "manifest", "expires_at"])
-
-
-def _counts(manifest: Manifest) -> list[dict[str, object]]:
-    return [{"part": rows.part, "rows": rows.rows} for rows in manifest.rows]
 
 
 @transaction.atomic
@@ -62,7 +60,11 @@ def note_archive_download(*, by: User, archive: ProjectArchive) -> None:
 def remove_archive(*, by: User | None, archive: ProjectArchive) -> None:
     """Deletes the file of an archive; its row stays in the list. Conflict when there is none. `by` is None when it expired."""
     with transaction.atomic():
-        locked = ProjectArchive.objects.select_for_update(of=("self",)).select_related("artifact").get(pk=archive.pk)
+        locked = (
+            ProjectArchive.objects.select_for_update(of=("self",))
+            .select_related("artifact")
+            .get(pk=archive.pk)
+        )
         artifact = locked.artifact
         if artifact is None:
             raise Conflict("This archive has no file any more.", "Reload the page.")
@@ -80,7 +82,9 @@ def remove_archive(*, by: User | None, archive: ProjectArchive) -> None:
 def remove_old_files() -> int:
     """Removes archives that have expired, and uploads of imports that nobody needs any more; gives their number."""
     now = timezone.now()
-    expired = ProjectArchive.objects.filter(expires_at__lt=now, artifact__isnull=False).select_related("project")
+    expired = ProjectArchive.objects.filter(expires_at__lt=now, artifact__isnull=False).select_related(
+        "project"
+    )
     for archive in expired:
         remove_archive(by=None, archive=archive)
     old = ProjectImport.objects.filter(
@@ -108,7 +112,11 @@ def check_slug(slug: str, manifest: Manifest, *, chosen: bool) -> str:
     if not re.fullmatch(_SLUG, slug) or len(slug) > 60:
         words = "Use at most 60 letters a to z, digits, - and _."
         raise Invalid("This is not an address for a project.", words, fields={"slug": [words]})
-    before = ProjectImport.objects.filter(archive_id=manifest.id, project__isnull=False).select_related("project").first()
+    before = (
+        ProjectImport.objects.filter(archive_id=manifest.id, project__isnull=False)
+        .select_related("project")
+        .first()
+    )
     if Project.objects.filter(slug__iexact=slug).exists():
         words = f"There is already a project at /p/{slug}/. Choose another address."
         raise Invalid("This address is in use.", words, fields={"slug": [words]})
@@ -144,11 +152,41 @@ def start_import(*, by: User, path: Path, file_name: str, slug: str = "") -> Pro
             file_name=name,
             archive_id=manifest.id,
             slug=slug,
-            manifest=manifest.as_json() | {"rows": _counts(manifest), "files": []},
+            manifest=_short(manifest),
             created_by=by,
         )
         record(by=by, project=None, action=CoreAction.PROJECT_IMPORT_STARTED, obj=started, slug=slug)
     return started
+
+
+@transaction.atomic
+def import_now(*, by: User | None, path: Path, slug: str = "") -> Result:
+    """Imports an archive from the command line, without a background job. `by` is an operator, or None for the system itself."""
+    with Container(path) as container:
+        manifest, chosen = container.manifest, bool(slug.strip())
+        slug = check_slug(slug if chosen else manifest.slug, manifest, chosen=chosen)
+        result = import_archive(container, slug=slug, by=by, report=_say_nothing)
+    started = ProjectImport.objects.create(
+        file_name=path.name[-200:],
+        archive_id=manifest.id,
+        slug=slug,
+        manifest=_short(manifest),
+        created_by=by,
+    )
+    note_imported(started=started, result=result)
+    return result
+
+
+def _say_nothing(
+    *, done: int | None = None, total: int | None = None, message: str | None = None, now: bool = False
+) -> None:
+    """The report of an import that nobody watches."""
+
+
+def _short(manifest: Manifest) -> dict[str, object]:
+    """What is kept of a list of contents."""
+    rows = [{"part": rows.part, "rows": rows.rows} for rows in manifest.rows]
+    return manifest.as_json() | {"rows": rows, "files": []}
 
 
 @transaction.atomic

@@ -97,7 +97,9 @@ class Contents:
                 if label not in known or column in part.reset:
                     continue
                 away = self.rows(part).exclude(**{column: None})
-                if away.exclude(**{f"{column}__in": self.rows(known[label]).order_by().values("pk")}).exists():
+                if away.exclude(
+                    **{f"{column}__in": self.rows(known[label]).order_by().values("pk")}
+                ).exists():
                     return f"Some {part.noun} refer to {known[label].noun} that are not part of the project."
         return ""
 
@@ -159,7 +161,7 @@ class _Writer:
             return
         changes = part.settle is not None or part.reset
         with connection.chunked_cursor() as cursor:
-            cursor.execute(f"SELECT row_to_json(r)::text FROM ({sql}) AS r", params)
+            cursor.execute(f"SELECT row_to_json(r)::text FROM ({sql}) AS r", params)  # noqa: S608 - Django's own query
             while batch := cursor.fetchmany(BATCH):
                 for (line,) in batch:
                     yield json.dumps(part.settled(json.loads(line)), ensure_ascii=False) if changes else line

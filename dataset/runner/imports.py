@@ -17,13 +17,13 @@ from annotation.text.hashes import arrival_hash, content_hash, group_of_prompt, 
 from core.audit.entries import record
 from core.marks import known_marks
 from core.runs.context import RunContext, RunFailed
+from core.runs.outside import Report, reporting_outside, still_ours, wait_for_turn
 from core.storage import storage
 from dataset.actions import DatasetAction
 from dataset.models import DataImport, ImportIssue, Source
 from dataset.runner.bulk import allocate_ids, copy_in
 from dataset.runner.files import FileLine, excerpt_of, read_lines, wrong_format
 from dataset.runner.lines import ParsedExample, parse_line
-from core.runs.outside import Report, reporting_outside, still_ours, wait_for_turn
 from dataset.runner.shapes import KeyNote
 from dataset.runner.values import Issue
 

@@ -45,7 +45,11 @@ def test_every_column_that_refers_to_a_row_says_to_which():
             if isinstance(f, models.IntegerField) and not f.primary_key and f.column.endswith("_id")
         }
         assert loose <= set(part.refs) | explained.get(part.label, set()), part.label
-        arrays = [f for f in part.fields if isinstance(f, ArrayField) and isinstance(f.base_field, models.IntegerField)]
+        arrays = [
+            f
+            for f in part.fields
+            if isinstance(f, ArrayField) and isinstance(f.base_field, models.IntegerField)
+        ]
         assert arrays == [], f"{part.label} has a list of numbers: are they ids?"
 
 
@@ -66,9 +70,9 @@ def test_every_json_column_has_a_rule():
 
 def test_what_must_be_unique_in_an_installation_can_get_another_value():
     for part in parts():
-        unique = {
-            f.column for f in part.fields if f.unique and not f.primary_key and not f.is_relation
-        } - {"key"}  # of artifacts, which are found by their content
+        unique = {f.column for f in part.fields if f.unique and not f.primary_key and not f.is_relation} - {
+            "key"
+        }  # of artifacts, which are found by their content
         assert unique == set(part.fresh) | ({"slug"} if part.label == "core.Project" else set()), part.label
 
 

@@ -12,11 +12,11 @@ from django.conf import settings
 from django.db import connection, models
 
 from core.errors import Conflict, ExpectedError
+from core.models import User
 from core.moving import container
 from core.moving.errors import BadArchive
 from core.moving.manifest import NAME
 from core.moving.parts import parts
-from core.models import User
 from tests.support.factories import World, make_user
 from tests.support.moving import Change, archive_of, bring, change_manifest, change_rows, rewritten, rich
 
@@ -98,7 +98,9 @@ def test_every_tenth_part_of_the_file_damaged(refuse: Refuse, good: Path, tmp_pa
 
 def test_missing_and_extra_files(refuse: Refuse):
     assert "is missing" in refuse(lambda files: files.pop(f"rows/{REVISIONS}.jsonl"))
-    assert "is missing" in refuse(lambda files: files.pop(next(n for n in files if n.startswith("files/dataset"))))
+    assert "is missing" in refuse(
+        lambda files: files.pop(next(n for n in files if n.startswith("files/dataset")))
+    )
     assert "does not name" in refuse(lambda files: files.update({"extra.txt": b"x"}))
     assert "not a project archive" in refuse(lambda files: files.pop(NAME))
 
@@ -110,7 +112,9 @@ def test_paths_out_of_the_folder(refuse: Refuse, tmp_path: Path):
         def named(files: dict[str, bytes], name: str = name) -> None:
             files[f"files/{name}"] = b"x"
             change_manifest(
-                lambda manifest: manifest["files"].append({"file": f"files/{name}", "size": 1, "sha256": "0" * 64})
+                lambda manifest: manifest["files"].append(
+                    {"file": f"files/{name}", "size": 1, "sha256": "0" * 64}
+                )
             )(files)
 
         refuse(named)
@@ -296,7 +300,17 @@ def test_a_row_that_does_not_fit(refuse: Refuse, label: str, values: dict[str, A
 
 def test_rows_that_are_not_rows(refuse: Refuse):
     name = f"rows/{EXAMPLES}.jsonl"
-    for line in (b"{\n", b"7\n", b"null\n", b"[]\n", b"{}\n", b"\n", b"\xff\n", b'{"id": NaN}\n', b"[" * 99_999 + b"\n"):
+    for line in (
+        b"{\n",
+        b"7\n",
+        b"null\n",
+        b"[]\n",
+        b"{}\n",
+        b"\n",
+        b"\xff\n",
+        b'{"id": NaN}\n',
+        b"[" * 99_999 + b"\n",
+    ):
         refuse(lambda files, line=line: files.update({name: line + files[name]}))
     refuse(lambda files: files.update({name: files[name][:-1]}))
 
@@ -315,7 +329,9 @@ def test_rows_that_are_missing(refuse: Refuse):
 
 def test_a_person_twice(refuse: Refuse):
     assert "twice" in refuse(change_rows("core.User", lambda rows: rows.append(rows[0] | {"id": 10**6})))
-    assert "twice" in refuse(change_rows("core.User", lambda rows: rows.append(rows[0] | {"email": "z@z.example"})))
+    assert "twice" in refuse(
+        change_rows("core.User", lambda rows: rows.append(rows[0] | {"email": "z@z.example"}))
+    )
 
 
 @pytest.mark.parametrize("extra", [{"is_operator": True}, {"password": "!"}, {"must_change_password": False}])
@@ -331,7 +347,11 @@ def test_an_account_that_is_here_keeps_its_rights(good: Path, world: World):
     change = change_rows("core.User", first(email=other.email, name="Renamed", is_active=False))
     bring(rewritten(good, change), "moved")
     other.refresh_from_db()
-    assert (other.name, other.is_active, other.check_password("correct horse battery")) == ("Somebody", True, True)
+    assert (other.name, other.is_active, other.check_password("correct horse battery")) == (
+        "Somebody",
+        True,
+        True,
+    )
 
 
 # --- files ---------------------------------------------------------------------------------------------------
@@ -366,7 +386,9 @@ def test_a_dataset_that_is_not_what_it_says(refuse: Refuse):
     assert "rows" in refuse(edit(lambda data: data[: data.rindex(b"\n", 0, -1) + 1]))
     assert "JSON" in refuse(edit(lambda data: data + b"{\n"))
     assert "not a row" in refuse(edit(lambda data: data + b"[]\n"))
-    assert "which is not in it" in refuse(edit(lambda data: re.sub(rb'"example":\d+', b'"example":1', data, count=1)))
+    assert "which is not in it" in refuse(
+        edit(lambda data: re.sub(rb'"example":\d+', b'"example":99999999', data, count=1))
+    )
     assert "not complete" in refuse(edit(lambda data: data.replace(b'"completion"', b'"complation"')))
 
 
@@ -375,7 +397,9 @@ def test_weights_that_can_run_code(refuse: Refuse, name: str):
     from core.storage.base import manifest_hash
 
     def rename(files: dict[str, bytes]) -> None:
-        old = next(n for n in files if n.startswith("files/model/") and n.endswith("adapter_model.safetensors"))
+        old = next(
+            n for n in files if n.startswith("files/model/") and n.endswith("adapter_model.safetensors")
+        )
         digest = old.split("/")[2]
 
         def artifact(rows: list[dict[str, Any]]) -> None:
@@ -391,7 +415,9 @@ def test_weights_that_can_run_code(refuse: Refuse, name: str):
             target = path.replace(digest, self_sha[0]).replace("adapter_model.safetensors", name)
             files[target] = files.pop(path)
             change_manifest(
-                lambda m, path=path, target=target: [e.update(file=target) for e in m["files"] if e["file"] == path]
+                lambda m, path=path, target=target: [
+                    e.update(file=target) for e in m["files"] if e["file"] == path
+                ]
             )(files)
 
     assert "safetensors" in refuse(rename)

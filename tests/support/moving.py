@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from core.audit.entries import record
@@ -36,6 +37,7 @@ from tests.support.factories import (
 )
 
 
+@transaction.atomic
 def rich(world: World) -> Project:
     """The world's project with examples and their history, an import, sources, datasets, a trained adapter, a chat, a campaign with
     ratings and a correction, releases, and an audit."""
@@ -67,7 +69,9 @@ def _examples(world: World) -> None:
         upload = storage().put(path, kind="upload")
     data_import = DataImport.objects.create(
         project=project,
-        run=make_run(project, kind="import", status="succeeded", finished_at=timezone.now(), params={"n": 1.5}),
+        run=make_run(
+            project, kind="import", status="succeeded", finished_at=timezone.now(), params={"n": 1.5}
+        ),
         upload=upload,
         file_name="pairs.jsonl",
         created_by=world.admin,
@@ -230,7 +234,9 @@ def _releases(world: World, base: Any, trained: Any) -> None:
 # --- moving ------------------------------------------------------------------------------------------------
 
 
-def archive_of(project: Project, path: Path, *, with_weights: bool = True, by: User | None = None) -> Manifest:
+def archive_of(
+    project: Project, path: Path, *, with_weights: bool = True, by: User | None = None
+) -> Manifest:
     return write_archive(project, path, with_weights=with_weights, by=by, report=quiet)
 
 
