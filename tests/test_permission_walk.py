@@ -97,7 +97,7 @@ def full(world: World) -> tuple[World, dict[str, Any]]:
 def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     """The world with one of every object in its project, and how addresses name them."""
     from annotation.models import Review
-    from core.models import Artifact
+    from core.models import Artifact, ProjectArchive
     from core.storage import storage
     from dataset.models import DataImport
     from inference.models import Conversation
@@ -139,7 +139,14 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     extra = join(project, make_user("Extra"), Role.VIEWER)
     token, _ = create_api_key(by=extra.user, name="program")
     training = second.training_run
+    archive = ProjectArchive.objects.create(
+        project=project,
+        run=make_run(project, kind="project_archive", status="succeeded"),
+        with_weights=False,
+        created_by=world.admin,
+    )
     named = {
+        r"(settings/move/|archives/)<int:pk>": archive.pk,
         r"(item/|/review/|reviews/|queue/|examples/)<int:pk>": example.pk,
         r"(decisions?/)<int:pk>": review.pk,
         r"(decisions/)<uuid:batch>": review.batch,
