@@ -138,7 +138,7 @@ class _Reader:
         self._must_fit()
         self._container.verify(lambda size: self._move(size, "Checking the archive."))
         self._ids = Ids((self.old_slug, self._slug))
-        persons = people.checked(self._lines(people.LABEL))
+        persons = people.checked(row for _, row in self._lines(people.LABEL))
         for part, rows in self._given:
             self._number(part, rows)
         self._ids.settle()
@@ -265,7 +265,7 @@ class _Reader:
 
     # --- reading and reporting ---------------------------------------------------------------------------------
 
-    def _lines(self, label: str) -> Iterator[Any]:
+    def _lines(self, label: str) -> Iterator[tuple[int, Any]]:
         rows = next((rows for rows in self._container.manifest.rows if rows.part == label), None)
         return self._container.rows(rows) if rows is not None else iter(())
 
@@ -293,26 +293,17 @@ def _known_part(rows: RowsFile) -> Part:
     return part
 
 
-def _batches(rows: Iterator[Any]) -> Iterator[tuple[int, list[Any]]]:
+def _batches(rows: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, list[Any]]]:
     """(number of its first row, rows): at most BATCH_ROWS, and fewer where they are long."""
     first, batch, size = 1, [], 0
-    for row in rows:
+    for length, row in rows:
         batch.append(row)
-        size += _about(row)
+        size += length
         if len(batch) >= BATCH_ROWS or size >= BATCH_BYTES:
             yield first, batch
             first, batch, size = first + len(batch), [], 0
     if batch:
         yield first, batch
-
-
-def _about(row: object) -> int:
-    """About how many bytes a row has, from the texts in it."""
-    if isinstance(row, str):
-        return len(row)
-    if isinstance(row, dict):
-        return sum(_about(value) for value in row.values())
-    return sum(_about(value) for value in row) if isinstance(row, list) else 8
 
 
 def _insert(part: Part, rows: list[Row]) -> None:
@@ -322,10 +313,10 @@ def _insert(part: Part, rows: list[Row]) -> None:
     table, columns = quote(part.model._meta.db_table), [quote(name) for name in part.columns]
     sql = (
         f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(f'r.{name}' for name in columns)} "  # noqa: S608 - names of models
-        f"FROM unnest(%s::text[]) AS given (line), json_populate_record(NULL::{table}, given.line::json) AS r"
+        f"FROM string_to_table(%s, E'\\n') AS given (line), json_populate_record(NULL::{table}, given.line::json) AS r"
     )
     with connection.cursor() as cursor:
-        cursor.execute(sql, [[json.dumps(row, ensure_ascii=False) for row in rows]])
+        cursor.execute(sql, ["\n".join(json.dumps(row, ensure_ascii=False) for row in rows)])
 
 
 def _make_admin(project: Project, user: User) -> None:

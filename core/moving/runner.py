@@ -6,6 +6,7 @@ from core.errors import ExpectedError
 from core.host.scratch import scratch
 from core.models import Artifact, ProjectArchive, ProjectImport
 from core.moving.container import Container
+from core.moving.errors import BadArchive
 from core.moving.reading import import_archive
 from core.moving.services import drop_upload, keep_archive, note_imported
 from core.moving.writing import write_archive
@@ -27,8 +28,11 @@ def make_archive(ctx: RunContext) -> None:
             )
         ctx.report(message="Reading the archive back.", now=True)
         # What could not be imported must not be offered for download.
-        with Container(path) as container:
-            container.verify(lambda _: ctx.check())
+        try:
+            with Container(path) as container:
+                container.verify(lambda _: ctx.check())
+        except BadArchive as error:
+            raise RunFailed(error.code, error.message, "Show this to the operator.") from error
         ctx.report(message="Storing the archive.", now=True)
         artifact = storage().put(path, kind=Artifact.Kind.EXPORT)
     with transaction.atomic():

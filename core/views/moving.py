@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.access import Access, operator_page, project_page
@@ -105,6 +106,9 @@ def import_new(request: HttpRequest, operator: User) -> HttpResponse:
 def import_detail(request: HttpRequest, operator: User, pk: int) -> HttpResponse:
     started = get_object_or_404(project_imports(), pk=pk)
     member = started.project is not None and started.project.memberships.filter(user=operator).exists()
-    return render(
-        request, "core/project_import.html", {"started": started, "run": started.run, "member": member}
-    )
+    try:
+        made_at = parse_datetime(str(started.manifest.get("created_at", "")))
+    except ValueError:  # the archive says it
+        made_at = None
+    context = {"started": started, "run": started.run, "member": member, "made_at": made_at}
+    return render(request, "core/project_import.html", context)

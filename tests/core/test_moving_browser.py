@@ -52,7 +52,9 @@ def page(browser: Browser, live_server: Any, transactional_db: None) -> Iterator
     assert [words for words in said if "422" not in words] == []
 
 
-def looked_at(browser: Browser, live_server: Any, person: User, pages: dict[str, str]) -> dict[str, list[str]]:
+def looked_at(
+    browser: Browser, live_server: Any, person: User, pages: dict[str, str]
+) -> dict[str, list[str]]:
     """Pictures of pages in both themes and sizes; gives what is wrong with them."""
     faults: dict[str, list[str]] = {}
     for theme, size in LOOKS:

@@ -121,14 +121,24 @@ def test_only_operators_import_and_only_admins_export(world: World, as_user: Sig
         assert upload(client, tmp_path / "a.zip", "moved", "api-project-imports").status_code == 403
         for name in ("core:project-imports", "core:project-import-new", "api-project-imports"):
             assert client.get(reverse(name)).status_code == 403
-    for person, status in ((world.viewer, 403), (world.reviewer, 403), (world.operator, 404), (world.neighbour, 404)):
+    for person, status in (
+        (world.viewer, 403),
+        (world.reviewer, 403),
+        (world.operator, 404),
+        (world.neighbour, 404),
+    ):
         client = as_user(person)
         assert client.get(reverse("core:move", args=[world.project.slug])).status_code == status
-        assert client.post(reverse("core:move", args=[world.project.slug]), {"weights": "with"}).status_code == status
+        assert (
+            client.post(reverse("core:move", args=[world.project.slug]), {"weights": "with"}).status_code
+            == status
+        )
         for name in ("core:move-download", "api-archive", "api-archive-file"):
             assert client.get(reverse(name, args=[world.project.slug, archive.pk])).status_code == status
     neighbour = as_user(world.neighbour)
-    assert neighbour.get(reverse("core:move-download", args=[world.other.slug, archive.pk])).status_code == 404
+    assert (
+        neighbour.get(reverse("core:move-download", args=[world.other.slug, archive.pk])).status_code == 404
+    )
     assert ProjectArchive.objects.count() == 1 and Project.objects.count() == 2
 
 
@@ -156,15 +166,22 @@ def test_removing_and_expiring(world: World, as_user: SignIn):
 def test_one_archive_at_a_time(world: World, as_user: SignIn):
     client = as_user(world.admin)
     for status in (302, 409):
-        assert client.post(reverse("core:move", args=[world.project.slug]), {"weights": "with"}).status_code == status
-    assert client.post(reverse("core:move", args=[world.project.slug]), {"weights": "half"}).status_code == 422
+        assert (
+            client.post(reverse("core:move", args=[world.project.slug]), {"weights": "with"}).status_code
+            == status
+        )
+    assert (
+        client.post(reverse("core:move", args=[world.project.slug]), {"weights": "half"}).status_code == 422
+    )
     assert ProjectArchive.objects.count() == 1
 
 
 def test_by_program(world: World, as_user: SignIn, tmp_path: Path):
     client, slug = as_user(world.admin), world.project.slug
     make_example(world.project)
-    answer = client.post(reverse("api-archives", args=[slug]), {"with_weights": True}, content_type="application/json")
+    answer = client.post(
+        reverse("api-archives", args=[slug]), {"with_weights": True}, content_type="application/json"
+    )
     assert (answer.status_code, answer.json()["size_bytes"]) == (202, None)
     execute_run(answer.json()["run"]["id"])
     one = client.get(reverse("api-archive", args=[slug, answer.json()["id"]])).json()
@@ -182,7 +199,9 @@ def test_by_program(world: World, as_user: SignIn, tmp_path: Path):
     assert {entry["imported"] for entry in audit} == {True, False}
     assert client.delete(reverse("api-archive", args=[slug, one["id"]])).status_code == 204
     assert client.get(reverse("api-archive-file", args=[slug, one["id"]])).status_code == 409
-    refused = client.post(reverse("api-archives", args=[slug]), {"weights": True}, content_type="application/json")
+    refused = client.post(
+        reverse("api-archives", args=[slug]), {"weights": True}, content_type="application/json"
+    )
     assert refused.status_code == 422
 
 
