@@ -2,10 +2,30 @@
 
 from django.db.models import Q
 
-from annotation.models import Draft, Example, Lease, Review, Revision
+from annotation.models import (
+    ApprovedChange,
+    Draft,
+    Example,
+    ExampleCount,
+    ExampleSearch,
+    Lease,
+    Review,
+    Revision,
+    SearchBacklog,
+)
+from annotation.services.search_index import index_soon
 from core.json_types import Json
 from core.moving.fields import is_texts, is_turns
-from core.moving.parts import Part, Renumber, Row, plain, register_left_out, register_part
+from core.moving.parts import (
+    Arrival,
+    Part,
+    Renumber,
+    Row,
+    plain,
+    register_finisher,
+    register_left_out,
+    register_part,
+)
 
 
 def _origin(value: Json, new: Renumber) -> Json:
@@ -28,6 +48,10 @@ def _wrong_revision(row: Row) -> str:
         and isinstance(content.get("completion"), str)
     )
     return "" if fits else "its text is not one"
+
+
+def _index(arrival: Arrival) -> None:
+    index_soon(Example.objects.filter(project=arrival.project))
 
 
 def register_moving() -> None:
@@ -53,3 +77,9 @@ def register_moving() -> None:
         "They end here. There the examples wait in their queue.",
         words="Leases that are open now",
     )
+    counted = "The database counts again."
+    register_left_out(ExampleCount, counted)
+    register_left_out(ApprovedChange, counted)
+    register_left_out(ExampleSearch, "The search index is made again.")
+    register_left_out(SearchBacklog, "The search index is made again.")
+    register_finisher(_index)

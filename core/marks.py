@@ -28,6 +28,8 @@ _UNSEEN = re.compile(
     "\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd"
     "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+# Removing all of these from a text and seeing what is left is ten times as fast as searching for the pattern.
+_SEEN_ASCII = bytes(code for code in range(128) if not _UNSEEN.match(chr(code)))
 
 _sources: list[Callable[[], Iterable[str]]] = []
 
@@ -45,16 +47,18 @@ class Marks:
         exact = sorted({token for token in tokens if token.strip()}, key=lambda token: (-len(token), token))
         parts = [re.escape(token) for token in exact] + list(_SHAPES if shapes else ())
         self._pattern = re.compile("|".join(parts)) if parts else None
+        # A text of plain letters without any of these has no mark: that is nearly every text, and much faster to find out.
+        self._begins = {token[0] for token in exact} | (set("<[") if shapes else set())
 
     def in_text(self, text: str) -> str:
         """The first mark in the text, as a tokenizer can read it; "" when there is none.
 
         Full-width and other compatibility letters count as their plain ones, and invisible letters are ignored.
         """
-        if self._pattern is None:
+        if self._pattern is None or (text.isascii() and not any(letter in text for letter in self._begins)):
             return ""
         match = self._pattern.search(text)
-        if match is None and (not text.isascii() or _UNSEEN.search(text)):
+        if match is None and (not text.isascii() or text.encode().translate(None, _SEEN_ASCII)):
             match = self._pattern.search(_UNSEEN.sub("", unicodedata.normalize("NFKC", text)))
         return match.group() if match else ""
 

@@ -5,6 +5,7 @@ from itertools import zip_longest
 
 from core.json_types import Json
 from core.moving.errors import BadArchive
+from core.moving.own import register_run_params
 from core.moving.parts import (
     Arrival,
     Part,
@@ -12,6 +13,7 @@ from core.moving.parts import (
     Row,
     plain,
     register_finisher,
+    register_left_out,
     register_line_rule,
     register_part,
 )
@@ -78,13 +80,24 @@ def _stored(dataset: DatasetVersion) -> Iterator[tuple[int, int, int, str, str]]
 
 def register_moving() -> None:
     register_part(Part(Source, "project"))
-    register_part(Part(DataImport, "project", json={"keys": plain}))
+    register_part(
+        Part(DataImport, "project", json=dict.fromkeys(("keys", "mapping", "columns", "preview"), plain))
+    )
     register_part(Part(ImportIssue, "data_import__project"))
     register_part(Part(GroupSplit, "project"))
     register_part(
-        Part(DatasetVersion, "project", json={"settings": plain, "counts": plain}, settle=_settle_version)
+        Part(
+            DatasetVersion,
+            "project",
+            json={"settings": plain, "counts": plain},
+            reset={"changes_seen": (None, "It is a number of the changes here.")},
+            settle=_settle_version,
+        )
     )
     register_part(Part(DatasetRow, "dataset__project"))
     register_part(Part(WithheldRow, "dataset__project"))
+    register_part(Part(ImportMapping, "project", json={"mapping": plain}))
+    register_left_out(Upload, "Upload the file there.", words="Uploads that have not arrived completely")
+    register_run_params(**{"import": "datasets.DataImport"})
     register_line_rule("dataset", _line)
     register_finisher(same_content)

@@ -10,8 +10,9 @@ from annotation.actions import AnnotationAction
 from annotation.checks import bad_findings
 from annotation.errors import NeedsReason
 from annotation.models import Example, Lease, Revision
+from annotation.services.search_index import index_example
 from annotation.text.cleaning import MAX_TEXT, clean_pair, clean_text
-from annotation.text.hashes import content_hash, group_of_prompt, search_text
+from annotation.text.hashes import content_hash, group_of_prompt
 from core.audit.entries import record
 from core.database.transitions import transition
 from core.errors import Invalid
@@ -21,17 +22,13 @@ from core.text import one_line
 
 
 def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of an Example that cleaned content fills, hashes and search text included."""
+    """The columns of an Example that cleaned content fills, its hash included."""
     pair = {
         "messages": content["messages"],
         "context": content["context"],
         "completion": content["completion"],
     }
-    return {
-        **content,
-        "content_hash": content_hash(**pair),
-        "search_text": search_text(**pair),
-    }
+    return {**content, "content_hash": content_hash(**pair)}
 
 
 def content_of(example: Example) -> dict[str, Any]:
@@ -52,7 +49,9 @@ def add_revision(
     content: Mapping[str, Any],
     note: str = "",
 ) -> Revision:
-    """Writes the revision number `example.revision`; the caller has set that number in the same transaction."""
+    """Writes the revision number `example.revision`, and from now on search finds these texts. The caller has stored them and set
+    that number in the same transaction."""
+    index_example(example, content)
     return Revision.objects.create(
         example=example,
         number=example.revision,

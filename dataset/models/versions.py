@@ -66,6 +66,10 @@ class DatasetVersion(models.Model):
         help_text="total, train, validation, test, slices: {slice: {split: rows}}, withheld, withheld_near, withheld_marked, "
         "untested: {slice: why}, near: {groups, clusters, rows, largest}, validation_near_train",
     )
+    changes_seen = models.BigIntegerField(
+        null=True,
+        help_text="The newest change of an approved example (annotation.models.ApprovedChange) that this version surely contains.",
+    )
     created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

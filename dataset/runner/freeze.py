@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
 from annotation.models import Example, Revision
+from annotation.queries.counts import changes_so_far
 from annotation.text.cleaning import mark_in_pair
 from annotation.text.hashes import canonical_json, prompt_hash
 from core.audit.entries import record
@@ -25,7 +26,7 @@ from core.runs.outside import Report, reporting_outside, still_ours, wait_for_tu
 from core.services.events import publish
 from core.storage import storage
 from dataset.actions import DatasetAction
-from dataset.models import DatasetRow, DatasetVersion, GroupSplit
+from dataset.models import DatasetVersion, GroupSplit
 from dataset.planning import FreezePlan, Planner
 from dataset.queries.versions import add_tested_before, approved, decided_splits
 from dataset.rows import ContentHash, body_hash, canonical_row
@@ -62,6 +63,11 @@ WHERE NOT EXISTS (SELECT FROM freeze_withheld w WHERE w.example_id = r.example_i
 ORDER BY r.row_hash COLLATE "C", r.example_id
 """
 
+# Written without instances of the model, which would cost as much as all the rest of writing.
+_ROWS = """
+COPY datasets_datasetrow (dataset_id, example_id, revision_id, position, split, row_hash, prompt_hash) FROM STDIN
+"""
+
 
 def run(ctx: RunContext) -> None:
     """The runner of kind "freeze". Its run belongs to one DatasetVersion, which holds the settings."""
@@ -88,6 +94,8 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_TABLES)
     planner = Planner(dataset.settings)
+    # Before the examples are read: what changes from now on may be missing in this version.
+    dataset.changes_seen = changes_so_far()
     total = _gather(dataset, planner, report)
     if not total:
         raise RunFailed(
@@ -134,6 +142,7 @@ def _finish(dataset: DatasetVersion, plan: FreezePlan, content: str, artifact: A
         artifact=artifact,
         same_as=same_as,
         counts=plan.counts,
+        changes_seen=dataset.changes_seen,
     )
     record(
         by=dataset.created_by,
@@ -216,27 +225,16 @@ def _write(dataset: DatasetVersion, path: Path, total: int, report: Report) -> s
     with path.open("w", encoding="utf-8", newline="\n") as file, connection.chunked_cursor() as cursor:
         cursor.execute(_KEPT)
         while chunk := cursor.fetchmany(BATCH):
-            rows = []
-            for example_id, revision_id, revision, prompt, sha256, body, split in chunk:
-                content.add(sha256, split)
-                head = canonical_json(
-                    {"position": position, "example": example_id, "revision": revision, "split": split}
-                )
-                # The body is canonical JSON already: both objects are joined without parsing it again.
-                file.write(f"{head[:-1]},{body[1:]}\n")
-                rows.append(
-                    DatasetRow(
-                        dataset=dataset,
-                        example_id=example_id,
-                        revision_id=revision_id,
-                        position=position,
-                        split=split,
-                        row_hash=sha256,
-                        prompt_hash=prompt,
+            with connection.cursor() as rows, rows.copy(_ROWS) as copy:
+                for example_id, revision_id, revision, prompt, sha256, body, split in chunk:
+                    content.add(sha256, split)
+                    head = canonical_json(
+                        {"position": position, "example": example_id, "revision": revision, "split": split}
                     )
-                )
-                position += 1
-            copy_in(DatasetRow, rows, leave_out=["id"])
+                    # The body is canonical JSON already: both objects are joined without parsing it again.
+                    file.write(f"{head[:-1]},{body[1:]}\n")
+                    copy.write_row((dataset.pk, example_id, revision_id, position, split, sha256, prompt))
+                    position += 1
             done = _DECIDED + (_ALL - _DECIDED) * position // max(total, 1)
             report(done=min(done, _ALL - 1), message=f"Wrote {position:,} of {total:,} rows.")
     return content.hexdigest()

@@ -82,7 +82,8 @@ def spelled(number: int) -> str:
 def make_example(project: Project, question: str = "", completion: str = "", **fields: Any) -> Any:
     """An example with its first revision. `question` is the customer's only turn unless `messages` are given."""
     from annotation.models import Example, Revision
-    from annotation.text.hashes import content_hash, search_text
+    from annotation.services.search_index import index_example
+    from annotation.text.hashes import content_hash
 
     n = next(_serial)
     pair = {
@@ -97,10 +98,10 @@ def make_example(project: Project, question: str = "", completion: str = "", **f
     example = Example.objects.create(
         project=project,
         content_hash=content_hash(**pair),
-        search_text=search_text(**pair),
         **pair,
         **fields,
     )
+    index_example(example, pair)
     Revision.objects.create(
         example=example,
         number=1,
