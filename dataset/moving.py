@@ -23,7 +23,9 @@ from dataset.models import (
     DatasetVersion,
     GroupSplit,
     ImportIssue,
+    ImportMapping,
     Source,
+    Upload,
     WithheldRow,
 )
 from dataset.rows import ContentHash, canonical_row, iter_rows, row_hash

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from core.audit.actions import CoreAction
 from core.audit.entries import record
+from core.database.statistics import analyze
 from core.errors import Conflict, StorageFull
 from core.models import Artifact, Membership, Project, Role, Run, User
 from core.moving import people
@@ -234,8 +235,7 @@ class _Reader:
             _insert(part, moved)
             self._say(message)
         if rows.rows >= _ANALYSE_FROM:
-            with connection.cursor() as cursor:
-                cursor.execute(f"ANALYZE {connection.ops.quote_name(part.model._meta.db_table)}")
+            transaction.on_commit(lambda: analyze(part.model))
         self._move(rows.size, message)
 
     def _finish(self, result: Result) -> None:

@@ -20,9 +20,9 @@ MB = 1024 * 1024
 
 FILL = """
 INSERT INTO annotation_example (project_id, status, messages, context, completion, slice, edge, tags, "group", license,
-    external_id, origin, origin_detail, content_hash, search_text, revision, waiting_since, created_at, changed_at)
+    external_id, origin, origin_detail, content_hash, revision, waiting_since, created_at, changed_at)
 SELECT %s, 'approved', jsonb_build_array(jsonb_build_object('role', 'user', 'content', 'Where is shipment ' || n)), '[]',
-    repeat(md5(n::text) || ' ', 60), '', '', '{}', 'g' || n, '', '', 'written', '{}', md5(n::text), repeat('x', 500), 1,
+    repeat(md5(n::text) || ' ', 60), '', '', '{}', 'g' || n, '', '', 'written', '{}', md5(n::text), 1,
     now(), now(), now()
 FROM generate_series(1, %s) AS n;
 INSERT INTO annotation_revision (example_id, number, reason, content, note, at)

@@ -247,7 +247,6 @@ def started(world: World, tmp_path: Path) -> ProjectImport:
             messages=[{"role": "user", "content": f"Where is {n}?"}],
             group=f"g{n}",
             content_hash="0" * 64,
-            search_text="",
         )
         for n in range(6000)
     ]

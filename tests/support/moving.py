@@ -43,6 +43,7 @@ def rich(world: World) -> Project:
     ratings and a correction, releases, and an audit."""
     project = world.project
     _examples(world)
+    _mapping(world)
     dataset = make_frozen(project, by=world.admin, test=0.3, validation=0.2)
     again = make_frozen(project, by=world.admin, test=0.3, validation=0.2)
     assert again.same_as == dataset
@@ -118,6 +119,19 @@ def _examples(world: World) -> None:
         )
     ImportIssue.objects.create(
         data_import=data_import, kind="repeated", line=3, reason="Repeats line 1.", repeats=example
+    )
+
+
+def _mapping(world: World) -> None:
+    from dataset.models import ImportMapping
+
+    ImportMapping.objects.create(
+        project=world.project,
+        fingerprint="0" * 64,
+        mapping={"columns": {"Frage": "prompt"}, "tool_turns": "refuse"},
+        file_name="pairs.csv",
+        by=world.admin,
+        at=timezone.now(),
     )
 
 
