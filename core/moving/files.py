@@ -58,7 +58,7 @@ def _is_entry(entry: object) -> bool:
     )
 
 
-class Files:
+class ArchivedFiles:
     """Brings the artifacts of one import into the store. `missing` are the primary keys of those without files. Those
     whose files were not here before are added to `placed`, to be taken out again when the import fails."""
 

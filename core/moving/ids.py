@@ -24,7 +24,7 @@ FROM (SELECT old FROM unnest(%s::bigint[]) WITH ORDINALITY AS given (old, place)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class Known:
+class Renumbered:
     """What one batch of rows asked for, and the answers."""
 
     def __init__(self, ids: dict[str, dict[int, int]], names: dict[str, str], slugs: tuple[str, str]) -> None:
@@ -91,12 +91,12 @@ class Ids:
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE moving_id, moving_name")
 
-    def answer(self, ask: Callable[[Any], object]) -> Known:
+    def answer(self, ask: Callable[[Any], object]) -> Renumbered:
         """The answers to what `ask` asks for when it is called with a Renumber."""
         asked = _Asked()
         ask(asked)
         found = {label: self._found(label, old) for label, old in asked.ids.items()}
-        return Known(found, self._renamed(asked.names), self._slugs)
+        return Renumbered(found, self._renamed(asked.names), self._slugs)
 
     def _found(self, label: str, old: Iterable[int]) -> dict[int, int]:
         if label in self.few:

@@ -24,7 +24,7 @@ from core.moving.container import Container
 from core.moving.errors import BadArchive
 from core.moving.fields import RowCheck
 from core.moving.files import LABEL as ARTIFACT
-from core.moving.files import Files
+from core.moving.files import ArchivedFiles
 from core.moving.ids import Ids, renumbered
 from core.moving.manifest import RowsFile
 from core.moving.parts import Part, Row, finishers, part_of
@@ -43,7 +43,7 @@ _NEWER = "Bring this installation up to date, then import it again."
 
 
 @dataclass
-class Result:
+class ImportedProject:
     """What an import brought. `created` are new accounts, `known` is the number of people who had one, `missing` the number of
     artifacts without files."""
 
@@ -58,7 +58,7 @@ class Result:
         return {"rows": self.rows, "people": new, "known": self.known, "missing": self.missing}
 
 
-def import_archive(container: Container, *, slug: str, by: User | None, report: Report) -> Result:
+def import_archive(container: Container, *, slug: str, by: User | None, report: Report) -> ImportedProject:
     """Imports the project as /p/<slug>/, inside the caller's transaction or its own. `by` becomes an admin of it.
 
     Raises BadArchive for everything that is wrong with the archive, and Conflict when the address is taken. Nothing is stored then:
@@ -135,7 +135,7 @@ class _Reader:
 
     # --- the steps, in their order ---------------------------------------------------------------------------
 
-    def read(self) -> Result:
+    def read(self) -> ImportedProject:
         self._must_fit()
         self._container.verify(lambda size: self._move(size, "Checking the archive."))
         self._ids = Ids((self.old_slug, self._slug))
@@ -152,7 +152,7 @@ class _Reader:
         for part, rows in self._given:
             if part.label != ARTIFACT:
                 self._store(part, rows)
-        result = Result(self.project, self._container.manifest.total_rows, created)
+        result = ImportedProject(self.project, self._container.manifest.total_rows, created)
         result.known, result.missing = len(persons) - len(created), len(self.missing)
         self._finish(result)
         return result
@@ -194,7 +194,7 @@ class _Reader:
             self._ids.rename({str(old): another(str(old)) for old in used.values_list(column, flat=True)})
 
     def _bring_files(self) -> None:
-        files = Files(
+        files = ArchivedFiles(
             self._container, self._ids, lambda size: self._move(size, "Storing files."), self.placed
         )
         self._ids.few[ARTIFACT] = files.bring(self._few.get(ARTIFACT, []))
@@ -238,7 +238,7 @@ class _Reader:
             transaction.on_commit(lambda: analyze(part.model))
         self._move(rows.size, message)
 
-    def _finish(self, result: Result) -> None:
+    def _finish(self, result: ImportedProject) -> None:
         """The checks of other apps, an admin, the audit; then every constraint of the database."""
         for finish in finishers():
             finish(self)

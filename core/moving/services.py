@@ -14,7 +14,7 @@ from core.errors import Conflict, Invalid, Refused
 from core.models import Artifact, Project, ProjectArchive, ProjectImport, Run, User
 from core.moving.container import Container
 from core.moving.manifest import Manifest
-from core.moving.reading import Result, import_archive
+from core.moving.reading import ImportedProject, import_archive
 from core.runs.control import launch_run
 from core.storage import storage
 from core.text import one_line, storable
@@ -160,7 +160,7 @@ def start_import(*, by: User, path: Path, file_name: str, slug: str = "") -> Pro
 
 
 @transaction.atomic
-def import_now(*, by: User | None, path: Path, slug: str = "") -> Result:
+def import_now(*, by: User | None, path: Path, slug: str = "") -> ImportedProject:
     """Imports an archive from the command line, without a background job. `by` is an operator, or None for the system itself."""
     with Container(path) as container:
         manifest, chosen = container.manifest, bool(slug.strip())
@@ -190,7 +190,7 @@ def _short(manifest: Manifest) -> dict[str, object]:
 
 
 @transaction.atomic
-def note_imported(*, started: ProjectImport, result: Result) -> None:
+def note_imported(*, started: ProjectImport, result: ImportedProject) -> None:
     """Notes the project that an archive became, in the transaction that stores it."""
     started.project, started.result = result.project, result.as_json()
     started.save(update_fields=["project", "result"])

@@ -17,7 +17,7 @@ from core.audit.entries import record
 from core.models import Project, User
 from core.moving.container import Container
 from core.moving.manifest import NAME, Manifest
-from core.moving.reading import Result, import_archive
+from core.moving.reading import ImportedProject, import_archive
 from core.moving.writing import write_archive
 from tests.support.factories import (
     FULL_SCORES,
@@ -254,7 +254,7 @@ def archive_of(
     return write_archive(project, path, with_weights=with_weights, by=by, report=quiet)
 
 
-def bring(path: Path, slug: str, by: User | None = None) -> Result:
+def bring(path: Path, slug: str, by: User | None = None) -> ImportedProject:
     with Container(path) as container:
         return import_archive(container, slug=slug, by=by, report=quiet)
 
