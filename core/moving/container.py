@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from core.moving.errors import BadArchive
 from core.moving.manifest import NAME, Manifest, RowsFile, read_manifest
@@ -138,7 +138,10 @@ class Container:
     def rows(self, part: RowsFile) -> Iterator[tuple[int, Any]]:
         """Each line's length in bytes and its JSON value. BadArchive for a line that is not JSON or too long."""
         with self._open(part.file) as packed:
-            file, number = io.BufferedReader(packed, PIECE), 0  # type: ignore[arg-type]  # it reads as a raw file does
+            file, number = (
+                io.BufferedReader(cast("io.RawIOBase", packed), PIECE),
+                0,
+            )  # it reads as a raw file does
             while line := file.readline(LONGEST_LINE_BYTES + 1):
                 number += 1
                 if len(line) > LONGEST_LINE_BYTES:

@@ -123,10 +123,12 @@ class ArchivedFiles:
         moved = path.with_name(f"{path.name}.moved")
         with path.open("rb") as lines, moved.open("w", encoding="utf-8", newline="\n") as target:
             for batch in _batches(_parsed(lines)):
-                known = self._ids.answer(lambda new, batch=batch: [rule(row, new) for row in batch])
-                for row in batch:
-                    target.write(_dump(rule(row, known)) + "\n")
+                target.writelines(f"{_dump(row)}\n" for row in self._renumbered(batch, rule))
         moved.replace(path)
+
+    def _renumbered(self, rows: list[Any], rule: JsonRule) -> list[Any]:
+        known = self._ids.answer(lambda new: [rule(row, new) for row in rows])
+        return [rule(row, known) for row in rows]
 
 
 def _artifact(kind: str, manifest: list[dict[str, Any]]) -> Artifact:

@@ -225,8 +225,7 @@ class _Reader:
             for row in batch:
                 check.complete(row)
             kept = [part.settled(row) for row in batch if row["id"] not in reused]
-            known = self._ids.answer(lambda new, kept=kept: [renumbered(part, row, new) for row in kept])
-            moved = [renumbered(part, row, known) for row in kept]
+            moved = self._renumbered(part, kept)
             for row in moved:
                 if part.label == "core.Project":
                     row["slug"] = self._slug
@@ -237,6 +236,10 @@ class _Reader:
         if rows.rows >= _ANALYSE_FROM:
             transaction.on_commit(lambda: analyze(part.model))
         self._move(rows.size, message)
+
+    def _renumbered(self, part: Part, rows: list[Row]) -> list[Row]:
+        known = self._ids.answer(lambda new: [renumbered(part, row, new) for row in rows])
+        return [renumbered(part, row, known) for row in rows]
 
     def _finish(self, result: ImportedProject) -> None:
         """The checks of other apps, an admin, the audit; then every constraint of the database."""

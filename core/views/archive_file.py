@@ -1,6 +1,6 @@
 """The file of a project archive, for its page and as an operation of the API."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
@@ -24,7 +24,7 @@ def archive_file(archive: ProjectArchive, *, by: User, method: str | None) -> St
     if artifact is None:
         raise Conflict("This archive has no file.", "Make a new one.")
 
-    def pieces() -> Iterator[bytes]:
+    def pieces() -> Iterable[bytes]:
         return pieces_of_file(storage().local_path(artifact) / artifact.manifest[0]["path"])
 
     name = f"{archive.project.slug}-{archive.created_at:%Y-%m-%d}.zip"
