@@ -22,6 +22,7 @@ from core.host.scratch import scratch
 from core.marks import known_marks
 from core.models import Artifact
 from core.runs.context import RunContext, RunFailed
+from core.runs.outside import Report, reporting_outside, still_ours, wait_for_turn
 from core.services.events import publish
 from core.storage import storage
 from dataset.actions import DatasetAction
@@ -31,7 +32,6 @@ from dataset.queries.rules import rules_now
 from dataset.queries.versions import add_tested_before, approved, decided_splits
 from dataset.rows import ContentHash, body_hash, canonical_row, text_hash
 from dataset.runner.bulk import copy_in
-from dataset.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
 
 BATCH = 2000
 # The steps of a freeze, as shares of the progress bar: reading, deciding, writing.
