@@ -18,6 +18,7 @@ django = get_asgi_application()
 
 # They need the models, which are loaded here.
 from core.http.limits import Limits, Rule
+from dataset.services.uploads import MOST_PIECE
 from inference.openai_api.shapes import MAX_BODY
 
 # Django writes a large body to an unnamed file in the default folder, which may be small.
@@ -28,6 +29,7 @@ _AROUND = 1024 * 1024
 RULES = (
     Rule(re.compile(r"/p/[^/]+/data/imports/new/$"), settings.IMPORT_MAX_BYTES + _AROUND),
     Rule(re.compile(r"/api/v1/projects/[^/]+/imports/$"), settings.IMPORT_MAX_BYTES + _AROUND),
+    Rule(re.compile(r"/api/v1/projects/[^/]+/uploads/[^/]+/$"), MOST_PIECE + _AROUND),
     Rule(re.compile(r"/v1/"), MAX_BODY),
 )
 # The client's address and scheme come from a request's headers only if a trusted proxy sent them. uvicorn itself is

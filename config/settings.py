@@ -280,6 +280,7 @@ CELERY_BEAT_SCHEDULE = {
         "args": ("beat",),
     },
     "sweep-scratch": {"task": "core.tasks.sweep_scratch", "schedule": 300.0},
+    "sweep-uploads": {"task": "dataset.tasks.sweep_uploads", "schedule": 3600.0},
     "expire-leases": {"task": "annotation.tasks.expire_leases", "schedule": 60.0},
     "sweep-counts": {"task": "annotation.tasks.sweep_counts", "schedule": 30.0},
     "sweep-search": {"task": "annotation.tasks.sweep_search", "schedule": 15.0},
@@ -354,6 +355,7 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 2
 IMPORT_MAX_BYTES = env.number("GUILDHALL_IMPORT_MAX_MB", 512, least=1, most=1024 * 1024) * 1024 * 1024
 IMPORT_MAX_LINE_BYTES = 1024 * 1024
 UPLOAD_DIR = STATE_DIR / "tmp"
+RESUMABLE_DIR = STATE_DIR / "uploads"  # uploads that arrive in pieces; shared by all web hosts
 FILE_UPLOAD_TEMP_DIR = str(UPLOAD_DIR)
 FILE_UPLOAD_HANDLERS = ["core.host.scratch.HeldUploadHandler"]
 

@@ -47,13 +47,15 @@ class Marks:
         exact = sorted({token for token in tokens if token.strip()}, key=lambda token: (-len(token), token))
         parts = [re.escape(token) for token in exact] + list(_SHAPES if shapes else ())
         self._pattern = re.compile("|".join(parts)) if parts else None
+        # A text of plain letters without any of these has no mark: that is nearly every text, and much faster to find out.
+        self._begins = {token[0] for token in exact} | (set("<[") if shapes else set())
 
     def in_text(self, text: str) -> str:
         """The first mark in the text, as a tokenizer can read it; "" when there is none.
 
         Full-width and other compatibility letters count as their plain ones, and invisible letters are ignored.
         """
-        if self._pattern is None:
+        if self._pattern is None or (text.isascii() and not any(letter in text for letter in self._begins)):
             return ""
         match = self._pattern.search(text)
         if match is None and (not text.isascii() or text.encode().translate(None, _SEEN_ASCII)):

@@ -4,6 +4,8 @@ from core.audit.actions import AuditAction
 
 
 class DatasetAction(AuditAction):
+    IMPORT_CHECKED = "import.checked", "{actor} started to check {file}"
+    IMPORT_DISCARDED = "import.discarded", "{actor} discarded the checked file {label}"
     IMPORT_STARTED = "import.started", "{actor} started to import {file}"
     IMPORT_STORED = (
         "import.stored",

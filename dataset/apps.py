@@ -16,11 +16,12 @@ class DatasetsConfig(AppConfig):
         from dataset.actions import DatasetAction
         from dataset.extensions import in_a_dataset, of_example
         from dataset.home import next_items
-        from dataset.run_kinds import FREEZE, IMPORT
+        from dataset.run_kinds import FREEZE, IMPORT, IMPORT_CHECK
 
         register_next_items("annotate", next_items)
         register_actions(DatasetAction)
         register_kind(IMPORT)
+        register_kind(IMPORT_CHECK)
         register_kind(FREEZE)
         register_frozen_check(in_a_dataset)
         register_page_details(of_example)

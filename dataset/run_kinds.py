@@ -1,5 +1,6 @@
 """The kinds of runs of datasets, and which page shows what such a run works on."""
 
+from django.db.models import Q
 from django.urls import reverse
 
 from core.models import Run
@@ -8,7 +9,10 @@ from dataset.models import DataImport, DatasetVersion
 
 
 def of_import(run: Run) -> tuple[str, str] | None:
-    data_import = DataImport.objects.filter(run=run).select_related("project").first()
+    known = Q(run=run)
+    if isinstance(pk := run.params.get("import"), int):  # the run of an earlier check
+        known |= Q(pk=pk, project=run.project_id)
+    data_import = DataImport.objects.filter(known).select_related("project").first()
     if data_import is None:
         return None
     return f"Import of {data_import.file_name}", reverse(
@@ -29,7 +33,16 @@ IMPORT = RunKind(
     queue="default",
     runner="dataset.runner.imports:run",
     on_again="dataset.services.imports:again",
-    again_words="It reads the same file again from its first line. Nothing is stored twice.",
+    again_words="It reads the same file again from its first row. Nothing is stored twice.",
+    subject="dataset.run_kinds:of_import",
+)
+IMPORT_CHECK = RunKind(
+    "import-check",
+    "Check of a file",
+    queue="default",
+    runner="dataset.runner.checking:run",
+    on_again="dataset.services.imports:again",
+    again_words="It reads the same file again from its first row. Nothing is imported.",
     subject="dataset.run_kinds:of_import",
 )
 FREEZE = RunKind(

@@ -99,7 +99,7 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     from annotation.models import Review
     from core.models import Artifact
     from core.storage import storage
-    from dataset.models import DataImport
+    from dataset.models import DataImport, Upload
     from inference.models import Conversation
     from release.models import Release
 
@@ -132,6 +132,7 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
         file_name="a.jsonl",
         created_by=world.admin,
     )
+    pieces = Upload.objects.create(project=project, by=world.admin, file_name="b.csv", size_bytes=9)
     made = Release.objects.create(
         project=project, action="live", version=second, gate=[], signed_off_by=world.admin
     )
@@ -144,6 +145,7 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
         r"(decisions?/)<int:pk>": review.pk,
         r"(decisions/)<uuid:batch>": review.batch,
         r"(imports/)<int:pk>": batch.pk,
+        r"(uploads/)<uuid:public_id>": pieces.public_id,
         r"(datasets/)<int:number>": training.dataset.number,
         r"(train/runs/|training-runs/)<int:number>": training.number,
         r"(versions/|gate/)<int:pk>": second.pk,

@@ -33,7 +33,7 @@ def canonical_json(value: JsonLike) -> str:
     """One spelling for one value: NFC, sorted keys, no spaces, letters as they are. Raises ValueError for NaN."""
     text = _dump(value)
     # Nearly all text is in NFC already, and this test is much cheaper than a walk through the value.
-    return text if unicodedata.is_normalized("NFC", text) else _dump(nfc(value))
+    return text if text.isascii() or unicodedata.is_normalized("NFC", text) else _dump(nfc(value))
 
 
 _dump = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -91,9 +91,8 @@ _parse_verbatim = json.JSONDecoder(parse_float=_verbatim, parse_int=_verbatim).d
 
 def loosely(text: str) -> str:
     """The text without differences that people do not see: case, runs of spaces, compatibility letters."""
-    if text.isascii():
-        return one_line(text).lower()
-    return one_line(unicodedata.normalize("NFKC", text)).casefold()
+    # Plain letters have no other form.
+    return one_line(text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
 
 
 def group_of_prompt(*, messages: list[Any], context: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Artifacts in a folder of this host (or a network mount that every host shares)."""
 
 import shutil
+import tempfile
 from pathlib import Path
 
 from django.conf import settings
@@ -24,12 +25,26 @@ class FolderStorage(Storage):
     def _keep(self, files: dict[str, Path], key: str) -> None:
         target = self.root / key
         if target.exists():
+            self._add_missing(files, target)
             return
         with put_in_place(target) as staged:
             for name, source in files.items():
                 (staged / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, staged / name)
                 (staged / name).chmod(0o444)
+
+    def _add_missing(self, files: dict[str, Path], target: Path) -> None:
+        """The same bytes can have been stored under another name, by a process that died before it wrote the artifact's row."""
+        for name, source in files.items():
+            if not (target / name).exists():
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                with (
+                    source.open("rb") as original,
+                    tempfile.NamedTemporaryFile(dir=target, prefix=".", delete=False) as staged,
+                ):
+                    shutil.copyfileobj(original, staged)
+                Path(staged.name).chmod(0o444)
+                Path(staged.name).replace(target / name)
 
     def local_path(self, artifact: Artifact) -> Path:
         return self.root / artifact.key

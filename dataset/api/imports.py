@@ -1,4 +1,4 @@
-"""Files of examples: upload, follow, read the problems, remove."""
+"""Files of examples: upload, check, import, follow, read the problems, remove."""
 
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,24 @@ from rest_framework.serializers import BaseSerializer
 from core.api.base import ProjectAPIView
 from core.roles import ADMINS, READERS
 from dataset.api.serializers import (
+    ImportChoicesSerializer,
     ImportIssueSerializer,
     ImportSerializer,
     IssueQuerySerializer,
     NewImportSerializer,
     RemovedSerializer,
 )
+from dataset.mapping import read_mapping
 from dataset.models import DataImport, ImportIssue
-from dataset.queries.imports import imports_of, issues_of
-from dataset.services.imports import remove_import, start_import
+from dataset.queries.imports import imports_of, issues_of, uploads_of
+from dataset.services.imports import (
+    check_again,
+    discard_check,
+    import_checked,
+    remove_import,
+    start_import,
+)
+from dataset.services.uploads import complete_path, remove_upload
 
 
 class _Imports(ProjectAPIView):
@@ -33,6 +42,9 @@ class _Imports(ProjectAPIView):
 
     def data_import(self, pk: int) -> DataImport:
         return self.access.get(imports_of(self.access.project), pk=pk)
+
+    def accepted(self, pk: int) -> Response:
+        return Response(ImportSerializer(self.data_import(pk)).data, status=status.HTTP_202_ACCEPTED)
 
 
 class ImportsView(mixins.ListModelMixin, _Imports):
@@ -47,24 +59,56 @@ class ImportsView(mixins.ListModelMixin, _Imports):
 
     @extend_schema(request={"multipart/form-data": NewImportSerializer}, responses={202: ImportSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Uploads a JSONL file and starts the run that reads it; read `run.status` until it has ended."""
+        """Uploads a file, or takes an upload in pieces, and starts the run that reads it; read `run.status` until it has ended.
+
+        With `check` nothing is stored: read the result, change the mapping with `check/` if needed, and import it with `start/`.
+        """
         values = self.body(NewImportSerializer)
-        upload = values.pop("file")
+        file, upload_id = values.pop("file", None), values.pop("upload", None)
+        upload = self.access.get(uploads_of(self.access), public_id=upload_id) if upload_id else None
         data_import = start_import(
             by=self.access.user,
             project=self.access.project,
-            path=Path(upload.temporary_file_path()),
-            file_name=upload.name,
+            path=complete_path(upload) if upload else Path(file.temporary_file_path()),
+            file_name=upload.file_name if upload else file.name,
             **values,
         )
-        return Response(
-            ImportSerializer(self.data_import(data_import.pk)).data, status=status.HTTP_202_ACCEPTED
-        )
+        if upload:
+            remove_upload(by=self.access.user, upload=upload)
+        return self.accepted(data_import.pk)
 
 
 class ImportView(_Imports):
     def get(self, request: Request, slug: str, pk: int) -> Response:
         """One import, its counts and its run."""
+        return Response(ImportSerializer(self.data_import(pk)).data)
+
+
+class CheckImportView(_Imports):
+    @extend_schema(request=ImportChoicesSerializer, responses={202: ImportSerializer})
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Reads a checked file once more with another mapping. Nothing is stored."""
+        data_import = self.data_import(pk)
+        values = self.body(ImportChoicesSerializer)
+        mapping = values.pop("mapping", None) or read_mapping(data_import.mapping)
+        check_again(by=self.access.user, data_import=data_import, mapping=mapping, **values)
+        return self.accepted(pk)
+
+
+class StartImportView(_Imports):
+    @extend_schema(request=ImportChoicesSerializer, responses={202: ImportSerializer})
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Imports a checked file. The mapping is remembered for files with the same columns."""
+        values = self.body(ImportChoicesSerializer)
+        import_checked(by=self.access.user, data_import=self.data_import(pk), **values)
+        return self.accepted(pk)
+
+
+class DiscardImportView(_Imports):
+    @extend_schema(request=None, responses=ImportSerializer)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Gives up a checked file. Nothing of it was imported."""
+        discard_check(by=self.access.user, data_import=self.data_import(pk))
         return Response(ImportSerializer(self.data_import(pk)).data)
 
 

@@ -7,7 +7,11 @@ from rest_framework import serializers
 
 from core.api.fields import Body, SeenField, TextField
 from core.api.serializers import PersonSerializer, RunSerializer
-from dataset.models import DataImport, DatasetRow, DatasetVersion, ImportIssue, WithheldRow
+from core.errors import Invalid
+from core.lists.numbers import LARGEST_ID
+from dataset.mapping import FieldMapping, read_mapping
+from dataset.models import DataImport, DatasetRow, DatasetVersion, ImportIssue, Upload, WithheldRow
+from dataset.services.uploads import MOST_PIECE
 from dataset.services.versions import MAX_SHARE, SEED
 from dataset.splits import DEFAULT_SHARES, SPLITS, TEST, VALIDATION
 
@@ -25,8 +29,19 @@ class ImportKeySerializer(serializers.Serializer[Any]):
     says = serializers.CharField(allow_blank=True)
 
 
+class ImportColumnSerializer(serializers.Serializer[Any]):
+    """A column of a checked file."""
+
+    name = serializers.CharField()
+    count = serializers.IntegerField(help_text="rows with a value")
+    example = serializers.CharField(help_text="the start of its first value")
+
+
 class ImportSerializer(serializers.ModelSerializer[DataImport]):
-    """An uploaded file. The counts are final when `stored_at` is set; `run` shows the progress."""
+    """An uploaded file. The counts are final when `stored_at` is set; `run` shows the progress.
+
+    After a check (`is_check`) the counts say what an import would do, and nothing is stored.
+    """
 
     run = RunSerializer(read_only=True)
     created_by = PersonSerializer(read_only=True, allow_null=True)
@@ -34,23 +49,92 @@ class ImportSerializer(serializers.ModelSerializer[DataImport]):
     size_bytes = serializers.IntegerField(source="upload.size_bytes", read_only=True)
     sha256 = serializers.CharField(source="upload.sha256", read_only=True)
     keys = ImportKeySerializer(many=True, read_only=True)
+    columns = ImportColumnSerializer(many=True, read_only=True)
+    is_check = serializers.BooleanField(read_only=True)
+    mapping = serializers.DictField(read_only=True)
+    preview = serializers.ListField(child=serializers.DictField(), read_only=True)
 
     class Meta:
         model = DataImport
         fields = (
-            "id", "file_name", "size_bytes", "sha256", "destination", "default_source", "default_license", "lines",
-            "accepted", "repeated", "rejected", "keys", "stored_at", "removed_at", "removed_by", "created_by", "created_at", "run",
+            "id", "file_name", "size_bytes", "sha256", "file_format", "shape", "destination", "default_source", "default_license",
+            "is_check", "checked_at", "mapping", "columns", "preview", "lines", "accepted", "repeated", "rejected", "keys",
+            "stored_at", "removed_at", "removed_by", "created_by", "created_at", "run",
         )  # fmt: skip
         read_only_fields = fields
 
 
+class MappingField(serializers.JSONField):
+    """How columns are read: {"columns": {column: field, or "" to leave it out}, "tool_turns": "refuse" or "records"}."""
+
+    def to_internal_value(self, data: Any) -> FieldMapping:
+        try:
+            return read_mapping(super().to_internal_value(data))
+        except Invalid as error:
+            raise serializers.ValidationError(error.fields["mapping"]) from None
+
+
 class NewImportSerializer(Body):
-    file = serializers.FileField(help_text="UTF-8 JSON Lines")
+    file = serializers.FileField(
+        required=False,
+        help_text="JSON Lines, JSON, CSV, TSV or Parquet, alone or packed as zip, gzip, bzip2 or xz",
+    )
+    upload = serializers.UUIDField(
+        required=False, help_text="A complete upload in pieces, instead of the file."
+    )
     destination = serializers.ChoiceField(
         choices=DataImport.Destination.choices, required=False, default=DataImport.Destination.QUEUE
     )
     default_source = TextField(max_length=120, required=False, default="", allow_blank=True)
     default_license = TextField(max_length=120, required=False, default="", allow_blank=True)
+    mapping = MappingField(required=False, binary=True, help_text=MappingField.__doc__)
+    check = serializers.BooleanField(
+        required=False, default=False, help_text="Only read the file and store nothing: a dry run."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("file" in attrs) == ("upload" in attrs):
+            raise serializers.ValidationError({"file": ["Give a file, or the id of an upload."]})
+        return attrs
+
+
+class ImportChoicesSerializer(Body):
+    """What can change between a check and the import. What is left out stays as it is."""
+
+    mapping = MappingField(required=False, help_text=MappingField.__doc__)
+    destination = serializers.ChoiceField(choices=DataImport.Destination.choices, required=False)
+    default_source = TextField(max_length=120, required=False, allow_blank=True)
+    default_license = TextField(max_length=120, required=False, allow_blank=True)
+
+
+class NewUploadSerializer(Body):
+    file_name = TextField(max_length=400)
+    size_bytes = serializers.IntegerField(min_value=1, max_value=LARGEST_ID)
+    fingerprint = TextField(
+        max_length=100,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="What you know the file by; with the same name and size the unfinished upload goes on.",
+    )
+
+
+class UploadSerializer(serializers.ModelSerializer[Upload]):
+    """A file that arrives in pieces. `piece_bytes` is the largest piece."""
+
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    is_complete = serializers.BooleanField(read_only=True)
+    piece_bytes = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Upload
+        fields = (
+            "id", "file_name", "size_bytes", "received_bytes", "is_complete", "piece_bytes", "created_at", "touched_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    def get_piece_bytes(self, upload: Upload) -> int:
+        return MOST_PIECE
 
 
 class ImportIssueSerializer(serializers.ModelSerializer[ImportIssue]):
@@ -58,7 +142,7 @@ class ImportIssueSerializer(serializers.ModelSerializer[ImportIssue]):
 
     class Meta:
         model = ImportIssue
-        fields = ("line", "kind", "field", "reason", "excerpt", "repeats")
+        fields = ("part", "line", "column", "kind", "field", "reason", "excerpt", "repeats")
         read_only_fields = fields
 
 

@@ -1,6 +1,7 @@
 """Rows by the thousand. Functions for COPY, which is several times faster than INSERT and also transactional."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.db import connection
@@ -33,3 +34,40 @@ def copy_in(model: type[Model], rows: Iterable[Model], *, leave_out: Sequence[st
             copy.write_row(
                 [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
             )
+
+
+def copy_text(model: type[Model], columns: Sequence[str], rows: Iterable[Sequence[str | None]]) -> None:
+    """Writes rows of texts by COPY: several times faster than `copy_in`, for the largest tables.
+
+    `columns` are names of the table's columns; each value is the text that PostgreSQL reads for it (`quoted`, `as_array`).
+    """
+    names = ", ".join(connection.ops.quote_name(column) for column in columns)
+    table = connection.ops.quote_name(model._meta.db_table)
+    block = "".join("\t".join(map(_cell, row)) + "\n" for row in rows)
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+        copy.write(block)
+
+
+def _cell(value: str | None) -> str:
+    """A value in COPY's text format."""
+    if value is None:
+        return "\\N"
+    if "\\" in value:
+        value = value.replace("\\", "\\\\")
+    if "\n" in value:
+        value = value.replace("\n", "\\n")
+    if "\t" in value:
+        value = value.replace("\t", "\\t")
+    return value.replace("\r", "\\r") if "\r" in value else value
+
+
+# One text as JSON: the encoder's own function, without the encoder around it.
+quoted: Callable[[str], str] = json.encoder.encode_basestring
+
+
+def as_array(values: Sequence[str]) -> str:
+    """An array of texts as PostgreSQL reads it."""
+    if not values:
+        return "{}"
+    escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in escaped) + "}"

@@ -36,7 +36,12 @@ Value = None | bool | Number | str | list["Value"] | dict[str, "Value"]
 
 
 class NotRead(ValueError):
-    """A line that cannot be imported; the message says why, in words for people."""
+    """A line that cannot be imported; the message says why, in words for people. `column` is the place in it, from 1; 0
+    when it concerns the whole line."""
+
+    def __init__(self, message: str, column: int = 0) -> None:
+        super().__init__(message)
+        self.column = column
 
 
 def _number(text: str) -> Number:
@@ -66,7 +71,7 @@ def _pairs(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
     return values
 
 
-_decoder = json.JSONDecoder(
+decoder = json.JSONDecoder(
     parse_float=_number, parse_int=_number, parse_constant=_constant, object_pairs_hook=_pairs
 )
 
@@ -78,30 +83,33 @@ def read_json(text: str, *, whole: bool = True) -> Value:
     """
     if "\x00" in text:
         raise NotRead(
-            f"Contains a NUL character at character {text.index(chr(0)) + 1}. Remove it, or save the file again as UTF-8."
+            f"Contains a NUL character at character {text.index(chr(0)) + 1}. Remove it, or save the file again as UTF-8.",
+            text.index(chr(0)) + 1,
         )
     try:
-        value: Value = _decoder.decode(text)
-        _check_depth(value)
+        value: Value = decoder.decode(text)
+        if text.count("{") + text.count("[") > MAX_DEPTH:
+            check_depth(value)
     except NotRead:
         raise
     except RecursionError:
-        raise NotRead(_TOO_DEEP) from None
+        raise NotRead(TOO_DEEP) from None
     except json.JSONDecodeError as error:
-        raise NotRead(_why(text, error, whole)) from None
+        raise NotRead(why_not(text, error.pos, error.msg, whole), error.pos + 1) from None
     return value
 
 
-_TOO_DEEP = f"Lists and objects are nested more than {MAX_DEPTH} levels deep. That is too deep for a row."
+TOO_DEEP = f"Lists and objects are nested more than {MAX_DEPTH} levels deep. That is too deep for a row."
 
 
-def _check_depth(value: Value) -> None:
+def check_depth(value: Value) -> None:
+    """Raises NotRead for lists and objects deeper than MAX_DEPTH."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = list(_children(level))
         if not level:
             return
-    raise NotRead(_TOO_DEEP)
+    raise NotRead(TOO_DEEP)
 
 
 def _children(level: list[Value]) -> Iterator[Value]:
@@ -121,6 +129,7 @@ class _Fault:
     at: int
     message: str
     whole: bool
+    place: str
 
     @property
     def here(self) -> str:
@@ -130,14 +139,11 @@ class _Fault:
     def rest(self) -> str:
         return self.text[self.at :]
 
-    @property
-    def place(self) -> str:
-        return f"at character {self.at + 1}"
 
-
-def _why(text: str, error: json.JSONDecodeError, whole: bool) -> str:
-    """What is wrong with the line, from the line itself and the place where reading stopped."""
-    fault = _Fault(text, error.pos, error.msg, whole)
+def why_not(text: str, at: int, message: str, whole: bool, place: str = "") -> str:
+    """What is wrong with a line, from the line itself and the place where reading stopped, with the scanner's message.
+    `place` names it for people, where that is not the character in the line."""
+    fault = _Fault(text, at, message, whole, place or f"at character {at + 1}")
     return next(filter(None, (judge(fault) for judge in _JUDGES)), "") or _expected(fault)
 
 

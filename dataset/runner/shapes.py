@@ -13,7 +13,7 @@ from dataset.runner.json_lines import Number, Value, shown
 
 # The keys of Guildhall's own format.
 OWN = (
-    "messages", "prompt", "completion", "context", "slice", "edge", "tags", "group", "conversation_id", "source", "license",
+    "messages", "prompt", "completion", "rejected", "context", "slice", "edge", "tags", "group", "conversation_id", "source", "license",
     "id", "system",
 )  # fmt: skip
 # Other names of the same keys, from other tools; compared without case and without - _ and spaces.
@@ -23,8 +23,9 @@ READ_AS = {
     # question and answer tables, Alpaca
     "question": "prompt", "query": "prompt", "instruction": "prompt", "input": "prompt",
     "response": "completion", "answer": "completion", "output": "completion", "reply": "completion",
-    # preference pairs (TRL, OpenAI): the better answer is used
-    "chosen": "completion", "preferred_output": "completion",
+    # preference pairs (TRL, OpenAI): the better and the worse answer
+    "chosen": "completion", "preferred_output": "completion", "non_preferred_output": "rejected",
+    "rejected_response": "rejected", "rejected_answer": "rejected", "rejected_output": "rejected", "worse_answer": "rejected",
     "system_prompt": "system", "system_message": "system",
     "record": "context", "records": "context", "contexts": "context",
     "documents": "context", "docs": "context", "passages": "context", "ctx": "context",
@@ -46,8 +47,6 @@ MAY_BE = {
 }  # fmt: skip
 # Known keys that are not imported, with the reason.
 NOT_TAKEN = {
-    "rejected": "Only the better answer is imported.",
-    "non_preferred_output": "Only the preferred answer is imported.",
     "revision": "Revisions get new numbers.",
     "status": "The destination is chosen with the import.",
     "example": "Examples get new numbers.",

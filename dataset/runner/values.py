@@ -12,8 +12,8 @@ from annotation.text.cleaning import (
     clean_text,
 )
 from core.marks import Marks
-from dataset.runner.files import shortened, type_name
 from dataset.runner.json_lines import Number, Value, write_json
+from dataset.runner.reading.records import shortened, type_name
 from dataset.runner.shapes import (
     SHAREGPT_ROLES,
 )
@@ -28,15 +28,18 @@ NOT_FOR_TRAINING = "The file says not to train on this answer, or only in part. 
 
 
 class BadField(Exception):
-    def __init__(self, name: str, reason: str) -> None:
+    def __init__(self, name: str, reason: str, column: int = 0) -> None:
         super().__init__(reason)
-        self.issue = Issue(name, reason)
+        self.issue = Issue(name, reason, column)
 
 
 @dataclass(frozen=True)
 class Issue:
+    """What is wrong: with which field (empty for the whole row), why, and at which letter of the line (from 1; 0: not known)."""
+
     field: str
     reason: str
+    column: int = 0
 
 
 def is_nothing(value: Value) -> bool:

@@ -45,6 +45,17 @@ def test_the_same_content_is_kept_once(tmp_path, folder):
     assert Artifact.objects.count() == 1
 
 
+def test_bytes_that_lie_there_under_another_name_are_stored_under_their_own(tmp_path):
+    """A process died between the file and its row; then the same bytes come with another name."""
+    store = FolderStorage(tmp_path / "store")
+    for name in ("first.csv", "second.csv"):
+        (tmp_path / name).write_text("abc")
+        artifact = store.put(tmp_path / name, kind="upload")
+        assert (store.local_path(artifact) / name).read_text() == "abc"
+        assert store.verify(artifact) == []
+        artifact.delete()
+
+
 def test_a_changed_or_missing_file_is_found(tmp_path, folder):
     store = FolderStorage(tmp_path / "store")
     artifact = store.put(folder, kind="model")

@@ -96,8 +96,9 @@ def test_one_example_is_found_by_its_number(world: World, shelf: dict[str, Examp
 
 @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume:Warning")
 def test_the_download_can_be_imported_again(world: World, shelf: dict[str, Example], as_user: SignIn):
-    from dataset.runner.files import FileLine
-    from dataset.runner.lines import ParsedExample, parse_line
+    from dataset.runner.chats import ParsedExample
+    from dataset.runner.parsing import parse_line
+    from dataset.runner.reading.records import FileLine
 
     data = body(
         as_user(world.viewer).get(page("examples-download", world.project, {}), {"status": "approved"})

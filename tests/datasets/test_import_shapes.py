@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.marks import Marks
-from dataset.runner.files import FileLine, wrong_format
+from dataset.runner.chats import ParsedExample
 from dataset.runner.json_lines import NotRead, read_json, write_json
-from dataset.runner.lines import ParsedExample, parse_line
+from dataset.runner.parsing import parse_line
+from dataset.runner.reading.opening import format_of
+from dataset.runner.reading.records import FileLine
 from dataset.runner.shapes import OWN, READ_AS, KeyNote
 from dataset.runner.values import Issue
 
@@ -196,7 +198,7 @@ def test_an_answer_marked_as_bad_is_never_approved(row: dict[str, Any]):
     "row",
     [
         {"label": True}, {"label": "price"}, {"status": "approved"}, {"label": 1}, {"rating": 5}, {"score": 0.2}, {"is_bad": False},
-        {"rejected": "a worse answer"}, {"metadata": {"label": True, "status": "new"}}, {"order": {"status": "returned"}}, {"vote": 0},
+        {"metadata": {"label": True, "status": "new"}}, {"order": {"status": "returned"}}, {"vote": 0},
         {"height": 0}, {"store": False}, {"labels": ["bad", "tone"]}, {"label": []},
     ],
 )  # fmt: skip
@@ -335,7 +337,7 @@ def test_a_control_mark_is_refused_with_its_field(text: str):
 
 def test_a_row_of_a_great_many_keys_takes_work_in_proportion(monkeypatch: pytest.MonkeyPatch):
     """Spellings of one key, and unknown keys: neither is compared with all before it."""
-    from dataset.runner import lines, shapes
+    from dataset.runner import chats, parsing, shapes
 
     looked_up = []
     near = shapes._near
@@ -343,10 +345,11 @@ def test_a_row_of_a_great_many_keys_takes_work_in_proportion(monkeypatch: pytest
     shapes._says_of.cache_clear()
     unknown = {f"value {at} of a table": at for at in range(5000)}
     assert len(taken({"prompt": "a", "completion": "b"} | unknown).notes) == 5000
-    assert len(looked_up) <= 2 * lines._MOST_LOOKED_UP
+    assert len(looked_up) <= 2 * parsing._MOST_LOOKED_UP
 
     compared = []
-    monkeypatch.setattr(lines, "shown", lambda key: compared.append(key) or f"“{key[:60]}”")
+    for module in (chats, parsing):
+        monkeypatch.setattr(module, "shown", lambda key: compared.append(key) or f"“{key[:60]}”")
     spelt = {"prompt": "a", "completion": "b"} | {"_" * at + "prompt": "c" for at in range(1, 60)}
     assert len(taken(spelt).notes) == 59
     assert len(compared) < 10 * len(spelt)
@@ -418,17 +421,25 @@ def test_cut_off_is_said_of_what_is_cut_off(text: str):
     assert "cut off" not in refused(text, whole=True).reason
 
 
-def test_files_in_other_formats_are_known_by_their_first_bytes():
-    codes = {
-        b"prompt,completion\na,b\n": "table",
-        b"question;answer\n": "table",
-        b"id\tprompt\n1\tx\n": "table",
-        b"PAR1": "other_format",
-        b'{\n  "prompt": "a"\n}': "json_object",
-        b'["a"]\n["b"]\n': None,
-        b"Dear all, hello\nand, more\n": None,
+def test_formats_are_known_by_their_first_bytes():
+    formats = {
+        b"prompt,completion\na,b\n": ("csv", ","),
+        b"question;answer\n": ("csv", ";"),
+        b"id\tprompt\n1\tx\n": ("tsv", "\t"),
+        b"PAR1": ("parquet", None),
+        b'{\n  "prompt": "a"\n}': ("json", None),
+        b'\n [{"prompt": "a"}]': ("json", None),
+        b"\xef\xbb\xbf[1]": ("json", None),
+        b'{"version": 2, "data": [{"prompt": "a"}]}': ("json", "data"),
+        b'{"dialogs": [{"messages": []}]}': ("json", "dialogs"),
+        b'{"messages": [{"role": "user", "content": "a"}]}': ("jsonl", None),
+        b'{"turns": [{"role": "user", "content": "a"}]}': ("jsonl", None),
+        b'{"id": 3, "data": {}, "annotations": [{"result": []}]}': ("jsonl", None),
+        b'["a"]\n["b"]\n': ("jsonl", None),
+        b"Dear all, hello\nand, more\n": ("jsonl", None),
     }
-    assert {head: (wrong_format(head) or [None])[0] for head in codes} == codes
+    known = {head: format_of(head, "file") for head in formats}
+    assert {head: (form.name, form.detail) for head, form in known.items()} == formats
 
 
 # --- properties --------------------------------------------------------------------------------------------

@@ -9,8 +9,11 @@ import pytest
 
 from annotation.text.cleaning import MAX_ALL, MAX_TEXT
 from annotation.text.hashes import arrival_hash, canonical_json, content_hash, group_of_prompt, prompt_hash
-from dataset.runner.files import FileLine, excerpt_of, read_lines, wrong_format
-from dataset.runner.lines import ParsedExample, parse_line
+from dataset.runner.chats import ParsedExample
+from dataset.runner.parsing import parse_line
+from dataset.runner.reading.lines import read_lines
+from dataset.runner.reading.opening import format_of
+from dataset.runner.reading.records import FileLine, NotReadable, excerpt_of
 from dataset.runner.shapes import KeyNote
 from dataset.runner.values import Issue
 
@@ -82,22 +85,21 @@ def test_a_line_that_is_not_utf_8_says_which_byte():
         ('{"a": 1}'.encode("utf-16"), "wrong_encoding"),
         ('{"a": "some text"}\n'.encode("utf-16-le"), "wrong_encoding"),
         ('{"a": 1}'.encode("utf-32"), "wrong_encoding"),
-        (b"\x1f\x8b\x08 gzip", "compressed"),
-        (b"PK\x03\x04 a workbook or zip", "compressed"),
-        (b'\n [{"prompt": "a"}]', "json_array"),
-        (b"\xef\xbb\xbf[1]", "json_array"),
+        (b"\x28\xb5\x2f\xfd zstd", "compressed"),
+        (b"Rar!\x1a\x07", "compressed"),
+        (b"%PDF-1.7", "other_format"),
     ],
 )
-def test_files_that_are_no_json_lines_are_known_by_their_first_bytes(head: bytes, code: str):
-    found = wrong_format(head)
-    assert found is not None
-    assert found[0] == code
-    assert found[2].endswith((".", "file.jsonl"))
+def test_files_that_cannot_be_read_are_known_by_their_first_bytes(head: bytes, code: str):
+    with pytest.raises(NotReadable) as error:
+        format_of(head, "file")
+    assert error.value.code == code
+    assert error.value.advice.endswith(".")
 
 
 @pytest.mark.parametrize("head", [b'{"a": 1}\n', b'\xef\xbb\xbf{"a": 1}\n', b"", b"garbage", "ü{".encode()])
 def test_other_files_are_read_line_by_line(head: bytes):
-    assert wrong_format(head) is None
+    assert format_of(head, "file.jsonl").name == "jsonl"
 
 
 # --- rows that are taken -----------------------------------------------------------------------------------

@@ -1,0 +1,111 @@
+"""Rows of a file, parsed and hashed in a thread of their own, so that PostgreSQL stores one batch while the next is read."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from annotation.text.hashes import arrival_hash, content_hash, group_of_prompt
+from dataset.runner.chats import ParsedExample
+from dataset.runner.reading.records import FileLine
+from dataset.runner.values import Issue
+
+BATCH = 2000
+_WAITING = 3  # batches between the two threads: they bound the memory
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRow:
+    """A good row with its hashes; `group` is the one that it names, or that of its prompt."""
+
+    line: FileLine
+    example: ParsedExample
+    arrival: str
+    content: str
+    group: str
+
+
+@dataclass
+class PreparedBatch:
+    """Rows in the order of the file: good ones, and bad ones with their problems."""
+
+    good: list[PreparedRow] = field(default_factory=list)
+    bad: list[tuple[FileLine, list[Issue]]] = field(default_factory=list)
+
+    @property
+    def last(self) -> FileLine:
+        lines = [*(row.line for row in self.good[-1:]), *(line for line, _ in self.bad[-1:])]
+        return max(lines, key=lambda line: line.end)
+
+    def __len__(self) -> int:
+        return len(self.good) + len(self.bad)
+
+
+Parse = Callable[[FileLine], ParsedExample | list[Issue]]
+
+
+def _batches(lines: Iterator[FileLine], parse: Parse) -> Iterator[PreparedBatch]:
+    batch = PreparedBatch()
+    for line in lines:
+        parsed = parse(line)
+        if isinstance(parsed, ParsedExample):
+            batch.good.append(prepared(line, parsed))
+        else:
+            batch.bad.append((line, parsed))
+        if len(batch) == BATCH:
+            yield batch
+            batch = PreparedBatch()
+    if len(batch):
+        yield batch
+
+
+def prepared(line: FileLine, example: ParsedExample) -> PreparedRow:
+    pair = {"messages": example.messages, "context": example.context}
+    return PreparedRow(
+        line,
+        example,
+        arrival_hash(**pair, completion=example.completion),
+        content_hash(**pair, completion=example.completion),
+        example.group or group_of_prompt(**pair),
+    )
+
+
+@contextmanager
+def batches_ahead(lines: Iterator[FileLine], parse: Parse) -> Iterator[Iterator[PreparedBatch]]:
+    """The batches, made up to three ahead by another thread. An error of reading is raised where its batch would come."""
+    ready: queue.Queue[PreparedBatch | BaseException | None] = queue.Queue(maxsize=_WAITING)
+    stopped = threading.Event()
+
+    def put(item: PreparedBatch | BaseException | None) -> bool:
+        while not stopped.is_set():
+            try:
+                ready.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        try:
+            for batch in _batches(lines, parse):
+                if not put(batch):
+                    return
+            put(None)
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that reads
+            put(error)
+
+    thread = threading.Thread(target=work, name="import-reader", daemon=True)
+    thread.start()
+    try:
+        yield _received(ready)
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _received(ready: "queue.Queue[PreparedBatch | BaseException | None]") -> Iterator[PreparedBatch]:
+    while (item := ready.get()) is not None:
+        if isinstance(item, BaseException):
+            raise item
+        yield item

@@ -1,0 +1,437 @@
+"""What a file is, found from its first bytes, and its rows."""
+
+import bz2
+import csv
+import gzip
+import io
+import lzma
+import re
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, cast
+
+from dataset.runner.json_lines import NotRead, decoder
+from dataset.runner.reading.arrays import read_objects
+from dataset.runner.reading.lines import read_lines
+from dataset.runner.reading.records import FileLine, NotReadable
+from dataset.runner.reading.tables import read_table
+from dataset.runner.shapes import known_names, own_key, plain
+
+HEAD = 1 << 16
+_PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
+_LABELS = {
+    "jsonl": "JSON Lines",
+    "json": "JSON",
+    "csv": "CSV",
+    "tsv": "TSV",
+    "parquet": "Parquet",
+    "zip": "zip",
+    **{name: name for name in _PACKED.values()},
+}
+_OTHER = {
+    b"\x28\xb5\x2f\xfd": (
+        "compressed",
+        "This file is compressed (zstd).",
+        "Unpack it, or pack it as gzip or zip.",
+    ),
+    b"7z\xbc\xaf\x27\x1c": (
+        "compressed",
+        "This is a 7-Zip archive.",
+        "Unpack it, or pack it as gzip or zip.",
+    ),
+    b"Rar!": ("compressed", "This is a RAR archive.", "Unpack it, or pack it as gzip or zip."),
+    b"%PDF": ("other_format", "This file is a PDF.", "Import JSON, CSV, TSV or Parquet."),
+    b"\xd0\xcf\x11\xe0": (
+        "other_format",
+        "This is an old Excel workbook (.xls).",
+        "Save its sheet as “CSV UTF-8” in Excel, and import that file.",
+    ),
+}
+_DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
+_TABLE_ENDINGS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+
+
+@dataclass(frozen=True)
+class OpenedFile:
+    """A file that can be read: the words for its format, and its rows."""
+
+    label: str
+    rows: Iterator[FileLine]
+
+
+@dataclass(frozen=True)
+class _Format:
+    """One of _LABELS; `detail` is a table's delimiter, or the key of the list in a JSON object."""
+
+    name: str
+    detail: str | None = None
+
+
+@dataclass
+class Limits:
+    """The longest row, and how many bytes a file may have when it is unpacked: an archive of some kilobytes can unpack to
+    terabytes."""
+
+    row: int
+    unpacked: int
+
+    def spend(self, count: int) -> None:
+        self.unpacked -= count
+        if self.unpacked < 0:
+            raise NotReadable(
+                "too_large", "Unpacked, this file is too large.", "Divide it into several files."
+            )
+
+
+def open_file(path: Path, *, name: str, limits: Limits, scratch: Path) -> OpenedFile:
+    """Finds out what the file is. `scratch` is a folder for what has to be unpacked.
+
+    Raises NotReadable at once for another format; the rows raise it for a damaged file.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
+        return _open_zip(path, limits, scratch)
+    for magic, packed in _PACKED.items():
+        if head.startswith(magic):
+            return _open_packed(path, packed, name=name, limits=limits, scratch=scratch)
+    form = format_of(head, name)
+    return OpenedFile(_LABELS[form.name], _rows_of_file(path, form, limits))
+
+
+def _rows_of_file(path: Path, form: _Format, limits: Limits) -> Iterator[FileLine]:
+    if form.name == "parquet":
+        # pyarrow is large and slow to load; only Parquet needs it.
+        from dataset.runner.reading.parquet import read_parquet
+
+        yield from read_parquet(path, size=path.stat().st_size)
+        return
+    with path.open("rb") as file:
+        yield from _rows_of(file, form, limits, position=file.tell)
+
+
+def _rows_of(
+    file: IO[bytes], form: _Format, limits: Limits, *, position: Callable[[], int]
+) -> Iterator[FileLine]:
+    if form.name == "jsonl":
+        return read_lines(file, max_bytes=limits.row, position=position)
+    if form.name == "json":
+        return read_objects(file, max_bytes=limits.row, position=position, key=form.detail)
+    return read_table(file, delimiter=form.detail or ",", max_bytes=limits.row, position=position)
+
+
+# --- packed files --------------------------------------------------------------------------------------------
+class _Counted(io.RawIOBase):
+    """A stream that spends the limit of unpacked bytes as it is read."""
+
+    def __init__(self, inner: IO[bytes], limits: Limits) -> None:
+        self._inner, self._limits, self._place = inner, limits, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Only back to the first bytes, which tell the encoding."""
+        self._place = self._inner.seek(offset, whence)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
+        piece = self._inner.read(len(buffer))
+        self._limits.spend(len(piece))
+        buffer[: len(piece)] = piece
+        self._place += len(piece)
+        return len(piece)
+
+
+def _open_packed(path: Path, packed: str, *, name: str, limits: Limits, scratch: Path) -> OpenedFile:
+    openers: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
+        "gzip": lambda raw: cast(IO[bytes], gzip.GzipFile(fileobj=raw)),
+        "bzip2": lambda raw: cast(IO[bytes], bz2.BZ2File(raw)),
+        "xz": lambda raw: cast(IO[bytes], lzma.LZMAFile(raw)),
+    }
+    inner_name = Path(name).stem if Path(name).suffix.lower() in {".gz", ".bz2", ".xz"} else name
+    with _damage_in_words(packed), path.open("rb") as raw, openers[packed](raw) as file:
+        head = file.read(HEAD)
+    if head.startswith(b"PK\x03\x04") or any(head.startswith(magic) for magic in _PACKED):
+        raise NotReadable(
+            "compressed", "The file inside is packed again.", "Unpack it once, and import that file."
+        )
+    form = format_of(head, inner_name)
+
+    def rows() -> Iterator[FileLine]:
+        with _damage_in_words(packed), path.open("rb") as raw, openers[packed](raw) as file:
+            counted = io.BufferedReader(_Counted(file, limits), HEAD)
+            if form.name == "parquet":
+                size = path.stat().st_size
+                yield from _from_scratch(counted, scratch, lambda copy: _parquet_at(copy, size))
+            else:
+                yield from _rows_of(counted, form, limits, position=raw.tell)
+
+    return OpenedFile(f"{_LABELS[form.name]}, {packed}", rows())
+
+
+def _parquet_at(copy: Path, size: int) -> Iterator[FileLine]:
+    from dataset.runner.reading.parquet import read_parquet
+
+    return read_parquet(copy, size=size)
+
+
+def _from_scratch(
+    file: IO[bytes], scratch: Path, read: Callable[[Path], Iterator[FileLine]]
+) -> Iterator[FileLine]:
+    """Parquet is read from its end, so it has to be unpacked first."""
+    copy = scratch / "unpacked"
+    try:
+        with copy.open("wb") as out:
+            shutil.copyfileobj(file, out, 1 << 20)
+        yield from read(copy)
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+class _damage_in_words:  # noqa: N801 - used as a statement
+    def __init__(self, packed: str) -> None:
+        self.packed = packed
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, _DAMAGED):
+            raise NotReadable(
+                "damaged",
+                f"This {self.packed} file is damaged or cut off.",
+                "Pack or upload it again.",
+            ) from error
+
+
+# --- zip archives --------------------------------------------------------------------------------------------
+def _open_zip(path: Path, limits: Limits, scratch: Path) -> OpenedFile:
+    with _damage_in_words("zip"), zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        if any(name.startswith("xl/") for name in names):
+            raise NotReadable(
+                "other_format",
+                "This is an Excel workbook (.xlsx).",
+                "Save its sheet as “CSV UTF-8” in Excel, and import that file.",
+            )
+        members = [
+            member
+            for member in sorted(archive.infolist(), key=lambda member: member.filename)
+            if not member.is_dir() and not _is_noise(member.filename)
+        ]
+        if any(member.flag_bits & 1 for member in members):
+            raise NotReadable("encrypted", "This zip archive has a password.", "Pack it again without one.")
+        if not members:
+            raise NotReadable("empty", "The archive contains no file.", "Choose another file.")
+        forms = {}
+        for member in members:
+            with archive.open(member) as file:
+                forms[member.filename] = _member_format(file.read(HEAD), member.filename)
+    labels = {_LABELS[form.name] for form in forms.values() if isinstance(form, _Format)}
+    if not labels:
+        first = next(iter(forms.values()))
+        assert isinstance(first, NotReadable)
+        raise first
+
+    def rows() -> Iterator[FileLine]:
+        total = sum(member.file_size for member in members) or 1
+        before = 0
+        with _damage_in_words("zip"), zipfile.ZipFile(path) as archive:
+            for member in members:
+                part = member.filename if len(members) > 1 else ""
+                for line in _rows_of_member(archive, member, forms[member.filename], limits, scratch):
+                    share = (before + min(line.end, member.file_size)) / total
+                    yield replace(line, part=part, end=int(path.stat().st_size * share))
+                before += member.file_size
+
+    return OpenedFile(f"{' and '.join(sorted(labels))}, zip", rows())
+
+
+def _is_noise(name: str) -> bool:
+    """Files that systems add to archives without anybody's wish."""
+    parts = name.split("/")
+    return "__MACOSX" in parts or parts[-1].startswith(".") or parts[-1] in ("Thumbs.db", "desktop.ini")
+
+
+def _member_format(head: bytes, name: str) -> "_Format | NotReadable":
+    if head.startswith(b"PK\x03\x04") or any(head.startswith(magic) for magic in _PACKED):
+        return NotReadable("compressed", "It is packed again.", "Unpack it once.")
+    try:
+        return format_of(head, name)
+    except NotReadable as error:
+        return error
+
+
+def _rows_of_member(
+    archive: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    form: "_Format | NotReadable",
+    limits: Limits,
+    scratch: Path,
+) -> Iterator[FileLine]:
+    if isinstance(form, NotReadable):
+        # Not dropped in silence: the file is one bad row.
+        yield FileLine(
+            0, member.file_size, None, f"This file of the archive was not read: {form.what}", form.advice
+        )
+        return
+    with archive.open(member) as file:
+        counted = io.BufferedReader(_Counted(file, limits), HEAD)
+        if form.name == "parquet":
+            yield from _from_scratch(counted, scratch, lambda copy: _parquet_at(copy, member.file_size))
+        else:
+            yield from _rows_of(counted, form, limits, position=counted.tell)
+
+
+# --- formats -------------------------------------------------------------------------------------------------
+def format_of(head: bytes, name: str) -> _Format:
+    """The format of a file that is not packed, from its first bytes and its name. Raises NotReadable."""
+    for magic, (code, what, advice) in _OTHER.items():
+        if head.startswith(magic):
+            raise NotReadable(code, what, advice)
+    if head.startswith(b"PAR1"):
+        return _Format("parquet")
+    ending = Path(name).suffix.lower()
+    if head.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
+        raise _encoding("This file is encoded as UTF-32. Imports are UTF-8.")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        table = _delimiter_of(head.decode("utf-16", "replace"), ending)
+        if table is None:
+            raise _encoding("This file looks like UTF-16. Imports are UTF-8.")
+        return table
+    if head[:200].count(0) > len(head[:200]) // 3 > 0:
+        raise _encoding("This file looks like UTF-16. Imports are UTF-8.")
+    text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip()
+    return _json_of(text) or _delimiter_of(text, ending) or _Format("jsonl")
+
+
+def _encoding(what: str) -> NotReadable:
+    advice = "Save it again as UTF-8 (in a text editor: Save as, encoding UTF-8) and import that file."
+    return NotReadable("wrong_encoding", what, advice)
+
+
+def _json_of(text: str) -> _Format | None:
+    """How JSON that is not JSON Lines is written; None for JSON Lines and for other text."""
+    first, _, rest = text.partition("\n")
+    if text.startswith("["):
+        return None if _is_json(first) and rest.strip() else _Format("json")
+    if not text.startswith("{"):
+        return None
+    is_lines = _is_json(first) and (not rest.strip() or rest.lstrip().startswith("{"))
+    if is_lines and rest.strip():
+        return None
+    if (key := _key_of_list(text)) is not None:
+        return _Format("json", key)
+    return None if is_lines or not _is_spread(text, first) else _Format("json")
+
+
+def _is_spread(text: str, first: str) -> bool:
+    """Whether an object goes over several lines, and is not a bad line of JSON Lines."""
+    if first.strip() == "{":
+        return True
+    try:
+        _, end = decoder.raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return "\n" in text[:end].strip()
+
+
+def _is_json(text: str) -> bool:
+    try:
+        decoder.decode(text)
+    except NotRead:
+        return True  # JSON with a value that is refused later
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+_TOKEN = re.compile(r"[\s,:]*")
+
+
+def _key_of_list(text: str) -> str | None:
+    """The key of the outer object under which the rows are: {"version": 1, "data": [{...}, ...]}."""
+    at = 1
+    while True:
+        at = _after_spaces(text, at)
+        try:
+            key, at = decoder.raw_decode(text, at)
+            at = _after_spaces(text, at)
+            if text[at : at + 1] == "[" and isinstance(key, str) and _holds_rows(key, text, at + 1):
+                return key
+            _, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return None
+
+
+# Lists of objects inside one row.
+_OF_A_ROW = {
+    "annotations",
+    "predictions",
+    "responses",
+    "suggestions",
+    "tools",
+    "functions",
+    "toolcalls",
+    "choices",
+    "turns",
+}
+
+
+def _holds_rows(key: str, text: str, at: int) -> bool:
+    """Whether the list under a key has rows, and is not itself a part of one row, such as its messages."""
+    at = _after_spaces(text, at)
+    if text[at : at + 1] != "{":
+        return False
+    try:
+        first, _ = decoder.raw_decode(text, at)
+    except (ValueError, RecursionError):
+        first = {}
+    names = {own_key(name) for name in first} if isinstance(first, dict) else set()
+    if names & {"messages", "prompt", "completion"}:
+        return True
+    is_message = isinstance(first, dict) and ("role" in first or "from" in first)
+    return own_key(key) is None and plain(key) not in _OF_A_ROW and not is_message
+
+
+def _after_spaces(text: str, at: int) -> int:
+    found = _TOKEN.match(text, at)
+    return found.end() if found else at
+
+
+def _delimiter_of(text: str, ending: str) -> _Format | None:
+    """A table, when the file is named so or its first line has names that an import knows."""
+    lines = [line for line in text.split("\n") if line.strip()][:2]
+    if not lines or lines[0].lstrip().startswith(("{", "[")):
+        return None
+    headers = {delimiter: _cells(lines[0], delimiter) for delimiter in ",;\t|"}
+    named = _TABLE_ENDINGS.get(ending)
+    if named is not None:
+        return _table(max(headers, key=lambda delimiter: (len(headers[delimiter]), delimiter == named)))
+    for delimiter, header in headers.items():
+        known = {plain(cell) for cell in header} & known_names()
+        is_header = known and (len(lines) > 1 or len(known) > 1)
+        if len(header) > 1 and is_header and not lines[-1].lstrip().startswith("{"):
+            return _table(delimiter)
+    return None
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line.replace("\r", "").replace("\x00", "")], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+def _table(delimiter: str) -> _Format:
+    return _Format("tsv" if delimiter == "\t" else "csv", delimiter)
