@@ -61,13 +61,13 @@ def _batches(lines: Iterator[FileLine], parse: Parse) -> Iterator[PreparedBatch]
 
 
 def prepared(line: FileLine, example: ParsedExample) -> PreparedRow:
-    pair = {"messages": example.messages, "context": example.context}
+    messages, context, completion = example.messages, example.context, example.completion
     return PreparedRow(
         line,
         example,
-        arrival_hash(**pair, completion=example.completion),
-        content_hash(**pair, completion=example.completion),
-        example.group or group_of_prompt(**pair),
+        arrival_hash(messages=messages, context=context, completion=completion),
+        content_hash(messages=messages, context=context, completion=completion),
+        example.group or group_of_prompt(messages=messages, context=context),
     )
 
 

@@ -94,7 +94,7 @@ def open_file(path: Path, *, name: str, limits: Limits, scratch: Path) -> Opened
     """
     with path.open("rb") as file:
         head = file.read(HEAD)
-    if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _open_zip(path, limits, scratch)
     for magic, packed in _PACKED.items():
         if head.startswith(magic):
@@ -153,14 +153,17 @@ class _Counted(io.RawIOBase):
         return len(piece)
 
 
+# The caller closes what these open.
+_UNPACK: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
+    "gzip": lambda raw: cast(IO[bytes], gzip.open(raw)),  # noqa: SIM115
+    "bzip2": lambda raw: cast(IO[bytes], bz2.open(raw)),  # noqa: SIM115
+    "xz": lambda raw: cast(IO[bytes], lzma.open(raw)),  # noqa: SIM115
+}
+
+
 def _open_packed(path: Path, packed: str, *, name: str, limits: Limits, scratch: Path) -> OpenedFile:
-    openers: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
-        "gzip": lambda raw: cast(IO[bytes], gzip.GzipFile(fileobj=raw)),
-        "bzip2": lambda raw: cast(IO[bytes], bz2.BZ2File(raw)),
-        "xz": lambda raw: cast(IO[bytes], lzma.LZMAFile(raw)),
-    }
     inner_name = Path(name).stem if Path(name).suffix.lower() in {".gz", ".bz2", ".xz"} else name
-    with _damage_in_words(packed), path.open("rb") as raw, openers[packed](raw) as file:
+    with _damage_in_words(packed), path.open("rb") as raw, _UNPACK[packed](raw) as file:
         head = file.read(HEAD)
     if head.startswith(b"PK\x03\x04") or any(head.startswith(magic) for magic in _PACKED):
         raise NotReadable(
@@ -169,7 +172,7 @@ def _open_packed(path: Path, packed: str, *, name: str, limits: Limits, scratch:
     form = format_of(head, inner_name)
 
     def rows() -> Iterator[FileLine]:
-        with _damage_in_words(packed), path.open("rb") as raw, openers[packed](raw) as file:
+        with _damage_in_words(packed), path.open("rb") as raw, _UNPACK[packed](raw) as file:
             counted = io.BufferedReader(_Counted(file, limits), HEAD)
             if form.name == "parquet":
                 size = path.stat().st_size

@@ -5,10 +5,21 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator
-from typing import IO
+from typing import IO, Protocol
 
 from dataset.runner.json_lines import Value, shown
 from dataset.runner.reading.records import FileLine, NotReadable, clipped
+
+
+class _CsvReader(Protocol):
+    """What csv.reader gives; the class itself has no public name."""
+
+    line_num: int
+
+    def __iter__(self) -> "_CsvReader": ...
+
+    def __next__(self) -> list[str]: ...
+
 
 _NO_LETTER = re.compile("[\udc80-\udcff\ufffd]")
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
@@ -33,7 +44,7 @@ def read_table(
         lines.detach()  # its owner closes the file
 
 
-def _rows(reader: "csv._reader", max_bytes: int, position: Callable[[], int]) -> Iterator[FileLine]:
+def _rows(reader: _CsvReader, max_bytes: int, position: Callable[[], int]) -> Iterator[FileLine]:
     names = _header(reader)
     begins = reader.line_num
     while True:
@@ -63,7 +74,7 @@ def _encoding_of(file: IO[bytes]) -> str:
     return "utf-8"
 
 
-def _header(reader: "csv._reader") -> list[str]:
+def _header(reader: _CsvReader) -> list[str]:
     try:
         cells = next((row for row in reader if any(row)), [])
     except csv.Error:
