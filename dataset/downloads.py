@@ -26,12 +26,13 @@ def dataset_as_jsonl(dataset: DatasetVersion, *, by: User, method: str | None) -
 
 
 def issues_as_csv(data_import: DataImport, *, by: User, method: str | None) -> StreamingHttpResponse:
-    """All bad and repeated lines of an import."""
+    """All bad and repeated rows of an import."""
 
     def lines() -> Iterator[str]:
-        yield csv_line(["line", "kind", "field", "reason", "starts with"])
+        yield csv_line(["file", "line", "column", "kind", "field", "reason", "starts with"])
         for issue in rows_by_key(issues_of(data_import), size=2000, by="line"):
-            yield csv_line([issue.line, issue.kind, issue.field, issue.reason, issue.excerpt])
+            where = [issue.part, issue.line, issue.column or ""]
+            yield csv_line([*where, issue.kind, issue.field, issue.reason, issue.excerpt])
 
     name = f"import-{data_import.pk}-lines.csv"
     return attachment(lines, method=method, by=by, name=name, content_type=CSV)

@@ -78,7 +78,7 @@ class Store:
         """{arrival hash of a row: the project's example it repeats}, as it was imported or as it is now."""
         by_content = {row.content: row.arrival for row in rows}
         arrivals = {row.arrival for row in rows}
-        values = {
+        values: dict[str, int | str] = {
             "project": self.data_import.project_id,
             "arrivals": ",".join(arrivals),
             "contents": ",".join(by_content),
