@@ -25,7 +25,6 @@ import psycopg
 from benchmarks import made_rows
 from benchmarks.million import OLD_WORD, Loader
 from benchmarks.pages import percentile
-from benchmarks.peak_memory import PeakMemory
 from benchmarks.real_loop import (
     ADMIN,
     DEMO_PASSWORD,
@@ -35,6 +34,7 @@ from benchmarks.real_loop import (
     seconds_between,
     wait,
 )
+from benchmarks.worker_memory import WorkerMemory
 from launcher.embedded import database_url
 from tests.support.program import ROOT, Api, Program
 from tests.support.waiting import wait_for
@@ -98,7 +98,7 @@ class Session:
         return time.perf_counter() - began, size
 
 
-class Files(Session):
+class ImportedFiles(Session):
     """100,000 rows into the queue, out again, and into a dataset version."""
 
     def __init__(self, program: Program, api: Api, figures: dict[str, Any], rows: int) -> None:
@@ -115,7 +115,7 @@ class Files(Session):
         self.figures["file_mb"] = made_rows.write(self.file, self.rows) / 1e6
         self.project("Files", "files")
         say("Importing ...")
-        with PeakMemory(self.program, "worker") as memory:
+        with WorkerMemory(self.program, "worker") as memory:
             made, seconds = self.bring_in("files", self.file, "queued")
         self.stored = time.monotonic()
         self.figures |= {
@@ -178,7 +178,7 @@ class Files(Session):
         self.figures |= {"download_100k_seconds": seconds, "download_mb": size / 1e6}
 
 
-class Million(Session):
+class LargeProject(Session):
     """A project with very many examples and ten dataset versions."""
 
     def __init__(
@@ -292,9 +292,11 @@ def main() -> int:
             Program(state, environment=environment) as program,
             program.signed_in(ADMIN, DEMO_PASSWORD) as api,
         ):
-            Files(program, api, figures, arguments.rows).run()
+            ImportedFiles(program, api, figures, arguments.rows).run()
             if arguments.million:
-                Million(program, api, figures, arguments.million, pairs if pairs.is_file() else None).run()
+                LargeProject(
+                    program, api, figures, arguments.million, pairs if pairs.is_file() else None
+                ).run()
     return 0
 
 

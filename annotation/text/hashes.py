@@ -91,8 +91,9 @@ _parse_verbatim = json.JSONDecoder(parse_float=_verbatim, parse_int=_verbatim).d
 
 def loosely(text: str) -> str:
     """The text without differences that people do not see: case, runs of spaces, compatibility letters."""
-    # Plain letters have no other form.
-    return one_line(text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
+    if text.isascii():
+        return one_line(text).lower()
+    return one_line(unicodedata.normalize("NFKC", text)).casefold()
 
 
 def group_of_prompt(*, messages: list[Any], context: list[str]) -> str:

@@ -237,13 +237,13 @@ class DatasetRowSerializer(serializers.ModelSerializer[DatasetRow]):
 
 class WithheldRowSerializer(serializers.ModelSerializer[WithheldRow]):
     """An approved example that was left out; `repeats` is the test row it would have leaked, and `similarity` the similarity of
-    their turns (0.8 to 1) when it nearly repeats it. With reason `control_mark` its text contains `mark`."""
+    their turns (0.8 to 1) when it nearly repeats it. With reason `control_mark` its text contains `mark`, with `rule` it breaks this data rule."""
 
     revision = serializers.IntegerField(source="revision.number", read_only=True)
 
     class Meta:
         model = WithheldRow
-        fields = ("example", "revision", "split", "reason", "repeats", "similarity", "mark")
+        fields = ("example", "revision", "split", "reason", "repeats", "similarity", "mark", "rule")
         read_only_fields = fields
 
 

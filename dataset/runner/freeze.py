@@ -31,6 +31,7 @@ from core.storage import storage
 from dataset.actions import DatasetAction
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit
 from dataset.planning import FreezePlan, Planner
+from dataset.queries.rules import rules_now
 from dataset.queries.versions import add_tested_before, approved, decided_splits
 from dataset.rows import ContentHash, body_hash, canonical_row
 from dataset.runner.bulk import copy_in
@@ -51,13 +52,14 @@ CREATE TEMPORARY TABLE freeze_row (
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_split ("group" text PRIMARY KEY, split text) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_withheld (
-    example_id bigint PRIMARY KEY, split text, reason text, repeats_id bigint, similarity double precision, mark text
+    example_id bigint PRIMARY KEY, split text, reason text, repeats_id bigint, similarity double precision, mark text,
+    rule text
 ) ON COMMIT DROP
 """
 _WITHHOLD = """
 INSERT INTO datasets_withheldrow
-    (dataset_id, example_id, revision_id, split, reason, repeats_id, similarity, mark)
-SELECT %s, w.example_id, r.revision_id, w.split, w.reason, w.repeats_id, w.similarity, w.mark
+    (dataset_id, example_id, revision_id, split, reason, repeats_id, similarity, mark, rule)
+SELECT %s, w.example_id, r.revision_id, w.split, w.reason, w.repeats_id, w.similarity, w.mark, w.rule
 FROM freeze_withheld w JOIN freeze_row r USING (example_id)
 ORDER BY w.example_id
 """
@@ -130,8 +132,9 @@ def _freeze(dataset: DatasetVersion, folder: Path, report: Report) -> None:
     if not len(planner):
         raise RunFailed(
             "nothing_usable",
-            "All approved examples that match contain a control mark of chat templates. There is nothing to freeze.",
-            "Open these examples, remove the marks, and freeze again.",
+            "All approved examples that match break a data rule of the project or contain a control mark of chat templates. "
+            "There is nothing to freeze.",
+            "The preview counts them by rule. Complete the sources, change the rules, or remove the marks. Then freeze again.",
         )
     add_tested_before(dataset.project, planner)
     plan = planner.plan(
@@ -191,15 +194,21 @@ def _gather(dataset: DatasetVersion, planner: Planner, bodies: Path, report: Rep
         Revision.objects.filter(example__in=examples, number=F("example__revision"))
         .order_by()
         .values_list(
-            "example_id", "pk", "number", "example__source", *(f"example__{name}" for name in columns)
+            "example_id",
+            "pk",
+            "number",
+            "example__source",
+            "example__origin",
+            *(f"example__{name}" for name in columns),
         )
     )
     done = at = 0
     marks = known_marks()
+    rules = rules_now(dataset.project).rules(dataset.settings.get("rules", ()))
     with bodies.open("wb") as file:
         for chunk in _chunks(revisions.iterator(chunk_size=BATCH)):
             with connection.cursor() as cursor, cursor.copy("COPY freeze_row FROM STDIN") as copy:
-                for example_id, revision_id, number, source, *values in chunk:
+                for example_id, revision_id, number, source, origin, *values in chunk:
                     row = canonical_row({**dict(zip(columns, values, strict=True)), "source": source or ""})
                     body = canonical_json(row)
                     prompt = prompt_hash(messages=row["messages"], context=row["context"])
@@ -208,6 +217,9 @@ def _gather(dataset: DatasetVersion, planner: Planner, bodies: Path, report: Rep
                         (example_id, revision_id, number, row["group"], prompt, body_hash(body), at, size)
                     )
                     at += size
+                    if rule := rules.broken(source=source, license=row["license"], origin=origin):
+                        planner.refuse(example=example_id, rule=rule)
+                        continue
                     if mark := mark_in_pair(row, marks):
                         planner.leave_out(example=example_id, mark=mark)
                         continue

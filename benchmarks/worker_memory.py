@@ -12,7 +12,7 @@ from tests.support.program import Program
 EVERY_SECONDS = 0.02
 
 
-class PeakMemory:
+class WorkerMemory:
     """While it is open, looks at every process of the worker many times a second. `peak_mb` is the most that one of them had in
     memory of its own and shared (RSS): the one that imports; `before_mb` the most before."""
 
@@ -36,7 +36,7 @@ class PeakMemory:
         while not self._stop.wait(EVERY_SECONDS):
             self.peak_mb = max(self.peak_mb, self._now())
 
-    def __enter__(self) -> "PeakMemory":
+    def __enter__(self) -> "WorkerMemory":
         self._thread.start()
         return self
 
