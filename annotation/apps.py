@@ -8,6 +8,7 @@ class AnnotationConfig(AppConfig):
     label = "annotation"
 
     def ready(self) -> None:
+        from annotation import tasks  # noqa: F401 - core.runs.messages finds them by name
         from annotation.actions import AnnotationAction
         from annotation.home import STAGE
         from core.audit.sentences import register_actions

@@ -282,6 +282,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-scratch": {"task": "core.tasks.sweep_scratch", "schedule": 300.0},
     "sweep-uploads": {"task": "dataset.tasks.sweep_uploads", "schedule": 3600.0},
     "expire-leases": {"task": "annotation.tasks.expire_leases", "schedule": 60.0},
+    "sweep-counts": {"task": "annotation.tasks.sweep_counts", "schedule": 30.0},
+    "sweep-search": {"task": "annotation.tasks.sweep_search", "schedule": 15.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "run" / "celerybeat-schedule")
 

@@ -28,6 +28,8 @@ _UNSEEN = re.compile(
     "\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd"
     "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+# Removing all of these from a text and seeing what is left is ten times as fast as searching for the pattern.
+_SEEN_ASCII = bytes(code for code in range(128) if not _UNSEEN.match(chr(code)))
 
 _sources: list[Callable[[], Iterable[str]]] = []
 
@@ -56,7 +58,7 @@ class Marks:
         if self._pattern is None or (text.isascii() and not any(letter in text for letter in self._begins)):
             return ""
         match = self._pattern.search(text)
-        if match is None and (not text.isascii() or _UNSEEN.search(text)):
+        if match is None and (not text.isascii() or text.encode().translate(None, _SEEN_ASCII)):
             match = self._pattern.search(_UNSEEN.sub("", unicodedata.normalize("NFKC", text)))
         return match.group() if match else ""
 

@@ -2,9 +2,21 @@
 
 from django.urls import path
 
-from dataset.api import exports, imports, uploads, versions
+from dataset.api import exports, imports, sources, uploads, versions
 
 urlpatterns = [
+    path("sources/", sources.SourcesView.as_view()),
+    path("sources/<int:pk>/", sources.SourceView.as_view()),
+    path("sources/<int:pk>/examples/", sources.SourceExamplesView.as_view()),
+    path("sources/<int:pk>/withdraw/", sources.WithdrawSourceView.as_view()),
+    path("sources/<int:pk>/restore/", sources.RestoreSourceView.as_view()),
+    path("sources/<int:pk>/partners/", sources.SourcePartnersView.as_view()),
+    path("sources/<int:pk>/partners/<int:partner>/", sources.SourcePartnerView.as_view()),
+    path("data-rules/", sources.DataRulesView.as_view()),
+    path("withdrawals/", sources.WithdrawalsView.as_view()),
+    path("withdrawals/<int:pk>/", sources.WithdrawalView.as_view()),
+    path("withdrawals/<int:pk>/accept/", sources.AcceptUseView.as_view()),
+    path("withdrawals/<int:pk>/reopen/", sources.ReopenUseView.as_view()),
     path("imports/", imports.ImportsView.as_view()),
     path("imports/<int:pk>/", imports.ImportView.as_view()),
     path("imports/<int:pk>/check/", imports.CheckImportView.as_view()),

@@ -9,19 +9,24 @@ class DatasetsConfig(AppConfig):
     label = "datasets"
 
     def ready(self) -> None:
-        from annotation.registry import register_frozen_check, register_page_details
+        from annotation.registry import register_frozen_check, register_page_details, register_retired_reason
         from core.audit.sentences import register_actions
-        from core.home.stages import register_next_items
+        from core.home.stages import register_next_items, register_partner_home
         from core.runs.kinds import register_kind
         from dataset.actions import DatasetAction
-        from dataset.extensions import in_a_dataset, of_example
+        from dataset.extensions import in_a_dataset, of_example, source_withdrawn
         from dataset.home import next_items
-        from dataset.run_kinds import FREEZE, IMPORT, IMPORT_CHECK
+        from dataset.run_kinds import FREEZE, IMPORT, IMPORT_CHECK, RELICENSE, RESTORE, WITHDRAW
 
         register_next_items("annotate", next_items)
         register_actions(DatasetAction)
         register_kind(IMPORT)
         register_kind(IMPORT_CHECK)
         register_kind(FREEZE)
+        register_kind(WITHDRAW)
+        register_kind(RESTORE)
+        register_kind(RELICENSE)
+        register_partner_home("datasets:sources")
+        register_retired_reason(source_withdrawn)
         register_frozen_check(in_a_dataset)
         register_page_details(of_example)

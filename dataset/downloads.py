@@ -1,6 +1,6 @@
 """Dataset versions, exports and the lines of an import as files, for pages and API."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
@@ -25,7 +25,7 @@ def dataset_as_jsonl(dataset: DatasetVersion, *, by: User, method: str | None) -
     if artifact is None:
         raise ValueError(f"{dataset} is not ready.")
 
-    def pieces() -> Iterator[bytes]:
+    def pieces() -> Iterable[bytes]:
         return pieces_of_file(storage().local_path(artifact) / artifact.manifest[0]["path"])
 
     name, length = f"{dataset.project.slug}-dataset-{dataset.number}.jsonl", artifact.size_bytes
@@ -88,12 +88,13 @@ def export_of_version(
 
 
 def issues_as_csv(data_import: DataImport, *, by: User, method: str | None) -> StreamingHttpResponse:
-    """All bad and repeated lines of an import."""
+    """All bad and repeated rows of an import."""
 
     def lines() -> Iterator[str]:
-        yield csv_line(["line", "kind", "field", "reason", "starts with"])
+        yield csv_line(["file", "line", "column", "kind", "field", "reason", "starts with"])
         for issue in rows_by_key(issues_of(data_import), size=2000, by="line"):
-            yield csv_line([issue.line, issue.kind, issue.field, issue.reason, issue.excerpt])
+            where = [issue.part, issue.line, issue.column or ""]
+            yield csv_line([*where, issue.kind, issue.field, issue.reason, issue.excerpt])
 
     name = f"import-{data_import.pk}-lines.csv"
     return attachment(lines, method=method, by=by, name=name, content_type=CSV)

@@ -1,15 +1,30 @@
 """Forms of imports, freezes and examples. They check the form of values; the services decide what is allowed."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django import forms
+from django.db.models import Model, QuerySet
 from django.http import QueryDict
 
+from core.forms import objects_of
+from core.models import Membership
+from dataset.data_rules import CHOICES
 from dataset.mapping import LEAVE_OUT, TARGETS, TOOL_TURNS, FieldMapping, read_mapping
-from dataset.models import DataImport
+from dataset.models import DataImport, DataRule, Source
+from dataset.services.sources import LONGEST_DESCRIPTION, LONGEST_NAME, LONGEST_NOTE, SourceValues
 from dataset.services.versions import SEED
+from dataset.services.withdrawals import LONGEST_REASON
 from dataset.splits import TEST, VALIDATION
+
+RULE_HELP = {
+    DataRule.KNOWN_LICENSE: "an empty license, or a text that is not in the table of well-known ones, is unknown",
+    DataRule.COMMERCIAL: "for example CC-BY-NC-4.0",
+    DataRule.DERIVATIVES: "for example CC-BY-ND-4.0",
+    DataRule.SHARE_ALIKE: "for example CC-BY-SA-4.0 or ODbL-1.0",
+    DataRule.CONSENT: "every source then says on what basis its data is used; examples written here need none",
+    DataRule.EXPIRED: "from the day after its last day of use",
+}
 
 DESTINATION_HELP = {
     DataImport.Destination.QUEUE: "annotators work on them; a completion can be missing",
@@ -169,3 +184,74 @@ class FreezeForm(forms.Form):
         chosen = {name: self.cleaned_data[name] for name in ("separate_near_duplicates", "slices", "sources")}
         chosen["seed"] = SEED if self.cleaned_data["seed"] is None else self.cleaned_data["seed"]
         return chosen | {name: self.cleaned_data[name] / 100 for name in (VALIDATION, TEST)}
+
+
+class SourceForm(forms.Form):
+    name = forms.CharField(
+        max_length=LONGEST_NAME, help_text="Imports name it: its examples keep following it."
+    )
+    description = forms.CharField(
+        required=False,
+        max_length=LONGEST_DESCRIPTION,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="What it contains, who collected it, when and how.",
+    )
+    license = forms.CharField(
+        required=False,
+        max_length=LONGEST_NAME,
+        widget=forms.TextInput(attrs={"list": "licenses"}),
+        help_text="An SPDX identifier such as CC-BY-4.0, or a text. Only well-known licenses have conditions that rules can check.",
+    )
+    consent = forms.ChoiceField(
+        label="Consent basis", choices=Source.Consent.choices, initial=Source.Consent.UNKNOWN
+    )
+    consent_note = forms.CharField(
+        required=False, max_length=LONGEST_NOTE, help_text="Where the consent or the contract can be found."
+    )
+    owner = forms.CharField(
+        required=False, max_length=LONGEST_NAME, help_text="The person or organisation whose data it is."
+    )
+    contact = forms.CharField(required=False, max_length=200, help_text="Whom to ask: an address or a name.")
+    expires_on = forms.DateField(
+        label="Last day of use",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text="Empty: without an end. Admins see on Home when it comes near.",
+    )
+
+    def values(self) -> SourceValues:
+        """The fields of a valid form, for create_source and change_source."""
+        return cast(SourceValues, dict(self.cleaned_data))
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        max_length=LONGEST_REASON,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="It is shown to everybody who reads about the source, and stored in the audit.",
+    )
+
+
+class RulesForm(forms.Form):
+    rules = forms.MultipleChoiceField(
+        label="Rules",
+        required=False,
+        choices=[(rule.value, f"{rule.label}: {RULE_HELP[rule]}") for rule in CHOICES],
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+
+class PartnerField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Model) -> str:
+        return str(obj.user) if isinstance(obj, Membership) else str(obj)
+
+
+class PartnerForm(forms.Form):
+    """Which partner is to see a source."""
+
+    partner = PartnerField(Membership.objects.none(), empty_label=None)
+
+    def __init__(self, data: QueryDict | None = None, *, partners: QuerySet[Membership]) -> None:
+        super().__init__(data)
+        field = objects_of(self, "partner")
+        field.queryset = partners

@@ -55,11 +55,14 @@ class _Plain(dict[int, str]):
 
 
 _PLAIN = _Plain()
+_PLAIN_ASCII = bytes.maketrans(bytes(range(128)), "".join(_PLAIN[code] for code in range(128)).encode())
 
 
 def words(text: str) -> list[str]:
     """The text's words without case, punctuation and compatibility forms; every number, however long, is "0"."""
-    return _NUMBER.sub("0", loosely(text).translate(_PLAIN)).split()
+    text = loosely(text)
+    plain = text.encode().translate(_PLAIN_ASCII).decode() if text.isascii() else text.translate(_PLAIN)
+    return _NUMBER.sub("0", plain).split()
 
 
 def shingles(messages: Sequence[Mapping[str, str]]) -> frozenset[str]:

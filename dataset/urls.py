@@ -1,11 +1,28 @@
-"""Imports and dataset versions."""
+"""Sources, imports and dataset versions."""
 
 from django.urls import path
 
-from dataset.views import exports, imports, versions
+from dataset.views import exports, imports, sources, versions, withdrawals
 
 app_name = "datasets"
 urlpatterns = [
+    path("sources/", sources.sources, name="sources"),
+    path("sources/new/", sources.source_new, name="source-new"),
+    path("sources/rules/", sources.data_rules, name="data-rules"),
+    path("sources/<int:pk>/", sources.source, name="source"),
+    path("sources/<int:pk>/examples/", sources.source_examples, name="source-examples"),
+    path("sources/<int:pk>/change/", sources.source_change, name="source-change"),
+    path("sources/<int:pk>/partners/", sources.source_partner_add, name="source-partner-add"),
+    path(
+        "sources/<int:pk>/partners/<int:partner>/remove/",
+        sources.source_partner_remove,
+        name="source-partner-remove",
+    ),
+    path("sources/<int:pk>/withdraw/", withdrawals.source_withdraw, name="source-withdraw"),
+    path("sources/<int:pk>/restore/", withdrawals.source_restore, name="source-restore"),
+    path("withdrawals/<int:pk>/", withdrawals.withdrawal, name="withdrawal"),
+    path("withdrawals/<int:pk>/accept/", withdrawals.withdrawal_accept, name="withdrawal-accept"),
+    path("withdrawals/<int:pk>/reopen/", withdrawals.withdrawal_reopen, name="withdrawal-reopen"),
     path("imports/", imports.imports, name="imports"),
     path("imports/new/", imports.import_new, name="import-new"),
     path("imports/<int:pk>/", imports.import_detail, name="import"),

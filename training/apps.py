@@ -13,7 +13,9 @@ class TrainingConfig(AppConfig):
         from core.home.stages import register_stage
         from core.marks import register_marks
         from core.runs.kinds import register_kind
+        from dataset.registry import register_uses
         from training.actions import TrainingAction
+        from training.extensions import uses
         from training.home import STAGE
         from training.host import machine, stopping  # noqa: F401
         from training.queries import control_tokens
@@ -21,6 +23,7 @@ class TrainingConfig(AppConfig):
 
         for kind in ALL:
             register_kind(kind)
+        register_uses(uses)
         register_stage(STAGE)
         register_marks(control_tokens)
         register_actions(TrainingAction)

@@ -26,7 +26,7 @@ from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS, EXAMPLE_WRITERS
 
 
 def _loaded(examples: QuerySet[Example]) -> QuerySet[Example]:
-    return examples.select_related("created_by", "submitted_by").defer("search_text")
+    return examples.select_related("created_by", "submitted_by")
 
 
 class _Examples(ProjectAPIView):

@@ -27,6 +27,7 @@ from annotation.api.serializers import (
 from annotation.checks import run_checks
 from annotation.models import Example, Lease
 from annotation.queries import queue as queries
+from annotation.queries.overview import overview
 from annotation.text.cleaning import clean_in_bounds
 from core.api.base import ProjectAPIView
 from core.roles import ANNOTATORS, EXAMPLE_READERS, QUEUE_WORKERS
@@ -54,7 +55,7 @@ class WaitingView(WorkView):
     @extend_schema(responses=CountsSerializer)
     def get(self, request: Request, slug: str) -> Response:
         """How many examples wait for this person, by kind."""
-        return Response(CountsSerializer(queries.overview(self.access.user, self.access.project)).data)
+        return Response(CountsSerializer(overview(self.access.user, self.access.project)).data)
 
 
 class TakeNextView(WorkView):

@@ -8,7 +8,7 @@ from rapidfuzz.distance import Indel
 from annotation.checks.base import UNLIMITED, Check, Finding, Pair, TimeBudget
 from annotation.checks.facts import facts_of
 from annotation.checks.facts.fact import BARE
-from annotation.models import QUESTION, QUESTION_LETTERS, SAID, Example
+from annotation.models import QUESTION_LETTERS, SAID, Example
 from annotation.text.hashes import loosely
 from core.models import Project
 
@@ -47,9 +47,7 @@ def _same_question(pair: Pair, project: Project, budget: TimeBudget) -> list[Fin
     if len(question) < _LEAST_QUESTION:
         return []
     records = [record.strip() for record in pair.context if record.strip()]
-    near = (
-        _others(pair, project).alias(asked=QUESTION).filter(asked__trigram_similar=question, context=records)
-    )
+    near = _others(pair, project).filter(search__question__trigram_similar=question, context=records)
     worded_otherwise: Example | None = None
     for other in near.exclude(completion="").order_by("id")[:_MOST]:
         budget.spend(64)

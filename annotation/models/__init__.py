@@ -1,4 +1,20 @@
-from annotation.models.examples import QUESTION, QUESTION_LETTERS, SAID, Example, Revision
+from annotation.models.counts import ApprovedChange, ExampleCount
+from annotation.models.examples import SAID, Example, Revision
+from annotation.models.search import BLOCKS, QUESTION_LETTERS, ExampleSearch, SearchBacklog, place
 from annotation.models.work import Draft, Lease, Review
 
-__all__ = ["QUESTION", "QUESTION_LETTERS", "SAID", "Draft", "Example", "Lease", "Review", "Revision"]
+__all__ = [
+    "BLOCKS",
+    "QUESTION_LETTERS",
+    "SAID",
+    "ApprovedChange",
+    "Draft",
+    "Example",
+    "ExampleCount",
+    "ExampleSearch",
+    "Lease",
+    "Review",
+    "Revision",
+    "SearchBacklog",
+    "place",
+]

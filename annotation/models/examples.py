@@ -3,15 +3,12 @@
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models.fields.json import KeyTextTransform, KeyTransform
-from django.db.models.functions import MD5, Left, Lower
+from django.db.models.functions import MD5, Lower
 from django.utils import timezone
 
-# Indexed expressions; queries must use exactly these. The start of the last turn, and the words of a completion.
-QUESTION_LETTERS = 600
-QUESTION = Lower(Left(KeyTextTransform("content", KeyTransform(-1, "messages")), QUESTION_LETTERS))
+# An indexed expression; queries must use exactly this: the words of a completion.
 SAID = MD5(Lower("completion"))
 
 
@@ -41,7 +38,8 @@ class Example(models.Model):
         Status.RETURNED: {Status.IN_REVIEW, Status.RETIRED},
         # Back to review when a reviewer undoes a decision, to the queue when somebody reopens it.
         Status.APPROVED: {Status.IN_REVIEW, Status.QUEUED, Status.RETIRED},
-        Status.RETIRED: {Status.QUEUED},
+        # To the queue when somebody reopens it; to the status that it had when its source is restored.
+        Status.RETIRED: {Status.QUEUED, Status.IN_REVIEW, Status.RETURNED, Status.APPROVED},
     }
 
     class Edge(models.TextChoices):
@@ -92,9 +90,6 @@ class Example(models.Model):
     arrival_hash = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - NULL is not unique
     content_hash = models.CharField(
         max_length=64, help_text="SHA-256 of messages, context and completion now."
-    )
-    search_text = models.TextField(
-        help_text="All texts joined, in lower case, for search by trigram (annotation.text.hashes)."
     )
     revision = models.PositiveIntegerField(default=1)
     created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
@@ -162,18 +157,23 @@ class Example(models.Model):
                 fields=["project", "queue_rank", "waiting_since", "id"],
                 condition=models.Q(status="in_review"),
             ),
+            # What of these queues is not for everybody (annotation.queries.overview).
+            models.Index(
+                name="example_returned",
+                fields=["project", "waiting_since"],
+                condition=models.Q(status="returned"),
+            ),
+            models.Index(
+                name="example_submitted",
+                fields=["project", "submitted_by", "status"],
+                condition=models.Q(status__in=["returned", "in_review"]),
+            ),
             models.Index(name="example_slice", fields=["project", "slice"]),
             models.Index(name="example_content", fields=["project", "content_hash"]),
-            GinIndex(
-                name="example_search",
-                fields=["search_text"],
-                opclasses=["gin_trgm_ops"],
-            ),
             GinIndex(name="example_tags", fields=["tags"]),
             models.Index(name="example_import", fields=["import_id", "id"]),
             models.Index(name="example_source", fields=["project", "source"]),
-            # For the check against other examples: which have nearly the same question, and which have the same answer.
-            GinIndex(OpClass(QUESTION, "gin_trgm_ops"), name="example_question"),
+            # For the check against other examples: which have the same answer.
             models.Index(models.F("project"), SAID, name="example_said"),
         ]
 
@@ -184,6 +184,11 @@ class Example(models.Model):
     def question(self) -> str:
         """The customer's last message."""
         return str(self.messages[-1]["content"]) if self.messages else ""
+
+    @property
+    def worse_answer(self) -> str:
+        """The answer that people found worse: from a file, or a model's answer that was corrected."""
+        return self.rejected or str(self.origin_detail.get("answer") or "")
 
     def content(self) -> dict[str, Any]:
         """The example in its canonical shape, as in revisions, hashes and dataset rows."""

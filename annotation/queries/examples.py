@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Sum
 
-from annotation.models import Example, Review, Revision
+from annotation.models import Example, Review, Revision, SearchBacklog
 from annotation.text.changes import Changes, changes
 from core.lists.numbers import whole_number
 from core.lists.search import folded, pattern
@@ -38,12 +38,29 @@ def find_examples(project: Project, criteria: Mapping[str, Any]) -> QuerySet[Exa
 
 def with_text(examples: QuerySet[Example], typed: str) -> QuerySet[Example]:
     """Those that contain the text; for "#12" the one with this number; all of them when nothing was typed."""
-    text = typed.strip()
-    if not text:
-        return examples
-    if text.startswith("#") and (number := whole_number(text[1:])) is not None:
+    if (number := _number(typed)) is not None:
         return examples.filter(pk=number)
-    return examples.filter(search_text__contains=pattern(text) or folded(text))
+    text = words_of(typed)
+    return examples if text is None else examples.filter(search__text__contains=text)
+
+
+def _number(typed: str) -> int | None:
+    text = typed.strip()
+    return whole_number(text[1:]) if text.startswith("#") else None
+
+
+def words_of(typed: str) -> str | None:
+    """What a search text must contain; None when nothing or a number was typed."""
+    text = typed.strip()
+    return None if not text or _number(text) is not None else pattern(text) or folded(text)
+
+
+def not_searched_yet(project: Project, criteria: Mapping[str, Any]) -> int:
+    """How many of the project's examples a search by text (`q`) does not find yet: a bulk load stored them just now. 0 without
+    such a search; else one query."""
+    if not criteria.get("q"):
+        return 0
+    return SearchBacklog.objects.filter(project=project).aggregate(n=Sum("left"))["n"] or 0
 
 
 def slices_of(project: Project) -> list[str]:

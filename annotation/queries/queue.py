@@ -3,7 +3,7 @@
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
@@ -87,80 +87,7 @@ def in_order(examples: QuerySet[E]) -> QuerySet[E]:
     return examples.order_by("queue_rank", "waiting_since", "id")
 
 
-@dataclass(frozen=True)
-class WaitingKind:
-    """The number of waiting examples of one kind, for the overview; `key` and `value` are the filter that takes from it."""
-
-    label: str
-    count: int
-    key: str = ""
-    value: str = ""
-
-
-def standing(project: Project) -> dict[str, int]:
-    """How many examples are in each status. One query."""
-    counts = dict.fromkeys(Example.Status.values, 0)
-    counts.update(
-        Example.objects.filter(project=project).order_by().values_list("status").annotate(Count("id"))
-    )
-    return counts
-
-
-@dataclass(frozen=True)
-class Overview:
-    """The queues of one person. Counts leave out all open examples, also those of the person."""
-
-    sent_back: int = 0
-    feedback: int = 0
-    edge: int = 0
-    rest: int = 0
-    edge_by_slice: list[WaitingKind] = field(default_factory=list)
-    edge_by_kind: list[WaitingKind] = field(default_factory=list)
-    to_review: int = 0
-    held_by_others: int = 0
-
-    @property
-    def to_annotate(self) -> int:
-        return self.sent_back + self.feedback + self.edge + self.rest
-
-
-def overview(user: User, project: Project) -> Overview:
-    """Three queries, each one pass over an index, for any size of the queue."""
-    held = _held(project)
-    own_open = {example for example, holder in held.items() if holder == user.pk}
-    mine = Case(
-        When(status=Example.Status.RETURNED, submitted_by=user, then=Value(True)), default=Value(False)
-    )
-    waiting = (
-        waiting_for(user, project, Purpose.ANNOTATE)
-        .exclude(pk__in=own_open)
-        .annotate(mine=mine, is_held=Q(pk__in=list(held)))
-    )
-    counts = {"sent_back": 0, "feedback": 0, "edge": 0, "rest": 0, "held_by_others": 0}
-    slices: dict[str, int] = {}
-    kinds: dict[str, int] = {}
-    rows = waiting.order_by().values_list("mine", "queue_rank", "slice", "edge", "is_held")
-    for own, rank, slice_name, edge, is_held, count in rows.annotate(n=Count("id")):
-        if is_held:
-            counts["held_by_others"] += count
-            continue
-        counts["sent_back" if own else ("feedback", "edge", "rest")[rank]] += count
-        if edge:
-            slices[slice_name] = slices.get(slice_name, 0) + count
-            kinds[edge] = kinds.get(edge, 0) + count
-    by_slice = sorted(slices.items(), key=lambda row: (-row[1], row[0]))[:12]
-    by_kind = sorted(kinds.items(), key=lambda row: (-row[1], row[0]))
-    return Overview(
-        **counts,
-        edge_by_slice=[WaitingKind(name or "no slice", count, "slice", name) for name, count in by_slice],
-        edge_by_kind=[
-            WaitingKind(str(Example.Edge(edge).label), count, "edge", edge) for edge, count in by_kind
-        ],
-        to_review=waiting_for(user, project, Purpose.REVIEW).exclude(pk__in=list(held)).count(),
-    )
-
-
-def _held(project: Project) -> dict[int, int]:
+def held_by(project: Project) -> dict[int, int]:
     """All open examples and their holders: as many as people at work, so they are fetched and not joined."""
     return dict(
         Lease.objects.filter(project=project, outcome=Lease.Outcome.OPEN, expires_at__gt=timezone.now())
@@ -171,7 +98,7 @@ def _held(project: Project) -> dict[int, int]:
 
 def waiting_count(user: User, project: Project, purpose: str) -> int:
     """The number of free examples for this person, counted up to MANY + 1. Two queries."""
-    free = waiting_for(user, project, purpose).exclude(pk__in=list(_held(project)))
+    free = waiting_for(user, project, purpose).exclude(pk__in=list(held_by(project)))
     return free.order_by()[: MANY + 1].count()
 
 
@@ -270,9 +197,7 @@ def review_list(project: Project, user: User, criteria: Mapping[str, Any] | None
     examples = with_text(examples, str(criteria.get("q") or ""))
     holder = _holding().values("user__name")[:1]
     return in_order(
-        examples.defer("search_text")
-        .select_related("submitted_by")
-        .annotate(
+        examples.select_related("submitted_by").annotate(
             held_by=Subquery(holder),
             own=Case(When(submitted_by=user, then=Value(True)), default=Value(False)),
         )

@@ -146,6 +146,9 @@ def mark_in_pair(pair: Mapping[str, Any], marks: Marks) -> str:
     """The first control mark in the texts of an example; "" when there is none."""
     texts = texts_of(pair)
     every = (*texts["messages"], *texts["context"], texts["completion"], pair.get("rejected", ""))
+    # A mark in one of them is a mark in all of them, and nearly every example has none.
+    if not marks.in_text("\n".join(every)):
+        return ""
     return next((mark for text in every if (mark := marks.in_text(text))), "")
 
 

@@ -21,7 +21,7 @@ def nfc(value: JsonLike) -> JsonLike: ...
 def nfc(value: JsonLike) -> JsonLike:
     """`value` with every text in it in Unicode form NFC, so that é typed in two ways is one letter."""
     if isinstance(value, str):
-        return unicodedata.normalize("NFC", value)
+        return value if value.isascii() else unicodedata.normalize("NFC", value)
     if isinstance(value, list):
         return [nfc(part) for part in value]
     if isinstance(value, dict):
@@ -75,7 +75,7 @@ def _compact(record: str) -> str:
         return record
     try:
         # Numbers stay text: as floats 1.10 and 1.1 would be one, and so would long identifiers.
-        return canonical_json(json.loads(record, parse_float=_verbatim, parse_int=_verbatim))
+        return canonical_json(_parse_verbatim(record))
     except (ValueError, RecursionError):
         return record
 
@@ -85,10 +85,15 @@ def _verbatim(number: str) -> dict[str, str]:
     return {"": number}
 
 
+# Made once: json.loads would make a decoder for every record.
+_parse_verbatim = json.JSONDecoder(parse_float=_verbatim, parse_int=_verbatim).decode
+
+
 def loosely(text: str) -> str:
     """The text without differences that people do not see: case, runs of spaces, compatibility letters."""
-    # Plain letters have no other form.
-    return one_line(text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
+    if text.isascii():
+        return one_line(text).lower()
+    return one_line(unicodedata.normalize("NFKC", text)).casefold()
 
 
 def group_of_prompt(*, messages: list[Any], context: list[str]) -> str:

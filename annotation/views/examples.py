@@ -10,13 +10,15 @@ from annotation.filters import ExampleFilter
 from annotation.forms import RetireForm
 from annotation.links import annotation_subnav
 from annotation.models import Example
-from annotation.queries.examples import find_examples, history_of
+from annotation.queries.counts import kept_count
+from annotation.queries.examples import find_examples, history_of, not_searched_yet
+from annotation.queries.search import Found, newest_matches
 from annotation.registry import page_details
 from annotation.services.examples import example_stamp, requeue, retire
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import status_of, take_errors
-from core.lists.paging import cut
+from core.lists.paging import FoundPaginator, cut, requested
 from core.models import Role
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 
@@ -29,10 +31,16 @@ def examples(request: HttpRequest, access: Access) -> HttpResponse:
     filters = ExampleFilter(request.GET, project=access.project)
     criteria = filters.criteria()
     examples = filters.shown(find_examples(access.project, criteria)).select_related("submitted_by")
+    found = newest_matches(access.project, criteria) if filters.is_valid() else Found([], False)
+    if found is not None:
+        page = requested(request, FoundPaginator(examples, 25, found.ids, found.more))
+    else:
+        page = cut(request, examples, 25, known=kept_count(access.project, criteria))
     context = {
         "filters": filters,
         "criteria": criteria,
-        "page": cut(request, examples.defer("search_text"), 25),
+        "page": page,
+        "not_searched": not_searched_yet(access.project, criteria),
         "can_import": access.has(Role.ADMIN),
         "subnav": annotation_subnav(access, "annotation:examples"),
     }
@@ -50,7 +58,7 @@ def examples_download(request: HttpRequest, access: Access) -> StreamingHttpResp
 
 def _example(access: Access, pk: int) -> Example:
     return access.get(
-        Example.objects.select_related("created_by", "submitted_by", "project").defer("search_text"),
+        Example.objects.select_related("created_by", "submitted_by", "project"),
         pk=pk,
     )
 

@@ -13,6 +13,8 @@ from annotation.forms import PairForm, TakeForm, pair_from, whole_number
 from annotation.links import annotation_subnav
 from annotation.models import Draft, Example, Lease
 from annotation.queries import queue as queries
+from annotation.queries.counts import standing
+from annotation.queries.overview import overview as overview_of
 from annotation.services.examples import content_of
 from annotation.text.cleaning import clean_in_bounds
 from annotation.views.editing import (
@@ -44,14 +46,14 @@ def overview(request: HttpRequest, access: Access) -> HttpResponse:
     annotates = access.has(Role.ANNOTATOR)
     reviews = access.has(Role.REVIEWER)
     context = {
-        "waiting": queries.overview(user, project),
+        "waiting": overview_of(user, project),
         "annotates": annotates,
         "reviews": reviews,
         "open_item": queries.open_lease(user, project, ANNOTATE) if annotates else None,
         "open_review": queries.open_lease(user, project, Lease.Purpose.REVIEW) if reviews else None,
         "drafts": list(queries.drafts_of(user, project)[:6]) if annotates or reviews else [],
         "recent": queries.recent_work(user, project),
-        "standing": queries.standing(project),
+        "standing": standing(project),
         "undoable": queries.undoable(user, project) if reviews else [],
         "skipped": queries.skipped_by(user, project) if annotates or reviews else [],
         "undo": last_step(access, ANNOTATE) if annotates else None,

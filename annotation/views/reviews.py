@@ -17,7 +17,7 @@ from annotation.forms import PairForm, TakeForm, pair_from, whole_number
 from annotation.links import annotation_subnav
 from annotation.models import Draft, Example, Lease, Review
 from annotation.queries import queue as queries
-from annotation.queries.examples import slices_of
+from annotation.queries.examples import not_searched_yet, slices_of
 from annotation.services.examples import content_of
 from annotation.services.reviewing import Bulk
 from annotation.text.changes import changes
@@ -68,6 +68,7 @@ def _list_page(
         "filters": filters,
         "page": page,
         "rows": queries.review_rows(page),
+        "not_searched": not_searched_yet(access.project, filters.criteria()),
         "selected": {f"{pk}:{revision}" for pk, revision in selected},
         "error": error,
         "reviews": reviews,

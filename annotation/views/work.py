@@ -38,7 +38,7 @@ class Work:
 
 
 def example_of(access: Access, pk: int) -> Example:
-    examples = Example.objects.select_related("submitted_by", "created_by").defer("search_text")
+    examples = Example.objects.select_related("submitted_by", "created_by")
     example = access.get(examples, pk=pk)
     example.project = access.project
     return example

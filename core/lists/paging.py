@@ -18,8 +18,15 @@ class CappedPaginator(Paginator):
 
     CAP = 10_000
 
+    def __init__(self, rows: QuerySet[Any], size: int, known: int | None = None) -> None:
+        """`known`: the number of rows, where the caller has it already."""
+        super().__init__(rows, size)
+        self.known = known
+
     @cached_property
     def _found(self) -> int:
+        if self.known is not None:
+            return self.known
         rows = self.object_list
         assert isinstance(rows, QuerySet)
         return rows.order_by().values("pk")[: self.CAP + 1].count()
@@ -34,6 +41,29 @@ class CappedPaginator(Paginator):
         return self._found > self.CAP
 
 
-def cut(request: HttpRequest, rows: QuerySet[Any], size: int = 50) -> Page[Any]:
-    """The requested page; an invalid `?page=` gives the first or the last. Two queries."""
-    return CappedPaginator(rows, size).get_page(Params(request.GET).text("page", most=20))
+class FoundPaginator(CappedPaginator):
+    """Pages of rows whose keys are known, in their order: `ids` of `rows`; `more`: there are others that are not shown."""
+
+    def __init__(self, rows: QuerySet[Any], size: int, ids: list[int], more: bool) -> None:
+        super().__init__(rows, size, len(ids))
+        self.ids, self.more = ids, more
+
+    @cached_property
+    def is_capped(self) -> bool:
+        return self.more
+
+    def page(self, number: int | str) -> Page[Any]:
+        number = self.validate_number(number)
+        ids = self.ids[(number - 1) * self.per_page : number * self.per_page]
+        rows = self.object_list.in_bulk(ids) if isinstance(self.object_list, QuerySet) else {}
+        # One that was deleted in the meantime is left out.
+        return Page([rows[pk] for pk in ids if pk in rows], number, self)
+
+
+def cut(request: HttpRequest, rows: QuerySet[Any], size: int = 50, *, known: int | None = None) -> Page[Any]:
+    """The requested page; an invalid `?page=` gives the first or the last. Two queries; one when their number is `known`."""
+    return requested(request, CappedPaginator(rows, size, known))
+
+
+def requested(request: HttpRequest, paginator: Paginator) -> Page[Any]:
+    return paginator.get_page(Params(request.GET).text("page", most=20))

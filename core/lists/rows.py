@@ -9,7 +9,7 @@ M = TypeVar("M", bound=Model)
 
 
 def rows_by_key(
-    queryset: QuerySet[M], *, size: int = 200, newest_first: bool = False, by: str = ""
+    queryset: QuerySet[M], *, size: int = 1000, newest_first: bool = False, by: str = ""
 ) -> Iterator[M]:
     """All rows in the order of their keys (or of the field `by`), `size` at a time, each portion by a separate query.
 

@@ -9,7 +9,7 @@ from core.api.fields import Body, SeenField, TextField
 from core.api.serializers import PersonSerializer, RunSerializer
 from core.errors import Invalid
 from core.lists.numbers import LARGEST_ID
-from dataset.mapping import FieldMapping, read_mapping
+from dataset.mapping import read_mapping
 from dataset.models import DataImport, DatasetRow, DatasetVersion, ImportIssue, Upload, WithheldRow
 from dataset.services.uploads import MOST_PIECE
 from dataset.services.versions import MAX_SHARE, SEED
@@ -67,9 +67,10 @@ class ImportSerializer(serializers.ModelSerializer[DataImport]):
 class MappingField(serializers.JSONField):
     """How columns are read: {"columns": {column: field, or "" to leave it out}, "tool_turns": "refuse" or "records"}."""
 
-    def to_internal_value(self, data: Any) -> FieldMapping:
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """A FieldMapping, or None where the field was left out."""
         try:
-            return read_mapping(super().to_internal_value(data))
+            return read_mapping(super().run_validation(data))
         except Invalid as error:
             raise serializers.ValidationError(error.fields["mapping"]) from None
 
@@ -236,13 +237,13 @@ class DatasetRowSerializer(serializers.ModelSerializer[DatasetRow]):
 
 class WithheldRowSerializer(serializers.ModelSerializer[WithheldRow]):
     """An approved example that was left out; `repeats` is the test row it would have leaked, and `similarity` the similarity of
-    their turns (0.8 to 1) when it nearly repeats it. With reason `control_mark` its text contains `mark`."""
+    their turns (0.8 to 1) when it nearly repeats it. With reason `control_mark` its text contains `mark`, with `rule` it breaks this data rule."""
 
     revision = serializers.IntegerField(source="revision.number", read_only=True)
 
     class Meta:
         model = WithheldRow
-        fields = ("example", "revision", "split", "reason", "repeats", "similarity", "mark")
+        fields = ("example", "revision", "split", "reason", "repeats", "similarity", "mark", "rule")
         read_only_fields = fields
 
 

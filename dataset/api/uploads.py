@@ -26,8 +26,10 @@ class PieceParser(BaseParser):
 
     media_type = "application/octet-stream"
 
-    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> bytes:
-        return bytes(stream.read(MOST_PIECE + 1))
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None
+    ) -> dict[str, Any]:
+        return {"piece": bytes(stream.read(MOST_PIECE + 1))}
 
 
 class _Uploads(ProjectAPIView):
@@ -84,8 +86,8 @@ class UploadView(_Uploads):
             raise Invalid(
                 "The header Upload-Offset must be a whole number.", "Give the place of the piece in the file."
             )
-        piece = request.data
-        if not isinstance(piece, bytes) or len(piece) > MOST_PIECE:
+        piece: bytes = dict(request.data).get("piece", b"")
+        if len(piece) > MOST_PIECE:
             limit = MOST_PIECE // (1 << 20)
             raise Invalid(f"A piece has at most {limit} MB.", "Send smaller pieces.")
         upload = receive_piece(by=self.access.user, upload=upload, offset=offset, piece=piece)

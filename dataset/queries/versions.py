@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import Exists, F, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from annotation.models import Example, Review
+from annotation.queries.counts import approved_count
 from annotation.text.hashes import prompt_hash
 from core.models import Project
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit, WithheldRow
@@ -93,12 +94,41 @@ def left_out(version: DatasetVersion) -> Exists:
     )
 
 
+# Of the examples in a version, those that are no longer as in the version: not approved, or with another text. Only an example
+# with a change that the version may not have seen can be one.
+_NOT_AS_FROZEN = """
+SELECT count(*)
+FROM (SELECT DISTINCT example_id FROM annotation_approvedchange WHERE project_id = %(project)s AND id > %(seen)s) AS changed
+JOIN annotation_example e ON e.id = changed.example_id
+JOIN LATERAL (
+    SELECT revision_id FROM datasets_datasetrow WHERE dataset_id = %(version)s AND example_id = e.id
+    UNION ALL
+    SELECT revision_id FROM datasets_withheldrow WHERE dataset_id = %(version)s AND example_id = e.id
+) AS held ON true
+JOIN annotation_revision r ON r.id = held.revision_id
+WHERE e.status <> 'approved' OR e.revision <> r.number
+"""
+
+
 def not_frozen_yet(project: Project, newest: DatasetVersion | None) -> int:
-    """Approved examples that are not in `newest`, the newest ready version, as they are now. Two queries."""
-    waiting = approved(project)
+    """Approved examples that are not in `newest`, the newest ready version, as they are now. At most three queries; their cost grows
+    with the changes of approved examples since then, and not with the examples."""
+    approved_now = approved_count(project)
     if newest is None:
-        return waiting.count()
-    joined = with_row(waiting, newest)
+        return approved_now
+    if newest.changes_seen is None:
+        return _not_frozen_one_by_one(project, newest)
+    frozen = newest.counts["total"] + WithheldRow.objects.filter(dataset=newest).count()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _NOT_AS_FROZEN, {"project": project.pk, "seen": newest.changes_seen, "version": newest.pk}
+        )
+        return max(0, approved_now - int(frozen) + int(cursor.fetchone()[0]))
+
+
+def _not_frozen_one_by_one(project: Project, newest: DatasetVersion) -> int:
+    """The same for a version of before changes were noted: it compares every approved example. Two queries."""
+    joined = with_row(approved(project), newest)
     unknown = joined.filter(Q(held=None), ~left_out(newest)).count()
     # Only an example with a second revision can differ from the frozen one.
     edited = joined.filter(Q(revision__gt=1), Q(held__revision__number__lt=F("revision"))).count()

@@ -214,18 +214,9 @@ class ChatReader:
     def _message(self, name: str, index: int, message: Value, *, learned: bool) -> dict[str, str]:
         if not isinstance(message, dict):
             raise BadField(name, f"Must be an object with role and content; it is {type_name(message)}.")
-        role_key, text_key = (
-            ("from", "value") if "from" in message and "role" not in message else ("role", "content")
-        )
-        written_role = message.get(role_key)
-        if role_key == "from":
-            role = SHAREGPT_ROLES.get(written_role.lower()) if isinstance(written_role, str) else None
-        else:
-            role = role_of(written_role)
-        if role is None:
-            raise BadField(
-                f"{name}.{role_key}", f"Must be system, user or assistant; it is {shortened(written_role)}."
-            )
+        is_sharegpt = "from" in message and "role" not in message
+        role_key, text_key = ("from", "value") if is_sharegpt else ("role", "content")
+        role = _role(f"{name}.{role_key}", message.get(role_key), is_sharegpt=is_sharegpt)
         if self.mapping.tool_turns == "records":
             message = {part: value for part, value in message.items() if part not in _CALLS}
         try:
@@ -237,9 +228,13 @@ class ChatReader:
         text = filled_text(f"{name}.{text_key}", message.get(text_key) if text is None else text)
         if role == "system" and index:
             raise BadField(f"{name}.{role_key}", "A system message can only be the first message.")
-        for other, value in message.items():
-            if other in (role_key, text_key):
-                continue
+        others = {part: value for part, value in message.items() if part not in (role_key, text_key)}
+        self._other_parts(name, others, learned=learned)
+        return {"role": role, "content": text}
+
+    def _other_parts(self, name: str, others: dict[str, Value], *, learned: bool) -> None:
+        """What a message has beside its role and text: refused when it changes the meaning, else noted."""
+        for other, value in others.items():
             part = f"{name}.{shown(other)[1:-1]}"
             weight = weight_of(other, value)
             if learned and weight not in (None, 1):
@@ -250,7 +245,6 @@ class ChatReader:
                 self.note_bad_answer(other, value, part)
             elif weight is None and value not in (None, "", [], {}):
                 self.result.notes.append(KeyNote(f"messages[].{shown(other)[1:-1]}", "ignored"))
-        return {"role": role, "content": text}
 
     def _answer_as_chat(self, key: str, chat: list[Value]) -> tuple[list[dict[str, str]], str]:
         messages = self._chat(key, chat)
@@ -306,3 +300,13 @@ class ChatReader:
                 raise BadField(key, "Does not begin with the conversation of the row.")
             return text
         return read_text(key, value[0] if isinstance(value, list) and len(value) == 1 else value)
+
+
+def _role(name: str, written: Value, *, is_sharegpt: bool) -> str:
+    if is_sharegpt:
+        role = SHAREGPT_ROLES.get(written.lower()) if isinstance(written, str) else None
+    else:
+        role = role_of(written)
+    if role is None:
+        raise BadField(name, f"Must be system, user or assistant; it is {shortened(written)}.")
+    return role

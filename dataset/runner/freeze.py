@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
 from annotation.models import Example, Revision
+from annotation.queries.counts import changes_so_far
 from annotation.text.cleaning import mark_in_pair
 from annotation.text.hashes import canonical_json, prompt_hash
 from core.audit.entries import record
@@ -24,8 +25,9 @@ from core.runs.context import RunContext, RunFailed
 from core.services.events import publish
 from core.storage import storage
 from dataset.actions import DatasetAction
-from dataset.models import DatasetRow, DatasetVersion, GroupSplit
+from dataset.models import DatasetVersion, GroupSplit
 from dataset.planning import FreezePlan, Planner
+from dataset.queries.rules import rules_now
 from dataset.queries.versions import add_tested_before, approved, decided_splits
 from dataset.rows import ContentHash, body_hash, canonical_row
 from dataset.runner.bulk import copy_in
@@ -45,13 +47,14 @@ CREATE TEMPORARY TABLE freeze_row (
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_split ("group" text PRIMARY KEY, split text) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_withheld (
-    example_id bigint PRIMARY KEY, split text, reason text, repeats_id bigint, similarity double precision, mark text
+    example_id bigint PRIMARY KEY, split text, reason text, repeats_id bigint, similarity double precision, mark text,
+    rule text
 ) ON COMMIT DROP
 """
 _WITHHOLD = """
 INSERT INTO datasets_withheldrow
-    (dataset_id, example_id, revision_id, split, reason, repeats_id, similarity, mark)
-SELECT %s, w.example_id, r.revision_id, w.split, w.reason, w.repeats_id, w.similarity, w.mark
+    (dataset_id, example_id, revision_id, split, reason, repeats_id, similarity, mark, rule)
+SELECT %s, w.example_id, r.revision_id, w.split, w.reason, w.repeats_id, w.similarity, w.mark, w.rule
 FROM freeze_withheld w JOIN freeze_row r USING (example_id)
 ORDER BY w.example_id
 """
@@ -60,6 +63,11 @@ SELECT r.example_id, r.revision_id, r.revision, r.prompt_hash, r.row_hash, r.bod
 FROM freeze_row r JOIN freeze_split s USING ("group")
 WHERE NOT EXISTS (SELECT FROM freeze_withheld w WHERE w.example_id = r.example_id)
 ORDER BY r.row_hash COLLATE "C", r.example_id
+"""
+
+# Written without instances of the model, which would cost as much as all the rest of writing.
+_ROWS = """
+COPY datasets_datasetrow (dataset_id, example_id, revision_id, position, split, row_hash, prompt_hash) FROM STDIN
 """
 
 
@@ -88,6 +96,8 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_TABLES)
     planner = Planner(dataset.settings)
+    # Before the examples are read: what changes from now on may be missing in this version.
+    dataset.changes_seen = changes_so_far()
     total = _gather(dataset, planner, report)
     if not total:
         raise RunFailed(
@@ -99,8 +109,9 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
     if not len(planner):
         raise RunFailed(
             "nothing_usable",
-            "All approved examples that match contain a control mark of chat templates. There is nothing to freeze.",
-            "Open these examples, remove the marks, and freeze again.",
+            "All approved examples that match break a data rule of the project or contain a control mark of chat templates. "
+            "There is nothing to freeze.",
+            "The preview counts them by rule. Complete the sources, change the rules, or remove the marks. Then freeze again.",
         )
     add_tested_before(dataset.project, planner)
     plan = planner.plan(
@@ -134,6 +145,7 @@ def _finish(dataset: DatasetVersion, plan: FreezePlan, content: str, artifact: A
         artifact=artifact,
         same_as=same_as,
         counts=plan.counts,
+        changes_seen=dataset.changes_seen,
     )
     record(
         by=dataset.created_by,
@@ -159,18 +171,27 @@ def _gather(dataset: DatasetVersion, planner: Planner, report: Report) -> int:
         Revision.objects.filter(example__in=examples, number=F("example__revision"))
         .order_by()
         .values_list(
-            "example_id", "pk", "number", "example__source", *(f"example__{name}" for name in columns)
+            "example_id",
+            "pk",
+            "number",
+            "example__source",
+            "example__origin",
+            *(f"example__{name}" for name in columns),
         )
     )
     done = 0
     marks = known_marks()
+    rules = rules_now(dataset.project).rules(dataset.settings.get("rules", ()))
     for chunk in _chunks(revisions.iterator(chunk_size=BATCH)):
         with connection.cursor() as cursor, cursor.copy("COPY freeze_row FROM STDIN") as copy:
-            for example_id, revision_id, number, source, *values in chunk:
+            for example_id, revision_id, number, source, origin, *values in chunk:
                 row = canonical_row({**dict(zip(columns, values, strict=True)), "source": source or ""})
                 body = canonical_json(row)
                 prompt = prompt_hash(messages=row["messages"], context=row["context"])
                 copy.write_row((example_id, revision_id, number, row["group"], prompt, body_hash(body), body))
+                if rule := rules.broken(source=source, license=row["license"], origin=origin):
+                    planner.refuse(example=example_id, rule=rule)
+                    continue
                 if mark := mark_in_pair(row, marks):
                     planner.leave_out(example=example_id, mark=mark)
                     continue
@@ -216,27 +237,16 @@ def _write(dataset: DatasetVersion, path: Path, total: int, report: Report) -> s
     with path.open("w", encoding="utf-8", newline="\n") as file, connection.chunked_cursor() as cursor:
         cursor.execute(_KEPT)
         while chunk := cursor.fetchmany(BATCH):
-            rows = []
-            for example_id, revision_id, revision, prompt, sha256, body, split in chunk:
-                content.add(sha256, split)
-                head = canonical_json(
-                    {"position": position, "example": example_id, "revision": revision, "split": split}
-                )
-                # The body is canonical JSON already: both objects are joined without parsing it again.
-                file.write(f"{head[:-1]},{body[1:]}\n")
-                rows.append(
-                    DatasetRow(
-                        dataset=dataset,
-                        example_id=example_id,
-                        revision_id=revision_id,
-                        position=position,
-                        split=split,
-                        row_hash=sha256,
-                        prompt_hash=prompt,
+            with connection.cursor() as rows, rows.copy(_ROWS) as copy:
+                for example_id, revision_id, revision, prompt, sha256, body, split in chunk:
+                    content.add(sha256, split)
+                    head = canonical_json(
+                        {"position": position, "example": example_id, "revision": revision, "split": split}
                     )
-                )
-                position += 1
-            copy_in(DatasetRow, rows, leave_out=["id"])
+                    # The body is canonical JSON already: both objects are joined without parsing it again.
+                    file.write(f"{head[:-1]},{body[1:]}\n")
+                    copy.write_row((dataset.pk, example_id, revision_id, position, split, sha256, prompt))
+                    position += 1
             done = _DECIDED + (_ALL - _DECIDED) * position // max(total, 1)
             report(done=min(done, _ALL - 1), message=f"Wrote {position:,} of {total:,} rows.")
     return content.hexdigest()

@@ -11,7 +11,10 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from annotation.models import Example, Revision
+from annotation.services.search_index import index_soon
 from core.audit.entries import record
+from core.database.statistics import analyze
 from core.host.scratch import scratch
 from core.marks import known_marks
 from core.runs.context import RunContext, RunFailed
@@ -19,6 +22,7 @@ from core.storage import storage
 from dataset.actions import DatasetAction
 from dataset.mapping import read_mapping
 from dataset.models import DataImport, ImportIssue
+from dataset.queries.withdrawals import withdrawn_names
 from dataset.runner.bulk import copy_in
 from dataset.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
 from dataset.runner.parsing import parse_line
@@ -64,6 +68,8 @@ def run(ctx: RunContext) -> None:
                 )
                 store(data_import, report=report)
                 still_ours(ctx.run)
+            # The planner must know of the new rows before people work on them.
+            analyze(Example, Revision)
         except Refused as refused:
             keep_the_answer(data_import, refused.tally)
             raise refused.failure from None
@@ -101,8 +107,6 @@ def store(data_import: DataImport, *, report: Report) -> None:
     )
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = on")
-        # The planner must know of the new rows before people work on them.
-        cursor.execute("ANALYZE annotation_example, annotation_revision")
     record(
         by=data_import.created_by,
         project=data_import.project,
@@ -140,12 +144,13 @@ def _store_rows(data_import: DataImport, file: OpenedFile, tally: Tally, report:
     needs_completion = data_import.destination != DataImport.Destination.QUEUE
     store_rows = Store(data_import, tally)
     mapping = read_mapping(data_import.mapping)
-    marks = known_marks()
+    marks, withdrawn = known_marks(), withdrawn_names(data_import.project)
     with batches_ahead(
         file.rows,
         lambda line: parse_line(line, needs_completion=needs_completion, marks=marks, mapping=mapping),
     ) as batches:
         for batch in batches:
+            batch.refuse_sources(withdrawn, data_import.default_source)
             count_rows(tally, batch)
             store_rows.add(batch.good)
             report(
@@ -154,6 +159,7 @@ def _store_rows(data_import: DataImport, file: OpenedFile, tally: Tally, report:
                 f"{tally.rejected:,} bad rows.",
             )
     store_rows.write_issues()
+    index_soon(Example.objects.filter(import_id=data_import.pk))
 
 
 def count_rows(tally: Tally, batch: PreparedBatch) -> None:

@@ -137,12 +137,10 @@ class _Reader(ChatReader):
         perhaps: list[tuple[str, Value]] = []
         for key, value in self.data.items():
             own = own_key(key)
-            if key in self.mapping.columns:
-                self._place_mapped(self.mapping.columns[key], key, value)
-            elif meaning := meaning_of(key):
+            if self._is_decided(own, key, value):
+                continue
+            if meaning := meaning_of(key):
                 self._refuse_meaning(shown(key)[1:-1], meaning, value)
-            elif own == "rejected" and isinstance(value, (str, list)) and not self._is_verdict(value):
-                self._place(own, key, value)
             elif says_not_to_train(key, value):
                 raise BadField(shown(key)[1:-1], f"Is {shortened(value)}. {NOT_FOR_TRAINING}")
             elif says_bad(key, value):
@@ -166,6 +164,16 @@ class _Reader(ChatReader):
         self._join_records()
         if is_nothing(self.value_of("completion")[1]):
             self.given.pop("completion", None)  # messages can end with the answer
+
+    def _is_decided(self, own: str | None, key: str, value: Value) -> bool:
+        """Reads a column that the mapping names, and a worse answer; nothing else is looked at then."""
+        if key in self.mapping.columns:
+            self._place_mapped(self.mapping.columns[key], key, value)
+            return True
+        if own == "rejected" and isinstance(value, (str, list)) and not self._is_verdict(value):
+            self._place(own, key, value)
+            return True
+        return False
 
     def _refuse_meaning(self, name: str, meaning: str, value: Value) -> None:
         """A key that makes the row more than text. Tools can be left out where the mapping says so."""

@@ -1,13 +1,11 @@
 """Stores prepared rows as examples with their first revision, by COPY, in the caller's transaction."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from annotation.models import Example, Revision
-from annotation.text.hashes import search_text
 from dataset.models import DataImport, ImportIssue, Source
 from dataset.runner.bulk import allocate_ids, as_array, copy_in, copy_text, quoted
 from dataset.runner.preparing import PreparedRow
@@ -15,7 +13,7 @@ from dataset.runner.tally import Tally
 
 _COLUMNS = (
     "id", "project_id", "source", "import_id", "status", "messages", "context", "completion", "rejected", "slice", "edge", "tags",
-    "group", "license", "external_id", "origin", "origin_detail", "arrival_hash", "content_hash", "search_text", "revision",
+    "group", "license", "external_id", "origin", "origin_detail", "arrival_hash", "content_hash", "revision",
     "created_by_id", "waiting_since", "created_at", "changed_at",
 )  # fmt: skip
 # Lists of ids and hashes travel as one text: psycopg writes an array of a thousand values element by element.
@@ -80,7 +78,7 @@ class Store:
         """{arrival hash of a row: the project's example it repeats}, as it was imported or as it is now."""
         by_content = {row.content: row.arrival for row in rows}
         arrivals = {row.arrival for row in rows}
-        values = {
+        values: dict[str, int | str] = {
             "project": self.data_import.project_id,
             "arrivals": ",".join(arrivals),
             "contents": ",".join(by_content),
@@ -117,11 +115,6 @@ class Store:
         """One example as texts, in the order of _COLUMNS."""
         example = row.example
         source = self._source(row)
-        pair: dict[str, Any] = {
-            "messages": example.messages,
-            "context": example.context,
-            "completion": example.completion,
-        }
         by = self.data_import.created_by_id
         license_name = (
             example.license or self.data_import.default_license or (source.license if source else "")
@@ -131,7 +124,7 @@ class Store:
             self.data_import.destination, _chat_json(example.messages), _texts_json(example.context), example.completion,
             example.rejected, example.slice, example.edge, as_array(example.tags), row.group, license_name, example.external_id,
             Example.Origin.IMPORT.value, self._origin(row), row.arrival, row.content,
-            search_text(**pair), "1", None if by is None else str(by), now, now, now,
+            "1", None if by is None else str(by), now, now, now,
         )  # fmt: skip
 
     def _origin(self, row: PreparedRow) -> str:

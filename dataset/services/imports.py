@@ -1,6 +1,7 @@
 """Imports files of examples, and removes an import that was a mistake."""
 
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -198,11 +199,16 @@ def _remember(data_import: DataImport, mapping: FieldMapping, by: User) -> None:
     names = [str(column["name"]) for column in data_import.columns]
     if not names:
         return
-    known = {"project": data_import.project, "fingerprint": fingerprint(names)}
+    known: dict[str, Any] = {"project": data_import.project, "fingerprint": fingerprint(names)}
     if mapping == FieldMapping():
         ImportMapping.objects.filter(**known).delete()
         return
-    values = {"mapping": mapping.stored(), "file_name": data_import.file_name, "by": by, "at": timezone.now()}
+    values: dict[str, Any] = {
+        "mapping": mapping.stored(),
+        "file_name": data_import.file_name,
+        "by": by,
+        "at": timezone.now(),
+    }
     ImportMapping.objects.update_or_create(**known, defaults=values)
 
 
@@ -247,6 +253,11 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
             )
             cursor.execute(
                 "DELETE FROM annotation_revision WHERE example_id IN "
+                "(SELECT id FROM annotation_example WHERE import_id = %s)",
+                [data_import.pk],
+            )
+            cursor.execute(
+                "DELETE FROM annotation_examplesearch WHERE example_id IN "
                 "(SELECT id FROM annotation_example WHERE import_id = %s)",
                 [data_import.pk],
             )

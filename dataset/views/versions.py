@@ -18,7 +18,7 @@ from core.roles import EXAMPLE_READERS
 from dataset.downloads import dataset_as_jsonl
 from dataset.filters import SplitFilter
 from dataset.forms import FreezeForm
-from dataset.models import DatasetVersion, GroupSplit
+from dataset.models import DataRule, DatasetVersion, GroupSplit
 from dataset.queries.preview import AT_ONCE, WHOLE, Preview, preview
 from dataset.queries.provenance import people_behind
 from dataset.queries.versions import (
@@ -30,6 +30,7 @@ from dataset.queries.versions import (
     versions_of,
     withheld_of,
 )
+from dataset.queries.withdrawals import withdrawals_in
 from dataset.services.versions import FREEZE_DEFAULTS, start_freeze
 from dataset.splits import LEAST_TEST, SPLITS, TEST, TESTED_FROM
 
@@ -105,7 +106,8 @@ class SliceRow(TypedDict):
 
 
 class SplitTable(TypedDict):
-    """The context of datasets/_split_table.html. `small` is the number of slices that are too small for test rows."""
+    """The context of datasets/_split_table.html. `small` is the number of slices that are too small for test rows, `refused` the data
+    rules with the rows that they withhold, `withheld` the number of rows that are withheld for another reason."""
 
     splits: list[tuple[str, str, int]]
     bars: list[tuple[str, float, float]]
@@ -113,6 +115,8 @@ class SplitTable(TypedDict):
     shows_new: bool
     untested: list[tuple[str, str]]
     small: int
+    refused: list[tuple[str, int]]
+    withheld: int
 
 
 class FreezePreview(SplitTable):
@@ -171,6 +175,7 @@ def _split_table(counts: dict[str, Any], new: dict[str, int] | None = None) -> S
         }
         for name, row in sorted(by_slice.items(), key=lambda item: (-sum(item[1].values()), item[0]))
     ]
+    refused: dict[str, int] = counts.get("withheld_rules", {})
     small = [row for row in slices if row["total"] < TESTED_FROM and not row["counts"][SPLITS.index(TEST)]]
     return {
         "splits": [(split, GroupSplit.Split(split).label, counts.get(split, 0)) for split in SPLITS],
@@ -179,6 +184,8 @@ def _split_table(counts: dict[str, Any], new: dict[str, int] | None = None) -> S
         "shows_new": new is not None,
         "untested": sorted(untested.items()),
         "small": len(small),
+        "refused": [(DataRule(rule).label, rows) for rule, rows in refused.items()],
+        "withheld": counts.get("withheld", 0) - sum(refused.values()),
     }
 
 
@@ -194,6 +201,8 @@ def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
         "ready": ready,
         "counts": dataset.counts,
         **_split_table(dataset.counts),
+        "withdrawn": withdrawals_in(dataset) if ready else [],
+        "rules": [DataRule(rule).label for rule in dataset.settings.get("rules", ())],
         "comparison": compare(dataset, before) if before else None,
         "people": people_behind(dataset) if ready else None,
         "sees_runs": access.sees_all,

@@ -388,7 +388,7 @@ class TestRepeated:
         from django.db.models import Value
         from django.db.models.functions import MD5, Lower
 
-        from annotation.models import QUESTION, SAID, Example
+        from annotation.models import SAID, Example, ExampleSearch
 
         with connection.cursor() as cursor:  # a small table is read from end to end when it may be
             cursor.execute("SET LOCAL enable_seqscan = off")
@@ -397,7 +397,7 @@ class TestRepeated:
                 "SELECT pg_get_expr(indexprs, indrelid) FROM pg_index WHERE indexrelid = 'example_said'::regclass"
             )
             (said_expression,) = cursor.fetchone()
-        asked = Example.objects.order_by().alias(asked=QUESTION).filter(asked__trigram_similar=self.QUESTION)
+        asked = ExampleSearch.objects.filter(question__trigram_similar=self.QUESTION)
         said = Example.objects.order_by().alias(said=SAID).filter(said=MD5(Lower(Value("yes"))))
         assert said_expression in said.explain()
         assert "example_question" in asked.explain()

@@ -10,7 +10,7 @@ from annotation import services
 from annotation.errors import LeaseLost, NeedsReason
 from annotation.models import Draft, Example, Lease, Review, Revision
 from annotation.queries import my_work
-from annotation.queries import queue as queries
+from annotation.queries.overview import overview
 from annotation.services.expiry import expire_leases
 from core.errors import Conflict, Invalid
 from core.models import AuditEntry, Role, User
@@ -326,7 +326,7 @@ def test_submitting_writes_a_revision_ends_the_lease_and_is_on_record(world):
     example.refresh_from_db()
     assert (example.status, example.revision, example.submitted_by) == ("in_review", 2, world.annotator)
     assert example.completion == words
-    assert words.lower() in example.search_text
+    assert words.lower() in example.search.text
     revision = Revision.objects.get(example=example, number=2)
     assert (revision.by, revision.reason, revision.content["tags"]) == (world.annotator, "submitted", ["eta"])
     assert not Draft.objects.exists()
@@ -528,11 +528,11 @@ def test_the_overview_counts_what_is_free_for_this_person(world):
     make_example(world.project)
     make_example(world.project, status="in_review", submitted_by=world.annotator)
     take(world, colleague)
-    counts = queries.overview(world.annotator, world.project)
+    counts = overview(world.annotator, world.project)
     assert (counts.sent_back, counts.feedback, counts.edge, counts.rest) == (1, 1, 3, 1)
     assert [(line.label, line.count) for line in counts.edge_by_slice] == [("customs", 2), ("delay", 1)]
     assert counts.to_review == 0
-    assert queries.overview(world.reviewer, world.project).to_review == 1
+    assert overview(world.reviewer, world.project).to_review == 1
 
 
 def test_my_work_says_what_became_of_a_week(world):
@@ -551,3 +551,16 @@ def test_my_work_says_what_became_of_a_week(world):
     }  # fmt: skip
     assert my_work(world.reviewer)[0]["reviewed"] == 2
     assert my_work(world.stranger) == []
+
+
+def test_submitting_the_worse_answer_again_needs_a_reason(world: World):
+    make_example(world.project, rejected="It is lost.", completion="It is lost.")
+    item = take(world)
+    assert item is not None
+    with pytest.raises(NeedsReason):
+        services.submit(by=world.annotator, example=item, content=content(item, "It is lost. "))
+    services.submit(
+        by=world.annotator, example=item, content=content(item, "It is lost. "), reason="It really is lost."
+    )
+    item.refresh_from_db()
+    assert item.status == Example.Status.IN_REVIEW

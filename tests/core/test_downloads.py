@@ -21,7 +21,7 @@ from tests.test_permission_walk import in_projects, samples_of
 # Closing an answer looks at the process's connection, which another test may have opened.
 pytestmark = pytest.mark.django_db
 ANNA = User(pk=1, name="Anna")
-LARGE = b"x" * (1 << 18)
+LARGE = b"x" * (1 << 20)
 
 
 def read(response: StreamingHttpResponse, portions: int | None = None) -> list[bytes]:

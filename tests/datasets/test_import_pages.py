@@ -89,10 +89,10 @@ def test_an_import_page_lists_what_was_wrong_and_gives_it_as_csv(
         .decode()
         .splitlines()
     )
-    assert lines[0] == "line,kind,field,reason,starts with"
-    assert lines[1].startswith('2,rejected,,"The line begins with “=” and is not a JSON object.')
+    assert lines[0] == "file,line,column,kind,field,reason,starts with"
+    assert lines[1].startswith(',2,1,rejected,,"The line begins with “=” and is not a JSON object.')
     assert lines[1].endswith(",'=1+1")
-    assert lines[2].startswith("3,repeated,,")
+    assert lines[2].startswith(",3,,repeated,,")
     assert len(lines) == 4
     admin = as_user(world.admin)
     assert "Remove what this import added" in admin.get(url).content.decode()

@@ -110,7 +110,7 @@ def test_good_lines_become_examples_with_their_whole_origin(bring: Bring, world:
     source = Source.objects.get(project=example.project)
     assert (example.source, source.name, source.license) == ("desk", "desk", "internal")
     assert example.origin_detail == {"label": "pairs.jsonl, line 1", "line": 1}
-    assert "at sea" in example.search_text
+    assert "at sea" in example.search.text
     revision = Revision.objects.get(example=example)
     assert (revision.number, revision.reason, revision.by) == (1, "arrived", world.admin)
     assert revision.content == example.content() | {
@@ -157,7 +157,7 @@ def test_good_rows_are_kept_and_bad_ones_listed(bring: Bring):
 def test_repeats_inside_a_file_are_counted_and_point_at_the_first(bring: Bring):
     data_import = bring(jsonl(pair(1), pair(2), pair(1, context=["other records"]), pair(1)))
     assert (data_import.accepted, data_import.repeated) == (2, 2)
-    first = Example.objects.get(search_text__contains="shipment 1")
+    first = Example.objects.get(search__text__contains="shipment 1")
     assert [(issue.line, issue.reason, issue.repeats) for issue in data_import.issues.all()] == [
         (3, "Repeats line 1 of this file.", first),
         (4, "Repeats line 1 of this file.", first),

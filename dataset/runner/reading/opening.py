@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
 
+from core.text import storable
 from dataset.runner.json_lines import NotRead, decoder
 from dataset.runner.reading.arrays import read_objects
 from dataset.runner.reading.lines import read_lines
@@ -22,6 +23,7 @@ from dataset.runner.reading.tables import read_table
 from dataset.runner.shapes import known_names, own_key, plain
 
 HEAD = 1 << 16
+MOST_MEMBERS = 1000
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 _LABELS = {
     "jsonl": "JSON Lines",
@@ -94,7 +96,7 @@ def open_file(path: Path, *, name: str, limits: Limits, scratch: Path) -> Opened
     """
     with path.open("rb") as file:
         head = file.read(HEAD)
-    if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _open_zip(path, limits, scratch)
     for magic, packed in _PACKED.items():
         if head.startswith(magic):
@@ -153,14 +155,17 @@ class _Counted(io.RawIOBase):
         return len(piece)
 
 
+# The caller closes what these open.
+_UNPACK: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
+    "gzip": lambda raw: cast(IO[bytes], gzip.open(raw)),  # noqa: SIM115
+    "bzip2": lambda raw: cast(IO[bytes], bz2.open(raw)),  # noqa: SIM115
+    "xz": lambda raw: cast(IO[bytes], lzma.open(raw)),  # noqa: SIM115
+}
+
+
 def _open_packed(path: Path, packed: str, *, name: str, limits: Limits, scratch: Path) -> OpenedFile:
-    openers: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
-        "gzip": lambda raw: cast(IO[bytes], gzip.GzipFile(fileobj=raw)),
-        "bzip2": lambda raw: cast(IO[bytes], bz2.BZ2File(raw)),
-        "xz": lambda raw: cast(IO[bytes], lzma.LZMAFile(raw)),
-    }
     inner_name = Path(name).stem if Path(name).suffix.lower() in {".gz", ".bz2", ".xz"} else name
-    with _damage_in_words(packed), path.open("rb") as raw, openers[packed](raw) as file:
+    with _damage_in_words(packed), path.open("rb") as raw, _UNPACK[packed](raw) as file:
         head = file.read(HEAD)
     if head.startswith(b"PK\x03\x04") or any(head.startswith(magic) for magic in _PACKED):
         raise NotReadable(
@@ -169,7 +174,7 @@ def _open_packed(path: Path, packed: str, *, name: str, limits: Limits, scratch:
     form = format_of(head, inner_name)
 
     def rows() -> Iterator[FileLine]:
-        with _damage_in_words(packed), path.open("rb") as raw, openers[packed](raw) as file:
+        with _damage_in_words(packed), path.open("rb") as raw, _UNPACK[packed](raw) as file:
             counted = io.BufferedReader(_Counted(file, limits), HEAD)
             if form.name == "parquet":
                 size = path.stat().st_size
@@ -231,6 +236,13 @@ def _open_zip(path: Path, limits: Limits, scratch: Path) -> OpenedFile:
         ]
         if any(member.flag_bits & 1 for member in members):
             raise NotReadable("encrypted", "This zip archive has a password.", "Pack it again without one.")
+        if len(members) > MOST_MEMBERS:
+            advice = "Divide it into several archives, or join the files."
+            raise NotReadable(
+                "too_large",
+                f"The archive has {len(members):,} files; at most {MOST_MEMBERS:,} are read.",
+                advice,
+            )
         if not members:
             raise NotReadable("empty", "The archive contains no file.", "Choose another file.")
         forms = {}
@@ -248,7 +260,7 @@ def _open_zip(path: Path, limits: Limits, scratch: Path) -> OpenedFile:
         before = 0
         with _damage_in_words("zip"), zipfile.ZipFile(path) as archive:
             for member in members:
-                part = member.filename if len(members) > 1 else ""
+                part = storable(member.filename)[-200:] if len(members) > 1 else ""
                 for line in _rows_of_member(archive, member, forms[member.filename], limits, scratch):
                     share = (before + min(line.end, member.file_size)) / total
                     yield replace(line, part=part, end=int(path.stat().st_size * share))

@@ -52,20 +52,21 @@ def _plain(value: Any) -> Value:
     """The value as JSON has it: numbers with their digits, dates and times as texts."""
     if value is None or isinstance(value, (bool, str)):
         return value
-    if isinstance(value, int):
-        return Number(str(value))
-    if isinstance(value, float):
-        if math.isinf(value):
-            raise _NoJson("Contains an infinite number, which is not a JSON value.")
-        return None if math.isnan(value) else Number(repr(value))  # pandas writes a missing number as NaN
-    if isinstance(value, decimal.Decimal):
-        return Number(format(value, "f"))
-    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
-        return value.isoformat()
+    if isinstance(value, (int, float, decimal.Decimal)):
+        return _number(value)
     if isinstance(value, dict):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     if isinstance(value, bytes):
         raise _NoJson("Contains binary data. Only text is possible here.")
-    return str(value)
+    # Dates and times as ISO 8601 writes them.
+    return value.isoformat() if isinstance(value, (datetime.date, datetime.time)) else str(value)
+
+
+def _number(value: float | decimal.Decimal) -> Value:
+    if isinstance(value, float) and math.isnan(value):
+        return None  # pandas writes a missing number as NaN
+    if isinstance(value, float) and math.isinf(value):
+        raise _NoJson("Contains an infinite number, which is not a JSON value.")
+    return Number(format(value, "f") if isinstance(value, decimal.Decimal) else repr(value))

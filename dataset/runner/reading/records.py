@@ -50,7 +50,8 @@ def clipped(text: str, most: int = EXCERPT) -> str:
     clean = text[: most * 2].encode("utf-8", "replace").decode("utf-8", "replace")
     # A line break is a space here; other invisible letters are shown as such.
     clean = "".join(
-        " " if letter in "\n\r\t" else letter if letter.isprintable() else "\ufffd" for letter in clean.strip()
+        " " if letter in "\n\r\t" else letter if letter.isprintable() else "\ufffd"
+        for letter in clean.strip()
     )
     return clean if len(clean) <= most else clean[: most - 1] + "…"
 

@@ -5,11 +5,22 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator
-from typing import IO
+from typing import IO, Protocol
 
 from dataset.runner.json_lines import Value, shown
 from dataset.runner.reading.records import FileLine, NotReadable, clipped
 from dataset.writers.spreadsheet import COLUMNS, from_cell
+
+
+class _CsvReader(Protocol):
+    """What csv.reader gives; the class itself has no public name."""
+
+    line_num: int
+
+    def __iter__(self) -> "_CsvReader": ...
+
+    def __next__(self) -> list[str]: ...
+
 
 # Bytes that are no letters, as Python reads them; in UTF-8 a U+FFFD is a letter of the file itself.
 _NO_LETTER = {True: re.compile("[\udc80-\udcff]"), False: re.compile("\ufffd")}
@@ -37,7 +48,7 @@ def read_table(
 
 
 def _rows(
-    reader: "csv._reader", max_bytes: int, position: Callable[[], int], no_letter: re.Pattern[str]
+    reader: _CsvReader, max_bytes: int, position: Callable[[], int], no_letter: re.Pattern[str]
 ) -> Iterator[FileLine]:
     names = _header(reader)
     is_export = tuple(names) == COLUMNS
@@ -71,7 +82,7 @@ def _encoding_of(file: IO[bytes]) -> str:
     return "utf-8"
 
 
-def _header(reader: "csv._reader") -> list[str]:
+def _header(reader: _CsvReader) -> list[str]:
     try:
         cells = next((row for row in reader if any(row)), [])
     except csv.Error:
