@@ -1,6 +1,6 @@
 """The audited actions of dataset, and how each reads in a sentence."""
 
-from core.audit.actions import AuditAction
+from core.audit.actions import QUIET, AuditAction
 
 
 class DatasetAction(AuditAction):
@@ -28,3 +28,12 @@ class DatasetAction(AuditAction):
     RULES_CHANGED = "rules.changed", "{actor} changed the data rules of the project: {rules}"
     DATASET_STARTED = "dataset.started", "{actor} started to freeze {label}"
     DATASET_FROZEN = "dataset.frozen", "{label} was frozen with {rows} rows"
+    DATASET_CHECKED = (
+        "dataset.checked",
+        "The rows of {label} were checked: findings left in {rows} rows",
+        QUIET,
+    )
+    DATASHEET_ANSWERED = (
+        "datasheet.answered",
+        "{actor} answered questions of the datasheet of {label}: {questions}",
+    )

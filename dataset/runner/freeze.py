@@ -26,6 +26,7 @@ from core.host.scratch import scratch
 from core.marks import known_marks
 from core.models import Artifact
 from core.runs.context import RunContext, RunFailed
+from core.runs.outside import Report, reporting_outside, still_ours, wait_for_turn
 from core.services.events import publish
 from core.storage import storage
 from dataset.actions import DatasetAction
@@ -33,9 +34,8 @@ from dataset.models import DatasetRow, DatasetVersion, GroupSplit
 from dataset.planning import FreezePlan, Planner
 from dataset.queries.rules import rules_now
 from dataset.queries.versions import add_tested_before, approved, decided_splits
-from dataset.rows import ContentHash, body_hash, canonical_row
+from dataset.rows import ContentHash, body_hash, canonical_row, text_hash
 from dataset.runner.bulk import copy_in
-from dataset.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
 
 BATCH = 2000
 # The steps of a freeze, as shares of the progress bar: reading, deciding, writing.
@@ -48,7 +48,7 @@ _TABLES = """
 DROP TABLE IF EXISTS freeze_row, freeze_split, freeze_withheld;
 CREATE TEMPORARY TABLE freeze_row (
     example_id bigint PRIMARY KEY, revision_id bigint, revision integer,
-    "group" text, prompt_hash text, row_hash text, at bigint, size integer
+    "group" text, prompt_hash text, row_hash text, at bigint, size integer, text_hash text, slice text, has_rejected boolean
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_split ("group" text PRIMARY KEY, split text) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_withheld (
@@ -64,7 +64,8 @@ FROM freeze_withheld w JOIN freeze_row r USING (example_id)
 ORDER BY w.example_id
 """
 _KEPT = """
-SELECT r.example_id, r.revision_id, r.revision, r.prompt_hash, r.row_hash, r.at, r.size, s.split
+SELECT r.example_id, r.revision_id, r.revision, r.prompt_hash, r.row_hash, r.at, r.size, s.split,
+       r.text_hash, r.slice, r.has_rejected
 FROM freeze_row r JOIN freeze_split s USING ("group")
 WHERE NOT EXISTS (SELECT FROM freeze_withheld w WHERE w.example_id = r.example_id)
 ORDER BY r.row_hash COLLATE "C", r.example_id
@@ -72,7 +73,9 @@ ORDER BY r.row_hash COLLATE "C", r.example_id
 
 # Written without instances of the model, which would cost as much as all the rest of writing.
 _ROWS = """
-COPY datasets_datasetrow (dataset_id, example_id, revision_id, position, split, row_hash, prompt_hash) FROM STDIN
+COPY datasets_datasetrow (
+    dataset_id, example_id, revision_id, position, split, row_hash, prompt_hash, text_hash, slice, has_rejected
+) FROM STDIN
 """
 
 
@@ -197,6 +200,7 @@ def _gather(dataset: DatasetVersion, planner: Planner, bodies: Path, report: Rep
             "example_id",
             "pk",
             "number",
+            "example__content_hash",
             "example__source",
             "example__origin",
             *(f"example__{name}" for name in columns),
@@ -208,14 +212,14 @@ def _gather(dataset: DatasetVersion, planner: Planner, bodies: Path, report: Rep
     with bodies.open("wb") as file:
         for chunk in _chunks(revisions.iterator(chunk_size=BATCH)):
             with connection.cursor() as cursor, cursor.copy("COPY freeze_row FROM STDIN") as copy:
-                for example_id, revision_id, number, source, origin, *values in chunk:
+                for example_id, revision_id, number, content_sha256, source, origin, *values in chunk:
                     row = canonical_row({**dict(zip(columns, values, strict=True)), "source": source or ""})
                     body = canonical_json(row)
                     prompt = prompt_hash(messages=row["messages"], context=row["context"])
                     size = file.write(body.encode())
-                    copy.write_row(
-                        (example_id, revision_id, number, row["group"], prompt, body_hash(body), at, size)
-                    )
+                    texts = text_hash(content_sha256, row["rejected"])
+                    head = (example_id, revision_id, number, row["group"], prompt, body_hash(body), at, size)
+                    copy.write_row((*head, texts, row["slice"], bool(row["rejected"])))
                     at += size
                     if rule := rules.broken(source=source, license=row["license"], origin=origin):
                         planner.refuse(example=example_id, rule=rule)
@@ -268,7 +272,7 @@ def _write(dataset: DatasetVersion, bodies: Path, path: Path, total: int, report
         cursor.execute(_KEPT)
         while chunk := cursor.fetchmany(BATCH):
             with connection.cursor() as rows, rows.copy(_ROWS) as copy:
-                for example_id, revision_id, revision, prompt, sha256, at, size, split in chunk:
+                for example_id, revision_id, revision, prompt, sha256, at, size, split, *facts in chunk:
                     content.add(sha256, split)
                     head = canonical_json(
                         {"position": position, "example": example_id, "revision": revision, "split": split}
@@ -276,7 +280,9 @@ def _write(dataset: DatasetVersion, bodies: Path, path: Path, total: int, report
                     # The body is canonical JSON already: both objects are joined without parsing it again.
                     body = os.pread(kept.fileno(), size, at)
                     file.write(b"%s,%s\n" % (head[:-1].encode(), body[1:]))
-                    copy.write_row((dataset.pk, example_id, revision_id, position, split, sha256, prompt))
+                    copy.write_row(
+                        (dataset.pk, example_id, revision_id, position, split, sha256, prompt, *facts)
+                    )
                     position += 1
             done = _DECIDED + (_ALL - _DECIDED) * position // max(total, 1)
             report(done=min(done, _ALL - 1), message=f"Wrote {position:,} of {total:,} rows.")
