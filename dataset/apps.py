@@ -18,6 +18,7 @@ class DatasetsConfig(AppConfig):
         from dataset.extensions import in_a_dataset, of_example, source_withdrawn
         from dataset.handlers import report_frozen
         from dataset.home import next_items
+        from dataset.moving import register_moving
         from dataset.run_kinds import FREEZE, IMPORT, IMPORT_CHECK, RELICENSE, REPORT, RESTORE, WITHDRAW
 
         register_next_items("annotate", next_items)
@@ -34,3 +35,4 @@ class DatasetsConfig(AppConfig):
         subscribe("dataset.frozen", "datasets.report", report_frozen)
         register_frozen_check(in_a_dataset)
         register_page_details(of_example)
+        register_moving()

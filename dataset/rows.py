@@ -28,14 +28,17 @@ ROW_FIELDS = (
     "source",
     "license",
 )
+# Fields that format 1 did not have.
+_ADDED = {"rejected"}
 
 
 # --- rows and hashes ---------------------------------------------------------------------------------------
 
 
-def canonical_row(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Only ROW_FIELDS, in Unicode form NFC, tags sorted. Raises KeyError when one is missing."""
-    row: dict[str, Any] = {name: nfc(fields[name]) for name in ROW_FIELDS}
+def canonical_row(fields: Mapping[str, Any], *, earlier: bool = False) -> dict[str, Any]:
+    """Only ROW_FIELDS, in Unicode form NFC, tags sorted. Raises KeyError when one is missing. `earlier`: in format 1."""
+    names = [name for name in ROW_FIELDS if not (earlier and name in _ADDED)]
+    row: dict[str, Any] = {name: nfc(fields[name]) for name in names}
     row["tags"] = sorted(set(row["tags"]))
     return row
 
@@ -65,8 +68,9 @@ class ContentHash:
     same hash in any project, with any numbers of the examples.
     """
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._sha = hashlib.sha256(canonical_json({"format": FORMAT, **settings}).encode() + b"\n")
+    def __init__(self, settings: Mapping[str, Any], *, earlier: bool = False) -> None:
+        number = 1 if earlier else FORMAT
+        self._sha = hashlib.sha256(canonical_json({"format": number, **settings}).encode() + b"\n")
         self._last = ""
 
     def add(self, row_sha256: str, split: str) -> None:

@@ -99,7 +99,7 @@ def full(world: World) -> tuple[World, dict[str, Any]]:
 def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     """The world with one of every object in its project, and how addresses name them."""
     from annotation.models import Review
-    from core.models import Artifact
+    from core.models import Artifact, ProjectArchive
     from core.storage import storage
     from dataset.models import DataImport, Source, SourcePartner, Upload, Withdrawal
     from inference.models import Conversation
@@ -149,10 +149,17 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     withdrawal = Withdrawal.objects.create(
         source=source, reason="Asked to.", by=world.admin, restored_at=timezone.now(), restored_by=world.admin
     )
+    archive = ProjectArchive.objects.create(
+        project=project,
+        run=make_run(project, kind="project_archive", status="succeeded"),
+        with_weights=False,
+        created_by=world.admin,
+    )
     named = {
         r"(sources/)<int:pk>": source.pk,
         r"(partners/)<int:partner>": seen_by.pk,
         r"(withdrawals/)<int:pk>": withdrawal.pk,
+        r"(settings/move/|archives/)<int:pk>": archive.pk,
         r"(item/|/review/|reviews/|queue/|examples/)<int:pk>": example.pk,
         r"(decisions?/)<int:pk>": review.pk,
         r"(decisions/)<uuid:batch>": review.batch,

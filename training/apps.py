@@ -18,6 +18,7 @@ class TrainingConfig(AppConfig):
         from training.extensions import uses
         from training.home import STAGE
         from training.host import machine, stopping  # noqa: F401
+        from training.moving import register_moving
         from training.queries import control_tokens, uses_of_dataset
         from training.run_kinds import ALL
 
@@ -28,3 +29,4 @@ class TrainingConfig(AppConfig):
         register_marks(control_tokens)
         register_actions(TrainingAction)
         register_version_uses(uses_of_dataset)
+        register_moving()
