@@ -21,11 +21,14 @@ from dataset.models import (
     DataImport,
     DatasetRow,
     DatasetVersion,
+    DatasheetAnswer,
     GroupSplit,
     ImportIssue,
     ImportMapping,
+    RowFinding,
     Source,
     Upload,
+    VersionReport,
     WithheldRow,
 )
 from dataset.rows import ContentHash, canonical_row, iter_rows, row_hash
@@ -99,6 +102,13 @@ def register_moving() -> None:
     register_part(Part(DatasetRow, "dataset__project"))
     register_part(Part(WithheldRow, "dataset__project"))
     register_part(Part(ImportMapping, "project", json={"mapping": plain}))
+    register_part(Part(DatasheetAnswer, "project"))
+    register_left_out(
+        VersionReport,
+        "Choose “Read its rows now” on the page of a dataset there.",
+        words="Reports on datasets",
+    )
+    register_left_out(RowFinding, "They are a part of a report.")
     register_left_out(Upload, "Upload the file there.", words="Uploads that have not arrived completely")
     register_run_params(**{"import": "datasets.DataImport"})
     register_line_rule("dataset", _line)
