@@ -22,7 +22,7 @@ from dataset.rows import iter_rows
 from evaluation.models import Comparison
 from inference.models import Answer, Route
 from tests.support.factories import World, join, make_user
-from tests.support.moving import archive_of, bring, rich
+from tests.support.moving import archive_of, bring, change_rows, rewritten, rich
 from training.models import BaseModel, ModelVersion
 
 pytestmark = pytest.mark.django_db
@@ -291,6 +291,29 @@ def test_who_imports_becomes_an_admin(world: World, tmp_path: Path):
     archive_of(world.project, tmp_path / "b.zip")
     two = bring(tmp_path / "b.zip", "two", world.operator).project
     assert Membership.objects.get(project=two, user=world.operator).roles == ["viewer", "admin"]
+
+
+def test_an_archive_does_not_say_who_created_an_account_of_this_installation(world: World, tmp_path: Path):
+    """Whoever created an account knows its first password, so its page names them."""
+    from core.audit.actions import CoreAction
+    from core.audit.entries import record
+    from core.queries import maker_of
+
+    record(by=world.admin, project=world.project, action=CoreAction.PERSON_CREATED, obj=world.rater)
+    archive_of(world.project, tmp_path / "a.zip")
+    newcomer = make_user("Newcomer")
+    first = rewritten(
+        tmp_path / "a.zip",
+        change_rows(
+            "core.User",
+            lambda rows: [row.update(email=newcomer.email) for row in rows if row["id"] == world.rater.pk],
+        ),
+    )
+    bring(first, "moved")
+    assert AuditEntry.objects.filter(
+        object_type="core.user", object_id=str(newcomer.pk), imported=True
+    ).exists()
+    assert maker_of(newcomer) is None
 
 
 # --- without weights -------------------------------------------------------------------------------------------
