@@ -10,7 +10,7 @@ def annotation_subnav(access: Access, current: str) -> list[NavLink]:
         ("annotation:overview", "Work"),
         ("annotation:review-list", "Review"),
         ("annotation:examples", "Examples"),
-        *([("datasets:imports", "Imports")] if access.sees_all else []),
+        *([("datasets:sources", "Sources"), ("datasets:imports", "Imports")] if access.sees_all else []),
         ("datasets:datasets", "Datasets"),
     ]
     return subnav(pages, access.project.slug, current=current)

@@ -10,6 +10,8 @@ from annotation.models import Example
 
 FrozenCheck = Callable[[int], bool]
 PageDetails = Callable[[Example], Mapping[str, Any]]
+RetiredReason = Callable[[Example], str]
+_retired_reasons: list[RetiredReason] = []
 _frozen_checks: list[FrozenCheck] = []
 _page_details: list[PageDetails] = []
 
@@ -22,6 +24,17 @@ def register_frozen_check(check: FrozenCheck) -> None:
 def is_frozen(revision_id: int) -> bool:
     """Whether something permanent was made from this revision."""
     return any(check(revision_id) for check in _frozen_checks)
+
+
+def register_retired_reason(reason: RetiredReason) -> None:
+    """Call from AppConfig.ready. `reason` says as a sentence why a retired example must stay retired; empty when it need not. Few
+    queries."""
+    _retired_reasons.append(reason)
+
+
+def must_stay_retired(example: Example) -> str:
+    """Why nobody can bring this example back now, as a sentence; empty when they can."""
+    return next((words for reason in _retired_reasons if (words := reason(example))), "")
 
 
 def register_page_details(details: PageDetails) -> None:

@@ -250,6 +250,9 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_ALWAYS_EAGER = False
+# Kilobytes. A worker's process that once held more (a model was loaded to look at it) ends after its task, and a fresh one takes
+# the next: memory that was used once does not come back otherwise.
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 300_000
 # LOGGING below is for workers too.
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
@@ -407,6 +410,8 @@ SPECTACULAR_SETTINGS = {
         "ExampleStatusEnum": "annotation.models.Example.Status",
         "LeasePurposeEnum": "annotation.models.Lease.Purpose",
         "OutcomeEnum": "annotation.models.Lease.Outcome",
+        "FindingLevelEnum": "dataset.models.RowFinding.Level",
+        "LevelEnum": [("ok", "ok"), ("warn", "warn"), ("bad", "bad")],
         "WeightCheckOutcomeEnum": "inference.models.WeightCheck.Outcome",
     },
 }

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
 
 from core.models import Membership, Project, Role, User
-from core.roles import READERS
+from core.roles import MEMBERS, READERS
 
 M = TypeVar("M", bound=Model)
 
@@ -33,9 +33,19 @@ class Access:
         """Admins and viewers see the origin of everything: imports, answers, names of versions."""
         return self.has(*READERS)
 
+    @property
+    def is_partner(self) -> bool:
+        """From outside the organisation: sees only the sources that an admin has chosen for them."""
+        return self.has(Role.PARTNER)
+
     def require(self, *roles: str) -> None:
-        """Raises PermissionDenied (403) unless the person holds one of `roles`; no roles means any member."""
-        if roles and not self.has(*roles):
+        """Raises PermissionDenied (403) unless the person holds one of `roles`; no roles means any member of the organisation.
+
+        A partner is from outside: they come in only where a view names their role.
+        """
+        if not self.has(*(roles or MEMBERS)):
+            if self.is_partner:
+                raise PermissionDenied(f"As a partner you see only your sources in {self.project.name}.")
             names = " or ".join(Role(role).label.lower() for role in roles if role != Role.VIEWER)
             raise PermissionDenied(f"This needs the role {names} in {self.project.name}.")
 

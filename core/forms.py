@@ -22,6 +22,7 @@ ROLE_HELP = {
     Role.RATER: "compares answers without model names, chats with candidates",
     Role.ADMIN: "imports, trains, releases, manages people",
     Role.VIEWER: "reads everything, changes nothing",
+    Role.PARTNER: "from outside; sees only the sources that you choose for them, and has no other role",
 }
 ROLE_CHOICES = [(role.value, f"{role.label}: {ROLE_HELP[role]}") for role in Role]
 

@@ -2,6 +2,9 @@
 
 from core.models import Role
 
+# Everybody of the organisation. A partner is from outside and sees nothing of a project but their sources.
+MEMBERS = (Role.ANNOTATOR, Role.REVIEWER, Role.RATER, Role.ADMIN, Role.VIEWER)
+
 ADMINS = (Role.ADMIN,)
 ANNOTATORS = (Role.ANNOTATOR,)
 REVIEWERS = (Role.REVIEWER,)
@@ -9,6 +12,8 @@ RATERS = (Role.RATER,)
 
 # They see the origin of everything: imports, answers, names of model versions.
 READERS = (Role.ADMIN, Role.VIEWER)
+# They see sources: a partner only those that an admin has chosen for them.
+SOURCE_READERS = (Role.ADMIN, Role.VIEWER, Role.PARTNER)
 # They see examples and the datasets made of them.
 EXAMPLE_READERS = (Role.ADMIN, Role.VIEWER, Role.ANNOTATOR, Role.REVIEWER)
 # They work on examples: both queues.

@@ -1,6 +1,6 @@
 """The audited actions of dataset, and how each reads in a sentence."""
 
-from core.audit.actions import AuditAction
+from core.audit.actions import QUIET, AuditAction
 
 
 class DatasetAction(AuditAction):
@@ -9,11 +9,31 @@ class DatasetAction(AuditAction):
     IMPORT_STARTED = "import.started", "{actor} started to import {file}"
     IMPORT_STORED = (
         "import.stored",
-        "{label} was imported (added: {accepted}, repeats: {repeated}, bad lines: {rejected})",
+        "{label} was imported (added: {accepted}, repeats: {repeated}, bad rows: {rejected})",
     )
     IMPORT_REMOVED = (
         "import.removed",
         "{actor} removed the examples of the import {label} ({examples} examples)",
     )
+    SOURCE_CREATED = "source.created", "{actor} added the source {label}"
+    SOURCE_CHANGED = "source.changed", "{actor} changed the source {label} ({changed})"
+    SOURCE_SHOWN = "source.shown", "{actor} lets {partner} see the source {label}"
+    SOURCE_HIDDEN = "source.hidden", "{actor} no longer lets {partner} see the source {label}"
+    SOURCE_WITHDRAWN = "source.withdrawn", "{actor} withdrew the source {label}: {reason}"
+    SOURCE_RETIRED = "source.retired", "{examples} examples of the source {label} were retired"
+    SOURCE_RESTORED = "source.restored", "{actor} restored the source {label}: {reason}"
+    SOURCE_BROUGHT_BACK = "source.brought_back", "{examples} examples of the source {label} came back"
+    USE_ACCEPTED = "source.use_accepted", "{actor} accepted that {use} used the source {label}: {reason}"
+    USE_REOPENED = "source.use_reopened", "{actor} took back that {use} may have used the source {label}"
+    RULES_CHANGED = "rules.changed", "{actor} changed the data rules of the project: {rules}"
     DATASET_STARTED = "dataset.started", "{actor} started to freeze {label}"
     DATASET_FROZEN = "dataset.frozen", "{label} was frozen with {rows} rows"
+    DATASET_CHECKED = (
+        "dataset.checked",
+        "The rows of {label} were checked: findings left in {rows} rows",
+        QUIET,
+    )
+    DATASHEET_ANSWERED = (
+        "datasheet.answered",
+        "{actor} answered questions of the datasheet of {label}: {questions}",
+    )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from annotation.models import Example
-from dataset.models import DatasetRow, GroupSplit
+from dataset.models import DatasetRow, GroupSplit, Source
 from dataset.queries.provenance import example_provenance
 from dataset.queries.versions import rows_of_example
 
@@ -12,10 +12,23 @@ def in_a_dataset(revision_id: int) -> bool:
     return DatasetRow.objects.filter(revision_id=revision_id).exists()
 
 
+def source_withdrawn(example: Example) -> str:
+    """Why a retired example stays retired: its source is withdrawn. At most one query."""
+    if not example.source:
+        return ""
+    source = Source.objects.filter(
+        project=example.project_id, name=example.source, withdrawn_at__isnull=False
+    ).first()
+    if source is None or source.withdrawn_at is None:
+        return ""
+    return f"Its source “{source.name}” was withdrawn on {source.withdrawn_at:%-d %b %Y}: {source.withdrawn_reason}"
+
+
 def of_example(example: Example) -> dict[str, Any]:
-    """Names for templates/annotation/example_detail.html. At most six queries."""
+    """Names for templates/annotation/example_detail.html. At most seven queries."""
     return {
         "known": example_provenance(example),
+        "source_withdrawn": source_withdrawn(example),
         "held_in": list(rows_of_example(example)),
         "split": GroupSplit.objects.filter(project=example.project, group=example.group).first(),
     }

@@ -1,15 +1,32 @@
 """Forms of imports, freezes and examples. They check the form of values; the services decide what is allowed."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from django import forms
+from django.db.models import Model, QuerySet
 from django.http import QueryDict
 
+from core.forms import objects_of
+from core.lists.params import Params
+from core.models import Membership
+from dataset.data_rules import CHOICES
 from dataset.mapping import LEAVE_OUT, TARGETS, TOOL_TURNS, FieldMapping, read_mapping
-from dataset.models import DataImport
+from dataset.models import DataImport, DataRule, Source
+from dataset.questions import ASKED, MOST_ANSWER, QUESTIONS, SECTIONS
+from dataset.services.sources import LONGEST_DESCRIPTION, LONGEST_NAME, LONGEST_NOTE, SourceValues
 from dataset.services.versions import SEED
+from dataset.services.withdrawals import LONGEST_REASON
 from dataset.splits import TEST, VALIDATION
+
+RULE_HELP = {
+    DataRule.KNOWN_LICENSE: "an empty license, or a text that is not in the table of well-known ones, is unknown",
+    DataRule.COMMERCIAL: "for example CC-BY-NC-4.0",
+    DataRule.DERIVATIVES: "for example CC-BY-ND-4.0",
+    DataRule.SHARE_ALIKE: "for example CC-BY-SA-4.0 or ODbL-1.0",
+    DataRule.CONSENT: "every source then says on what basis its data is used; examples written here need none",
+    DataRule.EXPIRED: "from the day after its last day of use",
+}
 
 DESTINATION_HELP = {
     DataImport.Destination.QUEUE: "annotators work on them; a completion can be missing",
@@ -169,3 +186,125 @@ class FreezeForm(forms.Form):
         chosen = {name: self.cleaned_data[name] for name in ("separate_near_duplicates", "slices", "sources")}
         chosen["seed"] = SEED if self.cleaned_data["seed"] is None else self.cleaned_data["seed"]
         return chosen | {name: self.cleaned_data[name] / 100 for name in (VALIDATION, TEST)}
+
+
+class SourceForm(forms.Form):
+    name = forms.CharField(
+        max_length=LONGEST_NAME, help_text="Imports name it: its examples keep following it."
+    )
+    description = forms.CharField(
+        required=False,
+        max_length=LONGEST_DESCRIPTION,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="What it contains, who collected it, when and how.",
+    )
+    license = forms.CharField(
+        required=False,
+        max_length=LONGEST_NAME,
+        widget=forms.TextInput(attrs={"list": "licenses"}),
+        help_text="An SPDX identifier such as CC-BY-4.0, or a text. Only well-known licenses have conditions that rules can check.",
+    )
+    consent = forms.ChoiceField(
+        label="Consent basis", choices=Source.Consent.choices, initial=Source.Consent.UNKNOWN
+    )
+    consent_note = forms.CharField(
+        required=False, max_length=LONGEST_NOTE, help_text="Where the consent or the contract can be found."
+    )
+    owner = forms.CharField(
+        required=False, max_length=LONGEST_NAME, help_text="The person or organisation whose data it is."
+    )
+    contact = forms.CharField(required=False, max_length=200, help_text="Whom to ask: an address or a name.")
+    expires_on = forms.DateField(
+        label="Last day of use",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text="Empty: without an end. Admins see on Home when it comes near.",
+    )
+
+    def values(self) -> SourceValues:
+        """The fields of a valid form, for create_source and change_source."""
+        return cast(SourceValues, dict(self.cleaned_data))
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        max_length=LONGEST_REASON,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="It is shown to everybody who reads about the source, and stored in the audit.",
+    )
+
+
+class RulesForm(forms.Form):
+    rules = forms.MultipleChoiceField(
+        label="Rules",
+        required=False,
+        choices=[(rule.value, f"{rule.label}: {RULE_HELP[rule]}") for rule in CHOICES],
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+
+class PartnerField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Model) -> str:
+        return str(obj.user) if isinstance(obj, Membership) else str(obj)
+
+
+class PartnerForm(forms.Form):
+    """Which partner is to see a source."""
+
+    partner = PartnerField(Membership.objects.none(), empty_label=None)
+
+    def __init__(self, data: QueryDict | None = None, *, partners: QuerySet[Membership]) -> None:
+        super().__init__(data)
+        field = objects_of(self, "partner")
+        field.queryset = partners
+
+
+SEEN = "seen-"  # before a question's key: the answer that the page showed
+
+
+class DatasheetForm(forms.Form):
+    """One field for each question that people are asked, named after its key, and beside it which answer was shown (`seen`, a
+    primary key, 0 for none). `for_version` adds the choice to keep the answers for later versions, too."""
+
+    also_later = forms.BooleanField(
+        label="Also for the datasets that are frozen later",
+        required=False,
+        initial=True,
+        help_text="Earlier datasets keep their own answers.",
+    )
+
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        answers: Mapping[str, str],
+        seen: Mapping[str, int],
+        for_version: bool,
+    ) -> None:
+        super().__init__(data, initial=dict(answers))
+        self.seen = dict(seen)
+        if data is not None:
+            posted = Params(data)
+            self.seen = {key: posted.number(SEEN + key) or 0 for key in ASKED if SEEN + key in posted}
+        for key in ASKED:
+            self.fields[key] = forms.CharField(
+                label=QUESTIONS[key].words,
+                required=False,
+                max_length=MOST_ANSWER,
+                widget=forms.Textarea(attrs={"rows": 3}),
+            )
+        if not for_version:
+            del self.fields["also_later"]
+
+    def sections(self) -> list[tuple[str, list[tuple[forms.BoundField, str, int]], int]]:
+        """(section, its fields with the name and value of what was seen, how many of them are empty)."""
+        found = []
+        for name, questions in SECTIONS:
+            keys = [question.key for question in questions if question.asked]
+            fields = [(self[key], SEEN + key, self.seen.get(key, 0)) for key in keys]
+            found.append((name, fields, sum(not self[key].value() for key in keys)))
+        return [section for section in found if section[1]]
+
+    def answers(self) -> dict[str, str]:
+        """The texts of a valid form by question."""
+        return {key: self.cleaned_data[key] for key in ASKED}

@@ -13,13 +13,13 @@ from typing import Any
 from dataset.similarity import Prompts
 from dataset.splits import SPLITS, TEST, TRAIN, VALIDATION, Group, assign_splits, untested
 
-REPEATS_TEST, NEAR_TEST, CONTROL_MARK = "repeats_test", "near_test", "control_mark"
+REPEATS_TEST, NEAR_TEST, CONTROL_MARK, RULE = "repeats_test", "near_test", "control_mark", "rule"
 
 
 @dataclass(frozen=True)
 class Withheld:
-    """A row that must not be in training or validation, because of the test row of example `repeats`; or a row whose text
-    contains the control mark `mark`, which is in no split.
+    """A row that must not be in training or validation, because of the test row of example `repeats`; or a row that is in no
+    split, because its text contains the control mark `mark` or because it breaks the data rule `rule`.
 
     `similarity` is the Jaccard similarity of their turns (0.8 to 1), None for an equal prompt.
     """
@@ -30,6 +30,7 @@ class Withheld:
     repeats: int | None
     similarity: float | None = None
     mark: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Planner:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.settings = settings
         self._examples = array("q")
-        self._marked: list[Withheld] = []
+        self._left_out: list[Withheld] = []
         self.groups, self.slices, self._prompts = _Column(), _Column(), _Column()
         self.texts = array("l")
         # Earlier test rows: their example, the number of their prompt and of their text.
@@ -88,7 +89,11 @@ class Planner:
 
     def leave_out(self, *, example: int, mark: str) -> None:
         """An approved row that must not be in training or test: its text contains a control mark."""
-        self._marked.append(Withheld(example, "", CONTROL_MARK, None, None, mark[:80]))
+        self._left_out.append(Withheld(example, "", CONTROL_MARK, None, None, mark[:80]))
+
+    def refuse(self, *, example: int, rule: str) -> None:
+        """An approved row that must not be in the version: it breaks a data rule (dataset.data_rules)."""
+        self._left_out.append(Withheld(example, "", RULE, None, rule=rule))
 
     def hold_out(self, *, example: int, prompt: str, messages: Sequence[Mapping[str, str]]) -> None:
         """A test row of an earlier version, with its text in that version."""
@@ -111,7 +116,7 @@ class Planner:
         return FreezePlan(
             splits=dict(zip(names, splits, strict=True)),
             new={name: split for name, split in zip(names, splits, strict=True) if name not in decided},
-            withheld=sorted(withheld + self._marked, key=lambda row: row.example),
+            withheld=sorted(withheld + self._left_out, key=lambda row: row.example),
             counts={
                 **self._counts(row_splits, withheld),
                 "untested": units.untested(),
@@ -195,8 +200,9 @@ class Planner:
                 name: {split: counts[split] for split in SPLITS if counts[split]}
                 for name, counts in sorted(by_slice.items())
             },
-            "withheld": len(out) + len(self._marked),
-            "withheld_marked": len(self._marked),
+            "withheld": len(out) + len(self._left_out),
+            "withheld_marked": sum(row.reason == CONTROL_MARK for row in self._left_out),
+            "withheld_rules": dict(sorted(Counter(row.rule for row in self._left_out if row.rule).items())),
             "withheld_near": sum(row.reason == NEAR_TEST for row in withheld),
         }
 

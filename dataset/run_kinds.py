@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from core.models import Run
 from core.runs.kinds import RunKind
-from dataset.models import DataImport, DatasetVersion
+from dataset.models import DataImport, DatasetVersion, Source, VersionReport, Withdrawal
 
 
 def of_import(run: Run) -> tuple[str, str] | None:
@@ -25,6 +25,33 @@ def of_freeze(run: Run) -> tuple[str, str] | None:
     if dataset is None:
         return None
     return str(dataset), reverse("datasets:dataset", args=[dataset.project.slug, dataset.number])
+
+
+def of_withdrawal(run: Run) -> tuple[str, str] | None:
+    found = (
+        Withdrawal.objects.filter(Q(run=run) | Q(restore_run=run)).select_related("source__project").first()
+    )
+    if found is None:
+        return None
+    return f"Withdrawal of {found.source.name}", reverse(
+        "datasets:withdrawal", args=[found.source.project.slug, found.pk]
+    )
+
+
+def of_source(run: Run) -> tuple[str, str] | None:
+    source = Source.objects.filter(pk=run.params.get("source")).select_related("project").first()
+    if source is None:
+        return None
+    return f"Source {source.name}", reverse("datasets:source", args=[source.project.slug, source.pk])
+
+
+def of_report(run: Run) -> tuple[str, str] | None:
+    report = VersionReport.objects.filter(run=run).select_related("dataset__project").first()
+    if report is None:
+        return None
+    return str(report.dataset), reverse(
+        "datasets:dataset", args=[report.dataset.project.slug, report.dataset.number]
+    )
 
 
 IMPORT = RunKind(
@@ -54,4 +81,38 @@ FREEZE = RunKind(
     on_again="dataset.services.versions:again",
     again_words="It freezes the examples approved at that time, with the same number and settings.",
     subject="dataset.run_kinds:of_freeze",
+)
+WITHDRAW = RunKind(
+    "withdraw_source",
+    "Withdrawal of a source",
+    queue="default",
+    runner="dataset.runner.withdrawals:retire",
+    on_again="dataset.services.withdrawals:withdraw_again",
+    again_words="It retires the examples that are left.",
+    subject="dataset.run_kinds:of_withdrawal",
+)
+RESTORE = RunKind(
+    "restore_source",
+    "Restoring of a source",
+    queue="default",
+    runner="dataset.runner.withdrawals:bring_back",
+    on_again="dataset.services.withdrawals:restore_again",
+    again_words="It brings back the examples that are left.",
+    subject="dataset.run_kinds:of_withdrawal",
+)
+RELICENSE = RunKind(
+    "relicense_source",
+    "License of a source",
+    queue="default",
+    runner="dataset.runner.withdrawals:relicense",
+    again_words="It changes the examples that are left.",
+    subject="dataset.run_kinds:of_source",
+)
+REPORT = RunKind(
+    "dataset_report",
+    "Report on a dataset",
+    queue="default",
+    runner="dataset.runner.report:run",
+    again_words="It reads the frozen rows again from the first one.",
+    subject="dataset.run_kinds:of_report",
 )

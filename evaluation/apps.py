@@ -9,7 +9,9 @@ class EvaluationConfig(AppConfig):
         from core.audit.sentences import register_actions
         from core.home.stages import register_loop_back, register_stage
         from core.runs.kinds import register_kind
+        from dataset.registry import register_uses
         from evaluation.actions import EvaluationAction
+        from evaluation.extensions import uses
         from evaluation.home import corrections_back, stage
         from evaluation.links import links_of
         from evaluation.moving import register_moving
@@ -17,6 +19,7 @@ class EvaluationConfig(AppConfig):
         from training.links import register_version_links
 
         register_kind(CAMPAIGN)
+        register_uses(uses)
         register_stage(stage)
         register_version_links("evaluation", links_of)
         register_loop_back(corrections_back)

@@ -12,14 +12,17 @@ class InferenceConfig(AppConfig):
         from core.home.stages import register_stage
         from inference import handlers, health
         from inference.actions import InferenceAction
+        from inference.extensions import use_notes
         from inference.home import STAGE
         from inference.links import links_of
         from inference.moving import register_moving
         from training.links import register_version_links
+        from training.registry import register_use_notes
 
         subscribe("model_version.registered", "inference.serve", handlers.serve_registered_version)
         register_check("engines", health.engines)
         register_actions(InferenceAction)
+        register_use_notes(use_notes)
         register_stage(STAGE)
         register_version_links("inference", links_of)
         register_moving()

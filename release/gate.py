@@ -68,6 +68,8 @@ class Facts:
     `opponent` is the name of the version to beat: the live one, or the base model while nothing is live. `human` is the comparison
     with that opponent, `newest` the newest with any version. `files` lists files that are missing or changed, None when
     they could not be checked; `files_compared` is what was compared, and `files_read_on` the day, if not today.
+    `trained_on` names its dataset version, empty for a base model; `withdrawn` says which rows of it come from withdrawn sources;
+    "" for none, None while that is not known.
     """
 
     version: str
@@ -83,6 +85,8 @@ class Facts:
     files_compared: Compared = "contents"
     files_read_on: datetime | None = None
     files_total: int = 0
+    trained_on: str = ""
+    withdrawn: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,7 @@ def evaluate(facts: Facts) -> Gate:
             _both_bad(facts),
             _served(facts),
             _files(facts),
+            _data(facts),
         )
     )
 
@@ -263,3 +268,19 @@ def _files(facts: Facts) -> Criterion:
             f"Its {files} had the recorded hashes when they were read on {on}, and no size has changed.",
         )
     return say("pass", f"The contents of its {files} have the recorded hashes.")
+
+
+def _data(facts: Facts) -> Criterion:
+    def say(result: Result, says: str) -> Criterion:
+        return Criterion("data_allowed", "Data still allowed", result, says)
+
+    if facts.withdrawn is None:
+        return say("hold", "It is not known whether its data may still be used.")
+    if not facts.trained_on:
+        return say("pass", "It is a base model: nothing of this project's data is in it.")
+    if facts.withdrawn:
+        return say(
+            "fail",
+            f"{facts.trained_on} has {facts.withdrawn}. Freeze a dataset version without these rows and train again.",
+        )
+    return say("pass", f"No row of {facts.trained_on} comes from a withdrawn source.")

@@ -1,6 +1,6 @@
 """Reads the live version, candidates, gates and releases."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,6 +10,7 @@ from core.database.connections import without_connection
 from core.models import Project, Run
 from core.wording import listed, noun
 from dataset.queries.provenance import Contributors
+from dataset.queries.withdrawals import withdrawn_rows, withdrawn_words
 from evaluation.queries import Results, results_by_version, results_for
 from inference.models import Deployment, Route
 from inference.queries import State, route_of, state_of, way_back
@@ -127,10 +128,13 @@ def candidates(project: Project, live: ModelVersion | None, *, limit: int = 20) 
     results = results_by_version(versions)
     deployments = _deployments(versions)
     held_out = held_out_of(versions, live)
+    withdrawn = _withdrawn(versions)
     candidates = []
     for version in versions:
         state = state_of(deployments.get(version.pk))
-        facts = _facts(version, live, results[version.pk], state, held_out[version.pk], in_list=True)
+        facts = _facts(
+            version, live, results[version.pk], state, held_out[version.pk], withdrawn, in_list=True
+        )
         candidates.append(Candidate(version, evaluate(facts), state, facts.held_out))
     return candidates
 
@@ -145,7 +149,7 @@ def _candidate(
 ) -> Candidate:
     state = state_of(_deployments([version]).get(version.pk))
     held_out = held_out_of([version], opponent)[version.pk]
-    facts = _facts(version, opponent, results, state, held_out, files=files)
+    facts = _facts(version, opponent, results, state, held_out, _withdrawn([version]), files=files)
     return Candidate(version, evaluate(facts), state, held_out)
 
 
@@ -190,6 +194,7 @@ def _facts(
     results: list[Results],
     state: State,
     held_out: HeldOut,
+    withdrawn: Mapping[int, str],
     *,
     files: FilesRead | None = None,
     in_list: bool = False,
@@ -213,7 +218,16 @@ def _facts(
         files_compared=read.compared.value if read else "contents",
         files_read_on=read.read_on if read else None,
         files_total=version.artifact.file_count,
+        trained_on=str(version.training_run.dataset) if version.training_run else "",
+        withdrawn=withdrawn.get(version.pk, ""),
     )
+
+
+def _withdrawn(versions: Sequence[ModelVersion]) -> dict[int, str]:
+    """{version id: the rows of its dataset version that come from withdrawn sources, in words}. At most two queries."""
+    datasets = {version.pk: version.training_run.dataset_id for version in versions if version.training_run}
+    rows = withdrawn_rows(datasets.values())
+    return {pk: withdrawn_words(rows[dataset]) for pk, dataset in datasets.items() if dataset in rows}
 
 
 def _is_opponent(other: ModelVersion, version: ModelVersion, live: ModelVersion | None) -> bool:

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from core.models import Membership, Role
+from core.models import Membership
+from core.roles import MEMBERS
 from core.services.keys import create_api_key
 from tests.inference.conftest import Served, answering, control, key, live, served
 from tests.support.factories import World
@@ -36,7 +37,7 @@ SEEDED = bool(os.environ.get("CI")) and not TIMES
 def everything(full: tuple[World, dict[str, Any]]) -> tuple[World, dict[str, Any]]:
     """The admin has every role and runs the deployment: no role stands before a view."""
     world, samples = full
-    Membership.objects.filter(user=world.admin).update(roles=Role.values)
+    Membership.objects.filter(user=world.admin).update(roles=list(MEMBERS))
     world.admin.is_operator = True
     world.admin.save()
     return world, samples

@@ -38,6 +38,13 @@ def _freeze(world, tmp_path):
     return dataset.run, str(dataset)
 
 
+def _dataset_report(world, tmp_path):
+    from dataset.services.reports import start_report
+
+    dataset = make_dataset(world.project)
+    return start_report(by=world.admin, dataset=dataset).run, str(dataset)
+
+
 def _training(world, tmp_path):
     training = make_training(world.project, world.admin)
     return training.run, str(training)
@@ -92,6 +99,38 @@ def _campaign(world, tmp_path):
     return campaign.run, f"Campaign {campaign.name}"
 
 
+def _withdrawal(world):
+    from dataset.services.sources import create_source
+    from dataset.services.withdrawals import withdraw
+
+    source = create_source(by=world.admin, project=world.project, name="Desk 2024")
+    return withdraw(by=world.admin, source=source, reason="Asked to.")
+
+
+def _withdraw_source(world, tmp_path):
+    return _withdrawal(world).run, "Withdrawal of Desk 2024"
+
+
+def _restore_source(world, tmp_path):
+    from dataset.services.withdrawals import restore
+
+    withdrawal = _withdrawal(world)
+    Run.objects.filter(pk=withdrawal.run_id).update(status="succeeded")
+    restored = restore(by=world.admin, source=withdrawal.source, reason="A mistake.")
+    return restored.restore_run, "Withdrawal of Desk 2024"
+
+
+def _relicense_source(world, tmp_path):
+    from dataset.services.sources import create_source
+
+    source = create_source(by=world.admin, project=world.project, name="Desk 2024")
+    params = {"source": source.pk, "old": ""}
+    run = launch_run(
+        by=world.admin, project=world.project, kind="relicense_source", title="License", params=params
+    )
+    return run, "Source Desk 2024"
+
+
 def _project_archive(world, tmp_path):
     from core.moving.services import start_archive
 
@@ -99,9 +138,13 @@ def _project_archive(world, tmp_path):
 
 
 MAKERS = {
+    "relicense_source": _relicense_source,
+    "withdraw_source": _withdraw_source,
+    "restore_source": _restore_source,
     "project_archive": _project_archive,
     "import": _import,
     "freeze": _freeze,
+    "dataset_report": _dataset_report,
     "training": _training,
     "base_model": _base_model,
     "token_count": _token_count,

@@ -8,7 +8,8 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from core.api.base import APIView
-from core.models import Membership, Role
+from core.models import Membership
+from core.roles import MEMBERS
 from tests.support.factories import World, make_held_out
 from tests.test_permission_walk import Address, addresses, full
 
@@ -31,7 +32,7 @@ def test_a_misspelt_parameter_is_named_and_pages_are_only_turned_where_there_are
     full: tuple[World, dict[str, Any]],
 ) -> None:
     world, samples = full
-    Membership.objects.filter(user=world.admin).update(roles=Role.values)
+    Membership.objects.filter(user=world.admin).update(roles=list(MEMBERS))
     world.admin.is_operator = True
     world.admin.save()
     client = APIClient()

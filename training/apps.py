@@ -13,16 +13,20 @@ class TrainingConfig(AppConfig):
         from core.home.stages import register_stage
         from core.marks import register_marks
         from core.runs.kinds import register_kind
+        from dataset.registry import register_uses, register_version_uses
         from training.actions import TrainingAction
+        from training.extensions import uses
         from training.home import STAGE
         from training.host import machine, stopping  # noqa: F401
         from training.moving import register_moving
-        from training.queries import control_tokens
+        from training.queries import control_tokens, uses_of_dataset
         from training.run_kinds import ALL
 
         for kind in ALL:
             register_kind(kind)
+        register_uses(uses)
         register_stage(STAGE)
         register_marks(control_tokens)
         register_actions(TrainingAction)
+        register_version_uses(uses_of_dataset)
         register_moving()

@@ -38,7 +38,8 @@ class Example(models.Model):
         Status.RETURNED: {Status.IN_REVIEW, Status.RETIRED},
         # Back to review when a reviewer undoes a decision, to the queue when somebody reopens it.
         Status.APPROVED: {Status.IN_REVIEW, Status.QUEUED, Status.RETIRED},
-        Status.RETIRED: {Status.QUEUED},
+        # To the queue when somebody reopens it; to the status that it had when its source is restored.
+        Status.RETIRED: {Status.QUEUED, Status.IN_REVIEW, Status.RETURNED, Status.APPROVED},
     }
 
     class Edge(models.TextChoices):
@@ -183,6 +184,11 @@ class Example(models.Model):
     def question(self) -> str:
         """The customer's last message."""
         return str(self.messages[-1]["content"]) if self.messages else ""
+
+    @property
+    def worse_answer(self) -> str:
+        """The answer that people found worse: from a file, or a model's answer that was corrected."""
+        return self.rejected or str(self.origin_detail.get("answer") or "")
 
     def content(self) -> dict[str, Any]:
         """The example in its canonical shape, as in revisions, hashes and dataset rows."""

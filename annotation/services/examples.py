@@ -7,15 +7,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotation.actions import AnnotationAction
-from annotation.checks import bad_findings
+from annotation.checks import Finding, bad_findings
 from annotation.errors import NeedsReason
 from annotation.models import Example, Lease, Revision
+from annotation.registry import must_stay_retired
 from annotation.services.search_index import index_example
 from annotation.text.cleaning import MAX_TEXT, clean_pair, clean_text
 from annotation.text.hashes import content_hash, group_of_prompt
 from core.audit.entries import record
 from core.database.transitions import transition
-from core.errors import Invalid
+from core.errors import Conflict, Invalid
 from core.models import Project, User
 from core.seen import must_be_as_seen, stamp
 from core.text import one_line
@@ -79,6 +80,8 @@ def reason_for_bad(
     """The reason, cut to the length that a revision stores. NeedsReason when a check failed and no reason is given."""
     reason = one_line(clean_text(reason), most=300)
     bad = bad_findings(content, project, example_id=example.pk if example else None)
+    if example and example.worse_answer and content["completion"].strip() == example.worse_answer.strip():
+        bad = [Finding("bad", "The completion is the answer that was marked as the worse one."), *bad]
     if bad and not reason:
         raise NeedsReason(bad)
     return reason if bad else ""
@@ -190,6 +193,8 @@ def requeue(*, by: User, example: Example, reason: str = "", seen: str = "") -> 
     example = lock(example)
     must_be_as_seen(seen, *_standing(example), label=f"#{example.pk}")
     was = example.status
+    if was == Example.Status.RETIRED and (why := must_stay_retired(example)):
+        raise Conflict(f"#{example.pk} stays retired. {why}", "An admin can restore the source.")
     if was == Example.Status.IN_REVIEW:
         _end_leases(example)
     transition(example, Example.Status.QUEUED, waiting_since=timezone.now())

@@ -11,6 +11,7 @@ from django.utils import timezone
 from annotation.actions import AnnotationAction
 from annotation.errors import LeaseLost
 from annotation.models import Example, Lease, Revision
+from annotation.registry import must_stay_retired
 from annotation.services.examples import lock
 from core.audit.entries import record
 from core.database.transitions import transition
@@ -89,6 +90,8 @@ def why_not(example: Example, user: User, purpose: str) -> str | None:
             Example.Status.QUEUED: "It is back in the annotators' queue.",
             Example.Status.RETIRED: "It was retired.",
         }
+        if example.status == Example.Status.RETIRED and (reason := must_stay_retired(example)):
+            return f"It was retired. {reason}"
         return words[Example.Status(example.status)]
     if purpose == Purpose.REVIEW and example.submitted_by_id == user.pk:
         return "You submitted it yourself. Another person must review it."

@@ -27,7 +27,7 @@ from core.api.serializers import (
 )
 from core.forms import AuditFilter, PeopleFilter, RunFilter
 from core.home.compose import loop_context
-from core.models import ApiKey, AuditEntry, Membership, Project, Run
+from core.models import ApiKey, AuditEntry, Membership, Project, Role, Run
 from core.queries import application_keys_of, audit_entries, memberships_of, people_of, runs_of
 from core.roles import ADMINS, READERS
 from core.runs.control import request_cancel, start_again
@@ -41,11 +41,12 @@ class ProjectsView(mixins.ListModelMixin, APIView):
     queryset = Project.objects.none()
 
     def get_queryset(self) -> QuerySet[Project]:
-        mine = memberships_of(signed_in(self.request)).values("project_id")
+        # A partner may not read a project's settings; `me/` gives them its name.
+        mine = memberships_of(signed_in(self.request)).exclude(roles=[Role.PARTNER]).values("project_id")
         return Project.objects.filter(pk__in=mine).order_by("name")
 
     def get(self, request: Request) -> Response:
-        """Your projects, by name."""
+        """Your projects, by name, without those where you are a partner."""
         return self.list(request)
 
     @extend_schema(request=NewProjectSerializer, responses={201: ProjectSerializer})

@@ -51,6 +51,7 @@ class Stage:
 NextItems = Callable[[Access], list[NextItem]]
 _stages: dict[str, Stage] = {}
 _next_items: dict[str, list[NextItems]] = {}
+_partner_home: list[str] = []
 _loop_back: list[Callable[[Access], str]] = []
 
 
@@ -67,6 +68,16 @@ def register_next_items(stage: str, items: NextItems) -> None:
 def next_items_of(stage: Stage, access: Access) -> list[NextItem]:
     """What was registered for the stage by apps above it."""
     return [item for items in _next_items.get(stage.key, []) for item in items(access)]
+
+
+def register_partner_home(url_name: str) -> None:
+    """The page of a project that a partner sees in the place of Home: they see none of the stages."""
+    _partner_home.append(url_name)
+
+
+def partner_home() -> str:
+    """The URL name of the page that a partner sees first."""
+    return _partner_home[-1]
 
 
 def register_loop_back(line: Callable[[Access], str]) -> None:

@@ -20,6 +20,8 @@ class Role(models.TextChoices):
     RATER = "rater", "Rater"
     ADMIN = "admin", "Admin"
     VIEWER = "viewer", "Viewer"
+    # Somebody of outside, who sees only the sources that an admin has given them. It is held alone.
+    PARTNER = "partner", "Partner"
 
 
 class UserManager(BaseUserManager["User"]):
@@ -141,6 +143,11 @@ class Membership(models.Model):
             models.CheckConstraint(
                 name="membership_roles",
                 condition=models.Q(roles__contained_by=list(Role.values)) & models.Q(roles__len__gt=0),
+            ),
+            # Another role would show a partner the work of everybody.
+            models.CheckConstraint(
+                name="membership_partner_alone",
+                condition=~models.Q(roles__contains=["partner"]) | models.Q(roles=["partner"]),
             ),
         ]
 

@@ -134,6 +134,9 @@ def _known_roles(roles: list[str]) -> list[str]:
     clean = [role for role in Role.values if role in roles]
     if not clean or set(roles) - set(Role.values):
         raise Invalid("Choose at least one role.", fields={"roles": ["Choose at least one role."]})
+    if Role.PARTNER in clean and len(clean) > 1:
+        message = "A partner has no other role: another role would show them the work of everybody."
+        raise Invalid(message, fields={"roles": [message]})
     return clean
 
 

@@ -10,6 +10,7 @@ from core.access import Access, project_page, signed_in
 from core.errors import ExpectedError
 from core.forms import NewProjectForm, take_errors
 from core.lists.params import Params
+from core.models import Role
 from core.queries import memberships_of
 from core.services.projects import create_project
 
@@ -43,7 +44,7 @@ def project_new(request: HttpRequest) -> HttpResponse:
     return render(request, "core/project_new.html", {"form": form}, status=status)
 
 
-@project_page()
+@project_page(*Role.values)
 @require_safe
 def project_menu(request: HttpRequest, access: Access) -> HttpResponse:
     """The menu under the project's name, loaded when it is first opened: most pages do not need it."""

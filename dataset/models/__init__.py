@@ -1,7 +1,34 @@
-from dataset.models.imports import DataImport, ImportIssue, ImportMapping, Source
+from dataset.models.imports import DataImport, ImportIssue, ImportMapping
+from dataset.models.reports import DatasheetAnswer, RowFinding, VersionReport
+from dataset.models.sources import (
+    DataRule,
+    ProjectRules,
+    Source,
+    SourcePartner,
+    Withdrawal,
+    WithdrawalDecision,
+    WithdrawnExample,
+)
 from dataset.models.uploads import Upload
 from dataset.models.versions import DatasetRow, DatasetVersion, GroupSplit, WithheldRow
 
 __all__ = [
-    "DataImport", "DatasetRow", "DatasetVersion", "GroupSplit", "ImportIssue", "ImportMapping", "Source", "Upload", "WithheldRow",
-]  # fmt: skip
+    "DataImport",
+    "DataRule",
+    "DatasetRow",
+    "DatasetVersion",
+    "DatasheetAnswer",
+    "GroupSplit",
+    "ImportIssue",
+    "ImportMapping",
+    "ProjectRules",
+    "RowFinding",
+    "Source",
+    "SourcePartner",
+    "Upload",
+    "VersionReport",
+    "Withdrawal",
+    "WithdrawalDecision",
+    "WithdrawnExample",
+    "WithheldRow",
+]

@@ -1,22 +1,6 @@
-"""Sources, uploaded files, and which of their lines were not taken."""
+"""Uploaded files, and which of their lines were not taken."""
 
 from django.db import models
-
-
-class Source(models.Model):
-    """Where examples come from: a transcript archive, a handbook, a rating campaign."""
-
-    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="sources")
-    name = models.CharField(max_length=120)
-    license = models.CharField(max_length=120, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [models.UniqueConstraint(name="source_once", fields=["project", "name"])]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class DataImport(models.Model):

@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.db import models
 
 from annotation.models import Example, Revision
+from dataset.models.sources import DataRule
 
 
 class GroupSplit(models.Model):
@@ -50,7 +51,7 @@ class DatasetVersion(models.Model):
     )
     settings = models.JSONField(
         help_text="validation and test (shares), seed, separate_near_duplicates, slices and sources (filters), "
-        "system_prompt"
+        "system_prompt, rules (values of DataRule; no entry when the project had none)"
     )
     content_hash = models.CharField(max_length=64, blank=True)
     same_as = models.ForeignKey(
@@ -64,7 +65,7 @@ class DatasetVersion(models.Model):
     counts = models.JSONField(
         default=dict,
         help_text="total, train, validation, test, slices: {slice: {split: rows}}, withheld, withheld_near, withheld_marked, "
-        "untested: {slice: why}, near: {groups, clusters, rows, largest}, validation_near_train",
+        "withheld_rules: {data rule: rows}, untested: {slice: why}, near: {groups, clusters, rows, largest}, validation_near_train",
     )
     changes_seen = models.BigIntegerField(
         null=True,
@@ -99,6 +100,15 @@ class DatasetRow(models.Model):
     row_hash = models.CharField(max_length=64)
     # Of its prompt and records, normalised (annotation.text.hashes): it identifies test prompts permanently.
     prompt_hash = models.CharField(max_length=64)
+    # What lists and comparisons of versions ask for: reading the texts of 100,000 revisions for it would take seconds.
+    text_hash = models.CharField(
+        max_length=64,
+        default="",
+        db_default="",
+        help_text="Of its texts alone, without slice, tags and the like (dataset.rows.text_hash).",
+    )
+    slice = models.TextField(default="", db_default="", blank=True)
+    has_rejected = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         ordering = ["position"]
@@ -116,12 +126,14 @@ class DatasetRow(models.Model):
 
 
 class WithheldRow(models.Model):
-    """An approved example that a dataset version left out: it would leak a test row, or its text contains a control mark."""
+    """An approved example that a dataset version left out: it would leak a test row, its text contains a control mark, or it breaks
+    a data rule."""
 
     class Reason(models.TextChoices):
         REPEATS_TEST = "repeats_test", "Asks the same as a test row"
         NEAR_TEST = "near_test", "Asks nearly the same as a test row"
         CONTROL_MARK = "control_mark", "Contains a control mark of chat templates"
+        RULE = "rule", "Breaks a data rule"
 
     dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="withheld")
     example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="+")
@@ -135,6 +147,14 @@ class WithheldRow(models.Model):
     reason = models.CharField(max_length=12, choices=Reason.choices)
     repeats = models.ForeignKey(Example, null=True, on_delete=models.PROTECT, related_name="+")
     mark = models.CharField(max_length=80, blank=True, default="", help_text="The control mark in its text.")
+    rule = models.CharField(
+        max_length=16,
+        choices=DataRule.choices,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The rule it breaks.",
+    )
     similarity = models.FloatField(
         null=True,
         help_text="Jaccard similarity of the turns, 0.8 to 1, for a near-duplicate.",
@@ -146,13 +166,16 @@ class WithheldRow(models.Model):
             models.UniqueConstraint(name="withheld_once", fields=["dataset", "example"]),
             models.CheckConstraint(
                 name="withheld_similarity",
-                condition=models.Q(reason__in=["repeats_test", "control_mark"], similarity__isnull=True)
+                condition=models.Q(
+                    reason__in=["repeats_test", "control_mark", "rule"], similarity__isnull=True
+                )
                 | models.Q(reason="near_test", similarity__gt=0, similarity__lte=1),
             ),
             models.CheckConstraint(
                 name="withheld_because_of",
-                condition=models.Q(reason="control_mark", repeats__isnull=True) & ~models.Q(mark="")
-                | models.Q(reason__in=["repeats_test", "near_test"], repeats__isnull=False, mark=""),
+                condition=models.Q(reason="control_mark", repeats__isnull=True, rule="") & ~models.Q(mark="")
+                | models.Q(reason="rule", repeats__isnull=True, mark="") & ~models.Q(rule="")
+                | models.Q(reason__in=["repeats_test", "near_test"], repeats__isnull=False, mark="", rule=""),
             ),
         ]
 

@@ -14,8 +14,10 @@ from annotation.text.hashes import nfc, prompt_hash
 from core.marks import known_marks
 from core.models import Project
 from core.seen import stamp
+from dataset.data_rules import Rules
 from dataset.models import DatasetVersion
 from dataset.planning import Planner
+from dataset.queries.rules import RulesNow, rules_now
 from dataset.queries.versions import (
     ACCEPTANCE,
     add_tested_before,
@@ -29,6 +31,7 @@ from dataset.splits import SPLITS, Group, assign_splits, untested
 
 # Up to this number of rows the whole plan is made while the page waits (about two seconds); above it, prompts are not compared.
 WHOLE = 10_000
+TEXTS = ("messages", "context", "completion", "rejected")
 # Above this number of rows a page first shows the counts and then requests the plan.
 AT_ONCE = 1000
 
@@ -52,9 +55,11 @@ class Preview:
     seen: str = ""
 
 
-def what_a_freeze_takes(project: Project, *, slices: Sequence[str], sources: Sequence[str]) -> list[Any]:
-    """The approved examples with their revisions, the newest dataset version and the system prompt: the input of the stamp of a
-    preview. One pass over the examples inside the database."""
+def what_a_freeze_takes(
+    project: Project, *, slices: Sequence[str], sources: Sequence[str], rules: RulesNow | None = None
+) -> list[Any]:
+    """The approved examples with their revisions, the newest dataset version, the system prompt, the data rules and the facts of
+    the sources (`rules`, or read here): the input of the stamp of a preview. One pass over the examples inside the database."""
     words = [Cast("pk", TextField()), Value(":"), Cast("revision", TextField())]
     hashed = Func(
         Concat(*words, output_field=TextField()),
@@ -65,26 +70,37 @@ def what_a_freeze_takes(project: Project, *, slices: Sequence[str], sources: Seq
     examples = approved(project, slices=slices, sources=sources).order_by()
     taken = examples.aggregate(count=Count("pk"), all=Sum(hashed))
     newest = DatasetVersion.objects.filter(project=project).aggregate(number=Max("number"))
-    return [taken["count"], str(taken["all"]), newest["number"], project.system_prompt]
+    return [
+        taken["count"],
+        str(taken["all"]),
+        newest["number"],
+        project.system_prompt,
+        *(rules or rules_now(project)).seen,
+    ]
 
 
 def preview(project: Project, settings: Mapping[str, Any], *, most: int | None = None) -> Preview:
-    """The counts of approved examples against the newest ready version, and what a freeze with these settings (as DatasetVersion.settings) would do with them; with `most` only when there are not more examples. At most eight queries."""
+    """The counts of approved examples against the newest ready version, and what a freeze with these settings (as DatasetVersion.settings) would do with them; with `most` only when there are not more examples. At most ten queries."""
     chosen = {"slices": settings["slices"], "sources": settings["sources"]}
     # First: a change during the counting must look like a later change.
-    seen = stamp(*what_a_freeze_takes(project, **chosen))
+    now = rules_now(project)
+    seen = stamp(*what_a_freeze_takes(project, **chosen, rules=now))
     examples = approved(project, **chosen).order_by()
     counted = replace(_counted(project, examples), seen=seen)
     if not counted.total or (most is not None and counted.total > most):
         return counted
+    rules = now.rules()
     if counted.total > WHOLE:
-        return replace(counted, counts=_by_group(project, examples, settings), whole=False)
+        return replace(counted, counts=_by_group(project, examples, settings, rules), whole=False)
     planner = Planner(settings)
     marks = known_marks()
-    for pk, group, slice_name, messages, context, completion, rejected in examples.values_list(
-        "pk", "group", "slice", "messages", "context", "completion", "rejected"
+    for pk, source, own_license, origin, group, slice_name, *texts in examples.values_list(
+        "pk", "source", "license", "origin", "group", "slice", *TEXTS
     ):
-        pair = {"messages": messages, "context": context, "completion": completion, "rejected": rejected}
+        if rule := rules.broken(source=source, license=nfc(own_license), origin=origin):
+            planner.refuse(example=pk, rule=rule)
+            continue
+        pair = dict(zip(TEXTS, texts, strict=True))
         if mark := mark_in_pair(pair, marks):
             planner.leave_out(example=pk, mark=mark)
             continue
@@ -92,8 +108,8 @@ def preview(project: Project, settings: Mapping[str, Any], *, most: int | None =
             example=pk,
             group=nfc(group),
             slice_name=nfc(slice_name),
-            prompt=prompt_hash(messages=messages, context=context),
-            messages=messages,
+            prompt=prompt_hash(messages=pair["messages"], context=pair["context"]),
+            messages=pair["messages"],
         )
     add_tested_before(project, planner)
     return replace(counted, counts=planner.plan(decided_splits(project)).counts)
@@ -120,10 +136,17 @@ def _counted(project: Project, examples: QuerySet[Example]) -> Preview:
     )
 
 
-def _by_group(project: Project, examples: QuerySet[Example], settings: Mapping[str, Any]) -> dict[str, Any]:
+def _by_group(
+    project: Project, examples: QuerySet[Example], settings: Mapping[str, Any], rules: Rules
+) -> dict[str, Any]:
     """The counts by groups and slices only, without reading prompts."""
     slices: dict[str, Counter[str]] = defaultdict(Counter)
-    for group, slice_name, n in examples.values_list("group", "slice").annotate(n=Count("pk")).iterator():
+    refused: Counter[str] = Counter()
+    kinds = examples.values_list("group", "slice", "source", "license", "origin").annotate(n=Count("pk"))
+    for group, slice_name, source, own_license, origin, n in kinds.iterator():
+        if rule := rules.broken(source=source, license=nfc(own_license), origin=origin):
+            refused[rule] += n
+            continue
         slices[nfc(group)][nfc(slice_name)] += n
     decided = decided_splits(project)
     groups = [
@@ -146,4 +169,5 @@ def _by_group(project: Project, examples: QuerySet[Example], settings: Mapping[s
             for name, counts in sorted(by_slice.items())
         },
         "untested": untested(groups, test=settings["test"]),
+        "withheld_rules": dict(sorted(refused.items())),
     }

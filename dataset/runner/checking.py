@@ -9,6 +9,7 @@ from core.runs.outside import Report, reporting_outside, still_ours
 from dataset.mapping import FieldMapping, read_mapping
 from dataset.models import DataImport, ImportIssue, ImportMapping
 from dataset.queries.imports import remembered_mapping
+from dataset.queries.withdrawals import withdrawn_names
 from dataset.runner.chats import ParsedExample
 from dataset.runner.imports import Refused, count_rows, keep_the_answer, opened, refuse_unusable
 from dataset.runner.labelled import unwrapped
@@ -89,10 +90,12 @@ def _read(data_import: DataImport, look: FirstLook, report: Report) -> tuple[str
         return parsed
 
     seen: set[int] = set()
+    withdrawn = withdrawn_names(data_import.project)
     with opened(data_import, tally) as file:
         report(done=0, total=data_import.upload.size_bytes, message="Reading the first rows.", now=True)
         with batches_ahead(file.rows, parse) as batches:
             for batch in batches:
+                batch.refuse_sources(withdrawn, data_import.default_source)
                 count_rows(tally, batch)
                 _count_new(store, batch, seen)
                 store.write_issues()

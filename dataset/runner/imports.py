@@ -23,6 +23,7 @@ from core.storage import storage
 from dataset.actions import DatasetAction
 from dataset.mapping import read_mapping
 from dataset.models import DataImport, ImportIssue
+from dataset.queries.withdrawals import withdrawn_names
 from dataset.runner.bulk import copy_in
 from dataset.runner.parsing import parse_line
 from dataset.runner.preparing import PreparedBatch, batches_ahead
@@ -143,12 +144,13 @@ def _store_rows(data_import: DataImport, file: OpenedFile, tally: Tally, report:
     needs_completion = data_import.destination != DataImport.Destination.QUEUE
     store_rows = Store(data_import, tally)
     mapping = read_mapping(data_import.mapping)
-    marks = known_marks()
+    marks, withdrawn = known_marks(), withdrawn_names(data_import.project)
     with batches_ahead(
         file.rows,
         lambda line: parse_line(line, needs_completion=needs_completion, marks=marks, mapping=mapping),
     ) as batches:
         for batch in batches:
+            batch.refuse_sources(withdrawn, data_import.default_source)
             count_rows(tally, batch)
             store_rows.add(batch.good)
             report(

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -37,6 +37,18 @@ class PreparedBatch:
     def last(self) -> FileLine:
         lines = [*(row.line for row in self.good[-1:]), *(line for line, _ in self.bad[-1:])]
         return max(lines, key=lambda line: line.end)
+
+    def refuse_sources(self, names: Collection[str], default: str) -> None:
+        """Good rows of these sources become bad ones. `default` is the source of rows that name none."""
+        refused = [row for row in self.good if (row.example.source or default) in names]
+        if refused:
+            out = {id(row) for row in refused}
+            self.good = [row for row in self.good if id(row) not in out]
+            self.bad += [
+                (row.line, [Issue("source", f"The source “{row.example.source or default}” is withdrawn.")])
+                for row in refused
+            ]
+            self.bad.sort(key=lambda row: (row[0].end, row[0].number))
 
     def __len__(self) -> int:
         return len(self.good) + len(self.bad)

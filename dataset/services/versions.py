@@ -18,6 +18,7 @@ from core.text import one_line
 from dataset.actions import DatasetAction
 from dataset.models import DatasetVersion, Source
 from dataset.queries.preview import what_a_freeze_takes
+from dataset.queries.rules import with_rules
 from dataset.queries.versions import approved
 from dataset.splits import DEFAULT_SHARES, TEST, VALIDATION
 
@@ -73,15 +74,18 @@ def start_freeze(
         number=number,
         note=one_line(clean_text(note), most=300),
         run=run,
-        settings={
-            "validation": validation,
-            "test": test,
-            "seed": seed,
-            "separate_near_duplicates": separate_near_duplicates,
-            "slices": sorted(set(slices)),
-            "sources": sorted(set(sources)),
-            "system_prompt": project.system_prompt,
-        },
+        settings=with_rules(
+            project,
+            {
+                "validation": validation,
+                "test": test,
+                "seed": seed,
+                "separate_near_duplicates": separate_near_duplicates,
+                "slices": sorted(set(slices)),
+                "sources": sorted(set(sources)),
+                "system_prompt": project.system_prompt,
+            },
+        ),
         created_by=by,
     )
     record(by=by, project=project, action=DatasetAction.DATASET_STARTED, obj=dataset)

@@ -10,7 +10,7 @@ from django.test import Client
 from annotation import checks
 from annotation.checks import CHECKS, Finding
 from annotation.models import Draft, Example, Revision
-from core.models import Role
+from core.roles import MEMBERS
 from core.tasks import execute_run
 from core.templatetags.guildhall import _cells_at_most, markdown
 from dataset.services.versions import start_freeze
@@ -41,7 +41,7 @@ kinds = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 
 def every_role(world: World) -> Any:
     person = make_user("Everything")
-    join(world.project, person, *Role.values)
+    join(world.project, person, *MEMBERS)
     return person
 
 

@@ -551,3 +551,16 @@ def test_my_work_says_what_became_of_a_week(world):
     }  # fmt: skip
     assert my_work(world.reviewer)[0]["reviewed"] == 2
     assert my_work(world.stranger) == []
+
+
+def test_submitting_the_worse_answer_again_needs_a_reason(world: World):
+    make_example(world.project, rejected="It is lost.", completion="It is lost.")
+    item = take(world)
+    assert item is not None
+    with pytest.raises(NeedsReason):
+        services.submit(by=world.annotator, example=item, content=content(item, "It is lost. "))
+    services.submit(
+        by=world.annotator, example=item, content=content(item, "It is lost. "), reason="It really is lost."
+    )
+    item.refresh_from_db()
+    assert item.status == Example.Status.IN_REVIEW

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from annotation.models import Draft, Example, Lease
 from core.models import Role, User
+from core.roles import MEMBERS
 from core.services.keys import create_api_key
 from tests.support.factories import World, join, make_example, make_user
 
@@ -22,7 +23,7 @@ ANNOTATORS, REVIEWERS = {Role.ANNOTATOR}, {Role.REVIEWER}
 # path: (method, roles); {pk} stands for an example of the project
 ROUTES: dict[str, tuple[str, set[str]]] = {
     "queue/": ("get", READERS),
-    "queue/my-work/": ("get", set(Role.values)),
+    "queue/my-work/": ("get", set(MEMBERS)),
     "queue/skipped/": ("get", ANNOTATORS | REVIEWERS),
     "queue/next/": ("post", ANNOTATORS),
     "queue/checks/": ("post", ANNOTATORS | REVIEWERS),

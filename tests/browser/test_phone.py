@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from core.models import Membership, Role
+from core.models import Membership
+from core.roles import MEMBERS
 from tests.support import look
 from tests.support.factories import World
 from tests.test_permission_walk import full, in_projects  # noqa: F401 (a fixture)
@@ -45,7 +46,7 @@ def test_nothing_is_cut_without_a_sign(
     world, samples = full
     world.admin.is_operator = True
     world.admin.save()
-    Membership.objects.filter(project=world.project, user=world.admin).update(roles=list(Role.values))
+    Membership.objects.filter(project=world.project, user=world.admin).update(roles=list(MEMBERS))
     context = browser.new_context(viewport={"width": 360, "height": 780})
     look.sign_in(context, live_server.url, world.admin)
     page = context.new_page()

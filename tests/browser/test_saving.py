@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, e
 
 from annotation import services
 from annotation.models import Draft, Example, Lease, Review
-from core.models import Project, Role, User
+from core.models import Project, User
+from core.roles import MEMBERS
 from evaluation.models import Rating, RatingDraft
 from inference.models import CorrectionDraft
 from inference.services import start_conversation
@@ -260,7 +261,7 @@ def test_offline_reload_and_a_refused_submit(form: Form, browser: Browser, live_
 @every_form
 def test_a_lost_session_and_a_second_sign_in(form: Form, browser: Browser, live_server) -> None:
     somebody = make_user("Ines Ferro")
-    join(_project(form), somebody, *Role.values)
+    join(_project(form), somebody, *MEMBERS)
     page = _open(browser, live_server.url, form)
     form.type(page, "Before.")
     expect(_state(form, page)).to_contain_text("Draft saved")

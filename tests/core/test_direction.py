@@ -17,6 +17,7 @@ from django.utils.module_loading import import_string
 from annotation import services
 from annotation.models import Lease
 from core.models import Role, Run, User
+from core.roles import MEMBERS
 from core.services.keys import create_api_key
 from dataset.models import Source
 from release.services import make_live
@@ -148,7 +149,7 @@ class _Walker(HTMLParser):
 def arabic(world: World) -> World:
     """Everything that people name or write is in Arabic."""
     person = make_user("مريم الحسن", email="maryam@example.org")
-    join(world.project, person, *Role.values)
+    join(world.project, person, *MEMBERS)
     world.project.name, world.project.guideline = "مكتب الشحن", f"# {WORDS}\n\n{WORDS}"
     world.project.description = WORDS
     world.project.save()
@@ -219,7 +220,7 @@ PAGES_OF_WORK = {
 def worked(world: World, sent: list[object]) -> tuple[User, dict[str, object]]:
     """Somebody whose name is Arabic froze, trained, rated, asked and released. Gives them, and what the pages are of."""
     person = make_user("مريم الحسن", email="maryam@example.org", is_operator=True)
-    join(world.project, person, *Role.values)
+    join(world.project, person, *MEMBERS)
     make_example(
         world.project,
         status="approved",

@@ -38,6 +38,8 @@ GOOD = Facts(
     served=True,
     files=[],
     files_total=4,
+    trained_on="Dataset 1",
+    withdrawn="",
 )
 
 
@@ -48,7 +50,7 @@ def _check(facts, name):
 def test_everything_known_and_good_passes():
     gate = evaluate(GOOD)
     assert gate.result == "pass" and not gate.open_points
-    assert gate.says == "All 6 criteria passed."
+    assert gate.says == "All 7 criteria passed."
 
 
 def test_nothing_known_never_passes():
@@ -60,6 +62,7 @@ def test_nothing_known_never_passes():
         "human_preference": "hold",
         "both_bad": "hold",
         "served": "fail",
+        "data_allowed": "hold",
         "files_intact": "hold",
     }
 
@@ -93,6 +96,9 @@ def test_nothing_known_never_passes():
         ("files_intact", {"files": ["adapter.safetensors"]}, "fail"),
         ("files_intact", {"files": ["adapter.safetensors"], "files_compared": "sizes"}, "fail"),
         ("files_intact", {"files_compared": "sizes"}, "hold"),
+        ("data_allowed", {"withdrawn": "3 rows of the withdrawn source “Desk”"}, "fail"),
+        ("data_allowed", {"withdrawn": None}, "hold"),
+        ("data_allowed", {"trained_on": ""}, "pass"),
     ],
 )
 def test_each_check_alone(name, change, result):
@@ -107,9 +113,9 @@ def test_each_check_alone(name, change, result):
 def test_the_sentence_counts_what_passed_first():
     unmeasured = HeldOut(opponent="v1")
     gate = evaluate(replace(GOOD, served=False, parity_checked=0, held_out=unmeasured))
-    assert gate.says == "3 of 6 passed, 2 on hold, 1 failed."
-    assert evaluate(replace(GOOD, held_out=unmeasured, parity_checked=0)).says == "4 of 6 passed, 2 on hold."
-    assert evaluate(replace(GOOD, served=False)).says == "5 of 6 passed, 1 failed."
+    assert gate.says == "4 of 7 passed, 2 on hold, 1 failed."
+    assert evaluate(replace(GOOD, held_out=unmeasured, parity_checked=0)).says == "5 of 7 passed, 2 on hold."
+    assert evaluate(replace(GOOD, served=False)).says == "6 of 7 passed, 1 failed."
     assert summary([]) == "0 of 0 passed"
     assert summary(["hold", "hold"]) == "0 of 2 passed, 2 on hold"
 
@@ -130,7 +136,7 @@ def test_the_file_check_says_what_was_compared(change, words):
 
 def test_what_is_stored_reads_alone():
     stored = evaluate(GOOD).stored()
-    assert len(stored) == 6
+    assert len(stored) == 7
     assert all(set(check) == {"name", "label", "result", "says"} for check in stored)
     assert "3.07 with v1, 1.77 now on the same 40 test rows" in stored[1]["says"]
 

@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 from core.models import Membership, Project, Role, Run, User
+from core.roles import MEMBERS
 
 _serial = count(1)
 PASSWORD = "correct horse battery"
@@ -48,6 +49,7 @@ class World:
     rater: User
     admin: User
     viewer: User
+    partner: User  # from outside; no source is shown to them yet
     neighbour: User  # holds every role, in the other project only
     stranger: User  # signed in, member of nothing
     operator: User  # runs the deployment, member of nothing
@@ -62,7 +64,7 @@ def make_world() -> World:
     for role, person in people.items():
         join(project, person, role)
     neighbour = make_user("Neighbour")
-    join(other, neighbour, *Role.values)
+    join(other, neighbour, *MEMBERS)
     return World(
         project=project,
         other=other,

@@ -8,6 +8,7 @@ from django.conf import settings
 from core.models import Project, Run
 from core.wording import counted, gigabytes
 from dataset.models import DatasetVersion
+from dataset.queries.withdrawals import withdrawn_rows, withdrawn_words
 from training import queries
 from training.counting import Counted, Counting
 from training.estimates import DataFigures, Estimate
@@ -78,6 +79,15 @@ def dataset_findings(project: Project, dataset: DatasetVersion | None) -> list[P
         ]
     if dataset.status != DatasetVersion.Status.READY:
         return [PreflightFinding("stop", f"{dataset} could not be frozen.", "Choose another one.", "dataset")]
+    if withdrawn := withdrawn_rows([dataset.pk]).get(dataset.pk):
+        return [
+            PreflightFinding(
+                "stop",
+                f"{dataset} has {withdrawn_words(withdrawn)}.",
+                "Freeze a new version, which leaves them out, and train on that.",
+                "dataset",
+            )
+        ]
     return []
 
 

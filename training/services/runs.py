@@ -13,6 +13,7 @@ from core.models import Project, Run, User
 from core.runs.control import launch_run, request_cancel, start_again
 from core.text import one_line
 from dataset.models import DatasetVersion
+from dataset.queries.withdrawals import withdrawn_rows, withdrawn_words
 from training import checkpoints, preflight
 from training.actions import TrainingAction
 from training.estimates import Estimate
@@ -191,6 +192,12 @@ def again(run: Run, by: User) -> None:
     """A run that made its version is complete, even when it ended as cancelled (core.runs.kinds.RunKind.on_again)."""
     if ModelVersion.objects.filter(training_run__run=run).exists():
         raise Conflict("This run has made its model version already.", "Launch a new run to make another.")
+    dataset = TrainingRun.objects.select_related("dataset").get(run=run).dataset
+    if withdrawn := withdrawn_rows([dataset.pk]).get(dataset.pk):
+        raise Conflict(
+            f"{dataset} has {withdrawn_words(withdrawn)}.",
+            "Freeze a new version, which leaves them out, and launch a new run on that.",
+        )
 
 
 def count_again(run: Run, by: User) -> None:

@@ -12,6 +12,7 @@ from core.charts import line_chart
 from core.lists.paging import cut
 from core.models import Role
 from core.roles import READERS
+from dataset.queries.withdrawals import withdrawals_in
 from training import losses, queries, services
 from training.archive import archive_response
 from training.curves import NOTE, loss_series
@@ -57,6 +58,7 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "version": version,
         "lineage": origin_of(version),
         "people": queries.people_trained_on(version.training_run),
+        "withdrawn": withdrawals_in(version.training_run.dataset) if version.training_run else [],
         "chart": chart,
         "chart_note": NOTE,
         "links": version_links(access, version),

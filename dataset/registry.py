@@ -1,0 +1,62 @@
+"""What apps above datasets made of a dataset version: model versions, training runs.
+
+Downstream extends upstream: the page of a withdrawal and a datasheet ask what was registered and know nothing of it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from core.models import User
+from dataset.models import DatasetVersion, Source
+
+
+@dataclass(frozen=True)
+class DataUse:
+    """Something that was made of a dataset version, and what to do about it when rows of the version are withdrawn.
+
+    `key` names it permanently ("model:12"), `dataset` is the id of the version. `done` says why nothing is left to do, as a sentence
+    about the database's present state; empty while there is something. `by` and `at` say who did that and when, where known.
+    `notes` are sentences; `actions` are (label, address).
+    """
+
+    key: str
+    kind: str
+    name: str
+    url: str
+    dataset: int
+    advice: str
+    done: str = ""
+    by: User | None = None
+    at: datetime | None = None
+    notes: Sequence[str] = ()
+    actions: Sequence[tuple[str, str]] = field(default_factory=tuple)
+
+
+UseFinder = Callable[[Source, Sequence[int]], list[DataUse]]
+_finders: list[UseFinder] = []
+
+
+def register_uses(finder: UseFinder) -> None:
+    """Call from AppConfig.ready. `finder` gets a source and the ids of the dataset versions with rows of it, and gives everything
+    made of these; its number of queries does not depend on how many there are."""
+    _finders.append(finder)
+
+
+def uses_of(source: Source, datasets: Sequence[int]) -> list[DataUse]:
+    """Everything that was made of these dataset versions, which have rows of the source."""
+    return [use for finder in _finders for use in finder(source, datasets)] if datasets else []
+
+
+VersionUses = Callable[[DatasetVersion], list[str]]
+_version_uses: list[VersionUses] = []
+
+
+def register_version_uses(uses: VersionUses) -> None:
+    """Call from AppConfig.ready. `uses` gives one sentence for each use of a version, in few queries."""
+    _version_uses.append(uses)
+
+
+def version_uses(dataset: DatasetVersion) -> list[str]:
+    """Every registered use of this version."""
+    return [words for uses in _version_uses for words in uses(dataset)]

@@ -1,0 +1,64 @@
+"""What training made of dataset versions, for the page of a withdrawn source (dataset.registry)."""
+
+from collections.abc import Sequence
+
+from django.urls import reverse
+
+from core.models import Run
+from dataset.models import Source
+from dataset.registry import DataUse
+from training.models import ModelVersion, TrainingRun
+from training.registry import UseNote, use_notes
+
+
+def uses(source: Source, datasets: Sequence[int]) -> list[DataUse]:
+    """The model versions trained on these dataset versions, and training runs that may still make one. Two queries, and those of the
+    apps above."""
+    versions = list(
+        ModelVersion.objects.filter(project=source.project_id, training_run__dataset__in=datasets)
+        .select_related("project", "base_model", "training_run")
+        .order_by("-number")
+    )
+    notes = use_notes(versions)
+    running = TrainingRun.objects.filter(
+        project=source.project_id, dataset__in=datasets, run__status__in=Run.ACTIVE, model_version=None
+    ).select_related("project", "run")
+    return [
+        *(_of_version(version, notes.get(version.pk, [])) for version in versions),
+        *(_of_run(training_run) for training_run in running.order_by("-number")),
+    ]
+
+
+def _of_version(version: ModelVersion, notes: list[UseNote]) -> DataUse:
+    assert version.training_run is not None
+    slug = version.project.slug
+    is_open = any(note.is_open for note in notes)
+    return DataUse(
+        key=f"model:{version.pk}",
+        kind="Model version",
+        name=str(version),
+        url=reverse("training:version", args=[slug, version.pk]),
+        dataset=version.training_run.dataset_id,
+        advice="Train again on a dataset version without these rows. Roll back if it is live, and take it off its engine.",
+        done=""
+        if is_open
+        else "It is not live and no engine serves it. The gate fails while the source is withdrawn.",
+        notes=[note.says for note in notes],
+        actions=[
+            *((note.label, note.url) for note in notes if note.label),
+            ("Train again", reverse("training:launch", args=[slug])),
+        ],
+    )
+
+
+def _of_run(training_run: TrainingRun) -> DataUse:
+    url = reverse("training:run", args=[training_run.project.slug, training_run.number])
+    return DataUse(
+        key=f"training:{training_run.pk}",
+        kind="Training run",
+        name=training_run.run.title,
+        url=url,
+        dataset=training_run.dataset_id,
+        advice="It is training on these rows now. Cancel it.",
+        actions=[("See the run", url)],
+    )
