@@ -25,10 +25,15 @@ from dataset.models import (
     GroupSplit,
     ImportIssue,
     ImportMapping,
+    ProjectRules,
     RowFinding,
     Source,
+    SourcePartner,
     Upload,
     VersionReport,
+    Withdrawal,
+    WithdrawalDecision,
+    WithdrawnExample,
     WithheldRow,
 )
 from dataset.rows import ContentHash, canonical_row, iter_rows, row_hash
@@ -42,6 +47,17 @@ def _line(value: Json, new: Renumber) -> Json:
     if example is None:
         raise BadArchive(f"The archive has a dataset with example #{value['example']}, which is not in it.")
     return value | {"example": example}
+
+
+# What the key of a decision names (WithdrawalDecision.use); versions of models belong to an app above.
+_USES = {"dataset": "datasets.DatasetVersion", "model": "training.ModelVersion"}
+
+
+def _rewrite_decision(row: Row, new: Renumber) -> None:
+    kind, _, number = row["use"].partition(":")
+    if kind in _USES and number.isascii() and number.isdigit():
+        # 0 is nothing: what it was about had been deleted.
+        row["use"] = f"{kind}:{new.id(_USES[kind], int(number)) or 0}"
 
 
 def _settle_version(row: Row) -> None:
@@ -102,14 +118,16 @@ def register_moving() -> None:
     register_part(Part(DatasetRow, "dataset__project"))
     register_part(Part(WithheldRow, "dataset__project"))
     register_part(Part(ImportMapping, "project", json={"mapping": plain}))
+    register_part(Part(ProjectRules, "project"))
+    register_part(Part(SourcePartner, "source__project"))
+    register_part(Part(Withdrawal, "source__project"))
+    register_part(Part(WithdrawnExample, "withdrawal__source__project"))
+    register_part(Part(WithdrawalDecision, "withdrawal__source__project", rewrite=_rewrite_decision))
     register_part(Part(DatasheetAnswer, "project"))
-    register_left_out(
-        VersionReport,
-        "Choose “Read its rows now” on the page of a dataset there.",
-        words="Reports on datasets",
-    )
-    register_left_out(RowFinding, "They are a part of a report.")
+    report = "Choose “Read its rows now” on the page of a dataset there."
+    register_left_out(VersionReport, report, words="Reports on dataset versions")
+    register_left_out(RowFinding, report)
     register_left_out(Upload, "Upload the file there.", words="Uploads that have not arrived completely")
-    register_run_params(**{"import": "datasets.DataImport"})
+    register_run_params(**{"import": "datasets.DataImport", "source": "datasets.Source"})
     register_line_rule("dataset", _line)
     register_finisher(same_content)
