@@ -20,6 +20,7 @@ def example_record(example: Example) -> dict[str, Any]:
         "messages": example.messages,
         "context": example.context,
         "completion": example.completion,
+        "rejected": example.rejected,
         "slice": example.slice,
         "edge": example.edge,
         "tags": example.tags,

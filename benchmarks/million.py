@@ -5,6 +5,7 @@ that the words of the language stay as common as they are and each example can b
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import psycopg
 
 from annotation.text.hashes import loosely, search_text
+from benchmarks import made_rows
 from core.text import lines_of
 
 CHUNK = 50_000
@@ -71,30 +73,41 @@ JOIN annotation_revision r ON r.example_id = e.id AND r.number = 1
 """
 
 
+def made_pairs() -> Iterator[dict[str, Any]]:
+    for row in made_rows.rows(5000):
+        yield {
+            "messages": [{"role": "user", "content": row["prompt"]}], "context": [row["record"]],
+            "completion": row["completion"], "slice": row["slice"],
+        }  # fmt: skip
+
+
 def pairs_of(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines_of(file.read_text())]
 
 
 class Loader:
-    """Fills the empty project `project` in the database at `url`; `person` is a user's id."""
+    """Fills the project `project` in the database at `url`; `person` is a user's id, `file` JSON Lines of real examples."""
 
-    def __init__(self, url: str, *, project: int, person: int, file: Path, rows: int) -> None:
+    def __init__(self, url: str, *, project: int, person: int, file: Path | None, rows: int) -> None:
         self.db = psycopg.connect(url, autocommit=True)
         self.names = {"project": project, "person": person, "rows": rows}
         self.rows = rows
         self._pairs(file)
 
-    def _pairs(self, file: Path) -> None:
+    def _pairs(self, file: Path | None) -> None:
         self.db.execute(_PAIRS)
         self.db.execute(
             "CREATE FUNCTION pg_temp.said(g int) RETURNS text LANGUAGE sql AS $$ SELECT ' (case ' || g || ', ' || "
             f"translate(g::text, '0123456789', 'abcdefghij') || CASE WHEN g < {self.rows // 20} THEN ' {OLD_WORD})' ELSE ')' END $$"
         )
+        self._seen: Counter[str] = Counter()
         with self.db.cursor().copy("COPY pair FROM STDIN") as copy:
-            for number, pair in enumerate(pairs_of(file)):
+            for number, pair in enumerate(pairs_of(file) if file else made_pairs()):
                 *before, last = pair["messages"]
                 context = pair.get("context") or []
                 words = search_text(messages=pair["messages"], context=context, completion=pair["completion"])
+                self._seen.update({word for word in words.split() if word.isalpha() and len(word) > 4})
+                self._all = number + 1
                 copy.write_row((
                     number, json.dumps(before), last["content"], json.dumps(context), pair["completion"],
                     (pair.get("slice") or "")[:120], words, loosely(last["content"]),
@@ -122,7 +135,6 @@ class Loader:
             ("question gin_trgm_ops", "example_question"),
         ):
             self.db.execute(f"CREATE INDEX {index} ON annotation_examplesearch USING gin ({columns})")
-        self.db.execute("VACUUM ANALYZE annotation_example, annotation_examplesearch, annotation_revision")
 
     def dataset(self, number: int, rows: int) -> None:
         """A ready dataset version with the `rows` oldest approved examples. It has no file: its download does not work."""
@@ -134,6 +146,19 @@ class Loader:
                 "settings": json.dumps(SETTINGS),
             })  # fmt: skip
             self.db.execute(_ROWS, {**self.names, "dataset": dataset, "count": rows})
+
+    def finish(self) -> None:
+        """What autovacuum does within minutes."""
+        self.db.execute("VACUUM ANALYZE")
+        self.db.close()
+
+    def words(self) -> tuple[str, str]:
+        """A word of about half of the examples, and one of about a twentieth."""
+        near = [
+            min(self._seen, key=lambda word: (abs(self._seen[word] / self._all - share), word))
+            for share in (0.5, 0.05)
+        ]
+        return near[0], near[1]
 
     def approved(self) -> int:
         return self._one(

@@ -29,6 +29,8 @@ _AROUND = 1024 * 1024
 RULES = (
     Rule(re.compile(r"/p/[^/]+/data/imports/new/$"), settings.IMPORT_MAX_BYTES + _AROUND),
     Rule(re.compile(r"/api/v1/projects/[^/]+/imports/$"), settings.IMPORT_MAX_BYTES + _AROUND),
+    Rule(re.compile(r"/project-imports/new/$"), settings.ARCHIVE_MAX_BYTES + _AROUND),
+    Rule(re.compile(r"/api/v1/project-imports/$"), settings.ARCHIVE_MAX_BYTES + _AROUND),
     Rule(re.compile(r"/api/v1/projects/[^/]+/uploads/[^/]+/$"), MOST_PIECE + _AROUND),
     Rule(re.compile(r"/v1/"), MAX_BODY),
 )

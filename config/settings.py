@@ -250,6 +250,9 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_ALWAYS_EAGER = False
+# Kilobytes. A worker's process that once held more (a model was loaded to look at it) ends after its task, and a fresh one takes
+# the next: memory that was used once does not come back otherwise.
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 300_000
 # LOGGING below is for workers too.
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
@@ -280,6 +283,7 @@ CELERY_BEAT_SCHEDULE = {
         "args": ("beat",),
     },
     "sweep-scratch": {"task": "core.tasks.sweep_scratch", "schedule": 300.0},
+    "sweep-archives": {"task": "core.tasks.sweep_archives", "schedule": 3600.0},
     "sweep-uploads": {"task": "dataset.tasks.sweep_uploads", "schedule": 3600.0},
     "expire-leases": {"task": "annotation.tasks.expire_leases", "schedule": 60.0},
     "sweep-counts": {"task": "annotation.tasks.sweep_counts", "schedule": 30.0},
@@ -353,6 +357,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 2
 IMPORT_MAX_BYTES = env.number("GUILDHALL_IMPORT_MAX_MB", 512, least=1, most=1024 * 1024) * 1024 * 1024
+# A project archive with weights can be large; the command import_project has no limit.
+ARCHIVE_MAX_BYTES = env.number("GUILDHALL_ARCHIVE_MAX_MB", 8192, least=1, most=1024 * 1024) * 1024 * 1024
 IMPORT_MAX_LINE_BYTES = 1024 * 1024
 UPLOAD_DIR = STATE_DIR / "tmp"
 RESUMABLE_DIR = STATE_DIR / "uploads"  # uploads that arrive in pieces; shared by all web hosts
@@ -404,6 +410,8 @@ SPECTACULAR_SETTINGS = {
         "ExampleStatusEnum": "annotation.models.Example.Status",
         "LeasePurposeEnum": "annotation.models.Lease.Purpose",
         "OutcomeEnum": "annotation.models.Lease.Outcome",
+        "FindingLevelEnum": "dataset.models.RowFinding.Level",
+        "LevelEnum": [("ok", "ok"), ("warn", "warn"), ("bad", "bad")],
         "WeightCheckOutcomeEnum": "inference.models.WeightCheck.Outcome",
     },
 }

@@ -1,6 +1,7 @@
 from django.urls import path
 
-from core.api import account, accounts, openapi, projects
+from core.api import account, accounts, moving, openapi, projects
+from core.views import archive_file
 
 __all__ = ["openapi", "urlpatterns"]  # openapi registers itself
 
@@ -66,6 +67,15 @@ urlpatterns = [
         projects.ApplicationKeyView.as_view(),
         name="api-application-key",
     ),
+    path("projects/<slug:slug>/archives/", moving.ArchivesView.as_view(), name="api-archives"),
+    path("projects/<slug:slug>/archives/<int:pk>/", moving.ArchiveView.as_view(), name="api-archive"),
+    path(
+        "projects/<slug:slug>/archives/<int:pk>/file/",
+        archive_file.ArchiveFileView.as_view(),
+        name="api-archive-file",
+    ),
+    path("project-imports/", moving.ProjectImportsView.as_view(), name="api-project-imports"),
+    path("project-imports/<int:pk>/", moving.ProjectImportView.as_view(), name="api-project-import"),
     path("projects/<slug:slug>/audit/", projects.AuditView.as_view(), name="api-audit"),
     path("projects/<slug:slug>/runs/", projects.RunsView.as_view(), name="api-runs"),
     path("projects/<slug:slug>/runs/<int:pk>/", projects.RunView.as_view(), name="api-run"),

@@ -14,6 +14,7 @@ from core.models import Membership, Project, Role, Run
 from core.models.people import LONGEST_PASSWORD, MOST_TOKENS
 from core.queries import left_but_acted
 from core.text import storable
+from core.wording import filesize
 
 ROLE_HELP = {
     Role.ANNOTATOR: "writes and corrects examples",
@@ -205,6 +206,37 @@ class ProjectSettingsForm(forms.ModelForm):
         if not 1 <= minutes <= 480:
             raise forms.ValidationError("Between 1 and 480 minutes.")
         return minutes
+
+
+class MoveForm(forms.Form):
+    """`sizes`: about how many bytes an archive has, {with weights or not: bytes}."""
+
+    WITH, WITHOUT = "with", "without"
+    weights = forms.ChoiceField(label="Files of models", initial=WITHOUT, widget=forms.RadioSelect)
+
+    def __init__(self, data: QueryDict | None = None, *, sizes: dict[bool, int]) -> None:
+        super().__init__(data)
+        choices_of(self, "weights").choices = [
+            (
+                self.WITHOUT,
+                f"Without weights: about {filesize(sizes[False])}. The hashes of the models come along, and their history.",
+            ),
+            (self.WITH, f"With weights: about {filesize(sizes[True])}. The models can be served there, too."),
+        ]
+
+
+class ImportProjectForm(forms.Form):
+    file = forms.FileField(
+        label="Project archive",
+        widget=forms.ClearableFileInput(attrs={"accept": ".zip,application/zip"}),
+        help_text="The file that “Move this project” made in the other installation.",
+    )
+    slug = forms.SlugField(
+        label="Address",
+        max_length=60,
+        required=False,
+        help_text="The last part of /p/…/. Empty: the address that the project had.",
+    )
 
 
 class RolesForm(forms.Form):

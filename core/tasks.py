@@ -12,6 +12,7 @@ from django.utils import timezone
 from core import events
 from core.host import scratch
 from core.models import Delivery
+from core.moving.services import remove_old_files
 from core.runs import execution
 from core.runs.messages import DELIVER, EXECUTE_RUN, send
 
@@ -79,3 +80,9 @@ def note_alive(part: str) -> None:
 def sweep_scratch() -> None:
     """Removes folders of work whose process was killed."""
     scratch.sweep()
+
+
+@shared_task(name="core.tasks.sweep_archives", ignore_result=True)
+def sweep_archives() -> None:
+    """Removes archives of projects that have expired, and uploads of imports that have ended."""
+    remove_old_files()

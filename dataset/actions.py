@@ -1,6 +1,6 @@
 """The audited actions of dataset, and how each reads in a sentence."""
 
-from core.audit.actions import AuditAction
+from core.audit.actions import QUIET, AuditAction
 
 
 class DatasetAction(AuditAction):
@@ -9,7 +9,7 @@ class DatasetAction(AuditAction):
     IMPORT_STARTED = "import.started", "{actor} started to import {file}"
     IMPORT_STORED = (
         "import.stored",
-        "{label} was imported (added: {accepted}, repeats: {repeated}, bad lines: {rejected})",
+        "{label} was imported (added: {accepted}, repeats: {repeated}, bad rows: {rejected})",
     )
     IMPORT_REMOVED = (
         "import.removed",
@@ -28,3 +28,12 @@ class DatasetAction(AuditAction):
     RULES_CHANGED = "rules.changed", "{actor} changed the data rules of the project: {rules}"
     DATASET_STARTED = "dataset.started", "{actor} started to freeze {label}"
     DATASET_FROZEN = "dataset.frozen", "{label} was frozen with {rows} rows"
+    DATASET_CHECKED = (
+        "dataset.checked",
+        "The rows of {label} were checked: findings left in {rows} rows",
+        QUIET,
+    )
+    DATASHEET_ANSWERED = (
+        "datasheet.answered",
+        "{actor} answered questions of the datasheet of {label}: {questions}",
+    )

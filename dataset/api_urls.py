@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from dataset.api import imports, sources, uploads, versions
+from dataset.api import comparison, datasheets, exports, imports, sources, uploads, versions
 
 urlpatterns = [
     path("sources/", sources.SourcesView.as_view()),
@@ -26,10 +26,19 @@ urlpatterns = [
     path("uploads/<uuid:public_id>/", uploads.UploadView.as_view()),
     path("imports/<int:pk>/issues/", imports.ImportIssuesView.as_view()),
     path("imports/<int:pk>/remove/", imports.RemoveImportView.as_view()),
+    path("examples/export/", exports.ExamplesExportView.as_view()),
+    path("examples/export/counts/", exports.ExamplesExportCountsView.as_view()),
     path("datasets/", versions.DatasetsView.as_view()),
     path("datasets/preview/", versions.DatasetPreviewView.as_view()),
     path("datasets/<int:number>/", versions.DatasetView.as_view()),
     path("datasets/<int:number>/rows/", versions.DatasetRowsView.as_view()),
     path("datasets/<int:number>/withheld/", versions.DatasetWithheldView.as_view()),
+    path("datasets/<int:number>/report/", datasheets.ReportView.as_view()),
+    path("datasets/<int:number>/findings/", datasheets.DatasetFindingsView.as_view()),
+    path("datasets/<int:number>/datasheet/", datasheets.DatasheetView.as_view()),
+    path("datasheet/", datasheets.ProjectDatasheetView.as_view()),
+    path("datasets/<int:number>/compare/<int:other>/", comparison.CompareView.as_view()),
     path("datasets/<int:number>/download/", versions.DatasetDownloadView.as_view()),
+    path("datasets/<int:number>/export/", exports.VersionExportView.as_view()),
+    path("datasets/<int:number>/export/counts/", exports.VersionExportCountsView.as_view()),
 ]

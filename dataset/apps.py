@@ -11,12 +11,15 @@ class DatasetsConfig(AppConfig):
     def ready(self) -> None:
         from annotation.registry import register_frozen_check, register_page_details, register_retired_reason
         from core.audit.sentences import register_actions
+        from core.events import subscribe
         from core.home.stages import register_next_items, register_partner_home
         from core.runs.kinds import register_kind
         from dataset.actions import DatasetAction
         from dataset.extensions import in_a_dataset, of_example, source_withdrawn
+        from dataset.handlers import report_frozen
         from dataset.home import next_items
-        from dataset.run_kinds import FREEZE, IMPORT, IMPORT_CHECK, RELICENSE, RESTORE, WITHDRAW
+        from dataset.moving import register_moving
+        from dataset.run_kinds import FREEZE, IMPORT, IMPORT_CHECK, RELICENSE, REPORT, RESTORE, WITHDRAW
 
         register_next_items("annotate", next_items)
         register_actions(DatasetAction)
@@ -28,5 +31,8 @@ class DatasetsConfig(AppConfig):
         register_kind(RELICENSE)
         register_partner_home("datasets:sources")
         register_retired_reason(source_withdrawn)
+        register_kind(REPORT)
+        subscribe("dataset.frozen", "datasets.report", report_frozen)
         register_frozen_check(in_a_dataset)
         register_page_details(of_example)
+        register_moving()

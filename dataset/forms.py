@@ -1,6 +1,6 @@
 """Forms of imports, freezes and examples. They check the form of values; the services decide what is allowed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from django import forms
@@ -8,10 +8,12 @@ from django.db.models import Model, QuerySet
 from django.http import QueryDict
 
 from core.forms import objects_of
+from core.lists.params import Params
 from core.models import Membership
 from dataset.data_rules import CHOICES
 from dataset.mapping import LEAVE_OUT, TARGETS, TOOL_TURNS, FieldMapping, read_mapping
 from dataset.models import DataImport, DataRule, Source
+from dataset.questions import ASKED, MOST_ANSWER, QUESTIONS, SECTIONS
 from dataset.services.sources import LONGEST_DESCRIPTION, LONGEST_NAME, LONGEST_NOTE, SourceValues
 from dataset.services.versions import SEED
 from dataset.services.withdrawals import LONGEST_REASON
@@ -255,3 +257,54 @@ class PartnerForm(forms.Form):
         super().__init__(data)
         field = objects_of(self, "partner")
         field.queryset = partners
+
+
+SEEN = "seen-"  # before a question's key: the answer that the page showed
+
+
+class DatasheetForm(forms.Form):
+    """One field for each question that people are asked, named after its key, and beside it which answer was shown (`seen`, a
+    primary key, 0 for none). `for_version` adds the choice to keep the answers for later versions, too."""
+
+    also_later = forms.BooleanField(
+        label="Also for the datasets that are frozen later",
+        required=False,
+        initial=True,
+        help_text="Earlier datasets keep their own answers.",
+    )
+
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        answers: Mapping[str, str],
+        seen: Mapping[str, int],
+        for_version: bool,
+    ) -> None:
+        super().__init__(data, initial=dict(answers))
+        self.seen = dict(seen)
+        if data is not None:
+            posted = Params(data)
+            self.seen = {key: posted.number(SEEN + key) or 0 for key in ASKED if SEEN + key in posted}
+        for key in ASKED:
+            self.fields[key] = forms.CharField(
+                label=QUESTIONS[key].words,
+                required=False,
+                max_length=MOST_ANSWER,
+                widget=forms.Textarea(attrs={"rows": 3}),
+            )
+        if not for_version:
+            del self.fields["also_later"]
+
+    def sections(self) -> list[tuple[str, list[tuple[forms.BoundField, str, int]], int]]:
+        """(section, its fields with the name and value of what was seen, how many of them are empty)."""
+        found = []
+        for name, questions in SECTIONS:
+            keys = [question.key for question in questions if question.asked]
+            fields = [(self[key], SEEN + key, self.seen.get(key, 0)) for key in keys]
+            found.append((name, fields, sum(not self[key].value() for key in keys)))
+        return [section for section in found if section[1]]
+
+    def answers(self) -> dict[str, str]:
+        """The texts of a valid form by question."""
+        return {key: self.cleaned_data[key] for key in ASKED}

@@ -1,6 +1,6 @@
 """What apps above datasets made of a dataset version: model versions, training runs.
 
-Downstream extends upstream: the page of a withdrawal asks what was registered and knows nothing of it.
+Downstream extends upstream: the page of a withdrawal and a datasheet ask what was registered and know nothing of it.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.models import User
-from dataset.models import Source
+from dataset.models import DatasetVersion, Source
 
 
 @dataclass(frozen=True)
@@ -46,3 +46,17 @@ def register_uses(finder: UseFinder) -> None:
 def uses_of(source: Source, datasets: Sequence[int]) -> list[DataUse]:
     """Everything that was made of these dataset versions, which have rows of the source."""
     return [use for finder in _finders for use in finder(source, datasets)] if datasets else []
+
+
+VersionUses = Callable[[DatasetVersion], list[str]]
+_version_uses: list[VersionUses] = []
+
+
+def register_version_uses(uses: VersionUses) -> None:
+    """Call from AppConfig.ready. `uses` gives one sentence for each use of a version, in few queries."""
+    _version_uses.append(uses)
+
+
+def version_uses(dataset: DatasetVersion) -> list[str]:
+    """Every registered use of this version."""
+    return [words for uses in _version_uses for words in uses(dataset)]

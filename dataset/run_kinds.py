@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from core.models import Run
 from core.runs.kinds import RunKind
-from dataset.models import DataImport, DatasetVersion, Source, Withdrawal
+from dataset.models import DataImport, DatasetVersion, Source, VersionReport, Withdrawal
 
 
 def of_import(run: Run) -> tuple[str, str] | None:
@@ -43,6 +43,15 @@ def of_source(run: Run) -> tuple[str, str] | None:
     if source is None:
         return None
     return f"Source {source.name}", reverse("datasets:source", args=[source.project.slug, source.pk])
+
+
+def of_report(run: Run) -> tuple[str, str] | None:
+    report = VersionReport.objects.filter(run=run).select_related("dataset__project").first()
+    if report is None:
+        return None
+    return str(report.dataset), reverse(
+        "datasets:dataset", args=[report.dataset.project.slug, report.dataset.number]
+    )
 
 
 IMPORT = RunKind(
@@ -98,4 +107,12 @@ RELICENSE = RunKind(
     runner="dataset.runner.withdrawals:relicense",
     again_words="It changes the examples that are left.",
     subject="dataset.run_kinds:of_source",
+)
+REPORT = RunKind(
+    "dataset_report",
+    "Report on a dataset",
+    queue="default",
+    runner="dataset.runner.report:run",
+    again_words="It reads the frozen rows again from the first one.",
+    subject="dataset.run_kinds:of_report",
 )

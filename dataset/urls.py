@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from dataset.views import imports, sources, versions, withdrawals
+from dataset.views import comparison, datasheets, exports, imports, reports, sources, versions, withdrawals
 
 app_name = "datasets"
 urlpatterns = [
@@ -32,11 +32,31 @@ urlpatterns = [
     path("uploads/<uuid:public_id>/remove/", imports.upload_remove, name="upload-remove"),
     path("imports/<int:pk>/lines.csv", imports.import_issues, name="import-issues"),
     path("imports/<int:pk>/remove/", imports.import_remove, name="import-remove"),
+    path("export/", exports.export, name="export"),
+    path("export/file/", exports.export_file, name="export-file"),
     path("datasets/", versions.datasets, name="datasets"),
     path("datasets/new/", versions.dataset_new, name="dataset-new"),
     path("datasets/new/preview/", versions.dataset_preview, name="dataset-preview"),
     path("datasets/<int:number>/", versions.dataset, name="dataset"),
     path("datasets/<int:number>/rows/", versions.dataset_rows, name="dataset-rows"),
     path("datasets/<int:number>/withheld/", versions.dataset_withheld, name="dataset-withheld"),
+    path("datasets/<int:number>/findings/", reports.findings, name="dataset-findings"),
+    path("datasets/<int:number>/report/", reports.make_report, name="dataset-report"),
+    path("datasets/<int:number>/datasheet/", datasheets.datasheet, name="dataset-datasheet"),
+    path(
+        "datasets/<int:number>/datasheet.md", datasheets.datasheet_markdown, name="dataset-datasheet-markdown"
+    ),
+    path("datasets/<int:number>/datasheet.pdf", datasheets.datasheet_pdf, name="dataset-datasheet-pdf"),
+    path(
+        "datasets/<int:number>/datasheet/answers/",
+        datasheets.version_answers,
+        name="dataset-datasheet-answers",
+    ),
+    path("datasheet/", datasheets.answers, name="datasheet-answers"),
+    path("datasets/<int:number>/compare/", comparison.compare_with, name="dataset-compare-with"),
+    path("datasets/<int:number>/compare/<int:other>/", comparison.compare, name="dataset-compare"),
     path("datasets/<int:number>/download/", versions.dataset_download, name="dataset-download"),
+    path("datasets/<int:number>/export/", exports.dataset_export, name="dataset-export"),
+    path("datasets/<int:number>/export/file/", exports.dataset_export_file, name="dataset-export-file"),
+    path("datasets/<int:number>/croissant.json", exports.dataset_croissant, name="dataset-croissant"),
 ]

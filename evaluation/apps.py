@@ -14,6 +14,7 @@ class EvaluationConfig(AppConfig):
         from evaluation.extensions import uses
         from evaluation.home import corrections_back, stage
         from evaluation.links import links_of
+        from evaluation.moving import register_moving
         from evaluation.run_kinds import CAMPAIGN
         from training.links import register_version_links
 
@@ -23,3 +24,4 @@ class EvaluationConfig(AppConfig):
         register_version_links("evaluation", links_of)
         register_loop_back(corrections_back)
         register_actions(EvaluationAction)
+        register_moving()

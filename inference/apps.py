@@ -15,6 +15,7 @@ class InferenceConfig(AppConfig):
         from inference.extensions import use_notes
         from inference.home import STAGE
         from inference.links import links_of
+        from inference.moving import register_moving
         from training.links import register_version_links
         from training.registry import register_use_notes
 
@@ -24,3 +25,4 @@ class InferenceConfig(AppConfig):
         register_use_notes(use_notes)
         register_stage(STAGE)
         register_version_links("inference", links_of)
+        register_moving()

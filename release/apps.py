@@ -14,6 +14,7 @@ class ReleaseConfig(AppConfig):
         from release.extensions import use_notes
         from release.home import stage
         from release.links import links_of
+        from release.moving import register_moving
         from training.links import register_version_links
         from training.registry import register_use_notes
 
@@ -22,3 +23,4 @@ class ReleaseConfig(AppConfig):
         register_stage(stage)
         register_version_links("release", links_of)
         register_actions(ReleaseAction)
+        register_moving()

@@ -27,6 +27,7 @@ from tests.support.factories import (
     make_answer_row,
     make_base_model,
     make_campaign,
+    make_dataset,
     make_engine,
     make_example,
     make_run,
@@ -98,7 +99,7 @@ def full(world: World) -> tuple[World, dict[str, Any]]:
 def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     """The world with one of every object in its project, and how addresses name them."""
     from annotation.models import Review
-    from core.models import Artifact
+    from core.models import Artifact, ProjectArchive
     from core.storage import storage
     from dataset.models import DataImport, Source, SourcePartner, Upload, Withdrawal
     from inference.models import Conversation
@@ -148,16 +149,24 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     withdrawal = Withdrawal.objects.create(
         source=source, reason="Asked to.", by=world.admin, restored_at=timezone.now(), restored_by=world.admin
     )
+    archive = ProjectArchive.objects.create(
+        project=project,
+        run=make_run(project, kind="project_archive", status="succeeded"),
+        with_weights=False,
+        created_by=world.admin,
+    )
     named = {
         r"(sources/)<int:pk>": source.pk,
         r"(partners/)<int:partner>": seen_by.pk,
         r"(withdrawals/)<int:pk>": withdrawal.pk,
+        r"(settings/move/|archives/)<int:pk>": archive.pk,
         r"(item/|/review/|reviews/|queue/|examples/)<int:pk>": example.pk,
         r"(decisions?/)<int:pk>": review.pk,
         r"(decisions/)<uuid:batch>": review.batch,
         r"(imports/)<int:pk>": batch.pk,
         r"(uploads/)<uuid:public_id>": pieces.public_id,
         r"(datasets/)<int:number>": training.dataset.number,
+        r"(compare/)<int:other>": make_dataset(project).number,
         r"(train/runs/|training-runs/)<int:number>": training.number,
         r"(versions/|gate/)<int:pk>": second.pk,
         r"(bases/|base-models/|new/base/)<int:pk>": base.pk,

@@ -13,12 +13,13 @@ class TrainingConfig(AppConfig):
         from core.home.stages import register_stage
         from core.marks import register_marks
         from core.runs.kinds import register_kind
-        from dataset.registry import register_uses
+        from dataset.registry import register_uses, register_version_uses
         from training.actions import TrainingAction
         from training.extensions import uses
         from training.home import STAGE
         from training.host import machine, stopping  # noqa: F401
-        from training.queries import control_tokens
+        from training.moving import register_moving
+        from training.queries import control_tokens, uses_of_dataset
         from training.run_kinds import ALL
 
         for kind in ALL:
@@ -27,3 +28,5 @@ class TrainingConfig(AppConfig):
         register_stage(STAGE)
         register_marks(control_tokens)
         register_actions(TrainingAction)
+        register_version_uses(uses_of_dataset)
+        register_moving()

@@ -299,3 +299,17 @@ def search_versions(
 def base_version(project: Project, base_model: BaseModel) -> ModelVersion | None:
     """The project's model version of this base model."""
     return ModelVersion.objects.filter(project=project, base_model=base_model, number=0).first()
+
+
+MOST_USES = 30
+
+
+def uses_of_dataset(dataset: DatasetVersion) -> list[str]:
+    """One sentence for each training run on this version, the newest first, for its datasheet. Two queries."""
+    runs = TrainingRun.objects.filter(dataset=dataset).select_related("run", "base_model").order_by("-number")
+    found = [
+        f"Training run {one.number}: {one.method} on {one.base_model.name}, {one.run.get_status_display().lower()}."
+        for one in runs[:MOST_USES]
+    ]
+    more = runs.count() - MOST_USES if len(found) == MOST_USES else 0
+    return [*found, f"And {more:,} earlier training runs."] if more > 0 else found

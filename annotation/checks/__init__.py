@@ -19,10 +19,23 @@ CHECKS: dict[str, Check] = {
     check.name: check
     for check in (facts.CHECK, privacy.CHECK, length.CHECK, boilerplate.CHECK, repeated.CHECK)
 }
+TEXT_CHECKS = [name for name, check in CHECKS.items() if not check.asks_database]
 SECONDS = 2.0  # processor time of one check; the largest example that can be stored takes about half of it
 _WORST_FIRST = {"bad": 0, "warn": 1, "ok": 2}
 
-__all__ = ["CHECKS", "Check", "Finding", "Pair", "Span", "bad_findings", "fact_marks", "marks", "run_checks"]
+__all__ = [
+    "CHECKS",
+    "TEXT_CHECKS",
+    "Check",
+    "Finding",
+    "Pair",
+    "Span",
+    "bad_findings",
+    "fact_marks",
+    "marks",
+    "run_checks",
+    "text_findings",
+]
 
 
 def run_checks(
@@ -37,14 +50,16 @@ def bad_findings(
     content: Mapping[str, Any], project: Project, *, example_id: int | None = None
 ) -> list[Finding]:
     """The findings that need a reason before a submit. Makes no query."""
+    found = text_findings(content, project, example_id=example_id)
+    return [finding for finding in found if finding.level == "bad"]
+
+
+def text_findings(
+    content: Mapping[str, Any], project: Project, *, example_id: int | None = None
+) -> list[Finding]:
+    """The findings of TEXT_CHECKS: what they say depends on the text alone, also years later. Makes no query."""
     pair = Pair.of(content, example_id)
-    return [
-        finding
-        for check in CHECKS.values()
-        if not check.asks_database
-        for finding in _run(check, pair, project)
-        if finding.level == "bad"
-    ]
+    return [finding for name in TEXT_CHECKS for finding in _run(CHECKS[name], pair, project)]
 
 
 def _run(check: Check, pair: Pair, project: Project) -> list[Finding]:

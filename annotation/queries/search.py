@@ -6,8 +6,8 @@ together with the other filters, or that only old examples have it. So this goes
 
 1. Where the other filters leave few examples, their texts are read.
 2. A text that should be rare, by PostgreSQL's statistics, is looked up in the index.
-3. The texts of the newest examples are read: a common word is in enough of them.
-4. The index is searched block by block, the newest first (ExampleSearch.places).
+3. For one that should be very common the texts of the newest examples are read.
+4. Otherwise, and where the statistics were wrong, the index is searched block by block, the newest first (ExampleSearch.places).
 
 No step goes on after MOST matches: nobody reads a thousand, and the exact number of a common word is not worth seconds.
 """
@@ -29,8 +29,8 @@ from core.models import Project
 MOST = 1000
 # Texts that are read one by one: about 5 microseconds each.
 _READ = 4000
-# Estimated matches up to which the index is asked at once for a whole project, or for a block.
-_RARE, _FEW = 10_000, 20_000
+# Estimated matches up to which the index is asked at once for a whole project, or for a block: it collects all of them first.
+_RARE, _FEW = 2000, 5000
 
 # One example after the other: OFFSET keeps PostgreSQL from reading the texts of all examples for a join.
 _READ_NEWEST = """
@@ -59,11 +59,9 @@ def newest_matches(project: Project, criteria: Mapping[str, Any]) -> Found | Non
     others = {name: value for name, value in criteria.items() if value and name != "q"}
     search = _Search(project, find_examples(project, others) if others else None, text)
     known = kept_count(project, others)
-    ids = search.look_up() if known is None or known > _READ else search.read()
+    ids = search.read() if known is not None and known <= _READ else search.guess()
     if ids is None:
-        ids = search.read()
-        # Few of the newest: the others are older.
-        ids = ids if len(ids) > MOST else search.by_block()
+        ids = search.by_block()
     return Found(ids[:MOST], len(ids) > MOST)
 
 
@@ -83,15 +81,18 @@ class _Search:
             cursor.execute(_READ_NEWEST.format(newest), [*values, self.text, MOST + 1])
             return [row[0] for row in cursor.fetchall()]
 
-    def look_up(self) -> list[int] | None:
-        """All matches of a text that PostgreSQL takes for rare; None when it is common."""
+    def guess(self) -> list[int] | None:
+        """Looks a rare text up, and reads for a common one, by PostgreSQL's statistics. None when that did not find enough."""
         table = ExampleSearch.objects.order_by()
         estimated = _rows_of_plan(table.filter(text__contains=self.text))
         self.share = estimated / max(1, _rows_of_plan(table))
-        if estimated > _RARE:
-            return None
-        found = self._in_place(place(self.project.pk))
-        return sorted(found, reverse=True) if len(found) <= MOST else None
+        if estimated <= _RARE:
+            found = self._in_place(place(self.project.pk))
+            return sorted(found, reverse=True) if len(found) <= MOST else None
+        if self.share * _READ > MOST / 2:
+            found = self.read()
+            return found if len(found) > MOST else None
+        return None
 
     def by_block(self) -> list[int]:
         ends = ExampleSearch.objects.filter(project=self.project).aggregate(first=Min("pk"), last=Max("pk"))

@@ -51,7 +51,8 @@ class Changes:
         )
 
 
-def _state(old: str, new: str) -> State:
+def state_of(old: str, new: str) -> State:
+    """How a part with these two texts changed."""
     if old == new:
         return "same"
     return "added" if not old else "removed" if not new else "changed"
@@ -101,13 +102,13 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
         messages=_align(turns(old), turns(new)),
         context=_align(records(old), records(new)),
         completion=ChangedPart(
-            _state(text(old, "completion"), text(new, "completion")),
+            state_of(text(old, "completion"), text(new, "completion")),
             text(old, "completion"),
             text(new, "completion"),
         ),
         fields=[
             ChangedPart(
-                _state(text(old, name), text(new, name)), text(old, name), text(new, name), label=label
+                state_of(text(old, name), text(new, name)), text(old, name), text(new, name), label=label
             )
             for name, label in (("slice", "Slice"), ("edge", "Edge case"), ("tags", "Tags"))
         ],

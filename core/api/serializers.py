@@ -6,7 +6,17 @@ from rest_framework import serializers
 
 from core.api.fields import Body, SeenField, TextField, WrittenField, declared
 from core.audit.sentences import sentence
-from core.models import ApiKey, AuditEntry, Membership, Project, Role, Run, User
+from core.models import (
+    ApiKey,
+    AuditEntry,
+    Membership,
+    Project,
+    ProjectArchive,
+    ProjectImport,
+    Role,
+    Run,
+    User,
+)
 from core.models.people import LONGEST_PASSWORD, MOST_TEMPERATURE, MOST_TOKENS
 from core.services.projects import roles_stamp, settings_stamp
 
@@ -200,6 +210,62 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         )  # fmt: skip
 
 
+class NewArchiveSerializer(Body):
+    with_weights = serializers.BooleanField(
+        required=False, default=False, help_text="Whether the files of models are in it."
+    )
+
+
+class ProjectArchiveSerializer(serializers.ModelSerializer[ProjectArchive]):
+    """An archive of a project. `size_bytes` and `sha256` are null while it has no file."""
+
+    run = RunSerializer(read_only=True)
+    created_by = PersonSerializer(read_only=True, allow_null=True)
+    size_bytes = serializers.IntegerField(
+        source="artifact.size_bytes", allow_null=True, default=None, read_only=True
+    )
+    sha256 = serializers.CharField(source="artifact.sha256", allow_null=True, default=None, read_only=True)
+
+    class Meta:
+        model = ProjectArchive
+        fields = (
+            "id", "with_weights", "run", "size_bytes", "sha256", "created_by", "created_at", "expires_at", "removed_at",
+        )  # fmt: skip
+
+
+class NewProjectImportSerializer(Body):
+    file = serializers.FileField(help_text="A project archive.")
+    slug = serializers.SlugField(
+        max_length=60,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="The address of the project here. Empty: the address that it had.",
+    )
+
+
+class ProjectImportSerializer(serializers.ModelSerializer[ProjectImport]):
+    """An imported project archive. `project` is the address of the project once it is stored; `new_accounts` have no password."""
+
+    run = RunSerializer(read_only=True, allow_null=True)
+    created_by = PersonSerializer(read_only=True, allow_null=True)
+    project = serializers.SlugRelatedField[Project](slug_field="slug", read_only=True, allow_null=True)
+    new_accounts = serializers.SerializerMethodField()
+    missing_files = serializers.SerializerMethodField()
+
+    class Meta:
+        model = ProjectImport
+        fields = (
+            "id", "file_name", "archive_id", "slug", "run", "project", "new_accounts", "missing_files", "created_by", "created_at",
+        )  # fmt: skip
+
+    def get_new_accounts(self, started: ProjectImport) -> list[str]:
+        return [str(person["email"]) for person in started.result.get("people", [])]
+
+    def get_missing_files(self, started: ProjectImport) -> int:
+        return int(started.result.get("missing", 0))
+
+
 class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
     sentence = serializers.SerializerMethodField()
 
@@ -207,6 +273,7 @@ class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
         model = AuditEntry
         fields = (
             "id", "at", "actor_id", "actor", "action", "object_type", "object_id", "object_label", "sentence", "detail",
+            "imported",
         )  # fmt: skip
 
     def get_sentence(self, entry: AuditEntry) -> str:

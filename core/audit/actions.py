@@ -25,6 +25,18 @@ class AuditAction(StrEnum):
 class CoreAction(AuditAction):
     PROJECT_CREATED = "project.created", "{actor} created the project"
     PROJECT_CHANGED = "project.changed", "{actor} changed the project's settings: {changed}"
+    PROJECT_ARCHIVED = "project.archived", "{actor} made an archive of the project, {what}"
+    PROJECT_ARCHIVE_DOWNLOADED = "project_archive.downloaded", "{actor} downloaded an archive of the project"
+    PROJECT_ARCHIVE_REMOVED = "project_archive.removed", "{actor} removed an archive of the project"
+    PROJECT_ARCHIVE_EXPIRED = (
+        "project_archive.expired",
+        "An archive of the project was removed after {days} days",
+    )
+    PROJECT_IMPORT_STARTED = "project_import.started", "{actor} started the import of {label} as {slug}"
+    PROJECT_IMPORTED = (
+        "project.imported",
+        "{actor} imported the project from an archive that {made_by} made",
+    )
     MEMBER_ADDED = "member.added", "{actor} added {label} as {roles}"
     MEMBER_CHANGED = "member.changed", "{actor} changed the roles of {label} to {roles}"
     MEMBER_REMOVED = "member.removed", "{actor} removed {label} from the project"

@@ -17,6 +17,11 @@ class AuditEntry(models.Model):
     object_id = models.CharField(max_length=60, blank=True)
     object_label = models.CharField(max_length=200, blank=True)
     detail = models.JSONField(default=dict)
+    imported = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It came with a project archive: the action was in another installation.",
+    )
 
     class Meta:
         ordering = ["-id"]

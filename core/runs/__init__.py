@@ -6,4 +6,5 @@ control          launch, cancel, start again
 messages         the broker's messages
 execution        a worker claims a run, does it and ends it; the sweep
 context          what a runner is given
+outside          progress that is visible during one long transaction
 """

@@ -126,3 +126,8 @@ class Storage(ABC):
     @abstractmethod
     def verify_unread(self, artifact: Artifact) -> FileCheck:
         """The same without reading contents: a few small requests for any size. It returns what it compared."""
+
+    @abstractmethod
+    def remove(self, artifact: Artifact) -> None:
+        """Deletes the files of an artifact that nothing refers to any more. The caller deletes its row, and knows that no other
+        row has the same content. Missing files are not an error."""

@@ -66,3 +66,6 @@ class FolderStorage(Storage):
             if not (root / entry["path"]).is_file() or (root / entry["path"]).stat().st_size != entry["size"]
         ]
         return FileCheck(wrong, Compared.SIZES)
+
+    def remove(self, artifact: Artifact) -> None:
+        shutil.rmtree(self.local_path(artifact), ignore_errors=True)

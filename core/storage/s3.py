@@ -2,6 +2,7 @@
 
 import base64
 import errno
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -177,6 +178,12 @@ class S3Storage(Storage):
                 if error.response["Error"]["Code"] in _MISSING:
                     return None
                 raise
+
+    def remove(self, artifact: Artifact) -> None:
+        for entry in artifact.manifest:
+            with _store_errors():
+                self.client.delete_object(Bucket=self.bucket, Key=self._name(artifact, entry["path"]))
+        shutil.rmtree(self.cache / artifact.key, ignore_errors=True)
 
 
 def _whole_sha256(head: dict[str, Any]) -> str | None:

@@ -11,9 +11,10 @@ from core.errors import Invalid
 from core.lists.numbers import LARGEST_ID
 from dataset.mapping import read_mapping
 from dataset.models import DataImport, DatasetRow, DatasetVersion, ImportIssue, Upload, WithheldRow
+from dataset.queries.comparison import Kind
 from dataset.services.uploads import MOST_PIECE
 from dataset.services.versions import MAX_SHARE, SEED
-from dataset.splits import DEFAULT_SHARES, SPLITS, TEST, VALIDATION
+from dataset.splits import DEFAULT_SHARES, TEST, VALIDATION
 
 
 class ImportKeySerializer(serializers.Serializer[Any]):
@@ -247,8 +248,48 @@ class WithheldRowSerializer(serializers.ModelSerializer[WithheldRow]):
         read_only_fields = fields
 
 
-class SplitQuerySerializer(serializers.Serializer[Any]):
-    split = serializers.ChoiceField(choices=SPLITS, required=False)
+class DifferenceSerializer(serializers.Serializer[Any]):
+    """Rows of each kind in this version against the other. `moved` counts every row in another split, also edited ones;
+    `only_moved` those in which nothing else differs."""
+
+    added = serializers.IntegerField()
+    removed = serializers.IntegerField()
+    edited = serializers.IntegerField()
+    metadata = serializers.IntegerField()
+    moved = serializers.IntegerField()
+    only_moved = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+
+
+class ComparedRowSerializer(serializers.Serializer[Any]):
+    """An example in one or both versions. `row` is its frozen row in this version, `other_row` the one in the other; null where it
+    is missing. `withheld` is why the version without it left it out, when it was approved."""
+
+    example = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=Kind.choices)
+    moved = serializers.BooleanField(help_text="The two rows are in different splits.")
+    row = serializers.DictField(allow_null=True)
+    other_row = serializers.DictField(allow_null=True)
+    withheld = serializers.CharField(source="withheld.reason", default=None, allow_null=True)
+
+
+class SettingChangeSerializer(serializers.Serializer[Any]):
+    setting = serializers.CharField(source="label")
+    old = serializers.CharField()
+    new = serializers.CharField()
+
+
+class VersionComparisonSerializer(serializers.Serializer[Any]):
+    """`counts` are of all rows, or of those in the chosen slice; `results` is one page of the rows that differ, or of one kind.
+    Without `same_format` a change of group, source or license cannot be seen."""
+
+    count = serializers.IntegerField()
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    counts = DifferenceSerializer()
+    settings = SettingChangeSerializer(many=True)
+    same_format = serializers.BooleanField()
+    results = ComparedRowSerializer(many=True)
 
 
 class IssueQuerySerializer(serializers.Serializer[Any]):

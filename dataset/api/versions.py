@@ -19,17 +19,17 @@ from dataset.api.serializers import (
     FreezeSettingsSerializer,
     NewDatasetSerializer,
     PreviewSerializer,
-    SplitQuerySerializer,
     WithheldRowSerializer,
 )
 from dataset.downloads import dataset_as_jsonl
+from dataset.filters import RowFilter
 from dataset.models import DatasetRow, DatasetVersion, WithheldRow
 from dataset.queries.preview import preview
 from dataset.queries.versions import rows_of, versions_of, withheld_of
 from dataset.services.versions import start_freeze
 
 
-class _Datasets(ProjectAPIView):
+class DatasetsAPIView(ProjectAPIView):
     serializer_class: type[BaseSerializer[Any]] = DatasetSerializer
     queryset: QuerySet[Any] = DatasetVersion.objects.none()
     read_roles = EXAMPLE_READERS
@@ -45,7 +45,7 @@ class _Datasets(ProjectAPIView):
         return dataset
 
 
-class DatasetsView(mixins.ListModelMixin, _Datasets):
+class DatasetsView(mixins.ListModelMixin, DatasetsAPIView):
     def get_queryset(self) -> QuerySet[DatasetVersion]:
         return versions_of(self.access.project)
 
@@ -62,7 +62,7 @@ class DatasetsView(mixins.ListModelMixin, _Datasets):
         return Response(DatasetSerializer(self.dataset(dataset.number)).data, status=status.HTTP_202_ACCEPTED)
 
 
-class DatasetPreviewView(_Datasets):
+class DatasetPreviewView(DatasetsAPIView):
     asks = FreezeSettingsSerializer
     pagination_class = None
 
@@ -83,26 +83,29 @@ class DatasetPreviewView(_Datasets):
         return Response(PreviewSerializer(body).data)
 
 
-class DatasetView(_Datasets):
+class DatasetView(DatasetsAPIView):
     def get(self, request: Request, slug: str, number: int) -> Response:
         """One version: hash, settings, counts."""
         return Response(DatasetSerializer(self.dataset(number)).data)
 
 
-class DatasetRowsView(mixins.ListModelMixin, _Datasets):
+class DatasetRowsView(mixins.ListModelMixin, DatasetsAPIView):
     serializer_class = DatasetRowSerializer
     queryset = DatasetRow.objects.none()
-    asks = SplitQuerySerializer
+    asks = RowFilter
 
     def get_queryset(self) -> QuerySet[DatasetRow]:
-        return rows_of(self.ready(self.kwargs["number"]), **self.query_values())
+        dataset = self.ready(self.kwargs["number"])
+        filters = RowFilter(self.request.GET, dataset=dataset)
+        filters.checked()
+        return rows_of(dataset, **filters.rows())
 
     def get(self, request: Request, slug: str, number: int) -> Response:
         """The version's rows in their order, as they were frozen."""
         return self.list(request)
 
 
-class DatasetWithheldView(mixins.ListModelMixin, _Datasets):
+class DatasetWithheldView(mixins.ListModelMixin, DatasetsAPIView):
     serializer_class = WithheldRowSerializer
     queryset = WithheldRow.objects.none()
 
@@ -114,7 +117,7 @@ class DatasetWithheldView(mixins.ListModelMixin, _Datasets):
         return self.list(request)
 
 
-class DatasetDownloadView(_Datasets):
+class DatasetDownloadView(DatasetsAPIView):
     @extend_schema(responses={(200, "application/jsonl"): OpenApiTypes.BINARY})
     def get(self, request: Request, slug: str, number: int) -> StreamingHttpResponse:
         """The version's artifact: one JSON object per line."""

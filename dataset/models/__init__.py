@@ -1,4 +1,5 @@
 from dataset.models.imports import DataImport, ImportIssue, ImportMapping
+from dataset.models.reports import DatasheetAnswer, RowFinding, VersionReport
 from dataset.models.sources import (
     DataRule,
     ProjectRules,
@@ -16,13 +17,16 @@ __all__ = [
     "DataRule",
     "DatasetRow",
     "DatasetVersion",
+    "DatasheetAnswer",
     "GroupSplit",
     "ImportIssue",
     "ImportMapping",
     "ProjectRules",
+    "RowFinding",
     "Source",
     "SourcePartner",
     "Upload",
+    "VersionReport",
     "Withdrawal",
     "WithdrawalDecision",
     "WithdrawnExample",

@@ -100,6 +100,15 @@ class DatasetRow(models.Model):
     row_hash = models.CharField(max_length=64)
     # Of its prompt and records, normalised (annotation.text.hashes): it identifies test prompts permanently.
     prompt_hash = models.CharField(max_length=64)
+    # What lists and comparisons of versions ask for: reading the texts of 100,000 revisions for it would take seconds.
+    text_hash = models.CharField(
+        max_length=64,
+        default="",
+        db_default="",
+        help_text="Of its texts alone, without slice, tags and the like (dataset.rows.text_hash).",
+    )
+    slice = models.TextField(default="", db_default="", blank=True)
+    has_rejected = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         ordering = ["position"]

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from django.db import connection
 from django.db.models import Exists, F, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery
@@ -14,6 +13,7 @@ from core.models import Project
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit, WithheldRow
 from dataset.planning import Planner
 
+NO_SLICE = "-"  # the value of a filter for rows without a slice
 # A review that counts: accepted and not undone.
 ACCEPTANCE = Q(verdict=Review.Verdict.ACCEPTED, undone_at=None)
 
@@ -135,35 +135,9 @@ def _not_frozen_one_by_one(project: Project, newest: DatasetVersion) -> int:
     return unknown + edited
 
 
-@dataclass(frozen=True)
-class VersionDifference:
-    """Compares two versions: rows only in one, and rows in both with different text."""
-
-    other: DatasetVersion
-    added: int
-    gone: int
-    changed: int
-    same: int
-
-
-def compare(dataset: DatasetVersion, other: DatasetVersion) -> VersionDifference:
-    """Counts by example. One query."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT count(*) FILTER (WHERE b.example_id IS NULL), count(*) FILTER (WHERE a.example_id IS NULL),
-                   count(*) FILTER (WHERE a.row_hash <> b.row_hash), count(*) FILTER (WHERE a.row_hash = b.row_hash)
-            FROM (SELECT example_id, row_hash FROM datasets_datasetrow WHERE dataset_id = %s) a
-            FULL JOIN (SELECT example_id, row_hash FROM datasets_datasetrow WHERE dataset_id = %s) b
-                USING (example_id)
-            """,
-            [dataset.pk, other.pk],
-        )
-        added, gone, changed, same = cursor.fetchone()
-    return VersionDifference(other, added, gone, changed, same)
-
-
-def rows_of(dataset: DatasetVersion, *, split: str = "", slice_name: str = "") -> QuerySet[DatasetRow]:
+def rows_of(
+    dataset: DatasetVersion, *, split: str = "", slice_name: str = "", rejected: bool = False
+) -> QuerySet[DatasetRow]:
     """The version's rows with the frozen texts (`revision.content`), in their order, and `revision.acceptances`: the reviews
     that accepted this revision and were not undone; none when it was not reviewed. Two queries."""
     rows = (
@@ -181,7 +155,9 @@ def rows_of(dataset: DatasetVersion, *, split: str = "", slice_name: str = "") -
     if split:
         rows = rows.filter(split=split)
     if slice_name:
-        rows = rows.filter(revision__content__slice="" if slice_name == "-" else slice_name)
+        rows = rows.filter(slice="" if slice_name == NO_SLICE else slice_name)
+    if rejected:
+        rows = rows.filter(has_rejected=True)
     return rows
 
 

@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from core.marks import known_marks
 from core.runs.context import RunContext
+from core.runs.outside import Report, reporting_outside, still_ours
 from dataset.mapping import FieldMapping, read_mapping
 from dataset.models import DataImport, ImportIssue, ImportMapping
 from dataset.queries.imports import remembered_mapping
@@ -12,7 +13,6 @@ from dataset.queries.withdrawals import withdrawn_names
 from dataset.runner.chats import ParsedExample
 from dataset.runner.imports import Refused, count_rows, keep_the_answer, opened, refuse_unusable
 from dataset.runner.labelled import unwrapped
-from dataset.runner.outside import Report, reporting_outside, still_ours
 from dataset.runner.parsing import object_of, parse_line
 from dataset.runner.preparing import PreparedBatch, batches_ahead
 from dataset.runner.reading import FileLine

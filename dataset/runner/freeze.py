@@ -4,7 +4,10 @@ The rows go through a temporary table, so that PostgreSQL, and not this process,
 A cancelled, killed or failed freeze leaves no split and no row; another worker starts it again.
 """
 
+import gc
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -17,33 +20,35 @@ from annotation.queries.counts import changes_so_far
 from annotation.text.cleaning import mark_in_pair
 from annotation.text.hashes import canonical_json, prompt_hash
 from core.audit.entries import record
+from core.database.statistics import analyze
 from core.database.transitions import transition
 from core.host.scratch import scratch
 from core.marks import known_marks
 from core.models import Artifact
 from core.runs.context import RunContext, RunFailed
+from core.runs.outside import Report, reporting_outside, still_ours, wait_for_turn
 from core.services.events import publish
 from core.storage import storage
 from dataset.actions import DatasetAction
-from dataset.models import DatasetVersion, GroupSplit
+from dataset.models import DatasetRow, DatasetVersion, GroupSplit
 from dataset.planning import FreezePlan, Planner
 from dataset.queries.rules import rules_now
 from dataset.queries.versions import add_tested_before, approved, decided_splits
-from dataset.rows import ContentHash, body_hash, canonical_row
+from dataset.rows import ContentHash, body_hash, canonical_row, text_hash
 from dataset.runner.bulk import copy_in
-from dataset.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
 
 BATCH = 2000
 # The steps of a freeze, as shares of the progress bar: reading, deciding, writing.
 _READ, _DECIDED, _ALL = 45, 70, 100
 
+# The canonical rows themselves are in a file, each with its place (`at`, `size`) in the table: PostgreSQL sorts and joins without them.
 # Temporary tables are filled and then analysed, so that every join below is planned for the real data; the
 # statistics of the permanent tables can be older than the last freeze.
 _TABLES = """
 DROP TABLE IF EXISTS freeze_row, freeze_split, freeze_withheld;
 CREATE TEMPORARY TABLE freeze_row (
     example_id bigint PRIMARY KEY, revision_id bigint, revision integer,
-    "group" text, prompt_hash text, row_hash text, body text
+    "group" text, prompt_hash text, row_hash text, at bigint, size integer, text_hash text, slice text, has_rejected boolean
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_split ("group" text PRIMARY KEY, split text) ON COMMIT DROP;
 CREATE TEMPORARY TABLE freeze_withheld (
@@ -59,7 +64,8 @@ FROM freeze_withheld w JOIN freeze_row r USING (example_id)
 ORDER BY w.example_id
 """
 _KEPT = """
-SELECT r.example_id, r.revision_id, r.revision, r.prompt_hash, r.row_hash, r.body, s.split
+SELECT r.example_id, r.revision_id, r.revision, r.prompt_hash, r.row_hash, r.at, r.size, s.split,
+       r.text_hash, r.slice, r.has_rejected
 FROM freeze_row r JOIN freeze_split s USING ("group")
 WHERE NOT EXISTS (SELECT FROM freeze_withheld w WHERE w.example_id = r.example_id)
 ORDER BY r.row_hash COLLATE "C", r.example_id
@@ -67,7 +73,9 @@ ORDER BY r.row_hash COLLATE "C", r.example_id
 
 # Written without instances of the model, which would cost as much as all the rest of writing.
 _ROWS = """
-COPY datasets_datasetrow (dataset_id, example_id, revision_id, position, split, row_hash, prompt_hash) FROM STDIN
+COPY datasets_datasetrow (
+    dataset_id, example_id, revision_id, position, split, row_hash, prompt_hash, text_hash, slice, has_rejected
+) FROM STDIN
 """
 
 
@@ -76,7 +84,7 @@ def run(ctx: RunContext) -> None:
     dataset = DatasetVersion.objects.select_related("project", "created_by").get(run=ctx.run)
     if dataset.status == DatasetVersion.Status.READY:
         return  # a worker died after the commit and before its report
-    with reporting_outside(ctx) as report, transaction.atomic():
+    with reporting_outside(ctx) as report, _without_collector(), transaction.atomic():
         # Two versions of a project decide their splits one after the other.
         wait_for_turn(
             f"annotation.freeze.{dataset.project_id}",
@@ -85,6 +93,18 @@ def run(ctx: RunContext) -> None:
         )
         freeze(dataset, report=report)
         still_ours(ctx.run)
+    analyze(DatasetRow, GroupSplit)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A freeze holds a hundred thousand objects and makes no circles of them: looking for circles again and again would be a
+    third of its work."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def freeze(dataset: DatasetVersion, *, report: Report) -> None:
@@ -95,10 +115,16 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute(_TABLES)
+    with scratch("freeze") as folder:
+        _freeze(dataset, folder, report)
+
+
+def _freeze(dataset: DatasetVersion, folder: Path, report: Report) -> None:
     planner = Planner(dataset.settings)
     # Before the examples are read: what changes from now on may be missing in this version.
     dataset.changes_seen = changes_so_far()
-    total = _gather(dataset, planner, report)
+    bodies = folder / "bodies"
+    total = _gather(dataset, planner, bodies, report)
     if not total:
         raise RunFailed(
             "nothing_approved",
@@ -122,10 +148,9 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
     _keep(dataset, plan)
     kept = plan.counts["total"]
     report(done=_DECIDED, message=f"Writing {kept:,} rows.", now=True)
-    with scratch("freeze") as folder:
-        path = folder / "dataset.jsonl"
-        content = _write(dataset, path, kept, report)
-        artifact = storage().put(path, kind=Artifact.Kind.DATASET)
+    path = folder / "dataset.jsonl"
+    content = _write(dataset, bodies, path, kept, report)
+    artifact = storage().put(path, kind=Artifact.Kind.DATASET)
     _finish(dataset, plan, content, artifact)
 
 
@@ -159,8 +184,9 @@ def _finish(dataset: DatasetVersion, plan: FreezePlan, content: str, artifact: A
     publish(project=dataset.project, kind="dataset.frozen", payload={"dataset": dataset.pk})
 
 
-def _gather(dataset: DatasetVersion, planner: Planner, report: Report) -> int:
-    """Copies the canonical rows, read by one statement, into the temporary table and to the planner; returns their number."""
+def _gather(dataset: DatasetVersion, planner: Planner, bodies: Path, report: Report) -> int:
+    """Writes the canonical rows, read by one statement, to the file `bodies`, and gives them to the temporary table and to the
+    planner; returns their number."""
     examples: QuerySet[Example] = approved(
         dataset.project, slices=dataset.settings["slices"], sources=dataset.settings["sources"]
     )
@@ -174,36 +200,44 @@ def _gather(dataset: DatasetVersion, planner: Planner, report: Report) -> int:
             "example_id",
             "pk",
             "number",
+            "example__content_hash",
             "example__source",
             "example__origin",
             *(f"example__{name}" for name in columns),
         )
     )
-    done = 0
+    done = at = 0
     marks = known_marks()
     rules = rules_now(dataset.project).rules(dataset.settings.get("rules", ()))
-    for chunk in _chunks(revisions.iterator(chunk_size=BATCH)):
-        with connection.cursor() as cursor, cursor.copy("COPY freeze_row FROM STDIN") as copy:
-            for example_id, revision_id, number, source, origin, *values in chunk:
-                row = canonical_row({**dict(zip(columns, values, strict=True)), "source": source or ""})
-                body = canonical_json(row)
-                prompt = prompt_hash(messages=row["messages"], context=row["context"])
-                copy.write_row((example_id, revision_id, number, row["group"], prompt, body_hash(body), body))
-                if rule := rules.broken(source=source, license=row["license"], origin=origin):
-                    planner.refuse(example=example_id, rule=rule)
-                    continue
-                if mark := mark_in_pair(row, marks):
-                    planner.leave_out(example=example_id, mark=mark)
-                    continue
-                planner.add(
-                    example=example_id,
-                    group=row["group"],
-                    slice_name=row["slice"],
-                    prompt=prompt,
-                    messages=row["messages"],
-                )
-        done += len(chunk)
-        report(done=_READ * done // max(done, expected), message=f"Read {done:,} of {expected:,} examples.")
+    with bodies.open("wb") as file:
+        for chunk in _chunks(revisions.iterator(chunk_size=BATCH)):
+            with connection.cursor() as cursor, cursor.copy("COPY freeze_row FROM STDIN") as copy:
+                for example_id, revision_id, number, content_sha256, source, origin, *values in chunk:
+                    row = canonical_row({**dict(zip(columns, values, strict=True)), "source": source or ""})
+                    body = canonical_json(row)
+                    prompt = prompt_hash(messages=row["messages"], context=row["context"])
+                    size = file.write(body.encode())
+                    texts = text_hash(content_sha256, row["rejected"])
+                    head = (example_id, revision_id, number, row["group"], prompt, body_hash(body), at, size)
+                    copy.write_row((*head, texts, row["slice"], bool(row["rejected"])))
+                    at += size
+                    if rule := rules.broken(source=source, license=row["license"], origin=origin):
+                        planner.refuse(example=example_id, rule=rule)
+                        continue
+                    if mark := mark_in_pair(row, marks):
+                        planner.leave_out(example=example_id, mark=mark)
+                        continue
+                    planner.add(
+                        example=example_id,
+                        group=row["group"],
+                        slice_name=row["slice"],
+                        prompt=prompt,
+                        messages=row["messages"],
+                    )
+            done += len(chunk)
+            report(
+                done=_READ * done // max(done, expected), message=f"Read {done:,} of {expected:,} examples."
+            )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE freeze_row")
     return done
@@ -230,22 +264,25 @@ def _keep(dataset: DatasetVersion, plan: FreezePlan) -> None:
         cursor.execute(_WITHHOLD, [dataset.pk])
 
 
-def _write(dataset: DatasetVersion, path: Path, total: int, report: Report) -> str:
+def _write(dataset: DatasetVersion, bodies: Path, path: Path, total: int, report: Report) -> str:
     """Writes the artifact's JSONL and the version's rows; returns the content hash."""
     content = ContentHash(dataset.settings)
     position = 0
-    with path.open("w", encoding="utf-8", newline="\n") as file, connection.chunked_cursor() as cursor:
+    with bodies.open("rb") as kept, path.open("wb") as file, connection.chunked_cursor() as cursor:
         cursor.execute(_KEPT)
         while chunk := cursor.fetchmany(BATCH):
             with connection.cursor() as rows, rows.copy(_ROWS) as copy:
-                for example_id, revision_id, revision, prompt, sha256, body, split in chunk:
+                for example_id, revision_id, revision, prompt, sha256, at, size, split, *facts in chunk:
                     content.add(sha256, split)
                     head = canonical_json(
                         {"position": position, "example": example_id, "revision": revision, "split": split}
                     )
                     # The body is canonical JSON already: both objects are joined without parsing it again.
-                    file.write(f"{head[:-1]},{body[1:]}\n")
-                    copy.write_row((dataset.pk, example_id, revision_id, position, split, sha256, prompt))
+                    body = os.pread(kept.fileno(), size, at)
+                    file.write(b"%s,%s\n" % (head[:-1].encode(), body[1:]))
+                    copy.write_row(
+                        (dataset.pk, example_id, revision_id, position, split, sha256, prompt, *facts)
+                    )
                     position += 1
             done = _DECIDED + (_ALL - _DECIDED) * position // max(total, 1)
             report(done=min(done, _ALL - 1), message=f"Wrote {position:,} of {total:,} rows.")

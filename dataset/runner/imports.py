@@ -18,13 +18,13 @@ from core.database.statistics import analyze
 from core.host.scratch import scratch
 from core.marks import known_marks
 from core.runs.context import RunContext, RunFailed
+from core.runs.outside import Report, reporting_outside, still_ours, wait_for_turn
 from core.storage import storage
 from dataset.actions import DatasetAction
 from dataset.mapping import read_mapping
 from dataset.models import DataImport, ImportIssue
 from dataset.queries.withdrawals import withdrawn_names
 from dataset.runner.bulk import copy_in
-from dataset.runner.outside import Report, reporting_outside, still_ours, wait_for_turn
 from dataset.runner.parsing import parse_line
 from dataset.runner.preparing import PreparedBatch, batches_ahead
 from dataset.runner.reading import NotReadable, OpenedFile, open_file

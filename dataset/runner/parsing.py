@@ -188,7 +188,10 @@ class _Reader(ChatReader):
 
     def _is_verdict(self, value: Value) -> bool:
         """Whether `rejected` says yes or no, and is not a text: it is a text beside a better one."""
-        has_other = any(own_key(key) == "completion" for key in self.data)
+        has_other = any(
+            own_key(key) == "completion" or (own_key(key) == "messages" and ends_with_an_answer(chat))
+            for key, chat in self.data.items()
+        )
         return isinstance(value, str) and not has_other and says_bad("rejected", value)
 
     def _place_mapped(self, target: str, key: str, value: Value) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.text import is_storable, storable
 from dataset.models import DataImport, ImportIssue
 from dataset.runner.chats import ParsedExample
 from dataset.runner.json_lines import Value, shown, write_json
@@ -12,7 +13,7 @@ from dataset.runner.shapes import KeyNote
 from dataset.runner.values import Issue
 
 ISSUES_A_LINE = 5
-# The number of bad lines shown of a refused file.
+# The number of bad rows shown of a refused file.
 ISSUES_OF_A_REFUSED_FILE = 1000
 # The number of different keys shown of one file; a file with more has values in the place of keys.
 MOST_KEYS = 200
@@ -63,8 +64,8 @@ class Tally:
                     part=line.part[-200:],
                     line=line.number,
                     column=issue.column,
-                    field=issue.field[:60],
-                    reason=issue.reason[:300],
+                    field=storable(issue.field)[:60],
+                    reason=storable(issue.reason)[:300],
                     excerpt=excerpt_of(line),
                 )
             )
@@ -113,7 +114,7 @@ class FirstLook:
         if len(self.sample) < 100:
             self.sample.append(data)
         for name, value in data.items():
-            if value in (None, "", [], {}):
+            if value in (None, "", [], {}) or not is_storable(name):
                 continue
             entry = self.columns.get(name)
             if entry is not None:
@@ -135,7 +136,10 @@ class FirstLook:
                 if getattr(parsed, name)
             }  # fmt: skip
         else:
-            issues = [{"field": issue.field, "reason": issue.reason} for issue in parsed[:ISSUES_A_LINE]]
+            issues = [
+                {"field": storable(issue.field), "reason": storable(issue.reason)}
+                for issue in parsed[:ISSUES_A_LINE]
+            ]
         before = [
             [
                 shown(name)[1:-1],

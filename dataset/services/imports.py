@@ -7,9 +7,10 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from annotation.models import Draft, Example, Lease, Review
+from annotation.models import Draft, Example, ExampleSearch, Lease, Review, Revision
 from annotation.text.cleaning import clean_text
 from core.audit.entries import record
+from core.database.statistics import analyze
 from core.errors import Conflict, Invalid
 from core.models import Artifact, Project, Run, User
 from core.runs.control import launch_run
@@ -18,6 +19,9 @@ from core.text import one_line
 from dataset.actions import DatasetAction
 from dataset.mapping import FieldMapping, fingerprint, read_mapping
 from dataset.models import DataImport, DatasetRow, ImportIssue, ImportMapping, WithheldRow
+
+# Removing more examples than this changes what PostgreSQL's planner should know of the tables.
+_MANY = 2000
 
 
 def start_import(
@@ -268,6 +272,8 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
             "This import cannot be removed now: other data refers to its examples.",
             "Retire the examples that should not be used.",
         ) from None
+    if count > _MANY:
+        transaction.on_commit(lambda: analyze(Example, Revision, ExampleSearch))
     data_import.removed_at, data_import.removed_by = timezone.now(), by
     data_import.save(update_fields=["removed_at", "removed_by"])
     record(

@@ -30,6 +30,8 @@ PAGES: dict[str, tuple[str, set[str], set[str]]] = {
     "import": ("import", WATCHERS, set()),
     "import-issues": ("import", WATCHERS, set()),
     "import-remove": ("import", set(), {Role.ADMIN}),
+    "export": ("", READERS, set()),
+    "export-file": ("", READERS, set()),
     "datasets": ("", READERS, set()),
     "dataset-new": ("", {Role.ADMIN}, {Role.ADMIN}),
     "dataset-preview": ("", {Role.ADMIN}, set()),
@@ -37,6 +39,9 @@ PAGES: dict[str, tuple[str, set[str], set[str]]] = {
     "dataset-rows": ("dataset", READERS, set()),
     "dataset-withheld": ("dataset", READERS, set()),
     "dataset-download": ("dataset", READERS, set()),
+    "dataset-export": ("dataset", READERS, set()),
+    "dataset-export-file": ("dataset", READERS, set()),
+    "dataset-croissant": ("dataset", READERS, set()),
 }
 API: dict[str, tuple[set[str], set[str]]] = {
     "examples/": (READERS, {Role.ADMIN, Role.ANNOTATOR, Role.REVIEWER}),
@@ -49,12 +54,16 @@ API: dict[str, tuple[set[str], set[str]]] = {
     "imports/{import}/": (WATCHERS, set()),
     "imports/{import}/issues/": (WATCHERS, set()),
     "imports/{import}/remove/": (set(), {Role.ADMIN}),
+    "examples/export/": (READERS, set()),
+    "examples/export/counts/": (READERS, set()),
     "datasets/": (READERS, {Role.ADMIN}),
     "datasets/preview/": (READERS, set()),
     "datasets/{dataset}/": (READERS, set()),
     "datasets/{dataset}/rows/": (READERS, set()),
     "datasets/{dataset}/withheld/": (READERS, set()),
     "datasets/{dataset}/download/": (READERS, set()),
+    "datasets/{dataset}/export/": (READERS, set()),
+    "datasets/{dataset}/export/counts/": (READERS, set()),
 }
 
 

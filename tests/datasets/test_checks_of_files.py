@@ -2,6 +2,7 @@
 
 import json
 import threading
+import zipfile
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -179,6 +180,23 @@ def test_a_wrong_mapping_is_refused_in_words(value: Any, said: str):
     with pytest.raises(Invalid) as error:
         read_mapping(value)
     assert any(said in problem for problem in error.value.fields["mapping"])
+
+
+def test_a_file_with_hostile_names_and_values_is_checked(world: World, tmp_path: Path):
+    """Names and texts that PostgreSQL cannot store, in columns, values and files of an archive."""
+    path = tmp_path / "hostile.zip"
+    rows = [
+        {"\x00": "a", "prompt": "q \x00", "completion": "a"},
+        {"\ud800": "b", "prompt": "q\udfff"},
+        {"<script>": "<b>x</b>", "prompt": "q", "completion": "a", "\u202e": "turned"},
+    ]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("b\x07\u202ead.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        archive.writestr("../../etc/passwd", "no rows")
+    checked = worked(start(world, path, check=True))
+    assert (checked.run.status, checked.accepted, checked.rejected) == ("succeeded", 1, 3)
+    imported = worked(import_checked(by=world.admin, data_import=checked))
+    assert (imported.run.status, imported.accepted) == ("succeeded", 1)
 
 
 # --- pages and API -------------------------------------------------------------------------------------------

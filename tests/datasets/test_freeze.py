@@ -21,7 +21,7 @@ from core.tasks import execute_run
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit
 from dataset.queries import ready_datasets
 from dataset.queries.preview import preview
-from dataset.queries.versions import compare, newest_ready, not_frozen_yet
+from dataset.queries.versions import newest_ready, not_frozen_yet
 from dataset.rows import iter_rows
 from dataset.runner import freeze as runner
 from dataset.services.versions import FREEZE_DEFAULTS, start_freeze
@@ -246,17 +246,6 @@ def test_what_waits_to_be_frozen_counts_edits_too(world: World):
     assert not_frozen_yet(world.project, newest) == 0
     Example.objects.filter(pk=examples[0].pk).update(status="approved", revision=2)
     assert not_frozen_yet(world.project, newest) == 1
-
-
-def test_a_version_is_compared_with_the_one_before(world: World):
-    examples = approve(world.project, 6)
-    first = make_frozen(world.project, world.admin)
-    Example.objects.filter(pk=examples[0].pk).update(completion="Else.")
-    retire(by=world.admin, example=examples[1], reason="wrong")
-    approve(world.project, 3)
-    second = make_frozen(world.project, world.admin)
-    found = compare(second, first)
-    assert (found.added, found.gone, found.changed, found.same) == (3, 1, 1, 4)
 
 
 def test_rows_of_an_unfinished_version_cannot_be_read(world: World):

@@ -256,7 +256,7 @@ def test_the_cost_does_not_grow_with_the_rows(world: World, imported: Any):
             people_behind(dataset)
             provenance_of(row.revision for row in dataset.rows.select_related("revision"))
         counts.append(len(captured))
-    assert counts[0] == counts[1] == 6
+    assert counts[0] == counts[1] == 7
 
 
 # --- pages -------------------------------------------------------------------------------------------------

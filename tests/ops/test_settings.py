@@ -191,6 +191,7 @@ JUNK: dict[str, tuple[str, ...]] = {
     "GUILDHALL_SIGN_IN_TRIES": (*NUMBER, "0"),
     "GUILDHALL_SIGN_IN_TRIES_PER_NETWORK": (*NUMBER, "0"),
     "GUILDHALL_IMPORT_MAX_MB": (*NUMBER, "0"),
+    "GUILDHALL_ARCHIVE_MAX_MB": (*NUMBER, "0"),
     "GUILDHALL_ARTIFACTS": ("S3", "disk", "s3"),  # s3 without a bucket
     "GUILDHALL_S3_BUCKET": ("a", "UPPER", "a/b", "a b"),
     "GUILDHALL_S3_ENDPOINT": ADDRESS,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
 
+from core.text import storable
 from dataset.runner.json_lines import NotRead, decoder
 from dataset.runner.reading.arrays import read_objects
 from dataset.runner.reading.lines import read_lines
@@ -22,6 +23,7 @@ from dataset.runner.reading.tables import read_table
 from dataset.runner.shapes import known_names, own_key, plain
 
 HEAD = 1 << 16
+MOST_MEMBERS = 1000
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 _LABELS = {
     "jsonl": "JSON Lines",
@@ -234,6 +236,13 @@ def _open_zip(path: Path, limits: Limits, scratch: Path) -> OpenedFile:
         ]
         if any(member.flag_bits & 1 for member in members):
             raise NotReadable("encrypted", "This zip archive has a password.", "Pack it again without one.")
+        if len(members) > MOST_MEMBERS:
+            advice = "Divide it into several archives, or join the files."
+            raise NotReadable(
+                "too_large",
+                f"The archive has {len(members):,} files; at most {MOST_MEMBERS:,} are read.",
+                advice,
+            )
         if not members:
             raise NotReadable("empty", "The archive contains no file.", "Choose another file.")
         forms = {}
@@ -251,7 +260,7 @@ def _open_zip(path: Path, limits: Limits, scratch: Path) -> OpenedFile:
         before = 0
         with _damage_in_words("zip"), zipfile.ZipFile(path) as archive:
             for member in members:
-                part = member.filename if len(members) > 1 else ""
+                part = storable(member.filename)[-200:] if len(members) > 1 else ""
                 for line in _rows_of_member(archive, member, forms[member.filename], limits, scratch):
                     share = (before + min(line.end, member.file_size)) / total
                     yield replace(line, part=part, end=int(path.stat().st_size * share))
@@ -260,10 +269,13 @@ def _open_zip(path: Path, limits: Limits, scratch: Path) -> OpenedFile:
     return OpenedFile(f"{' and '.join(sorted(labels))}, zip", rows())
 
 
+_NO_ROWS = {"Thumbs.db", "desktop.ini", "README.md", "croissant.json", "dataset_infos.json"}
+
+
 def _is_noise(name: str) -> bool:
-    """Files that systems add to archives without anybody's wish."""
+    """Files that systems add to archives without anybody's wish, and those that describe a dataset folder."""
     parts = name.split("/")
-    return "__MACOSX" in parts or parts[-1].startswith(".") or parts[-1] in ("Thumbs.db", "desktop.ini")
+    return "__MACOSX" in parts or parts[-1].startswith(".") or parts[-1] in _NO_ROWS
 
 
 def _member_format(head: bytes, name: str) -> "_Format | NotReadable":

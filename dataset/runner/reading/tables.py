@@ -9,6 +9,7 @@ from typing import IO, Protocol
 
 from dataset.runner.json_lines import Value, shown
 from dataset.runner.reading.records import FileLine, NotReadable, clipped
+from dataset.writers.spreadsheet import COLUMNS, from_cell
 
 
 class _CsvReader(Protocol):
@@ -21,7 +22,8 @@ class _CsvReader(Protocol):
     def __next__(self) -> list[str]: ...
 
 
-_NO_LETTER = re.compile("[\udc80-\udcff\ufffd]")
+# Bytes that are no letters, as Python reads them; in UTF-8 a U+FFFD is a letter of the file itself.
+_NO_LETTER = {True: re.compile("[\udc80-\udcff]"), False: re.compile("\ufffd")}
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
@@ -39,13 +41,17 @@ def read_table(
     errors = "surrogateescape" if encoding == "utf-8" else "replace"
     lines = io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
     try:
-        yield from _rows(csv.reader(lines, delimiter=delimiter), max_bytes, position)
+        no_letter = _NO_LETTER[encoding == "utf-8"]
+        yield from _rows(csv.reader(lines, delimiter=delimiter), max_bytes, position, no_letter)
     finally:
         lines.detach()  # its owner closes the file
 
 
-def _rows(reader: _CsvReader, max_bytes: int, position: Callable[[], int]) -> Iterator[FileLine]:
+def _rows(
+    reader: _CsvReader, max_bytes: int, position: Callable[[], int], no_letter: re.Pattern[str]
+) -> Iterator[FileLine]:
     names = _header(reader)
+    is_export = tuple(names) == COLUMNS
     begins = reader.line_num
     while True:
         number = begins + 1
@@ -59,7 +65,9 @@ def _rows(reader: _CsvReader, max_bytes: int, position: Callable[[], int]) -> It
             continue
         begins = reader.line_num
         if any(cells):
-            yield _row(names, cells, number, position())
+            # An export puts an apostrophe before what a spreadsheet would run.
+            texts = [from_cell(cell) for cell in cells] if is_export else cells
+            yield _row(names, texts, number, position(), no_letter)
 
 
 def _encoding_of(file: IO[bytes]) -> str:
@@ -92,7 +100,7 @@ def _header(reader: _CsvReader) -> list[str]:
     return names
 
 
-def _row(names: list[str], cells: list[str], number: int, end: int) -> FileLine:
+def _row(names: list[str], cells: list[str], number: int, end: int, no_letter: re.Pattern[str]) -> FileLine:
     excerpt = clipped(" | ".join(cells))
     if len(cells) > len(names) and any(cells[len(names) :]):
         problem = (
@@ -101,7 +109,7 @@ def _row(names: list[str], cells: list[str], number: int, end: int) -> FileLine:
         )
         return FileLine(number, end, None, problem, excerpt, column=len(names) + 1)
     for at, cell in enumerate(cells, 1):
-        if not cell.isascii() and _NO_LETTER.search(cell):
+        if not cell.isascii() and no_letter.search(cell):
             problem = "Contains bytes that are not UTF-8. Save the table again as “CSV UTF-8”."
             return FileLine(
                 number, end, None, f"Column {shown(names[at - 1])}: {problem}", excerpt, column=at

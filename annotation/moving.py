@@ -1,0 +1,85 @@
+"""What of annotation belongs to an archive of a project (core.moving)."""
+
+from django.db.models import Q
+
+from annotation.models import (
+    ApprovedChange,
+    Draft,
+    Example,
+    ExampleCount,
+    ExampleSearch,
+    Lease,
+    Review,
+    Revision,
+    SearchBacklog,
+)
+from annotation.services.search_index import index_soon
+from core.json_types import Json
+from core.moving.fields import is_texts, is_turns
+from core.moving.parts import (
+    Arrival,
+    Part,
+    Renumber,
+    Row,
+    plain,
+    register_finisher,
+    register_left_out,
+    register_part,
+)
+
+
+def _origin(value: Json, new: Renumber) -> Json:
+    """Where feedback came from: the address of a page."""
+    if isinstance(value, dict) and isinstance(value.get("url"), str):
+        return value | {"url": new.url(str(value["url"]))}
+    return value
+
+
+def _wrong_example(row: Row) -> str:
+    return "" if is_turns(row["messages"]) and is_texts(row["context"]) else "its conversation is not one"
+
+
+def _wrong_revision(row: Row) -> str:
+    content = row["content"]
+    fits = (
+        isinstance(content, dict)
+        and is_turns(content.get("messages"))
+        and is_texts(content.get("context"))
+        and isinstance(content.get("completion"), str)
+    )
+    return "" if fits else "its text is not one"
+
+
+def _index(arrival: Arrival) -> None:
+    index_soon(Example.objects.filter(project=arrival.project))
+
+
+def register_moving() -> None:
+    register_part(
+        Part(
+            Example,
+            "project",
+            refs={"import_id": "datasets.DataImport"},
+            json={"messages": plain, "context": plain, "origin_detail": _origin},
+            check=_wrong_example,
+        )
+    )
+    register_part(Part(Revision, "example__project", json={"content": plain}, check=_wrong_revision))
+    register_part(Part(Review, "example__project"))
+    register_part(Part(Lease, "project", only=~Q(outcome=Lease.Outcome.OPEN)))
+    register_left_out(
+        Draft,
+        "They are private to the people who type them. Ask people to submit them first.",
+        words="Drafts",
+    )
+    register_left_out(
+        "open leases",
+        "They end here. There the examples wait in their queue.",
+        words="Leases that are open now",
+    )
+    counted = "The database counts again."
+    register_left_out(ExampleCount, counted)
+    register_left_out(ApprovedChange, counted)
+    register_left_out(ExampleSearch, "The search index is made again.")
+    register_left_out(SearchBacklog, "The search index is made again.")
+    register_finisher(_index)

@@ -1,0 +1,307 @@
+"""A project with one row of everything, archives of it, and what is compared after a move."""
+
+import io
+import json
+import tempfile
+import uuid
+import zipfile
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from core.audit.entries import record
+from core.models import Project, User
+from core.moving.container import Container
+from core.moving.manifest import NAME, Manifest
+from core.moving.reading import ImportedProject, import_archive
+from core.moving.writing import write_archive
+from tests.support.factories import (
+    FULL_SCORES,
+    World,
+    make_answer_row,
+    make_base_model,
+    make_campaign,
+    make_example,
+    make_frozen,
+    make_losses,
+    make_run,
+    make_training,
+    make_version,
+    quiet,
+    rate_all,
+    spelled,
+)
+
+
+@transaction.atomic
+def rich(world: World) -> Project:
+    """The world's project with examples and their history, an import, sources, datasets, a trained adapter, a chat, a campaign with
+    ratings and a correction, releases, and an audit."""
+    project = world.project
+    _examples(world)
+    _mapping(world)
+    dataset = make_frozen(project, by=world.admin, test=0.3, validation=0.2)
+    again = make_frozen(project, by=world.admin, test=0.3, validation=0.2)
+    assert again.same_as == dataset
+    _withhold(again)
+    base, trained = _versions(world, dataset)
+    _evaluation(world, dataset, (base, trained))
+    _chat(world, trained)
+    _releases(world, base, trained)
+    return project
+
+
+def _examples(world: World) -> None:
+    from annotation.actions import AnnotationAction
+    from annotation.models import Example, Lease, Review, Revision
+    from core.storage import storage
+    from dataset.models import DataImport, ImportIssue, Source
+
+    project = world.project
+    for name in ("desk", "handbook"):
+        Source.objects.create(project=project, name=name, license="internal")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pairs.jsonl"
+        path.write_text('{"prompt": "Where?"}\n')
+        upload = storage().put(path, kind="upload")
+    data_import = DataImport.objects.create(
+        project=project,
+        run=make_run(
+            project, kind="import", status="succeeded", finished_at=timezone.now(), params={"n": 1.5}
+        ),
+        upload=upload,
+        file_name="pairs.jsonl",
+        created_by=world.admin,
+        keys=[{"key": "weight", "what": "ignored", "count": 2, "line": 1, "says": ""}],
+        stored_at=timezone.now(),
+    )
+    for at in range(40):
+        example = make_example(
+            project,
+            question=f"Where is the shipment {spelled(at * 7919)}? “Ünïcode” \u2028 line",
+            context=[f"FD-{at} | 12.50 €"],
+            status=Example.Status.APPROVED if at % 8 else Example.Status.QUEUED,
+            source="desk" if at % 2 else None,
+            import_id=data_import.pk,
+            rejected="I do not know." if at % 3 == 0 else "",
+            tags=["eta", "späť"],
+            slice=("customs", "delay")[at % 2],
+            created_by=world.admin,
+            origin_detail={"label": "pairs.jsonl, line 1", "line": at},
+        )
+        if at % 5 == 1:
+            second = Revision.objects.create(
+                example=example,
+                number=2,
+                reason="submitted",
+                by=world.annotator,
+                content=example.content() | {"slice": "", "edge": "", "tags": []},
+            )
+            Example.objects.filter(pk=example.pk).update(revision=2, submitted_by=world.annotator)
+            Review.objects.create(
+                example=example, revision=second, verdict="returned", comment="No.", by=world.reviewer,
+                in_bulk=True, batch=uuid.uuid4(), undone_at=timezone.now(),
+            )  # fmt: skip
+            record(by=world.reviewer, project=project, action=AnnotationAction.EXAMPLE_APPROVED, obj=example)
+    for outcome in ("skipped", "open"):
+        Lease.objects.create(
+            example=example,
+            project=project,
+            user=world.annotator,
+            purpose="annotate",
+            outcome=outcome,
+            expires_at=timezone.now(),
+            note="too long" if outcome == "skipped" else "",
+        )
+    ImportIssue.objects.create(
+        data_import=data_import, kind="repeated", line=3, reason="Repeats line 1.", repeats=example
+    )
+
+
+def _mapping(world: World) -> None:
+    from dataset.models import ImportMapping
+
+    ImportMapping.objects.create(
+        project=world.project,
+        fingerprint="0" * 64,
+        mapping={"columns": {"Frage": "prompt"}, "tool_turns": "refuse"},
+        file_name="pairs.csv",
+        by=world.admin,
+        at=timezone.now(),
+    )
+
+
+def _withhold(dataset: Any) -> None:
+    from annotation.models import Example
+    from dataset.models import WithheldRow
+
+    examples = Example.objects.filter(project=dataset.project, status="queued").order_by("pk")
+    WithheldRow.objects.create(
+        dataset=dataset,
+        example=examples[1],
+        revision=examples[1].revisions.get(),
+        reason="control_mark",
+        mark="<|im_end|>",
+    )
+    WithheldRow.objects.create(
+        dataset=dataset,
+        example=examples[0],
+        revision=examples[0].revisions.get(),
+        split="train",
+        reason="near_test",
+        repeats=Example.objects.filter(dataset_rows__split="test").earliest("pk"),
+        similarity=0.9,
+    )
+
+
+def _versions(world: World, dataset: Any) -> tuple[Any, Any]:
+    from core.storage import storage
+    from training.models import MetricPoint, SampleAnswer
+
+    base_model = make_base_model()
+    base = make_version(world.project, base_model=base_model)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "adapter_model.safetensors").write_bytes(b"adapter" * 10)
+        (Path(folder) / "adapter_config.json").write_text("{}")
+        adapter = storage().put(Path(folder), kind="model")
+    training = make_training(
+        world.project, world.admin, base_model=base_model, dataset=dataset, status="succeeded", loss_before=3.07,
+        checkpoint_step=4,
+    )  # fmt: skip
+    trained = make_version(
+        world.project, world.admin, base_model=base_model, training_run=training, artifact=adapter, number=1,
+        status="ready", ready_at=timezone.now(),
+    )  # fmt: skip
+    MetricPoint.objects.create(
+        training_run=training, series="train", step=1, epoch=0.1, loss=1 / 3, learning_rate=2e-4
+    )
+    SampleAnswer.objects.create(training_run=training, step=1, question="Where?", answer="At sea.")
+    make_losses(base, trained, [(1.0, 0.9), (1.2, 1.1)])
+    return base, trained
+
+
+def _evaluation(world: World, dataset: Any, versions: tuple[Any, Any]) -> None:
+    from evaluation import services
+    from evaluation.models import Rating
+
+    campaign = make_campaign(
+        world.project, world.admin, dataset=dataset, versions=versions, prompts=4, ratings_per_prompt=1
+    )
+    first, *_ = rate_all(campaign, world.rater, ["candidate", "tie"], FULL_SCORES)
+    Rating.objects.filter(pk=first.pk).update(
+        set_aside_at=timezone.now(), set_aside_by=world.admin, set_aside_reason="in doubt", seconds=0.1 + 0.2
+    )
+    comparison = services.next_comparison(by=world.rater, campaign=campaign)
+    assert comparison is not None
+    services.rate(
+        by=world.rater,
+        comparison=comparison,
+        choice="both_bad",
+        scores=None,
+        corrections={"a": "A better answer. Your next step: none."},
+    )
+
+
+def _chat(world: World, version: Any) -> None:
+    from core.services.keys import create_api_key
+    from inference.models import Conversation
+    from inference.services.conversations import correct
+
+    key, _ = create_api_key(by=world.admin, project=world.project, name="app")
+    conversation = Conversation.objects.create(project=world.project, user=world.rater, version=version)
+    answer = make_answer_row(
+        version, conversation=conversation, user=world.rater, turn=1, params={"temperature": 0.2}
+    )
+    correct(by=world.rater, answer=answer, completion="It arrives on Monday.")
+    make_answer_row(version, purpose="application", api_key=key, status="streaming")
+
+
+def _releases(world: World, base: Any, trained: Any) -> None:
+    from inference.models import Route
+    from release.actions import ReleaseAction
+    from release.models import Release
+
+    for version, replaced in ((base, None), (trained, base)):
+        release = Release.objects.create(
+            project=world.project,
+            action="live",
+            version=version,
+            replaced=replaced,
+            gate=[{"name": "files", "result": "pass", "says": "All files are there."}],
+            signed_off_by=world.admin,
+        )
+        record(
+            by=world.admin,
+            project=world.project,
+            action=ReleaseAction.RELEASE_MADE_LIVE,
+            obj=version,
+            release=release.pk,
+            gate="1 of 1 passed",
+        )
+    Route.objects.create(project=world.project, version=trained)
+
+
+# --- moving ------------------------------------------------------------------------------------------------
+
+
+def archive_of(
+    project: Project, path: Path, *, with_weights: bool = True, by: User | None = None
+) -> Manifest:
+    return write_archive(project, path, with_weights=with_weights, by=by, report=quiet)
+
+
+def bring(path: Path, slug: str, by: User | None = None) -> ImportedProject:
+    with Container(path) as container:
+        return import_archive(container, slug=slug, by=by, report=quiet)
+
+
+# --- changed archives --------------------------------------------------------------------------------------
+
+Change = Callable[[dict[str, bytes]], None]
+
+
+def rewritten(path: Path, change: Change, *, fix: bool = True) -> Path:
+    """A copy of an archive after `change` has changed its files in place; `fix` brings hashes and lengths of the list of contents up
+    to date, as an attacker would."""
+    with zipfile.ZipFile(path) as archive:
+        files = {info.filename: archive.read(info) for info in archive.infolist()}
+    change(files)
+    if fix and NAME in files:
+        manifest = json.loads(files[NAME])
+        for entry in [*manifest["rows"], *manifest["files"]]:
+            data = files.get(entry["file"])
+            if data is not None:
+                entry.update(size=len(data), sha256=sha256(data).hexdigest())
+                if "rows" in entry:
+                    entry["rows"] = data.count(b"\n")
+        files[NAME] = json.dumps(manifest).encode()
+    target = path.with_name(f"{uuid.uuid4().hex}.zip")
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return target
+
+
+def change_rows(label: str, change: Callable[[list[dict[str, Any]]], None]) -> Change:
+    """A change of the rows of one table."""
+
+    def apply(files: dict[str, bytes]) -> None:
+        name = f"rows/{label}.jsonl"
+        rows = [json.loads(line) for line in io.BytesIO(files[name])]
+        change(rows)
+        files[name] = "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+    return apply
+
+
+def change_manifest(change: Callable[[dict[str, Any]], None]) -> Change:
+    def apply(files: dict[str, bytes]) -> None:
+        manifest = json.loads(files[NAME])
+        change(manifest)
+        files[NAME] = json.dumps(manifest).encode()
+
+    return apply
