@@ -37,6 +37,7 @@ CHANGED = {
     "evaluation.Comparison": {"public_id"},
     "annotation.Example": {"origin_detail"},
     "core.Run": {"params"},
+    "datasets.WithdrawalDecision": {"use"},  # compared below
 }
 
 
@@ -96,6 +97,8 @@ def sample(field: Any) -> Any:  # noqa: PLR0911 - one line for each type of fiel
         return next(value for value, _ in field.flatchoices if value not in ("", field.get_default()))
     if isinstance(field, models.DateTimeField):
         return timezone.now()
+    if isinstance(field, models.DateField):
+        return timezone.localdate()
     if isinstance(field, models.UUIDField):
         return "0c8d5a4e-7c33-4b5e-9a35-6f1f0c2f8a11"
     if isinstance(field, models.BooleanField):
@@ -168,6 +171,17 @@ def test_datasets_have_the_same_rows_and_hash_and_name_the_new_examples(world: W
     lines = (storage().local_path(one) / one.manifest[0]["path"] for one in (old.artifact, new.artifact))
     before, after = (path.read_text().split('"position"', 1)[1] for path in lines)
     assert before.split("\n")[0] == after.split("\n")[0]  # the same spelling, byte by byte
+
+
+def test_decisions_about_a_withdrawal_name_the_new_rows(world: World, tmp_path: Path):
+    from dataset.models import WithdrawalDecision
+
+    archive_of(rich(world), tmp_path / "a.zip")
+    moved = bring(tmp_path / "a.zip", "moved").project
+    uses = WithdrawalDecision.objects.filter(withdrawal__source__project=moved).order_by("pk")
+    dataset = DatasetVersion.objects.filter(project=moved).earliest("number")
+    trained = ModelVersion.objects.get(project=moved, number=1)
+    assert [decision.use for decision in uses] == [f"dataset:{dataset.pk}", f"model:{trained.pk}"]
 
 
 def test_weights_come_along_and_base_models_that_are_here_are_used(world: World, tmp_path: Path):

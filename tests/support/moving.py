@@ -49,6 +49,7 @@ def rich(world: World) -> Project:
     assert again.same_as == dataset
     _withhold(again)
     base, trained = _versions(world, dataset)
+    _sources(world, dataset, trained)
     _evaluation(world, dataset, (base, trained))
     _chat(world, trained)
     _releases(world, base, trained)
@@ -135,6 +136,35 @@ def _mapping(world: World) -> None:
     )
 
 
+def _sources(world: World, dataset: Any, trained: Any) -> None:
+    """A source that a partner sees, rules, and a withdrawn source with what was decided about it."""
+    from annotation.models import Example
+    from core.models import Membership
+    from dataset.models import (
+        ProjectRules,
+        Source,
+        SourcePartner,
+        Withdrawal,
+        WithdrawalDecision,
+        WithdrawnExample,
+    )
+
+    project = world.project
+    source = Source.objects.create(
+        project=project, name="archive", consent="contract", expires_on=timezone.localdate(), withdrawn_at=timezone.now(),
+        withdrawn_by=world.admin, withdrawn_reason="Asked to.",
+    )  # fmt: skip
+    partner = Membership.objects.get(project=project, user=world.partner)
+    SourcePartner.objects.create(source=source, membership=partner, added_by=world.admin)
+    ProjectRules.objects.create(project=project, rules=["expired"], changed_by=world.admin)
+    run = make_run(project, kind="withdraw_source", status="succeeded", finished_at=timezone.now())
+    withdrawal = Withdrawal.objects.create(source=source, reason="Asked to.", by=world.admin, run=run)
+    example = make_example(project, source=source.name, status=Example.Status.RETIRED)
+    WithdrawnExample.objects.create(withdrawal=withdrawal, example=example, status="approved")
+    for use in (f"dataset:{dataset.pk}", f"model:{trained.pk}"):
+        WithdrawalDecision.objects.create(withdrawal=withdrawal, use=use, reason="Kept.", by=world.admin)
+
+
 def _withhold(dataset: Any) -> None:
     from annotation.models import Example
     from dataset.models import WithheldRow
@@ -146,6 +176,13 @@ def _withhold(dataset: Any) -> None:
         revision=examples[1].revisions.get(),
         reason="control_mark",
         mark="<|im_end|>",
+    )
+    WithheldRow.objects.create(
+        dataset=dataset,
+        example=examples[2],
+        revision=examples[2].revisions.earliest("number"),
+        reason="rule",
+        rule="commercial",
     )
     WithheldRow.objects.create(
         dataset=dataset,
