@@ -36,6 +36,7 @@ from dataset.models import (
     WithdrawnExample,
     WithheldRow,
 )
+from dataset.registry import model_of_use
 from dataset.rows import ContentHash, canonical_row, iter_rows, row_hash
 
 
@@ -49,15 +50,15 @@ def _line(value: Json, new: Renumber) -> Json:
     return value | {"example": example}
 
 
-# What the key of a decision names (WithdrawalDecision.use); versions of models belong to an app above.
-_USES = {"dataset": "datasets.DatasetVersion", "model": "training.ModelVersion"}
-
-
-def _rewrite_decision(row: Row, new: Renumber) -> None:
-    kind, _, number = row["use"].partition(":")
-    if kind in _USES and number.isascii() and number.isdigit():
-        # 0 is nothing: what it was about had been deleted.
-        row["use"] = f"{kind}:{new.id(_USES[kind], int(number)) or 0}"
+def _use(row: Row, new: Renumber) -> None:
+    """The key of a use ends with the primary key of what it names."""
+    kind, _, old = str(row["use"]).partition(":")
+    label = model_of_use(kind)
+    if not label or not old.isdecimal():
+        raise BadArchive(
+            f"The archive has a decision about “{str(row['use'])[:60]}”, which is not known here."
+        )
+    row["use"] = f"{kind}:{new.id(label, int(old)) or 0}"
 
 
 def _settle_version(row: Row) -> None:
@@ -101,6 +102,8 @@ def _stored(dataset: DatasetVersion) -> Iterator[tuple[int, int, int, str, str]]
 
 def register_moving() -> None:
     register_part(Part(Source, "project"))
+    register_part(Part(SourcePartner, "source__project"))
+    register_part(Part(ProjectRules, "project"))
     register_part(
         Part(DataImport, "project", json=dict.fromkeys(("keys", "mapping", "columns", "preview"), plain))
     )
@@ -122,7 +125,7 @@ def register_moving() -> None:
     register_part(Part(SourcePartner, "source__project"))
     register_part(Part(Withdrawal, "source__project"))
     register_part(Part(WithdrawnExample, "withdrawal__source__project"))
-    register_part(Part(WithdrawalDecision, "withdrawal__source__project", rewrite=_rewrite_decision))
+    register_part(Part(WithdrawalDecision, "withdrawal__source__project", rewrite=_use))
     register_part(Part(DatasheetAnswer, "project"))
     report = "Choose “Read its rows now” on the page of a dataset there."
     register_left_out(VersionReport, report, words="Reports on dataset versions")
