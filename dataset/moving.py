@@ -121,8 +121,6 @@ def register_moving() -> None:
     register_part(Part(DatasetRow, "dataset__project"))
     register_part(Part(WithheldRow, "dataset__project"))
     register_part(Part(ImportMapping, "project", json={"mapping": plain}))
-    register_part(Part(ProjectRules, "project"))
-    register_part(Part(SourcePartner, "source__project"))
     register_part(Part(Withdrawal, "source__project"))
     register_part(Part(WithdrawnExample, "withdrawal__source__project"))
     register_part(Part(WithdrawalDecision, "withdrawal__source__project", rewrite=_use))
