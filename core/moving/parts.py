@@ -130,7 +130,7 @@ def another_uuid(old: str) -> str:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class NotMoved:
     """Something of a project that no archive has. `words` names it for people; empty when it needs no mention."""
 
     label: str
@@ -139,7 +139,7 @@ class LeftOut:
 
 
 _parts: dict[str, Part] = {}
-_left_out: dict[str, LeftOut] = {}
+_left_out: dict[str, NotMoved] = {}
 _line_rules: dict[str, JsonRule] = {}
 _finishers: list[Callable[[Arrival], None]] = []
 
@@ -152,7 +152,7 @@ def register_part(part: Part) -> None:
 def register_left_out(model: type[Model] | str, why: str, *, words: str = "") -> None:
     """Call from AppConfig.ready. `why` is one sentence for people, `words` names it: "Open leases". Not only tables can be left out."""
     label = model if isinstance(model, str) else str(model._meta.label)
-    _left_out[label] = LeftOut(label, words, why)
+    _left_out[label] = NotMoved(label, words, why)
 
 
 def register_line_rule(kind: str, rule: JsonRule) -> None:
@@ -174,7 +174,7 @@ def part_of(label: str) -> Part | None:
     return _parts.get(label)
 
 
-def left_out() -> list[LeftOut]:
+def left_out() -> list[NotMoved]:
     return list(_left_out.values())
 
 

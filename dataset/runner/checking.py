@@ -11,7 +11,7 @@ from dataset.models import DataImport, ImportIssue, ImportMapping
 from dataset.queries.imports import remembered_mapping
 from dataset.queries.withdrawals import withdrawn_names
 from dataset.runner.chats import ParsedExample
-from dataset.runner.imports import Refused, count_rows, keep_the_answer, opened, refuse_unusable
+from dataset.runner.imports import RefusedFile, count_rows, keep_the_answer, opened, refuse_unusable
 from dataset.runner.labelled import unwrapped
 from dataset.runner.parsing import object_of, parse_line
 from dataset.runner.preparing import PreparedBatch, batches_ahead
@@ -38,7 +38,7 @@ def run(ctx: RunContext) -> None:
         raise refused.failure
 
 
-def _check(ctx: RunContext, data_import: DataImport, report: Report) -> Refused | None:
+def _check(ctx: RunContext, data_import: DataImport, report: Report) -> RefusedFile | None:
     """Reads the file once and stores what it found; gives the reason when no row can be imported."""
     data_import.refresh_from_db(fields=["mapping"])
     look = FirstLook()
@@ -50,7 +50,7 @@ def _check(ctx: RunContext, data_import: DataImport, report: Report) -> Refused 
             values = tally.counts() | {"checked_at": timezone.now()}
             DataImport.objects.filter(pk=data_import.pk).update(**values)
             still_ours(ctx.run)
-    except Refused as refused:
+    except RefusedFile as refused:
         keep_the_answer(data_import, refused.tally)
         _keep_look(data_import, look, "")
         return refused

@@ -28,7 +28,7 @@ from dataset.runner.bulk import copy_in
 from dataset.runner.parsing import parse_line
 from dataset.runner.preparing import PreparedBatch, batches_ahead
 from dataset.runner.reading import NotReadable, OpenedFile, open_file
-from dataset.runner.reading.opening import Limits
+from dataset.runner.reading.opening import ReadLimits
 from dataset.runner.storing import Store
 from dataset.runner.tally import Tally
 
@@ -43,7 +43,7 @@ EXPECTED = (
 _UNPACKED = 4
 
 
-class Refused(Exception):
+class RefusedFile(Exception):
     """The file as a whole cannot be imported."""
 
     def __init__(self, tally: Tally, code: str, message: str, advice: str) -> None:
@@ -70,7 +70,7 @@ def run(ctx: RunContext) -> None:
                 still_ours(ctx.run)
             # The planner must know of the new rows before people work on them.
             analyze(Example, Revision)
-        except Refused as refused:
+        except RefusedFile as refused:
             keep_the_answer(data_import, refused.tally)
             raise refused.failure from None
 
@@ -87,7 +87,7 @@ def keep_the_answer(data_import: DataImport, tally: Tally) -> None:
 def store(data_import: DataImport, *, report: Report) -> None:
     """Stores the examples of `data_import` inside the caller's transaction and reports progress in bytes.
 
-    Raises Refused when the file cannot be read or has no usable row; the caller rolls back.
+    Raises RefusedFile when the file cannot be read or has no usable row; the caller rolls back.
     """
     tally = Tally(data_import)
     # The constraints are checked with each batch, while the next one is read, and not all at the end.
@@ -120,24 +120,24 @@ def store(data_import: DataImport, *, report: Report) -> None:
 
 @contextmanager
 def opened(data_import: DataImport, tally: Tally) -> Iterator[OpenedFile]:
-    """The upload as rows. Raises Refused, also for damage that is found while the rows are read."""
+    """The upload as rows. Raises RefusedFile, also for damage that is found while the rows are read."""
     upload = data_import.upload
     path = storage().local_path(upload) / upload.manifest[0]["path"]
-    limits = Limits(row=settings.IMPORT_MAX_LINE_BYTES, unpacked=_UNPACKED * settings.IMPORT_MAX_BYTES)
+    limits = ReadLimits(row=settings.IMPORT_MAX_LINE_BYTES, unpacked=_UNPACKED * settings.IMPORT_MAX_BYTES)
     try:
         with scratch("import") as folder:
             yield open_file(path, name=data_import.file_name, limits=limits, scratch=folder)
     except NotReadable as error:
-        raise Refused(tally, error.code, error.what, error.advice) from error
+        raise RefusedFile(tally, error.code, error.what, error.advice) from error
 
 
 def refuse_unusable(tally: Tally) -> None:
-    """Raises Refused when no row of a file that was read to its end can be used."""
+    """Raises RefusedFile when no row of a file that was read to its end can be used."""
     if tally.accepted or tally.repeated:
         return
     if not tally.lines:
-        raise Refused(tally, "empty", "The file has no rows.", "Choose another file.")
-    raise Refused(tally, "nothing_usable", f"None of the {tally.lines:,} rows can be used.", EXPECTED)
+        raise RefusedFile(tally, "empty", "The file has no rows.", "Choose another file.")
+    raise RefusedFile(tally, "nothing_usable", f"None of the {tally.lines:,} rows can be used.", EXPECTED)
 
 
 def _store_rows(data_import: DataImport, file: OpenedFile, tally: Tally, report: Report) -> None:
@@ -163,7 +163,7 @@ def _store_rows(data_import: DataImport, file: OpenedFile, tally: Tally, report:
 
 
 def count_rows(tally: Tally, batch: PreparedBatch) -> None:
-    """Adds the rows of a batch to the tally, except for which are new. Raises Refused when nearly all rows are bad."""
+    """Adds the rows of a batch to the tally, except for which are new. Raises RefusedFile when nearly all rows are bad."""
     tally.lines += len(batch)
     for row in batch.good:
         tally.note(row.line, row.example.notes)
@@ -171,7 +171,7 @@ def count_rows(tally: Tally, batch: PreparedBatch) -> None:
         tally.reject(line, issues)
     good = tally.accepted + tally.repeated + len(batch.good)
     if tally.rejected >= GIVE_UP_AFTER and good * GOOD_IN < tally.rejected:
-        raise Refused(
+        raise RefusedFile(
             tally,
             "not_rows",
             f"Stopped at row {tally.lines:,}: {tally.rejected:,} of {tally.lines:,} rows are bad, so this is probably the wrong file.",

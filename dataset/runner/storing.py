@@ -34,7 +34,7 @@ WHERE project_id = %(project)s AND content_hash = ANY(string_to_array(%(contents
 
 
 @dataclass(frozen=True)
-class Known:
+class RepeatedExample:
     """An example of the project that a row repeats; `line` is its line when this import added it."""
 
     pk: int | None
@@ -63,7 +63,9 @@ class Store:
                 if last_try:
                     raise
         taken = {id(row) for row in fresh}
-        known |= {row.arrival: Known(pk, str(row.line.number)) for row, pk in zip(fresh, ids, strict=True)}
+        known |= {
+            row.arrival: RepeatedExample(pk, str(row.line.number)) for row, pk in zip(fresh, ids, strict=True)
+        }
         for row in rows:
             if id(row) not in taken:
                 self._note_repeat(row, known[row.arrival])
@@ -74,7 +76,7 @@ class Store:
         copy_in(ImportIssue, self.tally.unwritten, leave_out=["id"])
         self.tally.unwritten.clear()
 
-    def known(self, rows: list[PreparedRow]) -> dict[str, Known]:
+    def known(self, rows: list[PreparedRow]) -> dict[str, RepeatedExample]:
         """{arrival hash of a row: the project's example it repeats}, as it was imported or as it is now."""
         by_content = {row.content: row.arrival for row in rows}
         arrivals = {row.arrival for row in rows}
@@ -83,18 +85,18 @@ class Store:
             "arrivals": ",".join(arrivals),
             "contents": ",".join(by_content),
         }
-        known: dict[str, Known] = {}
+        known: dict[str, RepeatedExample] = {}
         with connection.cursor() as cursor:
             cursor.execute(_KNOWN, values)
             for pk, arrival, content, import_id, line in cursor.fetchall():
-                example = Known(pk, line if import_id == self.data_import.pk else None)
+                example = RepeatedExample(pk, line if import_id == self.data_import.pk else None)
                 if content in by_content:
                     known.setdefault(by_content[content], example)
                 if arrival in arrivals:
                     known[arrival] = example
         return known
 
-    def _note_repeat(self, row: PreparedRow, of: Known) -> None:
+    def _note_repeat(self, row: PreparedRow, of: RepeatedExample) -> None:
         if of.line is not None:
             reason = f"Repeats line {of.line} of this file."
         else:

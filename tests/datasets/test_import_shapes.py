@@ -11,7 +11,7 @@ from core.marks import Marks
 from dataset.runner.chats import ParsedExample
 from dataset.runner.json_lines import NotRead, read_json, write_json
 from dataset.runner.parsing import parse_line
-from dataset.runner.reading.opening import format_of
+from dataset.runner.reading.formats import format_of
 from dataset.runner.reading.records import FileLine
 from dataset.runner.shapes import OWN, READ_AS, KeyNote
 from dataset.runner.values import Issue

@@ -11,8 +11,8 @@ from annotation.text.cleaning import MAX_ALL, MAX_TEXT
 from annotation.text.hashes import arrival_hash, canonical_json, content_hash, group_of_prompt, prompt_hash
 from dataset.runner.chats import ParsedExample
 from dataset.runner.parsing import parse_line
+from dataset.runner.reading.formats import format_of
 from dataset.runner.reading.lines import read_lines
-from dataset.runner.reading.opening import format_of
 from dataset.runner.reading.records import FileLine, NotReadable, excerpt_of
 from dataset.runner.shapes import KeyNote
 from dataset.runner.values import Issue

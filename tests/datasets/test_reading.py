@@ -23,7 +23,7 @@ from dataset.mapping import FieldMapping
 from dataset.runner.chats import ParsedExample
 from dataset.runner.parsing import parse_line
 from dataset.runner.reading import FileLine, NotReadable, open_file
-from dataset.runner.reading.opening import Limits
+from dataset.runner.reading.opening import ReadLimits
 from dataset.runner.values import Issue
 
 MB = 1 << 20
@@ -38,7 +38,7 @@ def read(tmp_path: Path) -> Read:
     def rows(data: bytes, name: str = "file", row: int = MB, unpacked: int = 64 * MB) -> list[FileLine]:
         path = tmp_path / "upload"
         path.write_bytes(data)
-        limits = Limits(row=row, unpacked=unpacked)
+        limits = ReadLimits(row=row, unpacked=unpacked)
         return list(open_file(path, name=name, limits=limits, scratch=tmp_path).rows)
 
     return rows
@@ -271,7 +271,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path):
             file.write(json.dumps({"prompt": f"{n} " + "x" * 500}) + ",\n")
         file.write('{"prompt": "last"}]')
     tracemalloc.start()
-    opened = open_file(path, name="a.json", limits=Limits(MB, 64 * MB), scratch=tmp_path)
+    opened = open_file(path, name="a.json", limits=ReadLimits(MB, 64 * MB), scratch=tmp_path)
     count = sum(1 for _ in opened.rows)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

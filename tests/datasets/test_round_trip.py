@@ -22,7 +22,7 @@ from annotation.text.rendering import chat_messages
 from dataset.runner.chats import ParsedExample
 from dataset.runner.parsing import parse_line
 from dataset.runner.reading import open_file
-from dataset.runner.reading.opening import Limits
+from dataset.runner.reading.opening import ReadLimits
 from dataset.splits import SPLITS
 from dataset.writers import BY_NAME, FIELDS, WRITERS, Row
 from dataset.writers.spreadsheet import COLUMNS, from_cell
@@ -52,7 +52,7 @@ def imported(data: bytes, shape: str) -> list[ParsedExample]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "upload"
         path.write_bytes(data)
-        limits = Limits(row=1 << 24, unpacked=1 << 26)
+        limits = ReadLimits(row=1 << 24, unpacked=1 << 26)
         lines = list(open_file(path, name=f"export.{ending}", limits=limits, scratch=Path(folder)).rows)
     rows = []
     for line in lines:

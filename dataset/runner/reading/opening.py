@@ -1,11 +1,9 @@
 """What a file is, found from its first bytes, and its rows."""
 
 import bz2
-import csv
 import gzip
 import io
 import lzma
-import re
 import shutil
 import zipfile
 import zlib
@@ -15,12 +13,11 @@ from pathlib import Path
 from typing import IO, cast
 
 from core.text import storable
-from dataset.runner.json_lines import NotRead, decoder
 from dataset.runner.reading.arrays import read_objects
+from dataset.runner.reading.formats import FileFormat, format_of
 from dataset.runner.reading.lines import read_lines
 from dataset.runner.reading.records import FileLine, NotReadable
 from dataset.runner.reading.tables import read_table
-from dataset.runner.shapes import known_names, own_key, plain
 
 HEAD = 1 << 16
 MOST_MEMBERS = 1000
@@ -34,27 +31,7 @@ _LABELS = {
     "zip": "zip",
     **{name: name for name in _PACKED.values()},
 }
-_OTHER = {
-    b"\x28\xb5\x2f\xfd": (
-        "compressed",
-        "This file is compressed (zstd).",
-        "Unpack it, or pack it as gzip or zip.",
-    ),
-    b"7z\xbc\xaf\x27\x1c": (
-        "compressed",
-        "This is a 7-Zip archive.",
-        "Unpack it, or pack it as gzip or zip.",
-    ),
-    b"Rar!": ("compressed", "This is a RAR archive.", "Unpack it, or pack it as gzip or zip."),
-    b"%PDF": ("other_format", "This file is a PDF.", "Import JSON, CSV, TSV or Parquet."),
-    b"\xd0\xcf\x11\xe0": (
-        "other_format",
-        "This is an old Excel workbook (.xls).",
-        "Save its sheet as “CSV UTF-8” in Excel, and import that file.",
-    ),
-}
 _DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
-_TABLE_ENDINGS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 
 
 @dataclass(frozen=True)
@@ -65,16 +42,8 @@ class OpenedFile:
     rows: Iterator[FileLine]
 
 
-@dataclass(frozen=True)
-class _Format:
-    """One of _LABELS; `detail` is a table's delimiter, or the key of the list in a JSON object."""
-
-    name: str
-    detail: str | None = None
-
-
 @dataclass
-class Limits:
+class ReadLimits:
     """The longest row, and how many bytes a file may have when it is unpacked: an archive of some kilobytes can unpack to
     terabytes."""
 
@@ -89,7 +58,7 @@ class Limits:
             )
 
 
-def open_file(path: Path, *, name: str, limits: Limits, scratch: Path) -> OpenedFile:
+def open_file(path: Path, *, name: str, limits: ReadLimits, scratch: Path) -> OpenedFile:
     """Finds out what the file is. `scratch` is a folder for what has to be unpacked.
 
     Raises NotReadable at once for another format; the rows raise it for a damaged file.
@@ -105,7 +74,7 @@ def open_file(path: Path, *, name: str, limits: Limits, scratch: Path) -> Opened
     return OpenedFile(_LABELS[form.name], _rows_of_file(path, form, limits))
 
 
-def _rows_of_file(path: Path, form: _Format, limits: Limits) -> Iterator[FileLine]:
+def _rows_of_file(path: Path, form: FileFormat, limits: ReadLimits) -> Iterator[FileLine]:
     if form.name == "parquet":
         # pyarrow is large and slow to load; only Parquet needs it.
         from dataset.runner.reading.parquet import read_parquet
@@ -117,7 +86,7 @@ def _rows_of_file(path: Path, form: _Format, limits: Limits) -> Iterator[FileLin
 
 
 def _rows_of(
-    file: IO[bytes], form: _Format, limits: Limits, *, position: Callable[[], int]
+    file: IO[bytes], form: FileFormat, limits: ReadLimits, *, position: Callable[[], int]
 ) -> Iterator[FileLine]:
     if form.name == "jsonl":
         return read_lines(file, max_bytes=limits.row, position=position)
@@ -130,7 +99,7 @@ def _rows_of(
 class _Counted(io.RawIOBase):
     """A stream that spends the limit of unpacked bytes as it is read."""
 
-    def __init__(self, inner: IO[bytes], limits: Limits) -> None:
+    def __init__(self, inner: IO[bytes], limits: ReadLimits) -> None:
         self._inner, self._limits, self._place = inner, limits, 0
 
     def readable(self) -> bool:
@@ -163,7 +132,7 @@ _UNPACK: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
 }
 
 
-def _open_packed(path: Path, packed: str, *, name: str, limits: Limits, scratch: Path) -> OpenedFile:
+def _open_packed(path: Path, packed: str, *, name: str, limits: ReadLimits, scratch: Path) -> OpenedFile:
     inner_name = Path(name).stem if Path(name).suffix.lower() in {".gz", ".bz2", ".xz"} else name
     with _damage_in_words(packed), path.open("rb") as raw, _UNPACK[packed](raw) as file:
         head = file.read(HEAD)
@@ -220,7 +189,7 @@ class _damage_in_words:  # noqa: N801 - used as a statement
 
 
 # --- zip archives --------------------------------------------------------------------------------------------
-def _open_zip(path: Path, limits: Limits, scratch: Path) -> OpenedFile:
+def _open_zip(path: Path, limits: ReadLimits, scratch: Path) -> OpenedFile:
     with _damage_in_words("zip"), zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         if any(name.startswith("xl/") for name in names):
@@ -249,7 +218,7 @@ def _open_zip(path: Path, limits: Limits, scratch: Path) -> OpenedFile:
         for member in members:
             with archive.open(member) as file:
                 forms[member.filename] = _member_format(file.read(HEAD), member.filename)
-    labels = {_LABELS[form.name] for form in forms.values() if isinstance(form, _Format)}
+    labels = {_LABELS[form.name] for form in forms.values() if isinstance(form, FileFormat)}
     if not labels:
         first = next(iter(forms.values()))
         assert isinstance(first, NotReadable)
@@ -278,7 +247,7 @@ def _is_noise(name: str) -> bool:
     return "__MACOSX" in parts or parts[-1].startswith(".") or parts[-1] in _NO_ROWS
 
 
-def _member_format(head: bytes, name: str) -> "_Format | NotReadable":
+def _member_format(head: bytes, name: str) -> "FileFormat | NotReadable":
     if head.startswith(b"PK\x03\x04") or any(head.startswith(magic) for magic in _PACKED):
         return NotReadable("compressed", "It is packed again.", "Unpack it once.")
     try:
@@ -290,8 +259,8 @@ def _member_format(head: bytes, name: str) -> "_Format | NotReadable":
 def _rows_of_member(
     archive: zipfile.ZipFile,
     member: zipfile.ZipInfo,
-    form: "_Format | NotReadable",
-    limits: Limits,
+    form: "FileFormat | NotReadable",
+    limits: ReadLimits,
     scratch: Path,
 ) -> Iterator[FileLine]:
     if isinstance(form, NotReadable):
@@ -306,147 +275,3 @@ def _rows_of_member(
             yield from _from_scratch(counted, scratch, lambda copy: _parquet_at(copy, member.file_size))
         else:
             yield from _rows_of(counted, form, limits, position=counted.tell)
-
-
-# --- formats -------------------------------------------------------------------------------------------------
-def format_of(head: bytes, name: str) -> _Format:
-    """The format of a file that is not packed, from its first bytes and its name. Raises NotReadable."""
-    for magic, (code, what, advice) in _OTHER.items():
-        if head.startswith(magic):
-            raise NotReadable(code, what, advice)
-    if head.startswith(b"PAR1"):
-        return _Format("parquet")
-    ending = Path(name).suffix.lower()
-    if head.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
-        raise _encoding("This file is encoded as UTF-32. Imports are UTF-8.")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        table = _delimiter_of(head.decode("utf-16", "replace"), ending)
-        if table is None:
-            raise _encoding("This file looks like UTF-16. Imports are UTF-8.")
-        return table
-    if head[:200].count(0) > len(head[:200]) // 3 > 0:
-        raise _encoding("This file looks like UTF-16. Imports are UTF-8.")
-    text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip()
-    return _json_of(text) or _delimiter_of(text, ending) or _Format("jsonl")
-
-
-def _encoding(what: str) -> NotReadable:
-    advice = "Save it again as UTF-8 (in a text editor: Save as, encoding UTF-8) and import that file."
-    return NotReadable("wrong_encoding", what, advice)
-
-
-def _json_of(text: str) -> _Format | None:
-    """How JSON that is not JSON Lines is written; None for JSON Lines and for other text."""
-    first, _, rest = text.partition("\n")
-    if text.startswith("["):
-        return None if _is_json(first) and rest.strip() else _Format("json")
-    if not text.startswith("{"):
-        return None
-    is_lines = _is_json(first) and (not rest.strip() or rest.lstrip().startswith("{"))
-    if is_lines and rest.strip():
-        return None
-    if (key := _key_of_list(text)) is not None:
-        return _Format("json", key)
-    return None if is_lines or not _is_spread(text, first) else _Format("json")
-
-
-def _is_spread(text: str, first: str) -> bool:
-    """Whether an object goes over several lines, and is not a bad line of JSON Lines."""
-    if first.strip() == "{":
-        return True
-    try:
-        _, end = decoder.raw_decode(text)
-    except (ValueError, RecursionError):
-        return False
-    return "\n" in text[:end].strip()
-
-
-def _is_json(text: str) -> bool:
-    try:
-        decoder.decode(text)
-    except NotRead:
-        return True  # JSON with a value that is refused later
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-_TOKEN = re.compile(r"[\s,:]*")
-
-
-def _key_of_list(text: str) -> str | None:
-    """The key of the outer object under which the rows are: {"version": 1, "data": [{...}, ...]}."""
-    at = 1
-    while True:
-        at = _after_spaces(text, at)
-        try:
-            key, at = decoder.raw_decode(text, at)
-            at = _after_spaces(text, at)
-            if text[at : at + 1] == "[" and isinstance(key, str) and _holds_rows(key, text, at + 1):
-                return key
-            _, at = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            return None
-
-
-# Lists of objects inside one row.
-_OF_A_ROW = {
-    "annotations",
-    "predictions",
-    "responses",
-    "suggestions",
-    "tools",
-    "functions",
-    "toolcalls",
-    "choices",
-    "turns",
-}
-
-
-def _holds_rows(key: str, text: str, at: int) -> bool:
-    """Whether the list under a key has rows, and is not itself a part of one row, such as its messages."""
-    at = _after_spaces(text, at)
-    if text[at : at + 1] != "{":
-        return False
-    try:
-        first, _ = decoder.raw_decode(text, at)
-    except (ValueError, RecursionError):
-        first = {}
-    names = {own_key(name) for name in first} if isinstance(first, dict) else set()
-    if names & {"messages", "prompt", "completion"}:
-        return True
-    is_message = isinstance(first, dict) and ("role" in first or "from" in first)
-    return own_key(key) is None and plain(key) not in _OF_A_ROW and not is_message
-
-
-def _after_spaces(text: str, at: int) -> int:
-    found = _TOKEN.match(text, at)
-    return found.end() if found else at
-
-
-def _delimiter_of(text: str, ending: str) -> _Format | None:
-    """A table, when the file is named so or its first line has names that an import knows."""
-    lines = [line for line in text.split("\n") if line.strip()][:2]
-    if not lines or lines[0].lstrip().startswith(("{", "[")):
-        return None
-    headers = {delimiter: _cells(lines[0], delimiter) for delimiter in ",;\t|"}
-    named = _TABLE_ENDINGS.get(ending)
-    if named is not None:
-        return _table(max(headers, key=lambda delimiter: (len(headers[delimiter]), delimiter == named)))
-    for delimiter, header in headers.items():
-        known = {plain(cell) for cell in header} & known_names()
-        is_header = known and (len(lines) > 1 or len(known) > 1)
-        if len(header) > 1 and is_header and not lines[-1].lstrip().startswith("{"):
-            return _table(delimiter)
-    return None
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader([line.replace("\r", "").replace("\x00", "")], delimiter=delimiter), [])
-    except csv.Error:
-        return []
-
-
-def _table(delimiter: str) -> _Format:
-    return _Format("tsv" if delimiter == "\t" else "csv", delimiter)
