@@ -29,7 +29,6 @@ from benchmarks.real_loop import (
     ADMIN,
     DEMO_PASSWORD,
     measured,
-    ready_dataset,
     say,
     seconds_between,
     wait,
@@ -166,10 +165,7 @@ class ImportedFiles(Session):
         self.project("Frozen", "frozen")
         self.bring_in("frozen", self.file, "approved")
         number = self.api.post("projects/frozen/datasets/", {})["number"]
-        dataset = wait_for(
-            lambda: ready_dataset(self.api, "projects/frozen/", number),
-            seconds=3600, what="the frozen dataset", every=0.5,
-        )  # fmt: skip
+        dataset = wait(self.api, f"projects/frozen/datasets/{number}/", seconds=3600)
         run = dataset["run"]
         self.figures["freeze_100k_seconds"] = seconds_between(run["started_at"], run["finished_at"])
         self.figures["frozen_rows"] = dataset["counts"]["total"]

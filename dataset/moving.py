@@ -21,13 +21,16 @@ from dataset.models import (
     DataImport,
     DatasetRow,
     DatasetVersion,
+    DatasheetAnswer,
     GroupSplit,
     ImportIssue,
     ImportMapping,
     ProjectRules,
+    RowFinding,
     Source,
     SourcePartner,
     Upload,
+    VersionReport,
     Withdrawal,
     WithdrawalDecision,
     WithdrawnExample,
@@ -121,6 +124,10 @@ def register_moving() -> None:
     register_part(Part(Withdrawal, "source__project"))
     register_part(Part(WithdrawnExample, "withdrawal__source__project"))
     register_part(Part(WithdrawalDecision, "withdrawal__source__project", rewrite=_use))
+    register_part(Part(DatasheetAnswer, "project"))
+    report = "Choose “Read its rows now” on the page of a dataset there."
+    register_left_out(VersionReport, report, words="Reports on dataset versions")
+    register_left_out(RowFinding, report)
     register_left_out(Upload, "Upload the file there.", words="Uploads that have not arrived completely")
     register_run_params(**{"import": "datasets.DataImport", "source": "datasets.Source"})
     register_line_rule("dataset", _line)

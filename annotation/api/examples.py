@@ -1,5 +1,8 @@
 """Examples: find, read, write by hand, retire."""
 
+from functools import cached_property
+from typing import Any
+
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -18,10 +21,12 @@ from annotation.api.example_serializers import (
 from annotation.downloads import examples_as_jsonl
 from annotation.filters import ExampleFilter
 from annotation.models import Example
+from annotation.queries.counts import kept_count
 from annotation.queries.examples import find_examples, history_of
 from annotation.services.annotating import write_example
 from annotation.services.examples import requeue, retire
 from core.api.base import ProjectAPIView
+from core.lists.paging import Counted
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS, EXAMPLE_WRITERS
 
 
@@ -34,9 +39,12 @@ class _Examples(ProjectAPIView):
     queryset = Example.objects.none()
     read_roles = EXAMPLE_READERS
 
+    @cached_property
+    def criteria(self) -> dict[str, Any]:
+        return ExampleFilter(self.request.GET, project=self.access.project).checked()
+
     def matches(self) -> QuerySet[Example]:
-        filters = ExampleFilter(self.request.GET, project=self.access.project)
-        return find_examples(self.access.project, filters.checked())
+        return find_examples(self.access.project, self.criteria)
 
     def example(self, pk: int) -> Example:
         return self.access.get(_loaded(Example.objects.all()), pk=pk)
@@ -48,6 +56,12 @@ class ExamplesView(mixins.ListModelMixin, _Examples):
 
     def get_queryset(self) -> QuerySet[Example]:
         return _loaded(self.matches())
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """The kept counts know how many match most filters; only a search by text or person counts here."""
+        known = kept_count(self.access.project, self.criteria)
+        rows: Any = queryset if known is None else Counted(queryset, known)
+        return super().paginate_queryset(rows)
 
     def get(self, request: Request, slug: str) -> Response:
         """The project's examples, newest first."""

@@ -10,6 +10,19 @@ from django.http import HttpRequest
 from core.lists.params import Params
 
 
+class Counted:
+    """Rows whose number is known, for a paginator that would count them."""
+
+    def __init__(self, rows: QuerySet[Any], known: int) -> None:
+        self.rows, self.known = rows, known
+
+    def count(self) -> int:
+        return self.known
+
+    def __getitem__(self, part: slice) -> QuerySet[Any]:
+        return self.rows[part]
+
+
 class CappedPaginator(Paginator):
     """Counts and pages only up to CAP, so that the count and the last page do not read a whole table.
 

@@ -97,6 +97,24 @@ def test_the_counts_know_the_filters_that_need_no_row(world: World) -> None:
         assert kept_count(world.project, criteria) is None
 
 
+def test_the_api_and_the_list_count_no_rows(world: World, as_user: Any) -> None:
+    for at in range(7):
+        make_example(world.project, status="approved" if at < 4 else "queued")
+    client = as_user(world.viewer)
+    api = f"/api/v1/projects/{world.project.slug}/examples/"
+    for path, query in ((api, {"page_size": 2}), (f"/p/{world.project.slug}/annotate/examples/", {})):
+        with CaptureQueriesContext(connection) as captured:
+            answer = client.get(path, {**query, "status": "approved"})
+        assert answer.status_code == 200
+        sums = [
+            one["sql"] for one in captured if "COUNT(" in one["sql"] and "annotation_example" in one["sql"]
+        ]
+        assert not sums
+    page = client.get(api, {"page_size": 3, "page": 2}).json()
+    assert (page["count"], len(page["results"])) == (7, 3)
+    assert client.get(api, {"q": "case", "page_size": 2}).json()["count"] == 7
+
+
 def test_a_rollback_takes_its_counts_with_it(world: World) -> None:
     make_example(world.project)
     with pytest.raises(ZeroDivisionError), transaction.atomic():

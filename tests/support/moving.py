@@ -22,6 +22,7 @@ from core.moving.writing import write_archive
 from tests.support.factories import (
     FULL_SCORES,
     World,
+    join,
     make_answer_row,
     make_base_model,
     make_campaign,
@@ -30,6 +31,7 @@ from tests.support.factories import (
     make_losses,
     make_run,
     make_training,
+    make_user,
     make_version,
     quiet,
     rate_all,
@@ -136,11 +138,11 @@ def _mapping(world: World) -> None:
     )
 
 
-def _sources(world: World, dataset: Any, trained: Any) -> None:
-    """A source that a partner sees, rules, and a withdrawn source with what was decided about it."""
+def _sources(world: World, dataset: Any, version: Any) -> None:
+    """A partner, rules, a withdrawn source with what was decided about its uses, and answers of a datasheet."""
     from annotation.models import Example
-    from core.models import Membership
     from dataset.models import (
+        DatasheetAnswer,
         ProjectRules,
         Source,
         SourcePartner,
@@ -149,20 +151,28 @@ def _sources(world: World, dataset: Any, trained: Any) -> None:
         WithdrawnExample,
     )
 
-    project = world.project
-    source = Source.objects.create(
-        project=project, name="archive", consent="contract", expires_on=timezone.localdate(), withdrawn_at=timezone.now(),
-        withdrawn_by=world.admin, withdrawn_reason="Asked to.",
-    )  # fmt: skip
-    partner = Membership.objects.get(project=project, user=world.partner)
+    source = Source.objects.get(project=world.project, name="handbook")
+    Source.objects.filter(pk=source.pk).update(
+        withdrawn_at=timezone.now(), withdrawn_by=world.admin, withdrawn_reason="The owner asked for it."
+    )
+    partner = join(world.project, make_user("Partner Outside"), "partner")
     SourcePartner.objects.create(source=source, membership=partner, added_by=world.admin)
-    ProjectRules.objects.create(project=project, rules=["expired"], changed_by=world.admin)
-    run = make_run(project, kind="withdraw_source", status="succeeded", finished_at=timezone.now())
-    withdrawal = Withdrawal.objects.create(source=source, reason="Asked to.", by=world.admin, run=run)
-    example = make_example(project, source=source.name, status=Example.Status.RETIRED)
-    WithdrawnExample.objects.create(withdrawal=withdrawal, example=example, status="approved")
-    for use in (f"dataset:{dataset.pk}", f"model:{trained.pk}"):
+    ProjectRules.objects.create(
+        project=world.project, rules=["commercial", "expired"], changed_by=world.admin
+    )
+    withdrawal = Withdrawal.objects.create(
+        source=source,
+        reason="The owner asked for it.",
+        run=make_run(world.project, kind="withdraw", status="succeeded", params={"source": source.pk}),
+        by=world.admin,
+    )
+    example = Example.objects.filter(project=world.project, status="queued").earliest("pk")
+    WithdrawnExample.objects.create(withdrawal=withdrawal, example=example, status="queued")
+    for use in (f"dataset:{dataset.pk}", f"model:{version.pk}"):
         WithdrawalDecision.objects.create(withdrawal=withdrawal, use=use, reason="Kept.", by=world.admin)
+    DatasheetAnswer.objects.create(
+        project=world.project, dataset=dataset, question="purpose", text="To answer.", by=world.admin
+    )
 
 
 def _withhold(dataset: Any) -> None:
@@ -180,9 +190,9 @@ def _withhold(dataset: Any) -> None:
     WithheldRow.objects.create(
         dataset=dataset,
         example=examples[2],
-        revision=examples[2].revisions.earliest("number"),
+        revision=examples[2].revisions.get(),
         reason="rule",
-        rule="commercial",
+        rule="expired",
     )
     WithheldRow.objects.create(
         dataset=dataset,
