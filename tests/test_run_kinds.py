@@ -30,6 +30,15 @@ def _import(world, tmp_path):
     return batch.run, "Import of pairs.jsonl"
 
 
+def _import_check(world, tmp_path):
+    from dataset.services.imports import start_import
+
+    file = tmp_path / "pairs.jsonl"
+    file.write_text('{"prompt": "Where?", "completion": "At sea."}\n')
+    checked = start_import(by=world.admin, project=world.project, path=file, file_name=file.name, check=True)
+    return checked.run, "Import of pairs.jsonl"
+
+
 def _freeze(world, tmp_path):
     from dataset.services.versions import start_freeze
 
@@ -143,6 +152,7 @@ MAKERS = {
     "restore_source": _restore_source,
     "project_archive": _project_archive,
     "import": _import,
+    "import-check": _import_check,
     "freeze": _freeze,
     "dataset_report": _dataset_report,
     "training": _training,

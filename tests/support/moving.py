@@ -189,8 +189,8 @@ def _withhold(dataset: Any) -> None:
     )
     WithheldRow.objects.create(
         dataset=dataset,
-        example=examples[2],
-        revision=examples[2].revisions.get(),
+        example=examples[3],
+        revision=examples[3].revisions.get(),
         reason="rule",
         rule="expired",
     )
