@@ -54,7 +54,8 @@ def accounts(*, q: str = "", state: str = "") -> QuerySet[User]:
 
 def maker_of(user: User) -> AuditEntry | None:
     """The audit entry of the account's creation. One query."""
-    entries = AuditEntry.objects.filter(object_type="core.user", object_id=str(user.pk))
+    # What an archive says of an account was in another installation.
+    entries = AuditEntry.objects.filter(object_type="core.user", object_id=str(user.pk), imported=False)
     return (
         entries.filter(action__in=(CoreAction.PERSON_CREATED, CoreAction.OPERATOR_CREATED))
         .order_by("pk")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import SupportsFloat
 
 NOTHING = "–"  # shown for an unknown value
@@ -98,6 +98,11 @@ def duration(value: object) -> str:
         hours, rest = divmod(minutes, 60)
         return f"{hours} h {rest} min" if rest else f"{hours} h"
     return f"{round(minutes / 1440)} days"
+
+
+def day(moment: date) -> str:
+    """A date, or the date of a moment as it is: "5 March 2027"."""
+    return f"{moment.day} {moment:%B %Y}"
 
 
 def time_left(value: object) -> str:

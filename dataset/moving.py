@@ -21,13 +21,22 @@ from dataset.models import (
     DataImport,
     DatasetRow,
     DatasetVersion,
+    DatasheetAnswer,
     GroupSplit,
     ImportIssue,
     ImportMapping,
+    ProjectRules,
+    RowFinding,
     Source,
+    SourcePartner,
     Upload,
+    VersionReport,
+    Withdrawal,
+    WithdrawalDecision,
+    WithdrawnExample,
     WithheldRow,
 )
+from dataset.registry import model_of_use
 from dataset.rows import ContentHash, canonical_row, iter_rows, row_hash
 
 
@@ -39,6 +48,17 @@ def _line(value: Json, new: Renumber) -> Json:
     if example is None:
         raise BadArchive(f"The archive has a dataset with example #{value['example']}, which is not in it.")
     return value | {"example": example}
+
+
+def _use(row: Row, new: Renumber) -> None:
+    """The key of a use ends with the primary key of what it names."""
+    kind, _, old = str(row["use"]).partition(":")
+    label = model_of_use(kind)
+    if not label or not old.isdecimal():
+        raise BadArchive(
+            f"The archive has a decision about “{str(row['use'])[:60]}”, which is not known here."
+        )
+    row["use"] = f"{kind}:{new.id(label, int(old)) or 0}"
 
 
 def _settle_version(row: Row) -> None:
@@ -82,6 +102,8 @@ def _stored(dataset: DatasetVersion) -> Iterator[tuple[int, int, int, str, str]]
 
 def register_moving() -> None:
     register_part(Part(Source, "project"))
+    register_part(Part(SourcePartner, "source__project"))
+    register_part(Part(ProjectRules, "project"))
     register_part(
         Part(DataImport, "project", json=dict.fromkeys(("keys", "mapping", "columns", "preview"), plain))
     )
@@ -99,7 +121,14 @@ def register_moving() -> None:
     register_part(Part(DatasetRow, "dataset__project"))
     register_part(Part(WithheldRow, "dataset__project"))
     register_part(Part(ImportMapping, "project", json={"mapping": plain}))
+    register_part(Part(Withdrawal, "source__project"))
+    register_part(Part(WithdrawnExample, "withdrawal__source__project"))
+    register_part(Part(WithdrawalDecision, "withdrawal__source__project", rewrite=_use))
+    register_part(Part(DatasheetAnswer, "project"))
+    report = "Choose “Read its rows now” on the page of a dataset there."
+    register_left_out(VersionReport, report, words="Reports on dataset versions")
+    register_left_out(RowFinding, report)
     register_left_out(Upload, "Upload the file there.", words="Uploads that have not arrived completely")
-    register_run_params(**{"import": "datasets.DataImport"})
+    register_run_params(**{"import": "datasets.DataImport", "source": "datasets.Source"})
     register_line_rule("dataset", _line)
     register_finisher(same_content)

@@ -86,7 +86,7 @@ _ALL = [
         ),
         ("notified", "asked", "Were the people concerned told about the collection? How?"),
         ("consent", "known asked", "Did they consent to the collection and use of their data? How?"),
-        ("revoke", "asked", "Can they take their consent back later? How?"),
+        ("revoke", "known asked", "Can they take their consent back later? How?"),
         ("impact", "asked", "Was the effect of the dataset and its use on people analysed?"),
     ),
     *_section(
@@ -128,7 +128,7 @@ _ALL = [
         ("updates", "known asked", "Will it be updated? How often, by whom, and how do users learn of it?"),
         (
             "retention",
-            "asked",
+            "known asked",
             "Are there limits on how long data about people is kept? How are they enforced?",
         ),
         ("older", "known asked", "Will older versions be supported, hosted and maintained?"),

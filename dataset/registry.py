@@ -35,12 +35,20 @@ class DataUse:
 
 UseFinder = Callable[[Source, Sequence[int]], list[DataUse]]
 _finders: list[UseFinder] = []
+# {start of a use's key: model of the row that it names}.
+_models: dict[str, str] = {"dataset": "datasets.DatasetVersion"}
 
 
-def register_uses(finder: UseFinder) -> None:
-    """Call from AppConfig.ready. `finder` gets a source and the ids of the dataset versions with rows of it, and gives everything
+def register_uses(finder: UseFinder, **models: str) -> None:
+    """Call from AppConfig.ready. `models` says whose primary key is in the keys of its uses: model="training.ModelVersion". `finder` gets a source and the ids of the dataset versions with rows of it, and gives everything
     made of these; its number of queries does not depend on how many there are."""
     _finders.append(finder)
+    _models.update(models)
+
+
+def model_of_use(key: str) -> str:
+    """The model of the row that a use's key names ("training.ModelVersion"); empty when it is not known."""
+    return _models.get(key.partition(":")[0], "")
 
 
 def uses_of(source: Source, datasets: Sequence[int]) -> list[DataUse]:

@@ -19,7 +19,7 @@ class EvaluationConfig(AppConfig):
         from training.links import register_version_links
 
         register_kind(CAMPAIGN)
-        register_uses(uses)
+        register_uses(uses, campaign="evaluation.Campaign")
         register_stage(stage)
         register_version_links("evaluation", links_of)
         register_loop_back(corrections_back)

@@ -24,7 +24,7 @@ class TrainingConfig(AppConfig):
 
         for kind in ALL:
             register_kind(kind)
-        register_uses(uses)
+        register_uses(uses, model="training.ModelVersion", training="training.TrainingRun")
         register_stage(STAGE)
         register_marks(control_tokens)
         register_actions(TrainingAction)

@@ -25,7 +25,7 @@ class AuditAction(StrEnum):
 class CoreAction(AuditAction):
     PROJECT_CREATED = "project.created", "{actor} created the project"
     PROJECT_CHANGED = "project.changed", "{actor} changed the project's settings: {changed}"
-    PROJECT_ARCHIVED = "project.archived", "{actor} made an archive of the project, {what}"
+    PROJECT_EXPORTED = "project.exported", "{actor} made an archive of the project, {what}"
     PROJECT_ARCHIVE_DOWNLOADED = "project_archive.downloaded", "{actor} downloaded an archive of the project"
     PROJECT_ARCHIVE_REMOVED = "project_archive.removed", "{actor} removed an archive of the project"
     PROJECT_ARCHIVE_EXPIRED = (

@@ -330,7 +330,9 @@ def _make_admin(project: Project, user: User) -> None:
     if created:
         record(by=user, project=project, action=CoreAction.MEMBER_ADDED, obj=user, roles=[Role.ADMIN])
     elif Role.ADMIN not in membership.roles:
-        old, membership.roles = membership.roles, [*membership.roles, Role.ADMIN]
+        # A partner holds no other role.
+        old = membership.roles
+        membership.roles = [*(role for role in old if role != Role.PARTNER), Role.ADMIN]
         membership.save(update_fields=["roles"])
         record(
             by=user,

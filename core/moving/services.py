@@ -39,7 +39,7 @@ def start_archive(*, by: User, project: Project, with_weights: bool) -> ProjectA
     archive = ProjectArchive.objects.create(
         project=project, run=run, with_weights=with_weights, created_by=by
     )
-    record(by=by, project=project, action=CoreAction.PROJECT_ARCHIVED, obj=archive, what=what)
+    record(by=by, project=project, action=CoreAction.PROJECT_EXPORTED, obj=archive, what=what)
     return archive
 
 

@@ -49,7 +49,7 @@ class SectionSerializer(serializers.Serializer[Any]):
 
 
 class DatasheetSerializer(serializers.Serializer[Any]):
-    """SheetFacts about later versions and uses are of `made_at`, all others of the freeze. Without `has_report`, sources, licenses and
+    """Facts about later versions and uses are of `made_at`, all others of the freeze. Without `has_report`, sources, licenses and
     findings are not known yet. `answered` of `asked` questions to people have an answer."""
 
     title = serializers.CharField()

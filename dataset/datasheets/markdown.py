@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 
 from core.text import lines_of, one_line
+from core.wording import day
 from dataset.queries.datasheet import Datasheet, SheetEntry
-from dataset.queries.datasheet.known import FactTable, day
+from dataset.queries.datasheet.known import FactTable
 from dataset.questions import REFERENCE
 
 # Every sign that can begin or end markup anywhere in a line, HTML included.

@@ -13,8 +13,8 @@ from typing import Any
 import typst
 
 from core.text import plain_line_ends
+from core.wording import day
 from dataset.queries.datasheet import Datasheet, SheetEntry
-from dataset.queries.datasheet.known import day
 from dataset.questions import REFERENCE
 
 _TEMPLATE = Path(__file__).with_name("sheet.typ")

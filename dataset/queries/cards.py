@@ -10,15 +10,16 @@ from annotation.models import Example
 from core.models import Project
 from core.wording import counted, listed
 from dataset.models import DatasetRow, DatasetVersion
-from dataset.queries.exports import licenses_of_version
+from dataset.queries.exports import licenses_of_version, with_licenses_of_sources
 from dataset.queries.provenance import people_behind
+from dataset.queries.withdrawals import withdrawn_rows, withdrawn_words
 from dataset.splits import SPLITS
 from dataset.writers.card import Card
 from dataset.writers.croissant import JSONL_ENCODING, DataFile, croissant
 
 
 def card_of_version(dataset: DatasetVersion, *, split: str = "", url: str = "") -> Card:
-    """The card of a ready version, or of one split. `url` is the version's page. At most four queries."""
+    """The card of a ready version, or of one split. `url` is the version's page. At most nine queries."""
     project = dataset.project
     splits = {name: dataset.counts.get(name, 0) for name in SPLITS if split in ("", name)}
     part = f", {split} split" if split else ""
@@ -86,13 +87,14 @@ def _preprocessing(dataset: DatasetVersion) -> list[str]:
 
 
 def _limitations(dataset: DatasetVersion) -> list[str]:
-    untested = sorted(dataset.counts.get("untested", {}))
-    if not untested:
-        return []
-    names = ", ".join(name or "no slice" for name in untested[:20])
-    return [
-        f"{counted(len(untested), 'slice has', 'slices have')} too few test rows to be measured: {names}."
-    ]
+    sentences = []
+    if sources := withdrawn_rows([dataset.pk]).get(dataset.pk):
+        sentences.append(f"The version has {withdrawn_words(sources)}, which must not be used any more.")
+    if untested := sorted(dataset.counts.get("untested", {})):
+        names = ", ".join(name or "no slice" for name in untested[:20])
+        words = counted(len(untested), "slice has", "slices have")
+        sentences.append(f"{words} too few test rows to be measured: {names}.")
+    return sentences
 
 
 def _time_frame(dataset: DatasetVersion, split: str) -> list[str]:
@@ -108,17 +110,21 @@ def _time_frame(dataset: DatasetVersion, split: str) -> list[str]:
 def card_of_examples(
     project: Project, matches: QuerySet[Example], *, criteria: Sequence[str], url: str = ""
 ) -> Card:
-    """The card of the examples that match `criteria`, each a sentence. One query."""
-    by_license = matches.order_by().values_list("license").annotate(rows=Count("pk"))
-    licenses: dict[str, int] = dict(by_license)
+    """The card of the examples that match `criteria`, each a sentence. Two queries."""
+    counted_by = matches.order_by().values_list("license", "source").annotate(rows=Count("pk"))
+    licenses = with_licenses_of_sources(
+        project, {(own, source or ""): rows for own, source, rows in counted_by}
+    )
+    today = timezone.localdate()
     chosen = f"Chosen by: {'; '.join(criteria)}. " if criteria else ""
     return Card(
         title=f"{project.name}, examples",
         slug=f"{project.slug}-examples",
         description=f"Examples of the project {project.name} as they were on the day of the export. {chosen}They were not frozen as a dataset and have no splits: all rows are in “train”.",
         creator=project.name,
-        created_on=timezone.localdate(),
+        created_on=today,
         url=url,
+        version=f"{today.year}.{today.month}.{today.day}",
         splits={"train": sum(licenses.values())} if licenses else {},
         rows_name_split=False,
         licenses=licenses,

@@ -13,7 +13,8 @@ from annotation.downloads import example_record
 from annotation.models import Example
 from core.keeping import kept
 from core.lists.rows import rows_by_key
-from dataset.models import DatasetVersion
+from core.models import Project
+from dataset.models import DatasetVersion, Source
 from dataset.rows import iter_rows
 from dataset.writers import WRITERS, LeftOut, Row, Writer
 
@@ -146,7 +147,7 @@ def rows_of_version(dataset: DatasetVersion, split: str = "") -> Iterator[Row]:
 
 
 # Part of the key of counts that are kept: the shapes and reasons of which they have counts.
-_COUNTED = ".".join(f"{writer.name}-{len(writer.left_out)}" for writer in WRITERS)
+_COUNTED = "2." + ".".join(f"{writer.name}-{len(writer.left_out)}" for writer in WRITERS)
 
 
 @dataclass
@@ -154,12 +155,12 @@ class _Tally:
     rows: int = 0
     both: int = 0
     left_out: dict[str, Counter[str]] = field(default_factory=dict)
-    licenses: Counter[str] = field(default_factory=Counter)
+    licenses: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, row: Row, writers: Iterable[Writer]) -> None:
         self.rows += 1
         self.both += bool(row["completion"] and row["rejected"])
-        self.licenses[row["license"]] += 1
+        self.licenses[row["license"], row["source"]] += 1
         for writer in writers:
             if reason := writer.reason(row):
                 self.left_out.setdefault(writer.name, Counter())[reason.name] += 1
@@ -190,8 +191,18 @@ def figures_of_version(dataset: DatasetVersion, writer: Writer, split: str = "")
 
 
 def licenses_of_version(dataset: DatasetVersion, split: str = "") -> dict[str, int]:
-    """{license: rows}, "" for rows without one."""
-    return dict(_tallies(dataset).get(split, _Tally()).licenses)
+    """{license: rows}, "" where none is known. One query, if the rows were counted before."""
+    tally = _tallies(dataset).get(split, _Tally())
+    return with_licenses_of_sources(dataset.project, tally.licenses)
+
+
+def with_licenses_of_sources(project: Project, counts: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """{license: rows} of {(license of the row, its source): rows}: where a row names no license, its source's counts. One query."""
+    of_source = dict(Source.objects.filter(project=project).values_list("name", "license"))
+    licenses: Counter[str] = Counter()
+    for (own, source), count in counts.items():
+        licenses[own or of_source.get(source, "")] += count
+    return dict(licenses)
 
 
 def first_of_version(dataset: DatasetVersion, writer: Writer, count: int, split: str = "") -> list[Row]:

@@ -9,7 +9,12 @@ from django.utils.dateparse import parse_datetime
 
 from annotation.checks import CHECKS
 from annotation.models import Example
+from core.wording import day
 from dataset.models import DatasetVersion, RowFinding, Source, VersionReport
+
+# What is shown of a source's own entry.
+LICENSE, CONSENT, OWNER = "License of the source", "Consent", "Owner"
+EXPIRES, WITHDRAWN = "Last day of use", "Withdrawn"
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,18 @@ def _source_details(dataset: DatasetVersion, names: list[str]) -> dict[str, tupl
 
 
 def source_details(source: Source) -> tuple[tuple[str, str], ...]:
-    return (("License of the source", source.license),) if source.license else ()
+    """Without its contact: annotators read datasheets, too, and the page of a source is for admins and viewers."""
+    consent = source.get_consent_display() + (f": {source.consent_note}" if source.consent_note else "")
+    expires = source.expires_on
+    withdrawn = f"{day(source.withdrawn_at)}: {source.withdrawn_reason}" if source.withdrawn_at else ""
+    details = (
+        (LICENSE, source.license),
+        (CONSENT, consent),
+        (OWNER, source.owner),
+        (EXPIRES, day(expires) if expires else ""),
+        (WITHDRAWN, withdrawn),
+    )
+    return tuple((label, text) for label, text in details if text)
 
 
 def findings_of(dataset: DatasetVersion, *, check: str = "", level: str = "") -> QuerySet[RowFinding]:

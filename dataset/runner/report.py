@@ -15,11 +15,11 @@ from django.db.models import Count, Max, Min, Q
 from annotation.checks import TEXT_CHECKS, text_findings
 from core.models import Project
 from core.runs.context import RunContext
+from core.runs.outside import Report
 from dataset.models import DatasetRow, DatasetVersion, RowFinding, VersionReport
 from dataset.queries.provenance import counted_people
 from dataset.rows import iter_rows
 from dataset.runner.bulk import copy_in
-from dataset.runner.outside import Report
 from dataset.services.reports import finish_report
 
 BATCH = 1000

@@ -9,9 +9,9 @@ from annotation.models import Example
 from annotation.services.bulk import restore_many, retire_many
 from core.audit.entries import record
 from core.runs.context import RunContext
+from core.runs.outside import wait_for_turn
 from dataset.actions import DatasetAction
 from dataset.models import Source, Withdrawal, WithdrawnExample
-from dataset.runner.outside import wait_for_turn
 
 BATCH = 2000
 

@@ -25,6 +25,7 @@ from dataset.queries.exports import (
     first_of_version,
 )
 from dataset.queries.versions import ready_datasets
+from dataset.queries.withdrawals import withdrawals_in
 from dataset.writers import BY_NAME, FIELDS, WRITERS, Options, Row, Writer, lost_fields
 from dataset.writers.spreadsheet import MOST_ROWS
 
@@ -124,7 +125,9 @@ def dataset_export(request: HttpRequest, access: Access, number: int) -> HttpRes
     asked = _asked(request)
     form = VersionExportFilter(asked)
     _always_chosen(form)
-    context: dict[str, Any] = {"form": form, "dataset": dataset, "kept": []}
+    context: dict[str, Any] = {
+        "form": form, "dataset": dataset, "kept": [], "withdrawn": withdrawals_in(dataset),
+    }  # fmt: skip
     if form.is_valid():
         writer, split = form.writer, form.cleaned_data["split"]
         options = Options(own_keys=form.own_keys, system_prompt=dataset.settings.get("system_prompt", ""))

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from dataset.licenses import license_of
+
 
 @dataclass(frozen=True)
 class Card:
-    """Facts for people and catalogues. `licenses` is {license: rows}, "" for rows without one. A list of examples has one split in a
+    """Facts for people and catalogues. `licenses` is {license: rows}, "" where none is known. A list of examples has one split in a
     folder, and its rows do not name one (`rows_name_split`). `facts` are {name of a property
     of Croissant's RAI vocabulary: sentences}."""
 
@@ -58,32 +60,33 @@ def _braces(text: str) -> str:
     return "{" + plain + "}" if inner is not text else plain
 
 
-# Names that Hugging Face knows, for the licenses that people write most often.
-_KNOWN = {
-    "apache-2.0": "apache-2.0", "mit": "mit", "cc0": "cc0-1.0", "cc0-1.0": "cc0-1.0", "cc-by-4.0": "cc-by-4.0",
-    "cc-by-sa-4.0": "cc-by-sa-4.0", "cc-by-nc-4.0": "cc-by-nc-4.0", "cc-by-nc-sa-4.0": "cc-by-nc-sa-4.0",
-    "cc-by-nd-4.0": "cc-by-nd-4.0", "cc-by-nc-nd-4.0": "cc-by-nc-nd-4.0", "odc-by": "odc-by", "odbl": "odbl",
-}  # fmt: skip
-_URLS = {
-    "apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0",
-    "mit": "https://spdx.org/licenses/MIT.html",
-    "cc0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
-    "odc-by": "https://opendatacommons.org/licenses/by/1-0/",
-    "odbl": "https://opendatacommons.org/licenses/odbl/1-0/",
-} | {
-    f"cc-{kind}-4.0": f"https://creativecommons.org/licenses/{kind}/4.0/"
-    for kind in ("by", "by-sa", "by-nc", "by-nc-sa", "by-nd", "by-nc-nd")
+# Hugging Face's names of licenses, where they are not the SPDX identifier in lower case; "" for those that it does not know.
+_HUGGING_FACE = {
+    "ODC-By-1.0": "odc-by",
+    "ODbL-1.0": "odbl",
+    "PDDL-1.0": "pddl",
+    "GPL-3.0-only": "gpl-3.0",
+    "GFDL-1.3-only": "gfdl",
+    "OGL-UK-3.0": "",
+    "DL-DE-BY-2.0": "",
+    "DL-DE-ZERO-2.0": "",
 }
 
 
 def known_license(name: str) -> str:
     """Hugging Face's name of a license, "" for others: "CC BY 4.0" is cc-by-4.0."""
-    return _KNOWN.get(re.sub(r"[\s_]+", "-", name.strip().lower()), "")
+    found = license_of(name)
+    if found is None or found.identifier.startswith("LicenseRef-"):
+        return ""
+    return _HUGGING_FACE.get(found.identifier, found.identifier.lower())
 
 
 def license_url(name: str) -> str:
-    """The address of a known license, or the name as it was written."""
-    return _URLS.get(known_license(name), name)
+    """The address of a well-known license, or the name as it was written."""
+    found = license_of(name)
+    if found is None or found.identifier.startswith("LicenseRef-"):
+        return name
+    return f"https://spdx.org/licenses/{found.identifier}.html"
 
 
 def yaml_text(text: str) -> str:

@@ -82,7 +82,7 @@ def test_from_one_page_to_the_other(world: World, as_user: SignIn, tmp_path: Pat
     audit = operator.get(reverse("core:audit", args=["moved"])).content.decode()
     assert "imported the project from an archive that" in audit and ">imported</span>" in audit
     assert set(AuditEntry.objects.values_list("action", flat=True)) >= {
-        "project.archived", "project_import.started", "project.imported",
+        "project.exported", "project_import.started", "project.imported",
     }  # fmt: skip
 
 

@@ -17,12 +17,12 @@ from core.models import ApiKey, AuditEntry, Membership, Project, Run, User
 from core.moving.parts import Part, part_of, parts
 from core.moving.writing import Contents
 from core.storage import storage
-from dataset.models import DatasetVersion
+from dataset.models import DatasetVersion, WithdrawalDecision
 from dataset.rows import iter_rows
 from evaluation.models import Comparison
 from inference.models import Answer, Route
 from tests.support.factories import World, join, make_user
-from tests.support.moving import archive_of, bring, rich
+from tests.support.moving import archive_of, bring, change_rows, rewritten, rich
 from training.models import BaseModel, ModelVersion
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +37,7 @@ CHANGED = {
     "evaluation.Comparison": {"public_id"},
     "annotation.Example": {"origin_detail"},
     "core.Run": {"params"},
+    "datasets.WithdrawalDecision": {"use"},
 }
 
 
@@ -94,6 +95,8 @@ def sample(field: Any) -> Any:  # noqa: PLR0911 - one line for each type of fiel
     """A value that is not the default and that the column takes."""
     if field.choices:
         return next(value for value, _ in field.flatchoices if value not in ("", field.get_default()))
+    if type(field) is models.DateField:
+        return timezone.now().date()
     if isinstance(field, models.DateTimeField):
         return timezone.now()
     if isinstance(field, models.UUIDField):
@@ -168,6 +171,21 @@ def test_datasets_have_the_same_rows_and_hash_and_name_the_new_examples(world: W
     lines = (storage().local_path(one) / one.manifest[0]["path"] for one in (old.artifact, new.artifact))
     before, after = (path.read_text().split('"position"', 1)[1] for path in lines)
     assert before.split("\n")[0] == after.split("\n")[0]  # the same spelling, byte by byte
+
+
+def test_decisions_about_withdrawn_data_name_the_new_versions(world: World, tmp_path: Path):
+    archive_of(rich(world), tmp_path / "a.zip")
+    moved = bring(tmp_path / "a.zip", "moved").project
+    uses = set(
+        WithdrawalDecision.objects.filter(withdrawal__source__project=moved).values_list("use", flat=True)
+    )
+    dataset, version = (
+        DatasetVersion.objects.get(project=moved, number=1),
+        ModelVersion.objects.get(project=moved, number=1),
+    )
+    assert uses == {f"dataset:{dataset.pk}", f"model:{version.pk}"}
+    run = Run.objects.get(project=moved, kind="withdraw")
+    assert run.params == {"source": moved.sources.get(name="handbook").pk}
 
 
 def test_weights_come_along_and_base_models_that_are_here_are_used(world: World, tmp_path: Path):
@@ -287,10 +305,38 @@ def test_who_imports_becomes_an_admin(world: World, tmp_path: Path):
     archive_of(world.project, tmp_path / "a.zip")
     one = bring(tmp_path / "a.zip", "one", world.operator).project
     assert Membership.objects.get(project=one, user=world.operator).roles == ["admin"]
-    join(world.project, world.operator, "viewer")
+    assert not world.project.memberships.filter(user=world.operator).exists()
+    join(world.project, world.operator, "partner")
+    archive_of(world.project, tmp_path / "c.zip")
+    three = bring(tmp_path / "c.zip", "three", world.operator).project
+    assert Membership.objects.get(project=three, user=world.operator).roles == ["admin"]
+    world.project.memberships.filter(user=world.operator).update(roles=["viewer"])
     archive_of(world.project, tmp_path / "b.zip")
     two = bring(tmp_path / "b.zip", "two", world.operator).project
     assert Membership.objects.get(project=two, user=world.operator).roles == ["viewer", "admin"]
+
+
+def test_an_archive_does_not_say_who_created_an_account_of_this_installation(world: World, tmp_path: Path):
+    """Whoever created an account knows its first password, so its page names them."""
+    from core.audit.actions import CoreAction
+    from core.audit.entries import record
+    from core.queries import maker_of
+
+    record(by=world.admin, project=world.project, action=CoreAction.PERSON_CREATED, obj=world.rater)
+    archive_of(world.project, tmp_path / "a.zip")
+    newcomer = make_user("Newcomer")
+    first = rewritten(
+        tmp_path / "a.zip",
+        change_rows(
+            "core.User",
+            lambda rows: [row.update(email=newcomer.email) for row in rows if row["id"] == world.rater.pk],
+        ),
+    )
+    bring(first, "moved")
+    assert AuditEntry.objects.filter(
+        object_type="core.user", object_id=str(newcomer.pk), imported=True
+    ).exists()
+    assert maker_of(newcomer) is None
 
 
 # --- without weights -------------------------------------------------------------------------------------------

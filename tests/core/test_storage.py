@@ -115,3 +115,13 @@ def test_eight_writers_of_one_artifact_end_with_one(tmp_path, folder):
     assert store.verify(artifact) == []
     leftovers = [p for p in store.local_path(artifact).parent.iterdir() if p.name.startswith(".")]
     assert leftovers == []
+
+
+def test_what_is_removed_is_gone_and_nothing_else(tmp_path, folder):
+    store = FolderStorage(tmp_path / "store")
+    artifact, other = store.put(folder, kind="export"), store.put(folder / "a.txt", kind="export")
+    store.remove(artifact)
+    assert not store.local_path(artifact).exists()
+    assert store.verify_unread(artifact).wrong == ["a.txt", "deep/b.txt"]
+    assert store.verify(other) == []
+    store.remove(artifact)  # once more is no error

@@ -141,3 +141,14 @@ def test_a_bucket_that_is_away_is_not_taken_for_missing_files(
     for check in (store.verify, store.local_path):
         with pytest.raises(OSError, match="could not be read or written"):
             check(artifact)
+
+
+def test_what_is_removed_is_gone_from_the_bucket_and_from_this_host(bucket: Any, folder: Path) -> None:
+    store = S3Storage()
+    artifact, other = store.put(folder, kind="export"), store.put(folder / "a.txt", kind="export")
+    copy = store.local_path(artifact)
+    store.remove(artifact)
+    assert not copy.exists()
+    assert store.verify_unread(artifact).wrong == ["a.txt", "deep/b.txt"]
+    assert store.verify(other) == []
+    store.remove(artifact)  # once more is no error

@@ -1,7 +1,7 @@
 """The datasheet of a version: facts from the database, answers from people, and the same as page, Markdown, PDF and JSON."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -81,12 +81,30 @@ def test_what_the_database_knows_is_filled_in(world: World, dataset: DatasetVers
     assert "has not read" in told["directly"].lines[0] and "has not read" in told["errors"].lines[0]
     make_report(start_report(by=None, dataset=dataset), tell=quiet)
     told = facts(dataset)
-    assert told["directly"].table and told["directly"].table.rows == [("Archive", "CC BY 4.0", "6")]
-    assert told["license"].table and told["license"].table.rows == [("CC BY 4.0", "6")]
+    assert told["directly"].table and told["directly"].table.rows == [("Archive", "6", "")]
+    assert told["consent"].table and told["consent"].table.rows == [("Archive", "6", "Unknown")]
+    assert told["license"].table and told["license"].table.rows == [("Archive", "6", "CC BY 4.0", "")]
+    assert told["revoke"].lines == ["None of its sources is withdrawn today."]
     assert "Without records: 6 (100%)." in told["missing"].lines
     assert told["erratum"].lines == ["There is no later version of this dataset."]
     make_frozen(world.project, world.admin)
     assert "dataset 2" in facts(dataset)["erratum"].lines[0]
+
+
+def test_what_the_sources_say_today_is_told_with_their_rows(world: World, dataset: DatasetVersion):
+    make_report(start_report(by=None, dataset=dataset), tell=quiet)
+    Source.objects.filter(project=world.project).update(
+        license="CC-BY-4.0", consent="contract", consent_note="clause 4", owner="The archive", contact="+49 30 123456",
+        expires_on=date(2027, 3, 31), withdrawn_at=timezone.now(), withdrawn_reason="A court said so.",
+    )  # fmt: skip
+    told = facts(dataset)
+    tables = {key: found.table.rows for key, found in told.items() if found.table}
+    assert tables["consent"] == [("Archive", "6", "Contract: clause 4")]
+    assert tables["directly"] == [("Archive", "6", "The archive")]
+    assert tables["retention"] == [("Archive", "6", "31 March 2027")]
+    assert tables["revoke"][0][2].endswith(": A court said so.")
+    assert tables["license"] == [("Archive", "6", "CC BY 4.0", "CC-BY-4.0")]
+    assert "123456" not in as_markdown(datasheet_of(dataset))
 
 
 def test_the_uses_of_a_version_come_from_the_apps_above(
@@ -310,7 +328,7 @@ def test_the_markdown_has_everything_and_markup_stays_text(world: World, dataset
     text = as_markdown(datasheet_of(dataset))
     assert text.count("\n## ") == len(SECTIONS) and text.count("\n### ") == len(QUESTIONS)
     assert text.count("*Not answered yet.*") == len(ASKED) - len(HOSTILE)
-    assert f"`{dataset.content_hash}`" in text and "| Archive | CC BY 4.0 | 6 |" in text
+    assert f"`{dataset.content_hash}`" in text and "| Archive | 6 | CC BY 4.0 |" in text
     shown = markdown_it.MarkdownIt("commonmark").enable("table").render(text)
     assert "<script" not in shown and "<a " not in shown and "<img" not in shown and "<code>c" not in shown
     assert shown.count("<h1>") == 1 and "<pre>" not in shown

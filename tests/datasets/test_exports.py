@@ -25,6 +25,7 @@ from dataset.queries.exports import (
 from dataset.runner.chats import ParsedExample
 from dataset.runner.parsing import parse_line
 from dataset.runner.reading import FileLine
+from dataset.services.withdrawals import withdraw
 from dataset.writers import WRITERS, LeftOut
 from tests.datasets.desk import SignIn, body, page
 from tests.datasets.exported import any_row, unzipped
@@ -368,7 +369,7 @@ def test_the_folder_of_a_version_has_the_facts_that_are_known(
     folder = unzipped(data, tmp_path)
     metadata = validate(folder / "croissant.json").metadata
     assert metadata.name == f"{world.project.name}, dataset 1"
-    assert metadata.license == ["https://creativecommons.org/licenses/by/4.0/"]
+    assert metadata.license == ["https://spdx.org/licenses/CC-BY-4.0.html"]
     assert metadata.version == "1.0.0"
     assert metadata.data_annotation_platform == ["Guildhall"]
     assert "None of the 8 rows was reviewed." in metadata.data_annotation_protocol
@@ -397,3 +398,35 @@ def test_croissant_of_a_version_is_valid_and_names_its_file(
     records = list(dataset.records("rows"))
     assert len(records) == 8
     assert {record["rows/split"].decode() for record in records} == {"train", "validation", "test"}
+
+
+def test_rows_without_a_license_have_that_of_their_source(
+    world: World, as_user: SignIn, tmp_path: Path
+) -> None:
+    Source.objects.create(project=world.project, name="open data", license="ODbL-1.0")
+    make_example(world.project, status="approved", source="open data")
+    make_example(world.project, status="approved", source="open data", license="as agreed")
+    make_example(world.project, status="approved")
+    make_frozen(world.project, world.admin)
+    for path, folder in (("examples/export/", "list"), ("datasets/1/export/", "version")):
+        data = body(as_user(world.viewer).get(api(world, path), {"shape": "huggingface"}))
+        metadata = validate(unzipped(data, tmp_path / folder) / "croissant.json").metadata
+        assert sorted(metadata.license) == [
+            "as agreed",
+            "https://spdx.org/licenses/ODbL-1.0.html",
+            "not stated",
+        ]
+
+
+def test_an_export_of_withdrawn_data_says_so(
+    world: World, frozen: DatasetVersion, as_user: SignIn, tmp_path: Path
+) -> None:
+    withdraw(by=world.admin, source=Source.objects.get(name="desk"), reason="The customer asked for it.")
+    client = as_user(world.viewer)
+    shown = text_of(client.get(page("dataset-export", world.project, {"dataset": 1})))
+    assert "This dataset has 8 rows of the withdrawn source desk" in shown
+    data = body(client.get(api(world, "datasets/1/export/"), {"shape": "huggingface"}))
+    folder = unzipped(data, tmp_path)
+    assert "8 rows of the withdrawn source “desk”" in (folder / "README.md").read_text()
+    limits = validate(folder / "croissant.json").metadata.data_limitations
+    assert any("must not be used any more" in limit for limit in limits)

@@ -145,7 +145,8 @@ def test_the_page_says_what_is_not_computed_yet_and_then_shows_it(world: World, 
     reported(dataset)
     shown = text_of(as_user(world.annotator).get(url))
     assert "Not computed" not in shown and "3 of 6 rows have no finding" in shown
-    assert "Archive License of the source: internal CC BY 4.0 2" in shown
+    assert "Archive CC BY 4.0 2" in shown and "internal" not in shown  # sources are for admins and viewers
+    assert "Archive License of the source: internal Consent: Unknown CC BY 4.0 2" in text_of(client.get(url))
     assert "With a worse answer 1" in shown and f"0 of {len(ASKED)} questions to people are answered" in shown
 
 

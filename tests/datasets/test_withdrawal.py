@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 from django.core.cache import cache
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 
 from annotation.errors import LeaseLost
@@ -168,6 +168,34 @@ def test_an_import_cannot_add_to_it(world: World, source: Source, upload):
     assert (data_import.accepted, data_import.rejected) == (1, 1)
     issue = data_import.issues.get()
     assert (issue.line, issue.field, issue.reason) == (1, "source", "The source “Desk 2024” is withdrawn.")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_retiring_waits_for_an_import_that_began_before(world: World):
+    """It does not know of the withdrawal, and its examples become visible only at its end."""
+    source = create_source(by=world.admin, project=world.project, name="Desk 2024")
+    withdrawal = withdraw(by=world.admin, source=source, reason="Asked to.")
+    said: list[str] = []
+
+    def listens(*, message: str = "", **progress: object) -> None:
+        said.append(message)
+        if message.startswith("Waiting"):
+            raise RunCancelled
+
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            key = f"datasets.dataimport.{world.project.pk}"
+            cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [key])
+        with pytest.raises(RunCancelled):
+            runner.retire(context(withdrawal.run, listens))
+        assert said == ["Waiting for an import of this project."]
+    finally:
+        other.close()
+    example = make_example(world.project, source=source.name)  # what that import stored
+    runner.retire(context(withdrawal.run))
+    example.refresh_from_db()
+    assert example.status == "retired"
 
 
 # --- who may, and when -------------------------------------------------------------------------------------

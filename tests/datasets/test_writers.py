@@ -401,10 +401,13 @@ def test_a_card_can_hold_any_names(title: str, license_name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "known", "url"),
     [
-        ("CC BY 4.0", "cc-by-4.0", "https://creativecommons.org/licenses/by/4.0/"),
-        ("cc-by-nc-4.0", "cc-by-nc-4.0", "https://creativecommons.org/licenses/by-nc/4.0/"),
-        ("Apache-2.0", "apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0"),
-        ("internal", "", "internal"),
+        ("CC BY 4.0", "cc-by-4.0", "https://spdx.org/licenses/CC-BY-4.0.html"),
+        ("cc-by-nc-4.0", "cc-by-nc-4.0", "https://spdx.org/licenses/CC-BY-NC-4.0.html"),
+        ("Apache-2.0", "apache-2.0", "https://spdx.org/licenses/Apache-2.0.html"),
+        ("ODbL-1.0", "odbl", "https://spdx.org/licenses/ODbL-1.0.html"),
+        ("OGL-UK-3.0", "", "https://spdx.org/licenses/OGL-UK-3.0.html"),
+        ("Internal", "", "Internal"),
+        ("as agreed", "", "as agreed"),
     ],
 )
 def test_known_licenses(name: str, known: str, url: str) -> None:

@@ -22,6 +22,7 @@ from core.moving.writing import write_archive
 from tests.support.factories import (
     FULL_SCORES,
     World,
+    join,
     make_answer_row,
     make_base_model,
     make_campaign,
@@ -30,6 +31,7 @@ from tests.support.factories import (
     make_losses,
     make_run,
     make_training,
+    make_user,
     make_version,
     quiet,
     rate_all,
@@ -49,6 +51,7 @@ def rich(world: World) -> Project:
     assert again.same_as == dataset
     _withhold(again)
     base, trained = _versions(world, dataset)
+    _sources(world, dataset, trained)
     _evaluation(world, dataset, (base, trained))
     _chat(world, trained)
     _releases(world, base, trained)
@@ -135,6 +138,43 @@ def _mapping(world: World) -> None:
     )
 
 
+def _sources(world: World, dataset: Any, version: Any) -> None:
+    """A partner, rules, a withdrawn source with what was decided about its uses, and answers of a datasheet."""
+    from annotation.models import Example
+    from dataset.models import (
+        DatasheetAnswer,
+        ProjectRules,
+        Source,
+        SourcePartner,
+        Withdrawal,
+        WithdrawalDecision,
+        WithdrawnExample,
+    )
+
+    source = Source.objects.get(project=world.project, name="handbook")
+    Source.objects.filter(pk=source.pk).update(
+        withdrawn_at=timezone.now(), withdrawn_by=world.admin, withdrawn_reason="The owner asked for it."
+    )
+    partner = join(world.project, make_user("Partner Outside"), "partner")
+    SourcePartner.objects.create(source=source, membership=partner, added_by=world.admin)
+    ProjectRules.objects.create(
+        project=world.project, rules=["commercial", "expired"], changed_by=world.admin
+    )
+    withdrawal = Withdrawal.objects.create(
+        source=source,
+        reason="The owner asked for it.",
+        run=make_run(world.project, kind="withdraw", status="succeeded", params={"source": source.pk}),
+        by=world.admin,
+    )
+    example = Example.objects.filter(project=world.project, status="queued").earliest("pk")
+    WithdrawnExample.objects.create(withdrawal=withdrawal, example=example, status="queued")
+    for use in (f"dataset:{dataset.pk}", f"model:{version.pk}"):
+        WithdrawalDecision.objects.create(withdrawal=withdrawal, use=use, reason="Kept.", by=world.admin)
+    DatasheetAnswer.objects.create(
+        project=world.project, dataset=dataset, question="purpose", text="To answer.", by=world.admin
+    )
+
+
 def _withhold(dataset: Any) -> None:
     from annotation.models import Example
     from dataset.models import WithheldRow
@@ -146,6 +186,13 @@ def _withhold(dataset: Any) -> None:
         revision=examples[1].revisions.get(),
         reason="control_mark",
         mark="<|im_end|>",
+    )
+    WithheldRow.objects.create(
+        dataset=dataset,
+        example=examples[2],
+        revision=examples[2].revisions.get(),
+        reason="rule",
+        rule="expired",
     )
     WithheldRow.objects.create(
         dataset=dataset,

@@ -42,7 +42,7 @@ class Command(BaseCommand):
         finally:
             partial.unlink(missing_ok=True)
         what = "with weights" if with_weights else "without weights"
-        record(by=None, project=project, action=CoreAction.PROJECT_ARCHIVED, obj=project, what=what)
+        record(by=None, project=project, action=CoreAction.PROJECT_EXPORTED, obj=project, what=what)
         size = filesize(file.stat().st_size)
         self.stdout.write(
             f"{project.name}, {what}: {counted(manifest.total_rows, 'row')}, {size}, in {file}."

@@ -1,13 +1,13 @@
-"""SheetFacts for the sections Motivation and Composition of a datasheet. Each function is named after its question."""
+"""Facts for the sections Motivation and Composition of a datasheet. Each function is named after its question."""
 
-from core.wording import counted, filesize, listed, percent
+from core.wording import counted, day, filesize, listed, percent
+from dataset.models import DataRule
 from dataset.queries.datasheet.known import (
     NOT_YET,
     FactTable,
     KnownFacts,
     KnownVersion,
     SheetFacts,
-    day,
     fact_table,
     people_lines,
 )
@@ -70,11 +70,14 @@ def _sample(known: KnownVersion) -> SheetFacts:
     ]
     if counts.get("withheld"):
         marked, withheld = counts.get("withheld_marked", 0), counts["withheld"]
+        rules = counts.get("withheld_rules", {})
+        tested = withheld - marked - sum(rules.values())
         lines.append(f"{counted(withheld, 'approved example is', 'approved examples are')} withheld.")
-        if withheld > marked:
-            lines.append(f"{withheld - marked:,} of them ask the same or nearly the same as a test row.")
+        if tested:
+            lines.append(f"{tested:,} of them ask the same or nearly the same as a test row.")
         if marked:
             lines.append(f"{marked:,} of them contain a control mark of chat templates.")
+        lines += [f"{rows:,} of them by the rule “{DataRule(rule).label}”." for rule, rows in rules.items()]
     return SheetFacts(lines)
 
 

@@ -5,7 +5,6 @@ Names of sources, slices and people are users' text: whoever shows facts escapes
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from core.models import Membership, Role
 from core.wording import listed, percent
@@ -66,10 +65,6 @@ def known_of(dataset: DatasetVersion) -> KnownVersion:
         admins=sorted(admins.values_list("user__name", flat=True)),
         uses=version_uses(dataset),
     )
-
-
-def day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B %Y}"
 
 
 def fact_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> FactTable:

@@ -1,16 +1,17 @@
-"""SheetFacts for the later sections of a datasheet, from the collection to the maintenance. Each function is named after its question."""
+"""Facts for the later sections of a datasheet, from the collection to the maintenance. Each function is named after its question."""
 
-from core.wording import counted, listed, noun
+from core.wording import counted, day, listed, noun
+from dataset.models import DataRule
 from dataset.queries.datasheet.known import (
     NOT_YET,
     KnownFacts,
     KnownVersion,
     SheetFacts,
-    day,
     fact_table,
     people_lines,
 )
 from dataset.queries.provenance import HOW, Contributors
+from dataset.queries.reports import CONSENT, EXPIRES, LICENSE, OWNER, WITHDRAWN
 
 
 def _acquired(known: KnownVersion) -> SheetFacts:
@@ -49,26 +50,54 @@ def _period(known: KnownVersion) -> SheetFacts:
     )
 
 
-def _sources(known: KnownVersion) -> SheetFacts:
-    if known.report is None:
-        return SheetFacts([NOT_YET])
+def _directly(known: KnownVersion) -> SheetFacts:
+    return _by_source(known, OWNER)
+
+
+def _consent(known: KnownVersion) -> SheetFacts:
+    return _by_source(known, CONSENT)
+
+
+def _revoke(known: KnownVersion) -> SheetFacts:
+    found = _by_source(known, WITHDRAWN)
+    withdrawn = found.table and [row for row in found.table.rows if row[2]]
+    if found.table and not withdrawn:
+        return SheetFacts(["None of its sources is withdrawn today."])
+    return (
+        SheetFacts(found.lines, fact_table(found.table.columns, withdrawn))
+        if found.table and withdrawn
+        else found
+    )
+
+
+def _retention(known: KnownVersion) -> SheetFacts:
+    return _by_source(known, EXPIRES)
+
+
+def _licenses(known: KnownVersion) -> SheetFacts:
+    found = _by_source(known, LICENSE, of_rows=True)
+    rules = [str(DataRule(rule).label) for rule in known.dataset.settings.get("rules", ())]
+    return SheetFacts(
+        [f"Rules of the project at the freeze: {'; '.join(rules)}."] * bool(rules) + found.lines, found.table
+    )
+
+
+def _by_source(known: KnownVersion, label: str, *, of_rows: bool = False) -> SheetFacts:
+    """Rows by source with one thing that its own entry says; with `of_rows` also by the license of the rows themselves."""
     report = known.report
-    labels = list(dict.fromkeys(label for source in report.sources for label, _ in source.details))
-    rows = []
+    if report is None:
+        return SheetFacts([NOT_YET])
+    counts: dict[tuple[str, ...], int] = {}
     for source in report.sources:
-        details = dict(source.details)
-        rows.append(
-            (
-                source.name or "no source",
-                source.license or "none",
-                f"{source.rows:,}",
-                *(details.get(label, "") for label in labels),
-            )
-        )
-    lines = [f"and {counted(report.more_sources, 'more source')}"] if report.more_sources else []
-    if labels:
-        lines.append("What the sources' own entries say is of today, not of the freeze.")
-    return SheetFacts(lines, fact_table(("Source", "License of the rows", "Rows", *labels), rows))
+        own = (source.license or "none",) if of_rows else ()
+        key = (source.name or "no source", *own, dict(source.details).get(label, ""))
+        counts[key] = counts.get(key, 0) + source.rows
+    rows = [(key[0], f"{rows:,}", *key[1:]) for key, rows in counts.items()]
+    lines = ["What the sources' own entries say is of today, not of the freeze."]
+    if report.more_sources:
+        lines.append(f"There are {counted(report.more_sources, 'more source')} with fewer rows.")
+    columns = ("Source", "Rows", *(("License of the rows",) if of_rows else ()), label)
+    return SheetFacts(lines, fact_table(columns, rows))
 
 
 def _cleaning(known: KnownVersion) -> SheetFacts:
@@ -120,13 +149,6 @@ def _how(known: KnownVersion) -> SheetFacts:
     )
 
 
-def _licenses(known: KnownVersion) -> SheetFacts:
-    if known.report is None:
-        return SheetFacts([NOT_YET])
-    rows = [(name or "none given", f"{rows:,}") for name, rows in known.report.licenses]
-    return SheetFacts([], fact_table(("License of the rows", "Rows"), rows))
-
-
 def _maintainer(known: KnownVersion) -> SheetFacts:
     names = listed(known.admins)
     verb = noun(len(known.admins), "The admin", "The admins")
@@ -159,8 +181,9 @@ PROCESS: dict[str, KnownFacts] = {
     "acquired": _acquired,
     "collectors": _collectors,
     "period": _period,
-    "directly": _sources,
-    "consent": _sources,
+    "directly": _directly,
+    "consent": _consent,
+    "revoke": _revoke,
     "cleaning": _cleaning,
     "raw": _raw,
     "software": _software,
@@ -170,5 +193,6 @@ PROCESS: dict[str, KnownFacts] = {
     "maintainer": _maintainer,
     "erratum": _erratum,
     "updates": _updates,
+    "retention": _retention,
     "older": _older,
 }
