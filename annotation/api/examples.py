@@ -26,7 +26,7 @@ from annotation.queries.examples import find_examples, history_of
 from annotation.services.annotating import write_example
 from annotation.services.examples import requeue, retire
 from core.api.base import ProjectAPIView
-from core.lists.paging import Counted
+from core.lists.paging import CountedRows
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS, EXAMPLE_WRITERS
 
 
@@ -60,7 +60,7 @@ class ExamplesView(mixins.ListModelMixin, _Examples):
     def paginate_queryset(self, queryset: Any) -> Any:
         """The kept counts know how many match most filters; only a search by text or person counts here."""
         known = kept_count(self.access.project, self.criteria)
-        rows: Any = queryset if known is None else Counted(queryset, known)
+        rows: Any = queryset if known is None else CountedRows(queryset, known)
         return super().paginate_queryset(rows)
 
     def get(self, request: Request, slug: str) -> Response:

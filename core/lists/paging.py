@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from core.lists.params import Params
 
 
-class Counted:
+class CountedRows:
     """Rows whose number is known, for a paginator that would count them."""
 
     def __init__(self, rows: QuerySet[Any], known: int) -> None:
