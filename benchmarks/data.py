@@ -135,14 +135,17 @@ class ImportedFiles(Session):
             self.api.post(f"projects/files/queue/{item['example']['id']}/skip/")
         self.figures["next_after_import_p95_ms"] = percentile(times, 0.95)
 
+    def indexed(self, slug: str) -> None:
+        """Waits until search finds all examples of the project."""
+        page = f"/p/{slug}/annotate/examples/?q=nothing-has-this"
+        wait_for(
+            lambda: "cannot be found" not in self.api.client.get(page).text,
+            seconds=3600, what="the search index", every=0.5,
+        )  # fmt: skip
+
     def search(self) -> None:
         say("Waiting until search finds all ...")
-
-        def indexed() -> bool:
-            page = self.api.client.get("/p/files/annotate/examples/?q=nothing-has-this")
-            return "cannot be found" not in page.text
-
-        wait_for(indexed, seconds=3600, what="the search index", every=0.5)
+        self.indexed("files")
         self.figures["index_100k_seconds"] = time.monotonic() - self.stored
         at = "files/annotate/examples/?q="
         self.slowest_p95("search_100k_p95_ms", {"100k: a common word": f"{at}{made_rows.COMMON}"})
@@ -164,6 +167,7 @@ class ImportedFiles(Session):
         say("Freezing ...")
         self.project("Frozen", "frozen")
         self.bring_in("frozen", self.file, "approved")
+        self.indexed("frozen")  # a worker does that beside the freeze otherwise
         number = self.api.post("projects/frozen/datasets/", {})["number"]
         dataset = wait(self.api, f"projects/frozen/datasets/{number}/", seconds=3600)
         run = dataset["run"]
