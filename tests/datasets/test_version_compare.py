@@ -291,7 +291,7 @@ def test_rows_frozen_before_get_their_hashes_and_slices(world: World):
     expected = list(DatasetRow.objects.filter(dataset=dataset).values_list("example", "text_hash", "slice"))
     edit(first, completion="Else.")
     DatasetRow.objects.update(text_hash="", slice="")
-    import_module("dataset.migrations.0021_row_texts").fill(apps, SimpleNamespace(connection=connection))
+    import_module("dataset.migrations.0006_row_texts").fill(apps, SimpleNamespace(connection=connection))
     filled = list(DatasetRow.objects.filter(dataset=dataset).values_list("example", "text_hash", "slice"))
     assert filled == expected and {slice_name for _, _, slice_name in filled} == {"caf\u00e9"}
     assert second.content_hash in {texts for _, texts, _ in filled}

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("datasets", "0030_sources"),
+        ("datasets", "0004_sources"),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("core", "0001_initial"),
-        ("datasets", "0021_row_texts"),
+        ("datasets", "0006_row_texts"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("datasets", "0002_files"),
-        ("annotation", "0051_kept_counts"),
+        ("annotation", "0004_kept_counts"),
     ]
 
     operations = [

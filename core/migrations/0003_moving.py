@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("core", "0030_partners"),
+        ("core", "0002_partners"),
     ]
 
     operations = [

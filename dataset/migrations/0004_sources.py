@@ -9,8 +9,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("annotation", "0002_rejected"),
-        ("core", "0030_partners"),
-        ("datasets", "0050_changes_seen"),
+        ("core", "0002_partners"),
+        ("datasets", "0003_changes_seen"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -55,7 +55,7 @@ DROP FUNCTION annotation_count_added(), annotation_count_deleted(), annotation_c
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0050_example_search"),
+        ("annotation", "0003_example_search"),
         ("core", "0001_initial"),
     ]
 

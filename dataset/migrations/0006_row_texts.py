@@ -41,5 +41,5 @@ def fill(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("datasets", "0020_rows"), ("annotation", "0002_rejected")]
+    dependencies = [("datasets", "0005_rows"), ("annotation", "0002_rejected")]
     operations = [migrations.RunPython(fill, migrations.RunPython.noop)]
