@@ -34,6 +34,7 @@ from benchmarks.real_loop import (
     wait,
 )
 from benchmarks.worker_memory import WorkerMemory
+from core.text import whole_lines_of
 from launcher.embedded import database_url
 from tests.support.program import ROOT, Api, Program
 from tests.support.waiting import wait_for
@@ -285,7 +286,7 @@ def main() -> int:
     with measured("data", figures, lambda found: output(found, as_json=arguments.json), False) as state:
         processes = state / "Procfile"
         kept = ("web:", "worker:", "beat:")
-        lines = (ROOT / "Procfile").read_text().splitlines(keepends=True)
+        lines = whole_lines_of((ROOT / "Procfile").read_text())
         processes.write_text("".join(line for line in lines if line.startswith(kept)))
         environment = {"GUILDHALL_PROCFILE": str(processes)}
         with (

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from core.json_types import Json
+from core.lists.numbers import whole_number
 from core.moving.errors import BadArchive
 from core.moving.own import register_run_params
 from core.moving.parts import (
@@ -54,11 +55,12 @@ def _use(row: Row, new: Renumber) -> None:
     """The key of a use ends with the primary key of what it names."""
     kind, _, old = str(row["use"]).partition(":")
     label = model_of_use(kind)
-    if not label or not old.isdecimal():
+    number = whole_number(old)
+    if not label or number is None:
         raise BadArchive(
             f"The archive has a decision about “{str(row['use'])[:60]}”, which is not known here."
         )
-    row["use"] = f"{kind}:{new.id(label, int(old)) or 0}"
+    row["use"] = f"{kind}:{new.id(label, number) or 0}"
 
 
 def _settle_version(row: Row) -> None:

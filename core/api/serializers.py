@@ -263,7 +263,8 @@ class ProjectImportSerializer(serializers.ModelSerializer[ProjectImport]):
         return [str(person["email"]) for person in started.result.get("people", [])]
 
     def get_missing_files(self, started: ProjectImport) -> int:
-        return int(started.result.get("missing", 0))
+        missing = started.result.get("missing", 0)
+        return missing if isinstance(missing, int) else 0
 
 
 class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):

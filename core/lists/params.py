@@ -26,6 +26,10 @@ class Params:
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
+    def names(self) -> list[str]:
+        """Every name that is given, each once, in order."""
+        return [storable(name) for name in self._values]
+
     def text(self, name: str, default: str = "", *, most: int = MOST_TEXT) -> str:
         """The last value as text that can be stored and searched for, cut at `most` characters."""
         return storable(str(self._values.get(name, default)))[:most]

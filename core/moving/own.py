@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Q
 
 from core.json_types import Json
+from core.lists.numbers import whole_number
 from core.models import (
     ApiKey,
     Artifact,
@@ -86,7 +87,8 @@ def _rewrite_entry(row: Row, new: Renumber) -> None:
     label = next((part.label for part in parts() if part.label.lower() == row["object_type"]), "")
     label = label or {"core.user": "core.User"}.get(row["object_type"], "")
     old = row["object_id"]
-    number = new.id(label, int(old)) if label and old.isascii() and old.isdigit() else None
+    known = whole_number(old) if label else None
+    number = new.id(label, known) if known is not None else None
     row["object_id"] = str(number) if number is not None else ""
     if row["object_label"] == f"#{old}" and number is not None:
         row["object_label"] = f"#{number}"

@@ -109,21 +109,24 @@ def _save(request: HttpRequest, access: Access, dataset: DatasetVersion | None, 
             also_later=form.cleaned_data.get("also_later", False),
             seen=form.seen,
         )
-    except AnsweredMeanwhile as error:
-        take_errors(form, error)
-        standing = standing_answers(dataset) if dataset else project_answers(access.project)
-        for key, text in error.questions.items():
-            form.add_error(
-                key, f"Now it says: “{text}”. Saving again replaces that." if text else "It was taken back."
-            )
-            # Whoever saves again has seen it.
-            form.seen[key] = standing[key].pk if key in standing else 0
-        return False
     except ExpectedError as error:
         take_errors(form, error)
+        if isinstance(error, AnsweredMeanwhile):
+            standing = standing_answers(dataset) if dataset else project_answers(access.project)
+            _show_newer(form, error, {key: answer.pk for key, answer in standing.items()})
         return False
     messages.success(request, "The answers are saved." if changed else "Nothing was changed.")
     return True
+
+
+def _show_newer(form: DatasheetForm, error: AnsweredMeanwhile, standing: dict[str, int]) -> None:
+    """The answers that somebody else saved in the meantime, at their questions."""
+    for key, text in error.questions.items():
+        form.add_error(
+            key, f"Now it says: “{text}”. Saving again replaces that." if text else "It was taken back."
+        )
+        # Whoever saves again has seen it.
+        form.seen[key] = standing.get(key, 0)
 
 
 def _back(access: Access, dataset: DatasetVersion | None) -> str:

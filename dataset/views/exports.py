@@ -11,6 +11,7 @@ from annotation.links import annotation_subnav
 from annotation.queries.examples import find_examples
 from core.access import Access, project_page
 from core.http.requests import by_htmx
+from core.lists.params import Params
 from core.roles import EXAMPLE_READERS
 from dataset.downloads import export_of_examples, export_of_version
 from dataset.filters import ALL_KEYS, ExamplesExportFilter, VersionExportFilter
@@ -37,8 +38,9 @@ _OF_SHAPE = ("shape", "keys", "split")
 def _asked(request: HttpRequest) -> QueryDict:
     """The query without empty filters, and without a choice that the shape does not have: forms send both."""
     asked = QueryDict(mutable=True)
-    for name, values in request.GET.lists():
-        if values != [""]:
+    params = Params(request.GET)
+    for name in params.names():
+        if (values := params.texts(name)) != [""]:
             asked.setlist(name, values)
     writer = BY_NAME.get(asked.get("shape", ""), WRITERS[0])
     if writer.keeps_others:

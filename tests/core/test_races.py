@@ -269,7 +269,8 @@ def test_whatever_the_database_decides_is_a_conflict_in_words(
         outer = IntegrityError if kind is UniqueViolation else OperationalError
         raise outer("refused") from kind("refused")
 
-    monkeypatch.setattr("annotation.queries.queue.overview", refused)
+    monkeypatch.setattr("annotation.api.queue.overview", refused)
+    monkeypatch.setattr("annotation.views.queue.overview_of", refused)
     monkeypatch.setattr("core.health.note_away", lambda part: pytest.fail("The database answered."))
     client = as_user(world_of.annotator)
     page = client.get(reverse("annotation:overview", args=[world_of.project.slug]))

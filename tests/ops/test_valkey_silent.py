@@ -170,7 +170,8 @@ def test_what_cannot_be_done_without_it_is_told_in_words(
     def refused(*args: object, **kwargs: object) -> None:
         raise error
 
-    monkeypatch.setattr("annotation.queries.queue.overview", refused)
+    monkeypatch.setattr("annotation.api.queue.overview", refused)
+    monkeypatch.setattr("annotation.views.queue.overview_of", refused)
     client = as_user(world.annotator)
     answer = client.get(f"/api/v1/projects/{world.project.slug}/queue/")
     page = client.get(f"/p/{world.project.slug}/annotate/")

@@ -184,7 +184,7 @@ def test_the_api_measures_and_shows_the_figures(world, versions, as_user):
 def test_summaries_are_said_in_full(world, versions, as_user, page_of):
     """What passed comes first, on every page and in the record."""
     made = live(world, versions.v1)
-    assert made.gate_says == "4 of 6 passed, 2 on hold"
+    assert made.gate_says == "5 of 7 passed, 2 on hold"
     viewer = as_user(world.viewer)
     for address in (
         page_of("release:home"),
@@ -196,7 +196,7 @@ def test_summaries_are_said_in_full(world, versions, as_user, page_of):
             viewer.get(address)
         ), address
     api = f"/api/v1/projects/{world.project.slug}"
-    assert viewer.get(f"{api}/releases/").json()["results"][0]["gate_says"] == "4 of 6 passed, 2 on hold"
+    assert viewer.get(f"{api}/releases/").json()["results"][0]["gate_says"] == "5 of 7 passed, 2 on hold"
     assert viewer.get(f"{api}/candidates/").json()[0]["gate"]["says"] == "3 of 6 passed, 3 on hold."
 
 
