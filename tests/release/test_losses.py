@@ -197,7 +197,7 @@ def test_summaries_are_said_in_full(world, versions, as_user, page_of):
         ), address
     api = f"/api/v1/projects/{world.project.slug}"
     assert viewer.get(f"{api}/releases/").json()["results"][0]["gate_says"] == "5 of 7 passed, 2 on hold"
-    assert viewer.get(f"{api}/candidates/").json()[0]["gate"]["says"] == "3 of 6 passed, 3 on hold."
+    assert viewer.get(f"{api}/candidates/").json()[0]["gate"]["says"] == "4 of 7 passed, 3 on hold."
 
 
 def test_the_home_costs_the_same_with_more_measurements(world, versions, as_user, page_of):
