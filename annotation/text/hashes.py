@@ -89,10 +89,20 @@ def _verbatim(number: str) -> dict[str, str]:
 _parse_verbatim = json.JSONDecoder(parse_float=_verbatim, parse_int=_verbatim).decode
 
 
+# Capital letters become small ones, and everything that str.split takes for white space becomes a space.
+_LOOSE = bytes(
+    ord(" ") if chr(code).isspace() else ord(chr(code).lower()) if code < 128 else code for code in range(256)
+)
+
+
 def loosely(text: str) -> str:
     """The text without differences that people do not see: case, runs of spaces, compatibility letters."""
     if text.isascii():
-        return one_line(text).lower()
+        # The same in two passes over bytes: an import and a freeze do this for every text.
+        plain = text.encode().translate(_LOOSE)
+        while b"  " in plain:
+            plain = plain.replace(b"  ", b" ")
+        return plain.strip().decode()
     return one_line(unicodedata.normalize("NFKC", text)).casefold()
 
 

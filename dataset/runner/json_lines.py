@@ -278,6 +278,8 @@ def _unended(fault: _Fault) -> str:
 
 def shown(text: str) -> str:
     """A key or letter for people, in quotes, safe to store: no invisible characters, at most 60 letters."""
+    if len(text) <= 60 and text.isascii() and text.isprintable():
+        return f"“{text}”"
     clean = text.encode("utf-8", "replace").decode("utf-8")
     clean = "".join(letter if letter.isprintable() else "\ufffd" for letter in clean)
     return f"“{clean if len(clean) <= 60 else clean[:59] + '…'}”"

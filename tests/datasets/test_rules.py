@@ -1,8 +1,10 @@
 """The rules of a dataset version as pure functions: what a row is and what its hash is."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from annotation.text.hashes import prompt_hash
+from annotation.text.hashes import loosely, prompt_hash
 from dataset.rows import ContentHash, canonical_row, row_hash
 from dataset.splits import SPLITS, TEST, TRAIN
 from tests.datasets.desk import content_hash_of
@@ -27,6 +29,11 @@ SETTINGS = {
     "sources": [],
     "system_prompt": "You answer.",
 }
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_loose_texts_are_the_same_by_bytes_and_by_letters(text: str):
+    assert loosely(text) == " ".join(text.split()).casefold()
 
 
 # --- rows and hashes ---------------------------------------------------------------------------------------
