@@ -95,7 +95,7 @@ def store(data_import: DataImport, *, report: Report) -> None:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         # PostgreSQL plans its checks of foreign keys once, when the tables may be empty: a plan that reads the whole
         # table would be used for every row.
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
     ImportIssue.objects.filter(data_import=data_import).delete()  # those of a check
     with opened(data_import, tally) as file:
         report(done=0, total=data_import.upload.size_bytes, message="Reading the first rows.", now=True)
@@ -106,7 +106,7 @@ def store(data_import: DataImport, *, report: Report) -> None:
         **tally.counts(), file_format=file.label[:60], stored_at=timezone.now()
     )
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = on")
+        cursor.execute("SET LOCAL enable_seqscan = on; SET LOCAL enable_bitmapscan = on")
     record(
         by=data_import.created_by,
         project=data_import.project,

@@ -24,12 +24,19 @@ SELECT id, 1, %s, jsonb_build_object('messages', messages, 'context', context, '
                                      'slice', slice, 'edge', edge, 'tags', tags), '', created_by_id, created_at
 FROM annotation_example WHERE import_id = %s AND id = ANY(string_to_array(%s, ',')::bigint[])
 """
+# One search in an index for each row: from statistics of before the import PostgreSQL would read the whole project each time.
 _KNOWN = """
-SELECT id, arrival_hash, content_hash, import_id, origin_detail ->> 'line' FROM annotation_example
-WHERE project_id = %(project)s AND arrival_hash = ANY(string_to_array(%(arrivals)s, ','))
+SELECT e.id, e.arrival_hash, e.content_hash, e.import_id, e.line
+FROM unnest(string_to_array(%(arrivals)s, ',')) AS arrival, LATERAL (
+    SELECT id, arrival_hash, content_hash, import_id, origin_detail ->> 'line' AS line FROM annotation_example
+    WHERE project_id = %(project)s AND arrival_hash = arrival LIMIT 1
+) AS e
 UNION ALL
-SELECT id, arrival_hash, content_hash, import_id, origin_detail ->> 'line' FROM annotation_example
-WHERE project_id = %(project)s AND content_hash = ANY(string_to_array(%(contents)s, ','))
+SELECT e.id, e.arrival_hash, e.content_hash, e.import_id, e.line
+FROM unnest(string_to_array(%(contents)s, ',')) AS content, LATERAL (
+    SELECT id, arrival_hash, content_hash, import_id, origin_detail ->> 'line' AS line FROM annotation_example
+    WHERE project_id = %(project)s AND content_hash = content LIMIT 1
+) AS e
 """
 
 

@@ -1,6 +1,6 @@
 """What an import says about the rows of a file: counts, keys that were not taken, problems, and the first rows."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,9 +33,11 @@ class Tally:
     unwritten: list[ImportIssue] = field(default_factory=list)
     first: list[ImportIssue] = field(default_factory=list)
 
-    def note(self, line: FileLine, notes: Iterable[KeyNote]) -> None:
+    def note(self, line: FileLine, notes: Sequence[KeyNote]) -> None:
         """Counts, once for each row, the keys that were not imported under their own name."""
-        for note in {(note.key, note.what): note for note in notes}.values():
+        if len(notes) > 1:
+            notes = list({(note.key, note.what): note for note in notes}.values())
+        for note in notes:
             entry = self.keys.get((note.key, note.what))
             if entry is not None:
                 entry["count"] += 1
