@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from annotation.models import Example, Revision
@@ -29,7 +29,7 @@ from dataset.runner.parsing import parse_line
 from dataset.runner.preparing import PreparedBatch, batches_ahead
 from dataset.runner.reading import NotReadable, OpenedFile, open_file
 from dataset.runner.reading.opening import ReadLimits
-from dataset.runner.storing import Store
+from dataset.runner.storing import Store, planned_for_growth
 from dataset.runner.tally import Tally
 
 # After this number of bad rows, a file with fewer than one good row in ten is probably the wrong file.
@@ -90,14 +90,8 @@ def store(data_import: DataImport, *, report: Report) -> None:
     Raises RefusedFile when the file cannot be read or has no usable row; the caller rolls back.
     """
     tally = Tally(data_import)
-    # The constraints are checked with each batch, while the next one is read, and not all at the end.
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        # PostgreSQL plans its checks of foreign keys once, when the tables may be empty: a plan that reads the whole
-        # table would be used for every row.
-        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
     ImportIssue.objects.filter(data_import=data_import).delete()  # those of a check
-    with opened(data_import, tally) as file:
+    with opened(data_import, tally) as file, planned_for_growth():
         report(done=0, total=data_import.upload.size_bytes, message="Reading the first rows.", now=True)
         _store_rows(data_import, file, tally, report)
     refuse_unusable(tally)
@@ -105,8 +99,6 @@ def store(data_import: DataImport, *, report: Report) -> None:
     DataImport.objects.filter(pk=data_import.pk).update(
         **tally.counts(), file_format=file.label[:60], stored_at=timezone.now()
     )
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = on; SET LOCAL enable_bitmapscan = on")
     record(
         by=data_import.created_by,
         project=data_import.project,

@@ -1,5 +1,7 @@
 """Stores prepared rows as examples with their first revision, by COPY, in the caller's transaction."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from django.db import IntegrityError, connection, transaction
@@ -24,20 +26,36 @@ SELECT id, 1, %s, jsonb_build_object('messages', messages, 'context', context, '
                                      'slice', slice, 'edge', edge, 'tags', tags), '', created_by_id, created_at
 FROM annotation_example WHERE import_id = %s AND id = ANY(string_to_array(%s, ',')::bigint[])
 """
-# One search in an index for each row: from statistics of before the import PostgreSQL would read the whole project each time.
+# One search in an index for each row (see `planned_for_growth`). OFFSET 0 keeps PostgreSQL from joining all rows of the project
+# with the list, and there is no LIMIT: with one, reading the project until the first match looks cheap, and most rows have none.
 _KNOWN = """
-SELECT e.id, e.arrival_hash, e.content_hash, e.import_id, e.line
-FROM unnest(string_to_array(%(arrivals)s, ',')) AS arrival, LATERAL (
-    SELECT id, arrival_hash, content_hash, import_id, origin_detail ->> 'line' AS line FROM annotation_example
-    WHERE project_id = %(project)s AND arrival_hash = arrival LIMIT 1
+SELECT e.* FROM unnest(string_to_array(%(arrivals)s, ',')) AS arrival, LATERAL (
+    SELECT id, arrival_hash, content_hash, import_id, origin_detail ->> 'line' FROM annotation_example
+    WHERE project_id = %(project)s AND arrival_hash = arrival OFFSET 0
 ) AS e
 UNION ALL
-SELECT e.id, e.arrival_hash, e.content_hash, e.import_id, e.line
-FROM unnest(string_to_array(%(contents)s, ',')) AS content, LATERAL (
-    SELECT id, arrival_hash, content_hash, import_id, origin_detail ->> 'line' AS line FROM annotation_example
-    WHERE project_id = %(project)s AND content_hash = content LIMIT 1
+SELECT e.* FROM unnest(string_to_array(%(contents)s, ',')) AS content, LATERAL (
+    SELECT id, arrival_hash, content_hash, import_id, origin_detail ->> 'line' FROM annotation_example
+    WHERE project_id = %(project)s AND content_hash = content OFFSET 0
 ) AS e
 """
+
+
+# Plans that read a whole table or project. The tables grow during the import, and PostgreSQL's statistics are those of before:
+# such a plan, also of its checks of foreign keys, would be used for every row.
+_WHOLE_PLANS = ("seqscan", "bitmapscan")
+
+
+@contextmanager
+def planned_for_growth() -> Iterator[None]:
+    """While rows are stored, in the caller's transaction: every search goes through an index. Constraints are checked with each
+    batch, while the next one is read, and not all at the end."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("; ".join(f"SET LOCAL enable_{plan} = off" for plan in _WHOLE_PLANS))
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("; ".join(f"SET LOCAL enable_{plan} = on" for plan in _WHOLE_PLANS))
 
 
 @dataclass(frozen=True)
