@@ -123,7 +123,8 @@ class Example(models.Model):
         constraints = [
             models.UniqueConstraint(
                 name="example_arrives_once",
-                fields=["project", "arrival_hash"],
+                # The hash first: an import searches by it alone (dataset.runner.storing).
+                fields=["arrival_hash", "project"],
                 condition=models.Q(arrival_hash__isnull=False),
             ),
             models.CheckConstraint(
@@ -169,7 +170,7 @@ class Example(models.Model):
                 condition=models.Q(status__in=["returned", "in_review"]),
             ),
             models.Index(name="example_slice", fields=["project", "slice"]),
-            models.Index(name="example_content", fields=["project", "content_hash"]),
+            models.Index(name="example_content", fields=["content_hash", "project"]),
             GinIndex(name="example_tags", fields=["tags"]),
             models.Index(name="example_import", fields=["import_id", "id"]),
             models.Index(name="example_source", fields=["project", "source"]),

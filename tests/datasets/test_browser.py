@@ -276,10 +276,11 @@ def test_a_dataset_is_previewed_and_frozen(page: tuple[Page, World]):
     tab.get_by_role("button", name="Freeze").click()
     expect(tab.get_by_text("Waiting for a worker.")).to_be_visible()
     _work(Run.objects.get().pk)
-    expect(tab.get_by_role("link", name="Download JSONL")).to_be_visible()
+    tab.get_by_role("button", name="Download").click()
+    expect(tab.get_by_role("link", name="Rows as JSONL")).to_be_visible()
     assert DatasetVersion.objects.get().note == "the first"
     with tab.expect_download() as download:
-        tab.get_by_role("link", name="Download JSONL").click()
+        tab.get_by_role("link", name="Rows as JSONL").click()
     lines = Path(download.value.path()).read_text().splitlines()
     assert len(lines) == 8
 

@@ -130,7 +130,8 @@ def test_a_filtered_list_is_exported_in_a_chosen_shape(tab: Page, desk: World) -
 
 def test_a_split_of_a_dataset_is_exported_as_a_folder(tab: Page, desk: World) -> None:
     tab.goto(address("datasets:dataset", desk, 1))
-    tab.get_by_role("link", name="Export", exact=True).click()
+    tab.get_by_role("button", name="Download").click()
+    tab.get_by_role("link", name="Rows in another shape").click()
     tab.get_by_role("combobox", name="Split").select_option("train")
     expect(tab).to_have_url(re.compile("split=train"))
     tab.get_by_role("radio", name="Hugging Face dataset folder").check()
