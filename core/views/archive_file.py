@@ -37,6 +37,7 @@ def archive_file(archive: ProjectArchive, *, by: User, method: str | None) -> St
 
 
 class ArchiveFileView(ProjectAPIView):
+    pagination_class = None  # a file, not a list
     serializer_class = ProjectArchiveSerializer
     queryset: QuerySet[ProjectArchive] = ProjectArchive.objects.none()
     read_roles, write_roles = ADMINS, ADMINS
