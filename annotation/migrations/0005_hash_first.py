@@ -5,28 +5,31 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0004_kept_counts'),
-        ('core', '0003_moving'),
+        ("annotation", "0004_kept_counts"),
+        ("core", "0003_moving"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='example',
-            name='example_arrives_once',
+            model_name="example",
+            name="example_arrives_once",
         ),
         migrations.RemoveIndex(
-            model_name='example',
-            name='example_content',
+            model_name="example",
+            name="example_content",
         ),
         migrations.AddIndex(
-            model_name='example',
-            index=models.Index(fields=['content_hash', 'project'], name='example_content'),
+            model_name="example",
+            index=models.Index(fields=["content_hash", "project"], name="example_content"),
         ),
         migrations.AddConstraint(
-            model_name='example',
-            constraint=models.UniqueConstraint(condition=models.Q(('arrival_hash__isnull', False)), fields=('arrival_hash', 'project'), name='example_arrives_once'),
+            model_name="example",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("arrival_hash__isnull", False)),
+                fields=("arrival_hash", "project"),
+                name="example_arrives_once",
+            ),
         ),
     ]
