@@ -69,7 +69,7 @@ def _settle_version(row: Row) -> None:
 
 
 def same_content(arrival: Arrival) -> None:
-    """Every version has the rows and the content hash that it had: both are calculated anew from its file."""
+    """Every version has the rows and the content hash that it had: both are calculated again from its file."""
     versions = DatasetVersion.objects.filter(project=arrival.project, status=DatasetVersion.Status.READY)
     for dataset in versions.select_related("artifact", "project"):
         try:

@@ -67,7 +67,7 @@ class WrongCount:
 
 
 def differences() -> list[WrongCount]:
-    """Counts all examples anew, in one statement, and returns where the kept counts differ. Empty, unless a table was changed
+    """Counts all examples again, in one statement, and returns where the kept counts differ. Empty, unless a table was changed
     without its triggers (a restore of single tables, for example)."""
     with connection.cursor() as cursor:
         cursor.execute(_DIFFERENCES)

@@ -54,7 +54,7 @@ class RowFinding(models.Model):
 class DatasheetAnswer(models.Model):
     """One answer to a question of the datasheet, as one person wrote it. Answers are added, never changed: the newest counts.
 
-    Without `dataset` it is the project's: it stands in every version that is frozen after it. With `dataset` it is for
+    Without `dataset` it is the project's: it is shown in every version that is frozen after it. With `dataset` it is for
     that version only. An empty text takes the answer back.
     """
 

@@ -12,14 +12,13 @@ from dataset.queries.imports import remembered_mapping
 from dataset.queries.withdrawals import withdrawn_names
 from dataset.runner.chats import ParsedExample
 from dataset.runner.imports import RefusedFile, count_rows, keep_the_answer, opened, refuse_unusable
-from dataset.runner.labelled import unwrapped
-from dataset.runner.parsing import object_of, parse_line
+from dataset.runner.parsing import columns_of, parse_columns
 from dataset.runner.preparing import PreparedBatch, batches_ahead
 from dataset.runner.reading import FileLine
 from dataset.runner.recognise import shape_of
 from dataset.runner.storing import Store, first_of_each
 from dataset.runner.tally import FirstLook, Tally
-from dataset.runner.values import BadField, Issue
+from dataset.runner.values import Issue
 
 # Rows whose repeats inside the file are found; each takes some 50 bytes of memory.
 MOST_REMEMBERED = 2_000_000
@@ -80,11 +79,10 @@ def _read(data_import: DataImport, look: FirstLook, report: Report) -> tuple[str
     mapping, marks = read_mapping(data_import.mapping), known_marks()
 
     def parse(line: FileLine) -> ParsedExample | list[Issue]:
-        parsed = parse_line(line, needs_completion=needs_completion, marks=marks, mapping=mapping)
-        try:
-            data = unwrapped(object_of(line))
-        except (BadField, RecursionError):
-            return parsed
+        data = columns_of(line)
+        if isinstance(data, list):
+            return data
+        parsed = parse_columns(data, line, needs_completion=needs_completion, marks=marks, mapping=mapping)
         look.see(data)
         look.show(line, data, parsed)
         return parsed

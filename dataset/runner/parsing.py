@@ -43,6 +43,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _MOST_LOOKED_UP = 200  # keys of one row
 _BY_NAME = FieldMapping()
+_TOO_DEEP = Issue("", "The line is nested too deeply for a row.")
 # Fields that are lists: a cell of a table has them as JSON.
 _LISTS = ("messages", "context", "tags", "prompt", "completion", "rejected")
 
@@ -56,13 +57,32 @@ def parse_line(
     `needs_completion` is False for rows that go to the annotators' queue: these can have no completion, or one that
     the file marks as bad. No text may contain one of `marks`. Columns that `mapping` names are read as it says.
     """
+    data = columns_of(line)
+    if isinstance(data, list):
+        return data
+    return parse_columns(data, line, needs_completion=needs_completion, marks=marks, mapping=mapping)
+
+
+def columns_of(line: FileLine) -> dict[str, Value] | list[Issue]:
+    """The columns of the line's row, before any is read as a field; or why there are none."""
     try:
-        data = unwrapped(object_of(line))
+        return unwrapped(object_of(line))
+    except BadField as bad:
+        return [bad.issue]
+    except RecursionError:
+        return [_TOO_DEEP]
+
+
+def parse_columns(
+    data: dict[str, Value], line: FileLine, *, needs_completion: bool, marks: Marks, mapping: FieldMapping
+) -> ParsedExample | list[Issue]:
+    """The second half of `parse_line`, for `columns_of` the line."""
+    try:
         return _Reader(data, needs_completion, marks, mapping, is_table=line.is_table).row()
     except BadField as bad:
         return [bad.issue]
     except RecursionError:
-        return [Issue("", "The line is nested too deeply for a row.")]
+        return [_TOO_DEEP]
 
 
 def object_of(line: FileLine) -> dict[str, Value]:

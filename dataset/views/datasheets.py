@@ -125,7 +125,7 @@ def _show_newer(form: DatasheetForm, error: AnsweredMeanwhile, standing: dict[st
         form.add_error(
             key, f"Now it says: “{text}”. Saving again replaces that." if text else "It was taken back."
         )
-        # Whoever saves again has seen it.
+        # A person who saves again has seen it.
         form.seen[key] = standing.get(key, 0)
 
 

@@ -8,7 +8,7 @@ from annotation.services.counts import differences, mend
 
 
 class Command(BaseCommand):
-    help = "Counts all examples anew and compares the numbers with the kept ones, which lists and Home show."
+    help = "Counts all examples again and compares the numbers with the kept ones, which lists and Home show."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

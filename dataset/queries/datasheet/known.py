@@ -1,6 +1,6 @@
 """What the functions of a datasheet read, and what they give: plain sentences and, where it helps, one table.
 
-Names of sources, slices and people are users' text: whoever shows facts escapes them.
+Names of sources, slices and people are users' text: the code that shows facts escapes them.
 """
 
 from collections.abc import Callable, Sequence
