@@ -24,14 +24,31 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Fix:
+    """A replacement: characters [start, end) of one text, named as in Span, become `text`."""
+
+    field: str
+    index: int
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
 class Finding:
-    """One finding of a check. `example` is the example it is about, if any."""
+    """One finding of a check. `example` is the other example that it names, if any.
+
+    `kind` is a short stable name inside the check ("email"): findings are grouped and dismissed by check and kind. `fixes` settle the
+    finding together, in one step; they do not overlap, and are empty where a person must write.
+    """
 
     level: Level
     says: str
     spans: tuple[Span, ...] = ()
     check: str = ""
     example: int | None = None
+    kind: str = ""
+    fixes: tuple[Fix, ...] = ()
 
 
 @dataclass(frozen=True)
