@@ -58,7 +58,10 @@ class Example(models.Model):
         RATING = "rating", "Corrected in a rating"
         CHAT = "chat", "Corrected in chat"
 
-    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="examples")
+    # These three need no index of their own: an import writes every index for each row. Those of Meta serve all queries.
+    project = models.ForeignKey(
+        "core.Project", on_delete=models.CASCADE, related_name="examples", db_index=False
+    )
     # By its name, and the id of an import: both are rows of the app above, which adds the foreign keys (dataset.migrations).
     source = models.CharField(max_length=120, null=True, blank=True)  # noqa: DJ001 - NULL refers to nothing
     import_id = models.BigIntegerField(null=True, blank=True)
@@ -92,13 +95,16 @@ class Example(models.Model):
         max_length=64, help_text="SHA-256 of messages, context and completion now."
     )
     revision = models.PositiveIntegerField(default=1)
-    created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
+    created_by = models.ForeignKey(
+        "core.User", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     submitted_by = models.ForeignKey(
         "core.User",
         null=True,
         blank=True,
         on_delete=models.PROTECT,
         related_name="submitted_examples",
+        db_index=False,
     )
     submitted_at = models.DateTimeField(null=True, blank=True)
     waiting_since = models.DateTimeField(
@@ -169,6 +175,11 @@ class Example(models.Model):
                 fields=["project", "submitted_by", "status"],
                 condition=models.Q(status__in=["returned", "in_review"]),
             ),
+            models.Index(
+                name="example_person",
+                fields=["submitted_by"],
+                condition=models.Q(submitted_by__isnull=False),
+            ),
             models.Index(name="example_slice", fields=["project", "slice"]),
             models.Index(name="example_content", fields=["content_hash", "project"]),
             GinIndex(name="example_tags", fields=["tags"]),
@@ -210,7 +221,8 @@ class Revision(models.Model):
         CORRECTED = "corrected", "Corrected in review"
         RESTORED = "restored", "Restored"
 
-    example = models.ForeignKey(Example, on_delete=models.CASCADE, related_name="revisions")
+    # Its index is that of revision_once.
+    example = models.ForeignKey(Example, on_delete=models.CASCADE, related_name="revisions", db_index=False)
     number = models.PositiveIntegerField()
     reason = models.CharField(max_length=10, choices=Reason.choices)
     content = models.JSONField(help_text="messages, context, completion, slice, edge, tags")

@@ -5,6 +5,8 @@ import json
 import unicodedata
 from typing import Any, overload
 
+import msgspec
+
 from core.json_types import JsonLike
 from core.lists.search import searchable
 from core.text import one_line
@@ -39,8 +41,22 @@ def canonical_json(value: JsonLike) -> str:
 _dump = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def canonical_texts(value: JsonLike) -> bytes:
+    """`canonical_json(value).encode()` for lists and objects of texts (and true, false, null), several times as fast.
+
+    Not for numbers, which msgspec writes in its own way. Raises ValueError for half a surrogate pair.
+    """
+    data = _encode(value)
+    if data.isascii() or unicodedata.is_normalized("NFC", data.decode()):
+        return data
+    return canonical_json(value).encode()
+
+
 def _sha256(value: JsonLike) -> str:
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    return hashlib.sha256(canonical_texts(value)).hexdigest()
 
 
 def content_hash(*, messages: list[Any], context: list[str], completion: str) -> str:
@@ -75,7 +91,7 @@ def _compact(record: str) -> str:
         return record
     try:
         # Numbers stay text: as floats 1.10 and 1.1 would be one, and so would long identifiers.
-        return canonical_json(_parse_verbatim(record))
+        return canonical_texts(_parse_verbatim(record)).decode()
     except (ValueError, RecursionError):
         return record
 

@@ -12,6 +12,7 @@ from dataset.runner.shapes import (
     SHAREGPT_ROLES,
     KeyNote,
     is_filled,
+    key_facts,
     meaning_of,
     plain,
     says_bad,
@@ -149,7 +150,7 @@ class ChatReader:
 
     def _history(self) -> list[dict[str, str]]:
         """Earlier turns of an instruction, as [[question, answer], ...]."""
-        key = next((key for key in self.data if plain(key) == "history"), None)
+        key = next((key for key in self.data if key_facts(key).name == "history"), None)
         history = self.data.get(key) if key is not None else None
         if key is None or not history:
             return []

@@ -29,7 +29,7 @@ from dataset.runner.parsing import parse_line
 from dataset.runner.preparing import PreparedBatch, batches_ahead
 from dataset.runner.reading import NotReadable, OpenedFile, open_file
 from dataset.runner.reading.opening import ReadLimits
-from dataset.runner.storing import Store, planned_for_growth
+from dataset.runner.storing import RowText, Store, planned_for_growth
 from dataset.runner.tally import Tally
 
 # After this number of bad rows, a file with fewer than one good row in ten is probably the wrong file.
@@ -140,6 +140,7 @@ def _store_rows(data_import: DataImport, file: OpenedFile, tally: Tally, report:
     with batches_ahead(
         file.rows,
         lambda line: parse_line(line, needs_completion=needs_completion, marks=marks, mapping=mapping),
+        RowText(data_import).copied,
     ) as batches:
         for batch in batches:
             batch.refuse_sources(withdrawn, data_import.default_source)

@@ -17,11 +17,10 @@ from dataset.runner.reading.records import FileLine, shortened, type_name
 from dataset.runner.shapes import (
     KeyNote,
     is_filled,
-    may_be,
+    key_facts,
     meaning_of,
     note_on,
     own_key,
-    plain,
     says_bad,
     says_not_to_train,
 )
@@ -134,38 +133,39 @@ class _Reader(ChatReader):
         if row.bad_answer and not row.rejected:
             row.rejected = row.completion
         row.context = [*(self.take(read_context, *self.value_of("context")) or []), *self.tool_results]
-        row.slice = self.take(read_label, *self.value_of("slice"), MAX_SLICE) or ""
+        row.slice = self._label("slice", MAX_SLICE)
         row.edge = self.take(read_edge, *self.value_of("edge")) or ""
         row.tags = self.take(read_tags, *self.value_of("tags")) or []
-        row.group = self.take(read_label, *self.value_of("group"), 200) or ""
-        conversation = self.take(read_label, *self.value_of("conversation_id"), 200) or ""
+        row.group = self._label("group", 200)
+        conversation = self._label("conversation_id", 200)
         if row.group and conversation:
             self.leave_out(self.value_of("conversation_id")[0], "The row also has a group, which is used.")
         row.group = row.group or conversation
-        row.source = self.take(read_label, *self.value_of("source"), 120) or ""
-        row.license = self.take(read_label, *self.value_of("license"), 120) or ""
-        row.external_id = self.take(read_label, *self.value_of("id"), 200) or ""
+        row.source = self._label("source", 120)
+        row.license = self._label("license", 120)
+        row.external_id = self._label("id", 200)
         self._check_texts()
         return self.issues or row
+
+    def _label(self, own: str, limit: int) -> str:
+        if own not in self.given:
+            return ""
+        return self.take(read_label, *self.given[own], limit) or ""
 
     # --- keys ----------------------------------------------------------------------------------------------
     def _sort_keys(self) -> None:
         """Decides about each key: imported, read as another one, refused, or noted as not imported."""
-        alpaca = any(
-            plain(key) == "instruction" and not is_nothing(value) for key, value in self.data.items()
-        )
         perhaps: list[tuple[str, Value]] = []
         for key, value in self.data.items():
-            own = own_key(key)
+            facts = key_facts(key)
+            own = facts.own
             if self._is_decided(own, key, value):
                 continue
-            if meaning := meaning_of(key):
-                self._refuse_meaning(shown(key)[1:-1], meaning, value)
-            elif says_not_to_train(key, value):
-                raise BadField(shown(key)[1:-1], f"Is {shortened(value)}. {NOT_FOR_TRAINING}")
-            elif says_bad(key, value):
-                self.note_bad_answer(key, value)
-            elif own is None and may_be(key):
+            if facts.meaning:
+                self._refuse_meaning(shown(key)[1:-1], facts.meaning, value)
+            elif facts.judges and self._judges(key, value):
+                continue
+            elif own is None and facts.may_be:
                 perhaps.append((key, value))
             elif own is None or (own == "messages" and key != own and not isinstance(value, list)):
                 # After this number, keys are probably values in the place of keys; no further one is looked up.
@@ -173,17 +173,33 @@ class _Reader(ChatReader):
                 self.result.notes.append(note_on(key) if known else KeyNote(shown(key)[1:-1], "ignored"))
             elif own == "prompt" and isinstance(value, dict) and "messages" in value:
                 self._prompt_object(key, value)
-            elif alpaca and plain(key) == "input":
+            elif facts.name == "input" and self._is_alpaca():
                 if not is_nothing(value):
                     self.input = (key, value)
                     self.result.notes.append(KeyNote(key, "read_as", "prompt, below the instruction"))
             else:
                 self._place(own, key, value)
 
-        self._read_perhaps(perhaps)
+        if perhaps:
+            self._read_perhaps(perhaps)
         self._join_records()
         if is_nothing(self.value_of("completion")[1]):
             self.given.pop("completion", None)  # messages can end with the answer
+
+    def _judges(self, key: str, value: Value) -> bool:
+        """Whether the value marks the answer as a bad one, which is noted then. Raises BadField where the row is not to be trained on."""
+        if says_not_to_train(key, value):
+            raise BadField(shown(key)[1:-1], f"Is {shortened(value)}. {NOT_FOR_TRAINING}")
+        if says_bad(key, value):
+            self.note_bad_answer(key, value)
+            return True
+        return False
+
+    def _is_alpaca(self) -> bool:
+        """Whether the row has an instruction, to which `input` belongs."""
+        return any(
+            key_facts(key).name == "instruction" and not is_nothing(value) for key, value in self.data.items()
+        )
 
     def _is_decided(self, own: str | None, key: str, value: Value) -> bool:
         """Reads a column that the mapping names, and a worse answer; nothing else is looked at then."""
@@ -279,7 +295,7 @@ class _Reader(ChatReader):
     def _read_perhaps(self, perhaps: list[tuple[str, Value]]) -> None:
         """Keys that are read only when the row has no other key for the same thing."""
         for own in ("prompt", "completion"):
-            named = [(key, value) for key, value in perhaps if may_be(key) == own]
+            named = [(key, value) for key, value in perhaps if key_facts(key).may_be == own]
             taken = [self.value_of(own), *([self.value_of("messages")] if own == "prompt" else [])]
             has = next((key for key, value in taken if not is_nothing(value)), None)
             if has is None and own == "completion" and ends_with_an_answer(self.value_of("messages")[1]):

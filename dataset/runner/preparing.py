@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from annotation.text.hashes import arrival_hash, content_hash, group_of_prompt
 from dataset.runner.chats import ParsedExample
@@ -17,15 +18,16 @@ _SWITCH_SECONDS = 0.001
 _WAITING = 3  # batches between the two threads: they bound the memory
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedRow:
-    """A good row with its hashes; `group` is the one that it names, or that of its prompt."""
+class PreparedRow(NamedTuple):
+    """A good row with its hashes; `group` is the one that it names, or that of its prompt; `copied` is the row for COPY, as far as
+    the row alone says it."""
 
     line: FileLine
     example: ParsedExample
     arrival: str
     content: str
     group: str
+    copied: str = ""
 
 
 @dataclass
@@ -57,14 +59,16 @@ class PreparedBatch:
 
 
 Parse = Callable[[FileLine], ParsedExample | list[Issue]]
+Copied = Callable[[PreparedRow], str]
 
 
-def _batches(lines: Iterator[FileLine], parse: Parse) -> Iterator[PreparedBatch]:
+def _batches(lines: Iterator[FileLine], parse: Parse, copied: Copied | None) -> Iterator[PreparedBatch]:
     batch = PreparedBatch()
     for line in lines:
         parsed = parse(line)
         if isinstance(parsed, ParsedExample):
-            batch.good.append(prepared(line, parsed))
+            row = prepared(line, parsed)
+            batch.good.append(PreparedRow(*row[:-1], copied(row)) if copied else row)
         else:
             batch.bad.append((line, parsed))
         if len(batch) == BATCH:
@@ -86,8 +90,11 @@ def prepared(line: FileLine, example: ParsedExample) -> PreparedRow:
 
 
 @contextmanager
-def batches_ahead(lines: Iterator[FileLine], parse: Parse) -> Iterator[Iterator[PreparedBatch]]:
-    """The batches, made up to three ahead by another thread. An error of reading is raised where its batch would come."""
+def batches_ahead(
+    lines: Iterator[FileLine], parse: Parse, copied: Copied | None = None
+) -> Iterator[Iterator[PreparedBatch]]:
+    """The batches, made up to three ahead by another thread; with `copied` of each row. An error of reading is raised where its batch
+    would come."""
     ready: queue.Queue[PreparedBatch | BaseException | None] = queue.Queue(maxsize=_WAITING)
     stopped = threading.Event()
 
@@ -102,7 +109,7 @@ def batches_ahead(lines: Iterator[FileLine], parse: Parse) -> Iterator[Iterator[
 
     def work() -> None:
         try:
-            for batch in _batches(lines, parse):
+            for batch in _batches(lines, parse, copied):
                 if not put(batch):
                     return
             put(None)

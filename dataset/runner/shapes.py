@@ -207,14 +207,41 @@ def _meant(name: str) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """What a key alone says of its value. `name` is its plain form, `own` Guildhall's name for it (None: unknown), `may_be` the
+    Guildhall key that it can be when a row has no other for it, `meaning` content that cannot be imported, in words ("" for
+    other keys). `judges`: the value can say that the answer is bad, or not to train on it."""
+
+    name: str
+    own: str | None
+    may_be: str | None
+    meaning: str
+    judges: bool
+
+
+def key_facts(key: str) -> KeyFacts:
+    """The same few keys are in every row of a file, so their facts are kept."""
+    return _key_facts(key[:_LONGEST_KEY])
+
+
+@lru_cache(maxsize=4096)
+def _key_facts(key: str) -> KeyFacts:
+    name = _plain(key)
+    meant = _meant(name)
+    media = _MEDIA.fullmatch(name)
+    return KeyFacts(
+        name=name,
+        own=key if key in OWN else _KNOWN.get(name),
+        may_be=_MAY_BE.get(name),
+        meaning=_MEDIA_WORDS.get(media[1], "images") if media else _MEANING.get(name, ""),
+        judges=name in _HOLDERS or meant in _JUDGING or meant in _FOR or meant in _AGAINST,
+    )
+
+
 def own_key(key: str) -> str | None:
     """Guildhall's name for a key; None for an unknown key."""
-    return key if key in OWN else _KNOWN.get(plain(key))
-
-
-def may_be(key: str) -> str | None:
-    """The Guildhall key that this can be when a row has no other for it."""
-    return _MAY_BE.get(plain(key))
+    return key_facts(key).own
 
 
 def known_names() -> set[str]:
@@ -224,10 +251,7 @@ def known_names() -> set[str]:
 
 def meaning_of(key: str) -> str:
     """The content of a key that cannot be imported, in words; "" for all other keys."""
-    name = plain(key)
-    if media := _MEDIA.fullmatch(name):
-        return _MEDIA_WORDS.get(media[1], "images")
-    return _MEANING.get(name, "")
+    return key_facts(key).meaning
 
 
 def is_filled(value: Value) -> bool:

@@ -9,23 +9,25 @@ from django.utils import timezone
 
 from annotation.models import Example, Revision
 from dataset.models import DataImport, ImportIssue, Source
-from dataset.runner.bulk import allocate_ids, as_array, copy_in, copy_text, quoted
+from dataset.runner.bulk import as_array, as_json, cell, copy_in, copy_text
 from dataset.runner.preparing import PreparedRow
 from dataset.runner.tally import Tally
 
+# The first columns are those that the row alone does not say, and then those of `RowText.copied`.
 _COLUMNS = (
-    "id", "project_id", "source", "import_id", "status", "messages", "context", "completion", "rejected", "slice", "edge", "tags",
-    "group", "license", "external_id", "origin", "origin_detail", "arrival_hash", "content_hash", "revision",
-    "created_by_id", "waiting_since", "created_at", "changed_at",
+    "source", "license",
+    "project_id", "import_id", "status", "origin", "revision", "created_by_id", "waiting_since", "created_at", "changed_at",
+    "messages", "context", "completion", "rejected", "slice", "edge", "tags", "group", "external_id", "origin_detail",
+    "arrival_hash", "content_hash",
 )  # fmt: skip
-# Lists of ids and hashes travel as one text: psycopg writes an array of a thousand values element by element.
 # The first revision is made of the example inside the database: its text does not travel twice.
 _REVISIONS = """
 INSERT INTO annotation_revision (example_id, number, reason, content, note, by_id, at)
 SELECT id, 1, %s, jsonb_build_object('messages', messages, 'context', context, 'completion', completion,
                                      'slice', slice, 'edge', edge, 'tags', tags), '', created_by_id, created_at
-FROM annotation_example WHERE import_id = %s AND id = ANY(string_to_array(%s, ',')::bigint[])
+FROM annotation_example WHERE import_id = %s AND id > %s
 """
+_NEWEST = "SELECT coalesce(max(id), 0) FROM annotation_example WHERE import_id = %s"
 # One search in an index for each row. "+ 0" hides the project from the planner: where its statistics are older than the import, an
 # index of the whole project looks as good as that of the hash, and would be read for every row. OFFSET 0 keeps it from joining all
 # rows of the project with the list.
@@ -59,6 +61,38 @@ def planned_for_growth() -> Iterator[None]:
         cursor.execute("; ".join(f"SET LOCAL enable_{plan} = on" for plan in _WHOLE_PLANS))
 
 
+# Rows whose hashes are remembered, about 75 bytes each; after that, the database is asked for every row.
+_MOST_REMEMBERED = 400_000
+
+
+class RowText:
+    """The rows of one import as lines for COPY."""
+
+    def __init__(self, data_import: DataImport) -> None:
+        self.file_name = data_import.file_name
+        by, now = data_import.created_by_id, timezone.now().isoformat()
+        same = (
+            str(data_import.project_id), str(data_import.pk), data_import.destination, Example.Origin.IMPORT.value, "1",
+            None if by is None else str(by), now, now, now,
+        )  # fmt: skip
+        self._same = "\t".join(map(cell, same))
+
+    def copied(self, row: PreparedRow) -> str:
+        """All columns but the source and the license, whose texts the project's sources decide."""
+        example = row.example
+        texts = (
+            as_json(example.messages), as_json(example.context), example.completion, example.rejected, example.slice,
+            example.edge, as_array(example.tags), row.group, example.external_id,
+            as_json({"label": self._label(row), "line": row.line.number}),
+        )  # fmt: skip
+        return "\t".join((self._same, *map(cell, texts), row.arrival, row.content))
+
+    def _label(self, row: PreparedRow) -> str:
+        part = f", {row.line.part}" if row.line.part else ""
+        label = f"{self.file_name}{part}, line {row.line.number}"
+        return f"{label}, marked in the file as a bad answer" if row.example.bad_answer else label
+
+
 @dataclass(frozen=True)
 class RepeatedExample:
     """An example of the project that a row repeats; `line` is its line when this import added it."""
@@ -69,34 +103,59 @@ class RepeatedExample:
 
 @dataclass
 class Store:
-    """Where the rows of one import go. `sources` are those of the project by name."""
+    """Where the rows of one import go. `sources` are those of the project by name.
+
+    While the project had no example before, only rows whose hash came before in the file can be repeats: the others are not looked up.
+    """
 
     data_import: DataImport
     tally: Tally
     sources: dict[str, Source] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._all_new = not Example.objects.filter(project=self.data_import.project_id).exists()
+        self._seen: set[int] = set()  # the first 60 bits of the arrival hashes of stored rows
+
     def add(self, rows: list[PreparedRow]) -> None:
         """Stores the rows that the project does not have, and notes the others as repeats."""
         for last_try in (False, False, True):
-            known = self.known(rows)
+            known = self.known(self._perhaps_known(rows))
             fresh = [row for row in first_of_each(rows) if row.arrival not in known]
             try:
                 with transaction.atomic():
-                    ids = self._copy(fresh)
+                    self._copy(fresh)
                 break
             except IntegrityError:
                 # Somebody wrote one of these examples by hand between the query and the copy; query again.
+                self._all_new = False
                 if last_try:
                     raise
-        taken = {id(row) for row in fresh}
-        known |= {
-            row.arrival: RepeatedExample(pk, str(row.line.number)) for row, pk in zip(fresh, ids, strict=True)
-        }
-        for row in rows:
-            if id(row) not in taken:
-                self._note_repeat(row, known[row.arrival])
+        self._remember(fresh)
+        self._note_repeats(rows, fresh, known)
         self.tally.accepted += len(fresh)
         self.write_issues()
+
+    def _perhaps_known(self, rows: list[PreparedRow]) -> list[PreparedRow]:
+        return [row for row in rows if _short(row.arrival) in self._seen] if self._all_new else rows
+
+    def _remember(self, fresh: list[PreparedRow]) -> None:
+        if not self._all_new:
+            return
+        self._seen.update(_short(row.arrival) for row in fresh)
+        if len(self._seen) > _MOST_REMEMBERED:
+            self._all_new = False
+            self._seen.clear()
+
+    def _note_repeats(
+        self, rows: list[PreparedRow], fresh: list[PreparedRow], known: dict[str, RepeatedExample]
+    ) -> None:
+        if len(fresh) == len(rows):
+            return
+        taken = {id(row) for row in fresh}
+        repeats = [row for row in rows if id(row) not in taken]
+        known = known | self.known([row for row in repeats if row.arrival not in known])
+        for row in repeats:
+            self._note_repeat(row, known[row.arrival])
 
     def write_issues(self) -> None:
         copy_in(ImportIssue, self.tally.unwritten, leave_out=["id"])
@@ -104,6 +163,8 @@ class Store:
 
     def known(self, rows: list[PreparedRow]) -> dict[str, RepeatedExample]:
         """{arrival hash of a row: the project's example it repeats}, as it was imported or as it is now."""
+        if not rows:
+            return {}
         by_content = {row.content: row.arrival for row in rows}
         arrivals = {row.arrival for row in rows}
         values: dict[str, int | str] = {
@@ -129,39 +190,21 @@ class Store:
             reason = f"Repeats example #{of.pk}, which the project already has."
         self.tally.repeat(row.line, row.example, reason, of.pk)
 
-    def _copy(self, rows: list[PreparedRow]) -> list[int]:
-        ids = allocate_ids(Example, len(rows))
-        now = timezone.now().isoformat()
-        copy_text(Example, _COLUMNS, (self._cells(pk, row, now) for pk, row in zip(ids, rows, strict=True)))
+    def _copy(self, rows: list[PreparedRow]) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(
-                _REVISIONS, [Revision.Reason.ARRIVED, self.data_import.pk, ",".join(map(str, ids))]
-            )
-        return ids
+            cursor.execute(_NEWEST, [self.data_import.pk])
+            before = cursor.fetchone()[0]
+            copy_text(Example, _COLUMNS, map(self._line, rows))
+            cursor.execute(_REVISIONS, [Revision.Reason.ARRIVED, self.data_import.pk, before])
 
-    def _cells(self, pk: int, row: PreparedRow, now: str) -> tuple[str | None, ...]:
-        """One example as texts, in the order of _COLUMNS."""
-        example = row.example
+    def _line(self, row: PreparedRow) -> str:
         source = self._source(row)
-        by = self.data_import.created_by_id
         license_name = (
-            example.license or self.data_import.default_license or (source.license if source else "")
+            row.example.license
+            or self.data_import.default_license
+            or (source.license if source is not None else "")
         )
-        return (
-            str(pk), str(self.data_import.project_id), source.name if source else None, str(self.data_import.pk),
-            self.data_import.destination, _chat_json(example.messages), _texts_json(example.context), example.completion,
-            example.rejected, example.slice, example.edge, as_array(example.tags), row.group, license_name, example.external_id,
-            Example.Origin.IMPORT.value, self._origin(row), row.arrival, row.content,
-            "1", None if by is None else str(by), now, now, now,
-        )  # fmt: skip
-
-    def _origin(self, row: PreparedRow) -> str:
-        return f'{{"label":{quoted(self._label(row))},"line":{row.line.number}}}'
-
-    def _label(self, row: PreparedRow) -> str:
-        part = f", {row.line.part}" if row.line.part else ""
-        label = f"{self.data_import.file_name}{part}, line {row.line.number}"
-        return f"{label}, marked in the file as a bad answer" if row.example.bad_answer else label
+        return f"{cell(source.name if source is not None else None)}\t{cell(license_name)}\t{row.copied}"
 
     def _source(self, row: PreparedRow) -> Source | None:
         name = row.example.source or self.data_import.default_source
@@ -184,10 +227,5 @@ def first_of_each(rows: list[PreparedRow]) -> list[PreparedRow]:
     return list(first.values())
 
 
-def _texts_json(texts: list[str]) -> str:
-    return f"[{','.join(map(quoted, texts))}]"
-
-
-def _chat_json(messages: list[dict[str, str]]) -> str:
-    turns = (f'{{"role":"{turn["role"]}","content":{quoted(turn["content"])}}}' for turn in messages)
-    return f"[{','.join(turns)}]"
+def _short(sha256: str) -> int:
+    return int(sha256[:15], 16)

@@ -8,7 +8,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
@@ -232,7 +232,7 @@ def _open_zip(path: Path, limits: ReadLimits, scratch: Path) -> OpenedFile:
                 part = storable(member.filename)[-200:] if len(members) > 1 else ""
                 for line in _rows_of_member(archive, member, forms[member.filename], limits, scratch):
                     share = (before + min(line.end, member.file_size)) / total
-                    yield replace(line, part=part, end=int(path.stat().st_size * share))
+                    yield line.placed(part=part, end=int(path.stat().st_size * share))
                 before += member.file_size
 
     return OpenedFile(f"{' and '.join(sorted(labels))}, zip", rows())

@@ -1,14 +1,13 @@
 """One row of a file, whatever the format, and what is said of a file that cannot be read."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dataset.runner.json_lines import Value, write_json
 
 EXCERPT = 120
 
 
-@dataclass(frozen=True)
-class FileLine:
+class FileLine(NamedTuple):
     """One row of the file. `text` is its JSON where the format is JSON Lines; other formats give the row as `data`.
 
     Both are None when the row cannot be read; then `problem` says why.
@@ -24,6 +23,10 @@ class FileLine:
     column: int = 0  # of the problem, from 1; 0 when it concerns the whole row
     part: str = ""  # the file inside an archive that has several
     is_table: bool = False  # cells are texts: a list in one is written as JSON
+
+    def placed(self, *, part: str, end: int) -> "FileLine":
+        """The same row, as one of an archive."""
+        return self._replace(part=part, end=end)
 
 
 class NotReadable(Exception):
