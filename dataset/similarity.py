@@ -65,16 +65,24 @@ def words(text: str) -> list[str]:
     return _NUMBER.sub("0", plain).split()
 
 
+def turns_of(messages: Sequence[Mapping[str, str]]) -> list[str]:
+    """The texts that are compared. System messages are left out: they are the same in many rows."""
+    return [message["content"] for message in messages if message["role"] != "system"]
+
+
 def shingles(messages: Sequence[Mapping[str, str]]) -> frozenset[str]:
-    """Pairs of adjacent words of all turns. System messages are left out: they are the same in many rows.
+    """Pairs of adjacent words of all turns.
 
     A prompt of one word is that word; one without words (only signs) is its own text. The result is not empty.
     """
-    turns = [message["content"] for message in messages if message["role"] != "system"]
+    return frozenset(_pairs_of(turns_of(messages)))
+
+
+def _pairs_of(turns: Sequence[str]) -> list[str]:
     every = [word for turn in turns for word in words(turn)]
     if len(every) > 1:
-        return frozenset(map(" ".join, pairwise(every)))
-    return frozenset(every or [loosely(" ".join(turns))])
+        return list(map(" ".join, pairwise(every)))
+    return every or [loosely(" ".join(turns))]
 
 
 def jaccard(first: Collection[Any], second: Collection[Any]) -> float:
@@ -93,17 +101,27 @@ class Prompts:
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
         self._shingles: list[array[int]] = []
+        self._added: array[int] = array("l")
 
     def __len__(self) -> int:
         return len(self._shingles)
 
     def add(self, messages: Sequence[Mapping[str, str]]) -> int:
         """The number of this prompt's text."""
-        hashes = array("Q", sorted(set(RMinHash.hash_token_sets([list(shingles(messages))])[0])))
+        return self.add_turns(turns_of(messages))
+
+    def add_turns(self, turns: Sequence[str]) -> int:
+        """The number of a prompt of these turns."""
+        hashes = array("Q", sorted(set(RMinHash.hash_token_sets([_pairs_of(turns)])[0])))
         number = self._numbers.setdefault(blake2b(hashes.tobytes(), digest_size=16).digest(), len(self))
         if number == len(self):
             self._shingles.append(hashes)
+        self._added.append(number)
         return number
+
+    def numbers(self) -> Sequence[int]:
+        """The numbers of all prompts, in the order of adding."""
+        return self._added
 
     def similarity(self, first: int, second: int) -> float:
         return jaccard(self._shingles[first], self._shingles[second])
@@ -191,7 +209,9 @@ class Prompts:
         for start in range(0, len(numbers), _CHUNK):
             sets = [self._shingles[number] for number in numbers[start : start + _CHUNK]]
             digests = RMinHash.digest_matrix_from_token_hash_sets(sets, BANDS * BAND_ROWS, SEED).to_rows()
-            rows = np.array(digests, dtype=np.uint64).reshape(len(sets), BANDS, BAND_ROWS)
+            # By way of arrays: NumPy alone takes twice as long to read a list of lists.
+            packed = b"".join([array("I", digest).tobytes() for digest in digests])
+            rows = np.frombuffer(packed, np.uint32).astype(np.uint64).reshape(len(sets), BANDS, BAND_ROWS)
             chunk = np.zeros((len(sets), BANDS), dtype=np.uint64)
             for at in range(BAND_ROWS):
                 chunk = (chunk ^ rows[:, :, at]) * _MULTIPLIER

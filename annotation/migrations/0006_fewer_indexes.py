@@ -6,36 +6,62 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0005_hash_first'),
-        ('core', '0003_moving'),
+        ("annotation", "0005_hash_first"),
+        ("core", "0003_moving"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='example',
-            name='created_by',
-            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="example",
+            name="created_by",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AlterField(
-            model_name='example',
-            name='project',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='examples', to='core.project'),
+            model_name="example",
+            name="project",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="examples",
+                to="core.project",
+            ),
         ),
         migrations.AlterField(
-            model_name='example',
-            name='submitted_by',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='submitted_examples', to=settings.AUTH_USER_MODEL),
+            model_name="example",
+            name="submitted_by",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="submitted_examples",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AlterField(
-            model_name='revision',
-            name='example',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='revisions', to='annotation.example'),
+            model_name="revision",
+            name="example",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="revisions",
+                to="annotation.example",
+            ),
         ),
         migrations.AddIndex(
-            model_name='example',
-            index=models.Index(condition=models.Q(('submitted_by__isnull', False)), fields=['submitted_by'], name='example_person'),
+            model_name="example",
+            index=models.Index(
+                condition=models.Q(("submitted_by__isnull", False)),
+                fields=["submitted_by"],
+                name="example_person",
+            ),
         ),
     ]

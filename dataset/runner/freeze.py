@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import msgspec
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, QuerySet, TextField
+from django.db.models.functions import Cast
+from django.utils import timezone
 
 from annotation.models import Example, Revision
 from annotation.queries.counts import changes_so_far
 from annotation.text.cleaning import mark_in_pair
-from annotation.text.hashes import canonical_json, prompt_hash
+from annotation.text.hashes import nfc, prompt_hash
 from core.audit.entries import record
 from core.database.statistics import analyze
 from core.database.transitions import transition
@@ -30,16 +33,20 @@ from core.runs.outside import Report, reporting_outside, still_ours, wait_for_tu
 from core.services.events import publish
 from core.storage import storage
 from dataset.actions import DatasetAction
+from dataset.data_rules import Rules
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit
 from dataset.planning import FreezePlan, Planner
 from dataset.queries.rules import rules_now
 from dataset.queries.versions import add_tested_before, approved, decided_splits
-from dataset.rows import ContentHash, body_hash, canonical_row, text_hash
-from dataset.runner.bulk import copy_in
+from dataset.rows import ContentHash, body_hash, canonical_body, text_hash
+from dataset.runner.bulk import cell, copy_text
+from dataset.runner.comparing import PromptsElsewhere
 
 BATCH = 2000
 # The steps of a freeze, as shares of the progress bar: reading, deciding, writing.
 _READ, _DECIDED, _ALL = 45, 70, 100
+# From this number of rows, a second process is worth its start (0.4 s).
+_ELSEWHERE_FROM = 5000
 
 # The canonical rows themselves are in a file, each with its place (`at`, `size`) in the table: PostgreSQL sorts and joins without them.
 # Temporary tables are filled and then analysed, so that every join below is planned for the real data; the
@@ -70,6 +77,8 @@ FROM freeze_row r JOIN freeze_split s USING ("group")
 WHERE NOT EXISTS (SELECT FROM freeze_withheld w WHERE w.example_id = r.example_id)
 ORDER BY r.row_hash COLLATE "C", r.example_id
 """
+
+_parsed = msgspec.json.Decoder().decode
 
 # Written without instances of the model, which would cost as much as all the rest of writing.
 _ROWS = """
@@ -120,18 +129,43 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
 
 
 def _freeze(dataset: DatasetVersion, folder: Path, report: Report) -> None:
-    planner = Planner(dataset.settings)
     # Before the examples are read: what changes from now on may be missing in this version.
     dataset.changes_seen = changes_so_far()
     bodies = folder / "bodies"
-    total = _gather(dataset, planner, bodies, report)
-    if not total:
+    examples = approved(
+        dataset.project, slices=dataset.settings["slices"], sources=dataset.settings["sources"]
+    )
+    expected = examples.count()
+    if not expected:
         raise RunFailed(
             "nothing_approved",
             "No approved example matches. There is nothing to freeze.",
             "Approve examples first, or freeze without the filters.",
         )
-    report(done=_READ, total=_ALL, message=f"Looking for near-duplicates among {total:,} rows.", now=True)
+    with _planner(dataset, expected) as planner:
+        total = _gather(dataset, planner, examples, expected, bodies, report)
+        report(done=_READ, total=_ALL, message=f"Looking for near-duplicates among {total:,} rows.", now=True)
+        plan = _plan(dataset, planner, report)
+    _keep(dataset, plan)
+    kept = plan.counts["total"]
+    report(done=_DECIDED, message=f"Writing {kept:,} rows.", now=True)
+    path = folder / "dataset.jsonl"
+    content = _write(dataset, bodies, path, kept, report)
+    artifact = storage().put(path, kind=Artifact.Kind.DATASET)
+    _finish(dataset, plan, content, artifact)
+
+
+@contextmanager
+def _planner(dataset: DatasetVersion, rows: int) -> Iterator[Planner]:
+    """Many rows are compared in a process of their own, on another core."""
+    if rows < _ELSEWHERE_FROM or not dataset.settings.get("separate_near_duplicates", True):
+        yield Planner(dataset.settings)
+        return
+    with PromptsElsewhere() as prompts:
+        yield Planner(dataset.settings, prompts)
+
+
+def _plan(dataset: DatasetVersion, planner: Planner, report: Report) -> FreezePlan:
     if not len(planner):
         raise RunFailed(
             "nothing_usable",
@@ -140,18 +174,10 @@ def _freeze(dataset: DatasetVersion, folder: Path, report: Report) -> None:
             "The preview counts them by rule. Complete the sources, change the rules, or remove the marks. Then freeze again.",
         )
     add_tested_before(dataset.project, planner)
-    plan = planner.plan(
+    return planner.plan(
         decided_splits(dataset.project),
         tell=lambda share: report(done=_READ + int((_DECIDED - _READ) * share)),
     )
-    del planner
-    _keep(dataset, plan)
-    kept = plan.counts["total"]
-    report(done=_DECIDED, message=f"Writing {kept:,} rows.", now=True)
-    path = folder / "dataset.jsonl"
-    content = _write(dataset, bodies, path, kept, report)
-    artifact = storage().put(path, kind=Artifact.Kind.DATASET)
-    _finish(dataset, plan, content, artifact)
 
 
 def _finish(dataset: DatasetVersion, plan: FreezePlan, content: str, artifact: Artifact) -> None:
@@ -184,56 +210,23 @@ def _finish(dataset: DatasetVersion, plan: FreezePlan, content: str, artifact: A
     publish(project=dataset.project, kind="dataset.frozen", payload={"dataset": dataset.pk})
 
 
-def _gather(dataset: DatasetVersion, planner: Planner, bodies: Path, report: Report) -> int:
+def _gather(
+    dataset: DatasetVersion,
+    planner: Planner,
+    examples: QuerySet[Example],
+    expected: int,
+    bodies: Path,
+    report: Report,
+) -> int:
     """Writes the canonical rows, read by one statement, to the file `bodies`, and gives them to the temporary table and to the
     planner; returns their number."""
-    examples: QuerySet[Example] = approved(
-        dataset.project, slices=dataset.settings["slices"], sources=dataset.settings["sources"]
-    )
-    expected = examples.count()
     report(done=0, total=_ALL, message=f"Reading {expected:,} approved examples.", now=True)
-    columns = ("messages", "context", "completion", "rejected", "slice", "edge", "tags", "group", "license")
-    revisions = (
-        Revision.objects.filter(example__in=examples, number=F("example__revision"))
-        .order_by()
-        .values_list(
-            "example_id",
-            "pk",
-            "number",
-            "example__content_hash",
-            "example__source",
-            "example__origin",
-            *(f"example__{name}" for name in columns),
-        )
-    )
-    done = at = 0
-    marks = known_marks()
-    rules = rules_now(dataset.project).rules(dataset.settings.get("rules", ()))
+    reader = _Reader(planner, rules_now(dataset.project).rules(dataset.settings.get("rules", ())))
+    done = 0
     with bodies.open("wb") as file:
-        for chunk in _chunks(revisions.iterator(chunk_size=BATCH)):
+        for chunk in _chunks(_revisions(examples).iterator(chunk_size=BATCH)):
             with connection.cursor() as cursor, cursor.copy("COPY freeze_row FROM STDIN") as copy:
-                for example_id, revision_id, number, content_sha256, source, origin, *values in chunk:
-                    row = canonical_row({**dict(zip(columns, values, strict=True)), "source": source or ""})
-                    body = canonical_json(row)
-                    prompt = prompt_hash(messages=row["messages"], context=row["context"])
-                    size = file.write(body.encode())
-                    texts = text_hash(content_sha256, row["rejected"])
-                    head = (example_id, revision_id, number, row["group"], prompt, body_hash(body), at, size)
-                    copy.write_row((*head, texts, row["slice"], bool(row["rejected"])))
-                    at += size
-                    if rule := rules.broken(source=source, license=row["license"], origin=origin):
-                        planner.refuse(example=example_id, rule=rule)
-                        continue
-                    if mark := mark_in_pair(row, marks):
-                        planner.leave_out(example=example_id, mark=mark)
-                        continue
-                    planner.add(
-                        example=example_id,
-                        group=row["group"],
-                        slice_name=row["slice"],
-                        prompt=prompt,
-                        messages=row["messages"],
-                    )
+                copy.write("".join([reader.line(row, file) for row in chunk]))
             done += len(chunk)
             report(
                 done=_READ * done // max(done, expected), message=f"Read {done:,} of {expected:,} examples."
@@ -243,20 +236,81 @@ def _gather(dataset: DatasetVersion, planner: Planner, bodies: Path, report: Rep
     return done
 
 
+def _revisions(examples: QuerySet[Example]) -> QuerySet[Revision, tuple[Any, ...]]:
+    """The newest revision of each example, with what _Reader.line takes. JSON comes as text: it is read faster here."""
+    columns = ("completion", "rejected", "slice", "edge", "tags", "group", "license")
+    return (
+        Revision.objects.filter(example__in=examples, number=F("example__revision"))
+        .order_by()
+        .values_list(
+            "example_id",
+            "pk",
+            "number",
+            "example__content_hash",
+            "example__source",
+            "example__origin",
+            Cast("example__messages", TextField()),
+            Cast("example__context", TextField()),
+            *(f"example__{name}" for name in columns),
+        )
+    )
+
+
+class _Reader:
+    """Reads the approved examples one by one: each is written as its canonical row, given to the planner, and returned as a row of
+    freeze_row."""
+
+    def __init__(self, planner: Planner, rules: Rules) -> None:
+        self._planner, self._rules = planner, rules
+        self._marks = known_marks()
+        self._at = 0
+
+    def line(self, columns: tuple[Any, ...], file: BinaryIO) -> str:
+        example, revision, number, content_sha256, source, origin, messages, context, *texts = columns
+        completion, rejected, slice_name, edge, tags, group, license_name = texts
+        row = {
+            "messages": _parsed(messages), "context": _parsed(context), "completion": completion, "rejected": rejected,
+            "slice": slice_name, "edge": edge, "tags": tags, "group": group, "source": source or "", "license": license_name,
+        }  # fmt: skip
+        body = canonical_body(row)
+        prompt = prompt_hash(messages=row["messages"], context=row["context"])
+        size = file.write(body)
+        cells = (
+            str(example), str(revision), str(number), cell(nfc(group)), prompt, body_hash(body), str(self._at), str(size),
+            text_hash(content_sha256, rejected), cell(nfc(slice_name)), "t" if rejected else "f",
+        )  # fmt: skip
+        self._at += size
+        self._give(example, prompt, row, origin)
+        return "\t".join(cells) + "\n"
+
+    def _give(self, example: int, prompt: str, row: dict[str, Any], origin: str) -> None:
+        if rule := self._rules.broken(
+            source=row["source"] or None, license=nfc(row["license"]), origin=origin
+        ):
+            self._planner.refuse(example=example, rule=rule)
+        elif mark := mark_in_pair(row, self._marks):
+            self._planner.leave_out(example=example, mark=mark)
+        else:
+            self._planner.add(
+                example=example,
+                group=nfc(row["group"]),
+                slice_name=nfc(row["slice"]),
+                prompt=prompt,
+                messages=row["messages"],
+            )
+
+
 def _keep(dataset: DatasetVersion, plan: FreezePlan) -> None:
     """Stores the plan: new groups' permanent splits and the withheld rows, both also as tables for writing the rows."""
-    copy_in(
+    now = timezone.now().isoformat()
+    copy_text(
         GroupSplit,
-        (
-            GroupSplit(project_id=dataset.project_id, group=name, split=split)
-            for name, split in plan.new.items()
-        ),
-        leave_out=["id"],
+        ("project_id", "group", "split", "decided_at"),
+        (f"{dataset.project_id}\t{cell(name)}\t{split}\t{now}" for name, split in plan.new.items()),
     )
     with connection.cursor() as cursor:
         with cursor.copy("COPY freeze_split FROM STDIN") as copy:
-            for row in plan.splits.items():
-                copy.write_row(row)
+            copy.write("".join([f"{cell(name)}\t{split}\n" for name, split in plan.splits.items()]))
         with cursor.copy("COPY freeze_withheld FROM STDIN") as copy:
             for left_out in plan.withheld:
                 copy.write_row(astuple(left_out))
@@ -271,19 +325,21 @@ def _write(dataset: DatasetVersion, bodies: Path, path: Path, total: int, report
     with bodies.open("rb") as kept, path.open("wb") as file, connection.chunked_cursor() as cursor:
         cursor.execute(_KEPT)
         while chunk := cursor.fetchmany(BATCH):
+            lines = []
+            for example, revision_id, revision, prompt, sha256, at, size, split, *facts in chunk:
+                content.add(sha256, split)
+                text, slice_name, has_rejected = facts
+                # Both objects are canonical JSON: they are joined without parsing the body again.
+                head = f'{{"example":{example},"position":{position},"revision":{revision},"split":"{split}",'
+                body = os.pread(kept.fileno(), size, at)
+                file.write(b"%s%s\n" % (head.encode(), body[1:]))
+                lines.append(
+                    f"{dataset.pk}\t{example}\t{revision_id}\t{position}\t{split}\t{sha256}\t{prompt}\t{text}\t"
+                    f"{cell(slice_name)}\t{'t' if has_rejected else 'f'}\n"
+                )
+                position += 1
             with connection.cursor() as rows, rows.copy(_ROWS) as copy:
-                for example_id, revision_id, revision, prompt, sha256, at, size, split, *facts in chunk:
-                    content.add(sha256, split)
-                    head = canonical_json(
-                        {"position": position, "example": example_id, "revision": revision, "split": split}
-                    )
-                    # The body is canonical JSON already: both objects are joined without parsing it again.
-                    body = os.pread(kept.fileno(), size, at)
-                    file.write(b"%s,%s\n" % (head[:-1].encode(), body[1:]))
-                    copy.write_row(
-                        (dataset.pk, example_id, revision_id, position, split, sha256, prompt, *facts)
-                    )
-                    position += 1
+                copy.write("".join(lines))
             done = _DECIDED + (_ALL - _DECIDED) * position // max(total, 1)
             report(done=min(done, _ALL - 1), message=f"Wrote {position:,} of {total:,} rows.")
     return content.hexdigest()

@@ -272,6 +272,23 @@ def test_the_run_freezes_and_ends(world: World):
     assert DatasetRow.objects.filter(dataset=dataset).count() == 5
 
 
+def test_many_rows_are_compared_in_another_process_with_the_same_result(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """A question asked by several, in two projects: one is frozen as large ones are."""
+    for project in (world.project, world.other):
+        for number in range(30):
+            approve(project, 1, question=f"Where is the crate number {number % 7} that was sent on Monday?")
+    monkeypatch.setattr(runner, "_ELSEWHERE_FROM", 1)
+    there = make_frozen(world.project, world.admin)
+    monkeypatch.setattr(runner, "_ELSEWHERE_FROM", 1000)
+    here = make_frozen(world.other, world.admin)
+    assert there.counts["near"]["clusters"] == 1
+    assert {name: there.counts[name] for name in ("total", "near", "withheld_near")} == {
+        name: here.counts[name] for name in ("total", "near", "withheld_near")
+    }
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_failure_in_the_middle_decides_nothing(world: World, monkeypatch: pytest.MonkeyPatch):
     approve(world.project, 5)

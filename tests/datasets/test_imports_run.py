@@ -165,6 +165,23 @@ def test_repeats_inside_a_file_are_counted_and_point_at_the_first(bring: Bring):
     ]
 
 
+@pytest.mark.parametrize("remembered", [0, 3, 1000])
+def test_repeats_are_found_however_many_rows_are_remembered(
+    bring: Bring, monkeypatch: pytest.MonkeyPatch, remembered: int
+):
+    """Over several batches, in a project that was empty: first by what is remembered, then by asking the database."""
+    monkeypatch.setattr("dataset.runner.preparing.BATCH", 2)
+    monkeypatch.setattr("dataset.runner.storing._MOST_REMEMBERED", remembered)
+    rows = [pair(number) for number in (1, 2, 3, 1, 4, 5, 6, 7, 2, 7, 8, 8)]
+    data_import = bring(jsonl(*rows))
+    assert (data_import.accepted, data_import.repeated) == (8, 4)
+    reasons = data_import.issues.order_by("line").values_list("line", "reason")
+    assert list(reasons) == [
+        (line, f"Repeats line {of} of this file.") for line, of in [(4, 1), (9, 2), (10, 8), (12, 11)]
+    ]
+    assert Revision.objects.count() == Example.objects.count() == 8
+
+
 def test_the_same_file_again_adds_nothing(bring: Bring):
     data = jsonl(*(pair(n) for n in range(30)))
     first, again = bring(data), bring(data, destination="approved")

@@ -8,6 +8,7 @@ from datasketch import MinHash, MinHashLSH
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dataset.runner.comparing import PromptsElsewhere
 from dataset.similarity import CROWDED, SIMILAR, Prompts, jaccard, shingles, words
 
 
@@ -129,3 +130,35 @@ def test_a_crowd_of_alike_prompts_takes_time_in_proportion():
     asked = "could you please tell me the status of the order that i placed last week for {} and send it thank you very much"
     numbers = {prompts.add(ask(asked.format("".join(draw.sample(letters, 6))))) for _ in range(20 * CROWDED)}
     assert set(prompts.clusters()) == {min(numbers)}
+
+
+# --- in a process of its own -------------------------------------------------------------------------------
+def test_another_process_finds_the_same():
+    messages = [*varied(700), ask("Grüße, wo ist 集装箱 7?"), ask("?!"), *varied(30)]
+    here, shares = Prompts(), []
+    for one in messages:
+        here.add(one)
+    with PromptsElsewhere() as there:
+        for one in messages:
+            there.add(one)
+        assert len(there) == len(messages)
+        assert list(there.numbers()) == list(here.numbers())
+        assert there.clusters(shares.append) == here.clusters()
+        every = set(here.numbers())
+        assert there.nearest(every, every) == here.nearest(every, every)
+    assert shares == sorted(shares)
+    assert len(shares) > 10
+
+
+def test_a_process_that_was_killed_is_an_error_and_not_a_result():
+    with PromptsElsewhere() as there:
+        there.add(ask("Where is it?"))
+        there._process.kill()
+        with pytest.raises(RuntimeError, match="has ended"):
+            there.clusters()
+
+
+def test_nothing_is_left_running():
+    with PromptsElsewhere() as there:
+        there.add(ask("Where is it?"))
+    assert there._process.returncode is not None
