@@ -51,6 +51,18 @@ ROUNDS = 20
 WARM = 2
 
 
+def wait_until_idle(api: Api) -> None:
+    """The first start prepares the demo's base model: a worker with torch in memory, on one of the cores."""
+    say("Waiting until nothing runs ...")
+
+    def idle() -> bool:
+        slugs = [project["slug"] for project in api.get("projects/")["results"]]
+        runs = [run for slug in slugs for run in api.get(f"projects/{slug}/runs/")["results"]]
+        return not any(run["status"] in ("queued", "running") for run in runs)
+
+    wait_for(idle, seconds=600, what="the runs of the first start", every=1)
+
+
 class Session:
     """The program, signed in as its admin; `figures` is filled step by step."""
 
@@ -293,6 +305,7 @@ def main() -> int:
             Program(state, environment=environment) as program,
             program.signed_in(ADMIN, DEMO_PASSWORD) as api,
         ):
+            wait_until_idle(api)
             ImportedFiles(program, api, figures, arguments.rows).run()
             if arguments.million:
                 LargeProject(
