@@ -32,6 +32,7 @@ _UNSEEN = re.compile(
 )
 # Removing all of these from a text and seeing what is left is ten times as fast as searching for the pattern.
 _SEEN_ASCII = bytes(code for code in range(128) if not _UNSEEN.match(chr(code)))
+_UNSEEN_ASCII = {chr(code) for code in range(128)} - set(_SEEN_ASCII.decode())
 
 _sources: list[Callable[[], Iterable[str]]] = []
 
@@ -49,9 +50,13 @@ class Marks:
         exact = sorted({token for token in tokens if token.strip()}, key=lambda token: (-len(token), token))
         parts = [re.escape(token) for token in exact] + list(_SHAPES if shapes else ())
         self._pattern = re.compile("|".join(parts)) if parts else None
-        # A text of plain letters without any of these has no mark: that is nearly every text, and much faster to find out.
-        self._begins = {token[:2] for token in exact} | (set(_SHAPES_BEGIN) if shapes else set())
-        self._first = {letters[0] for letters in self._begins}
+        # {first letter: second letters} of all marks; none of a mark of one letter, which any letter can follow. Letters that
+        # a tokenizer ignores can stand between them.
+        begins = [token[:2] for token in exact] + list(_SHAPES_BEGIN if shapes else ())
+        self._begins = {
+            letters[0]: {other[1:] for other in begins if other[0] == letters[0]} | _UNSEEN_ASCII
+            for letters in begins
+        }
 
     def in_text(self, text: str) -> str:
         """The first mark in the text, as a tokenizer can read it; "" when there is none.
@@ -60,17 +65,22 @@ class Marks:
         """
         if self._pattern is None:
             return ""
-        seen = text.isascii()
-        if seen:
-            if not any(letter in text for letter in self._first):
-                return ""
-            seen = not text.encode().translate(None, _SEEN_ASCII)
-            if seen and not any(letters in text for letters in self._begins):
-                return ""
+        plain = text.isascii()
+        if plain and not self._may_begin(text):
+            return ""  # nearly every text, and much faster to find out
         match = self._pattern.search(text)
-        if match is None and not seen:
+        if match is None and (not plain or text.encode().translate(None, _SEEN_ASCII)):
             match = self._pattern.search(_UNSEEN.sub("", unicodedata.normalize("NFKC", text)))
         return match.group() if match else ""
+
+    def _may_begin(self, text: str) -> bool:
+        for first, second in self._begins.items():
+            at = text.find(first)
+            while at >= 0:
+                if "" in second or text[at + 1 : at + 2] in second:
+                    return True
+                at = text.find(first, at + 1)
+        return False
 
 
 @lru_cache(maxsize=64)

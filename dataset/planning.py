@@ -1,13 +1,13 @@
 """Plans a freeze before anything is written: splits, withheld rows, and counts.
 
-A freeze and its preview both use a Planner, so the preview shows what is frozen. No database; bounded memory: about a
-kilobyte for each row, and the texts themselves are not kept.
+A freeze and its preview both use a Planner, so the preview shows what is frozen. No database; bounded memory: about 1.3
+kilobytes for each row, and the texts themselves are not kept.
 """
 
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dataset.similarity import Prompts
@@ -273,19 +273,21 @@ class _Units:
         return bound
 
     def _build(self, planner: Planner, bound: Mapping[int, str]) -> dict[int, Group]:
-        slices: dict[int, Counter[str]] = defaultdict(Counter)
+        roots = [self._root(group) for group in range(len(self._names))]
+        slices: dict[int, dict[str, int]] = {}
         slice_names = planner.slices.names()
         for group, number in zip(planner.groups.rows, planner.slices.rows, strict=True):
-            slices[self._root(group)][slice_names[number]] += 1
-        members: dict[int, list[str]] = defaultdict(list)
-        for group, name in enumerate(self._names):
-            members[self._root(group)].append(name)
+            counts = slices.setdefault(roots[group], {})
+            counts[slice_names[number]] = counts.get(slice_names[number], 0) + 1
+        members: dict[int, list[str]] = {}
+        for root, name in zip(roots, self._names, strict=True):
+            members.setdefault(root, []).append(name)
         return {
             root: Group(
                 name=min(members[root]),
-                rows=counts.total(),
+                rows=sum(counts.values()),
                 split=self._decided[root] or bound.get(root),
-                slices=dict(sorted(counts.items())),
+                slices=dict(sorted(counts.items())) if len(counts) > 1 else counts,
                 parts=len(members[root]),
             )
             for root, counts in slices.items()
@@ -300,7 +302,10 @@ class _Units:
             seed=str(self._settings["seed"]),
         )
         self._units = {
-            root: replace(unit, split=unit.split or assigned[unit.name]) for root, unit in self._units.items()
+            root: unit
+            if unit.split
+            else Group(unit.name, unit.rows, assigned[unit.name], unit.slices, unit.parts)
+            for root, unit in self._units.items()
         }
         return [str(self._units[self._root(group)].split) for group in range(len(self._names))]
 

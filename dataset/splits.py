@@ -38,7 +38,8 @@ class Group:
     @property
     def main_slice(self) -> str:
         """The slice with most of its rows."""
-        return min(self.by_slice, key=lambda name: (-self.by_slice[name], name))
+        slices = self.by_slice
+        return next(iter(slices)) if len(slices) == 1 else min(slices, key=lambda name: (-slices[name], name))
 
 
 def draw(seed: str, group: str) -> bytes:
@@ -112,7 +113,7 @@ def _fill_slices(drawn: list[Group], held: dict[str, str]) -> None:
     rows = slice_rows(drawn)
     members: dict[str, list[Group]] = defaultdict(list)
     short = {name for name, count in rows.items() if count >= TESTED_FROM and tested[name] < LEAST_TEST}
-    for group in drawn:
+    for group in drawn if short else ():
         for name in short & set(group.by_slice):
             members[name].append(group)
     for name in sorted(short):
@@ -145,11 +146,11 @@ def _keep_training(drawn: list[Group], held: dict[str, str]) -> None:
 
 def slice_rows(groups: Iterable[Group]) -> Counter[str]:
     """{slice: rows} over the groups."""
-    rows: Counter[str] = Counter()
+    rows: dict[str, int] = {}
     for group in groups:
         for name, count in group.by_slice.items():
-            rows[name] += count
-    return rows
+            rows[name] = rows.get(name, 0) + count
+    return Counter(rows)
 
 
 def untested(groups: Iterable[Group], *, test: float) -> dict[str, str]:

@@ -236,7 +236,11 @@ class Revision(models.Model):
 
     class Meta:
         ordering = ["-number"]
-        constraints = [models.UniqueConstraint(name="revision_once", fields=["example", "number"])]
+        constraints = [
+            models.UniqueConstraint(name="revision_once", fields=["example", "number"]),
+            # Rows of datasets refer to both together: a row's revision is one of its example.
+            models.UniqueConstraint(name="revision_of_example", fields=["id", "example"]),
+        ]
 
     def __str__(self) -> str:
         return f"#{self.example_id} r{self.number}"

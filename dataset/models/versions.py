@@ -90,11 +90,17 @@ class DatasetVersion(models.Model):
 
 
 class DatasetRow(models.Model):
-    """One row of a dataset version and its revision."""
+    """One row of a dataset version and its revision.
 
-    dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="rows")
-    example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="dataset_rows")
-    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="+")
+    The database checks example and revision together, by one foreign key (migration 0008): the revision exists and is one of the
+    example. Two keys would lock two rows for each row of a freeze, which took a third of its time.
+    """
+
+    dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="rows", db_index=False)
+    example = models.ForeignKey(
+        Example, on_delete=models.PROTECT, related_name="dataset_rows", db_constraint=False
+    )
+    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="+", db_constraint=False)
     position = models.PositiveIntegerField()
     split = models.CharField(max_length=10, choices=GroupSplit.Split.choices)
     row_hash = models.CharField(max_length=64)

@@ -78,7 +78,8 @@ WHERE NOT EXISTS (SELECT FROM freeze_withheld w WHERE w.example_id = r.example_i
 ORDER BY r.row_hash COLLATE "C", r.example_id
 """
 
-_parsed = msgspec.json.Decoder().decode
+_messages = msgspec.json.Decoder(list[dict[str, str]]).decode
+_context = msgspec.json.Decoder(list[str]).decode
 
 # Written without instances of the model, which would cost as much as all the rest of writing.
 _ROWS = """
@@ -269,7 +270,7 @@ class _Reader:
         example, revision, number, content_sha256, source, origin, messages, context, *texts = columns
         completion, rejected, slice_name, edge, tags, group, license_name = texts
         row = {
-            "messages": _parsed(messages), "context": _parsed(context), "completion": completion, "rejected": rejected,
+            "messages": _messages(messages), "context": _context(context), "completion": completion, "rejected": rejected,
             "slice": slice_name, "edge": edge, "tags": tags, "group": group, "source": source or "", "license": license_name,
         }  # fmt: skip
         body = canonical_body(row)

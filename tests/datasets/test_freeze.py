@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -388,3 +388,21 @@ def test_arrival_hashes_are_no_part_of_a_dataset(world: World):
     first = make_frozen(world.project, world.admin)
     Example.objects.filter(pk=example.pk).update(arrival_hash=arrival_hash(**example.content()))
     assert make_frozen(world.project, world.admin).content_hash == first.content_hash
+
+
+def test_a_row_must_name_a_revision_of_its_own_example(world: World):
+    one, other = approve(world.project, 2)
+    dataset = make_frozen(world.project, world.admin)
+    wrong = other.revisions.get()
+    with pytest.raises(IntegrityError, match="row_revision_of_example"), transaction.atomic():
+        DatasetRow.objects.filter(dataset=dataset, example=one).update(revision=wrong)
+        _check_constraints_now()
+    with pytest.raises(IntegrityError, match="row_revision_of_example"), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM annotation_revision WHERE example_id = %s", [one.pk])
+        _check_constraints_now()
+
+
+def _check_constraints_now() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
