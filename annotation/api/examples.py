@@ -23,6 +23,7 @@ from annotation.filters import ExampleFilter
 from annotation.models import Example
 from annotation.queries.counts import kept_count
 from annotation.queries.examples import find_examples, history_of
+from annotation.queries.search import newest_matches
 from annotation.services.annotating import write_example
 from annotation.services.examples import requeue, retire
 from core.api.base import ProjectAPIView
@@ -58,9 +59,15 @@ class ExamplesView(mixins.ListModelMixin, _Examples):
         return _loaded(self.matches())
 
     def paginate_queryset(self, queryset: Any) -> Any:
-        """The kept counts know how many match most filters; only a search by text or person counts here."""
+        """The kept counts know how many match most filters, and the search by text up to a thousand. Only a common text and a
+        person are counted here."""
+        found = newest_matches(self.access.project, self.criteria)
+        if found is not None and not found.more:
+            those = Example.objects.filter(pk__in=found.ids).order_by("-pk")
+            rows: Any = CountedRows(_loaded(those), len(found.ids))
+            return super().paginate_queryset(rows)
         known = kept_count(self.access.project, self.criteria)
-        rows: Any = queryset if known is None else CountedRows(queryset, known)
+        rows = queryset if known is None else CountedRows(queryset, known)
         return super().paginate_queryset(rows)
 
     def get(self, request: Request, slug: str) -> Response:
