@@ -209,6 +209,7 @@ class Revision(models.Model):
         SUBMITTED = "submitted", "Submitted"
         CORRECTED = "corrected", "Corrected in review"
         RESTORED = "restored", "Restored"
+        FIXED = "fixed", "A finding fixed"
 
     example = models.ForeignKey(Example, on_delete=models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField()

@@ -8,6 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from annotation.models import Draft, Example, ExampleSearch, Lease, Review, Revision
+from annotation.services.quality import start_check
 from annotation.text.cleaning import clean_text
 from core.audit.entries import record
 from core.database.statistics import analyze
@@ -265,6 +266,11 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
                 "(SELECT id FROM annotation_example WHERE import_id = %s)",
                 [data_import.pk],
             )
+            cursor.execute(
+                "DELETE FROM annotation_examplefinding WHERE example_id IN "
+                "(SELECT id FROM annotation_example WHERE import_id = %s)",
+                [data_import.pk],
+            )
             cursor.execute("DELETE FROM annotation_example WHERE import_id = %s", [data_import.pk])
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
     except IntegrityError:
@@ -284,6 +290,15 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
         examples=count,
     )
     return count
+
+
+def ended(run: Run) -> None:
+    """The checks read what an import has added (core.runs.kinds.RunKind.on_end): their own job, so that the import does not wait."""
+    data_import = DataImport.objects.select_related("project", "created_by").filter(run=run).first()
+    if data_import is None or run.status != Run.Status.SUCCEEDED:
+        return
+    if Example.objects.filter(import_id=data_import.pk).exists():
+        start_check(by=data_import.created_by, project=data_import.project, import_id=data_import.pk)
 
 
 def again(run: Run, by: User) -> None:
