@@ -7,4 +7,7 @@ from annotation.views import findings
 app_name = "quality"
 urlpatterns = [
     path("", findings.findings, name="findings"),
+    path("check/", findings.check, name="check"),
+    path("settle/", findings.settle, name="settle"),
+    path("undo/<uuid:batch>/", findings.undo, name="undo"),
 ]

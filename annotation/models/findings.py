@@ -81,7 +81,7 @@ class ExampleFinding(models.Model):
         ]
         indexes = [
             models.Index(name="finding_list", fields=["project", "status", "level", "-id"]),
-            models.Index(name="finding_kinds", fields=["project", "status", "check_name", "kind", "level"]),
+            models.Index(name="finding_kinds", fields=["project", "check_name", "kind", "status", "level"]),
             models.Index(name="finding_batch", fields=["batch"], condition=models.Q(batch__isnull=False)),
             models.Index(
                 name="finding_recent",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db import connection
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -17,6 +18,17 @@ from core.models import Project, Run, User
 
 CHECK_PROJECT, SETTLE = "check-project", "settle-findings"
 Status = ExampleFinding.Status
+_KINDS = """
+WITH RECURSIVE hop AS (
+    (SELECT check_name, kind FROM annotation_examplefinding WHERE project_id = %(p)s ORDER BY check_name, kind LIMIT 1)
+    UNION ALL
+    SELECT next.check_name, next.kind FROM hop CROSS JOIN LATERAL (
+        SELECT f.check_name, f.kind FROM annotation_examplefinding f
+        WHERE f.project_id = %(p)s AND (f.check_name, f.kind) > (hop.check_name, hop.kind)
+        ORDER BY f.check_name, f.kind LIMIT 1) AS next
+)
+SELECT check_name, kind FROM hop
+"""
 _AROUND = 90  # letters shown on each side of a place
 _MOST_PLACES = 3  # places of one finding that a list shows
 _MOST_LETTERS = 300  # of one marked place
@@ -26,7 +38,7 @@ def find_findings(project: Project, criteria: Mapping[str, Any]) -> QuerySet[Exa
     """The project's findings, problems first, then the newest; those of retired examples are left out.
 
     `criteria`, all optional: status (default: open; "any"), check, kind, level, slice ("-" for none), source, example (an id),
-    import_id, fixable ("yes"), upto (the newest id).
+    import_id, fixable ("yes"), upto (the newest id), ids.
     """
     found = ExampleFinding.objects.filter(project=project).filter(~Exists(_retired(project)))
     status = criteria.get("status") or Status.OPEN
@@ -45,6 +57,8 @@ def find_findings(project: Project, criteria: Mapping[str, Any]) -> QuerySet[Exa
             found = found.filter(**{lookup: criteria[name]})
     if slice_name := criteria.get("slice"):
         found = found.filter(example__slice="" if slice_name == "-" else slice_name)
+    if "ids" in criteria:
+        found = found.filter(pk__in=criteria["ids"])
     if criteria.get("fixable"):
         found = found.exclude(fixes=[])
     return found.order_by("level", "-pk")
@@ -81,6 +95,13 @@ class KindCount:
 def kind_label(kind: str) -> str:
     """The name of a kind as people read it: "two-spaces" is "two spaces"."""
     return kind.replace("_", " ").replace("-", " ")
+
+
+def kinds_of(project: Project) -> list[tuple[str, str]]:
+    """The checks and kinds that have findings. One query that goes from value to value on an index."""
+    with connection.cursor() as cursor:
+        cursor.execute(_KINDS, {"p": project.pk})
+        return [(row[0], row[1]) for row in cursor.fetchall()]
 
 
 def counts_of(project: Project) -> list[KindCount]:
