@@ -9,8 +9,8 @@ from django.http import QueryDict
 
 from annotation.checks import CHECKS
 from annotation.models import Example, ExampleFinding
-from annotation.queries.findings import kind_label, kinds_of
 from annotation.queries.examples import people_of, slices_of, sources_of
+from annotation.queries.findings import kind_label, kinds_of
 from core.lists.filters import Filter, search_field
 from core.lists.search import LEAST, pattern
 from core.models import Project

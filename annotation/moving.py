@@ -81,7 +81,9 @@ def register_moving() -> None:
     )
     register_part(Part(Revision, "example__project", json={"content": plain}, check=_wrong_revision))
     register_part(Part(Review, "example__project"))
-    register_part(Part(ExampleFinding, "project", json={"spans": plain, "fixes": plain}, check=_wrong_finding))
+    register_part(
+        Part(ExampleFinding, "project", json={"spans": plain, "fixes": plain}, check=_wrong_finding)
+    )
     register_part(Part(Lease, "project", only=~Q(outcome=Lease.Outcome.OPEN)))
     register_left_out(
         Draft,

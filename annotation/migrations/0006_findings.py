@@ -7,47 +7,171 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0005_hash_first'),
-        ('core', '0003_moving'),
+        ("annotation", "0005_hash_first"),
+        ("core", "0003_moving"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='revision',
-            name='reason',
-            field=models.CharField(choices=[('arrived', 'Arrived'), ('written', 'Written'), ('submitted', 'Submitted'), ('corrected', 'Corrected in review'), ('restored', 'Restored'), ('fixed', 'A finding fixed')], max_length=10),
+            model_name="revision",
+            name="reason",
+            field=models.CharField(
+                choices=[
+                    ("arrived", "Arrived"),
+                    ("written", "Written"),
+                    ("submitted", "Submitted"),
+                    ("corrected", "Corrected in review"),
+                    ("restored", "Restored"),
+                    ("fixed", "A finding fixed"),
+                ],
+                max_length=10,
+            ),
         ),
         migrations.CreateModel(
-            name='ExampleFinding',
+            name="ExampleFinding",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('check_name', models.CharField(max_length=40)),
-                ('kind', models.CharField(blank=True, help_text='A short stable name inside the check.', max_length=40)),
-                ('level', models.CharField(choices=[('bad', 'Problem'), ('warn', 'Warning')], max_length=4)),
-                ('says', models.TextField()),
-                ('spans', models.JSONField(default=list)),
-                ('fixes', models.JSONField(default=list)),
-                ('fingerprint', models.CharField(max_length=32)),
-                ('content_hash', models.CharField(help_text='The text in which it was found.', max_length=64)),
-                ('status', models.CharField(choices=[('open', 'Open'), ('dismissed', 'Dismissed'), ('fixed', 'Fixed'), ('gone', 'No longer found')], default='open', max_length=9)),
-                ('found_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('decided_at', models.DateTimeField(blank=True, null=True)),
-                ('reason', models.CharField(blank=True, help_text='Why it was dismissed.', max_length=300)),
-                ('batch', models.UUIDField(blank=True, help_text='The decisions of one action have the same value: undone together.', null=True)),
-                ('revision', models.PositiveIntegerField(blank=True, help_text='The revision that its fix made, for undoing.', null=True)),
-                ('was', models.CharField(blank=True, help_text="The example's status before the fix.", max_length=10)),
-                ('decided_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('example', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='findings', to='annotation.example')),
-                ('other', models.ForeignKey(blank=True, db_index=False, help_text='The other example that it names.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='annotation.example')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='findings', to='core.project')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("check_name", models.CharField(max_length=40)),
+                (
+                    "kind",
+                    models.CharField(
+                        blank=True, help_text="A short stable name inside the check.", max_length=40
+                    ),
+                ),
+                ("level", models.CharField(choices=[("bad", "Problem"), ("warn", "Warning")], max_length=4)),
+                ("says", models.TextField()),
+                ("spans", models.JSONField(default=list)),
+                ("fixes", models.JSONField(default=list)),
+                ("fingerprint", models.CharField(max_length=32)),
+                (
+                    "content_hash",
+                    models.CharField(help_text="The text in which it was found.", max_length=64),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("open", "Open"),
+                            ("dismissed", "Dismissed"),
+                            ("fixed", "Fixed"),
+                            ("gone", "No longer found"),
+                        ],
+                        default="open",
+                        max_length=9,
+                    ),
+                ),
+                ("found_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("decided_at", models.DateTimeField(blank=True, null=True)),
+                ("reason", models.CharField(blank=True, help_text="Why it was dismissed.", max_length=300)),
+                (
+                    "batch",
+                    models.UUIDField(
+                        blank=True,
+                        help_text="The decisions of one action have the same value: undone together.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "revision",
+                    models.PositiveIntegerField(
+                        blank=True, help_text="The revision that its fix made, for undoing.", null=True
+                    ),
+                ),
+                (
+                    "was",
+                    models.CharField(
+                        blank=True, help_text="The example's status before the fix.", max_length=10
+                    ),
+                ),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "example",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="findings",
+                        to="annotation.example",
+                    ),
+                ),
+                (
+                    "other",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        help_text="The other example that it names.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="annotation.example",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="findings",
+                        to="core.project",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['level', '-id'],
-                'indexes': [models.Index(fields=['project', 'status', 'level', '-id'], name='finding_list'), models.Index(fields=['project', 'check_name', 'kind', 'status', 'level'], name='finding_kinds'), models.Index(condition=models.Q(('batch__isnull', False)), fields=['batch'], name='finding_batch'), models.Index(condition=models.Q(('batch__isnull', False)), fields=['project', '-decided_at'], name='finding_recent'), models.Index(condition=models.Q(('other__isnull', False)), fields=['other'], name='finding_other')],
-                'constraints': [models.UniqueConstraint(fields=('example', 'fingerprint'), name='finding_once'), models.CheckConstraint(condition=models.Q(('level__in', ['bad', 'warn'])), name='finding_level'), models.CheckConstraint(condition=models.Q(models.Q(('decided_at', None), ('reason', ''), ('status', 'open')), models.Q(('decided_at__isnull', False), ('status', 'dismissed'), models.Q(('reason', ''), _negated=True)), models.Q(('decided_at__isnull', False), ('revision__isnull', False), ('status', 'fixed')), ('status', 'gone'), _connector='OR'), name='finding_status')],
+                "ordering": ["level", "-id"],
+                "indexes": [
+                    models.Index(fields=["project", "status", "level", "-id"], name="finding_list"),
+                    models.Index(
+                        fields=["project", "check_name", "kind", "status", "level"], name="finding_kinds"
+                    ),
+                    models.Index(
+                        condition=models.Q(("batch__isnull", False)), fields=["batch"], name="finding_batch"
+                    ),
+                    models.Index(
+                        condition=models.Q(("batch__isnull", False)),
+                        fields=["project", "-decided_at"],
+                        name="finding_recent",
+                    ),
+                    models.Index(
+                        condition=models.Q(("other__isnull", False)), fields=["other"], name="finding_other"
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("example", "fingerprint"), name="finding_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("level__in", ["bad", "warn"])), name="finding_level"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("decided_at", None), ("reason", ""), ("status", "open")),
+                            models.Q(
+                                ("decided_at__isnull", False),
+                                ("status", "dismissed"),
+                                models.Q(("reason", ""), _negated=True),
+                            ),
+                            models.Q(
+                                ("decided_at__isnull", False),
+                                ("revision__isnull", False),
+                                ("status", "fixed"),
+                            ),
+                            ("status", "gone"),
+                            _connector="OR",
+                        ),
+                        name="finding_status",
+                    ),
+                ],
             },
         ),
     ]

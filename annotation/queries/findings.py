@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -234,7 +234,13 @@ class Undoable:
     at: datetime
 
 
-def last_decision(user: User, project: Project, window: Any) -> Undoable | None:
+def last_bulk(user: User, project: Project, window: timedelta) -> Run | None:
+    """The person's newest bulk action that a worker has ended, while it is new. One query."""
+    runs = Run.objects.filter(project=project, kind=SETTLE, created_by=user, status=Run.Status.SUCCEEDED)
+    return runs.filter(finished_at__gt=timezone.now() - window).order_by("-pk").first()
+
+
+def last_decision(user: User, project: Project, window: timedelta) -> Undoable | None:
     """One query."""
     mine = ExampleFinding.objects.filter(
         project=project,

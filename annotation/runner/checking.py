@@ -56,7 +56,9 @@ def _chunks(examples: QuerySet[Example]) -> Iterator[list[Row]]:
     columns = ("pk", "content_hash", "messages", "context", "completion")
     rows = (
         Row(pk, content_hash, {"messages": messages, "context": context, "completion": completion})
-        for pk, content_hash, messages, context, completion in examples.values_list(*columns).iterator(CHUNK * 5)
+        for pk, content_hash, messages, context, completion in examples.values_list(*columns).iterator(
+            CHUNK * 5
+        )
     )
     while chunk := list(islice(rows, CHUNK)):
         yield chunk

@@ -16,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # importing them needs Django, which the second process sets up first
@@ -189,6 +190,4 @@ if __name__ == "__main__":
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     # The classes of the pickles are those of the module, not of the program.
-    from annotation.runner import side
-
-    side.main(sys.stdin.buffer, output)
+    import_module("annotation.runner.side").main(sys.stdin.buffer, output)

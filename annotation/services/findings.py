@@ -19,7 +19,9 @@ from core.text import one_line
 from core.wording import counted
 
 Status = ExampleFinding.Status
-UNDO = timedelta(minutes=10)  # how long a decision about findings can be undone; dismissed ones can be opened again at any time
+UNDO = timedelta(
+    minutes=10
+)  # how long a decision about findings can be undone; dismissed ones can be opened again at any time
 REASON_MAX = 300
 
 
@@ -116,9 +118,16 @@ def _settled(chosen: list[int], count: int, batch: uuid.UUID | None) -> Settled:
 
 
 def _record(
-    by: User | None, project: Project, action: AnnotationAction, chosen: list[int], count: int, reason: str = ""
+    by: User | None,
+    project: Project,
+    action: AnnotationAction,
+    chosen: list[int],
+    count: int,
+    reason: str = "",
 ) -> None:
     """One entry for one action; it names the example when there is only one finding."""
-    example = ExampleFinding.objects.select_related("example").get(pk=chosen[0]).example if count == 1 else None
+    example = (
+        ExampleFinding.objects.select_related("example").get(pk=chosen[0]).example if count == 1 else None
+    )
     detail = {"reason": reason} if reason else {}
     record(by=by, project=project, action=action, obj=example, findings=counted(count, "finding"), **detail)

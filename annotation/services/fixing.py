@@ -70,7 +70,12 @@ def _fix(by: User, example: Example, wanted: Sequence[int], batch: uuid.UUID | N
     back = was == Example.Status.APPROVED and not approves
     _store(example, content, Example.Status.IN_REVIEW if back else Example.Status(was))
     ExampleFinding.objects.filter(pk__in=[finding.pk for finding in used]).update(
-        status=Status.FIXED, decided_by=by, decided_at=timezone.now(), batch=batch, revision=example.revision, was=was
+        status=Status.FIXED,
+        decided_by=by,
+        decided_at=timezone.now(),
+        batch=batch,
+        revision=example.revision,
+        was=was,
     )
     # The reason that was given for other findings still holds.
     note = submission_note(Example(pk=example.pk, revision=example.revision - 1))
@@ -111,7 +116,9 @@ def _applied(example: Example, findings: list[ExampleFinding]) -> tuple[dict[str
         clean = clean_pair(content, answered=bool(example.completion))
     except Invalid as error:
         problems = " ".join(text for texts in error.fields.values() for text in texts)
-        raise Conflict(f"The fix cannot be stored. {problems}", "Open the example and change it by hand.") from None
+        raise Conflict(
+            f"The fix cannot be stored. {problems}", "Open the example and change it by hand."
+        ) from None
     if not used or clean == before:
         raise Conflict("The fix changes nothing.", "Open the example and change it by hand.")
     return clean, used
@@ -140,7 +147,12 @@ def may_approve(by: User, example: Example) -> bool:
 def _store(example: Example, content: dict[str, Any], status: Example.Status) -> None:
     """Stores the next text of the (locked) example, and its status. A move to another queue starts the wait there."""
     now = timezone.now()
-    updates: dict[str, Any] = {**fields_of(content), "revision": example.revision + 1, "changed_at": now, "status": status}
+    updates: dict[str, Any] = {
+        **fields_of(content),
+        "revision": example.revision + 1,
+        "changed_at": now,
+        "status": status,
+    }
     if status != example.status:
         updates["waiting_since"] = now
     same = Example.objects.filter(pk=example.pk, status=example.status, revision=example.revision)

@@ -18,7 +18,18 @@ from core.models import Project
 
 STORED = tuple(ExampleFinding.Level.values)
 _MOST_PLACES = 100  # marks of one finding
-_ROW = "bigint[],bigint[],text[],text[],text[],text[],text[],text[],text[],text[]".split(",")
+_ROW = [
+    "bigint[]",
+    "bigint[]",
+    "text[]",
+    "text[]",
+    "text[]",
+    "text[]",
+    "text[]",
+    "text[]",
+    "text[]",
+    "text[]",
+]
 _KEPT = "(old.status = 'dismissed' OR (old.status = 'gone' AND old.reason <> ''))"
 _STORE = f"""
 INSERT INTO annotation_examplefinding AS old
@@ -102,9 +113,7 @@ def store_findings(project: Project, checked: Sequence[Checked]) -> int:
 
 
 def _rows(one: Checked) -> Iterable[tuple[Any, ...]]:
-    for finding, fingerprint in zip(
-        one.findings, fingerprints(one.findings, one.content), strict=True
-    ):
+    for finding, fingerprint in zip(one.findings, fingerprints(one.findings, one.content), strict=True):
         spans = [[s.field, s.index, s.start, s.end, s.tone] for s in finding.spans[:_MOST_PLACES]]
         fixes = [[f.field, f.index, f.start, f.end, f.text] for f in finding.fixes]
         yield (

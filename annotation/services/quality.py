@@ -8,7 +8,14 @@ from django.db import transaction
 
 from annotation.models import Example, ExampleFinding
 from annotation.queries.findings import CHECK_PROJECT, SETTLE, find_findings
-from annotation.services.findings import Settled, dismiss, needed_reason, reopen, undo_dismissals, undoable_batch
+from annotation.services.findings import (
+    Settled,
+    dismiss,
+    needed_reason,
+    reopen,
+    undo_dismissals,
+    undoable_batch,
+)
 from annotation.services.fixing import fix_findings, undo_fixes
 from core.errors import Conflict, Invalid
 from core.models import Project, Run, User
@@ -48,12 +55,23 @@ def settle(
     findings = find_findings(project, chosen)
     if len(findings.order_by().values_list("pk")[: AT_ONCE[action] + 1]) > AT_ONCE[action]:
         words = {FIX: "Fix findings", DISMISS: "Dismiss findings", REOPEN: "Open findings again"}[action]
-        return _launch(by, project, words, {"do": action, "criteria": chosen, "reason": reason, "batch": str(uuid.uuid4())})
+        return _launch(
+            by,
+            project,
+            words,
+            {"do": action, "criteria": chosen, "reason": reason, "batch": str(uuid.uuid4())},
+        )
     return settle_now(by=by, project=project, action=action, findings=findings, reason=reason)
 
 
 def settle_now(
-    *, by: User, project: Project, action: str, findings: Any, reason: str = "", batch: uuid.UUID | None = None
+    *,
+    by: User,
+    project: Project,
+    action: str,
+    findings: Any,
+    reason: str = "",
+    batch: uuid.UUID | None = None,
 ) -> Settled:
     """The decision itself, for the findings of this queryset."""
     if action == FIX:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# [field, index, start, end, text]
+# As ExampleFinding.fixes has it: which text, from where to where, and the new text.
 StoredFix = tuple[str, int, int, int, str]
 
 

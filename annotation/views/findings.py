@@ -15,7 +15,7 @@ from annotation.filters import QualityFilter
 from annotation.forms import whole_number
 from annotation.links import annotation_subnav
 from annotation.models import ExampleFinding
-from annotation.queries.findings import check_state, counts_of, find_findings, last_decision, shown
+from annotation.queries.findings import check_state, counts_of, find_findings, last_bulk, last_decision, shown
 from annotation.services import quality
 from annotation.services.findings import UNDO, Settled
 from core.access import Access, project_page
@@ -52,6 +52,7 @@ def findings(request: HttpRequest, access: Access) -> HttpResponse:
         "picks": decides and criteria.get("status", "open") in ("open", "dismissed"),
         "status": criteria.get("status", "open"),
         "upto": page.object_list and max(finding.pk for finding in page.object_list),
+        "bulk": last_bulk(access.user, project, UNDO) if decides else None,
         "undo": last_decision(access.user, project, UNDO) if decides else None,
     }
     return render(request, "annotation/findings.html", context, status=filters.http_status)
@@ -91,7 +92,8 @@ def _chosen(request: HttpRequest, access: Access) -> Mapping[str, Any] | None:
     if request.POST.get("all"):
         # The filters of the page that was shown, and nothing that was found since then.
         filters = QualityFilter(_without_page(request.GET), project=access.project)
-        return {**filters.checked(), "upto": whole_number(request.POST.get("upto"))}
+        upto = whole_number(request.POST.get("upto"))
+        return {**filters.checked(), "upto": upto} if upto else None
     ids = [whole_number(value) for value in request.POST.getlist("finding")[:MOST_SELECTED]]
     return {"ids": [pk for pk in ids if pk]} if any(ids) else None
 
@@ -129,7 +131,9 @@ def _tell(request: HttpRequest, outcome: Settled | Run, done: str) -> None:
         more = f" and {len(left) - NAMED:,} more" if len(left) > NAMED else ""
         messages.warning(request, f"{names}{more}: not changed. {why}")
     if not outcome.findings and not outcome.left:
-        messages.warning(request, "None of these findings can be settled so now. Somebody may have done it before you.")
+        messages.warning(
+            request, "None of these findings can be settled so now. Somebody may have done it before you."
+        )
 
 
 @project_page(*EXAMPLE_DECIDERS)
