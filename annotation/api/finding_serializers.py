@@ -8,7 +8,7 @@ from rest_framework import serializers
 from annotation.api.serializers import LeftSerializer
 from annotation.models import ExampleFinding
 from annotation.services.quality import DISMISS, FIX, REOPEN
-from core.api.fields import Body, IdField, TextField
+from core.api.fields import Body, IdField, TextField, declared
 from core.api.serializers import PersonSerializer, RunSerializer
 
 _FIELDS = ("completion", "context", "messages")
@@ -82,7 +82,7 @@ class MatchingSerializer(Body):
     kind = TextField(required=False, max_length=40)
     level = serializers.ChoiceField(required=False, choices=ExampleFinding.Level.choices)
     slice = TextField(required=False, max_length=120, help_text="“-” for examples without a slice.")
-    source = TextField(required=False, max_length=120)
+    source = declared(TextField(required=False, max_length=120))
     import_id = IdField(required=False)
     example = IdField(required=False)
 

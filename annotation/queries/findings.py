@@ -30,6 +30,7 @@ WITH RECURSIVE hop AS (
 SELECT check_name, kind FROM hop
 """
 _AROUND = 90  # letters shown on each side of a place
+_BESIDE = 24  # the same, beside what a fix changes
 _MOST_PLACES = 3  # places of one finding that a list shows
 _MOST_LETTERS = 300  # of one marked place
 
@@ -129,12 +130,20 @@ def counts_of(project: Project) -> list[KindCount]:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A place in a text: the words before it, the words found, and the words after it."""
+class FoundPlace:
+    """A part of a text with marked words: `parts` are (words, whether they are marked), in their order."""
 
     where: str
+    parts: list[tuple[str, bool]]
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """What a fix changes, with a few letters before and after."""
+
     before: str
-    words: str
+    old: str
+    new: str
     after: str
 
 
@@ -143,10 +152,10 @@ class ShownFinding:
     """A finding with its places. `current`: it was found in the text that the example has now, so its fix can be made."""
 
     finding: ExampleFinding
-    places: list[Place] = field(default_factory=list)
+    places: list[FoundPlace] = field(default_factory=list)
     more: int = 0
     current: bool = True
-    replaced: list[tuple[str, str]] = field(default_factory=list)
+    replaced: list[Replacement] = field(default_factory=list)
 
     @property
     def fixable(self) -> bool:
@@ -168,34 +177,56 @@ def _shown(finding: ExampleFinding) -> ShownFinding:
     if not current:
         return ShownFinding(finding, current=False)
     spans = [span for span in finding.spans if span[4] != "ok"] or finding.spans
-    places = [_place(content, *span[:4]) for span in spans[:_MOST_PLACES]]
+    groups = _near(spans)
     return ShownFinding(
         finding,
-        places=places,
-        more=max(0, len(spans) - len(places)),
+        places=[_place(content, group) for group in groups[:_MOST_PLACES]],
+        more=sum(len(group) for group in groups[_MOST_PLACES:]),
         replaced=_replacements(finding, content),
     )
 
 
-def _replacements(finding: ExampleFinding, content: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the fix replaces with what, the first few; empty when it does not fit the text."""
+def _near(spans: list[list[Any]]) -> list[list[list[Any]]]:
+    """The spans in groups: those of one text that one excerpt can show."""
+    groups: list[list[list[Any]]] = []
+    for span in sorted(spans, key=lambda span: (span[0] != "completion", span[0], span[1], span[2])):
+        last = groups[-1][-1] if groups else None
+        if last and last[:2] == span[:2] and last[3] <= span[2] <= last[3] + _AROUND:
+            groups[-1].append(span)
+        else:
+            groups.append([span])
+    return groups
+
+
+def _place(content: Mapping[str, Any], group: list[list[Any]]) -> FoundPlace:
+    name, index, first, _ = group[0][:4]
+    text, at = text_at(content, name, index), max(0, first - _AROUND)
+    parts = [("…", False)] if at else []
+    for _, _, start, end, *_ in group:
+        words = text[start:end]
+        shown_words = words if len(words) <= _MOST_LETTERS else f"{words[:_MOST_LETTERS]}…"
+        parts += [(text[at:start], False), (shown_words, True)]
+        at = end
+    parts.append((text[at : at + _AROUND] + ("…" if at + _AROUND < len(text) else ""), False))
+    where = {"completion": "Completion", "messages": "Conversation", "context": "Record"}.get(name, name)
+    return FoundPlace(where, [part for part in parts if part[0]])
+
+
+def _replacements(finding: ExampleFinding, content: Mapping[str, Any]) -> list[Replacement]:
+    """What the fix replaces, the first few places; empty when it does not fit the text."""
     try:
         apply_fixes(content, [tuple(fix) for fix in finding.fixes])
     except FixDoesNotFit:
         return []
-    pairs = ((text_at(content, fix[0], fix[1])[fix[2] : fix[3]], fix[4]) for fix in finding.fixes)
-    return [(old[:_MOST_LETTERS], new[:_MOST_LETTERS]) for old, new in pairs][:_MOST_PLACES]
+    return [_replacement(text_at(content, *fix[:2]), *fix[2:]) for fix in finding.fixes[:_MOST_PLACES]]
 
 
-def _place(content: Mapping[str, Any], name: str, index: int, start: int, end: int) -> Place:
-    text = text_at(content, name, index)
-    before = text[max(0, start - _AROUND) : start]
-    after = text[end : end + _AROUND]
-    return Place(
-        where={"completion": "Completion", "messages": "Conversation", "context": "Record"}.get(name, name),
-        before=("…" if start > _AROUND else "") + before,
-        words=text[start:end][:_MOST_LETTERS],
-        after=after + ("…" if end + _AROUND < len(text) else ""),
+def _replacement(text: str, start: int, end: int, new: str) -> Replacement:
+    return Replacement(
+        before=("…" if start > _BESIDE else "") + text[max(0, start - _BESIDE) : start],
+        old=text[start:end][:_MOST_LETTERS],
+        new=new[:_MOST_LETTERS],
+        after=text[end : end + _BESIDE] + ("…" if end + _BESIDE < len(text) else ""),
     )
 
 
@@ -251,7 +282,9 @@ def last_decision(user: User, project: Project, window: timedelta) -> Undoable |
     )
     rows = mine.order_by().values("batch", "status").annotate(n=Count("pk"), last=Max("decided_at"))
     row = rows.order_by("-last").first()
-    return Undoable(row["batch"], row["status"], row["n"], row["last"]) if row else None
+    if row is None or row["batch"] is None:
+        return None
+    return Undoable(row["batch"], row["status"], row["n"], row["last"])
 
 
 def findings_in(example: Example) -> list[ShownFinding]:

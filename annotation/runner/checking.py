@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from annotation.models import Example, ExampleFinding
-from annotation.runner.side import Row, checked_rows
+from annotation.runner.side import UncheckedRow, checked_rows
 from annotation.services.found import Checked, store_findings
 from core.database.statistics import analyze
 from core.models import Project, Run
@@ -52,10 +52,10 @@ def _examples(project: Project, params: dict[str, Any]) -> QuerySet[Example]:
     return examples.order_by("pk")
 
 
-def _chunks(examples: QuerySet[Example]) -> Iterator[list[Row]]:
+def _chunks(examples: QuerySet[Example]) -> Iterator[list[UncheckedRow]]:
     columns = ("pk", "content_hash", "messages", "context", "completion")
     rows = (
-        Row(pk, content_hash, {"messages": messages, "context": context, "completion": completion})
+        UncheckedRow(pk, content_hash, {"messages": messages, "context": context, "completion": completion})
         for pk, content_hash, messages, context, completion in examples.values_list(*columns).iterator(
             CHUNK * 5
         )

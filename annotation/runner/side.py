@@ -30,7 +30,7 @@ _WAITING = 2  # chunks that wait in the second process
 
 
 @dataclass(frozen=True)
-class Row:
+class UncheckedRow:
     """An example to check: {"messages", "context", "completion"} and the hash of these."""
 
     example: int
@@ -40,12 +40,12 @@ class Row:
 
 @dataclass
 class _Chunk:
-    rows: list[Row]
+    rows: list[UncheckedRow]
     findings: "list[list[Finding]] | None" = None
 
 
 def checked_rows(
-    project: "Project", chunks: Iterator[list[Row]], *, rows: int, least: int = LEAST
+    project: "Project", chunks: Iterator[list[UncheckedRow]], *, rows: int, least: int = LEAST
 ) -> "Iterator[list[Checked]]":
     """The chunks with their findings, in their order. `rows`: about how many there are."""
     from annotation.services.found import Checked
@@ -56,7 +56,9 @@ def checked_rows(
             yield [Checked(row.example, row.content_hash, row.content, findings) for row, findings in found]
 
 
-def _in_order(project: "Project", chunks: Iterator[list[Row]], second: "_Second | None") -> Iterator[_Chunk]:
+def _in_order(
+    project: "Project", chunks: Iterator[list[UncheckedRow]], second: "_Second | None"
+) -> Iterator[_Chunk]:
     waiting: deque[_Chunk] = deque()
     for rows in chunks:
         chunk = _Chunk(rows)
@@ -83,7 +85,7 @@ def _check_here(project: "Project", chunks: deque[_Chunk]) -> None:
             chunk.findings = findings_in(chunk.rows, project)
 
 
-def findings_in(rows: list[Row], project: "Project") -> "list[list[Finding]]":
+def findings_in(rows: list[UncheckedRow], project: "Project") -> "list[list[Finding]]":
     """What the text checks find in each row, without what only informs. No query."""
     from annotation.checks import text_findings
     from annotation.services.found import worth_storing

@@ -51,7 +51,7 @@ ON CONFLICT (example_id, fingerprint) DO UPDATE SET
 WHERE old.status IN ('fixed', 'gone')
     OR (old.content_hash, old.level, old.says, old.spans, old.fixes)
         IS DISTINCT FROM (EXCLUDED.content_hash, EXCLUDED.level, EXCLUDED.says, EXCLUDED.spans, EXCLUDED.fixes)
-"""
+"""  # noqa: S608 - no text of people
 # Findings of checks that did not run now (they ask the database) stay as they are; those of a check that was removed go.
 _GONE = """
 UPDATE annotation_examplefinding AS old SET status = 'gone'

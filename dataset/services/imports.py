@@ -23,6 +23,8 @@ from dataset.models import DataImport, DatasetRow, ImportIssue, ImportMapping, W
 
 # Removing more examples than this changes what PostgreSQL's planner should know of the tables.
 _MANY = 2000
+# What is deleted with the examples of an import.
+_OF_EXAMPLES = ("annotation_revision", "annotation_examplesearch", "annotation_examplefinding")
 
 
 def start_import(
@@ -256,21 +258,12 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
                 "(SELECT id FROM annotation_example WHERE import_id = %s)",
                 [data_import.pk],
             )
-            cursor.execute(
-                "DELETE FROM annotation_revision WHERE example_id IN "
-                "(SELECT id FROM annotation_example WHERE import_id = %s)",
-                [data_import.pk],
-            )
-            cursor.execute(
-                "DELETE FROM annotation_examplesearch WHERE example_id IN "
-                "(SELECT id FROM annotation_example WHERE import_id = %s)",
-                [data_import.pk],
-            )
-            cursor.execute(
-                "DELETE FROM annotation_examplefinding WHERE example_id IN "
-                "(SELECT id FROM annotation_example WHERE import_id = %s)",
-                [data_import.pk],
-            )
+            for table in _OF_EXAMPLES:
+                cursor.execute(
+                    f"DELETE FROM {table} WHERE example_id IN "  # noqa: S608
+                    "(SELECT id FROM annotation_example WHERE import_id = %s)",
+                    [data_import.pk],
+                )
             cursor.execute("DELETE FROM annotation_example WHERE import_id = %s", [data_import.pk])
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
     except IntegrityError:

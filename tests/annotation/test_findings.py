@@ -13,7 +13,7 @@ from annotation.checks import Finding, Span
 from annotation.checks.fingerprint import fingerprints
 from annotation.models import Example, ExampleFinding, Lease
 from annotation.runner import side
-from annotation.runner.side import Row, checked_rows
+from annotation.runner.side import UncheckedRow, checked_rows
 from annotation.services.findings import dismiss, reopen
 from annotation.services.found import check_and_store
 from annotation.services.quality import start_check
@@ -277,10 +277,10 @@ def test_one_check_of_a_project_at_a_time_and_none_without_examples(world: World
     start_check(by=world.admin, project=world.project, import_id=7)  # another scope
 
 
-def rows_of(count: int) -> list[list[Row]]:
+def rows_of(count: int) -> list[list[UncheckedRow]]:
     texts = [MAIL if at % 3 else OK for at in range(count)]
     content = {"messages": [{"role": "user", "content": "Where?"}], "context": []}
-    rows = [Row(at, str(at), {**content, "completion": text}) for at, text in enumerate(texts)]
+    rows = [UncheckedRow(at, str(at), {**content, "completion": text}) for at, text in enumerate(texts)]
     return [rows[at : at + 20] for at in range(0, count, 20)]
 
 
