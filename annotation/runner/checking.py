@@ -4,16 +4,19 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from django.db import OperationalError
 from django.db.models import QuerySet
 
 from annotation.models import Example, ExampleFinding
 from annotation.runner.side import UncheckedRow, checked_rows
 from annotation.services.found import Checked, store_findings
+from core.database.races import sqlstate
 from core.database.statistics import analyze
 from core.models import Project, Run
 from core.runs.context import RunContext
 
 CHUNK = 200
+_TRIES, _DEADLOCK = 3, "40P01"
 _MANY = 20_000  # examples from which PostgreSQL should know the new table's statistics at once
 
 
@@ -31,13 +34,24 @@ def check_project(project: Project, ctx: RunContext) -> None:
     left = total - done
     ctx.report(done=done, total=total, message=f"Reading {total:,} examples.", now=True)
     for chunk in checked_rows(project, _chunks(examples.filter(pk__gt=after)), rows=left):
-        found += store_findings(project, chunk)
+        found += _store(project, chunk)
         done += len(chunk)
         _keep_place(ctx, chunk, found)
         ctx.report(done=done, message=f"Checked {done:,} of {total:,} examples: {found:,} findings.")
     if left > _MANY:
         analyze(ExampleFinding)
     ctx.report(done=total, message=f"Checked {done:,} examples: {found:,} findings.", now=True)
+
+
+def _store(project: Project, chunk: list[Checked]) -> int:
+    """Again when it was stopped for somebody who decided about the same findings in another order (a deadlock)."""
+    for _ in range(_TRIES):
+        try:
+            return store_findings(project, chunk)
+        except OperationalError as error:
+            if sqlstate(error) != _DEADLOCK:
+                raise
+    return store_findings(project, chunk)
 
 
 def _keep_place(ctx: RunContext, chunk: list[Checked], found: int) -> None:

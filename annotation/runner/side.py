@@ -176,6 +176,7 @@ def main(given: IO[bytes], answers: IO[bytes]) -> None:
     """The second process: the project first, then chunks of rows until the input ends."""
     import django
 
+    os.nice(5)  # people's pages come first
     django.setup()
     project = pickle.load(given)  # noqa: S301 - our own process wrote it
     while True:
