@@ -84,7 +84,7 @@ class ExampleFinding(models.Model):
             # With the example, so that the counts (without retired ones) read the index alone.
             models.Index(
                 name="finding_kinds",
-                fields=["project", "check_name", "kind", "status", "level"],
+                fields=["project", "check_name", "kind", "status", "level", "-id"],
                 include=["example"],
             ),
             models.Index(name="finding_batch", fields=["batch"], condition=models.Q(batch__isnull=False)),
