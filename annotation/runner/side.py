@@ -143,7 +143,7 @@ class _Second:
         try:
             while True:
                 self._answers.put(pickle.load(self._process.stdout))  # type: ignore[arg-type]  # noqa: S301 - our own process
-        except (EOFError, OSError, pickle.UnpicklingError, ValueError):
+        except Exception:  # noqa: BLE001 - whatever it was, nothing more comes from it
             self._answers.put(None)
 
 
