@@ -1,5 +1,6 @@
 """Imports files of examples, and removes an import that was a mistake."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -291,7 +292,9 @@ def ended(run: Run) -> None:
     if data_import is None or run.status != Run.Status.SUCCEEDED:
         return
     if Example.objects.filter(import_id=data_import.pk).exists():
-        start_check(by=data_import.created_by, project=data_import.project, import_id=data_import.pk)
+        # The worker of an earlier attempt may have started it already, and died after that.
+        with suppress(Conflict):
+            start_check(by=data_import.created_by, project=data_import.project, import_id=data_import.pk)
 
 
 def again(run: Run, by: User) -> None:
