@@ -19,3 +19,8 @@ class AnnotationAction(AuditAction):
     REVIEW_UNDONE = "review.undone", "{actor} undid their decision on {label}"
     DRAFT_DISCARDED = "draft.discarded", "{actor} discarded their draft of {label}", QUIET
     DRAFT_OF_NEW_DISCARDED = "draft.of_new_discarded", "{actor} discarded their draft of a new example", QUIET
+    FINDINGS_DISMISSED = "finding.dismissed", "{actor} dismissed {findings} of the checks: {reason}"
+    FINDINGS_REOPENED = "finding.reopened", "{actor} opened {findings} of the checks again"
+    FINDINGS_UNDONE = "finding.undone", "{actor} undid a decision about {findings} of the checks"
+    EXAMPLE_FIXED = "example.fixed", "{actor} fixed a finding in {label}"
+    EXAMPLE_FIX_UNDONE = "example.fix_undone", "{actor} undid a fix in {label}"

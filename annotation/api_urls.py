@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.api import examples, queue, reviews
+from annotation.api import examples, findings, queue, reviews
 
 urlpatterns = [
     # the queue and reviews
@@ -33,6 +33,12 @@ urlpatterns = [
     path("reviews/<int:pk>/release/", reviews.ReviewLeaveView.as_view()),
     path("decisions/<int:pk>/undo/", reviews.UndoDecisionView.as_view()),
     path("decisions/<uuid:batch>/undo/", reviews.UndoManyView.as_view()),
+    # findings of the checks
+    path("findings/", findings.FindingsView.as_view()),
+    path("findings/counts/", findings.FindingCountsView.as_view()),
+    path("findings/check/", findings.CheckExamplesView.as_view()),
+    path("findings/settle/", findings.SettleView.as_view()),
+    path("findings/undo/<uuid:batch>/", findings.UndoFindingsView.as_view()),
     # examples
     path("examples/", examples.ExamplesView.as_view()),
     path("examples/download/", examples.ExamplesDownloadView.as_view()),

@@ -12,9 +12,13 @@ class AnnotationConfig(AppConfig):
         from annotation.actions import AnnotationAction
         from annotation.home import STAGE
         from annotation.moving import register_moving
+        from annotation.run_kinds import BULK, CHECK
         from core.audit.sentences import register_actions
         from core.home.stages import register_stage
+        from core.runs.kinds import register_kind
 
         register_stage(STAGE)
         register_actions(AnnotationAction)
+        register_kind(CHECK)
+        register_kind(BULK)
         register_moving()

@@ -1,11 +1,16 @@
 """The filters of the lists of examples, for pages, downloads and the API."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
-from annotation.models import Example
+from annotation.checks import CHECKS
+from annotation.models import Example, ExampleFinding
 from annotation.queries.examples import people_of, slices_of, sources_of
+from annotation.queries.findings import kind_label, kinds_of
 from core.lists.filters import Filter, search_field
 from core.lists.search import LEAST, pattern
 from core.models import Project
@@ -66,3 +71,35 @@ class ReviewFilter(Filter):
         self.fields["slice"] = forms.ChoiceField(
             label="Slice", required=False, choices=[("", "All"), *[(name, name) for name in slices]]
         )
+
+
+class QualityFilter(Filter):
+    """The filters above the findings of the checks."""
+
+    check = forms.ChoiceField(required=False)
+    kind = forms.ChoiceField(required=False)
+    level = forms.ChoiceField(choices=[("", "any"), *ExampleFinding.Level.choices], required=False)
+    status = forms.ChoiceField(
+        choices=[("", "Open"), *ExampleFinding.Status.choices[1:], ("any", "Any")], required=False
+    )
+    slice = forms.ChoiceField(required=False)
+    source = forms.ChoiceField(required=False)
+    fixable = forms.ChoiceField(
+        label="Fix", choices=[("", "any"), ("yes", "Can be fixed in one step")], required=False
+    )
+    import_id = forms.IntegerField(required=False, widget=forms.HiddenInput, min_value=1)
+    example = forms.IntegerField(required=False, widget=forms.HiddenInput, min_value=1)
+
+    def __init__(self, data: QueryDict | Mapping[str, Any], *, project: Project) -> None:
+        super().__init__(data)
+        kinds = kinds_of(project)
+        checks = sorted({*CHECKS, *(check for check, _ in kinds)})
+        for name, choices in (
+            ("check", [(check, check) for check in checks]),
+            ("kind", [(kind, kind_label(kind)) for kind in sorted({kind for _, kind in kinds if kind})]),
+            ("slice", [("-", "No slice"), *((name, name) for name in slices_of(project))]),
+            ("source", [(name, name) for name in sources_of(project)]),
+        ):
+            field = self.fields[name]
+            if isinstance(field, forms.ChoiceField):
+                field.choices = [("", "any"), *choices]

@@ -7,6 +7,7 @@ from annotation.models import (
     Draft,
     Example,
     ExampleCount,
+    ExampleFinding,
     ExampleSearch,
     Lease,
     Review,
@@ -50,6 +51,20 @@ def _wrong_revision(row: Row) -> str:
     return "" if fits else "its text is not one"
 
 
+def _wrong_finding(row: Row) -> str:
+    return "" if _is_places(row["spans"]) and _is_places(row["fixes"]) else "its places are not places"
+
+
+def _is_places(value: Json) -> bool:
+    """[[field, index, start, end, text], ...]"""
+    return isinstance(value, list) and all(
+        isinstance(one, list)
+        and [type(part) for part in one] == [str, int, int, int, str]
+        and one[0] in ("completion", "messages", "context")
+        for one in value
+    )
+
+
 def _index(arrival: Arrival) -> None:
     index_soon(Example.objects.filter(project=arrival.project))
 
@@ -66,6 +81,9 @@ def register_moving() -> None:
     )
     register_part(Part(Revision, "example__project", json={"content": plain}, check=_wrong_revision))
     register_part(Part(Review, "example__project"))
+    register_part(
+        Part(ExampleFinding, "project", json={"spans": plain, "fixes": plain}, check=_wrong_finding)
+    )
     register_part(Part(Lease, "project", only=~Q(outcome=Lease.Outcome.OPEN)))
     register_left_out(
         Draft,

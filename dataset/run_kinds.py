@@ -59,6 +59,7 @@ IMPORT = RunKind(
     "Import",
     queue="default",
     runner="dataset.runner.imports:run",
+    on_end="dataset.services.imports:ended",
     on_again="dataset.services.imports:again",
     again_words="It reads the same file again from its first row. Nothing is stored twice.",
     subject="dataset.run_kinds:of_import",

@@ -98,7 +98,7 @@ def full(world: World) -> tuple[World, dict[str, Any]]:
 
 def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     """The world with one of every object in its project, and how addresses name them."""
-    from annotation.models import Review
+    from annotation.models import ExampleFinding, Review
     from core.models import Artifact, ProjectArchive
     from core.storage import storage
     from dataset.models import DataImport, Source, SourcePartner, Upload, Withdrawal
@@ -118,6 +118,11 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     review = Review.objects.create(
         example=example, revision=example.revisions.get(), verdict="accepted", by=world.reviewer,
         in_bulk=True, batch=uuid.uuid4(),
+    )  # fmt: skip
+    finding = ExampleFinding.objects.create(
+        project=project, example=example, check_name="privacy", level="warn", says="An address.", fingerprint="a",
+        content_hash=example.content_hash, status="dismissed", reason="Public.", decided_by=world.reviewer,
+        decided_at=timezone.now(), batch=uuid.uuid4(),
     )  # fmt: skip
     campaign = make_campaign(project, world.admin, versions=(first, second))
     comparison = rate_all(campaign, world.rater, ["candidate"])[0].comparison
@@ -163,6 +168,7 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
         r"(item/|/review/|reviews/|queue/|examples/)<int:pk>": example.pk,
         r"(decisions?/)<int:pk>": review.pk,
         r"(decisions/)<uuid:batch>": review.batch,
+        r"((?:findings|quality)/undo/)<uuid:batch>": finding.batch,
         r"(imports/)<int:pk>": batch.pk,
         r"(uploads/)<uuid:public_id>": pieces.public_id,
         r"(datasets/)<int:number>": training.dataset.number,

@@ -1,5 +1,7 @@
 """Every kind of background job can be started again after a failure and after a cancel, and its page says how."""
 
+import uuid
+
 import pytest
 from django.urls import reverse
 
@@ -146,7 +148,24 @@ def _project_archive(world, tmp_path):
     return start_archive(by=world.admin, project=world.project, with_weights=False).run, "Move this project"
 
 
+def _check_project(world, tmp_path):
+    from annotation.services.quality import start_check
+
+    make_example(world.project)
+    return start_check(by=world.admin, project=world.project), "Findings"
+
+
+def _settle_findings(world, tmp_path):
+    params = {"do": "dismiss", "criteria": {}, "reason": "As agreed.", "batch": str(uuid.uuid4())}
+    run = launch_run(
+        by=world.admin, project=world.project, kind="settle-findings", title="Dismiss findings", params=params
+    )
+    return run, "Findings"
+
+
 MAKERS = {
+    "check-project": _check_project,
+    "settle-findings": _settle_findings,
     "relicense_source": _relicense_source,
     "withdraw_source": _withdraw_source,
     "restore_source": _restore_source,

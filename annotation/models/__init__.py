@@ -1,5 +1,6 @@
 from annotation.models.counts import ApprovedChange, ExampleCount
 from annotation.models.examples import SAID, Example, Revision
+from annotation.models.findings import ExampleFinding
 from annotation.models.search import BLOCKS, QUESTION_LETTERS, ExampleSearch, SearchBacklog, place
 from annotation.models.work import Draft, Lease, Review
 
@@ -11,6 +12,7 @@ __all__ = [
     "Draft",
     "Example",
     "ExampleCount",
+    "ExampleFinding",
     "ExampleSearch",
     "Lease",
     "Review",

@@ -220,6 +220,7 @@ class Revision(models.Model):
         SUBMITTED = "submitted", "Submitted"
         CORRECTED = "corrected", "Corrected in review"
         RESTORED = "restored", "Restored"
+        FIXED = "fixed", "A finding fixed"
 
     # Its index is that of revision_once.
     example = models.ForeignKey(Example, on_delete=models.CASCADE, related_name="revisions", db_index=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils import timezone
 
-from annotation.models import Draft, Example, Lease, Review, Revision
+from annotation.models import Draft, Example, ExampleFinding, Lease, Review, Revision
 from annotation.queries.examples import with_text
 from annotation.text.changes import Changes, changes
 from core.models import Project, User
@@ -306,6 +306,8 @@ def undoable(user: User, project: Project, limit: int = 5) -> list[Review]:
 
 
 def _undoable(user: User, project: Project) -> QuerySet[Review]:
+    # The fix of a finding is undone with its finding, and its text too.
+    fixes = ExampleFinding.objects.filter(batch=OuterRef("batch"))
     later = Review.objects.filter(example=OuterRef("example"), id__gt=OuterRef("id"))
     return Review.objects.filter(
         by=user,
@@ -314,7 +316,7 @@ def _undoable(user: User, project: Project) -> QuerySet[Review]:
         at__gt=timezone.now() - UNDO,
         example__revision=F("revision__number"),
         example__status__in=[Example.Status.APPROVED, Example.Status.RETURNED],
-    ).exclude(Exists(later))
+    ).exclude(Exists(later) | Exists(fixes))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from annotation.checks import Finding, bad_findings
 from annotation.errors import NeedsReason
 from annotation.models import Example, Lease, Revision
 from annotation.registry import must_stay_retired
+from annotation.services.found import check_and_store
 from annotation.services.search_index import index_example
 from annotation.text.cleaning import MAX_TEXT, clean_pair, clean_text
 from annotation.text.hashes import content_hash, group_of_prompt
@@ -50,9 +51,10 @@ def add_revision(
     content: Mapping[str, Any],
     note: str = "",
 ) -> Revision:
-    """Writes the revision number `example.revision`, and from now on search finds these texts. The caller has stored them and set
-    that number in the same transaction."""
+    """Writes the revision number `example.revision`; search finds these texts from now on, and the checks' findings in them are
+    stored. The caller has stored the texts and set that number in the same transaction."""
     index_example(example, content)
+    check_and_store(example, content, example.project)
     return Revision.objects.create(
         example=example,
         number=example.revision,

@@ -12,6 +12,7 @@ from annotation.links import annotation_subnav
 from annotation.models import Example
 from annotation.queries.counts import kept_count
 from annotation.queries.examples import find_examples, history_of, not_searched_yet
+from annotation.queries.findings import findings_in
 from annotation.queries.search import Found, newest_matches
 from annotation.registry import page_details
 from annotation.services.examples import example_stamp, requeue, retire
@@ -71,6 +72,7 @@ def _page(
         "history": history_of(example, NEWEST),
         "older": max(0, example.revision - NEWEST),
         **page_details(example),
+        "found": findings_in(example),
         "form": form,
         "may_change": access.has(*EXAMPLE_DECIDERS),
         "seen": example_stamp(example),

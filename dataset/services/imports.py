@@ -1,5 +1,6 @@
 """Imports files of examples, and removes an import that was a mistake."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from annotation.models import Draft, Example, ExampleSearch, Lease, Review, Revision
+from annotation.services.quality import start_check
 from annotation.text.cleaning import clean_text
 from core.audit.entries import record
 from core.database.statistics import analyze
@@ -22,6 +24,8 @@ from dataset.models import DataImport, DatasetRow, ImportIssue, ImportMapping, W
 
 # Removing more examples than this changes what PostgreSQL's planner should know of the tables.
 _MANY = 2000
+# What is deleted with the examples of an import.
+_OF_EXAMPLES = ("annotation_revision", "annotation_examplesearch", "annotation_examplefinding")
 
 
 def start_import(
@@ -255,16 +259,12 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
                 "(SELECT id FROM annotation_example WHERE import_id = %s)",
                 [data_import.pk],
             )
-            cursor.execute(
-                "DELETE FROM annotation_revision WHERE example_id IN "
-                "(SELECT id FROM annotation_example WHERE import_id = %s)",
-                [data_import.pk],
-            )
-            cursor.execute(
-                "DELETE FROM annotation_examplesearch WHERE example_id IN "
-                "(SELECT id FROM annotation_example WHERE import_id = %s)",
-                [data_import.pk],
-            )
+            for table in _OF_EXAMPLES:
+                cursor.execute(
+                    f"DELETE FROM {table} WHERE example_id IN "  # noqa: S608
+                    "(SELECT id FROM annotation_example WHERE import_id = %s)",
+                    [data_import.pk],
+                )
             cursor.execute("DELETE FROM annotation_example WHERE import_id = %s", [data_import.pk])
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
     except IntegrityError:
@@ -284,6 +284,17 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
         examples=count,
     )
     return count
+
+
+def ended(run: Run) -> None:
+    """The checks read what an import has added (core.runs.kinds.RunKind.on_end): their own job, so that the import does not wait."""
+    data_import = DataImport.objects.select_related("project", "created_by").filter(run=run).first()
+    if data_import is None or run.status != Run.Status.SUCCEEDED:
+        return
+    if Example.objects.filter(import_id=data_import.pk).exists():
+        # The worker of an earlier attempt may have started it already, and died after that.
+        with suppress(Conflict):
+            start_check(by=data_import.created_by, project=data_import.project, import_id=data_import.pk)
 
 
 def again(run: Run, by: User) -> None:

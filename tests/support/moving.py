@@ -60,7 +60,7 @@ def rich(world: World) -> Project:
 
 def _examples(world: World) -> None:
     from annotation.actions import AnnotationAction
-    from annotation.models import Example, Lease, Review, Revision
+    from annotation.models import Example, ExampleFinding, Lease, Review, Revision
     from core.storage import storage
     from dataset.models import DataImport, ImportIssue, Source
 
@@ -120,6 +120,12 @@ def _examples(world: World) -> None:
             expires_at=timezone.now(),
             note="too long" if outcome == "skipped" else "",
         )
+    ExampleFinding.objects.create(
+        project=project, example=example, other=Example.objects.filter(project=project).first(), check_name="privacy", kind="email",
+        level="warn", says="An address.", spans=[["completion", 0, 0, 3, "warn"]], fixes=[["completion", 0, 0, 3, "x"]],
+        fingerprint="a" * 32, content_hash=example.content_hash, status="dismissed", reason="It is public.",
+        decided_by=world.reviewer, decided_at=timezone.now(), batch=uuid.uuid4(),
+    )  # fmt: skip
     ImportIssue.objects.create(
         data_import=data_import, kind="repeated", line=3, reason="Repeats line 1.", repeats=example
     )

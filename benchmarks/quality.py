@@ -1,0 +1,148 @@
+"""The speed of Quality: the checks over a project, and in the editor.
+
+    python benchmarks/quality.py [--rows 20000] [--data ../shared/data] [--json]
+
+* `check_all_rows_per_second`: the run over a project, with reading, checking on two cores and storing. Rows are real ones, repeated with
+  other words until there are enough.
+* `editor_p95_ms`: all checks of one text, as the editor asks for them while somebody types; texts of up to 20 kB.
+
+Starts PostgreSQL and Valkey in a folder of their own. With `--json` the last line is one JSON object.
+"""
+
+import sys
+from pathlib import Path
+
+# The project's folder instead of this one, in which `statistics` is a benchmark and not the standard library.
+HERE = Path(__file__).resolve().parent
+sys.path[:] = [str(HERE.parent), *(path for path in sys.path if Path(path).resolve() != HERE)]
+
+import argparse
+import itertools
+import json
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from benchmarks.pages import percentile
+
+Figures = dict[str, float]
+LIMITS = {"check_all_rows_per_second": 1500, "editor_p95_ms": 100}
+_LARGEST = 20_000  # bytes of a text in the editor
+
+
+def real_rows(data: Path) -> list[dict[str, Any]]:
+    with (data / "service_pairs.jsonl").open() as file:
+        return [json.loads(line) for line in file]
+
+
+def many_rows(rows: list[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
+    """The real rows, and then the same again with some numbers and words changed, so that no two are equal."""
+    chance = random.Random(7)
+    for at in range(count):
+        row = rows[at % len(rows)]
+        if at < len(rows):
+            yield row
+            continue
+        words = row["completion"].split(" ")
+        words.insert(chance.randrange(len(words) + 1), chance.choice(("today", "again", f"{at}", "please")))
+        yield {**row, "completion": " ".join(words)}
+
+
+def check_project(rows: list[dict[str, Any]], count: int) -> Figures:
+    from annotation.models import Example, ExampleFinding
+    from annotation.services.quality import start_check
+    from annotation.text.hashes import content_hash
+    from core.models import Run
+    from core.runs.execution import execute
+    from tests.support.factories import make_project, make_user
+
+    project, admin = make_project(), make_user()
+    pairs = (
+        {"messages": row["messages"], "context": row["context"], "completion": row["completion"]}
+        for row in many_rows(rows, count)
+    )
+    examples = (
+        Example(project=project, group=str(at), content_hash=content_hash(**pair), **pair)
+        for at, pair in enumerate(pairs)
+    )
+    while batch := list(itertools.islice(examples, 1000)):
+        Example.objects.bulk_create(batch)
+    run = start_check(by=admin, project=project)
+    started = time.perf_counter()
+    execute(run.pk)
+    seconds = time.perf_counter() - started
+    run = Run.objects.get(pk=run.pk)
+    if run.status != Run.Status.SUCCEEDED:
+        sys.exit(f"The check did not end: {run.error_message}")
+    findings = ExampleFinding.objects.filter(project=project).count()
+    print(f"{count:,} examples in {seconds:.1f} s, {findings:,} findings")
+    return {"check_all_rows_per_second": count / seconds}
+
+
+def editor(rows: list[dict[str, Any]]) -> Figures:
+    from annotation.checks import run_checks
+    from core.models import Project
+
+    project = Project.objects.latest("pk")
+    chance = random.Random(7)
+    times = []
+    for _ in range(200):
+        row, size = chance.choice(rows), chance.randrange(200, _LARGEST)
+        texts = [row["completion"]]
+        while sum(map(len, texts)) < size:
+            texts.append(chance.choice(rows)["completion"])
+        content = {**row, "completion": " ".join(texts)[:size]}
+        started = time.perf_counter()
+        run_checks(content, project)
+        times.append(time.perf_counter() - started)
+    return {"editor_p95_ms": 1000 * percentile(times, 0.95)}
+
+
+def measure(options: argparse.Namespace) -> Figures:
+    rows = real_rows(options.data)
+    parts: list[Callable[[], Figures]] = [
+        lambda: check_project(rows, options.rows),
+        lambda: editor(rows),
+    ]
+    figures: Figures = {}
+    for part in parts:
+        figures |= part()
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    options = parser.parse_args()
+    if not options.data.is_dir():
+        sys.exit(f"{options.data} does not exist: this benchmark needs the real rows.")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    from launcher import embedded
+    from tests import settings
+
+    try:
+        with embedded.services(settings.TEST_STATE, ["postgres", "valkey"], durable=True):
+            import django
+            from django.db import connection
+
+            django.setup()
+            connection.creation.create_test_db(verbosity=0, autoclobber=True)
+            figures = measure(options)
+            connection.close()
+    finally:
+        shutil.rmtree(settings.TEST_STATE, ignore_errors=True)
+    for name, value in figures.items():
+        print(f"{name:32} {value:12,.1f}   target {LIMITS.get(name, '–')}")
+    if options.json:
+        print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
