@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.api import examples, queue, reviews
+from annotation.api import checks, examples, queue, reviews
 
 urlpatterns = [
     # the queue and reviews
@@ -33,6 +33,8 @@ urlpatterns = [
     path("reviews/<int:pk>/release/", reviews.ReviewLeaveView.as_view()),
     path("decisions/<int:pk>/undo/", reviews.UndoDecisionView.as_view()),
     path("decisions/<uuid:batch>/undo/", reviews.UndoManyView.as_view()),
+    # checks
+    path("checks/", checks.ChecksView.as_view()),
     # examples
     path("examples/", examples.ExamplesView.as_view()),
     path("examples/download/", examples.ExamplesDownloadView.as_view()),
