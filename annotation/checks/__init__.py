@@ -67,6 +67,7 @@ __all__ = [
     "marks",
     "run_checks",
     "text_findings",
+    "texts_of",
 ]
 
 
@@ -117,16 +118,21 @@ def _run(check: Check, pair: Pair, project: Project) -> list[Finding]:
     return [replace(finding, check=check.name) for finding in findings]
 
 
+def texts_of(content: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The texts that spans and fixes refer to, by field."""
+    return {
+        "completion": [str(content.get("completion") or "")],
+        "context": [str(record) for record in content.get("context") or []],
+        "messages": [str(m.get("content") or "") for m in content.get("messages") or []],
+    }
+
+
 def marks(findings: list[Finding], content: Mapping[str, Any]) -> dict[str, list[str]]:
     """The words of the findings: {"completion-ok": [...], "completion-bad": [...], "context-ok": [...], ...}.
 
     Words instead of positions, so that the page can still mark them when the text has changed.
     """
-    texts = {
-        "completion": [str(content.get("completion") or "")],
-        "context": [str(record) for record in content.get("context") or []],
-        "messages": [str(m.get("content") or "") for m in content.get("messages") or []],
-    }
+    texts = texts_of(content)
     marked: dict[str, dict[str, None]] = {}
     for finding in findings:
         for span in finding.spans:

@@ -7,7 +7,6 @@ from annotation.checks.languages import is_english
 from annotation.checks.sentences import is_cut_off
 from core.models import Project
 
-_LAST_WORD = re.compile(r"\S+\s*\Z")
 _FENCE = re.compile(r"^\s*```", re.MULTILINE)
 
 
@@ -26,9 +25,9 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
 
 
 def _finding(text: str, says: str) -> Finding:
-    last = _LAST_WORD.search(text)
-    span = (Span("completion", 0, last.start(), len(text.rstrip()), "warn"),) if last else ()
-    return Finding("warn", says, span, kind="cut-off")
+    end = len(text.rstrip())
+    start = end - len(text[:end].rsplit(maxsplit=1)[-1])
+    return Finding("warn", says, (Span("completion", 0, start, end, "warn"),), kind="cut-off")
 
 
 CHECK = Check("ending", "Not cut off in the middle of a sentence", run)

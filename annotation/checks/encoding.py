@@ -57,7 +57,8 @@ def _escapes(text: str) -> Iterator[Place]:
     for match in _ESCAPE.finditer(text):
         written = match.group()
         if written.startswith("\\u"):
-            letter = chr(int(written[2:], 16))
+            code = written[2:]
+            letter = chr(int(code, 16))
             yield match.start(), match.end(), letter if letter.isprintable() else None
         else:
             at_edge = not text[match.end() :].strip() or not text[: match.start()].strip()

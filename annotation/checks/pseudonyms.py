@@ -60,11 +60,8 @@ _FICTION = (
 def _phone(written: str, seed: int) -> str:
     digits = _digits(written.replace("(0)", ""))
     national = digits.removeprefix("1") if len(digits) == 11 else digits
-    if (
-        (len(national) == 10
-        and national[0] in "23456789"
-        and not written.startswith("+"))
-        or (written.startswith("+1") and len(digits) == 11)
+    if (len(national) == 10 and national[0] in "23456789" and not written.startswith("+")) or (
+        written.startswith("+1") and len(digits) == 11
     ):
         area = digits[-10:-7]
         return _filled(written, f"{digits[:-10]}{area}55501{seed % 100:02}")

@@ -22,9 +22,8 @@ _SEVERAL = {
 }  # fmt: skip
 _FIRST = re.compile(r"\s*[\"“‘(¿¡]?([^\W\d_][\w'’-]*)")
 _TWO_SPACES = re.compile(r"(?<=[^\W_])[ \u00a0]{2,}(?=[^\W_])|(?<=,)[ \u00a0]{2,}(?=[^\W_])")
-_LAST_LINE = re.compile(r"[^\n]*\Z")
 _NOT_A_SENTENCE = re.compile(r"\s*(?:[-*•#>|]|\d{1,3}[.)]\s|.{0,40}:\s*\S{1,40}$)")
-_ENDS_OPEN = re.compile(r"[^\W_]['’\"”)\]]?\s*\Z")
+_CLOSING = frozenset("'’\"”)]")
 _AUXILIARY = r"(?:do|does|did|is|are|was|were|can|could|would|will|shall|should|may|have|has)"
 _ASKS = re.compile(
     rf"(?:(?:so|and|ok|okay|sure|yes|no|hi|hello|please|sorry|great|alright),?\s+){{0,4}}{_AUXILIARY}(?:n['’]?t)?\s+"
@@ -43,7 +42,7 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
     if pair.is_call or not text.strip():
         return []
     english = is_english(text, pair.question)
-    found = [*_first_capital(text), *_spaces(text), *_last_stop(text, english, pair)]
+    found = [*_first_capital(text), *_spaces(text), *_last_stop(text, english)]
     if english:
         taken = {span.start for finding in found for span in finding.spans}
         found += [finding for finding in _harpers(text, budget) if finding.spans[0].start not in taken]
@@ -88,30 +87,22 @@ def _spaces(text: str) -> Iterator[Finding]:
             yield _finding("spaces", "Two spaces where one is enough.", match.start(), match.end(), " ")
 
 
-def _last_stop(text: str, english: bool, pair: Pair) -> Iterator[Finding]:
-    end = _ENDS_OPEN.search(text)
-    last = last_sentence(text)
-    line = _LAST_LINE.search(text.rstrip())
-    if (
-        not end
-        or not line
-        or len(last.split()) < LEAST_WORDS
-        or _NOT_A_SENTENCE.match(line.group())
-        or is_cut_off(text, english=english)
-    ):
-        return
+def _last_stop(text: str, english: bool) -> Iterator[Finding]:
     at = len(text.rstrip())
-    if inside(at - 1, at, other_places(text)) or not _is_cased(text[end.start()]):
+    end = at - 2 if text[max(0, at - 1) : at] in _CLOSING and at > 1 else at - 1
+    last, line = last_sentence(text), text[:at].rpartition("\n")[2]
+    if len(last.split()) < LEAST_WORDS or not _is_cased(text[end]) or _NOT_A_SENTENCE.match(line):
         return
-    says, fixes = "The last sentence has no full stop.", "."
+    if inside(at - 1, at, other_places(text)) or is_cut_off(text, english=english):
+        return
+    says, stop = "The last sentence has no full stop.", "."
     if english and _ASKS.match(last):
-        says, fixes = "The last question has no question mark.", "?"
+        says, stop = "The last question has no question mark.", "?"
     elif not english or _MAY_ASK.search(last):
         # Whether it asks is not certain, so a person must write it.
-        says, fixes = "The last sentence has no full stop or question mark.", ""
-    span = Span("completion", 0, end.start(), at, "warn")
-    fix = (Fix("completion", 0, at, at, fixes),) if fixes else ()
-    yield Finding("warn", says, (span,), kind="full-stop", fixes=fix)
+        says, stop = "The last sentence has no full stop or question mark.", ""
+    fixes = (Fix("completion", 0, at, at, stop),) if stop else ()
+    yield Finding("warn", says, (Span("completion", 0, end, at, "warn"),), kind="full-stop", fixes=fixes)
 
 
 def _is_cased(letter: str) -> bool:

@@ -24,7 +24,49 @@ _GAIN, _GAIN_SHORT, _GAIN_DOUBLED = 2.3, 3.4, 0.9  # how much more common the me
 _SURE_LEAD = 2.0  # a replacement is offered when the next best word is this much less common
 _SHORT = 4  # letters
 _CONTRACTIONS = frozenset(
-    ["aren't", "can't", "couldn't", "didn't", "doesn't", "don't", "hadn't", "hasn't", "haven't", "he'll", "he's", "here's", "i'd", "i'll", "i'm", "i've", "isn't", "it'd", "it'll", "it's", "let's", "shouldn't", "she's", "that's", "there's", "they'd", "they'll", "they're", "they've", "wasn't", "we'd", "we've", "weren't", "what's", "who's", "won't", "wouldn't", "you'd", "you'll", "you're", "you've"]
+    [
+        "aren't",
+        "can't",
+        "couldn't",
+        "didn't",
+        "doesn't",
+        "don't",
+        "hadn't",
+        "hasn't",
+        "haven't",
+        "he'll",
+        "he's",
+        "here's",
+        "i'd",
+        "i'll",
+        "i'm",
+        "i've",
+        "isn't",
+        "it'd",
+        "it'll",
+        "it's",
+        "let's",
+        "shouldn't",
+        "she's",
+        "that's",
+        "there's",
+        "they'd",
+        "they'll",
+        "they're",
+        "they've",
+        "wasn't",
+        "we'd",
+        "we've",
+        "weren't",
+        "what's",
+        "who's",
+        "won't",
+        "wouldn't",
+        "you'd",
+        "you'll",
+        "you're",
+        "you've",
+    ]
 )
 _DOUBLED = re.compile(r"(.)\1+")
 _FINE_TWICE = frozenset(
