@@ -171,7 +171,9 @@ _FAULTS: dict[str, tuple[str, tuple[str, ...], Callable[[Pair, random.Random], P
     "small first letter": ("punctuation", ("capital",), _small_start),
     "no full stop": ("punctuation", ("full-stop",), _no_stop),
     "cut off at a space": ("ending", ("cut-off",), _cut_off),
+    "the same, or no stop": ("ending punctuation", ("cut-off", "full-stop"), _cut_off),
     "other language": ("language", ("wrong-language", "other-language"), _other_language),
+    "the same, English set": ("language", ("wrong-language", "other-language"), _other_language),
     "mojibake": ("encoding", ("mojibake", "lost-letter"), _mojibake),
     "secret": ("secrets", (), _secret),
     "personal data": ("privacy", (), _personal),
@@ -183,7 +185,7 @@ _FAULTS: dict[str, tuple[str, tuple[str, ...], Callable[[Pair, random.Random], P
 
 
 def _hits(pair: Pair, check: str, kinds: tuple[str, ...], project: Project) -> list[Finding]:
-    said = CHECKS[check].run(pair, project, UNLIMITED)
+    said = [one for name in check.split() for one in CHECKS[name].run(pair, project, UNLIMITED)]
     return [one for one in said if one.level != "ok" and (not kinds or one.kind in kinds)]
 
 
@@ -194,6 +196,7 @@ def planted(pairs: list[Pair]) -> list[Planted]:
     results = []
     for name, (check, kinds, plant) in _FAULTS.items():
         dice = random.Random(7)
+        project.languages = ["en"] if name == "the same, English set" else []
         dice.shuffle(rows := list(prose))
         seen = found = 0
         for pair in rows:

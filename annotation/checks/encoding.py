@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from annotation.checks.base import UNLIMITED, Check, Finding, Fix, Level, Pair, Span, TimeBudget
+from annotation.checks.prose import inside, other_places
 from core.models import Project
 
 _MOST = 50  # places of one kind
@@ -13,11 +14,12 @@ _ENTITY = re.compile(
     r"&(?:amp;){0,5}(?:amp|lt|gt|quot|apos|nbsp|copy|euro|[aeiouAEIOU](?:acute|grave|circ|uml)|szlig|ccedil|ntilde|[rl][sd]quo|hellip|[nm]dash|#\d{2,6}|#x[0-9a-fA-F]{2,5});"
 )
 _ESCAPE = re.compile(
-    r"(?<![\w\\:/])(?:\\[rn])+(?![a-z])|(?<=[\w.,!?;:)])(?:\\[rn])+(?=[A-Z\s\"]|\Z)|\\u[0-9a-fA-F]{4}(?![0-9a-fA-F])"
+    r"(?:(?<=[\w.,!?;:)])|(?<=[.!?]\s)|^)(?:\\[rn])+(?=[A-Z\s\"]|\Z)|\\u[0-9a-fA-F]{4}(?![0-9a-fA-F])"
 )
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\u2028\u2029]+")
 # A run of letters that are not ASCII, with the words around: what is repaired at once.
 _RUN = re.compile(r"[^\s]*[^\x00-\x7f][^\s]*")
+_CODE = re.compile(r"`[^`\n]{1,200}`|(?:https?://|www\.)\S{1,2000}")
 _MARKUP = re.compile(r"</?[a-z][^<>\n]{0,200}>|^\s*[{\[]|```")
 
 Place = tuple[int, int, str | None]  # start, end, what it becomes
@@ -45,6 +47,8 @@ def _entities(text: str) -> Iterator[Place]:
     if "&" not in text or _MARKUP.search(text):
         return
     for match in _ENTITY.finditer(text):
+        if inside(*match.span(), other_places(text)):
+            continue
         before, now = match.group(), html.unescape(match.group())
         while now != before:
             before, now = now, html.unescape(now)
@@ -55,6 +59,8 @@ def _escapes(text: str) -> Iterator[Place]:
     if "\\" not in text or _MARKUP.search(text):
         return
     for match in _ESCAPE.finditer(text):
+        if inside(*match.span(), tuple(code.span() for code in _CODE.finditer(text))):
+            continue
         written = match.group()
         if written.startswith("\\u"):
             code = written[2:]

@@ -17,7 +17,8 @@ _RULES = Path(__file__).parent / "rules" / "profanity.toml"
 _MOST = 20
 _NEAR = 30  # letters between a person's word and an insult
 _QUOTED = re.compile(r"[\"“„«]\s*$")
-_NOT = re.compile(r"\b(?:not|never|n['’]t|no|nicht|kein\w*|pas|nunca)\s(?:[\w'’]+\s){0,2}$", re.IGNORECASE)
+_NOT = re.compile(r"\b(?:not|never|n['’]t|no|nicht|kein\w*|pas|nunca)\s(?:[\w'’]+\s){0,1}$", re.IGNORECASE)
+_IF = re.compile(r"\b(?:if|ob|si)\b", re.IGNORECASE)
 _OTHER_SENTENCE = re.compile(r"[.!?;\n]")
 
 
@@ -62,7 +63,9 @@ def _meets_person(text: str, start: int, end: int) -> bool:
     before = _OTHER_SENTENCE.split(text[max(0, start - _NEAR) : start])[-1]
     if _NOT.search(before) or _QUOTED.search(before):
         return False
-    return bool(_lists()[2].search(before)) and not re.search(r"\b(?:if|ob|si)\b", before, re.IGNORECASE)
+    after = _OTHER_SENTENCE.split(text[end : end + _NEAR // 2])[0]
+    person = _lists()[2]
+    return bool(person.search(before) or person.search(after)) and not _IF.search(before)
 
 
 def _finding(kind: str, says: str, text: str, spans: list[tuple[int, int]]) -> Finding:

@@ -91,7 +91,12 @@ def _last_stop(text: str, english: bool) -> Iterator[Finding]:
     at = len(text.rstrip())
     end = at - 2 if text[max(0, at - 1) : at] in _CLOSING and at > 1 else at - 1
     last, line = last_sentence(text), text[:at].rpartition("\n")[2]
-    if len(last.split()) < LEAST_WORDS or not _is_cased(text[end]) or _NOT_A_SENTENCE.match(line):
+    if (
+        text.lstrip()[:1] in "{["
+        or len(last.split()) < LEAST_WORDS
+        or not _is_cased(text[end])
+        or _NOT_A_SENTENCE.match(line)
+    ):
         return
     if inside(at - 1, at, other_places(text)) or is_cut_off(text, english=english):
         return

@@ -17,7 +17,6 @@ _DETECTORS = (
     ("aws", "AWSKeyDetector", "aws-key", ("AKIA", "ASIA", "ABIA", "ACCA", "A3T")),
     ("azure_storage_key", "AzureStorageKeyDetector", "azure-key", ("AccountKey=",)),
     ("basic_auth", "BasicAuthDetector", "password", ("://",)),
-    ("discord", "DiscordBotTokenDetector", "token", ("M", "N", "O")),
     ("github_token", "GitHubTokenDetector", "token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")),
     ("gitlab_token", "GitLabTokenDetector", "token", ("gl", "GR1348941")),
     ("jwt", "JwtTokenDetector", "token", ("eyJ",)),
@@ -42,7 +41,8 @@ _TOLD = re.compile(
         [\"']?\s{0,3}(?:is|ist|es|est|now|=|:|→){1,2}\s{0,3}[\"'“‘«(]?(?P<value>[^\s\"'“”‘’«»(),;<>{}]{6,120})""",
     re.IGNORECASE | re.VERBOSE,
 )
-_TOLD_WORDS = ("pass", "kennwort", "contrase", "wachtwoord", "key", "token", "secret")
+_ALL_WORDS = ("k-", *(word for *_, words in _DETECTORS for word in words))
+_TOLD_NAME = re.compile(r"pass|kennwort|contrase|wachtwoord|key|token|secret", re.IGNORECASE)
 _GENERIC_KEY = re.compile(r"\b(?:sk|pk|rk)-(?:proj-|ant-|live-|or-)?[A-Za-z0-9_-]{20,200}")
 
 
@@ -73,8 +73,7 @@ def secrets_in(text: str, budget: TimeBudget = UNLIMITED) -> Iterator[tuple[str,
                 letter.isalpha() for letter in match.group()[3:]
             ):
                 yield "api-key", *match.span()
-    lower = text.casefold()
-    if any(word in lower for word in _TOLD_WORDS):
+    if _TOLD_NAME.search(text):
         for match in _TOLD.finditer(text):
             budget.spend(4)
             value = match["value"].rstrip(".!?:")
@@ -97,6 +96,9 @@ def _looks_secret(value: str) -> bool:
 def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Finding]:
     texts = {"completion": (pair.completion,), "messages": pair.messages, "context": pair.context}
     by_kind: dict[str, list[Span]] = {}
+    everything = "\n".join((pair.completion, *pair.messages, *pair.context))
+    if not any(word in everything for word in _ALL_WORDS) and not _TOLD_NAME.search(everything):
+        return []
     for field, parts in texts.items():
         for index, text in enumerate(parts):
             taken: list[tuple[int, int]] = []

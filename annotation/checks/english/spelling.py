@@ -20,7 +20,12 @@ from core.models import Project
 
 _MOST = 20  # findings of one text
 _KNOWN, _COMMON = 3.2, 3.0  # on the Zipf scale: a word that is in use; a word that people mean
-_GAIN, _GAIN_SHORT, _GAIN_DOUBLED = 2.3, 3.4, 0.9  # how much more common the meant word must be
+_GAIN, _GAIN_SHORT, _GAIN_DOUBLED, _GAIN_SWAPPED = (
+    2.3,
+    3.4,
+    0.9,
+    1.3,
+)  # how much more common the meant word must be
 _SURE_LEAD = 2.0  # a replacement is offered when the next best word is this much less common
 _SHORT = 4  # letters
 _CONTRACTIONS = frozenset(
@@ -172,13 +177,20 @@ def _meant(lint: Lint, text: str, words: _Words) -> list[str]:
     as_name = [one for one in lint.replacements if one.casefold() == lower and one != written]
     if as_name:
         return as_name[:1] if written.islower() and _plain_name(as_name[0]) else []
-    if commonness(lower) >= _KNOWN or _is_form_of_known(lower, words):
+    if _is_form_of_known(lower, words):
         return []
-    gains = sorted(((_gain(lower, one.casefold()), one) for one in lint.replacements), reverse=True)
+    # A word that is in use can still be a frequent mistake, when only the order or the doubling of its letters is wrong: "recieve".
+    known = commonness(lower) >= _KNOWN
+    candidates = [one for one in lint.replacements if not known or _same_letters(lower, one.casefold())]
+    gains = sorted(((_gain(lower, one.casefold()), one) for one in candidates), reverse=True)
     close = [(gain, one) for gain, one in gains if gain >= _GAIN_DOUBLED]
     if not close or close[0][0] < _least_gain(lower, close[0][1].casefold()):
         return []
-    sure = len(close) == 1 or close[0][0] - close[1][0] >= _SURE_LEAD
+    sure = (
+        len(close) == 1
+        or _same_letters(lower, close[0][1].casefold())
+        or close[0][0] - close[1][0] >= _SURE_LEAD
+    )
     return [_as_written(one, written) for _, one in (close[:1] if sure else close[:2])]
 
 
@@ -203,7 +215,7 @@ def _may_be_right(lint: Lint, text: str, lower: str, words: _Words) -> bool:
 
 def _is_form_of_known(lower: str, words: _Words) -> bool:
     """A plural or another form of a word that is in use: "chais"."""
-    for ending in ("s", "es", "'s", "ed", "ing", "y", "er"):
+    for ending in ("s", "es", "'s", "y"):
         stem = lower.removesuffix(ending)
         if stem != lower and len(stem) > 2 and (stem in words.known or commonness(stem) >= _KNOWN - 0.4):
             return True
@@ -222,7 +234,13 @@ def _gain(written: str, meant: str) -> float:
     return gain if written[0] == meant[0] or sorted(written) == sorted(meant) else 0.0
 
 
+def _same_letters(written: str, meant: str) -> bool:
+    return sorted(written) == sorted(meant) or _same_but_doubled(written, meant)
+
+
 def _least_gain(written: str, meant: str) -> float:
+    if sorted(written) == sorted(meant):
+        return _GAIN_SWAPPED
     if _same_but_doubled(written, meant):
         return _GAIN_DOUBLED
     return _GAIN_SHORT if len(written) <= _SHORT else _GAIN
