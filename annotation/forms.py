@@ -106,7 +106,7 @@ class CheckSettingsForm(forms.Form):
         help_text="A check that is off says nothing anywhere: in the editor, in reports and in the list of findings.",
     )  # fmt: skip
     languages = forms.MultipleChoiceField(
-        label="Languages of answers", required=False, choices=sorted(LANGUAGES.items(), key=lambda one: one[1]),
+        label="Languages of answers", required=False, choices=[(code, name) for name, code in sorted((name, code) for code, name in LANGUAGES.items())],
         widget=forms.SelectMultiple(attrs={"size": 6}),
         help_text="An answer in another language is a finding. If you choose none, an answer must have the language of its question.",
     )  # fmt: skip

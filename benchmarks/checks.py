@@ -38,7 +38,7 @@ def auc(bad: Iterable[float], good: Iterable[float]) -> float:
 
 
 @dataclass
-class Spoken:
+class RowFindings:
     """What the checks said of the real rows."""
 
     rows: Counter[str] = field(default_factory=Counter)  # by file
@@ -51,12 +51,12 @@ class Spoken:
     scores: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
 
 
-def spoken(data: Path) -> Spoken:
+def spoken(data: Path) -> RowFindings:
     from annotation.checks import CHECKS, TEXT_CHECKS
     from annotation.checks.base import UNLIMITED, Pair
     from core.models import Project
 
-    project, said = Project(system_prompt=""), Spoken()
+    project, said = Project(system_prompt=""), RowFindings()
     for file in FILES:
         rows = rows_of(data, file)
         said.rows[file] = len(rows)

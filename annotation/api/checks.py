@@ -42,10 +42,12 @@ class ChecksView(ProjectAPIView):
         """Switches checks off and on. 409 when the settings changed since `seen` was read."""
         values = self.body(CheckSettingsChangeSerializer)
         project = self.access.project
-        now = {
-            "off": project.checks_off,
-            "languages": project.languages,
-            "most_example_tokens": project.most_example_tokens,
-        }
-        set_checks(by=self.access.user, project=project, **(now | values))
+        set_checks(
+            by=self.access.user,
+            project=project,
+            off=values.get("off", project.checks_off),
+            languages=values.get("languages", project.languages),
+            most_example_tokens=values.get("most_example_tokens", project.most_example_tokens),
+            seen=values.get("seen", ""),
+        )
         return self._settings()

@@ -118,7 +118,7 @@ class CheckedSerializer(serializers.Serializer[Any]):
     )
 
 
-class CheckSerializer(serializers.Serializer[Any]):
+class ProjectCheckSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     about = serializers.CharField()
     on = serializers.BooleanField()
@@ -127,7 +127,7 @@ class CheckSerializer(serializers.Serializer[Any]):
 class CheckSettingsSerializer(serializers.Serializer[Any]):
     """The project's checks. Send `seen` when you change them."""
 
-    checks = CheckSerializer(many=True)
+    checks = ProjectCheckSerializer(many=True)
     languages = serializers.ListField(child=serializers.CharField())
     most_example_tokens = serializers.IntegerField()
     seen = serializers.CharField()

@@ -24,18 +24,17 @@ _OTHER_SENTENCE = re.compile(r"[.!?;\n]")
 
 @lru_cache(maxsize=1)
 def _lists() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
-    """(vulgar words, insults, words for a person) of all languages: a list of one language is rarely a word of another."""
-    rules = tomllib.loads(_RULES.read_text(encoding="utf-8"))
-    return tuple(
-        _pattern(words for language in rules.values() for words in language[name])
-        for name in ("vulgar", "insult", "person")
-    )  # type: ignore[return-value]
+    """(vulgar words, insults, words for a person) of all languages: a word of one language is rarely one of another, too."""
+    rules: dict[str, dict[str, list[str]]] = tomllib.loads(_RULES.read_text(encoding="utf-8"))
+
+    def words_for(name: str) -> re.Pattern[str]:
+        return _pattern({word for language in rules.values() for word in language[name]})
+
+    return words_for("vulgar"), words_for("insult"), words_for("person")
 
 
-def _pattern(words: "object") -> re.Pattern[str]:
-    parts = [
-        re.escape(word).replace(r"\*", r"\w{0,12}").replace(r"\ ", r"\s{1,3}") for word in sorted(set(words))
-    ]  # type: ignore[call-overload]
+def _pattern(words: set[str]) -> re.Pattern[str]:
+    parts = [re.escape(word).replace(r"\*", r"\w{0,12}").replace(r"\ ", r"\s{1,3}") for word in sorted(words)]
     return re.compile(rf"(?<![\w'’-])(?:{'|'.join(parts)})(?![\w-])", re.IGNORECASE)
 
 

@@ -6,30 +6,29 @@ Its detectors of random-looking text stay off: order numbers look random, too.
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from importlib import import_module
 
 from annotation.checks.base import UNLIMITED, Check, Finding, Fix, Pair, Span, TimeBudget
 from core.models import Project
 
 _MOST = 50
-# Module and class of detect-secrets, the kind, and words that stand in every such secret: a text without any of them is not searched.
+# Module of detect-secrets, the kind, and words that stand in every such secret: a text without any of them is not searched.
 _DETECTORS = (
-    ("aws", "AWSKeyDetector", "aws-key", ("AKIA", "ASIA", "ABIA", "ACCA", "A3T")),
-    ("azure_storage_key", "AzureStorageKeyDetector", "azure-key", ("AccountKey=",)),
-    ("basic_auth", "BasicAuthDetector", "password", ("://",)),
-    ("github_token", "GitHubTokenDetector", "token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")),
-    ("gitlab_token", "GitLabTokenDetector", "token", ("gl", "GR1348941")),
-    ("jwt", "JwtTokenDetector", "token", ("eyJ",)),
-    ("mailchimp", "MailchimpDetector", "token", ("-us",)),
-    ("npm", "NpmDetector", "token", ("_authToken",)),
-    ("openai", "OpenAIDetector", "api-key", ("T3BlbkFJ",)),
-    ("private_key", "PrivateKeyDetector", "private-key", ("PRIVATE KEY", "PuTTY")),
-    ("pypi_token", "PypiTokenDetector", "token", ("pypi-",)),
-    ("sendgrid", "SendGridDetector", "api-key", ("SG.",)),
-    ("slack", "SlackDetector", "token", ("xox", "hooks.slack.com")),
-    ("square_oauth", "SquareOAuthDetector", "token", ("sq0csp-",)),
-    ("stripe", "StripeDetector", "api-key", ("k_live_",)),
-    ("telegram_token", "TelegramBotTokenDetector", "token", (":AA",)),
+    ("aws", "aws-key", ("AKIA", "ASIA", "ABIA", "ACCA", "A3T")),
+    ("azure_storage_key", "azure-key", ("AccountKey=",)),
+    ("basic_auth", "password", ("://",)),
+    ("github_token", "token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")),
+    ("gitlab_token", "token", ("gl", "GR1348941")),
+    ("jwt", "token", ("eyJ",)),
+    ("mailchimp", "token", ("-us",)),
+    ("npm", "token", ("_authToken",)),
+    ("openai", "api-key", ("T3BlbkFJ",)),
+    ("private_key", "private-key", ("PRIVATE KEY", "PuTTY")),
+    ("pypi_token", "token", ("pypi-",)),
+    ("sendgrid", "api-key", ("SG.",)),
+    ("slack", "token", ("xox", "hooks.slack.com")),
+    ("square_oauth", "token", ("sq0csp-",)),
+    ("stripe", "api-key", ("k_live_",)),
+    ("telegram_token", "token", (":AA",)),
 )
 _WORDS = {
     "aws-key": "an AWS key", "azure-key": "an Azure key", "password": "a password", "token": "an access token", "api-key": "an API key",
@@ -49,11 +48,12 @@ _GENERIC_KEY = re.compile(r"\b(?:sk|pk|rk)-(?:proj-|ant-|live-|or-)?[A-Za-z0-9_-
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[tuple[tuple[str, ...], str, tuple[re.Pattern[str], ...]], ...]:
     """(words, kind, patterns) of each detector; they are loaded at the first use."""
-    loaded = []
-    for module, name, kind, words in _DETECTORS:
-        detector = getattr(import_module(f"detect_secrets.plugins.{module}"), name)
-        loaded.append((words, kind, tuple(detector.denylist)))
-    return tuple(loaded)
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+
+    found: dict[str, list[re.Pattern[str]]] = {}
+    for detector in get_mapping_from_secret_type_to_class().values():
+        found.setdefault(detector.__module__.rpartition(".")[2], []).extend(getattr(detector, "denylist", ()))
+    return tuple((words, kind, tuple(found[module])) for module, kind, words in _DETECTORS)
 
 
 def secrets_in(text: str, budget: TimeBudget = UNLIMITED) -> Iterator[tuple[str, int, int]]:
