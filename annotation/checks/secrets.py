@@ -6,6 +6,7 @@ Its detectors of random-looking text stay off: order numbers look random, too.
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 from annotation.checks.base import UNLIMITED, Check, Finding, Fix, Pair, Span, TimeBudget
 from core.models import Project
@@ -51,7 +52,8 @@ def _patterns() -> tuple[tuple[tuple[str, ...], str, tuple[re.Pattern[str], ...]
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
     found: dict[str, list[re.Pattern[str]]] = {}
-    for detector in get_mapping_from_secret_type_to_class().values():
+    detectors: list[Any] = [*get_mapping_from_secret_type_to_class().values()]
+    for detector in detectors:
         found.setdefault(detector.__module__.rpartition(".")[2], []).extend(getattr(detector, "denylist", ()))
     return tuple((words, kind, tuple(found[module])) for module, kind, words in _DETECTORS)
 
