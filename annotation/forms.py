@@ -107,7 +107,7 @@ class CheckSettingsForm(forms.Form):
     )  # fmt: skip
     languages = forms.MultipleChoiceField(
         label="Languages of answers", required=False, choices=[(code, name) for name, code in sorted((name, code) for code, name in LANGUAGES.items())],
-        widget=forms.SelectMultiple(attrs={"size": 6}),
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "long-list"}),
         help_text="An answer in another language is a finding. If you choose none, an answer must have the language of its question.",
     )  # fmt: skip
     most_example_tokens = forms.IntegerField(

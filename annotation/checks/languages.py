@@ -31,6 +31,14 @@ _ALIKE = (
 _LEAST_LETTERS, _LEAST_BYTES = 20, 24
 _MOST_LETTERS = 4000
 _SURE = 0.97
+# No other language has several of these in one text.
+_PLAINLY_ENGLISH = frozenset(
+    {
+        "the", "your", "you", "and", "with", "have", "this", "that", "would", "what", "please", "are", "there", "they", "our", "for",
+        "can", "when", "which", "it's", "i'll", "we're",
+    }
+)  # fmt: skip
+_ENOUGH = 4  # different ones
 _NOT_WORDS = re.compile(r"[^\W\d_]*[\d_][\w-]*|[^\w\s'’]+")
 
 
@@ -52,6 +60,8 @@ def language_of(text: str) -> str:
     words = " ".join(_NOT_WORDS.sub(" ", text).split())
     if len(words) < _LEAST_LETTERS and len(words.encode()) < _LEAST_BYTES:
         return ""
+    if words.isascii() and len(_PLAINLY_ENGLISH & set(words.casefold().split())) >= _ENOUGH:
+        return "en"  # most texts of most projects, without asking the model
     code, share = _identifier().classify(words)
     return str(code) if share >= _SURE else ""
 

@@ -254,4 +254,4 @@ def _as_written(word: str, written: str) -> str:
     return word[:1].upper() + word[1:] if written[:1].isupper() else word
 
 
-CHECK = Check("spelling", "Spelling and grammar, in English", run)
+CHECK = Check("spelling", "Words and grammar, in English", run)
