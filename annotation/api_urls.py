@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.api import examples, findings, queue, reviews
+from annotation.api import checks, examples, findings, queue, reviews
 
 urlpatterns = [
     # the queue and reviews
@@ -39,6 +39,8 @@ urlpatterns = [
     path("findings/check/", findings.CheckExamplesView.as_view()),
     path("findings/settle/", findings.SettleView.as_view()),
     path("findings/undo/<uuid:batch>/", findings.UndoFindingsView.as_view()),
+    # checks
+    path("checks/", checks.ChecksView.as_view()),
     # examples
     path("examples/", examples.ExamplesView.as_view()),
     path("examples/download/", examples.ExamplesDownloadView.as_view()),

@@ -7,12 +7,16 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from annotation.checks import CHECKS
+from annotation.checks.languages import LANGUAGES
 from annotation.models import Example
 from annotation.text.cleaning import listed
 from core.errors import ExpectedError
+from core.forms import choices_of
 from core.lists import numbers
 from core.lists.filters import Filter
 from core.models import Project
+from core.models.people import LEAST_EXAMPLE_TOKENS, MOST_EXAMPLE_TOKENS
 
 
 def pair_from(post: QueryDict) -> dict[str, Any]:
@@ -92,3 +96,43 @@ class RetireForm(forms.Form):
         help_text="It is kept in the audit, with your name.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
+
+
+class CheckSettingsForm(forms.Form):
+    """The checks that are on, and what they expect. The form shows what is on; a project stores what is off."""
+
+    on = forms.MultipleChoiceField(
+        label="Checks that are on", required=False, widget=forms.CheckboxSelectMultiple,
+        help_text="A check that is off says nothing anywhere: in the editor, in reports and in the list of findings.",
+    )  # fmt: skip
+    languages = forms.MultipleChoiceField(
+        label="Languages of answers", required=False, choices=[(code, name) for name, code in sorted((name, code) for code, name in LANGUAGES.items())],
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "long-list"}),
+        help_text="An answer in another language is a finding. If you choose none, an answer must have the language of its question.",
+    )  # fmt: skip
+    most_example_tokens = forms.IntegerField(
+        label="Longest example, in tokens",
+        min_value=LEAST_EXAMPLE_TOKENS,
+        max_value=MOST_EXAMPLE_TOKENS,
+        widget=forms.NumberInput(attrs={"class": "short"}),
+        help_text="System prompt, records, conversation and completion together. Recipes cut at “Longest row”: set the same number here.",
+    )
+
+    def __init__(self, data: QueryDict | None = None, *, project: Project) -> None:
+        initial = {
+            "on": [name for name in CHECKS if name not in project.checks_off],
+            "languages": project.languages,
+            "most_example_tokens": project.most_example_tokens,
+        }
+        super().__init__(data, initial=initial)
+        choices_of(self, "on").choices = [
+            (name, f"{name.capitalize()}: {check.about}") for name, check in CHECKS.items()
+        ]
+
+    def values(self) -> dict[str, Any]:
+        """As annotation.services.check_settings.set_checks takes them."""
+        return {
+            "off": [name for name in CHECKS if name not in self.cleaned_data["on"]],
+            "languages": self.cleaned_data["languages"],
+            "most_example_tokens": self.cleaned_data["most_example_tokens"],
+        }

@@ -11,9 +11,11 @@ from annotation.models import Example
 FrozenCheck = Callable[[int], bool]
 PageDetails = Callable[[Example], Mapping[str, Any]]
 RetiredReason = Callable[[Example], str]
+Rudeness = Callable[[str], str]
 _retired_reasons: list[RetiredReason] = []
 _frozen_checks: list[FrozenCheck] = []
 _page_details: list[PageDetails] = []
+_rudeness: list[Rudeness] = []
 
 
 def register_frozen_check(check: FrozenCheck) -> None:
@@ -45,3 +47,14 @@ def register_page_details(details: PageDetails) -> None:
 def page_details(example: Example) -> dict[str, Any]:
     """Everything that was registered for this example's page."""
     return {name: value for details in _page_details for name, value in details(example).items()}
+
+
+def register_rudeness(scorer: Rudeness) -> None:
+    """Call from AppConfig.ready. `scorer` says as a sentence why a completion is rude, empty when it is not; without queries, and fast:
+    it runs for every text that the word list has nothing against."""
+    _rudeness.append(scorer)
+
+
+def rudeness_of(text: str) -> str:
+    """What a registered scorer says of this text."""
+    return next((says for scorer in _rudeness if (says := scorer(text))), "")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import examples, queue, reviews, write
+from annotation.views import checks, examples, queue, reviews, write
 
 app_name = "annotation"
 urlpatterns = [
@@ -10,6 +10,7 @@ urlpatterns = [
     path("", queue.overview, name="overview"),
     path("next/", queue.take_next, name="next"),
     path("checks/", queue.check, name="checks"),
+    path("checks/settings/", checks.check_settings, name="check-settings"),
     path("item/<int:pk>/", queue.item, name="item"),
     path("item/<int:pk>/take/", queue.work.take, name="take"),
     path("item/<int:pk>/heartbeat/", queue.work.heartbeat, name="heartbeat"),

@@ -82,6 +82,10 @@ class Marks:
                 at = text.find(first, at + 1)
         return False
 
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Where the marks are in the text as it is written; those that only a tokenizer can read have no place."""
+        return [match.span() for match in self._pattern.finditer(text)] if self._pattern else []
+
 
 @lru_cache(maxsize=64)
 def marks_of(tokens: frozenset[str], *, shapes: bool = True) -> Marks:

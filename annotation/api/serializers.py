@@ -6,8 +6,9 @@ from rest_framework import serializers
 
 from annotation.api.example_serializers import ExampleSerializer
 from annotation.models import Draft, Example, Lease, Review
-from core.api.fields import Body, CountField, IdField, TextField, WrittenField, declared
+from core.api.fields import Body, CountField, IdField, SeenField, TextField, WrittenField, declared
 from core.api.serializers import PersonSerializer
+from core.models.people import LEAST_EXAMPLE_TOKENS, MOST_EXAMPLE_TOKENS
 
 ONLY = ("edge", "returned", "feedback")
 
@@ -96,11 +97,57 @@ class SkippedSerializer(serializers.ModelSerializer[Lease]):
         read_only_fields = fields
 
 
+class FixSerializer(serializers.Serializer[Any]):
+    """Characters `start` to `end` (not included) of a text become `text`. `field` and `index` say of which text."""
+
+    field = serializers.ChoiceField(choices=("completion", "context", "messages"))
+    index = serializers.IntegerField()
+    start = serializers.IntegerField()
+    end = serializers.IntegerField()
+    text = serializers.CharField()
+
+
 class CheckedSerializer(serializers.Serializer[Any]):
     check = serializers.CharField()
+    kind = serializers.CharField(help_text="What the check found, as a short stable name: “email”.")
     level = serializers.ChoiceField(choices=("ok", "warn", "bad"))
     says = serializers.CharField()
     example = serializers.IntegerField(allow_null=True, help_text="The example that the finding is about.")
+    fixes = FixSerializer(
+        many=True, help_text="Replacements that settle the finding together; none where a person must write."
+    )
+
+
+class ProjectCheckSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    about = serializers.CharField()
+    on = serializers.BooleanField()
+
+
+class CheckSettingsSerializer(serializers.Serializer[Any]):
+    """The project's checks. Send `seen` when you change them."""
+
+    checks = ProjectCheckSerializer(many=True)
+    languages = serializers.ListField(child=serializers.CharField())
+    most_example_tokens = serializers.IntegerField()
+    seen = serializers.CharField()
+
+
+class CheckSettingsChangeSerializer(Body):
+    """What is left out stays as it is."""
+
+    off = declared(
+        serializers.ListField(
+            child=TextField(max_length=20), required=False, help_text="The names of the checks that are off."
+        )
+    )
+    languages = declared(
+        serializers.ListField(child=TextField(max_length=3), required=False, help_text="Codes such as “en”.")
+    )
+    most_example_tokens = serializers.IntegerField(
+        min_value=LEAST_EXAMPLE_TOKENS, max_value=MOST_EXAMPLE_TOKENS, required=False
+    )
+    seen = SeenField()
 
 
 class CountsSerializer(serializers.Serializer[Any]):

@@ -9,7 +9,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from annotation.checks import boilerplate, facts, length, privacy, repeated
+from annotation.checks import (
+    boilerplate,
+    cutoff,
+    encoding,
+    english,
+    facts,
+    language,
+    length,
+    privacy,
+    profanity,
+    punctuation,
+    repeated,
+    secrets,
+    size,
+)
+from annotation.checks import (
+    marks as marks_check,
+)
 from annotation.checks.base import Check, Finding, OutOfTime, Pair, Span, TimeBudget
 from core.models import Project
 
@@ -17,7 +34,22 @@ log = logging.getLogger(__name__)
 
 CHECKS: dict[str, Check] = {
     check.name: check
-    for check in (facts.CHECK, privacy.CHECK, length.CHECK, boilerplate.CHECK, repeated.CHECK)
+    for check in (
+        facts.CHECK,
+        privacy.CHECK,
+        secrets.CHECK,
+        length.CHECK,
+        cutoff.CHECK,
+        boilerplate.CHECK,
+        profanity.CHECK,
+        language.CHECK,
+        english.CHECK,
+        punctuation.CHECK,
+        encoding.CHECK,
+        marks_check.CHECK,
+        size.CHECK,
+        repeated.CHECK,
+    )
 }
 TEXT_CHECKS = [name for name, check in CHECKS.items() if not check.asks_database]
 SECONDS = 2.0  # processor time of one check; the largest example that can be stored takes about half of it
@@ -35,13 +67,15 @@ __all__ = [
     "marks",
     "run_checks",
     "text_findings",
+    "texts_of",
 ]
 
 
 def run_checks(
     content: Mapping[str, Any], project: Project, *, example_id: int | None = None
 ) -> list[Finding]:
-    """Every check's findings in the order of CHECKS, each check's worst first."""
+    """Every check's findings in the order of CHECKS, each check's worst first. Some checks are silent when all is well; those that
+    the project has switched off always are."""
     pair = Pair.of(content, example_id)
     return [finding for check in CHECKS.values() for finding in _run(check, pair, project)]
 
@@ -63,19 +97,34 @@ def text_findings(
 
 
 def _run(check: Check, pair: Pair, project: Project) -> list[Finding]:
+    if check.name in project.checks_off:
+        return []
     try:
         findings = check.run(pair, project, TimeBudget(SECONDS))
     except OutOfTime:
-        findings = [Finding("warn", "Not checked: the text is too long.")]
+        findings = [Finding("warn", "Not checked: the text is too long.", kind="not-checked")]
     except Exception:  # a check is only a help: it must not block people's work
         log.exception(
             "The check %r failed on example %s of project %s.", check.name, pair.example, project.pk
         )
         findings = [
-            Finding("warn", "Not checked: this check had an error. The error is in the server's log.")
+            Finding(
+                "warn",
+                "Not checked: this check had an error. The error is in the server's log.",
+                kind="not-checked",
+            )
         ]
     findings.sort(key=lambda finding: _WORST_FIRST[finding.level])
     return [replace(finding, check=check.name) for finding in findings]
+
+
+def texts_of(content: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The texts that spans and fixes refer to, by field."""
+    return {
+        "completion": [str(content.get("completion") or "")],
+        "context": [str(record) for record in content.get("context") or []],
+        "messages": [str(m.get("content") or "") for m in content.get("messages") or []],
+    }
 
 
 def marks(findings: list[Finding], content: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -83,11 +132,7 @@ def marks(findings: list[Finding], content: Mapping[str, Any]) -> dict[str, list
 
     Words instead of positions, so that the page can still mark them when the text has changed.
     """
-    texts = {
-        "completion": [str(content.get("completion") or "")],
-        "context": [str(record) for record in content.get("context") or []],
-        "messages": [str(m.get("content") or "") for m in content.get("messages") or []],
-    }
+    texts = texts_of(content)
     marked: dict[str, dict[str, None]] = {}
     for finding in findings:
         for span in finding.spans:

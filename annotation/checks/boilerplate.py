@@ -40,16 +40,21 @@ _UNFINISHED = re.compile(
 
 def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Finding]:
     findings = []
-    checks: tuple[tuple[Iterator[re.Match[str]], Level, str], ...] = (
-        (_left_open(pair, budget), "bad", "A placeholder is not filled in: {}."),
-        (_hollow(pair, budget), "warn", "Empty phrase: {}. Say what happened or what happens next."),
+    checks: tuple[tuple[str, Iterator[re.Match[str]], Level, str], ...] = (
+        ("placeholder", _left_open(pair, budget), "bad", "A placeholder is not filled in: {}."),
+        (
+            "empty-phrase",
+            _hollow(pair, budget),
+            "warn",
+            "Empty phrase: {}. Say what happened or what happens next.",
+        ),
     )
-    for matches, level, says in checks:
+    for kind, matches, level, says in checks:
         places = list(matches)
         if places:
             words = list(dict.fromkeys(f"“{match.group()}”" for match in places))
             spans = tuple(Span("completion", 0, match.start(), match.end(), level) for match in places[:100])
-            findings.append(Finding(level, says.format(", ".join(words[:4])), spans))
+            findings.append(Finding(level, says.format(", ".join(words[:4])), spans, kind=kind))
     return findings or [Finding("ok", "No empty phrases and no placeholders.")]
 
 

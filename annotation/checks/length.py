@@ -20,13 +20,19 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
         return [Finding("ok", f"A structured call, {len(pair.completion):,} characters.")]
     words = len(pair.completion.split())
     if not words:
-        return [Finding("warn", "No completion yet.")]
+        return [Finding("warn", "No completion yet.", kind="empty")]
     if words >= _ECHO and _plain(pair.completion) == _plain(pair.question):
-        return [Finding("bad", "The completion only repeats the customer's words.")]
+        return [Finding("bad", "The completion only repeats the customer's words.", kind="repeats-question")]
     if pair.completion.lower().strip(" .,!?\n") in _NODS:
-        return [Finding("warn", f"Only “{pair.completion.strip()}”. Does it answer the question?")]
+        return [
+            Finding("warn", f"Only “{pair.completion.strip()}”. Does it answer the question?", kind="short")
+        ]
     if words > LONG:
-        return [Finding("warn", f"{words:,} words are long for an answer. Most readers stop at {LONG}.")]
+        return [
+            Finding(
+                "warn", f"{words:,} words are long for an answer. Most readers stop at {LONG}.", kind="long"
+            )
+        ]
     return [Finding("ok", f"{counted(words, 'word')}.")]
 
 

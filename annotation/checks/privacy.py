@@ -6,7 +6,7 @@ checked: a list of names cannot separate a person from a product or a place.
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import phonenumbers
 from stdnum import iban, luhn
@@ -17,11 +17,15 @@ from stdnum.nl import bsn
 from stdnum.pl import pesel
 from stdnum.us import ssn
 
-from annotation.checks.base import UNLIMITED, Check, Finding, Level, Pair, Span, TimeBudget
+from annotation.checks.base import UNLIMITED, Check, Finding, Fix, Level, Pair, Span, TimeBudget
+from annotation.checks.pseudonyms import invented, is_invented
 from core.models import Project
+from core.wording import listed, noun
 
 Place = tuple[int, int]
 _MOST_SPANS = 100
+# A text without any of these has no personal data.
+_WORTH = re.compile(r"@|[0-9]")
 
 _EMAIL = re.compile(r"\b[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
 # Domain names that RFC 2606 reserves for examples belong to no one.
@@ -169,46 +173,67 @@ def _streets(text: str) -> Iterator[Place]:
     return (match.span() for match in _STREET.finditer(text))
 
 
-_KINDS: tuple[tuple[str, Level, Callable[[str], Iterator[Place]]], ...] = (
-    ("a bank account", "bad", _accounts),
-    ("a card number", "bad", _cards),
-    ("a national id", "bad", _national_ids),
-    ("an e-mail address", "warn", _emails),
-    ("a phone number", "warn", _phones),
-    ("an IP address", "warn", _ips),
-    ("a postal address", "warn", _streets),
+_KINDS: tuple[tuple[str, str, Level, Callable[[str], Iterator[Place]]], ...] = (
+    ("iban", "a bank account", "bad", _accounts),
+    ("card", "a card number", "bad", _cards),
+    ("national-id", "a national id", "bad", _national_ids),
+    ("email", "an e-mail address", "warn", _emails),
+    ("phone", "a phone number", "warn", _phones),
+    ("ip", "an IP address", "warn", _ips),
+    ("address", "a postal address", "warn", _streets),
 )
+_WORDS = {kind: words for kind, words, _, _ in _KINDS}
+_FIELDS = {"completion": "the completion", "messages": "the conversation", "context": "a record"}
 
 
 def personal_data(text: str, budget: TimeBudget = UNLIMITED) -> Iterator[tuple[str, Level, int, int]]:
     """(kind, level, start, end) of all personal data in a text; no place twice, the worst kind first."""
     taken: list[Place] = []
-    for kind, level, finder in _KINDS:
+    if not _WORTH.search(text):
+        return
+    for kind, _, level, finder in _KINDS:
         for start, end in finder(text):
             budget.spend()
             if len(taken) < _MOST_SPANS and not any(start < there and at < end for at, there in taken):
                 taken.append((start, end))
-                yield kind, level, start, end
+                if not is_invented(kind, text[start:end]):
+                    yield kind, level, start, end
 
 
 def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Finding]:
     ours = project.system_prompt  # the project's own address can be in its system prompt
-    findings = []
-    for field, name, texts in (
-        ("completion", "The completion", [pair.completion]),
-        ("messages", "The conversation", pair.messages),
-        ("context", "A record", pair.context),
-    ):
-        by_kind: dict[tuple[str, Level], list[Span]] = {}
-        for index, text in enumerate(texts):
+    by_kind: dict[tuple[str, Level], list[Span]] = {}
+    texts = {"completion": (pair.completion,), "messages": pair.messages, "context": pair.context}
+    for field, parts in texts.items():
+        for index, text in enumerate(parts):
             for kind, level, start, end in personal_data(text, budget):
                 if text[start:end] not in ours:
                     by_kind.setdefault((kind, level), []).append(Span(field, index, start, end, level))
-        findings += [
-            Finding(level, f"{name} contains {kind}. Replace it with an invented one.", tuple(spans))
-            for (kind, level), spans in by_kind.items()
-        ]
+    findings = []
+    for (kind, level), spans in by_kind.items():
+        fixes = _pseudonyms(kind, spans, texts)
+        findings.append(Finding(level, _says(kind, spans), tuple(spans), kind=kind, fixes=fixes))
     return findings or [Finding("ok", "No personal data found.")]
+
+
+def _says(kind: str, spans: list[Span]) -> str:
+    places = [words for field, words in _FIELDS.items() if any(span.field == field for span in spans)]
+    where = listed(places)
+    contains = noun(len(places), "contains", "contain")
+    return f"{where[:1].upper()}{where[1:]} {contains} {_WORDS[kind]}. Replace it with an invented one."
+
+
+def _pseudonyms(kind: str, spans: list[Span], texts: Mapping[str, tuple[str, ...]]) -> tuple[Fix, ...]:
+    """All places of the example at once, so that the same value becomes the same invented one everywhere."""
+    words = [texts[span.field][span.index][span.start : span.end] for span in spans]
+    beside = "\n".join(text for parts in texts.values() for text in parts)
+    names = invented(kind, list(dict.fromkeys(words)), beside)
+    if len(names) < len(set(words)):
+        return ()
+    return tuple(
+        Fix(span.field, span.index, span.start, span.end, names[word])
+        for span, word in zip(spans, words, strict=True)
+    )
 
 
 CHECK = Check("privacy", "No contact data, accounts, cards or national ids of people", run)

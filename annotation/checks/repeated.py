@@ -55,7 +55,12 @@ def _same_question(pair: Pair, project: Project, budget: TimeBudget) -> list[Fin
             continue
         if loosely(other.completion) == loosely(pair.completion):
             return [
-                _finding("warn", "#{} is the same example: the same question, records and answer.", other)
+                _finding(
+                    "warn",
+                    "#{} is the same example: the same question, records and answer.",
+                    other,
+                    "same-example",
+                )
             ]
         if against := contradiction(pair.completion, other.completion):
             return [
@@ -63,6 +68,7 @@ def _same_question(pair: Pair, project: Project, budget: TimeBudget) -> list[Fin
                     "warn",
                     f"#{{}} has nearly the same question and the same records, but another answer: {against}.",
                     other,
+                    "contradiction",
                 )
             ]
         worded_otherwise = worded_otherwise or other
@@ -77,8 +83,8 @@ def _same_question(pair: Pair, project: Project, budget: TimeBudget) -> list[Fin
     ]
 
 
-def _finding(level: str, says: str, other: Example) -> Finding:
-    return Finding("warn" if level == "warn" else "ok", says.format(other.pk), example=other.pk)
+def _finding(level: str, says: str, other: Example, kind: str = "") -> Finding:
+    return Finding("warn" if level == "warn" else "ok", says.format(other.pk), example=other.pk, kind=kind)
 
 
 def _alike(text: str, other: str) -> bool:

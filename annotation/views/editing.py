@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django_htmx.http import HttpResponseClientRedirect
 
-from annotation.checks import Finding, marks, run_checks
+from annotation.checks import CHECKS, Finding, marks, run_checks, texts_of
 from annotation.errors import NeedsReason
 from annotation.forms import PairForm
 from annotation.models import Draft, Example, Review
@@ -92,12 +92,69 @@ def item_form(example: Example, draft: Draft | None) -> PairForm:
 
 
 @dataclass(frozen=True)
+class FixButton:
+    """One click that makes all replacements of a finding. `data` is for the page's script."""
+
+    label: str
+    data: str
+
+    @classmethod
+    def of(cls, finding: Finding, content: Mapping[str, Any]) -> "FixButton | None":
+        if not finding.fixes:
+            return None
+        texts = texts_of(content)
+        steps = []
+        for fix in finding.fixes:
+            text = texts[fix.field][fix.index]
+            # The script finds the place by its words: what a person sees can have spaces that the checked text has not.
+            before = text[max(0, fix.start - 16) : fix.start]
+            steps.append(
+                {
+                    "field": fix.field,
+                    "index": fix.index,
+                    "start": fix.start,
+                    "before": before,
+                    "was": text[fix.start : fix.end],
+                    "text": fix.text,
+                }
+            )
+        return cls(_fix_label(steps), json.dumps(steps, ensure_ascii=False))
+
+
+def _fix_label(steps: list[dict[str, Any]]) -> str:
+    becomes = {step["text"] for step in steps}
+    text = next(iter(becomes))
+    if len(becomes) > 1 or len(text) > 60:
+        return f"Replace in {len(steps)} places" if len(steps) > 1 else "Replace it"
+    if not text.strip():
+        return "Remove it" if not text else "Use one space"
+    if all(not step["was"] for step in steps):
+        return f"Add “{text}”"
+    places = f" in {len(steps)} places" if len(steps) > 1 else ""
+    return f"Replace with “{text}”{places}"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A finding with its button, if it has one and the text can be changed here."""
+
+    finding: Finding
+    button: FixButton | None
+
+
+@dataclass(frozen=True)
 class LiveSide:
     """The part of the editor that updates during typing."""
 
     findings: list[Finding]
     known: dict[str, list[str]]
     since: Changes | None
+    shown: list[Shown]
+
+    @property
+    def silent(self) -> list[str]:
+        """The checks that found nothing and say nothing."""
+        return [name for name in CHECKS if all(finding.check != name for finding in self.findings)]
 
     @property
     def words(self) -> str:
@@ -116,8 +173,19 @@ class LiveSide:
 
 
 def live(
-    content: Mapping[str, Any], project: Project, example: Example | None, base: Mapping[str, Any] | None
+    content: Mapping[str, Any],
+    project: Project,
+    example: Example | None,
+    base: Mapping[str, Any] | None,
+    *,
+    can_fix: bool = False,
 ) -> LiveSide:
-    """Checks the text during writing. `known` gives the words to mark, by field and tone."""
+    """Checks the text during writing. `known` gives the words to mark, by field and tone. `can_fix`: the page has an editor."""
     findings = run_checks(content, project, example_id=example.pk if example else None)
-    return LiveSide(findings, marks(findings, content), changes(base, content) if base is not None else None)
+    order = {"bad": 0, "warn": 1, "ok": 2}
+    shown = [
+        Shown(finding, FixButton.of(finding, content) if can_fix else None)
+        for finding in sorted(findings, key=lambda finding: order[finding.level])
+    ]
+    since = changes(base, content) if base is not None else None
+    return LiveSide(findings, marks(findings, content), since, shown)

@@ -179,7 +179,8 @@ def check(request: HttpRequest, access: Access) -> HttpResponse:
     if pk and example is None:
         raise Http404("No such example.")
     base = content_of(example) if example else None
-    return render(request, "annotation/_live.html", {"live": live(content, access.project, example, base)})
+    checked = live(content, access.project, example, base, can_fix=True)
+    return render(request, "annotation/_live.html", {"live": checked})
 
 
 def _save(request: HttpRequest, access: Access, example: Example, tab: Mapping[str, str]) -> Draft:

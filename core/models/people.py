@@ -12,6 +12,10 @@ from django.utils.crypto import salted_hmac
 MOST_TEMPERATURE = 2  # the limit of OpenAI's API; above it a model writes noise
 LONGEST_PASSWORD = 1000  # letters; a longer text is not a real password
 MOST_TOKENS = 8192  # of one answer; an engine stops earlier at the end of its context
+LEAST_EXAMPLE_TOKENS, MOST_EXAMPLE_TOKENS = (
+    16,
+    1_000_000,
+)  # of one example; no base model has a longer context
 
 
 class Role(models.TextChoices):
@@ -100,6 +104,14 @@ class Project(models.Model):
     temperature = models.FloatField(
         default=0.2, db_default=0.2, validators=[MinValueValidator(0), MaxValueValidator(MOST_TEMPERATURE)]
     )
+    # How the checks read the examples.
+    checks_off = ArrayField(models.CharField(max_length=20), default=list, blank=True, db_default=[])
+    languages = ArrayField(models.CharField(max_length=3), default=list, blank=True, db_default=[])
+    most_example_tokens = models.PositiveIntegerField(
+        default=2048,
+        db_default=2048,
+        validators=[MinValueValidator(LEAST_EXAMPLE_TOKENS), MaxValueValidator(MOST_EXAMPLE_TOKENS)],
+    )
     max_tokens = models.PositiveIntegerField(
         default=512, db_default=512, validators=[MinValueValidator(1), MaxValueValidator(MOST_TOKENS)]
     )
@@ -123,6 +135,13 @@ class Project(models.Model):
             models.CheckConstraint(
                 name="project_max_tokens",
                 condition=models.Q(max_tokens__gte=1, max_tokens__lte=MOST_TOKENS),
+            ),
+            models.CheckConstraint(
+                name="project_most_example_tokens",
+                condition=models.Q(
+                    most_example_tokens__gte=LEAST_EXAMPLE_TOKENS,
+                    most_example_tokens__lte=MOST_EXAMPLE_TOKENS,
+                ),
             ),
         ]
 

@@ -81,6 +81,8 @@ SETTINGS_FIELDS = (
     "temperature",
     "max_tokens",
 )
+# Set on a page of their own, which knows what can be chosen.
+CHECK_FIELDS = ("checks_off", "languages", "most_example_tokens")
 
 
 def _check_sampling(values: dict[str, Any]) -> None:
@@ -94,22 +96,25 @@ def _check_sampling(values: dict[str, Any]) -> None:
         raise Invalid("These settings were not saved.", fields=fields)
 
 
-def settings_stamp(project: Project) -> str:
-    """The stamp that the settings page sends when it saves."""
-    return stamp({name: getattr(project, name) for name in SETTINGS_FIELDS})
+def settings_stamp(project: Project, names: tuple[str, ...] = SETTINGS_FIELDS) -> str:
+    """The stamp that the page with these settings sends when it saves."""
+    return stamp({name: getattr(project, name) for name in names})
 
 
 @transaction.atomic
-def update_project(*, by: User, project: Project, seen: str = "", **values: str | float) -> Project:
-    """Changes settings; only fields in SETTINGS_FIELDS. The audit entry says which changed, from what.
+def update_project(
+    *, by: User, project: Project, seen: str = "", **values: str | float | list[str]
+) -> Project:
+    """Changes settings; only fields in SETTINGS_FIELDS or only fields in CHECK_FIELDS. The audit entry says which changed, from what.
 
     Raises Invalid, with the fields, for sampling values that engines refuse, and Conflict when the settings changed since
     `seen`: saving a whole form must not undo another person's change.
     """
     _check_sampling(values)
     values = {name: _written(value) if isinstance(value, str) else value for name, value in values.items()}
+    names = CHECK_FIELDS if set(values) <= set(CHECK_FIELDS) else SETTINGS_FIELDS
     project.refresh_from_db(from_queryset=Project.objects.select_for_update(no_key=True))
-    if seen and seen != settings_stamp(project):
+    if seen and seen != settings_stamp(project, names):
         raise Conflict(
             "Somebody changed the settings after you loaded the page.",
             "Nothing was saved. The audit page shows the change. Saving again overwrites it.",
@@ -118,7 +123,7 @@ def update_project(*, by: User, project: Project, seen: str = "", **values: str 
         refuse_marks(system_prompt=str(values["system_prompt"]))
     changed = {}
     for name, value in values.items():
-        if name not in SETTINGS_FIELDS:
+        if name not in names:
             raise ValueError(f"{name} is not a project setting.")
         old = getattr(project, name)
         if old != value:

@@ -1,6 +1,7 @@
 // The editor of an example: adds and removes turns and records, marks values of the records in every text, and
 // says when the lease is over; the text stays.
 import { toEnd } from "./gh-desk.js";
+import { applyFixes } from "./gh-fix.js";
 import { announce } from "./lib.js";
 import { spansOf, treeOf } from "./marking.js";
 
@@ -145,6 +146,8 @@ class GhPair extends HTMLElement {
       const remove = event.target.closest("[data-remove]");
       if (add) this.add(add.dataset.add, add.dataset.role);
       if (remove) this.remove(remove.closest("[data-row]"));
+      const fix = event.target.closest("[data-fix]");
+      if (fix) applyFixes(this, JSON.parse(fix.dataset.fix), fix);
     });
     this.addEventListener("change", (event) => {
       if (event.target.name === "role") this.colour(event.target.closest("[data-row]"));

@@ -230,7 +230,7 @@ def test_any_text_can_be_checked_and_a_copy_of_a_record_is_never_wrong(text, oth
         ("You can reach her at (555) 123-4567.", "warn", "phone"),
         ("You can reach her at 415-555-2671.", "warn", "phone"),
         ("Her number: 06 12 34 56 78", "warn", "phone"),
-        ("Her number: 020 7946 0958", "warn", "phone"),
+        ("Her number: 020 7930 4832", "warn", "phone"),
         ("SSN 536-22-1234", "bad", "national id"),
         ("Mijn BSN is 111222333", "bad", "national id"),
         ("They came from 8.8.4.4 and left.", "warn", "IP address"),
@@ -458,6 +458,9 @@ def test_every_check_reports_under_its_own_name_and_only_queryless_ones_can_hold
         "context": [],
         "completion": "It is FD-99999, [your name].",
     }
-    assert {finding.check for finding in run_checks(content, world.project)} == set(CHECKS)
+    assert {finding.check for finding in run_checks(content, world.project)} == {
+        "facts", "privacy", "length", "phrases", "repeated",
+    }  # fmt: skip  # the others are silent when all is well
     with django_assert_num_queries(0):
         assert {finding.check for finding in bad_findings(content, world.project)} == {"facts", "phrases"}
+        assert all(finding.kind for finding in bad_findings(content, world.project))

@@ -6,7 +6,7 @@ for the right thing.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from annotation.checks.base import UNLIMITED, Check, Finding, Level, Pair, Span, TimeBudget
@@ -58,7 +58,7 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
         )
         findings = [Finding("ok", says)]
     last = findings[-1]
-    findings[-1] = Finding(last.level, last.says, (*last.spans, *outcome.supported))
+    findings[-1] = replace(last, spans=(*last.spans, *outcome.supported))
     return findings
 
 
@@ -83,7 +83,9 @@ def _compare(pair: Pair, known: Known, budget: TimeBudget) -> _Outcome:
 def _missing(level: Level, spans: dict[str, list[Span]]) -> Finding:
     marks = tuple(span for places in spans.values() for span in places)[:_MOST_SPANS]
     verb = noun(len(spans), "is", "are")
-    return Finding(level, f"{_list(list(spans))} {verb} not in the records or the conversation.", marks)
+    return Finding(
+        level, f"{_list(list(spans))} {verb} not in the records or the conversation.", marks, kind="invented"
+    )
 
 
 def _wrong_weekdays(text: str, facts: list[Fact], known: Known) -> Iterator[Finding]:
@@ -101,7 +103,7 @@ def _wrong_weekdays(text: str, facts: list[Fact], known: Known) -> Iterator[Find
         if right and weekday.keys[0][1] not in right:
             names = " or ".join(_DAYS[number] for number in sorted(right))
             mark = Span("completion", 0, weekday.start, weekday.end, "bad")
-            yield Finding("bad", f"{day.text} is a {names}, not a {weekday.text}.", (mark,))
+            yield Finding("bad", f"{day.text} is a {names}, not a {weekday.text}.", (mark,), kind="weekday")
 
 
 def _weekdays_of(day: Fact, known: Known) -> set[int]:

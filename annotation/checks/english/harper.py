@@ -1,0 +1,75 @@
+"""harper, an English grammar checker that runs inside the process, with the few rules that are nearly always right.
+
+It has 917 rules. Most are about style or taste ("OK" or "okay", "Ceylon" is "Sri Lanka"), and were wrong or useless on real rows;
+these were measured one by one (docs/reference/checks.md).
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+_RULES = frozenset(
+    {
+        "SpellCheck", "SentenceCapitalization", "CapitalizePersonalPronouns", "CommaFixes", "Spaces", "RepeatedWords", "AnA",
+        "DoubleModal", "ModalOf", "DidPast", "IAmAgreement", "ItsPossessive", "Didnt", "DefiniteArticle", "CorrectNumberSuffix",
+        "ThenThan", "ConfirmThat", "InflectedVerbAfterTo", "ColdModalTypo", "TheirToThere", "PronounAre", "PossessiveYour",
+        "WereWhere", "QuiteQuiet", "OneOfTheSingular", "DoubleNegative", "ProgressiveNeedsBe", "SupposedTo", "UseToUsedTo",
+    }
+)  # fmt: skip
+_MOST_LETTERS = 20_000
+# harper's categories
+SPELLING, CAPITAL, SPACES, REPEATED = "spelling", "capital", "spaces", "repeated"
+_CATEGORIES = {
+    "Spelling": SPELLING, "Capitalization": CAPITAL, "Punctuation": SPACES, "Formatting": SPACES, "Repetition": REPEATED,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lint:
+    """One thing that harper sees in [start, end), with replacements of this place, the best first."""
+
+    category: str  # SPELLING, CAPITAL, SPACES, REPEATED, or "grammar"
+    start: int
+    end: int
+    says: str
+    replacements: tuple[str, ...]
+
+
+_lock = Lock()  # a linter is for one thread at a time, and another one needs 200 MB
+
+
+@lru_cache(maxsize=1)
+def _linter() -> Any:
+    import harper
+
+    linter = harper.Linter()
+    linter.set_lint_config({rule: rule in _RULES for rule in linter.get_lint_config()})
+    return linter
+
+
+@lru_cache(maxsize=2048)
+def lints(text: str) -> tuple[Lint, ...]:
+    """What harper sees in an English text, in its order. Empty for texts that are longer than any example."""
+    if len(text) > _MOST_LETTERS:
+        return ()
+    with _lock:
+        try:
+            found = _linter().lint(text, language="plaintext")
+        except BaseException as error:
+            # A panic of harper's Rust is no Exception, and would end the process of whoever asked.
+            if type(error).__name__ != "PanicException":
+                raise
+            _linter.cache_clear()
+            raise RuntimeError(f"harper failed: {error}") from None
+    return tuple(_lint(one, text) for one in found)
+
+
+def _lint(one: Any, text: str) -> Lint:
+    start, end = one.span.start, one.span.end
+    replacements = []
+    for suggestion in one.suggestions:
+        kind, words = int(suggestion.kind), suggestion.replacement_text
+        replacements.append("" if kind == 1 else text[start:end] + words if kind == 2 else words)
+    category = _CATEGORIES.get(one.lint_kind, "grammar")
+    return Lint(category, start, end, one.message, tuple(replacements))

@@ -1,0 +1,32 @@
+"""Which parts of a text are prose: code, addresses and calls inside a text follow other rules."""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+Place = tuple[int, int]
+_OTHER = re.compile(
+    r"""```.*?(?:```|\Z) | `[^`\n]{1,200}` | (?:https?://|www\.)\S{1,2000} | \S{1,64}@\S{1,200} | \{[^{}]{0,2000}\}
+      | [\w.-]{0,60}[_/\\][\w/\\.:-]{0,200} | <[^<>\n]{1,200}>""",
+    re.VERBOSE | re.DOTALL,
+)
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_SIGNS = frozenset("`@{_/\\<") | {"www."}
+
+
+@lru_cache(maxsize=512)
+def other_places(text: str) -> tuple[Place, ...]:
+    """Where the text is code, an address, a path or a call."""
+    if not any(sign in text for sign in _SIGNS):
+        return ()
+    return tuple(match.span() for match in _OTHER.finditer(text))
+
+
+def inside(start: int, end: int, places: tuple[Place, ...]) -> bool:
+    """Whether [start, end) touches one of the places."""
+    return any(start < there and at < end for at, there in places)
+
+
+def words_in(text: str) -> Iterator[str]:
+    """The words of the text in lower case, without numbers."""
+    return (match.group().casefold() for match in _WORD.finditer(text))
