@@ -32,7 +32,8 @@ def start_search(*, by: User, project: Project) -> DuplicateSearch:
 
 def search_again(run: Run, by: User) -> None:
     """A failed or cancelled search starts again (core.runs.kinds.RunKind.on_again). Conflict while another one is active."""
-    Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
+    assert run.project is not None
+    Project.objects.select_for_update(no_key=True).get(pk=run.project.pk)
     others = DuplicateSearch.objects.filter(project=run.project_id, run__status__in=Run.ACTIVE)
     if others.exclude(run_id=run.pk).exists():
         raise Conflict("Another search for duplicates is running.", "Wait until it has ended.")
