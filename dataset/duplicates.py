@@ -96,14 +96,15 @@ class Duplicates:
         self._examples = array("q")
         self._asked, self._answered = array("l"), array("l")  # the numbers of their texts
         self._turns, self._answers = array("Q"), array("Q")  # the keys of their texts without case and spaces
+        self._groups, self._lengths = array("Q"), array("L")  # which conversation, and its turns so far
         self._long, self._may_leak = bytearray(), bytearray()
         self._tests: dict[int, int] = {}  # {number of a prompt: test row}
 
     def __len__(self) -> int:
         return len(self._examples)
 
-    def add(self, *, example: int, messages: Messages, completion: str, may_leak: bool) -> None:
-        """`may_leak`: it would not be a test row itself. An empty completion is no duplicate of another."""
+    def add(self, *, example: int, group: str, messages: Messages, completion: str, may_leak: bool) -> None:
+        """`group` as in Example; `may_leak`: it would not be a test row itself. An empty completion is no duplicate of another."""
         said = loosely(completion)
         self._examples.append(example)
         self._asked.append(self._prompts.add(messages))
@@ -114,6 +115,8 @@ class Duplicates:
             _key("\n".join(loosely(turn["content"]) for turn in messages if turn["role"] != "system"))
         )
         self._answers.append(_key(said))
+        self._groups.append(_key(group))
+        self._lengths.append(len(messages))
         self._long.append(said.count(" ") >= LEAST_WORDS - 1)
         self._may_leak.append(may_leak)
 
@@ -138,7 +141,7 @@ class Duplicates:
             if answer >= 0:
                 rows[asked[prompt], said[answer]].append(row)
         for members in rows.values():
-            if len(members) > 1:
+            if len(members) > 1 and not self._one_chat(members):
                 exact = self._equal(self._turns, members) and self._equal(self._answers, members)
                 yield self._cluster(PAIR, members, exact, self._asked, self._answered)
 
@@ -147,7 +150,7 @@ class Duplicates:
         for row, prompt in enumerate(self._asked):
             rows[asked[prompt]].append(row)
         for members in rows.values():
-            if len(members) > 1:
+            if len(members) > 1 and not self._one_chat(members):
                 yield self._cluster(PROMPT, members, self._equal(self._turns, members), self._asked)
 
     def _by_completion(self, said: list[int]) -> Iterator[Cluster]:
@@ -160,6 +163,10 @@ class Duplicates:
                 yield self._cluster(
                     COMPLETION, members, self._equal(self._answers, members), answered=self._answered
                 )
+
+    def _one_chat(self, rows: list[int]) -> bool:
+        """Whether they are one conversation, each after another number of turns: a long prompt is near to the same with a turn more."""
+        return self._equal(self._groups, rows) and len({self._lengths[row] for row in rows}) == len(rows)
 
     @staticmethod
     def _equal(keys: "array[int]", rows: list[int]) -> bool:

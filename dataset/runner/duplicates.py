@@ -86,7 +86,9 @@ def _read(search: DuplicateSearch, tell: Report) -> Duplicates:
     duplicates = Duplicates()
     rows = examples.order_by("pk").values_list("pk", "messages", "completion", "group")
     for done, (pk, messages, completion, group) in enumerate(rows.iterator(chunk_size=BATCH), start=1):
-        duplicates.add(example=pk, messages=messages, completion=completion, may_leak=group not in held_out)
+        duplicates.add(
+            example=pk, group=group, messages=messages, completion=completion, may_leak=group not in held_out
+        )
         if done % BATCH == 0:
             tell(done=_READ * done // max(total, done), message=f"Read {done:,} of {total:,} examples.")
     for row, messages in test_prompts(search.project):

@@ -66,11 +66,12 @@ def three(world: World, **fields: Any) -> list[Example]:
 # --- the pure part -------------------------------------------------------------------------------------------
 
 
-def found_in(rows: Iterable[tuple[str, str]]) -> list[Cluster]:
+def found_in(rows: Iterable[tuple[str, str]]) -> list[Cluster]:  # a group each
     duplicates = Duplicates()
     for number, (question, answer) in enumerate(rows, start=1):
         duplicates.add(
             example=number,
+            group=f"group-{number}",
             messages=[{"role": "user", "content": question}],
             completion=answer,
             may_leak=True,
@@ -102,6 +103,25 @@ def test_clusters_by_question_by_answer_and_by_both():
 def test_a_cluster_of_questions_that_is_also_one_of_pairs_is_shown_once():
     found = found_in([(ASKED, SAID), (ASKED, SAID + " Bye"), ("Else?", "Nothing of that kind at all.")])
     assert [c.kind for c in found if c.kind != "completion"] == ["pair"]
+
+
+def test_turns_of_one_conversation_are_no_duplicates():
+    duplicates = Duplicates()
+    turns = [{"role": "user", "content": f"{ASKED} {SAID}"}, {"role": "assistant", "content": "Yes."}]
+    longer = [*turns, {"role": "user", "content": "Thanks."}]
+    for example, group, messages in (
+        (1, "a", turns[:1]),
+        (2, "a", longer),
+        (3, "b", turns[:1]),
+        (4, "b", turns[:1]),
+    ):
+        duplicates.add(example=example, group=group, messages=messages, completion="", may_leak=True)
+    (cluster,) = duplicates.find()[0]
+    assert cluster.examples == [1, 2, 3, 4]  # with other conversations they are
+    alone = Duplicates()
+    for example, messages in ((1, turns[:1]), (2, longer)):
+        alone.add(example=example, group="a", messages=messages, completion="", may_leak=True)
+    assert alone.find()[0] == []
 
 
 def test_datasketch_finds_the_same_near_duplicates():
