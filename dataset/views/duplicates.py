@@ -98,6 +98,7 @@ def _page(
         "cluster": cluster,
         "members": [(one, question_of(one.example.messages), one.example.pk in chosen) for one in shown],
         "first": first,
+        "several": len({one.member.part for one in shown} - {0}) > 1,
         "first_question": question_of(first.messages),
         "consequences": consequences,
         "more": max(0, cluster.size - MOST_SHOWN),
