@@ -160,6 +160,15 @@ def _suggest(shown: Sequence[MemberShown]) -> None:
         best.suggested = True
 
 
+def chosen_at_first(cluster: DuplicateCluster, shown: Sequence[MemberShown]) -> list[int]:
+    """What the page proposes to keep: one of copies; none where answers disagree, since a person must read them; all of a cluster by
+    question or by answer, which is often wanted."""
+    if cluster.disagreement:
+        return []
+    one_of_copies = cluster.kind == Kind.PAIR
+    return [one.example.pk for one in shown if one.usable and (one.suggested or not one_of_copies)]
+
+
 @dataclass(frozen=True)
 class ClusterConsequences:
     """What a settlement of the cluster leaves alone, for people to read before it: counts of its members in use."""

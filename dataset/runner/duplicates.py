@@ -31,7 +31,7 @@ from dataset.services.duplicate_searches import finish_search
 BATCH = 2000
 MOST_VALUES = 20_000  # answers whose values are compared, in all
 MOST_EMBEDDED = (
-    500  # answers whose meaning is compared, of the largest clusters first: at most 20 seconds of one core
+    300  # answers whose meaning is compared, of the largest clusters first: at most 12 seconds of one core
 )
 _ALL, _READ, _FOUND, _COMPARED = 100, 45, 75, 80
 

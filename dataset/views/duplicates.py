@@ -20,6 +20,7 @@ from dataset.forms import SettleForm
 from dataset.models import DuplicateCluster
 from dataset.queries.duplicates import (
     MOST_SHOWN,
+    chosen_at_first,
     clusters_of,
     consequences_of,
     last_finished,
@@ -93,7 +94,7 @@ def _page(
     first = shown[0].example if shown else cluster.first
     consequences = consequences_of(shown)
     open_now = cluster.status == DuplicateCluster.Status.OPEN
-    chosen = form.kept() if form else [one.example.pk for one in shown if one.suggested]
+    chosen = form.kept() if form else chosen_at_first(cluster, shown)
     context = {
         "cluster": cluster,
         "members": [(one, question_of(one.example.messages), one.example.pk in chosen) for one in shown],

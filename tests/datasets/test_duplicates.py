@@ -26,7 +26,7 @@ from dataset.models import (
     NearTest,
     Source,
 )
-from dataset.queries.duplicates import clusters_of, members_of, near_test_of
+from dataset.queries.duplicates import chosen_at_first, clusters_of, members_of, near_test_of
 from dataset.runner import duplicates as runner
 from dataset.runner.imports import store
 from dataset.services.duplicate_searches import start_search
@@ -564,6 +564,24 @@ def test_the_pages_show_and_settle(world, as_user: SignIn):
     assert clusters(world)[0].in_use == 3
     bad = client.get(page("duplicates", world) + "?kind=nonsense")
     assert bad.status_code == 422
+
+
+def test_what_the_page_proposes_to_keep(world):
+    """One of copies, all of a standard reply, and none where answers disagree."""
+    examples = three(world)
+    question = "Do you deliver large furniture to islands in the north?"
+    for answer in ("Yes, by ship.", "No, we do not."):
+        make_example(world.project, question, answer)
+    search(world)
+    disagree, copies = clusters(world)
+    (reply,) = clusters(world, kind="completion")
+
+    def proposed(cluster: DuplicateCluster) -> list[int]:
+        return chosen_at_first(cluster, members_of(cluster))
+
+    assert proposed(copies) == [examples[0].pk]
+    assert proposed(reply) == [one.pk for one in examples]
+    assert proposed(disagree) == []
 
 
 def test_the_page_says_the_consequences_first(world, as_user: SignIn):
