@@ -33,6 +33,19 @@ class DatasetAction(AuditAction):
         "The rows of {label} were checked: findings left in {rows} rows",
         QUIET,
     )
+    DUPLICATES_FOUND = (
+        "duplicates.found",
+        "A search found {clusters} clusters of duplicates (answers disagree: {disagreeing})",
+        QUIET,
+    )
+    DUPLICATES_SETTLED = (
+        "duplicates.settled",
+        "{actor} settled {label} (kept: {kept}, retired: {retired})",
+    )
+    DUPLICATES_REOPENED = (
+        "duplicates.reopened",
+        "{actor} undid the settlement of {label} (brought back: {restored})",
+    )
     DATASHEET_ANSWERED = (
         "datasheet.answered",
         "{actor} answered questions of the datasheet of {label}: {questions}",

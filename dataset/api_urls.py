@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from dataset.api import comparison, datasheets, exports, imports, sources, uploads, versions
+from dataset.api import comparison, datasheets, duplicates, exports, imports, sources, uploads, versions
 
 urlpatterns = [
     path("sources/", sources.SourcesView.as_view()),
@@ -36,6 +36,12 @@ urlpatterns = [
     path("datasets/<int:number>/report/", datasheets.ReportView.as_view()),
     path("datasets/<int:number>/findings/", datasheets.DatasetFindingsView.as_view()),
     path("datasets/<int:number>/datasheet/", datasheets.DatasheetView.as_view()),
+    path("duplicates/", duplicates.ClustersView.as_view()),
+    path("duplicates/search/", duplicates.SearchView.as_view()),
+    path("duplicates/near-test/", duplicates.NearTestView.as_view()),
+    path("duplicates/<int:pk>/", duplicates.ClusterView.as_view()),
+    path("duplicates/<int:pk>/settle/", duplicates.SettleView.as_view()),
+    path("duplicates/<int:pk>/undo/", duplicates.UndoView.as_view()),
     path("datasheet/", datasheets.ProjectDatasheetView.as_view()),
     path("datasets/<int:number>/compare/<int:other>/", comparison.CompareView.as_view()),
     path("datasets/<int:number>/download/", versions.DatasetDownloadView.as_view()),

@@ -19,7 +19,16 @@ class DatasetsConfig(AppConfig):
         from dataset.handlers import report_frozen
         from dataset.home import next_items
         from dataset.moving import register_moving
-        from dataset.run_kinds import FREEZE, IMPORT, IMPORT_CHECK, RELICENSE, REPORT, RESTORE, WITHDRAW
+        from dataset.run_kinds import (
+            FIND_DUPLICATES,
+            FREEZE,
+            IMPORT,
+            IMPORT_CHECK,
+            RELICENSE,
+            REPORT,
+            RESTORE,
+            WITHDRAW,
+        )
 
         register_next_items("annotate", next_items)
         register_actions(DatasetAction)
@@ -32,6 +41,7 @@ class DatasetsConfig(AppConfig):
         register_partner_home("datasets:sources")
         register_retired_reason(source_withdrawn)
         register_kind(REPORT)
+        register_kind(FIND_DUPLICATES)
         subscribe("dataset.frozen", "datasets.report", report_frozen)
         register_frozen_check(in_a_dataset)
         register_page_details(of_example)

@@ -10,7 +10,7 @@ from annotation.checks import CHECKS, TEXT_CHECKS
 from annotation.filters import ExampleFilter
 from annotation.models import Example
 from core.lists.filters import Filter, search_field
-from dataset.models import DatasetVersion, GroupSplit, ImportIssue, RowFinding, Source
+from dataset.models import DatasetVersion, DuplicateCluster, GroupSplit, ImportIssue, RowFinding, Source
 from dataset.queries.comparison import Kind
 from dataset.queries.versions import NO_SLICE
 from dataset.writers import BY_NAME, WRITERS, Writer
@@ -172,3 +172,30 @@ class ExamplesExportFilter(ExampleFilter, _Shape):
 
 class VersionExportFilter(SplitFilter, _Shape):
     """Which rows of a version, and in which shape."""
+
+
+class DuplicateFilter(Filter):
+    """The filters of the clusters of duplicates."""
+
+    kind = forms.ChoiceField(
+        label="Duplicates",
+        choices=[("", "Questions, and whole examples"), *DuplicateCluster.Kind.choices],
+        required=False,
+    )
+    state = forms.ChoiceField(
+        choices=[("", "Open"), ("settled", "Settled"), ("any", "Open and settled")], required=False
+    )
+    answers = forms.ChoiceField(choices=[("", "any"), ("disagree", "Answers that disagree")], required=False)
+    tested = forms.ChoiceField(
+        label="Test rows", choices=[("", "any"), ("yes", "With a test row")], required=False
+    )
+
+    def clusters(self) -> dict[str, Any]:
+        """The values for dataset.queries.duplicates.clusters_of; of a wrong filter, none."""
+        values = self.criteria()
+        return {
+            "kind": values.get("kind", ""),
+            "state": values.get("state", ""),
+            "disagreeing": "answers" in values,
+            "tested": "tested" in values,
+        }

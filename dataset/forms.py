@@ -7,6 +7,7 @@ from django import forms
 from django.db.models import Model, QuerySet
 from django.http import QueryDict
 
+from core.errors import ExpectedError
 from core.forms import objects_of
 from core.lists.params import Params
 from core.models import Membership
@@ -232,6 +233,27 @@ class ReasonForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="It is shown to everybody who reads about the source, and stored in the audit.",
     )
+
+
+class SettleForm(forms.Form):
+    """How a cluster of duplicates is settled. The service decides what is allowed; this keeps what was typed."""
+
+    def all_wanted(self) -> bool:
+        return Params(self._posted()).flag("wanted")
+
+    def kept(self) -> list[int]:
+        """The ids of the chosen examples."""
+        return Params(self._posted()).numbers("keep")
+
+    def reason(self) -> str:
+        return Params(self._posted()).text("reason")
+
+    def _posted(self) -> QueryDict:
+        return cast(QueryDict, self.data)
+
+    def show(self, error: ExpectedError) -> None:
+        """Puts the service's error on top of the form."""
+        self.add_error(None, str(error))
 
 
 class RulesForm(forms.Form):

@@ -23,9 +23,13 @@ from dataset.models import (
     DatasetRow,
     DatasetVersion,
     DatasheetAnswer,
+    DuplicateCluster,
+    DuplicateMember,
+    DuplicateSearch,
     GroupSplit,
     ImportIssue,
     ImportMapping,
+    NearTest,
     ProjectRules,
     RowFinding,
     Source,
@@ -130,6 +134,11 @@ def register_moving() -> None:
     report = "Choose “Read its rows now” on the page of a dataset there."
     register_left_out(VersionReport, report, words="Reports on dataset versions")
     register_left_out(RowFinding, report)
+    register_part(Part(DuplicateCluster, "project"))
+    register_part(Part(DuplicateMember, "cluster__project"))
+    search = "Choose “Find duplicates” there. What people settled comes along."
+    register_left_out(DuplicateSearch, search, words="Searches for duplicates")
+    register_left_out(NearTest, search)
     register_left_out(Upload, "Upload the file there.", words="Uploads that have not arrived completely")
     register_run_params(**{"import": "datasets.DataImport", "source": "datasets.Source"})
     register_line_rule("dataset", _line)

@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from core.models import Run
 from core.runs.kinds import RunKind
-from dataset.models import DataImport, DatasetVersion, Source, VersionReport, Withdrawal
+from dataset.models import DataImport, DatasetVersion, DuplicateSearch, Source, VersionReport, Withdrawal
 
 
 def of_import(run: Run) -> tuple[str, str] | None:
@@ -52,6 +52,13 @@ def of_report(run: Run) -> tuple[str, str] | None:
     return str(report.dataset), reverse(
         "datasets:dataset", args=[report.dataset.project.slug, report.dataset.number]
     )
+
+
+def of_duplicates(run: Run) -> tuple[str, str] | None:
+    search = DuplicateSearch.objects.filter(run=run).select_related("project").first()
+    if search is None:
+        return None
+    return "Duplicates", reverse("datasets:duplicates", args=[search.project.slug])
 
 
 IMPORT = RunKind(
@@ -116,4 +123,13 @@ REPORT = RunKind(
     runner="dataset.runner.report:run",
     again_words="It reads the frozen rows again from the first one.",
     subject="dataset.run_kinds:of_report",
+)
+FIND_DUPLICATES = RunKind(
+    "find-duplicates",
+    "Search for duplicates",
+    queue="default",
+    runner="dataset.runner.duplicates:run",
+    on_again="dataset.services.duplicate_searches:search_again",
+    again_words="It reads all examples again. What the last search found stays until then.",
+    subject="dataset.run_kinds:of_duplicates",
 )

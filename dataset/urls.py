@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from dataset.views import comparison, datasheets, exports, imports, reports, sources, versions, withdrawals
+from dataset.views import (
+    comparison,
+    datasheets,
+    duplicates,
+    exports,
+    imports,
+    reports,
+    sources,
+    versions,
+    withdrawals,
+)
 
 app_name = "datasets"
 urlpatterns = [
@@ -52,6 +62,12 @@ urlpatterns = [
         datasheets.version_answers,
         name="dataset-datasheet-answers",
     ),
+    path("quality/duplicates/", duplicates.duplicates, name="duplicates"),
+    path("quality/duplicates/find/", duplicates.duplicates_find, name="duplicates-find"),
+    path("quality/duplicates/near-test/", duplicates.near_test, name="near-test"),
+    path("quality/duplicates/<int:pk>/", duplicates.duplicate_cluster, name="duplicate-cluster"),
+    path("quality/duplicates/<int:pk>/settle/", duplicates.duplicate_settle, name="duplicate-settle"),
+    path("quality/duplicates/<int:pk>/undo/", duplicates.duplicate_undo, name="duplicate-undo"),
     path("datasheet/", datasheets.answers, name="datasheet-answers"),
     path("datasets/<int:number>/compare/", comparison.compare_with, name="dataset-compare-with"),
     path("datasets/<int:number>/compare/<int:other>/", comparison.compare, name="dataset-compare"),

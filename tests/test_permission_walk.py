@@ -101,7 +101,7 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     from annotation.models import ExampleFinding, Review
     from core.models import Artifact, ProjectArchive
     from core.storage import storage
-    from dataset.models import DataImport, Source, SourcePartner, Upload, Withdrawal
+    from dataset.models import DataImport, DuplicateCluster, Source, SourcePartner, Upload, Withdrawal
     from inference.models import Conversation
     from release.models import Release
 
@@ -154,6 +154,9 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     withdrawal = Withdrawal.objects.create(
         source=source, reason="Asked to.", by=world.admin, restored_at=timezone.now(), restored_by=world.admin
     )
+    cluster = DuplicateCluster.objects.create(
+        project=project, kind="pair", first=example, size=2, in_use=2, found_at=timezone.now()
+    )
     archive = ProjectArchive.objects.create(
         project=project,
         run=make_run(project, kind="project_archive", status="succeeded"),
@@ -163,6 +166,7 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     named = {
         r"(sources/)<int:pk>": source.pk,
         r"(partners/)<int:partner>": seen_by.pk,
+        r"(duplicates/)<int:pk>": cluster.pk,
         r"(withdrawals/)<int:pk>": withdrawal.pk,
         r"(settings/move/|archives/)<int:pk>": archive.pk,
         r"(item/|/review/|reviews/|queue/|examples/)<int:pk>": example.pk,

@@ -56,6 +56,12 @@ def _dataset_report(world, tmp_path):
     return start_report(by=world.admin, dataset=dataset).run, str(dataset)
 
 
+def _find_duplicates(world, tmp_path):
+    from dataset.services.duplicate_searches import start_search
+
+    return start_search(by=world.admin, project=world.project).run, "Duplicates"
+
+
 def _training(world, tmp_path):
     training = make_training(world.project, world.admin)
     return training.run, str(training)
@@ -174,6 +180,7 @@ MAKERS = {
     "import-check": _import_check,
     "freeze": _freeze,
     "dataset_report": _dataset_report,
+    "find-duplicates": _find_duplicates,
     "training": _training,
     "base_model": _base_model,
     "token_count": _token_count,

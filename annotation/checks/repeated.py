@@ -1,5 +1,8 @@
 """Repeated: the same example elsewhere, or nearly the same question with a different answer."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet, Value
 from django.db.models.functions import MD5, Lower
@@ -92,16 +95,33 @@ def _alike(text: str, other: str) -> bool:
     return Indel.normalized_similarity(text, other) >= ALIKE
 
 
+@dataclass(frozen=True)
+class Stance:
+    """What an answer says that another one can contradict: yes or no, and its values by kind, each with its words."""
+
+    yes_or_no: str
+    values: dict[str, dict[object, str]]
+
+
+def stance_of(answer: str) -> Stance:
+    return Stance(_yes_or_no(answer), _values(answer))
+
+
+def against(mine: Stance, theirs: Stance) -> tuple[Literal["", "yes_no", "values"], str]:
+    """Where two answers disagree, as its kind and in words: yes and no, or values of one kind with none in common. Empty when they
+    do not."""
+    if {mine.yes_or_no, theirs.yes_or_no} == {"yes", "no"}:
+        return "yes_no", "yes against no"
+    for kind in mine.values.keys() & theirs.values.keys():
+        if not mine.values[kind].keys() & theirs.values[kind].keys():
+            here, there = next(iter(mine.values[kind].values())), next(iter(theirs.values[kind].values()))
+            return "values", f"“{here}” against “{there}”"
+    return "", ""
+
+
 def contradiction(answer: str, other: str) -> str:
-    """Where two answers disagree: yes and no, or values of one kind with none in common. Empty when they do not."""
-    if {_yes_or_no(answer), _yes_or_no(other)} == {"yes", "no"}:
-        return "yes against no"
-    mine, theirs = _values(answer), _values(other)
-    for kind in mine.keys() & theirs.keys():
-        if not mine[kind].keys() & theirs[kind].keys():
-            here, there = next(iter(mine[kind].values())), next(iter(theirs[kind].values()))
-            return f"“{here}” against “{there}”"
-    return ""
+    """Where two answers disagree, in words (see `against`). Empty when they do not."""
+    return against(stance_of(answer), stance_of(other))[1]
 
 
 def _yes_or_no(answer: str) -> str:

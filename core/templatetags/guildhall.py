@@ -275,6 +275,18 @@ def word_diff(old: object, new: object) -> SafeString:
     )
 
 
+@register.filter
+def word_marks(reference: object, text: object) -> SafeString:
+    """`text` with <mark> around the phrases that are not in `reference`. Show it in class `diff`. Bounded work (core.diff)."""
+    diff = compare(str(reference or ""), str(text or ""))
+    parts = [
+        conditional_escape(piece.new) if piece.op == "equal" else format_html("<mark>{}</mark>", piece.new)
+        for piece in diff.pieces
+        if piece.new
+    ]
+    return mark_safe("".join(parts))  # noqa: S308 - each piece is escaped above
+
+
 @register.simple_tag
 def part_state(state: str) -> SafeString:
     """The state of a part since the revision before, as a small word: "same" reads "unchanged"."""

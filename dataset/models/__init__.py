@@ -1,3 +1,4 @@
+from dataset.models.duplicates import DuplicateCluster, DuplicateMember, DuplicateSearch, NearTest
 from dataset.models.imports import DataImport, ImportIssue, ImportMapping
 from dataset.models.reports import DatasheetAnswer, RowFinding, VersionReport
 from dataset.models.sources import (
@@ -18,9 +19,13 @@ __all__ = [
     "DatasetRow",
     "DatasetVersion",
     "DatasheetAnswer",
+    "DuplicateCluster",
+    "DuplicateMember",
+    "DuplicateSearch",
     "GroupSplit",
     "ImportIssue",
     "ImportMapping",
+    "NearTest",
     "ProjectRules",
     "RowFinding",
     "Source",

@@ -21,6 +21,7 @@ from core.text import one_line
 from dataset.actions import DatasetAction
 from dataset.mapping import FieldMapping, fingerprint, read_mapping
 from dataset.models import DataImport, DatasetRow, ImportIssue, ImportMapping, WithheldRow
+from dataset.services.duplicate_searches import forget_clusters
 
 # Removing more examples than this changes what PostgreSQL's planner should know of the tables.
 _MANY = 2000
@@ -259,6 +260,7 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
                 "(SELECT id FROM annotation_example WHERE import_id = %s)",
                 [data_import.pk],
             )
+            forget_clusters(examples)
             for table in _OF_EXAMPLES:
                 cursor.execute(
                     f"DELETE FROM {table} WHERE example_id IN "  # noqa: S608

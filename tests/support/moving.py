@@ -50,6 +50,7 @@ def rich(world: World) -> Project:
     again = make_frozen(project, by=world.admin, test=0.3, validation=0.2)
     assert again.same_as == dataset
     _withhold(again)
+    _duplicates(world)
     base, trained = _versions(world, dataset)
     _sources(world, dataset, trained)
     _evaluation(world, dataset, (base, trained))
@@ -209,6 +210,20 @@ def _withhold(dataset: Any) -> None:
         repeats=Example.objects.filter(dataset_rows__split="test").earliest("pk"),
         similarity=0.9,
     )
+
+
+def _duplicates(world: World) -> None:
+    from annotation.models import Example
+    from dataset.models import DuplicateCluster
+
+    kept, retired = Example.objects.filter(project=world.project, status="queued").order_by("pk")[1:3]
+    cluster = DuplicateCluster.objects.create(
+        project=world.project, kind="prompt", first=kept, size=2, in_use=2, found_at=timezone.now(), status="settled",
+        outcome="wanted", reason="Both are asked.", settled_by=world.admin, settled_at=timezone.now(), likeness=0.7,
+        disagreement="values", says="3 December against 4 December", exact=True, tested=True,
+    )  # fmt: skip
+    cluster.members.create(example=kept, similarity=1.0, kept=True, part=1)
+    cluster.members.create(example=retired, similarity=0.9, kept=False, part=1, was="queued")
 
 
 def _versions(world: World, dataset: Any) -> tuple[Any, Any]:

@@ -1,0 +1,153 @@
+"""Quality, Duplicates: the clusters that a search found, one cluster to settle, and examples that are too near to test rows."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from annotation.links import annotation_subnav
+from core.access import Access, project_page
+from core.errors import Invalid
+from core.lists.paging import cut
+from core.lists.params import Params
+from core.models import Role
+from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
+from core.wording import counted
+from dataset.filters import DuplicateFilter
+from dataset.forms import SettleForm
+from dataset.models import DuplicateCluster
+from dataset.queries.duplicates import (
+    MOST_SHOWN,
+    chosen_at_first,
+    clusters_of,
+    consequences_of,
+    last_finished,
+    last_search,
+    members_of,
+    near_test_of,
+    next_open,
+    open_counts,
+    question_of,
+)
+from dataset.services.duplicate_searches import start_search
+from dataset.services.duplicates import cluster_stamp, settle, undo_settlement
+
+
+@project_page(*EXAMPLE_READERS)
+@require_safe
+def duplicates(request: HttpRequest, access: Access) -> HttpResponse:
+    filters = DuplicateFilter(request.GET)
+    clusters = clusters_of(access.project, **filters.clusters())
+    context = {
+        "filters": filters,
+        "page": cut(request, filters.shown(clusters), 25),
+        "counts": open_counts(access.project),
+        "near": near_test_of(access.project).order_by().count(),
+        **_search(access),
+    }
+    return render(request, "datasets/duplicates.html", context, status=filters.http_status)
+
+
+def _search(access: Access) -> dict[str, Any]:
+    """What the pages say about the searches."""
+    return {
+        "search": last_search(access.project),
+        "finished": last_finished(access.project),
+        "may_settle": access.has(*EXAMPLE_DECIDERS),
+        "may_cancel": access.has(Role.ADMIN),
+        "sees_runs": access.sees_all,
+        "subnav": annotation_subnav(access, "quality:findings"),
+    }
+
+
+@project_page(*EXAMPLE_DECIDERS)
+@require_POST
+def duplicates_find(request: HttpRequest, access: Access) -> HttpResponse:
+    """Starts a search."""
+    start_search(by=access.user, project=access.project)
+    messages.success(request, "Guildhall looks for duplicates now.")
+    return redirect("datasets:duplicates", access.project.slug)
+
+
+@project_page(*EXAMPLE_READERS)
+@require_safe
+def near_test(request: HttpRequest, access: Access) -> HttpResponse:
+    """Examples that a freeze will withhold, each with its test row."""
+    context = {"page": cut(request, near_test_of(access.project), 25), **_search(access)}
+    return render(request, "datasets/near_test.html", context)
+
+
+def _cluster(access: Access, pk: int) -> DuplicateCluster:
+    return access.get(DuplicateCluster.objects.select_related("project", "settled_by", "first"), pk=pk)
+
+
+def _page(
+    request: HttpRequest,
+    access: Access,
+    cluster: DuplicateCluster,
+    form: SettleForm | None,
+    status: int = 200,
+) -> HttpResponse:
+    shown = members_of(cluster)
+    first = shown[0].example if shown else cluster.first
+    consequences = consequences_of(shown)
+    open_now = cluster.status == DuplicateCluster.Status.OPEN
+    chosen = form.kept() if form else chosen_at_first(cluster, shown)
+    context = {
+        "cluster": cluster,
+        "members": [(one, question_of(one.example.messages), one.example.pk in chosen) for one in shown],
+        "first": first,
+        "several": len({one.member.part for one in shown} - {0}) > 1,
+        "first_question": question_of(first.messages),
+        "consequences": consequences,
+        "more": max(0, cluster.size - MOST_SHOWN),
+        "is_open": open_now,
+        "can_settle": access.has(*EXAMPLE_DECIDERS) and open_now,
+        "can_undo": access.has(*EXAMPLE_DECIDERS) and not open_now,
+        "form": form,
+        "seen": cluster_stamp(cluster),
+        "next": next_open(cluster),
+        "subnav": annotation_subnav(access, "quality:findings"),
+    }
+    return render(request, "datasets/duplicate_cluster.html", context, status=status)
+
+
+@project_page(*EXAMPLE_READERS)
+@require_safe
+def duplicate_cluster(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    return _page(request, access, _cluster(access, pk), None)
+
+
+@project_page(*EXAMPLE_DECIDERS)
+@require_POST
+def duplicate_settle(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """Keeps the chosen examples and retires the others, or says that all are wanted."""
+    cluster = _cluster(access, pk)
+    form = SettleForm(request.POST)
+    try:
+        settled = settle(
+            by=access.user,
+            cluster=cluster,
+            keep=None if form.all_wanted() else form.kept(),
+            reason=form.reason(),
+            seen=Params(request.POST).text("seen", most=40),
+        )
+    except Invalid as error:
+        form.show(error)
+        return _page(request, access, _cluster(access, pk), form, error.status)
+    retired = settled.members.exclude(was="").count()
+    words = f"{counted(retired, 'example')} retired." if retired else "All stay."
+    messages.success(request, f"The cluster is settled. {words} You can undo this here.")
+    return redirect("datasets:duplicate-cluster", access.project.slug, cluster.pk)
+
+
+@project_page(*EXAMPLE_DECIDERS)
+@require_POST
+def duplicate_undo(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """Opens a settled cluster again and brings back what it retired."""
+    cluster = _cluster(access, pk)
+    undo_settlement(by=access.user, cluster=cluster, seen=Params(request.POST).text("seen", most=40))
+    messages.success(request, "The cluster is open again. Its examples have the status that they had.")
+    return redirect("datasets:duplicate-cluster", access.project.slug, cluster.pk)
