@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from core.models import Run
 from core.runs.kinds import RunKind
-from dataset.models import DataImport, DatasetVersion, Source, VersionReport, Withdrawal
+from dataset.models import BiasAudit, DataImport, DatasetVersion, Source, VersionReport, Withdrawal
 
 
 def of_import(run: Run) -> tuple[str, str] | None:
@@ -52,6 +52,13 @@ def of_report(run: Run) -> tuple[str, str] | None:
     return str(report.dataset), reverse(
         "datasets:dataset", args=[report.dataset.project.slug, report.dataset.number]
     )
+
+
+def of_bias_audit(run: Run) -> tuple[str, str] | None:
+    audit = BiasAudit.objects.filter(run=run).select_related("project").first()
+    if audit is None:
+        return None
+    return str(audit), reverse("datasets:bias-audit", args=[audit.project.slug, audit.number])
 
 
 IMPORT = RunKind(
@@ -115,4 +122,12 @@ REPORT = RunKind(
     runner="dataset.runner.report:run",
     again_words="It reads the frozen rows again from the first one.",
     subject="dataset.run_kinds:of_report",
+)
+BIAS_AUDIT = RunKind(
+    "bias-audit",
+    "Bias audit",
+    queue="default",
+    runner="dataset.runner.audit:run",
+    again_words="It reads the rows again from the first one, with the lexicons of its start.",
+    subject="dataset.run_kinds:of_bias_audit",
 )
