@@ -19,7 +19,16 @@ class DatasetsConfig(AppConfig):
         from dataset.handlers import audit_frozen, report_frozen
         from dataset.home import next_items
         from dataset.moving import register_moving
-        from dataset.run_kinds import BIAS_AUDIT, FREEZE, IMPORT, IMPORT_CHECK, RELICENSE, REPORT, RESTORE, WITHDRAW
+        from dataset.run_kinds import (
+            BIAS_AUDIT,
+            FREEZE,
+            IMPORT,
+            IMPORT_CHECK,
+            RELICENSE,
+            REPORT,
+            RESTORE,
+            WITHDRAW,
+        )
 
         register_next_items("annotate", next_items)
         register_actions(DatasetAction)

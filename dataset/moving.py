@@ -71,7 +71,9 @@ def _use(row: Row, new: Renumber) -> None:
 
 def _examples(value: Json, new: Renumber) -> Json:
     """Ids of examples; those that are not in the archive are left out."""
-    numbers = [new.id("annotation.Example", int(str(one))) for one in value] if isinstance(value, list) else []
+    numbers = (
+        [new.id("annotation.Example", int(str(one))) for one in value] if isinstance(value, list) else []
+    )
     return [one for one in numbers if one is not None]
 
 

@@ -17,7 +17,7 @@ from dataset.fairness.differences import (
     LEAST_CLUSTERS,
     LEAST_ROWS,
     LEVEL,
-    Difference,
+    GroupDifference,
     compare,
     share_of,
 )
@@ -36,7 +36,7 @@ def prompt_texts(row: dict[str, Any]) -> Iterable[str]:
     yield from row["context"]
 
 
-class Tally:
+class AuditTally:
     """Reads rows one by one; keeps numbers only."""
 
     def __init__(self, characteristics: Sequence[Characteristic]) -> None:
@@ -62,9 +62,9 @@ class Tally:
         """`row` has messages, context, completion, group, and example: the number of its example."""
         at = len(self._cluster)
         self._cluster.append(self._clusters.setdefault(row["group"], len(self._clusters)))
-        for key, outcome in OUTCOMES.items():
+        for name, outcome in OUTCOMES.items():
             value = outcome.measure(row["completion"])
-            self._values[key].append(np.nan if value is None else value)
+            self._values[name].append(np.nan if value is None else value)
         found: dict[tuple[str, str], set[str]] = {}
         for text in prompt_texts(row):
             for hit in self._finder.hits(text):
@@ -94,7 +94,7 @@ class Table:
 
 
 @dataclass
-class Comparison:
+class GroupComparison:
     """One group and one outcome. `outcome` is "share" for the group's share against its target. `against` says who the others are:
     "named" or "all"."""
 
@@ -102,7 +102,7 @@ class Comparison:
     group: str
     outcome: str
     against: str
-    figures: Difference
+    figures: GroupDifference
     adjusted: float | None = None
 
     @property
@@ -120,13 +120,16 @@ class Comparison:
 @dataclass
 class _Audit:
     table: Table
-    comparisons: list[Comparison] = field(default_factory=list)
+    comparisons: list[GroupComparison] = field(default_factory=list)
     # Of two groups that are each other's rest, the second comparison is the first one turned round.
     mirrored: dict[int, int] = field(default_factory=dict)
 
     def compare_all(self) -> None:
         for characteristic in self.table.characteristics:
-            masks = {group.key: self.table.members[characteristic.key, group.key] for group in characteristic.groups}
+            masks = {
+                group.key: self.table.members[characteristic.key, group.key]
+                for group in characteristic.groups
+            }
             named = np.zeros(len(self.table.clusters), dtype=bool)
             for mask in masks.values():
                 named |= mask
@@ -134,7 +137,9 @@ class _Audit:
             for group in characteristic.groups:
                 mask = masks[group.key]
                 share = share_of(mask, named, self.table.clusters, target=group.target)
-                self.comparisons.append(Comparison(characteristic.key, group.key, "share", "named", share))
+                self.comparisons.append(
+                    GroupComparison(characteristic.key, group.key, "share", "named", share)
+                )
                 others, against = self._others(mask, named)
                 for key in OUTCOMES:
                     self._compare(characteristic.key, group.key, key, mask, others, against)
@@ -150,18 +155,22 @@ class _Audit:
             return others, "named"
         return ~mask, "all"
 
-    def _compare(self, characteristic: str, group: str, key: str, mask: Mask, others: Mask, against: str) -> None:
+    def _compare(
+        self, characteristic: str, group: str, key: str, mask: Mask, others: Mask, against: str
+    ) -> None:
         values, clusters, outcome = self.table.values[key], self.table.clusters, OUTCOMES[key]
         figures = compare(values, clusters, mask, others, share=outcome.share)
         if outcome.skewed and figures.p is not None:
             logs = compare(np.log1p(values), clusters, mask, others, share=False)
             figures = replace(figures, p=max(figures.p, logs.p or 0.0))
-        self.comparisons.append(Comparison(characteristic, group, key, against, figures))
+        self.comparisons.append(GroupComparison(characteristic, group, key, against, figures))
 
     def correct(self, correction: str) -> int:
         """Adjusts every p for the number of comparisons, which it returns."""
         counted = [
-            at for at, one in enumerate(self.comparisons) if one.figures.p is not None and at not in self.mirrored
+            at
+            for at, one in enumerate(self.comparisons)
+            if one.figures.p is not None and at not in self.mirrored
         ]
         adjusted = CORRECTIONS[correction]([self.comparisons[at].figures.p or 0.0 for at in counted])
         for at, value in zip(counted, adjusted, strict=True):
@@ -171,7 +180,7 @@ class _Audit:
         return len(counted)
 
 
-def comparisons_of(table: Table, correction: str) -> tuple[list[Comparison], int]:
+def comparisons_of(table: Table, correction: str) -> tuple[list[GroupComparison], int]:
     """Every comparison, with its p adjusted, and how many were counted for that."""
     audit = _Audit(table)
     audit.compare_all()
@@ -179,11 +188,11 @@ def comparisons_of(table: Table, correction: str) -> tuple[list[Comparison], int
     return audit.comparisons, counted
 
 
-def facts_of(tally: Tally, correction: str) -> tuple[dict[str, Any], list[Comparison]]:
+def facts_of(tally: AuditTally, correction: str) -> tuple[dict[str, Any], list[GroupComparison]]:
     """The figures as they are stored, and all comparisons."""
     table = tally.arrays()
     comparisons, counted = comparisons_of(table, correction)
-    by_group: dict[tuple[str, str], list[Comparison]] = {}
+    by_group: dict[tuple[str, str], list[GroupComparison]] = {}
     for one in comparisons:
         by_group.setdefault((one.characteristic, one.group), []).append(one)
     facts = {
@@ -202,7 +211,10 @@ def _overall(values: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _characteristic(
-    one: Characteristic, tally: Tally, table: Table, by_group: dict[tuple[str, str], list[Comparison]]
+    one: Characteristic,
+    tally: AuditTally,
+    table: Table,
+    by_group: dict[tuple[str, str], list[GroupComparison]],
 ) -> dict[str, Any]:
     counts = np.zeros(len(tally), dtype=int)
     groups = []

@@ -35,7 +35,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Difference:
+class GroupDifference:
     """`difference` = `mean` - `rest`, with a 95% interval and a two-sided p. `few`: too few rows; then there is neither."""
 
     n: int
@@ -81,7 +81,7 @@ def _side(values: Floats, clusters: Ints, *, share: bool) -> Side:
 
 def compare(
     values: Floats, clusters: Ints, members: NDArray[np.bool_], others: NDArray[np.bool_], *, share: bool
-) -> Difference:
+) -> GroupDifference:
     """The mean of `members` less that of `others` (disjoint masks); rows without a value (NaN) do not count.
 
     A t interval with Welch and Satterthwaite's degrees of freedom. Conversations with rows on both sides make the sides depend on
@@ -93,12 +93,12 @@ def compare(
     groups, rest_groups = len(np.unique(clusters[ours])), len(np.unique(clusters[theirs]))
     means = [float(values[side].mean()) if side.any() else None for side in (ours, theirs)]
     if min(n, rest_n) < LEAST_ROWS or min(groups, rest_groups) < LEAST_CLUSTERS:
-        return Difference(n, rest_n, groups, rest_groups, *means)
+        return GroupDifference(n, rest_n, groups, rest_groups, *means)
     a, b = (_side(values[side], clusters[side], share=share) for side in (ours, theirs))
     variance = a.variance + b.variance - 2 * min(_covariance(values, clusters, ours, theirs), 0.0)
     difference, centre = a.mean - b.mean, a.centre - b.centre
     if variance <= 0:  # every value is the same on both sides
-        return Difference(n, rest_n, groups, rest_groups, *means)
+        return GroupDifference(n, rest_n, groups, rest_groups, *means)
     df = (a.variance + b.variance) ** 2 / (a.variance**2 / a.df + b.variance**2 / b.df)
     error = math.sqrt(variance)
     skew = _skew(values, clusters, ours, theirs)
@@ -108,7 +108,7 @@ def compare(
     high = max(centre - error * _skewed(-quantile, skew), difference)
     if share:
         low, high = max(low, -1.0), min(high, 1.0)
-    return Difference(n, rest_n, groups, rest_groups, a.mean, b.mean, difference, low, high, p)
+    return GroupDifference(n, rest_n, groups, rest_groups, a.mean, b.mean, difference, low, high, p)
 
 
 def _skew(values: Floats, clusters: Ints, ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:
@@ -151,15 +151,15 @@ def _covariance(values: Floats, clusters: Ints, ours: NDArray[np.bool_], theirs:
 
 def share_of(
     members: NDArray[np.bool_], among: NDArray[np.bool_], clusters: Ints, *, target: float | None
-) -> Difference:
-    """The share of `members` among the rows of `among`, as a Difference whose `rest` is the target (or None); the interval is of the
+) -> GroupDifference:
+    """The share of `members` among the rows of `among`, as a GroupDifference whose `rest` is the target (or None); the interval is of the
     share itself, and `p` tests it against the target."""
     n = int(among.sum())
     count = len(np.unique(clusters[among]))
     rows = int((members & among).sum())
     mean = rows / n if n else None
     if n < LEAST_ROWS or count < LEAST_CLUSTERS:
-        return Difference(n, rows, count, 0, mean, target)
+        return GroupDifference(n, rows, count, 0, mean, target)
     side = _side(members[among].astype(float), clusters[among], share=True)
     reach = float(special.stdtrit(side.df, 1 - LEVEL / 2)) * math.sqrt(side.variance)
     low, high = max(min(side.centre - reach, side.mean), 0.0), min(max(side.centre + reach, side.mean), 1.0)
@@ -168,7 +168,7 @@ def share_of(
         error = math.sqrt(side.variance)
         p = 2 * float(special.stdtr(side.df, -abs(side.centre - target) / error))
     gap = None if target is None else side.mean - target
-    return Difference(n, rows, count, 0, side.mean, target, gap, low, high, p)
+    return GroupDifference(n, rows, count, 0, side.mean, target, gap, low, high, p)
 
 
 def holm(values: list[float]) -> list[float]:

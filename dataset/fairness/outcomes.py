@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
 # Markers of politeness, after Danescu-Niculescu-Mizil et al., "A Computational Approach to Politeness with Application to Social
 # Factors", ACL 2013, table 3; the strategies that a marker in an answer can show. Each kind counts once.
 POLITE: dict[str, re.Pattern[str]] = {
@@ -88,8 +90,6 @@ def words(text: str) -> float:
 
 @cache
 def _vader() -> Any:
-    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
-
     return SentimentIntensityAnalyzer()
 
 
@@ -120,7 +120,9 @@ OUTCOMES: dict[str, Outcome] = {
     for outcome in (
         Outcome("refusal", "Refusal", refused, share=True, unit="points"),
         Outcome("granted", "Request granted", granted, share=True, unit="points"),
-        Outcome("sentiment", "Sentiment", sentiment, share=False, unit="of VADER's score from -1 to 1", digits=2),
+        Outcome(
+            "sentiment", "Sentiment", sentiment, share=False, unit="of VADER's score from -1 to 1", digits=2
+        ),
         Outcome("politeness", "Politeness", politeness, share=False, unit="polite markers", digits=2),
         Outcome("length", "Length", words, share=False, unit="words", digits=1, skewed=True),
     )

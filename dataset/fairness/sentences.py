@@ -1,14 +1,23 @@
 """What a comparison says, in plain sentences. Pure functions."""
 
-from dataset.fairness.counting import Comparison
-from dataset.fairness.differences import LEAST_CLUSTERS, LEAST_ROWS, Difference
+from dataset.fairness.counting import GroupComparison
+from dataset.fairness.differences import LEAST_CLUSTERS, LEAST_ROWS, GroupDifference
 from dataset.fairness.outcomes import OUTCOMES
 
 _MEANS = {
     "refusal": ("Completions to rows that name {group} refuse {mean}", "against {rest} of {others}"),
-    "granted": ("Of the decided requests in rows that name {group}, {mean} are granted", "against {rest} in {others}"),
-    "sentiment": ("Completions to rows that name {group} have a sentiment of {mean}", "against {rest} in {others}"),
-    "politeness": ("Completions to rows that name {group} have {mean} polite markers", "against {rest} in {others}"),
+    "granted": (
+        "Of the decided requests in rows that name {group}, {mean} are granted",
+        "against {rest} in {others}",
+    ),
+    "sentiment": (
+        "Completions to rows that name {group} have a sentiment of {mean}",
+        "against {rest} in {others}",
+    ),
+    "politeness": (
+        "Completions to rows that name {group} have {mean} polite markers",
+        "against {rest} in {others}",
+    ),
     "length": ("Completions to rows that name {group} have {mean} words", "against {rest} in {others}"),
 }
 OTHERS = {"named": "the rows that name another group", "all": "all other rows"}
@@ -36,12 +45,12 @@ def unit(outcome: str) -> str:
     return "points" if outcome == "share" else OUTCOMES[outcome].unit
 
 
-def interval(outcome: str, figures: Difference) -> str:
+def interval(outcome: str, figures: GroupDifference) -> str:
     """ "+6 to +26 points"."""
     return f"{gap(outcome, figures.low)} to {gap(outcome, figures.high)} {unit(outcome)}"
 
 
-def says(comparison: Comparison, *, group: str, characteristic: str) -> str:
+def says(comparison: GroupComparison, *, group: str, characteristic: str) -> str:
     """One sentence about a comparison that has enough rows."""
     figures, outcome = comparison.figures, comparison.outcome
     if outcome == "share":

@@ -11,24 +11,27 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dataset.fairness.words import Characteristic, Entry, Finder, Group, Hit
+from dataset.fairness.words import Characteristic, Finder, Hit, LexiconEntry, LexiconGroup
 
 _NEXT = re.compile(r"[ \t\u00a0]+([^\W\d_]+(?:['’][^\W\d_]+)?)")
 _BEFORE = re.compile(r"([^\W\d_]+)[ \t\u00a0]+$")
 _ARTICLE = re.compile(r"\b([Aa]n?)([ \t\u00a0]+)$")
 # After "her" one of these words begins something new, so "her" is an object (him): prepositions, conjunctions, articles, pronouns,
 # verbs that help others, and adverbs of time and place. Before anything else "her" is possessive (his).
-_NEW_PART = frozenset(
+_NEW_WORDS = (
     "a about above after again against all already an and any are around as at away back be because been before behind below "
     "beside between but by can could did do does down during every for from had has have he her here him his how i if in into is it "
     "its just may me might more my next no not now of off on once or our out over please right she should since so some soon than "
     "that the their them then there these they this those through to today together tomorrow tonight too under until up us very "
-    "was we were what when where whether which while who why will with without would yesterday you your".split()
+    "was we were what when where whether which while who why will with without would yesterday you your"
 )
+_NEW_PART = frozenset(_NEW_WORDS.split())
 # These take an object and then a verb: "let her know", "make her wait". A noun may follow them, too: "make her day".
-_TAKES_VERB = frozenset("let lets letting make makes made help helps helped see saw watch hear heard have had".split())
+_TAKES_VERB = frozenset(
+    ("let", "lets", "letting", "make", "makes", "made", "help", "helps", "helped", "see", "saw", "hear", "heard", "have", "had")
+)  # fmt: skip
 # After "her" they may be an adverb or belong to a noun: "gave her right back", "her last order".
-_EITHER_WAY = frozenset("back right next more some".split())
+_EITHER_WAY = frozenset(("back", "right", "next", "more", "some"))
 _POSSESSIVE, _ALONE, _OBJECT = "possessive", "possessive alone", "object"
 
 
@@ -43,7 +46,7 @@ class Swap:
 
 
 @dataclass(frozen=True)
-class Twin:
+class SwappedRow:
     """The swapped texts, and what was swapped: {"messages.0": [swap], "context.1", "completion"}."""
 
     messages: list[dict[str, str]]
@@ -68,10 +71,12 @@ class Swapper:
 
     def __init__(self, characteristic: Characteristic, one: str, other: str) -> None:
         groups = {group.key: group for group in characteristic.groups}
-        self._other: dict[str, Group] = {one: groups[other], other: groups[one]}
-        self._finder = Finder([Characteristic(characteristic.key, characteristic.label, (groups[one], groups[other]))])
+        self._other: dict[str, LexiconGroup] = {one: groups[other], other: groups[one]}
+        self._finder = Finder(
+            [Characteristic(characteristic.key, characteristic.label, (groups[one], groups[other]))]
+        )
 
-    def twin(self, *, messages: list[dict[str, str]], context: list[str], completion: str) -> Twin:
+    def twin(self, *, messages: list[dict[str, str]], context: list[str], completion: str) -> SwappedRow:
         """The twin of an example. The system prompt stays as it is."""
         swaps: dict[str, list[Swap]] = {}
 
@@ -82,11 +87,13 @@ class Swapper:
             return new
 
         turns = [
-            turn if turn["role"] == "system" else {**turn, "content": swapped(f"messages.{at}", turn["content"])}
+            turn
+            if turn["role"] == "system"
+            else {**turn, "content": swapped(f"messages.{at}", turn["content"])}
             for at, turn in enumerate(messages)
         ]
         records = [swapped(f"context.{at}", record) for at, record in enumerate(context)]
-        return Twin(turns, records, swapped("completion", completion), swaps)
+        return SwappedRow(turns, records, swapped("completion", completion), swaps)
 
     def swap(self, text: str) -> tuple[str, list[Swap]]:
         """The text with every word replaced that has a counterpart, and what was done."""
@@ -119,7 +126,7 @@ class Swapper:
         return _in_case(words[entry.place % len(words)], hit.text, entry.word), doubt
 
 
-def _meant(text: str, hit: Hit) -> tuple[Entry, str]:
+def _meant(text: str, hit: Hit) -> tuple[LexiconEntry, str]:
     """Which of a word's kinds is meant, and a doubt about it."""
     kinds = {entry.kind: entry for entry in reversed(hit.entries)}
     if {_POSSESSIVE, _OBJECT} <= set(kinds):
@@ -178,7 +185,7 @@ def _vowel(word: str) -> bool:
     return word[:1].lower() in "aeiou"
 
 
-def twin_of(characteristic: Characteristic, one: str, other: str, row: Mapping[str, Any]) -> Twin:
+def twin_of(characteristic: Characteristic, one: str, other: str, row: Mapping[str, Any]) -> SwappedRow:
     """The twin of a row with messages, context and completion."""
     return Swapper(characteristic, one, other).twin(
         messages=row["messages"], context=row["context"], completion=row["completion"]

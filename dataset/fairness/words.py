@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ Words = dict[str, dict[str, list[str]]]  # {part: {kind: [word]}}
 
 
 @dataclass(frozen=True)
-class Group:
+class LexiconGroup:
     key: str
     label: str
     words: Words
@@ -37,26 +38,32 @@ class Group:
 
     def every(self) -> list[str]:
         """Its words, each once, in their order."""
-        return list(dict.fromkeys(word for kinds in self.words.values() for list_ in kinds.values() for word in list_))
+        return list(
+            dict.fromkeys(word for kinds in self.words.values() for list_ in kinds.values() for word in list_)
+        )
 
 
 @dataclass(frozen=True)
 class Characteristic:
     key: str
     label: str
-    groups: tuple[Group, ...]
+    groups: tuple[LexiconGroup, ...]
 
-    def group(self, key: str) -> Group | None:
+    def group(self, key: str) -> LexiconGroup | None:
         return next((group for group in self.groups if group.key == key), None)
 
 
 def read_characteristic(key: str, content: Mapping[str, Any]) -> Characteristic:
     """From the shape in which it is stored and shipped: {"label", "groups": [{"key", "label", "target", names, pronouns, terms}]}."""
     groups = [
-        Group(
+        LexiconGroup(
             one["key"],
             one["label"],
-            {part: {kind: list(words) for kind, words in one[part].items()} for part in PARTS if one.get(part)},
+            {
+                part: {kind: list(words) for kind, words in one[part].items()}
+                for part in PARTS
+                if one.get(part)
+            },
             one.get("target"),
         )
         for one in content["groups"]
@@ -67,7 +74,12 @@ def read_characteristic(key: str, content: Mapping[str, Any]) -> Characteristic:
 def stored(characteristic: Characteristic) -> dict[str, Any]:
     """The shape that `read_characteristic` reads."""
     groups = [
-        {"key": group.key, "label": group.label, "target": group.target, **{part: group.words.get(part, {}) for part in PARTS}}
+        {
+            "key": group.key,
+            "label": group.label,
+            "target": group.target,
+            **{part: group.words.get(part, {}) for part in PARTS},
+        }
         for group in characteristic.groups
     ]
     return {"label": characteristic.label, "groups": groups}
@@ -80,7 +92,7 @@ def shipped(key: str) -> Characteristic:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LexiconEntry:
     """One word of a lexicon; `place` is its index in the list of its kind."""
 
     characteristic: str
@@ -98,28 +110,28 @@ class Hit:
     start: int
     end: int
     text: str
-    entries: tuple[Entry, ...]
+    entries: tuple[LexiconEntry, ...]
 
 
 class Finder:
     """Finds the words of several characteristics in one pass over a text."""
 
     def __init__(self, characteristics: Iterable[Characteristic]) -> None:
-        self._by_first: dict[str, list[tuple[tuple[str, ...], str, Entry]]] = defaultdict(list)
+        self._by_first: dict[str, list[tuple[tuple[str, ...], str, LexiconEntry]]] = defaultdict(list)
         for characteristic in characteristics:
             for group in characteristic.groups:
                 self._add(characteristic.key, group)
         for found in self._by_first.values():
             found.sort(key=lambda one: -len(one[0]))
 
-    def _add(self, characteristic: str, group: Group) -> None:
+    def _add(self, characteristic: str, group: LexiconGroup) -> None:
         for part, kinds in group.words.items():
             for kind, words in kinds.items():
                 for place, word in enumerate(words):
                     tokens = tuple(_WORD.findall(word.lower()))
                     if tokens:
                         written = "" if word == word.lower() else " ".join(_WORD.findall(word))
-                        entry = Entry(characteristic, group.key, part, kind, place, word)
+                        entry = LexiconEntry(characteristic, group.key, part, kind, place, word)
                         self._by_first[tokens[0]].append((tokens, written, entry))
 
     def hits(self, text: str) -> list[Hit]:
@@ -139,7 +151,7 @@ class Finder:
         start = tokens[at][0]
         if start >= 4 and text[start - 4 : start].lower() == "non-":
             return []
-        by_end: dict[tuple[str, int], list[Entry]] = {}
+        by_end: dict[tuple[str, int], list[LexiconEntry]] = {}
         best: dict[str, int] = {}
         for words, written, entry in self._by_first[lower[at]]:
             last = at + len(words) - 1
@@ -159,7 +171,7 @@ class Finder:
 def _joined(text: str, tokens: list[tuple[int, int]]) -> bool:
     return all(
         next_[0] - one[1] <= _MOST_JOIN and _JOINED.fullmatch(text, one[1], next_[0])
-        for one, next_ in zip(tokens, tokens[1:], strict=False)
+        for one, next_ in pairwise(tokens)
     )
 
 

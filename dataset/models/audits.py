@@ -23,7 +23,9 @@ class BiasLexicon(models.Model):
 
     class Meta:
         ordering = ["id"]
-        constraints = [models.UniqueConstraint(name="bias_lexicon_once", fields=["project", "characteristic"])]
+        constraints = [
+            models.UniqueConstraint(name="bias_lexicon_once", fields=["project", "characteristic"])
+        ]
 
     def __str__(self) -> str:
         return f"Lexicon {self.characteristic}"
@@ -41,8 +43,12 @@ class BiasAudit(models.Model):
         DatasetVersion, null=True, blank=True, on_delete=models.CASCADE, related_name="bias_audit"
     )
     run = models.OneToOneField("core.Run", null=True, on_delete=models.PROTECT, related_name="bias_audit")
-    settings = models.JSONField(help_text="correction, and dataset_hash: the version's content hash, or empty.")
-    lexicons = models.JSONField(default=dict, help_text="{characteristic: content}, as they were when it started.")
+    settings = models.JSONField(
+        help_text="correction, and dataset_hash: the version's content hash, or empty."
+    )
+    lexicons = models.JSONField(
+        default=dict, help_text="{characteristic: content}, as they were when it started."
+    )
     facts = models.JSONField(default=dict, help_text="As dataset.fairness.counting.facts_of makes them.")
     content_hash = models.CharField(max_length=64, blank=True, default="")
     made_at = models.DateTimeField(null=True, blank=True)
@@ -81,10 +87,14 @@ class AuditFinding(models.Model):
     audit = models.ForeignKey(BiasAudit, on_delete=models.CASCADE, related_name="findings")
     characteristic = models.CharField(max_length=40)
     group = models.CharField(max_length=40)
-    outcome = models.CharField(max_length=20, help_text="A key of dataset.fairness.outcomes.OUTCOMES, or share.")
+    outcome = models.CharField(
+        max_length=20, help_text="A key of dataset.fairness.outcomes.OUTCOMES, or share."
+    )
     says = models.TextField()
     figures = models.JSONField(help_text="As dataset.fairness.counting.Comparison.stored gives them.")
-    examples = models.JSONField(default=list, help_text="Ids of examples that name the group, to make twins of.")
+    examples = models.JSONField(
+        default=list, help_text="Ids of examples that name the group, to make twins of."
+    )
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.OPEN)
 
     class Meta:
@@ -111,14 +121,21 @@ class AuditDecision(models.Model):
     missing in the database shows.
     """
 
+    class Decision(models.TextChoices):
+        ACCEPTED = "accepted", "Accepted"
+        FIXED = "fixed", "Fixed"
+        ANSWERED = "answered", "Answered"
+
     finding = models.ForeignKey(AuditFinding, on_delete=models.CASCADE, related_name="decisions")
-    decision = models.CharField(max_length=8, choices=AuditFinding.Status.choices)
+    decision = models.CharField(max_length=8, choices=Decision.choices)
     reason = models.CharField(max_length=500)
     carried_from = models.PositiveIntegerField(
         null=True, blank=True, help_text="The number of the earlier audit from which it was taken over."
     )
     by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
-    by_name = models.CharField(max_length=120, blank=True, help_text="The name at that time; it is in the hash.")
+    by_name = models.CharField(
+        max_length=120, blank=True, help_text="The name at that time; it is in the hash."
+    )
     at = models.DateTimeField()
     record_hash = models.CharField(max_length=64)
 
@@ -126,7 +143,8 @@ class AuditDecision(models.Model):
         ordering = ["id"]
         constraints = [
             models.CheckConstraint(
-                name="audit_decision_known", condition=models.Q(decision__in=["accepted", "fixed", "answered"])
+                name="audit_decision_known",
+                condition=models.Q(decision__in=["accepted", "fixed", "answered"]),
             ),
             models.CheckConstraint(name="audit_decision_reason", condition=~models.Q(reason="")),
         ]
@@ -169,7 +187,9 @@ class Twin(models.Model):
     )
     created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
-    decided_by = models.ForeignKey("core.User", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    decided_by = models.ForeignKey(
+        "core.User", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     decided_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -80,7 +80,9 @@ def is_complete(audit: BiasAudit) -> bool:
     before = audit.content_hash
     if audit_hash(audit) != before:
         return False
-    for decision in AuditDecision.objects.filter(finding__audit=audit).select_related("finding").order_by("id"):
+    for decision in (
+        AuditDecision.objects.filter(finding__audit=audit).select_related("finding").order_by("id")
+    ):
         if decision.record_hash != decision_hash(before, decision):
             return False
         before = decision.record_hash
@@ -145,7 +147,9 @@ def tables_of(facts: Mapping[str, Any]) -> list[CharacteristicTable]:
 
 def _group_row(group: Mapping[str, Any]) -> GroupRow:
     share, cells = group["share"], [_cell(one) for one in group["outcomes"]]
-    interval = "" if share["low"] is None else f"{figure('share', share['low'])} to {figure('share', share['high'])}"
+    interval = (
+        "" if share["low"] is None else f"{figure('share', share['low'])} to {figure('share', share['high'])}"
+    )
     return GroupRow(
         label=group["label"],
         rows=group["rows"],

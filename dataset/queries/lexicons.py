@@ -23,9 +23,14 @@ class ProjectLexicon:
 
 def lexicons_of(project: Project) -> list[ProjectLexicon]:
     """In the order of the pages. One query."""
-    own = {one.characteristic: one for one in BiasLexicon.objects.filter(project=project).select_related("changed_by")}
+    own = {
+        one.characteristic: one
+        for one in BiasLexicon.objects.filter(project=project).select_related("changed_by")
+    }
     return [
-        ProjectLexicon(read_characteristic(key, own[key].content) if key in own else shipped(key), own.get(key))
+        ProjectLexicon(
+            read_characteristic(key, own[key].content) if key in own else shipped(key), own.get(key)
+        )
         for key in SHIPPED
     ]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from core.runs.context import RunContext, RunFailed
 from core.runs.outside import Report
-from dataset.fairness.counting import Tally, facts_of
+from dataset.fairness.counting import AuditTally, facts_of
 from dataset.models import BiasAudit
 from dataset.queries.lexicons import frozen_lexicons
 from dataset.queries.versions import approved
@@ -26,7 +26,7 @@ def run(ctx: RunContext) -> None:
 
 def make_audit(audit: BiasAudit, *, tell: Report) -> None:
     """Fills the audit. Nothing is written before the end, so an attempt that ends early leaves nothing."""
-    tally = Tally(frozen_lexicons(audit))
+    tally = AuditTally(frozen_lexicons(audit))
     total = audit.dataset.counts["total"] if audit.dataset else approved(audit.project).count()
     tell(done=0, total=total, message=f"Reading {total:,} rows.", now=True)
     for row in _rows(audit):
@@ -34,7 +34,9 @@ def make_audit(audit: BiasAudit, *, tell: Report) -> None:
         if len(tally) % _TOLD_EVERY == 0:
             tell(done=min(len(tally), total), message=f"Read {len(tally):,} of {total:,} rows.")
     if not len(tally):
-        raise RunFailed("nothing_approved", "No approved example is left to audit.", "Approve examples, then try again.")
+        raise RunFailed(
+            "nothing_approved", "No approved example is left to audit.", "Approve examples, then try again."
+        )
     tell(done=total, message="Comparing the groups.", now=True)
     facts, comparisons = facts_of(tally, audit.settings["correction"])
     finish_audit(audit=audit, facts=facts, comparisons=comparisons, samples=tally.sample)

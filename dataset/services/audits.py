@@ -16,7 +16,7 @@ from core.models import Project, User
 from core.runs.control import launch_run
 from core.text import one_line
 from dataset.actions import DatasetAction
-from dataset.fairness.counting import Comparison
+from dataset.fairness.counting import GroupComparison
 from dataset.fairness.differences import CORRECTIONS
 from dataset.fairness.sentences import says
 from dataset.fairness.words import stored
@@ -79,7 +79,11 @@ def _refuse_without_rows(project: Project, dataset: DatasetVersion | None) -> No
 
 @transaction.atomic
 def finish_audit(
-    *, audit: BiasAudit, facts: Mapping[str, Any], comparisons: Sequence[Comparison], samples: Mapping[tuple[str, str], list[int]]
+    *,
+    audit: BiasAudit,
+    facts: Mapping[str, Any],
+    comparisons: Sequence[GroupComparison],
+    samples: Mapping[tuple[str, str], list[int]],
 ) -> BiasAudit:
     """Makes the audit visible: its figures with their hash, a finding for each comparison that stands, and the decisions about the
     same findings of an earlier audit."""
@@ -87,7 +91,9 @@ def finish_audit(
     audit.content_hash, audit.made_at = audit_hash(audit), timezone.now()
     audit.save(update_fields=["facts", "content_hash", "made_at"])
     labels = {
-        (one.key, group.key): (one.label, group.label) for one in frozen_lexicons(audit) for group in one.groups
+        (one.key, group.key): (one.label, group.label)
+        for one in frozen_lexicons(audit)
+        for group in one.groups
     }
     found = [one for one in comparisons if one.found]
     for one in found:
@@ -143,7 +149,14 @@ def _carry(finding: AuditFinding) -> None:
         return
     last = earlier.decisions.select_related("by").latest("id")
     number = last.carried_from or earlier.audit.number
-    _add_decision(finding, decision=last.decision, reason=last.reason, by=last.by, name=last.by_name, carried_from=number)
+    _add_decision(
+        finding,
+        decision=last.decision,
+        reason=last.reason,
+        by=last.by,
+        name=last.by_name,
+        carried_from=number,
+    )
     AuditFinding.objects.filter(pk=finding.pk).update(status=last.decision)
 
 
@@ -156,14 +169,20 @@ def decide(*, by: User, finding: AuditFinding, decision: str, reason: str) -> Au
     """
     reason = one_line(clean_text(reason))
     wrong: dict[str, list[str]] = {}
-    if decision not in ("accepted", "fixed", "answered"):
+    if decision not in AuditDecision.Decision.values:
         wrong["decision"] = ["Choose accepted, fixed or answered."]
     if not reason or len(reason) > LONGEST_REASON:
-        wrong["reason"] = ["Give the reason." if not reason else f"Keep it under {LONGEST_REASON} characters."]
+        wrong["reason"] = [
+            "Give the reason." if not reason else f"Keep it under {LONGEST_REASON} characters."
+        ]
     if wrong:
-        raise Invalid("Nothing was decided.", " ".join(text for texts in wrong.values() for text in texts), fields=wrong)
+        raise Invalid(
+            "Nothing was decided.", " ".join(text for texts in wrong.values() for text in texts), fields=wrong
+        )
     # The lock on the audit puts its decisions into one chain.
-    audit = BiasAudit.objects.select_for_update(of=("self",)).select_related("project").get(pk=finding.audit_id)
+    audit = (
+        BiasAudit.objects.select_for_update(of=("self",)).select_related("project").get(pk=finding.audit_id)
+    )
     finding = AuditFinding.objects.select_related("audit").get(pk=finding.pk)
     transition(finding, decision)
     _add_decision(finding, decision=decision, reason=reason, by=by, name=by.name, carried_from=None)
@@ -183,7 +202,13 @@ def _add_decision(
     finding: AuditFinding, *, decision: str, reason: str, by: User | None, name: str, carried_from: int | None
 ) -> AuditDecision:
     one = AuditDecision(
-        finding=finding, decision=decision, reason=reason, by=by, by_name=name, at=timezone.now(), carried_from=carried_from
+        finding=finding,
+        decision=decision,
+        reason=reason,
+        by=by,
+        by_name=name,
+        at=timezone.now(),
+        carried_from=carried_from,
     )
     one.record_hash = decision_hash(last_hash(finding.audit), one)
     one.save()

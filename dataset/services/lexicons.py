@@ -22,7 +22,12 @@ _NOT_KEY = re.compile(r"[^a-z0-9]+")
 
 @transaction.atomic
 def change_lexicon(
-    *, by: User, project: Project, characteristic: str, groups: Sequence[Mapping[str, Any]], revision: int | None = None
+    *,
+    by: User,
+    project: Project,
+    characteristic: str,
+    groups: Sequence[Mapping[str, Any]],
+    revision: int | None = None,
 ) -> BiasLexicon:
     """Replaces the groups of a characteristic: [{"key" (empty for a new one), "label", "target", names, pronouns, terms}], where each
     part is {kind: [word]}. Earlier audits keep the words that they used.
@@ -32,7 +37,9 @@ def change_lexicon(
     project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     now = _known(project, characteristic)
     if revision is not None and revision != now.revision:
-        raise Conflict("Somebody changed this lexicon before you.", "Reload the page. Your changes are not saved.")
+        raise Conflict(
+            "Somebody changed this lexicon before you.", "Reload the page. Your changes are not saved."
+        )
     content = {"label": now.characteristic.label, "groups": _checked(groups)}
     lexicon, made = BiasLexicon.objects.get_or_create(
         project=project, characteristic=characteristic, defaults={"content": content, "changed_by": by}
@@ -72,7 +79,11 @@ def _checked(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         label = one_line(clean_text(given.get("label", "")))
         if not label or len(label) > LONGEST_LABEL:
             raise _wrong("label", f"Each group needs a name of at most {LONGEST_LABEL} characters.")
-        key = str(given.get("key") or "") or _NOT_KEY.sub("_", label.lower()).strip("_")[:40] or f"group_{len(out) + 1}"
+        key = (
+            str(given.get("key") or "")
+            or _NOT_KEY.sub("_", label.lower()).strip("_")[:40]
+            or f"group_{len(out) + 1}"
+        )
         if key in {one["key"] for one in out} or label.lower() in {one["label"].lower() for one in out}:
             raise _wrong("label", f"There are two groups named “{label}”.")
         parts = {part: _words(given.get(part) or {}, label) for part in PARTS}
@@ -82,14 +93,20 @@ def _checked(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _words(kinds: Mapping[str, Sequence[str]], label: str) -> dict[str, list[str]]:
     clean = {
-        one_line(clean_text(kind))[:40]: [word for word in (one_line(clean_text(one)) for one in words) if word]
+        one_line(clean_text(kind))[:40]: [
+            word for word in (one_line(clean_text(one)) for one in words) if word
+        ]
         for kind, words in kinds.items()
     }
     every = [word for words in clean.values() for word in words]
     if len(every) > MOST_WORDS:
         raise _wrong("words", f"“{label}” has {len(every):,} words. At most {MOST_WORDS:,} are allowed.")
-    if wrong := next((word for word in every if len(word) > LONGEST_WORD or not re.search(r"[^\W_]", word)), None):
-        raise _wrong("words", f"“{wrong[:40]}” in “{label}” is not a word of at most {LONGEST_WORD} characters.")
+    if wrong := next(
+        (word for word in every if len(word) > LONGEST_WORD or not re.search(r"[^\W_]", word)), None
+    ):
+        raise _wrong(
+            "words", f"“{wrong[:40]}” in “{label}” is not a word of at most {LONGEST_WORD} characters."
+        )
     return {kind: words for kind, words in clean.items() if words}
 
 

@@ -40,14 +40,19 @@ def make_twins(
     Raises Invalid for groups that are not in the project's lexicon, for an example of another project, and when no twin was made.
     """
     lexicon, labels = _groups(project, characteristic, one, other)
-    found = Example.objects.filter(project=project, pk__in=list(examples)).exclude(status=Example.Status.RETIRED)
+    found = Example.objects.filter(project=project, pk__in=list(examples)).exclude(
+        status=Example.Status.RETIRED
+    )
     by_key = found.exclude(completion="").in_bulk()
     if finding is None and (missing := [pk for pk in examples if pk not in by_key]):
         message = f"#{missing[0]} is not an example with a completion in this project, or it is retired."
         raise Invalid("No twin was made.", message, fields={"examples": [message]})
-    swapper, twins = Swapper(lexicon, one, other), []
+    swapper = Swapper(lexicon, one, other)
+    twins: list[Twin] = []
     taken = set(
-        Twin.objects.filter(example__in=by_key, characteristic=characteristic, one__in=labels, other__in=labels)
+        Twin.objects.filter(
+            example__in=by_key, characteristic=characteristic, one__in=labels, other__in=labels
+        )
         .exclude(status=Twin.Status.DISCARDED)
         .values_list("example_id", flat=True)
     )
