@@ -54,6 +54,13 @@ def _dataset_report(world, tmp_path):
     return start_report(by=world.admin, dataset=dataset).run, str(dataset)
 
 
+def _bias_audit(world, tmp_path):
+    from dataset.services.audits import start_audit
+
+    audit = start_audit(by=world.admin, project=world.project, dataset=make_dataset(world.project))
+    return audit.run, str(audit)
+
+
 def _training(world, tmp_path):
     training = make_training(world.project, world.admin)
     return training.run, str(training)
@@ -155,6 +162,7 @@ MAKERS = {
     "import-check": _import_check,
     "freeze": _freeze,
     "dataset_report": _dataset_report,
+    "bias-audit": _bias_audit,
     "training": _training,
     "base_model": _base_model,
     "token_count": _token_count,

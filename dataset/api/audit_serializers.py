@@ -77,15 +77,12 @@ class WholeAuditSerializer(serializers.ModelSerializer[BiasAudit]):
     complete = serializers.SerializerMethodField()
     record_hash = serializers.SerializerMethodField()
 
-    class Meta(BiasAuditSerializer.Meta):
+    class Meta:
+        model = BiasAudit
         fields = (
-            *BiasAuditSerializer.Meta.fields,
-            "facts",
-            "lexicons",
-            "findings",
-            "complete",
-            "record_hash",
-        )
+            "number", "dataset", "settings", "content_hash", "made_at", "created_by", "created_at", "found", "still_open", "run",
+            "facts", "lexicons", "findings", "complete", "record_hash",
+        )  # fmt: skip
         read_only_fields = fields
 
     @extend_schema_field(AuditFindingSerializer(many=True))

@@ -18,6 +18,7 @@ from dataset.fairness.differences import (
     LEAST_ROWS,
     LEVEL,
     GroupDifference,
+    clusters_in,
     compare,
     share_of,
 )
@@ -151,7 +152,7 @@ class _Audit:
 
     def _others(self, mask: Mask, named: Mask) -> tuple[Mask, str]:
         others = named & ~mask
-        if others.sum() >= LEAST_ROWS and len(np.unique(self.table.clusters[others])) >= LEAST_CLUSTERS:
+        if others.sum() >= LEAST_ROWS and clusters_in(self.table.clusters[others]) >= LEAST_CLUSTERS:
             return others, "named"
         return ~mask, "all"
 
@@ -227,7 +228,7 @@ def _characteristic(
                 "key": group.key,
                 "label": group.label,
                 "rows": int(mask.sum()),
-                "clusters": len(np.unique(table.clusters[mask])),
+                "clusters": clusters_in(table.clusters[mask]),
                 "share": share.stored(),
                 "outcomes": [outcome.stored() for outcome in outcomes],
                 "words": dict(tally.words[one.key, group.key].most_common()),

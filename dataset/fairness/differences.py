@@ -54,6 +54,11 @@ class GroupDifference:
         return self.p is None
 
 
+def clusters_in(clusters: Ints) -> int:
+    """How many different clusters (codes from 0) are among these."""
+    return int(np.count_nonzero(np.bincount(clusters))) if len(clusters) else 0
+
+
 def _side(values: Floats, clusters: Ints, *, share: bool) -> Side:
     """Cluster-robust (CR1), at least the variance of independent rows. Degrees of freedom from the effective number of clusters
     (Σ n_g)² / Σ n_g² (Carter, Schnepel & Steigerwald 2017), less one.
@@ -62,11 +67,10 @@ def _side(values: Floats, clusters: Ints, *, share: bool) -> Side:
     Confidence Intervals for Proportions", The American Statistician 54, 2000): a share of 0 or 1 has a width, too.
     """
     n, mean = len(values), float(values.mean())
-    _, codes = np.unique(clusters, return_inverse=True)
-    sizes = np.bincount(codes).astype(float)
-    count = len(sizes)
+    sizes = np.bincount(clusters).astype(float)
+    sums = np.bincount(clusters, weights=values - mean)
+    count = int(np.count_nonzero(sizes))
     effective = n * n / float((sizes**2).sum())
-    sums = np.bincount(codes, weights=values - mean)
     independent = float(((values - mean) ** 2).sum()) / max(n - 1, 1) / n
     robust = float((sums**2).sum()) / (n * n) * count / max(count - 1, 1)
     variance, centre = max(robust, independent), mean
@@ -90,7 +94,7 @@ def compare(
     known = ~np.isnan(values)
     ours, theirs = members & known, others & known
     n, rest_n = int(ours.sum()), int(theirs.sum())
-    groups, rest_groups = len(np.unique(clusters[ours])), len(np.unique(clusters[theirs]))
+    groups, rest_groups = clusters_in(clusters[ours]), clusters_in(clusters[theirs])
     means = [float(values[side].mean()) if side.any() else None for side in (ours, theirs)]
     if min(n, rest_n) < LEAST_ROWS or min(groups, rest_groups) < LEAST_CLUSTERS:
         return GroupDifference(n, rest_n, groups, rest_groups, *means)
@@ -135,18 +139,10 @@ def _skewed(value: float, skew: float) -> float:
 
 
 def _covariance(values: Floats, clusters: Ints, ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:
-    shared = np.intersect1d(clusters[ours], clusters[theirs])
-    if not len(shared):
-        return 0.0
-    total = 0.0
-    ours_off, theirs_off = values - values[ours].mean(), values - values[theirs].mean()
-    at = np.searchsorted(shared, clusters)
-    inside = (at < len(shared)) & (shared[np.minimum(at, len(shared) - 1)] == clusters)
-    left, right = ours & inside, theirs & inside
-    sums = np.bincount(at[left], weights=ours_off[left], minlength=len(shared))
-    others = np.bincount(at[right], weights=theirs_off[right], minlength=len(shared))
-    total = float((sums * others).sum())
-    return total / (int(ours.sum()) * int(theirs.sum()))
+    size = int(clusters.max()) + 1
+    ours_off = np.bincount(clusters[ours], weights=values[ours] - values[ours].mean(), minlength=size)
+    theirs_off = np.bincount(clusters[theirs], weights=values[theirs] - values[theirs].mean(), minlength=size)
+    return float((ours_off * theirs_off).sum()) / (int(ours.sum()) * int(theirs.sum()))
 
 
 def share_of(
@@ -155,7 +151,7 @@ def share_of(
     """The share of `members` among the rows of `among`, as a GroupDifference whose `rest` is the target (or None); the interval is of the
     share itself, and `p` tests it against the target."""
     n = int(among.sum())
-    count = len(np.unique(clusters[among]))
+    count = clusters_in(clusters[among])
     rows = int((members & among).sum())
     mean = rows / n if n else None
     if n < LEAST_ROWS or count < LEAST_CLUSTERS:

@@ -155,10 +155,12 @@ def _her(text: str, hit: Hit) -> tuple[str, str]:
 def _his(text: str, hit: Hit) -> tuple[str, str]:
     """ "his" before a noun (her) or alone (hers)."""
     following = _NEXT.match(text, hit.end)
-    if following and following[1].lower() not in _NEW_PART:
+    word = following[1].lower() if following else ""
+    if following and word not in _NEW_PART:
         return _POSSESSIVE, ""
-    doubt = f"“{hit.text} {following[1]}” can be read in two ways." if following else ""
-    return _ALONE, doubt
+    if following and word in _EITHER_WAY:
+        return _POSSESSIVE, f"“{hit.text} {following[1]}” can be read in two ways."
+    return _ALONE, ""
 
 
 def _in_case(new: str, found: str, listed: str) -> str:
