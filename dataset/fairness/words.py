@@ -22,7 +22,7 @@ PARTS = ("names", "pronouns", "terms")
 # In the order of the pages.
 SHIPPED = ("gender", "origin", "age", "religion", "disability", "status")
 _FOLDER = Path(__file__).with_name("lexicons")
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"\w+")
 _JOINED = re.compile(r"[ \t\u00a0]*[-\u2010\u2011]?[ \t\u00a0]*\n?")
 _MOST_JOIN = 3
 

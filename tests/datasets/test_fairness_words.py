@@ -81,7 +81,7 @@ def test_long_and_odd_texts_take_linear_time():
         ("He hurt himself; his back and his mother.", "She hurt herself; her back and her father."),
         ("HER parcel, Her parcel", "HIS parcel, His parcel"),
         ("Mrs Smith is a woman.", "Mr Smith is a man."),
-        ("Emily paid Sophie, and Emily left.", "Thomas paid Oliver, and Thomas left."),
+        ("Emily paid Sophie, and Emily left.", "Daniel paid Oliver, and Daniel left."),
         ("I saw her.", "I saw him."),
         ("Give her the box.", "Give him the box."),
         ("We met her in Oslo", "We met him in Oslo"),
