@@ -105,6 +105,7 @@ class GroupComparison:
     against: str
     figures: GroupDifference
     adjusted: float | None = None
+    mirrored: bool = False  # the same as an earlier one, seen from the other of two groups
 
     @property
     def found(self) -> bool:
@@ -122,7 +123,7 @@ class GroupComparison:
 class _Audit:
     table: Table
     comparisons: list[GroupComparison] = field(default_factory=list)
-    # Of two groups that are each other's rest, the second comparison is the first one turned round.
+    # Where the rest of each of two groups is the other one, the second comparison is the first one turned round.
     mirrored: dict[int, int] = field(default_factory=dict)
 
     def compare_all(self) -> None:
@@ -134,7 +135,7 @@ class _Audit:
             named = np.zeros(len(self.table.clusters), dtype=bool)
             for mask in masks.values():
                 named |= mask
-            seen: dict[tuple[bytes, bytes, str], int] = {}
+            before: list[tuple[Mask, Mask, int]] = []
             for group in characteristic.groups:
                 mask = masks[group.key]
                 share = share_of(mask, named, self.table.clusters, target=group.target)
@@ -142,13 +143,13 @@ class _Audit:
                     GroupComparison(characteristic.key, group.key, "share", "named", share)
                 )
                 others, against = self._others(mask, named)
+                first = len(self.comparisons)
                 for key in OUTCOMES:
                     self._compare(characteristic.key, group.key, key, mask, others, against)
-                    pair = (np.packbits(mask).tobytes(), np.packbits(others).tobytes(), key)
-                    turned = seen.get((pair[1], pair[0], key))
-                    if turned is not None:
-                        self.mirrored[len(self.comparisons) - 1] = turned
-                    seen[pair] = len(self.comparisons) - 1
+                for earlier, rest, start in before:
+                    if against == "named" and not (others & ~earlier).any() and not (rest & ~mask).any():
+                        self.mirrored |= {first + at: start + at for at in range(len(OUTCOMES))}
+                before.append((mask, others, first))
 
     def _others(self, mask: Mask, named: Mask) -> tuple[Mask, str]:
         others = named & ~mask
@@ -177,7 +178,10 @@ class _Audit:
         for at, value in zip(counted, adjusted, strict=True):
             self.comparisons[at].adjusted = value
         for at, first in self.mirrored.items():
-            self.comparisons[at].adjusted = self.comparisons[first].adjusted
+            self.comparisons[at].adjusted, self.comparisons[at].mirrored = (
+                self.comparisons[first].adjusted,
+                True,
+            )
         return len(counted)
 
 

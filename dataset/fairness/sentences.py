@@ -70,9 +70,9 @@ def says(comparison: GroupComparison, *, group: str, characteristic: str) -> str
     )
 
 
-def too_few(rows: int, clusters: int) -> str:
+def too_few(rows: int, clusters: int, others: int, other_clusters: int) -> str:
     """Why nothing is said about a group."""
     return (
-        f"Too few to compare: {rows:,} rows in {clusters:,} conversations. "
+        f"Too few to compare: {rows:,} rows in {clusters:,} conversations, {others:,} others in {other_clusters:,}. "
         f"A comparison needs {LEAST_ROWS} rows in {LEAST_CLUSTERS} conversations on each side."
     )

@@ -158,9 +158,15 @@ def _group_row(group: Mapping[str, Any]) -> GroupRow:
         share_interval=interval,
         target=figure("share", share["rest"]) if share["rest"] is not None else "",
         off_target=share["found"],
-        few=too_few(group["rows"], group["clusters"]) if all(cell.few for cell in cells) else "",
+        few=_too_few(group["outcomes"]) if all(cell.few for cell in cells) else "",
         cells=cells,
     )
+
+
+def _too_few(outcomes: list[Mapping[str, Any]]) -> str:
+    """By the outcome for which most rows have a value."""
+    most = max(outcomes, key=lambda one: (one["n"], one["rest_n"]))
+    return too_few(most["n"], most["clusters"], most["rest_n"], most["rest_clusters"])
 
 
 def _cell(one: Mapping[str, Any]) -> Cell:

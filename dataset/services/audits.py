@@ -85,7 +85,8 @@ def finish_audit(
     comparisons: Sequence[GroupComparison],
     samples: Mapping[tuple[str, str], list[int]],
 ) -> BiasAudit:
-    """Makes the audit visible: its figures with their hash, a finding for each comparison that stands, and the decisions about the
+    """Makes the audit visible: its figures with their hash, a finding for each comparison that stands (of two groups that are each
+    other's rest, one), and the decisions about the
     same findings of an earlier audit."""
     audit.facts = json.loads(json.dumps(_plain(facts)))
     audit.content_hash, audit.made_at = audit_hash(audit), timezone.now()
@@ -95,7 +96,7 @@ def finish_audit(
         for one in frozen_lexicons(audit)
         for group in one.groups
     }
-    found = [one for one in comparisons if one.found]
+    found = [one for one in comparisons if one.found and not one.mirrored]
     for one in found:
         characteristic, group = labels[one.characteristic, one.group]
         finding = AuditFinding.objects.create(

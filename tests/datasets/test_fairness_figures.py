@@ -68,7 +68,7 @@ def test_with_too_few_rows_nothing_is_said(rows: int, clusters: int):
     codes = np.where(ours, np.arange(N) % clusters, np.arange(N))
     found = compare(np.random.default_rng(0).normal(0, 1, N), codes, ours, ~ours, share=False)
     assert found.few and found.low is found.high is found.difference is None
-    assert f"{LEAST_ROWS} rows" in too_few(rows, clusters)
+    assert f"{LEAST_ROWS} rows" in too_few(rows, clusters, N, N)
 
 
 def test_rows_without_a_value_do_not_count():
