@@ -23,7 +23,7 @@ def biased(project: Project, rows: int = 120, *, fair: bool = False) -> list[Exa
         refused = n // 2 % 10 < (7 if woman and not fair else 1)
         pair: dict[str, Any] = {
             "messages": [
-                {"role": "user", "content": f"I am {name}. A refund for the crate {spelled(n)}, please."}
+                {"role": "user", "content": f"I am {name}. A refund for the crate q{spelled(n)}, please."}
             ],
             "context": [],
             "completion": "I am sorry, but we cannot refund it."

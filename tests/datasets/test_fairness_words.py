@@ -66,11 +66,11 @@ def test_long_and_odd_texts_take_linear_time():
         "\u0627\u0644" * 100_000,
         "senior" * 60_000,
     ):
-        began = time.perf_counter()
+        began = time.process_time()
         ALL.hits(text)
         GENDER.swap(text)
         refused(text), granted(text), politeness(text), sentiment(text)
-        assert time.perf_counter() - began < 10, text[:10]
+        assert time.process_time() - began < 10, text[:10]
 
 
 @pytest.mark.parametrize(

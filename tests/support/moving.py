@@ -62,7 +62,8 @@ def rich(world: World) -> Project:
 def _audits(world: World, dataset: Any) -> None:
     """A bias audit of the version with a decided finding, a lexicon of the project, and an accepted twin."""
     from annotation.models import Example
-    from dataset.models import AuditFinding
+    from dataset.models import AuditDecision, AuditFinding
+    from dataset.queries.audits import decision_hash, last_hash
     from dataset.runner.audit import make_audit
     from dataset.services.audits import decide, start_audit
     from dataset.services.lexicons import change_lexicon
@@ -78,6 +79,11 @@ def _audits(world: World, dataset: Any) -> None:
         figures={"difference": 0.1}, examples=[example.pk],
     )  # fmt: skip
     decide(by=world.admin, finding=finding, decision="accepted", reason="Known.")
+    taken_over = AuditDecision(
+        finding=finding, decision="answered", reason="By chance.", by=world.admin, by_name="Admin", at=timezone.now(), carried_from=1
+    )  # fmt: skip
+    taken_over.record_hash = decision_hash(last_hash(audit), taken_over)
+    taken_over.save()
     Example.objects.filter(pk=example.pk).update(completion=f"{example.completion} By ship.")
     swap = {"characteristic": "status", "one": "ships", "other": "trains", "examples": [example.pk]}
     (twin,) = make_twins(by=world.admin, project=world.project, finding=finding, **swap)
