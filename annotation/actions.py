@@ -7,6 +7,10 @@ class AnnotationAction(AuditAction):
     EXAMPLE_OPENED = "example.opened", "{actor} opened {label} to {purpose}", QUIET
     EXAMPLE_WRITTEN = "example.written", "{actor} wrote {label}"
     EXAMPLE_CORRECTED = "example.corrected", "{actor} sent a correction to the queue as {label}"
+    EXAMPLE_DERIVED = (
+        "example.derived",
+        "{actor} sent {label} to review, made from another example ({origin})",
+    )
     EXAMPLE_SUBMITTED = "example.submitted", "{actor} submitted {label} for review"
     EXAMPLE_TAKEN_BACK = "example.taken_back", "{actor} undid the submit of {label}"
     EXAMPLE_SKIPPED = "example.skipped", "{actor} skipped {label}", QUIET

@@ -50,3 +50,18 @@ class DatasetAction(AuditAction):
         "datasheet.answered",
         "{actor} answered questions of the datasheet of {label}: {questions}",
     )
+    BIAS_AUDIT_STARTED = "bias_audit.started", "{actor} started {label} over {what}"
+    BIAS_AUDIT_MADE = "bias_audit.made", "{label} found {findings} differences in {rows} rows"
+    BIAS_FINDING_DECIDED = (
+        "bias_finding.decided",
+        "{actor} marked a finding of {audit} as {decision}: {reason}",
+    )
+    LEXICON_CHANGED = "bias_lexicon.changed", "{actor} changed the lexicon “{lexicon}”"
+    LEXICON_RESET = (
+        "bias_lexicon.reset",
+        "{actor} took the lexicon “{lexicon}” back to the one that comes with Guildhall",
+    )
+    TWINS_MADE = "twins.made", "{actor} made {twins} twins to read ({swap})"
+    TWIN_ACCEPTED = "twin.accepted", "{actor} accepted {label} as #{example}"
+    TWIN_DISCARDED = "twin.discarded", "{actor} discarded {label}", QUIET
+    TWIN_BROUGHT_BACK = "twin.brought_back", "{actor} took back that they discarded {label}", QUIET

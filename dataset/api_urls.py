@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from dataset.api import comparison, datasheets, duplicates, exports, imports, sources, uploads, versions
+from dataset.api import (
+    audits,
+    comparison,
+    datasheets,
+    duplicates,
+    exports,
+    imports,
+    sources,
+    uploads,
+    versions,
+)
 
 urlpatterns = [
     path("sources/", sources.SourcesView.as_view()),
@@ -47,4 +57,14 @@ urlpatterns = [
     path("datasets/<int:number>/download/", versions.DatasetDownloadView.as_view()),
     path("datasets/<int:number>/export/", exports.VersionExportView.as_view()),
     path("datasets/<int:number>/export/counts/", exports.VersionExportCountsView.as_view()),
+    path("bias-audits/", audits.BiasAuditsView.as_view()),
+    path("bias-audits/<int:number>/", audits.BiasAuditView.as_view()),
+    path("bias-findings/<int:pk>/decide/", audits.DecideFindingView.as_view()),
+    path("bias-lexicons/", audits.LexiconsView.as_view()),
+    path("bias-lexicons/<slug:key>/", audits.LexiconView.as_view()),
+    path("twins/", audits.TwinsView.as_view()),
+    path("twins/<int:pk>/", audits.TwinView.as_view()),
+    path("twins/<int:pk>/accept/", audits.AcceptTwinView.as_view()),
+    path("twins/<int:pk>/discard/", audits.DiscardTwinView.as_view()),
+    path("twins/<int:pk>/bring-back/", audits.BringBackTwinView.as_view()),
 ]

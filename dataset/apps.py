@@ -16,10 +16,11 @@ class DatasetsConfig(AppConfig):
         from core.runs.kinds import register_kind
         from dataset.actions import DatasetAction
         from dataset.extensions import in_a_dataset, of_example, source_withdrawn
-        from dataset.handlers import report_frozen
+        from dataset.handlers import audit_frozen, report_frozen
         from dataset.home import next_items
         from dataset.moving import register_moving
         from dataset.run_kinds import (
+            BIAS_AUDIT,
             FIND_DUPLICATES,
             FREEZE,
             IMPORT,
@@ -43,6 +44,8 @@ class DatasetsConfig(AppConfig):
         register_kind(REPORT)
         register_kind(FIND_DUPLICATES)
         subscribe("dataset.frozen", "datasets.report", report_frozen)
+        register_kind(BIAS_AUDIT)
+        subscribe("dataset.frozen", "datasets.bias_audit", audit_frozen)
         register_frozen_check(in_a_dataset)
         register_page_details(of_example)
         register_moving()

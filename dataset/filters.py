@@ -10,7 +10,7 @@ from annotation.checks import CHECKS, TEXT_CHECKS
 from annotation.filters import ExampleFilter
 from annotation.models import Example
 from core.lists.filters import Filter, search_field
-from dataset.models import DatasetVersion, DuplicateCluster, GroupSplit, ImportIssue, RowFinding, Source
+from dataset.models import DatasetVersion, DuplicateCluster, GroupSplit, ImportIssue, RowFinding, Source, Twin
 from dataset.queries.comparison import Kind
 from dataset.queries.versions import NO_SLICE
 from dataset.writers import BY_NAME, WRITERS, Writer
@@ -118,6 +118,13 @@ class IssueFilter(Filter):
     """The tabs of an import's lines."""
 
     kind = forms.ChoiceField(choices=[("", "any"), *ImportIssue.Kind.choices], required=False)
+
+
+class TwinFilter(Filter):
+    """The tabs of the twins, and those of one finding."""
+
+    status = forms.ChoiceField(required=False, choices=[("", "any"), *Twin.Status.choices])
+    finding = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
 
 
 class _Shape(forms.Form):

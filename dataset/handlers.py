@@ -1,7 +1,8 @@
 """Answers to events. They may be called more than once for one event."""
 
 from core.models import Event
-from dataset.models import DatasetVersion
+from dataset.models import BiasAudit, DatasetVersion
+from dataset.services.audits import start_audit
 from dataset.services.reports import start_report
 
 
@@ -10,3 +11,10 @@ def report_frozen(event: Event) -> None:
     dataset = DatasetVersion.objects.select_related("project").filter(pk=event.payload["dataset"]).first()
     if dataset is not None:
         start_report(by=None, dataset=dataset)
+
+
+def audit_frozen(event: Event) -> None:
+    """In a project that makes bias audits, each frozen version gets its own, with the lexicons of that time."""
+    dataset = DatasetVersion.objects.select_related("project").filter(pk=event.payload["dataset"]).first()
+    if dataset is not None and BiasAudit.objects.filter(project=dataset.project_id).exists():
+        start_audit(by=None, project=dataset.project, dataset=dataset)

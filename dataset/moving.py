@@ -6,6 +6,7 @@ from itertools import zip_longest
 from core.json_types import Json
 from core.lists.numbers import whole_number
 from core.moving.errors import BadArchive
+from core.moving.fields import is_texts, is_turns
 from core.moving.own import register_run_params
 from core.moving.parts import (
     Arrival,
@@ -19,6 +20,10 @@ from core.moving.parts import (
     register_part,
 )
 from dataset.models import (
+    AuditDecision,
+    AuditFinding,
+    BiasAudit,
+    BiasLexicon,
     DataImport,
     DatasetRow,
     DatasetVersion,
@@ -34,6 +39,7 @@ from dataset.models import (
     RowFinding,
     Source,
     SourcePartner,
+    Twin,
     Upload,
     VersionReport,
     Withdrawal,
@@ -65,6 +71,18 @@ def _use(row: Row, new: Renumber) -> None:
             f"The archive has a decision about “{str(row['use'])[:60]}”, which is not known here."
         )
     row["use"] = f"{kind}:{new.id(label, number) or 0}"
+
+
+def _examples(value: Json, new: Renumber) -> Json:
+    """Ids of examples; those that are not in the archive are left out."""
+    numbers = (
+        [new.id("annotation.Example", int(str(one))) for one in value] if isinstance(value, list) else []
+    )
+    return [one for one in numbers if one is not None]
+
+
+def _wrong_twin(row: Row) -> str:
+    return "" if is_turns(row["messages"]) and is_texts(row["context"]) else "its conversation is not one"
 
 
 def _settle_version(row: Row) -> None:
@@ -131,6 +149,13 @@ def register_moving() -> None:
     register_part(Part(WithdrawnExample, "withdrawal__source__project"))
     register_part(Part(WithdrawalDecision, "withdrawal__source__project", rewrite=_use))
     register_part(Part(DatasheetAnswer, "project"))
+    register_part(Part(BiasLexicon, "project", json={"content": plain}))
+    register_part(Part(BiasAudit, "project", json=dict.fromkeys(("settings", "lexicons", "facts"), plain)))
+    register_part(Part(AuditFinding, "audit__project", json={"figures": plain, "examples": _examples}))
+    register_part(Part(AuditDecision, "finding__audit__project"))
+    register_part(
+        Part(Twin, "project", json=dict.fromkeys(("messages", "context", "swaps"), plain), check=_wrong_twin)
+    )
     report = "Choose “Read its rows now” on the page of a dataset there."
     register_left_out(VersionReport, report, words="Reports on dataset versions")
     register_left_out(RowFinding, report)

@@ -62,7 +62,7 @@ _ALL = [
         ),
         (
             "subpopulations",
-            "asked",
+            "known asked",
             "Does it identify groups of people, for example by age or gender? How are they distributed?",
         ),
         ("identifiable", "known asked", "Can people be identified from it, directly or indirectly?"),

@@ -5,7 +5,15 @@ from django.urls import reverse
 
 from core.models import Run
 from core.runs.kinds import RunKind
-from dataset.models import DataImport, DatasetVersion, DuplicateSearch, Source, VersionReport, Withdrawal
+from dataset.models import (
+    BiasAudit,
+    DataImport,
+    DatasetVersion,
+    DuplicateSearch,
+    Source,
+    VersionReport,
+    Withdrawal,
+)
 
 
 def of_import(run: Run) -> tuple[str, str] | None:
@@ -59,6 +67,13 @@ def of_duplicates(run: Run) -> tuple[str, str] | None:
     if search is None:
         return None
     return "Duplicates", reverse("datasets:duplicates", args=[search.project.slug])
+
+
+def of_bias_audit(run: Run) -> tuple[str, str] | None:
+    audit = BiasAudit.objects.filter(run=run).select_related("project").first()
+    if audit is None:
+        return None
+    return str(audit), reverse("datasets:bias-audit", args=[audit.project.slug, audit.number])
 
 
 IMPORT = RunKind(
@@ -132,4 +147,12 @@ FIND_DUPLICATES = RunKind(
     on_again="dataset.services.duplicate_searches:search_again",
     again_words="It reads all examples again. What the last search found stays until then.",
     subject="dataset.run_kinds:of_duplicates",
+)
+BIAS_AUDIT = RunKind(
+    "bias-audit",
+    "Bias audit",
+    queue="default",
+    runner="dataset.runner.audit:run",
+    again_words="It reads the rows again from the first one, with the lexicons of its start.",
+    subject="dataset.run_kinds:of_bias_audit",
 )

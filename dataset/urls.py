@@ -3,13 +3,16 @@
 from django.urls import path
 
 from dataset.views import (
+    audits,
     comparison,
     datasheets,
     duplicates,
     exports,
     imports,
+    lexicons,
     reports,
     sources,
+    twins,
     versions,
     withdrawals,
 )
@@ -75,4 +78,20 @@ urlpatterns = [
     path("datasets/<int:number>/export/", exports.dataset_export, name="dataset-export"),
     path("datasets/<int:number>/export/file/", exports.dataset_export_file, name="dataset-export-file"),
     path("datasets/<int:number>/croissant.json", exports.dataset_croissant, name="dataset-croissant"),
+    path("datasets/<int:number>/bias-audit/", audits.version_audit, name="dataset-bias-audit"),
+    path("quality/bias/", audits.bias, name="bias"),
+    path("quality/bias/start/", audits.bias_start, name="bias-start"),
+    path("quality/bias/audits/<int:number>/", audits.bias_audit, name="bias-audit"),
+    path("quality/bias/findings/<int:pk>/decide/", audits.bias_decide, name="bias-decide"),
+    path("quality/bias/findings/<int:pk>/twins/", twins.twins_of_finding, name="bias-finding-twins"),
+    path("quality/bias/twins/", twins.twins, name="twins"),
+    path("quality/bias/twins/new/", twins.twins_new, name="twins-new"),
+    path("quality/bias/twins/<int:pk>/", twins.twin, name="twin"),
+    path("quality/bias/twins/<int:pk>/accept/", twins.twin_accept, name="twin-accept"),
+    path("quality/bias/twins/<int:pk>/discard/", twins.twin_discard, name="twin-discard"),
+    path("quality/bias/twins/<int:pk>/bring-back/", twins.twin_bring_back, name="twin-bring-back"),
+    path("quality/bias/lexicons/", lexicons.lexicons, name="lexicons"),
+    path("quality/bias/lexicons/<slug:key>/", lexicons.lexicon, name="lexicon"),
+    path("quality/bias/lexicons/<slug:key>/change/", lexicons.lexicon_change, name="lexicon-change"),
+    path("quality/bias/lexicons/<slug:key>/reset/", lexicons.lexicon_reset, name="lexicon-reset"),
 ]

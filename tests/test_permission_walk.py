@@ -25,6 +25,7 @@ from tests.support.factories import (
     join,
     load_onto,
     make_answer_row,
+    make_audit_rows,
     make_base_model,
     make_campaign,
     make_dataset,
@@ -163,7 +164,12 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
         with_weights=False,
         created_by=world.admin,
     )
+    audit, twin = make_audit_rows(project, example)
     named = {
+        r"(bias/audits/|bias-audits/)<int:number>": audit.number,
+        r"(bias/findings/|bias-findings/)<int:pk>": audit.findings.get().pk,
+        r"(bias/twins/|v1/projects/[\w-]+/twins/)<int:pk>": twin.pk,
+        r"(lexicons/)<slug:key>": "gender",
         r"(sources/)<int:pk>": source.pk,
         r"(partners/)<int:partner>": seen_by.pk,
         r"(duplicates/)<int:pk>": cluster.pk,

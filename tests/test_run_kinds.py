@@ -62,6 +62,13 @@ def _find_duplicates(world, tmp_path):
     return start_search(by=world.admin, project=world.project).run, "Duplicates"
 
 
+def _bias_audit(world, tmp_path):
+    from dataset.services.audits import start_audit
+
+    audit = start_audit(by=world.admin, project=world.project, dataset=make_dataset(world.project))
+    return audit.run, str(audit)
+
+
 def _training(world, tmp_path):
     training = make_training(world.project, world.admin)
     return training.run, str(training)
@@ -181,6 +188,7 @@ MAKERS = {
     "freeze": _freeze,
     "dataset_report": _dataset_report,
     "find-duplicates": _find_duplicates,
+    "bias-audit": _bias_audit,
     "training": _training,
     "base_model": _base_model,
     "token_count": _token_count,

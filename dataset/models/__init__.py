@@ -1,3 +1,4 @@
+from dataset.models.audits import AuditDecision, AuditFinding, BiasAudit, BiasLexicon, Twin
 from dataset.models.duplicates import DuplicateCluster, DuplicateMember, DuplicateSearch, NearTest
 from dataset.models.imports import DataImport, ImportIssue, ImportMapping
 from dataset.models.reports import DatasheetAnswer, RowFinding, VersionReport
@@ -14,6 +15,10 @@ from dataset.models.uploads import Upload
 from dataset.models.versions import DatasetRow, DatasetVersion, GroupSplit, WithheldRow
 
 __all__ = [
+    "AuditDecision",
+    "AuditFinding",
+    "BiasAudit",
+    "BiasLexicon",
     "DataImport",
     "DataRule",
     "DatasetRow",
@@ -30,6 +35,7 @@ __all__ = [
     "RowFinding",
     "Source",
     "SourcePartner",
+    "Twin",
     "Upload",
     "VersionReport",
     "Withdrawal",

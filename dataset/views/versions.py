@@ -14,11 +14,12 @@ from core.forms import status_of, take_errors
 from core.lists.paging import cut
 from core.lists.params import Params
 from core.models import Role
-from core.roles import EXAMPLE_READERS
+from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 from dataset.downloads import dataset_as_jsonl
 from dataset.filters import RowFilter
 from dataset.forms import FreezeForm
 from dataset.models import DataRule, DatasetVersion, GroupSplit
+from dataset.queries.audits import audit_of_version, newest_made, summary
 from dataset.queries.comparison import VersionComparison
 from dataset.queries.datasheet import answered_of
 from dataset.queries.preview import AT_ONCE, WHOLE, Preview, preview
@@ -84,6 +85,7 @@ def dataset_new(request: HttpRequest, access: Access) -> HttpResponse:
     context = {
         "form": form,
         "conflict": conflict,
+        "bias_audit": newest_made(access.project),
         **_preview(access, freeze_settings, at_once=request.method == "POST"),
     }
     return render(request, "datasets/version_new.html", context, status=status_of(form))
@@ -212,6 +214,7 @@ def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
 def _details(access: Access, dataset: DatasetVersion) -> dict[str, Any]:
     """What the page of a ready version shows. Counts over its rows are cached or stored: nothing reads 100,000 rows."""
     before, report = version_before(dataset), report_of(dataset)
+    bias_audit = audit_of_version(dataset)
     answered, asked = answered_of(dataset)
     return {
         **_split_table(dataset.counts),
@@ -224,6 +227,9 @@ def _details(access: Access, dataset: DatasetVersion) -> dict[str, Any]:
         "people": people_behind(dataset),
         "report": report,
         "facts": facts_of(report, dataset),
+        "bias_audit": bias_audit,
+        "bias_says": summary(bias_audit) if bias_audit and bias_audit.made_at else "",
+        "may_decide_bias": access.has(*EXAMPLE_DECIDERS),
         "answered": answered,
         "asked": asked,
     }

@@ -17,7 +17,8 @@ from core.models import ApiKey, AuditEntry, Membership, Project, Run, User
 from core.moving.parts import Part, part_of, parts
 from core.moving.writing import Contents
 from core.storage import storage
-from dataset.models import DatasetVersion, WithdrawalDecision
+from dataset.models import BiasAudit, DatasetVersion, WithdrawalDecision
+from dataset.queries.audits import is_complete
 from dataset.rows import iter_rows
 from evaluation.models import Comparison
 from inference.models import Answer, Route
@@ -38,6 +39,7 @@ CHANGED = {
     "annotation.Example": {"origin_detail"},
     "core.Run": {"params"},
     "datasets.WithdrawalDecision": {"use"},
+    "datasets.AuditFinding": {"examples"},
 }
 
 
@@ -171,6 +173,15 @@ def test_datasets_have_the_same_rows_and_hash_and_name_the_new_examples(world: W
     lines = (storage().local_path(one) / one.manifest[0]["path"] for one in (old.artifact, new.artifact))
     before, after = (path.read_text().split('"position"', 1)[1] for path in lines)
     assert before.split("\n")[0] == after.split("\n")[0]  # the same spelling, byte by byte
+
+
+def test_a_bias_audit_and_its_decisions_keep_their_hashes(world: World, tmp_path: Path):
+    archive_of(rich(world), tmp_path / "a.zip")
+    moved = bring(tmp_path / "a.zip", "moved").project
+    audit = BiasAudit.objects.get(project=moved)
+    assert is_complete(audit)
+    example = Example.objects.get(pk=audit.findings.get().examples[0])
+    assert example.project == moved
 
 
 def test_decisions_about_withdrawn_data_name_the_new_versions(world: World, tmp_path: Path):

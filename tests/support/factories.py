@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from django.utils import timezone
+
 from core.models import Membership, Project, Role, Run, User
 from core.roles import MEMBERS
 
@@ -128,6 +130,27 @@ def make_frozen(project: Project, by: User | None = None, **options: Any) -> Any
     dataset = start_freeze(by=by, project=project, **options)
     freeze(dataset, report=quiet)
     return DatasetVersion.objects.select_related("artifact", "project").get(pk=dataset.pk)
+
+
+def make_audit_rows(project: Project, example: Any) -> tuple[Any, Any]:
+    """A finished bias audit with a finding, and a twin of the example that waits; neither was calculated."""
+    from dataset.models import AuditFinding, BiasAudit, Twin
+    from dataset.queries.audits import audit_hash
+
+    audit = BiasAudit(project=project, number=1, settings={"correction": "holm", "dataset_hash": ""})
+    audit.facts = {"rows": 0, "clusters": 0, "comparisons": 0, "outcomes": {}, "characteristics": []}
+    audit.lexicons = {"gender": {"label": "Gender", "groups": [{"key": "women", "label": "Women"}]}}
+    audit.content_hash, audit.made_at = audit_hash(audit), timezone.now()
+    audit.save()
+    AuditFinding.objects.create(
+        audit=audit, characteristic="gender", group="women", outcome="refusal", says="They differ.",
+        figures={"difference": 0.1}, examples=[example.pk],
+    )  # fmt: skip
+    twin = Twin.objects.create(
+        project=project, example=example, revision=1, characteristic="gender", one="Women", other="Men",
+        messages=example.messages, completion="He has it.", swaps={"completion": []},
+    )  # fmt: skip
+    return audit, twin
 
 
 # --- training ----------------------------------------------------------------------------------------------

@@ -56,7 +56,39 @@ def rich(world: World) -> Project:
     _evaluation(world, dataset, (base, trained))
     _chat(world, trained)
     _releases(world, base, trained)
+    _audits(world, dataset)
     return project
+
+
+def _audits(world: World, dataset: Any) -> None:
+    """A bias audit of the version with a decided finding, a lexicon of the project, and an accepted twin."""
+    from annotation.models import Example
+    from dataset.models import AuditDecision, AuditFinding
+    from dataset.queries.audits import decision_hash, last_hash
+    from dataset.runner.audit import make_audit
+    from dataset.services.audits import decide, start_audit
+    from dataset.services.lexicons import change_lexicon
+    from dataset.services.twins import accept_twin, make_twins
+
+    groups = [{"label": "Ships", "terms": {"": ["ship"]}}, {"label": "Trains", "terms": {"": ["train"]}}]
+    change_lexicon(by=world.admin, project=world.project, characteristic="status", groups=groups)
+    audit = start_audit(by=world.admin, project=world.project, dataset=dataset)
+    make_audit(audit, tell=quiet)
+    example = Example.objects.filter(project=world.project, status="approved").earliest("pk")
+    finding = AuditFinding.objects.create(
+        audit=audit, characteristic="status", group="ships", outcome="refusal", says="They differ.",
+        figures={"difference": 0.1}, examples=[example.pk],
+    )  # fmt: skip
+    decide(by=world.admin, finding=finding, decision="accepted", reason="Known.")
+    taken_over = AuditDecision(
+        finding=finding, decision="answered", reason="By chance.", by=world.admin, by_name="Admin", at=timezone.now(), carried_from=1
+    )  # fmt: skip
+    taken_over.record_hash = decision_hash(last_hash(audit), taken_over)
+    taken_over.save()
+    Example.objects.filter(pk=example.pk).update(completion=f"{example.completion} By ship.")
+    swap = {"characteristic": "status", "one": "ships", "other": "trains", "examples": [example.pk]}
+    (twin,) = make_twins(by=world.admin, project=world.project, finding=finding, **swap)
+    accept_twin(by=world.admin, twin=twin, reason="It is a test.")
 
 
 def _examples(world: World) -> None:
