@@ -34,9 +34,9 @@ DROP FUNCTION datasets_audit_fixed();
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0005_hash_first"),
+        ("annotation", "0007_findings"),
         ("core", "0003_moving"),
-        ("datasets", "0007_reports"),
+        ("datasets", "0009_duplicates"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0005_hash_first"),
+        ("annotation", "0006_fewer_indexes"),
         ("core", "0003_moving"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -7,9 +7,9 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0005_hash_first"),
+        ("annotation", "0007_findings"),
         ("core", "0003_moving"),
-        ("datasets", "0007_reports"),
+        ("datasets", "0008_one_key"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
