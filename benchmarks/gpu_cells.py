@@ -186,6 +186,8 @@ def expected(cell: Cell, machine: Machine) -> dict[str, Any]:
         device_name=machine.device_name,
         threads=machine.threads,
         bfloat16=machine.bfloat16,
+        layers=SHAPES[cell.shape][1],
+        portion_tokens=cell.rows * cell.length,
     )
     return {"memory_bytes": memory, "tokens_per_second": speed.tokens_per_second}
 

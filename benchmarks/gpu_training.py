@@ -16,23 +16,23 @@ import sys
 import tempfile
 from pathlib import Path
 
-# The project's folder instead of this one, in which `statistics` is a benchmark and not the standard library.
-HERE = Path(__file__).resolve().parent
-sys.path[:] = [str(HERE.parent), *(path for path in sys.path if Path(path).resolve() != HERE)]
-os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-os.environ["GUILDHALL_STATE"] = tempfile.mkdtemp(prefix="guildhall-gpu-")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-# As the worker does, before torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if __name__ == "__main__":
+    # The project's folder instead of this one, in which `statistics` is a benchmark and not the standard library.
+    HERE = Path(__file__).resolve().parent
+    sys.path[:] = [str(HERE.parent), *(path for path in sys.path if Path(path).resolve() != HERE)]
+    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+    os.environ["GUILDHALL_STATE"] = tempfile.mkdtemp(prefix="guildhall-gpu-")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # As the worker does, before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import django
+
+    django.setup()
 
 import argparse
 import json
 from dataclasses import asdict, replace
 from typing import Any
-
-import django
-
-django.setup()
 
 import torch
 import transformers
