@@ -293,5 +293,5 @@ def _timed(plan: TimedPlan, cell: Cell) -> dict[str, Any]:
     return found
 
 
-def set_up() -> None:
+def use_threads() -> None:
     torch.set_num_threads(threads())

@@ -45,7 +45,7 @@ LEARN = {"epochs": 4.0, "learning_rate": 1e-3, "max_length": 2048, "evaluations"
 ADAPT = {"learning_rate": 1e-3, "max_length": 2048, "evaluations": 1, "most_rows": 4 * COMPARED_STEPS}
 
 
-class Kept:
+class LossesByStep:
     """A reporter that keeps losses by step, in a file too when it gets one, and waits between steps."""
 
     def __init__(self, file: Path | None = None, pause: float = 0.0) -> None:
@@ -116,7 +116,7 @@ def trained(
     method: str,
     values: dict[str, Any],
     device: str,
-    reporter: Kept,
+    reporter: LossesByStep,
     *,
     number: int,
     into: Path | None = None,
@@ -189,7 +189,7 @@ def all_checks(device: str) -> dict[str, Any]:
         make_base(base)
         found = _learns(base, learned, device)
         lora = partial(trained, learned, "lora", ADAPT)
-        cpu, first, second = Kept(), Kept(), Kept()
+        cpu, first, second = LossesByStep(), LossesByStep(), LossesByStep()
         lora("cpu", cpu, number=2)
         hashes = [lora(device, reporter, number=3 + at) for at, reporter in enumerate((first, second))]
         resumed, from_step, last = killed_and_resumed(learned, device, 5)
@@ -205,7 +205,7 @@ def all_checks(device: str) -> dict[str, Any]:
 
 
 def _learns(base: Path, learned: Path, device: str) -> dict[str, Any]:
-    reporter = Kept()
+    reporter = LossesByStep()
     trained(base, "full", LEARN, device, reporter, number=1, into=learned)
     before, *_, after = reporter.validation.values()
     return {"a made model learns the demo, validation loss before, after": [before, after]}
@@ -213,7 +213,7 @@ def _learns(base: Path, learned: Path, device: str) -> dict[str, Any]:
 
 def _one_killable_run(folder: str, device: str, file: str, number: str, pause: str) -> None:
     loop.CHECKPOINT_SECONDS = 0.3
-    reporter = Kept(Path(file), float(pause))
+    reporter = LossesByStep(Path(file), float(pause))
     print(trained(Path(folder), "lora", ADAPT, device, reporter, number=int(number)))
 
 

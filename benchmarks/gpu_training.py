@@ -38,7 +38,7 @@ import torch
 import transformers
 
 from benchmarks import gpu_checks
-from benchmarks.gpu_cells import SHAPES, Cell, expected, measure, set_up
+from benchmarks.gpu_cells import SHAPES, Cell, expected, measure, use_threads
 from training.host.machine import this_machine
 
 # A model that our estimate puts just above the GPU's memory is tried too, so that the estimate's error shows.
@@ -118,7 +118,7 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> None:
     asked = _arguments()
-    set_up()
+    use_threads()
     machine = this_machine()
     figures: dict[str, Any] = {
         "machine": asdict(machine),
