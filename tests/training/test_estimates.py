@@ -73,7 +73,7 @@ def test_measured_runs_on_a_cpu_lie_within_a_quarter_of_the_estimate():
     assert 3.3e9 < full < 1.25 * 3.3e9
 
 
-H200 = json.loads((Path(__file__).parent / "traces" / "h200-made-models.json").read_text())["cells"]
+H200 = json.loads(Path(__file__).with_name("h200_made_models.json").read_text())["cells"]
 GPU_SHAPES = {
     "135M": SMOLLM2 | {"parameters": 134_515_008},
     "1B": {
