@@ -13,6 +13,7 @@ from statistics import median
 from django.db.models import QuerySet
 
 from core.models import Project, Run
+from training.estimates import Shape
 from training.host.machine import Machine
 from training.methods import Method, Recipe
 from training.models import BaseModel, TrainingRun
@@ -28,6 +29,9 @@ GPU_FULL_SHARE = 0.54
 # Activations computed twice: one forward pass more, beside one forward and one backward pass that costs a forward pass for
 # LoRA and two for all weights.
 RECOMPUTED_SHARE = {"lora": 2 / 3, "full": 3 / 4}
+# A GPU is never faster than its host hands it work: seconds for one layer of one portion of rows, activations computed once
+# and twice. Medians of the small portions on an H200 (docs/reference/measurements.md, "Training on a GPU").
+GPU_LAYER_SECONDS = {"lora": (0.012, 0.020), "full": (0.0065, 0.012)}
 PAST_RUNS = 5
 CORRECTING_RUNS = 20
 _TABLE = Path(__file__).with_name("device_speeds.toml")
@@ -73,9 +77,15 @@ def general_speed(
     device_name: str,
     threads: int,
     bfloat16: bool,
+    layers: int,
+    portion_tokens: float,
 ) -> TrainingSpeed:
-    """Tokens per second if nothing was measured here: by published figures on a GPU, by ours on a CPU."""
-    share = RECOMPUTED_SHARE["full" if full else "lora"] if save_memory else 1.0
+    """Tokens per second if nothing was measured here: by published figures on a GPU, by ours on a CPU.
+
+    `portion_tokens` are the tokens of the rows that are in memory at once, padding excluded; 0 if not known.
+    """
+    method = "full" if full else "lora"
+    share = RECOMPUTED_SHARE[method] if save_memory else 1.0
     share *= DROPOUT_SHARE if dropout else 1.0
     size = max(parameters, 1)
     if device == "cuda":
@@ -84,10 +94,17 @@ def general_speed(
         )
         entry = known or min(published(), key=lambda entry: entry.pace)
         share *= GPU_FULL_SHARE if full else 1.0
-        source = f"scaled from a published figure for the {entry.name}: {entry.source}"
+        source = f"scaled from a figure for the {entry.name}: {entry.source}"
         if known is None:
-            source = f"no published figure for this device; the slowest of the list, {source}"
-        return TrainingSpeed(entry.pace * share / size, source)
+            source = f"no figure for this device; the slowest of the list, {source}"
+        speed = entry.pace * share / size
+        handed_over = portion_tokens / (max(layers, 1) * GPU_LAYER_SECONDS[method][save_memory])
+        if 0 < handed_over < speed:
+            return TrainingSpeed(
+                handed_over,
+                "limited by how fast the processor hands work to the GPU, measured on an H200's host",
+            )
+        return TrainingSpeed(speed, source)
     share *= (CPU_FULL_SHARE if full else 1.0) * (CPU_BFLOAT16_GAIN if bfloat16 else 1.0)
     return TrainingSpeed(
         CPU_LORA_PACE * max(threads, 1) * share / size,
@@ -96,7 +113,13 @@ def general_speed(
 
 
 def _general(
-    base_model: BaseModel, machine: Machine, *, full: bool, save_memory: bool, dropout: bool
+    base_model: BaseModel,
+    machine: Machine,
+    *,
+    full: bool,
+    save_memory: bool,
+    dropout: bool,
+    portion_tokens: float,
 ) -> TrainingSpeed:
     return general_speed(
         parameters=int(base_model.parameter_count or 0),
@@ -107,7 +130,19 @@ def _general(
         device_name=machine.device_name,
         threads=machine.threads,
         bfloat16=machine.bfloat16,
+        layers=Shape.of(base_model.architecture).layers,
+        portion_tokens=portion_tokens,
     )
+
+
+def _rows_at_once(run: TrainingRun) -> int:
+    return min(int(run.recipe.get("rows_at_once") or 0), int(run.recipe.get("batch_size") or 0))
+
+
+def _portion_tokens(run: TrainingRun) -> float:
+    """Tokens of a portion of a past run, on average; 0 when its facts are not there."""
+    tokens, counted = run.data_facts.get("train_tokens"), run.data_facts.get("train_rows")
+    return _rows_at_once(run) * float(tokens) / float(counted) if tokens and counted else 0.0
 
 
 def undisturbed_runs(device_name: str) -> QuerySet[TrainingRun]:
@@ -124,11 +159,11 @@ def undisturbed_runs(device_name: str) -> QuerySet[TrainingRun]:
 
 
 def like_runs(
-    project: Project, base_model: BaseModel, method: Method, recipe: Recipe, device_name: str
+    project: Project, base_model: BaseModel, method: Method, recipe: Recipe, machine: Machine
 ) -> list[TrainingRun]:
     """The project's last undisturbed runs with the same work: same base, method and device, and the same settings that
-    change the speed."""
-    runs = undisturbed_runs(device_name).filter(
+    change the speed. On a GPU the number of rows at once is one of them."""
+    runs = undisturbed_runs(machine.device_name).filter(
         project=project,
         base_model=base_model,
         method=method.name,
@@ -138,6 +173,7 @@ def like_runs(
         run
         for run in runs[: 4 * PAST_RUNS]
         if (float(run.recipe.get("dropout") or 0) > 0) == (method.dropout(recipe) > 0)
+        and (machine.device == "cpu" or _rows_at_once(run) == min(recipe.rows_at_once, recipe.batch_size))
     ]
     return same[:PAST_RUNS]
 
@@ -152,6 +188,7 @@ def correction(machine: Machine) -> float | None:
             full=run.method == "full",
             save_memory=bool(run.recipe.get("save_memory")),
             dropout=float(run.recipe.get("dropout") or 0) > 0,
+            portion_tokens=_portion_tokens(run),
         )
         ratios.append(float(run.undisturbed_speed or 0) / general.tokens_per_second)
     return median(ratios) if ratios else None
@@ -165,8 +202,9 @@ def expected_speed(
     recipe: Recipe,
     machine: Machine,
     past: list[TrainingRun],
+    row_tokens: float,
 ) -> TrainingSpeed:
-    """The expected speed of a run; `past` is `like_runs` of it."""
+    """The expected speed of a run; `past` is `like_runs` of it, `row_tokens` the average length of its rows."""
     if past:
         newest = f"Run {past[0].number}"
         source = (
@@ -181,6 +219,7 @@ def expected_speed(
         full=method.rank(recipe) is None,
         save_memory=recipe.save_memory,
         dropout=method.dropout(recipe) > 0,
+        portion_tokens=recipe.portion * row_tokens,
     )
     factor = correction(machine)
     if factor is None:

@@ -545,7 +545,7 @@ def test_a_second_run_is_estimated_from_the_first(world, tiny_base, monkeypatch)
     monkeypatch.setattr(undisturbed, "OTHERS_AT_MOST", 1e9)
     dataset = make_dataset(world.project, 30)
     first = finish(launch(world, tiny_base, dataset))
-    assert "scaled from a measurement" in first.estimate["speed_from"]
+    assert "of this project" not in first.estimate["speed_from"]
     assert first.estimate["tokens_exact"] is True
     assert first.estimate["tokens"] == first.train_tokens
     second = launch(world, tiny_base, dataset)
@@ -560,7 +560,7 @@ def test_a_run_that_other_work_slowed_is_no_ones_estimate(world, tiny_base, monk
     first = finish(launch(world, tiny_base, dataset))
     assert first.tokens_per_second > 0
     assert first.undisturbed_speed is None
-    assert "scaled from a measurement" in launch(world, tiny_base, dataset).estimate["speed_from"]
+    assert "of this project" not in launch(world, tiny_base, dataset).estimate["speed_from"]
 
 
 # --- base models -------------------------------------------------------------------------------------------

@@ -244,6 +244,14 @@ class Recipe:
         source="any number works",
     )
 
+    @property
+    def portion(self) -> int:
+        """Rows that are in memory at once: an equal part of a step."""
+        rows = min(self.rows_at_once, self.batch_size)
+        while self.batch_size % rows:
+            rows -= 1
+        return rows
+
 
 _KINDS = {float: "float", int: "int", bool: "bool", str: "choice"}
 

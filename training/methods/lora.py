@@ -117,7 +117,6 @@ class LoRA:
 
     def load(self, folder: Path, recipe: Recipe, device: str) -> "PeftModel":
         import torch
-        from peft import LoraConfig, get_peft_model
         from transformers import AutoModelForCausalLM
 
         model = AutoModelForCausalLM.from_pretrained(
@@ -126,6 +125,12 @@ class LoRA:
             trust_remote_code=False,
             use_safetensors=True,
         )
+        return self.adapted(model, recipe)
+
+    def adapted(self, model: "PreTrainedModel", recipe: Recipe) -> "PeftModel":
+        """The loaded model with a new adapter beside it, ready to train."""
+        from peft import LoraConfig, get_peft_model
+
         present = {name.rpartition(".")[2] for name, _ in model.named_modules()}
         own = _of_lora(recipe)
         targets: str | list[str] = own.targets

@@ -91,9 +91,16 @@ def _estimate(
     parameters = int(base_model.parameter_count or 0)
     trainable = method.trainable(base_model.architecture, parameters, recipe)
     full = method.rank(recipe) is None
-    past = speeds.like_runs(project, base_model, method, recipe, machine.device_name)
+    past = speeds.like_runs(project, base_model, method, recipe, machine)
+    steps = estimates.steps_of(data.train_rows, recipe.batch_size, recipe.epochs)
     speed = speeds.expected_speed(
-        project=project, base_model=base_model, method=method, recipe=recipe, machine=machine, past=past
+        project=project,
+        base_model=base_model,
+        method=method,
+        recipe=recipe,
+        machine=machine,
+        past=past,
+        row_tokens=data.tokens_seen / max(1, steps * recipe.batch_size),
     )
     units = estimates.unit_seconds(
         tokens_per_second=speed.tokens_per_second,
@@ -103,10 +110,11 @@ def _estimate(
         device=machine.device,
         trainable=trainable,
         parameters=parameters,
+        layers=estimates.Shape.of(base_model.architecture).layers,
     ) | speeds.measured_units(past, data.validation_tokens)
     parts = estimates.seconds_by_part(units=units, tokens=data.tokens_seen, evaluations=recipe.evaluations)
     return Estimate(
-        steps=estimates.steps_of(data.train_rows, recipe.batch_size, recipe.epochs),
+        steps=steps,
         tokens=data.tokens_seen,
         trainable=trainable,
         memory_bytes=_memory(method, recipe, base_model, data, machine, parameters, trainable),

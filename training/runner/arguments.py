@@ -15,13 +15,10 @@ def trainer_arguments(plan: TrainingPlan, *, device: str, autocast: bool, work: 
     """Rows that do not fit into memory at once are gathered over several portions of one step. Logs and
     checkpoints are the loop's own, so the Trainer's are off."""
     recipe = plan.recipe
-    portion = min(recipe.rows_at_once, recipe.batch_size)
-    while recipe.batch_size % portion:
-        portion -= 1
     arguments = TrainingArguments(
         output_dir=str(work),
-        per_device_train_batch_size=portion,
-        gradient_accumulation_steps=recipe.batch_size // portion,
+        per_device_train_batch_size=recipe.portion,
+        gradient_accumulation_steps=recipe.batch_size // recipe.portion,
         max_steps=plan.steps,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="constant_with_warmup" if recipe.schedule == "constant" else recipe.schedule,
