@@ -3,6 +3,7 @@
 Only workers load this: torch is imported inside the function.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,8 +27,13 @@ def embed(texts: Sequence[str], tell: Callable[[float], None] | None = None) -> 
     """(len(texts), 384): unit vectors, so that their product is the cosine similarity. On one core about 0.04 seconds of
     work for a text of 128 tokens or more, after some seconds for loading. `tell` gets the progress, as a share of one.
     """
+    # Its threads sleep when they have nothing to do; else they take time from each other. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
     from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
 
     vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
     tokenizer = AutoTokenizer.from_pretrained(_folder(), local_files_only=True)
