@@ -89,6 +89,7 @@ def test_a_check_that_fails_says_so_and_blocks_nobody(
 ):
     class Failing:
         asks_database = CHECKS[name].asks_database
+        about = CHECKS[name].about
 
         def __init__(self) -> None:
             self.name = name
