@@ -47,9 +47,9 @@ PUBLIC = {"healthz", "readyz", "sign-in/", "session/", r"api/^.*$"}
 OWN = re.compile(
     r"^(?:$|me/|status/|projects/new/|sign-out/|api/$|api/schema/|api/v1/(?:me/|status/$|projects/$))"
 )
-# Base models and their runs belong to the deployment; a project only shows them.
 # The lexicon of a characteristic is a part of every project, by the same name.
 OF_EVERY_PROJECT = re.compile(r"lexicons/<slug:key>")
+# Base models and their runs belong to the deployment; a project only shows them.
 DEPLOYMENT_WIDE = re.compile(r"(?:bases|base-models|campaigns/new/base)/<int:pk>|^runs/<int:pk>")
 OPENAI_API = re.compile(r"^v1/")
 # Where a role that the view lets in may still be turned away: only those who run the deployment add base models, a
