@@ -1,5 +1,6 @@
 """What a comparison says, in plain sentences. Pure functions."""
 
+from core.wording import counted
 from dataset.fairness.counting import GroupComparison
 from dataset.fairness.differences import LEAST_CLUSTERS, LEAST_ROWS, GroupDifference
 from dataset.fairness.outcomes import OUTCOMES
@@ -73,6 +74,7 @@ def says(comparison: GroupComparison, *, group: str, characteristic: str) -> str
 def too_few(rows: int, clusters: int, others: int, other_clusters: int) -> str:
     """Why nothing is said about a group."""
     return (
-        f"Too few to compare: {rows:,} rows in {clusters:,} conversations, {others:,} others in {other_clusters:,}. "
+        f"Too few to compare: {counted(rows, 'row')} in {counted(clusters, 'conversation')}, "
+        f"{counted(others, 'other')} in {other_clusters:,}. "
         f"A comparison needs {LEAST_ROWS} rows in {LEAST_CLUSTERS} conversations on each side."
     )
