@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.api import examples, queue, reviews
+from annotation.api import categories, examples, queue, reviews
 
 urlpatterns = [
     # the queue and reviews
@@ -33,6 +33,12 @@ urlpatterns = [
     path("reviews/<int:pk>/release/", reviews.ReviewLeaveView.as_view()),
     path("decisions/<int:pk>/undo/", reviews.UndoDecisionView.as_view()),
     path("decisions/<uuid:batch>/undo/", reviews.UndoManyView.as_view()),
+    # the project's lists
+    path("lists/", categories.CategoriesView.as_view()),
+    path("lists/<int:pk>/", categories.CategoryView.as_view()),
+    path("lists/<int:pk>/merge/", categories.MergeCategoryView.as_view()),
+    path("lists/<int:pk>/retire/", categories.RetireCategoryView.as_view()),
+    path("lists/<int:pk>/restore/", categories.RestoreCategoryView.as_view()),
     # examples
     path("examples/", examples.ExamplesView.as_view()),
     path("examples/download/", examples.ExamplesDownloadView.as_view()),

@@ -12,9 +12,15 @@ class AnnotationConfig(AppConfig):
         from annotation.actions import AnnotationAction
         from annotation.home import STAGE
         from annotation.moving import register_moving
+        from annotation.run_kinds import RELABEL
+        from annotation.services.adopting import start_lists
         from core.audit.sentences import register_actions
         from core.home.stages import register_stage
+        from core.project_start import register_project_start
+        from core.runs.kinds import register_kind
 
         register_stage(STAGE)
         register_actions(AnnotationAction)
         register_moving()
+        register_kind(RELABEL)
+        register_project_start(start_lists)

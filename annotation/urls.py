@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import examples, queue, reviews, write
+from annotation.views import categories, examples, queue, reviews, write
 
 app_name = "annotation"
 urlpatterns = [
@@ -40,6 +40,14 @@ urlpatterns = [
     path("review/<int:pk>/skip/undo/", reviews.work.skip_undo, name="review-skip-undo"),
     path("review/<int:pk>/release/", reviews.work.release, name="review-release"),
     path("decision/<int:pk>/undo/", reviews.review_undo, name="review-undo"),
+    # the project's lists
+    path("lists/", categories.categories, name="categories"),
+    path("lists/new/<slug:kind>/", categories.category_new, name="category-new"),
+    path("lists/<int:pk>/", categories.category, name="category"),
+    path("lists/<int:pk>/merge/", categories.category_merge, name="category-merge"),
+    path("lists/<int:pk>/retire/", categories.category_active, {"active": False}, name="category-retire"),
+    path("lists/<int:pk>/restore/", categories.category_active, {"active": True}, name="category-restore"),
+    path("lists/<int:pk>/up/", categories.category_up, name="category-up"),
     # examples
     path("examples/", examples.examples, name="examples"),
     path("examples/download/", examples.examples_download, name="examples-download"),

@@ -47,7 +47,13 @@ class NewExampleSerializer(Body):
     )
     completion = WrittenField()
     slice = TextField(required=False, default="", allow_blank=True)
-    edge = serializers.ChoiceField(choices=Example.Edge.choices, required=False, default="", allow_blank=True)
+    edge = TextField(
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=24,
+        help_text="The key of a kind of edge case.",
+    )
     tags = serializers.ListField(child=TextField(), required=False, default=list)
     group = TextField(required=False, default="", allow_blank=True, max_length=200)
     reason = TextField(required=False, default="", allow_blank=True, max_length=300)

@@ -16,6 +16,7 @@ from annotation.services import leases
 from annotation.services.drafts import save_draft, save_new_draft
 from annotation.services.examples import (
     add_revision,
+    clean_for,
     content_of,
     fields_of,
     lock,
@@ -24,7 +25,7 @@ from annotation.services.examples import (
 )
 from annotation.services.expiry import expire_leases
 from annotation.services.leases import Outcome, Purpose
-from annotation.text.cleaning import clean_pair, clean_text
+from annotation.text.cleaning import clean_text
 from core.audit.entries import record
 from core.database.transitions import transition
 from core.errors import Conflict
@@ -125,7 +126,7 @@ def submit(
 def _submit(
     by: User, example: Example, content: Mapping[str, Any], base_revision: int, reason: str
 ) -> Example:
-    clean = clean_pair(content)
+    clean = clean_for(example.project, content)
     note = reason_for_bad(project=example.project, content=clean, example=example, reason=reason)
     example = lock(example)
     lease = leases.hold(example=example, user=by, purpose=Purpose.ANNOTATE)
@@ -183,7 +184,7 @@ def write_example(
 def _write(
     by: User, project: Project, content: Mapping[str, Any], group: str, source: str | None, reason: str
 ) -> Example:
-    clean = clean_pair(content)
+    clean = clean_for(project, content)
     note = reason_for_bad(project=project, content=clean, example=None, reason=reason)
     now = timezone.now()
     example = Example.objects.create(

@@ -17,6 +17,7 @@ from annotation.services import leases
 from annotation.services.drafts import keep_decision
 from annotation.services.examples import (
     add_revision,
+    clean_for,
     content_of,
     fields_of,
     lock,
@@ -24,7 +25,7 @@ from annotation.services.examples import (
     reason_for_bad,
 )
 from annotation.services.leases import Outcome, Purpose
-from annotation.text.cleaning import clean_pair, clean_text
+from annotation.text.cleaning import clean_text
 from core.audit.entries import record
 from core.database.transitions import transition
 from core.errors import Conflict, ExpectedError, Invalid
@@ -104,7 +105,7 @@ def _accept(
     revision: int,
     reason: str,
 ) -> Review:
-    clean = clean_pair(content) if content is not None else None
+    clean = clean_for(example.project, content) if content is not None else None
     example = lock(example)
     lease = leases.hold(example=example, user=by, purpose=Purpose.REVIEW)
     _as_seen(example, revision, lease)

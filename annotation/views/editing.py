@@ -14,7 +14,8 @@ from annotation.errors import NeedsReason
 from annotation.forms import PairForm
 from annotation.models import Draft, Example, Review
 from annotation.queries import queue as queries
-from annotation.queries.examples import slices_of
+from annotation.queries.categories import edge_names
+from annotation.queries.examples import slices_to_choose
 from annotation.services.examples import content_of
 from annotation.text.changes import Changes, changes
 from core.access import Access
@@ -62,7 +63,7 @@ class Suggestions(TypedDict):
 def side(access: Access) -> Suggestions:
     """The context that all editors share."""
     return {
-        "slices": slices_of(access.project),
+        "slices": slices_to_choose(access.project),
         "known_tags": queries.tags_of(access.project),
     }
 
@@ -81,7 +82,7 @@ def sent_back(example: Example, content: Mapping[str, Any]) -> SentBack | None:
     review = queries.last_review(example)
     if review is None:
         return None
-    since = changes(review.revision.content, content)
+    since = changes(review.revision.content, content, edges=edge_names(example.project))
     return SentBack(review, None if since.nothing else since)
 
 
@@ -120,4 +121,5 @@ def live(
 ) -> LiveSide:
     """Checks the text during writing. `known` gives the words to mark, by field and tone."""
     findings = run_checks(content, project, example_id=example.pk if example else None)
-    return LiveSide(findings, marks(findings, content), changes(base, content) if base is not None else None)
+    since = changes(base, content, edges=edge_names(project)) if base is not None else None
+    return LiveSide(findings, marks(findings, content), since)

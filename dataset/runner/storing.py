@@ -69,11 +69,13 @@ class RepeatedExample:
 
 @dataclass
 class Store:
-    """Where the rows of one import go. `sources` are those of the project by name."""
+    """Where the rows of one import go. `sources` are those of the project by name; `slices` is the present name of each slice on its
+    list, also for old names."""
 
     data_import: DataImport
     tally: Tally
     sources: dict[str, Source] = field(default_factory=dict)
+    slices: dict[str, str] = field(default_factory=dict)
 
     def add(self, rows: list[PreparedRow]) -> None:
         """Stores the rows that the project does not have, and notes the others as repeats."""
@@ -150,7 +152,7 @@ class Store:
         return (
             str(pk), str(self.data_import.project_id), source.name if source else None, str(self.data_import.pk),
             self.data_import.destination, _chat_json(example.messages), _texts_json(example.context), example.completion,
-            example.rejected, example.slice, example.edge, as_array(example.tags), row.group, license_name, example.external_id,
+            example.rejected, self.slices.get(example.slice, example.slice), example.edge, as_array(example.tags), row.group, license_name, example.external_id,
             Example.Origin.IMPORT.value, self._origin(row), row.arrival, row.content,
             "1", None if by is None else str(by), now, now, now,
         )  # fmt: skip
