@@ -10,6 +10,7 @@ def annotation_subnav(access: Access, current: str) -> list[NavLink]:
         ("annotation:overview", "Work"),
         ("annotation:review-list", "Review"),
         ("annotation:examples", "Examples"),
+        ("quality:findings", "Quality"),
         *([("datasets:sources", "Sources"), ("datasets:imports", "Imports")] if access.sees_all else []),
         ("datasets:datasets", "Datasets"),
     ]

@@ -5,6 +5,7 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("core.urls")),
     path("p/<slug:slug>/annotate/", include("annotation.urls")),
+    path("p/<slug:slug>/data/quality/", include("annotation.quality_urls")),
     path("p/<slug:slug>/data/", include("dataset.urls")),
     path("p/<slug:slug>/train/", include("training.urls")),
     path("p/<slug:slug>/serve/", include("inference.urls")),
