@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.api import categories, examples, queue, reviews
+from annotation.api import categories, coverage, examples, queue, reviews
 
 urlpatterns = [
     # the queue and reviews
@@ -33,6 +33,15 @@ urlpatterns = [
     path("reviews/<int:pk>/release/", reviews.ReviewLeaveView.as_view()),
     path("decisions/<int:pk>/undo/", reviews.UndoDecisionView.as_view()),
     path("decisions/<uuid:batch>/undo/", reviews.UndoManyView.as_view()),
+    # coverage and authoring tasks
+    path("coverage/", coverage.CoverageView.as_view()),
+    path("coverage/targets/", coverage.TargetsView.as_view()),
+    path("coverage/targets/<int:pk>/", coverage.TargetView.as_view()),
+    path("authoring-tasks/", coverage.TasksView.as_view()),
+    path("authoring-tasks/<int:pk>/", coverage.TaskView.as_view()),
+    path("authoring-tasks/<int:pk>/cancel/", coverage.CancelTaskView.as_view()),
+    path("authoring-tasks/<int:pk>/close/", coverage.CloseTaskView.as_view()),
+    path("authoring-tasks/<int:pk>/reopen/", coverage.ReopenTaskView.as_view()),
     # the project's lists
     path("lists/", categories.CategoriesView.as_view()),
     path("lists/<int:pk>/", categories.CategoryView.as_view()),

@@ -33,6 +33,7 @@ def pair_from(post: QueryDict) -> dict[str, Any]:
         "comment": post.get("comment", ""),
         "reason": post.get("reason", ""),
         "group": post.get("group", ""),
+        "task": whole_number(post.get("task")),
     }
 
 

@@ -2,9 +2,12 @@
 
 from django.urls import path
 
-from annotation.views import findings
+from annotation.views import coverage, findings
 
 app_name = "quality"
 urlpatterns = [
     path("", findings.findings, name="findings"),
+    path("coverage/", coverage.coverage, name="coverage"),
+    path("coverage/target/", coverage.target, name="coverage-target"),
+    path("coverage/targets/<int:pk>/remove/", coverage.target_remove, name="coverage-target-remove"),
 ]

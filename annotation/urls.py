@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import categories, examples, queue, reviews, write
+from annotation.views import authoring, categories, examples, queue, reviews, write
 
 app_name = "annotation"
 urlpatterns = [
@@ -40,6 +40,14 @@ urlpatterns = [
     path("review/<int:pk>/skip/undo/", reviews.work.skip_undo, name="review-skip-undo"),
     path("review/<int:pk>/release/", reviews.work.release, name="review-release"),
     path("decision/<int:pk>/undo/", reviews.review_undo, name="review-undo"),
+    # authoring tasks
+    path("tasks/", authoring.tasks, name="tasks"),
+    path("tasks/new/", authoring.task_new, name="task-new"),
+    path("tasks/from-coverage/", authoring.task_from_hole, name="task-from-hole"),
+    path("tasks/<int:pk>/", authoring.task, name="task"),
+    path("tasks/<int:pk>/cancel/", authoring.task_end, {"status": "cancelled"}, name="task-cancel"),
+    path("tasks/<int:pk>/close/", authoring.task_end, {"status": "done"}, name="task-close"),
+    path("tasks/<int:pk>/reopen/", authoring.task_reopen, name="task-reopen"),
     # the project's lists
     path("lists/", categories.categories, name="categories"),
     path("lists/new/<slug:kind>/", categories.category_new, name="category-new"),

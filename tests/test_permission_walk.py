@@ -98,7 +98,7 @@ def full(world: World) -> tuple[World, dict[str, Any]]:
 
 def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     """The world with one of every object in its project, and how addresses name them."""
-    from annotation.models import Review
+    from annotation.models import AuthoringTask, Category, CoverageTarget, Review
     from core.models import Artifact, ProjectArchive
     from core.storage import storage
     from dataset.models import DataImport, Source, SourcePartner, Upload, Withdrawal
@@ -155,7 +155,13 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
         with_weights=False,
         created_by=world.admin,
     )
+    category = Category.objects.filter(project=project).first()
+    target = CoverageTarget.objects.create(project=project, edge="other", amount=5)
+    task = AuthoringTask.objects.create(project=project, edge="other", wanted="Odd ones", quota=5)
     named = {
+        r"(lists/)<int:pk>": category.pk,
+        r"(targets/)<int:pk>": target.pk,
+        r"(tasks/)<int:pk>": task.pk,
         r"(sources/)<int:pk>": source.pk,
         r"(partners/)<int:partner>": seen_by.pk,
         r"(withdrawals/)<int:pk>": withdrawal.pk,

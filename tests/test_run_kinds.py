@@ -1,5 +1,7 @@
 """Every kind of background job can be started again after a failure and after a cancel, and its page says how."""
 
+from unittest.mock import patch
+
 import pytest
 from django.urls import reverse
 
@@ -52,6 +54,17 @@ def _dataset_report(world, tmp_path):
 
     dataset = make_dataset(world.project)
     return start_report(by=world.admin, dataset=dataset).run, str(dataset)
+
+
+def _relabel(world, tmp_path):
+    from annotation.models import Category
+    from annotation.services.categories import merge_categories
+
+    one, other = Category.objects.filter(project=world.project, kind="edge")[:2]
+    make_example(world.project, edge=one.key)
+    with patch("annotation.services.categories.AT_ONCE", 0):
+        merge_categories(by=world.admin, category=one, into=other)
+    return Run.objects.get(kind="relabel_examples"), f"Kind of edge case {one.name}"
 
 
 def _training(world, tmp_path):
@@ -155,6 +168,7 @@ MAKERS = {
     "import-check": _import_check,
     "freeze": _freeze,
     "dataset_report": _dataset_report,
+    "relabel_examples": _relabel,
     "training": _training,
     "base_model": _base_model,
     "token_count": _token_count,

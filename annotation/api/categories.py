@@ -1,6 +1,6 @@
 """The project's own lists: slices and kinds of edge cases."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -24,7 +24,18 @@ class CategorySerializer(serializers.ModelSerializer[Category]):
 
     class Meta:
         model = Category
-        fields = ("id", "kind", "key", "name", "description", "position", "active", "origin", "merged_into", "seen")
+        fields = (
+            "id",
+            "kind",
+            "key",
+            "name",
+            "description",
+            "position",
+            "active",
+            "origin",
+            "merged_into",
+            "seen",
+        )
         read_only_fields = fields
 
     def get_seen(self, category: Category) -> str:
@@ -58,7 +69,7 @@ class MergeSerializer(Body):
 class _Categories(ProjectAPIView):
     serializer_class = CategorySerializer
     queryset = Category.objects.none()
-    read_roles = EXAMPLE_READERS
+    read_roles: ClassVar[tuple[str, ...]] = EXAMPLE_READERS
     write_roles = ADMINS
 
     def category(self, pk: int) -> Category:

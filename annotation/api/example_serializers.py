@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from annotation.models import Example, Review
 from annotation.services.examples import example_stamp
-from core.api.fields import Body, SeenField, TextField, WrittenField, declared
+from core.api.fields import Body, IdField, SeenField, TextField, WrittenField, declared
 from core.api.serializers import PersonSerializer
 
 
@@ -57,6 +57,7 @@ class NewExampleSerializer(Body):
     tags = serializers.ListField(child=TextField(), required=False, default=list)
     group = TextField(required=False, default="", allow_blank=True, max_length=200)
     reason = TextField(required=False, default="", allow_blank=True, max_length=300)
+    task = IdField(required=False, help_text="The open authoring task that it is written for.")
 
 
 class RevisionReviewSerializer(serializers.ModelSerializer[Review]):

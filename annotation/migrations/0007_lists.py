@@ -248,6 +248,17 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField(
+            model_name="authoringtask",
+            name="ended_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
             model_name="coveragetarget",
             name="owner",
             field=models.ForeignKey(

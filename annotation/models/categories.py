@@ -1,7 +1,5 @@
 """The project's own lists: its slices and its kinds of edge cases."""
 
-from typing import Any
-
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -53,7 +51,7 @@ class Category(models.Model):
     class Meta:
         verbose_name_plural = "categories"
         ordering = ["kind", "position", "id"]
-        constraints: list[Any] = [
+        constraints = [
             models.UniqueConstraint(name="category_once", fields=["project", "kind", "key"]),
             models.UniqueConstraint(
                 "project",

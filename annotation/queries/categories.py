@@ -12,16 +12,16 @@ Kind = Category.Kind
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownKeys:
     """{a key that texts may have: the key that examples get}. They differ for old names."""
 
     slices: dict[str, str] = field(default_factory=dict)
     edges: dict[str, str] = field(default_factory=dict)
 
 
-def known_categories(project: Project) -> Known:
+def known_categories(project: Project) -> KnownKeys:
     """Every category of the project, also those that cannot be chosen any more. One query."""
-    known = Known()
+    known = KnownKeys()
     for kind, key, now in _final_keys(project):
         (known.slices if kind == Kind.SLICE else known.edges)[key] = now
     return known

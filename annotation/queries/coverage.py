@@ -21,7 +21,7 @@ Key = tuple[str, str]  # (slice, edge)
 
 
 @dataclass(frozen=True)
-class Part:
+class CoveragePart:
     """A part of the data: how many approved examples it has, how many are in work, and how many are wanted."""
 
     name: str
@@ -86,15 +86,15 @@ class Coverage:
 
     approved: int
     in_work: int
-    slices: list[Part]
-    edges: list[Part]
+    slices: list[CoveragePart]
+    edges: list[CoveragePart]
     columns: list[tuple[str, str]]
-    grid: list[tuple[Part, list[Part]]]
-    cells: list[Part]
-    sources: list[Part]
-    lengths: list[Part]
-    no_slice: Part
-    no_edge: Part
+    grid: list[tuple[CoveragePart, list[CoveragePart]]]
+    cells: list[CoveragePart]
+    sources: list[CoveragePart]
+    lengths: list[CoveragePart]
+    no_slice: CoveragePart
+    no_edge: CoveragePart
 
 
 def counts_of(project: Project) -> Counts:
@@ -180,10 +180,12 @@ class _Plans:
         tasks = AuthoringTask.objects.filter(project=project, status=AuthoringTask.Status.OPEN)
         self.tasks = {(one.slice, one.edge): one for one in tasks.order_by("pk")}
 
-    def part(self, *, name: str, approved: int, in_work: int, listed: bool = True, **keys: str) -> Part:
+    def part(
+        self, *, name: str, approved: int, in_work: int, listed: bool = True, **keys: str
+    ) -> CoveragePart:
         key = (keys.get("slice", ""), keys.get("edge", ""), keys.get("length", ""))
         target = self.targets.get(key)
-        return Part(
+        return CoveragePart(
             name=name,
             approved=approved,
             in_work=in_work,
@@ -195,7 +197,7 @@ class _Plans:
         )
 
 
-def _parts(counts: Counts, at: int, categories: list[Category], plans: _Plans) -> list[Part]:
+def _parts(counts: Counts, at: int, categories: list[Category], plans: _Plans) -> list[CoveragePart]:
     """The parts of one list in its order, then what examples have besides; retired ones only with examples."""
     approved, in_work = counts.by(at)
     field_name = ("slice", "edge")[at]
@@ -211,7 +213,7 @@ def _parts(counts: Counts, at: int, categories: list[Category], plans: _Plans) -
     return parts
 
 
-def _cell(counts: Counts, row: Part, column: Part, plans: _Plans) -> Part:
+def _cell(counts: Counts, row: CoveragePart, column: CoveragePart, plans: _Plans) -> CoveragePart:
     key = (row.slice, column.edge)
     return plans.part(
         name=f"{column.name} in {row.name}",
@@ -223,12 +225,12 @@ def _cell(counts: Counts, row: Part, column: Part, plans: _Plans) -> Part:
     )
 
 
-def _none(counts: Counts, at: int, name: str) -> Part:
+def _none(counts: Counts, at: int, name: str) -> CoveragePart:
     approved, in_work = counts.by(at)
-    return Part(name=name, approved=approved[""], in_work=in_work[""])
+    return CoveragePart(name=name, approved=approved[""], in_work=in_work[""])
 
 
-def _sources(project: Project) -> list[Part]:
+def _sources(project: Project) -> list[CoveragePart]:
     """The largest sources; examples without one are "Written here" and feedback. One query."""
     approved: Counter[str] = Counter()
     in_work: Counter[str] = Counter()
@@ -240,18 +242,20 @@ def _sources(project: Project) -> list[Part]:
             in_work[source] += n
     names = sorted((approved + in_work).keys(), key=lambda name: (-approved[name], -in_work[name], name))
     return [
-        Part(name=name or "No source", approved=approved[name], in_work=in_work[name], source=name)
+        CoveragePart(name=name or "No source", approved=approved[name], in_work=in_work[name], source=name)
         for name in names[:MOST_SOURCES]
     ]
 
 
-def _lengths(project: Project, plans: _Plans) -> list[Part]:
+def _lengths(project: Project, plans: _Plans) -> list[CoveragePart]:
     """The bands of lengths as the newest map counted them; empty without one."""
     facts = facts_of(project)
     if facts is None:
         return []
     counted: Mapping[str, tuple[int, int]] = facts.lengths
     return [
-        plans.part(name=name, approved=counted.get(key, (0, 0))[0], in_work=counted.get(key, (0, 0))[1], length=key)
+        plans.part(
+            name=name, approved=counted.get(key, (0, 0))[0], in_work=counted.get(key, (0, 0))[1], length=key
+        )
         for key, (name, _) in BANDS.items()
     ]

@@ -6,7 +6,7 @@ Without a target, "usual" is what a slice and a kind of edge case would have tog
 
 from dataclasses import dataclass
 
-from annotation.queries.coverage import Coverage, Part
+from annotation.queries.coverage import Coverage, CoveragePart
 
 MOST_NAMED = 12
 # A cell is only called empty or thin where chance does not explain it: Poisson gives 0 with probability 0.05 at an expectation of 3,
@@ -24,7 +24,7 @@ class Hole:
     """Something that is missing: words for people, and how many examples to ask for."""
 
     words: str
-    part: Part
+    part: CoveragePart
     missing: int
 
 
@@ -43,7 +43,7 @@ def holes_of(coverage: Coverage) -> list[Hole]:
     return [*holes, *_thin_cells(coverage)][:MOST_NAMED]
 
 
-def _short_words(part: Part) -> str:
+def _short_words(part: CoveragePart) -> str:
     has = f"has {part.approved:,}" if part.approved else "has none"
     return f"{part.name} {has} of {part.wanted:,} wanted"
 
@@ -61,11 +61,16 @@ def _thin_cells(coverage: Coverage) -> list[Hole]:
                 words = f"{cell.name}: only {cell.approved:,}, where about {expected:,.0f} would be usual"
             else:
                 continue
-            found.append((expected - cell.approved, Hole(words, cell, min(max(round(expected) - cell.approved, 5), 50))))
+            found.append(
+                (
+                    expected - cell.approved,
+                    Hole(words, cell, min(max(round(expected) - cell.approved, 5), 50)),
+                )
+            )
     return [hole for _, hole in sorted(found, key=lambda item: -item[0])]
 
 
-def _expected(coverage: Coverage, row: Part, cell: Part) -> float:
+def _expected(coverage: Coverage, row: CoveragePart, cell: CoveragePart) -> float:
     column = next(part for part in coverage.edges if part.edge == cell.edge)
     return row.approved * column.approved / coverage.approved if coverage.approved else 0.0
 
@@ -85,7 +90,12 @@ def crowds_of(coverage: Coverage) -> list[str]:
     for row, cells in coverage.grid:
         for cell in cells:
             expected = _expected(coverage, row, cell)
-            if cell.approved >= LEAST_CROWD and expected and cell.approved >= CROWDED * expected and not cell.target:
+            if (
+                cell.approved >= LEAST_CROWD
+                and expected
+                and cell.approved >= CROWDED * expected
+                and not cell.target
+            ):
                 words.append(f"{cell.name}: {cell.approved:,}, where about {expected:,.0f} would be usual")
     return words[:MOST_NAMED]
 
@@ -103,13 +113,20 @@ class Milestone:
 # The sizes are rules of thumb. 1,000: LIMA (Zhou et al. 2023, arXiv 2305.11206) trained a model of 65 billion parameters on 1,000 chosen
 # pairs. 5,000: what practitioners name for specialised work. Neither says how many this project needs.
 _SIZES = (
-    (1_000, "Enough to learn a manner and a format, when every example is good: LIMA used 1,000 chosen pairs."),
-    (2_000, "Enough to measure: a tenth for testing has about 200 examples, so a share is known to 7 points either way."),
+    (
+        1_000,
+        "Enough to learn a manner and a format, when every example is good: LIMA used 1,000 chosen pairs.",
+    ),
+    (
+        2_000,
+        "Enough to measure: a tenth for testing has about 200 examples, so a share is known to 7 points either way.",
+    ),
     (5_000, "What is usually named for specialised work, with room for edge cases in every slice."),
 )
 
 
 def milestones(approved: int) -> list[Milestone]:
     return [
-        Milestone(size, meaning, max(size - approved, 0), min(approved / size, 1.0)) for size, meaning in _SIZES
+        Milestone(size, meaning, max(size - approved, 0), min(approved / size, 1.0))
+        for size, meaning in _SIZES
     ]

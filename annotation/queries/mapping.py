@@ -38,7 +38,9 @@ class MapFacts:
 
 def map_of(project: Project) -> ExampleMap | None:
     """The map with its newest run; None before the first. One query."""
-    return ExampleMap.objects.select_related("run__project", "run__created_by").filter(project=project).first()
+    return (
+        ExampleMap.objects.select_related("run__project", "run__created_by").filter(project=project).first()
+    )
 
 
 def facts_of(project: Project) -> MapFacts | None:
@@ -81,4 +83,6 @@ def points_of(project: Project) -> list[Point]:
 
 def examples_with(project: Project, intent: int) -> QuerySet[Example]:
     """The examples of one intent, newest first. One query."""
-    return Example.objects.filter(project=project, place__project=project, place__intent=intent).order_by("-pk")
+    return Example.objects.filter(project=project, place__project=project, place__intent=intent).order_by(
+        "-pk"
+    )

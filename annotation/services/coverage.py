@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from annotation.actions import AnnotationAction
 from annotation.lengths import BANDS
-from annotation.models import AuthoringTask, Category, CoverageTarget, Example
+from annotation.models import AuthoringTask, Category, CoverageTarget
 from annotation.queries.authoring import possible_owners, progress_of
 from annotation.queries.categories import edge_names
 from annotation.text.cleaning import clean_text
@@ -54,7 +54,11 @@ def set_target(
         length=length,
         defaults={"amount": amount, "unit": unit, "owner": owner, "set_by": by},
     )
-    words = f"{amount:,} {target.get_unit_display()}" if unit == "number" else f"{amount}% of the approved examples"
+    words = (
+        f"{amount:,} {target.get_unit_display()}"
+        if unit == "number"
+        else f"{amount}% of the approved examples"
+    )
     record(by=by, project=project, action=AnnotationAction.TARGET_SET, obj=target, part=part, target=words)
     return target
 
@@ -168,7 +172,7 @@ def change_task(*, by: User, task: AuthoringTask, seen: str = "", **values: Any)
 def end_task(*, by: User, task: AuthoringTask, status: str, seen: str = "") -> AuthoringTask:
     """Cancels an open task, or closes it as done before its quota is reached. Its examples stay."""
     task = _locked(task, seen)
-    transition(task, status, ended_at=timezone.now())
+    transition(task, status, ended_at=timezone.now(), ended_by=by)
     action = AnnotationAction.TASK_CANCELLED if status == Status.CANCELLED else AnnotationAction.TASK_CLOSED
     record(by=by, project=task.project, action=action, obj=task)
     return task
@@ -181,9 +185,11 @@ def reopen_task(*, by: User, task: AuthoringTask, seen: str = "") -> AuthoringTa
     (now,) = progress_of([task])
     if now.approved >= task.quota:
         raise Invalid(
-            f"The task has all {task.quota:,} examples.", "Make a new task for more.", fields={"quota": ["Reached."]}
+            f"The task has all {task.quota:,} examples.",
+            "Make a new task for more.",
+            fields={"quota": ["Reached."]},
         )
-    transition(task, Status.OPEN, ended_at=None)
+    transition(task, Status.OPEN, ended_at=None, ended_by=None)
     record(by=by, project=task.project, action=AnnotationAction.TASK_REOPENED, obj=task)
     return task
 
@@ -204,6 +210,9 @@ def settle_tasks(tasks: Iterable[int | None]) -> None:
                 obj=task,
                 approved=now.approved,
             )
+        elif task.status == Status.DONE and task.ended_by_id is None and now.approved < task.quota:
+            transition(task, Status.OPEN, ended_at=None)
+            record(by=None, project=task.project, action=AnnotationAction.TASK_REOPENED, obj=task)
 
 
 def _locked(task: AuthoringTask, seen: str) -> AuthoringTask:
@@ -239,9 +248,3 @@ def open_task(project: Project, pk: int) -> AuthoringTask:
             fields={"task": ["The task is not open any more. Choose “Not for a task”."]},
         )
     return task
-
-
-def settle_example(example: Example) -> None:
-    """`settle_tasks` for one example."""
-    if example.task_id is not None:
-        settle_tasks([example.task_id])

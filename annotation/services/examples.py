@@ -13,6 +13,7 @@ from annotation.models import Example, Lease, Revision
 from annotation.queries.categories import known_categories
 from annotation.registry import must_stay_retired
 from annotation.services.adopting import list_slice
+from annotation.services.coverage import settle_tasks
 from annotation.services.search_index import index_example
 from annotation.text.cleaning import MAX_TEXT, clean_pair, clean_text
 from annotation.text.hashes import content_hash, group_of_prompt
@@ -199,6 +200,7 @@ def retire(*, by: User, example: Example, reason: str, seen: str = "") -> Exampl
         reason=reason,
         was=was,
     )
+    settle_tasks([example.task_id])
     return example
 
 
@@ -221,4 +223,5 @@ def requeue(*, by: User, example: Example, reason: str = "", seen: str = "") -> 
         was=was,
         reason=one_line(reason, most=300),
     )
+    settle_tasks([example.task_id])
     return example

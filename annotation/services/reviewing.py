@@ -14,6 +14,7 @@ from annotation.models import Draft, Example, Lease, Review, Revision
 from annotation.queries.queue import UNDO
 from annotation.registry import is_frozen
 from annotation.services import leases
+from annotation.services.coverage import settle_tasks
 from annotation.services.drafts import keep_decision
 from annotation.services.examples import (
     add_revision,
@@ -131,6 +132,7 @@ def _accept(
         revision=example.revision,
         corrected=corrected,
     )
+    settle_tasks([example.task_id])
     return review
 
 
@@ -237,6 +239,7 @@ def _take_back(by: User, review: Review) -> Example:
         obj=example,
         verdict=review.verdict,
     )
+    settle_tasks([example.task_id])
     return example
 
 
@@ -291,6 +294,9 @@ def _decide_many(
         else:
             outcome.done.append(example.pk)
     outcome.left += [(pk, "It is not in this project.") for pk in sorted(listed_revisions)]
+    settle_tasks(
+        Example.objects.filter(pk__in=outcome.done, task__isnull=False).values_list("task", flat=True)
+    )
     outcome.batch = batch if outcome.done else None
     return outcome
 

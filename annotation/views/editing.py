@@ -26,8 +26,12 @@ from core.models import Project
 
 def go(request: HttpRequest, name: str, *args: object) -> HttpResponse:
     """Redirects, for the browser and for htmx."""
-    target = redirect(f"annotation:{name}", *args)
-    return HttpResponseClientRedirect(target.url) if by_htmx(request) else target
+    return go_to(request, redirect(f"annotation:{name}", *args).url)
+
+
+def go_to(request: HttpRequest, url: str) -> HttpResponse:
+    """Redirects to an address of ours, for the browser and for htmx."""
+    return HttpResponseClientRedirect(url) if by_htmx(request) else redirect(url)
 
 
 def is_shown_again(error: ExpectedError) -> bool:
