@@ -12,7 +12,7 @@ class AnnotationConfig(AppConfig):
         from annotation.actions import AnnotationAction
         from annotation.home import STAGE
         from annotation.moving import register_moving
-        from annotation.run_kinds import RELABEL
+        from annotation.run_kinds import MAP, RELABEL
         from annotation.services.adopting import start_lists
         from core.audit.sentences import register_actions
         from core.home.stages import register_stage
@@ -22,5 +22,6 @@ class AnnotationConfig(AppConfig):
         register_stage(STAGE)
         register_actions(AnnotationAction)
         register_moving()
+        register_kind(MAP)
         register_kind(RELABEL)
         register_project_start(start_lists)

@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from annotation.views import coverage, findings
+from annotation.views import coverage, example_map, findings
 
 app_name = "quality"
 urlpatterns = [
     path("", findings.findings, name="findings"),
     path("coverage/", coverage.coverage, name="coverage"),
+    path("coverage/map/", example_map.example_map, name="coverage-map"),
+    path("coverage/map/make/", example_map.make, name="coverage-map-make"),
     path("coverage/target/", coverage.target, name="coverage-target"),
     path("coverage/targets/<int:pk>/remove/", coverage.target_remove, name="coverage-target-remove"),
 ]

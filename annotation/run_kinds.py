@@ -16,6 +16,21 @@ def of_category(run: Run) -> tuple[str, str] | None:
     )
 
 
+def of_map(run: Run) -> tuple[str, str] | None:
+    if run.project is None:
+        return None
+    return "Map of the examples", reverse("quality:coverage-map", args=[run.project.slug])
+
+
+MAP = RunKind(
+    "map_examples",
+    "Map of the examples",
+    queue="default",
+    runner="annotation.runner.mapping:run",
+    on_again="annotation.services.mapping:again",
+    again_words="It reads the examples again from the first one. The earlier map stays until it is done.",
+    subject="annotation.run_kinds:of_map",
+)
 RELABEL = RunKind(
     "relabel_examples",
     "Move of examples to another slice or edge case",

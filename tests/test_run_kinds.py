@@ -67,6 +67,12 @@ def _relabel(world, tmp_path):
     return Run.objects.get(kind="relabel_examples"), f"Kind of edge case {one.name}"
 
 
+def _map(world, tmp_path):
+    from annotation.services.mapping import start_map
+
+    return start_map(by=world.admin, project=world.project).run, "Map of the examples"
+
+
 def _training(world, tmp_path):
     training = make_training(world.project, world.admin)
     return training.run, str(training)
@@ -169,6 +175,7 @@ MAKERS = {
     "freeze": _freeze,
     "dataset_report": _dataset_report,
     "relabel_examples": _relabel,
+    "map_examples": _map,
     "training": _training,
     "base_model": _base_model,
     "token_count": _token_count,
@@ -226,12 +233,12 @@ def test_it_can_be_started_again_and_its_page_says_so(
     start_again(by=person, run=run)
 
 
-@pytest.mark.parametrize("kind", ["token_count", "files_check", "test_loss", "campaign"])
+@pytest.mark.parametrize("kind", ["token_count", "files_check", "test_loss", "campaign", "map_examples"])
 def test_a_run_that_a_later_one_followed_is_not_started_again(world, sent, tmp_path, kind):
     run, _ = MAKERS[kind](world, tmp_path)
     end_unstarted(run, Run.Status.FAILED, error_message="It broke.")
     later = launch_run(by=world.admin, project=world.project, kind=kind, title="Later", params=run.params)
-    for name in ("token_count", "files_check_of", "loss_measurement", "campaign"):
+    for name in ("token_count", "files_check_of", "loss_measurement", "campaign", "example_map"):
         owner = getattr(run, name, None)
         if owner is not None and hasattr(owner, "pk"):
             setattr(owner, "files_check" if name == "files_check_of" else "run", later)

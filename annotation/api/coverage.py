@@ -118,6 +118,7 @@ class TasksView(_Tasks):
     asks = TaskFilterSerializer
     lists = True
 
+    @extend_schema(operation_id="authoring_tasks_list", responses=TaskSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """The project's authoring tasks with their progress, open ones first."""
         page = self.paginate_queryset(tasks_of(self.access.project, **self.query_values()))

@@ -139,6 +139,13 @@ def _plans(world: World) -> None:
     CoverageTarget.objects.create(
         project=world.project, slice="customs", edge="other", amount=80, owner=world.admin, set_by=world.admin
     )
+    CoverageTarget.objects.create(
+        project=world.project, length="long", amount=20, unit="share", set_by=world.admin
+    )
+    AuthoringTask.objects.create(
+        project=world.project, edge="other", wanted="Odd ones", quota=1, status="done", due_on=timezone.localdate(),
+        ended_at=timezone.now(), ended_by=world.admin, created_by=world.admin,
+    )  # fmt: skip
     task = AuthoringTask.objects.create(
         project=world.project,
         slice="customs",
