@@ -42,7 +42,7 @@ class NoWords(ValueError):
 
 
 @dataclass(frozen=True)
-class Group:
+class WordGroup:
     """One group: `words` are those that set it apart, the strongest first."""
 
     name: str
@@ -103,7 +103,7 @@ class IntentModel:
                 continue
         raise NoWords
 
-    def _named(self, matrix: "NDArray[np.float64]", labels: NDArray[np.int32]) -> list[Group]:
+    def _named(self, matrix: "NDArray[np.float64]", labels: NDArray[np.int32]) -> list[WordGroup]:
         """Class-based TF-IDF: how often a word is in a group, times log(1 + average words of a group / uses of the word)."""
         names = self._words.get_feature_names_out()
         number = int(self._means.n_clusters)
@@ -116,7 +116,7 @@ class IntentModel:
             best = [
                 str(names[at]) for at in np.argsort(-weights[group])[:WORDS_KEPT] if weights[group, at] > 0
             ]
-            groups.append(Group(", ".join(best[:WORDS_IN_NAME]) or "other", best))
+            groups.append(WordGroup(", ".join(best[:WORDS_IN_NAME]) or "other", best))
         return groups
 
     def place(self, texts: Sequence[str]) -> Placed:

@@ -28,7 +28,10 @@ FROM annotation_example WHERE project_id = %(project)s AND status <> 'retired' A
 """
 _SAMPLE = """
 SELECT id, left(coalesce(messages -> -1 ->> 'content', ''), %(letters)s) FROM annotation_example
-WHERE project_id = %(project)s AND status <> 'retired' ORDER BY md5(id::text) LIMIT %(most)s
+WHERE id IN (
+    SELECT id FROM annotation_example WHERE project_id = %(project)s AND status <> 'retired'
+    ORDER BY md5(id::text) LIMIT %(most)s
+) ORDER BY id
 """
 _TABLE = "CREATE TEMPORARY TABLE new_place (example_id bigint, x float8, y float8, intent int2, shown bool) ON COMMIT DROP"
 _REPLACE = """
