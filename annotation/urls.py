@@ -50,7 +50,8 @@ urlpatterns = [
     path("tasks/<int:pk>/reopen/", authoring.task_reopen, name="task-reopen"),
     # the project's lists
     path("lists/", categories.categories, name="categories"),
-    path("lists/new/<slug:kind>/", categories.category_new, name="category-new"),
+    path("lists/new-slice/", categories.category_new, {"kind": "slices"}, name="slice-new"),
+    path("lists/new-edge-case/", categories.category_new, {"kind": "edge-cases"}, name="edge-case-new"),
     path("lists/<int:pk>/", categories.category, name="category"),
     path("lists/<int:pk>/merge/", categories.category_merge, name="category-merge"),
     path("lists/<int:pk>/retire/", categories.category_active, {"active": False}, name="category-retire"),

@@ -74,6 +74,7 @@ def make_map(made: ExampleMap, *, report: Report) -> None:
     tally = _Tally(len(model.groups))
     drawn = {ids[at] for at in model.landmarks}
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS pg_temp.new_place")
         cursor.execute(_TABLE)
         done = 0
         for rows in _batches(project):

@@ -1,7 +1,7 @@
 """The project's own lists: slices and kinds of edge cases."""
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -45,8 +45,6 @@ def categories(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def category_new(request: HttpRequest, access: Access, kind: str) -> HttpResponse:
-    if kind not in KINDS:
-        raise Http404("No such list.")
     form = new_form(KINDS[kind], request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:

@@ -3,7 +3,6 @@
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 
 from annotation import services
 from annotation.models import AuthoringTask, Category, CoverageTarget, Example
@@ -288,7 +287,7 @@ def test_admins_change_the_lists_on_their_page(world: World, as_user: SignIn):
     adopt_slices(world.project, origin=Category.Origin.IMPORT)
     page = client.get(url(world, "categories")).content.decode()
     assert "customs" in page and "from an import" in page and "Angry customer" in page
-    where = reverse("annotation:category-new", args=[world.project.slug, "edge-cases"])
+    where = url(world, "edge-case-new")
     assert client.post(where, {"name": "Legal threat", "description": "Names a lawyer."}).status_code == 302
     kind = Category.objects.get(project=world.project, key="legal_threat")
     assert client.post(where, {"name": "legal THREAT"}).status_code == 422

@@ -43,7 +43,7 @@ def fill(world: World, n: int) -> None:
     for at, (text, topic) in enumerate(zip(texts, topics, strict=True)):
         status = "approved" if at % 2 else "queued"
         make_example(
-            world.project, question=text, slice=topic, status=status, completion="Yes. " * (5 + 40 * (at % 3))
+            world.project, question=text, slice=topic, status=status, completion="Yes. " * (5 + 60 * (at % 3))
         )
 
 
