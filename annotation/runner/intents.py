@@ -98,7 +98,7 @@ class IntentModel:
                 sublinear_tf=True,
             )
             try:
-                return self._words.fit_transform(texts)  # type: ignore[no-any-return]
+                return self._words.fit_transform(texts)
             except ValueError:  # no word is left
                 continue
         raise NoWords

@@ -1,5 +1,7 @@
 """The map of the examples and their intents."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -23,7 +25,7 @@ def example_map(request: HttpRequest, access: Access) -> HttpResponse:
     made = map_of(access.project)
     facts = read_facts(made) if made is not None else None
     colour = given.choice("colour", (SLICE, STATUS), SLICE)
-    context = {
+    context: dict[str, Any] = {
         "made": made,
         "run": made.run if made is not None else None,
         "facts": facts,

@@ -13,6 +13,7 @@ from annotation.services.adopting import adopt_slices
 from annotation.services.coverage import create_task, set_target
 from annotation.services.mapping import start_map
 from core.models import Run, User
+from dataset.models import Source
 from tests.support import look
 from tests.support.factories import World, make_example, make_world, quiet
 
@@ -29,6 +30,7 @@ WORDS = {
 @pytest.fixture
 def desk(transactional_db: None) -> World:
     world, dice = make_world(), random.Random(1)
+    Source.objects.create(project=world.project, name="desk 2025")
     for name, n in SLICES.items():
         for at in range(n):
             words = " ".join(dice.sample(WORDS[name].split(), 3))
