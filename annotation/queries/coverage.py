@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from django.db.models import QuerySet, Sum
@@ -35,6 +35,7 @@ class CoveragePart:
     wanted: int = 0
     listed: bool = True
     task: AuthoringTask | None = None
+    most: int = 0  # of all parts of its list: bars without a target are compared with it
 
     @property
     def missing(self) -> int:
@@ -43,7 +44,7 @@ class CoveragePart:
     @property
     def full(self) -> int:
         """The end of the bar."""
-        return max(self.wanted, self.approved + self.in_work, 1)
+        return max(self.wanted or self.most, self.approved, 1)
 
     @property
     def query(self) -> str:
@@ -146,8 +147,8 @@ def coverage(project: Project) -> Coverage:
     return Coverage(
         approved=counts.total,
         in_work=counts.in_work.total(),
-        slices=[part for part in slices if part.slice],
-        edges=[part for part in edges if part.edge],
+        slices=_scaled([part for part in slices if part.slice]),
+        edges=_scaled([part for part in edges if part.edge]),
         columns=[(part.edge, part.name) for part in columns],
         grid=grid,
         cells=[
@@ -156,11 +157,16 @@ def coverage(project: Project) -> Coverage:
             for column in edges
             if row.slice and column.edge and (row.slice, column.edge, "") in plans.targets
         ],
-        sources=_sources(project),
-        lengths=_lengths(project, plans),
+        sources=_scaled(_sources(project)),
+        lengths=_scaled(_lengths(project, plans)),
         no_slice=_none(counts, 0, "No slice"),
         no_edge=_none(counts, 1, "Not an edge case"),
     )
+
+
+def _scaled(parts: list[CoveragePart]) -> list[CoveragePart]:
+    most = max((part.approved for part in parts), default=0)
+    return [replace(part, most=most) for part in parts]
 
 
 def _lists(project: Project) -> dict[str, list[Category]]:

@@ -82,10 +82,10 @@ def test_a_hole_becomes_a_task_and_an_example_by_keyboard(desk: World, browser: 
         browser, live_server.url, desk.annotator, reverse("annotation:task", args=[slug, task.pk])
     )
     page.get_by_role("link", name="Write for this task").press("Enter")
-    expect(page.get_by_label("Slice")).to_have_value("dangerous goods")
+    expect(page.get_by_label("Slice", exact=True)).to_have_value("dangerous goods")
     expect(page.get_by_label("Task", exact=True)).to_have_value(str(task.pk))
     page.locator("textarea[name=message]").fill("May I send batteries?")
-    page.get_by_label("Completion").fill("You may, with a label for dangerous goods.")
+    page.locator("#completion").fill("You may, with a label for dangerous goods.")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_text("1 of 78 for this task")).to_be_visible()
     assert Example.objects.get(task=task).edge == ""
