@@ -186,42 +186,42 @@ class _Plans:
         tasks = AuthoringTask.objects.filter(project=project, status=AuthoringTask.Status.OPEN)
         self.tasks = {(one.slice, one.edge): one for one in tasks.order_by("pk")}
 
-    def part(
-        self, *, name: str, approved: int, in_work: int, listed: bool = True, **keys: str
-    ) -> CoveragePart:
-        key = (keys.get("slice", ""), keys.get("edge", ""), keys.get("length", ""))
-        target = self.targets.get(key)
-        return CoveragePart(
-            name=name,
-            approved=approved,
-            in_work=in_work,
-            listed=listed,
+    def part(self, part: CoveragePart) -> CoveragePart:
+        """The part with its target and its open task."""
+        target = self.targets.get((part.slice, part.edge, part.length))
+        return replace(
+            part,
             target=target,
-            wanted=wanted_of(target, approved, self.total),
-            task=None if key[2] else self.tasks.get(key[:2]),
-            **keys,
+            wanted=wanted_of(target, part.approved, self.total),
+            task=None if part.length else self.tasks.get((part.slice, part.edge)),
         )
 
 
 def _parts(counts: Counts, at: int, categories: list[Category], plans: _Plans) -> list[CoveragePart]:
     """The parts of one list in its order, then what examples have besides; retired ones only with examples."""
     approved, in_work = counts.by(at)
-    field_name = ("slice", "edge")[at]
-    parts = []
-    for one in categories:
-        if one.active or approved[one.key] or in_work[one.key]:
-            numbers = {"approved": approved[one.key], "in_work": in_work[one.key]}
-            parts.append(plans.part(name=one.name, listed=one.active, **numbers, **{field_name: one.key}))  # type: ignore[arg-type]
     known = {one.key for one in categories}
-    for key in sorted((approved + in_work).keys() - known - {""}):
-        numbers = {"approved": approved[key], "in_work": in_work[key]}
-        parts.append(plans.part(name=key, listed=False, **numbers, **{field_name: key}))  # type: ignore[arg-type]
-    return parts
+    named = [(one.key, one.name, one.active) for one in categories]
+    named += [(key, key, False) for key in sorted((approved + in_work).keys() - known - {""})]
+    return [
+        plans.part(
+            CoveragePart(
+                name=name,
+                approved=approved[key],
+                in_work=in_work[key],
+                slice="" if at else key,
+                edge=key if at else "",
+                listed=listed,
+            )
+        )
+        for key, name, listed in named
+        if listed or approved[key] or in_work[key]
+    ]
 
 
 def _cell(counts: Counts, row: CoveragePart, column: CoveragePart, plans: _Plans) -> CoveragePart:
     key = (row.slice, column.edge)
-    return plans.part(
+    cell = CoveragePart(
         name=f"{column.name} in {row.name}",
         approved=counts.approved[key],
         in_work=counts.in_work[key],
@@ -229,6 +229,7 @@ def _cell(counts: Counts, row: CoveragePart, column: CoveragePart, plans: _Plans
         edge=column.edge,
         listed=row.listed and column.listed,
     )
+    return plans.part(cell)
 
 
 def _none(counts: Counts, at: int, name: str) -> CoveragePart:
@@ -259,9 +260,15 @@ def _lengths(project: Project, plans: _Plans) -> list[CoveragePart]:
     if facts is None:
         return []
     counted: Mapping[str, tuple[int, int]] = facts.lengths
+    none = (0, 0)
     return [
         plans.part(
-            name=name, approved=counted.get(key, (0, 0))[0], in_work=counted.get(key, (0, 0))[1], length=key
+            CoveragePart(
+                name=name,
+                approved=counted.get(key, none)[0],
+                in_work=counted.get(key, none)[1],
+                length=key,
+            )
         )
         for key, (name, _) in BANDS.items()
     ]
