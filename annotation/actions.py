@@ -28,3 +28,20 @@ class AnnotationAction(AuditAction):
     FINDINGS_UNDONE = "finding.undone", "{actor} undid a decision about {findings} of the checks"
     EXAMPLE_FIXED = "example.fixed", "{actor} fixed a finding in {label}"
     EXAMPLE_FIX_UNDONE = "example.fix_undone", "{actor} undid a fix in {label}"
+    CATEGORY_ADDED = "category.added", "{actor} added the {noun} {label}"
+    CATEGORY_CHANGED = "category.changed", "{actor} changed the {noun} {label} ({changed})"
+    CATEGORY_RENAMED = "category.renamed", "{actor} renamed the {noun} {label} to {into}"
+    CATEGORY_MERGED = "category.merged", "{actor} merged the {noun} {label} into {into}"
+    CATEGORY_RETIRED = "category.retired", "{actor} retired the {noun} {label}"
+    CATEGORY_RESTORED = "category.restored", "{actor} brought back the {noun} {label}"
+    TARGET_SET = "coverage_target.set", "{actor} set the target for {part} to {target}"
+    TARGET_REMOVED = "coverage_target.removed", "{actor} removed the target for {part}"
+    TASK_CREATED = "authoring_task.created", "{actor} made the authoring task “{label}” for {quota} examples"
+    TASK_CHANGED = "authoring_task.changed", "{actor} changed the authoring task “{label}” ({changed})"
+    TASK_DONE = (
+        "authoring_task.done",
+        "The authoring task “{label}” is done: {approved} examples are approved",
+    )
+    TASK_CLOSED = "authoring_task.closed", "{actor} closed the authoring task “{label}” as done"
+    TASK_CANCELLED = "authoring_task.cancelled", "{actor} cancelled the authoring task “{label}”"
+    TASK_REOPENED = "authoring_task.reopened", "{actor} opened the authoring task “{label}” again"

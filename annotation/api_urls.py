@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.api import checks, examples, findings, queue, reviews
+from annotation.api import categories, checks, coverage, examples, findings, queue, reviews
 
 urlpatterns = [
     # the queue and reviews
@@ -41,6 +41,21 @@ urlpatterns = [
     path("findings/undo/<uuid:batch>/", findings.UndoFindingsView.as_view()),
     # checks
     path("checks/", checks.ChecksView.as_view()),
+    # coverage and authoring tasks
+    path("coverage/", coverage.CoverageView.as_view()),
+    path("coverage/targets/", coverage.TargetsView.as_view()),
+    path("coverage/targets/<int:pk>/", coverage.TargetView.as_view()),
+    path("authoring-tasks/", coverage.TasksView.as_view()),
+    path("authoring-tasks/<int:pk>/", coverage.TaskView.as_view()),
+    path("authoring-tasks/<int:pk>/cancel/", coverage.CancelTaskView.as_view()),
+    path("authoring-tasks/<int:pk>/close/", coverage.CloseTaskView.as_view()),
+    path("authoring-tasks/<int:pk>/reopen/", coverage.ReopenTaskView.as_view()),
+    # the project's lists
+    path("lists/", categories.CategoriesView.as_view()),
+    path("lists/<int:pk>/", categories.CategoryView.as_view()),
+    path("lists/<int:pk>/merge/", categories.MergeCategoryView.as_view()),
+    path("lists/<int:pk>/retire/", categories.RetireCategoryView.as_view()),
+    path("lists/<int:pk>/restore/", categories.RestoreCategoryView.as_view()),
     # examples
     path("examples/", examples.ExamplesView.as_view()),
     path("examples/download/", examples.ExamplesDownloadView.as_view()),

@@ -9,6 +9,7 @@ from django.http import QueryDict
 
 from annotation.checks import CHECKS
 from annotation.models import Example, ExampleFinding
+from annotation.queries.categories import edge_filter_choices
 from annotation.queries.examples import people_of, slices_of, sources_of
 from annotation.queries.findings import kind_label, kinds_of
 from core.lists.filters import Filter, search_field
@@ -20,15 +21,7 @@ class ExampleFilter(Filter):
     q = search_field("Text", "words, or #12")
     status = forms.ChoiceField(choices=[("", "any"), *Example.Status.choices], required=False)
     slice = forms.ChoiceField(required=False)
-    edge = forms.ChoiceField(
-        label="Edge case",
-        required=False,
-        choices=[
-            ("", "all"),
-            ("any", "Only edge cases"),
-            *(pair for pair in Example.Edge.choices if pair[0]),
-        ],
-    )
+    edge = forms.ChoiceField(label="Edge case", required=False)
     source = forms.ChoiceField(required=False)
     tag = forms.CharField(required=False, max_length=40)
     person = forms.ChoiceField(label="Person", required=False)
@@ -39,7 +32,9 @@ class ExampleFilter(Filter):
 
     def __init__(self, data: QueryDict, *, project: Project) -> None:
         super().__init__(data)
+        edges = [("any", "Only edge cases"), *edge_filter_choices(project)]
         for name, empty, choices in (
+            ("edge", "all", edges),
             ("slice", "any", [("-", "No slice"), *((name, name) for name in slices_of(project))]),
             ("source", "any", [(name, name) for name in sources_of(project)]),
             ("person", "anybody", people_of(project).values_list("pk", "name")),
@@ -59,15 +54,17 @@ class ReviewFilter(Filter):
     """The filters above the list of examples in review."""
 
     q = search_field("Search")
-    edge = forms.ChoiceField(
-        label="Edge case",
-        required=False,
-        choices=[("", "All"), ("any", "Any edge case"), *[c for c in Example.Edge.choices if c[0]]],
-    )
+    edge = forms.ChoiceField(label="Edge case", required=False)
     slice = forms.ChoiceField(label="Slice", required=False)
 
-    def __init__(self, data: QueryDict, *, slices: list[str]) -> None:
+    def __init__(self, data: QueryDict, *, project: Project) -> None:
         super().__init__(data)
+        slices = slices_of(project)
+        self.fields["edge"] = forms.ChoiceField(
+            label="Edge case",
+            required=False,
+            choices=[("", "All"), ("any", "Any edge case"), *edge_filter_choices(project)],
+        )
         self.fields["slice"] = forms.ChoiceField(
             label="Slice", required=False, choices=[("", "All"), *[(name, name) for name in slices]]
         )

@@ -10,6 +10,7 @@ from django.http import QueryDict
 from annotation.checks import CHECKS
 from annotation.checks.languages import LANGUAGES
 from annotation.models import Example
+from annotation.queries.categories import edge_choices
 from annotation.text.cleaning import listed
 from core.errors import ExpectedError
 from core.forms import choices_of
@@ -36,6 +37,7 @@ def pair_from(post: QueryDict) -> dict[str, Any]:
         "comment": post.get("comment", ""),
         "reason": post.get("reason", ""),
         "group": post.get("group", ""),
+        "task": whole_number(post.get("task")),
     }
 
 
@@ -75,14 +77,14 @@ class PairForm:
 
     @property
     def edges(self) -> list[tuple[str, str]]:
-        return [(str(value), str(label)) for value, label in Example.Edge.choices]
+        return edge_choices(self.project, present=str(self.content.get("edge") or ""))
 
 
 class TakeForm(Filter):
     """Which part of the queue to take from; everything is optional, and only valid values count."""
 
     slice = forms.CharField(required=False, max_length=120)
-    edge = forms.ChoiceField(required=False, choices=Example.Edge.choices)
+    edge = forms.CharField(required=False, max_length=24)
     origin = forms.ChoiceField(required=False, choices=[("", ""), *Example.Origin.choices])
     only = forms.ChoiceField(
         required=False, choices=[("", ""), ("edge", ""), ("returned", ""), ("feedback", "")]

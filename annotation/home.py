@@ -3,6 +3,7 @@
 from django.urls import reverse
 
 from annotation.models import Example
+from annotation.queries.authoring import progress_of, tasks_for
 from annotation.queries.counts import standing
 from annotation.queries.overview import Overview, overview
 from core.access import Access
@@ -11,9 +12,12 @@ from core.models import Role
 from core.roles import EXAMPLE_READERS, QUEUE_WORKERS
 from core.wording import counted
 
+# Authoring tasks on Home.
+MOST_TASKS = 3
+
 
 def glance(access: Access) -> Glance:
-    """The person's own work. Three queries, for any number of examples."""
+    """The person's own work. Six queries, for any number of examples."""
     works = access.has(*QUEUE_WORKERS)
     waiting = overview(access.user, access.project) if works else None
     own = _own_work(access, waiting) if waiting else []
@@ -69,6 +73,7 @@ def _to_annotate(access: Access, waiting: Overview) -> list[NextItem]:
                 tone="copper",
             )
         )
+    items += _tasks(access)
     fresh = waiting.to_annotate - waiting.sent_back
     if fresh:
         parts = [
@@ -88,6 +93,24 @@ def _to_annotate(access: Access, waiting: Overview) -> list[NextItem]:
             )
         )
     return items
+
+
+def _tasks(access: Access) -> list[NextItem]:
+    """Authoring tasks of this person that are not written yet, the most urgent first. Two queries."""
+    own = [one for one in progress_of(tasks_for(access.user, access.project)[:10]) if one.left]
+    url = reverse("annotation:write", args=[access.project.slug])
+    return [
+        NextItem(
+            f"{counted(one.left, 'example', 'examples')} to write: {one.task.wanted}",
+            f"{one.written:,} of {one.task.quota:,} written, {one.approved:,} approved."
+            + (f" Due on {one.task.due_on:%-d %b %Y}." if one.task.due_on else ""),
+            f"{url}?task={one.task.pk}",
+            "Write",
+            order=18,
+            tone="copper" if one.is_late else "accent",
+        )
+        for one in own[:MOST_TASKS]
+    ]
 
 
 STAGE = Stage(

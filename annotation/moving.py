@@ -4,16 +4,22 @@ from django.db.models import Q
 
 from annotation.models import (
     ApprovedChange,
+    AuthoringTask,
+    Category,
+    CoverageTarget,
     Draft,
     Example,
     ExampleCount,
     ExampleFinding,
+    ExampleMap,
+    ExamplePlace,
     ExampleSearch,
     Lease,
     Review,
     Revision,
     SearchBacklog,
 )
+from annotation.services.adopting import adopt_slices, start_lists
 from annotation.services.search_index import index_soon
 from core.json_types import Json
 from core.moving.fields import is_texts, is_turns
@@ -69,7 +75,17 @@ def _index(arrival: Arrival) -> None:
     index_soon(Example.objects.filter(project=arrival.project))
 
 
+def _lists(arrival: Arrival) -> None:
+    """An archive from before projects had lists of their own gets those of a new project, and the slices of its examples."""
+    if not Category.objects.filter(project=arrival.project).exists():
+        start_lists(arrival.project)
+    adopt_slices(arrival.project, origin=Category.Origin.IMPORT)
+
+
 def register_moving() -> None:
+    register_part(Part(Category, "project"))
+    register_part(Part(CoverageTarget, "project"))
+    register_part(Part(AuthoringTask, "project"))
     register_part(
         Part(
             Example,
@@ -99,5 +115,9 @@ def register_moving() -> None:
     register_left_out(ExampleCount, counted)
     register_left_out(ApprovedChange, counted)
     register_left_out(ExampleSearch, "The search index is made again.")
+    mapped = "Choose “Map the examples” on the coverage page there."
+    register_left_out(ExampleMap, mapped, words="The map of the examples")
+    register_left_out(ExamplePlace, mapped)
     register_left_out(SearchBacklog, "The search index is made again.")
     register_finisher(_index)
+    register_finisher(_lists)

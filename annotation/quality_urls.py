@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import findings
+from annotation.views import coverage, example_map, findings
 
 app_name = "quality"
 urlpatterns = [
@@ -10,4 +10,9 @@ urlpatterns = [
     path("check/", findings.check, name="check"),
     path("settle/", findings.settle, name="settle"),
     path("undo/<uuid:batch>/", findings.undo, name="undo"),
+    path("coverage/", coverage.coverage, name="coverage"),
+    path("coverage/map/", example_map.example_map, name="coverage-map"),
+    path("coverage/map/make/", example_map.make, name="coverage-map-make"),
+    path("coverage/target/", coverage.target, name="coverage-target"),
+    path("coverage/targets/<int:pk>/remove/", coverage.target_remove, name="coverage-target-remove"),
 ]

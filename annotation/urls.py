@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import checks, examples, queue, reviews, write
+from annotation.views import authoring, categories, checks, examples, queue, reviews, write
 
 app_name = "annotation"
 urlpatterns = [
@@ -41,6 +41,23 @@ urlpatterns = [
     path("review/<int:pk>/skip/undo/", reviews.work.skip_undo, name="review-skip-undo"),
     path("review/<int:pk>/release/", reviews.work.release, name="review-release"),
     path("decision/<int:pk>/undo/", reviews.review_undo, name="review-undo"),
+    # authoring tasks
+    path("tasks/", authoring.tasks, name="tasks"),
+    path("tasks/new/", authoring.task_new, name="task-new"),
+    path("tasks/from-coverage/", authoring.task_from_hole, name="task-from-hole"),
+    path("tasks/<int:pk>/", authoring.task, name="task"),
+    path("tasks/<int:pk>/cancel/", authoring.task_end, {"status": "cancelled"}, name="task-cancel"),
+    path("tasks/<int:pk>/close/", authoring.task_end, {"status": "done"}, name="task-close"),
+    path("tasks/<int:pk>/reopen/", authoring.task_reopen, name="task-reopen"),
+    # the project's lists
+    path("lists/", categories.categories, name="categories"),
+    path("lists/new-slice/", categories.category_new, {"kind": "slices"}, name="slice-new"),
+    path("lists/new-edge-case/", categories.category_new, {"kind": "edge-cases"}, name="edge-case-new"),
+    path("lists/<int:pk>/", categories.category, name="category"),
+    path("lists/<int:pk>/merge/", categories.category_merge, name="category-merge"),
+    path("lists/<int:pk>/retire/", categories.category_active, {"active": False}, name="category-retire"),
+    path("lists/<int:pk>/restore/", categories.category_active, {"active": True}, name="category-restore"),
+    path("lists/<int:pk>/up/", categories.category_up, name="category-up"),
     # examples
     path("examples/", examples.examples, name="examples"),
     path("examples/download/", examples.examples_download, name="examples-download"),

@@ -408,6 +408,8 @@ SPECTACULAR_SETTINGS = {
         "ModelVersionKindEnum": "training.models.ModelVersion.Kind",
         "BaseModelKindEnum": "training.models.BaseModel.Kind",
         "ExampleStatusEnum": "annotation.models.Example.Status",
+        "OriginEnum": "annotation.models.Example.Origin",
+        "CategoryKindEnum": "annotation.models.Category.Kind",
         "LeasePurposeEnum": "annotation.models.Lease.Purpose",
         "OutcomeEnum": "annotation.models.Lease.Outcome",
         "DuplicateKindEnum": "dataset.models.DuplicateCluster.Kind",

@@ -6,7 +6,6 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from annotation.models import Example
 from core.lists.filters import Filter, search_field
 from inference.models import Answer
 from inference.services.conversations import MAX_CONTEXT, MAX_QUESTION
@@ -71,7 +70,7 @@ class CorrectionForm(forms.Form):
     topic = forms.CharField(
         label="Slice", required=False, max_length=120, widget=forms.TextInput(attrs={"list": "slices"})
     )
-    edge = forms.ChoiceField(label="Edge case", required=False, choices=Example.Edge.choices)
+    edge = forms.CharField(label="Edge case", required=False, max_length=24)
 
     def typed(self) -> dict[str, str]:
         """The arguments of services.correct, which also checks them: so a refused correction is saved with all its fields."""

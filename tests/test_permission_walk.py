@@ -101,7 +101,7 @@ def full(world: World) -> tuple[World, dict[str, Any]]:
 
 def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     """The world with one of every object in its project, and how addresses name them."""
-    from annotation.models import ExampleFinding, Review
+    from annotation.models import AuthoringTask, Category, CoverageTarget, ExampleFinding, Review
     from core.models import Artifact, ProjectArchive
     from core.storage import storage
     from dataset.models import DataImport, DuplicateCluster, Source, SourcePartner, Upload, Withdrawal
@@ -167,11 +167,17 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
         created_by=world.admin,
     )
     audit, twin = make_audit_rows(project, example)
+    category = Category.objects.filter(project=project).first()
+    target = CoverageTarget.objects.create(project=project, edge="other", amount=5)
+    task = AuthoringTask.objects.create(project=project, edge="other", wanted="Odd ones", quota=5)
     named = {
         r"(bias/audits/|bias-audits/)<int:number>": audit.number,
         r"(bias/findings/|bias-findings/)<int:pk>": audit.findings.get().pk,
         r"(bias/twins/|v1/projects/[\w-]+/twins/)<int:pk>": twin.pk,
         r"(lexicons/)<slug:key>": "gender",
+        r"(lists/)<int:pk>": category.pk,
+        r"(targets/)<int:pk>": target.pk,
+        r"(tasks/)<int:pk>": task.pk,
         r"(sources/)<int:pk>": source.pk,
         r"(partners/)<int:partner>": seen_by.pk,
         r"(duplicates/)<int:pk>": cluster.pk,

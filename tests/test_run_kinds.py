@@ -1,6 +1,7 @@
 """Every kind of background job can be started again after a failure and after a cancel, and its page says how."""
 
 import uuid
+from unittest.mock import patch
 
 import pytest
 from django.urls import reverse
@@ -67,6 +68,23 @@ def _bias_audit(world, tmp_path):
 
     audit = start_audit(by=world.admin, project=world.project, dataset=make_dataset(world.project))
     return audit.run, str(audit)
+
+
+def _relabel(world, tmp_path):
+    from annotation.models import Category
+    from annotation.services.categories import merge_categories
+
+    one, other = Category.objects.filter(project=world.project, kind="edge")[:2]
+    make_example(world.project, edge=one.key)
+    with patch("annotation.services.categories.AT_ONCE", 0):
+        merge_categories(by=world.admin, category=one, into=other)
+    return Run.objects.get(kind="relabel_examples"), f"Kind of edge case {one.name}"
+
+
+def _map(world, tmp_path):
+    from annotation.services.mapping import start_map
+
+    return start_map(by=world.admin, project=world.project).run, "Map of the examples"
 
 
 def _training(world, tmp_path):
@@ -189,6 +207,8 @@ MAKERS = {
     "dataset_report": _dataset_report,
     "find-duplicates": _find_duplicates,
     "bias-audit": _bias_audit,
+    "relabel_examples": _relabel,
+    "map_examples": _map,
     "training": _training,
     "base_model": _base_model,
     "token_count": _token_count,
@@ -246,12 +266,12 @@ def test_it_can_be_started_again_and_its_page_says_so(
     start_again(by=person, run=run)
 
 
-@pytest.mark.parametrize("kind", ["token_count", "files_check", "test_loss", "campaign"])
+@pytest.mark.parametrize("kind", ["token_count", "files_check", "test_loss", "campaign", "map_examples"])
 def test_a_run_that_a_later_one_followed_is_not_started_again(world, sent, tmp_path, kind):
     run, _ = MAKERS[kind](world, tmp_path)
     end_unstarted(run, Run.Status.FAILED, error_message="It broke.")
     later = launch_run(by=world.admin, project=world.project, kind=kind, title="Later", params=run.params)
-    for name in ("token_count", "files_check_of", "loss_measurement", "campaign"):
+    for name in ("token_count", "files_check_of", "loss_measurement", "campaign", "example_map"):
         owner = getattr(run, name, None)
         if owner is not None and hasattr(owner, "pk"):
             setattr(owner, "files_check" if name == "files_check_of" else "run", later)

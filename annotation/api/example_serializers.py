@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from annotation.models import Example, Review
 from annotation.services.examples import example_stamp
-from core.api.fields import Body, SeenField, TextField, WrittenField, declared
+from core.api.fields import Body, IdField, SeenField, TextField, WrittenField, declared
 from core.api.serializers import PersonSerializer
 
 
@@ -47,10 +47,17 @@ class NewExampleSerializer(Body):
     )
     completion = WrittenField()
     slice = TextField(required=False, default="", allow_blank=True)
-    edge = serializers.ChoiceField(choices=Example.Edge.choices, required=False, default="", allow_blank=True)
+    edge = TextField(
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=24,
+        help_text="The key of a kind of edge case.",
+    )
     tags = serializers.ListField(child=TextField(), required=False, default=list)
     group = TextField(required=False, default="", allow_blank=True, max_length=200)
     reason = TextField(required=False, default="", allow_blank=True, max_length=300)
+    task = IdField(required=False, help_text="The open authoring task that it is written for.")
 
 
 class RevisionReviewSerializer(serializers.ModelSerializer[Review]):

@@ -78,9 +78,14 @@ class ExamplesView(mixins.ListModelMixin, _Examples):
     def post(self, request: Request, slug: str) -> Response:
         """Writes an example by hand; it goes to the reviewers."""
         content = self.body(NewExampleSerializer)
-        group, reason = content.pop("group"), content.pop("reason")
+        group, reason, task = content.pop("group"), content.pop("reason"), content.pop("task", 0)
         example = write_example(
-            by=self.access.user, project=self.access.project, content=content, group=group, reason=reason
+            by=self.access.user,
+            project=self.access.project,
+            content=content,
+            group=group,
+            reason=reason,
+            task=task,
         )
         return Response(ExampleSerializer(example).data, status=status.HTTP_201_CREATED)
 

@@ -38,7 +38,6 @@ from annotation.api.serializers import (
 from annotation.filters import ReviewFilter
 from annotation.models import Example, Lease, Review
 from annotation.queries import queue as queries
-from annotation.queries.examples import slices_of
 from annotation.services.reviewing import Bulk
 from core.api.base import ProjectAPIView
 from core.api.pagination import Pages
@@ -82,7 +81,7 @@ class InReviewView(mixins.ListModelMixin, ProjectAPIView):
 
     def get_queryset(self) -> QuerySet[Example]:
         project = self.access.project
-        criteria = ReviewFilter(self.request.GET, slices=slices_of(project)).checked()
+        criteria = ReviewFilter(self.request.GET, project=project).checked()
         return queries.review_list(project, self.access.user, criteria).select_related("created_by")
 
     def get(self, request: Request, slug: str) -> Response:

@@ -35,7 +35,7 @@ class TakeSerializer(Body):
     """Which part of the queue to take from; all fields are optional."""
 
     slice = TextField(required=False, allow_blank=True, max_length=120)
-    edge = serializers.ChoiceField(required=False, allow_blank=True, choices=Example.Edge.choices)
+    edge = TextField(required=False, allow_blank=True, max_length=24)
     origin = serializers.ChoiceField(required=False, allow_blank=True, choices=Example.Origin.choices)
     only = serializers.ChoiceField(required=False, allow_blank=True, choices=ONLY)
 

@@ -42,16 +42,6 @@ class Example(models.Model):
         Status.RETIRED: {Status.QUEUED, Status.IN_REVIEW, Status.RETURNED, Status.APPROVED},
     }
 
-    class Edge(models.TextChoices):
-        NONE = "", "Not an edge case"
-        ANGRY_CUSTOMER = "angry_customer", "Angry customer"
-        AMBIGUOUS_REQUEST = "ambiguous_request", "Ambiguous request"
-        MISSING_DOCUMENT = "missing_document", "Missing document"
-        REGULATION_QUESTION = "regulation_question", "Regulation question"
-        OFF_TOPIC = "off_topic", "Off topic"
-        TWO_QUESTIONS = "two_questions", "Two questions at once"
-        OTHER = "other", "Other edge case"
-
     class Origin(models.TextChoices):
         IMPORT = "import", "Import"
         WRITTEN = "written", "Written here"
@@ -76,7 +66,9 @@ class Example(models.Model):
         help_text="A worse answer to the same question, for training on preferences; empty when none is known.",
     )
     slice = models.CharField(max_length=120, blank=True)
-    edge = models.CharField(max_length=24, choices=Edge.choices, blank=True, default="")
+    edge = models.CharField(
+        max_length=24, blank=True, default="", help_text="The key of a Category; empty for none."
+    )
     tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     group = models.CharField(
         max_length=200,
@@ -95,6 +87,14 @@ class Example(models.Model):
         max_length=64, help_text="SHA-256 of messages, context and completion now."
     )
     revision = models.PositiveIntegerField(default=1)
+    task = models.ForeignKey(
+        "annotation.AuthoringTask",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="examples",
+        db_index=False,
+    )
     created_by = models.ForeignKey(
         "core.User", null=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
@@ -181,6 +181,7 @@ class Example(models.Model):
                 condition=models.Q(submitted_by__isnull=False),
             ),
             models.Index(name="example_slice", fields=["project", "slice"]),
+            models.Index(name="example_task", fields=["task"], condition=models.Q(task__isnull=False)),
             models.Index(name="example_content", fields=["content_hash", "project"]),
             GinIndex(name="example_tags", fields=["tags"]),
             models.Index(name="example_import", fields=["import_id", "id"]),

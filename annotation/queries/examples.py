@@ -7,7 +7,8 @@ from typing import Any, Literal
 from django.db import connection
 from django.db.models import Q, QuerySet, Sum
 
-from annotation.models import Example, Review, Revision, SearchBacklog
+from annotation.models import Category, Example, Review, Revision, SearchBacklog
+from annotation.queries.categories import edge_names
 from annotation.text.changes import Changes, changes
 from core.lists.numbers import whole_number
 from core.lists.search import folded, pattern
@@ -68,6 +69,16 @@ def slices_of(project: Project) -> list[str]:
     return [name for name in _values_in_use("slice", project) if name]
 
 
+def slices_to_choose(project: Project) -> list[str]:
+    """The slices that people are offered for an example: those of the list in its order, then others in use. Two queries."""
+    rows = Category.objects.filter(project=project, kind=Category.Kind.SLICE).order_by("position", "pk")
+    listed = dict(rows.values_list("key", "active"))
+    return [
+        *(name for name, active in listed.items() if active),
+        *(name for name in slices_of(project) if name not in listed),
+    ]
+
+
 def sources_of(project: Project) -> list[str]:
     """The sources in use, sorted. One query that hops from value to value on an index."""
     return _values_in_use("source", project)
@@ -111,17 +122,18 @@ class HistoryStep:
 
 
 def history_of(example: Example, newest: int | None = None) -> list[HistoryStep]:
-    """The revisions, newest first: all, or the `newest` so many. Two queries."""
+    """The revisions, newest first: all, or the `newest` so many. Three queries."""
     newest_first = Revision.objects.filter(example=example).select_related("by").order_by("-number")
     # One more than requested, so that the oldest is compared with the one before it.
     revisions = list(newest_first[: newest + 1] if newest else newest_first)[::-1]
     reviews: dict[int, list[Review]] = {}
     for review in Review.objects.filter(example=example).select_related("by").order_by("pk"):
         reviews.setdefault(review.revision_id, []).append(review)
+    names = edge_names(example.project)
     steps = []
     before: Revision | None = None
     for revision in revisions:
-        changed = changes(before.content, revision.content) if before else None
+        changed = changes(before.content, revision.content, edges=names) if before else None
         steps.append(HistoryStep(revision, changed, reviews.get(revision.pk, [])))
         before = revision
     return steps[::-1][:newest]

@@ -8,6 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from annotation.models import Example
+from annotation.queries.categories import edge_names
 from annotation.queries.queue import OWN_FIRST, held_by
 from core.models import Project, User
 
@@ -85,7 +86,7 @@ class _Part(NamedTuple):
 
 
 def overview(user: User, project: Project) -> Overview:
-    """Two queries, for any size of the queue: only the exceptions are counted here."""
+    """Three queries, for any size of the queue: only the exceptions are counted here."""
     held = held_by(project)
     names: dict[str, Any] = {
         "project": project.pk,
@@ -105,7 +106,7 @@ def overview(user: User, project: Project) -> Overview:
         feedback=ranks[0],
         edge=ranks[1],
         rest=ranks[2],
-        **_edges(waits + own),
+        **_edges(project, waits + own),
         to_review=_free([part for part in parts if part.status == Example.Status.IN_REVIEW]).total(),
         held_by_others=len(others),
     )
@@ -129,7 +130,7 @@ def _sent_back(parts: list[_Part]) -> Counter[tuple[int, str, str]]:
     return own
 
 
-def _edges(waits: Counter[tuple[int, str, str]]) -> dict[str, list[WaitingKind]]:
+def _edges(project: Project, waits: Counter[tuple[int, str, str]]) -> dict[str, list[WaitingKind]]:
     slices, kinds = Counter[str](), Counter[str]()
     for (_, slice_name, edge), count in waits.items():
         if edge:
@@ -137,9 +138,8 @@ def _edges(waits: Counter[tuple[int, str, str]]) -> dict[str, list[WaitingKind]]
             kinds[edge] += count
     by_slice = sorted((+slices).items(), key=lambda row: (-row[1], row[0]))[:12]
     by_kind = sorted((+kinds).items(), key=lambda row: (-row[1], row[0]))
+    names = edge_names(project) if by_kind else {}
     return {
         "edge_by_slice": [WaitingKind(name or "no slice", count, "slice", name) for name, count in by_slice],
-        "edge_by_kind": [
-            WaitingKind(str(Example.Edge(edge).label), count, "edge", edge) for edge, count in by_kind
-        ],
+        "edge_by_kind": [WaitingKind(names.get(edge, edge), count, "edge", edge) for edge, count in by_kind],
     }

@@ -13,9 +13,11 @@ from annotation.actions import AnnotationAction
 from annotation.models import Draft, Example, Lease, Review, Revision
 from annotation.queries.queue import in_order, waiting_for
 from annotation.services import leases
+from annotation.services.coverage import open_task
 from annotation.services.drafts import save_draft, save_new_draft
 from annotation.services.examples import (
     add_revision,
+    clean_for,
     content_of,
     fields_of,
     lock,
@@ -24,7 +26,7 @@ from annotation.services.examples import (
 )
 from annotation.services.expiry import expire_leases
 from annotation.services.leases import Outcome, Purpose
-from annotation.text.cleaning import clean_pair, clean_text
+from annotation.text.cleaning import clean_text
 from core.audit.entries import record
 from core.database.transitions import transition
 from core.errors import Conflict
@@ -125,7 +127,7 @@ def submit(
 def _submit(
     by: User, example: Example, content: Mapping[str, Any], base_revision: int, reason: str
 ) -> Example:
-    clean = clean_pair(content)
+    clean = clean_for(example.project, content)
     note = reason_for_bad(project=example.project, content=clean, example=example, reason=reason)
     example = lock(example)
     lease = leases.hold(example=example, user=by, purpose=Purpose.ANNOTATE)
@@ -166,29 +168,38 @@ def write_example(
     group: str = "",
     source: str | None = None,
     reason: str = "",
+    task: int = 0,
     keep: bool = False,
 ) -> Example:
     """A new example written here: it goes to the reviewers, and the writer's draft of a new example is deleted.
 
-    With `keep` a refused text is saved as that draft. Programs do not keep theirs: it would replace the text of the page.
+    `task` is the id of the open authoring task that it is written for, 0 for none. With `keep` a refused text is saved as that draft. Programs do not keep theirs: it would replace the text of the page.
     """
     if not keep:
-        return _write(by, project, content, group, source, reason)
-    typed = {**content, "group": group, "reason": reason}
+        return _write(by, project, content, group, source, reason, task)
+    typed = {**content, "group": group, "reason": reason, "task": task}
     with kept_if_refused(partial(save_new_draft, by=by, project=project, content=typed)):
-        return _write(by, project, content, group, source, reason)
+        return _write(by, project, content, group, source, reason, task)
 
 
 @transaction.atomic
 def _write(
-    by: User, project: Project, content: Mapping[str, Any], group: str, source: str | None, reason: str
+    by: User,
+    project: Project,
+    content: Mapping[str, Any],
+    group: str,
+    source: str | None,
+    reason: str,
+    task: int,
 ) -> Example:
-    clean = clean_pair(content)
+    written_for = open_task(project, task) if task else None
+    clean = clean_for(project, content)
     note = reason_for_bad(project=project, content=clean, example=None, reason=reason)
     now = timezone.now()
     example = Example.objects.create(
         project=project,
         source=source,
+        task=written_for,
         status=Example.Status.IN_REVIEW,
         group=one_line(clean_text(group), most=200) or f"written-{uuid.uuid4().hex[:12]}",
         origin=Example.Origin.WRITTEN,
@@ -206,6 +217,7 @@ def _write(
         action=AnnotationAction.EXAMPLE_WRITTEN,
         obj=example,
         **({"reason": note} if note else {}),
+        **({"task": task} if task else {}),
     )
     return example
 

@@ -14,6 +14,7 @@ from annotation.services.leases import Outcome, Purpose
 from annotation.text.cleaning import clean_draft, clean_text
 from core.audit.entries import record
 from core.errors import Conflict
+from core.lists.numbers import whole_number
 from core.models import Project, User
 from core.services import drafts
 from core.services.drafts import FormState
@@ -53,7 +54,10 @@ def save_new_draft(
     *, by: User, project: Project, content: Mapping[str, Any], writer: str = "", seen: str | None = None
 ) -> Draft:
     """Saves the new example that the person writes; there is one per project. For `seen`, see core.services.drafts."""
-    values = {"content": {**_draft_content(content), "group": clean_text(content.get("group"))[:200]}}
+    more: dict[str, Any] = {"group": clean_text(content.get("group"))[:200]}
+    if task := whole_number(str(content.get("task") or "")):
+        more["task"] = task
+    values = {"content": {**_draft_content(content), **more}}
     owner = {"user": by, "project": project, "example": None}
     return drafts.keep(Draft, owner=owner, values=values, writer=writer, seen=seen)
 

@@ -10,7 +10,10 @@ from annotation.actions import AnnotationAction
 from annotation.checks import Finding, bad_findings
 from annotation.errors import NeedsReason
 from annotation.models import Example, Lease, Revision
+from annotation.queries.categories import known_categories
 from annotation.registry import must_stay_retired
+from annotation.services.adopting import list_slice
+from annotation.services.coverage import settle_tasks
 from annotation.services.found import check_and_store
 from annotation.services.search_index import index_example
 from annotation.text.cleaning import MAX_TEXT, clean_pair, clean_text
@@ -21,6 +24,18 @@ from core.errors import Conflict, Invalid
 from core.models import Project, User
 from core.seen import must_be_as_seen, stamp
 from core.text import one_line
+
+
+def clean_for(project: Project, content: Mapping[str, Any], *, answered: bool = True) -> dict[str, Any]:
+    """Content that can be reviewed (`clean_pair`), with the project's present slice and kind of edge case in the place of an old
+    name. Call it in the transaction that stores the content: a slice that the project does not have comes onto its list."""
+    known = known_categories(project)
+    clean = clean_pair(content, edges=known.edges, answered=answered)
+    clean["slice"] = known.slices.get(clean["slice"], clean["slice"])
+    clean["edge"] = known.edges.get(clean["edge"], "")
+    if clean["slice"] and clean["slice"] not in known.slices:
+        list_slice(project, clean["slice"])
+    return clean
 
 
 def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +126,8 @@ def file_correction(
     """
     if origin not in (Example.Origin.RATING, Example.Origin.CHAT):
         raise ValueError("A correction comes from a rating or a chat.")
-    clean = clean_pair(
+    clean = clean_for(
+        project,
         {
             "messages": messages,
             "context": context,
@@ -186,6 +202,7 @@ def retire(*, by: User, example: Example, reason: str, seen: str = "") -> Exampl
         reason=reason,
         was=was,
     )
+    settle_tasks([example.task_id])
     return example
 
 
@@ -208,4 +225,5 @@ def requeue(*, by: User, example: Example, reason: str = "", seen: str = "") -> 
         was=was,
         reason=one_line(reason, most=300),
     )
+    settle_tasks([example.task_id])
     return example

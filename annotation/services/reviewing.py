@@ -14,9 +14,11 @@ from annotation.models import Draft, Example, Lease, Review, Revision
 from annotation.queries.queue import UNDO
 from annotation.registry import is_frozen
 from annotation.services import leases
+from annotation.services.coverage import settle_tasks
 from annotation.services.drafts import keep_decision
 from annotation.services.examples import (
     add_revision,
+    clean_for,
     content_of,
     fields_of,
     lock,
@@ -24,7 +26,7 @@ from annotation.services.examples import (
     reason_for_bad,
 )
 from annotation.services.leases import Outcome, Purpose
-from annotation.text.cleaning import clean_pair, clean_text
+from annotation.text.cleaning import clean_text
 from core.audit.entries import record
 from core.database.transitions import transition
 from core.errors import Conflict, ExpectedError, Invalid
@@ -104,7 +106,7 @@ def _accept(
     revision: int,
     reason: str,
 ) -> Review:
-    clean = clean_pair(content) if content is not None else None
+    clean = clean_for(example.project, content) if content is not None else None
     example = lock(example)
     lease = leases.hold(example=example, user=by, purpose=Purpose.REVIEW)
     _as_seen(example, revision, lease)
@@ -130,6 +132,7 @@ def _accept(
         revision=example.revision,
         corrected=corrected,
     )
+    settle_tasks([example.task_id])
     return review
 
 
@@ -236,6 +239,7 @@ def _take_back(by: User, review: Review) -> Example:
         obj=example,
         verdict=review.verdict,
     )
+    settle_tasks([example.task_id])
     return example
 
 
@@ -290,6 +294,9 @@ def _decide_many(
         else:
             outcome.done.append(example.pk)
     outcome.left += [(pk, "It is not in this project.") for pk in sorted(listed_revisions)]
+    settle_tasks(
+        Example.objects.filter(pk__in=outcome.done, task__isnull=False).values_list("task", flat=True)
+    )
     outcome.batch = batch if outcome.done else None
     return outcome
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from annotation.models import Example
 from annotation.text.cleaning import clean_tags, listed
 from core.diff import DiffBudget, blocks
 
+_NO_NAMES: Mapping[str, str] = {}
 State = Literal["same", "changed", "added", "removed"]
 
 
@@ -78,10 +78,12 @@ def _align(old: list[tuple[str, str]], new: list[tuple[str, str]]) -> list[Chang
     return parts
 
 
-def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
+def changes(
+    old: Mapping[str, Any], new: Mapping[str, Any], *, edges: Mapping[str, str] = _NO_NAMES
+) -> Changes:
     """Compares two contents of revisions: {"messages", "context", "completion", "slice", "edge", "tags"}.
 
-    Empty turns and records are left out: a submit removes them.
+    `edges` gives the names of kinds of edge cases. Empty turns and records are left out: a submit removes them.
     """
 
     def turns(content: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -95,7 +97,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
         if name == "tags":
             return ", ".join(clean_tags(value))
         if name == "edge":
-            return str(Example.Edge(value).label) if value in Example.Edge.values else str(value)
+            return edges.get(value, str(value))
         return str(value)
 
     return Changes(

@@ -4,15 +4,16 @@ Text is kept as it was written: line ends become \\n, names (slice, tags) lose o
 changes. Text of white space only counts as empty.
 """
 
+import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
-from annotation.models import Example
 from core.errors import Invalid
 from core.marks import Marks, marks_in
 from core.text import one_line, plain_line_ends, storable
 
+_EDGE = re.compile(r"[a-z0-9_]{1,24}")
 ROLES = ("system", "user", "assistant")
 MAX_TEXT = 20_000  # characters of one message, record or completion
 MAX_ALL = 200_000  # characters of an example
@@ -72,7 +73,7 @@ def clean_draft(data: Mapping[str, Any]) -> dict[str, Any]:
         "context": context,
         "completion": clean_text(data.get("completion")),
         "slice": clean_name(data.get("slice")),
-        "edge": data.get("edge") if data.get("edge") in Example.Edge.values else "",
+        "edge": edge if isinstance(edge := data.get("edge"), str) and _EDGE.fullmatch(edge) else "",
         "tags": clean_tags(data.get("tags")),
     }
     parts = [
@@ -104,10 +105,10 @@ def clean_in_bounds(data: Mapping[str, Any]) -> dict[str, Any]:
     return content
 
 
-def clean_pair(data: Mapping[str, Any], *, answered: bool = True) -> dict[str, Any]:
+def clean_pair(data: Mapping[str, Any], *, edges: Container[str], answered: bool = True) -> dict[str, Any]:
     """Content that can be reviewed: complete, with a conversation that ends with the customer. Invalid names every wrong field.
 
-    With `answered` False an empty completion is allowed (an annotator writes it later). No text may contain a
+    `edges` are the keys of the project's kinds of edge cases. With `answered` False an empty completion is allowed (an annotator writes it later). No text may contain a
     control mark of chat templates: it would forge a turn.
     """
     content = clean_in_bounds(data)
@@ -126,7 +127,7 @@ def clean_pair(data: Mapping[str, Any], *, answered: bool = True) -> dict[str, A
         wrong["messages"] = ["A system turn can only be the first turn."]
     if answered and not content["completion"]:
         wrong["completion"] = ["Write the completion."]
-    if data.get("edge") and data.get("edge") not in Example.Edge.values:
+    if data.get("edge") and data.get("edge") not in edges:
         wrong["edge"] = ["This kind of edge case does not exist."]
     if wrong:
         raise Invalid("Something is missing or wrong.", "See the messages below.", fields=wrong)

@@ -14,7 +14,8 @@ from annotation.errors import NeedsReason
 from annotation.forms import PairForm
 from annotation.models import Draft, Example, Review
 from annotation.queries import queue as queries
-from annotation.queries.examples import slices_of
+from annotation.queries.categories import edge_names
+from annotation.queries.examples import slices_to_choose
 from annotation.services.examples import content_of
 from annotation.text.changes import Changes, changes
 from core.access import Access
@@ -25,8 +26,12 @@ from core.models import Project
 
 def go(request: HttpRequest, name: str, *args: object) -> HttpResponse:
     """Redirects, for the browser and for htmx."""
-    target = redirect(f"annotation:{name}", *args)
-    return HttpResponseClientRedirect(target.url) if by_htmx(request) else target
+    return go_to(request, redirect(f"annotation:{name}", *args).url)
+
+
+def go_to(request: HttpRequest, url: str) -> HttpResponse:
+    """Redirects to an address of ours, for the browser and for htmx."""
+    return HttpResponseClientRedirect(url) if by_htmx(request) else redirect(url)
 
 
 def is_shown_again(error: ExpectedError) -> bool:
@@ -62,7 +67,7 @@ class Suggestions(TypedDict):
 def side(access: Access) -> Suggestions:
     """The context that all editors share."""
     return {
-        "slices": slices_of(access.project),
+        "slices": slices_to_choose(access.project),
         "known_tags": queries.tags_of(access.project),
     }
 
@@ -81,7 +86,7 @@ def sent_back(example: Example, content: Mapping[str, Any]) -> SentBack | None:
     review = queries.last_review(example)
     if review is None:
         return None
-    since = changes(review.revision.content, content)
+    since = changes(review.revision.content, content, edges=edge_names(example.project))
     return SentBack(review, None if since.nothing else since)
 
 
@@ -187,5 +192,5 @@ def live(
         Shown(finding, FixButton.of(finding, content) if can_fix else None)
         for finding in sorted(findings, key=lambda finding: order[finding.level])
     ]
-    since = changes(base, content) if base is not None else None
+    since = changes(base, content, edges=edge_names(project)) if base is not None else None
     return LiveSide(findings, marks(findings, content), since, shown)

@@ -13,6 +13,7 @@ from annotation.forms import PairForm, TakeForm, pair_from, whole_number
 from annotation.links import annotation_subnav
 from annotation.models import Draft, Example, Lease
 from annotation.queries import queue as queries
+from annotation.queries.authoring import progress_of, tasks_for
 from annotation.queries.counts import standing
 from annotation.queries.overview import overview as overview_of
 from annotation.services.examples import content_of
@@ -36,6 +37,7 @@ from core.roles import EXAMPLE_READERS, QUEUE_WORKERS
 from core.views.drafts import never_from_memory
 
 ANNOTATE = Lease.Purpose.ANNOTATE
+MOST_TASKS = 6
 
 
 @project_page(*EXAMPLE_READERS)
@@ -55,6 +57,7 @@ def overview(request: HttpRequest, access: Access) -> HttpResponse:
         "recent": queries.recent_work(user, project),
         "standing": standing(project),
         "undoable": queries.undoable(user, project) if reviews else [],
+        "tasks": progress_of(tasks_for(user, project)[:MOST_TASKS]) if annotates else [],
         "skipped": queries.skipped_by(user, project) if annotates or reviews else [],
         "undo": last_step(access, ANNOTATE) if annotates else None,
         "subnav": annotation_subnav(access, "annotation:overview"),

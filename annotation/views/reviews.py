@@ -17,7 +17,8 @@ from annotation.forms import PairForm, TakeForm, pair_from, whole_number
 from annotation.links import annotation_subnav
 from annotation.models import Draft, Example, Lease, Review
 from annotation.queries import queue as queries
-from annotation.queries.examples import not_searched_yet, slices_of
+from annotation.queries.categories import edge_names
+from annotation.queries.examples import not_searched_yet
 from annotation.services.examples import content_of
 from annotation.services.reviewing import Bulk
 from annotation.text.changes import changes
@@ -57,7 +58,7 @@ def _list_page(
     selected: Collection[tuple[int, int]] = (),
     error: Invalid | None = None,
 ) -> HttpResponse:
-    filters = ReviewFilter(request.GET, slices=slices_of(access.project))
+    filters = ReviewFilter(request.GET, project=access.project)
     examples = filters.shown(queries.review_list(access.project, access.user, filters.criteria()))
     reviews = access.has(Role.REVIEWER)
     page = cut(request, examples, 25)
@@ -135,7 +136,7 @@ def _review_page(
         "draft": draft,
         "base": base,
         # Without an earlier revision nothing is marked as new, because everything is new.
-        "changes": changes(base.content if base else now, now),
+        "changes": changes(base.content if base else now, now, edges=edge_names(access.project)),
         "live": live(now, access.project, example, None),
         "comment": comment or (draft.content.get("comment", "") if draft else ""),
         "correction_begun": corrected,

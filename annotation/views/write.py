@@ -1,5 +1,7 @@
 """Writing a new example."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -7,12 +9,14 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation import services
-from annotation.forms import PairForm, pair_from
-from annotation.models import Draft
+from annotation.forms import PairForm, pair_from, whole_number
+from annotation.models import AuthoringTask, Draft
 from annotation.queries import queue as queries
+from annotation.queries.authoring import progress_of, tasks_for, tasks_of
 from annotation.views.editing import (
     form_with,
     go,
+    go_to,
     is_shown_again,
     side,
     whole_main,
@@ -27,8 +31,29 @@ from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 def _page(
     request: HttpRequest, access: Access, form: PairForm, draft: Draft | None, status: int = 200
 ) -> HttpResponse:
-    context = {"form": form, "draft": draft, "begin": not form.content, **side(access)}
+    asked = _asked(request)
+    other = bool(asked and draft and whole_number(str(draft.content.get("task") or "")) != asked)
+    context = {
+        "form": form,
+        "draft": draft,
+        "begin": not form.content.get("messages"),
+        "tasks": progress_of(tasks_for(access.user, access.project)),
+        "task": whole_number(str(form.content.get("task") or "")),
+        "other_draft": other,
+        **side(access),
+    }
     return never_from_memory(render(request, "annotation/write.html", context, status=status))
+
+
+def _asked(request: HttpRequest) -> int:
+    """The id of the task that the address names; 0 without one."""
+    return whole_number(request.GET.get("task"))
+
+
+def _for_task(access: Access, pk: int) -> dict[str, Any]:
+    """The start of an example for an open task: its slice and its kind of edge case."""
+    task = tasks_of(access.project, status=AuthoringTask.Status.OPEN).filter(pk=pk).first() if pk else None
+    return {"slice": task.slice, "edge": task.edge, "task": task.pk} if task else {}
 
 
 @project_page(Role.ANNOTATOR)
@@ -37,7 +62,8 @@ def write(request: HttpRequest, access: Access) -> HttpResponse:
     """An empty editor, or the person's draft of a new example. A POST submits it to the reviewers."""
     if request.method != "POST":
         draft = queries.new_draft_of(access.user, access.project)
-        return _page(request, access, PairForm(access.project, draft.content if draft else {}), draft)
+        content = draft.content if draft else _for_task(access, _asked(request))
+        return _page(request, access, PairForm(access.project, content), draft)
     content = pair_from(request.POST)
     try:
         example = services.write_example(
@@ -46,6 +72,7 @@ def write(request: HttpRequest, access: Access) -> HttpResponse:
             content=content,
             group=content["group"],
             reason=content["reason"],
+            task=content["task"],
             keep=True,
         )
     except ExpectedError as error:
@@ -53,7 +80,15 @@ def write(request: HttpRequest, access: Access) -> HttpResponse:
             raise
         form = form_with(error, PairForm(access.project, content))
         return whole_main(_page(request, access, form, None, status=error.status))
-    messages.success(request, f"#{example.pk} submitted.")
+    if example.task_id is None:
+        messages.success(request, f"#{example.pk} submitted.")
+        return go(request, "overview", access.project.slug)
+    (now,) = progress_of(AuthoringTask.objects.filter(pk=example.task_id))
+    messages.success(
+        request, f"#{example.pk} submitted: {now.written:,} of {now.task.quota:,} for this task."
+    )
+    if now.left:
+        return go_to(request, f"{reverse('annotation:write', args=[access.project.slug])}?task={now.task.pk}")
     return go(request, "overview", access.project.slug)
 
 

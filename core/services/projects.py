@@ -13,6 +13,7 @@ from core.errors import Conflict, Invalid
 from core.marks import refuse_marks
 from core.models import ApiKey, Membership, Project, Role, User
 from core.models.people import MOST_TEMPERATURE, MOST_TOKENS
+from core.project_start import furnish
 from core.seen import must_be_as_seen, stamp
 from core.services.people import (
     create_account,
@@ -63,6 +64,7 @@ def create_project(
             fields={"slug": [f"There is already a project at /p/{slug}/."]},
         ) from None
     Membership.objects.create(project=project, user=by, roles=[Role.ADMIN])
+    furnish(project)
     record(by=by, project=project, action=CoreAction.PROJECT_CREATED, obj=project)
     return project
 

@@ -4,7 +4,7 @@ The two lists of rows are joined by example, by the hashes that the freeze store
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, overload
@@ -12,6 +12,7 @@ from typing import Any, overload
 from django.db import connection, models
 
 from annotation.models import Example
+from annotation.queries.categories import edge_names
 from annotation.text.changes import ChangedPart, Changes, changes, state_of
 from core.keeping import kept
 from dataset.models import DatasetVersion, GroupSplit, WithheldRow
@@ -205,6 +206,7 @@ class VersionComparison:
         }
         statuses = dict(Example.objects.filter(pk__in=examples).values_list("pk", "status"))
         full = []
+        edges = edge_names(self.dataset.project)
         for row in found:
             new = None if row.position is None else rows[row.position]
             old = None if row.other_position is None else others[row.other_position]
@@ -215,7 +217,7 @@ class VersionComparison:
                     row,
                     row=new,
                     other_row=old,
-                    changes=row_changes(old, new) if new and old else None,
+                    changes=row_changes(old, new, edges) if new and old else None,
                     withheld=withheld.get((missing.pk, row.example)),
                     status=str(Example.Status(status).label) if status else "",
                 )
@@ -268,9 +270,9 @@ def _worded(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def row_changes(old: dict[str, Any], new: dict[str, Any]) -> Changes:
+def row_changes(old: dict[str, Any], new: dict[str, Any], edges: Mapping[str, str]) -> Changes:
     """The differences of two frozen rows: texts, and every label that training or an export can see."""
-    found = changes(old, new)
+    found = changes(old, new, edges=edges)
     extra = [
         _changed(old, new, name, label) for name, label in {"rejected": "Worse answer", **_LABELS}.items()
     ]

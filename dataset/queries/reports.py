@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.utils.dateparse import parse_datetime
 
 from annotation.checks import CHECKS
-from annotation.models import Example
+from annotation.queries.categories import edge_names
 from core.wording import day
 from dataset.models import DatasetVersion, RowFinding, Source, VersionReport
 
@@ -88,12 +88,12 @@ def report_of(dataset: DatasetVersion) -> VersionReport | None:
 
 
 def facts_of(report: VersionReport | None, dataset: DatasetVersion) -> ReportFacts | None:
-    """The facts of a finished report. One query, for the sources."""
+    """The facts of a finished report. Two queries, for the sources and the names of edge cases."""
     if report is None or report.made_at is None:
         return None
     facts: dict[str, Any] = report.facts
     details = _source_details(dataset, [name for name, _, _ in facts["sources"]])
-    labels = dict(Example.Edge.choices)
+    labels = edge_names(dataset.project)
     return ReportFacts(
         made_at=report.made_at,
         sources=[

@@ -3,6 +3,7 @@
 from django.db import transaction
 from django.utils import timezone
 
+from annotation.queries.categories import edge_spellings
 from core.marks import known_marks
 from core.runs.context import RunContext
 from core.runs.outside import Report, reporting_outside, still_ours
@@ -77,12 +78,15 @@ def _read(data_import: DataImport, look: FirstLook, report: Report) -> tuple[str
     store = Store(data_import, tally)
     needs_completion = data_import.destination != DataImport.Destination.QUEUE
     mapping, marks = read_mapping(data_import.mapping), known_marks()
+    edges = edge_spellings(data_import.project)
 
     def parse(line: FileLine) -> ParsedExample | list[Issue]:
         data = columns_of(line)
         if isinstance(data, list):
             return data
-        parsed = parse_columns(data, line, needs_completion=needs_completion, marks=marks, mapping=mapping)
+        parsed = parse_columns(
+            data, line, needs_completion=needs_completion, marks=marks, mapping=mapping, edges=edges
+        )
         look.see(data)
         look.show(line, data, parsed)
         return parsed

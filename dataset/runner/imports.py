@@ -11,7 +11,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.models import Example, Revision
+from annotation.models import Category, Example, Revision
+from annotation.queries.categories import edge_spellings, known_categories
+from annotation.services.adopting import adopt_slices
 from annotation.services.search_index import index_soon
 from core.audit.entries import record
 from core.database.statistics import analyze
@@ -135,12 +137,16 @@ def refuse_unusable(tally: Tally) -> None:
 def _store_rows(data_import: DataImport, file: OpenedFile, tally: Tally, report: Report) -> None:
     needs_completion = data_import.destination != DataImport.Destination.QUEUE
     store_rows = Store(data_import, tally)
+    slices = known_categories(data_import.project).slices
     mapping = read_mapping(data_import.mapping)
     marks, withdrawn = known_marks(), withdrawn_names(data_import.project)
+    edges = edge_spellings(data_import.project)
     with batches_ahead(
         file.rows,
-        lambda line: parse_line(line, needs_completion=needs_completion, marks=marks, mapping=mapping),
-        RowText(data_import).copied,
+        lambda line: parse_line(
+            line, needs_completion=needs_completion, marks=marks, mapping=mapping, edges=edges
+        ),
+        RowText(data_import, slices).copied,
     ) as batches:
         for batch in batches:
             batch.refuse_sources(withdrawn, data_import.default_source)
@@ -152,6 +158,7 @@ def _store_rows(data_import: DataImport, file: OpenedFile, tally: Tally, report:
                 f"{tally.rejected:,} bad rows.",
             )
     store_rows.write_issues()
+    adopt_slices(data_import.project, origin=Category.Origin.IMPORT)
     index_soon(Example.objects.filter(import_id=data_import.pk))
 
 

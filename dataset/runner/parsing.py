@@ -4,7 +4,7 @@ Text is not changed, except that line ends become \\n. Every key of a row is imp
 row is refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
 from annotation.text.cleaning import MAX_ALL, MAX_SLICE
@@ -27,6 +27,7 @@ from dataset.runner.shapes import (
 from dataset.runner.values import (
     NO_MARKS,
     NOT_FOR_TRAINING,
+    START_SPELLINGS,
     BadField,
     Issue,
     ends_with_an_answer,
@@ -49,17 +50,25 @@ _LISTS = ("messages", "context", "tags", "prompt", "completion", "rejected")
 
 # --- one line ----------------------------------------------------------------------------------------------
 def parse_line(
-    line: FileLine, *, needs_completion: bool, marks: Marks = NO_MARKS, mapping: FieldMapping = _BY_NAME
+    line: FileLine,
+    *,
+    needs_completion: bool,
+    marks: Marks = NO_MARKS,
+    mapping: FieldMapping = _BY_NAME,
+    edges: Mapping[str, str] = START_SPELLINGS,
 ) -> ParsedExample | list[Issue]:
     """The row of the line, or all its problems.
 
     `needs_completion` is False for rows that go to the annotators' queue: these can have no completion, or one that
-    the file marks as bad. No text may contain one of `marks`. Columns that `mapping` names are read as it says.
+    the file marks as bad. No text may contain one of `marks`. Columns that `mapping` names are read as it says. `edges` are the
+    spellings of the project's kinds of edge cases.
     """
     data = columns_of(line)
     if isinstance(data, list):
         return data
-    return parse_columns(data, line, needs_completion=needs_completion, marks=marks, mapping=mapping)
+    return parse_columns(
+        data, line, needs_completion=needs_completion, marks=marks, mapping=mapping, edges=edges
+    )
 
 
 def columns_of(line: FileLine) -> dict[str, Value] | list[Issue]:
@@ -73,11 +82,17 @@ def columns_of(line: FileLine) -> dict[str, Value] | list[Issue]:
 
 
 def parse_columns(
-    data: dict[str, Value], line: FileLine, *, needs_completion: bool, marks: Marks, mapping: FieldMapping
+    data: dict[str, Value],
+    line: FileLine,
+    *,
+    needs_completion: bool,
+    marks: Marks,
+    mapping: FieldMapping,
+    edges: Mapping[str, str] = START_SPELLINGS,
 ) -> ParsedExample | list[Issue]:
     """The second half of `parse_line`, for `columns_of` the line."""
     try:
-        return _Reader(data, needs_completion, marks, mapping, is_table=line.is_table).row()
+        return _Reader(data, needs_completion, marks, mapping, is_table=line.is_table, edges=edges).row()
     except BadField as bad:
         return [bad.issue]
     except RecursionError:
@@ -110,8 +125,10 @@ class _Reader(ChatReader):
         mapping: FieldMapping,
         *,
         is_table: bool,
+        edges: Mapping[str, str],
     ) -> None:
         super().__init__(data, needs_completion, marks, mapping)
+        self.edges = edges
         self.is_table = is_table
         self.records: list[tuple[str, Value]] = []
 
@@ -134,7 +151,7 @@ class _Reader(ChatReader):
             row.rejected = row.completion
         row.context = [*(self.take(read_context, *self.value_of("context")) or []), *self.tool_results]
         row.slice = self._label("slice", MAX_SLICE)
-        row.edge = self.take(read_edge, *self.value_of("edge")) or ""
+        row.edge = self.take(read_edge, *self.value_of("edge"), self.edges) or ""
         row.tags = self.take(read_tags, *self.value_of("tags")) or []
         row.group = self._label("group", 200)
         conversation = self._label("conversation_id", 200)

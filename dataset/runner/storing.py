@@ -1,6 +1,6 @@
 """Stores prepared rows as examples with their first revision, by COPY, in the caller's transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -66,10 +66,10 @@ _MOST_REMEMBERED = 400_000
 
 
 class RowText:
-    """The rows of one import as lines for COPY."""
+    """The rows of one import as lines for COPY. `slices` is the present name of each slice on the project's list, also for old names."""
 
-    def __init__(self, data_import: DataImport) -> None:
-        self.file_name = data_import.file_name
+    def __init__(self, data_import: DataImport, slices: Mapping[str, str]) -> None:
+        self.file_name, self.slices = data_import.file_name, slices
         by, now = data_import.created_by_id, timezone.now().isoformat()
         same = (
             str(data_import.project_id), str(data_import.pk), data_import.destination, Example.Origin.IMPORT.value, "1",
@@ -81,7 +81,8 @@ class RowText:
         """All columns but the source and the license, whose texts the project's sources decide."""
         example = row.example
         texts = (
-            as_json(example.messages), as_json(example.context), example.completion, example.rejected, example.slice,
+            as_json(example.messages), as_json(example.context), example.completion, example.rejected,
+            self.slices.get(example.slice, example.slice),
             example.edge, as_array(example.tags), row.group, example.external_id,
             as_json({"label": self._label(row), "line": row.line.number}),
         )  # fmt: skip

@@ -1,8 +1,10 @@
 """The values of a row's fields, read strictly: what is wrong with one is said with its field."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from annotation.models import Example
+from annotation.models import START_EDGES
+from annotation.queries.categories import spelling
 from annotation.text.cleaning import (
     MAX_RECORDS,
     MAX_TAG,
@@ -18,11 +20,11 @@ from dataset.runner.shapes import (
     SHAREGPT_ROLES,
 )
 
-_EDGES = {
-    name: value
-    for value, label in Example.Edge.choices
-    for name in (value, str(label).lower().replace(" ", "_"))
+# Spellings of the kinds of edge cases that every project starts with: {spelling: key}.
+START_SPELLINGS = {
+    spelled: key for key, name in START_EDGES for spelled in (key, name.lower().replace(" ", "_"))
 }
+MOST_NAMED = 20
 NO_MARKS = Marks(shapes=False)
 NOT_FOR_TRAINING = "The file says not to train on this answer, or only in part. Guildhall trains on every approved completion, so the row is not imported."
 
@@ -81,14 +83,15 @@ def read_context(key: str, value: Value) -> list[str]:
     return texts
 
 
-def read_edge(key: str, edge: Value) -> str:
+def read_edge(key: str, edge: Value, spellings: Mapping[str, str] = START_SPELLINGS) -> str:
+    """`spellings` are those of the project (annotation.queries.categories.edge_spellings)."""
     if edge is None or edge == "":
         return ""
-    name = edge.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(edge, str) else None
-    if name not in _EDGES:
-        known = ", ".join(value for value in Example.Edge.values if value)
+    name = spelling(edge) if isinstance(edge, str) else ""
+    if name not in spellings:
+        known = ", ".join(list(dict.fromkeys(spellings.values()))[:MOST_NAMED])
         raise BadField(key, f"{shortened(edge)} is not a kind of edge case. Known: {known}.")
-    return _EDGES[name]
+    return spellings[name]
 
 
 def read_tags(key: str, value: Value) -> list[str]:

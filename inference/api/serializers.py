@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from annotation.models import Example
 from core.api.fields import Body, TextField, WrittenField, declared
 from core.models import ApiKey
 from inference import queries
@@ -170,7 +169,13 @@ class ChatCorrectionSerializer(Body):
     topic = TextField(
         max_length=120, required=False, default="", allow_blank=True, help_text="The slice it belongs to."
     )
-    edge = serializers.ChoiceField(choices=Example.Edge.choices, required=False, default="")
+    edge = TextField(
+        max_length=24,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="The key of a kind of edge case.",
+    )
 
 
 class FiledSerializer(serializers.Serializer[Any]):

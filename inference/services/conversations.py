@@ -7,6 +7,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from annotation.models import Example
+from annotation.queries.categories import known_categories
 from annotation.services import file_correction
 from annotation.text.cleaning import MAX_SLICE, clean_text
 from core.audit.entries import record
@@ -129,7 +130,7 @@ def correct(*, by: User, answer: Answer, completion: str, topic: str = "", edge:
 
 @transaction.atomic
 def _correct(by: User, answer: Answer, completion: str, topic: str, edge: str) -> Example:
-    _must_fit(topic, edge)
+    _must_fit(answer.project, topic, edge)
     better = _clean(completion, "completion", 20_000, "The answer")
     if not better:
         raise Invalid("Write the answer it should have given.", fields={"completion": ["Write an answer."]})
@@ -166,11 +167,11 @@ def _correct(by: User, answer: Answer, completion: str, topic: str, edge: str) -
     return example
 
 
-def _must_fit(topic: str, edge: str) -> None:
+def _must_fit(project: Project, topic: str, edge: str) -> None:
     wrong: dict[str, list[str]] = {}
     if len(topic) > MAX_SLICE:
         wrong["topic"] = [f"At most {MAX_SLICE} characters; these are {len(topic):,}."]
-    if edge not in Example.Edge.values:
+    if edge and edge not in known_categories(project).edges:
         wrong["edge"] = ["This kind of edge case does not exist."]
     if wrong:
         raise Invalid("The correction was not filed.", "See the messages below the fields.", fields=wrong)

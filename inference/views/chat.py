@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from annotation.queries.examples import slices_of
+from annotation.queries.examples import slices_to_choose
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import take_errors
@@ -113,7 +113,7 @@ def _page(
         "blind": queries.is_blind(access),
         "question": QuestionForm(),
         "correction": CorrectionForm(),
-        "slices": slices_of(access.project),
+        "slices": slices_to_choose(access.project),
         "subnav": serving_subnav(access, "inference:chat"),
         **more,
     }
@@ -155,7 +155,7 @@ def _answer(
         else:
             opened = services.ask(by=access.user, conversation=conversation, text=text, blind=blind)
         if wants_stream(request):
-            return stream_response(request, opened, conversation, slices_of(access.project))
+            return stream_response(request, opened, conversation, slices_to_choose(access.project))
         services.answer_now(opened)
     except ExpectedError as error:
         if wants_stream(request):
@@ -199,7 +199,7 @@ def turn(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> Http
         "conversation": conversation,
         "blind": queries.is_blind(access),
         "correction": CorrectionForm(),
-        "slices": slices_of(access.project),
+        "slices": slices_to_choose(access.project),
     }
     return render(request, "inference/_turn.html", context)
 
@@ -238,7 +238,7 @@ def correct(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> H
     except ExpectedError as error:
         if not form.errors:
             take_errors(form, error)
-    shared = {"conversation": conversation, "answer": answer, "slices": slices_of(access.project)}
+    shared = {"conversation": conversation, "answer": answer, "slices": slices_to_choose(access.project)}
     if by_htmx(request):
         context = shared | {"correction": form, "typed": request.POST, "filed": example, "open": True}
         return render(request, "inference/_correct.html", context, status=200 if example else 422)

@@ -429,7 +429,7 @@ def test_changes_name_what_is_the_same_changed_added_and_removed():
         "edge": "off_topic",
         "tags": ["a", "b"],
     }
-    found = changes(old, new)
+    found = changes(old, new, edges={"off_topic": "Off topic"})
     assert [part.state for part in found.messages] == ["same", "changed", "removed"]
     assert [part.state for part in found.context] == ["same", "same", "added"]
     assert found.completion.state == "same" and not found.messages_same and not found.context_same

@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from core.models import Membership, Project, Role, Run, User
+from core.project_start import furnish
 from core.roles import MEMBERS
 
 _serial = count(1)
@@ -27,7 +28,9 @@ def make_project(**fields: Any) -> Project:
     fields.setdefault("name", f"Project {n}")
     fields.setdefault("slug", f"project-{n}")
     fields.setdefault("system_prompt", "You answer for the freight desk.")
-    return Project.objects.create(**fields)
+    project = Project.objects.create(**fields)
+    furnish(project)
+    return project
 
 
 def join(project: Project, user: User, *roles: str) -> Membership:

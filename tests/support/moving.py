@@ -46,6 +46,7 @@ def rich(world: World) -> Project:
     project = world.project
     _examples(world)
     _mapping(world)
+    _plans(world)
     dataset = make_frozen(project, by=world.admin, test=0.3, validation=0.2)
     again = make_frozen(project, by=world.admin, test=0.3, validation=0.2)
     assert again.same_as == dataset
@@ -162,6 +163,37 @@ def _examples(world: World) -> None:
     ImportIssue.objects.create(
         data_import=data_import, kind="repeated", line=3, reason="Repeats line 1.", repeats=example
     )
+
+
+def _plans(world: World) -> None:
+    """The project's lists, with an old name, a target, and an authoring task with an example."""
+    from annotation.models import AuthoringTask, Category, CoverageTarget, Example
+    from annotation.services.adopting import adopt_slices
+
+    adopt_slices(world.project, origin=Category.Origin.IMPORT)
+    customs = Category.objects.get(project=world.project, kind="slice", key="customs")
+    Category.objects.create(
+        project=world.project, kind="slice", key="Zoll", name="Zoll", active=False, merged_into=customs
+    )
+    CoverageTarget.objects.create(
+        project=world.project, slice="customs", edge="other", amount=80, owner=world.admin, set_by=world.admin
+    )
+    CoverageTarget.objects.create(
+        project=world.project, length="long", amount=20, unit="share", set_by=world.admin
+    )
+    AuthoringTask.objects.create(
+        project=world.project, edge="other", wanted="Odd ones", quota=1, status="done", due_on=timezone.localdate(),
+        ended_at=timezone.now(), ended_by=world.admin, created_by=world.admin,
+    )  # fmt: skip
+    task = AuthoringTask.objects.create(
+        project=world.project,
+        slice="customs",
+        wanted="Duties",
+        quota=3,
+        owner=world.annotator,
+        created_by=world.admin,
+    )
+    Example.objects.filter(pk=Example.objects.filter(project=world.project).latest("pk").pk).update(task=task)
 
 
 def _mapping(world: World) -> None:
