@@ -52,15 +52,14 @@ WARM = 2
 
 
 def wait_until_idle(api: Api) -> None:
-    """The first start prepares the demo's base model: a worker with torch in memory, on one of the cores."""
-    say("Waiting until nothing runs ...")
+    """Waits for the runs of all projects. The first start prepares the demo's base model: a worker with torch, on one core."""
 
     def idle() -> bool:
         slugs = [project["slug"] for project in api.get("projects/")["results"]]
         runs = [run for slug in slugs for run in api.get(f"projects/{slug}/runs/")["results"]]
         return not any(run["status"] in ("queued", "running") for run in runs)
 
-    wait_for(idle, seconds=600, what="the runs of the first start", every=1)
+    wait_for(idle, seconds=3600, what="the end of all runs", every=1)
 
 
 class Session:
@@ -118,7 +117,11 @@ class ImportedFiles(Session):
         self.rows = rows
 
     def run(self) -> None:
-        for step in (self.bring_in_rows, self.next_items, self.search, self.export, self.freeze):
+        self.bring_in_rows()
+        self.next_items()
+        for step in (self.search, self.export, self.freeze):
+            # An import's rows are checked after it, on both cores.
+            wait_until_idle(self.api)
             step()
 
     def bring_in_rows(self) -> None:
@@ -180,7 +183,8 @@ class ImportedFiles(Session):
         say("Freezing ...")
         self.project("Frozen", "frozen")
         self.bring_in("frozen", self.file, "approved")
-        self.indexed("frozen")  # a worker does that beside the freeze otherwise
+        self.indexed("frozen")  # workers do that, and check the rows, beside the freeze otherwise
+        wait_until_idle(self.api)
         number = self.api.post("projects/frozen/datasets/", {})["number"]
         dataset = wait(self.api, f"projects/frozen/datasets/{number}/", seconds=3600)
         run = dataset["run"]
@@ -233,6 +237,7 @@ class LargeProject(Session):
 
     def run(self) -> None:
         self.load()
+        wait_until_idle(self.api)
         say("Loading pages ...")
         at = "at-scale/"
         self.slowest_p95("home_p95_ms", {"Home": at, "the queue's overview": f"{at}annotate/"})

@@ -46,7 +46,7 @@ COMPLETION_SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
-class Cell:
+class GpuCell:
     """`changes` are those of the method's default recipe."""
 
     shape: str
@@ -120,7 +120,7 @@ def config_of(shape: str) -> LlamaConfig:
     )
 
 
-def made_model(cell: Cell, device: str) -> Any:
+def made_model(cell: GpuCell, device: str) -> Any:
     """Random weights in the type that the method loads, on the device."""
     method = METHODS[cell.method]
     dtype = torch.bfloat16 if method.bytes_per_weight(device) == 2 else torch.float32
@@ -130,7 +130,7 @@ def made_model(cell: Cell, device: str) -> Any:
     return method.adapted(model, cell.recipe) if isinstance(method, LoRA) else model
 
 
-def made_rows(cell: Cell, count: int) -> list[EncodedRow]:
+def made_rows(cell: GpuCell, count: int) -> list[EncodedRow]:
     """Rows of almost one length, so that they need a mask and hardly any padding, as sorted rows do."""
     vocabulary = SHAPES[cell.shape][5]
     generator = torch.Generator().manual_seed(5)
@@ -142,7 +142,7 @@ def made_rows(cell: Cell, count: int) -> list[EncodedRow]:
     return rows
 
 
-def planned(cell: Cell, steps: int) -> TimedPlan:
+def planned(cell: GpuCell, steps: int) -> TimedPlan:
     with tempfile.TemporaryDirectory() as folder:
         make_tokenizer(Path(folder))
         tokenizer = tokenizer_of(Path(folder))
@@ -157,7 +157,7 @@ def planned(cell: Cell, steps: int) -> TimedPlan:
     )
 
 
-def expected(cell: Cell, machine: Machine) -> dict[str, Any]:
+def expected(cell: GpuCell, machine: Machine) -> dict[str, Any]:
     """What the preflight would say before the first run: bytes and tokens a second."""
     method, recipe = METHODS[cell.method], cell.recipe
     architecture = config_of(cell.shape).to_dict()
@@ -215,7 +215,7 @@ def process_bytes() -> int | None:
     return None
 
 
-def steps_for(cell: Cell, tokens_per_second: float, seconds: float) -> int:
+def steps_for(cell: GpuCell, tokens_per_second: float, seconds: float) -> int:
     step = cell.rows * cell.length / tokens_per_second
     return UNCOUNTED_STEPS + min(20, max(4, ceil(seconds / step)))
 
@@ -230,7 +230,7 @@ def no_checkpoints() -> Iterator[None]:
         loop.CHECKPOINT_SECONDS = before
 
 
-def measure(cell: Cell, *, seconds: float = 3.0) -> dict[str, Any]:
+def measure(cell: GpuCell, *, seconds: float = 3.0) -> dict[str, Any]:
     """Trains some steps; figures beside the estimate. "error" instead of figures when they do not fit."""
     machine = this_machine()
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -252,7 +252,7 @@ def measure(cell: Cell, *, seconds: float = 3.0) -> dict[str, Any]:
         return found | {"error": "out of memory" if full else str(error)[:200]}
 
 
-def _trained(cell: Cell, device: str, steps: int) -> dict[str, Any]:
+def _trained(cell: GpuCell, device: str, steps: int) -> dict[str, Any]:
     plan = planned(cell, steps)
     reporter = Silent()
     with PeakMemory(device) as memory, tempfile.TemporaryDirectory() as work, no_checkpoints():
@@ -276,7 +276,7 @@ def _trained(cell: Cell, device: str, steps: int) -> dict[str, Any]:
     return figures | _timed(plan, cell) | {"losses": [reporter.losses[0], reporter.losses[-1]]}
 
 
-def _timed(plan: TimedPlan, cell: Cell) -> dict[str, Any]:
+def _timed(plan: TimedPlan, cell: GpuCell) -> dict[str, Any]:
     """Tokens a second from one step's end to the next one's, and by the seconds that the loop counts."""
     counted = range(UNCOUNTED_STEPS, plan.steps)
     tokens = {at: plan.tokens_until[at + 1] - plan.tokens_until[at] for at in counted}

@@ -38,29 +38,29 @@ import torch
 import transformers
 
 from benchmarks import gpu_checks
-from benchmarks.gpu_cells import SHAPES, Cell, expected, measure, use_threads
+from benchmarks.gpu_cells import SHAPES, GpuCell, expected, measure, use_threads
 from training.host.machine import this_machine
 
 # A model that our estimate puts just above the GPU's memory is tried too, so that the estimate's error shows.
 TRIED_ABOVE = 1.2
 
 
-def cells_of(shape: str, lengths: list[int], rows: list[int]) -> list[Cell]:
+def cells_of(shape: str, lengths: list[int], rows: list[int]) -> list[GpuCell]:
     """The largest last: each part of the table ends with what needs most memory."""
-    plain = [Cell(shape, "lora", count, length, {}) for length in lengths for count in rows]
+    plain = [GpuCell(shape, "lora", count, length, {}) for length in lengths for count in rows]
     # The second costs seconds and is asked for once a shape: sample answers are made at the speed of the model, not of the GPU.
     plain[0] = replace(plain[0], questions=1)
     long, few, many = max(lengths), min(rows), max(rows)
     lora = [
-        Cell(shape, "lora", few, long, {}, same_length=True),
-        Cell(shape, "lora", few, long, {"dropout": 0.05}),
-        Cell(shape, "lora", few, long, {"save_memory": True}),
-        Cell(shape, "lora", many, long, {"save_memory": True}),
+        GpuCell(shape, "lora", few, long, {}, same_length=True),
+        GpuCell(shape, "lora", few, long, {"dropout": 0.05}),
+        GpuCell(shape, "lora", few, long, {"save_memory": True}),
+        GpuCell(shape, "lora", many, long, {"save_memory": True}),
     ]
     full = [
-        Cell(shape, "full", few, min(lengths), {}),
-        Cell(shape, "full", few, long, {"save_memory": False}),
-        Cell(shape, "full", many, long, {}),
+        GpuCell(shape, "full", few, min(lengths), {}),
+        GpuCell(shape, "full", few, long, {"save_memory": False}),
+        GpuCell(shape, "full", many, long, {}),
     ]
     return plain + lora + full
 

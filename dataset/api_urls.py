@@ -50,7 +50,7 @@ urlpatterns = [
     path("duplicates/search/", duplicates.SearchView.as_view()),
     path("duplicates/near-test/", duplicates.NearTestView.as_view()),
     path("duplicates/<int:pk>/", duplicates.ClusterView.as_view()),
-    path("duplicates/<int:pk>/settle/", duplicates.SettleView.as_view()),
+    path("duplicates/<int:pk>/settle/", duplicates.SettleClusterView.as_view()),
     path("duplicates/<int:pk>/undo/", duplicates.UndoView.as_view()),
     path("datasheet/", datasheets.ProjectDatasheetView.as_view()),
     path("datasets/<int:number>/compare/<int:other>/", comparison.CompareView.as_view()),

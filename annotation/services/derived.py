@@ -8,8 +8,7 @@ from django.utils import timezone
 
 from annotation.actions import AnnotationAction
 from annotation.models import Example, Revision
-from annotation.services.examples import add_revision, fields_of, lock, reason_for_bad
-from annotation.text.cleaning import clean_pair
+from annotation.services.examples import add_revision, clean_for, fields_of, lock, reason_for_bad
 from core.audit.entries import record
 from core.models import User
 
@@ -30,7 +29,10 @@ def add_derived(
     NeedsReason when a check fails and `reason` is empty.
     """
     original = lock(original)
-    clean = clean_pair({**content, "slice": original.slice, "edge": original.edge, "tags": original.tags})
+    clean = clean_for(
+        original.project,
+        {**content, "slice": original.slice, "edge": original.edge, "tags": original.tags},
+    )
     note = reason_for_bad(project=original.project, content=clean, example=None, reason=reason)
     now = timezone.now()
     example = Example.objects.create(

@@ -18,9 +18,8 @@ from annotation.actions import AnnotationAction
 from annotation.models import Example, ExampleFinding, Lease, Review, Revision
 from annotation.queries.queue import submission_note
 from annotation.registry import is_frozen
-from annotation.services.examples import add_revision, content_of, fields_of, lock
+from annotation.services.examples import add_revision, clean_for, content_of, fields_of, lock
 from annotation.services.findings import Settled
-from annotation.text.cleaning import clean_pair
 from annotation.text.fixes import FixDoesNotFit, apply_fixes
 from core.audit.entries import record
 from core.errors import Conflict, ExpectedError, Invalid
@@ -113,7 +112,7 @@ def _applied(example: Example, findings: list[ExampleFinding]) -> tuple[dict[str
             continue
         used.append(finding)
     try:
-        clean = clean_pair(content, answered=bool(example.completion))
+        clean = clean_for(example.project, content, answered=bool(example.completion))
     except Invalid as error:
         problems = " ".join(text for texts in error.fields.values() for text in texts)
         raise Conflict(

@@ -73,7 +73,7 @@ class OpenClusterSerializer(ClusterSerializer):
         return cluster_stamp(cluster)
 
 
-class SettleSerializer(Body):
+class SettleClusterSerializer(Body):
     """Give `keep`, or `all_wanted` with a reason."""
 
     keep = serializers.ListField(

@@ -17,7 +17,7 @@ from dataset.api.duplicate_serializers import (
     DuplicateSearchSerializer,
     NearTestSerializer,
     OpenClusterSerializer,
-    SettleSerializer,
+    SettleClusterSerializer,
 )
 from dataset.filters import DuplicateFilter
 from dataset.models import DuplicateCluster, DuplicateSearch, NearTest
@@ -95,13 +95,13 @@ class ClusterView(_Duplicates):
         return self.told(pk)
 
 
-class SettleView(_Duplicates):
-    @extend_schema(request=SettleSerializer, responses={200: OpenClusterSerializer})
+class SettleClusterView(_Duplicates):
+    @extend_schema(request=SettleClusterSerializer, responses={200: OpenClusterSerializer})
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """Keeps examples of a cluster and retires its others, or says that all are wanted. Dataset versions do not change. 409 when
         somebody settled it first, or it changed since `seen` was read."""
         cluster = self.cluster(pk)
-        values = self.body(SettleSerializer)
+        values = self.body(SettleClusterSerializer)
         settle(
             by=self.access.user,
             cluster=cluster,

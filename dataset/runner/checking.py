@@ -114,8 +114,7 @@ def _count_new(store: Store, batch: PreparedBatch, seen: set[int]) -> None:
     """Counts which rows an import would store; `seen` are the rows before, by a part of their hash."""
     known = store.known(batch.good)
     first = {id(row) for row in first_of_each(batch.good)}
-    for row in batch.good:
-        short = int(row.arrival[:15], 16)
+    for row, short in zip(batch.good, batch.shorts, strict=True):
         if row.arrival in known:
             of = known[row.arrival].pk
             store.tally.repeat(

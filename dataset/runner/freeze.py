@@ -10,39 +10,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any, BinaryIO
 
-import msgspec
 from django.db import connection, transaction
-from django.db.models import F, QuerySet, TextField
-from django.db.models.functions import Cast
 from django.utils import timezone
 
-from annotation.models import Example, Revision
 from annotation.queries.counts import changes_so_far
-from annotation.text.cleaning import mark_in_pair
-from annotation.text.hashes import nfc, prompt_hash
 from core.audit.entries import record
 from core.database.statistics import analyze
 from core.database.transitions import transition
 from core.host.scratch import scratch
-from core.marks import known_marks
 from core.models import Artifact
 from core.runs.context import RunContext, RunFailed
 from core.runs.outside import Report, reporting_outside, still_ours, wait_for_turn
 from core.services.events import publish
 from core.storage import storage
 from dataset.actions import DatasetAction
-from dataset.data_rules import Rules
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit
 from dataset.planning import FreezePlan, Planner
 from dataset.queries.rules import rules_now
 from dataset.queries.versions import add_tested_before, approved, decided_splits
-from dataset.rows import ContentHash, body_hash, canonical_body, text_hash
+from dataset.rows import ContentHash
 from dataset.runner.bulk import cell, copy_text
 from dataset.runner.comparing import PromptsElsewhere
+from dataset.runner.gathering import BATCH, gather
 
-BATCH = 2000
 # The steps of a freeze, as shares of the progress bar: reading, deciding, writing.
 _READ, _DECIDED, _ALL = 45, 70, 100
 # From this number of rows, a second process is worth its start (0.4 s).
@@ -78,8 +69,6 @@ WHERE NOT EXISTS (SELECT FROM freeze_withheld w WHERE w.example_id = r.example_i
 ORDER BY r.row_hash COLLATE "C", r.example_id
 """
 
-_messages = msgspec.json.Decoder(list[dict[str, str]]).decode
-_context = msgspec.json.Decoder(list[str]).decode
 
 # Written without instances of the model, which would cost as much as all the rest of writing.
 _ROWS = """
@@ -143,8 +132,18 @@ def _freeze(dataset: DatasetVersion, folder: Path, report: Report) -> None:
             "No approved example matches. There is nothing to freeze.",
             "Approve examples first, or freeze without the filters.",
         )
+    report(done=0, total=_ALL, message=f"Reading {expected:,} approved examples.", now=True)
+    rules = rules_now(dataset.project).rules(dataset.settings.get("rules", ()))
     with _planner(dataset, expected) as planner:
-        total = _gather(dataset, planner, examples, expected, bodies, report)
+        total = gather(
+            planner,
+            examples,
+            rules,
+            bodies,
+            lambda done: report(
+                done=_READ * done // max(done, expected), message=f"Read {done:,} of {expected:,} examples."
+            ),
+        )
         report(done=_READ, total=_ALL, message=f"Looking for near-duplicates among {total:,} rows.", now=True)
         plan = _plan(dataset, planner, report)
     _keep(dataset, plan)
@@ -211,96 +210,6 @@ def _finish(dataset: DatasetVersion, plan: FreezePlan, content: str, artifact: A
     publish(project=dataset.project, kind="dataset.frozen", payload={"dataset": dataset.pk})
 
 
-def _gather(
-    dataset: DatasetVersion,
-    planner: Planner,
-    examples: QuerySet[Example],
-    expected: int,
-    bodies: Path,
-    report: Report,
-) -> int:
-    """Writes the canonical rows, read by one statement, to the file `bodies`, and gives them to the temporary table and to the
-    planner; returns their number."""
-    report(done=0, total=_ALL, message=f"Reading {expected:,} approved examples.", now=True)
-    reader = _Reader(planner, rules_now(dataset.project).rules(dataset.settings.get("rules", ())))
-    done = 0
-    with bodies.open("wb") as file:
-        for chunk in _chunks(_revisions(examples).iterator(chunk_size=BATCH)):
-            with connection.cursor() as cursor, cursor.copy("COPY freeze_row FROM STDIN") as copy:
-                copy.write("".join([reader.line(row, file) for row in chunk]))
-            done += len(chunk)
-            report(
-                done=_READ * done // max(done, expected), message=f"Read {done:,} of {expected:,} examples."
-            )
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE freeze_row")
-    return done
-
-
-def _revisions(examples: QuerySet[Example]) -> QuerySet[Revision, tuple[Any, ...]]:
-    """The newest revision of each example, with what _Reader.line takes. JSON comes as text: it is read faster here."""
-    columns = ("completion", "rejected", "slice", "edge", "tags", "group", "license")
-    return (
-        Revision.objects.filter(example__in=examples, number=F("example__revision"))
-        .order_by()
-        .values_list(
-            "example_id",
-            "pk",
-            "number",
-            "example__content_hash",
-            "example__source",
-            "example__origin",
-            Cast("example__messages", TextField()),
-            Cast("example__context", TextField()),
-            *(f"example__{name}" for name in columns),
-        )
-    )
-
-
-class _Reader:
-    """Reads the approved examples one by one: each is written as its canonical row, given to the planner, and returned as a row of
-    freeze_row."""
-
-    def __init__(self, planner: Planner, rules: Rules) -> None:
-        self._planner, self._rules = planner, rules
-        self._marks = known_marks()
-        self._at = 0
-
-    def line(self, columns: tuple[Any, ...], file: BinaryIO) -> str:
-        example, revision, number, content_sha256, source, origin, messages, context, *texts = columns
-        completion, rejected, slice_name, edge, tags, group, license_name = texts
-        row = {
-            "messages": _messages(messages), "context": _context(context), "completion": completion, "rejected": rejected,
-            "slice": slice_name, "edge": edge, "tags": tags, "group": group, "source": source or "", "license": license_name,
-        }  # fmt: skip
-        body = canonical_body(row)
-        prompt = prompt_hash(messages=row["messages"], context=row["context"])
-        size = file.write(body)
-        cells = (
-            str(example), str(revision), str(number), cell(nfc(group)), prompt, body_hash(body), str(self._at), str(size),
-            text_hash(content_sha256, rejected), cell(nfc(slice_name)), "t" if rejected else "f",
-        )  # fmt: skip
-        self._at += size
-        self._give(example, prompt, row, origin)
-        return "\t".join(cells) + "\n"
-
-    def _give(self, example: int, prompt: str, row: dict[str, Any], origin: str) -> None:
-        if rule := self._rules.broken(
-            source=row["source"] or None, license=nfc(row["license"]), origin=origin
-        ):
-            self._planner.refuse(example=example, rule=rule)
-        elif mark := mark_in_pair(row, self._marks):
-            self._planner.leave_out(example=example, mark=mark)
-        else:
-            self._planner.add(
-                example=example,
-                group=nfc(row["group"]),
-                slice_name=nfc(row["slice"]),
-                prompt=prompt,
-                messages=row["messages"],
-            )
-
-
 def _keep(dataset: DatasetVersion, plan: FreezePlan) -> None:
     """Stores the plan: new groups' permanent splits and the withheld rows, both also as tables for writing the rows."""
     now = timezone.now().isoformat()
@@ -344,14 +253,3 @@ def _write(dataset: DatasetVersion, bodies: Path, path: Path, total: int, report
             done = _DECIDED + (_ALL - _DECIDED) * position // max(total, 1)
             report(done=min(done, _ALL - 1), message=f"Wrote {position:,} of {total:,} rows.")
     return content.hexdigest()
-
-
-def _chunks(rows: Iterator[Any]) -> Iterator[list[Any]]:
-    chunk = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == BATCH:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

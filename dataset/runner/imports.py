@@ -151,7 +151,7 @@ def _store_rows(data_import: DataImport, file: OpenedFile, tally: Tally, report:
         for batch in batches:
             batch.refuse_sources(withdrawn, data_import.default_source)
             count_rows(tally, batch)
-            store_rows.add(batch.good)
+            store_rows.add(batch)
             report(
                 done=batch.last.end,
                 message=f"Row {tally.lines:,}: {tally.accepted:,} examples, {tally.repeated:,} repeats, "
@@ -165,8 +165,7 @@ def _store_rows(data_import: DataImport, file: OpenedFile, tally: Tally, report:
 def count_rows(tally: Tally, batch: PreparedBatch) -> None:
     """Adds the rows of a batch to the tally, except for which are new. Raises RefusedFile when nearly all rows are bad."""
     tally.lines += len(batch)
-    for row in batch.good:
-        tally.note(row.line, row.example.notes)
+    tally.note(batch.notes.values())
     for line, issues in batch.bad:
         tally.reject(line, issues)
     good = tally.accepted + tally.repeated + len(batch.good)

@@ -11,10 +11,11 @@ from typing import NamedTuple
 from annotation.text.hashes import arrival_hash, content_hash, group_of_prompt
 from dataset.runner.chats import ParsedExample
 from dataset.runner.reading.records import FileLine
+from dataset.runner.shapes import KeyNote
 from dataset.runner.values import Issue
 
 BATCH = 2000
-_SWITCH_SECONDS = 0.001
+_SWITCH_SECONDS = 0.0001
 _WAITING = 3  # batches between the two threads: they bound the memory
 
 
@@ -31,11 +32,38 @@ class PreparedRow(NamedTuple):
 
 
 @dataclass
+class NoteCount:
+    """How many rows have a note, and the first of them."""
+
+    note: KeyNote
+    line: int
+    rows: int = 0
+
+
+@dataclass
 class PreparedBatch:
-    """Rows in the order of the file: good ones, and bad ones with their problems."""
+    """Rows in the order of the file: good ones, and bad ones with their problems.
+
+    `notes` are those of the good rows by key and what became of it, each once for a row; `shorts` the first 60 bits of their arrival
+    hashes. Both are made beside the rows, because the thread that stores has enough to do.
+    """
 
     good: list[PreparedRow] = field(default_factory=list)
     bad: list[tuple[FileLine, list[Issue]]] = field(default_factory=list)
+    notes: dict[tuple[str, str], NoteCount] = field(default_factory=dict)
+    shorts: list[int] = field(default_factory=list)
+
+    def counted(self) -> "PreparedBatch":
+        """This batch with `notes` and `shorts` of its good rows."""
+        self.shorts = [short(row.arrival) for row in self.good]
+        self.notes = {}
+        for row in self.good:
+            for key, note in {(note.key, note.what): note for note in row.example.notes}.items():
+                count = self.notes.get(key)
+                if count is None:
+                    count = self.notes[key] = NoteCount(note, row.line.number)
+                count.rows += 1
+        return self
 
     @property
     def last(self) -> FileLine:
@@ -44,6 +72,8 @@ class PreparedBatch:
 
     def refuse_sources(self, names: Collection[str], default: str) -> None:
         """Good rows of these sources become bad ones. `default` is the source of rows that name none."""
+        if not names:
+            return
         refused = [row for row in self.good if (row.example.source or default) in names]
         if refused:
             out = {id(row) for row in refused}
@@ -53,6 +83,7 @@ class PreparedBatch:
                 for row in refused
             ]
             self.bad.sort(key=lambda row: (row[0].end, row[0].number))
+            self.counted()
 
     def __len__(self) -> int:
         return len(self.good) + len(self.bad)
@@ -72,10 +103,15 @@ def _batches(lines: Iterator[FileLine], parse: Parse, copied: Copied | None) -> 
         else:
             batch.bad.append((line, parsed))
         if len(batch) == BATCH:
-            yield batch
+            yield batch.counted()
             batch = PreparedBatch()
     if len(batch):
-        yield batch
+        yield batch.counted()
+
+
+def short(sha256: str) -> int:
+    """The first 60 bits of a hash."""
+    return int(sha256[:15], 16)
 
 
 def prepared(line: FileLine, example: ParsedExample) -> PreparedRow:

@@ -221,11 +221,10 @@ class KeyFacts:
 
 
 def key_facts(key: str) -> KeyFacts:
-    """The same few keys are in every row of a file, so their facts are kept."""
     return _key_facts(key[:_LONGEST_KEY])
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)  # the same few keys are in every row of a file
 def _key_facts(key: str) -> KeyFacts:
     name = _plain(key)
     meant = _meant(name)
@@ -323,8 +322,7 @@ def says_not_to_train(key: str, value: Value) -> bool:
         return any(
             says_not_to_train(part, inner) for part, inner in value.items() if not isinstance(inner, dict)
         )
-    weight = weight_of(key, value)
-    return weight is not None and weight <= 0
+    return (weight := weight_of(key, value)) is not None and weight <= 0
 
 
 def note_on(key: str) -> KeyNote:
@@ -349,5 +347,4 @@ def _says_of(name: str) -> str:
 
 
 def _near(name: str, known: dict[str, str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-    return known[near[0]] if near else ""
+    return next((known[near] for near in difflib.get_close_matches(name, known, n=1, cutoff=0.75)), "")

@@ -10,7 +10,7 @@ from django.utils import timezone
 from annotation.models import Example, Revision
 from dataset.models import DataImport, ImportIssue, Source
 from dataset.runner.bulk import as_array, as_json, cell, copy_in, copy_text
-from dataset.runner.preparing import PreparedRow
+from dataset.runner.preparing import PreparedBatch, PreparedRow
 from dataset.runner.tally import Tally
 
 # The first columns are those that the row alone does not say, and then those of `RowText.copied`.
@@ -115,13 +115,19 @@ class Store:
 
     def __post_init__(self) -> None:
         self._all_new = not Example.objects.filter(project=self.data_import.project_id).exists()
-        self._seen: set[int] = set()  # the first 60 bits of the arrival hashes of stored rows
+        self._seen: set[int] = set()  # PreparedBatch.shorts of the rows so far
+        # {(source, license) of a row: its first two columns}; as many as the file has sources and licenses.
+        self._begins: dict[tuple[str, str], str] = {}
 
-    def add(self, rows: list[PreparedRow]) -> None:
+    def add(self, batch: PreparedBatch) -> None:
         """Stores the rows that the project does not have, and notes the others as repeats."""
+        rows = batch.good
         for last_try in (False, False, True):
-            known = self.known(self._perhaps_known(rows))
-            fresh = [row for row in first_of_each(rows) if row.arrival not in known]
+            known: dict[str, RepeatedExample] = {}
+            fresh = rows
+            if not self._are_new(batch):
+                known = self.known(rows)
+                fresh = [row for row in first_of_each(rows) if row.arrival not in known]
             try:
                 with transaction.atomic():
                     self._copy(fresh)
@@ -131,18 +137,23 @@ class Store:
                 self._all_new = False
                 if last_try:
                     raise
-        self._remember(fresh)
+        self._remember(batch)
         self._note_repeats(rows, fresh, known)
         self.tally.accepted += len(fresh)
         self.write_issues()
 
-    def _perhaps_known(self, rows: list[PreparedRow]) -> list[PreparedRow]:
-        return [row for row in rows if _short(row.arrival) in self._seen] if self._all_new else rows
+    def _are_new(self, batch: PreparedBatch) -> bool:
+        """Whether no row can be a repeat: the project was empty, and neither batch nor file had any of the hashes before."""
+        return (
+            self._all_new
+            and self._seen.isdisjoint(batch.shorts)
+            and len(set(batch.shorts)) == len(batch.shorts)
+        )
 
-    def _remember(self, fresh: list[PreparedRow]) -> None:
+    def _remember(self, batch: PreparedBatch) -> None:
         if not self._all_new:
             return
-        self._seen.update(_short(row.arrival) for row in fresh)
+        self._seen.update(batch.shorts)
         if len(self._seen) > _MOST_REMEMBERED:
             self._all_new = False
             self._seen.clear()
@@ -199,13 +210,21 @@ class Store:
             cursor.execute(_REVISIONS, [Revision.Reason.ARRIVED, self.data_import.pk, before])
 
     def _line(self, row: PreparedRow) -> str:
+        named = row.example.source, row.example.license
+        begin = self._begins.get(named)
+        if begin is None:
+            begin = self._begins[named] = self._begin(row)
+        return begin + row.copied
+
+    def _begin(self, row: PreparedRow) -> str:
+        """The columns source and license."""
         source = self._source(row)
         license_name = (
             row.example.license
             or self.data_import.default_license
             or (source.license if source is not None else "")
         )
-        return f"{cell(source.name if source is not None else None)}\t{cell(license_name)}\t{row.copied}"
+        return f"{cell(source.name if source is not None else None)}\t{cell(license_name)}\t"
 
     def _source(self, row: PreparedRow) -> Source | None:
         name = row.example.source or self.data_import.default_source
@@ -226,7 +245,3 @@ def first_of_each(rows: list[PreparedRow]) -> list[PreparedRow]:
     for row in rows:
         first.setdefault(row.arrival, row)
     return list(first.values())
-
-
-def _short(sha256: str) -> int:
-    return int(sha256[:15], 16)

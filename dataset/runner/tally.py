@@ -1,6 +1,6 @@
 """What an import says about the rows of a file: counts, keys that were not taken, problems, and the first rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,8 +8,8 @@ from core.text import is_storable, storable
 from dataset.models import DataImport, ImportIssue
 from dataset.runner.chats import ParsedExample
 from dataset.runner.json_lines import Value, shown, write_json
+from dataset.runner.preparing import NoteCount
 from dataset.runner.reading.records import FileLine, clipped, excerpt_of
-from dataset.runner.shapes import KeyNote
 from dataset.runner.values import Issue
 
 ISSUES_A_LINE = 5
@@ -33,20 +33,19 @@ class Tally:
     unwritten: list[ImportIssue] = field(default_factory=list)
     first: list[ImportIssue] = field(default_factory=list)
 
-    def note(self, line: FileLine, notes: Sequence[KeyNote]) -> None:
-        """Counts, once for each row, the keys that were not imported under their own name."""
-        if len(notes) > 1:
-            notes = list({(note.key, note.what): note for note in notes}.values())
-        for note in notes:
+    def note(self, counts: Iterable[NoteCount]) -> None:
+        """Counts the keys of a batch that were not imported under their own name."""
+        for count in counts:
+            note = count.note
             entry = self.keys.get((note.key, note.what))
             if entry is not None:
-                entry["count"] += 1
+                entry["count"] += count.rows
             elif len(self.keys) < MOST_KEYS:
                 self.keys[note.key, note.what] = {
-                    "key": note.key, "what": note.what, "count": 1, "line": line.number, "says": note.says,
+                    "key": note.key, "what": note.what, "count": count.rows, "line": count.line, "says": note.says,
                 }  # fmt: skip
             else:
-                self.other_keys += 1
+                self.other_keys += count.rows
 
     def stored_keys(self) -> list[dict[str, Any]]:
         """The keys as DataImport.keys holds them, the commonest first."""

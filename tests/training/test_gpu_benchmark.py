@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.gpu_cells import UNCOUNTED_STEPS, Cell, measure
+from benchmarks.gpu_cells import UNCOUNTED_STEPS, GpuCell, measure
 from benchmarks.gpu_training import cells_of, report
 
 
@@ -13,7 +13,7 @@ from benchmarks.gpu_training import cells_of, report
     ids=["lora-twice", "full"],
 )
 def test_a_cell_is_trained_and_measured(method, changes):
-    found = measure(Cell("tiny", method, 2, 32, changes), seconds=0.0)
+    found = measure(GpuCell("tiny", method, 2, 32, changes), seconds=0.0)
     assert found["steps"] == UNCOUNTED_STEPS + 4
     assert found["tokens_per_second"] > 0
     # The loop's own clock leaves out what is between two steps, and nothing else.

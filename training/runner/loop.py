@@ -223,8 +223,7 @@ class _Watch(TrainerCallback):
     ) -> None:
         step = state.global_step
         if args.device.type == "cuda":
-            # A GPU works behind: without this the clock would show how fast work is handed to it.
-            torch.cuda.synchronize()
+            torch.cuda.synchronize()  # it works behind: the clock would show how fast work is handed to it
         self.plan.stepped(step, seconds=time.monotonic() - self._step_began)
         self._tell(step, self.plan.sentence(step))
         if step in self.plan.evaluate_at:
