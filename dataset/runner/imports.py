@@ -6,6 +6,7 @@ of the rows are stored even when no example could be stored, because the person 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
@@ -26,8 +27,8 @@ from dataset.actions import DatasetAction
 from dataset.mapping import read_mapping
 from dataset.models import DataImport, ImportIssue
 from dataset.queries.withdrawals import withdrawn_names
+from dataset.runner.apart import LARGE, Job, batches_apart
 from dataset.runner.bulk import copy_in
-from dataset.runner.parsing import parse_line
 from dataset.runner.preparing import PreparedBatch, batches_ahead
 from dataset.runner.reading import NotReadable, OpenedFile, open_file
 from dataset.runner.reading.opening import ReadLimits
@@ -115,14 +116,20 @@ def store(data_import: DataImport, *, report: Report) -> None:
 @contextmanager
 def opened(data_import: DataImport, tally: Tally) -> Iterator[OpenedFile]:
     """The upload as rows. Raises RefusedFile, also for damage that is found while the rows are read."""
-    upload = data_import.upload
-    path = storage().local_path(upload) / upload.manifest[0]["path"]
-    limits = ReadLimits(row=settings.IMPORT_MAX_LINE_BYTES, unpacked=_UNPACKED * settings.IMPORT_MAX_BYTES)
+    path, limits = _stored(data_import)
     try:
         with scratch("import") as folder:
             yield open_file(path, name=data_import.file_name, limits=limits, scratch=folder)
     except NotReadable as error:
         raise RefusedFile(tally, error.code, error.what, error.advice) from error
+
+
+def _stored(data_import: DataImport) -> tuple[Path, ReadLimits]:
+    upload = data_import.upload
+    path = storage().local_path(upload) / upload.manifest[0]["path"]
+    return path, ReadLimits(
+        row=settings.IMPORT_MAX_LINE_BYTES, unpacked=_UNPACKED * settings.IMPORT_MAX_BYTES
+    )
 
 
 def refuse_unusable(tally: Tally) -> None:
@@ -135,19 +142,11 @@ def refuse_unusable(tally: Tally) -> None:
 
 
 def _store_rows(data_import: DataImport, file: OpenedFile, tally: Tally, report: Report) -> None:
-    needs_completion = data_import.destination != DataImport.Destination.QUEUE
     store_rows = Store(data_import, tally)
-    slices = known_categories(data_import.project).slices
-    mapping = read_mapping(data_import.mapping)
-    marks, withdrawn = known_marks(), withdrawn_names(data_import.project)
-    edges = edge_spellings(data_import.project)
-    with batches_ahead(
-        file.rows,
-        lambda line: parse_line(
-            line, needs_completion=needs_completion, marks=marks, mapping=mapping, edges=edges
-        ),
-        RowText(data_import, slices).copied,
-    ) as batches:
+    withdrawn = withdrawn_names(data_import.project)
+    # A refused row shows how it begins in the file: only here is its text at hand.
+    apart = data_import.upload.size_bytes >= LARGE and not withdrawn
+    with _batches(data_import, file, apart=apart) as batches:
         for batch in batches:
             batch.refuse_sources(withdrawn, data_import.default_source)
             count_rows(tally, batch)
@@ -160,6 +159,28 @@ def _store_rows(data_import: DataImport, file: OpenedFile, tally: Tally, report:
     store_rows.write_issues()
     adopt_slices(data_import.project, origin=Category.Origin.IMPORT)
     index_soon(Example.objects.filter(import_id=data_import.pk))
+
+
+@contextmanager
+def _batches(data_import: DataImport, file: OpenedFile, *, apart: bool) -> Iterator[Iterator[PreparedBatch]]:
+    """The rows of the file, parsed `apart` in a process of their own, or in a thread."""
+    path, limits = _stored(data_import)
+    job = Job(
+        path,
+        data_import.file_name,
+        limits,
+        needs_completion=data_import.destination != DataImport.Destination.QUEUE,
+        marks=known_marks(),
+        mapping=read_mapping(data_import.mapping),
+        edges=edge_spellings(data_import.project),
+        text=RowText(data_import, known_categories(data_import.project).slices),
+    )
+    if not apart:
+        with batches_ahead(file.rows, job.parse, job.text.copied) as batches:
+            yield batches
+        return
+    with scratch("import") as folder, batches_apart(job, folder) as batches:
+        yield batches
 
 
 def count_rows(tally: Tally, batch: PreparedBatch) -> None:

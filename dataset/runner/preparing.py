@@ -93,7 +93,8 @@ Parse = Callable[[FileLine], ParsedExample | list[Issue]]
 Copied = Callable[[PreparedRow], str]
 
 
-def _batches(lines: Iterator[FileLine], parse: Parse, copied: Copied | None) -> Iterator[PreparedBatch]:
+def batches(lines: Iterator[FileLine], parse: Parse, copied: Copied | None) -> Iterator[PreparedBatch]:
+    """The rows of a file in batches of BATCH, each with `copied` of it."""
     batch = PreparedBatch()
     for line in lines:
         parsed = parse(line)
@@ -145,7 +146,7 @@ def batches_ahead(
 
     def work() -> None:
         try:
-            for batch in _batches(lines, parse, copied):
+            for batch in batches(lines, parse, copied):
                 if not put(batch):
                     return
             put(None)

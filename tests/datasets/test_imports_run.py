@@ -1,5 +1,6 @@
 """Imports from the uploaded bytes to the stored examples: good files, bad files, races, cancellation and SIGKILL."""
 
+import gzip
 import json
 import os
 import signal
@@ -22,7 +23,7 @@ from core.runs.control import request_cancel, start_again
 from core.tasks import execute_run, sweep_runs
 from dataset.models import DataImport, DatasetRow, ImportIssue, Source
 from dataset.runner import imports as runner
-from dataset.runner.preparing import PreparedRow
+from dataset.runner.preparing import PreparedBatch
 from dataset.runner.storing import Store
 from dataset.runner.tally import ISSUES_OF_A_REFUSED_FILE
 from dataset.services.imports import remove_import, start_import
@@ -163,6 +164,53 @@ def test_repeats_inside_a_file_are_counted_and_point_at_the_first(bring: Bring):
         (3, "Repeats line 1 of this file.", first),
         (4, "Repeats line 1 of this file.", first),
     ]
+
+
+@pytest.fixture(params=["thread", "process"])
+def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How the rows are read: small files by a thread, large ones by a process."""
+    monkeypatch.setattr("dataset.runner.imports.LARGE", 0 if request.param == "process" else 1 << 40)
+    return str(request.param)
+
+
+def test_a_large_file_is_read_by_a_process_with_the_same_result(bring: Bring, reader: str):
+    rows = [pair(number, slice="Customs", odd=number) for number in range(2100)]
+    rows[1999] = "nonsense"
+    rows[2050] = rows[7]
+    data_import = bring(jsonl(*rows, pair(3000, edge="weird", tags=5)))
+    assert data_import.run.status == "succeeded"
+    assert (data_import.lines, data_import.accepted) == (2101, 2098)
+    issues = [(i.line, i.kind, i.field, i.excerpt[:40]) for i in data_import.issues.order_by("line", "field")]
+    assert issues[0] == (2000, "rejected", "", "nonsense")
+    assert [issue[:3] for issue in issues[1:]] == [
+        (2051, "repeated", ""),
+        (2101, "rejected", "edge"),
+        (2101, "rejected", "tags"),
+    ]
+    assert issues[1][3].startswith("Where is shipment 7")
+    odd = next(entry for entry in data_import.keys if entry["key"] == "odd")
+    assert (odd["count"], odd["line"]) == (2099, 1)
+    example = Example.objects.get(origin_detail__line=2099)
+    assert (example.slice, example.question) == ("Customs", "Where is shipment 2098?")
+    assert example.revisions.count() == 1
+
+
+def test_damage_in_the_middle_is_said_by_either_reader(bring: Bring, reader: str):
+    data = gzip.compress(jsonl(*(pair(number) for number in range(3000))), mtime=0)
+    data_import = bring(data[: len(data) // 2])
+    assert (data_import.run.status, data_import.accepted) == ("failed", 0)
+    assert not Example.objects.exists()
+    assert data_import.run.error_code not in ("", "error", "crashed")
+
+
+def test_a_reading_process_that_dies_fails_the_import_and_stores_nothing(
+    bring: Bring, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("dataset.runner.imports.LARGE", 0)
+    monkeypatch.setattr("dataset.runner.apart.sys.executable", "/bin/false")
+    data_import = bring(jsonl(pair(1)))
+    assert data_import.run.status == "failed"
+    assert not Example.objects.exists()
 
 
 @pytest.mark.parametrize("remembered", [0, 3, 1000])
@@ -327,11 +375,11 @@ def test_an_unknown_destination_is_refused(bring: Bring):
 def test_a_failure_in_the_middle_leaves_nothing(bring: Bring, monkeypatch: pytest.MonkeyPatch):
     real, calls = Store.add, []
 
-    def breaks(store: Store, rows: list[PreparedRow]) -> None:
-        calls.append(len(rows))
+    def breaks(store: Store, batch: PreparedBatch) -> None:
+        calls.append(len(batch))
         if len(calls) == 2:
             raise ZeroDivisionError
-        real(store, rows)
+        real(store, batch)
 
     monkeypatch.setattr(Store, "add", breaks)
     data_import = bring(jsonl(*(pair(n, source="desk") for n in range(2500))))
@@ -346,8 +394,8 @@ def test_cancelled_in_the_middle_it_leaves_nothing(
 ):
     real = Store.add
 
-    def cancels(store: Store, rows: list[PreparedRow]) -> None:
-        real(store, rows)
+    def cancels(store: Store, batch: PreparedBatch) -> None:
+        real(store, batch)
         data_import = store.data_import
         thread = threading.Thread(
             target=_in_thread(lambda: request_cancel(by=world.admin, run=data_import.run))

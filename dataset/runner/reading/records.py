@@ -28,6 +28,10 @@ class FileLine(NamedTuple):
         """The same row, as one of an archive."""
         return self._replace(part=part, end=end)
 
+    def as_excerpt(self) -> "FileLine":
+        """Only what is shown of the row: for a list of bad ones."""
+        return self._replace(excerpt=excerpt_of(self), text=None, data=None)
+
 
 class NotReadable(Exception):
     """The file as a whole cannot be read: a code, what it is, and what to do."""
