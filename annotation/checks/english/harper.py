@@ -4,10 +4,13 @@ It has 917 rules. Most are about style or taste ("OK" or "okay", "Ceylon" is "Sr
 these were measured one by one (docs/reference/checks.md).
 """
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 from typing import Any
+
+from annotation.checks.english.frequency import commonness
 
 _RULES = frozenset(
     {
@@ -18,6 +21,9 @@ _RULES = frozenset(
     }
 )  # fmt: skip
 _MOST_LETTERS = 20_000
+# A text with more different words than these that nobody uses in English is not checked.
+_MOST_UNKNOWN, _UNKNOWN_SHARE = 8, 0.1
+_WORD = re.compile(r"[^\W\d_]{3,}")
 # harper's categories
 SPELLING, CAPITAL, SPACES, REPEATED = "spelling", "capital", "spaces", "repeated"
 _CATEGORIES = {
@@ -50,8 +56,9 @@ def _linter() -> Any:
 
 @lru_cache(maxsize=2048)
 def lints(text: str) -> tuple[Lint, ...]:
-    """What harper sees in an English text, in its order. Empty for texts that are longer than any example."""
-    if len(text) > _MOST_LETTERS:
+    """What harper sees in an English text, in its order. Empty for texts that are longer than any example, and for texts with many
+    words that are not English."""
+    if len(text) > _MOST_LETTERS or _is_strange(text):
         return ()
     with _lock:
         try:
@@ -63,6 +70,13 @@ def lints(text: str) -> tuple[Lint, ...]:
             _linter.cache_clear()
             raise RuntimeError(f"harper failed: {error}") from None
     return tuple(_lint(one, text) for one in found)
+
+
+def _is_strange(text: str) -> bool:
+    """Names, codes or another language: harper looks for a similar word for each of them, two milliseconds each."""
+    words = {word.casefold() for word in _WORD.findall(text)}
+    unknown = sum(not commonness(word) for word in words)
+    return unknown > _MOST_UNKNOWN and unknown > _UNKNOWN_SHARE * len(words)
 
 
 def _lint(one: Any, text: str) -> Lint:
