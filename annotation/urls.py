@@ -46,6 +46,7 @@ urlpatterns = [
     path("tasks/new/", authoring.task_new, name="task-new"),
     path("tasks/from-coverage/", authoring.task_from_hole, name="task-from-hole"),
     path("tasks/<int:pk>/", authoring.task, name="task"),
+    path("tasks/<int:pk>/change/", authoring.task_change, name="task-change"),
     path("tasks/<int:pk>/cancel/", authoring.task_end, {"status": "cancelled"}, name="task-cancel"),
     path("tasks/<int:pk>/close/", authoring.task_end, {"status": "done"}, name="task-close"),
     path("tasks/<int:pk>/reopen/", authoring.task_reopen, name="task-reopen"),

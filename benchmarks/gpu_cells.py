@@ -208,7 +208,7 @@ def process_bytes() -> int | None:
             text=True,
             check=False,
         ).stdout
-        rows = [line.split(",") for line in answer.splitlines() if line.count(",") == 1]
+        rows = [line.split(",") for line in answer.split("\n") if line.count(",") == 1]
         own = [row[1] for row in rows if "compute" not in query or int(row[0]) == os.getpid()]
         if own and own[0].strip().isdigit():
             return int(own[0]) * 2**20

@@ -26,6 +26,7 @@ from typing import Any
 
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, set_seed
 
+from core.text import whole_lines_of
 from tests.support.waiting import wait_for
 from tests.training.tiny import make_tokenizer
 from training import checkpoints
@@ -73,7 +74,7 @@ class LossesByStep:
 def demo_rows() -> list[dict[str, Any]]:
     """The approved pairs of the demo, every eighth held out."""
     folder = HERE.parent / "dataset" / "demo" / "pairs"
-    lines = [line for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    lines = [line for path in sorted(folder.glob("*.jsonl")) for line in whole_lines_of(path.read_text())]
     pairs = [pair for pair in map(json.loads, lines) if pair["stage"] == "approved" and pair["completion"]]
     return [
         {name: pair[name] for name in ("messages", "context", "completion")}
@@ -172,7 +173,7 @@ def killed_and_resumed(folder: Path, device: str, number: int) -> tuple[dict[int
     answer = subprocess.run(
         [*command, "0"], env=os.environ, capture_output=True, text=True, check=True
     ).stdout
-    losses = dict(json.loads(line) for line in file.read_text().splitlines())
+    losses = dict(json.loads(line) for line in whole_lines_of(file.read_text()))
     return losses, from_step, answer.split()[-1]
 
 

@@ -120,7 +120,7 @@ def duplicates(rows: int) -> Figures:
     """In a program of its own: it starts web, worker and servers."""
     command = [sys.executable, str(HERE / "duplicates.py"), "--rows", str(rows), "--json"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    found = json.loads(done.stdout.strip().splitlines()[-1])
+    found = json.loads(done.stdout.strip().split("\n")[-1])
     names = ("near_duplicates_100k_seconds", "near_duplicates_peak_mb")
     return {name: float(found[name]) for name in names}
 

@@ -4,66 +4,21 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework import mixins, serializers, status
+from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from annotation.api.category_serializers import (
+    CategoryChangeSerializer,
+    CategorySerializer,
+    MergeSerializer,
+    NewCategorySerializer,
+)
 from annotation.models import Category
-from annotation.models.categories import LONGEST_EDGE, LONGEST_NAME
 from annotation.services import categories as services
-from annotation.services.categories import LONGEST_DESCRIPTION
 from core.api.base import ProjectAPIView
-from core.api.fields import Body, IdField, SeenField, SeenSerializer, TextField
+from core.api.fields import SeenSerializer
 from core.roles import ADMINS, EXAMPLE_READERS
-
-
-class CategorySerializer(serializers.ModelSerializer[Category]):
-    """A slice or a kind of edge case. Examples have its `key`; `merged_into` is set for an old name."""
-
-    seen = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Category
-        fields = (
-            "id",
-            "kind",
-            "key",
-            "name",
-            "description",
-            "position",
-            "active",
-            "origin",
-            "merged_into",
-            "seen",
-        )
-        read_only_fields = fields
-
-    def get_seen(self, category: Category) -> str:
-        return services.category_stamp(category)
-
-
-class NewCategorySerializer(Body):
-    kind = serializers.ChoiceField(choices=Category.Kind.choices)
-    name = TextField(max_length=LONGEST_NAME)
-    description = TextField(max_length=LONGEST_DESCRIPTION, required=False, default="", allow_blank=True)
-    key = TextField(
-        max_length=LONGEST_EDGE,
-        required=False,
-        default="",
-        allow_blank=True,
-        help_text="Of a kind of edge case, for files; empty: made from the name.",
-    )
-
-
-class CategoryChangeSerializer(Body):
-    name = TextField(max_length=LONGEST_NAME, required=False)
-    description = TextField(max_length=LONGEST_DESCRIPTION, required=False, allow_blank=True)
-    seen = SeenField()
-
-
-class MergeSerializer(Body):
-    into = IdField(help_text="The entry that the examples get.")
-    seen = SeenField()
 
 
 class _Categories(ProjectAPIView):

@@ -80,14 +80,18 @@ def _writer(access: Access, pk: int | None) -> User | None:
 
 
 @project_page(*EXAMPLE_READERS)
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe
 def task(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    """The task, its progress and its examples; a POST changes it."""
+    """The task, its progress and its examples."""
     one = _task(access, pk)
-    can_change = access.has(*EXAMPLE_DECIDERS)
-    if request.method == "POST":
-        access.require(*EXAMPLE_DECIDERS)
-    form = TaskForm(request.POST if request.method == "POST" else None, project=access.project, task=one)
+    return _page(request, access, one, TaskForm(None, project=access.project, task=one))
+
+
+@project_page(*EXAMPLE_DECIDERS)
+@require_POST
+def task_change(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    one = _task(access, pk)
+    form = TaskForm(request.POST, project=access.project, task=one)
     if form.is_valid():
         try:
             services.change_task(
@@ -97,13 +101,17 @@ def task(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
             return redirect("annotation:task", access.project.slug, one.pk)
         except ExpectedError as error:
             take_errors(form, error)
+    return _page(request, access, one, form)
+
+
+def _page(request: HttpRequest, access: Access, one: AuthoringTask, form: TaskForm) -> HttpResponse:
     context = {
         "task": one,
         "progress": progress_of([one])[0],
         "edge_names": edge_names(access.project),
         "form": form,
         "seen": services.task_stamp(one),
-        "can_change": can_change,
+        "can_change": access.has(*EXAMPLE_DECIDERS),
         "writes": access.has(Role.ANNOTATOR),
         "page": cut(request, one.examples.select_related("submitted_by").order_by("-pk"), 25),
     }

@@ -13,6 +13,7 @@ from annotation.services import categories as services
 from core.access import Access, project_page
 from core.errors import ExpectedError
 from core.forms import status_of, take_errors
+from core.lists.numbers import whole_number
 from core.models import Role
 from core.roles import EXAMPLE_READERS
 
@@ -107,7 +108,7 @@ def category_merge(request: HttpRequest, access: Access, pk: int) -> HttpRespons
     if not merge.is_valid():
         initial = CategoryForm(None, initial={"name": one.name, "description": one.description})
         return _page(request, access, one, initial, merge)
-    into = _category(access, int(merge.cleaned_data["into"]))
+    into = _category(access, whole_number(merge.cleaned_data["into"]) or 0)
     services.merge_categories(by=access.user, category=one, into=into, seen=request.POST.get("seen", ""))
     messages.success(request, f"{one.name} is merged into {into.name}.")
     return redirect(_back(access, one))

@@ -23,6 +23,7 @@ from annotation.views.editing import (
 )
 from core.access import Access, project_page
 from core.errors import ExpectedError
+from core.lists.params import Params
 from core.models import Role
 from core.services.drafts import FormState
 from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
@@ -47,7 +48,7 @@ def _page(
 
 def _asked(request: HttpRequest) -> int:
     """The id of the task that the address names; 0 without one."""
-    return whole_number(request.GET.get("task"))
+    return Params(request.GET).number("task") or 0
 
 
 def _for_task(access: Access, pk: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation.links import annotation_subnav
 from core.access import Access, project_page
 from core.errors import ExpectedError
+from core.lists.numbers import decimal_number
 from core.lists.params import Params
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 from dataset.fairness.wordlists import as_lines, from_lines
@@ -88,11 +89,9 @@ def _typed(params: Params, at: int) -> dict[str, str]:
 
 def _read(typed: Mapping[str, str]) -> dict[str, Any]:
     """A group as the service takes it. A target that is not a number stays text, which it refuses."""
-    target: Any = typed["target"].strip().rstrip("%").strip().replace(",", ".")
-    try:
-        target = float(target) / 100 if target else None
-    except ValueError:
-        target = typed["target"]
+    written = typed["target"].strip().rstrip("%").strip()
+    share = decimal_number(written)
+    target = share / 100 if share is not None else written or None
     return {**typed, "target": target, **{part: from_lines(typed[part]) for part in PARTS}}
 
 

@@ -238,7 +238,7 @@ def test_tasks_on_their_pages(world: World, as_user: SignIn):
     one = AuthoringTask.objects.get()
     assert (made.status_code, one.due_on) == (302, date(2030, 1, 2))
     assert client.post(url(world, "task-new"), {"quota": "3"}).status_code == 422
-    page = url(world, "task", one.pk)
+    page = url(world, "task-change", one.pk)
     assert client.post(page, {"wanted": "Odder ones", "quota": "4"}).status_code == 302
     assert client.post(page, {"wanted": "", "quota": "4"}).status_code == 422
     stale = client.post(url(world, "task-cancel", one.pk), {"seen": "old"})

@@ -126,7 +126,7 @@ def test_the_comparison_sees_what_is_too_wide() -> None:
     assert too_wide(serializers.CharField(max_length=121), column)
     assert not too_wide(serializers.CharField(max_length=120), column)
     assert too_wide(serializers.IntegerField(min_value=0), Draft._meta.get_field("base_revision"))
-    assert too_wide(serializers.ChoiceField(choices=["x"]), Example._meta.get_field("edge"))
+    assert too_wide(serializers.ChoiceField(choices=["x"]), Example._meta.get_field("status"))
 
 
 FORMS = ["core.forms", "dataset.forms", "annotation.forms", "training.forms", "inference.forms",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.errors import Invalid
 from core.lists.filters import Filter, search_field
-from core.lists.numbers import LARGEST_ID
+from core.lists.numbers import LARGEST_ID, decimal_number
 from core.lists.params import Params, day_end, day_start
 from core.text import is_storable, storable
 
@@ -119,6 +119,13 @@ def test_a_filter_that_is_not_understood_is_refused(query: str, name: str, words
     assert words in refused.value.fields[name][0]
     assert filters.http_status == 422
     assert any(words in told for told in filters.messages)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_decimal_is_a_number_or_nothing(odd: str) -> None:
+    number = decimal_number(odd)
+    assert number is None or 0 <= number < 1e13
+    assert (decimal_number("12,5"), decimal_number("0.25"), decimal_number("1.")) == (12.5, 0.25, None)
 
 
 def test_filters_that_are_understood_come_without_what_is_empty() -> None:

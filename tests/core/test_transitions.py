@@ -30,15 +30,22 @@ def test_a_table_names_every_status_and_no_other(model):
     assert set().union(*model.TRANSITIONS.values()) <= statuses
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_a_move_that_the_table_does_not_have_is_refused_before_anything_is_written(model):
-    field = _field(model)
+def _missing(model):
+    """The moves that its table does not have. Where there are two statuses, each can follow the other."""
     reachable = set().union(*model.TRANSITIONS.values())
-    missing = {
+    return {
         (old, new) for old, targets in model.TRANSITIONS.items() for new in reachable - set(targets) - {old}
     }
-    assert missing
-    for old, new in sorted(missing):
+
+
+def test_nearly_every_table_refuses_some_moves():
+    assert {model.__name__ for model in MODELS if not _missing(model)} == {"AuditFinding", "DuplicateCluster"}
+
+
+@pytest.mark.parametrize("model", filter(_missing, MODELS), ids=lambda model: model.__name__)
+def test_a_move_that_the_table_does_not_have_is_refused_before_anything_is_written(model):
+    field = _field(model)
+    for old, new in sorted(_missing(model)):
         with pytest.raises(Conflict):
             transition(model(**{field.name: old}), new, field=field.name)
 

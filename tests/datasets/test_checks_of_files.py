@@ -99,6 +99,7 @@ def test_with_a_mapping_the_same_file_can_be_imported(world: World, table: Path)
         "import-check",
         "import-check",
         "import",
+        "check-project",
     ]
     actions = ["import.checked", "import.checked", "import.started", "import.stored"]
     entries = AuditEntry.objects.filter(action__startswith="import.").order_by("pk")
