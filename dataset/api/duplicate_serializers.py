@@ -18,6 +18,7 @@ class DuplicateSearchSerializer(serializers.ModelSerializer[DuplicateSearch]):
     """A search for duplicates. `counts` is filled when it has ended: `examples`, `clusters` by kind, `disagreeing`, `near_test`, and how
     many answers were compared by value (`answers`), by meaning (`embedded`) and not at all (`not_compared`)."""
 
+    id = serializers.IntegerField(read_only=True, allow_null=True, help_text="null before the first search")
     run = RunSerializer(read_only=True, allow_null=True)
     counts = serializers.DictField(read_only=True)
 
@@ -31,6 +32,13 @@ class ClusterSerializer(serializers.ModelSerializer[DuplicateCluster]):
     """A cluster. `says` names two answers that disagree; `likeness` is the lowest cosine similarity of two answers to one question."""
 
     settled_by = PersonSerializer(read_only=True, allow_null=True)
+    # Both can be empty, which a read-only field of a model does not say in the schema.
+    disagreement = serializers.ChoiceField(
+        choices=DuplicateCluster.Disagreement.choices, allow_blank=True, read_only=True
+    )
+    outcome = serializers.ChoiceField(
+        choices=DuplicateCluster.Outcome.choices, allow_blank=True, read_only=True
+    )
 
     class Meta:
         model = DuplicateCluster
