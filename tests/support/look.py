@@ -150,12 +150,12 @@ def watch(page: Page) -> list[str]:
     """Notes, from now on, everything the browser complains of on this page."""
     said: list[str] = []
     page.on("pageerror", lambda error: said.append(f"script error: {error}"))
-    page.on("console", lambda m: _note(said, m.text) if m.type == "error" else None)
+    page.on("console", lambda m: note_console(said, m.text) if m.type == "error" else None)
     page.on("response", lambda r: said.append(f"{r.status} {r.url}") if r.status >= 400 else None)
     return said
 
 
-def _note(said: list[str], words: str) -> None:
+def note_console(said: list[str], words: str) -> None:
     """A newer request of the same field ends the one before, as it should. htmx calls that two errors: the second says which."""
     if not words.startswith("htmx:sendAbort"):
         said.append(f"console: {words}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.support.look import follow, keep_picture
+from tests.support.look import follow, keep_picture, note_console
 from tests.support.waiting import wait_for
 
 PROJECT = "freight-desk"
@@ -36,7 +36,7 @@ class Office:
         )
         page = context.new_page()
         complaints: list[str] = []
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.on("console", lambda said: note_console(complaints, said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(f"{self.url}/sign-in/")
         page.get_by_label("E-mail address").fill(f"{name}@freight-desk.example")
