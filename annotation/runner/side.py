@@ -99,24 +99,31 @@ class _Second:
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
         self._given: deque[_Chunk] = deque()
+        self._sent: queue.Queue[object] = queue.Queue()
         self._answers: queue.Queue[list[list[Finding]] | None] = queue.Queue()
         self.failed = False
         threading.Thread(target=self._read, name="second-checker", daemon=True).start()
+        threading.Thread(target=self._write, name="second-checker-input", daemon=True).start()
 
     def send(self, what: object) -> None:
+        """By a thread: a chunk is larger than a pipe, and the process reads the next one only when it has checked the last."""
+        self._sent.put(what)
+
+    def _write(self) -> None:
         assert self._process.stdin is not None
-        pickle.dump(what, self._process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
-        self._process.stdin.flush()
+        with contextlib.suppress(OSError, ValueError):  # it has ended: `_read` sees that, too
+            while (what := self._sent.get()) is not None:
+                pickle.dump(what, self._process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
+                self._process.stdin.flush()
+
+    def close(self) -> None:
+        self._sent.put(None)
 
     def takes(self, chunk: _Chunk) -> bool:
         """Gives it the chunk, when it has not enough to do."""
         if self.failed or len(self._given) >= _WAITING:
             return False
-        try:
-            self.send(chunk.rows)
-        except OSError:
-            self.failed = True
-            return False
+        self.send(chunk.rows)
         self._given.append(chunk)
         return True
 
@@ -159,12 +166,12 @@ def _second_process(project: "Project | None") -> "Iterator[_Second | None]":
         [sys.executable, "-m", "annotation.runner.side"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=settings.BASE_DIR, env=environment,
     )  # fmt: skip
+    second = _Second(process)
     try:
-        second = _Second(process)
-        with contextlib.suppress(OSError):
-            second.send(project)
+        second.send(project)
         yield second
     finally:
+        second.close()
         process.kill()
         process.wait()
         for end in (process.stdin, process.stdout):
