@@ -141,7 +141,7 @@ _MAKERS: dict[str, Callable[[str, int], str]] = {
 
 def invented(kind: str, values: list[str], beside: str) -> dict[str, str]:
     """{value: its pseudonym}: equal values (spaces and case aside) have equal ones, different values different ones. `beside` is all
-    text of the example: no pseudonym stands in it already."""
+    text of the example: a pseudonym is never a value that it has already."""
     made: dict[str, str] = {}
     taken: dict[str, str] = {}
     for value in values:

@@ -12,7 +12,7 @@ from annotation.checks.base import UNLIMITED, Check, Finding, Fix, Pair, Span, T
 from core.models import Project
 
 _MOST = 50
-# Module of detect-secrets, the kind, and words that stand in every such secret: a text without any of them is not searched.
+# Module of detect-secrets, the kind, and words that every such secret contains: a text without any of them is not searched.
 _DETECTORS = (
     ("aws", "aws-key", ("AKIA", "ASIA", "ABIA", "ACCA", "A3T")),
     ("azure_storage_key", "azure-key", ("AccountKey=",)),

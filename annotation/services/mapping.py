@@ -10,7 +10,7 @@ from core.runs.control import launch_run
 
 @transaction.atomic
 def start_map(*, by: User, project: Project) -> ExampleMap:
-    """Launches the run that makes the map anew; the earlier one is shown until then. Conflict while one is being made."""
+    """Launches the run that makes a new map; the earlier one is shown until then. Conflict while one is being made."""
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     made = ExampleMap.objects.select_related("run").filter(project=project).first()
     if made is not None and made.run is not None and made.run.status in Run.ACTIVE:

@@ -1,6 +1,6 @@
 """The figures of a bias audit from its rows: who is named, their shares, and how completions to them differ. No database.
 
-A row belongs to each group whose words stand in its prompt or records; its completion is what is measured. A group is compared with
+A row belongs to each group whose words its prompt or records contain; its completion is what is measured. A group is compared with
 the rows that name another group of the same characteristic and not this one; where these are too few, with all rows that do not name it.
 """
 

@@ -68,7 +68,7 @@ def politeness(text: str) -> float:
 
 
 def refused(text: str) -> float:
-    """1 when a phrase of refusal stands in the text."""
+    """1 when the text contains a phrase of refusal."""
     return float(_REFUSED.search(text) is not None)
 
 

@@ -1,4 +1,4 @@
-"""Lexicons of protected characteristics, and where their words stand in a text. Pure functions, without the database.
+"""Lexicons of protected characteristics, and where a text has their words. Pure functions, without the database.
 
 A characteristic has groups; a group has words in three parts (names, pronouns, terms), each part by kind. A kind says what a word
 stands for ("possessive", "place", "women"): a twin replaces a word by one of the same kind, at the same place of its list.
@@ -105,7 +105,7 @@ class LexiconEntry:
 
 @dataclass(frozen=True)
 class Hit:
-    """A word of a lexicon in a text. More than one entry: it stands in several groups or kinds."""
+    """A word of a lexicon in a text. More than one entry: it belongs to several groups or kinds."""
 
     start: int
     end: int

@@ -64,7 +64,7 @@ def lints(text: str) -> tuple[Lint, ...]:
         try:
             found = _linter().lint(text, language="plaintext")
         except BaseException as error:
-            # A panic of harper's Rust is no Exception, and would end the process of whoever asked.
+            # A failure inside harper's Rust code is not an Exception in Python: it would end this process.
             if type(error).__name__ != "PanicException":
                 raise
             _linter.cache_clear()
