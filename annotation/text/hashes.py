@@ -76,6 +76,23 @@ def arrival_hash(*, messages: list[Any], context: list[str], completion: str) ->
     return _sha256({"messages": turns, "context": [record.strip() for record in context]})
 
 
+def arrival_and_content(*, messages: list[Any], context: list[str], completion: str) -> tuple[str, str]:
+    """`arrival_hash` and `content_hash`. Their texts are written as JSON once for both, where no white space at their ends
+    and no other Unicode form makes a difference."""
+    chat, records, answer = _encode(messages), _encode(context), _encode(completion)
+    content = b'{"completion":%b,"context":%b,"messages":%b}' % (answer, records, chat)
+    if (
+        completion
+        and completion.strip() == completion
+        and all(message["content"].strip() == message["content"] for message in messages)
+        and (content.isascii() or unicodedata.is_normalized("NFC", content.decode()))
+    ):
+        arrival = b'{"completion":%b,"messages":%b}' % (answer, chat)
+        return hashlib.sha256(arrival).hexdigest(), hashlib.sha256(content).hexdigest()
+    values: dict[str, Any] = {"messages": messages, "context": context, "completion": completion}
+    return arrival_hash(**values), content_hash(**values)
+
+
 def prompt_hash(*, messages: list[Any], context: list[str]) -> str:
     """SHA-256 that is equal for prompts which differ only in case, spacing or Unicode form.
 

@@ -15,16 +15,16 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, overload
 
 if TYPE_CHECKING:  # importing them needs Django, which the process sets up first
     from core.marks import Marks
     from dataset.mapping import FieldMapping
     from dataset.runner.chats import ParsedExample
-    from dataset.runner.preparing import PreparedBatch
+    from dataset.runner.preparing import PreparedBatch, PreparedRow
     from dataset.runner.reading.opening import ReadLimits
     from dataset.runner.reading.records import FileLine
     from dataset.runner.storing import RowText
@@ -106,13 +106,67 @@ def _received(process: "subprocess.Popen[bytes]") -> "Iterator[PreparedBatch]":
         yield unpacked(value)
 
 
+class PackedRow(NamedTuple):
+    """A good row, as it travels: of its texts only what a repeat shows. The first three are all that a new row needs."""
+
+    source: str
+    license: str
+    copied: str
+    number: int
+    end: int
+    part: str
+    asked: str
+    arrival: str
+    content: str
+
+
+class ReceivedRows(Sequence["PreparedRow"]):
+    """The good rows of a batch. Each is made into a PreparedRow where it is asked for: rows that are new are stored by their text for
+    COPY alone, and making 100,000 instances would cost as much as storing them."""
+
+    def __init__(self, packed: list[tuple[Any, ...]]) -> None:
+        self._packed = packed
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    @overload
+    def __getitem__(self, at: int) -> "PreparedRow": ...
+
+    @overload
+    def __getitem__(self, at: slice) -> "list[PreparedRow]": ...
+
+    def __getitem__(self, at: int | slice) -> "PreparedRow | list[PreparedRow]":
+        rows = self._packed[at]
+        return list(map(_row, rows)) if isinstance(rows, list) else _row(rows)
+
+    def copied(self) -> Iterator[tuple[Any, ...]]:
+        """(source, license, the other columns) of each row."""
+        return (row[:3] for row in self._packed)
+
+
+def _row(values: tuple[Any, ...]) -> "PreparedRow":
+    from dataset.runner.chats import ParsedExample
+    from dataset.runner.preparing import PreparedRow
+    from dataset.runner.reading.records import FileLine
+
+    packed = PackedRow(*values)
+    return PreparedRow(
+        FileLine(packed.number, packed.end, None, part=packed.part),
+        ParsedExample(
+            [{"role": "user", "content": packed.asked}], source=packed.source, license=packed.license
+        ),
+        packed.arrival, packed.content, "", packed.copied,
+    )  # fmt: skip
+
+
 def packed(batch: "PreparedBatch") -> tuple[Any, ...]:
-    """The batch as a few lists: instances would cost more than reading the rows. Of a row's texts only what a repeat shows is kept."""
-    from dataset.runner.reading.records import clipped
+    """The batch as a few lists of plain tuples: instances would cost more than reading the rows."""
+    from dataset.runner.reading.records import EXCERPT
 
     good = [
-        (row.line.number, row.line.end, row.line.part, clipped(row.example.messages[-1]["content"]),
-         row.example.source, row.example.license, row.arrival, row.content, row.copied)
+        (row.example.source, row.example.license, row.copied, row.line.number, row.line.end, row.line.part,
+         row.example.messages[-1]["content"][: 2 * EXCERPT], row.arrival, row.content)
         for row in batch.good
     ]  # fmt: skip
     bad = [(line.as_excerpt(), issues) for line, issues in batch.bad]
@@ -120,20 +174,10 @@ def packed(batch: "PreparedBatch") -> tuple[Any, ...]:
 
 
 def unpacked(values: tuple[Any, ...]) -> "PreparedBatch":
-    from dataset.runner.chats import ParsedExample
-    from dataset.runner.preparing import PreparedBatch, PreparedRow
-    from dataset.runner.reading.records import FileLine
+    from dataset.runner.preparing import PreparedBatch
 
     good, bad, notes, shorts = values
-    rows = [
-        PreparedRow(
-            FileLine(number, end, None, part=part),
-            ParsedExample([{"role": "user", "content": asked}], source=source, license=license_name),
-            arrival, content, "", copied,
-        )
-        for number, end, part, asked, source, license_name, arrival, content, copied in good
-    ]  # fmt: skip
-    return PreparedBatch(rows, bad, notes, shorts)
+    return PreparedBatch(ReceivedRows(good), bad, notes, shorts)
 
 
 def _work(job: Job, scratch: Path, answers: IO[bytes]) -> None:

@@ -13,6 +13,7 @@ from dataset.mapping import LEAVE_OUT, FieldMapping
 from dataset.runner.chats import ChatReader, ParsedExample
 from dataset.runner.json_lines import NotRead, Value, read_json, shown, write_json
 from dataset.runner.labelled import unwrapped
+from dataset.runner.plain_keys import are_plain, plain_keys
 from dataset.runner.reading.records import FileLine, shortened, type_name
 from dataset.runner.shapes import (
     KeyNote,
@@ -172,6 +173,26 @@ class _Reader(ChatReader):
     # --- keys ----------------------------------------------------------------------------------------------
     def _sort_keys(self) -> None:
         """Decides about each key: imported, read as another one, refused, or noted as not imported."""
+        plain = None if self.is_table or self.mapping.columns else plain_keys(tuple(self.data))
+        if plain is not None and are_plain(self.data):
+            self._take_plain(plain)
+        else:
+            self._sort_each_key()
+        if is_nothing(self.value_of("completion")[1]):
+            self.given.pop("completion", None)  # messages can end with the answer
+
+    def _take_plain(self, plain: tuple[tuple[str, str | None, KeyNote | None], ...]) -> None:
+        """The same as `_sort_each_key`, for a row whose keys are decided by their names."""
+        for key, own, note in plain:
+            value = self.data[key]
+            if own is not None:
+                if value is None and key != own:
+                    continue
+                self.given[own] = (key, value)
+            if note is not None:
+                self.result.notes.append(note)
+
+    def _sort_each_key(self) -> None:
         perhaps: list[tuple[str, Value]] = []
         for key, value in self.data.items():
             facts = key_facts(key)
@@ -200,8 +221,6 @@ class _Reader(ChatReader):
         if perhaps:
             self._read_perhaps(perhaps)
         self._join_records()
-        if is_nothing(self.value_of("completion")[1]):
-            self.given.pop("completion", None)  # messages can end with the answer
 
     def _judges(self, key: str, value: Value) -> bool:
         """Whether the value marks the answer as a bad one, which is noted then. Raises BadField where the row is not to be trained on."""
@@ -358,14 +377,20 @@ class _Reader(ChatReader):
     # --- all texts --------------------------------------------------------------------------------
     def _check_texts(self) -> None:
         row = self.result
+        contents = [message["content"] for message in row.messages]
+        every = (*contents, *row.context, row.completion, row.rejected)
+        if any(map(self.marks.in_text, every)):
+            self._name_marks(row)
+        size = sum(map(len, every))
+        if size > MAX_ALL:
+            self.issues.append(
+                Issue("", f"The example has {size:,} characters; at most {MAX_ALL:,} are allowed.")
+            )
+
+    def _name_marks(self, row: ParsedExample) -> None:
         texts = {f"messages[{at}].content": m["content"] for at, m in enumerate(row.messages)}
         texts |= {f"context[{at}]": record for at, record in enumerate(row.context)}
         texts["completion"], texts["rejected"] = row.completion, row.rejected
         for name, text in texts.items():
             if mark := self.marks.in_text(text):
                 self.issues.append(Issue(name, words_for(mark)))
-        size = sum(map(len, texts.values()))
-        if size > MAX_ALL:
-            self.issues.append(
-                Issue("", f"The example has {size:,} characters; at most {MAX_ALL:,} are allowed.")
-            )

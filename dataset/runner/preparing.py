@@ -3,12 +3,12 @@
 import queue
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from annotation.text.hashes import arrival_hash, content_hash, group_of_prompt
+from annotation.text.hashes import arrival_and_content, group_of_prompt
 from dataset.runner.chats import ParsedExample
 from dataset.runner.reading.records import FileLine
 from dataset.runner.shapes import KeyNote
@@ -48,7 +48,7 @@ class PreparedBatch:
     hashes. Both are made beside the rows, because the thread that stores has enough to do.
     """
 
-    good: list[PreparedRow] = field(default_factory=list)
+    good: Sequence[PreparedRow] = field(default_factory=list)
     bad: list[tuple[FileLine, list[Issue]]] = field(default_factory=list)
     notes: dict[tuple[str, str], NoteCount] = field(default_factory=dict)
     shorts: list[int] = field(default_factory=list)
@@ -95,19 +95,20 @@ Copied = Callable[[PreparedRow], str]
 
 def batches(lines: Iterator[FileLine], parse: Parse, copied: Copied | None) -> Iterator[PreparedBatch]:
     """The rows of a file in batches of BATCH, each with `copied` of it."""
-    batch = PreparedBatch()
+    good: list[PreparedRow] = []
+    bad: list[tuple[FileLine, list[Issue]]] = []
     for line in lines:
         parsed = parse(line)
         if isinstance(parsed, ParsedExample):
             row = prepared(line, parsed)
-            batch.good.append(PreparedRow(*row[:-1], copied(row)) if copied else row)
+            good.append(PreparedRow(*row[:-1], copied(row)) if copied else row)
         else:
-            batch.bad.append((line, parsed))
-        if len(batch) == BATCH:
-            yield batch.counted()
-            batch = PreparedBatch()
-    if len(batch):
-        yield batch.counted()
+            bad.append((line, parsed))
+        if len(good) + len(bad) == BATCH:
+            yield PreparedBatch(good, bad).counted()
+            good, bad = [], []
+    if good or bad:
+        yield PreparedBatch(good, bad).counted()
 
 
 def short(sha256: str) -> int:
@@ -120,8 +121,7 @@ def prepared(line: FileLine, example: ParsedExample) -> PreparedRow:
     return PreparedRow(
         line,
         example,
-        arrival_hash(messages=messages, context=context, completion=completion),
-        content_hash(messages=messages, context=context, completion=completion),
+        *arrival_and_content(messages=messages, context=context, completion=completion),
         example.group or group_of_prompt(messages=messages, context=context),
     )
 

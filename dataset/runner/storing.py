@@ -1,6 +1,6 @@
 """Stores prepared rows as examples with their first revision, by COPY, in the caller's transaction."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from annotation.models import Example, Revision
 from dataset.models import DataImport, ImportIssue, Source
+from dataset.runner.apart import ReceivedRows
 from dataset.runner.bulk import as_array, as_json, cell, copy_in, copy_text
 from dataset.runner.preparing import PreparedBatch, PreparedRow
 from dataset.runner.tally import Tally
@@ -121,13 +122,26 @@ class Store:
 
     def add(self, batch: PreparedBatch) -> None:
         """Stores the rows that the project does not have, and notes the others as repeats."""
-        rows = batch.good
+        if not (self._are_new(batch) and self._add_all(batch.good)):
+            self._add_new(list(batch.good))
+        self._remember(batch)
+        self.write_issues()
+
+    def _add_all(self, rows: Sequence[PreparedRow]) -> bool:
+        """Stores rows of which none is known. False, and nothing is stored, when somebody wrote one of them by hand meanwhile."""
+        try:
+            with transaction.atomic():
+                self._copy(rows)
+        except IntegrityError:
+            self._all_new = False
+            return False
+        self.tally.accepted += len(rows)
+        return True
+
+    def _add_new(self, rows: list[PreparedRow]) -> None:
         for last_try in (False, False, True):
-            known: dict[str, RepeatedExample] = {}
-            fresh = rows
-            if not self._are_new(batch):
-                known = self.known(rows)
-                fresh = [row for row in first_of_each(rows) if row.arrival not in known]
+            known = self.known(rows)
+            fresh = [row for row in first_of_each(rows) if row.arrival not in known]
             try:
                 with transaction.atomic():
                     self._copy(fresh)
@@ -137,10 +151,8 @@ class Store:
                 self._all_new = False
                 if last_try:
                     raise
-        self._remember(batch)
         self._note_repeats(rows, fresh, known)
         self.tally.accepted += len(fresh)
-        self.write_issues()
 
     def _are_new(self, batch: PreparedBatch) -> bool:
         """Whether no row can be a repeat: the project was empty, and neither batch nor file had any of the hashes before."""
@@ -173,7 +185,7 @@ class Store:
         copy_in(ImportIssue, self.tally.unwritten, leave_out=["id"])
         self.tally.unwritten.clear()
 
-    def known(self, rows: list[PreparedRow]) -> dict[str, RepeatedExample]:
+    def known(self, rows: Sequence[PreparedRow]) -> dict[str, RepeatedExample]:
         """{arrival hash of a row: the project's example it repeats}, as it was imported or as it is now."""
         if not rows:
             return {}
@@ -202,44 +214,47 @@ class Store:
             reason = f"Repeats example #{of.pk}, which the project already has."
         self.tally.repeat(row.line, row.example, reason, of.pk)
 
-    def _copy(self, rows: list[PreparedRow]) -> None:
+    def _copy(self, rows: Sequence[PreparedRow]) -> None:
         with connection.cursor() as cursor:
             cursor.execute(_NEWEST, [self.data_import.pk])
             before = cursor.fetchone()[0]
-            copy_text(Example, _COLUMNS, map(self._line, rows))
+            copy_text(Example, _COLUMNS, self._lines(rows))
             cursor.execute(_REVISIONS, [Revision.Reason.ARRIVED, self.data_import.pk, before])
 
-    def _line(self, row: PreparedRow) -> str:
-        named = row.example.source, row.example.license
-        begin = self._begins.get(named)
-        if begin is None:
-            begin = self._begins[named] = self._begin(row)
-        return begin + row.copied
-
-    def _begin(self, row: PreparedRow) -> str:
-        """The columns source and license."""
-        source = self._source(row)
-        license_name = (
-            row.example.license
-            or self.data_import.default_license
-            or (source.license if source is not None else "")
+    def _lines(self, rows: Sequence[PreparedRow]) -> Iterator[str]:
+        columns = (
+            rows.copied()
+            if isinstance(rows, ReceivedRows)
+            else ((row.example.source, row.example.license, row.copied) for row in rows)
         )
-        return f"{cell(source.name if source is not None else None)}\t{cell(license_name)}\t"
+        for source, license_name, copied in columns:
+            begin = self._begins.get((source, license_name))
+            if begin is None:
+                begin = self._begins[source, license_name] = self._begin(source, license_name)
+            yield begin + copied
 
-    def _source(self, row: PreparedRow) -> Source | None:
-        name = row.example.source or self.data_import.default_source
+    def _begin(self, source_name: str, license_name: str) -> str:
+        """The columns source and license of rows that have these."""
+        source = self._source(source_name, license_name)
+        stored = (
+            license_name or self.data_import.default_license or (source.license if source is not None else "")
+        )
+        return f"{cell(source.name if source is not None else None)}\t{cell(stored)}\t"
+
+    def _source(self, source_name: str, license_name: str) -> Source | None:
+        name = source_name or self.data_import.default_source
         if not name:
             return None
         if name not in self.sources:
             self.sources[name], _ = Source.objects.get_or_create(
                 project=self.data_import.project,
                 name=name,
-                defaults={"license": row.example.license or self.data_import.default_license},
+                defaults={"license": license_name or self.data_import.default_license},
             )
         return self.sources[name]
 
 
-def first_of_each(rows: list[PreparedRow]) -> list[PreparedRow]:
+def first_of_each(rows: Sequence[PreparedRow]) -> list[PreparedRow]:
     """The rows without those that repeat an earlier one of the same list."""
     first: dict[str, PreparedRow] = {}
     for row in rows:

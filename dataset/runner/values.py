@@ -116,6 +116,14 @@ def read_label(key: str, value: Value, limit: int) -> str:
 
 def _name(key: str, value: Value, limit: int) -> str:
     """A name as it is stored. Some letters are two in Unicode form NFC, so its length is checked again."""
+    if (
+        isinstance(value, str)
+        and len(value) <= limit
+        and value.isascii()
+        and value.isprintable()
+        and " ".join(value.split()) == value
+    ):
+        return value  # what the rest gives for it, as for nearly every name
     return read_text(key, clean_name(read_text(key, value, limit)), limit)
 
 

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.text.hashes import canonical_json, canonical_texts, prompt_hash
+from annotation.text.hashes import (
+    arrival_and_content,
+    arrival_hash,
+    canonical_json,
+    canonical_texts,
+    content_hash,
+    prompt_hash,
+)
 from core.marks import Marks
 from dataset.rows import body_hash, canonical_body, canonical_row, row_hash
 
@@ -71,3 +78,23 @@ def test_a_row_is_written_as_its_canonical_row(row: dict[str, Any]):
 )
 def test_marks_are_found_behind_the_quick_test(text: str, mark: str):
     assert Marks(["</s>"]).in_text(text) == mark
+
+
+@given(
+    messages=st.lists(
+        st.fixed_dictionaries({"role": st.just("user"), "content": st.text(max_size=8)}),
+        min_size=1,
+        max_size=3,
+    ),
+    context=st.lists(st.text(max_size=8), max_size=2),
+    completion=st.text(max_size=8),
+)
+def test_both_hashes_at_once_are_those_of_each_alone(
+    messages: list[dict[str, str]], context: list[str], completion: str
+):
+    texts: dict[str, Any] = {"messages": messages, "context": context, "completion": completion}
+    try:
+        expected = arrival_hash(**texts), content_hash(**texts)
+    except ValueError:  # half a surrogate pair
+        return
+    assert arrival_and_content(**texts) == expected

@@ -54,13 +54,15 @@ def excerpt_of(line: FileLine) -> str:
 
 def clipped(text: str, most: int = EXCERPT) -> str:
     """At most `most` letters of a text, without invisible ones and halves of letters."""
-    clean = text[: most * 2].encode("utf-8", "replace").decode("utf-8", "replace")
-    # A line break is a space here; other invisible letters are shown as such.
-    clean = "".join(
-        " " if letter in "\n\r\t" else letter if letter.isprintable() else "\ufffd"
-        for letter in clean.strip()
-    )
+    clean = text[: most * 2].encode("utf-8", "replace").decode("utf-8", "replace").strip()
+    if not clean.isprintable():
+        clean = "".join(map(_visible, clean))
     return clean if len(clean) <= most else clean[: most - 1] + "…"
+
+
+def _visible(letter: str) -> str:
+    # A line break is a space here; other invisible letters are shown as such.
+    return " " if letter in "\n\r\t" else letter if letter.isprintable() else "\ufffd"
 
 
 def shortened(value: Value) -> str:
