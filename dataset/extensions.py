@@ -9,7 +9,9 @@ from dataset.queries.versions import rows_of_example
 
 
 def in_a_dataset(revision_id: int) -> bool:
-    return DatasetRow.objects.filter(revision_id=revision_id).exists()
+    # By the example too: rows are found by it.
+    rows = DatasetRow.objects.filter(example__revisions=revision_id, revision_id=revision_id)
+    return rows.exists()
 
 
 def source_withdrawn(example: Example) -> str:

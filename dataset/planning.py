@@ -307,7 +307,7 @@ class _Units:
             else Group(unit.name, unit.rows, assigned[unit.name], unit.slices, unit.parts)
             for root, unit in self._units.items()
         }
-        return [str(self._units[self._root(group)].split) for group in range(len(self._names))]
+        return [str(self._units[root].split) for root in map(self._root, range(len(self._names)))]
 
     def untested(self) -> dict[str, str]:
         """{slice: reason} of the slices with too few test rows."""

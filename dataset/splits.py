@@ -7,7 +7,8 @@ an earlier version keeps it. docs/decisions/splits.md has the reasons.
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
@@ -20,15 +21,14 @@ TESTED_FROM = 10
 LEAST_TEST = 2
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Rows that go to one split together. `slices` counts its rows by slice and adds up to `rows`; empty, all are in one
     slice without a name. `parts` is the number of conversations or documents that it joins."""
 
     name: str
     rows: int
     split: str | None = None  # decided before, and permanent
-    slices: Mapping[str, int] = field(default_factory=dict)
+    slices: Mapping[str, int] = MappingProxyType({})
     parts: int = 1
 
     @property
@@ -38,8 +38,10 @@ class Group:
     @property
     def main_slice(self) -> str:
         """The slice with most of its rows."""
-        slices = self.by_slice
-        return next(iter(slices)) if len(slices) == 1 else min(slices, key=lambda name: (-slices[name], name))
+        slices = self.slices
+        if len(slices) > 1:
+            return min(slices, key=lambda name: (-slices[name], name))
+        return next(iter(slices), "")
 
 
 def draw(seed: str, group: str) -> bytes:
@@ -61,10 +63,11 @@ def assign_splits(groups: Iterable[Group], *, validation: float, test: float, se
     if len(drawn) < LEAST_GROUPS:
         return {group.name: TRAIN for group in new}
     shares = {TEST: test, VALIDATION: validation}
-    decided = _walk(drawn, shares)
+    rows = slice_rows(drawn)
+    decided = _walk(drawn, rows, shares)
     held = {group.name: group.split or decided[group.name] for group in drawn}
     if test > 0:
-        _fill_slices(drawn, held)
+        _fill_slices(drawn, rows, held)
     for split in HELD_OUT:
         if shares[split] > 0:
             _fill_split(drawn, held, split)
@@ -72,9 +75,8 @@ def assign_splits(groups: Iterable[Group], *, validation: float, test: float, se
     return {group.name: held[group.name] for group in new}
 
 
-def _walk(drawn: list[Group], shares: Mapping[str, float]) -> dict[str, str]:
-    """The new groups' splits by share, slice by slice."""
-    rows = slice_rows(drawn)
+def _walk(drawn: list[Group], rows: Mapping[str, int], shares: Mapping[str, float]) -> dict[str, str]:
+    """The new groups' splits by share, slice by slice. `rows` are those of each slice."""
     strata: dict[str, list[Group]] = defaultdict(list)
     for group in drawn:
         strata[group.main_slice].append(group)
@@ -87,8 +89,8 @@ def _walk(drawn: list[Group], shares: Mapping[str, float]) -> dict[str, str]:
             rates[TEST] = max(shares[TEST], LEAST_TEST / rows[name])
         due = dict(carried)
         for group in members:
-            for split in HELD_OUT:
-                due[split] += rates[split] * group.rows
+            due[TEST] += rates[TEST] * group.rows
+            due[VALIDATION] += rates[VALIDATION] * group.rows
             split = group.split or _closest(due, group.rows, rates)
             if group.split is None:
                 decided[group.name] = split
@@ -107,10 +109,9 @@ def _closest(due: Mapping[str, float], rows: int, rates: Mapping[str, float]) ->
     return max(short, key=lambda split: due[split], default=TRAIN)
 
 
-def _fill_slices(drawn: list[Group], held: dict[str, str]) -> None:
+def _fill_slices(drawn: list[Group], rows: Mapping[str, int], held: dict[str, str]) -> None:
     """Moves new groups of slices with too few test rows to test, the smallest first, and leaves each slice one group."""
     tested = slice_rows(group for group in drawn if held[group.name] == TEST)
-    rows = slice_rows(drawn)
     members: dict[str, list[Group]] = defaultdict(list)
     short = {name for name, count in rows.items() if count >= TESTED_FROM and tested[name] < LEAST_TEST}
     for group in drawn if short else ():
@@ -148,7 +149,7 @@ def slice_rows(groups: Iterable[Group]) -> Counter[str]:
     """{slice: rows} over the groups."""
     rows: dict[str, int] = {}
     for group in groups:
-        for name, count in group.by_slice.items():
+        for name, count in group.slices.items() or (("", group.rows),):
             rows[name] = rows.get(name, 0) + count
     return Counter(rows)
 
@@ -158,18 +159,14 @@ def untested(groups: Iterable[Group], *, test: float) -> dict[str, str]:
 
     Every group must have its split. The sentence says what prevents more test rows, as far as the groups show it.
     """
-    members: dict[str, list[Group]] = defaultdict(list)
     everything = list(groups)
-    for group in everything:
-        for name in group.by_slice:
-            members[name].append(group)
-    reasons = {}
-    for name in sorted(members):
-        rows = slice_rows(members[name])[name]
-        tested = slice_rows(group for group in members[name] if group.split == TEST)[name]
-        if rows >= TESTED_FROM and tested < LEAST_TEST:
-            reasons[name] = _why(members[name], len(everything), test)
-    return reasons
+    rows = slice_rows(everything)
+    tested = slice_rows(group for group in everything if group.split == TEST)
+    return {
+        name: _why([group for group in everything if name in group.by_slice], len(everything), test)
+        for name in sorted(rows)
+        if rows[name] >= TESTED_FROM and tested[name] < LEAST_TEST
+    }
 
 
 def _why(members: list[Group], in_all: int, test: float) -> str:

@@ -5,11 +5,18 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from launcher import embedded
 
 pytest_plugins = ["tests.support.fixtures"]
+
+# A busy machine makes examples slowly; that is no fault of a test.
+hypothesis.settings.register_profile(
+    "guildhall", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("guildhall")
 
 
 @pytest.fixture(scope="session")

@@ -79,8 +79,11 @@ class Storage(ABC):
     # Whether reading an artifact's bytes uses a network: then a page does not read them.
     remote: ClassVar[bool] = False
 
-    def put(self, path: Path, *, kind: str) -> Artifact:
-        """Stores a file or folder and returns its artifact; the same content is stored once. ValueError without a file."""
+    def put(self, path: Path, *, kind: str, moved: bool = False) -> Artifact:
+        """Stores a file or folder and returns its artifact; the same content is stored once. ValueError without a file.
+
+        `moved`: the caller only deletes it afterwards, so that its bytes need no copy where the store is on the same disk.
+        """
         release_connection()  # hashing and copying can take minutes
         manifest = manifest_of(path)
         if not manifest:
@@ -88,7 +91,9 @@ class Storage(ABC):
         sha256 = manifest_hash(manifest)
         key = f"{kind}/{sha256[:2]}/{sha256}"
         self._keep(
-            {entry["path"]: path if path.is_file() else path / entry["path"] for entry in manifest}, key
+            {entry["path"]: path if path.is_file() else path / entry["path"] for entry in manifest},
+            key,
+            moved=moved,
         )
         # The row is written last: an artifact in the database is complete.
         artifact, _ = Artifact.objects.get_or_create(
@@ -104,8 +109,8 @@ class Storage(ABC):
         return artifact
 
     @abstractmethod
-    def _keep(self, files: dict[str, Path], key: str) -> None:
-        """Puts `files` (names within the artifact, and their present paths) under `key`, unless they are there."""
+    def _keep(self, files: dict[str, Path], key: str, *, moved: bool) -> None:
+        """Puts `files` (names within the artifact, and their present paths) under `key`, unless they are there. `moved` as in `put`."""
 
     @abstractmethod
     def local_path(self, artifact: Artifact) -> Path:

@@ -22,7 +22,7 @@ class FolderStorage(Storage):
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or settings.ARTIFACT_DIR
 
-    def _keep(self, files: dict[str, Path], key: str) -> None:
+    def _keep(self, files: dict[str, Path], key: str, *, moved: bool) -> None:
         target = self.root / key
         if target.exists():
             self._add_missing(files, target)
@@ -30,7 +30,8 @@ class FolderStorage(Storage):
         with put_in_place(target) as staged:
             for name, source in files.items():
                 (staged / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, staged / name)
+                if not (moved and _linked(source, staged / name)):
+                    shutil.copyfile(source, staged / name)
                 (staged / name).chmod(0o444)
 
     def _add_missing(self, files: dict[str, Path], target: Path) -> None:
@@ -69,3 +70,12 @@ class FolderStorage(Storage):
 
     def remove(self, artifact: Artifact) -> None:
         shutil.rmtree(self.local_path(artifact), ignore_errors=True)
+
+
+def _linked(source: Path, target: Path) -> bool:
+    """The same bytes under a second name. False on another disk, or one without links."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        return False
+    return True

@@ -85,7 +85,7 @@ class S3Storage(Storage):
     def _name(self, artifact: Artifact, path: str) -> str:
         return f"{self.prefix}{artifact.key}/{path}"
 
-    def _keep(self, files: dict[str, Path], key: str) -> None:
+    def _keep(self, files: dict[str, Path], key: str, *, moved: bool) -> None:
         if Artifact.objects.filter(key=key).exists():
             return
         # AWS_REQUEST_CHECKSUM_CALCULATION=when_required is for stores without checksums.

@@ -97,10 +97,13 @@ class DatasetRow(models.Model):
     """
 
     dataset = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="rows", db_index=False)
+    # Both are found by the index of row_example: each index costs as much as the row at a freeze.
     example = models.ForeignKey(
-        Example, on_delete=models.PROTECT, related_name="dataset_rows", db_constraint=False
+        Example, on_delete=models.PROTECT, related_name="dataset_rows", db_constraint=False, db_index=False
     )
-    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    revision = models.ForeignKey(
+        Revision, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     position = models.PositiveIntegerField()
     split = models.CharField(max_length=10, choices=GroupSplit.Split.choices)
     row_hash = models.CharField(max_length=64)
@@ -120,7 +123,7 @@ class DatasetRow(models.Model):
         ordering = ["position"]
         constraints = [
             models.UniqueConstraint(name="row_position", fields=["dataset", "position"]),
-            models.UniqueConstraint(name="row_example", fields=["dataset", "example"]),
+            models.UniqueConstraint(name="row_example", fields=["example", "dataset"]),
         ]
         indexes = [
             models.Index(name="row_by_split", fields=["dataset", "split", "position"]),

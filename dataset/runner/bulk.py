@@ -1,10 +1,13 @@
 """Rows by the thousand. Functions for COPY, which is several times faster than INSERT and also transactional."""
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from types import TracebackType
 from typing import Any
 
 import msgspec
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 from django.db.models import Field, Model
 
 
@@ -31,11 +34,54 @@ def copy_text(model: type[Model], columns: Sequence[str], rows: Iterable[str]) -
 
     `columns` are names of the table's columns; each row is a line of COPY's text format: a `cell` for each column, with tabs between.
     """
-    names = ", ".join(connection.ops.quote_name(column) for column in columns)
-    table = connection.ops.quote_name(model._meta.db_table)
     block = "\n".join(rows)
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+    with connection.cursor() as cursor, cursor.copy(_copy_into(model, columns)) as copy:
         copy.write(block)
+
+
+def _copy_into(model: type[Model], columns: Sequence[str]) -> str:
+    names = ", ".join(connection.ops.quote_name(column) for column in columns)
+    return f"COPY {connection.ops.quote_name(model._meta.db_table)} ({names}) FROM STDIN"
+
+
+class CopiesBehind:
+    """COPY in another thread, through this one's connection and in its transaction, while this one prepares the next rows.
+
+    Use it as a context manager; nothing else may use the connection in it. An error is raised at the next call or at the end.
+    """
+
+    def __init__(self) -> None:
+        self._owner = connections[DEFAULT_DB_ALIAS]
+        self._side = ThreadPoolExecutor(1, "copies")
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> "CopiesBehind":
+        self._owner.inc_thread_sharing()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            with suppress(*() if error is None else (DatabaseError,)):  # the first error is the one to tell
+                self._wait()
+        finally:
+            self._side.shutdown()
+            self._owner.dec_thread_sharing()
+
+    def copy(self, model: type[Model], columns: Sequence[str], lines: list[str]) -> None:
+        """Like `copy_text`. Waits until the rows before are written: so at most two portions are in memory."""
+        self._wait()
+        self._last = self._side.submit(self._copy, _copy_into(model, columns), lines)
+
+    def _copy(self, statement: str, lines: list[str]) -> None:
+        with self._owner.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write("\n".join(lines))
+
+    def _wait(self) -> None:
+        if self._last is not None:
+            last, self._last = self._last, None
+            last.result()
 
 
 def cell(value: str | None) -> str:

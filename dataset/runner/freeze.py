@@ -1,6 +1,6 @@
 """Approved examples become a dataset version, in one transaction and with bounded memory.
 
-The rows go through a temporary table, so that PostgreSQL, and not this process, sorts and joins a million of them.
+What each row needs is kept in some 150 bytes, and the rows themselves in a file until their order is known.
 A cancelled, killed or failed freeze leaves no split and no row; another worker starts it again.
 """
 
@@ -8,7 +8,6 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple
 from pathlib import Path
 
 from django.db import connection, transaction
@@ -25,57 +24,28 @@ from core.runs.outside import Report, reporting_outside, still_ours, wait_for_tu
 from core.services.events import publish
 from core.storage import storage
 from dataset.actions import DatasetAction
-from dataset.models import DatasetRow, DatasetVersion, GroupSplit
+from dataset.models import DatasetRow, DatasetVersion, GroupSplit, WithheldRow
 from dataset.planning import FreezePlan, Planner
 from dataset.queries.rules import rules_now
 from dataset.queries.versions import add_tested_before, approved, decided_splits
 from dataset.rows import ContentHash
-from dataset.runner.bulk import cell, copy_text
+from dataset.runner.bulk import CopiesBehind, cell
 from dataset.runner.comparing import PromptsElsewhere
-from dataset.runner.gathering import BATCH, gather
+from dataset.runner.gathering import GatheredRows, gather
 
 # The steps of a freeze, as shares of the progress bar: reading, deciding, writing.
 _READ, _DECIDED, _ALL = 45, 70, 100
 # From this number of rows, a second process is worth its start (0.4 s).
 _ELSEWHERE_FROM = 5000
 
-# The canonical rows themselves are in a file, each with its place (`at`, `size`) in the table: PostgreSQL sorts and joins without them.
-# Temporary tables are filled and then analysed, so that every join below is planned for the real data; the
-# statistics of the permanent tables can be older than the last freeze.
-_TABLES = """
-DROP TABLE IF EXISTS freeze_row, freeze_split, freeze_withheld;
-CREATE TEMPORARY TABLE freeze_row (
-    example_id bigint PRIMARY KEY, revision_id bigint, revision integer,
-    "group" text, prompt_hash text, row_hash text, at bigint, size integer, text_hash text, slice text, has_rejected boolean
-) ON COMMIT DROP;
-CREATE TEMPORARY TABLE freeze_split ("group" text PRIMARY KEY, split text) ON COMMIT DROP;
-CREATE TEMPORARY TABLE freeze_withheld (
-    example_id bigint PRIMARY KEY, split text, reason text, repeats_id bigint, similarity double precision, mark text,
-    rule text
-) ON COMMIT DROP
-"""
-_WITHHOLD = """
-INSERT INTO datasets_withheldrow
-    (dataset_id, example_id, revision_id, split, reason, repeats_id, similarity, mark, rule)
-SELECT %s, w.example_id, r.revision_id, w.split, w.reason, w.repeats_id, w.similarity, w.mark, w.rule
-FROM freeze_withheld w JOIN freeze_row r USING (example_id)
-ORDER BY w.example_id
-"""
-_KEPT = """
-SELECT r.example_id, r.revision_id, r.revision, r.prompt_hash, r.row_hash, r.at, r.size, s.split,
-       r.text_hash, r.slice, r.has_rejected
-FROM freeze_row r JOIN freeze_split s USING ("group")
-WHERE NOT EXISTS (SELECT FROM freeze_withheld w WHERE w.example_id = r.example_id)
-ORDER BY r.row_hash COLLATE "C", r.example_id
-"""
-
-
-# Written without instances of the model, which would cost as much as all the rest of writing.
-_ROWS = """
-COPY datasets_datasetrow (
-    dataset_id, example_id, revision_id, position, split, row_hash, prompt_hash, text_hash, slice, has_rejected
-) FROM STDIN
-"""
+_ROW_COLUMNS = (
+    "dataset_id", "example_id", "revision_id", "position", "split", "row_hash", "prompt_hash", "text_hash", "slice", "has_rejected",
+)  # fmt: skip
+_WITHHELD_COLUMNS = (
+    "dataset_id", "example_id", "revision_id", "split", "reason", "repeats_id", "similarity", "mark", "rule",
+)  # fmt: skip
+# Rows that are written by one COPY.
+_PORTION = 10_000
 
 
 def run(ctx: RunContext) -> None:
@@ -112,8 +82,6 @@ def freeze(dataset: DatasetVersion, *, report: Report) -> None:
     Decides splits for new groups, withholds rows that would leak test rows, writes rows and artifact, marks the
     version ready and publishes "dataset.frozen". Raises RunFailed when nothing approved matches.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_TABLES)
     with scratch("freeze") as folder:
         _freeze(dataset, folder, report)
 
@@ -135,7 +103,7 @@ def _freeze(dataset: DatasetVersion, folder: Path, report: Report) -> None:
     report(done=0, total=_ALL, message=f"Reading {expected:,} approved examples.", now=True)
     rules = rules_now(dataset.project).rules(dataset.settings.get("rules", ()))
     with _planner(dataset, expected) as planner:
-        total = gather(
+        rows = gather(
             planner,
             examples,
             rules,
@@ -144,14 +112,19 @@ def _freeze(dataset: DatasetVersion, folder: Path, report: Report) -> None:
                 done=_READ * done // max(done, expected), message=f"Read {done:,} of {expected:,} examples."
             ),
         )
-        report(done=_READ, total=_ALL, message=f"Looking for near-duplicates among {total:,} rows.", now=True)
+        report(
+            done=_READ, total=_ALL, message=f"Looking for near-duplicates among {len(rows):,} rows.", now=True
+        )
         plan = _plan(dataset, planner, report)
-    _keep(dataset, plan)
-    kept = plan.counts["total"]
-    report(done=_DECIDED, message=f"Writing {kept:,} rows.", now=True)
+    report(done=_DECIDED, message=f"Writing {plan.counts['total']:,} rows.", now=True)
     path = folder / "dataset.jsonl"
-    content = _write(dataset, bodies, path, kept, report)
-    artifact = storage().put(path, kind=Artifact.Kind.DATASET)
+    with connection.cursor() as cursor:
+        # Constraints are checked with each portion, while the next one is prepared, and not all at the end.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    with CopiesBehind() as behind:
+        _keep(dataset, plan, rows, behind)
+        content = _write(_Frozen(dataset, plan, planner, rows), bodies, path, behind, report)
+    artifact = storage().put(path, kind=Artifact.Kind.DATASET, moved=True)
     _finish(dataset, plan, content, artifact)
 
 
@@ -210,46 +183,81 @@ def _finish(dataset: DatasetVersion, plan: FreezePlan, content: str, artifact: A
     publish(project=dataset.project, kind="dataset.frozen", payload={"dataset": dataset.pk})
 
 
-def _keep(dataset: DatasetVersion, plan: FreezePlan) -> None:
-    """Stores the plan: new groups' permanent splits and the withheld rows, both also as tables for writing the rows."""
+def _keep(dataset: DatasetVersion, plan: FreezePlan, rows: GatheredRows, behind: CopiesBehind) -> None:
+    """Stores the plan: new groups' permanent splits and the withheld rows."""
     now = timezone.now().isoformat()
-    copy_text(
+    behind.copy(
         GroupSplit,
         ("project_id", "group", "split", "decided_at"),
-        (f"{dataset.project_id}\t{cell(name)}\t{split}\t{now}" for name, split in plan.new.items()),
+        [f"{dataset.project_id}\t{cell(name)}\t{split}\t{now}" for name, split in plan.new.items()],
     )
-    with connection.cursor() as cursor:
-        with cursor.copy("COPY freeze_split FROM STDIN") as copy:
-            copy.write("".join([f"{cell(name)}\t{split}\n" for name, split in plan.splits.items()]))
-        with cursor.copy("COPY freeze_withheld FROM STDIN") as copy:
-            for left_out in plan.withheld:
-                copy.write_row(astuple(left_out))
-        cursor.execute("ANALYZE freeze_split, freeze_withheld")
-        cursor.execute(_WITHHOLD, [dataset.pk])
+    revisions = rows.revisions_of({row.example for row in plan.withheld})
+    behind.copy(
+        WithheldRow,
+        _WITHHELD_COLUMNS,
+        [
+            "\t".join(
+                (str(dataset.pk), str(row.example), str(revisions[row.example]), row.split, row.reason, _number(row.repeats),
+                 _number(row.similarity), cell(row.mark), row.rule)
+            )
+            for row in plan.withheld
+        ],
+    )  # fmt: skip
 
 
-def _write(dataset: DatasetVersion, bodies: Path, path: Path, total: int, report: Report) -> str:
+def _number(value: float | None) -> str:
+    return "\\N" if value is None else repr(value)
+
+
+class _Frozen:
+    """The rows of the version in their order, each with what the artifact and the table say of it."""
+
+    def __init__(
+        self, dataset: DatasetVersion, plan: FreezePlan, planner: Planner, rows: GatheredRows
+    ) -> None:
+        self.dataset, self.rows, self.total = dataset, rows, plan.counts["total"]
+        self.order = rows.in_order(without={row.example for row in plan.withheld})
+        splits = [plan.splits[name] for name in planner.groups.names()]
+        self._splits = [splits[group] for group in planner.groups.rows]
+        self._slices = list(map(cell, planner.slices.names()))
+        self._slice_of = planner.slices.rows
+
+    def head(self, row: int, position: int) -> bytes:
+        """The beginning of its line in the artifact: all but what its canonical body says."""
+        example, revision = self.rows.examples[row], self.rows.numbers[row]
+        return b'{"example":%d,"position":%d,"revision":%d,"split":"%b",' % (
+            example, position, revision, self._splits[row].encode()
+        )  # fmt: skip
+
+    def line(self, row: int, position: int, row_sha256: str) -> str:
+        rows = self.rows
+        return (
+            f"{self.dataset.pk}\t{rows.examples[row]}\t{rows.revisions[row]}\t{position}\t{self._splits[row]}\t{row_sha256}\t"
+            f"{rows.prompt_hash(row)}\t{rows.text_hash(row)}\t{self._slices[self._slice_of[row]]}\t"
+            f"{'t' if rows.have_rejected[row] else 'f'}"
+        )
+
+    def split(self, row: int) -> str:
+        return self._splits[row]
+
+
+def _write(frozen: _Frozen, bodies: Path, path: Path, behind: CopiesBehind, report: Report) -> str:
     """Writes the artifact's JSONL and the version's rows; returns the content hash."""
-    content = ContentHash(dataset.settings)
-    position = 0
-    with bodies.open("rb") as kept, path.open("wb") as file, connection.chunked_cursor() as cursor:
-        cursor.execute(_KEPT)
-        while chunk := cursor.fetchmany(BATCH):
+    content = ContentHash(frozen.dataset.settings)
+    rows, done = frozen.rows, 0
+    with bodies.open("rb") as kept, path.open("wb") as file:
+        while done < len(frozen.order):
+            portion = frozen.order[done : done + _PORTION]
             lines = []
-            for example, revision_id, revision, prompt, sha256, at, size, split, *facts in chunk:
-                content.add(sha256, split)
-                text, slice_name, has_rejected = facts
+            for position, row in enumerate(portion, done):
+                sha256 = rows.row_hash(row)
+                content.add(sha256, frozen.split(row))
                 # Both objects are canonical JSON: they are joined without parsing the body again.
-                head = f'{{"example":{example},"position":{position},"revision":{revision},"split":"{split}",'
-                body = os.pread(kept.fileno(), size, at)
-                file.write(b"%s%s\n" % (head.encode(), body[1:]))
-                lines.append(
-                    f"{dataset.pk}\t{example}\t{revision_id}\t{position}\t{split}\t{sha256}\t{prompt}\t{text}\t"
-                    f"{cell(slice_name)}\t{'t' if has_rejected else 'f'}\n"
-                )
-                position += 1
-            with connection.cursor() as rows, rows.copy(_ROWS) as copy:
-                copy.write("".join(lines))
-            done = _DECIDED + (_ALL - _DECIDED) * position // max(total, 1)
-            report(done=min(done, _ALL - 1), message=f"Wrote {position:,} of {total:,} rows.")
+                body = os.pread(kept.fileno(), rows.sizes[row], rows.at[row])
+                file.write(frozen.head(row, position) + body[1:] + b"\n")
+                lines.append(frozen.line(row, position, sha256))
+            behind.copy(DatasetRow, _ROW_COLUMNS, lines)
+            done += len(portion)
+            share = _DECIDED + (_ALL - _DECIDED) * done // max(frozen.total, 1)
+            report(done=min(share, _ALL - 1), message=f"Wrote {done:,} of {frozen.total:,} rows.")
     return content.hexdigest()

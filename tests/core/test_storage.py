@@ -125,3 +125,24 @@ def test_what_is_removed_is_gone_and_nothing_else(tmp_path, folder):
     assert store.verify_unread(artifact).wrong == ["a.txt", "deep/b.txt"]
     assert store.verify(other) == []
     store.remove(artifact)  # once more is no error
+
+
+def test_a_moved_file_is_stored_without_a_copy_and_stays_when_its_source_is_deleted(tmp_path):
+    store = FolderStorage(tmp_path / "artifacts")
+    source = tmp_path / "rows.jsonl"
+    source.write_text("{}\n")
+    inode = source.stat().st_ino
+    artifact = store.put(source, kind="upload", moved=True)
+    source.unlink()
+    kept = store.local_path(artifact) / "rows.jsonl"
+    assert (kept.stat().st_ino, kept.read_text()) == (inode, "{}\n")
+    assert store.verify(artifact) == []
+
+
+def test_a_file_that_is_not_moved_is_copied(tmp_path):
+    store = FolderStorage(tmp_path / "artifacts")
+    source = tmp_path / "rows.jsonl"
+    source.write_text("{}\n")
+    artifact = store.put(source, kind="upload")
+    source.write_text("changed\n")
+    assert store.verify(artifact) == []
