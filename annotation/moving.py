@@ -21,6 +21,7 @@ from annotation.models import (
 )
 from annotation.services.adopting import adopt_slices, start_lists
 from annotation.services.search_index import index_soon
+from annotation.text.hashes import content_hash, prompt_hash
 from core.json_types import Json
 from core.moving.fields import is_texts, is_turns
 from core.moving.parts import (
@@ -43,7 +44,14 @@ def _origin(value: Json, new: Renumber) -> Json:
 
 
 def _wrong_example(row: Row) -> str:
-    return "" if is_turns(row["messages"]) and is_texts(row["context"]) else "its conversation is not one"
+    messages, context = row["messages"], row["context"]
+    if not is_turns(messages) or not is_texts(context):
+        return "its conversation is not one"
+    if row["content_hash"] != content_hash(messages=messages, context=context, completion=row["completion"]):
+        return "its hash does not fit its text"
+    if row.get("prompt_hash") and row["prompt_hash"] != prompt_hash(messages=messages, context=context):
+        return "the hash of its prompt does not fit its text"
+    return ""
 
 
 def _wrong_revision(row: Row) -> str:

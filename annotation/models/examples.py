@@ -86,6 +86,13 @@ class Example(models.Model):
     content_hash = models.CharField(
         max_length=64, help_text="SHA-256 of messages, context and completion now."
     )
+    prompt_hash = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="annotation.text.hashes.prompt_hash of messages and context now; empty where it was not kept.",
+    )
     revision = models.PositiveIntegerField(default=1)
     task = models.ForeignKey(
         "annotation.AuthoringTask",

@@ -17,7 +17,7 @@ from annotation.services.coverage import settle_tasks
 from annotation.services.found import check_and_store
 from annotation.services.search_index import index_example
 from annotation.text.cleaning import MAX_TEXT, clean_pair, clean_text
-from annotation.text.hashes import content_hash, group_of_prompt
+from annotation.text.hashes import content_hash, group_of_prompt, prompt_hash
 from core.audit.entries import record
 from core.database.transitions import transition
 from core.errors import Conflict, Invalid
@@ -39,13 +39,14 @@ def clean_for(project: Project, content: Mapping[str, Any], *, answered: bool = 
 
 
 def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of an Example that cleaned content fills, its hash included."""
+    """The columns of an Example that cleaned content fills, its hashes included."""
     pair = {
         "messages": content["messages"],
         "context": content["context"],
         "completion": content["completion"],
     }
-    return {**content, "content_hash": content_hash(**pair)}
+    prompt = prompt_hash(messages=content["messages"], context=content["context"])
+    return {**content, "content_hash": content_hash(**pair), "prompt_hash": prompt}
 
 
 def content_of(example: Example) -> dict[str, Any]:

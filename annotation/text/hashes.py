@@ -141,7 +141,12 @@ def loosely(text: str) -> str:
 
 def group_of_prompt(*, messages: list[Any], context: list[str]) -> str:
     """The group of an example without one: equal prompts share it, so they are in one split."""
-    return f"prompt-{prompt_hash(messages=messages, context=context)[:16]}"
+    return group_of(prompt_hash(messages=messages, context=context))
+
+
+def group_of(prompt_sha256: str) -> str:
+    """`group_of_prompt` of a prompt with this `prompt_hash`."""
+    return f"prompt-{prompt_sha256[:16]}"
 
 
 def search_text(*, messages: list[Any], context: list[str], completion: str) -> str:

@@ -94,8 +94,8 @@ def preview(project: Project, settings: Mapping[str, Any], *, most: int | None =
         return replace(counted, counts=_by_group(project, examples, settings, rules), whole=False)
     planner = Planner(settings)
     marks = known_marks()
-    for pk, source, own_license, origin, group, slice_name, *texts in examples.values_list(
-        "pk", "source", "license", "origin", "group", "slice", *TEXTS
+    for pk, source, own_license, origin, group, slice_name, prompt, *texts in examples.values_list(
+        "pk", "source", "license", "origin", "group", "slice", "prompt_hash", *TEXTS
     ):
         if rule := rules.broken(source=source, license=nfc(own_license), origin=origin):
             planner.refuse(example=pk, rule=rule)
@@ -108,7 +108,7 @@ def preview(project: Project, settings: Mapping[str, Any], *, most: int | None =
             example=pk,
             group=nfc(group),
             slice_name=nfc(slice_name),
-            prompt=prompt_hash(messages=pair["messages"], context=pair["context"]),
+            prompt=prompt or prompt_hash(messages=pair["messages"], context=pair["context"]),
             messages=pair["messages"],
         )
     add_tested_before(project, planner)
@@ -156,7 +156,9 @@ def _by_group(
     assigned = assign_splits(
         groups, validation=settings["validation"], test=settings["test"], seed=str(settings["seed"])
     )
-    groups = [replace(group, split=group.split or assigned[group.name]) for group in groups]
+    groups = [
+        Group(group.name, group.rows, group.split or assigned[group.name], group.slices) for group in groups
+    ]
     by_slice: dict[str, Counter[str]] = defaultdict(Counter)
     for group in groups:
         for name, n in group.slices.items():

@@ -156,7 +156,7 @@ def _row(values: tuple[Any, ...]) -> "PreparedRow":
         ParsedExample(
             [{"role": "user", "content": packed.asked}], source=packed.source, license=packed.license
         ),
-        packed.arrival, packed.content, "", packed.copied,
+        packed.arrival, packed.content, "", "", packed.copied,
     )  # fmt: skip
 
 

@@ -112,6 +112,7 @@ def _revisions(examples: QuerySet[Example]) -> QuerySet[Revision, tuple[Any, ...
             "pk",
             "number",
             "example__content_hash",
+            "example__prompt_hash",
             "example__source",
             "example__origin",
             Cast("example__messages", TextField()),
@@ -143,7 +144,7 @@ class _Reader:
         self.rows = GatheredRows()
 
     def read(self, columns: tuple[Any, ...], file: BinaryIO) -> None:
-        example, revision, number, content_sha256, source, origin, messages, context, *texts = columns
+        example, revision, number, content_sha256, prompt, source, origin, messages, context, *texts = columns
         completion, rejected, slice_name, edge, tags, group, license_name = texts
         row = {
             "messages": _messages(messages), "context": _context(context), "completion": completion, "rejected": rejected,
@@ -153,7 +154,8 @@ class _Reader:
             self.rows.left_out[example] = revision
             return
         body = canonical_body(row)
-        prompt = prompt_hash(messages=row["messages"], context=row["context"])
+        # Examples that are older than this column do not have it.
+        prompt = prompt or prompt_hash(messages=row["messages"], context=row["context"])
         size = file.write(body)
         self.rows.add(
             example=example,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from annotation.text.hashes import arrival_and_content, group_of_prompt
+from annotation.text.hashes import arrival_and_content, group_of, prompt_hash
 from dataset.runner.chats import ParsedExample
 from dataset.runner.reading.records import FileLine
 from dataset.runner.shapes import KeyNote
@@ -27,6 +27,7 @@ class PreparedRow(NamedTuple):
     example: ParsedExample
     arrival: str
     content: str
+    prompt: str
     group: str
     copied: str = ""
 
@@ -118,11 +119,13 @@ def short(sha256: str) -> int:
 
 def prepared(line: FileLine, example: ParsedExample) -> PreparedRow:
     messages, context, completion = example.messages, example.context, example.completion
+    prompt = prompt_hash(messages=messages, context=context)
     return PreparedRow(
         line,
         example,
         *arrival_and_content(messages=messages, context=context, completion=completion),
-        example.group or group_of_prompt(messages=messages, context=context),
+        prompt,
+        example.group or group_of(prompt),
     )
 
 

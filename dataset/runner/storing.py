@@ -19,7 +19,7 @@ _COLUMNS = (
     "source", "license",
     "project_id", "import_id", "status", "origin", "revision", "created_by_id", "waiting_since", "created_at", "changed_at",
     "messages", "context", "completion", "rejected", "slice", "edge", "tags", "group", "external_id", "origin_detail",
-    "arrival_hash", "content_hash",
+    "arrival_hash", "content_hash", "prompt_hash",
 )  # fmt: skip
 # The first revision is made of the example inside the database: its text does not travel twice.
 _REVISIONS = """
@@ -87,7 +87,7 @@ class RowText:
             example.edge, as_array(example.tags), row.group, example.external_id,
             as_json({"label": self._label(row), "line": row.line.number}),
         )  # fmt: skip
-        return "\t".join((self._same, *map(cell, texts), row.arrival, row.content))
+        return "\t".join((self._same, *map(cell, texts), row.arrival, row.content, row.prompt))
 
     def _label(self, row: PreparedRow) -> str:
         part = f", {row.line.part}" if row.line.part else ""

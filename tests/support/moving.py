@@ -64,6 +64,7 @@ def rich(world: World) -> Project:
 def _audits(world: World, dataset: Any) -> None:
     """A bias audit of the version with a decided finding, a lexicon of the project, and an accepted twin."""
     from annotation.models import Example
+    from annotation.text.hashes import content_hash
     from dataset.models import AuditDecision, AuditFinding
     from dataset.queries.audits import decision_hash, last_hash
     from dataset.runner.audit import make_audit
@@ -86,7 +87,10 @@ def _audits(world: World, dataset: Any) -> None:
     )  # fmt: skip
     taken_over.record_hash = decision_hash(last_hash(audit), taken_over)
     taken_over.save()
-    Example.objects.filter(pk=example.pk).update(completion=f"{example.completion} By ship.")
+    longer = example.content() | {"completion": f"{example.completion} By ship."}
+    Example.objects.filter(pk=example.pk).update(
+        completion=longer["completion"], content_hash=content_hash(**longer)
+    )
     swap = {"characteristic": "status", "one": "ships", "other": "trains", "examples": [example.pk]}
     (twin,) = make_twins(by=world.admin, project=world.project, finding=finding, **swap)
     accept_twin(by=world.admin, twin=twin, reason="It is a test.")
