@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from annotation.queries.counts import changes_so_far
 from core.audit.entries import record
+from core.database.constraints import checked_at_once
 from core.database.statistics import analyze
 from core.database.transitions import transition
 from core.host.scratch import scratch
@@ -118,10 +119,7 @@ def _freeze(dataset: DatasetVersion, folder: Path, report: Report) -> None:
         plan = _plan(dataset, planner, report)
     report(done=_DECIDED, message=f"Writing {plan.counts['total']:,} rows.", now=True)
     path = folder / "dataset.jsonl"
-    with connection.cursor() as cursor:
-        # Constraints are checked with each portion, while the next one is prepared, and not all at the end.
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    with CopiesBehind() as behind:
+    with checked_at_once(), CopiesBehind() as behind:
         _keep(dataset, plan, rows, behind)
         content = _write(_Frozen(dataset, plan, planner, rows), bodies, path, behind, report)
     artifact = storage().put(path, kind=Artifact.Kind.DATASET, moved=True)

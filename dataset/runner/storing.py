@@ -8,6 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from annotation.models import Example, Revision
+from core.database.constraints import checked_at_once
 from dataset.models import DataImport, ImportIssue, Source
 from dataset.runner.apart import ReceivedRows
 from dataset.runner.bulk import as_array, as_json, cell, copy_in, copy_text
@@ -52,12 +53,12 @@ _WHOLE_PLANS = ("seqscan", "bitmapscan")
 
 @contextmanager
 def planned_for_growth() -> Iterator[None]:
-    """While rows are stored, in the caller's transaction: every search goes through an index. Constraints are checked with each
-    batch, while the next one is read, and not all at the end."""
+    """While rows are stored, in the caller's transaction: every search goes through an index, and constraints are checked with each
+    batch, while the next one is read."""
     with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("; ".join(f"SET LOCAL enable_{plan} = off" for plan in _WHOLE_PLANS))
-    yield
+    with checked_at_once():
+        yield
     with connection.cursor() as cursor:
         cursor.execute("; ".join(f"SET LOCAL enable_{plan} = on" for plan in _WHOLE_PLANS))
 

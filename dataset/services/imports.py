@@ -12,6 +12,7 @@ from annotation.models import Draft, Example, ExampleSearch, Lease, Review, Revi
 from annotation.services.quality import start_check
 from annotation.text.cleaning import clean_text
 from core.audit.entries import record
+from core.database.constraints import checked_at_once
 from core.database.statistics import analyze
 from core.errors import Conflict, Invalid
 from core.models import Artifact, Project, Run, User
@@ -251,9 +252,8 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
             "Retire the examples that should not be used.",
         )
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            # Any other row that refers to one of these makes it fail here, and not at the commit.
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        # Any other row that refers to one of these makes it fail here, and not at the commit.
+        with transaction.atomic(), checked_at_once(), connection.cursor() as cursor:
             # Plain SQL: the ORM's cascade would first load every row.
             cursor.execute(
                 "UPDATE datasets_importissue SET repeats_id = NULL WHERE repeats_id IN "
@@ -268,7 +268,6 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
                     [data_import.pk],
                 )
             cursor.execute("DELETE FROM annotation_example WHERE import_id = %s", [data_import.pk])
-            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
     except IntegrityError:
         raise Conflict(
             "This import cannot be removed now: other data refers to its examples.",
