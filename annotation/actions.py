@@ -20,6 +20,7 @@ class AnnotationAction(AuditAction):
     EXAMPLE_RETURNED = "example.returned", "{actor} sent {label} back"
     EXAMPLE_RETIRED = "example.retired", "{actor} retired {label}: {reason}"
     EXAMPLE_REQUEUED = "example.requeued", "{actor} put {label} back into the queue"
+    EXAMPLE_LEAVING_UNDONE = "example.leaving_undone", "{actor} undid leaving out {label}"
     REVIEW_UNDONE = "review.undone", "{actor} undid their decision on {label}"
     DRAFT_DISCARDED = "draft.discarded", "{actor} discarded their draft of {label}", QUIET
     DRAFT_OF_NEW_DISCARDED = "draft.of_new_discarded", "{actor} discarded their draft of a new example", QUIET

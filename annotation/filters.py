@@ -12,6 +12,7 @@ from annotation.models import Example, ExampleFinding
 from annotation.queries.categories import edge_filter_choices
 from annotation.queries.examples import people_of, slices_of, sources_of
 from annotation.queries.findings import kind_label, kinds_of
+from annotation.registry import finding_sources
 from core.lists.filters import Filter, search_field
 from core.lists.search import LEAST, pattern
 from core.models import Project
@@ -90,7 +91,7 @@ class QualityFilter(Filter):
     def __init__(self, data: QueryDict | Mapping[str, Any], *, project: Project) -> None:
         super().__init__(data)
         kinds = kinds_of(project)
-        checks = sorted({*CHECKS, *(check for check, _ in kinds)})
+        checks = sorted({*CHECKS, *finding_sources(), *(check for check, _ in kinds)})
         for name, choices in (
             ("check", [(check, check) for check in checks]),
             ("kind", [(kind, kind_label(kind)) for kind in sorted({kind for _, kind in kinds if kind})]),

@@ -10,6 +10,7 @@ urlpatterns = [
     path("check/", findings.check, name="check"),
     path("settle/", findings.settle, name="settle"),
     path("undo/<uuid:batch>/", findings.undo, name="undo"),
+    path("findings/<int:pk>/edit/", findings.edit, name="edit"),
     path("coverage/", coverage.coverage, name="coverage"),
     path("coverage/map/", example_map.example_map, name="coverage-map"),
     path("coverage/map/make/", example_map.make, name="coverage-map-make"),

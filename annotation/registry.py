@@ -3,10 +3,11 @@
 Downstream extends upstream: annotation asks what was registered and knows nothing of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from annotation.models import Example
+from annotation.models import Example, ExampleFinding
 
 FrozenCheck = Callable[[int], bool]
 PageDetails = Callable[[Example], Mapping[str, Any]]
@@ -58,3 +59,54 @@ def register_rudeness(scorer: Rudeness) -> None:
 def rudeness_of(text: str) -> str:
     """What a registered scorer says of this text."""
     return next((says for scorer in _rudeness if (says := scorer(text))), "")
+
+
+# --- findings of other apps ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FindingSource:
+    """An app that stores findings of its own (annotation.services.found.store_source_findings) about facts without support.
+
+    `name` is their `check_name`, `about` what it looks for, as a sentence; `again` says what to do about a finding in an earlier text.
+    """
+
+    name: str
+    about: str
+    again: str
+
+
+@dataclass(frozen=True)
+class FindingNote:
+    """What an app above knows about a finding: a sentence, and under `heading` texts to judge it by. `remedies`: the page offers to add
+    a record, to rewrite the answer, or to leave the example out."""
+
+    says: str
+    heading: str = ""
+    texts: Sequence[str] = ()
+    remedies: bool = False
+
+
+FindingNotes = Callable[[Sequence[ExampleFinding]], Mapping[int, FindingNote]]
+_finding_sources: dict[str, FindingSource] = {}
+_finding_notes: list[FindingNotes] = []
+
+
+def register_finding_source(source: FindingSource) -> None:
+    """Call from AppConfig.ready."""
+    _finding_sources[source.name] = source
+
+
+def finding_sources() -> Mapping[str, FindingSource]:
+    """By name."""
+    return _finding_sources
+
+
+def register_finding_notes(notes: FindingNotes) -> None:
+    """Call from AppConfig.ready. `notes` gives {finding id: note}; its number of queries does not depend on how many findings there are."""
+    _finding_notes.append(notes)
+
+
+def notes_of(findings: Sequence[ExampleFinding]) -> dict[int, FindingNote]:
+    """The notes of all apps above, by finding id; of several about one finding, the last."""
+    return {pk: note for notes in _finding_notes for pk, note in notes(findings).items()} if findings else {}

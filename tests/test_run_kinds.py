@@ -132,6 +132,14 @@ def _test_loss(world, tmp_path):
     return run, f"Model version {one}"
 
 
+def _asking(world, tmp_path):
+    from training.services.knowledge import start_asking
+
+    make_example(world.project, completion="It costs EUR 4,380.")
+    run = start_asking(by=world.admin, project=world.project, base_model=make_base_model())
+    return run, "Unknown facts"
+
+
 def _campaign(world, tmp_path):
     from evaluation.services.campaigns import launch_answers
 
@@ -214,6 +222,7 @@ MAKERS = {
     "token_count": _token_count,
     "files_check": _files_check,
     "test_loss": _test_loss,
+    "ask_base_model": _asking,
     "campaign": _campaign,
 }
 

@@ -6,6 +6,10 @@ from core.audit.actions import AuditAction
 class TrainingAction(AuditAction):
     BASE_MODEL_ADDED = "base_model.added", "{actor} added the base model {label}"
     BASE_MODEL_READY = "base_model.ready", "The base model {label} is ready"
+    BASE_MODEL_ASKED = (
+        "base_model.asked",
+        "{label} was asked about {examples} with facts without support: {unknown} state one that it does not know",
+    )
     TRAINING_LAUNCHED = "training.launched", "{actor} launched {label} on {base_model}, dataset {dataset}"
     TRAINING_RESUMED = "training.resumed", "{label} continued from step {from_step}"
     MODEL_VERSION_REGISTERED = "model_version.registered", "Model version {label} was made"

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.api import views
+from training.api import knowledge, views
 
 urlpatterns = [
     path("base-models/", views.BaseModelsView.as_view(), name="api-base-models"),
@@ -11,6 +11,10 @@ urlpatterns = [
         "base-models/<int:pk>/prepare/", views.PrepareBaseModelView.as_view(), name="api-base-model-prepare"
     ),
     path("base-models/<int:pk>/use/", views.UseBaseModelView.as_view(), name="api-base-model-use"),
+    path("unknown-facts/", knowledge.UnknownFactsView.as_view(), name="api-unknown-facts"),
+    path(
+        "unknown-facts/answers/", knowledge.KnowledgeAnswersView.as_view(), name="api-unknown-facts-answers"
+    ),
     path("training-methods/", views.MethodsView.as_view(), name="api-training-methods"),
     path("training-preflight/", views.PreflightView.as_view(), name="api-training-preflight"),
     path("training-runs/", views.TrainingRunsView.as_view(), name="api-training-runs"),

@@ -228,6 +228,14 @@ class VersionFilter(Filter):
     kind = forms.ChoiceField(choices=[("", "any"), *ModelVersion.Kind.choices], required=False)
 
 
+class KnowledgeFilter(Filter):
+    """The filters of what base models answered about facts without support."""
+
+    base_model = forms.IntegerField(required=False, min_value=1)
+    example = forms.IntegerField(required=False, min_value=1)
+    unknown = forms.ChoiceField(choices=[("", "any"), ("yes", "With unknown facts")], required=False)
+
+
 class CompareForm(Filter):
     a = forms.ChoiceField(label="One run", required=False)
     b = forms.ChoiceField(label="Another run", required=False)

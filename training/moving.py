@@ -10,6 +10,7 @@ from core.moving.own import register_run_params
 from core.moving.parts import Arrival, Part, Row, plain, register_left_out, register_part
 from training.models import (
     BaseModel,
+    KnowledgeAnswer,
     LossMeasurement,
     MetricPoint,
     ModelVersion,
@@ -66,6 +67,19 @@ def _version_arrives(row: Row, arrival: Arrival) -> None:
         }
 
 
+def _wrong_answer(row: Row) -> str:
+    facts, answers = row["facts"], row["answers"]
+    fits = (
+        isinstance(facts, list)
+        and all(
+            isinstance(fact, dict) and {"text", "start", "end", "answers"} <= fact.keys() for fact in facts
+        )
+        and isinstance(answers, list)
+        and all(isinstance(answer, str) for answer in answers)
+    )
+    return "" if fits else "its facts or answers are not ones"
+
+
 def register_moving() -> None:
     base = ("architecture", "control_tokens", "parity_prompts")
     register_part(
@@ -102,6 +116,14 @@ def register_moving() -> None:
     register_part(Part(RowLoss, "version__project"))
     register_part(
         Part(LossMeasurement, "version__project", json=dict.fromkeys(("rows", "left_out", "prompts"), plain))
+    )
+    register_part(
+        Part(
+            KnowledgeAnswer,
+            "project",
+            json={"facts": plain, "answers": plain},
+            check=_wrong_answer,
+        )
     )
     register_run_params(
         dataset="datasets.DatasetVersion", base_model="training.BaseModel", version="training.ModelVersion"

@@ -5,6 +5,7 @@ from django.urls import reverse
 from core.models import Run
 from core.runs.kinds import RunKind
 from dataset.models import DatasetVersion
+from training.knowledge import ASK
 from training.models import BaseModel, ModelVersion, TrainingRun
 
 
@@ -34,6 +35,12 @@ def of_version(run: Run) -> tuple[str, str] | None:
     if version is None or run.project is None:
         return None
     return f"Model version {version}", reverse("training:version", args=[run.project.slug, version.pk])
+
+
+def of_asking(run: Run) -> tuple[str, str] | None:
+    if run.project is None:
+        return None
+    return "Unknown facts", reverse("training:knowledge", args=[run.project.slug])
 
 
 BASE_MODEL = RunKind(
@@ -84,4 +91,13 @@ TEST_LOSS = RunKind(
     again_words="Rows measured so far are kept.",
     subject="training.run_kinds:of_version",
 )
-ALL = (BASE_MODEL, TRAINING, TOKEN_COUNT, FILES_CHECK, TEST_LOSS)
+ASKING = RunKind(
+    ASK,
+    "Question to a base model",
+    queue="gpu",
+    runner="training.runner.asking:run",
+    on_again="training.services.knowledge:ask_again",
+    again_words="What the base model answered so far is kept.",
+    subject="training.run_kinds:of_asking",
+)
+ALL = (BASE_MODEL, TRAINING, TOKEN_COUNT, FILES_CHECK, TEST_LOSS, ASKING)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.views import bases, runs, versions
+from training.views import bases, knowledge, runs, versions
 
 app_name = "training"
 urlpatterns = [
@@ -17,6 +17,8 @@ urlpatterns = [
     path("versions/<int:pk>/check-tokens/", versions.check_tokens, name="version-check-tokens"),
     path("versions/<int:pk>/check-files/", versions.check_files, name="version-check-files"),
     path("versions/<int:pk>/download/", versions.download, name="version-download"),
+    path("unknown-facts/", knowledge.knowledge, name="knowledge"),
+    path("unknown-facts/ask/", knowledge.ask, name="knowledge-ask"),
     path("bases/", bases.bases, name="bases"),
     path("bases/new/", bases.base_new, name="base-new"),
     path("bases/<int:pk>/", bases.base, name="base"),

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from annotation.api.serializers import LeftSerializer
 from annotation.models import ExampleFinding
-from annotation.services.quality import DISMISS, FIX, REOPEN
+from annotation.services.quality import DISMISS, FIX, LEAVE_OUT, REOPEN
 from core.api.fields import Body, IdField, TextField, declared
 from core.api.serializers import PersonSerializer, RunSerializer
 
@@ -88,10 +88,10 @@ class MatchingSerializer(Body):
 
 
 class SettleSerializer(Body):
-    """What to do with findings: those listed, or all that match. A dismissal needs `reason`; a fix is made only where the finding has
-    one."""
+    """What to do with findings: those listed, or all that match. A dismissal needs `reason`, and so does `leave-out`, which retires the
+    examples; a fix is made only where the finding has one."""
 
-    do = serializers.ChoiceField(choices=(FIX, DISMISS, REOPEN))
+    do = serializers.ChoiceField(choices=(FIX, DISMISS, REOPEN, LEAVE_OUT))
     findings = serializers.ListField(child=IdField(), required=False, allow_empty=False, max_length=500)
     matching: Body = MatchingSerializer(required=False)
     reason = TextField(required=False, allow_blank=True, default="", max_length=300)

@@ -22,8 +22,8 @@ def text_at(content: Mapping[str, Any], field: str, index: int) -> str:
     return str(text.get("content") or "") if isinstance(text, Mapping) else str(text)
 
 
-def fingerprints(findings: Sequence[Finding], content: Mapping[str, Any]) -> list[str]:
-    """One for each finding, all different.
+def fingerprints(findings: Sequence[Finding], content: Mapping[str, Any], *, salt: str = "") -> list[str]:
+    """One for each finding, all different. Findings with another `salt` (that of another base model) are other findings.
 
     The words of its marks count, not their positions: other edits move them. Without marks its sentence counts, without numbers
     (a number of words changes with each edit). Of findings that are equal in all of this, the order counts.
@@ -31,7 +31,7 @@ def fingerprints(findings: Sequence[Finding], content: Mapping[str, Any]) -> lis
     seen: Counter[tuple[str, ...]] = Counter()
     made = []
     for finding in findings:
-        key = (finding.check, finding.kind, *_words(finding, content))
+        key = (finding.check + salt, finding.kind, *_words(finding, content))
         seen[key] += 1
         text = "\x1f".join((*key, str(seen[key])))
         made.append(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32])

@@ -13,6 +13,7 @@ from django.utils import timezone
 from annotation.checks import CHECKS
 from annotation.checks.fingerprint import text_at
 from annotation.models import Example, ExampleFinding
+from annotation.registry import FindingNote, finding_sources, notes_of
 from annotation.text.fixes import FixDoesNotFit, apply_fixes
 from core.models import Project, Run, User
 
@@ -90,7 +91,10 @@ class KindCount:
 
     @property
     def about(self) -> str:
-        return CHECKS[self.check].about if self.check in CHECKS else "This check does not exist any more."
+        if self.check in CHECKS:
+            return CHECKS[self.check].about
+        source = finding_sources().get(self.check)
+        return source.about if source else "This check does not exist any more."
 
 
 def kind_label(kind: str) -> str:
@@ -156,6 +160,7 @@ class ShownFinding:
     more: int = 0
     current: bool = True
     replaced: list[Replacement] = field(default_factory=list)
+    note: FindingNote | None = None
 
     @property
     def fixable(self) -> bool:
@@ -165,17 +170,35 @@ class ShownFinding:
     def kind_label(self) -> str:
         return kind_label(self.finding.kind)
 
+    @property
+    def again(self) -> str:
+        """What to do when the text changed after it was found."""
+        source = finding_sources().get(self.finding.check_name)
+        return source.again if source else "Check the examples again to see it in the present text."
+
+    @property
+    def remedies(self) -> bool:
+        return self.finding.status == Status.OPEN and self.note is not None and self.note.remedies
+
+    @property
+    def left_out(self) -> bool:
+        """It was settled by leaving its example out of the data."""
+        return self.finding.status == Status.DISMISSED and bool(self.finding.was)
+
 
 def shown(findings: Iterable[ExampleFinding]) -> list[ShownFinding]:
-    """The findings with the texts of their examples, which the caller has loaded with them. No query."""
-    return [_shown(finding) for finding in findings]
+    """The findings with the texts of their examples, which the caller has loaded with them, and what other apps know about them. The
+    number of queries does not depend on how many there are."""
+    listed = list(findings)
+    notes = notes_of(listed)
+    return [_shown(finding, notes.get(finding.pk)) for finding in listed]
 
 
-def _shown(finding: ExampleFinding) -> ShownFinding:
+def _shown(finding: ExampleFinding, note: FindingNote | None) -> ShownFinding:
     content = finding.example.content()
     current = finding.content_hash == finding.example.content_hash
     if not current:
-        return ShownFinding(finding, current=False)
+        return ShownFinding(finding, current=False, note=note)
     spans = [span for span in finding.spans if span[4] != "ok"] or finding.spans
     groups = _near(spans)
     return ShownFinding(
@@ -183,6 +206,7 @@ def _shown(finding: ExampleFinding) -> ShownFinding:
         places=[_place(content, group) for group in groups[:_MOST_PLACES]],
         more=sum(len(group) for group in groups[_MOST_PLACES:]),
         replaced=_replacements(finding, content),
+        note=note,
     )
 
 
@@ -263,6 +287,7 @@ class Undoable:
     status: str
     findings: int
     at: datetime
+    left_out: int = 0  # findings that were settled by leaving the example out
 
 
 def last_bulk(user: User, project: Project, window: timedelta) -> Run | None:
@@ -280,15 +305,20 @@ def last_decision(user: User, project: Project, window: timedelta) -> Undoable |
         status__in=[Status.DISMISSED, Status.FIXED],
         decided_at__gt=timezone.now() - window,
     )
-    rows = mine.order_by().values("batch", "status").annotate(n=Count("pk"), last=Max("decided_at"))
+    left_out = Count("pk", filter=Q(status=Status.DISMISSED) & ~Q(was=""))
+    rows = (
+        mine.order_by()
+        .values("batch", "status")
+        .annotate(n=Count("pk"), last=Max("decided_at"), left_out=left_out)
+    )
     row = rows.order_by("-last").first()
     if row is None or row["batch"] is None:
         return None
-    return Undoable(row["batch"], row["status"], row["n"], row["last"])
+    return Undoable(row["batch"], row["status"], row["n"], row["last"], row["left_out"])
 
 
 def findings_in(example: Example) -> list[ShownFinding]:
-    """The findings of one example that its page shows: open and dismissed ones, problems first. One query."""
+    """The findings of one example that its page shows: open and dismissed ones, problems first. One query, and those of notes."""
     found = ExampleFinding.objects.filter(example=example, status__in=[Status.OPEN, Status.DISMISSED])
     findings = list(found.select_related("decided_by").order_by("-status", "level", "pk"))
     for finding in findings:

@@ -9,7 +9,7 @@ from annotation.models import ExampleFinding
 from annotation.queries.findings import find_findings
 from annotation.services.findings import Settled
 from annotation.services.fixing import undo_fixes
-from annotation.services.quality import DISMISS, FIX, UNDO_FIXES, settle_now
+from annotation.services.quality import DISMISS, FIX, LEAVE_OUT, UNDO_FIXES, settle_now
 from core.models import Project, Run, User
 from core.runs.context import RunContext, RunFailed
 
@@ -54,7 +54,7 @@ def _settle(project: Project, by: User, action: str, ids: list[int], params: dic
     findings = ExampleFinding.objects.filter(pk__in=ids)
     if action == UNDO_FIXES:
         return undo_fixes(by=by, project=project, findings=findings)
-    reason = str(params.get("reason") or "") if action == DISMISS else ""
+    reason = str(params.get("reason") or "") if action in (DISMISS, LEAVE_OUT) else ""
     return settle_now(
         by=by,
         project=project,

@@ -15,6 +15,7 @@ from annotation.registry import must_stay_retired
 from annotation.services.adopting import list_slice
 from annotation.services.coverage import settle_tasks
 from annotation.services.found import check_and_store
+from annotation.services.leaving_out import reopen_left_out
 from annotation.services.search_index import index_example
 from annotation.text.cleaning import MAX_TEXT, clean_pair, clean_text
 from annotation.text.hashes import content_hash, group_of_prompt, prompt_hash
@@ -218,6 +219,7 @@ def requeue(*, by: User, example: Example, reason: str = "", seen: str = "") -> 
     if was == Example.Status.IN_REVIEW:
         _end_leases(example)
     transition(example, Example.Status.QUEUED, waiting_since=timezone.now())
+    reopen_left_out([example.pk])
     record(
         by=by,
         project=example.project,

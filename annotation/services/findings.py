@@ -103,7 +103,7 @@ def undoable_batch(*, by: User, project: Project, batch: uuid.UUID) -> QuerySet[
 
 def _open_again(chosen: Collection[int]) -> int:
     return ExampleFinding.objects.filter(pk__in=chosen, status=Status.DISMISSED).update(
-        status=Status.OPEN, reason="", decided_by=None, decided_at=None, batch=None
+        status=Status.OPEN, reason="", decided_by=None, decided_at=None, batch=None, was=""
     )
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from annotation.checks import CHECKS, TEXT_CHECKS, Finding, text_findings
 from annotation.checks.fingerprint import fingerprints
 from annotation.models import Example, ExampleFinding
+from annotation.registry import finding_sources
 from core.models import Project
 
 STORED = tuple(ExampleFinding.Level.values)
@@ -52,13 +54,18 @@ WHERE old.status IN ('fixed', 'gone')
     OR (old.content_hash, old.level, old.says, old.spans, old.fixes)
         IS DISTINCT FROM (EXCLUDED.content_hash, EXCLUDED.level, EXCLUDED.says, EXCLUDED.spans, EXCLUDED.fixes)
 """  # noqa: S608 - no text of people
-# Findings of checks that did not run now (they ask the database) stay as they are; those of a check that was removed go.
+# Findings of checks that did not run now (they ask the database) stay as they are; those of a check that was removed go. A finding of
+# another app stays, as one about an earlier text, while the check of facts still finds one without support.
 _GONE = """
 UPDATE annotation_examplefinding AS old SET status = 'gone'
-WHERE old.example_id = ANY(%s) AND old.status IN ('open', 'dismissed') AND old.check_name <> ALL(%s) AND NOT EXISTS (
-    SELECT FROM unnest(%s::bigint[], %s::text[]) AS n (example, fingerprint)
-    WHERE n.example = old.example_id AND n.fingerprint = old.fingerprint)
+WHERE old.example_id = ANY(%(examples)s) AND old.status IN ('open', 'dismissed') AND CASE
+    WHEN old.check_name = ANY(%(sources)s) THEN old.example_id <> ALL(%(lacking)s)
+    ELSE old.check_name <> ALL(%(not_run)s) AND NOT EXISTS (
+        SELECT FROM unnest(%(found)s::bigint[], %(fingerprints)s::text[]) AS n (example, fingerprint)
+        WHERE n.example = old.example_id AND n.fingerprint = old.fingerprint)
+    END
 """
+_LACKING = ("invented", "not-checked")
 
 
 @dataclass(frozen=True)
@@ -88,32 +95,72 @@ def store_findings(project: Project, checked: Sequence[Checked]) -> int:
 
     An example whose text changed after it was read is left out: its newer text was checked when it was stored.
     """
-    ids = sorted(one.example for one in checked)
-    # A lock that waits for somebody who edits one of them now, and keeps others from doing so for a moment.
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, content_hash FROM annotation_example WHERE project_id = %s AND id = ANY(%s) ORDER BY id FOR SHARE",
-            [project.pk, ids],
-        )
-        hashes = dict(cursor.fetchall())
-        current = [one for one in checked if hashes.get(one.example) == one.content_hash]
+        current = _locked_as_read(cursor, project, checked)
         rows = [row for one in current for row in _rows(one)]
         if rows:
             cursor.execute(_STORE, [project.pk, *map(list, zip(*rows, strict=True))])
         cursor.execute(
             _GONE,
-            [
-                [one.example for one in current],
-                [name for name in CHECKS if name not in TEXT_CHECKS],
-                [row[0] for row in rows],
-                [row[8] for row in rows],
-            ],
+            {
+                "examples": [one.example for one in current],
+                "sources": list(finding_sources()),
+                "lacking": [one.example for one in current if _lacks_support(one.findings)],
+                "not_run": [name for name in CHECKS if name not in TEXT_CHECKS],
+                "found": [row[0] for row in rows],
+                "fingerprints": [row[8] for row in rows],
+            },
         )
     return len(rows)
 
 
-def _rows(one: Checked) -> Iterable[tuple[Any, ...]]:
-    for finding, fingerprint in zip(one.findings, fingerprints(one.findings, one.content), strict=True):
+def _locked_as_read(cursor: CursorWrapper, project: Project, checked: Sequence[Checked]) -> list[Checked]:
+    """Those whose text is still the one that was read. The lock waits for somebody who edits one of them now, and keeps others from
+    doing so for a moment."""
+    cursor.execute(
+        "SELECT id, content_hash FROM annotation_example WHERE project_id = %s AND id = ANY(%s) ORDER BY id FOR SHARE",
+        [project.pk, sorted(one.example for one in checked)],
+    )
+    hashes = dict(cursor.fetchall())
+    return [one for one in checked if hashes.get(one.example) == one.content_hash]
+
+
+def _lacks_support(findings: Iterable[Finding]) -> bool:
+    return any(finding.check == "facts" and finding.kind in _LACKING for finding in findings)
+
+
+@transaction.atomic
+def store_source_findings(
+    project: Project, checked: Sequence[Checked], *, salt: str, earlier: Iterable[int]
+) -> dict[int, list[int]]:
+    """Stores the findings of one source (annotation.registry.FindingSource) in these examples: {example: ids of its findings}, for
+    those whose text is still the one that was read; they stay locked until the transaction ends.
+
+    `earlier` are the ids of the source's findings in these examples: those not found again are gone. `salt` tells findings apart that
+    the source makes under other conditions.
+    """
+    with connection.cursor() as cursor:
+        current = _locked_as_read(cursor, project, checked)
+        rows = [row for one in current for row in _rows(one, salt)]
+        if rows:
+            cursor.execute(_STORE, [project.pk, *map(list, zip(*rows, strict=True))])
+    ids: dict[int, list[int]] = {one.example: [] for one in current}
+    made = {(row[0], row[8]) for row in rows}
+    stored = ExampleFinding.objects.filter(example__in=ids, fingerprint__in=[row[8] for row in rows])
+    for pk, example, fingerprint in stored.order_by("pk").values_list("pk", "example", "fingerprint"):
+        if (example, fingerprint) in made:
+            ids[example].append(pk)
+    kept = [pk for own in ids.values() for pk in own]
+    old = ExampleFinding.objects.filter(pk__in=list(earlier), example__in=ids).exclude(pk__in=kept)
+    old.filter(status__in=[ExampleFinding.Status.OPEN, ExampleFinding.Status.DISMISSED]).update(
+        status=ExampleFinding.Status.GONE
+    )
+    return ids
+
+
+def _rows(one: Checked, salt: str = "") -> Iterable[tuple[Any, ...]]:
+    prints = fingerprints(one.findings, one.content, salt=salt)
+    for finding, fingerprint in zip(one.findings, prints, strict=True):
         spans = [[s.field, s.index, s.start, s.end, s.tone] for s in finding.spans[:_MOST_PLACES]]
         fixes = [[f.field, f.index, f.start, f.end, f.text] for f in finding.fixes]
         yield (

@@ -17,13 +17,14 @@ from annotation.services.findings import (
     undoable_batch,
 )
 from annotation.services.fixing import fix_findings, undo_fixes
+from annotation.services.leaving_out import leave_out, undo_leaving_out
 from core.errors import Conflict, Invalid
 from core.models import Project, Run, User
 from core.runs.control import launch_run
 
-FIX, DISMISS, REOPEN, UNDO_FIXES = "fix", "dismiss", "reopen", "undo"
+FIX, DISMISS, REOPEN, LEAVE_OUT, UNDO_FIXES = "fix", "dismiss", "reopen", "leave-out", "undo"
 # Up to this number of findings are decided at once; more of them by a worker.
-AT_ONCE = {FIX: 50, DISMISS: 2000, REOPEN: 2000, UNDO_FIXES: 50}
+AT_ONCE = {FIX: 50, DISMISS: 2000, REOPEN: 2000, LEAVE_OUT: 500, UNDO_FIXES: 50}
 Status = ExampleFinding.Status
 
 
@@ -43,18 +44,25 @@ def start_check(*, by: User | None, project: Project, import_id: int | None = No
 def settle(
     *, by: User, project: Project, action: str, criteria: Mapping[str, Any], reason: str = ""
 ) -> Settled | Run:
-    """Fixes, dismisses or opens again all findings that match (as `find_findings`). A worker does it for many: then the run is
-    returned. Invalid without a reason for a dismissal, or with an unknown action."""
-    if action not in (FIX, DISMISS, REOPEN):
-        raise Invalid("There is no such action.", fields={"do": ["Choose fix, dismiss or reopen."]})
-    if action == DISMISS:
+    """Fixes, dismisses or opens again all findings that match (as `find_findings`), or leaves their examples out of the data. A worker
+    does it for many: then the run is returned. Invalid without a reason for a dismissal or for leaving out, or with an unknown action."""
+    if action not in (FIX, DISMISS, REOPEN, LEAVE_OUT):
+        raise Invalid(
+            "There is no such action.", fields={"do": ["Choose fix, dismiss, reopen or leave-out."]}
+        )
+    if action in (DISMISS, LEAVE_OUT):
         reason = needed_reason(reason)
     chosen = {**criteria, "status": Status.DISMISSED if action == REOPEN else Status.OPEN}
     if action == FIX:
         chosen["fixable"] = "yes"
     findings = find_findings(project, chosen)
     if len(findings.order_by().values_list("pk")[: AT_ONCE[action] + 1]) > AT_ONCE[action]:
-        words = {FIX: "Fix findings", DISMISS: "Dismiss findings", REOPEN: "Open findings again"}[action]
+        words = {
+            FIX: "Fix findings",
+            DISMISS: "Dismiss findings",
+            REOPEN: "Open findings again",
+            LEAVE_OUT: "Leave examples out",
+        }[action]
         return _launch(
             by,
             project,
@@ -78,6 +86,8 @@ def settle_now(
         return fix_findings(by=by, project=project, findings=findings, batch=batch)
     if action == DISMISS:
         return dismiss(by=by, project=project, findings=findings, reason=reason, batch=batch)
+    if action == LEAVE_OUT:
+        return leave_out(by=by, project=project, findings=findings, reason=reason, batch=batch)
     return reopen(by=by, project=project, findings=findings)
 
 
@@ -86,6 +96,8 @@ def undo(*, by: User, project: Project, batch: uuid.UUID) -> Settled | Run:
     mine = undoable_batch(by=by, project=project, batch=batch)
     fixed = mine.filter(status=Status.FIXED)
     if not fixed.exists():
+        if mine.exclude(was="").exists():
+            return undo_leaving_out(by=by, project=project, findings=mine)
         return undo_dismissals(by=by, project=project, batch=batch)
     if fixed.count() > AT_ONCE[UNDO_FIXES]:
         params = {"do": UNDO_FIXES, "criteria": {}, "reason": "", "batch": str(batch)}

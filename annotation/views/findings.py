@@ -5,29 +5,38 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_list_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
+from annotation import services
 from annotation.filters import QualityFilter
 from annotation.forms import whole_number
 from annotation.links import annotation_subnav
-from annotation.models import ExampleFinding
+from annotation.models import Example, ExampleFinding, Lease
 from annotation.queries.findings import check_state, counts_of, find_findings, last_bulk, last_decision, shown
 from annotation.services import quality
 from annotation.services.findings import UNDO, Settled
 from core.access import Access, project_page
 from core.errors import Invalid
 from core.lists.paging import cut
-from core.models import Run
+from core.models import Role, Run
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 from core.wording import counted
 
 MOST_SELECTED = 500
 NAMED = 20  # examples in one message
-_DONE = {quality.FIX: "fixed", quality.DISMISS: "dismissed", quality.REOPEN: "opened again"}
+_DONE = {
+    quality.FIX: "fixed",
+    quality.DISMISS: "dismissed",
+    quality.REOPEN: "opened again",
+    quality.LEAVE_OUT: "settled by leaving out what they are about",
+}
+# The parts of the two editors that a remedy leads to.
+_PARTS = {"records": "panel-records", "completion": "completion"}
 
 
 @project_page(*EXAMPLE_READERS)
@@ -70,7 +79,7 @@ def check(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(*EXAMPLE_DECIDERS)
 @require_POST
 def settle(request: HttpRequest, access: Access) -> HttpResponse:
-    """Fixes, dismisses or opens again: one finding, the selected ones, or all that match the filters (`all`)."""
+    """Fixes, dismisses, opens again or leaves out: one finding, the selected ones, or all that match the filters (`all`)."""
     action, reason = request.POST.get("do", ""), request.POST.get("reason", "")
     criteria = _chosen(request, access)
     if criteria is None:
@@ -143,3 +152,30 @@ def undo(request: HttpRequest, access: Access, batch: uuid.UUID) -> HttpResponse
     outcome = quality.undo(by=access.user, project=access.project, batch=batch)
     _tell(request, outcome, "opened again")
     return _back(request, access)
+
+
+@project_page(*EXAMPLE_DECIDERS)
+@require_POST
+def edit(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
+    """Opens the finding's example in the editor that its status has, at the records or at the completion. An approved example goes back
+    into the queue first."""
+    finding = access.get(ExampleFinding.objects.select_related("example"), pk=pk)
+    example = finding.example
+    example.project = access.project
+    review = example.status == Example.Status.IN_REVIEW
+    purpose, role, page = (
+        (Lease.Purpose.REVIEW, Role.REVIEWER, "annotation:correct")
+        if review
+        else (Lease.Purpose.ANNOTATE, Role.ANNOTATOR, "annotation:item")
+    )
+    with transaction.atomic():
+        if example.status == Example.Status.APPROVED:
+            services.requeue(by=access.user, example=example, reason=finding.says)
+        if access.has(role):
+            services.take(by=access.user, example=example, purpose=purpose)
+    if not access.has(role):
+        who = "a reviewer can correct it" if review else "it is in the queue, and an annotator changes it"
+        messages.info(request, f"#{example.pk}: {who}. You do not have that role here.")
+        return redirect("annotation:example", access.project.slug, example.pk)
+    address = reverse(page, args=[access.project.slug, example.pk])
+    return redirect(f"{address}#{_PARTS.get(request.POST.get('part', ''), 'completion')}")

@@ -39,6 +39,9 @@ class GhTabs extends HTMLElement {
     this.sizes.observe(this);
     const wrong = this.querySelector("[data-panel]:has(.error)");
     this.choose(wrong ? this.tabOf(wrong) : this.chosen());
+    // A link may lead to one of the panels.
+    const asked = location.hash && document.getElementById(location.hash.slice(1));
+    if (asked && !wrong && this.contains(asked) && asked.matches("[data-panel]")) this.open(asked);
   }
 
   disconnectedCallback() {

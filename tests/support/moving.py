@@ -317,7 +317,21 @@ def _versions(world: World, dataset: Any) -> tuple[Any, Any]:
     )
     SampleAnswer.objects.create(training_run=training, step=1, question="Where?", answer="At sea.")
     make_losses(base, trained, [(1.0, 0.9), (1.2, 1.1)])
+    _asked(world, base_model)
     return base, trained
+
+
+def _asked(world: World, base_model: Any) -> None:
+    """What the base model answered about an example with a fact without support, and the finding."""
+    from annotation.models import Example
+    from training.services.knowledge import AskedExample, AskedFact, note_asked
+
+    example = Example.objects.filter(project=world.project, status="approved").latest("pk")
+    facts = [AskedFact(example.completion[:4], 0, 4, 0)]
+    asked = AskedExample(
+        example.pk, example.content_hash, example.content(), "d" * 64, facts, ["I do not know.", ""]
+    )
+    note_asked(project=world.project, base_model=base_model, asked=[asked])
 
 
 def _evaluation(world: World, dataset: Any, versions: tuple[Any, Any]) -> None:

@@ -20,7 +20,7 @@ def main(database: str, run_id: int, pause: float, every: float) -> None:
     settings.TRAINING_THREADS = 1
 
     from core.tasks import execute_run
-    from training.runner import loop
+    from training.runner import asking, loop
 
     loop.CHECKPOINT_SECONDS = every
     finish_step = loop._Watch.on_step_end
@@ -30,6 +30,15 @@ def main(database: str, run_id: int, pause: float, every: float) -> None:
         time.sleep(pause)
 
     loop._Watch.on_step_end = slowly
+    # A run that asks a base model: one example at a time.
+    asking.TOKENS_AT_ONCE = 1
+    store = asking.Asking._store
+
+    def store_slowly(self, asked):
+        store(self, asked)
+        time.sleep(pause)
+
+    asking.Asking._store = store_slowly
     execute_run(run_id)
 
 

@@ -36,28 +36,26 @@ class TransformersTokenizer:
     """A transformers tokenizer as a training.chat_template.ChatTokenizer."""
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self.control_tokens = control_tokens_of(
             (token.content, token.special) for token in tokenizer.added_tokens_decoder.values()
         )
 
     def render(self, messages: list[Message], *, answer_follows: bool) -> str:
         return str(
-            self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=answer_follows
-            )
+            self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=answer_follows)
         )
 
     def ids_of(self, text: str) -> list[int]:
-        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def text_of(self, ids: list[int]) -> str:
-        return str(self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        return str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def id_of(self, token: str) -> int | None:
-        token_id = self._tokenizer.convert_tokens_to_ids(token)
+        token_id = self.tokenizer.convert_tokens_to_ids(token)
         unknown = token_id is None or (
-            token_id == self._tokenizer.unk_token_id and token != self._tokenizer.unk_token
+            token_id == self.tokenizer.unk_token_id and token != self.tokenizer.unk_token
         )
         return None if unknown else int(token_id)
 

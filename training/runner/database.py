@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from core.runs.context import RunContext
+from core.text import storable
 from training.models import MetricPoint, SampleAnswer, TrainingRun
 from training.runner.data import EncodedRow
 from training.runner.memory import PeakMemory
@@ -83,7 +84,7 @@ class DatabaseReporter:
                     training_run=self.training_run,
                     step=step,
                     question=row.question,
-                    answer=answer,
+                    answer=storable(answer),  # a model can write NUL
                     reference=row.completion,
                 )
                 for row, answer in answers

@@ -42,11 +42,7 @@ class _Outcome:
 
 
 def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Finding]:
-    sources = [*pair.messages, *pair.context, project.system_prompt]
-    known = Known()
-    for source, text in enumerate(sources):
-        known.add(source, text, budget)
-    known.own_lengths = list_lengths(pair.completion)  # "we have three: tea, coffee and milk" counts itself
+    known = _known(pair, project.system_prompt, budget)
     outcome = _compare(pair, known, budget)
     findings = [_missing(level, spans) for level, spans in outcome.missing.items() if spans]
     findings += _wrong_weekdays(pair.completion, outcome.days, known)
@@ -60,6 +56,28 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
     last = findings[-1]
     findings[-1] = replace(last, spans=(*last.spans, *outcome.supported))
     return findings
+
+
+def _known(pair: Pair, system_prompt: str, budget: TimeBudget) -> Known:
+    known = Known()
+    for source, text in enumerate([*pair.messages, *pair.context, system_prompt]):
+        known.add(source, text, budget)
+    known.own_lengths = list_lengths(pair.completion)  # "we have three: tea, coffee and milk" counts itself
+    return known
+
+
+def facts_by_support(
+    pair: Pair, system_prompt: str, budget: TimeBudget = UNLIMITED
+) -> tuple[list[Fact], list[Fact]]:
+    """(facts of the completion with support in records, conversation or system prompt, facts without), each in order.
+
+    Without support are those that the check calls `invented`.
+    """
+    known = _known(pair, system_prompt, budget)
+    stated = [fact for fact in facts_of(pair.completion, budget) if fact.claims]
+    lacking = [fact for fact in stated if known.where(fact) is None]
+    without = {fact.start for fact in lacking}
+    return [fact for fact in stated if fact.start not in without], lacking
 
 
 def _compare(pair: Pair, known: Known, budget: TimeBudget) -> _Outcome:

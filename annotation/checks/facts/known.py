@@ -83,14 +83,17 @@ class Known:
 
     def where(self, fact: Fact) -> list[Place] | None:
         """The places that have the fact or that it follows from, possibly an empty list; None when the fact is unknown."""
+        if stated := self.stated(fact):
+            return stated
+        return self._follows(fact) if fact.kind == "number" else None
+
+    def stated(self, fact: Fact) -> list[Place]:
+        """The places that have the fact itself; what follows from others (a sum, the length of a list) does not count."""
         stated = [place for key in self._said_as(fact) for place in self.places.get(key, ())]
         if stated:
             return stated
-        if fact.parts:
-            parts = [[place for key in part for place in self.places.get(key, ())] for part in fact.parts]
-            if all(parts):
-                return [place for part in parts for place in part]
-        return self._follows(fact) if fact.kind == "number" else None
+        parts = [[place for key in part for place in self.places.get(key, ())] for part in fact.parts]
+        return [place for part in parts for place in part] if all(parts) else []
 
     def _said_as(self, fact: Fact) -> list[Key]:
         """All keys under which a source can have the fact."""
