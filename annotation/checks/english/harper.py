@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any
 
 from annotation.checks.english.frequency import commonness
+from annotation.checks.english.plain import PlainTexts
 
 _RULES = frozenset(
     {
@@ -43,6 +44,7 @@ class Lint:
 
 
 _lock = Lock()  # a linter is for one thread at a time, and another one needs 200 MB
+_plain = PlainTexts()
 
 
 @lru_cache(maxsize=1)
@@ -57,8 +59,9 @@ def _linter() -> Any:
 @lru_cache(maxsize=2048)
 def lints(text: str) -> tuple[Lint, ...]:
     """What harper sees in an English text, in its order. Empty for texts that are longer than any example, and for texts with many
-    words that are not English."""
-    if len(text) > _MOST_LETTERS or _is_strange(text):
+    words that are not English. A small letter at the beginning of a text that is otherwise plain may be left out: the check of
+    punctuation sees that itself."""
+    if len(text) > _MOST_LETTERS or _is_strange(text) or _plain.is_plain(text):
         return ()
     with _lock:
         try:
@@ -69,7 +72,9 @@ def lints(text: str) -> tuple[Lint, ...]:
                 raise
             _linter.cache_clear()
             raise RuntimeError(f"harper failed: {error}") from None
-    return tuple(_lint(one, text) for one in found)
+    lints = tuple(_lint(one, text) for one in found)
+    _plain.learn(text, [(lint.start, lint.end) for lint in lints])
+    return lints
 
 
 def _is_strange(text: str) -> bool:
