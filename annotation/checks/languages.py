@@ -35,7 +35,9 @@ _SURE = 0.97
 _PLAINLY_ENGLISH = frozenset(
     {
         "the", "your", "you", "and", "with", "have", "this", "that", "would", "what", "please", "are", "there", "they", "our", "for",
-        "can", "when", "which", "it's", "i'll", "we're",
+        "can", "when", "which", "it's", "i'll", "we're", "about", "been", "could", "don't", "from", "get", "here's", "how", "i'm", "know",
+        "more", "need", "right", "should", "some", "thank", "thanks", "that's", "these", "those", "very", "we'll", "were", "where",
+        "you'll", "you're",
     }
 )  # fmt: skip
 _ENOUGH = 4  # different ones

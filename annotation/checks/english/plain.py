@@ -7,8 +7,9 @@ are wider than harper's. Words are known when harper has passed them in an earli
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from threading import Lock
+from typing import Generic, TypeVar
 
 # Signs and joints that harper may split, join or correct: everything but words, numbers, spaces and plain punctuation.
 _ODD = re.compile(
@@ -59,33 +60,49 @@ _CAPITALS = re.compile(r"\bi\b|\b[Aa]n?\s+[A-Z](?![a-z])|[a-z][A-Z]")
 _MOST_WORDS = 200_000  # known ones; more than the words of English in use
 
 
-class PlainTexts:
-    """Which texts are plain, by what harper has said so far. For several threads."""
+Word = TypeVar("Word")  # what harper says of a word it does not know
+
+
+class PlainTexts(Generic[Word]):
+    """What harper would say of plain texts, by what it has said so far. For several threads."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
+        self._unknown: dict[str, Word] = {}
         self._lock = Lock()
 
-    def is_plain(self, text: str) -> bool:
-        """Whether harper sees nothing in the text but, perhaps, that its first letter is small."""
-        text = text.strip(" ")
-        if _ODD.search(text) or _CAPITALS.search(text):
-            return False
-        lower = text.lower()
+    def unknown_in(self, text: str) -> list[tuple[int, int, Word]] | None:
+        """All that harper sees in a plain text: the places [start, end) of words that it does not know. None when the text is not
+        plain. A small letter at the very beginning of the text is not seen."""
+        text_only = text.strip(" ")
+        if _ODD.search(text_only) or _CAPITALS.search(text_only):
+            return None
+        lower = text_only.lower()
         if any(rule.search(lower) for rule in (_GRAMMAR, _A, _AFTER_YOU, _AFTER_TO, _TWICE)):
-            return False
-        return self._known.issuperset(_WORD.findall(text))
+            return None
+        new = set(_WORD.findall(text)) - self._known
+        if not new:
+            return []
+        # The first word can be unknown and begin with a small letter: harper then says one of the two.
+        if not new <= self._unknown.keys() or text_only[0].islower():
+            return None
+        return [
+            (*match.span(), self._unknown[match.group()])
+            for match in _WORD.finditer(text)
+            if match.group() in new
+        ]
 
-    def learn(self, text: str, marked: Iterable[tuple[int, int]]) -> None:
-        """harper has seen `text` and said something of the places [start, end) only: its other words are known."""
+    def learn(self, text: str, marked: Iterable[tuple[int, int]], unknown: Mapping[tuple[int, int], Word]) -> None:
+        """harper has seen `text` and said something of the places `marked` only, of some of them that the word is `unknown`."""
         if _ODD.search(text):
             return
         places = list(marked)
-        words = {
-            match.group()
-            for match in _WORD.finditer(text)
-            if not any(start < match.end() and match.start() < end for start, end in places)
-        }
         with self._lock:
-            if len(self._known) < _MOST_WORDS:
-                self._known |= words
+            if len(self._known) + len(self._unknown) > _MOST_WORDS:
+                return
+            for match in _WORD.finditer(text):
+                touching = [place for place in places if place[0] < match.end() and match.start() < place[1]]
+                if not touching:
+                    self._known.add(match.group())
+                elif touching == [match.span()] and match.span() in unknown:
+                    self._unknown[match.group()] = unknown[match.span()]
