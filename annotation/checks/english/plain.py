@@ -92,7 +92,9 @@ class PlainTexts(Generic[Word]):
             if match.group() in new
         ]
 
-    def learn(self, text: str, marked: Iterable[tuple[int, int]], unknown: Mapping[tuple[int, int], Word]) -> None:
+    def learn(
+        self, text: str, marked: Iterable[tuple[int, int]], unknown: Mapping[tuple[int, int], Word]
+    ) -> None:
         """harper has seen `text` and said something of the places `marked` only, of some of them that the word is `unknown`."""
         if _ODD.search(text):
             return

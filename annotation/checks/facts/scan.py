@@ -45,7 +45,9 @@ _BEGINS = frozenset(
         *MULTIPLES, "half", "quarter", "http", "https", "www",
     }
 )  # fmt: skip
-_DECIDES = _BEGINS | VAGUE_STARTS | _BEFORE_A | {"a", "an"}  # words that begin a fact, or a phrase that is none
+_DECIDES = (
+    _BEGINS | VAGUE_STARTS | _BEFORE_A | {"a", "an"}
+)  # words that begin a fact, or a phrase that is none
 _A_UNIT = re.compile(r"\ban? (?:hour|day|week|month|year)\b", re.IGNORECASE)
 _SIGNS = re.compile(r"[0-9@\\]")
 
