@@ -40,7 +40,7 @@ _PLAINLY_ENGLISH = frozenset(
         "you'll", "you're",
     }
 )  # fmt: skip
-_ENOUGH = 4  # different ones
+_ENOUGH = 3  # different ones
 _NOT_WORDS = re.compile(r"[^\W\d_]*[\d_][\w-]*|[^\w\s'’]+")
 
 

@@ -145,14 +145,7 @@ def _submit(
         submitted_by=by,
         submitted_at=timezone.now(),
     )
-    add_revision(
-        example,
-        by=by,
-        reason=Revision.Reason.SUBMITTED,
-        content=clean,
-        note=checked.note,
-        findings=checked.findings,
-    )
+    add_revision(example, by=by, reason=Revision.Reason.SUBMITTED, content=clean, checked=checked)
     leases.close(lease, Outcome.DONE)
     Draft.objects.filter(example=example, user=by).delete()
     record(
@@ -216,14 +209,7 @@ def _write(
         waiting_since=now,
         **fields_of(clean),
     )
-    add_revision(
-        example,
-        by=by,
-        reason=Revision.Reason.WRITTEN,
-        content=clean,
-        note=checked.note,
-        findings=checked.findings,
-    )
+    add_revision(example, by=by, reason=Revision.Reason.WRITTEN, content=clean, checked=checked)
     Draft.objects.filter(project=project, user=by, example=None).delete()
     record(
         by=by,

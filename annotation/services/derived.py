@@ -49,14 +49,7 @@ def add_derived(
         waiting_since=now,
         **fields_of(clean),
     )
-    add_revision(
-        example,
-        by=by,
-        reason=Revision.Reason.WRITTEN,
-        content=clean,
-        note=checked.note,
-        findings=checked.findings,
-    )
+    add_revision(example, by=by, reason=Revision.Reason.WRITTEN, content=clean, checked=checked)
     record(
         by=by,
         project=original.project,

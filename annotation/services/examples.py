@@ -59,6 +59,14 @@ def content_of(example: Example) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Reasoned:
+    """A content that was checked: all findings of the text checks, and the reason why it is submitted with bad ones ("" without)."""
+
+    note: str
+    findings: Sequence[Finding]
+
+
 def add_revision(
     example: Example,
     *,
@@ -66,19 +74,19 @@ def add_revision(
     reason: str,
     content: Mapping[str, Any],
     note: str = "",
-    findings: Sequence[Finding] | None = None,
+    checked: Reasoned | None = None,
 ) -> Revision:
     """Writes the revision number `example.revision`; search finds these texts from now on, and the checks' findings in them are
-    stored: `findings` when the caller has checked this content already. The caller has stored the texts and set that number in the
-    same transaction."""
+    stored: those of `checked`, whose note is the revision's, when this content was checked already. The caller has stored the texts
+    and set that number in the same transaction."""
     index_example(example, content)
-    check_and_store(example, content, example.project, findings)
+    check_and_store(example, content, example.project, checked.findings if checked else None)
     return Revision.objects.create(
         example=example,
         number=example.revision,
         reason=reason,
         content=dict(content),
-        note=note,
+        note=checked.note if checked else note,
         by=by,
     )
 
@@ -92,14 +100,6 @@ def move_to(example: Example, to: Example.Status, **updates: object) -> None:
     """Moves the (locked) example to `to`, where it waits from now on; `updates` are set in the same statement."""
     now = timezone.now()
     transition(example, to, field="status", waiting_since=now, changed_at=now, **updates)
-
-
-@dataclass(frozen=True)
-class Reasoned:
-    """A content that was checked: all findings of the text checks, and the reason why it is submitted with bad ones ("" without)."""
-
-    note: str
-    findings: Sequence[Finding]
 
 
 def reason_for_bad(

@@ -114,14 +114,7 @@ def _accept(
     if corrected and clean is not None:
         checked = reason_for_bad(project=example.project, content=clean, example=example, reason=reason)
         move_to(example, Example.Status.APPROVED, **fields_of(clean), revision=example.revision + 1)
-        add_revision(
-            example,
-            by=by,
-            reason=Revision.Reason.CORRECTED,
-            content=clean,
-            note=checked.note,
-            findings=checked.findings,
-        )
+        add_revision(example, by=by, reason=Revision.Reason.CORRECTED, content=clean, checked=checked)
     else:
         move_to(example, Example.Status.APPROVED)
     review = _decide(

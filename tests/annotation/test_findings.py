@@ -13,6 +13,7 @@ from annotation.checks import Finding, Span
 from annotation.checks.fingerprint import fingerprints
 from annotation.models import Example, ExampleFinding, Lease
 from annotation.runner.side import UncheckedRow, checked_rows
+from annotation.services import examples, found
 from annotation.services.findings import dismiss, reopen
 from annotation.services.found import check_and_store
 from annotation.services.quality import start_check
@@ -235,6 +236,29 @@ def test_replacements_that_do_not_fit_are_refused(fixes):
     content = {"messages": [{"role": "user", "content": "q"}], "context": ["r"], "completion": "abc"}
     with pytest.raises(FixDoesNotFit):
         apply_fixes(content, fixes)
+
+
+def test_a_submit_runs_the_text_checks_once(world: World, monkeypatch):
+    runs = []
+    real = examples.text_findings
+
+    def counted(*args, **options):
+        runs.append(args)
+        return real(*args, **options)
+
+    monkeypatch.setattr(examples, "text_findings", counted)
+    monkeypatch.setattr(found, "text_findings", counted)
+    made = services.write_example(
+        by=world.annotator,
+        project=world.project,
+        content={
+            "messages": [{"role": "user", "content": "Where is it?"}],
+            "context": [],
+            "completion": MAIL,
+        },
+    )
+    assert stored(made).status == "open"
+    assert len(runs) == 1
 
 
 # --- the run ---------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ FAULTS = {
 }
 FINE = (
     "Your order is ready. Please pick it up at the bar, and call us when you can.",
-    "We have a latte, an espresso and 12 teas here.",
+    "We have a latte, an order and 12 teas here.",
     "I'll send the invoice (copy) to you, so that you can check it.",
     "Okay, could you please confirm that the order on the screen is correct?",
 )

@@ -61,9 +61,11 @@ def lints(text: str) -> tuple[Lint, ...]:
     """What harper sees in an English text, in its order. Empty for texts that are longer than any example, and for texts with many
     words that are not English. A small letter at the beginning of a text that is otherwise plain may be left out: the check of
     punctuation sees that itself."""
-    if len(text) > _MOST_LETTERS or _is_strange(text):
+    if len(text) > _MOST_LETTERS:
         return ()
     unknown = _plain.unknown_in(text)
+    if unknown == [] or _is_strange(text):
+        return ()
     if unknown is not None:
         return tuple(replace(lint, start=start, end=end) for start, end, lint in unknown)
     with _lock:
