@@ -256,6 +256,7 @@ def test_a_submit_runs_the_text_checks_once(world: World, monkeypatch):
             "context": [],
             "completion": MAIL,
         },
+        reason="It is right.",
     )
     assert stored(made).status == "open"
     assert len(runs) == 1
