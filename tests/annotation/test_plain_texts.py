@@ -43,7 +43,7 @@ FAULTS = {
 FINE = (
     "Your order is ready. Please pick it up at the bar, and call us when you can.",
     "We have a latte, an order and 12 teas here.",
-    "I'll send the invoice (copy) to you, so that you can check it.",
+    "I'll send the invoice to you, so that you can check it.",
     "Okay, could you please confirm that the order on the screen is correct?",
 )
 
