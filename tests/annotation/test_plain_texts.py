@@ -63,9 +63,10 @@ def learned(monkeypatch) -> PlainTexts:
 
 def asked(text: str, monkeypatch) -> tuple[harper.Lint, ...]:
     """What harper itself says."""
-    monkeypatch.setattr(harper, "_plain", PlainTexts())
-    harper.lints.cache_clear()
-    found = harper.lints(text)
+    with monkeypatch.context() as for_now:
+        for_now.setattr(harper, "_plain", PlainTexts())
+        harper.lints.cache_clear()
+        found = harper.lints(text)
     harper.lints.cache_clear()
     return found
 
