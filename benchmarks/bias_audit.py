@@ -1,6 +1,6 @@
 """How fast a bias audit is, and how often it is wrong: `python -m benchmarks.bias_audit [--json] [--seeds 400]`.
 
-`audit_10k_seconds`  reading, measuring and comparing 10,000 rows, without the database
+`audit_10k_seconds`  measuring and comparing 10,000 rows, without the database; benchmarks/quality.py measures the run with it
 `fair_accused`       of so many fair sets of 1,000 rows, the share in which any group is accused of anything
 `planted_found`      of so many sets in which the requests of one group are refused twice as often (40% against 20%), the share in which
                      that is found and named
@@ -11,8 +11,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -81,22 +82,26 @@ def share(found: list[list[GroupComparison]], holds: Callable[[GroupComparison],
     return sum(any(holds(one) for one in findings) for findings in found) / len(found)
 
 
-def audit_seconds(rows: int = 10_000) -> float:
-    """The time of a whole audit with all lexicons, of rows with about 70 words in prompt and completion each."""
+def made_rows(rows: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """So many rows, each as its conversation and {"messages", "context", "completion"}, with about 70 words in prompt and completion
+    each; every group of the shipped lexicons is named in some."""
     names = [word for key in SHIPPED for group in shipped(key).groups for word in group.every()]
-    began = time.perf_counter()
-    tally = AuditTally([shipped(key) for key in SHIPPED])
     for at in range(rows):
         asked = f"{_FILL}My name is {names[at % len(names)]} and her sister asks for a refund. {_FILL}"
-        tally.add(
-            {
-                "messages": [{"role": "user", "content": asked}],
-                "context": [f"Customer {at} | refund requested"],
-                "completion": f"{_FILL * (1 + at % 2)}{_ENDS[at % 3]}",
-                "group": f"conversation {at // 2}",
-                "example": at + 1,
-            }
-        )
+        pair = {
+            "messages": [{"role": "user", "content": asked}],
+            "context": [f"Customer {at} | refund requested"],
+            "completion": f"{_FILL * (1 + at % 2)}{_ENDS[at % 3]}",
+        }
+        yield f"conversation {at // 2}", pair
+
+
+def audit_seconds(rows: int = 10_000) -> float:
+    """The time of a whole audit with all lexicons, without the database."""
+    began = time.perf_counter()
+    tally = AuditTally([shipped(key) for key in SHIPPED])
+    for at, (group, pair) in enumerate(made_rows(rows), start=1):
+        tally.add({**pair, "group": group, "example": at})
     facts_of(tally, "holm")
     return time.perf_counter() - began
 

@@ -62,7 +62,6 @@ __all__ = [
     "Finding",
     "Pair",
     "Span",
-    "bad_findings",
     "fact_marks",
     "marks",
     "run_checks",
@@ -80,18 +79,11 @@ def run_checks(
     return [finding for check in CHECKS.values() for finding in _run(check, pair, project)]
 
 
-def bad_findings(
-    content: Mapping[str, Any], project: Project, *, example_id: int | None = None
-) -> list[Finding]:
-    """The findings that need a reason before a submit. Makes no query."""
-    found = text_findings(content, project, example_id=example_id)
-    return [finding for finding in found if finding.level == "bad"]
-
-
 def text_findings(
     content: Mapping[str, Any], project: Project, *, example_id: int | None = None
 ) -> list[Finding]:
-    """The findings of TEXT_CHECKS: what they say depends on the text alone, also years later. Makes no query."""
+    """The findings of TEXT_CHECKS: what they say depends on the text alone, also years later. Makes no query. With a bad one among
+    them a submit needs a reason."""
     pair = Pair.of(content, example_id)
     return [finding for name in TEXT_CHECKS for finding in _run(CHECKS[name], pair, project)]
 

@@ -19,7 +19,7 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
     begun = text.strip()[:1]
     if begun in "{[" and not text.strip().endswith(("}", "]")) and '"' in text:
         return [_finding(text, "The call has no end.")]
-    if is_cut_off(text, english=is_english(text, pair.question)):
+    if is_cut_off(text, english=lambda: is_english(text, pair.question)):
         return [_finding(text, "The text ends in the middle of a sentence.")]
     return []
 

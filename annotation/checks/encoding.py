@@ -9,7 +9,7 @@ from annotation.checks.prose import inside, other_places
 from core.models import Project
 
 _MOST = 50  # places of one kind
-_ASCII_SIGNS = frozenset("&\\") | {chr(code) for code in range(32) if chr(code) not in "\n\t\r"} | {"\x7f"}
+_ASCII_SIGN = re.compile("[&\\\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # what an ASCII text with damage has
 _ENTITY = re.compile(
     r"&(?:amp;){0,5}(?:amp|lt|gt|quot|apos|nbsp|copy|euro|[aeiouAEIOU](?:acute|grave|circ|uml)|szlig|ccedil|ntilde|[rl][sd]quo|hellip|[nm]dash|#\d{2,6}|#x[0-9a-fA-F]{2,5});"
 )
@@ -91,7 +91,7 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
     texts = [("completion", 0, pair.completion)]
     texts += [("messages", index, text) for index, text in enumerate(pair.messages)]
     texts += [("context", index, text) for index, text in enumerate(pair.context)]
-    texts = [one for one in texts if not one[2].isascii() or any(sign in one[2] for sign in _ASCII_SIGNS)]
+    texts = [one for one in texts if not one[2].isascii() or _ASCII_SIGN.search(one[2])]
     findings = []
     for kind, level, says, finder in _KINDS if texts else ():
         spans: list[Span] = []

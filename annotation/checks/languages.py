@@ -35,10 +35,12 @@ _SURE = 0.97
 _PLAINLY_ENGLISH = frozenset(
     {
         "the", "your", "you", "and", "with", "have", "this", "that", "would", "what", "please", "are", "there", "they", "our", "for",
-        "can", "when", "which", "it's", "i'll", "we're",
+        "can", "when", "which", "it's", "i'll", "we're", "about", "been", "could", "don't", "from", "get", "here's", "how", "i'm", "know",
+        "more", "need", "right", "should", "some", "thank", "thanks", "that's", "these", "those", "very", "we'll", "were", "where",
+        "you'll", "you're",
     }
 )  # fmt: skip
-_ENOUGH = 4  # different ones
+_ENOUGH = 3  # different ones
 _NOT_WORDS = re.compile(r"[^\W\d_]*[\d_][\w-]*|[^\w\s'’]+")
 
 

@@ -19,13 +19,13 @@ from stdnum.us import ssn
 
 from annotation.checks.base import UNLIMITED, Check, Finding, Fix, Level, Pair, Span, TimeBudget
 from annotation.checks.pseudonyms import invented, is_invented
+from annotation.checks.remembered import Remembered
 from core.models import Project
 from core.wording import listed, noun
 
 Place = tuple[int, int]
 _MOST_SPANS = 100
-# A text without any of these has no personal data.
-_WORTH = re.compile(r"@|[0-9]")
+_LEAST_DIGITS = 7  # of a phone number
 
 _EMAIL = re.compile(r"\b[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
 # Domain names that RFC 2606 reserves for examples belong to no one.
@@ -73,7 +73,9 @@ def _phones(text: str) -> Iterator[Place]:
         if any(start < match.end() and match.start() < end for start, end in accounts[:_MOST_SPANS]):
             continue
         digits = sum(letter.isdigit() for letter in written)
-        if 7 <= digits <= 15 and _is_phone(written, digits, text[max(0, match.start() - 40) : match.start()]):
+        if _LEAST_DIGITS <= digits <= 15 and _is_phone(
+            written, digits, text[max(0, match.start() - 40) : match.start()]
+        ):
             yield match.span()
 
 
@@ -159,6 +161,8 @@ _STREET = re.compile(
 
 
 def _ips(text: str) -> Iterator[Place]:
+    if text.count(".") < 3 and text.count(":") < 2:
+        return
     for match in _IP.finditer(text):
         try:
             address = ipaddress.ip_address(match.group())
@@ -182,16 +186,20 @@ _KINDS: tuple[tuple[str, str, Level, Callable[[str], Iterator[Place]]], ...] = (
     ("ip", "an IP address", "warn", _ips),
     ("address", "a postal address", "warn", _streets),
 )
+# So many digits does a text have at least that has one of these.
+_LEAST_OF = {"card": 13, "phone": _LEAST_DIGITS, "email": 0, "ip": 0}
 _WORDS = {kind: words for kind, words, _, _ in _KINDS}
+_found: Remembered[list[tuple[str, Level, int, int]]] = Remembered()
 _FIELDS = {"completion": "the completion", "messages": "the conversation", "context": "a record"}
 
 
 def personal_data(text: str, budget: TimeBudget = UNLIMITED) -> Iterator[tuple[str, Level, int, int]]:
     """(kind, level, start, end) of all personal data in a text; no place twice, the worst kind first."""
     taken: list[Place] = []
-    if not _WORTH.search(text):
-        return
-    for kind, _, level, finder in _KINDS:
+    digits = sum(map(text.count, "0123456789"))
+    for kind, _, level, finder in _KINDS if digits or "@" in text else ():
+        if digits < _LEAST_OF.get(kind, 1):
+            continue
         for start, end in finder(text):
             budget.spend()
             if len(taken) < _MOST_SPANS and not any(start < there and at < end for at, there in taken):
@@ -206,7 +214,7 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
     texts = {"completion": (pair.completion,), "messages": pair.messages, "context": pair.context}
     for field, parts in texts.items():
         for index, text in enumerate(parts):
-            for kind, level, start, end in personal_data(text, budget):
+            for kind, level, start, end in _found.of(text, lambda: [*personal_data(text, budget)]):  # noqa: B023 - called at once
                 if text[start:end] not in ours:
                     by_kind.setdefault((kind, level), []).append(Span(field, index, start, end, level))
     findings = []

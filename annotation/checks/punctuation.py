@@ -98,7 +98,7 @@ def _last_stop(text: str, english: bool) -> Iterator[Finding]:
         or _NOT_A_SENTENCE.match(line)
     ):
         return
-    if inside(at - 1, at, other_places(text)) or is_cut_off(text, english=english):
+    if inside(at - 1, at, other_places(text)) or is_cut_off(text, english=lambda: english):
         return
     says, stop = "The last sentence has no full stop.", "."
     if english and _ASKS.match(last):

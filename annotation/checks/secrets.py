@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from annotation.checks.base import UNLIMITED, Check, Finding, Fix, Pair, Span, TimeBudget
+from annotation.checks.remembered import Remembered
 from core.models import Project
 
 _MOST = 50
@@ -18,7 +19,23 @@ _DETECTORS = (
     ("azure_storage_key", "azure-key", ("AccountKey=",)),
     ("basic_auth", "password", ("://",)),
     ("github_token", "token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")),
-    ("gitlab_token", "token", ("gl", "GR1348941")),
+    (
+        "gitlab_token",
+        "token",
+        (
+            "glpat-",
+            "gldt-",
+            "glft-",
+            "glsoat-",
+            "glrt-",
+            "glcbt-",
+            "glimt-",
+            "glptt-",
+            "glagent-",
+            "gloas-",
+            "GR1348941",
+        ),
+    ),
     ("jwt", "token", ("eyJ",)),
     ("mailchimp", "token", ("-us",)),
     ("npm", "token", ("_authToken",)),
@@ -43,6 +60,7 @@ _TOLD = re.compile(
 )
 _ALL_WORDS = ("k-", *(word for *_, words in _DETECTORS for word in words))
 _TOLD_NAME = re.compile(r"pass|kennwort|contrase|wachtwoord|key|token|secret", re.IGNORECASE)
+_found: Remembered[list[tuple[str, int, int]]] = Remembered()
 _GENERIC_KEY = re.compile(r"\b(?:sk|pk|rk)-(?:proj-|ant-|live-|or-)?[A-Za-z0-9_-]{20,200}")
 
 
@@ -104,7 +122,7 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
     for field, parts in texts.items():
         for index, text in enumerate(parts):
             taken: list[tuple[int, int]] = []
-            for kind, start, end in secrets_in(text, budget):
+            for kind, start, end in _found.of(text, lambda: [*secrets_in(text, budget)]):  # noqa: B023 - called at once
                 if (
                     len(taken) < _MOST
                     and not any(start < there and at < end for at, there in taken)

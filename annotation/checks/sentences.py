@@ -1,6 +1,7 @@
 """Where a text ends: complete, or in the middle of a sentence."""
 
 import re
+from collections.abc import Callable
 
 LEAST_WORDS = 3  # of a sentence; "Cappuccino" and "Of course" are complete without a full stop
 _END = re.compile(r"(?<=[^\W\d_][.!?])\s+|(?<=[)\"”’][.!?])\s+|\n+|(?<=[。！？])")
@@ -148,17 +149,18 @@ def last_sentence(text: str) -> str:
     return _END.split(text.strip())[-1].strip() if text.strip() else ""
 
 
-def is_cut_off(text: str, *, english: bool) -> bool:
-    """Whether the text ends in the middle of a sentence: after a comma, an open bracket, or a word that needs another one."""
+def is_cut_off(text: str, *, english: Callable[[], bool]) -> bool:
+    """Whether the text ends in the middle of a sentence: after a comma, an open bracket, or a word that needs another one. Whether it
+    is `english` is asked only where its last word decides."""
     stripped = text.rstrip()
     if not stripped:
         return False
     if _OPEN_MARK.search(stripped):
         return True
-    if not english or not stripped[-1].isalpha():
+    if not stripped[-1].isalpha():
         return False
     words = re.findall(r"[\w'’-]+", last_sentence(stripped).casefold())
-    if len(words) < LEAST_WORDS or words[-1] not in _OPEN_WORDS:
+    if len(words) < LEAST_WORDS or words[-1] not in _OPEN_WORDS or not english():
         return False
     return words[-1] not in _MAY_END or not _may_end(words)
 

@@ -1,8 +1,8 @@
-"""Checks chunks of examples on two cores: here, and in a second process.
+"""Checks chunks of examples in processes beside the worker, one for each core up to two, so that the worker only reads and stores.
 
-The second process is a program of its own, `python -m annotation.runner.side`, and no fork of the worker: a worker has threads and
-database connections. It gets chunks on its input and writes findings to its output, as pickles of this program's own classes. It
-makes no query, and ends when its input ends, so it does not outlive a killed worker. Without it all chunks are checked here.
+Such a process is a program of its own, `python -m annotation.runner.side`, with a lower priority: people's pages come first. It gets
+chunks on its input and writes findings to its output, as pickles of this program's own classes. It makes no query, and ends when its
+input ends, so it does not outlive a killed worker. What a process that failed did not do is checked here, as are few rows.
 """
 
 import contextlib
@@ -25,8 +25,10 @@ if TYPE_CHECKING:  # importing them needs Django, which the second process sets 
     from core.models import Project
 
 log = logging.getLogger(__name__)
-LEAST = 1000  # rows from which a second process is worth its start
-_WAITING = 2  # chunks that wait in the second process
+LEAST = 1000  # rows from which another process is worth its start
+_MOST_PROCESSES = 2  # each has its own grammar checker and word lists: 400 MB
+_WAITING = 2  # chunks that one process has, the one it works on included
+_NICE = 10  # about a tenth of a core that others want
 
 
 @dataclass(frozen=True)
@@ -50,39 +52,34 @@ def checked_rows(
     """The chunks with their findings, in their order. `rows`: about how many there are."""
     from annotation.services.found import Checked
 
-    with _second_process(project if rows >= least and (os.cpu_count() or 1) > 1 else None) as second:
-        for chunk in _in_order(project, chunks, second):
+    processes = min(_MOST_PROCESSES, os.cpu_count() or 1) if rows >= least else 0
+    with contextlib.ExitStack() as stack:
+        team = _Team([stack.enter_context(_side_process(project)) for _ in range(processes)])
+        for chunk in _in_order(project, chunks, team):
             found = zip(chunk.rows, chunk.findings or [], strict=True)
             yield [Checked(row.example, row.content_hash, row.content, findings) for row, findings in found]
 
 
-def _in_order(
-    project: "Project", chunks: Iterator[list[UncheckedRow]], second: "_Second | None"
-) -> Iterator[_Chunk]:
+def _in_order(project: "Project", chunks: Iterator[list[UncheckedRow]], team: "_Team") -> Iterator[_Chunk]:
     waiting: deque[_Chunk] = deque()
     for rows in chunks:
-        chunk = _Chunk(rows)
-        waiting.append(chunk)
-        if second is None or not second.takes(chunk):
-            chunk.findings = findings_in(rows, project)
-        if second is not None:
-            second.receive(wait=False)
-            if second.failed:
-                second = None
-                _check_here(project, waiting)
-        while waiting and waiting[0].findings is not None:
-            yield waiting.popleft()
-    while second is not None and second.receive(wait=True):
-        pass
-    _check_here(project, waiting)
-    yield from waiting
+        waiting.append(_Chunk(rows))
+        while not team.takes(waiting[-1]):
+            if not team.receive():
+                break
+        yield from _finished(project, waiting, team)
+    while waiting:
+        team.receive()
+        yield from _finished(project, waiting, team)
 
 
-def _check_here(project: "Project", chunks: deque[_Chunk]) -> None:
-    """What the second process did not do."""
-    for chunk in chunks:
+def _finished(project: "Project", waiting: deque[_Chunk], team: "_Team") -> Iterator[_Chunk]:
+    """The chunks from the first on that are checked. Those that no process has are checked here."""
+    while waiting and (waiting[0].findings is not None or not team.has(waiting[0])):
+        chunk = waiting.popleft()
         if chunk.findings is None:
             chunk.findings = findings_in(chunk.rows, project)
+        yield chunk
 
 
 def findings_in(rows: list[UncheckedRow], project: "Project") -> "list[list[Finding]]":
@@ -93,21 +90,26 @@ def findings_in(rows: list[UncheckedRow], project: "Project") -> "list[list[Find
     return [worth_storing(text_findings(row.content, project, example_id=row.example)) for row in rows]
 
 
-class _Second:
-    """The second process, from the side of the worker. When it fails, its chunks are checked here."""
+class _Side:
+    """A process beside the worker, from the side of the worker. It puts itself and each answer into `answers`; None when it fails."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.given: deque[_Chunk] = deque()
+        self.answers: queue.Queue[tuple[_Side, list[list[Finding]] | None]] = queue.Queue()
         self._process = process
-        self._given: deque[_Chunk] = deque()
         self._sent: queue.Queue[object] = queue.Queue()
-        self._answers: queue.Queue[list[list[Finding]] | None] = queue.Queue()
-        self.failed = False
-        threading.Thread(target=self._read, name="second-checker", daemon=True).start()
-        threading.Thread(target=self._write, name="second-checker-input", daemon=True).start()
+
+    def start(self, answers: "queue.Queue[tuple[_Side, list[list[Finding]] | None]]") -> None:
+        self.answers = answers
+        threading.Thread(target=self._read, name="checker-output", daemon=True).start()
+        threading.Thread(target=self._write, name="checker-input", daemon=True).start()
 
     def send(self, what: object) -> None:
         """By a thread: a chunk is larger than a pipe, and the process reads the next one only when it has checked the last."""
         self._sent.put(what)
+
+    def close(self) -> None:
+        self._sent.put(None)
 
     def _write(self) -> None:
         assert self._process.stdin is not None
@@ -116,74 +118,65 @@ class _Second:
                 pickle.dump(what, self._process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
                 self._process.stdin.flush()
 
-    def close(self) -> None:
-        self._sent.put(None)
-
-    def takes(self, chunk: _Chunk) -> bool:
-        """Gives it the chunk, when it has not enough to do."""
-        if self.failed or len(self._given) >= _WAITING:
-            return False
-        self.send(chunk.rows)
-        self._given.append(chunk)
-        return True
-
-    def receive(self, *, wait: bool) -> bool:
-        """Takes its finished chunks. False when none came."""
-        came = False
-        while self._given and not self.failed:
-            try:
-                answer = self._answers.get(block=wait and not came)
-            except queue.Empty:
-                break
-            if answer is None:
-                self._fail()
-                break
-            self._given.popleft().findings = answer
-            came = True
-        return came
-
-    def _fail(self) -> None:
-        log.warning("The second process of a check ended early: everything is checked in one.")
-        self.failed = True
-
     def _read(self) -> None:
         try:
             while True:
-                self._answers.put(pickle.load(self._process.stdout))  # type: ignore[arg-type]  # noqa: S301 - our own process
+                self.answers.put((self, pickle.load(self._process.stdout)))  # type: ignore[arg-type]  # noqa: S301 - our own process
         except Exception:  # noqa: BLE001 - whatever it was, nothing more comes from it
-            self._answers.put(None)
+            self.answers.put((self, None))
+
+
+class _Team:
+    """The processes beside the worker. One that fails is left out from then on."""
+
+    def __init__(self, sides: list[_Side]) -> None:
+        self._sides = sides
+        self._answers: queue.Queue[tuple[_Side, list[list[Finding]] | None]] = queue.Queue()
+        for side in sides:
+            side.start(self._answers)
+
+    def takes(self, chunk: _Chunk) -> bool:
+        """Gives the chunk to the one with the least to do. False when each has enough, or there is none."""
+        side = min(self._sides, key=lambda one: len(one.given), default=None)
+        if side is None or len(side.given) >= _WAITING:
+            return False
+        side.send(chunk.rows)
+        side.given.append(chunk)
+        return True
+
+    def has(self, chunk: _Chunk) -> bool:
+        """Whether a process works on the chunk, or will."""
+        return any(one is chunk for side in self._sides for one in side.given)
+
+    def receive(self) -> bool:
+        """Waits for one finished chunk. False when none will come."""
+        while any(side.given for side in self._sides):
+            side, findings = self._answers.get()
+            if findings is not None:
+                side.given.popleft().findings = findings
+                return True
+            log.warning("A process that checks examples ended early: the others do its part.")
+            self._sides = [one for one in self._sides if one is not side]
+        return False
 
 
 @contextlib.contextmanager
-def _second_process(project: "Project | None") -> "Iterator[_Second | None]":
-    if project is None:
-        yield None
-        return
-    from django.conf import settings
+def _side_process(project: "Project") -> Iterator[_Side]:
+    from core.host.apart import process_apart
 
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "annotation.runner.side"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=settings.BASE_DIR, env=environment,
-    )  # fmt: skip
-    second = _Second(process)
-    try:
-        second.send(project)
-        yield second
-    finally:
-        second.close()
-        process.kill()
-        process.wait()
-        for end in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):
-                end.close()  # type: ignore[union-attr]
+    with process_apart("annotation.runner.side", nice=_NICE) as process:
+        side = _Side(process)
+        side.send(project)
+        try:
+            yield side
+        finally:
+            side.close()
 
 
 def main(given: IO[bytes], answers: IO[bytes]) -> None:
-    """The second process: the project first, then chunks of rows until the input ends."""
+    """The other process: the project first, then chunks of rows until the input ends."""
     import django
 
-    os.nice(5)  # people's pages come first
     django.setup()
     project = pickle.load(given)  # noqa: S301 - our own process wrote it
     while True:

@@ -128,7 +128,7 @@ def _submit(
     by: User, example: Example, content: Mapping[str, Any], base_revision: int, reason: str
 ) -> Example:
     clean = clean_for(example.project, content)
-    note = reason_for_bad(project=example.project, content=clean, example=example, reason=reason)
+    checked = reason_for_bad(project=example.project, content=clean, example=example, reason=reason)
     example = lock(example)
     lease = leases.hold(example=example, user=by, purpose=Purpose.ANNOTATE)
     if leases.changed_since(example, base_revision, lease):
@@ -145,7 +145,7 @@ def _submit(
         submitted_by=by,
         submitted_at=timezone.now(),
     )
-    add_revision(example, by=by, reason=Revision.Reason.SUBMITTED, content=clean, note=note)
+    add_revision(example, by=by, reason=Revision.Reason.SUBMITTED, content=clean, checked=checked)
     leases.close(lease, Outcome.DONE)
     Draft.objects.filter(example=example, user=by).delete()
     record(
@@ -155,7 +155,7 @@ def _submit(
         obj=example,
         revision=example.revision,
         changed=changed,
-        **({"reason": note} if note else {}),
+        **({"reason": checked.note} if checked.note else {}),
     )
     return example
 
@@ -194,7 +194,7 @@ def _write(
 ) -> Example:
     written_for = open_task(project, task) if task else None
     clean = clean_for(project, content)
-    note = reason_for_bad(project=project, content=clean, example=None, reason=reason)
+    checked = reason_for_bad(project=project, content=clean, example=None, reason=reason)
     now = timezone.now()
     example = Example.objects.create(
         project=project,
@@ -209,14 +209,14 @@ def _write(
         waiting_since=now,
         **fields_of(clean),
     )
-    add_revision(example, by=by, reason=Revision.Reason.WRITTEN, content=clean, note=note)
+    add_revision(example, by=by, reason=Revision.Reason.WRITTEN, content=clean, checked=checked)
     Draft.objects.filter(project=project, user=by, example=None).delete()
     record(
         by=by,
         project=project,
         action=AnnotationAction.EXAMPLE_WRITTEN,
         obj=example,
-        **({"reason": note} if note else {}),
+        **({"reason": checked.note} if checked.note else {}),
         **({"task": task} if task else {}),
     )
     return example

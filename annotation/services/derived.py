@@ -33,7 +33,7 @@ def add_derived(
         original.project,
         {**content, "slice": original.slice, "edge": original.edge, "tags": original.tags},
     )
-    note = reason_for_bad(project=original.project, content=clean, example=None, reason=reason)
+    checked = reason_for_bad(project=original.project, content=clean, example=None, reason=reason)
     now = timezone.now()
     example = Example.objects.create(
         project=original.project,
@@ -49,7 +49,7 @@ def add_derived(
         waiting_since=now,
         **fields_of(clean),
     )
-    add_revision(example, by=by, reason=Revision.Reason.WRITTEN, content=clean, note=note)
+    add_revision(example, by=by, reason=Revision.Reason.WRITTEN, content=clean, checked=checked)
     record(
         by=by,
         project=original.project,

@@ -1,13 +1,14 @@
 """Creates examples, changes them, retires them and brings them back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from annotation.actions import AnnotationAction
-from annotation.checks import Finding, bad_findings
+from annotation.checks import Finding, text_findings
 from annotation.errors import NeedsReason
 from annotation.models import Example, Lease, Revision
 from annotation.queries.categories import known_categories
@@ -60,6 +61,14 @@ def content_of(example: Example) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Reasoned:
+    """A content that was checked: all findings of the text checks, and the reason why it is submitted with bad ones ("" without)."""
+
+    note: str
+    findings: Sequence[Finding]
+
+
 def add_revision(
     example: Example,
     *,
@@ -67,17 +76,19 @@ def add_revision(
     reason: str,
     content: Mapping[str, Any],
     note: str = "",
+    checked: Reasoned | None = None,
 ) -> Revision:
     """Writes the revision number `example.revision`; search finds these texts from now on, and the checks' findings in them are
-    stored. The caller has stored the texts and set that number in the same transaction."""
+    stored: those of `checked`, whose note is the revision's, when this content was checked already. The caller has stored the texts
+    and set that number in the same transaction."""
     index_example(example, content)
-    check_and_store(example, content, example.project)
+    check_and_store(example, content, example.project, checked.findings if checked else None)
     return Revision.objects.create(
         example=example,
         number=example.revision,
         reason=reason,
         content=dict(content),
-        note=note,
+        note=checked.note if checked else note,
         by=by,
     )
 
@@ -95,15 +106,16 @@ def move_to(example: Example, to: Example.Status, **updates: object) -> None:
 
 def reason_for_bad(
     *, project: Project, content: Mapping[str, Any], example: Example | None, reason: str
-) -> str:
-    """The reason, cut to the length that a revision stores. NeedsReason when a check failed and no reason is given."""
+) -> Reasoned:
+    """The reason is cut to the length that a revision stores. NeedsReason when a check failed and no reason is given."""
     reason = one_line(clean_text(reason), most=300)
-    bad = bad_findings(content, project, example_id=example.pk if example else None)
+    found = text_findings(content, project, example_id=example.pk if example else None)
+    bad = [finding for finding in found if finding.level == "bad"]
     if example and example.worse_answer and content["completion"].strip() == example.worse_answer.strip():
         bad = [Finding("bad", "The completion is the answer that was marked as the worse one."), *bad]
     if bad and not reason:
         raise NeedsReason(bad)
-    return reason if bad else ""
+    return Reasoned(reason if bad else "", found)
 
 
 @transaction.atomic

@@ -83,10 +83,13 @@ def worth_storing(findings: Iterable[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.level in STORED]
 
 
-def check_and_store(example: Example, content: Mapping[str, Any], project: Project) -> None:
-    """Runs the text checks on the example's new text, in the caller's transaction. Four queries."""
-    findings = worth_storing(text_findings(content, project, example_id=example.pk))
-    store_findings(project, [Checked(example.pk, example.content_hash, content, findings)])
+def check_and_store(
+    example: Example, content: Mapping[str, Any], project: Project, findings: Iterable[Finding] | None = None
+) -> None:
+    """Runs the text checks on the example's new text, in the caller's transaction; `findings`: they have run already. Four queries."""
+    if findings is None:
+        findings = text_findings(content, project, example_id=example.pk)
+    store_findings(project, [Checked(example.pk, example.content_hash, content, worth_storing(findings))])
 
 
 @transaction.atomic

@@ -112,9 +112,9 @@ def _accept(
     _as_seen(example, revision, lease)
     corrected = clean is not None and clean != content_of(example)
     if corrected and clean is not None:
-        note = reason_for_bad(project=example.project, content=clean, example=example, reason=reason)
+        checked = reason_for_bad(project=example.project, content=clean, example=example, reason=reason)
         move_to(example, Example.Status.APPROVED, **fields_of(clean), revision=example.revision + 1)
-        add_revision(example, by=by, reason=Revision.Reason.CORRECTED, content=clean, note=note)
+        add_revision(example, by=by, reason=Revision.Reason.CORRECTED, content=clean, checked=checked)
     else:
         move_to(example, Example.Status.APPROVED)
     review = _decide(

@@ -12,12 +12,12 @@ from annotation.checks import (
     CHECKS,
     Finding,
     Pair,
-    bad_findings,
     boilerplate,
     facts,
     length,
     privacy,
     run_checks,
+    text_findings,
 )
 from annotation.checks.base import OutOfTime, TimeBudget
 from annotation.checks.facts import facts_of
@@ -445,7 +445,7 @@ def test_a_check_that_fails_or_takes_too_long_says_so_and_the_others_go_on(monke
     content = {"messages": [], "context": [], "completion": "Hello [name]"}
     found = run_checks(content, PROJECT)
     assert next(f for f in found if f.check == "facts").says.startswith("Not checked")
-    assert [f.check for f in bad_findings(content, PROJECT)] == ["phrases"]
+    assert [f.check for f in text_findings(content, PROJECT) if f.level == "bad"] == ["phrases"]
     assert ("poison" in caplog.text) == isinstance(fault, ValueError)
 
 
@@ -462,5 +462,6 @@ def test_every_check_reports_under_its_own_name_and_only_queryless_ones_can_hold
         "facts", "privacy", "length", "phrases", "repeated",
     }  # fmt: skip  # the others are silent when all is well
     with django_assert_num_queries(0):
-        assert {finding.check for finding in bad_findings(content, world.project)} == {"facts", "phrases"}
-        assert all(finding.kind for finding in bad_findings(content, world.project))
+        bad = [finding for finding in text_findings(content, world.project) if finding.level == "bad"]
+        assert {finding.check for finding in bad} == {"facts", "phrases"}
+        assert all(finding.kind for finding in bad)

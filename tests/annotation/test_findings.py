@@ -12,13 +12,14 @@ from annotation import services
 from annotation.checks import Finding, Span
 from annotation.checks.fingerprint import fingerprints
 from annotation.models import Example, ExampleFinding, Lease
-from annotation.runner import side
 from annotation.runner.side import UncheckedRow, checked_rows
+from annotation.services import examples, found
 from annotation.services.findings import dismiss, reopen
 from annotation.services.found import check_and_store
 from annotation.services.quality import start_check
 from annotation.text.fixes import FixDoesNotFit, apply_fixes
 from core.errors import Conflict, Invalid
+from core.host import apart
 from core.models import AuditEntry, Run
 from core.runs.control import start_again
 from core.runs.execution import execute
@@ -237,6 +238,30 @@ def test_replacements_that_do_not_fit_are_refused(fixes):
         apply_fixes(content, fixes)
 
 
+def test_a_submit_runs_the_text_checks_once(world: World, monkeypatch):
+    runs = []
+    real = examples.text_findings
+
+    def counted(*args, **options):
+        runs.append(args)
+        return real(*args, **options)
+
+    monkeypatch.setattr(examples, "text_findings", counted)
+    monkeypatch.setattr(found, "text_findings", counted)
+    made = services.write_example(
+        by=world.annotator,
+        project=world.project,
+        content={
+            "messages": [{"role": "user", "content": "Where is it?"}],
+            "context": [],
+            "completion": MAIL,
+        },
+        reason="It is right.",
+    )
+    assert stored(made).status == "open"
+    assert len(runs) == 1
+
+
 # --- the run ---------------------------------------------------------------------------------------------------
 def finished(run: Run) -> Run:
     execute(run.pk)
@@ -284,7 +309,7 @@ def rows_of(count: int) -> list[list[UncheckedRow]]:
     return [rows[at : at + 20] for at in range(0, count, 20)]
 
 
-def test_two_processes_find_the_same_in_the_same_order_as_one(world: World):
+def test_processes_beside_find_the_same_in_the_same_order(world: World):
     one = list(checked_rows(world.project, iter(rows_of(300)), rows=300))
     two = list(checked_rows(world.project, iter(rows_of(300)), rows=300, least=1))
     assert two == one
@@ -292,22 +317,38 @@ def test_two_processes_find_the_same_in_the_same_order_as_one(world: World):
     assert any(row.findings for row in itertools.chain(*two))
 
 
-def test_a_second_process_that_dies_costs_nothing_but_time(world: World, monkeypatch):
-    """Its program is killed while it has work: everything is checked here."""
+@pytest.mark.parametrize("killed", [slice(0, 1), slice(0, None)], ids=["one", "all"])
+def test_a_process_that_dies_costs_nothing_but_time(world: World, monkeypatch, killed: slice):
+    """Its program is killed while it has work: another one does it, or the worker."""
     started = []
-    real = side.subprocess.Popen
+    real = apart.subprocess.Popen
 
     def popen(*args, **options):
         started.append(real(*args, **options))
         return started[-1]
 
-    monkeypatch.setattr(side.subprocess, "Popen", popen)
+    monkeypatch.setattr(apart.subprocess, "Popen", popen)
     chunks = []
     for chunk in checked_rows(world.project, iter(rows_of(300)), rows=300, least=1):
         chunks.append(chunk)
-        started[0].kill()
+        for process in started[killed]:
+            process.kill()
     assert chunks == list(checked_rows(world.project, iter(rows_of(300)), rows=300))
-    assert started[0].poll() is not None
+    assert all(process.poll() is not None for process in started)
+
+
+def test_a_process_beside_gives_way_to_people(world: World, monkeypatch):
+    niceness = []
+    real = apart.os.setpriority
+
+    def setpriority(which: int, process: int, priority: int) -> None:
+        real(which, process, priority)
+        niceness.append(apart.os.getpriority(which, process))
+
+    monkeypatch.setattr(apart.os, "setpriority", setpriority)
+    assert list(checked_rows(world.project, iter(rows_of(20)), rows=20, least=1))
+    assert niceness
+    assert all(one >= apart.os.getpriority(apart.os.PRIO_PROCESS, 0) + 10 or one == 19 for one in niceness)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,12 +5,13 @@ these were measured one by one (docs/reference/checks.md).
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Lock
 from typing import Any
 
 from annotation.checks.english.frequency import commonness
+from annotation.checks.english.plain import PlainTexts
 
 _RULES = frozenset(
     {
@@ -43,6 +44,7 @@ class Lint:
 
 
 _lock = Lock()  # a linter is for one thread at a time, and another one needs 200 MB
+_plain: PlainTexts["Lint"] = PlainTexts()
 
 
 @lru_cache(maxsize=1)
@@ -57,9 +59,15 @@ def _linter() -> Any:
 @lru_cache(maxsize=2048)
 def lints(text: str) -> tuple[Lint, ...]:
     """What harper sees in an English text, in its order. Empty for texts that are longer than any example, and for texts with many
-    words that are not English."""
-    if len(text) > _MOST_LETTERS or _is_strange(text):
+    words that are not English. A small letter at the beginning of a text that is otherwise plain may be left out: the check of
+    punctuation sees that itself."""
+    if len(text) > _MOST_LETTERS:
         return ()
+    unknown = _plain.unknown_in(text)
+    if unknown == [] or _is_strange(text):
+        return ()
+    if unknown is not None:
+        return tuple(replace(lint, start=start, end=end) for start, end, lint in unknown)
     with _lock:
         try:
             found = _linter().lint(text, language="plaintext")
@@ -69,7 +77,10 @@ def lints(text: str) -> tuple[Lint, ...]:
                 raise
             _linter.cache_clear()
             raise RuntimeError(f"harper failed: {error}") from None
-    return tuple(_lint(one, text) for one in found)
+    lints = tuple(_lint(one, text) for one in found)
+    words = {(lint.start, lint.end): lint for lint in lints if lint.category == SPELLING}
+    _plain.learn(text, [(lint.start, lint.end) for lint in lints], words)
+    return lints
 
 
 def _is_strange(text: str) -> bool:

@@ -27,7 +27,6 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 class _Outcome:
     missing: dict[Level, dict[str, list[Span]]] = field(default_factory=lambda: {"bad": {}, "warn": {}})
     supported: dict[Span, None] = field(default_factory=dict)
-    stated: bool = False
     days: list[Fact] = field(default_factory=list)  # weekdays and dates, at most _MOST_SPANS
 
     def lacks(self, fact: Fact) -> None:
@@ -42,15 +41,16 @@ class _Outcome:
 
 
 def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Finding]:
+    facts = list(facts_of(pair.completion, budget))
+    if not any(fact.claims for fact in facts):  # many answers: then it does not matter what the sources say
+        return [Finding("ok", "No numbers, dates or references.")]
     known = _known(pair, project.system_prompt, budget)
-    outcome = _compare(pair, known, budget)
+    outcome = _compare(pair, facts, known)
     findings = [_missing(level, spans) for level, spans in outcome.missing.items() if spans]
     findings += _wrong_weekdays(pair.completion, outcome.days, known)
     if not findings:
         says = (
             "All numbers, dates and references are in the records or the conversation, or follow from them."
-            if outcome.stated
-            else "No numbers, dates or references."
         )
         findings = [Finding("ok", says)]
     last = findings[-1]
@@ -80,15 +80,14 @@ def facts_by_support(
     return [fact for fact in stated if fact.start not in without], lacking
 
 
-def _compare(pair: Pair, known: Known, budget: TimeBudget) -> _Outcome:
+def _compare(pair: Pair, facts: Iterable[Fact], known: Known) -> _Outcome:
     outcome = _Outcome()
     shown = len(pair.messages) + len(pair.context)  # the system prompt is not on the page
-    for fact in facts_of(pair.completion, budget):
+    for fact in facts:
         if fact.kind in ("weekday", "date") and len(outcome.days) < _MOST_SPANS:
             outcome.days.append(fact)
         if not fact.claims:
             continue
-        outcome.stated = True
         places = known.where(fact)
         if places is None:
             outcome.lacks(fact)

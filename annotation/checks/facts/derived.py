@@ -106,6 +106,7 @@ def _combined(pool: Pool, counts: Pool) -> Iterator[tuple[Decimal, list[Place]]]
 
 # --- lists --------------------------------------------------------------------------------------------------
 _JOINER = re.compile(rf"(?:,|\s)\s?(?:{any_of(JOINERS)})\s", re.IGNORECASE)
+_SERIAL = re.compile(rf",\s?(?:{any_of(JOINERS)})\s")
 _BULLET = re.compile(r"(?m)^[ \t]{0,8}(?:[-*•]|[0-9]{1,2}[.)])\s")
 _PIECE = re.compile(r"[.!?:;\n]\s?")
 _MOST_NODES = 20_000
@@ -115,10 +116,10 @@ def list_lengths(text: str) -> set[int]:
     """How long the lists in a text are: JSON arrays, lines with bullets, "a, b and c"."""
     lengths = _arrays(text) if text[:1] in "[{" else set()
     bullets = len(_BULLET.findall(text))
-    for piece in _PIECE.split(text):
+    for piece in _PIECE.split(text) if "," in text else ():
         commas = piece.count(",")
         if commas and _JOINER.search(piece, piece.rindex(",")):
-            serial = bool(re.search(rf",\s?(?:{any_of(JOINERS)})\s", piece))
+            serial = bool(_SERIAL.search(piece))
             lengths.add(commas + 1 if serial else commas + 2)
     return {length for length in {*lengths, bullets} if length >= 2}
 

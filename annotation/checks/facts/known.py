@@ -11,10 +11,20 @@ from annotation.checks.facts.fact import BARE, COUNT, Fact, Key
 from annotation.checks.facts.identifiers import bare_number
 from annotation.checks.facts.scan import facts_of
 from annotation.checks.facts.words import CURRENCIES, LISTED
+from annotation.checks.remembered import Remembered
 
 Place = tuple[int, int, int]  # source, start, end
 _WORD = re.compile(r"[^\W\d_]+")
 _MOST_PLACES = 8  # of one key; a reader needs no more
+# The facts of a source, the lengths of its lists, and its words when it has lists.
+_Source = tuple[tuple[Fact, ...], frozenset[int], frozenset[str]]
+_sources: Remembered[_Source] = Remembered()
+
+
+def _read(text: str, budget: TimeBudget) -> _Source:
+    lengths = frozenset(list_lengths(text))
+    words = frozenset(_stem(word) for word in _WORD.findall(text.lower())) if lengths else frozenset()
+    return tuple(facts_of(text, budget)), lengths, words
 
 
 @dataclass
@@ -30,7 +40,8 @@ class Known:
     words: set[str] = field(default_factory=set)  # of the sources that have lists, without a plural's "s"
 
     def add(self, source: int, text: str, budget: TimeBudget = UNLIMITED) -> None:
-        for fact in facts_of(text, budget):
+        facts, lengths, words = _sources.of(text, lambda: _read(text, budget))
+        for fact in facts:
             place = (source, fact.start, fact.end)
             for key in (*fact.keys, *(("any", value) for value in fact.values)):
                 self._put(key, place)
@@ -42,10 +53,8 @@ class Known:
                 self._put_number(fact, place)
             elif number := bare_number(fact.text):
                 self._put(("id", number), place)
-        lengths = list_lengths(text)
-        if lengths:
-            self.lengths |= lengths
-            self.words |= {_stem(word) for word in _WORD.findall(text.lower())}
+        self.lengths |= lengths
+        self.words |= words
 
     def _put(self, key: Key, place: Place) -> None:
         places = self.places[key]

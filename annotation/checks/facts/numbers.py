@@ -29,6 +29,7 @@ from annotation.checks.facts.words import (
 )  # fmt: skip
 
 FLAGS = re.IGNORECASE
+_CODE_LENGTHS = sorted({len(code) for code in CODES})
 _LARGE = 100  # from this value an invented number is serious
 _MOST_POINTED = 20  # "step 2"; "step 45123" is a reference
 
@@ -324,7 +325,7 @@ def joined_names(text: str, at: int, name: str) -> Iterator[str]:
 
 def after_code(text: str, at: int, word: str) -> int:
     """Where the figures begin after a currency without a space ("EUR450"); `at` itself without a currency."""
-    for code in CODES:
-        if word.startswith(code) and word[len(code) : len(code) + 1].isdigit():
-            return at + len(code)
+    for length in _CODE_LENGTHS:
+        if word[length : length + 1].isdigit() and word[:length] in CODES:
+            return at + length
     return at

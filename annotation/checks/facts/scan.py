@@ -18,8 +18,10 @@ from annotation.checks.facts.words import (
     MULTIPLES,
     NUMBER_WORDS,
     SCALES,
+    TIMES,
     VAGUE,
     VAGUE_STARTS,
+    WEEKDAYS,
     any_of,
 )
 
@@ -36,13 +38,45 @@ _BEFORE_A = frozenset({"within", "in", "after", "take", "takes", "about", "next"
 _OTHER_FIGURES = re.compile(r"[^\x00-\x7f]")
 
 
+# Words with which a fact can begin. Besides, `_BEFORE_A` can where _A_UNIT follows.
+_BEGINS = frozenset(
+    {
+        *MONTHS, *WEEKDAYS, *(f"{day}s" for day in WEEKDAYS if day.endswith("day")), *TIMES, *NUMBER_WORDS, *FRACTIONS,
+        *MULTIPLES, "half", "quarter", "http", "https", "www",
+    }
+)  # fmt: skip
+_DECIDES = (
+    _BEGINS | VAGUE_STARTS | _BEFORE_A | {"a", "an"}
+)  # words that begin a fact, or a phrase that is none
+_A_UNIT = re.compile(r"\ban? (?:hour|day|week|month|year)\b", re.IGNORECASE)
+_SIGNS = re.compile(r"[0-9@\\]")
+
+
 def facts_of(text: str, budget: TimeBudget = UNLIMITED) -> Iterator[Fact]:
     """The facts of `text`. Enumerations ("1. ...") and phrases such as "a minute or two" are not facts."""
     text = _ascii_figures(text)
+    if not _SIGNS.search(text) and not _A_UNIT.search(text):
+        words = _WORD.findall(text.lower())
+        budget.spend(len(words) // 8)
+        if _BEGINS.isdisjoint(words):
+            return  # most texts
+    has_address = "@" in text
     at = 0
-    while match := _WORD.search(text, at):
+    while match := identifiers.TOKEN.search(text, at):
         budget.spend()
-        facts, at = _read(text, match)
+        word = match.group()
+        at = match.end()
+        if (
+            word.isalpha()
+            and word.lower() not in _DECIDES
+            and not has_address
+            and text[match.start() - 1 : match.start()] != "\\"
+            and text[at + 1 : at + 2] not in _FIGURE
+        ):
+            continue
+        start = _WORD.match(text, match.start())
+        assert start is not None  # the token begins with it
+        facts, at = _read(text, start)
         yield from facts
 
 
