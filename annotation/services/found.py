@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from annotation.checks import CHECKS, TEXT_CHECKS, Finding, text_findings
 from annotation.checks.fingerprint import fingerprints
+from annotation.checks.traits import Traits, traits_of
 from annotation.models import Example, ExampleFinding
 from core.models import Project
 
@@ -59,6 +60,13 @@ WHERE old.example_id = ANY(%s) AND old.status IN ('open', 'dismissed') AND old.c
     SELECT FROM unnest(%s::bigint[], %s::text[]) AS n (example, fingerprint)
     WHERE n.example = old.example_id AND n.fingerprint = old.fingerprint)
 """
+_TRAITS = """
+INSERT INTO annotation_exampletrait AS old (example_id, project_id, status, language, mood)
+SELECT e.id, e.project_id, e.status, n.language, n.mood
+FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS n (id, language, mood) JOIN annotation_example e USING (id)
+ON CONFLICT (example_id) DO UPDATE SET status = EXCLUDED.status, language = EXCLUDED.language, mood = EXCLUDED.mood
+WHERE (old.status, old.language, old.mood) IS DISTINCT FROM (EXCLUDED.status, EXCLUDED.language, EXCLUDED.mood)
+"""
 
 
 @dataclass(frozen=True)
@@ -77,17 +85,22 @@ def worth_storing(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def check_and_store(example: Example, content: Mapping[str, Any], project: Project) -> None:
-    """Runs the text checks on the example's new text, in the caller's transaction. Four queries."""
+    """Runs the text checks on the example's new text, in the caller's transaction. Five queries."""
     findings = worth_storing(text_findings(content, project, example_id=example.pk))
     store_findings(project, [Checked(example.pk, example.content_hash, content, findings)])
 
 
-@transaction.atomic
 def store_findings(project: Project, checked: Sequence[Checked]) -> int:
-    """Stores the findings of these examples of one project; returns how many. Doing it again changes nothing.
+    """Stores the findings of these examples of one project, and what coverage reads from their texts (ExampleTrait); returns how many
+    findings. Doing it again changes nothing.
 
     An example whose text changed after it was read is left out: its newer text was checked when it was stored.
     """
+    return _store(project, checked, {one.example: traits_of(one.content) for one in checked})
+
+
+@transaction.atomic
+def _store(project: Project, checked: Sequence[Checked], traits: Mapping[int, Traits]) -> int:
     ids = sorted(one.example for one in checked)
     # A lock that waits for somebody who edits one of them now, and keeps others from doing so for a moment.
     with connection.cursor() as cursor:
@@ -108,6 +121,11 @@ def store_findings(project: Project, checked: Sequence[Checked]) -> int:
                 [row[0] for row in rows],
                 [row[8] for row in rows],
             ],
+        )
+        read = [(one.example, traits[one.example]) for one in current]
+        cursor.execute(
+            _TRAITS,
+            [[pk for pk, _ in read], [each.language for _, each in read], [each.mood for _, each in read]],
         )
     return len(rows)
 
