@@ -9,12 +9,14 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         # Both connect to signals of Celery in the worker's main process, before its pool forks.
+        from annotation.registry import register_lengths
         from core.audit.sentences import register_actions
         from core.home.stages import register_stage
         from core.marks import register_marks
         from core.runs.kinds import register_kind
         from dataset.registry import register_uses, register_version_uses
         from training.actions import TrainingAction
+        from training.counting import base_of_project, tokens_of_example
         from training.extensions import uses
         from training.home import STAGE
         from training.host import machine, stopping  # noqa: F401
@@ -27,6 +29,7 @@ class TrainingConfig(AppConfig):
         register_uses(uses, model="training.ModelVersion", training="training.TrainingRun")
         register_stage(STAGE)
         register_marks(control_tokens)
+        register_lengths(base_of_project, tokens_of_example)
         register_actions(TrainingAction)
         register_version_uses(uses_of_dataset)
         register_moving()

@@ -83,7 +83,7 @@ def run_checks(
 def bad_findings(
     content: Mapping[str, Any], project: Project, *, example_id: int | None = None
 ) -> list[Finding]:
-    """The findings that need a reason before a submit. Makes no query."""
+    """The findings that need a reason before a submit. Queries as `text_findings`."""
     found = text_findings(content, project, example_id=example_id)
     return [finding for finding in found if finding.level == "bad"]
 
@@ -91,7 +91,8 @@ def bad_findings(
 def text_findings(
     content: Mapping[str, Any], project: Project, *, example_id: int | None = None
 ) -> list[Finding]:
-    """The findings of TEXT_CHECKS: what they say depends on the text alone, also years later. Makes no query."""
+    """The findings of TEXT_CHECKS: what they say depends on the text and the project's settings. Makes no query, but for a
+    text that may be too long: then it asks once for the project's base model (annotation.registry.base_of_lengths)."""
     pair = Pair.of(content, example_id)
     return [finding for name in TEXT_CHECKS for finding in _run(CHECKS[name], pair, project)]
 
