@@ -7,7 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
-from annotation.checks import CHECKS
+from annotation.checks import TEXT_CHECKS
 from annotation.checks.languages import LANGUAGES
 from annotation.models import Example, ExampleFinding
 from annotation.moods import MOODS
@@ -100,7 +100,7 @@ class QualityFilter(Filter):
     def __init__(self, data: QueryDict | Mapping[str, Any], *, project: Project) -> None:
         super().__init__(data)
         kinds = kinds_of(project)
-        checks = sorted({*CHECKS, *(check for check, _ in kinds)})
+        checks = sorted({*TEXT_CHECKS, *(check for check, _ in kinds)})
         for name, choices in (
             ("check", [(check, check) for check in checks]),
             ("kind", [(kind, kind_label(kind)) for kind in sorted({kind for _, kind in kinds if kind})]),
