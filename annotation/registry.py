@@ -89,9 +89,9 @@ def register_lengths(base_of: BaseOfProject, tokens_of: TokensOf) -> None:
 def base_of_lengths(project: Project) -> TokenBase | None:
     """The base model in whose tokens lengths are told. It asks once for each project in memory; after that there is no query, also in a
     process that gets the project as a pickle."""
-    if project.pk is None:
-        return None
     kept = vars(project)
+    if kept.get("id") is None:  # a project that is only in memory, as in a measurement
+        return None
     if _BASE not in kept:
         kept[_BASE] = next((base for base_of, _ in _lengths if (base := base_of(project))), None)
     found: TokenBase | None = kept[_BASE]

@@ -70,7 +70,10 @@ def task_from_hole(request: HttpRequest, access: Access) -> HttpResponse:
     task = services.create_task(
         by=access.user,
         project=access.project,
-        **{name: given.text(name) for name in TASK_PART},
+        slice=given.text("slice"),
+        edge=given.text("edge"),
+        language=given.text("language"),
+        mood=given.text("mood"),
         quota=given.number("quota", least=1, most=services.MOST_QUOTA) or 0,
         owner=_writer(access, given.number("owner")),
     )

@@ -9,7 +9,7 @@ from core.api.fields import Body, IdField, SeenField, TextField
 from core.api.serializers import PersonSerializer, RunSerializer
 from dataset.models import DuplicateCluster, DuplicateSearch, NearTest
 from dataset.queries.duplicates import members_in, members_of
-from dataset.services.duplicates import LONGEST_REASON, Rule, cluster_stamp
+from dataset.services.duplicates import LONGEST_REASON, KeepRule, cluster_stamp
 
 MOST_TOLD = 1000
 
@@ -94,7 +94,7 @@ class SettleClusterSerializer(Body):
         max_length=10_000,
         help_text="The examples to keep; all others of the cluster are retired.",
     )
-    rule = serializers.ChoiceField(choices=Rule.choices, required=False, default="", allow_blank=True)
+    rule = serializers.ChoiceField(choices=KeepRule.choices, required=False, default="", allow_blank=True)
     all_wanted = serializers.BooleanField(required=False, default=False)
     reason = TextField(required=False, default="", allow_blank=True, max_length=LONGEST_REASON)
     seen = SeenField()

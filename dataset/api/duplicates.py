@@ -1,6 +1,6 @@
 """Duplicates: search, list clusters, settle them, and the examples that are too near to test rows."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -25,14 +25,14 @@ from dataset.filters import DuplicateFilter
 from dataset.models import DuplicateCluster, DuplicateSearch, NearTest
 from dataset.queries.duplicates import clusters_of, last_search, near_test_of
 from dataset.services.duplicate_searches import start_search
-from dataset.services.duplicates import Rule, settle, undo_settlement
+from dataset.services.duplicates import KeepRule, settle, undo_settlement
 from dataset.services.near_tests import retire_near, undo_retired_near
 
 
 class _Duplicates(ProjectAPIView):
     serializer_class: type[BaseSerializer[Any]] = ClusterSerializer
     queryset: QuerySet[Any] = DuplicateCluster.objects.none()
-    read_roles = EXAMPLE_READERS
+    read_roles: ClassVar[tuple[str, ...]] = EXAMPLE_READERS
     write_roles = EXAMPLE_DECIDERS
 
     def cluster(self, pk: int) -> DuplicateCluster:
@@ -138,10 +138,10 @@ class SettleClusterView(_Duplicates):
         return self.told(pk)
 
 
-def _keep(values: dict[str, Any]) -> Rule | list[int] | None:
+def _keep(values: dict[str, Any]) -> KeepRule | list[int] | None:
     if values["all_wanted"]:
         return None
-    return Rule(values["rule"]) if values["rule"] else list(values["keep"])
+    return KeepRule(values["rule"]) if values["rule"] else list(values["keep"])
 
 
 class UndoView(_Duplicates):

@@ -80,7 +80,7 @@ def _reason(text: str, *, required: bool) -> str:
     raise Invalid("Nothing was done.", message, fields={"reason": [message]})
 
 
-class Rule(TextChoices):
+class KeepRule(TextChoices):
     """Which one of a cluster's examples in use is kept, for clusters that nobody wants to read through."""
 
     REVIEWED = (
@@ -96,7 +96,7 @@ def settle(
     *,
     by: User,
     cluster: DuplicateCluster,
-    keep: Collection[int] | Rule | None,
+    keep: Collection[int] | KeepRule | None,
     reason: str = "",
     seen: str = "",
 ) -> DuplicateCluster:
@@ -113,7 +113,7 @@ def settle(
         raise Conflict(f"{name} settled this cluster before you.", "Reload the page to see how.")
     must_be_as_seen(seen, *_standing(cluster), label="The cluster")
     members = list(cluster.members.select_related("example").order_by("example"))
-    if isinstance(keep, Rule):
+    if isinstance(keep, KeepRule):
         keep = _chosen_by(keep, members)
     retired = [] if keep is None else _to_retire(members, set(keep))
     were = retire_many(retired)
@@ -134,14 +134,14 @@ def settle(
     return cluster
 
 
-def _chosen_by(rule: Rule, members: Sequence[DuplicateMember]) -> list[int]:
+def _chosen_by(rule: KeepRule, members: Sequence[DuplicateMember]) -> list[int]:
     usable = [member.example for member in members if member.example.status != Example.Status.RETIRED]
     if not usable:
         return []
-    if rule == Rule.REVIEWED:
+    if rule == KeepRule.REVIEWED:
         tested = test_rows_of([example.pk for example in usable])
         return [min(usable, key=lambda one: worked_on(one, held_out=one.pk in tested)).pk]
-    return [(min if rule == Rule.OLDEST else max)(example.pk for example in usable)]
+    return [(min if rule == KeepRule.OLDEST else max)(example.pk for example in usable)]
 
 
 def _to_retire(members: Sequence[DuplicateMember], keep: set[int]) -> list[int]:

@@ -33,7 +33,7 @@ from dataset.queries.duplicates import (
     question_of,
 )
 from dataset.services.duplicate_searches import start_search
-from dataset.services.duplicates import Rule, cluster_stamp, settle, undo_settlement
+from dataset.services.duplicates import KeepRule, cluster_stamp, settle, undo_settlement
 from dataset.services.near_tests import MOST_AT_ONCE, retire_near, retired_lately, undo_retired_near
 
 
@@ -140,7 +140,7 @@ def _page(
         "consequences": consequences,
         "page": page,
         "more": max(0, cluster.size - len(shown)),
-        "rules": Rule.choices,
+        "rules": KeepRule.choices,
         "is_open": open_now,
         "can_settle": access.has(*EXAMPLE_DECIDERS) and open_now,
         "can_undo": access.has(*EXAMPLE_DECIDERS) and not open_now,

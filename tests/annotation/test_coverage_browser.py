@@ -117,7 +117,7 @@ def test_a_mood_that_is_missing_becomes_a_task_in_a_slice(
     expect(page.get_by_text("This is ridiculous")).to_be_visible()
     expect(page.get_by_text("Wo bleibt meine Sendung")).to_have_count(0)
     page.goto(f"{live_server.url}{where}")
-    page.locator("#languages").get_by_role("link", name="German").click()
+    page.locator("#languages").get_by_role("link", name="German", exact=True).click()
     expect(page.get_by_text("Wo bleibt meine Sendung")).to_be_visible()
     page.goto(live_server.url + reverse("annotation:task-new", args=[slug]))
     page.get_by_label("Slice", exact=True).select_option("refunds")

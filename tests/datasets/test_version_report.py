@@ -208,7 +208,10 @@ def test_findings_are_listed_with_their_rows_and_filtered(world: World, as_user:
     (found,) = client.get(api, {"check": "privacy"}).json()["results"]
     assert (found["check"], found["level"], found["found"]) == ("privacy", "warn", 1)
     facts = client.get(f"/api/v1/projects/{world.project.slug}/datasets/1/report/").json()["facts"]
-    assert facts["rows"] == 6 and {"check": "facts", "level": "bad", "rows": 2} in facts["findings"]
+    assert (
+        facts["rows"] == 6
+        and {"check": "facts", "level": "bad", "rows": 2, "dismissed": 0} in facts["findings"]
+    )
     for wrong in ({"check": "facs"}, {"level": "ok"}, {"chek": "facts"}):
         assert client.get(url, wrong).status_code == client.get(api, wrong).status_code == 422, wrong
 
